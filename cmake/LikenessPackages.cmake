@@ -1,0 +1,18 @@
+# The packages of Debian 12 that everything but the engine needs.
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(absl REQUIRED)
+find_package(gRPC REQUIRED)
+find_package(prometheus-cpp REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(OpenSSL REQUIRED)
+
+# Debian's OpenCV packages that hold only core, imgproc and imgcodecs bring no CMake configuration.
+find_path(LIKENESS_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
+add_library(likeness_opencv INTERFACE)
+target_include_directories(likeness_opencv SYSTEM INTERFACE ${LIKENESS_OPENCV_INCLUDE})
+foreach(module core imgproc imgcodecs)
+  find_library(LIKENESS_OPENCV_${module} opencv_${module} REQUIRED)
+  target_link_libraries(likeness_opencv INTERFACE ${LIKENESS_OPENCV_${module}})
+endforeach()

@@ -1,0 +1,1 @@
+// Compiled only so that the precompiled header of torch/torch.h has an owner (see LikenessTorch.cmake).
