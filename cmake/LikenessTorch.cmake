@@ -62,5 +62,11 @@ target_precompile_headers(likeness_torch_pch PRIVATE <torch/torch.h>)
 
 function(likeness_use_torch name scope)
   target_link_libraries(${name} ${scope} likeness_torch)
+  get_target_property(type ${name} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    # The header is compiled as position-independent code; the -fPIE of programs would keep them from using it.
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${name} PRIVATE -fPIC)
+  endif()
   target_precompile_headers(${name} REUSE_FROM likeness_torch_pch)
 endfunction()

@@ -1,0 +1,62 @@
+# Three images from one build: --target server, worker or client.
+#
+#   docker build --target server -t likeness-server .
+#   docker build --target worker -t likeness-worker .
+#   docker build --target worker -t likeness-worker:cuda --build-arg TORCH=torch==2.13.0 --build-arg PIP_ARGS= .
+#
+# TORCH and PIP_ARGS choose the wheel that LibTorch is taken from. Where pip's index gives the CUDA build under the plain
+# name, PIP_ARGS names one that has the CPU build.
+ARG DEBIAN=debian:12-slim
+
+FROM ${DEBIAN} AS build
+ARG TORCH=torch==2.13.0
+ARG PIP_ARGS=
+WORKDIR /src
+COPY scripts/setup scripts/setup
+RUN apt-get update && LIKENESS_TORCH="${TORCH}" LIKENESS_PIP_ARGS="${PIP_ARGS}" scripts/setup
+COPY . .
+RUN cmake --preset release -DLIKENESS_TESTS=OFF -DLIKENESS_BENCHMARKS=OFF \
+ && cmake --build --preset release \
+ && cmake --install build/release --prefix /opt/likeness --strip \
+ && scripts/install-torch /opt/likeness/lib/likeness
+
+FROM ${DEBIAN} AS runtime
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/likeness --shell /usr/sbin/nologin likeness
+ENV PATH=/opt/likeness/bin:$PATH
+WORKDIR /var/lib/likeness
+
+FROM runtime AS server
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
+      libabsl20220623 libsqlite3-0 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/likeness/bin/likeness-server /opt/likeness/bin/likeness /opt/likeness/bin/
+USER 10001
+ENV LIKENESS_DATA_DIR=/var/lib/likeness
+VOLUME /var/lib/likeness
+EXPOSE 50051 9464
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["likeness-server", "--healthcheck"]
+ENTRYPOINT ["likeness-server"]
+
+FROM runtime AS worker
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
+      libabsl20220623 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 \
+      libopencv-core406 libopencv-imgproc406 libopencv-imgcodecs406 \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/likeness/bin/likeness-worker /opt/likeness/bin/
+COPY --from=build /opt/likeness/lib/likeness /opt/likeness/lib/likeness
+COPY --from=build /opt/likeness/share/likeness/models /opt/likeness/share/likeness/models
+USER 10001
+ENV LIKENESS_MODELS=/opt/likeness/share/likeness/models LIKENESS_CACHE_DIR=/var/lib/likeness/cache
+VOLUME /var/lib/likeness
+EXPOSE 9465
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["likeness-worker", "healthcheck"]
+ENTRYPOINT ["likeness-worker"]
+CMD ["serve"]
+
+FROM runtime AS client
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
+      libabsl20220623 libspdlog1.10 libssl3 \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/likeness/bin/likeness /opt/likeness/bin/
+USER 10001
+ENTRYPOINT ["likeness"]
