@@ -1,0 +1,75 @@
+// CLIP's text tower: token ids to one vector a token, which the UNet attends to.
+// Source: Radford et al. 2103.00020; keys and config.json as transformers' CLIPTextModel.
+// Shapes: B batch, T tokens, D width.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "third_party/nlohmann/json_fwd.hpp"
+#include "worker/nn/activation.h"
+#include "worker/nn/layers.h"
+
+namespace likeness {
+
+struct ClipTextOptions {
+  int64_t vocab_size = 49408;
+  int64_t hidden_size = 768;
+  int64_t intermediate_size = 3072;
+  int64_t num_hidden_layers = 12;
+  int64_t num_attention_heads = 12;
+  int64_t max_position_embeddings = 77;
+  std::string hidden_act = "quick_gelu";  // or "gelu"
+  double layer_norm_eps = 1e-5;
+  int64_t projection_dim = 768;  // kept for config.json; this tower has no projection
+  int64_t bos_token_id = 49406;
+  int64_t eos_token_id = 49407;
+  int64_t pad_token_id = 1;
+
+  // From and to a transformers config.json. A setting that this code does not support is an Error
+  // (kFailedPrecondition) that names it.
+  static ClipTextOptions FromJson(const nlohmann::json& config);
+  nlohmann::json ToJson() const;
+};
+
+// text_model.encoder.layers.N: pre-norm causal self-attention and a two-layer perceptron.
+class ClipEncoderLayerImpl : public torch::nn::Module {
+ public:
+  explicit ClipEncoderLayerImpl(const ClipTextOptions& options);
+  torch::Tensor forward(const torch::Tensor& hidden_BTD);
+
+ private:
+  int64_t heads_;
+  Activation activation_;
+  torch::nn::LayerNorm layer_norm1_ = nullptr;
+  Linear q_proj_ = nullptr, k_proj_ = nullptr, v_proj_ = nullptr, out_proj_ = nullptr;
+  torch::nn::LayerNorm layer_norm2_ = nullptr;
+  Linear fc1_ = nullptr, fc2_ = nullptr;
+};
+TORCH_MODULE(ClipEncoderLayer);
+
+class ClipTextModelImpl : public torch::nn::Module {
+ public:
+  explicit ClipTextModelImpl(ClipTextOptions options);
+
+  // input_ids_BT: int64, T at most max_position_embeddings. Gives the last hidden state after the
+  // final layer norm, BTD.
+  torch::Tensor Forward(const torch::Tensor& input_ids_BT);
+
+  // [vocab_size, D], the rows that Textual Inversion learns.
+  torch::Tensor& token_embedding() { return token_embedding_->weight; }
+  const ClipTextOptions& options() const { return options_; }
+
+ private:
+  ClipTextOptions options_;
+  torch::nn::Embedding token_embedding_ = nullptr;
+  torch::nn::Embedding position_embedding_ = nullptr;
+  std::vector<ClipEncoderLayer> layers_;
+  torch::nn::LayerNorm final_layer_norm_ = nullptr;
+};
+TORCH_MODULE(ClipTextModel);
+
+}  // namespace likeness

@@ -1,0 +1,87 @@
+#include "worker/models/vae.h"
+
+#include <string>
+#include <utility>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/models/config_reader.h"
+
+namespace likeness {
+namespace {
+
+std::vector<std::string> Repeat(const std::string& type, size_t levels) {
+  return std::vector<std::string>(levels, type);
+}
+
+}  // namespace
+
+AutoencoderKlOptions AutoencoderKlOptions::FromJson(const nlohmann::json& config) {
+  AutoencoderKlOptions options;
+  ConfigReader reader("vae", config);
+  reader.Read("in_channels", options.in_channels);
+  reader.Read("out_channels", options.out_channels);
+  reader.Read("latent_channels", options.latent_channels);
+  reader.Read("block_out_channels", options.block_out_channels);
+  reader.Read("layers_per_block", options.layers_per_block);
+  reader.Read("norm_num_groups", options.norm_num_groups);
+  reader.Read("scaling_factor", options.scaling_factor);
+  reader.Read("sample_size", options.sample_size);
+  const auto& channels = options.block_out_channels;
+  if (channels.empty()) reader.Refuse("block_out_channels", "is empty");
+  for (const int64_t width : channels) {
+    if (options.norm_num_groups < 1 || width < 1 || width % options.norm_num_groups != 0) {
+      reader.Refuse("block_out_channels", "has a width that norm_num_groups does not divide");
+    }
+  }
+  reader.Require("down_block_types", Repeat("DownEncoderBlock2D", channels.size()));
+  reader.Require("up_block_types", Repeat("UpDecoderBlock2D", channels.size()));
+  reader.Require("act_fn", "silu");
+  reader.Require("use_quant_conv", true);
+  reader.Require("use_post_quant_conv", true);
+  reader.Require("mid_block_add_attention", true);
+  reader.Ignore({"force_upcast"});  // says when float16 overflows
+  reader.Finish();
+  return options;
+}
+
+nlohmann::json AutoencoderKlOptions::ToJson() const {
+  return {{"_class_name", "AutoencoderKL"},
+          {"in_channels", in_channels},
+          {"out_channels", out_channels},
+          {"latent_channels", latent_channels},
+          {"block_out_channels", block_out_channels},
+          {"down_block_types", Repeat("DownEncoderBlock2D", block_out_channels.size())},
+          {"up_block_types", Repeat("UpDecoderBlock2D", block_out_channels.size())},
+          {"layers_per_block", layers_per_block},
+          {"norm_num_groups", norm_num_groups},
+          {"act_fn", "silu"},
+          {"sample_size", sample_size},
+          {"scaling_factor", scaling_factor}};
+}
+
+torch::Tensor LatentMoments::Sample(const torch::Tensor& noise_BChw) const {
+  return mean_BChw + (0.5 * logvar_BChw).exp() * noise_BChw;
+}
+
+AutoencoderKlImpl::AutoencoderKlImpl(AutoencoderKlOptions options)
+    : options_(std::move(options)),
+      encoder_(options_),
+      decoder_(options_),
+      quant_conv_(PointwiseConv(2 * options_.latent_channels, 2 * options_.latent_channels)),
+      post_quant_conv_(PointwiseConv(options_.latent_channels, options_.latent_channels)) {
+  register_module("encoder", encoder_);
+  register_module("decoder", decoder_);
+  register_module("quant_conv", quant_conv_);
+  register_module("post_quant_conv", post_quant_conv_);
+}
+
+LatentMoments AutoencoderKlImpl::Encode(const torch::Tensor& images_BCHW) {
+  auto halves = quant_conv_(encoder_(images_BCHW)).chunk(2, /*dim=*/1);
+  return {.mean_BChw = halves[0], .logvar_BChw = halves[1].clamp(-30.0, 20.0)};
+}
+
+torch::Tensor AutoencoderKlImpl::Decode(const torch::Tensor& latents_BChw) {
+  return decoder_(post_quant_conv_(latents_BChw));
+}
+
+}  // namespace likeness

@@ -1,0 +1,18 @@
+// Activation functions by the names that config.json files give them.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <string>
+
+namespace likeness {
+
+using Activation = torch::Tensor (*)(const torch::Tensor&);
+
+// "gelu" (exact) or "quick_gelu" (x * sigmoid(1.702 x)). Error: kFailedPrecondition for any other.
+Activation ActivationByName(const std::string& name);
+
+// SiLU of a tensor that nobody else holds: overwritten where no gradient will be asked for.
+torch::Tensor Silu(torch::Tensor x);
+
+}  // namespace likeness
