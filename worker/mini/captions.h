@@ -22,8 +22,9 @@ const char* Phrase(Accessory accessory);
 // The class called `name`; throws Error (kInvalidArgument) that lists the classes.
 SubjectClass ParseClass(const std::string& name);
 
-// "a [primary [and secondary]] [pattern] class [wearing ...] [scene]": parts are left out at random so that prompts of
-// every length mean something, and one caption in ten is empty, for guidance. The body's colour is named in most captions.
+// "a [primary [and secondary]] [pattern] class [wearing ...] [scene]": parts are left out at random
+// so that prompts of every length mean something, and one caption in ten is empty, for guidance.
+// The body's colour is named in most captions.
 std::string Caption(const Depiction& depiction, Random& random);
 
 // The caption with nothing left out.

@@ -1,4 +1,5 @@
-// The random numbers of the picture world: the same on every compiler and library, unlike std:: distributions.
+// The random numbers of the picture world: the same on every compiler and library, unlike std::
+// distributions.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,9 @@
-// The picture world that the miniature model is pretrained on: 64 x 64 drawings of eight classes of subject in ten scenes.
+// The picture world that the miniature model is pretrained on: 64 x 64 drawings of eight classes of
+// subject in ten scenes.
 //
-// A subject is an Identity (class, colours, pattern, proportions); a Depiction puts it in a scene, under a view, perhaps
-// wearing something. Everything is a pure function of seeds. Thread safe. Every subject looks to the right.
+// A subject is an Identity (class, colours, pattern, proportions); a Depiction puts it in a scene,
+// under a view, perhaps wearing something. Everything is a pure function of seeds. Thread safe.
+// Every subject looks to the right.
 #pragma once
 
 #include <array>
@@ -47,7 +49,7 @@ enum class Colour {
 };
 inline constexpr int kColours = 11;
 
-enum class Pattern { kPlain, kStriped, kSpotted, kTwoTone };
+enum class Pattern { kPlain, kStriped, kSpotted, kPatched };
 inline constexpr int kPatterns = 4;
 
 enum class Accessory { kNone, kRedHat, kRainbowScarf };
@@ -88,9 +90,9 @@ struct Depiction {
   uint64_t scene_seed;  // where the trees of this jungle stand
 };
 
-// Identities come in two kinds that never mix. Seeds below 2^32 are held out: their combination of class, both colours and
-// pattern occurs in no pretraining identity, and theirs alone may be asked for by `draw-subject`. Seeds from 2^32 on are
-// for pretraining.
+// Identities come in two kinds that never mix. Seeds below 2^32 are held out: their combination of
+// class, both colours and pattern occurs in no pretraining identity, and theirs alone may be asked
+// for by `draw-subject`. Seeds from 2^32 on are for pretraining.
 inline constexpr uint64_t kFirstPretrainingSeed = uint64_t{1} << 32;
 bool IsHeldOutLook(SubjectClass subject_class, Colour primary, Colour secondary, Pattern pattern);
 
@@ -100,8 +102,9 @@ View DrawView(Random& random);
 // Whether a subject of this class can wear it: a red hat suits all, a scarf needs a neck.
 bool CanWear(SubjectClass subject_class, Accessory accessory);
 
-// Example `index` of the pretraining stream: class, identity, scene, accessory and view drawn from `index` alone.
-// An identity is shared by no two indices; accessories are worn in about a quarter of the examples.
+// Example `index` of the pretraining stream: class, identity, scene, accessory and view drawn from
+// `index` alone. An identity is shared by no two indices; accessories are worn in about a quarter
+// of the examples.
 Depiction PretrainingDepiction(uint64_t index);
 
 // The picture: kImageSize x kImageSize. About 2 ms on one thread.
