@@ -1,0 +1,187 @@
+#include "common/flags.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness {
+namespace {
+
+absl::Status Wrong(absl::string_view text, absl::string_view wanted) {
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not ", wanted));
+}
+
+template <typename T>
+absl::Status SetInteger(absl::string_view text, T* target) {
+  return absl::SimpleAtoi(text, target) ? absl::OkStatus() : Wrong(text, "a whole number in range");
+}
+
+// Levenshtein distance, to suggest the flag that was meant.
+size_t EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+absl::Status Labelled(absl::string_view flag, const absl::Status& status) {
+  if (status.ok()) return status;
+  return InvalidField(flag, status.message(), "INVALID_FLAG");
+}
+
+}  // namespace
+
+absl::Status FlagSet::Set(absl::string_view text, bool* target) {
+  return absl::SimpleAtob(text, target) ? absl::OkStatus() : Wrong(text, "true or false");
+}
+absl::Status FlagSet::Set(absl::string_view text, int32_t* target) {
+  return SetInteger(text, target);
+}
+absl::Status FlagSet::Set(absl::string_view text, uint32_t* target) {
+  return SetInteger(text, target);
+}
+absl::Status FlagSet::Set(absl::string_view text, int64_t* target) {
+  return SetInteger(text, target);
+}
+absl::Status FlagSet::Set(absl::string_view text, double* target) {
+  return absl::SimpleAtod(text, target) ? absl::OkStatus() : Wrong(text, "a number");
+}
+absl::Status FlagSet::Set(absl::string_view text, std::string* target) {
+  *target = std::string(text);
+  return absl::OkStatus();
+}
+absl::Status FlagSet::Set(absl::string_view text, absl::Duration* target) {
+  return absl::ParseDuration(text, target) ? absl::OkStatus()
+                                           : Wrong(text, "a duration such as 500ms, 30s or 2h");
+}
+absl::Status FlagSet::Set(absl::string_view text, std::vector<std::string>* target) {
+  target->emplace_back(text);
+  return absl::OkStatus();
+}
+
+std::string FlagSet::Show(bool value) { return value ? "true" : ""; }
+std::string FlagSet::Show(int32_t value) { return absl::StrCat(value); }
+std::string FlagSet::Show(uint32_t value) { return absl::StrCat(value); }
+std::string FlagSet::Show(int64_t value) { return absl::StrCat(value); }
+std::string FlagSet::Show(double value) { return absl::StrCat(value); }
+std::string FlagSet::Show(const std::string& value) { return value; }
+std::string FlagSet::Show(absl::Duration value) { return absl::FormatDuration(value); }
+std::string FlagSet::Show(const std::vector<std::string>&) { return ""; }
+
+void FlagSet::AddHeading(std::string heading) {
+  Flag flag;
+  flag.name = std::move(heading);
+  flag.is_heading = true;
+  flags_.push_back(std::move(flag));
+}
+
+const FlagSet::Flag* FlagSet::Find(absl::string_view name) const {
+  for (const Flag& flag : flags_) {
+    if (!flag.is_heading && flag.name == name) return &flag;
+  }
+  return nullptr;
+}
+
+absl::Status FlagSet::Unknown(absl::string_view name) const {
+  const Flag* nearest = nullptr;
+  size_t best = 3;  // farther is no typing error
+  for (const Flag& flag : flags_) {
+    if (flag.is_heading) continue;
+    if (size_t distance = EditDistance(name, flag.name); distance < best) {
+      best = distance;
+      nearest = &flag;
+    }
+  }
+  return InvalidField(absl::StrCat("--", name),
+                      nearest ? absl::StrCat("unknown flag; did you mean --", nearest->name, "?")
+                              : "unknown flag; --help lists all",
+                      "UNKNOWN_FLAG");
+}
+
+absl::Status FlagSet::ReadEnvironment() const {
+  for (const Flag& flag : flags_) {
+    if (flag.environment.empty()) continue;
+    const char* value = std::getenv(flag.environment.c_str());
+    if (value == nullptr || *value == '\0') continue;
+    RETURN_IF_ERROR(Labelled(flag.environment, flag.set(value)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::string>& args) {
+  RETURN_IF_ERROR(ReadEnvironment());
+  std::vector<std::string> positional;
+  for (size_t i = 0; i < args.size(); ++i) {
+    absl::string_view arg = args[i];
+    if (arg == "--") {
+      positional.insert(positional.end(), args.begin() + i + 1, args.end());
+      break;
+    }
+    if (arg == "--help" || arg == "-h") {
+      help_requested_ = true;
+      return positional;
+    }
+    if (!absl::StartsWith(arg, "--")) {
+      positional.emplace_back(arg);
+      continue;
+    }
+    const size_t equals = arg.find('=');
+    const std::string name = absl::StrReplaceAll(
+        arg.substr(2, equals == arg.npos ? arg.npos : equals - 2), {{"_", "-"}});
+    const Flag* flag = Find(name);
+    if (flag == nullptr && absl::StartsWith(name, "no-") && equals == arg.npos) {
+      flag = Find(absl::string_view(name).substr(3));
+      if (flag != nullptr && flag->is_bool) {
+        RETURN_IF_ERROR(flag->set("false"));
+        continue;
+      }
+      flag = nullptr;
+    }
+    if (flag == nullptr) return Unknown(name);
+    absl::string_view value = "true";
+    if (equals != arg.npos) {
+      value = arg.substr(equals + 1);
+    } else if (!flag->is_bool) {
+      if (i + 1 == args.size())
+        return InvalidField(absl::StrCat("--", name), "needs a value", "INVALID_FLAG");
+      value = args[++i];
+    }
+    RETURN_IF_ERROR(Labelled(absl::StrCat("--", name), flag->set(value)));
+  }
+  return positional;
+}
+
+std::string FlagSet::Help() const {
+  std::string help = absl::StrCat(usage_, "\n");
+  for (const Flag& flag : flags_) {
+    if (flag.is_heading) {
+      absl::StrAppend(&help, "\n", flag.name, ":\n");
+      continue;
+    }
+    absl::StrAppend(&help, "  --", flag.name, flag.is_bool ? "" : "=VALUE", "\n      ", flag.help);
+    if (!flag.shown_default.empty()) absl::StrAppend(&help, " [", flag.shown_default, "]");
+    if (!flag.environment.empty()) absl::StrAppend(&help, " ($", flag.environment, ")");
+    help += "\n";
+  }
+  return help;
+}
+
+std::vector<std::string> Arguments(int argc, char** argv) {
+  return std::vector<std::string>(argv + std::min(argc, 1), argv + argc);
+}
+
+}  // namespace likeness

@@ -1,0 +1,115 @@
+#include "common/resource_names.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/digest.h"
+#include "common/rpc_error.h"
+
+namespace likeness {
+namespace {
+
+// What a wrong name looks like in a message: short, and without control characters.
+std::string Quoted(absl::string_view text) {
+  std::string shown;
+  for (char c : text.substr(0, 100)) shown.push_back(absl::ascii_iscntrl(c) ? '?' : c);
+  return absl::StrCat("\"", shown, text.size() > 100 ? "...\"" : "\"");
+}
+
+absl::Status WrongName(absl::string_view field, absl::string_view text, absl::string_view form) {
+  return InvalidField(field, absl::StrCat(Quoted(text), " is not of the form ", form),
+                      "INVALID_NAME");
+}
+
+bool IsUploadId(absl::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-';
+  });
+}
+
+}  // namespace
+
+std::string JobName::ToString() const { return absl::StrCat("tenants/", tenant, "/jobs/", id); }
+
+std::string ModelName::ToString() const {
+  return is_base() ? absl::StrCat("models/", id) : absl::StrCat("tenants/", tenant, "/models/", id);
+}
+
+std::string BlobName::ToString() const {
+  return absl::StrCat("tenants/", tenant, "/blobs/", sha256);
+}
+
+std::string UploadName::ToString() const {
+  return absl::StrCat("tenants/", tenant, "/uploads/", uuid, "/blobs/", sha256, "/", size_bytes);
+}
+
+bool IsResourceId(absl::string_view text) {
+  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+absl::StatusOr<JobName> ParseJobName(absl::string_view text, absl::string_view field) {
+  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  if (parts.size() != 4 || parts[0] != "tenants" || !IsResourceId(parts[1]) || parts[2] != "jobs" ||
+      !IsResourceId(parts[3])) {
+    return WrongName(field, text, "tenants/{tenant}/jobs/{job}");
+  }
+  return JobName{std::string(parts[1]), std::string(parts[3])};
+}
+
+absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_view field) {
+  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  // A base model is named by its directory, so it may hold more than an id of ours.
+  auto is_directory = [](absl::string_view id) {
+    return !id.empty() && id.size() <= 128 && id != "." && id != ".." &&
+           std::all_of(id.begin(), id.end(), [](char c) {
+             return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
+                    c == '.';
+           });
+  };
+  if (parts.size() == 2 && parts[0] == "models" && is_directory(parts[1])) {
+    return ModelName{"", std::string(parts[1])};
+  }
+  if (parts.size() == 4 && parts[0] == "tenants" && IsResourceId(parts[1]) &&
+      parts[2] == "models" && IsResourceId(parts[3])) {
+    return ModelName{std::string(parts[1]), std::string(parts[3])};
+  }
+  return WrongName(field, text, "models/{model} or tenants/{tenant}/models/{model}");
+}
+
+absl::StatusOr<BlobName> ParseBlobName(absl::string_view text, absl::string_view field) {
+  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  if (parts.size() != 4 || parts[0] != "tenants" || !IsResourceId(parts[1]) ||
+      parts[2] != "blobs" || !IsSha256Hex(parts[3])) {
+    return WrongName(field, text, "tenants/{tenant}/blobs/{sha256}");
+  }
+  return BlobName{std::string(parts[1]), std::string(parts[3])};
+}
+
+absl::StatusOr<UploadName> ParseUploadName(absl::string_view text, absl::string_view field) {
+  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  int64_t size_bytes = 0;
+  if (parts.size() != 7 || parts[0] != "tenants" || !IsResourceId(parts[1]) ||
+      parts[2] != "uploads" || !IsUploadId(parts[3]) || parts[4] != "blobs" ||
+      !IsSha256Hex(parts[5]) || !absl::SimpleAtoi(parts[6], &size_bytes) || size_bytes < 0) {
+    return WrongName(field, text, "tenants/{tenant}/uploads/{uuid}/blobs/{sha256}/{size_bytes}");
+  }
+  return UploadName{std::string(parts[1]), std::string(parts[3]), std::string(parts[5]),
+                    size_bytes};
+}
+
+absl::StatusOr<std::string> ParseParent(absl::string_view text, absl::string_view field) {
+  if (text.empty()) return std::string(kDefaultTenant);
+  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  if (parts.size() != 2 || parts[0] != "tenants" || !IsResourceId(parts[1])) {
+    return WrongName(field, text, "tenants/{tenant}");
+  }
+  return std::string(parts[1]);
+}
+
+}  // namespace likeness
