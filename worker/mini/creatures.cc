@@ -49,9 +49,12 @@ DrawnSubject DrawDog(const Identity& identity) {
                fill.accent);
   canvas.Paint(Shape().Ellipse(91 + 5 * muzzle, 38.5f, 4, 3.4f), kInk);
   PaintEye(canvas, 77, 33, 4.2f);
-  return {
-      canvas,
-      {.crown = {71, 25}, .crown_width = 27, .neck = {66, 52}, .neck_width = 22, .neck_turn = 24}};
+  return {canvas,
+          {.crown = {71, 23.5f},
+           .crown_width = 27,
+           .neck = {66, 52},
+           .neck_width = 22,
+           .neck_turn = 24}};
 }
 
 // Proportions: girth, head, ears, tail.
@@ -86,7 +89,7 @@ DrawnSubject DrawCat(const Identity& identity) {
     canvas.Paint(Shape().Ellipse(50 + side * 9, 36.5f, 1.9f, 4.2f), Fill(kInk).Flat());
   }
   canvas.Paint(Shape().Ellipse(50, 44, 3, 2.2f), Fill(kCatNose).Flat());
-  return {canvas, {.crown = {50, 25}, .crown_width = 29, .neck = {50, 57}, .neck_width = 27}};
+  return {canvas, {.crown = {50, 23.5f}, .crown_width = 29, .neck = {50, 57}, .neck_width = 27}};
 }
 
 // Proportions: girth, head, bill, tail.
@@ -117,7 +120,7 @@ DrawnSubject DrawDuck(const Identity& identity) {
   canvas.Paint(Shape().Blob({{24, 62}, {40, 59}, {57, 62}, {55, 72}, {42, 77}, {30, 73}}),
                fill.accent);
   PaintEye(canvas, 75, 29, 4);
-  return {canvas, {.crown = {70, 22}, .crown_width = 25, .neck = {70, 50}, .neck_width = 20}};
+  return {canvas, {.crown = {70, 20.5f}, .crown_width = 25, .neck = {70, 50}, .neck_width = 20}};
 }
 
 // Proportions: girth, arms, antenna, screen.
@@ -141,7 +144,7 @@ DrawnSubject DrawRobot(const Identity& identity) {
   canvas.Paint(Shape().Box(38, 26 - screen, 62, 36 + screen, 2), kScreen);
   for (float x : {44.f, 56.f}) canvas.Paint(Shape().Ellipse(x, 31, 4, 4), Fill(kLamp).Flat());
   canvas.Paint(Shape().Box(43, 58, 57, 67, 2), fill.accent);
-  return {canvas, {.crown = {50, 22}, .crown_width = 32, .neck = {50, 47}, .neck_width = 28}};
+  return {canvas, {.crown = {50, 20}, .crown_width = 32, .neck = {50, 47}, .neck_width = 28}};
 }
 
 }  // namespace likeness::mini

@@ -75,15 +75,15 @@ void DrawSnow(Sheet& sheet) {
     float x = side * 96 + sheet.Draw(4, 28);
     float height = sheet.Draw(38, 50);
     auto green = sheet.Vary({56, 98, 92});
-    for (float tier : {0.f, .3f, .6f}) {
-      float top = horizon - height * (1 - tier);
-      float half = 8 + 9 * tier;
-      sheet.Polygon({{x - half, top + height * .42f}, {x + half, top + height * .42f}, {x, top}},
-                    green);
-      sheet.Polygon({{x - half * .45f, top + height * .19f},
-                     {x + half * .45f, top + height * .19f},
-                     {x, top}},
-                    {244, 248, 252});
+    for (float tier : {1.f, 0.f}) {
+      float top = horizon + 2 - height * (1 - .38f * tier);
+      float half = 11 + 5 * tier;
+      float foot = horizon + 2 - height * .3f * (1 - tier);
+      sheet.Polygon({{x - half, foot}, {x + half, foot}, {x, top}}, green);
+      float cap = (foot - top) * .4f;
+      if (tier == 0)
+        sheet.Polygon({{x - half * .4f, top + cap}, {x + half * .4f, top + cap}, {x, top}},
+                      {244, 248, 252});
     }
   }
   sheet.Fade(horizon, kSize, sheet.Vary({242, 246, 252}, 4), sheet.Vary({216, 226, 242}, 4));

@@ -29,24 +29,28 @@ void PutOnHat(DrawnSubject& subject) {
 
 // A band around the neck and one end that hangs down, each in four colours side by side.
 void PutOnScarf(DrawnSubject& subject) {
+  constexpr float kWidth = 9;
   const Anchors& anchors = subject.anchors;
   const float turn = anchors.neck_turn * 3.14159265f / 180;
   const cv::Point2f along(std::cos(turn), std::sin(turn));
   const cv::Point2f down(-along.y, along.x);
-  const cv::Point2f start = anchors.neck - along * (anchors.neck_width / 2);
-  const int colours = static_cast<int>(std::size(kRainbow));
-  auto patch = [&](cv::Point2f corner, cv::Point2f u, cv::Point2f v, const Rgb& colour) {
-    subject.canvas.Paint(Shape().Polygon({corner, corner + u, corner + u + v, corner + v}, .6f),
-                         colour);
+  const cv::Point2f start = anchors.neck - along * (anchors.neck_width / 2) - down * (kWidth / 2);
+  const cv::Point2f end = start + along * (anchors.neck_width * .14f) + down * (kWidth - 2);
+
+  auto band = [&](cv::Point2f corner, cv::Point2f length, cv::Point2f width) {
+    subject.canvas.Paint(
+        Shape().Polygon({corner, corner + length, corner + length + width, corner + width}, 1),
+        kRainbow[0]);
+    const cv::Point2f step = length / static_cast<float>(std::size(kRainbow));
+    for (const Rgb& colour : kRainbow) {
+      subject.canvas.Paint(
+          Shape().Polygon({corner, corner + step, corner + step + width, corner + width}),
+          Fill(colour).Flat());
+      corner += step;
+    }
   };
-  const float step = anchors.neck_width / colours;
-  const cv::Point2f end = start + along * (anchors.neck_width * .12f) + down * 3;
-  for (int i = colours - 1; i >= 0; --i) {
-    patch(end + cv::Point2f(0, 4.5f * i), {7.5f, 0}, {0, 4.5f}, kRainbow[i]);
-  }
-  for (int i = 0; i < colours; ++i) {
-    patch(start + along * (step * i) - down * 4, along * step, down * 8, kRainbow[i]);
-  }
+  band(end, {0, 22}, {kWidth, 0});
+  band(start, along * anchors.neck_width, down * kWidth);
 }
 
 }  // namespace

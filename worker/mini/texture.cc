@@ -43,7 +43,7 @@ void Spot(const Identity& identity, cv::Mat3b& sheet) {
 
 void Halve(const Identity& identity, cv::Mat3b& sheet) {
   const bool upright = identity.pattern_angle < 1.5f;
-  const int cut = static_cast<int>(sheet.cols * (upright ? .44f : .60f));
+  const int cut = static_cast<int>(sheet.cols * (upright ? .40f : .70f));
   auto half = upright ? sheet.colRange(0, cut) : sheet.rowRange(cut, sheet.rows);
   half.setTo(cv::Scalar(Pixel(identity.secondary_rgb)));
 }

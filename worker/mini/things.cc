@@ -39,7 +39,7 @@ DrawnSubject DrawBoat(const Identity& identity) {
   Palette fill(identity);
   auto [hull, foresail, mainsail, mast] = identity.proportions;
   Canvas canvas;
-  const float top = 17 - 5 * mast;
+  const float top = 20 - 4 * mast;
   canvas.Paint(Shape().Stroke({{46, 70}, {46, top - 4}}, 3.4f), kWood);
   canvas.Paint(Shape().Blob({{50, top},
                              {53, 38},

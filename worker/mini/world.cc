@@ -74,7 +74,7 @@ Accessory DrawAccessory(SubjectClass subject_class, Random& random) {
 
 View DrawView(Random& random) {
   View view;
-  view.x = random.Uniform(-.06f, .06f);
+  view.x = random.Uniform(-.045f, .045f);
   view.y = random.Uniform(-.04f, .03f);
   view.scale = random.Uniform(.74f, .94f);
   view.turn = random.Uniform(-6, 6);
