@@ -23,7 +23,8 @@ VaeUpBlockImpl::VaeUpBlockImpl(Options options) {
 
 torch::Tensor VaeUpBlockImpl::forward(torch::Tensor x_BCHW) {
   for (auto& resnet : resnets_) x_BCHW = resnet(x_BCHW);
-  return upsample_ ? upsample_(x_BCHW, {2 * x_BCHW.size(2), 2 * x_BCHW.size(3)}) : x_BCHW;
+  if (!upsample_) return x_BCHW;
+  return upsample_->forward(x_BCHW, {2 * x_BCHW.size(2), 2 * x_BCHW.size(3)});
 }
 
 VaeDecoderImpl::VaeDecoderImpl(const AutoencoderKlOptions& options) {

@@ -1,0 +1,53 @@
+// ClipTextOptions to and from transformers' config.json.
+#include "third_party/nlohmann/json.hpp"
+#include "worker/models/clip_text.h"
+#include "worker/models/config_reader.h"
+
+namespace likeness {
+
+// Configs of this library carry whatever settings its version knew for any model, so what is not
+// read here is not refused; only what would change the numbers is looked at.
+ClipTextOptions ClipTextOptions::FromJson(const nlohmann::json& config) {
+  ClipTextOptions options;
+  ConfigReader reader("text_encoder", config);
+  reader.Require("model_type", "clip_text_model");
+  reader.Require("attention_dropout", 0.0);
+  reader.Read("vocab_size", options.vocab_size);
+  reader.Read("hidden_size", options.hidden_size);
+  reader.Read("intermediate_size", options.intermediate_size);
+  reader.Read("num_hidden_layers", options.num_hidden_layers);
+  reader.Read("num_attention_heads", options.num_attention_heads);
+  reader.Read("max_position_embeddings", options.max_position_embeddings);
+  reader.Read("hidden_act", options.hidden_act);
+  reader.Read("layer_norm_eps", options.layer_norm_eps);
+  reader.Read("projection_dim", options.projection_dim);
+  reader.Read("bos_token_id", options.bos_token_id);
+  reader.Read("eos_token_id", options.eos_token_id);
+  reader.Read("pad_token_id", options.pad_token_id);
+  if (options.hidden_act != "gelu" && options.hidden_act != "quick_gelu") {
+    reader.Refuse("hidden_act", "is not supported; it may be gelu or quick_gelu");
+  }
+  if (options.num_attention_heads < 1 || options.hidden_size % options.num_attention_heads != 0) {
+    reader.Refuse("num_attention_heads", "does not divide hidden_size");
+  }
+  return options;
+}
+
+nlohmann::json ClipTextOptions::ToJson() const {
+  return {{"architectures", nlohmann::json::array({"CLIPTextModel"})},
+          {"model_type", "clip_text_model"},
+          {"vocab_size", vocab_size},
+          {"hidden_size", hidden_size},
+          {"intermediate_size", intermediate_size},
+          {"num_hidden_layers", num_hidden_layers},
+          {"num_attention_heads", num_attention_heads},
+          {"max_position_embeddings", max_position_embeddings},
+          {"hidden_act", hidden_act},
+          {"layer_norm_eps", layer_norm_eps},
+          {"projection_dim", projection_dim},
+          {"bos_token_id", bos_token_id},
+          {"eos_token_id", eos_token_id},
+          {"pad_token_id", pad_token_id}};
+}
+
+}  // namespace likeness

@@ -1,0 +1,127 @@
+// UNet2DConditionOptions to and from diffusers' config.json.
+#include <string>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/models/config_reader.h"
+#include "worker/models/unet.h"
+
+namespace likeness {
+namespace {
+
+void ReadHeads(ConfigReader& reader, const nlohmann::json& config, std::vector<int64_t>& heads) {
+  const auto found = config.find("attention_head_dim");
+  if (found == config.end() || found->is_array()) {
+    reader.Read("attention_head_dim", heads);
+    return;
+  }
+  int64_t everywhere = heads.front();
+  reader.Read("attention_head_dim", everywhere);
+  heads = {everywhere};
+}
+
+void RequireOneOf(const ConfigReader& reader, const std::string& setting,
+                  const std::vector<std::string>& types, const std::string& plain,
+                  const std::string& crossed, size_t levels) {
+  if (types.size() != levels) reader.Refuse(setting, "does not have one entry a level");
+  for (const auto& type : types) {
+    if (type != plain && type != crossed) {
+      reader.Refuse(setting, "is not supported; an entry may be " + plain + " or " + crossed);
+    }
+  }
+}
+
+void Check(const ConfigReader& reader, const UNet2DConditionOptions& options) {
+  const size_t levels = options.block_out_channels.size();
+  if (levels == 0) reader.Refuse("block_out_channels", "is empty");
+  RequireOneOf(reader, "down_block_types", options.down_block_types, "DownBlock2D",
+               "CrossAttnDownBlock2D", levels);
+  RequireOneOf(reader, "up_block_types", options.up_block_types, "UpBlock2D", "CrossAttnUpBlock2D",
+               levels);
+  const auto& heads = options.attention_head_dim;
+  if (heads.size() != 1 && heads.size() != levels) {
+    reader.Refuse("attention_head_dim", "is neither one number nor one a level");
+  }
+  if (options.layers_per_block < 1) reader.Refuse("layers_per_block", "is below 1");
+  for (size_t level = 0; level < levels; ++level) {
+    const int64_t channels = options.block_out_channels[level];
+    if (channels < 1 || options.norm_num_groups < 1 || channels % options.norm_num_groups != 0) {
+      reader.Refuse("block_out_channels", "has a width that norm_num_groups does not divide");
+    }
+    if (options.HeadsAt(level) < 1 || channels % options.HeadsAt(level) != 0) {
+      reader.Refuse("attention_head_dim", "does not divide the width of its level");
+    }
+  }
+}
+
+void RequireTheRest(ConfigReader& reader) {
+  reader.Require("act_fn", "silu");
+  reader.Require("attention_type", "default");
+  reader.Require("conv_in_kernel", 3);
+  reader.Require("conv_out_kernel", 3);
+  reader.Require("downsample_padding", 1);
+  reader.Require("dropout", 0.0);
+  reader.Require("flip_sin_to_cos", true);
+  reader.Require("freq_shift", 0);
+  reader.Require("mid_block_scale_factor", 1);
+  reader.Require("mid_block_type", "UNetMidBlock2DCrossAttn");
+  reader.Require("resnet_out_scale_factor", 1.0);
+  reader.Require("resnet_time_scale_shift", "default");
+  reader.Require("time_embedding_type", "positional");
+  reader.Require("transformer_layers_per_block", 1);
+  // The first is read only with an addition_embed_type; attention here never loses range in
+  // bfloat16 or float32, so the second changes nothing.
+  reader.Ignore({"addition_embed_type_num_heads", "upcast_attention"});
+  reader.Finish();
+}
+
+}  // namespace
+
+UNet2DConditionOptions UNet2DConditionOptions::FromJson(const nlohmann::json& config) {
+  UNet2DConditionOptions options;
+  ConfigReader reader("unet", config);
+  reader.Read("sample_size", options.sample_size);
+  reader.Read("in_channels", options.in_channels);
+  reader.Read("out_channels", options.out_channels);
+  reader.Read("block_out_channels", options.block_out_channels);
+  reader.Read("down_block_types", options.down_block_types);
+  reader.Read("up_block_types", options.up_block_types);
+  reader.Read("layers_per_block", options.layers_per_block);
+  reader.Read("cross_attention_dim", options.cross_attention_dim);
+  ReadHeads(reader, config, options.attention_head_dim);
+  reader.Read("norm_num_groups", options.norm_num_groups);
+  reader.Read("norm_eps", options.norm_eps);
+  reader.Read("use_linear_projection", options.use_linear_projection);
+  Check(reader, options);
+  RequireTheRest(reader);
+  return options;
+}
+
+nlohmann::json UNet2DConditionOptions::ToJson() const {
+  nlohmann::json config = {{"_class_name", "UNet2DConditionModel"},
+                           {"sample_size", sample_size},
+                           {"in_channels", in_channels},
+                           {"out_channels", out_channels},
+                           {"block_out_channels", block_out_channels},
+                           {"down_block_types", down_block_types},
+                           {"mid_block_type", "UNetMidBlock2DCrossAttn"},
+                           {"up_block_types", up_block_types},
+                           {"layers_per_block", layers_per_block},
+                           {"cross_attention_dim", cross_attention_dim},
+                           {"norm_num_groups", norm_num_groups},
+                           {"norm_eps", norm_eps},
+                           {"act_fn", "silu"},
+                           {"use_linear_projection", use_linear_projection}};
+  if (attention_head_dim.size() == 1) {
+    config["attention_head_dim"] = attention_head_dim.front();
+  } else {
+    config["attention_head_dim"] = attention_head_dim;
+  }
+  return config;
+}
+
+int64_t UNet2DConditionOptions::HeadsAt(size_t level) const {
+  return attention_head_dim.size() == 1 ? attention_head_dim.front() : attention_head_dim.at(level);
+}
+
+}  // namespace likeness

@@ -1,0 +1,13 @@
+// Where checkpoints in the wild name things otherwise than our modules do.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace likeness {
+
+// The parameter that `key` of a checkpoint of `component` ("unet", "vae", "text_encoder") means;
+// nothing for a key that holds no weights and is left out.
+std::optional<std::string> ParameterOfKey(const std::string& component, const std::string& key);
+
+}  // namespace likeness

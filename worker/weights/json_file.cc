@@ -1,0 +1,28 @@
+#include "worker/weights/json_file.h"
+
+#include <string>
+
+#include "worker/base/error.h"
+#include "worker/weights/atomic_file.h"
+#include "worker/weights/mapped_file.h"
+
+namespace likeness {
+
+nlohmann::json ReadJsonFile(const std::filesystem::path& path) {
+  const auto label = (path.parent_path().filename() / path.filename()).string();
+  if (!std::filesystem::is_regular_file(path)) {
+    throw Error(ErrorKind::kFailedPrecondition, label + " is missing");
+  }
+  const MappedFile file(path);
+  auto value = nlohmann::json::parse(file.bytes(), /*cb=*/nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) throw Error(ErrorKind::kDataLoss, label + " is not valid JSON");
+  return value;
+}
+
+void WriteJsonFile(const std::filesystem::path& path, const nlohmann::json& value) {
+  AtomicFile file(path);
+  file.Write(value.dump(/*indent=*/2) + "\n");
+  file.Commit();
+}
+
+}  // namespace likeness
