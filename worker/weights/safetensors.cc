@@ -68,7 +68,8 @@ SafetensorsFile SafetensorsFile::Open(const std::filesystem::path& path) {
 
 void SafetensorsFile::AddEntries(const std::string& header, uint64_t data_begin) {
   const uint64_t data_size = file_->size() - data_begin;
-  for (const auto& [name, value] : json::parse(header).items()) {
+  const auto tensors = json::parse(header);
+  for (const auto& [name, value] : tensors.items()) {
     if (name == "__metadata__") {
       value.get_to(metadata_);
       continue;

@@ -1,0 +1,154 @@
+#include "worker/weights/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "worker/base/error.h"
+#include "worker/weights/json_file.h"
+#include "worker/weights/state_dict.h"
+#include "worker/weights/temp_dir.h"
+#include "worker/weights/tiny_pipeline.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+class PipelineTest : public testing::Test {
+ protected:
+  PipelineTest() { SavePipeline(dir(), pipeline_, torch::kFloat32); }
+  fs::path dir() const { return temp_.path() / "model"; }
+  fs::path unet_file() const { return dir() / "unet" / "diffusion_pytorch_model.safetensors"; }
+
+  void ExpectRefused(ErrorKind kind, const std::string& says) {
+    try {
+      LoadPipeline(dir());
+      ADD_FAILURE() << "loaded; expected: " << says;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
+      EXPECT_EQ(std::string(error.what()).find(temp_.path().string()), std::string::npos);
+    }
+  }
+  static torch::Tensor FirstWeight(const Pipeline& pipeline) {
+    return pipeline.unet->parameters().front();
+  }
+
+  TempDir temp_;
+  Pipeline pipeline_ = TinyPipeline();
+};
+
+TEST_F(PipelineTest, LoadsWhatWasSaved) {
+  auto loaded = LoadPipeline(dir());
+  EXPECT_EQ(loaded.image_size(), 16);
+  EXPECT_EQ(loaded.latent_size(), 8);
+  EXPECT_EQ(loaded.digest, ModelDigest(dir()));
+  torch::NoGradGuard no_grad;
+  auto ids = torch::tensor({pipeline_.tokenizer.EncodePadded("a dog")});
+  auto context = pipeline_.text_encoder->Forward(ids);
+  EXPECT_TRUE(torch::equal(loaded.text_encoder->Forward(ids), context));
+  auto latents = torch::randn({1, 4, 8, 8});
+  auto t = torch::tensor({500});
+  EXPECT_TRUE(torch::equal(loaded.unet->Forward(latents, t, context),
+                           pipeline_.unet->Forward(latents, t, context)));
+  EXPECT_TRUE(torch::equal(loaded.vae->Decode(latents), pipeline_.vae->Decode(latents)));
+}
+
+TEST_F(PipelineTest, LoadedParametersAreFrozen) {
+  for (const auto& parameter : LoadPipeline(dir()).unet->parameters()) {
+    EXPECT_FALSE(parameter.requires_grad());
+  }
+}
+
+TEST_F(PipelineTest, SavesAndLoadsHalfPrecision) {
+  SavePipeline(dir(), pipeline_, torch::kFloat16);
+  EXPECT_EQ(SafetensorsFile::Open(unet_file()).Get("conv_in.weight").dtype(), torch::kFloat16);
+  auto loaded = LoadPipeline(dir(), {.dtype = torch::kBFloat16});
+  EXPECT_EQ(FirstWeight(loaded).dtype(), torch::kBFloat16);
+  EXPECT_TRUE(
+      torch::allclose(FirstWeight(loaded).to(torch::kFloat32), FirstWeight(pipeline_), 2e-2, 1e-3));
+}
+
+TEST_F(PipelineTest, LoadsAVariantWhereThereIsNothingElse) {
+  fs::rename(unet_file(), dir() / "unet" / "diffusion_pytorch_model.fp16.safetensors");
+  EXPECT_TRUE(torch::equal(FirstWeight(LoadPipeline(dir())), FirstWeight(pipeline_)));
+}
+
+TEST_F(PipelineTest, LoadsShardsByTheirIndex) {
+  auto tensors = StateDict(*pipeline_.unet);
+  fs::remove(unet_file());
+  nlohmann::json weight_map;
+  for (size_t i = 0; i < 2; ++i) {
+    const std::string name =
+        "diffusion_pytorch_model-0000" + std::to_string(i + 1) + "-of-00002.safetensors";
+    const NamedTensors half(tensors.begin() + (i == 0 ? 0 : 7),
+                            i == 0 ? tensors.begin() + 7 : tensors.end());
+    for (const auto& [key, tensor] : half) weight_map[key] = name;
+    WriteSafetensors(dir() / "unet" / name, half);
+  }
+  const auto index = dir() / "unet" / "diffusion_pytorch_model.safetensors.index.json";
+  WriteJsonFile(index, {{"weight_map", weight_map}});
+  EXPECT_TRUE(torch::equal(FirstWeight(LoadPipeline(dir())), FirstWeight(pipeline_)));
+
+  weight_map["conv_in.bias"] = "../../secret.safetensors";
+  WriteJsonFile(index, {{"weight_map", weight_map}});
+  ExpectRefused(ErrorKind::kFailedPrecondition, "not a safetensors file beside it");
+  fs::remove(dir() / "unet" / "diffusion_pytorch_model-00002-of-00002.safetensors");
+  weight_map.erase("conv_in.bias");
+  WriteJsonFile(index, {{"weight_map", weight_map}});
+  ExpectRefused(ErrorKind::kFailedPrecondition,
+                "shard diffusion_pytorch_model-00002-of-00002.safetensors is missing");
+}
+
+TEST_F(PipelineTest, RefusesAPickleFile) {
+  fs::rename(unet_file(), dir() / "unet" / "diffusion_pytorch_model.bin");
+  ExpectRefused(ErrorKind::kFailedPrecondition,
+                "unet: diffusion_pytorch_model.bin is a pickle file");
+}
+
+TEST_F(PipelineTest, RefusesACutWeightFile) {
+  fs::resize_file(unet_file(), fs::file_size(unet_file()) - 100);
+  ExpectRefused(ErrorKind::kDataLoss, "diffusion_pytorch_model.safetensors is not a valid");
+}
+
+TEST_F(PipelineTest, SaysWhichPartIsMissing) {
+  fs::remove(unet_file());
+  ExpectRefused(ErrorKind::kFailedPrecondition,
+                "unet: diffusion_pytorch_model.safetensors is missing");
+  fs::remove(dir() / "vae" / "config.json");
+  fs::remove_all(dir() / "unet");
+  ExpectRefused(ErrorKind::kFailedPrecondition, "unet/config.json is missing");
+  fs::remove(dir() / "model_index.json");
+  ExpectRefused(ErrorKind::kFailedPrecondition, "model_index.json is missing");
+  fs::remove_all(dir());
+  ExpectRefused(ErrorKind::kNotFound, "there is no model directory model");
+}
+
+TEST_F(PipelineTest, RefusesOtherKindsOfPipeline) {
+  WriteJsonFile(dir() / "model_index.json", {{"_class_name", "StableDiffusionXLPipeline"}});
+  ExpectRefused(ErrorKind::kFailedPrecondition, "StableDiffusionXLPipeline");
+}
+
+TEST_F(PipelineTest, RefusesAConfigThatIsNotJson) {
+  std::ofstream(dir() / "unet" / "config.json") << "{";
+  ExpectRefused(ErrorKind::kDataLoss, "unet/config.json is not valid JSON");
+}
+
+TEST_F(PipelineTest, TheDigestIsOfWhatTheModelComputesWith) {
+  const auto digest = ModelDigest(dir());
+  EXPECT_EQ(digest.size(), 64);
+  std::ofstream(dir() / "README.md") << "a card";
+  std::ofstream(dir() / "card.json") << "{}";
+  EXPECT_EQ(ModelDigest(dir()), digest);
+  SavePipeline(dir(), pipeline_, torch::kFloat32);
+  EXPECT_EQ(ModelDigest(dir()), digest);
+
+  torch::NoGradGuard no_grad;
+  pipeline_.unet->parameters().front().view({-1})[0] += 1;
+  SavePipeline(dir(), pipeline_, torch::kFloat32);
+  EXPECT_NE(ModelDigest(dir()), digest);
+}
+
+}  // namespace
+}  // namespace likeness

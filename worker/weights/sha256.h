@@ -1,0 +1,15 @@
+// SHA-256 (FIPS 180-4) without a library: the engine builds with LibTorch alone.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace likeness {
+
+// 64 lower-case hex digits.
+std::string Sha256OfBytes(std::string_view bytes);
+// Errors as MappedFile's.
+std::string Sha256OfFile(const std::filesystem::path& path);
+
+}  // namespace likeness
