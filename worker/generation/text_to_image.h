@@ -1,0 +1,39 @@
+// Pictures from a prompt.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "worker/base/image.h"
+
+namespace likeness {
+
+struct Pipeline;
+
+struct TextToImageRequest {
+  std::string prompt;
+  std::string negative_prompt;  // what guidance leads away from
+  int images = 1;               // at least 1
+  uint32_t seed = 0;  // image i is drawn with seed + i, modulo 2^32; 0 is a seed like any other
+  std::string sampler = "ddim";  // one of SamplerNames()
+  int steps = 50;                // 1 to the model's training timesteps
+  double guidance = 7.5;         // finite; 1 or less: none
+  int width = 0;  // pixels, a multiple of the model's latent cell; 0: the model's own
+  int height = 0;
+  int batch_size = 4;  // pictures denoised together; changes memory and speed, not the pictures
+};
+
+// Called after every denoising step with the steps done and to do, over all batches. Return false
+// to stop.
+using GenerationProgress = std::function<bool(int step, int total)>;
+
+// Picture i depends on the request and seed + i alone, not on `images` or `batch_size` (but for
+// rounding in the last bit of float). Its noise is torch.randn([1, C, H, W]) in float32 of a CPU
+// generator seeded with seed + i. kInvalidArgument names the wrong field, its value and what is
+// allowed; kCancelled if progress returned false.
+std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& request,
+                                  const GenerationProgress& progress = {});
+
+}  // namespace likeness

@@ -1,0 +1,67 @@
+// The forward process of latent diffusion: how much signal and noise a latent holds at each
+// timestep.
+//
+// x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps, with a_t = prod_{s<=t} (1 - beta_s)  (Ho et al.,
+// 2006.11239, eq. 4). Shapes: B batch, C channels, H W latent height and width.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <string>
+
+#include "third_party/nlohmann/json_fwd.hpp"
+
+namespace likeness {
+
+// What the UNet was trained to predict. kV: Salimans and Ho, 2202.00512, v = sqrt(a) eps - sqrt(1 -
+// a) x_0.
+enum class PredictionType { kEpsilon, kV, kSample };
+
+// The settings of scheduler_config.json that change results; defaults are Stable Diffusion 1.x.
+struct NoiseScheduleOptions {
+  int num_train_timesteps = 1000;
+  double beta_start = 0.00085;
+  double beta_end = 0.012;
+  std::string beta_schedule = "scaled_linear";  // or "linear"
+  PredictionType prediction_type = PredictionType::kEpsilon;
+  int steps_offset = 1;           // added to every sampling timestep
+  bool set_alpha_to_one = false;  // DDIM's last step goes to a = 1 instead of a_0
+  std::string timestep_spacing = "leading";
+
+  // clip_sample and steps_offset are not read: StableDiffusionPipeline overrides them with false
+  // and 1. kFailedPrecondition naming the setting when it is of a kind that is not supported or out
+  // of range.
+  static NoiseScheduleOptions FromJson(const nlohmann::json& config);
+  // In the format of diffusers' DDIMScheduler.
+  nlohmann::json ToJson() const;
+};
+
+// Immutable. The table lives on the CPU; tensor arguments may be on any device and keep their
+// dtype.
+class NoiseSchedule {
+ public:
+  explicit NoiseSchedule(NoiseScheduleOptions options = {});
+
+  const NoiseScheduleOptions& options() const { return options_; }
+  int num_train_timesteps() const { return options_.num_train_timesteps; }
+
+  // a_t for every timestep: float32 [num_train_timesteps], on the CPU.
+  const torch::Tensor& alphas_cumprod() const { return alphas_cumprod_; }
+  // a_t of one timestep, 0 <= t < num_train_timesteps.
+  double AlphaCumprod(int64_t t) const;
+
+  // x_t from x_0 and eps, each BCHW; t_B int64.
+  torch::Tensor AddNoise(const torch::Tensor& x0_BCHW, const torch::Tensor& noise_BCHW,
+                         const torch::Tensor& t_B) const;
+  // What the model should predict at t: eps, v or x_0, by options().prediction_type.
+  torch::Tensor Target(const torch::Tensor& x0_BCHW, const torch::Tensor& noise_BCHW,
+                       const torch::Tensor& t_B) const;
+  // Signal to noise ratio a_t / (1 - a_t): float32 [B], on t_B's device.
+  torch::Tensor Snr(const torch::Tensor& t_B) const;
+
+ private:
+  NoiseScheduleOptions options_;
+  torch::Tensor alphas_cumprod_;
+};
+
+}  // namespace likeness
