@@ -1,0 +1,53 @@
+#include "worker/images/crop.h"
+
+#include <algorithm>
+#include <opencv2/imgproc.hpp>
+#include <string>
+
+#include "worker/base/error.h"
+#include "worker/images/mat.h"
+
+namespace likeness {
+namespace {
+
+std::string Size(int width, int height) {
+  return std::to_string(width) + " x " + std::to_string(height) + " px";
+}
+
+}  // namespace
+
+Image Crop(const Image& image, const CropBox& box) {
+  if (box.width < kMinCropSide || box.height < kMinCropSide) {
+    throw Error(ErrorKind::kInvalidArgument, "the crop box is " + Size(box.width, box.height) +
+                                                 "; at least " + std::to_string(kMinCropSide) +
+                                                 " px a side are needed");
+  }
+  if (box.left < 0 || box.top < 0 || box.left > image.width - box.width ||
+      box.top > image.height - box.height) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "the crop box of " + Size(box.width, box.height) + " at (" +
+                    std::to_string(box.left) + ", " + std::to_string(box.top) +
+                    ") reaches outside the picture of " + Size(image.width, image.height));
+  }
+  return ToImage(ConstView(image)(cv::Rect(box.left, box.top, box.width, box.height)));
+}
+
+Image CropCentreSquare(const Image& image) {
+  const int side = std::min(image.width, image.height);
+  const cv::Rect middle((image.width - side) / 2, (image.height - side) / 2, side, side);
+  return ToImage(ConstView(image)(middle));
+}
+
+Image Resize(const Image& image, int width, int height) {
+  const bool grows = width > image.width || height > image.height;
+  cv::Mat3b resized;
+  cv::resize(ConstView(image), resized, {width, height}, 0, 0,
+             grows ? cv::INTER_CUBIC : cv::INTER_AREA);
+  return ToImage(resized);
+}
+
+Image SquarePhoto(const Image& image, const std::optional<CropBox>& box, int size) {
+  return Resize(CropCentreSquare(box ? Crop(image, *box) : image), size, size);
+}
+
+}  // namespace likeness

@@ -1,0 +1,34 @@
+// Cutting and resizing pictures.
+#pragma once
+
+#include <optional>
+
+#include "worker/base/image.h"
+
+namespace likeness {
+
+inline constexpr int kMinCropSide = 32;
+
+// A rectangle in pixels of the upright picture.
+struct CropBox {
+  int left = 0;
+  int top = 0;
+  int width = 0;
+  int height = 0;
+};
+
+// Throws Error (kInvalidArgument) when the box reaches outside the picture or has a side below
+// kMinCropSide.
+Image Crop(const Image& image, const CropBox& box);
+
+// The largest square around the middle.
+Image CropCentreSquare(const Image& image);
+
+// Area averaging where the picture shrinks, cubic where it grows. Sizes must be positive.
+Image Resize(const Image& image, int width, int height);
+
+// What a model learns from: the box (the whole picture if none), its largest centred square, `size`
+// x `size` pixels.
+Image SquarePhoto(const Image& image, const std::optional<CropBox>& box, int size);
+
+}  // namespace likeness
