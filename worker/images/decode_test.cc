@@ -69,7 +69,7 @@ TEST_P(OrientationTest, PictureIsTurnedUpright) {
                                 PngChunk("eXIf", OrientationTiff(turn.orientation)));
   const auto jpeg =
       WithJpegExif(FileOf(Quarters(64, 48), ".jpg"), OrientationTiff(turn.orientation));
-  for (const auto& bytes : {jpeg}) {
+  for (const auto& bytes : {png, jpeg}) {
     const Image image = DecodePhoto(bytes);
     const bool on_its_side = turn.orientation >= 5;
     ASSERT_EQ(image.width, on_its_side ? 48 : 64);

@@ -14,7 +14,7 @@ constexpr int kSize = kDrawingSize;
 // A sheet of paper in pixels, with colours that vary a little from picture to picture.
 class Sheet {
  public:
-  explicit Sheet(Random& random) : random_(random), pixels_(kSize, kSize) {}
+  explicit Sheet(Random& random) : random_(random), pixels_(kSize, kSize, cv::Vec3b()) {}
 
   float Draw(float low, float high) { return random_.Uniform(low, high); }
   float Either(float a, float b) { return random_.Chance(.5f) ? a : b; }
@@ -130,7 +130,7 @@ void DrawCobblestones(Sheet& sheet) {
     sheet.Box(x - 2, 10, x + 20, 40, {236, 224, 206});
     sheet.Box(x, 12, x + 18, 38, sheet.Vary({82, 96, 116}));
   }
-  sheet.Box(0, kerb, kSize, kSize, {84, 84, 92});
+  sheet.Fade(kerb, kSize, {84, 84, 92}, {84, 84, 92});
   bool odd = false;
   float height = 9;
   for (float y = kerb + 6; y < kSize + height; y += height * 1.05f) {
@@ -161,7 +161,7 @@ void DrawPinkFabric(Sheet& sheet) {
 
 void DrawWoodenFloor(Sheet& sheet) {
   const float wall = sheet.Draw(24, 32);
-  sheet.Box(0, 0, kSize, wall, sheet.Vary({226, 232, 218}, 6));
+  sheet.Box(0, 0, kSize, wall + 1, sheet.Vary({226, 232, 218}, 6));
   const float shift = sheet.Draw(-.5f, .5f);
   auto edge = [&](float board, float y) {
     return 64 + (board + shift) * (13 + 15 * (y - wall) / (kSize - wall));
@@ -179,7 +179,7 @@ void DrawWoodenFloor(Sheet& sheet) {
 
 void DrawCity(Sheet& sheet) {
   const float road = sheet.Draw(82, 90);
-  sheet.Fade(0, road, sheet.Vary({120, 150, 208}), sheet.Vary({250, 206, 170}));
+  sheet.Fade(0, road + 1, sheet.Vary({120, 150, 208}), sheet.Vary({250, 206, 170}));
   float x = sheet.Draw(-10, 0);
   bool tall = sheet.Draw(0, 1) < .5f;
   while (x < kSize) {

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <opencv2/core.hpp>
 #include <set>
 
 #include "worker/mini/captions.h"
+#include "worker/mini/scenes.h"
+#include "worker/mini/texture.h"
 
 namespace likeness::mini {
 namespace {
@@ -34,6 +37,18 @@ TEST(RandomTest, DrawsSplitMix64) {
 TEST(WorldTest, SameExampleHasTheSameBytes) {
   for (uint64_t index : {0, 1, 99999}) {
     EXPECT_EQ(Render(PretrainingDepiction(index)).rgb, Render(PretrainingDepiction(index)).rgb);
+  }
+}
+
+TEST(WorldTest, ScenesLeaveNoPixelUndrawn) {
+  for (int scene = 0; scene < kScenes; ++scene) {
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      Random random(seed);
+      cv::Mat1b black;
+      cv::inRange(DrawScene(static_cast<Scene>(scene), random), cv::Scalar::all(0),
+                  cv::Scalar::all(8), black);
+      EXPECT_EQ(cv::countNonZero(black), 0) << Name(static_cast<Scene>(scene)) << seed;
+    }
   }
 }
 
@@ -103,25 +118,14 @@ TEST(WorldTest, AccessoriesShow) {
 }
 
 TEST(WorldTest, BodyIsMostlyOfThePrimaryColour) {
-  for (uint64_t seed = 0; seed < 200; ++seed) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
     const Identity identity = DrawIdentity(SubjectClass::kDog, seed);
-    if (identity.pattern == Pattern::kPlain || identity.primary == Colour::kWhite) continue;
-    Depiction depiction = PlainDepiction(SubjectClass::kDog, seed);
-    const Image image = Render(depiction);
-    int primary = 0;
-    int secondary = 0;
-    for (size_t i = 0; i < image.rgb.size(); i += 3) {
-      auto distance = [&](const Rgb& colour) {
-        float sum = 0;
-        for (int c = 0; c < 3; ++c) sum += std::abs(image.rgb[i + c] - colour[c]);
-        return sum;
-      };
-      primary += distance(identity.primary_rgb) < 60;
-      secondary += distance(identity.secondary_rgb) < 60;
-    }
-    // Pink fabric counts as the colour pink.
-    if (identity.primary == Colour::kPink || identity.secondary == Colour::kPink) continue;
-    EXPECT_GT(primary + 60, secondary) << FullCaption(depiction);
+    const auto texture = BodyTexture(identity);
+    const auto& rgb = identity.primary_rgb;
+    const cv::Scalar primary(rgb[0], rgb[1], rgb[2]);
+    cv::Mat1b same;
+    cv::inRange(texture, primary - cv::Scalar::all(1), primary + cv::Scalar::all(1), same);
+    EXPECT_GT(cv::countNonZero(same), .5 * same.total()) << seed;
   }
 }
 
