@@ -1,0 +1,94 @@
+#include "worker/samplers/noise_schedule.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+
+namespace likeness {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Golden numbers: diffusers 0.42.1, DDIMScheduler with Stable Diffusion's betas.
+TEST(NoiseScheduleTest, CumulatedAlphasAgreeWithDiffusers) {
+  const NoiseSchedule schedule;
+  EXPECT_FLOAT_EQ(schedule.AlphaCumprod(0), 0.9991499781608582f);
+  EXPECT_FLOAT_EQ(schedule.AlphaCumprod(1), 0.9982960224151611f);
+  EXPECT_FLOAT_EQ(schedule.AlphaCumprod(500), 0.27633246779441833f);
+  EXPECT_FLOAT_EQ(schedule.AlphaCumprod(999), 0.00466009508818388f);
+}
+
+TEST(NoiseScheduleTest, EachSampleIsNoisedAtItsOwnTimestep) {
+  const NoiseSchedule schedule;
+  auto x0 = torch::ones({2, 4, 2, 2}), noise = torch::zeros({2, 4, 2, 2});
+  auto x = schedule.AddNoise(x0, noise, torch::tensor({0, 999}, torch::kInt64));
+  EXPECT_FLOAT_EQ(x[0][0][0][0].item<float>(), std::sqrt(0.99915f));
+  EXPECT_NEAR(x[1][3][1][1].item<float>(), std::sqrt(0.0046601f), 1e-5);
+}
+
+TEST(NoiseScheduleTest, SnrIsSignalOverNoise) {
+  const NoiseSchedule schedule;
+  auto snr = schedule.Snr(torch::tensor({500}, torch::kInt64));
+  EXPECT_NEAR(snr.item<float>(), 0.276332 / (1 - 0.276332), 1e-4);
+}
+
+TEST(NoiseScheduleTest, NoisyLatentsKeepTheirType) {
+  const NoiseSchedule schedule;
+  auto x0 = torch::ones({1, 4, 2, 2}, torch::kBFloat16);
+  auto t = torch::tensor({10}, torch::kInt64);
+  EXPECT_EQ(schedule.AddNoise(x0, x0, t).scalar_type(), torch::kBFloat16);
+}
+
+TEST(NoiseScheduleOptionsTest, ReadsBackWhatItWrites) {
+  const NoiseScheduleOptions options{.num_train_timesteps = 500,
+                                     .beta_start = 0.001,
+                                     .beta_end = 0.01,
+                                     .beta_schedule = "linear",
+                                     .prediction_type = PredictionType::kV,
+                                     .set_alpha_to_one = true};
+  const auto json = options.ToJson();
+  EXPECT_EQ(NoiseScheduleOptions::FromJson(json).ToJson(), json);
+}
+
+// The file of Stable Diffusion 1.5, which was written for another sampler.
+TEST(NoiseScheduleOptionsTest, ReadsStableDiffusionsOwnFile) {
+  const auto options = NoiseScheduleOptions::FromJson(nlohmann::json::parse(R"({
+    "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", "beta_end": 0.012,
+    "beta_schedule": "scaled_linear", "beta_start": 0.00085, "num_train_timesteps": 1000,
+    "set_alpha_to_one": false, "skip_prk_steps": true, "steps_offset": 1, "trained_betas": null,
+    "clip_sample": false})"));
+  EXPECT_EQ(options.ToJson(), NoiseScheduleOptions{}.ToJson());
+}
+
+TEST(NoiseScheduleOptionsTest, RefusesWhatItCannotFollowByName) {
+  const std::pair<const char*, nlohmann::json> cases[] = {
+      {"beta_schedule", "squaredcos_cap_v2"},
+      {"prediction_type", "flow"},
+      {"timestep_spacing", "trailing"},
+      {"rescale_betas_zero_snr", true},
+      {"trained_betas", {0.1, 0.2}},
+      {"num_train_timesteps", 0},
+      {"beta_start", -1.0},
+      {"thresholding", true},
+  };
+  for (const auto& [setting, value] : cases) {
+    auto config = NoiseScheduleOptions{}.ToJson();
+    config[setting] = value;
+    try {
+      NoiseScheduleOptions::FromJson(config);
+      ADD_FAILURE() << setting << " was taken";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::kFailedPrecondition);
+      EXPECT_THAT(e.what(), HasSubstr(setting));
+    }
+  }
+}
+
+TEST(NoiseScheduleOptionsTest, RefusesAValueOfTheWrongKind) {
+  EXPECT_THROW(NoiseScheduleOptions::FromJson({{"beta_start", "much"}}), Error);
+}
+
+}  // namespace
+}  // namespace likeness

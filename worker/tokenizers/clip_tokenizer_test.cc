@@ -1,0 +1,141 @@
+#include "worker/tokenizers/clip_tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "worker/base/error.h"
+#include "worker/tokenizers/vocabulary_trainer.h"
+
+namespace likeness {
+namespace {
+
+using ::testing::ElementsAre;
+namespace fs = std::filesystem;
+
+class ClipTokenizerTest : public ::testing::Test {
+ protected:
+  ClipTokenizerTest() : directory_(fs::path(::testing::TempDir()) / "clip_tokenizer_test") {
+    fs::remove_all(directory_);
+    fs::create_directories(directory_);
+  }
+  ~ClipTokenizerTest() override { fs::remove_all(directory_); }
+
+  std::vector<std::string> Tokens(std::string_view text) const {
+    std::vector<std::string> tokens;
+    for (int64_t id : tokenizer_.Encode(text)) tokens.push_back(tokenizer_.IdToToken(id));
+    return tokens;
+  }
+  void Write(const std::string& name, const std::string& text) const {
+    std::ofstream(directory_ / name) << text;
+  }
+  ErrorKind LoadError() const {
+    try {
+      ClipTokenizer::Load(directory_);
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    ADD_FAILURE() << "loaded";
+    return ErrorKind::kInternal;
+  }
+
+  ClipTokenizer tokenizer_ = TrainVocabulary({"a", "dog", "in", "the", "snow", "don", "'t"}, 8);
+  fs::path directory_;
+};
+
+TEST_F(ClipTokenizerTest, CaseAndWhiteSpaceDoNotMatter) {
+  EXPECT_THAT(Tokens("A  Dog\tin\nthe SNOW "),
+              ElementsAre("a</w>", "dog</w>", "in</w>", "the</w>", "snow</w>"));
+}
+
+TEST_F(ClipTokenizerTest, ContractionsDigitsAndMarksAreCutApart) {
+  EXPECT_THAT(Tokens("don't 12!?"),
+              ElementsAre("don</w>", "'t</w>", "1</w>", "2</w>", "!", "?</w>"));
+}
+
+TEST_F(ClipTokenizerTest, WhatIsNotInTheVocabularyBecomesBytes) {
+  EXPECT_THAT(Tokens("\U0001F436"), ElementsAre("\u00f0", "\u0141", "\u0132", "\u00b6</w>"));
+  EXPECT_THAT(Tokens(std::string_view("\0\x01", 2)), ElementsAre("\u0100", "\u0101</w>"));
+}
+
+TEST_F(ClipTokenizerTest, SpecialTokensInTheTextAreFound) {
+  EXPECT_THAT(tokenizer_.Encode("dog<|endoftext|>dog"),
+              ElementsAre(*tokenizer_.TokenToId("dog</w>"), tokenizer_.eos_id(),
+                          *tokenizer_.TokenToId("dog</w>")));
+}
+
+TEST_F(ClipTokenizerTest, PaddingFillsToTheModelsLength) {
+  const auto dog = *tokenizer_.TokenToId("dog</w>");
+  const auto bos = tokenizer_.bos_id(), eos = tokenizer_.eos_id();
+  EXPECT_THAT(tokenizer_.EncodePadded("dog"), ElementsAre(bos, dog, eos, eos, eos, eos, eos, eos));
+  EXPECT_THAT(tokenizer_.EncodePadded(""), ElementsAre(bos, eos, eos, eos, eos, eos, eos, eos));
+}
+
+TEST_F(ClipTokenizerTest, ALongPromptIsCutBeforeTheEnd) {
+  std::string prompt;
+  while (prompt.size() < 10'000) prompt += "dog ";
+  const auto ids = tokenizer_.EncodePadded(prompt);
+  EXPECT_EQ(ids.size(), 8u);
+  EXPECT_EQ(ids.back(), tokenizer_.eos_id());
+  EXPECT_EQ(ids[6], *tokenizer_.TokenToId("dog</w>"));
+  EXPECT_EQ(tokenizer_.Encode(std::string(10'000, 'q')).size(), 10'000u);
+}
+
+TEST_F(ClipTokenizerTest, TextThatIsNotUtf8IsRefused) {
+  EXPECT_THROW(tokenizer_.Encode("dog \xff"), Error);
+}
+
+TEST_F(ClipTokenizerTest, SingleTokensAreRecognised) {
+  EXPECT_TRUE(tokenizer_.IsSingleToken("Dog"));
+  EXPECT_FALSE(tokenizer_.IsSingleToken("cat"));
+  EXPECT_FALSE(tokenizer_.IsSingleToken(""));
+  EXPECT_FALSE(tokenizer_.IsSingleToken("a dog"));
+}
+
+TEST_F(ClipTokenizerTest, LoadsWhatItSaves) {
+  tokenizer_.Save(directory_);
+  const auto loaded = ClipTokenizer::Load(directory_);
+  EXPECT_EQ(loaded.vocabulary(), tokenizer_.vocabulary());
+  EXPECT_EQ(loaded.merges(), tokenizer_.merges());
+  EXPECT_EQ(loaded.model_max_length(), 8);
+  EXPECT_EQ(loaded.Encode("don't snow"), tokenizer_.Encode("don't snow"));
+}
+
+TEST_F(ClipTokenizerTest, ASpecialTokenMayBeLookedForAfterNormalization) {
+  tokenizer_.Save(directory_);
+  Write("special_tokens_map.json",
+        R"({"eos_token": {"content": "<|endoftext|>", "normalized": true}})");
+  const auto loaded = ClipTokenizer::Load(directory_);
+  EXPECT_THAT(loaded.Encode("<|ENDOFTEXT|>"), ElementsAre(loaded.eos_id()));
+  EXPECT_GT(tokenizer_.Encode("<|ENDOFTEXT|>").size(), 1u);
+}
+
+TEST_F(ClipTokenizerTest, LoadsTheOneFileForm) {
+  Write("tokenizer.json", R"({"added_tokens": [{"content": "<|endoftext|>", "normalized": false}],
+    "model": {"vocab": {"a": 0, "b</w>": 1, "ab</w>": 2, "<|startoftext|>": 3, "<|endoftext|>": 4},
+              "merges": [["a", "b</w>"]]}})");
+  const auto loaded = ClipTokenizer::Load(directory_);
+  EXPECT_THAT(loaded.Encode("ab"), ElementsAre(2));
+  EXPECT_EQ(loaded.model_max_length(), 77);
+  EXPECT_THAT(loaded.Encode("ac"), ElementsAre(0, 4)) << "an unknown byte is the unknown token";
+}
+
+TEST_F(ClipTokenizerTest, BadFilesAreRefused) {
+  EXPECT_EQ(LoadError(), ErrorKind::kNotFound);
+  Write("vocab.json", "{\"a\": 0");
+  Write("merges.txt", "#version: 0.2\n");
+  EXPECT_EQ(LoadError(), ErrorKind::kDataLoss);
+  Write("vocab.json", R"({"a": 0, "b": 7})");
+  EXPECT_EQ(LoadError(), ErrorKind::kDataLoss);
+  Write("vocab.json", R"({"a": 0, "b": 1})");
+  EXPECT_EQ(LoadError(), ErrorKind::kFailedPrecondition) << "no begin and end";
+  Write("vocab.json", R"({"a": 0, "<|startoftext|>": 1, "<|endoftext|>": 2})");
+  Write("merges.txt", "a z\n");
+  EXPECT_EQ(LoadError(), ErrorKind::kFailedPrecondition) << "a merge of nothing known";
+  Write("merges.txt", "a\n");
+  EXPECT_EQ(LoadError(), ErrorKind::kDataLoss);
+}
+
+}  // namespace
+}  // namespace likeness
