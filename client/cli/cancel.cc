@@ -1,0 +1,40 @@
+// likeness cancel: stop a job.
+#include "absl/strings/str_cat.h"
+#include "client/cli/command.h"
+#include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/lib/jobs.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Stop a job. A running one stops after its current step.
+
+  likeness cancel rex-7f3c
+
+Usage: likeness cancel JOB [FLAGS])";
+
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+  ASSIGN_OR_RETURN(auto job, CancelJob(connection, name));
+  if (context.json) {
+    PrintResult(ToJson(job));
+    return kDone;
+  }
+  const bool stopped = job.state() == v1::JOB_STATE_CANCELLED;
+  context.screen->Line(
+      Mark::kDone, stopped ? "cancelled" : "cancelling",
+      absl::StrCat(ShortName(name), stopped ? "" : " · it stops after its current step"));
+  return kDone;
+}
+
+}  // namespace
+
+int Cancel(const Args& arguments) {
+  FlagSet flags(kUsage);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, Run);
+}
+
+}  // namespace likeness::client

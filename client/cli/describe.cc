@@ -1,0 +1,38 @@
+#include "client/cli/describe.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "client/cli/text.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace likeness::client {
+
+absl::Time ToTime(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixNanos(google::protobuf::util::TimeUtil::TimestampToNanoseconds(time));
+}
+
+std::string StateText(v1::JobState state) {
+  const auto name = v1::JobState_Name(state);
+  return absl::AsciiStrToLower(absl::StripPrefix(name, "JOB_STATE_"));
+}
+
+std::string MethodText(const v1::Job& job) {
+  return job.has_fine_tune() ? "dreambooth" : job.has_generate() ? "generate" : "";
+}
+
+std::string AboutText(const v1::Job& job) {
+  if (job.has_fine_tune()) return job.fine_tune().subject().class_noun();
+  if (job.generate().prompts().empty()) return "";
+  const auto& prompts = job.generate().prompts();
+  const auto more = prompts.size() > 1 ? absl::StrCat(" and ", prompts.size() - 1, " more") : "";
+  return absl::StrCat("\"", Truncate(prompts[0], 32), "\"", more);
+}
+
+std::string WaitText(const v1::Job& job, absl::Time now) {
+  if (job.has_start_time()) return RoundTime(ToTime(job.start_time()) - ToTime(job.create_time()));
+  if (job.state() != v1::JOB_STATE_PENDING) return "";
+  return RoundTime(now - ToTime(job.create_time()));
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,26 @@
+// A job in words.
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "likeness/v1/job.pb.h"
+
+namespace likeness::client {
+
+absl::Time ToTime(const google::protobuf::Timestamp& time);
+
+// "running", "pending", ...
+std::string StateText(v1::JobState state);
+
+// "dreambooth" or "generate".
+std::string MethodText(const v1::Job& job);
+
+// What the job is about: the class, or the first prompt in quotation marks.
+std::string AboutText(const v1::Job& job);
+
+// How long the job waited for its first attempt; for one that waits still, until `now`.
+std::string WaitText(const v1::Job& job, absl::Time now);
+
+}  // namespace likeness::client

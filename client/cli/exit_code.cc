@@ -1,0 +1,30 @@
+#include "client/cli/exit_code.h"
+
+#include "common/rpc_error.h"
+
+namespace likeness::client {
+
+ExitCode ExitCodeFor(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return kDone;
+    case absl::StatusCode::kCancelled:
+      return kDetached;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return kNoServer;
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kDataLoss:
+      return kJobFailed;
+    case absl::StatusCode::kInvalidArgument:
+      return ErrorReason(status).empty() ? kWrongUse : kRefused;
+    case absl::StatusCode::kPermissionDenied:  // without a reason: this machine's disk
+    case absl::StatusCode::kResourceExhausted:
+      return ErrorReason(status).empty() ? kJobFailed : kRefused;
+    default:
+      return kRefused;
+  }
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,84 @@
+#include "client/cli/follow.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/job_view.h"
+#include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/cli/outputs.h"
+#include "client/cli/report.h"
+#include "client/lib/jobs.h"
+#include "client/lib/watch.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+// The picture of a sample event as a file; empty if there is no folder for it, or it could not be
+// had: a preview is not worth an error.
+std::string FetchPreview(const Connection& connection, const v1::SampleEvent& sample,
+                         const std::string& folder) {
+  if (folder.empty()) return "";
+  return DownloadOutput(connection, sample.output(), folder).value_or("");
+}
+
+// Events do not tell how the queue moves; while a job waits, the stream's bookmarks are the moment
+// to ask.
+void RefreshQueuePosition(const Connection& connection, JobView& view, const std::string& name) {
+  if (view.state() != v1::JOB_STATE_PENDING) return;
+  auto job = GetJob(connection, name);
+  if (job.ok() && job->state() == v1::JOB_STATE_PENDING) view.ApplyJob(*job, absl::Now());
+}
+
+absl::Status ShowEvents(const Context& context, const Connection& connection,
+                        const std::string& name, const FollowOptions& options,
+                        std::stop_token stop) {
+  JobView view(*context.screen);
+  WatchOptions watch;
+  watch.on_lost = [&](const absl::Status& status) {
+    view.ConnectionLost(std::string(status.message()));
+  };
+  return WatchJob(
+      connection, name, watch,
+      [&](const v1::JobEvent& event) {
+        if (options.print_events) PrintResult(ToJsonLine(event));
+        const auto preview =
+            event.has_sample() ? FetchPreview(connection, event.sample(), options.folder) : "";
+        view.Apply(event, preview);
+        if (event.has_bookmark()) RefreshQueuePosition(connection, view, name);
+      },
+      stop);
+}
+
+}  // namespace
+
+void ShowDetached(const Context& context, const std::string& name) {
+  const auto job = ShortName(name);
+  context.screen->ClearProgress();
+  context.screen->Text(absl::StrCat(
+      "Detached. The job goes on.\nCome back: ", CommandHint(context, absl::StrCat("watch ", job)),
+      " · stop it: ", CommandHint(context, absl::StrCat("cancel ", job))));
+}
+
+absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& connection,
+                                   const std::string& name, const FollowOptions& options,
+                                   const Interrupt& interrupt) {
+  auto watched = ShowEvents(context, connection, name, options, interrupt.token());
+  if (interrupt.requested()) {
+    ShowDetached(context, name);
+    return kDetached;
+  }
+  RETURN_IF_ERROR(watched);
+  ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
+  const bool succeeded = job.state() == v1::JOB_STATE_SUCCEEDED;
+  std::vector<std::string> pictures;
+  if (succeeded && !options.folder.empty()) {
+    ASSIGN_OR_RETURN(pictures, DownloadOutputs(connection, job, options.folder, IsPicture,
+                                               *context.screen, interrupt.token()));
+  }
+  if (options.print_job) PrintResult(ToJson(job));
+  if (!succeeded) return kJobFailed;
+  if (!context.json) ReportSuccess(context, job, options.folder, pictures);
+  return kDone;
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,26 @@
+// Staying with a job to its end: what `train` and `watch` share.
+#pragma once
+
+#include <string>
+
+#include "client/cli/command.h"
+#include "client/cli/interrupt.h"
+
+namespace likeness::client {
+
+struct FollowOptions {
+  std::string folder;         // previews and pictures go there; empty: they stay on the server
+  bool print_events = false;  // every event as a line of JSON on stdout
+  bool print_job = false;     // the job as JSON on stdout at the end
+};
+
+// Shows the job's progress until it ends, fetches its pictures and reports. Ctrl-C detaches: the
+// job goes on.
+absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& connection,
+                                   const std::string& name, const FollowOptions& options,
+                                   const Interrupt& interrupt);
+
+// How to come back to a job that goes on.
+void ShowDetached(const Context& context, const std::string& name);
+
+}  // namespace likeness::client

@@ -1,0 +1,143 @@
+// likeness get: all about one job.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/job_view.h"
+#include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/cli/outputs.h"
+#include "client/cli/report.h"
+#include "client/cli/text.h"
+#include "client/lib/jobs.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(All about one job.
+
+  likeness get rex-7f3c
+  likeness get rex-7f3c --json | jq .state
+
+Usage: likeness get JOB [FLAGS])";
+
+void Print(absl::string_view label, absl::string_view text) {
+  if (!text.empty())
+    PrintResult(RenderLine(Mark::kNone, label, text, /*columns=*/0, /*colour=*/false));
+}
+
+// "2026-11-23 00:10:11 UTC, 3 min ago"
+std::string Moment(const google::protobuf::Timestamp& time, absl::Time now) {
+  const auto moment = ToTime(time);
+  return absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", moment, absl::UTCTimeZone()), ", ",
+                      RoundTime(now - moment), " ago");
+}
+
+std::string StateLine(const v1::Job& job) {
+  auto text = StateText(job.state());
+  if (const auto progress = ProgressSummary(job); !progress.empty()) {
+    absl::StrAppend(&text, " · ", progress);
+  }
+  if (job.attempt() > 1) absl::StrAppend(&text, " · attempt ", job.attempt());
+  return text;
+}
+
+std::string FineTuneSettings(const v1::FineTuneSpec& spec) {
+  std::vector<std::string> parts;
+  const auto& training = spec.training();
+  if (training.has_steps()) parts.push_back(absl::StrCat(training.steps(), " steps"));
+  if (training.has_learning_rate()) {
+    parts.push_back(absl::StrCat("learning rate ", Figure(training.learning_rate())));
+  }
+  if (training.has_batch_size()) parts.push_back(absl::StrCat("batch ", training.batch_size()));
+  if (training.has_seed()) parts.push_back(absl::StrCat("seed ", training.seed()));
+  const bool without_prior = spec.prior().has_weight() && spec.prior().weight() == 0;
+  if (without_prior) {
+    parts.push_back("no prior");
+  } else if (spec.prior().has_class_images()) {
+    parts.push_back(Count(spec.prior().class_images(), "class picture"));
+  }
+  return absl::StrJoin(parts, " · ");
+}
+
+std::string GenerateSettings(const v1::GenerateSpec& spec) {
+  std::vector<std::string> parts;
+  if (spec.has_sampler()) parts.push_back(spec.sampler());
+  if (spec.has_steps()) parts.push_back(absl::StrCat(spec.steps(), " steps"));
+  if (spec.has_guidance()) parts.push_back(absl::StrCat("guidance ", Figure(spec.guidance())));
+  if (spec.has_seed()) parts.push_back(absl::StrCat("seed ", spec.seed()));
+  return absl::StrJoin(parts, " · ");
+}
+
+void PrintSpec(const v1::Job& job) {
+  if (job.has_fine_tune()) {
+    const auto& spec =
+        job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
+    Print("subject",
+          absl::StrCat(SubjectPhrase(job), " · ", Count(spec.subject().photos_size(), "photo")));
+    Print("base", spec.base_model());
+    Print("settings", FineTuneSettings(spec));
+  }
+  if (job.has_generate()) {
+    const auto& spec = job.resolved().has_generate() ? job.resolved().generate() : job.generate();
+    Print("model", spec.model());
+    for (const auto& prompt : spec.prompts()) Print("prompt", absl::StrCat("\"", prompt, "\""));
+    Print("settings", GenerateSettings(spec));
+  }
+}
+
+void PrintFigures(const v1::Job& job) {
+  std::vector<std::string> figures;
+  for (const auto& [name, value] : job.metrics()) {
+    figures.push_back(absl::StrCat(name, " ", Figure(value)));
+  }
+  std::sort(figures.begin(), figures.end());
+  for (const auto& figure : figures) Print(&figure == &figures.front() ? "figures" : "", figure);
+}
+
+void PrintOutputs(const v1::Job& job) {
+  const auto pictures = std::count_if(job.outputs().begin(), job.outputs().end(), IsPicture);
+  if (pictures > 0) Print("pictures", absl::StrCat(pictures));
+  if (!job.output_model().empty()) {
+    const auto size = ModelBytes(job) > 0 ? absl::StrCat(" · ", ByteSize(ModelBytes(job))) : "";
+    Print("makes", absl::StrCat("models/", ShortName(job.output_model()), size));
+  }
+}
+
+void PrintJob(const v1::Job& job, absl::Time now) {
+  Print("job", ShortName(job.name()));
+  Print("state", StateLine(job));
+  PrintSpec(job);
+  Print("created", Moment(job.create_time(), now));
+  if (job.has_start_time()) Print("started", Moment(job.start_time(), now));
+  if (job.has_end_time()) Print("ended", Moment(job.end_time(), now));
+  PrintFigures(job);
+  PrintOutputs(job);
+  for (const auto& warning : job.warnings()) Print("note", warning);
+  if (job.has_error()) Print("error", job.error().message());
+}
+
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+  ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
+  if (context.json) {
+    PrintResult(ToJson(job));
+  } else {
+    PrintJob(job, absl::Now());
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int Get(const Args& arguments) {
+  FlagSet flags(kUsage);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, Run);
+}
+
+}  // namespace likeness::client

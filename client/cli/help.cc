@@ -1,0 +1,93 @@
+#include "client/cli/help.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/text.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Teach an image model a subject from a few photos, and draw it anywhere.
+
+  likeness train --class dog --photos rex/
+  likeness generate --model rex-7f3c "a rhf dog on the beach"
+
+Usage: likeness COMMAND [ARGUMENTS] [--server=HOST:PORT] [--json]
+)";
+
+const Command* FindCommand(absl::string_view name) {
+  const auto& commands = Commands();
+  auto found = std::find_if(commands.begin(), commands.end(),
+                            [&](const Command& command) { return command.name == name; });
+  return found == commands.end() ? nullptr : &*found;
+}
+
+std::string Overview() {
+  std::string text = kUsage;
+  for (const auto& command : Commands()) {
+    absl::StrAppend(&text, "\n  ", PadRight(command.name, kLabelColumns), command.summary);
+  }
+  return absl::StrCat(text, "\n\nlikeness help COMMAND tells more, with examples.\n\n",
+                      kExitCodeHelp);
+}
+
+int UnknownCommand(absl::string_view name) {
+  OpenScreen()->Line(Mark::kFailed, "wrong use",
+                     absl::StrCat("There is no command '", name, "'. likeness help lists them."));
+  return kWrongUse;
+}
+
+// The place of the first argument that is neither a flag nor the value of --server, the one flag
+// that takes one.
+size_t CommandPlace(const Args& arguments) {
+  size_t place = 0;
+  while (place < arguments.size() && absl::StartsWith(arguments[place], "-")) {
+    place += arguments[place] == "--server" ? 2 : 1;
+  }
+  return std::min(place, arguments.size());
+}
+
+}  // namespace
+
+const std::vector<Command>& Commands() {
+  static const auto& commands = *new std::vector<Command>{
+      {"train", "Teach a base model the subject of some photos.", Train},
+      {"generate", "Draw pictures with a base or a personalized model.", Generate},
+      {"watch", "Follow a job to its end.", Watch},
+      {"list", "Jobs, newest first.", List},
+      {"get", "All about one job.", Get},
+      {"cancel", "Stop a job.", Cancel},
+      {"download", "Fetch what a job made.", Download},
+      {"models", "Base models on offer, and models made from photos.", Models},
+      {"help", "This text, or a command's.", Help},
+  };
+  return commands;
+}
+
+int Help(const Args& arguments) {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "help") {
+    PrintResult(Overview());
+    return kDone;
+  }
+  const auto* command = FindCommand(arguments[0]);
+  return command ? command->run({"--help"}) : UnknownCommand(arguments[0]);
+}
+
+int RunProgram(const Args& arguments) {
+  const size_t place = CommandPlace(arguments);
+  if (place == arguments.size()) {
+    const bool asked = std::find(arguments.begin(), arguments.end(), "--help") != arguments.end() ||
+                       std::find(arguments.begin(), arguments.end(), "-h") != arguments.end();
+    Help({});
+    return asked ? kDone : kWrongUse;
+  }
+  const auto* command = FindCommand(arguments[place]);
+  if (command == nullptr) return UnknownCommand(arguments[place]);
+  Args rest(arguments.begin(), arguments.begin() + place);
+  rest.insert(rest.end(), arguments.begin() + place + 1, arguments.end());
+  return command->run(rest);
+}
+
+}  // namespace likeness::client

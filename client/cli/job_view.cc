@@ -1,0 +1,225 @@
+#include "client/cli/job_view.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "client/cli/describe.h"
+#include "client/cli/names.h"
+#include "client/cli/text.h"
+#include "google/protobuf/util/time_util.h"
+
+namespace likeness::client {
+namespace {
+
+// What stands at the left for a phase; a phase that is new to this client stands there by its own
+// name.
+std::string LabelFor(const std::string& phase) {
+  return phase == "class pictures" ? "class" : phase;
+}
+
+std::string Speed(const v1::Progress& progress) {
+  const double speed = progress.training().steps_per_second();
+  return speed > 0 ? absl::StrFormat(speed < 10 ? "%.1f it/s" : "%.0f it/s", speed) : "";
+}
+
+// The class prompt as the server will fill it in.
+std::string ClassPrompt(const v1::Job& job) {
+  const auto& spec = job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
+  const auto& prompt = spec.prior().class_prompt();
+  return absl::StrReplaceAll(prompt.empty() ? "a {class}" : prompt,
+                             {{"{class}", spec.subject().class_noun()}});
+}
+
+}  // namespace
+
+ProgressLine LineFor(const v1::Progress& progress) {
+  ProgressLine line{.label = LabelFor(progress.phase()),
+                    .done = progress.done(),
+                    .total = progress.total(),
+                    .bytes = progress.unit() == "bytes"};
+  if (progress.has_training()) {
+    line.figures = absl::StrCat("loss ", Figure(progress.training().loss()));
+    line.speed = Speed(progress);
+  }
+  if (progress.has_eta()) {
+    line.eta =
+        absl::Nanoseconds(google::protobuf::util::TimeUtil::DurationToNanoseconds(progress.eta()));
+  }
+  return line;
+}
+
+std::string ProgressSummary(const v1::Job& job) {
+  if (job.state() == v1::JOB_STATE_PENDING) {
+    return job.queue_position() > 0 ? absl::StrCat(job.queue_position(), " ahead") : "next";
+  }
+  if (job.state() != v1::JOB_STATE_RUNNING) return "";
+  const auto line = LineFor(job.progress());
+  return line.total > 0 ? absl::StrCat(line.label, " ", Percent(line), "%") : line.label;
+}
+
+void JobView::Apply(const v1::JobEvent& event, const std::string& preview_path) {
+  if (connection_lost_) {
+    connection_lost_ = false;
+    screen_.Line(Mark::kDone, "server", "connected again");
+  }
+  const auto at = ToTime(event.time());
+  switch (event.event_case()) {
+    case v1::JobEvent::kSnapshot:
+      return ApplyJob(event.snapshot(), at);
+    case v1::JobEvent::kStateChange:
+      return ApplyState(event.state_change(), at);
+    case v1::JobEvent::kProgress:
+      return ApplyProgress(event.progress(), at);
+    case v1::JobEvent::kSample:
+      return ShowSample(event.sample(), preview_path);
+    case v1::JobEvent::kLog:
+      return ShowLog(event.log());
+    case v1::JobEvent::kCheckpoint:
+    case v1::JobEvent::kBookmark:
+    case v1::JobEvent::EVENT_NOT_SET:
+      return;
+  }
+}
+
+void JobView::ApplyJob(const v1::Job& job, absl::Time at) {
+  job_ = job;
+  ShowWarnings();
+  switch (job.state()) {
+    case v1::JOB_STATE_PENDING:
+      return ShowWaiting();
+    case v1::JOB_STATE_RUNNING:
+    case v1::JOB_STATE_CANCELLING:
+      ApplyProgress(job.progress(), at);
+      phase_began_.reset();  // nobody was watching when it did
+      return;
+    default:
+      return ShowEnd(at);
+  }
+}
+
+void JobView::ApplyState(const v1::StateChange& change, absl::Time at) {
+  const auto before = job_.state();
+  if (change.has_job()) {
+    job_ = change.job();
+    ShowWarnings();
+  }
+  job_.set_state(change.to());
+  switch (change.to()) {
+    case v1::JOB_STATE_PENDING:
+      if (before == v1::JOB_STATE_RUNNING) {
+        phase_.Clear();
+        screen_.Line(Mark::kWarning, absl::StrCat("attempt ", change.attempt()),
+                     absl::StrCat(change.reason().empty() ? "interrupted" : change.reason(),
+                                  "; the job waits for another worker"));
+      }
+      return ShowWaiting();
+    case v1::JOB_STATE_RUNNING:
+      job_.set_attempt(change.attempt());
+      return EnterPhase("preparing", at);
+    case v1::JOB_STATE_CANCELLING:
+      return screen_.Line(Mark::kWarning, "cancelling", "the worker stops after its current step");
+    default:
+      return ShowEnd(at);
+  }
+}
+
+void JobView::ApplyProgress(const v1::Progress& progress, absl::Time at) {
+  if (progress.phase().empty() || progress.phase() == "done") return;
+  if (progress.phase() == "queued") return ShowWaiting();
+  if (progress.phase() != phase_.phase()) EnterPhase(progress.phase(), at);
+  phase_ = progress;
+  screen_.Progress(LineFor(progress));
+}
+
+void JobView::EnterPhase(const std::string& phase, absl::Time at) {
+  if (phase_.phase() == phase) return;
+  LeavePhase(at);
+  phase_.Clear();
+  phase_.set_phase(phase);
+  phase_began_ = at;
+  ProgressLine line = LineFor(phase_);
+  if (phase == "preparing") line.text = "loading the model";
+  screen_.Progress(line);
+}
+
+void JobView::LeavePhase(absl::Time at) {
+  screen_.ClearProgress();
+  if (!phase_.phase().empty() && phase_.phase() != "queued") {
+    screen_.Line(Mark::kDone, LabelFor(phase_.phase()), PhaseResult(at));
+  }
+  phase_.Clear();
+}
+
+// "300 of 300 steps · loss 0.043 · 31 s". Progress may be coalesced, so the last report seen can be
+// short of the total.
+std::string JobView::PhaseResult(absl::Time at) const {
+  std::string result;
+  if (phase_.unit() == "bytes" && phase_.total() > 0) {
+    result = ByteSize(phase_.total());
+  } else if (phase_.total() > 0) {
+    result = absl::StrCat(phase_.total(), " of ", phase_.total(), " ", phase_.unit());
+    if (phase_.phase() == "class pictures") {
+      absl::StrAppend(&result, " of \"", ClassPrompt(job_), "\"");
+    }
+    if (phase_.has_training()) {
+      absl::StrAppend(&result, " · loss ", Figure(phase_.training().loss()));
+    }
+  }
+  if (!phase_began_) return result.empty() ? "done" : result;
+  return absl::StrCat(result, result.empty() ? "" : " · ", RoundTime(at - *phase_began_));
+}
+
+void JobView::ShowWaiting() {
+  phase_.Clear();
+  phase_.set_phase("queued");
+  ProgressLine line{.label = "waiting"};
+  line.text = job_.queue_position() > 0 ? absl::StrCat(job_.queue_position(), " ahead")
+                                        : "next in line, for a free worker";
+  screen_.Progress(line);
+}
+
+void JobView::ShowWarnings() {
+  for (const auto& warning : job_.warnings()) {
+    if (shown_warnings_.insert(warning).second) screen_.Line(Mark::kWarning, "note", warning);
+  }
+}
+
+void JobView::ShowSample(const v1::SampleEvent& sample, const std::string& preview_path) {
+  auto text = absl::StrCat("step ", sample.step(), " · \"", sample.prompt(), "\"");
+  if (!preview_path.empty()) absl::StrAppend(&text, " -> ", preview_path);
+  screen_.Line(Mark::kNone, "preview", text);
+}
+
+void JobView::ShowLog(const v1::LogLine& log) {
+  const bool odd = log.severity() == v1::LOG_SEVERITY_WARNING;
+  const bool bad = log.severity() == v1::LOG_SEVERITY_ERROR;
+  // A warning often stands in the job too, and need not be read twice.
+  if (odd && !shown_warnings_.insert(log.text()).second) return;
+  screen_.Line(bad ? Mark::kFailed : odd ? Mark::kWarning : Mark::kNone, "note", log.text());
+}
+
+void JobView::ConnectionLost(const std::string& why) {
+  if (connection_lost_) return;
+  connection_lost_ = true;
+  screen_.ClearProgress();
+  screen_.Line(Mark::kWarning, "server", absl::StrCat("not reachable, trying again (", why, ")"));
+}
+
+void JobView::ShowEnd(absl::Time at) {
+  if (ended_) return;
+  ended_ = true;
+  if (job_.state() == v1::JOB_STATE_SUCCEEDED) return LeavePhase(at);
+  screen_.ClearProgress();
+  const auto where = phase_.total() > 0 ? absl::StrCat(" in ", phase_.phase(), ", ", phase_.done(),
+                                                       " of ", phase_.total(), " ", phase_.unit())
+                                        : "";
+  if (job_.state() == v1::JOB_STATE_CANCELLED) {
+    screen_.Line(Mark::kWarning, "cancelled", absl::StrCat(ShortName(job_.name()), where));
+  } else {
+    screen_.Line(Mark::kFailed, "failed",
+                 absl::StrCat(job_.error().message(),
+                              where.empty() ? "" : absl::StrCat(" (", where.substr(1), ")")));
+  }
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,66 @@
+// likeness list: jobs, newest first.
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/job_view.h"
+#include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/cli/table.h"
+#include "client/cli/text.h"
+#include "client/lib/jobs.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Jobs, newest first.
+
+  likeness list
+  likeness list --limit 100 --json
+
+Usage: likeness list [FLAGS])";
+
+std::string JobTable(const v1::ListJobsResponse& list, absl::Time now) {
+  std::vector<std::vector<std::string>> rows = {
+      {"JOB", "STATE", "AGE", "WAITED", "METHOD", "ABOUT", "PROGRESS"}};
+  for (const auto& job : list.jobs()) {
+    rows.push_back({ShortName(job.name()), StateText(job.state()),
+                    RoundTime(now - ToTime(job.create_time())), WaitText(job, now), MethodText(job),
+                    AboutText(job), ProgressSummary(job)});
+  }
+  return RenderTable(rows, TableColumns());
+}
+
+absl::StatusOr<ExitCode> Run(const Context& context, int limit) {
+  if (limit < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--limit is ", limit, "; at least 1 is allowed."));
+  }
+  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(auto list, ListJobs(connection, limit));
+  if (context.json) {
+    PrintResult(ToJson(list));
+    return kDone;
+  }
+  if (list.jobs().empty()) {
+    context.screen->Text("No jobs yet. likeness help train shows how to make one.");
+    return kDone;
+  }
+  PrintResult(JobTable(list, absl::Now()));
+  if (!list.next_page_token().empty()) {
+    context.screen->Text(absl::StrCat("There are more: --limit ", 2 * limit));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int List(const Args& arguments) {
+  int limit = 20;
+  FlagSet flags(kUsage);
+  flags.Add("limit", &limit, "How many at most.");
+  return RunCommand(flags, arguments, {}, [&](Context& context) { return Run(context, limit); });
+}
+
+}  // namespace likeness::client

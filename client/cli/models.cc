@@ -1,0 +1,81 @@
+// likeness models: what can be trained from and drawn with.
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/cli/outputs.h"
+#include "client/cli/report.h"
+#include "client/cli/table.h"
+#include "client/cli/text.h"
+#include "client/lib/jobs.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Base models that workers offer, and models made from photos.
+
+  likeness models
+  likeness models --json      GetCapabilities, and the jobs that made models: one object a line
+
+Usage: likeness models [FLAGS])";
+
+constexpr int kNewestJobs = 1000;
+
+bool MadeModel(const v1::Job& job) {
+  return job.state() == v1::JOB_STATE_SUCCEEDED && !job.output_model().empty();
+}
+
+std::string BaseTable(const v1::Capabilities& capabilities, absl::Time now) {
+  std::vector<std::vector<std::string>> rows = {
+      {"BASE MODEL", "PICTURES", "TOKEN", "LAST OFFERED"}};
+  for (const auto& model : capabilities.base_models()) {
+    rows.push_back({model.name(), absl::StrCat(model.image_size(), " px"), model.default_token(),
+                    absl::StrCat(RoundTime(now - ToTime(model.last_offered_time())), " ago")});
+  }
+  return RenderTable(rows, TableColumns());
+}
+
+std::string PersonalizedTable(const v1::ListJobsResponse& list, absl::Time now) {
+  std::vector<std::vector<std::string>> rows = {{"PERSONALIZED", "SAY", "BASE", "SIZE", "AGE"}};
+  for (const auto& job : list.jobs()) {
+    if (!MadeModel(job)) continue;
+    rows.push_back({absl::StrCat("models/", ShortName(job.output_model())), SubjectPhrase(job),
+                    ShortName(job.resolved().fine_tune().base_model()), ByteSize(ModelBytes(job)),
+                    RoundTime(now - ToTime(job.end_time()))});
+  }
+  return rows.size() > 1 ? RenderTable(rows, TableColumns()) : "";
+}
+
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
+  ASSIGN_OR_RETURN(auto list, ListJobs(connection, kNewestJobs));
+  if (context.json) {
+    PrintResult(ToJsonLine(capabilities));
+    for (const auto& job : list.jobs()) {
+      if (MadeModel(job)) PrintResult(ToJsonLine(job));
+    }
+    return kDone;
+  }
+  const auto now = absl::Now();
+  if (capabilities.base_models().empty()) {
+    context.screen->Line(Mark::kWarning, "models",
+                         "no worker has offered a base model yet: likeness-worker --models DIR");
+  } else {
+    PrintResult(BaseTable(capabilities, now));
+  }
+  if (auto table = PersonalizedTable(list, now); !table.empty()) PrintResult("\n" + table);
+  return kDone;
+}
+
+}  // namespace
+
+int Models(const Args& arguments) {
+  FlagSet flags(kUsage);
+  return RunCommand(flags, arguments, {}, Run);
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,77 @@
+#include "client/cli/names.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "client/lib/jobs.h"
+#include "common/ids.h"
+#include "common/resource_names.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+
+std::string ShortName(absl::string_view resource_name) {
+  return std::string(resource_name.substr(resource_name.rfind('/') + 1));
+}
+
+absl::StatusOr<std::string> JobNameFromArgument(absl::string_view argument) {
+  if (absl::StartsWith(argument, "tenants/")) return std::string(argument);
+  absl::ConsumePrefix(&argument, "jobs/");
+  if (!IsResourceId(argument)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", argument,
+                     "' is not a job's name: small letters, digits and '-' (see likeness list)."));
+  }
+  return JobName{.id = std::string(argument)}.ToString();
+}
+
+absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
+                                                  absl::string_view argument) {
+  if (absl::StartsWith(argument, "tenants/")) return std::string(argument);
+  absl::ConsumePrefix(&argument, "models/");
+  const auto base = absl::StrCat("models/", argument);
+  ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
+  const auto& offered = capabilities.base_models();
+  if (std::any_of(offered.begin(), offered.end(),
+                  [&](const auto& model) { return model.name() == base; })) {
+    return base;
+  }
+  return ModelName{.tenant = kDefaultTenant, .id = std::string(argument)}.ToString();
+}
+
+std::string Slug(absl::string_view text) {
+  constexpr size_t kLongest = 40;
+  std::string slug;
+  for (unsigned char c : text) {
+    if (absl::ascii_isalnum(c)) {
+      slug += absl::ascii_tolower(c);
+    } else if (!slug.empty() && slug.back() != '-') {
+      slug += '-';
+    }
+    if (slug.size() == kLongest) break;
+  }
+  if (absl::EndsWith(slug, "-")) slug.pop_back();
+  return slug;
+}
+
+std::string NewJobId(absl::string_view photos_path, absl::string_view class_noun) {
+  constexpr std::array<absl::string_view, 6> kSayNothing = {"photos",   "photo", "images",
+                                                            "pictures", "img",   "input"};
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const auto absolute = fs::absolute(std::string(photos_path), error).lexically_normal();
+  const auto folder = absolute.has_filename() ? absolute : absolute.parent_path();
+  auto slug = Slug(folder.stem().string());
+  const bool says_nothing =
+      std::find(kSayNothing.begin(), kSayNothing.end(), slug) != kSayNothing.end();
+  if (slug.empty() || says_nothing) slug = Slug(class_noun);
+  if (slug.empty()) slug = "job";
+  return absl::StrCat(slug, "-", RandomId(4));
+}
+
+}  // namespace likeness::client

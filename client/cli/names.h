@@ -1,0 +1,31 @@
+// Names as people type and read them: "rex-7f3c" for tenants/default/jobs/rex-7f3c.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/lib/connection.h"
+
+namespace likeness::client {
+
+// The last part of a resource name.
+std::string ShortName(absl::string_view resource_name);
+
+// "rex-7f3c", "jobs/rex-7f3c" or the full name, to the full name. INVALID_ARGUMENT: it cannot be
+// one.
+absl::StatusOr<std::string> JobNameFromArgument(absl::string_view argument);
+
+// "mini", "models/mini", "rex-7f3c", "models/rex-7f3c" or a full name, to the full name. A short
+// name is a base model if the server offers one of that name, else a personalized model.
+absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
+                                                  absl::string_view argument);
+
+// [a-z0-9-], at most 40 characters; empty if nothing of `text` is left.
+std::string Slug(absl::string_view text);
+
+// A job id that reminds of its photos: "rex-7f3c" for photos/rex/; of the class if the folder's
+// name says nothing.
+std::string NewJobId(absl::string_view photos_path, absl::string_view class_noun);
+
+}  // namespace likeness::client

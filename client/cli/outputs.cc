@@ -1,0 +1,63 @@
+#include "client/cli/outputs.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "client/lib/download.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+
+bool IsPicture(const v1::Output& output) {
+  return output.kind() == v1::OUTPUT_KIND_IMAGE || output.kind() == v1::OUTPUT_KIND_PREVIEW ||
+         output.kind() == v1::OUTPUT_KIND_CONTACT_SHEET;
+}
+
+bool IsModelFile(const v1::Output& output) { return output.kind() == v1::OUTPUT_KIND_MODEL_FILE; }
+
+int64_t ModelBytes(const v1::Job& job) {
+  int64_t bytes = 0;
+  for (const auto& output : job.outputs()) bytes += IsModelFile(output) ? output.size_bytes() : 0;
+  return bytes;
+}
+
+absl::StatusOr<std::string> DownloadOutput(const Connection& connection, const v1::Output& output,
+                                           const std::string& folder, std::stop_token stop) {
+  ASSIGN_OR_RETURN(auto path, OutputFile(folder, output.path()));
+  RETURN_IF_ERROR(DownloadBlob(connection, output.blob(), path, stop));
+  return path.string();
+}
+
+absl::StatusOr<std::vector<std::string>> DownloadOutputs(const Connection& connection,
+                                                         const v1::Job& job,
+                                                         const std::string& folder,
+                                                         bool (*wanted)(const v1::Output&),
+                                                         Screen& screen, std::stop_token stop) {
+  ProgressLine line{.label = "download", .bytes = true};
+  for (const auto& output : job.outputs()) line.total += wanted(output) ? output.size_bytes() : 0;
+  std::vector<std::string> paths;
+  for (const auto& output : job.outputs()) {
+    if (!wanted(output)) continue;
+    screen.Progress(line);
+    ASSIGN_OR_RETURN(auto path, DownloadOutput(connection, output, folder, stop));
+    line.done += output.size_bytes();
+    paths.push_back(path);
+  }
+  screen.ClearProgress();
+  return paths;
+}
+
+absl::StatusOr<std::string> WriteOutput(const v1::Output& output, const std::string& bytes,
+                                        const std::string& folder) {
+  ASSIGN_OR_RETURN(auto path, OutputFile(folder, output.path()));
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  std::ofstream file(path, std::ios::binary);
+  if (!file.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush()) {
+    return absl::PermissionDeniedError(absl::StrCat("Cannot write ", path.string(), "."));
+  }
+  return path.string();
+}
+
+}  // namespace likeness::client

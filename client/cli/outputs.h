@@ -1,0 +1,36 @@
+// What a job made, brought to this machine.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/cli/screen.h"
+#include "client/lib/connection.h"
+
+namespace likeness::client {
+
+bool IsPicture(const v1::Output& output);  // finished ones, previews and the contact sheet
+bool IsModelFile(const v1::Output& output);
+
+// Bytes of the personalized model; 0 if the job made none.
+int64_t ModelBytes(const v1::Job& job);
+
+// Fetches those of `job`'s outputs that `wanted` says yes to, below `folder`, with a bar on
+// `screen`. Returns their paths in the job's order. What is there already is not fetched again.
+absl::StatusOr<std::vector<std::string>> DownloadOutputs(const Connection& connection,
+                                                         const v1::Job& job,
+                                                         const std::string& folder,
+                                                         bool (*wanted)(const v1::Output&),
+                                                         Screen& screen, std::stop_token stop = {});
+
+// Fetches one output; returns its path.
+absl::StatusOr<std::string> DownloadOutput(const Connection& connection, const v1::Output& output,
+                                           const std::string& folder, std::stop_token stop = {});
+
+// Writes bytes that came with a stream to the output's place below `folder`; returns its path.
+absl::StatusOr<std::string> WriteOutput(const v1::Output& output, const std::string& bytes,
+                                        const std::string& folder);
+
+}  // namespace likeness::client

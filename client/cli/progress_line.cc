@@ -1,0 +1,133 @@
+#include "client/cli/progress_line.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/text.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr std::array<const char*, 10> kSpinner = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
+constexpr int kShortestBar = 8;
+constexpr int kLongestBar = 30;
+
+constexpr char kRed[] = "\x1b[31m";
+constexpr char kGreen[] = "\x1b[32m";
+constexpr char kYellow[] = "\x1b[33m";
+constexpr char kCyan[] = "\x1b[36m";
+constexpr char kFaint[] = "\x1b[2m";
+constexpr char kPlain[] = "\x1b[0m";
+
+std::string Coloured(absl::string_view text, const char* colour, bool on) {
+  return on ? absl::StrCat(colour, text, kPlain) : std::string(text);
+}
+
+std::string Label(absl::string_view label) {
+  return PadRight(Truncate(Printable(label), kLabelColumns - 1), kLabelColumns);
+}
+
+std::string MarkText(Mark mark, bool colour) {
+  switch (mark) {
+    case Mark::kDone:
+      return Coloured("✓", kGreen, colour);
+    case Mark::kWarning:
+      return Coloured("!", kYellow, colour);
+    case Mark::kFailed:
+      return Coloured("✗", kRed, colour);
+    case Mark::kNone:
+      break;
+  }
+  return " ";
+}
+
+std::string Repeat(absl::string_view glyph, int times) {
+  std::string text;
+  for (int i = 0; i < times; ++i) absl::StrAppend(&text, glyph);
+  return text;
+}
+
+// "212/300", as wide at the beginning as at the end.
+std::string Counter(const ProgressLine& line) {
+  if (line.bytes) return absl::StrCat(ByteSize(line.done), "/", ByteSize(line.total));
+  const auto total = absl::StrCat(line.total);
+  return absl::StrCat(PadLeft(absl::StrCat(line.done), static_cast<int>(total.size())), "/", total);
+}
+
+// Half a column is the tip's precision.
+std::string Bar(const ProgressLine& line, int columns, bool colour) {
+  const auto halves = static_cast<int>(2 * columns * line.done / std::max<int64_t>(line.total, 1));
+  const int full = std::clamp(halves / 2, 0, columns);
+  const bool tip = halves % 2 == 1 && full < columns;
+  return absl::StrCat(Coloured(absl::StrCat(Repeat("━", full), tip ? "╸" : ""), kCyan, colour),
+                      Coloured(Repeat("─", columns - full - (tip ? 1 : 0)), kFaint, colour));
+}
+
+void AppendPart(std::string* line, absl::string_view part) {
+  if (!part.empty()) absl::StrAppend(line, "  ", part);
+}
+
+std::string TimeLeft(const ProgressLine& line) {
+  return line.eta ? absl::StrCat(ClockTime(*line.eta), " left") : "";
+}
+
+std::string PercentText(const ProgressLine& line) { return absl::StrCat(Percent(line), "%"); }
+
+}  // namespace
+
+int Percent(const ProgressLine& line) {
+  if (line.total <= 0) return 0;
+  return static_cast<int>(std::clamp<int64_t>(100 * line.done / line.total, 0, 100));
+}
+
+std::string RenderBar(const ProgressLine& line, const BarStyle& style) {
+  const auto spinner =
+      Coloured(kSpinner[style.spinner_frame % kSpinner.size()], kCyan, style.colour);
+  const auto head = absl::StrCat(" ", spinner, " ", Label(line.label));
+  const int room = style.columns - 1 - kTextColumn;
+  if (line.total <= 0) {
+    return absl::StrCat(head, Truncate(Printable(line.text), room));
+  }
+  const auto counter = Counter(line);
+  const auto percent = PadLeft(PercentText(line), 4);
+  auto tail = [&](bool figures, bool speed, bool eta) {
+    std::string text;
+    if (figures) AppendPart(&text, line.figures);
+    if (speed) AppendPart(&text, line.speed);
+    if (eta) AppendPart(&text, TimeLeft(line));
+    return text;
+  };
+  // What does not fit beside a short bar is left out: the speed first, the time left last.
+  int bar = 0;
+  std::string end;
+  for (const auto& text : {tail(true, true, true), tail(true, false, true),
+                           tail(false, false, true), tail(false, false, false)}) {
+    end = text;
+    bar = room - DisplayWidth(counter) - 1 - DisplayWidth(percent) - DisplayWidth(end);
+    if (bar >= kShortestBar) break;
+  }
+  bar = std::min(bar, kLongestBar);
+  return absl::StrCat(head, counter, " ", bar > 0 ? Bar(line, bar, style.colour) : "", percent,
+                      end);
+}
+
+std::string RenderPlain(const ProgressLine& line) {
+  auto text = absl::StrCat("   ", Label(line.label));
+  if (line.total <= 0) return absl::StrCat(text, Printable(line.text));
+  absl::StrAppend(&text, Counter(line), " ", PercentText(line));
+  AppendPart(&text, line.figures);
+  AppendPart(&text, line.speed);
+  AppendPart(&text, TimeLeft(line));
+  return text;
+}
+
+std::string RenderLine(Mark mark, absl::string_view label, absl::string_view text, int columns,
+                       bool colour) {
+  const auto head = absl::StrCat(" ", MarkText(mark, colour), " ", Label(label));
+  const auto body = Printable(text);
+  if (columns == 0) return absl::StrCat(head, body);
+  return absl::StrCat(head, Wrap(body, columns - 1, kTextColumn));
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,79 @@
+#include "client/cli/report.h"
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/names.h"
+#include "client/cli/outputs.h"
+#include "client/cli/text.h"
+
+namespace likeness::client {
+namespace {
+
+const double* FindMetric(const v1::Job& job, const std::string& name) {
+  auto found = job.metrics().find(name);
+  return found == job.metrics().end() ? nullptr : &found->second;
+}
+
+// "rex-7f3c/contact-sheet.png and 6 more in rex-7f3c/": the contact sheet first, for it shows the
+// rest.
+std::string PictureSummary(const v1::Job& job, const std::string& folder,
+                           const std::vector<std::string>& pictures) {
+  auto first = pictures.front();
+  for (const auto& output : job.outputs()) {
+    if (output.kind() == v1::OUTPUT_KIND_CONTACT_SHEET) {
+      first = (std::filesystem::path(folder) / output.path()).string();
+    }
+  }
+  if (pictures.size() == 1) return first;
+  return absl::StrCat(first, " and ", pictures.size() - 1, " more in ", folder, "/");
+}
+
+void PrintLine(absl::string_view label, absl::string_view text) {
+  PrintResult(RenderLine(Mark::kNone, label, text, /*columns=*/0, /*colour=*/false));
+}
+
+}  // namespace
+
+std::string SubjectPhrase(const v1::Job& job) {
+  const auto& resolved = job.resolved().fine_tune().subject();
+  const auto& subject = resolved.class_noun().empty() ? job.fine_tune().subject() : resolved;
+  return subject.token().empty() ? subject.class_noun()
+                                 : absl::StrCat(subject.token(), " ", subject.class_noun());
+}
+
+std::string LossSummary(const v1::Job& job) {
+  std::vector<std::string> parts;
+  if (const auto* loss = FindMetric(job, "loss")) parts.push_back(Figure(*loss));
+  const auto* before = FindMetric(job, "validation_loss_before");
+  const auto* after = FindMetric(job, "validation_loss_after");
+  if (before && after) {
+    parts.push_back(absl::StrCat("on the validation photos ", Figure(*before), " before, ",
+                                 Figure(*after), " after"));
+  }
+  return absl::StrJoin(parts, " · ");
+}
+
+void ReportSuccess(const Context& context, const v1::Job& job, const std::string& folder,
+                   const std::vector<std::string>& pictures) {
+  const auto model = ShortName(job.output_model());
+  if (!model.empty()) {
+    context.screen->Line(Mark::kDone, "saved",
+                         absl::StrCat("models/", model, " · ", ByteSize(ModelBytes(job)),
+                                      " · say \"", SubjectPhrase(job), "\""));
+  }
+  context.screen->Text("");
+  if (const auto loss = LossSummary(job); !loss.empty()) PrintLine("loss", loss);
+  if (!pictures.empty()) PrintLine("pictures", PictureSummary(job, folder, pictures));
+  if (pictures.empty() && job.outputs_size() > 0) {
+    PrintLine("pictures", CommandHint(context, absl::StrCat("download ", ShortName(job.name()))));
+  }
+  if (model.empty()) return;
+  context.screen->Text("");
+  context.screen->Text(
+      absl::StrCat(" Next: ", CommandHint(context, absl::StrCat("generate --model ", model)),
+                   " \"a ", Printable(SubjectPhrase(job)), " on the beach\""));
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,40 @@
+#include "client/cli/table.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "client/cli/text.h"
+
+namespace likeness::client {
+
+std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns) {
+  std::vector<int> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], DisplayWidth(Printable(row[i])));
+    }
+  }
+  std::string table;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      absl::StrAppend(&line, PadRight(Printable(row[i]), widths[i] + 2));
+    }
+    line = std::string(absl::StripTrailingAsciiWhitespace(line));
+    absl::StrAppend(&table, table.empty() ? "" : "\n", columns ? Truncate(line, columns) : line);
+  }
+  return table;
+}
+
+int TableColumns() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+}  // namespace likeness::client

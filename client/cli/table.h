@@ -1,0 +1,16 @@
+// Columns for people.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace likeness::client {
+
+// Rows of the same number of cells, the first of them the heading, as lines whose columns stand
+// under each other. A line longer than `columns` is cut; 0: none is.
+std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns);
+
+// How wide a table on stdout may be: 0, no limit, if that is no terminal.
+int TableColumns();
+
+}  // namespace likeness::client

@@ -1,0 +1,155 @@
+// likeness train: photos in, a personalized model and pictures out.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/command.h"
+#include "client/cli/follow.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/cli/text.h"
+#include "client/cli/train_request.h"
+#include "client/lib/jobs.h"
+#include "client/lib/photos.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
+
+  likeness train --class dog --photos rex/
+  likeness train --class dog --photos rex/ --token rhf --steps 400 --seed 7
+  likeness train --class backpack --photos bag/ --prompt "a {subject} in the snow"
+  likeness train --class cat --photos tom/ --detach
+
+Three to six sharp photos from different sides, on different backgrounds, are best.
+Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
+
+Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";
+
+std::vector<std::string> Paths(const PhotoSet& set) {
+  std::vector<std::string> paths;
+  for (const auto& photo : set.photos) paths.push_back(photo.path);
+  return paths;
+}
+
+// An error that names every photo which the server would refuse.
+absl::Status CheckUsable(const PhotoSet& set, absl::string_view list) {
+  std::vector<FieldViolation> violations;
+  std::string reason;
+  for (size_t i = 0; i < set.photos.size(); ++i) {
+    const auto& usable = set.photos[i].usable;
+    if (usable.ok()) continue;
+    const auto own_reason = ErrorReason(usable);
+    reason = violations.empty() || reason == own_reason ? own_reason : "PHOTO_UNUSABLE";
+    violations.push_back(
+        {absl::StrCat("job.fine_tune.subject.", list, "[", i, "]"), std::string(usable.message())});
+  }
+  return violations.empty() ? absl::OkStatus() : InvalidFields(violations, reason);
+}
+
+// The base model's picture size in pixels; 0 if it is not known which model it will be.
+int BaseImageSize(const v1::Capabilities& capabilities, const std::string& base_model) {
+  for (const auto& model : capabilities.base_models()) {
+    if (model.name() == base_model || capabilities.base_models_size() == 1) {
+      return model.image_size();
+    }
+  }
+  return 0;
+}
+
+// "4 of 4 usable · rex/03.jpg turned by its EXIF tag · rex/02.jpg is small (412 px)"
+std::string PhotoSummary(const PhotoSet& set, int image_size) {
+  const auto count = set.photos.size();
+  std::vector<std::string> parts = {absl::StrCat(count, " of ", count, " usable")};
+  for (const auto& photo : set.photos) {
+    if (photo.exif_orientation != 1) {
+      parts.push_back(absl::StrCat(photo.path, " turned by its EXIF tag"));
+    }
+    const auto side = std::min(photo.header.width, photo.header.height);
+    if (side < image_size) parts.push_back(absl::StrCat(photo.path, " is small (", side, " px)"));
+  }
+  for (const auto& path : set.ignored) parts.push_back(absl::StrCat(path, " left out"));
+  if (count == 1) parts.push_back("3 to 6 photos give a better likeness");
+  return absl::StrJoin(parts, " · ");
+}
+
+std::string BaseModelName(const std::string& base) {
+  return base.empty() || base.find('/') != base.npos ? base : absl::StrCat("models/", base);
+}
+
+absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& spec,
+                               const Connection& connection, std::stop_token stop) {
+  v1::CreateJobRequest request;
+  request.set_job_id(flags.name.empty() ? NewJobId(flags.photos, flags.class_noun) : flags.name);
+  *request.mutable_job()->mutable_fine_tune() = spec;
+  return CreateJob(connection, request, stop);
+}
+
+// Reads the photos, asks the server what it can do, and sends the job.
+absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
+                               const Connection& connection, const Interrupt& interrupt) {
+  ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
+  ASSIGN_OR_RETURN(const auto photos, ReadPhotos(flags.photos));
+  PhotoSet validation;
+  if (!flags.validation.empty()) {
+    ASSIGN_OR_RETURN(validation, ReadPhotos(flags.validation));
+  }
+  context.names = {.photos = Paths(photos), .validation_photos = Paths(validation)};
+  RETURN_IF_ERROR(CheckUsable(photos, "photos"));
+  RETURN_IF_ERROR(CheckUsable(validation, "validation_photos"));
+
+  spec.set_base_model(BaseModelName(flags.base));
+  ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
+  context.screen->Line(Mark::kDone, "photos",
+                       PhotoSummary(photos, BaseImageSize(capabilities, spec.base_model())));
+
+  context.screen->Progress({.label = "sending", .text = Count(photos.photos.size(), "photo")});
+  auto* subject = spec.mutable_subject();
+  RETURN_IF_ERROR(
+      AddPhotos(connection, photos.photos, subject->mutable_photos(), interrupt.token()));
+  RETURN_IF_ERROR(AddPhotos(connection, validation.photos, subject->mutable_validation_photos(),
+                            interrupt.token()));
+  auto job = Submit(flags, spec, connection, interrupt.token());
+  context.screen->ClearProgress();
+  return job;
+}
+
+absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
+  Interrupt interrupt;
+  const Connection connection(context.server);
+  auto job = Create(context, flags, connection, interrupt);
+  if (!job.ok() && interrupt.requested()) {
+    context.screen->ClearProgress();
+    context.screen->Text("Stopped before the job was accepted. likeness list shows what runs.");
+    return kDetached;
+  }
+  RETURN_IF_ERROR(job.status());
+  const auto ahead = job->queue_position();
+  context.screen->Line(Mark::kDone, "queued",
+                       absl::StrCat("jobs/", ShortName(job->name()), " · ",
+                                    ahead > 0 ? absl::StrCat(ahead, " ahead") : "next in line"));
+  if (flags.detach || !flags.wait) {
+    PrintResult(context.json ? ToJson(*job) : ShortName(job->name()));
+    ShowDetached(context, job->name());
+    return kDone;
+  }
+  return FollowJob(
+      context, connection, job->name(),
+      {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out, .print_job = context.json},
+      interrupt);
+}
+
+}  // namespace
+
+int Train(const Args& arguments) {
+  TrainFlags values;
+  FlagSet flags(kUsage);
+  values.AddTo(flags);
+  return RunCommand(flags, arguments, {}, [&](Context& context) { return Run(context, values); });
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,117 @@
+#include "client/cli/train_request.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+// Scenes that no photo of a subject is likely to show already.
+constexpr const char* kDefaultPrompts[] = {"a {subject} in the snow", "a {subject} on the beach",
+                                           "a {subject} in the jungle",
+                                           "a {subject} with a city in the background"};
+
+absl::StatusOr<v1::Precision> ParsePrecision(const std::string& text) {
+  if (text.empty()) return v1::PRECISION_UNSPECIFIED;
+  v1::Precision precision;
+  if (v1::Precision_Parse(absl::StrCat("PRECISION_", absl::AsciiStrToUpper(text)), &precision)) {
+    return precision;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--precision is '", text, "'; fp32 and bf16 are allowed."));
+}
+
+absl::Status CheckFlags(const TrainFlags& flags) {
+  if (flags.class_noun.empty()) {
+    return absl::InvalidArgumentError(
+        "--class is missing: what the photos show, e.g. --class dog.");
+  }
+  if (flags.photos.empty()) {
+    return absl::InvalidArgumentError("--photos is missing: the folder they lie in.");
+  }
+  if (!flags.prior && (flags.prior_weight || flags.class_images)) {
+    return absl::InvalidArgumentError(
+        "--no-prior leaves class pictures out, so --prior-weight and --class-images mean nothing.");
+  }
+  if (!flags.samples && (!flags.prompts.empty() || flags.images_per_prompt)) {
+    return absl::InvalidArgumentError(
+        "--no-samples draws no pictures, so --prompt and --images-per-prompt mean nothing.");
+  }
+  return absl::OkStatus();
+}
+
+v1::Training ToTraining(const TrainFlags& flags) {
+  v1::Training training;
+  if (flags.steps) training.set_steps(*flags.steps);
+  if (flags.learning_rate) training.set_learning_rate(*flags.learning_rate);
+  if (flags.batch_size) training.set_batch_size(*flags.batch_size);
+  if (flags.seed) training.set_seed(*flags.seed);
+  return training;
+}
+
+v1::Samples ToSamples(const TrainFlags& flags) {
+  v1::Samples samples;
+  if (!flags.samples) return samples;
+  for (const auto& prompt : flags.prompts) samples.add_prompts(prompt);
+  if (flags.prompts.empty()) {
+    for (const char* prompt : kDefaultPrompts) samples.add_prompts(prompt);
+  }
+  if (flags.images_per_prompt) samples.set_images_per_prompt(*flags.images_per_prompt);
+  return samples;
+}
+
+}  // namespace
+
+void TrainFlags::AddTo(FlagSet& flags) {
+  flags.AddHeading("Subject");
+  flags.Add("class", &class_noun, "The kind of thing, e.g. dog. Needed.");
+  flags.Add("photos", &photos,
+            "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Needed.");
+  flags.Add("token", &token, "Rare word that will stand for the subject; the base model has one.");
+  flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.");
+  flags.AddHeading("Job");
+  flags.Add("base", &base, "Base model; needed if several are offered (likeness models).");
+  flags.Add("name", &name, "Name of job and model [made from the photos' folder].");
+  flags.Add("out", &out, "Folder for the pictures [the job's name].");
+  flags.Add("wait", &wait, "Stay until the job ends.");
+  flags.Add("detach", &detach, "Submit, print the job's name, and return.");
+  flags.AddHeading("Training (what is not given is the base model's recommendation)");
+  flags.Add("steps", &steps, "Optimizer steps, 1 to 100000.");
+  flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
+  flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
+  flags.Add("seed", &seed, "0 to 4294967295; the same seed draws the same numbers.");
+  flags.Add("precision", &precision, "fp32 or bf16.");
+  flags.Add("train-text-encoder", &train_text_encoder, "Better likeness, more memory.");
+  flags.AddHeading("Prior preservation");
+  flags.Add("prior", &prior, "Learn class pictures beside the photos; --no-prior: do not.");
+  flags.Add("prior-weight", &prior_weight, "Weight of the class pictures' loss, 0 to 10.");
+  flags.Add("class-images", &class_images, "How many class pictures, 1 to 2000.");
+  flags.AddHeading("Pictures");
+  flags.Add("prompt", &prompts,
+            "What to draw at the end, may be repeated; {subject} and {class} are filled in [four "
+            "scenes].");
+  flags.Add("images-per-prompt", &images_per_prompt, "Pictures of each prompt, 1 to 16.");
+  flags.Add("samples", &samples, "Draw pictures at the end; --no-samples: do not.");
+  flags.Add("preview-every", &preview_every, "Steps between previews while training; 0: none.");
+}
+
+absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
+  RETURN_IF_ERROR(CheckFlags(flags));
+  v1::FineTuneSpec spec;
+  spec.mutable_subject()->set_class_noun(flags.class_noun);
+  if (flags.token) spec.mutable_subject()->set_token(*flags.token);
+  auto* method = spec.mutable_dreambooth();
+  if (flags.train_text_encoder) method->set_train_text_encoder(true);
+  *spec.mutable_training() = ToTraining(flags);
+  ASSIGN_OR_RETURN(auto precision, ParsePrecision(flags.precision));
+  spec.mutable_training()->set_precision(precision);
+  if (!flags.prior) spec.mutable_prior()->set_weight(0);
+  if (flags.prior_weight) spec.mutable_prior()->set_weight(*flags.prior_weight);
+  if (flags.class_images) spec.mutable_prior()->set_class_images(*flags.class_images);
+  if (flags.preview_every) spec.mutable_previews()->set_every_steps(*flags.preview_every);
+  *spec.mutable_samples() = ToSamples(flags);
+  return spec;
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,48 @@
+// The flags of `likeness train`, and the job they stand for.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/flags.h"
+#include "likeness/v1/fine_tune.pb.h"
+
+namespace likeness::client {
+
+// What is not set is left to the server: the base model's recommended value.
+struct TrainFlags {
+  std::string photos;
+  std::string validation;
+  std::string class_noun;
+  std::optional<std::string> token;
+  std::string base;
+  std::string name;
+  std::string out;
+  bool detach = false;
+  bool wait = true;
+
+  std::optional<int32_t> steps;
+  std::optional<double> learning_rate;
+  std::optional<int32_t> batch_size;
+  std::optional<uint32_t> seed;
+  std::string precision;
+  bool train_text_encoder = false;
+
+  bool prior = true;
+  std::optional<double> prior_weight;
+  std::optional<int32_t> class_images;
+
+  bool samples = true;
+  std::vector<std::string> prompts;
+  std::optional<int32_t> images_per_prompt;
+  std::optional<int32_t> preview_every;
+
+  void AddTo(FlagSet& flags);
+};
+
+// The spec without its photos and base model. INVALID_ARGUMENT: a flag is missing or wrong.
+absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags);
+
+}  // namespace likeness::client

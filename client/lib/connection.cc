@@ -1,0 +1,55 @@
+#include "client/lib/connection.h"
+
+#include "absl/strings/match.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+
+namespace likeness::client {
+namespace {
+
+// Every unary call here may be repeated: reads are harmless, CreateJob carries a request id,
+// CancelJob is idempotent. Streams are taken up again by the functions that own them.
+constexpr char kServiceConfig[] = R"json({
+  "methodConfig": [{
+    "name": [{"service": "likeness.v1.CapabilitiesService"},
+             {"service": "likeness.v1.JobService", "method": "CreateJob"},
+             {"service": "likeness.v1.JobService", "method": "GetJob"},
+             {"service": "likeness.v1.JobService", "method": "ListJobs"},
+             {"service": "likeness.v1.JobService", "method": "CancelJob"},
+             {"service": "google.bytestream.ByteStream", "method": "QueryWriteStatus"}],
+    "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "1s", "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"]}
+  }]
+})json";
+
+bool IsLoopback(const std::string& address) {
+  return absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "127.") ||
+         absl::StartsWith(address, "[::1]");
+}
+
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  // A server that restarts should be found again at once, not after gRPC's 1 to 120 seconds.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // A watch hears something every 15 s, so a silent minute means that the peer is gone.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  // An http_proxy in the environment is not meant for this machine itself.
+  if (IsLoopback(address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+Connection::Connection(const std::string& address) : address_(address) {
+  auto channel = OpenChannel(address);
+  jobs_ = v1::JobService::NewStub(channel);
+  capabilities_ = v1::CapabilitiesService::NewStub(channel);
+  byte_stream_ = google::bytestream::ByteStream::NewStub(channel);
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,103 @@
+#include "client/lib/download.h"
+
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest.h"
+#include "common/resource_names.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Feeds the file's bytes to `digest`; returns how many there are, 0 if there is no file.
+int64_t HashFile(const fs::path& path, Sha256& digest) {
+  std::ifstream file(path, std::ios::binary);
+  std::string buffer(1 << 20, '\0');
+  int64_t size = 0;
+  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount()) {
+    digest.Update(absl::string_view(buffer.data(), file.gcount()));
+    size += file.gcount();
+  }
+  return size;
+}
+
+bool HasDigest(const fs::path& path, const std::string& sha256) {
+  Sha256 digest;
+  return fs::is_regular_file(path) && (HashFile(path, digest), digest.HexDigest() == sha256);
+}
+
+// One stream: appends to `part` what comes from `offset` on, and moves `offset` along.
+absl::Status ReadFrom(const Connection& connection, const std::string& blob, const fs::path& part,
+                      int64_t& offset, Sha256& digest, std::stop_token stop) {
+  std::ofstream file(part, std::ios::binary | std::ios::app);
+  if (!file) return absl::PermissionDeniedError(absl::StrCat("Cannot write ", part.string(), "."));
+  grpc::ClientContext context;
+  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  google::bytestream::ReadRequest request;
+  request.set_resource_name(blob);
+  request.set_read_offset(offset);
+  auto stream = connection.byte_stream().Read(&context, request);
+  google::bytestream::ReadResponse response;
+  while (stream->Read(&response)) {
+    const std::string& data = response.data();
+    if (!file.write(data.data(), static_cast<std::streamsize>(data.size())).flush()) {
+      context.TryCancel();
+      return absl::ResourceExhaustedError(
+          absl::StrCat("Cannot write ", part.string(), ": is the disk full?"));
+    }
+    digest.Update(data);
+    offset += static_cast<int64_t>(data.size());
+  }
+  return FromGrpcStatus(stream->Finish());
+}
+
+}  // namespace
+
+absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
+                          const fs::path& path, std::stop_token stop,
+                          const BackoffOptions& options) {
+  ASSIGN_OR_RETURN(auto name, ParseBlobName(blob, "blob"));
+  if (HasDigest(path, name.sha256)) return absl::OkStatus();
+  std::error_code error;
+  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+  const fs::path part = path.string() + ".part";
+  Sha256 digest;
+  int64_t offset = HashFile(part, digest);
+  Backoff backoff(options);
+  while (true) {
+    auto status = ReadFrom(connection, blob, part, offset, digest, stop);
+    if (status.ok()) break;
+    if (absl::IsOutOfRange(status)) break;  // more is there than the blob has: the digest will tell
+    if (!absl::IsUnavailable(status) || !backoff.Wait(stop)) return status;
+  }
+  if (digest.HexDigest() != name.sha256) {
+    fs::remove(part, error);
+    return absl::DataLossError(absl::StrCat(path.string(), ": ", offset,
+                                            " bytes arrived, but not those of digest ", name.sha256,
+                                            ". The partial file was removed; download it again."));
+  }
+  fs::rename(part, path, error);
+  if (error) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("Cannot write ", path.string(), ": ", error.message(), "."));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<fs::path> OutputFile(const fs::path& folder, const std::string& output_path) {
+  fs::path relative = fs::path(output_path).lexically_normal();
+  bool leaves = relative.empty() || relative.is_absolute() || *relative.begin() == ".." ||
+                !relative.has_filename();
+  if (leaves || relative == ".") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("The server names an output '", output_path,
+                     "', which is not a path inside the job's folder. It was not written."));
+  }
+  return folder / relative;
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,28 @@
+// Fetching what a job made.
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/lib/backoff.h"
+#include "client/lib/connection.h"
+
+namespace likeness::client {
+
+// Writes the blob called `blob` (tenants/{tenant}/blobs/{sha256}) to `path`, whose folders are
+// made. A file that is there with the right digest is left alone; what an earlier try left in
+// `path`.part is gone on with. The file appears at `path` only when whole and of the right digest,
+// else it is DATA_LOSS.
+absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
+                          const std::filesystem::path& path, std::stop_token stop = {},
+                          const BackoffOptions& backoff = {});
+
+// `folder` / the output's path. A path that is absolute or leaves the folder is INVALID_ARGUMENT: a
+// server must not be able to write elsewhere.
+absl::StatusOr<std::filesystem::path> OutputFile(const std::filesystem::path& folder,
+                                                 const std::string& output_path);
+
+}  // namespace likeness::client

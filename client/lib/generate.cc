@@ -1,0 +1,24 @@
+#include "client/lib/generate.h"
+
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+
+absl::StatusOr<v1::Job> GenerateImages(
+    const Connection& connection, const v1::GenerateImagesRequest& request,
+    const std::function<void(const v1::GenerateImagesResponse&)>& on_event, std::stop_token stop) {
+  grpc::ClientContext context;
+  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  auto stream = connection.jobs().GenerateImages(&context, request);
+  v1::Job job;
+  v1::GenerateImagesResponse response;
+  while (stream->Read(&response)) {
+    if (response.has_job()) job = response.job();
+    on_event(response);
+  }
+  RETURN_IF_ERROR(FromGrpcStatus(stream->Finish()));
+  return job;
+}
+
+}  // namespace likeness::client

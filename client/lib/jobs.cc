@@ -1,0 +1,78 @@
+#include "client/lib/jobs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "common/ids.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr std::chrono::seconds kCallDeadline{20};
+constexpr std::chrono::seconds kCreateDeadline{120};  // up to 32 MiB of photos travel with it
+constexpr int kPageSize = 200;
+
+// Runs one unary call under a deadline, until `stop`.
+template <typename Reply>
+absl::StatusOr<Reply> Call(std::chrono::seconds deadline, std::stop_token stop,
+                           const std::function<grpc::Status(grpc::ClientContext*, Reply*)>& call) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + deadline);
+  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  Reply reply;
+  RETURN_IF_ERROR(FromGrpcStatus(call(&context, &reply)));
+  return reply;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Job> CreateJob(const Connection& connection, v1::CreateJobRequest request,
+                                  std::stop_token stop) {
+  if (request.request_id().empty()) request.set_request_id(RandomUuid());
+  return Call<v1::Job>(kCreateDeadline, stop, [&](auto* context, auto* reply) {
+    return connection.jobs().CreateJob(context, request, reply);
+  });
+}
+
+absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& name) {
+  v1::GetJobRequest request;
+  request.set_name(name);
+  return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+    return connection.jobs().GetJob(context, request, reply);
+  });
+}
+
+absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name) {
+  v1::CancelJobRequest request;
+  request.set_name(name);
+  return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+    return connection.jobs().CancelJob(context, request, reply);
+  });
+}
+
+absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int limit) {
+  v1::ListJobsResponse all;
+  do {
+    v1::ListJobsRequest request;
+    request.set_page_size(std::min(limit - all.jobs_size(), kPageSize));
+    request.set_page_token(all.next_page_token());
+    ASSIGN_OR_RETURN(auto page,
+                     Call<v1::ListJobsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+                       return connection.jobs().ListJobs(context, request, reply);
+                     }));
+    all.mutable_jobs()->MergeFrom(page.jobs());
+    all.set_next_page_token(page.next_page_token());
+  } while (!all.next_page_token().empty() && all.jobs_size() < limit);
+  return all;
+}
+
+absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection) {
+  return Call<v1::Capabilities>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+    return connection.capabilities().GetCapabilities(context, {}, reply);
+  });
+}
+
+}  // namespace likeness::client

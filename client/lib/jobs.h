@@ -1,0 +1,28 @@
+// The unary calls of the API: one function each. Errors carry google.rpc.ErrorInfo, see
+// common/rpc_error.h.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/lib/connection.h"
+
+namespace likeness::client {
+
+// Creates a job, once, however often the call has to be repeated: a request id is drawn if
+// `request` has none.
+absl::StatusOr<v1::Job> CreateJob(const Connection& connection, v1::CreateJobRequest request,
+                                  std::stop_token stop = {});
+
+// `name` is tenants/{tenant}/jobs/{job}.
+absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& name);
+absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name);
+
+// The newest `limit` jobs of tenants/default, over as many pages as that takes; next_page_token is
+// set if there are more.
+absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int limit);
+
+absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection);
+
+}  // namespace likeness::client

@@ -1,0 +1,92 @@
+#include "client/lib/photos.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "client/lib/exif.h"
+#include "client/lib/upload.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Pictures by their name, those that will be refused among them: leaving out somebody's HEIC photos
+// in silence would be worse than refusing them.
+bool IsPictureName(const fs::path& path) {
+  static constexpr absl::string_view kSuffixes[] = {".jpg",  ".jpeg", ".jfif", ".png", ".webp",
+                                                    ".heic", ".heif", ".avif", ".gif", ".bmp",
+                                                    ".tif",  ".tiff", ".jxl",  ".dng"};
+  auto suffix = absl::AsciiStrToLower(path.extension().string());
+  return std::find(std::begin(kSuffixes), std::end(kSuffixes), suffix) != std::end(kSuffixes);
+}
+
+absl::StatusOr<PhotoFile> ReadPhoto(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::InvalidArgumentError(absl::StrCat("Cannot read ", path.string(), "."));
+  PhotoFile photo{.path = path.string()};
+  photo.bytes.assign(std::istreambuf_iterator<char>(file), {});
+  photo.usable = CheckPhoto(photo.bytes);
+  if (!photo.usable.ok()) return photo;
+  ASSIGN_OR_RETURN(photo.header, ReadImageHeader(photo.bytes));
+  photo.exif_orientation = ExifOrientation(photo.bytes);
+  return photo;
+}
+
+// Pictures in a folder by name; others go to `ignored`, but for hidden files.
+std::vector<fs::path> ListFolder(const fs::path& folder, std::vector<std::string>& ignored) {
+  std::vector<fs::path> pictures;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (!entry.is_regular_file(error) || entry.path().filename().string()[0] == '.') continue;
+    if (IsPictureName(entry.path())) {
+      pictures.push_back(entry.path());
+    } else {
+      ignored.push_back(entry.path().string());
+    }
+  }
+  std::sort(pictures.begin(), pictures.end());
+  std::sort(ignored.begin(), ignored.end());
+  return pictures;
+}
+
+}  // namespace
+
+absl::StatusOr<PhotoSet> ReadPhotos(const fs::path& path) {
+  PhotoSet set;
+  std::error_code error;
+  auto paths = fs::is_directory(path, error) ? ListFolder(path, set.ignored) : std::vector{path};
+  if (!fs::exists(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(path.string(), " does not exist."));
+  }
+  if (paths.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path.string(), " holds no photos (JPEG, PNG or WebP)."));
+  }
+  for (const auto& picture : paths) {
+    ASSIGN_OR_RETURN(auto photo, ReadPhoto(picture));
+    set.photos.push_back(std::move(photo));
+  }
+  return set;
+}
+
+absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
+                       google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop) {
+  size_t bytes = 0;
+  for (const auto& photo : photos) bytes += photo.bytes.size();
+  for (const auto& photo : photos) {
+    if (bytes <= kMaxInlineBytes) {
+      to->Add()->set_inline_(photo.bytes);
+    } else {
+      ASSIGN_OR_RETURN(auto blob, UploadBlob(connection, photo.bytes, stop));
+      to->Add()->set_blob(blob);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::client

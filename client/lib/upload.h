@@ -1,0 +1,20 @@
+// Putting bytes on the server, by digest.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/lib/backoff.h"
+#include "client/lib/connection.h"
+
+namespace likeness::client {
+
+// Stores `bytes` and returns the blob's name, tenants/default/blobs/{sha256}. What the server has
+// already is not sent again; an upload that was cut goes on at what the server has stored.
+absl::StatusOr<std::string> UploadBlob(const Connection& connection, absl::string_view bytes,
+                                       std::stop_token stop = {},
+                                       const BackoffOptions& backoff = {});
+
+}  // namespace likeness::client
