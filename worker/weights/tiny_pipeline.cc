@@ -47,7 +47,9 @@ Pipeline TinyPipeline() {
   return {.tokenizer = tokenizer,
           .text_encoder = ClipTextModel(text),
           .unet = UNet2DCondition(unet),
-          .vae = AutoencoderKl(vae)};
+          .vae = AutoencoderKl(vae),
+          .schedule = NoiseSchedule(),
+          .digest = ""};
 }
 
 }  // namespace likeness

@@ -1,0 +1,24 @@
+// The C++ half of the parity tests: runs one computation of the engine on tensors that a Python
+// script has written, so that the script can compare it with the reference implementation.
+//
+//   likeness_parity_probe COMMAND MODEL_DIR INPUTS.safetensors OUTPUTS.safetensors
+//
+// A new command is one more file with one function, declared here and listed in probe_main.cc.
+// Settings that are not tensors come as strings in the inputs' metadata.
+#pragma once
+
+#include "worker/weights/pipeline.h"
+#include "worker/weights/safetensors.h"
+
+namespace likeness {
+
+// Gives the tensors to write.
+using ProbeCommand = NamedTensors (*)(Pipeline& pipeline, const SafetensorsFile& inputs);
+
+NamedTensors ProbeTextModel(Pipeline& pipeline, const SafetensorsFile& inputs);
+NamedTensors ProbeUNet(Pipeline& pipeline, const SafetensorsFile& inputs);
+NamedTensors ProbeUNetGradients(Pipeline& pipeline, const SafetensorsFile& inputs);
+NamedTensors ProbeVae(Pipeline& pipeline, const SafetensorsFile& inputs);
+NamedTensors ProbeSave(Pipeline& pipeline, const SafetensorsFile& inputs);
+
+}  // namespace likeness

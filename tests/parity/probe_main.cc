@@ -1,0 +1,42 @@
+#include <exception>
+#include <iostream>
+#include <map>
+#include <string>
+
+#include "tests/parity/probe.h"
+
+namespace {
+
+const std::map<std::string, likeness::ProbeCommand> kCommands = {
+    {"save", likeness::ProbeSave}, {"text_model", likeness::ProbeTextModel},
+    {"unet", likeness::ProbeUNet}, {"unet_gradients", likeness::ProbeUNetGradients},
+    {"vae", likeness::ProbeVae},
+};
+
+int Run(const std::string& command, char** paths) {
+  const auto found = kCommands.find(command);
+  if (found == kCommands.end()) {
+    std::cerr << "unknown command " << command << "\n";
+    return 2;
+  }
+  auto pipeline = likeness::LoadPipeline(paths[0]);
+  const auto inputs = likeness::SafetensorsFile::Open(paths[1]);
+  likeness::WriteSafetensors(paths[2], found->second(pipeline, inputs));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5) {
+    std::cerr << "usage: " << argv[0]
+              << " COMMAND MODEL_DIR INPUTS.safetensors OUTPUTS.safetensors\n";
+    return 2;
+  }
+  try {
+    return Run(argv[1], argv + 2);
+  } catch (const std::exception& error) {
+    std::cerr << argv[1] << ": " << error.what() << "\n";
+    return 1;
+  }
+}
