@@ -1,0 +1,46 @@
+// Pretrains the miniature model on the picture world, from nothing to a diffusers directory, on the
+// engine's own modules.
+//
+// Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `unet` encodes the pictures
+// once, then trains UNet and text tower together; `export` writes the model. Each goes on from
+// where it was stopped.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace likeness::mini {
+
+enum class PretrainStage { kTokenizer, kVae, kUnet, kExport, kAll };
+
+// "tokenizer", "vae", "unet", "export", "all"; anything else is an Error (kInvalidArgument).
+PretrainStage ParsePretrainStage(const std::string& name);
+
+struct PretrainOptions {
+  // Holds the stages' outputs, checkpoints, log.jsonl (one JSON object a line), sheets/*.png, and
+  // model/ in the end.
+  std::filesystem::path directory;
+  PretrainStage stage = PretrainStage::kAll;
+  uint32_t seed = 0;
+
+  // How long a stage trains, on the wall clock and over all resumptions; its learning rate falls
+  // with the time spent. A number of steps other than 0 replaces the clock, and the run is then
+  // reproducible.
+  double vae_minutes = 60;
+  double unet_minutes = 180;
+  int64_t vae_steps = 0;
+  int64_t unet_steps = 0;
+
+  int64_t pictures = 24576;  // drawn for training; validation draws 256 others
+  int64_t vae_batch = 16;
+  int64_t unet_batch = 16;
+  double checkpoint_minutes = 3;
+  double evaluate_minutes = 5;  // validation loss and a sheet
+};
+
+// Errors: kInvalidArgument for options out of range; kFailedPrecondition if an earlier stage's
+// output is missing, or a checkpoint belongs to other sizes.
+void PretrainMini(const PretrainOptions& options);
+
+}  // namespace likeness::mini

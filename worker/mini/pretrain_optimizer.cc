@@ -1,0 +1,101 @@
+#include "worker/mini/pretrain_optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace likeness::mini {
+namespace {
+
+bool IsHiddenMatrix(const std::string& name, const torch::Tensor& parameter) {
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  if (parameter.dim() < 2) return false;
+  return !(has("token_embedding") || has("position_embedding") || has("conv_in") ||
+           has("conv_out") || has("quant_conv"));
+}
+
+NamedTensors Select(const NamedTensors& parameters, bool matrices) {
+  NamedTensors selected;
+  for (const auto& [name, parameter] : parameters) {
+    if (IsHiddenMatrix(name, parameter) == matrices) selected.emplace_back(name, parameter);
+  }
+  return selected;
+}
+
+std::vector<torch::Tensor> Tensors(const NamedTensors& named) {
+  std::vector<torch::Tensor> tensors;
+  for (const auto& [name, tensor] : named) tensors.push_back(tensor);
+  return tensors;
+}
+
+}  // namespace
+
+torch::Tensor Orthogonalize(const torch::Tensor& matrix_MN) {
+  const bool tall = matrix_MN.size(0) > matrix_MN.size(1);
+  auto x = tall ? matrix_MN.t() : matrix_MN;
+  x = x / (x.norm() + 1e-7);
+  for (int i = 0; i < 5; ++i) {
+    const auto gram = x.mm(x.t());
+    x = torch::addmm(x, torch::addmm(gram, gram, gram, -4.7750, 2.0315), x, 3.4445);
+  }
+  return tall ? x.t() : x;
+}
+
+PretrainOptimizer::PretrainOptimizer(const NamedTensors& parameters,
+                                     const PretrainOptimizerOptions& options)
+    : options_(options),
+      matrices_(Select(parameters, true)),
+      others_(Select(parameters, false)),
+      adamw_({{.parameters = Tensors(others_), .learning_rate = options.adamw_learning_rate}},
+             {.beta2 = 0.99, .weight_decay = 0}) {
+  for (const auto& [name, matrix] : matrices_) momenta_.push_back(torch::zeros_like(matrix));
+}
+
+void PretrainOptimizer::Step(double factor) {
+  adamw_.Step(factor);
+  StepMuon(options_.muon_learning_rate * factor);
+}
+
+void PretrainOptimizer::StepMuon(double learning_rate) {
+  torch::NoGradGuard no_grad;
+  const double keep = options_.muon_momentum;
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    auto& weight = matrices_[i].second;
+    auto& gradient = weight.mutable_grad();
+    if (!gradient.defined()) continue;
+    momenta_[i].lerp_(gradient, 1 - keep);
+    const auto nesterov = gradient.lerp(momenta_[i], keep);
+    const auto update = Orthogonalize(nesterov.reshape({weight.size(0), -1}));
+    // Keeps the size of a layer's output changes the same for tall matrices.
+    const double scale = std::sqrt(
+        std::max(1.0, static_cast<double>(update.size(0)) / static_cast<double>(update.size(1))));
+    weight.sub_(update.reshape_as(weight), learning_rate * scale);
+    gradient.reset();
+  }
+}
+
+NamedTensors PretrainOptimizer::State() const {
+  NamedTensors state;
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    state.emplace_back("optimizer/muon/" + matrices_[i].first, momenta_[i]);
+  }
+  for (size_t i = 0; i < others_.size(); ++i) {
+    state.emplace_back("optimizer/adamw.m/" + others_[i].first, adamw_.first_moments()[i]);
+    state.emplace_back("optimizer/adamw.v/" + others_[i].first, adamw_.second_moments()[i]);
+  }
+  return state;
+}
+
+void PretrainOptimizer::Restore(const SafetensorsFile& checkpoint, int64_t steps) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    momenta_[i].copy_(checkpoint.Get("optimizer/muon/" + matrices_[i].first));
+  }
+  std::vector<torch::Tensor> first, second;
+  for (const auto& [name, parameter] : others_) {
+    first.push_back(checkpoint.Get("optimizer/adamw.m/" + name).clone());
+    second.push_back(checkpoint.Get("optimizer/adamw.v/" + name).clone());
+  }
+  adamw_.Restore(steps, first, second);
+}
+
+}  // namespace likeness::mini
