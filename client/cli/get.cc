@@ -75,15 +75,14 @@ std::string GenerateSettings(const v1::GenerateSpec& spec) {
 
 void PrintSpec(const v1::Job& job) {
   if (job.has_fine_tune()) {
-    const auto& spec =
-        job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
+    const auto& spec = FineTuneOf(job);
     Print("subject",
           absl::StrCat(SubjectPhrase(job), " · ", Count(spec.subject().photos_size(), "photo")));
     Print("base", spec.base_model());
     Print("settings", FineTuneSettings(spec));
   }
   if (job.has_generate()) {
-    const auto& spec = job.resolved().has_generate() ? job.resolved().generate() : job.generate();
+    const auto& spec = GenerateOf(job);
     Print("model", spec.model());
     for (const auto& prompt : spec.prompts()) Print("prompt", absl::StrCat("\"", prompt, "\""));
     Print("settings", GenerateSettings(spec));

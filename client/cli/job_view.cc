@@ -24,7 +24,7 @@ std::string Speed(const v1::Progress& progress) {
 
 // The class prompt as the server will fill it in.
 std::string ClassPrompt(const v1::Job& job) {
-  const auto& spec = job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
+  const auto& spec = FineTuneOf(job);
   const auto& prompt = spec.prior().class_prompt();
   return absl::StrReplaceAll(prompt.empty() ? "a {class}" : prompt,
                              {{"{class}", spec.subject().class_noun()}});

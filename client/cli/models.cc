@@ -42,8 +42,9 @@ std::string PersonalizedTable(const v1::ListJobsResponse& list, absl::Time now) 
   std::vector<std::vector<std::string>> rows = {{"PERSONALIZED", "SAY", "BASE", "SIZE", "AGE"}};
   for (const auto& job : list.jobs()) {
     if (!MadeModel(job)) continue;
+    const auto& spec = FineTuneOf(job);
     rows.push_back({absl::StrCat("models/", ShortName(job.output_model())), SubjectPhrase(job),
-                    ShortName(job.resolved().fine_tune().base_model()), ByteSize(ModelBytes(job)),
+                    ShortName(spec.base_model()), ByteSize(ModelBytes(job)),
                     RoundTime(now - ToTime(job.end_time()))});
   }
   return rows.size() > 1 ? RenderTable(rows, TableColumns()) : "";

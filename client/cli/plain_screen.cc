@@ -15,6 +15,7 @@ void PlainScreen::Text(absl::string_view text) {
 }
 
 void PlainScreen::Progress(const ProgressLine& line) {
+  if (line.total == 0 && line.text.empty()) return;  // a phase that has yet to count
   absl::MutexLock lock(&mutex_);
   const auto topic = absl::StrCat(line.label, "\n", line.total > 0 ? "" : line.text);
   const int tenth = Percent(line) / 10;

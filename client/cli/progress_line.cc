@@ -12,6 +12,8 @@ namespace {
 constexpr std::array<const char*, 10> kSpinner = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
 constexpr int kShortestBar = 8;
 constexpr int kLongestBar = 30;
+constexpr int kSpare =
+    3;  // columns left free, so that the "^C" a terminal shows does not wrap the line
 
 constexpr char kRed[] = "\x1b[31m";
 constexpr char kGreen[] = "\x1b[32m";
@@ -50,7 +52,7 @@ std::string Repeat(absl::string_view glyph, int times) {
 
 // "212/300", as wide at the beginning as at the end.
 std::string Counter(const ProgressLine& line) {
-  if (line.bytes) return absl::StrCat(ByteSize(line.done), "/", ByteSize(line.total));
+  if (line.bytes) return absl::StrCat(ByteSize(line.done), " of ", ByteSize(line.total));
   const auto total = absl::StrCat(line.total);
   return absl::StrCat(PadLeft(absl::StrCat(line.done), static_cast<int>(total.size())), "/", total);
 }
@@ -85,7 +87,7 @@ std::string RenderBar(const ProgressLine& line, const BarStyle& style) {
   const auto spinner =
       Coloured(kSpinner[style.spinner_frame % kSpinner.size()], kCyan, style.colour);
   const auto head = absl::StrCat(" ", spinner, " ", Label(line.label));
-  const int room = style.columns - 1 - kTextColumn;
+  const int room = style.columns - kSpare - kTextColumn;
   if (line.total <= 0) {
     return absl::StrCat(head, Truncate(Printable(line.text), room));
   }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/describe.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/cli/text.h"
@@ -37,8 +38,7 @@ void PrintLine(absl::string_view label, absl::string_view text) {
 }  // namespace
 
 std::string SubjectPhrase(const v1::Job& job) {
-  const auto& resolved = job.resolved().fine_tune().subject();
-  const auto& subject = resolved.class_noun().empty() ? job.fine_tune().subject() : resolved;
+  const auto& subject = FineTuneOf(job).subject();
   return subject.token().empty() ? subject.class_noun()
                                  : absl::StrCat(subject.token(), " ", subject.class_noun());
 }

@@ -1,6 +1,9 @@
 #include "client/cli/terminal_screen.h"
 
+#include <pthread.h>
+
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,6 +80,10 @@ std::string TerminalScreen::Bottom() const {
 }
 
 void TerminalScreen::Animate() {
+  // Signals are for other threads: this one may be older than the one that waits for Ctrl-C.
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   while (true) {
     absl::Time reported;
     {

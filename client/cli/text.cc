@@ -133,7 +133,7 @@ std::string ClockTime(absl::Duration duration) {
 
 std::string RoundTime(absl::Duration duration) {
   const double seconds = std::max(0., absl::ToDoubleSeconds(duration));
-  if (seconds < 9.95) return absl::StrFormat(seconds < .95 ? "%.1f s" : "%.0f s", seconds);
+  if (seconds >= .05 && seconds < .95) return absl::StrFormat("%.1f s", seconds);
   if (seconds < 120) return absl::StrFormat("%.0f s", seconds);
   if (seconds < 7200) return absl::StrFormat("%.0f min", seconds / 60);
   if (seconds < 172800) return absl::StrFormat("%.0f h", seconds / 3600);

@@ -1,0 +1,26 @@
+#include "client/cli/names.h"
+
+#include "gmock/gmock.h"
+
+namespace likeness::client {
+namespace {
+
+using ::testing::MatchesRegex;
+
+TEST(NamesTest, AJobMayBeNamedInThreeWays) {
+  for (const char* name : {"rex-7f3c", "jobs/rex-7f3c", "tenants/default/jobs/rex-7f3c"}) {
+    EXPECT_EQ(*JobNameFromArgument(name), "tenants/default/jobs/rex-7f3c");
+  }
+  EXPECT_FALSE(JobNameFromArgument("Rex!").ok());
+  EXPECT_EQ(ShortName("tenants/default/jobs/rex-7f3c"), "rex-7f3c");
+}
+
+TEST(NamesTest, ANewJobRemindsOfItsPhotos) {
+  EXPECT_THAT(NewJobId("photos/Rex the Dog/", "dog"), MatchesRegex("rex-the-dog-[a-z0-9]{4}"));
+  EXPECT_THAT(NewJobId("my/photos", "rubber duck"), MatchesRegex("rubber-duck-[a-z0-9]{4}"));
+  EXPECT_THAT(NewJobId("犬", "犬"), MatchesRegex("job-[a-z0-9]{4}"));
+  EXPECT_LE(NewJobId(std::string(200, 'x'), "dog").size(), 63);
+}
+
+}  // namespace
+}  // namespace likeness::client

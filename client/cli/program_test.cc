@@ -1,0 +1,259 @@
+// The program as scripts and people run it, against a server that does as told.
+#include "absl/strings/match.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/json.h"
+#include "client/testing/run_program.h"
+#include "client/testing/scripted_server.h"
+#include "client/testing/temp_folder.h"
+#include "common/rpc_error.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/json_util.h"
+#include "google/protobuf/util/message_differencer.h"
+
+namespace likeness::client {
+namespace {
+
+using ::google::protobuf::util::JsonStringToMessage;
+using ::google::protobuf::util::MessageDifferencer;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+v1::Job Rex(v1::JobState state) {
+  v1::Job job;
+  job.set_name("tenants/default/jobs/rex-7f3c");
+  job.set_state(state);
+  job.mutable_fine_tune()->mutable_subject()->set_class_noun("dog");
+  job.mutable_fine_tune()->mutable_subject()->set_token("rhf");
+  job.set_output_model("tenants/default/models/rex-7f3c");
+  (*job.mutable_metrics())["loss"] = 0.0431;
+  (*job.mutable_metrics())["validation_loss_before"] = 0.112;
+  (*job.mutable_metrics())["validation_loss_after"] = 0.0612;
+  return job;
+}
+
+v1::JobEvent Training(int64_t done) {
+  v1::JobEvent event;
+  event.mutable_progress()->set_phase("training");
+  event.mutable_progress()->set_unit("steps");
+  event.mutable_progress()->set_done(done);
+  event.mutable_progress()->set_total(300);
+  return event;
+}
+
+void AddOutput(Script& script, const std::string& path, v1::OutputKind kind,
+               const std::string& bytes) {
+  auto* output = script.job.add_outputs();
+  output->set_path(path);
+  output->set_kind(kind);
+  output->set_blob(AddBlob(script, bytes));
+  output->set_size_bytes(static_cast<int64_t>(bytes.size()));
+}
+
+class ProgramTest : public testing::Test {
+ protected:
+  ProgramTest() {
+    auto* base = script_.capabilities.add_base_models();
+    base->set_name("models/mini");
+    base->set_image_size(64);
+    WriteFile(folder_.path() / "rex" / "01.png", GreyPng(64, 64));
+    WriteFile(folder_.path() / "rex" / "02.png", GreyPng(40, 64));
+  }
+
+  Ran Run(std::vector<std::string> arguments) {
+    Serve(arguments);
+    return RunProgramIn(folder_.path(), arguments);
+  }
+
+  Ran RunAndInterruptAt(std::vector<std::string> arguments, const std::string& text) {
+    Serve(arguments);
+    return RunOnTerminal(folder_.path(), arguments, [text](const std::string& shown) {
+      return absl::StrContains(shown, text);
+    });
+  }
+
+  void Serve(std::vector<std::string>& arguments) {
+    server_ = std::make_unique<ScriptedServer>(script_);
+    arguments.push_back("--server=" + server_->address());
+  }
+
+  Script script_;
+  TempFolder folder_;
+  std::unique_ptr<ScriptedServer> server_;
+};
+
+TEST_F(ProgramTest, TrainsAndBringsThePicturesHome) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  script_.events = {Training(0), Training(150)};
+  script_.break_before = {1};
+  AddOutput(script_, "contact-sheet.png", v1::OUTPUT_KIND_CONTACT_SHEET, "sheet");
+  AddOutput(script_, "samples/0000.png", v1::OUTPUT_KIND_IMAGE, "picture");
+  AddOutput(script_, "model/unet/weights.safetensors", v1::OUTPUT_KIND_MODEL_FILE, "weights");
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--out=made", "--seed=0", "--no-prior"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_EQ(ran.out,
+            "   loss        0.0431 · on the validation photos 0.112 before, 0.0612 after\n"
+            "   pictures    made/contact-sheet.png and 1 more in made/\n");
+  EXPECT_THAT(ran.err, HasSubstr(" ✓ photos      2 of 2 usable · rex/02.png is small (40 px)\n"));
+  EXPECT_THAT(ran.err, HasSubstr(" ! server      not reachable, trying again"));
+  EXPECT_THAT(ran.err, HasSubstr(" ✓ saved       models/rex-7f3c · 7 B · say \"rhf dog\"\n"));
+  EXPECT_EQ(ReadFile(folder_.path() / "made/samples/0000.png"), "picture");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "made/model"));
+
+  const auto sent = server_->record().create;
+  EXPECT_THAT(sent.job_id(), StartsWith("rex-"));
+  EXPECT_FALSE(sent.request_id().empty());
+  EXPECT_EQ(sent.job().fine_tune().subject().photos_size(), 2);
+  EXPECT_TRUE(sent.job().fine_tune().training().has_seed());
+  EXPECT_TRUE(sent.job().fine_tune().prior().has_weight());
+}
+
+TEST_F(ProgramTest, NamesEveryPhotoThatWouldBeRefused) {
+  WriteFile(folder_.path() / "rex" / "03.heic", std::string("\0\0\0\x18", 4) + "ftypheic....");
+  WriteFile(folder_.path() / "rex" / "04.jpg", "");
+  auto ran = Run({"train", "--class=dog", "--photos=rex"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err,
+              AllOf(HasSubstr("rex/03.heic: HEIC is not supported"), HasSubstr("(photos[2])"),
+                    HasSubstr("rex/04.jpg: The file has zero"), HasSubstr("(photos[3])")));
+  EXPECT_EQ(ran.out, "");
+}
+
+TEST_F(ProgramTest, TellsARefusalByItsField) {
+  script_.create_status =
+      InvalidField("job.fine_tune.training.steps", "steps is -1; 1 to 100000 are allowed");
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--steps=-1"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err, HasSubstr(" ✗ refused     Steps is -1; 1 to 100000 are allowed. "
+                                 "(job.fine_tune.training.steps)\n"));
+}
+
+TEST_F(ProgramTest, AFailedJobIsExitCodeOne) {
+  script_.job = Rex(v1::JOB_STATE_FAILED);
+  EXPECT_EQ(Run({"watch", "rex-7f3c"}).exit_code, kJobFailed);
+}
+
+TEST_F(ProgramTest, WrongUseIsExitCodeTwo) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"train", "--photos=rex"},
+        {"train", "--class=dog"},
+        {"train", "--class=dog", "--photos=nowhere"},
+        {"train", "--class=dog", "--photos=rex", "--stps=3"},
+        {"train", "--class=dog", "--photos=rex", "--steps=many"},
+        {"train", "--class=dog", "--photos=rex", "--precision=fp8"},
+        {"train", "--class=dog", "--photos=rex", "--no-prior", "--class-images=3"},
+        {"get"},
+        {"get", "a", "b"},
+        {"get", "Not A Name"},
+        {"download", "rex-7f3c", "--only=cake"},
+        {"list", "--limit=0"},
+        {"fly"},
+        {"--json"}}) {
+    auto ran = Run(arguments);
+    EXPECT_EQ(ran.exit_code, kWrongUse) << testing::PrintToString(arguments) << ran.err;
+  }
+}
+
+TEST_F(ProgramTest, AServerThatIsNotThereIsExitCodeThree) {
+  auto ran = RunProgramIn(folder_.path(), {"list", "--server=127.0.0.1:1"});
+  EXPECT_EQ(ran.exit_code, kNoServer);
+  EXPECT_THAT(ran.err, HasSubstr("127.0.0.1:1 cannot be reached (connection refused)"));
+}
+
+TEST_F(ProgramTest, AnUnknownJobIsRefusedWithAWayOut) {
+  auto ran = Run({"get", "rex-7f3c"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err, HasSubstr("There is no such job. likeness list shows the jobs."));
+}
+
+TEST_F(ProgramTest, JsonIsTheJobItself) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  auto ran = Run({"get", "rex-7f3c", "--json"});
+  EXPECT_EQ(ran.exit_code, kDone);
+  v1::Job job;
+  ASSERT_TRUE(JsonStringToMessage(ran.out, &job).ok()) << ran.out;
+  EXPECT_TRUE(MessageDifferencer::Equals(job, script_.job));
+}
+
+TEST_F(ProgramTest, JsonErrorsAreStatusesOnStderr) {
+  auto ran = Run({"--json", "get", "rex-7f3c"});
+  google::rpc::Status status;
+  ASSERT_TRUE(JsonStringToMessage(ran.err, &status).ok()) << ran.err;
+  EXPECT_EQ(ErrorReason(FromRpcStatus(status)), "JOB_NOT_FOUND");
+  EXPECT_EQ(ran.out, "");
+}
+
+TEST_F(ProgramTest, DetachPrintsTheNameAlone) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--name=rex-1", "--detach"});
+  EXPECT_EQ(ran.exit_code, kDone);
+  EXPECT_EQ(ran.out, "rex-1\n");
+  EXPECT_THAT(ran.err, HasSubstr("Come back: likeness watch rex-1 --server 127.0.0.1:"));
+}
+
+TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {
+  script_.job = Rex(v1::JOB_STATE_RUNNING);
+  script_.events = {Training(150)};
+  script_.hang_after_events = true;
+  auto ran = RunAndInterruptAt({"train", "--class=dog", "--photos=rex", "--name=rex-1"}, "50%");
+  EXPECT_EQ(ran.exit_code, kDetached);
+  EXPECT_THAT(ran.out, HasSubstr("Detached. The job goes on.\r\nCome back: likeness watch rex-1"));
+}
+
+TEST_F(ProgramTest, CtrlCStopsDrawing) {
+  v1::GenerateImagesResponse response;
+  *response.mutable_job() = Rex(v1::JOB_STATE_RUNNING);
+  script_.pictures = {response};
+  script_.hang_after_events = true;
+  auto ran = RunAndInterruptAt({"generate", "a dog"}, "preparing");
+  EXPECT_EQ(ran.exit_code, kDetached);
+  EXPECT_THAT(ran.out, HasSubstr("Stopped."));
+}
+
+TEST_F(ProgramTest, ATerminalGetsAMovingLineInColourAPipeDoesNot) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  script_.events = {Training(150)};
+  std::vector<std::string> arguments = {"watch", "rex-7f3c"};
+  Serve(arguments);
+  EXPECT_THAT(RunOnTerminal(folder_.path(), arguments).out, HasSubstr("\x1b[36m━"));
+  EXPECT_THAT(RunProgramIn(folder_.path(), arguments).err, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(ProgramTest, GeneratesFilesAndPrintsTheirNames) {
+  v1::GenerateImagesResponse job, picture;
+  *job.mutable_job() = Rex(v1::JOB_STATE_SUCCEEDED);
+  picture.mutable_image()->set_png("png bytes");
+  picture.mutable_image()->mutable_output()->set_path("images/0000.png");
+  script_.pictures = {job, picture, job};
+  auto ran = Run({"generate", "--model=mini", "a dog", "--seed=0", "--out=made"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_EQ(ran.out, "made/images/0000.png\n");
+  EXPECT_EQ(ReadFile(folder_.path() / "made/images/0000.png"), "png bytes");
+  EXPECT_EQ(server_->record().generate.model(), "models/mini");
+  EXPECT_TRUE(server_->record().generate.has_seed());
+
+  Run({"generate", "--model=rex-7f3c", "a dog"});
+  EXPECT_EQ(server_->record().generate.model(), "tenants/default/models/rex-7f3c");
+}
+
+TEST_F(ProgramTest, ListAndModelsStandInColumns) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  EXPECT_THAT(Run({"list"}).out,
+              AllOf(StartsWith("JOB        STATE      AGE"), HasSubstr("\nrex-7f3c   succeeded")));
+  EXPECT_THAT(Run({"models"}).out,
+              AllOf(HasSubstr("models/mini"), HasSubstr("models/rex-7f3c  rhf dog")));
+}
+
+TEST_F(ProgramTest, HelpNamesEveryCommandWithExamples) {
+  EXPECT_THAT(Run({"help"}).out, AllOf(HasSubstr("train"), HasSubstr("130  stopped by Ctrl-C")));
+  for (const char* command :
+       {"train", "generate", "watch", "list", "get", "cancel", "download", "models"}) {
+    auto ran = RunProgramIn(folder_.path(), {"help", command});
+    EXPECT_EQ(ran.exit_code, kDone);
+    EXPECT_THAT(ran.out, HasSubstr(std::string("\n  likeness ") + command)) << command;
+  }
+}
+
+}  // namespace
+}  // namespace likeness::client

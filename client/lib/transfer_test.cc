@@ -1,0 +1,98 @@
+// Uploads and downloads over connections that break.
+#include <filesystem>
+
+#include "client/lib/download.h"
+#include "client/lib/upload.h"
+#include "client/testing/scripted_server.h"
+#include "client/testing/temp_folder.h"
+#include "common/digest.h"
+#include "gmock/gmock.h"
+
+namespace likeness::client {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr BackoffOptions kImpatient{.first = absl::Milliseconds(1),
+                                    .longest = absl::Milliseconds(5),
+                                    .give_up_after = absl::Seconds(20)};
+
+std::string Bytes(size_t count) {
+  std::string bytes(count, '\0');
+  for (size_t i = 0; i < count; ++i) bytes[i] = static_cast<char>(i * 131 + i / 256);
+  return bytes;
+}
+
+class DownloadTest : public testing::Test {
+ protected:
+  DownloadTest() : blob_(AddBlob(script_, bytes_)), path_(folder_.path() / "a" / "b.png") {}
+
+  absl::Status Download() {
+    server_ = std::make_unique<ScriptedServer>(script_);
+    return DownloadBlob(Connection(server_->address()), blob_, path_, {}, kImpatient);
+  }
+
+  const std::string bytes_ = Bytes(5500);
+  Script script_;
+  std::string blob_;
+  TempFolder folder_;
+  std::filesystem::path path_;
+  std::unique_ptr<ScriptedServer> server_;
+};
+
+TEST_F(DownloadTest, GoesOnWhereItWasCut) {
+  script_.cut_transfers_after = 2000;
+  ASSERT_TRUE(Download().ok());
+  EXPECT_EQ(ReadFile(path_), bytes_);
+  EXPECT_THAT(server_->record().read_offsets, ElementsAre(0, 2000));
+  EXPECT_FALSE(std::filesystem::exists(path_.string() + ".part"));
+}
+
+TEST_F(DownloadTest, GoesOnWithWhatAnEarlierRunLeft) {
+  WriteFile(path_.string() + ".part", bytes_.substr(0, 3000));
+  ASSERT_TRUE(Download().ok());
+  EXPECT_EQ(ReadFile(path_), bytes_);
+  EXPECT_THAT(server_->record().read_offsets, ElementsAre(3000));
+}
+
+TEST_F(DownloadTest, LeavesAFileAloneThatIsThere) {
+  WriteFile(path_, bytes_);
+  ASSERT_TRUE(Download().ok());
+  EXPECT_THAT(server_->record().read_offsets, ElementsAre());
+}
+
+TEST_F(DownloadTest, NeverShowsAFileOfTheWrongDigest) {
+  script_.blobs.begin()->second[7] ^= 1;
+  auto status = Download();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_FALSE(std::filesystem::exists(path_.string() + ".part"));
+}
+
+TEST(OutputFileTest, StaysInTheFolder) {
+  EXPECT_EQ(*OutputFile("rex", "samples/0001.png"), "rex/samples/0001.png");
+  for (const char* path : {"../x", "/etc/passwd", "a/../../x", "", ".", "a/"}) {
+    EXPECT_EQ(OutputFile("rex", path).status().code(), absl::StatusCode::kInvalidArgument) << path;
+  }
+}
+
+TEST(UploadTest, GoesOnAtWhatTheServerHas) {
+  const auto bytes = Bytes(1'200'000);
+  ScriptedServer server({.cut_transfers_after = 600'000});
+  auto blob = UploadBlob(Connection(server.address()), bytes, {}, kImpatient);
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  EXPECT_EQ(*blob, "tenants/default/blobs/" + Sha256Hex(bytes));
+  EXPECT_EQ(server.record().uploaded, bytes);
+  ASSERT_EQ(server.record().write_offsets.size(), 2);
+  EXPECT_GE(server.record().write_offsets[1], 600'000);
+}
+
+TEST(UploadTest, SendsAnEmptyBlobToo) {
+  ScriptedServer server({});
+  auto blob = UploadBlob(Connection(server.address()), "", {}, kImpatient);
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  EXPECT_THAT(server.record().write_offsets, ElementsAre(0));
+}
+
+}  // namespace
+}  // namespace likeness::client
