@@ -1,0 +1,200 @@
+"""Input that only a worker can judge: pictures that do not decode, tokens, model directories."""
+import io
+import json
+import pathlib
+import shutil
+import struct
+import subprocess
+import unittest
+
+from PIL import Image
+
+import service
+from service import State
+
+
+def png_of(size, colour=(200, 30, 30)):
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, "png")
+    return out.getvalue()
+
+
+class BadJobs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = service.Service()
+        cls.addClassCleanup(cls.service.close)
+        cls.service.start_worker()
+        cls.service.wait_for_models()
+        cls.photos = service.draw_photos(cls.service.directory / "photos")
+
+    def end(self, job):
+        return self.service.wait(self.service.create(job).name)
+
+    def assert_failed(self, job, code, reason, field=None, text=""):
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_FAILED, done)
+        self.assertEqual(done.attempt, 1, "wrong input is not tried again")
+        self.assertEqual(done.error.code, code.value[0], done.error)
+        self.assertEqual(service.error_reason(done.error), reason, done.error)
+        if field:
+            self.assertEqual(service.error_fields(done.error), [field])
+        self.assertIn(text, done.error.message)
+        self.assertFalse(done.outputs)
+
+    def test_a_picture_corrupt_in_its_middle_is_named(self):
+        broken = bytearray(png_of((64, 64)))
+        start = broken.index(b"IDAT") + 4
+        broken[start:start + 12] = bytes(12)
+        job = service.fine_tune_job(self.photos[:2] + [bytes(broken)])
+        self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "PHOTO_UNUSABLE",
+                           "job.fine_tune.subject.photos[2]")
+
+    def test_a_crop_box_beyond_the_picture_is_named(self):
+        job = service.fine_tune_job(self.photos)
+        box = job.fine_tune.subject.photos[1].crop_box
+        box.left, box.top, box.width, box.height = 40, 0, 64, 64
+        self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "PHOTO_UNUSABLE",
+                           "job.fine_tune.subject.photos[1]")
+
+    def test_a_token_of_several_pieces_is_refused_when_one_is_required(self):
+        job = service.fine_tune_job(self.photos)
+        job.fine_tune.subject.token = "qqq"
+        job.fine_tune.subject.require_single_token = True
+        self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "TOKEN_NOT_SINGLE",
+                           "job.fine_tune.subject.token", "3 tokens")
+
+    def test_a_token_of_several_pieces_is_allowed_otherwise(self):
+        job = service.fine_tune_job(self.photos, steps=1)
+        job.fine_tune.subject.token = "qqq"
+        self.assertEqual(self.end(job).state, State.JOB_STATE_SUCCEEDED)
+
+    def test_a_common_word_as_token_is_a_warning(self):
+        job = service.fine_tune_job(self.photos, steps=1)
+        job.fine_tune.subject.token = "red"
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertTrue(any('"red"' in warning for warning in done.warnings), done.warnings)
+
+    def test_one_small_photo_is_two_warnings(self):
+        done = self.end(service.fine_tune_job([png_of((48, 40))], steps=1))
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertTrue(any("small" in warning for warning in done.warnings), done.warnings)
+        self.assertTrue(any("1 photo" in warning for warning in done.warnings), done.warnings)
+
+    def test_odd_but_good_pictures_are_learned_from(self):
+        photos = []
+        for mode in ("L", "RGBA", "I;16"):
+            out = io.BytesIO()
+            Image.new(mode, (80, 70)).save(out, "png")
+            photos.append(out.getvalue())
+        out = io.BytesIO()
+        Image.new("RGB", (90, 64), (9, 99, 9)).save(out, "webp")
+        self.assertEqual(self.end(service.fine_tune_job(photos + [out.getvalue()], steps=1)).state,
+                         State.JOB_STATE_SUCCEEDED)
+
+    def test_prompts_of_any_kind_are_drawn(self):
+        prompts = ["", "\U0001f436 in the \U00002744", "a\u0007 dog\u200d", "dog " * 240]
+        done = self.end(service.generate_job(prompts, "models/tiny", steps=1))
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertEqual(len(done.outputs), len(prompts))
+
+    def test_a_loss_that_is_not_finite_stops_the_job(self):
+        job = service.fine_tune_job(self.photos, steps=50, learning_rate=1.0, max_grad_norm=0)
+        job.fine_tune.samples.ClearField("prompts")
+        done = self.end(job)
+        if done.state == State.JOB_STATE_FAILED:  # it may also survive: then it says so
+            self.assertIn("loss", done.error.message)
+
+
+class BadModels(unittest.TestCase):
+    """Each damaged directory is named at start-up and not offered; the good one beside it is."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = service.Service()
+        cls.addClassCleanup(cls.service.close)
+        cls.good = cls.service.models / "tiny"
+
+    def damaged(self, name):
+        copy = self.service.models / name
+        shutil.copytree(self.good, copy)
+        return copy
+
+    @staticmethod
+    def rewrite(file, change):
+        """Changes a safetensors file through change(header, data) -> data."""
+        raw = file.read_bytes()
+        size = struct.unpack("<Q", raw[:8])[0]
+        header, data = json.loads(raw[8:8 + size]), raw[8 + size:]
+        data = change(header, data)
+        text = json.dumps(header).encode()
+        file.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+    def test_damaged_directories_are_named_and_not_offered(self):
+        unet = "unet/diffusion_pytorch_model.safetensors"
+
+        def rename(header, data):
+            header["conv_in.weights"] = header.pop("conv_in.weight")
+            return data
+
+        def reshape(header, data):
+            header["conv_out.bias"]["shape"] = [2, 2]
+            return data
+
+        def add(header, data):
+            header["stray.weight"] = {"dtype": "F32", "shape": [1], "data_offsets": [len(data), len(data) + 4]}
+            return data + bytes(4)
+
+        self.rewrite(self.damaged("missing-key") / unet, rename)
+        self.rewrite(self.damaged("wrong-shape") / unet, reshape)
+        self.rewrite(self.damaged("extra-key") / unet, add)
+        cut = self.damaged("cut-header") / unet
+        cut.write_bytes(cut.read_bytes()[:100])
+        pickle = self.damaged("pickle") / unet
+        pickle.rename(pickle.with_name("diffusion_pytorch_model.bin"))
+        shutil.rmtree(self.damaged("no-text-encoder") / "text_encoder")
+
+        worker = self.service.start_worker("strict")
+        self.service.wait_for_models()
+        offered = self.service.capabilities.GetCapabilities(
+            service.capabilities_service_pb2.GetCapabilitiesRequest()).base_models
+        self.assertEqual([model.name for model in offered], ["models/tiny"])
+        lines = [line for line in worker.log_text().splitlines() if "model not offered" in line]
+        for directory, clue in [("missing-key", "conv_in.weight"), ("wrong-shape", "conv_out.bias"),
+                                ("extra-key", "stray.weight"), ("cut-header", "diffusion_pytorch_model.safetensors"),
+                                ("pickle", "safetensors"), ("no-text-encoder", "text_encoder")]:
+            line = next((line for line in lines if f"directory={directory}" in line), "")
+            self.assertIn(clue, line, f"{directory}: {lines}")
+
+    def test_a_worker_without_a_usable_model_says_so_and_ends(self):
+        empty = self.service.directory / "empty"
+        empty.mkdir()
+        result = subprocess.run([service.BIN / "likeness-worker", "serve", f"--server={self.service.address}",
+                                 f"--models={empty}", f"--cache-dir={self.service.directory / 'c'}",
+                                 "--metrics-address="], capture_output=True, text=True, timeout=30)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no usable model", result.stderr)
+
+
+class WrongUse(unittest.TestCase):
+    def run_worker(self, *arguments):
+        return subprocess.run([service.BIN / "likeness-worker", *arguments], capture_output=True, text=True, timeout=30)
+
+    def test_every_command_has_help(self):
+        self.assertIn("serve", self.run_worker("--help").stdout)
+        for command in ("serve", "run", "healthcheck", "pretrain-mini", "draw-subject", "contact-sheet"):
+            result = self.run_worker(command, "--help")
+            self.assertEqual((result.returncode, "Usage: likeness-worker" in result.stdout), (0, True), command)
+
+    def test_what_is_wrong_is_named(self):
+        for arguments, text in [(["fly"], '"fly"'), (["serve", "--modles=x"], "models"),
+                                (["run", "--out=x"], "--job"), (["serve", "--device=tpu"], "cuda:N"),
+                                (["draw-subject", "--class=unicorn", "--out=/tmp"], "dog")]:
+            result = self.run_worker(*arguments)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertIn(text, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

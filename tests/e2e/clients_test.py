@@ -1,0 +1,53 @@
+"""The main job as people drive it: with the command line client, with grpcurl alone, with the Python example."""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import service
+
+EXAMPLES = service.ROOT / "client/examples"
+
+
+class Clients(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = service.Service()
+        cls.addClassCleanup(cls.service.close)
+        cls.service.start_worker()
+        cls.service.wait_for_models()
+        cls.photos = cls.service.directory / "photos"
+        service.draw_photos(cls.photos)
+
+    def run_client(self, *command):
+        environment = dict(os.environ, LIKENESS_SERVER=self.service.address)
+        environment["PATH"] = os.pathsep.join([str(service.BIN), str(service.ROOT / ".venv/bin"), environment["PATH"]])
+        result = subprocess.run([str(part) for part in command], env=environment, cwd=self.service.directory,
+                                capture_output=True, text=True, timeout=100)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return result.stdout
+
+    def test_command_line_client(self):
+        out = self.service.directory / "by-cli"
+        self.run_client("likeness", "train", "--class=dog", f"--photos={self.photos}", "--steps=3", "--name=by-cli",
+                        "--seed=0", "--prompt=a {subject} in the snow", "--wait", f"--out={out}")
+        self.assertTrue((out / "contact-sheet.png").exists(), list(out.rglob("*")))
+        self.run_client("likeness", "generate", "--model=by-cli", "a {subject}", "--images=1", f"--out={out}/more")
+        self.assertTrue(list((out / "more").rglob("*.png")))
+        job = json.loads(self.run_client("likeness", "get", "by-cli", "--json"))
+        self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED")
+
+    def test_grpcurl_alone(self):
+        out = self.service.directory / "by-grpcurl"
+        self.run_client("bash", EXAMPLES / "grpcurl.sh", self.photos, out)
+        self.assertTrue((out / "picture.png").stat().st_size > 0)
+
+    def test_python_example(self):
+        out = self.service.directory / "by-python"
+        self.run_client(sys.executable, EXAMPLES / "python/personalize.py", self.photos, out, "--class=dog")
+        self.assertTrue(list(out.rglob("*.png")))
+
+
+if __name__ == "__main__":
+    unittest.main()

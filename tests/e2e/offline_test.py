@@ -1,0 +1,100 @@
+"""The worker without a server: one job, and the small commands."""
+import io
+import json
+import pathlib
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from google.protobuf import json_format
+from PIL import Image
+
+import service
+
+
+class Offline(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        temporary = tempfile.TemporaryDirectory(prefix="likeness-offline-")
+        cls.addClassCleanup(temporary.cleanup)
+        cls.directory = pathlib.Path(temporary.name)
+        subprocess.run([service.BIN / "likeness-tiny-model", cls.directory / "models/tiny"], check=True)
+        cls.photos = service.draw_photos(cls.directory / "photos")
+
+    def command(self, job, out, *flags):
+        file = self.directory / f"{out}.json"
+        file.write_text(json_format.MessageToJson(job))
+        return [service.BIN / "likeness-worker", "run", f"--job={file}", f"--out={self.directory / out}",
+                f"--models={self.directory / 'models'}", f"--cache-dir={self.directory / 'cache'}", "--threads=1",
+                "--device=cpu", *flags]
+
+    def run_job(self, job, out, *flags):
+        subprocess.run(self.command(job, out, *flags), check=True, capture_output=True, timeout=100)
+        return self.files(out)
+
+    def files(self, out):
+        root = self.directory / out
+        return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*")
+                if file.is_file() and file.name != "job.json"}
+
+    def test_a_job_leaves_model_pictures_and_its_record(self):
+        files = self.run_job(service.fine_tune_job(self.photos), "whole")
+        self.assertLessEqual({"model/unet/diffusion_pytorch_model.safetensors", "samples/0001.png",
+                              "contact-sheet.png"}, set(files))
+        self.assertFalse([path for path in files if "checkpoint" in path or "scratch" in path])
+        job = json.loads((self.directory / "whole/job.json").read_text())
+        self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED")
+        self.assertEqual({output["path"] for output in job["outputs"]}, set(files))
+
+    def test_photos_may_lie_beside_the_job(self):
+        inline = self.run_job(service.fine_tune_job(self.photos), "inline")
+        beside = self.run_job(service.fine_tune_job([]), "beside", f"--photos={self.directory / 'photos'}")
+        self.assertEqual(inline, beside)
+
+    def test_stopped_and_run_again_it_gives_the_same_bytes(self):
+        job = service.fine_tune_job(self.photos, steps=60, batch_size=2, checkpoint_every_steps=5)
+        undisturbed = self.run_job(job, "undisturbed")
+        process = subprocess.Popen(self.command(job, "stopped"), stderr=subprocess.DEVNULL)
+        service.wait_until((self.directory / "stopped/checkpoint.json").exists, what="a checkpoint")
+        process.send_signal(signal.SIGTERM)
+        self.assertNotEqual(process.wait(20), 0)
+        record = json.loads((self.directory / "stopped/checkpoint.json").read_text())
+        self.assertLess(int(record["step"]), 60)
+        self.assertEqual(self.run_job(job, "stopped"), undisturbed)
+
+    def test_the_personalized_model_can_be_offered_as_any_other(self):
+        self.run_job(service.fine_tune_job(self.photos), "rex")
+        (self.directory / "rex/model").rename(self.directory / "models/rex")
+        files = self.run_job(service.generate_job(["a zwx dog"], "models/rex", seed=0), "drawn")
+        self.assertIn("samples/0000.png", files)
+
+    def test_unknown_fields_and_models_are_named(self):
+        for text, clue in [('{"fineTune": {"sweets": 3}}', "sweets"), ("no JSON", "not a Job"),
+                           ('{"generate": {"model": "models/none", "prompts": ["x"]}}', "models/none"),
+                           ('{"generate": {"model": "models/tiny", "prompts": ["x"], "sampler": "euler"}}', "euler")]:
+            file = self.directory / "bad.json"
+            file.write_text(text)
+            command = self.command(service.job_pb2.Job(), "bad-out")
+            command[2] = f"--job={file}"
+            result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn(clue, result.stderr)
+
+    def test_contact_sheet_shows_rows(self):
+        sheet = self.directory / "sheet.png"
+        photos = ",".join(str(file) for file in sorted((self.directory / "photos").glob("*.png")))
+        subprocess.run([service.BIN / "likeness-worker", "contact-sheet", f"--out={sheet}", "--title=A page",
+                        f'--row="a dog", photographed={photos}', f"--row=again={photos}"], check=True)
+        self.assertGreater(Image.open(io.BytesIO(sheet.read_bytes())).width, 3 * 64)
+
+    def test_no_worker_is_not_healthy(self):
+        port, = service.free_ports(1)
+        result = subprocess.run([service.BIN / "likeness-worker", "healthcheck", f"--metrics-address=127.0.0.1:{port}"],
+                                capture_output=True, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("nothing listens", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

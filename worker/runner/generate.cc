@@ -1,0 +1,84 @@
+#include "worker/runner/generate.h"
+
+#include "common/resource_names.h"
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/runner/engine_options.h"
+#include "worker/runner/guard.h"
+#include "worker/runner/outputs.h"
+#include "worker/runner/pictures.h"
+#include "worker/runner/worker_metrics.h"
+#include "worker/training/personalized_model.h"
+#include "worker/weights/pipeline.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The model that draws, wherever it comes from.
+struct DrawingModel {
+  Pipeline& pipeline;
+  ModelFacts facts;
+  PromptWords words;
+};
+
+PromptWords WordsFromCard(const fs::path& model_dir) {
+  const auto card = nlohmann::json::parse(ReadFile(model_dir / kCardFile), nullptr, false);
+  if (!card.is_object()) {
+    throw Error(ErrorKind::kDataLoss, std::string(kCardFile) + " of the model cannot be read");
+  }
+  return {card.value("token", ""), card.value("class_noun", "")};
+}
+
+DrawingModel BaseModelOf(const v1::Lease& lease, Workshop& workshop) {
+  const auto entry = ValueOrThrow(workshop.catalog.Find(lease.job().generate().model()));
+  return {workshop.resident.Get(entry.facts.name, entry.facts.digest, entry.directory),
+          entry.facts,
+          {}};
+}
+
+DrawingModel PersonalizedModelOf(const v1::Lease& lease, JobEnvironment& environment,
+                                 Workshop& workshop) {
+  const std::vector<v1::Output> files(lease.model_files().begin(), lease.model_files().end());
+  const auto stored =
+      workshop.store.Assemble(files, [&](const std::string& blob, const fs::path& to) {
+        ThrowIfStopped(environment.Stop());
+        environment.FetchBlob(blob, to);
+      });
+  const std::string& name = lease.job().generate().model();
+  Pipeline& pipeline = workshop.resident.Get(name, stored.digest, stored.directory);
+  return {.pipeline = pipeline,
+          .facts = {.name = name,
+                    .digest = pipeline.digest,
+                    .image_size = static_cast<int>(pipeline.image_size()),
+                    .defaults = ReadModelDefaults(stored.directory)},
+          .words = WordsFromCard(stored.directory)};
+}
+
+}  // namespace
+
+JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
+  Phases phases(environment, {"preparing", "samples", "uploading"});
+  const DrawingModel model = lease.model_files().empty()
+                                 ? BaseModelOf(lease, workshop)
+                                 : PersonalizedModelOf(lease, environment, workshop);
+  JobResult result;
+  result.resolved = ResolveGenerate(lease.job().generate(), model.facts);
+  environment.Resolved(result.resolved);
+
+  const auto order = GenerateOrder(result.resolved.generate(), model.words);
+  result.outputs =
+      WritePictures(DrawPictures(model.pipeline, order, environment, phases), environment);
+
+  int64_t done = 0;
+  for (const auto& output : result.outputs) {
+    phases.Report("uploading", done++, result.outputs.size(), "pictures");
+    environment.Keep(environment.scratch() / output.path(), output);
+  }
+  result.metrics = phases.Seconds();
+  result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
+  return result;
+}
+
+}  // namespace likeness

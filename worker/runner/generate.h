@@ -1,0 +1,11 @@
+// A generate job: pictures from a base model or a personalized one.
+#pragma once
+
+#include "worker/runner/run_job.h"
+
+namespace likeness {
+
+// lease.job has a generate spec. Throws as RunJob.
+JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop);
+
+}  // namespace likeness

@@ -1,0 +1,19 @@
+// The contact sheet of a fine-tune job: its photos, and under them what was drawn, a row for each
+// prompt.
+#pragma once
+
+#include <vector>
+
+#include "worker/runner/job_environment.h"
+#include "worker/runner/pictures.h"
+#include "worker/runner/subject.h"
+
+namespace likeness {
+
+// Writes "contact-sheet.png" to the job's scratch directory, and describes it; nothing without
+// pictures.
+std::vector<v1::Output> WriteContactSheet(const SubjectPhotos& photos,
+                                          const std::vector<Picture>& pictures,
+                                          JobEnvironment& environment);
+
+}  // namespace likeness

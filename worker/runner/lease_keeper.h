@@ -1,0 +1,67 @@
+// Keeps a lease alive from a thread of its own, and carries news both ways with each heartbeat.
+//
+// The thread that trains only leaves its latest news here; it never waits for the network. While
+// the server is away the news are kept and the lease is taken to be alive: the server alone decides
+// that it is lost.
+#pragma once
+
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "likeness/v1/worker_service.grpc.pb.h"
+
+namespace likeness {
+
+// Thread-safe.
+class LeaseKeeper {
+ public:
+  // `stub` must outlive the keeper. Starts the thread.
+  LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease& lease);
+  ~LeaseKeeper();
+
+  // The newest progress replaces what was not sent yet.
+  void Report(const v1::Progress& progress);
+  void Resolved(const v1::ResolvedSpec& resolved);
+  void Checkpoint(const v1::Checkpoint& checkpoint);
+  // These are sent once each.
+  void Warn(const std::string& text);
+  void Log(v1::LogSeverity severity, const std::string& text);
+  void Sample(const v1::SampleEvent& sample);
+
+  // Waits until all news are with the server or the lease is lost; false when the time is up
+  // before.
+  bool Flush(absl::Duration limit);
+
+  // Another holds the job now, or nobody: nothing this worker says about it counts any more.
+  bool lost() const;
+  bool cancel_requested() const;
+
+ private:
+  void Run();
+  // Waits until there is something to send or the lease wants renewal; false when the keeper is
+  // going away.
+  bool AwaitNextBeat();
+  void Beat();
+  void Settle(const absl::Status& status, const v1::HeartbeatResponse& response);
+
+  v1::WorkerService::StubInterface& stub_;
+  const std::string token_;
+  const absl::Duration interval_;  // between heartbeats without news
+
+  mutable absl::Mutex mutex_;
+  v1::HeartbeatRequest news_ ABSL_GUARDED_BY(mutex_);     // not sent yet
+  v1::HeartbeatRequest sending_ ABSL_GUARDED_BY(mutex_);  // sent, not confirmed
+  bool has_news_ ABSL_GUARDED_BY(mutex_) = false;
+  bool unconfirmed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool lost_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancel_requested_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int flushing_ ABSL_GUARDED_BY(mutex_) = 0;  // callers in Flush
+  int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // heartbeats in a row that did not arrive
+  std::thread thread_;
+};
+
+}  // namespace likeness

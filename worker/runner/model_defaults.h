@@ -1,0 +1,23 @@
+// What a base model recommends: `likeness_defaults.json` in its directory. An object with up to two
+// members, each in the JSON form of the contract's message, holding only the fields that it
+// recommends:
+//   {"fine_tune": {"subject": {"token": "zwx"}, "training": {"steps": 200, "learningRate": 2e-4}},
+//    "generate": {"steps": 25, "guidance": 4}}
+#pragma once
+
+#include <filesystem>
+
+#include "likeness/v1/fine_tune.pb.h"
+#include "likeness/v1/generate.pb.h"
+
+namespace likeness {
+
+struct ModelDefaults {
+  v1::FineTuneSpec fine_tune;
+  v1::GenerateSpec generate;
+};
+
+// Empty where the file is not there. Throws Error(kFailedPrecondition) naming what cannot be read.
+ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir);
+
+}  // namespace likeness

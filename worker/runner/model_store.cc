@@ -1,0 +1,84 @@
+#include "worker/runner/model_store.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/digest.h"
+#include "common/ids.h"
+#include "common/resource_names.h"
+#include "worker/base/error.h"
+#include "worker/runner/guard.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Blobs by path below the model's directory.
+std::map<std::string, std::string> BlobsByPath(const std::vector<v1::Output>& files) {
+  std::map<std::string, std::string> blobs;
+  for (const auto& file : files) {
+    const std::string text(absl::StripPrefix(file.path(), "model/"));
+    const fs::path path(text);
+    const bool escapes =
+        path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end();
+    if (text.empty() || escapes) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "\"" + file.path() + "\" is no path below a model's directory");
+    }
+    blobs[text] = file.blob();
+  }
+  return blobs;
+}
+
+std::string DigestOf(const std::map<std::string, std::string>& blobs) {
+  Sha256 digest;
+  for (const auto& [path, blob] : blobs) digest.Update(absl::StrCat(path, "\n", blob, "\n"));
+  return digest.HexDigest();
+}
+
+}  // namespace
+
+StoredModel ModelStore::Assemble(const std::vector<v1::Output>& files, const Fetch& fetch) const {
+  const auto blobs_by_path = BlobsByPath(files);
+  const std::string digest = DigestOf(blobs_by_path);
+  const fs::path directory = root_ / "models" / digest;
+  if (fs::exists(directory)) return {directory, digest};
+
+  // Made aside and renamed, so that what stands under its final name is always whole.
+  const fs::path draft = root_ / "drafts" / RandomId(16);
+  const fs::path part = draft.string() + ".part";
+  fs::create_directories(root_ / "blobs");
+  fs::create_directories(draft);
+  for (const auto& [path, blob] : blobs_by_path) {
+    const fs::path kept = root_ / "blobs" / ValueOrThrow(ParseBlobName(blob)).sha256;
+    if (!fs::exists(kept)) {
+      fetch(blob, part);
+      fs::rename(part, kept);
+    }
+    fs::create_directories((draft / path).parent_path());
+    fs::create_hard_link(kept, draft / path);
+  }
+  fs::create_directories(directory.parent_path());
+  std::error_code taken;
+  fs::rename(draft, directory, taken);
+  if (taken) fs::remove_all(draft);  // another worker on this disk was faster
+  return {directory, digest};
+}
+
+StoredModel ModelStore::Adopt(const fs::path& directory,
+                              const std::vector<v1::Output>& files) const {
+  std::map<std::string, std::string> path_of_blob;
+  for (const auto& [path, blob] : BlobsByPath(files)) path_of_blob[blob] = path;
+  return Assemble(files, [&](const std::string& blob, const fs::path& to) {
+    // The base's own files may lie on another disk.
+    const fs::path from = directory / path_of_blob.at(blob);
+    std::error_code not_linked;
+    fs::create_hard_link(from, to, not_linked);
+    if (not_linked) fs::copy_file(from, to);
+  });
+}
+
+}  // namespace likeness

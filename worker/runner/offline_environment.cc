@@ -1,0 +1,100 @@
+#include "worker/runner/offline_environment.h"
+
+#include <cstdio>
+
+#include "worker/base/error.h"
+#include "worker/runner/outputs.h"
+#include "worker/runner/proto_json.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kCheckpointFile[] = "checkpoint.safetensors";
+constexpr char kCheckpointRecord[] = "checkpoint.json";
+
+}  // namespace
+
+OfflineEnvironment::OfflineEnvironment(fs::path out, std::map<std::string, std::string> blobs,
+                                       const Shutdown& shutdown)
+    : out_(std::move(out)),
+      blobs_(std::move(blobs)),
+      shutdown_(shutdown),
+      scratch_(out_ / ".scratch") {}
+
+std::optional<v1::Checkpoint> OfflineEnvironment::LatestCheckpoint() const {
+  v1::Checkpoint checkpoint;
+  if (!fs::exists(out_ / kCheckpointRecord)) return std::nullopt;
+  if (!FromJson(ReadFile(out_ / kCheckpointRecord), checkpoint).ok()) {
+    throw Error(ErrorKind::kDataLoss,
+                std::string(kCheckpointRecord) + " cannot be read; remove it to start anew");
+  }
+  return checkpoint;
+}
+
+void OfflineEnvironment::ForgetCheckpoint() {
+  fs::remove(out_ / kCheckpointRecord);
+  fs::remove(out_ / kCheckpointFile);
+}
+
+void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to) {
+  const auto known = blobs_.find(blob);
+  if (known != blobs_.end()) {
+    WriteFile(to, known->second);
+  } else if (fs::exists(out_ / kCheckpointFile) && LatestCheckpoint()->blob() == blob) {
+    fs::copy_file(out_ / kCheckpointFile, to);
+  } else {
+    throw Error(ErrorKind::kNotFound, blob + " is not among the photos given");
+  }
+}
+
+void OfflineEnvironment::Keep(const fs::path& file, const v1::Output& output) {
+  const fs::path place = out_ / output.path();
+  fs::create_directories(place.parent_path());
+  fs::copy_file(file, place, fs::copy_options::overwrite_existing);
+}
+
+void OfflineEnvironment::Resolved(const v1::ResolvedSpec& resolved) { resolved_ = resolved; }
+
+void OfflineEnvironment::Warn(const std::string& text) {
+  warnings_.push_back(text);
+  std::fprintf(stderr, "warning: %s\n", text.c_str());
+}
+
+// A line for each phase and each tenth of it.
+void OfflineEnvironment::Report(const v1::Progress& progress) {
+  const int tenths =
+      progress.total() > 0 ? static_cast<int>(10 * progress.done() / progress.total()) : 0;
+  if (progress.phase() == reported_phase_ && tenths == reported_tenths_) return;
+  reported_phase_ = progress.phase();
+  reported_tenths_ = tenths;
+  std::string line = progress.phase();
+  if (progress.total() > 0) {
+    line += " " + std::to_string(progress.done()) + "/" + std::to_string(progress.total());
+    if (!progress.unit().empty()) line += " " + progress.unit();
+  }
+  if (progress.has_training()) line += "  loss " + std::to_string(progress.training().loss());
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+void OfflineEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
+  Keep(file, sample.output());
+}
+
+StopReason OfflineEnvironment::Stop() {
+  return shutdown_.requested() ? StopReason::kDrain : StopReason::kNone;
+}
+
+void OfflineEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
+  v1::Checkpoint checkpoint;
+  checkpoint.set_step(step);
+  checkpoint.set_blob(DescribeFile(file, {}).blob());
+  *checkpoint.mutable_resolved() = resolved_;
+  // The record goes first and comes last: between the two there is none, never a wrong one.
+  fs::remove(out_ / kCheckpointRecord);
+  fs::rename(file, out_ / kCheckpointFile);
+  WriteFile(out_ / kCheckpointRecord, ToJson(checkpoint));
+}
+
+}  // namespace likeness

@@ -1,0 +1,24 @@
+// Files as outputs of a job.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "likeness/v1/job.pb.h"
+
+namespace likeness {
+
+// SHA-256 of a file's bytes, in hex. Throws Error(kInternal) if it cannot be read.
+std::string FileDigest(const std::filesystem::path& file);
+
+// `output` with the file's blob name, size and, by its extension, media type.
+v1::Output DescribeFile(const std::filesystem::path& file, v1::Output output);
+
+// Regular files below a directory, sorted.
+std::vector<std::filesystem::path> FilesBelow(const std::filesystem::path& directory);
+
+std::string ReadFile(const std::filesystem::path& file);
+void WriteFile(const std::filesystem::path& file, const std::string& bytes);
+
+}  // namespace likeness

@@ -1,0 +1,28 @@
+#include "worker/runner/resident_model.h"
+
+#include "worker/weights/pipeline.h"
+
+namespace likeness {
+
+ResidentModel::ResidentModel(c10::Device device) : device_(device) {}
+ResidentModel::ResidentModel(ResidentModel&&) = default;
+ResidentModel::~ResidentModel() = default;
+
+Pipeline& ResidentModel::Get(const std::string& name, const std::string& digest,
+                             const std::filesystem::path& directory) {
+  if (!Holds(name, digest)) {
+    pipeline_.reset();
+    name_.clear();
+    pipeline_ = std::make_unique<Pipeline>(
+        LoadPipeline(directory, {.device = device_, .dtype = torch::kFloat32}));
+    name_ = name;
+    digest_ = digest;
+  }
+  return *pipeline_;
+}
+
+bool ResidentModel::Holds(const std::string& name, const std::string& digest) const {
+  return pipeline_ && name_ == name && digest_ == digest;
+}
+
+}  // namespace likeness

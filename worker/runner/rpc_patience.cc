@@ -1,0 +1,46 @@
+#include "worker/runner/rpc_patience.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+
+#include "absl/time/clock.h"
+
+namespace likeness {
+
+std::shared_ptr<grpc::Channel> ConnectToServer(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000);
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void SetDeadline(grpc::ClientContext& context, absl::Duration from_now) {
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(from_now));
+}
+
+void Backoff::Pause(const std::function<bool()>& give_up) {
+  constexpr absl::Duration kSlice = absl::Milliseconds(50);
+  for (absl::Duration left = pause_; left > absl::ZeroDuration() && !give_up(); left -= kSlice) {
+    absl::SleepFor(std::min(left, kSlice));
+  }
+  pause_ = std::min(pause_ * 2, absl::Seconds(3));
+}
+
+bool ServerIsAway(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+absl::Status CallPatiently(const std::function<absl::Status()>& call,
+                           const std::function<bool()>& give_up) {
+  Backoff backoff;
+  while (true) {
+    const absl::Status status = call();
+    if (!ServerIsAway(status) || give_up()) return status;
+    backoff.Pause(give_up);
+  }
+}
+
+}  // namespace likeness

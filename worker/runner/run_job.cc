@@ -1,0 +1,21 @@
+#include "worker/runner/run_job.h"
+
+#include "worker/base/error.h"
+#include "worker/runner/fine_tune.h"
+#include "worker/runner/generate.h"
+
+namespace likeness {
+
+JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
+  switch (lease.job().spec_case()) {
+    case v1::Job::kFineTune:
+      return FineTune(lease, environment, workshop);
+    case v1::Job::kGenerate:
+      return Generate(lease, environment, workshop);
+    case v1::Job::SPEC_NOT_SET:
+      break;
+  }
+  throw Error(ErrorKind::kInvalidArgument, "the job has no spec that this worker knows");
+}
+
+}  // namespace likeness

@@ -1,0 +1,35 @@
+// A job from its spec to its outputs, whatever its kind.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "likeness/v1/job.pb.h"
+#include "likeness/v1/worker_service.pb.h"
+#include "worker/runner/job_environment.h"
+#include "worker/runner/model_catalog.h"
+#include "worker/runner/model_store.h"
+#include "worker/runner/resident_model.h"
+
+namespace likeness {
+
+// What the jobs of one worker share.
+struct Workshop {
+  ModelCatalog catalog;
+  ModelStore store;
+  ResidentModel resident;
+  std::filesystem::path class_image_cache;
+};
+
+struct JobResult {
+  v1::ResolvedSpec resolved;
+  std::vector<v1::Output> outputs;
+  std::map<std::string, double> metrics;
+};
+
+// lease.job with photos as blobs; lease.checkpoint and lease.model_files where there are any.
+// Throws what guard.h knows, Error(kCancelled) when the environment asked to stop.
+JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop);
+
+}  // namespace likeness

@@ -1,0 +1,69 @@
+// likeness-worker serve: works for a server.
+#include <grpcpp/grpcpp.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/ids.h"
+#include "common/logging.h"
+#include "common/status_macros.h"
+#include "worker/runner/command_flags.h"
+#include "worker/runner/commands.h"
+#include "worker/runner/lease_loop.h"
+#include "worker/runner/rpc_patience.h"
+#include "worker/runner/scratch.h"
+#include "worker/runner/shutdown.h"
+#include "worker/runner/worker_metrics.h"
+#include "worker/runner/worker_setup.h"
+
+namespace likeness {
+namespace {
+
+constexpr char kUsage[] = R"(Usage: likeness-worker [serve] [FLAGS]
+
+Pulls jobs from a likeness-server, one at a time, and works on them until it is told to stop (SIGTERM, SIGINT): a job that
+runs then is checkpointed and given back. A server that is away is waited for.)";
+
+struct ServeFlags {
+  WorkerFlags worker;
+  std::string server = "localhost:50051";
+  std::string name;
+  std::string metrics_address = "127.0.0.1:9465";
+};
+
+std::string DefaultName() {
+  char host[HOST_NAME_MAX + 1] = "worker";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(host, "-", getpid());
+}
+
+absl::Status Serve(const ServeFlags& flags) {
+  Shutdown shutdown;  // before any other thread
+  ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
+  ASSIGN_OR_RETURN(const auto metrics, WorkerMetrics::Start(flags.metrics_address));
+  const Scratch scratch(std::filesystem::path(flags.worker.cache_dir) / "scratch");
+  const LeaseLoopOptions options{.worker = flags.name.empty() ? DefaultName() : flags.name,
+                                 .device = workshop->resident.device().str(),
+                                 .scratch = scratch.path()};
+  LogInfo("worker started",
+          {{"worker", options.worker}, {"server", flags.server}, {"device", options.device}});
+  LeaseLoop(ConnectToServer(flags.server), options, *workshop, *metrics, shutdown).Run();
+  LogInfo("worker stopped");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int ServeCommand(const CommandLine& arguments) {
+  ServeFlags options;
+  FlagSet flags(kUsage);
+  flags.Add("server", &options.server, "Address of the server.", "LIKENESS_SERVER");
+  options.worker.AddTo(flags);
+  flags.Add("name", &options.name, "This worker's name in logs [host name and process id].",
+            "LIKENESS_WORKER_NAME");
+  flags.Add("metrics-address", &options.metrics_address,
+            "Where Prometheus finds /metrics; empty: nowhere.", "LIKENESS_WORKER_METRICS_ADDRESS");
+  return RunWithFlags(flags, arguments, [&] { return Serve(options); });
+}
+
+}  // namespace likeness

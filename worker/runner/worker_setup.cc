@@ -1,0 +1,59 @@
+#include "worker/runner/worker_setup.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "common/logging.h"
+#include "common/status_macros.h"
+#include "worker/runner/device.h"
+
+namespace likeness {
+
+std::string WorkerFlags::DefaultCacheDir() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return absl::StrCat(cache, "/likeness");
+  if (const char* home = std::getenv("HOME")) return absl::StrCat(home, "/.cache/likeness");
+  return "/var/cache/likeness";
+}
+
+void WorkerFlags::AddTo(FlagSet& flags) {
+  flags.Add("models", &models, "Directory whose model directories are offered by their names.",
+            "LIKENESS_MODELS");
+  flags.Add("device", &device, "auto, cpu, or cuda:N.", "LIKENESS_DEVICE");
+  flags.Add("threads", &threads, "Threads to compute with on the CPU; 0: as LibTorch chooses.",
+            "LIKENESS_THREADS");
+  flags.Add("cache-dir", &cache_dir, "Class pictures, personalized models, digests.",
+            "LIKENESS_CACHE_DIR");
+  flags.Add("log-format", &log_format, "text or json.", "LIKENESS_LOG_FORMAT");
+  flags.Add("log-level", &log_level, "debug, info, warning or error.", "LIKENESS_LOG_LEVEL");
+}
+
+absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
+  RETURN_IF_ERROR(InitLogging({.format = flags.log_format, .level = flags.log_level}));
+  if (flags.threads < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--threads=", flags.threads, ": 0 or more is allowed"));
+  }
+  SetThreads(flags.threads);
+  ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(flags.device));
+
+  const std::filesystem::path cache = flags.cache_dir;
+  ASSIGN_OR_RETURN(ModelCatalog catalog, ModelCatalog::Scan(flags.models, cache / "models.json"));
+  for (const auto& rejected : catalog.rejected()) {
+    LogWarning("model not offered",
+               {{"directory", rejected.directory}, {"error", rejected.reason.message()}});
+  }
+  if (catalog.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--models=", flags.models, ": no usable model directory is there"));
+  }
+  for (const auto& offer : catalog.Offers()) {
+    LogInfo("model offered", {{"model", offer.name()}, {"digest", offer.digest()}});
+  }
+  return std::make_unique<Workshop>(Workshop{.catalog = std::move(catalog),
+                                             .store = ModelStore(cache / "personalized"),
+                                             .resident = ResidentModel(device),
+                                             .class_image_cache = cache / "class-pictures"});
+}
+
+}  // namespace likeness
