@@ -45,7 +45,7 @@ TEST_F(PipelineTest, LoadsWhatWasSaved) {
   EXPECT_EQ(loaded.latent_size(), 8);
   EXPECT_EQ(loaded.digest, ModelDigest(dir()));
   torch::NoGradGuard no_grad;
-  auto ids = torch::tensor({pipeline_.tokenizer.EncodePadded("a dog")});
+  auto ids = torch::tensor(pipeline_.tokenizer.EncodePadded("a dog")).unsqueeze(0);
   auto context = pipeline_.text_encoder->Forward(ids);
   EXPECT_TRUE(torch::equal(loaded.text_encoder->Forward(ids), context));
   auto latents = torch::randn({1, 4, 8, 8});
@@ -78,10 +78,11 @@ TEST_F(PipelineTest, LoadsAVariantWhereThereIsNothingElse) {
 TEST_F(PipelineTest, LoadsShardsByTheirIndex) {
   auto tensors = StateDict(*pipeline_.unet);
   fs::remove(unet_file());
+  const char* shards[] = {"diffusion_pytorch_model-00001-of-00002.safetensors",
+                          "diffusion_pytorch_model-00002-of-00002.safetensors"};
   nlohmann::json weight_map;
   for (size_t i = 0; i < 2; ++i) {
-    const std::string name =
-        "diffusion_pytorch_model-0000" + std::to_string(i + 1) + "-of-00002.safetensors";
+    const std::string name = shards[i];
     const NamedTensors half(tensors.begin() + (i == 0 ? 0 : 7),
                             i == 0 ? tensors.begin() + 7 : tensors.end());
     for (const auto& [key, tensor] : half) weight_map[key] = name;
