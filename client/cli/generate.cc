@@ -92,7 +92,9 @@ class Receiver {
 
   absl::Status Write(const v1::GeneratedImage& image) {
     auto output = image.output();
-    if (output.path().empty()) output.set_path(absl::StrCat(image.index(), ".png"));
+    // Flat in the folder: pictures are all that it holds.
+    const auto name = ShortName(output.path());
+    output.set_path(name.empty() ? absl::StrCat(image.index(), ".png") : name);
     ASSIGN_OR_RETURN(auto path, WriteOutput(output, image.png(), folder_));
     if (!context_.json) PrintResult(path);
     return absl::OkStatus();

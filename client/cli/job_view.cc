@@ -37,6 +37,7 @@ ProgressLine LineFor(const v1::Progress& progress) {
                     .done = progress.done(),
                     .total = progress.total(),
                     .bytes = progress.unit() == "bytes"};
+  if (line.total == 0 && progress.phase() == "preparing") line.text = "loading and encoding";
   if (progress.has_training()) {
     line.figures = absl::StrCat("loss ", Figure(progress.training().loss()));
     line.speed = Speed(progress);
@@ -137,9 +138,7 @@ void JobView::EnterPhase(const std::string& phase, absl::Time at) {
   phase_.Clear();
   phase_.set_phase(phase);
   phase_began_ = at;
-  ProgressLine line = LineFor(phase_);
-  if (phase == "preparing") line.text = "loading the model";
-  screen_.Progress(line);
+  screen_.Progress(LineFor(phase_));
 }
 
 void JobView::LeavePhase(absl::Time at) {

@@ -71,7 +71,7 @@ TEST_F(JobViewTest, TellsAJobFromQueueToEnd) {
   State(23, v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(shown_,
             "   waiting     1 ahead\n"
-            "   preparing   loading the model\n"
+            "   preparing   loading and encoding\n"
             " ✓ preparing   1 s\n"
             "   class       24/48 50%\n"
             " ✓ class       48 of 48 pictures of \"a dog\" · 3 s\n"
@@ -171,9 +171,9 @@ TEST(TerminalScreenTest, CountsDownBetweenReports) {
                          .colour = false});
   screen.Progress({.label = "class", .done = 1, .total = 4, .eta = absl::Seconds(9)});
   screen.Tick(absl::Seconds(3));
-  EXPECT_EQ(shown, "\r ⠙ class       1/4 ━━━╸──────────  25%  0:06 left\x1b[K");
+  EXPECT_EQ(shown, "\r ⠙ class       1/4 ━━━╸─────────── 25%  0:06 left\x1b[K");
   screen.Tick(absl::Seconds(30));
-  EXPECT_EQ(shown, "\r ⠹ class       1/4 ━━━╸──────────  25%  0:00 left\x1b[K");
+  EXPECT_EQ(shown, "\r ⠹ class       1/4 ━━━╸─────────── 25%  0:00 left\x1b[K");
 }
 
 }  // namespace

@@ -204,6 +204,7 @@ TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {
 TEST_F(ProgramTest, CtrlCStopsDrawing) {
   v1::GenerateImagesResponse response;
   *response.mutable_job() = Rex(v1::JOB_STATE_RUNNING);
+  response.mutable_job()->mutable_progress()->set_phase("preparing");
   script_.pictures = {response};
   script_.hang_after_events = true;
   auto ran = RunAndInterruptAt({"generate", "a dog"}, "preparing");
@@ -228,8 +229,8 @@ TEST_F(ProgramTest, GeneratesFilesAndPrintsTheirNames) {
   script_.pictures = {job, picture, job};
   auto ran = Run({"generate", "--model=mini", "a dog", "--seed=0", "--out=made"});
   EXPECT_EQ(ran.exit_code, kDone) << ran.err;
-  EXPECT_EQ(ran.out, "made/images/0000.png\n");
-  EXPECT_EQ(ReadFile(folder_.path() / "made/images/0000.png"), "png bytes");
+  EXPECT_EQ(ran.out, "made/0000.png\n");
+  EXPECT_EQ(ReadFile(folder_.path() / "made/0000.png"), "png bytes");
   EXPECT_EQ(server_->record().generate.model(), "models/mini");
   EXPECT_TRUE(server_->record().generate.has_seed());
 

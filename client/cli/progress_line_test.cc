@@ -17,31 +17,29 @@ ProgressLine Training(int64_t done) {
 
 TEST(RenderBarTest, FillsEightyColumnsAndNoMore) {
   const auto line = RenderBar(Training(212), {.columns = 80});
-  EXPECT_EQ(line,
-            " ⠋ training    212/300 ━━━━━━━━━━━╸─────  70%  loss 0.0431  9.8 it/s  0:09 left");
+  EXPECT_EQ(line, " ⠋ training    212/300 ━━━━━━━━━━━───── 70%  loss 0.0431  9.8 it/s  0:09 left");
   EXPECT_LT(DisplayWidth(line), 80);
 }
 
 TEST(RenderBarTest, IsAsWideAtTheBeginningAsAtTheEnd) {
   const auto first = RenderBar(Training(0), {.columns = 80});
-  EXPECT_EQ(first,
-            " ⠋ training      0/300 ─────────────────   0%  loss 0.0431  9.8 it/s  0:09 left");
+  EXPECT_EQ(first, " ⠋ training      0/300 ────────────────  0%  loss 0.0431  9.8 it/s  0:09 left");
   EXPECT_EQ(DisplayWidth(first), DisplayWidth(RenderBar(Training(300), {.columns = 80})));
 }
 
 TEST(RenderBarTest, LeavesOutWhatDoesNotFit) {
   EXPECT_EQ(RenderBar(Training(150), {.columns = 70}),
-            " ⠋ training    150/300 ━━━━━━━━────────  50%  loss 0.0431  0:09 left");
+            " ⠋ training    150/300 ━━━━━━━━──────── 50%  loss 0.0431  0:09 left");
   EXPECT_EQ(RenderBar(Training(150), {.columns = 52}),
-            " ⠋ training    150/300 ━━━━━╸─────  50%  0:09 left");
-  EXPECT_EQ(RenderBar(Training(150), {.columns = 40}), " ⠋ training    150/300 ━━━━────  50%");
+            " ⠋ training    150/300 ━━━━━╸───── 50%  0:09 left");
+  EXPECT_EQ(RenderBar(Training(150), {.columns = 40}), " ⠋ training    150/300 ━━━━━───── 50%");
   EXPECT_EQ(RenderBar(Training(150), {.columns = 20}), " ⠋ training    150/300  50%");
 }
 
 TEST(RenderBarTest, ColoursTheBarAlone) {
   const ProgressLine line{.label = "class", .done = 1, .total = 2};
   EXPECT_EQ(RenderBar(line, {.columns = 34, .colour = true}),
-            " \x1b[36m⠋\x1b[0m class       1/2 \x1b[36m━━━━\x1b[0m\x1b[2m────\x1b[0m  50%");
+            " \x1b[36m⠋\x1b[0m class       1/2 \x1b[36m━━━━\x1b[0m\x1b[2m────\x1b[0m 50%");
 }
 
 TEST(RenderBarTest, SaysWhatItDoesWhileNothingCanBeCounted) {
@@ -60,8 +58,8 @@ TEST(RenderLineTest, HangsUnderItsText) {
   EXPECT_EQ(RenderLine(Mark::kDone, "photos",
                        "4 of 4 usable · rex/03.jpg turned by its EXIF tag · rex/02.jpg is small",
                        /*columns=*/80, /*colour=*/false),
-            " ✓ photos      4 of 4 usable · rex/03.jpg turned by its EXIF tag · rex/02.jpg is\n"
-            "               small");
+            " ✓ photos      4 of 4 usable · rex/03.jpg turned by its EXIF tag · rex/02.jpg\n"
+            "               is small");
 }
 
 TEST(RenderLineTest, CutsALongLabelAndDisarmsControlCharacters) {
