@@ -1,0 +1,42 @@
+// Threads for work that blocks (store, files), so that no gRPC thread ever waits.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace likeness::server {
+
+// Thread-safe. Tasks begin in the order in which they were given, and run on any thread.
+class Executor {
+ public:
+  // Many threads wait for the same commit, so there are far more of them than cores.
+  explicit Executor(int threads, size_t max_queued = 10'000);
+  // Finishes what is queued, and drops what is delayed.
+  ~Executor();
+
+  void Run(std::function<void()> task);
+  // False, and nothing happens, when too much is queued already.
+  bool TryRun(std::function<void()> task);
+  void RunAfter(absl::Duration delay, std::function<void()> task);
+
+ private:
+  void Loop();
+
+  const size_t max_queued_;
+  absl::Mutex mutex_;
+  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<absl::Time, std::function<void()>> delayed_ ABSL_GUARDED_BY(mutex_);
+  absl::CondVar work_;          // something was queued
+  absl::CondVar delayed_work_;  // something is due earlier than before
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,75 @@
+// Where bytes are kept, named by what they are: a blob's name is its SHA-256, so it never changes,
+// and writing it twice is writing it once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/resource_names.h"
+
+namespace likeness::server {
+
+struct UploadStatus {
+  int64_t committed_size = 0;  // bytes kept so far
+  bool complete = false;       // the blob is stored
+};
+
+// Belongs to one thread at a time.
+class BlobReader {
+ public:
+  virtual ~BlobReader() = default;
+  virtual int64_t size() const = 0;
+  // At most `limit` bytes from `offset`; fewer only at the end.
+  virtual absl::StatusOr<std::string> Read(int64_t offset, int64_t limit) = 0;
+};
+
+// An upload under way. What was appended is kept when this goes away, so that the upload can be
+// resumed.
+class BlobUpload {
+ public:
+  virtual ~BlobUpload() = default;
+  virtual int64_t committed_size() const = 0;
+  // The blob was there already; Append and Finish do nothing.
+  virtual bool complete() const = 0;
+  // INVALID_ARGUMENT (UPLOAD_TOO_LONG) beyond the size in the name; RESOURCE_EXHAUSTED
+  // (STORAGE_FULL).
+  virtual absl::Status Append(absl::string_view bytes) = 0;
+  // Makes the blob visible, durably. INVALID_ARGUMENT: UPLOAD_TOO_SHORT; BLOB_DIGEST_MISMATCH,
+  // after which the upload begins anew.
+  virtual absl::Status Finish() = 0;
+};
+
+// All calls block; all are thread-safe. A blob is visible as a whole or not at all, and durable
+// once it is.
+class BlobStore {
+ public:
+  virtual ~BlobStore() = default;
+
+  // NOT_FOUND: BLOB_NOT_FOUND.
+  virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const BlobName& name) = 0;
+
+  // Begins an upload or goes on with it. INVALID_ARGUMENT: BLOB_TOO_LARGE. ABORTED:
+  // UPLOAD_IN_PROGRESS.
+  virtual absl::StatusOr<std::unique_ptr<BlobUpload>> Upload(const UploadName& name) = 0;
+
+  // NOT_FOUND (UPLOAD_NOT_FOUND) when nothing of it was ever kept.
+  virtual absl::StatusOr<UploadStatus> QueryUpload(const UploadName& name) = 0;
+
+  // Stores `bytes` at once.
+  virtual absl::StatusOr<BlobName> Put(const std::string& tenant, absl::string_view bytes) = 0;
+
+  // Forgets uploads that nobody has gone on with since `before`. Returns how many.
+  virtual absl::StatusOr<int> DropUploads(absl::Time before) = 0;
+
+  // Bytes of all blobs.
+  virtual int64_t total_bytes() const = 0;
+};
+
+// NOT_FOUND (BLOB_NOT_FOUND).
+absl::Status BlobNotFound(const BlobName& name);
+
+}  // namespace likeness::server

@@ -1,0 +1,125 @@
+#include "server/blobs/filesystem/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+namespace {
+
+absl::StatusOr<int> OpenDescriptor(const std::string& path, int flags) {
+  int descriptor;
+  do {
+    descriptor = open(path.c_str(), flags | O_CLOEXEC, 0640);
+  } while (descriptor < 0 && errno == EINTR);
+  if (descriptor < 0) return ErrnoStatus(errno, "open a file");
+  return descriptor;
+}
+
+}  // namespace
+
+absl::Status ErrnoStatus(int error, absl::string_view action) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return RpcError(absl::StatusCode::kResourceExhausted, "STORAGE_FULL",
+                      absl::StrCat("no space is left to ", action));
+    case ENOENT:
+      return RpcError(absl::StatusCode::kNotFound, "FILE_NOT_FOUND",
+                      absl::StrCat("could not ", action, ": it is not there"));
+    default:
+      return RpcError(absl::StatusCode::kInternal, "STORAGE_FAILED",
+                      absl::StrCat("could not ", action, ": ", strerror(error)));
+  }
+}
+
+absl::StatusOr<File> File::OpenForReading(const std::string& path) {
+  ASSIGN_OR_RETURN(int descriptor, OpenDescriptor(path, O_RDONLY));
+  return File(descriptor);
+}
+
+absl::StatusOr<File> File::OpenForWriting(const std::string& path) {
+  ASSIGN_OR_RETURN(int descriptor, OpenDescriptor(path, O_RDWR | O_CREAT));
+  return File(descriptor);
+}
+
+File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+File::~File() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+absl::StatusOr<int64_t> File::Size() const {
+  struct stat info;
+  if (fstat(descriptor_, &info) != 0) return ErrnoStatus(errno, "measure a file");
+  return static_cast<int64_t>(info.st_size);
+}
+
+absl::StatusOr<std::string> File::ReadAt(int64_t offset, int64_t limit) const {
+  ASSIGN_OR_RETURN(int64_t size, Size());
+  std::string bytes(std::clamp<int64_t>(size - offset, 0, limit), '\0');
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = pread(descriptor_, bytes.data() + done, bytes.size() - done,
+                                offset + static_cast<int64_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ErrnoStatus(errno, "read a file");
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+absl::Status File::WriteAt(int64_t offset, absl::string_view bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ErrnoStatus(errno, "write a file");
+    bytes.remove_prefix(static_cast<size_t>(count));
+    offset += count;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status File::Truncate(int64_t size) const {
+  return ftruncate(descriptor_, size) == 0 ? absl::OkStatus()
+                                           : ErrnoStatus(errno, "shorten a file");
+}
+
+absl::Status File::Sync() const {
+  return fsync(descriptor_) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "make a file durable");
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  ASSIGN_OR_RETURN(int descriptor, OpenDescriptor(path, O_RDONLY | O_DIRECTORY));
+  const int result = fsync(descriptor);
+  const int error = errno;
+  close(descriptor);
+  return result == 0 ? absl::OkStatus() : ErrnoStatus(error, "make a directory durable");
+}
+
+absl::Status MakeDirectories(const std::string& path) {
+  if (mkdir(path.c_str(), 0750) == 0) {
+    return SyncDirectory(std::filesystem::path(path).parent_path().string());
+  }
+  if (errno == EEXIST) return absl::OkStatus();
+  if (errno != ENOENT) return ErrnoStatus(errno, "make a directory");
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (parent.empty() || parent == path) return ErrnoStatus(ENOENT, "make a directory");
+  RETURN_IF_ERROR(MakeDirectories(parent));
+  return MakeDirectories(path);
+}
+
+}  // namespace likeness::server

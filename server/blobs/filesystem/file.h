@@ -1,0 +1,44 @@
+// A POSIX file with absl::Status for errors. No message holds a path.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace likeness::server {
+
+class File {
+ public:
+  static absl::StatusOr<File> OpenForReading(const std::string& path);
+  // Opens or creates, for reading and writing.
+  static absl::StatusOr<File> OpenForWriting(const std::string& path);
+  File(File&& other) noexcept;
+  File& operator=(File&&) = delete;
+  ~File();
+
+  absl::StatusOr<int64_t> Size() const;
+  // At most `limit` bytes; fewer only at the end.
+  absl::StatusOr<std::string> ReadAt(int64_t offset, int64_t limit) const;
+  // All of `bytes`. RESOURCE_EXHAUSTED (STORAGE_FULL) when the disk, a quota or a limit on file
+  // size is reached.
+  absl::Status WriteAt(int64_t offset, absl::string_view bytes) const;
+  absl::Status Truncate(int64_t size) const;
+  absl::Status Sync() const;
+
+ private:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
+// Makes renames and new files in a directory durable.
+absl::Status SyncDirectory(const std::string& path);
+
+// Makes a directory and its missing parents, durably.
+absl::Status MakeDirectories(const std::string& path);
+
+// What errno says, after `action` ("write a blob") failed.
+absl::Status ErrnoStatus(int error, absl::string_view action);
+
+}  // namespace likeness::server

@@ -1,0 +1,196 @@
+#include "server/jobs/admission.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/digest.h"
+#include "common/ids.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kDefaultAttempts = 3;
+constexpr int kJobIdLength = 12;
+
+// The same for the same request: map entries are written in order.
+std::string Fingerprint(const v1::CreateJobRequest& request) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&coded);
+  }
+  return Sha256Hex(bytes);
+}
+
+// What a client may say about a job; the rest is output only.
+v1::Job ClientFields(const v1::Job& said) {
+  v1::Job job;
+  *job.mutable_labels() = said.labels();
+  if (said.has_fine_tune()) *job.mutable_fine_tune() = said.fine_tune();
+  if (said.has_generate()) *job.mutable_generate() = said.generate();
+  job.set_max_attempts(said.max_attempts() == 0 ? kDefaultAttempts : said.max_attempts());
+  return job;
+}
+
+std::string Names(const std::vector<v1::BaseModel>& models) {
+  return absl::StrJoin(models, ", ", [](std::string* out, const v1::BaseModel& model) {
+    out->append(model.name());
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
+                                          const v1::CreateJobRequest& request) {
+  NewJob accepted;
+  accepted.request_id = request.request_id();
+  if (!accepted.request_id.empty()) {
+    accepted.fingerprint = Fingerprint(request);
+    ASSIGN_OR_RETURN(auto first,
+                     jobs_.FindRequest(tenant, accepted.request_id, accepted.fingerprint));
+    if (first) return *std::move(first);
+  }
+  RETURN_IF_ERROR(Check(request));
+
+  v1::Job& job = accepted.job;
+  job = ClientFields(request.job());
+  const JobName name{tenant, request.job_id().empty() ? RandomId(kJobIdLength) : request.job_id()};
+  job.set_name(name.ToString());
+  job.set_uid(RandomUuid());
+  if (job.has_fine_tune()) {
+    if (job.fine_tune().output_model().empty()) {
+      job.mutable_fine_tune()->set_output_model(name.id);
+    }
+    job.set_output_model(ModelName{tenant, job.fine_tune().output_model()}.ToString());
+    RETURN_IF_ERROR(PrepareFineTune(tenant, job));
+  } else {
+    RETURN_IF_ERROR(PrepareGenerate(tenant, job));
+  }
+  return jobs_.Create(accepted);
+}
+
+absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
+  FieldChecker checker;
+  CheckCreateRequest(request, checker);
+  const v1::Job& job = request.job();
+  if (job.has_fine_tune()) CheckFineTune(job.fine_tune(), "job.fine_tune", limits_, checker);
+  if (job.has_generate()) CheckGenerate(job.generate(), "job.generate", limits_, checker);
+  if (static_cast<int64_t>(request.ByteSizeLong()) > limits_.max_request_bytes) {
+    checker.Add("job",
+                absl::StrCat("the request has ", request.ByteSizeLong(), " bytes; at most ",
+                             limits_.max_request_bytes, " are allowed; upload photos as blobs"),
+                "REQUEST_TOO_LARGE");
+  }
+  return checker.status();
+}
+
+absl::Status Admission::PrepareFineTune(const std::string& tenant, v1::Job& job) {
+  v1::FineTuneSpec& spec = *job.mutable_fine_tune();
+  RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
+  v1::Subject& subject = *spec.mutable_subject();
+  const std::string path = "job.fine_tune.subject";
+  RETURN_IF_ERROR(CheckPhotoBlobs(tenant, subject.photos(), path + ".photos"));
+  RETURN_IF_ERROR(
+      CheckPhotoBlobs(tenant, subject.validation_photos(), path + ".validation_photos"));
+  RETURN_IF_ERROR(StoreInlinePhotos(tenant, subject.mutable_photos()));
+  RETURN_IF_ERROR(StoreInlinePhotos(tenant, subject.mutable_validation_photos()));
+  if (!spec.has_dreambooth()) spec.mutable_dreambooth();
+  if (!spec.training().has_seed()) spec.mutable_training()->set_seed(RandomSeed());
+  if (!spec.samples().prompts().empty() && !spec.samples().has_seed()) {
+    spec.mutable_samples()->set_seed(RandomSeed());
+  }
+  for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
+  return absl::OkStatus();
+}
+
+absl::Status Admission::PrepareGenerate(const std::string& tenant, v1::Job& job) {
+  v1::GenerateSpec& spec = *job.mutable_generate();
+  const std::string field = "job.generate.model";
+  if (!spec.has_seed()) spec.set_seed(RandomSeed());
+  if (spec.model().empty()) return ResolveBaseModel(spec.mutable_model(), field);
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(spec.model(), field));
+  if (model.is_base()) return ResolveBaseModel(spec.mutable_model(), field);
+  if (model.tenant != tenant) {
+    return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                    absl::StrCat("there is no model ", model.ToString()));
+  }
+  return jobs_.CheckModel(model);
+}
+
+absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& field) {
+  if (!model->empty()) {
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName(*model, field));
+    if (!name.is_base()) {
+      return InvalidField(field, "is a personalized model; a base model, models/{model}, is needed",
+                          "INVALID_NAME");
+    }
+  }
+  ASSIGN_OR_RETURN(auto offered, jobs_.BaseModels());
+  if (offered.empty()) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_BASE_MODELS",
+                    "no worker has ever offered a base model; start a worker with --models");
+  }
+  if (model->empty()) {
+    if (offered.size() > 1) {
+      return RpcError(absl::StatusCode::kFailedPrecondition, "BASE_MODEL_AMBIGUOUS",
+                      absl::StrCat(field, " may be left out only where one base model is offered; ",
+                                   Names(offered), " are"));
+    }
+    *model = offered.front().name();
+    return absl::OkStatus();
+  }
+  const bool known = std::any_of(offered.begin(), offered.end(),
+                                 [&](const v1::BaseModel& base) { return base.name() == *model; });
+  if (known) return absl::OkStatus();
+  return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                  absl::StrCat("no worker offers ", *model, "; offered: ", Names(offered)));
+}
+
+absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
+                                        const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                                        const std::string& field) {
+  FieldChecker checker;
+  for (int i = 0; i < photos.size(); ++i) {
+    if (!photos[i].has_blob()) continue;
+    const std::string path = absl::StrCat(field, "[", i, "].blob");
+    ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(photos[i].blob(), path));
+    auto blob = name.tenant == tenant ? blobs_.Open(name) : BlobNotFound(name);
+    if (absl::IsNotFound(blob.status())) {
+      checker.Add(path, "there is no such blob; upload it first", "BLOB_NOT_FOUND");
+      continue;
+    }
+    RETURN_IF_ERROR(blob.status());
+    if ((*blob)->size() > limits_.max_request_bytes) {
+      checker.Add(path,
+                  absl::StrCat("has ", (*blob)->size(), " bytes; a photo has at most ",
+                               limits_.max_request_bytes),
+                  "PHOTO_TOO_LARGE");
+      continue;
+    }
+    ASSIGN_OR_RETURN(const std::string bytes, (*blob)->Read(0, (*blob)->size()));
+    CheckPhotoFile(path, bytes, checker);
+  }
+  return checker.status();
+}
+
+absl::Status Admission::StoreInlinePhotos(const std::string& tenant,
+                                          google::protobuf::RepeatedPtrField<v1::Photo>* photos) {
+  for (v1::Photo& photo : *photos) {
+    if (!photo.has_inline_()) continue;
+    ASSIGN_OR_RETURN(const BlobName name, blobs_.Put(tenant, photo.inline_()));
+    photo.set_blob(name.ToString());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,45 @@
+// Turns a client's request into a job that can be run: checks it, stores its inline photos as
+// blobs, draws its seeds, and hands it to the store.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "likeness/v1/job_service.pb.h"
+#include "server/blobs/blob_store.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/limits.h"
+#include "server/jobs/validation/field_checker.h"
+
+namespace likeness::server {
+
+// Thread-safe; blocks.
+class Admission {
+ public:
+  // Both stores must outlive this.
+  Admission(JobStore& jobs, BlobStore& blobs, const Limits& limits)
+      : jobs_(jobs), blobs_(blobs), limits_(limits) {}
+
+  // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
+  // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, MODEL_NOT_READY,
+  // BASE_MODEL_AMBIGUOUS).
+  absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
+
+ private:
+  absl::Status Check(const v1::CreateJobRequest& request) const;
+  absl::Status PrepareFineTune(const std::string& tenant, v1::Job& job);
+  absl::Status PrepareGenerate(const std::string& tenant, v1::Job& job);
+  // Fills in the only base model, or checks the one that is named.
+  absl::Status ResolveBaseModel(std::string* model, const std::string& field);
+  absl::Status CheckPhotoBlobs(const std::string& tenant,
+                               const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                               const std::string& field);
+  absl::Status StoreInlinePhotos(const std::string& tenant,
+                                 google::protobuf::RepeatedPtrField<v1::Photo>* photos);
+
+  JobStore& jobs_;
+  BlobStore& blobs_;
+  const Limits limits_;
+};
+
+}  // namespace likeness::server

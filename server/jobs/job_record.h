@@ -1,0 +1,43 @@
+// A job as a store keeps it: the resource that clients see, and what they do not see.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/resource_names.h"
+#include "likeness/v1/event.pb.h"
+#include "likeness/v1/worker_service.pb.h"
+
+namespace likeness::server {
+
+struct JobRecord {
+  int64_t key = 0;  // grows with every job created; set by the store
+  v1::Job job;      // without queue_position, which is counted when asked for
+
+  // The lease: whoever holds `lease_token` may change the job until `lease_expire`. The token stays
+  // after the end, so that its holder can repeat its last call.
+  std::string lease_token;
+  absl::Time lease_expire = absl::InfinitePast();
+  std::string worker;
+
+  int failures = 0;                              // attempts that count against max_attempts
+  absl::Time not_before = absl::InfinitePast();  // back-off
+  std::optional<v1::Checkpoint> checkpoint;
+
+  int64_t last_seq = 0;                  // of the last event
+  std::vector<v1::JobEvent> new_events;  // appended since the record was loaded; committed with it
+};
+
+// "dreambooth" or "generate".
+std::string MethodOf(const v1::Job& job);
+
+// The model the job starts from: models/{model} or tenants/{tenant}/models/{model}.
+const std::string& ModelOf(const v1::Job& job);
+
+// Every sampler the job draws with.
+std::vector<std::string> SamplersOf(const v1::Job& job);
+
+}  // namespace likeness::server

@@ -1,0 +1,131 @@
+// Where jobs are kept: durable before a call returns, and every change one transaction with its
+// events.
+//
+// A store holds no rule: what may happen to a job is in transitions.h. All calls block; all are
+// thread-safe. Errors that are no caller's fault are RESOURCE_EXHAUSTED (STORAGE_FULL) or INTERNAL
+// (STORE_FAILED).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/resource_names.h"
+#include "likeness/v1/capabilities_service.pb.h"
+#include "likeness/v1/event.pb.h"
+#include "likeness/v1/worker_service.pb.h"
+
+namespace likeness::server {
+
+// A job that was checked and is about to be accepted.
+struct NewJob {
+  v1::Job job;              // name, uid, labels, spec, max_attempts, warnings, output_model
+  std::string request_id;   // the client's own; empty for none
+  std::string fingerprint;  // of the whole request, to notice a request id that is used twice
+};
+
+struct JobPage {
+  std::vector<v1::Job> jobs;    // newest first
+  std::optional<int64_t> next;  // pass as `before` for the next page; nothing on the last
+};
+
+struct JobSnapshot {
+  v1::Job job;
+  int64_t last_seq = 0;  // of the last event that the job shows
+};
+
+struct LeaseTerms {
+  absl::Time expire_time;
+  bool cancel_requested = false;
+};
+
+struct JobCount {
+  v1::JobState state;
+  std::string method;
+  int64_t count = 0;
+};
+
+// What a commit changed about one job; for whoever waits and for metrics.
+struct JobChange {
+  std::string name;
+  std::string method;
+  v1::JobState from = v1::JOB_STATE_UNSPECIFIED;
+  v1::JobState to = v1::JOB_STATE_UNSPECIFIED;  // equal to `from` when only other things changed
+  absl::Duration queue_wait = absl::ZeroDuration();  // for PENDING -> RUNNING: since it was created
+  bool lease_lost = false;
+};
+
+class JobStore {
+ public:
+  using Listener = std::function<void(const JobChange&)>;
+
+  virtual ~JobStore() = default;
+
+  // --- Clients
+
+  // ALREADY_EXISTS: JOB_EXISTS, MODEL_EXISTS (output_model), REQUEST_ID_REUSED. The same request id
+  // with the same fingerprint returns the first job.
+  virtual absl::StatusOr<v1::Job> Create(const NewJob& job) = 0;
+
+  // The job that was created under a request id, if any. ALREADY_EXISTS (REQUEST_ID_REUSED) for
+  // another fingerprint.
+  virtual absl::StatusOr<std::optional<v1::Job>> FindRequest(const std::string& tenant,
+                                                             const std::string& request_id,
+                                                             const std::string& fingerprint) = 0;
+
+  // NOT_FOUND: JOB_NOT_FOUND, here and below.
+  virtual absl::StatusOr<v1::Job> Get(const JobName& name) = 0;
+  virtual absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) = 0;
+
+  // Jobs older than `before`, at most `limit` and about 2 MiB of them.
+  virtual absl::StatusOr<JobPage> List(const std::string& tenant, std::optional<int64_t> before,
+                                       int limit) = 0;
+
+  // FAILED_PRECONDITION (JOB_FINISHED), ABORTED (ETAG_MISMATCH).
+  virtual absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) = 0;
+
+  // Events with a seq above `after`, in order, without gaps; at most `limit` and about 1 MiB of
+  // them.
+  virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
+                                                                int limit) = 0;
+
+  // NOT_FOUND (MODEL_NOT_FOUND), FAILED_PRECONDITION (MODEL_NOT_READY): the job that makes it has
+  // not succeeded yet.
+  virtual absl::Status CheckModel(const ModelName& personalized) = 0;
+
+  // --- Workers
+
+  // Leases the job that policies.h chooses, if there is one.
+  virtual absl::StatusOr<std::optional<v1::Lease>> Acquire(
+      const v1::AcquireLeaseRequest& offer) = 0;
+
+  // ABORTED (LEASE_LOST) unless the token is the live lease's, here and below; see transitions.h.
+  virtual absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) = 0;
+  virtual absl::Status Complete(const v1::CompleteLeaseRequest& outcome) = 0;
+  virtual absl::Status Fail(const v1::FailLeaseRequest& failure) = 0;
+  virtual absl::Status Release(const v1::ReleaseLeaseRequest& release) = 0;
+
+  // --- The server itself
+
+  // Takes back every lease that ran out. Returns how many.
+  virtual absl::StatusOr<int> ExpireLeases() = 0;
+
+  // Gives every lease a full period more: called at start, because no worker could renew while the
+  // server was away.
+  virtual absl::Status ExtendLeases() = 0;
+
+  // Base models that workers offer or offered, by name.
+  virtual absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) = 0;
+  virtual absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() = 0;
+
+  virtual absl::StatusOr<std::vector<JobCount>> CountJobs() = 0;
+
+  // 32 random bytes, drawn when the store was made: signs what clients hand back to us.
+  virtual const std::string& signing_key() const = 0;
+};
+
+}  // namespace likeness::server

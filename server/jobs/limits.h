@@ -1,0 +1,22 @@
+// What is refused beyond, and what is known by name.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace likeness::server {
+
+struct Limits {
+  int64_t max_request_bytes = 32 << 20;  // inline photos of one request together
+  int64_t max_blob_bytes = int64_t{16} << 30;
+  int max_photos = 100;
+  int max_prompt_bytes = 1000;
+  int max_training_steps = 100'000;
+  int max_images = 256;  // of one generate job
+};
+
+inline constexpr absl::string_view kMethods[] = {"dreambooth", "generate"};
+inline constexpr absl::string_view kSamplers[] = {"ddim", "dpmpp_2m"};
+
+}  // namespace likeness::server

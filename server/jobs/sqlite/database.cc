@@ -1,0 +1,124 @@
+#include "server/jobs/sqlite/database.h"
+
+#include <cstdlib>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "common/logging.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kBusyMilliseconds = 10'000;
+
+absl::Status ErrorOf(sqlite3* connection, int code) {
+  const char* message = sqlite3_errmsg(connection);
+  if ((code & 0xFF) == SQLITE_FULL) {
+    LogError("job store is full", {{"error", message}});
+    return RpcError(absl::StatusCode::kResourceExhausted, "STORAGE_FULL",
+                    "the disk of the job store is full; nothing was changed");
+  }
+  LogError("job store failed", {{"code", code}, {"error", message}});
+  return RpcError(absl::StatusCode::kInternal, "STORE_FAILED",
+                  absl::StrCat("the job store failed (SQLite error ", code, ")"));
+}
+
+}  // namespace
+
+Query::~Query() {
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+Query& Query::Bind(int64_t value) {
+  sqlite3_bind_int64(statement_, next_parameter_++, value);
+  return *this;
+}
+
+Query& Query::Bind(absl::string_view text) {
+  sqlite3_bind_text64(statement_, next_parameter_++, text.data(), text.size(), SQLITE_TRANSIENT,
+                      SQLITE_UTF8);
+  return *this;
+}
+
+Query& Query::Bind(absl::Time time) {
+  return Bind(absl::ToUnixMicros(time));  // saturates at the infinities
+}
+
+Query& Query::BindBlob(absl::string_view bytes) {
+  // An empty view may have no address, which SQLite would take for NULL.
+  sqlite3_bind_blob64(statement_, next_parameter_++, bytes.empty() ? "" : bytes.data(),
+                      bytes.size(), SQLITE_TRANSIENT);
+  return *this;
+}
+
+Query& Query::BindNull() {
+  sqlite3_bind_null(statement_, next_parameter_++);
+  return *this;
+}
+
+absl::StatusOr<bool> Query::Step() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  return ErrorOf(sqlite3_db_handle(statement_), code);
+}
+
+absl::Status Query::Run() { return Step().status(); }
+
+absl::Time Query::Time(int column) const {
+  const int64_t micros = Integer(column);
+  if (micros == std::numeric_limits<int64_t>::min()) return absl::InfinitePast();
+  if (micros == std::numeric_limits<int64_t>::max()) return absl::InfiniteFuture();
+  return absl::FromUnixMicros(micros);
+}
+
+absl::string_view Query::Bytes(int column) const {
+  const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+  return {data, static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, Mode mode) {
+  sqlite3* connection = nullptr;
+  const int flags =
+      SQLITE_OPEN_NOMUTEX |
+      (mode == Mode::kWriter ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
+  const int code = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
+  std::unique_ptr<Database> database(new Database(connection));
+  if (code != SQLITE_OK) return ErrorOf(connection, code);
+  sqlite3_extended_result_codes(connection, 1);
+  sqlite3_busy_timeout(connection, kBusyMilliseconds);
+  RETURN_IF_ERROR(database->Execute("PRAGMA cache_size = -16384"));
+  if (mode == Mode::kWriter) {
+    // FULL: a commit is on the disk when it returns. The writer alone checkpoints, every 4,000
+    // pages.
+    RETURN_IF_ERROR(
+        database->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                          "PRAGMA wal_autocheckpoint = 4000; PRAGMA foreign_keys = ON"));
+  }
+  return database;
+}
+
+Database::~Database() {
+  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close(connection_);
+}
+
+Query Database::Prepare(const char* sql) {
+  sqlite3_stmt*& statement = statements_[sql];
+  if (statement == nullptr && sqlite3_prepare_v3(connection_, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                                 &statement, nullptr) != SQLITE_OK) {
+    LogError("bad statement", {{"sql", sql}, {"error", sqlite3_errmsg(connection_)}});
+    std::abort();
+  }
+  return Query(statement);
+}
+
+absl::Status Database::Execute(const char* sql) {
+  const int code = sqlite3_exec(connection_, sql, nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : ErrorOf(connection_, code);
+}
+
+}  // namespace likeness::server

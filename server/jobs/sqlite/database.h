@@ -1,0 +1,78 @@
+// A SQLite connection and its prepared statements, with absl::Status for errors. A connection
+// belongs to one thread at a time.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace likeness::server {
+
+// A prepared statement in use; it is reset when this goes away. Columns count from 0, and are those
+// of the last Step.
+class Query {
+ public:
+  explicit Query(sqlite3_stmt* statement) : statement_(statement) {}
+  Query(const Query&) = delete;
+  Query& operator=(const Query&) = delete;
+  ~Query();
+
+  // Binds the next parameter, in order.
+  Query& Bind(int64_t value);
+  Query& Bind(absl::string_view text);
+  Query& Bind(absl::Time time);  // as microseconds; the infinities are kept
+  Query& BindBlob(absl::string_view bytes);
+  Query& BindNull();
+
+  // Whether there is a row.
+  absl::StatusOr<bool> Step();
+  // For statements that return none.
+  absl::Status Run();
+
+  int64_t Integer(int column) const { return sqlite3_column_int64(statement_, column); }
+  absl::Time Time(int column) const;
+  // Text or blob; valid until the next Step.
+  absl::string_view Bytes(int column) const;
+  std::string String(int column) const { return std::string(Bytes(column)); }
+  bool IsNull(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+
+ private:
+  sqlite3_stmt* statement_;
+  int next_parameter_ = 1;
+};
+
+class Database {
+ public:
+  enum class Mode { kWriter, kReader };
+
+  // Opens or (the writer) creates the file, in WAL mode with synchronous=FULL.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, Mode mode);
+  ~Database();
+
+  // `sql` must be a string literal: statements are prepared once and kept under its address. A
+  // statement that cannot be prepared is a defect of ours, and ends the program.
+  Query Prepare(const char* sql);
+
+  // Any number of statements without results.
+  absl::Status Execute(const char* sql);
+
+  // Rows that the last statement changed.
+  int changes() const { return sqlite3_changes(connection_); }
+  bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
+
+ private:
+  explicit Database(sqlite3* connection) : connection_(connection) {}
+
+  sqlite3* connection_;
+  std::map<const char*, sqlite3_stmt*> statements_;
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,173 @@
+#include "server/jobs/sqlite/queries.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "common/status_macros.h"
+#include "server/jobs/sqlite/record_table.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr char kSnapshot[] =
+    "SELECT job, last_seq, key, state FROM jobs WHERE tenant = ? AND id = ?";
+constexpr char kPosition[] =
+    "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND key < ? LIMIT 10000)";
+constexpr char kPage[] =
+    "SELECT job, key, state FROM jobs WHERE tenant = ? AND key < ? ORDER BY key DESC LIMIT ?";
+constexpr char kEvents[] =
+    "SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?";
+constexpr char kRequest[] =
+    "SELECT fingerprint, job FROM requests WHERE tenant = ? AND request_id = ?";
+constexpr char kModel[] =
+    "SELECT models.job, jobs.state FROM models JOIN jobs ON jobs.key = models.job"
+    " WHERE models.tenant = ? AND models.id = ?";
+constexpr char kPending[] =
+    "SELECT key, method, model, samplers, base_digest, create_time FROM jobs"
+    " WHERE state = 1 AND not_before <= ? ORDER BY key";
+constexpr char kBaseModels[] = "SELECT model FROM base_models ORDER BY name";
+constexpr char kCounts[] = "SELECT state, method, COUNT(*) FROM jobs GROUP BY state, method";
+
+constexpr size_t kMaxPageBytes = 2 << 20;
+constexpr size_t kMaxEventBytes = 1 << 20;
+constexpr size_t kMaxRunnable = 16;  // among so many the choice is made
+
+template <typename Message>
+Message Parsed(absl::string_view bytes) {
+  Message message;
+  message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  return message;
+}
+
+absl::StatusOr<int> QueuePosition(Database& database, int64_t key) {
+  Query query = database.Prepare(kPosition);
+  RETURN_IF_ERROR(query.Bind(key).Run());
+  return static_cast<int>(query.Integer(0));
+}
+
+Candidate CandidateOf(const Query& row) {
+  Candidate candidate;
+  candidate.key = row.Integer(0);
+  candidate.method = row.String(1);
+  candidate.model = row.String(2);
+  if (absl::StartsWith(candidate.model, "models/")) candidate.base_model = candidate.model;
+  candidate.samplers = absl::StrSplit(row.Bytes(3), ',', absl::SkipEmpty());
+  candidate.base_model_digest = row.String(4);
+  candidate.create_time = row.Time(5);
+  return candidate;
+}
+
+}  // namespace
+
+absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name) {
+  Query query = database.Prepare(kSnapshot);
+  ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Step());
+  if (!found) return JobNotFound(name);
+  JobSnapshot snapshot{Parsed<v1::Job>(query.Bytes(0)), query.Integer(1)};
+  if (query.Integer(3) == v1::JOB_STATE_PENDING) {
+    ASSIGN_OR_RETURN(int position, QueuePosition(database, query.Integer(2)));
+    snapshot.job.set_queue_position(position);
+  }
+  return snapshot;
+}
+
+absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant, int64_t before,
+                                 int limit) {
+  Query query = database.Prepare(kPage);
+  query.Bind(tenant).Bind(before).Bind(limit + 1);
+  JobPage page;
+  size_t bytes = 0;
+  int64_t last_key = 0;
+  std::optional<int>
+      position;  // of the pending job seen last; the next one stands one place before it
+  for (;;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) return page;
+    if (static_cast<int>(page.jobs.size()) == limit || bytes > kMaxPageBytes) {
+      page.next = last_key;
+      return page;
+    }
+    last_key = query.Integer(1);
+    bytes += query.Bytes(0).size();
+    v1::Job& job = page.jobs.emplace_back(Parsed<v1::Job>(query.Bytes(0)));
+    if (query.Integer(2) != v1::JOB_STATE_PENDING) continue;
+    if (!position) {
+      ASSIGN_OR_RETURN(position, QueuePosition(database, last_key));
+    } else {
+      position = std::max(0, *position - 1);
+    }
+    job.set_queue_position(*position);
+  }
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
+                                                     int limit) {
+  Query query = database.Prepare(kEvents);
+  query.Bind(key).Bind(after).Bind(limit);
+  std::vector<v1::JobEvent> events;
+  for (size_t bytes = 0; bytes < kMaxEventBytes;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) break;
+    bytes += query.Bytes(0).size();
+    events.push_back(Parsed<v1::JobEvent>(query.Bytes(0)));
+  }
+  return events;
+}
+
+absl::StatusOr<std::optional<StoredRequest>> ReadRequest(Database& database,
+                                                         const std::string& tenant,
+                                                         const std::string& request_id) {
+  Query query = database.Prepare(kRequest);
+  ASSIGN_OR_RETURN(bool found, query.Bind(tenant).Bind(request_id).Step());
+  if (!found) return std::nullopt;
+  return StoredRequest{query.String(0), query.Integer(1)};
+}
+
+absl::StatusOr<std::optional<StoredModel>> ReadModel(Database& database, const ModelName& model) {
+  Query query = database.Prepare(kModel);
+  ASSIGN_OR_RETURN(bool found, query.Bind(model.tenant).Bind(model.id).Step());
+  if (!found) return std::nullopt;
+  return StoredModel{query.Integer(0), static_cast<v1::JobState>(query.Integer(1))};
+}
+
+absl::StatusOr<std::optional<int64_t>> ChoosePending(Database& database,
+                                                     const v1::AcquireLeaseRequest& offer,
+                                                     absl::Time now) {
+  Query query = database.Prepare(kPending);
+  query.Bind(now);
+  std::vector<Candidate> runnable;
+  while (runnable.size() < kMaxRunnable) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) break;
+    Candidate candidate = CandidateOf(query);
+    if (CanRun(candidate, offer)) runnable.push_back(std::move(candidate));
+    if (offer.resident_models().empty() && !runnable.empty()) break;  // there is nothing to prefer
+  }
+  const auto chosen = ChooseJob(runnable, offer, now);
+  if (!chosen) return std::nullopt;
+  return runnable[*chosen].key;
+}
+
+absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database) {
+  Query query = database.Prepare(kBaseModels);
+  std::vector<v1::BaseModel> models;
+  for (;;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) return models;
+    models.push_back(Parsed<v1::BaseModel>(query.Bytes(0)));
+  }
+}
+
+absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database) {
+  Query query = database.Prepare(kCounts);
+  std::vector<JobCount> counts;
+  for (;;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) return counts;
+    counts.push_back(
+        {static_cast<v1::JobState>(query.Integer(0)), query.String(1), query.Integer(2)});
+  }
+}
+
+}  // namespace likeness::server

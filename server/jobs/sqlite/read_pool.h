@@ -1,0 +1,62 @@
+// Connections for reading, one per concurrent reader, opened when first needed and kept.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+class ReadPool {
+ public:
+  explicit ReadPool(std::string path) : path_(std::move(path)) {}
+
+  // A connection on loan; it goes back when this goes away.
+  class Loan {
+   public:
+    Loan(ReadPool* pool, std::unique_ptr<Database> database)
+        : pool_(pool), database_(std::move(database)) {}
+    Loan(Loan&&) = default;
+    ~Loan() {
+      if (database_) pool_->GiveBack(std::move(database_));
+    }
+    Database& operator*() const { return *database_; }
+    Database* operator->() const { return database_.get(); }
+
+   private:
+    ReadPool* pool_;
+    std::unique_ptr<Database> database_;
+  };
+
+  absl::StatusOr<Loan> Borrow() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!idle_.empty()) {
+        auto database = std::move(idle_.back());
+        idle_.pop_back();
+        return Loan(this, std::move(database));
+      }
+    }
+    auto database = Database::Open(path_, Database::Mode::kReader);
+    if (!database.ok()) return database.status();
+    return Loan(this, *std::move(database));
+  }
+
+ private:
+  void GiveBack(std::unique_ptr<Database> database) {
+    absl::MutexLock lock(&mutex_);
+    idle_.push_back(std::move(database));
+  }
+
+  const std::string path_;
+  absl::Mutex mutex_;
+  std::vector<std::unique_ptr<Database>> idle_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace likeness::server

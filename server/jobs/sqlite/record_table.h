@@ -1,0 +1,39 @@
+// Job records, their events and their models as rows. Call the writing functions inside a
+// transaction.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/jobs/job_record.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+// A record with the version under which it was read.
+struct StoredRecord {
+  JobRecord record;
+  int64_t version = 0;
+};
+
+// Nothing when there is none.
+absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64_t key);
+
+// NOT_FOUND (JOB_NOT_FOUND).
+absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name);
+absl::Status JobNotFound(const JobName& name);
+
+// Sets record.key.
+absl::Status InsertRecord(Database& database, const JobName& name, JobRecord& record);
+
+// Writes the record back with its new events, on condition that nobody wrote it since it was read:
+// this is the fence between two holders of a lease.
+absl::Status SaveRecord(Database& database, const StoredRecord& stored);
+
+// Leases that ran out at `now`.
+absl::StatusOr<std::vector<int64_t>> ExpiredLeases(Database& database, absl::Time now);
+
+}  // namespace likeness::server

@@ -1,0 +1,91 @@
+#include "server/jobs/sqlite/schema.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int64_t kVersion = 1;
+
+// Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
+// repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
+// pending, 2 running, 3 cancelling.
+constexpr char kCreate[] = R"sql(
+BEGIN IMMEDIATE;
+CREATE TABLE jobs (
+  key INTEGER PRIMARY KEY,
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  model TEXT NOT NULL,
+  samplers TEXT NOT NULL,      -- comma between
+  base_digest TEXT NOT NULL,   -- '' unless a checkpoint binds the job to it
+  create_time INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  lease_token TEXT NOT NULL,
+  lease_expire INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  failures INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  version INTEGER NOT NULL,    -- changes with every write
+  checkpoint BLOB,             -- likeness.v1.Checkpoint
+  job BLOB NOT NULL,
+  UNIQUE (tenant, id)
+);
+CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
+CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_state ON jobs (state, method);
+
+CREATE TABLE events (
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  seq INTEGER NOT NULL,
+  event BLOB NOT NULL,         -- likeness.v1.JobEvent without resume_token
+  PRIMARY KEY (job, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE requests (
+  tenant TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  PRIMARY KEY (tenant, request_id)
+) WITHOUT ROWID;
+
+CREATE TABLE models (          -- a row from the creation of the job that makes it; gone if the job fails
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+
+CREATE TABLE base_models (
+  name TEXT PRIMARY KEY,
+  model BLOB NOT NULL          -- likeness.v1.BaseModel
+) WITHOUT ROWID;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('signing_key', randomblob(32));
+PRAGMA user_version = 1;
+COMMIT;
+)sql";
+
+}  // namespace
+
+absl::Status PrepareSchema(Database& database) {
+  int64_t version = 0;
+  {
+    Query query = database.Prepare("PRAGMA user_version");
+    RETURN_IF_ERROR(query.Run());
+    version = query.Integer(0);
+  }
+  if (version == 0) return database.Execute(kCreate);
+  if (version == kVersion) return absl::OkStatus();
+  return RpcError(absl::StatusCode::kFailedPrecondition, "STORE_TOO_NEW",
+                  absl::StrCat("the job store is of version ", version,
+                               "; this program knows version ", kVersion));
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,13 @@
+// The tables of the SQLite job store.
+#pragma once
+
+#include "absl/status/status.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+// Creates the tables in an empty file. FAILED_PRECONDITION (STORE_TOO_NEW) for a file of a later
+// version.
+absl::Status PrepareSchema(Database& database);
+
+}  // namespace likeness::server

@@ -1,0 +1,366 @@
+#include "server/jobs/sqlite/sqlite_job_store.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/ids.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/proto_time.h"
+#include "server/jobs/sqlite/queries.h"
+#include "server/jobs/sqlite/schema.h"
+#include "server/jobs/transitions.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr char kInsertRequest[] =
+    "INSERT INTO requests (tenant, request_id, fingerprint, job) VALUES (?, ?, ?, ?)";
+constexpr char kInsertModel[] = "INSERT INTO models (tenant, id, job) VALUES (?, ?, ?)";
+constexpr char kDropModel[] = "DELETE FROM models WHERE job = ?";
+constexpr char kExtendLeases[] =
+    "UPDATE jobs SET lease_expire = MAX(lease_expire, ?), version = version + 1"
+    " WHERE state IN (2, 3)";
+constexpr char kOfferModel[] =
+    "INSERT INTO base_models (name, model) VALUES (?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET model = excluded.model";
+constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key'";
+
+// A base model that did not change is written again only this often, to keep last_offered_time
+// about right.
+constexpr absl::Duration kOfferInterval = absl::Minutes(1);
+
+absl::Status RequestIdReused() {
+  return RpcError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
+                  "request_id was used for another request; use a new one");
+}
+
+absl::Status LeaseLost() {
+  return RpcError(absl::StatusCode::kAborted, "LEASE_LOST",
+                  "the lease expired or was taken back; drop this attempt");
+}
+
+// "{key}.{secret}"
+std::string NewLeaseToken(int64_t key) { return absl::StrCat(key, ".", RandomSecret()); }
+
+absl::StatusOr<int64_t> KeyOfToken(absl::string_view token) {
+  int64_t key = 0;
+  if (!absl::SimpleAtoi(token.substr(0, token.find('.')), &key)) return LeaseLost();
+  return key;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(
+    const SqliteJobStoreOptions& options, const Clock& clock) {
+  ASSIGN_OR_RETURN(auto database, Database::Open(options.path, Database::Mode::kWriter));
+  RETURN_IF_ERROR(PrepareSchema(*database));
+  std::string signing_key;
+  {
+    Query query = database->Prepare(kSigningKey);
+    RETURN_IF_ERROR(query.Run());
+    signing_key = query.String(0);
+  }
+  return std::unique_ptr<SqliteJobStore>(
+      new SqliteJobStore(options, clock, std::move(database), std::move(signing_key)));
+}
+
+SqliteJobStore::SqliteJobStore(const SqliteJobStoreOptions& options, const Clock& clock,
+                               std::unique_ptr<Database> database, std::string signing_key)
+    : options_(options),
+      clock_(clock),
+      signing_key_(std::move(signing_key)),
+      readers_(options.path),
+      writer_(std::move(database), options.listener) {}
+
+absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
+  ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.job.name()));
+  v1::Job created;
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    Database& database = transaction.database;
+    if (!job.request_id.empty()) {
+      ASSIGN_OR_RETURN(auto request, ReadRequest(database, name.tenant, job.request_id));
+      if (request) {
+        if (request->fingerprint != job.fingerprint) return RequestIdReused();
+        ASSIGN_OR_RETURN(auto first, LoadRecord(database, request->job));
+        created = first->record.job;
+        return absl::OkStatus();
+      }
+    }
+    if (FindJob(database, name).ok()) {
+      return RpcError(absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
+                      absl::StrCat("there is a job ", name.ToString(), " already"));
+    }
+    JobRecord record;
+    record.job = job.job;
+    Begin(record, clock_.Now());
+    RETURN_IF_ERROR(InsertRecord(database, name, record));
+    if (!job.request_id.empty()) {
+      Query query = database.Prepare(kInsertRequest);
+      query.Bind(name.tenant).Bind(job.request_id).Bind(job.fingerprint).Bind(record.key);
+      RETURN_IF_ERROR(query.Run());
+    }
+    if (!record.job.output_model().empty()) {
+      ASSIGN_OR_RETURN(const ModelName model, ParseModelName(record.job.output_model()));
+      ASSIGN_OR_RETURN(auto existing, ReadModel(database, model));
+      if (existing) {
+        return RpcError(absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
+                        absl::StrCat("there is a model ", model.ToString(),
+                                     " already, or a job that makes it"));
+      }
+      RETURN_IF_ERROR(
+          database.Prepare(kInsertModel).Bind(model.tenant).Bind(model.id).Bind(record.key).Run());
+    }
+    transaction.changes.push_back(
+        {.name = record.job.name(), .method = MethodOf(record.job), .to = record.job.state()});
+    created = std::move(record.job);
+    return absl::OkStatus();
+  }));
+  return created;
+}
+
+absl::StatusOr<std::optional<v1::Job>> SqliteJobStore::FindRequest(const std::string& tenant,
+                                                                   const std::string& request_id,
+                                                                   const std::string& fingerprint) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  ASSIGN_OR_RETURN(auto request, ReadRequest(*database, tenant, request_id));
+  if (!request) return std::nullopt;
+  if (request->fingerprint != fingerprint) return RequestIdReused();
+  ASSIGN_OR_RETURN(auto first, LoadRecord(*database, request->job));
+  return std::move(first->record.job);
+}
+
+absl::StatusOr<v1::Job> SqliteJobStore::Get(const JobName& name) {
+  ASSIGN_OR_RETURN(auto snapshot, Snapshot(name));
+  return std::move(snapshot.job);
+}
+
+absl::StatusOr<JobSnapshot> SqliteJobStore::Snapshot(const JobName& name) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadSnapshot(*database, name);
+}
+
+absl::StatusOr<JobPage> SqliteJobStore::List(const std::string& tenant,
+                                             std::optional<int64_t> before, int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadPage(*database, tenant, before.value_or(std::numeric_limits<int64_t>::max()), limit);
+}
+
+absl::StatusOr<v1::Job> SqliteJobStore::Cancel(const JobName& name, const std::string& etag) {
+  v1::Job cancelled;
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
+    return ChangeRecord(transaction, key, [&](JobRecord& record) {
+      auto status = likeness::server::Cancel(record, etag, clock_.Now());
+      cancelled = record.job;
+      return status;
+    });
+  }));
+  return cancelled;
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobName& name,
+                                                                      int64_t after, int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  ASSIGN_OR_RETURN(int64_t key, FindJob(*database, name));
+  return ReadEvents(*database, key, after, limit);
+}
+
+absl::Status SqliteJobStore::CheckModel(const ModelName& personalized) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  ASSIGN_OR_RETURN(auto model, ReadModel(*database, personalized));
+  if (!model) {
+    return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                    absl::StrCat("there is no model ", personalized.ToString()));
+  }
+  if (model->state != v1::JOB_STATE_SUCCEEDED) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_NOT_READY",
+                    absl::StrCat(personalized.ToString(), " is still being made"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key, Change change,
+                                          bool lease_lost) {
+  Database& database = transaction.database;
+  ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
+  if (!stored) return LeaseLost();  // only a token can name a job that is not there
+  JobRecord& record = stored->record;
+  const v1::JobState before = record.job.state();
+  RETURN_IF_ERROR(change(record));
+  const v1::JobState after = record.job.state();
+  RETURN_IF_ERROR(SaveRecord(database, *stored));
+  if (after == v1::JOB_STATE_FAILED || after == v1::JOB_STATE_CANCELLED) {
+    RETURN_IF_ERROR(database.Prepare(kDropModel).Bind(key).Run());
+  }
+  if (record.new_events.empty()) return absl::OkStatus();
+  JobChange& told = transaction.changes.emplace_back();
+  told = {.name = record.job.name(), .method = MethodOf(record.job), .from = before, .to = after};
+  told.lease_lost = lease_lost;
+  if (before == v1::JOB_STATE_PENDING && after == v1::JOB_STATE_RUNNING) {
+    told.queue_wait =
+        clock_.Now() - std::max(FromProto(record.job.create_time()), record.not_before);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteJobStore::ChangeLeased(const std::string& lease_token, Change change) {
+  ASSIGN_OR_RETURN(int64_t key, KeyOfToken(lease_token));
+  return writer_.Run(
+      [&](Transaction& transaction) { return ChangeRecord(transaction, key, change); });
+}
+
+absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
+                                      const std::string& worker, std::optional<v1::Lease>* lease) {
+  std::string model;
+  RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record) {
+    Lease(record, NewLeaseToken(key), worker, options_.lease, clock_.Now());
+    v1::Lease& granted = lease->emplace();
+    *granted.mutable_job() = record.job;
+    granted.set_lease_token(record.lease_token);
+    *granted.mutable_expire_time() = ToProto(record.lease_expire);
+    *granted.mutable_duration() = ToProto(options_.lease.duration);
+    if (record.checkpoint) *granted.mutable_checkpoint() = *record.checkpoint;
+    model = ModelOf(record.job);
+    return absl::OkStatus();
+  }));
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model));
+  if (name.is_base()) return absl::OkStatus();
+  // A personalized model: the worker fetches its files, which are outputs of the job that made it.
+  ASSIGN_OR_RETURN(auto made_by, ReadModel(transaction.database, name));
+  if (!made_by) return absl::OkStatus();
+  ASSIGN_OR_RETURN(auto maker, LoadRecord(transaction.database, made_by->job));
+  constexpr absl::string_view kPrefix = "model/";
+  for (const v1::Output& output : maker->record.job.outputs()) {
+    if (output.kind() != v1::OUTPUT_KIND_MODEL_FILE) continue;
+    v1::Output* file = (*lease)->add_model_files();
+    *file = output;
+    if (output.path().rfind(std::string(kPrefix), 0) == 0) {
+      file->set_path(output.path().substr(kPrefix.size()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
+    const v1::AcquireLeaseRequest& offer) {
+  {
+    // A look without writing: most polls find nothing.
+    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+    ASSIGN_OR_RETURN(auto key, ChoosePending(*database, offer, clock_.Now()));
+    if (!key) return std::nullopt;
+  }
+  std::optional<v1::Lease> lease;
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    ASSIGN_OR_RETURN(auto key, ChoosePending(transaction.database, offer, clock_.Now()));
+    return key ? LeaseJob(transaction, *key, offer.worker(), &lease) : absl::OkStatus();
+  }));
+  return lease;
+}
+
+absl::StatusOr<LeaseTerms> SqliteJobStore::Renew(const v1::HeartbeatRequest& news) {
+  LeaseTerms terms;
+  RETURN_IF_ERROR(ChangeLeased(news.lease_token(), [&](JobRecord& record) {
+    auto status = likeness::server::Renew(record, news, options_.lease, clock_.Now());
+    terms = {record.lease_expire, record.job.state() == v1::JOB_STATE_CANCELLING};
+    return status;
+  }));
+  return terms;
+}
+
+absl::Status SqliteJobStore::Complete(const v1::CompleteLeaseRequest& outcome) {
+  absl::Status reply;
+  RETURN_IF_ERROR(ChangeLeased(outcome.lease_token(), [&](JobRecord& record) {
+    auto completion = likeness::server::Complete(record, outcome, clock_.Now());
+    reply = completion.reply;
+    return completion.changed ? absl::OkStatus() : completion.reply;
+  }));
+  return reply;
+}
+
+absl::Status SqliteJobStore::Fail(const v1::FailLeaseRequest& failure) {
+  return ChangeLeased(failure.lease_token(), [&](JobRecord& record) {
+    return likeness::server::Fail(record, failure, options_.retry, clock_.Now());
+  });
+}
+
+absl::Status SqliteJobStore::Release(const v1::ReleaseLeaseRequest& release) {
+  return ChangeLeased(release.lease_token(), [&](JobRecord& record) {
+    return likeness::server::Release(record, release, clock_.Now());
+  });
+}
+
+absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
+  {
+    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(*database, clock_.Now()));
+    if (keys.empty()) return 0;
+  }
+  int expired = 0;
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = clock_.Now();
+    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(transaction.database, now));
+    for (int64_t key : keys) {
+      RETURN_IF_ERROR(ChangeRecord(
+          transaction, key,
+          [&](JobRecord& record) {
+            Expire(record, options_.retry, now);
+            return absl::OkStatus();
+          },
+          /*lease_lost=*/true));
+    }
+    expired = static_cast<int>(keys.size());
+    return absl::OkStatus();
+  }));
+  return expired;
+}
+
+absl::Status SqliteJobStore::ExtendLeases() {
+  return writer_.Run([&](Transaction& transaction) {
+    return transaction.database.Prepare(kExtendLeases)
+        .Bind(clock_.Now() + options_.lease.duration)
+        .Run();
+  });
+}
+
+absl::Status SqliteJobStore::OfferBaseModels(const std::vector<v1::BaseModel>& models) {
+  const absl::Time now = clock_.Now();
+  ASSIGN_OR_RETURN(auto known, BaseModels());
+  std::vector<v1::BaseModel> news;
+  for (v1::BaseModel model : models) {
+    *model.mutable_last_offered_time() = ToProto(now);
+    const bool fresh = std::any_of(known.begin(), known.end(), [&](const v1::BaseModel& old) {
+      return old.name() == model.name() && old.digest() == model.digest() &&
+             old.image_size() == model.image_size() &&
+             old.default_token() == model.default_token() &&
+             now - FromProto(old.last_offered_time()) < kOfferInterval;
+    });
+    if (!fresh) news.push_back(std::move(model));
+  }
+  if (news.empty()) return absl::OkStatus();
+  return writer_.Run([&](Transaction& transaction) -> absl::Status {
+    for (const v1::BaseModel& model : news) {
+      RETURN_IF_ERROR(transaction.database.Prepare(kOfferModel)
+                          .Bind(model.name())
+                          .BindBlob(model.SerializeAsString())
+                          .Run());
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<v1::BaseModel>> SqliteJobStore::BaseModels() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadBaseModels(*database);
+}
+
+absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadCounts(*database);
+}
+
+}  // namespace likeness::server

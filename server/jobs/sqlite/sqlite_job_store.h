@@ -1,0 +1,78 @@
+// The job store in one SQLite file: the default, for one server. Never put the file on a network
+// file system.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/policies.h"
+#include "server/jobs/sqlite/read_pool.h"
+#include "server/jobs/sqlite/record_table.h"
+#include "server/jobs/sqlite/writer.h"
+
+namespace likeness::server {
+
+struct SqliteJobStoreOptions {
+  std::string path;
+  LeasePolicy lease;
+  RetryPolicy retry;
+  JobStore::Listener listener = [](const JobChange&) {};
+};
+
+class SqliteJobStore : public JobStore {
+ public:
+  // `clock` must outlive the store.
+  static absl::StatusOr<std::unique_ptr<SqliteJobStore>> Open(const SqliteJobStoreOptions& options,
+                                                              const Clock& clock);
+
+  absl::StatusOr<v1::Job> Create(const NewJob& job) override;
+  absl::StatusOr<std::optional<v1::Job>> FindRequest(const std::string& tenant,
+                                                     const std::string& request_id,
+                                                     const std::string& fingerprint) override;
+  absl::StatusOr<v1::Job> Get(const JobName& name) override;
+  absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) override;
+  absl::StatusOr<JobPage> List(const std::string& tenant, std::optional<int64_t> before,
+                               int limit) override;
+  absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
+                                                        int limit) override;
+  absl::Status CheckModel(const ModelName& personalized) override;
+
+  absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
+  absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) override;
+  absl::Status Complete(const v1::CompleteLeaseRequest& outcome) override;
+  absl::Status Fail(const v1::FailLeaseRequest& failure) override;
+  absl::Status Release(const v1::ReleaseLeaseRequest& release) override;
+
+  absl::StatusOr<int> ExpireLeases() override;
+  absl::Status ExtendLeases() override;
+  absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
+  absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
+  absl::StatusOr<std::vector<JobCount>> CountJobs() override;
+  const std::string& signing_key() const override { return signing_key_; }
+
+ private:
+  SqliteJobStore(const SqliteJobStoreOptions& options, const Clock& clock,
+                 std::unique_ptr<Database> database, std::string signing_key);
+
+  // Loads the record, lets `change` change it, saves it, and notes what changed.
+  using Change = absl::FunctionRef<absl::Status(JobRecord&)>;
+  absl::Status ChangeRecord(Transaction& transaction, int64_t key, Change change,
+                            bool lease_lost = false);
+  // The same for the job that a lease token names, as one transaction.
+  absl::Status ChangeLeased(const std::string& lease_token, Change change);
+  absl::Status LeaseJob(Transaction& transaction, int64_t key, const std::string& worker,
+                        std::optional<v1::Lease>* lease);
+
+  const SqliteJobStoreOptions options_;
+  const Clock& clock_;
+  const std::string signing_key_;
+  ReadPool readers_;
+  Writer writer_;
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,52 @@
+// The one connection that writes. A commit waits for the disk, so one thread commits whatever has
+// queued up meanwhile as one SQLite transaction (group commit); each caller's part is a savepoint
+// of its own and succeeds or fails alone.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+// One caller's part of a commit.
+struct Transaction {
+  Database& database;
+  std::vector<JobChange> changes;  // told to the listener once they are durable
+};
+
+class Writer {
+ public:
+  // `listener` is called on the writer's thread after each commit; it must not block or call the
+  // store.
+  Writer(std::unique_ptr<Database> database, JobStore::Listener listener);
+  ~Writer();
+
+  // Runs `work` on the writer's thread. Returns once its changes are durable, or, with its error,
+  // once they are undone.
+  absl::Status Run(absl::FunctionRef<absl::Status(Transaction&)> work);
+
+ private:
+  struct Pending;
+
+  void Loop();
+  void CommitAll(std::vector<Pending*>& batch);
+  absl::Status RunAll(std::vector<Pending*>& batch);
+
+  const std::unique_ptr<Database> database_;
+  const JobStore::Listener listener_;
+  absl::Mutex mutex_;
+  std::vector<Pending*> queue_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace likeness::server

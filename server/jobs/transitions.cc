@@ -1,0 +1,199 @@
+#include "server/jobs/transitions.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "common/logging.h"
+#include "common/rpc_error.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/proto_time.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxWarnings = 100;
+
+v1::JobEvent& AddEvent(JobRecord& record, absl::Time now) {
+  v1::JobEvent& event = record.new_events.emplace_back();
+  event.set_seq(++record.last_seq);
+  *event.mutable_time() = ToProto(now);
+  return event;
+}
+
+// The only place where a state changes.
+void SetState(JobRecord& record, v1::JobState to, absl::string_view reason, absl::Time now) {
+  const v1::JobState from = record.job.state();
+  if (!CanBecome(from, to)) {  // a defect of ours; committing it would be worse than stopping
+    LogError("impossible transition", {{"from", StateLabel(from)}, {"to", StateLabel(to)}});
+    std::abort();
+  }
+  record.job.set_state(to);
+  record.job.set_etag(absl::StrCat("s", record.last_seq + 1));
+  if (IsTerminal(to)) *record.job.mutable_end_time() = ToProto(now);
+  v1::JobEvent& event = AddEvent(record, now);
+  auto* change = event.mutable_state_change();
+  change->set_from(from);
+  change->set_to(to);
+  change->set_reason(std::string(reason));
+  change->set_attempt(record.job.attempt());
+  if (IsTerminal(to)) *change->mutable_job() = record.job;
+}
+
+absl::Status CheckLive(const JobRecord& record, absl::string_view token, absl::Time now) {
+  if (IsLeased(record.job.state()) && record.lease_token == token && now < record.lease_expire) {
+    return absl::OkStatus();
+  }
+  return RpcError(absl::StatusCode::kAborted, "LEASE_LOST",
+                  "the lease expired or was taken back; drop this attempt");
+}
+
+void Enqueue(JobRecord& record, absl::string_view reason, absl::Time not_before, absl::Time now) {
+  record.not_before = not_before;
+  record.job.mutable_progress()->Clear();
+  record.job.mutable_progress()->set_phase("queued");
+  SetState(record, v1::JOB_STATE_PENDING, reason, now);
+}
+
+void Finish(JobRecord& record, v1::JobState state, absl::string_view reason, absl::Time now) {
+  if (state == v1::JOB_STATE_SUCCEEDED) record.job.mutable_progress()->set_phase("done");
+  SetState(record, state, reason, now);
+}
+
+// An attempt that counts has failed.
+void AfterFailure(JobRecord& record, const google::rpc::Status& error, bool retryable,
+                  absl::string_view reason, const RetryPolicy& policy, absl::Time now) {
+  if (record.job.state() == v1::JOB_STATE_CANCELLING) {
+    return Finish(record, v1::JOB_STATE_CANCELLED, reason, now);
+  }
+  ++record.failures;
+  auto delay = DelayAfterFailure(record.failures, record.job.max_attempts(), policy);
+  if (retryable && delay) return Enqueue(record, reason, now + *delay, now);
+  *record.job.mutable_error() = error;
+  Finish(record, v1::JOB_STATE_FAILED, reason, now);
+}
+
+void AddWarnings(JobRecord& record, const v1::HeartbeatRequest& news) {
+  auto* warnings = record.job.mutable_warnings();
+  for (const std::string& warning : news.warnings()) {
+    const bool known = std::find(warnings->begin(), warnings->end(), warning) != warnings->end();
+    if (!known && warnings->size() < kMaxWarnings) *warnings->Add() = warning;
+  }
+}
+
+}  // namespace
+
+void Begin(JobRecord& record, absl::Time now) {
+  *record.job.mutable_create_time() = ToProto(now);
+  record.job.mutable_progress()->set_phase("queued");
+  SetState(record, v1::JOB_STATE_PENDING, "created", now);
+}
+
+void Lease(JobRecord& record, const std::string& token, const std::string& worker,
+           const LeasePolicy& policy, absl::Time now) {
+  record.lease_token = token;
+  record.lease_expire = now + policy.duration;
+  record.worker = worker;
+  record.job.set_attempt(record.job.attempt() + 1);
+  if (!record.job.has_start_time()) *record.job.mutable_start_time() = ToProto(now);
+  record.job.mutable_progress()->set_phase("preparing");
+  SetState(record, v1::JOB_STATE_RUNNING, absl::StrCat("leased by ", worker), now);
+}
+
+absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const LeasePolicy& policy,
+                   absl::Time now) {
+  if (auto live = CheckLive(record, news.lease_token(), now); !live.ok()) return live;
+  record.lease_expire = now + policy.duration;
+  if (news.has_resolved()) *record.job.mutable_resolved() = news.resolved();
+  AddWarnings(record, news);
+  for (const v1::LogLine& line : news.log_lines()) *AddEvent(record, now).mutable_log() = line;
+  for (const v1::SampleEvent& sample : news.samples()) {
+    *AddEvent(record, now).mutable_sample() = sample;
+  }
+  using google::protobuf::util::MessageDifferencer;
+  if (news.has_progress() && !MessageDifferencer::Equals(news.progress(), record.job.progress())) {
+    *record.job.mutable_progress() = news.progress();
+    *AddEvent(record, now).mutable_progress() = news.progress();
+  }
+  if (news.has_checkpoint()) {
+    record.checkpoint = news.checkpoint();
+    AddEvent(record, now).mutable_checkpoint()->set_step(news.checkpoint().step());
+  }
+  return absl::OkStatus();
+}
+
+Completion Complete(JobRecord& record, const v1::CompleteLeaseRequest& outcome, absl::Time now) {
+  const bool same_token = record.lease_token == outcome.lease_token();
+  const auto cancelled = RpcError(absl::StatusCode::kFailedPrecondition, "JOB_CANCELLED",
+                                  "the job was asked to stop, and its outputs are dropped");
+  if (same_token && record.job.state() == v1::JOB_STATE_SUCCEEDED) return {absl::OkStatus()};
+  if (same_token && record.job.state() == v1::JOB_STATE_CANCELLED) return {cancelled};
+  if (auto live = CheckLive(record, outcome.lease_token(), now); !live.ok()) return {live};
+  if (record.job.state() == v1::JOB_STATE_CANCELLING) {
+    Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+    return {cancelled, true};
+  }
+  *record.job.mutable_outputs() = outcome.outputs();
+  *record.job.mutable_metrics() = outcome.metrics();
+  if (outcome.has_resolved()) *record.job.mutable_resolved() = outcome.resolved();
+  Finish(record, v1::JOB_STATE_SUCCEEDED, "done", now);
+  return {absl::OkStatus(), true};
+}
+
+absl::Status Fail(JobRecord& record, const v1::FailLeaseRequest& failure, const RetryPolicy& policy,
+                  absl::Time now) {
+  if (auto live = CheckLive(record, failure.lease_token(), now); !live.ok()) return live;
+  AfterFailure(record, failure.error(), failure.retryable(), failure.error().message(), policy,
+               now);
+  return absl::OkStatus();
+}
+
+absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, absl::Time now) {
+  if (record.lease_token == release.lease_token() &&
+      record.job.state() == v1::JOB_STATE_CANCELLED) {
+    return absl::OkStatus();
+  }
+  if (auto live = CheckLive(record, release.lease_token(), now); !live.ok()) return live;
+  if (record.job.state() == v1::JOB_STATE_CANCELLING) {
+    Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+    return absl::OkStatus();
+  }
+  if (release.reason() == v1::RELEASE_REASON_CANCELLED) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_NOT_CANCELLING",
+                    "nobody asked the job to stop; release it as PREEMPTED");
+  }
+  Enqueue(record, "preempted", now, now);
+  return absl::OkStatus();
+}
+
+absl::Status Cancel(JobRecord& record, absl::string_view etag, absl::Time now) {
+  if (!etag.empty() && etag != record.job.etag()) {
+    return RpcError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
+                    absl::StrCat("the job has changed: its etag is \"", record.job.etag(), "\""));
+  }
+  switch (record.job.state()) {
+    case v1::JOB_STATE_PENDING:
+      Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+      return absl::OkStatus();
+    case v1::JOB_STATE_RUNNING:
+      SetState(record, v1::JOB_STATE_CANCELLING, "cancelled by the client", now);
+      return absl::OkStatus();
+    case v1::JOB_STATE_CANCELLING:
+    case v1::JOB_STATE_CANCELLED:
+      return absl::OkStatus();
+    default:
+      return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_FINISHED",
+                      absl::StrCat("the job has ended: it is ", StateLabel(record.job.state())));
+  }
+}
+
+void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now) {
+  auto error = ToRpcStatus(RpcError(
+      absl::StatusCode::kUnavailable, "WORKER_LOST",
+      absl::StrCat("the worker was lost in attempt ", record.job.attempt(),
+                   ": it sent no heartbeat until its lease ran out, and no attempts are left")));
+  AfterFailure(record, error, true, "lease lost", policy, now);
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,55 @@
+// Everything that can happen to a job, as functions of its record and a time. A store loads a
+// record, calls one of these, and commits the record together with its new events; it holds no rule
+// of its own.
+//
+// Calls that carry a lease token return ABORTED (LEASE_LOST) unless it is the live lease's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/jobs/job_record.h"
+#include "server/jobs/policies.h"
+
+namespace likeness::server {
+
+// A fresh job becomes PENDING. record.job holds name, uid, spec, labels, max_attempts and warnings.
+void Begin(JobRecord& record, absl::Time now);
+
+// PENDING -> RUNNING under a new token.
+void Lease(JobRecord& record, const std::string& token, const std::string& worker,
+           const LeasePolicy& policy, absl::Time now);
+
+// Prolongs the lease and records the worker's news.
+absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const LeasePolicy& policy,
+                   absl::Time now);
+
+// RUNNING -> SUCCEEDED, CANCELLING -> CANCELLED. Repeating it is fine. A job that was asked to stop
+// never succeeds: FAILED_PRECONDITION (JOB_CANCELLED), and the outputs are dropped.
+struct Completion {
+  absl::Status reply;    // what the worker is told
+  bool changed = false;  // whether the record is to be committed
+};
+Completion Complete(JobRecord& record, const v1::CompleteLeaseRequest& outcome, absl::Time now);
+
+// RUNNING -> PENDING or FAILED; CANCELLING -> CANCELLED.
+absl::Status Fail(JobRecord& record, const v1::FailLeaseRequest& failure, const RetryPolicy& policy,
+                  absl::Time now);
+
+// RUNNING -> PENDING without charging an attempt; CANCELLING -> CANCELLED. Confirming a
+// cancellation that nobody asked for is FAILED_PRECONDITION (JOB_NOT_CANCELLING). Repeating it is
+// fine.
+absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, absl::Time now);
+
+// PENDING -> CANCELLED, RUNNING -> CANCELLING. Repeating it is fine. A job that ended otherwise is
+// FAILED_PRECONDITION (JOB_FINISHED); an etag that is not empty must match, else ABORTED
+// (ETAG_MISMATCH).
+absl::Status Cancel(JobRecord& record, absl::string_view etag, absl::Time now);
+
+// The lease ran out at `now` or before: as a retryable failure.
+void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now);
+
+}  // namespace likeness::server

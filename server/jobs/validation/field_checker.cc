@@ -1,0 +1,72 @@
+#include "server/jobs/validation/field_checker.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/jobs/limits.h"
+
+namespace likeness::server {
+namespace {
+
+bool HasControlCharacter(absl::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c == 0x7F) return true;
+    const bool c1 = c == 0xC2 && i + 1 < text.size() &&
+                    static_cast<unsigned char>(text[i + 1]) <= 0x9F;  // U+0080 to U+009F
+    if (c1) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void FieldChecker::Add(const std::string& field, std::string description,
+                       absl::string_view reason) {
+  if (violations_.empty()) reason_ = std::string(reason);
+  violations_.push_back({field, std::move(description)});
+}
+
+void FieldChecker::Integer(const std::string& field, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return;
+  Add(field, absl::StrCat("is ", value, "; ", low, " to ", high, " is allowed"), "OUT_OF_RANGE");
+}
+
+void FieldChecker::Real(const std::string& field, double value, double low, double high) {
+  if (value >= low && value <= high) return;  // false for NaN
+  Add(field, absl::StrCat("is ", value, "; ", low, " to ", high, " is allowed"),
+      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE");
+}
+
+void FieldChecker::RealAbove(const std::string& field, double value, double low, double high) {
+  if (value > low && value <= high) return;
+  Add(field, absl::StrCat("is ", value, "; above ", low, " and at most ", high, " is allowed"),
+      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE");
+}
+
+void FieldChecker::Text(const std::string& field, absl::string_view value, int max_bytes) {
+  if (static_cast<int64_t>(value.size()) > max_bytes) {
+    Add(field, absl::StrCat("has ", value.size(), " bytes; at most ", max_bytes, " are allowed"),
+        "PROMPT_TOO_LONG");
+  } else if (HasControlCharacter(value)) {
+    Add(field, "holds a control character; only visible characters and spaces are allowed",
+        "CONTROL_CHARACTERS");
+  }
+}
+
+void FieldChecker::Sampler(const std::string& field, absl::string_view value) {
+  if (std::find(std::begin(kSamplers), std::end(kSamplers), value) != std::end(kSamplers)) return;
+  Add(field,
+      absl::StrCat("\"", value.substr(0, 40), "\" is not a sampler; ",
+                   absl::StrJoin(kSamplers, " and "), " are"),
+      "UNKNOWN_SAMPLER");
+}
+
+absl::Status FieldChecker::status() const {
+  return violations_.empty() ? absl::OkStatus() : InvalidFields(violations_, reason_);
+}
+
+}  // namespace likeness::server

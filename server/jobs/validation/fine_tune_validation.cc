@@ -1,0 +1,196 @@
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/image_header.h"
+#include "common/resource_names.h"
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxClassWords = 4;
+constexpr int kMaxClassBytes = 100;
+constexpr int kMaxTokenBytes = 64;
+constexpr int kMaxPreviewPrompts = 8;
+constexpr int kMaxSamplePrompts = 64;
+
+void CheckCropBox(const v1::CropBox& box, const std::string& path, FieldChecker& checker) {
+  checker.Integer(path + ".left", box.left(), 0, kMaxPhotoSide);
+  checker.Integer(path + ".top", box.top(), 0, kMaxPhotoSide);
+  checker.Integer(path + ".width", box.width(), kMinPhotoSide, kMaxPhotoSide);
+  checker.Integer(path + ".height", box.height(), kMinPhotoSide, kMaxPhotoSide);
+}
+
+void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                 const std::string& path, const Limits& limits, FieldChecker& checker) {
+  if (photos.size() > limits.max_photos) {
+    checker.Add(path,
+                absl::StrCat(photos.size(), " photos; at most ", limits.max_photos, " are allowed"),
+                "TOO_MANY_PHOTOS");
+    return;
+  }
+  for (int i = 0; i < photos.size(); ++i) {
+    const v1::Photo& photo = photos[i];
+    const std::string field = absl::StrCat(path, "[", i, "]");
+    switch (photo.source_case()) {
+      case v1::Photo::kInline:
+        CheckPhotoFile(field + ".inline", photo.inline_(), checker);
+        break;
+      case v1::Photo::kBlob:
+        if (auto blob = ParseBlobName(photo.blob(), field + ".blob"); !blob.ok()) {
+          checker.Add(field + ".blob", "is not of the form tenants/{tenant}/blobs/{sha256}",
+                      "INVALID_NAME");
+        }
+        break;
+      default:
+        checker.Add(field, "has no picture; set inline or blob", "PHOTO_EMPTY");
+    }
+    checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
+    if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
+  }
+}
+
+void CheckSubject(const v1::Subject& subject, const std::string& path, const Limits& limits,
+                  FieldChecker& checker) {
+  if (subject.photos().empty()) {
+    checker.Add(path + ".photos",
+                absl::StrCat("there are none; 1 to ", limits.max_photos, " are needed"),
+                "NO_PHOTOS");
+  }
+  CheckPhotos(subject.photos(), path + ".photos", limits, checker);
+  CheckPhotos(subject.validation_photos(), path + ".validation_photos", limits, checker);
+
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(subject.class_noun(), ' ', absl::SkipWhitespace());
+  if (words.empty()) {
+    checker.Add(path + ".class_noun", "is missing; say what the subject is, such as \"dog\"",
+                "CLASS_NOUN_MISSING");
+  } else if (words.size() > kMaxClassWords) {
+    checker.Add(path + ".class_noun",
+                absl::StrCat("has ", words.size(), " words; 1 to ", kMaxClassWords, " are allowed"),
+                "CLASS_NOUN_TOO_LONG");
+  }
+  checker.Text(path + ".class_noun", subject.class_noun(), kMaxClassBytes);
+
+  if (!subject.has_token()) return;
+  checker.Text(path + ".token", subject.token(), kMaxTokenBytes);
+  const bool has_space =
+      subject.token().find_first_of(" \t\n") != std::string::npos || subject.token().empty();
+  if (has_space) checker.Add(path + ".token", "must be one word", "INVALID_TOKEN");
+}
+
+void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
+                   FieldChecker& checker) {
+  auto integer = [&](const char* name, bool said, int64_t value, int64_t low, int64_t high) {
+    if (said) checker.Integer(absl::StrCat(path, ".", name), value, low, high);
+  };
+  auto real = [&](const char* name, bool said, double value, double low, double high) {
+    if (said) checker.Real(absl::StrCat(path, ".", name), value, low, high);
+  };
+  const v1::Training& t = training;
+  integer("steps", t.has_steps(), t.steps(), 1, limits.max_training_steps);
+  if (t.has_learning_rate()) {
+    checker.RealAbove(path + ".learning_rate", t.learning_rate(), 0, 1);
+  }
+  if (t.has_text_encoder_learning_rate()) {
+    checker.RealAbove(path + ".text_encoder_learning_rate", t.text_encoder_learning_rate(), 0, 1);
+  }
+  integer("batch_size", t.has_batch_size(), t.batch_size(), 1, 64);
+  integer("gradient_accumulation_steps", t.has_gradient_accumulation_steps(),
+          t.gradient_accumulation_steps(), 1, 64);
+  if (!v1::Precision_IsValid(t.precision())) {
+    checker.Add(path + ".precision", absl::StrCat("is ", t.precision(), ", which is not known"),
+                "OUT_OF_RANGE");
+  }
+  if (!v1::LearningRateSchedule_IsValid(t.learning_rate_schedule())) {
+    checker.Add(path + ".learning_rate_schedule",
+                absl::StrCat("is ", t.learning_rate_schedule(), ", which is not known"),
+                "OUT_OF_RANGE");
+  }
+  integer("warmup_steps", t.has_warmup_steps(), t.warmup_steps(), 0,
+          t.has_steps() ? t.steps() : limits.max_training_steps);
+  real("max_grad_norm", t.has_max_grad_norm(), t.max_grad_norm(), 0, 1e6);
+  real("adam_beta1", t.has_adam_beta1(), t.adam_beta1(), 0, 1 - 1e-9);
+  real("adam_beta2", t.has_adam_beta2(), t.adam_beta2(), 0, 1 - 1e-9);
+  real("weight_decay", t.has_weight_decay(), t.weight_decay(), 0, 1);
+  real("snr_gamma", t.has_snr_gamma(), t.snr_gamma(), 0, 1e6);
+  integer("checkpoint_every_steps", t.has_checkpoint_every_steps(), t.checkpoint_every_steps(), 1,
+          limits.max_training_steps);
+}
+
+void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& limits,
+                FieldChecker& checker) {
+  if (prior.has_weight()) checker.Real(path + ".weight", prior.weight(), 0, 10);
+  if (prior.has_class_images()) {
+    checker.Integer(path + ".class_images", prior.class_images(), 1, 2000);
+  }
+  checker.Text(path + ".class_prompt", prior.class_prompt(), limits.max_prompt_bytes);
+  if (prior.has_sampler()) checker.Sampler(path + ".sampler", prior.sampler());
+  if (prior.has_sampling_steps()) {
+    checker.Integer(path + ".sampling_steps", prior.sampling_steps(), 1, 1000);
+  }
+  if (prior.has_guidance()) checker.Real(path + ".guidance", prior.guidance(), 0, 100);
+}
+
+void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts,
+                  const std::string& path, int max_prompts, const Limits& limits,
+                  FieldChecker& checker) {
+  if (prompts.size() > max_prompts) {
+    checker.Add(path,
+                absl::StrCat(prompts.size(), " prompts; at most ", max_prompts, " are allowed"),
+                "TOO_MANY_PROMPTS");
+    return;
+  }
+  for (int i = 0; i < prompts.size(); ++i) {
+    checker.Text(absl::StrCat(path, "[", i, "]"), prompts[i], limits.max_prompt_bytes);
+  }
+}
+
+void CheckSamples(const v1::Samples& samples, const std::string& path, const Limits& limits,
+                  FieldChecker& checker) {
+  CheckPrompts(samples.prompts(), path + ".prompts", kMaxSamplePrompts, limits, checker);
+  if (samples.has_images_per_prompt()) {
+    checker.Integer(path + ".images_per_prompt", samples.images_per_prompt(), 1, 16);
+  }
+  checker.Text(path + ".negative_prompt", samples.negative_prompt(), limits.max_prompt_bytes);
+  if (samples.has_sampler()) checker.Sampler(path + ".sampler", samples.sampler());
+  if (samples.has_steps()) checker.Integer(path + ".steps", samples.steps(), 1, 1000);
+  if (samples.has_guidance()) checker.Real(path + ".guidance", samples.guidance(), 0, 100);
+}
+
+}  // namespace
+
+void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChecker& checker) {
+  if (auto photo = CheckPhoto(bytes); !photo.ok()) {
+    checker.Add(field, std::string(photo.message()), ErrorReason(photo));
+  }
+}
+
+void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const Limits& limits,
+                   FieldChecker& checker) {
+  CheckSubject(spec.subject(), path + ".subject", limits, checker);
+  CheckTraining(spec.training(), path + ".training", limits, checker);
+  CheckPrior(spec.prior(), path + ".prior", limits, checker);
+  if (spec.previews().has_every_steps()) {
+    checker.Integer(path + ".previews.every_steps", spec.previews().every_steps(), 0,
+                    limits.max_training_steps);
+  }
+  CheckPrompts(spec.previews().prompts(), path + ".previews.prompts", kMaxPreviewPrompts, limits,
+               checker);
+  CheckSamples(spec.samples(), path + ".samples", limits, checker);
+  if (!spec.output_model().empty() && !IsResourceId(spec.output_model())) {
+    checker.Add(path + ".output_model", "is not of the form [a-z0-9-]{1,63}", "INVALID_NAME");
+  }
+}
+
+std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec) {
+  std::vector<std::string> warnings;
+  if (spec.subject().photos_size() == 1) {
+    warnings.push_back(
+        "one photo: the subject will be learned together with its pose and background; 3 to 6 are "
+        "better");
+  }
+  return warnings;
+}
+
+}  // namespace likeness::server

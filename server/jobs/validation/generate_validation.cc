@@ -1,0 +1,50 @@
+#include "absl/strings/str_cat.h"
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxPrompts = 64;
+constexpr int kMaxImagesPerPrompt = 64;
+
+void CheckSide(const std::string& field, int side, FieldChecker& checker) {
+  checker.Integer(field, side, 64, 2048);
+  if (side % 8 != 0) {
+    checker.Add(field, absl::StrCat("is ", side, "; a multiple of 8 is needed"), "OUT_OF_RANGE");
+  }
+}
+
+}  // namespace
+
+void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const Limits& limits,
+                   FieldChecker& checker) {
+  if (spec.prompts().empty()) {
+    checker.Add(path + ".prompts", "there are none; 1 to 64 are needed", "NO_PROMPTS");
+  } else if (spec.prompts_size() > kMaxPrompts) {
+    checker.Add(path + ".prompts",
+                absl::StrCat(spec.prompts_size(), " prompts; at most 64 are allowed"),
+                "TOO_MANY_PROMPTS");
+    return;
+  }
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    checker.Text(absl::StrCat(path, ".prompts[", i, "]"), spec.prompts(i), limits.max_prompt_bytes);
+  }
+  checker.Text(path + ".negative_prompt", spec.negative_prompt(), limits.max_prompt_bytes);
+  if (spec.has_images_per_prompt()) {
+    checker.Integer(path + ".images_per_prompt", spec.images_per_prompt(), 1, kMaxImagesPerPrompt);
+    const int64_t images = int64_t{spec.prompts_size()} * spec.images_per_prompt();
+    if (images > limits.max_images) {
+      checker.Add(
+          path + ".images_per_prompt",
+          absl::StrCat(images, " pictures in all; at most ", limits.max_images, " are allowed"),
+          "TOO_MANY_IMAGES");
+    }
+  }
+  if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
+  if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
+  if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);
+  if (spec.has_width()) CheckSide(path + ".width", spec.width(), checker);
+  if (spec.has_height()) CheckSide(path + ".height", spec.height(), checker);
+}
+
+}  // namespace likeness::server

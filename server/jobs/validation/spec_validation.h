@@ -1,0 +1,32 @@
+// What can be said against a job from its request alone: ranges, counts, texts, photo headers.
+// Everything that is wrong is added to the checker.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "likeness/v1/fine_tune.pb.h"
+#include "likeness/v1/generate.pb.h"
+#include "likeness/v1/job_service.pb.h"
+#include "server/jobs/limits.h"
+#include "server/jobs/validation/field_checker.h"
+
+namespace likeness::server {
+
+// Everything outside the spec: ids, labels, max_attempts, and that there is a spec.
+void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& checker);
+
+// `path` is where the spec stands in the request: "job.fine_tune".
+void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const Limits& limits,
+                   FieldChecker& checker);
+
+void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const Limits& limits,
+                   FieldChecker& checker);
+
+// The photos' bytes, where they are inline. Blobs are looked at when they are found in the store.
+void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChecker& checker);
+
+// What is odd but allowed.
+std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec);
+
+}  // namespace likeness::server
