@@ -15,6 +15,7 @@ namespace likeness {
 // Gives the tensors to write.
 using ProbeCommand = NamedTensors (*)(Pipeline& pipeline, const SafetensorsFile& inputs);
 
+NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs);
 NamedTensors ProbeTextModel(Pipeline& pipeline, const SafetensorsFile& inputs);
 NamedTensors ProbeUNet(Pipeline& pipeline, const SafetensorsFile& inputs);
 NamedTensors ProbeUNetGradients(Pipeline& pipeline, const SafetensorsFile& inputs);

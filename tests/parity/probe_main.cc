@@ -8,8 +8,11 @@
 namespace {
 
 const std::map<std::string, likeness::ProbeCommand> kCommands = {
-    {"save", likeness::ProbeSave}, {"text_model", likeness::ProbeTextModel},
-    {"unet", likeness::ProbeUNet}, {"unet_gradients", likeness::ProbeUNetGradients},
+    {"pictures", likeness::ProbePictures},
+    {"save", likeness::ProbeSave},
+    {"text_model", likeness::ProbeTextModel},
+    {"unet", likeness::ProbeUNet},
+    {"unet_gradients", likeness::ProbeUNetGradients},
     {"vae", likeness::ProbeVae},
 };
 

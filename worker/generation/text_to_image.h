@@ -14,8 +14,8 @@ struct Pipeline;
 
 struct TextToImageRequest {
   std::string prompt;
-  std::string negative_prompt;  // what guidance leads away from
-  int images = 1;               // at least 1
+  std::string negative_prompt = {};  // what guidance leads away from
+  int images = 1;                    // at least 1
   uint32_t seed = 0;  // image i is drawn with seed + i, modulo 2^32; 0 is a seed like any other
   std::string sampler = "ddim";  // one of SamplerNames()
   int steps = 50;                // 1 to the model's training timesteps

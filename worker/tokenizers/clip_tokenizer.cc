@@ -46,6 +46,18 @@ std::vector<Special> SpecialsOf(const TokenIds& ids, const ClipTokenizerOptions&
   return specials;
 }
 
+// Where one token has several roles, the last of them says how it is looked for, as in
+// transformers.
+ClipTokenizerOptions Unified(ClipTokenizerOptions options) {
+  SpecialToken* const roles[] = {&options.bos, &options.eos, &options.unk, &options.pad};
+  for (SpecialToken* role : roles) {
+    for (const SpecialToken* other : roles) {
+      if (other->content == role->content) role->normalized = other->normalized;
+    }
+  }
+  return options;
+}
+
 // Cuts text at special tokens: calls between(text) and special(id) in order. The leftmost wins, of
 // those the longest.
 template <typename Between, typename OnSpecial>
@@ -86,7 +98,7 @@ struct ClipTokenizer::Tables {
          ClipTokenizerOptions options_in)
       : vocabulary(std::move(vocabulary_in)),
         merges(std::move(merges_in)),
-        options(std::move(options_in)),
+        options(Unified(std::move(options_in))),
         ids(IdsOf(vocabulary)),
         bos(IdOf(ids, options.bos)),
         eos(IdOf(ids, options.eos)),

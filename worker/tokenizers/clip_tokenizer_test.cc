@@ -105,7 +105,7 @@ TEST_F(ClipTokenizerTest, LoadsWhatItSaves) {
 TEST_F(ClipTokenizerTest, ASpecialTokenMayBeLookedForAfterNormalization) {
   tokenizer_.Save(directory_);
   Write("special_tokens_map.json",
-        R"({"eos_token": {"content": "<|endoftext|>", "normalized": true}})");
+        R"({"pad_token": {"content": "<|endoftext|>", "normalized": true}})");
   const auto loaded = ClipTokenizer::Load(directory_);
   EXPECT_THAT(loaded.Encode("<|ENDOFTEXT|>"), ElementsAre(loaded.eos_id()));
   EXPECT_GT(tokenizer_.Encode("<|ENDOFTEXT|>").size(), 1u);

@@ -1,0 +1,73 @@
+"""Whole pictures against diffusers' StableDiffusionPipeline: the same weights, prompts, steps, guidance, image generators."""
+
+import pathlib
+import tempfile
+
+import numpy
+import parity
+from parity import diffusers, run_probe, torch, transformers
+
+LIMIT = 1 / 255 + 1e-9
+
+# 20 guided steps with both samplers; batches that split a request; seed 0 and the last one; empty and endless prompts.
+REQUESTS = [
+    dict(prompt="a dog in the snow", negative_prompt="", images=3, seed=7, sampler="ddim", steps=20, guidance=7.5, batch_size=2),
+    dict(prompt="a dog in the snow", negative_prompt="", images=3, seed=7, sampler="dpmpp_2m", steps=20, guidance=7.5, batch_size=2),
+    dict(prompt="Dog's 2nd", negative_prompt="a red hat", images=2, seed=0, sampler="ddim", steps=20, guidance=4.0, batch_size=4),
+    dict(prompt="", negative_prompt="", images=1, seed=2**32 - 1, sampler="dpmpp_2m", steps=9, guidance=1.0, batch_size=1),
+    dict(prompt="dog " * 2500, negative_prompt="", images=1, seed=1, sampler="dpmpp_2m", steps=20, guidance=7.5, batch_size=1),
+]
+FULL_REQUESTS = [dict(request, prompt="a dog", images=1, batch_size=1) for request in REQUESTS[:2]]
+
+SCHEDULE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, timestep_spacing="leading")
+
+
+def set_sampler(pipeline, name):
+    settings = dict(SCHEDULE, prediction_type=pipeline.scheduler.config.prediction_type)
+    if name == "ddim":
+        pipeline.scheduler = diffusers.DDIMScheduler(**settings, set_alpha_to_one=False, clip_sample=False)
+    else:
+        pipeline.scheduler = diffusers.DPMSolverMultistepScheduler(**settings)
+
+
+def reference_pictures(pipeline, request):
+    set_sampler(pipeline, request["sampler"])
+    pictures = []
+    for i in range(request["images"]):
+        pictures.append(pipeline(
+            request["prompt"], negative_prompt=request["negative_prompt"], num_inference_steps=request["steps"],
+            guidance_scale=request["guidance"], generator=torch.Generator().manual_seed(request["seed"] + i),
+            output_type="np").images[0])
+    return (torch.from_numpy(numpy.stack(pictures)) * 255).round() / 255
+
+
+def check_pictures(args, reference, model, report, requests):
+    for request in requests:
+        settings = {name: str(value) for name, value in request.items()}
+        ours = run_probe(args.probe, "pictures", model, {}, settings)["pictures"] / 255
+        wanted = reference_pictures(reference, request)
+        assert wanted.std() > 0.01, "the picture is blank and shows nothing"
+        what = (f"{request['images']} pictures, {request['sampler']}, {request['steps']} steps, guidance "
+                f"{request['guidance']}, prompt {request['prompt'][:20]!r}, largest pixel difference")
+        report.check(what, (ours - wanted).abs().max().item(), LIMIT)
+
+
+def main():
+    args = parity.parse_args(__doc__)
+    report = parity.Report()
+    diffusers.logging.set_verbosity_error()  # it warns of every prompt that is cut
+    transformers.logging.set_verbosity_error()
+    for prediction_type in ["epsilon"] if args.full else ["epsilon", "v_prediction"]:
+        with tempfile.TemporaryDirectory() as scratch:
+            directory = pathlib.Path(scratch)
+            reference = parity.save_random_pipeline(directory, parity.FULL if args.full else parity.TINY)
+            reference.scheduler.register_to_config(prediction_type=prediction_type)
+            reference.save_pretrained(directory / "model")
+            reference.set_progress_bar_config(disable=True)
+            print(prediction_type)
+            check_pictures(args, reference, directory / "model", report, FULL_REQUESTS if args.full else REQUESTS)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+#include <string>
+#include <vector>
+
+#include "tests/parity/probe.h"
+#include "worker/generation/text_to_image.h"
+
+namespace likeness {
+
+// Settings: the fields of TextToImageRequest. Gives "pictures": uint8 [images,H,W,3].
+NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
+  const auto& settings = inputs.metadata();
+  const TextToImageRequest request{
+      .prompt = settings.at("prompt"),
+      .negative_prompt = settings.at("negative_prompt"),
+      .images = std::stoi(settings.at("images")),
+      .seed = static_cast<uint32_t>(std::stoul(settings.at("seed"))),
+      .sampler = settings.at("sampler"),
+      .steps = std::stoi(settings.at("steps")),
+      .guidance = std::stod(settings.at("guidance")),
+      .batch_size = std::stoi(settings.at("batch_size")),
+  };
+  std::vector<torch::Tensor> pictures;
+  for (const auto& image : GenerateImages(pipeline, request)) {
+    pictures.push_back(
+        torch::tensor(image.rgb, torch::kUInt8).view({image.height, image.width, 3}));
+  }
+  return {{"pictures", torch::stack(pictures)}};
+}
+
+}  // namespace likeness
