@@ -40,7 +40,10 @@ absl::Status ShowEvents(const Context& context, const Connection& connection,
   return WatchJob(
       connection, name, watch,
       [&](const v1::JobEvent& event) {
-        if (options.print_events) PrintResult(ToJsonLine(event));
+        if (options.print_events) {
+          context.screen->ClearProgress();  // both may be the same terminal
+          PrintResult(ToJsonLine(event));
+        }
         const auto preview =
             event.has_sample() ? FetchPreview(connection, event.sample(), options.folder) : "";
         view.Apply(event, preview);

@@ -96,6 +96,7 @@ class Receiver {
     const auto name = ShortName(output.path());
     output.set_path(name.empty() ? absl::StrCat(image.index(), ".png") : name);
     ASSIGN_OR_RETURN(auto path, WriteOutput(output, image.png(), folder_));
+    context_.screen->ClearProgress();  // both may be the same terminal
     if (!context_.json) PrintResult(path);
     return absl::OkStatus();
   }

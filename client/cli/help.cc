@@ -67,12 +67,13 @@ const std::vector<Command>& Commands() {
 }
 
 int Help(const Args& arguments) {
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "help") {
+  const size_t place = CommandPlace(arguments);
+  if (place == arguments.size() || arguments[place] == "help") {
     PrintResult(Overview());
     return kDone;
   }
-  const auto* command = FindCommand(arguments[0]);
-  return command ? command->run({"--help"}) : UnknownCommand(arguments[0]);
+  const auto* command = FindCommand(arguments[place]);
+  return command ? command->run({"--help"}) : UnknownCommand(arguments[place]);
 }
 
 int RunProgram(const Args& arguments) {

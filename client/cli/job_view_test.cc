@@ -171,9 +171,9 @@ TEST(TerminalScreenTest, CountsDownBetweenReports) {
                          .colour = false});
   screen.Progress({.label = "class", .done = 1, .total = 4, .eta = absl::Seconds(9)});
   screen.Tick(absl::Seconds(3));
-  EXPECT_EQ(shown, "\r ⠙ class       1/4 ━━━╸─────────── 25%  0:06 left\x1b[K");
+  EXPECT_EQ(shown, "\r ⠙ class       1/4 ━━━────────── 25%  0:06 left\x1b[K");
   screen.Tick(absl::Seconds(30));
-  EXPECT_EQ(shown, "\r ⠹ class       1/4 ━━━╸─────────── 25%  0:00 left\x1b[K");
+  EXPECT_EQ(shown, "\r ⠹ class       1/4 ━━━────────── 25%  0:00 left\x1b[K");
 }
 
 }  // namespace

@@ -241,7 +241,7 @@ TEST_F(ProgramTest, GeneratesFilesAndPrintsTheirNames) {
 TEST_F(ProgramTest, ListAndModelsStandInColumns) {
   script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
   EXPECT_THAT(Run({"list"}).out,
-              AllOf(StartsWith("JOB        STATE      AGE"), HasSubstr("\nrex-7f3c   succeeded")));
+              AllOf(StartsWith("JOB       STATE      AGE"), HasSubstr("\nrex-7f3c  succeeded")));
   EXPECT_THAT(Run({"models"}).out,
               AllOf(HasSubstr("models/mini"), HasSubstr("models/rex-7f3c  rhf dog")));
 }
