@@ -1,0 +1,96 @@
+#include "server/api/byte_stream_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/resource_names.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "server/api/stream_reactor.h"
+#include "server/api/write_reactor.h"
+
+namespace likeness::server {
+namespace {
+
+using google::bytestream::ReadResponse;
+
+constexpr int64_t kChunkBytes = 256 << 10;
+
+class ReadSource : public StreamSource<ReadResponse> {
+ public:
+  ReadSource(std::unique_ptr<BlobReader> blob, int64_t offset, int64_t end)
+      : blob_(std::move(blob)), offset_(offset), end_(end) {}
+
+  absl::StatusOr<Pulled> Next(ReadResponse* message) override {
+    if (offset_ >= end_) return Pulled::kEnd;
+    ASSIGN_OR_RETURN(*message->mutable_data(),
+                     blob_->Read(offset_, std::min(kChunkBytes, end_ - offset_)));
+    if (message->data().empty()) {
+      return RpcError(absl::StatusCode::kDataLoss, "BLOB_CUT", "the blob's file was cut short");
+    }
+    offset_ += static_cast<int64_t>(message->data().size());
+    return Pulled::kMessage;
+  }
+
+  bool ends_on_drain() const override { return false; }  // it ends by itself, and soon
+
+ private:
+  const std::unique_ptr<BlobReader> blob_;
+  int64_t offset_;
+  const int64_t end_;
+};
+
+absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
+    BlobStore& blobs, const Caller& caller, const google::bytestream::ReadRequest& request) {
+  ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(request.resource_name(), "resource_name"));
+  if (name.tenant != caller.tenant) return BlobNotFound(name);
+  ASSIGN_OR_RETURN(auto blob, blobs.Open(name));
+  const int64_t size = blob->size();
+  if (request.read_offset() < 0 || request.read_offset() > size) {
+    const auto message =
+        absl::StrCat("read_offset is ", request.read_offset(), "; the blob has ", size, " bytes");
+    return RpcError(absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", message);
+  }
+  if (request.read_limit() < 0) {
+    return InvalidField("read_limit",
+                        absl::StrCat("is ", request.read_limit(), "; 0 (all) or more is allowed"),
+                        "OUT_OF_RANGE");
+  }
+  int64_t end = size;
+  if (request.read_limit() > 0 && request.read_limit() < size - request.read_offset()) {
+    end = request.read_offset() + request.read_limit();
+  }
+  return std::make_unique<ReadSource>(std::move(blob), request.read_offset(), end);
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<ReadResponse>* ByteStreamServiceImpl::Read(
+    grpc::CallbackServerContext* context, const google::bytestream::ReadRequest* request) {
+  auto open = [=, this](const Caller& caller, const std::function<void()>&) {
+    return OpenBlob(blobs_, caller, *request);
+  };
+  return new StreamReactor<ReadResponse>(front_, context, "Read", *request, std::move(open));
+}
+
+grpc::ServerReadReactor<google::bytestream::WriteRequest>* ByteStreamServiceImpl::Write(
+    grpc::CallbackServerContext* context, google::bytestream::WriteResponse* reply) {
+  return new WriteReactor(front_, context, blobs_, reply);
+}
+
+grpc::ServerUnaryReactor* ByteStreamServiceImpl::QueryWriteStatus(
+    grpc::CallbackServerContext* context,
+    const google::bytestream::QueryWriteStatusRequest* request,
+    google::bytestream::QueryWriteStatusResponse* reply) {
+  return front_.Respond(
+      context, "QueryWriteStatus", *request, [=, this](const Caller&) -> absl::Status {
+        ASSIGN_OR_RETURN(const UploadName name, ParseUploadName(request->resource_name()));
+        ASSIGN_OR_RETURN(const UploadStatus status, blobs_.QueryUpload(name));
+        reply->set_committed_size(status.committed_size);
+        reply->set_complete(status.complete);
+        return absl::OkStatus();
+      });
+}
+
+}  // namespace likeness::server

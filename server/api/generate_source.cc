@@ -1,0 +1,122 @@
+#include "server/api/generate_source.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/logging.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxImages = 16;
+
+absl::StatusOr<v1::CreateJobRequest> ToCreateRequest(const v1::GenerateImagesRequest& request) {
+  if (request.has_images() && (request.images() < 1 || request.images() > kMaxImages)) {
+    return InvalidField("images", absl::StrCat("is ", request.images(), "; 1 to 16 is allowed"),
+                        "OUT_OF_RANGE");
+  }
+  v1::CreateJobRequest create;
+  v1::GenerateSpec& spec = *create.mutable_job()->mutable_generate();
+  spec.set_model(request.model());
+  spec.add_prompts(request.prompt());
+  spec.set_negative_prompt(request.negative_prompt());
+  if (request.has_images()) spec.set_images_per_prompt(request.images());
+  if (request.has_seed()) spec.set_seed(request.seed());
+  if (request.has_sampler()) spec.set_sampler(request.sampler());
+  if (request.has_steps()) spec.set_steps(request.steps());
+  if (request.has_guidance()) spec.set_guidance(request.guidance());
+  if (request.has_width()) spec.set_width(request.width());
+  if (request.has_height()) spec.set_height(request.height());
+  create.mutable_job()->set_max_attempts(1);  // somebody is waiting, and can try again
+  return create;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> GenerateSource::Open(
+    Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission, const std::string& tenant,
+    const v1::GenerateImagesRequest& request, std::function<void()> wake) {
+  ASSIGN_OR_RETURN(const auto create, ToCreateRequest(request));
+  ASSIGN_OR_RETURN(v1::Job job, admission.Create(tenant, create));
+  ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
+  auto changes = front.feed().Subscribe(job.name(), std::move(wake));
+  std::unique_ptr<GenerateSource> source(new GenerateSource(jobs, blobs, name, std::move(job)));
+  source->changes_ = std::move(changes);
+  return source;
+}
+
+GenerateSource::GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, v1::Job created)
+    : jobs_(jobs),
+      blobs_(blobs),
+      name_(name),
+      to_send_(std::move(created)),
+      cursor_(jobs, std::move(name), 0, false) {}
+
+absl::StatusOr<Pulled> GenerateSource::Next(v1::GenerateImagesResponse* message) {
+  message->Clear();
+  if (!images_.empty()) {
+    RETURN_IF_ERROR(ReadImage(message));
+    return Pulled::kMessage;
+  }
+  if (to_send_) {
+    *message->mutable_job() = *std::exchange(to_send_, std::nullopt);
+    return Pulled::kMessage;
+  }
+  if (finished_) {
+    RETURN_IF_ERROR(Outcome());
+    return Pulled::kEnd;
+  }
+  return NextEvent(message);
+}
+
+absl::StatusOr<Pulled> GenerateSource::NextEvent(v1::GenerateImagesResponse* message) {
+  for (;;) {
+    ASSIGN_OR_RETURN(auto event, cursor_.Next());
+    if (!event) return Pulled::kNothing;
+    if (event->has_progress()) {
+      *message->mutable_progress() = event->progress();
+      return Pulled::kMessage;
+    }
+    if (!cursor_.ended()) continue;
+    finished_ = event->state_change().job();
+    to_send_ = finished_;
+    for (const v1::Output& output : finished_->outputs()) {
+      if (output.kind() == v1::OUTPUT_KIND_IMAGE) images_.push_back(output);
+    }
+    return Next(message);
+  }
+}
+
+absl::Status GenerateSource::ReadImage(v1::GenerateImagesResponse* message) {
+  const v1::Output output = std::move(images_.front());
+  images_.pop_front();
+  ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(output.blob()));
+  ASSIGN_OR_RETURN(auto blob, blobs_.Open(name));
+  v1::GeneratedImage& image = *message->mutable_image();
+  image.set_index(next_index_++);
+  ASSIGN_OR_RETURN(*image.mutable_png(), blob->Read(0, blob->size()));
+  *image.mutable_output() = output;
+  return absl::OkStatus();
+}
+
+absl::Status GenerateSource::Outcome() const {
+  switch (finished_->state()) {
+    case v1::JOB_STATE_FAILED:
+      return FromRpcStatus(finished_->error());
+    case v1::JOB_STATE_CANCELLED:
+      return RpcError(absl::StatusCode::kCancelled, "JOB_CANCELLED", "the job was cancelled");
+    default:
+      return absl::OkStatus();
+  }
+}
+
+void GenerateSource::ClientGone() {
+  if (finished_) return;
+  auto cancelled = jobs_.Cancel(name_, "");
+  LogInfo("client of GenerateImages went away; job cancelled",
+          {{"job", name_.ToString()}, {"ok", cancelled.ok()}});
+}
+
+}  // namespace likeness::server

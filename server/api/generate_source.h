@@ -1,0 +1,47 @@
+// What GenerateImages streams: the job, its progress, its pictures, and the job again.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "likeness/v1/job_service.pb.h"
+#include "server/api/stream_reactor.h"
+#include "server/blobs/blob_store.h"
+#include "server/jobs/admission.h"
+#include "server/jobs/event_cursor.h"
+
+namespace likeness::server {
+
+// A job that fails or is cancelled ends the stream with its error, after the job itself was sent.
+class GenerateSource : public StreamSource<v1::GenerateImagesResponse> {
+ public:
+  // Creates the job.
+  static absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> Open(
+      Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission,
+      const std::string& tenant, const v1::GenerateImagesRequest& request,
+      std::function<void()> wake);
+
+  absl::StatusOr<Pulled> Next(v1::GenerateImagesResponse* message) override;
+  void ClientGone() override;  // cancels the job
+
+ private:
+  GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, v1::Job created);
+  absl::StatusOr<Pulled> NextEvent(v1::GenerateImagesResponse* message);
+  absl::Status ReadImage(v1::GenerateImagesResponse* message);
+  absl::Status Outcome() const;
+
+  JobStore& jobs_;
+  BlobStore& blobs_;
+  const JobName name_;
+  std::optional<v1::Job> to_send_;  // the job as created, then as it ended
+  EventCursor cursor_;
+  std::optional<v1::Job> finished_;  // how it ended
+  std::deque<v1::Output> images_;    // still to be sent
+  int next_index_ = 0;
+  ChangeFeed::Subscription changes_;
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,142 @@
+#include "server/api/job_service.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "server/api/generate_source.h"
+#include "server/api/names.h"
+#include "server/api/stream_reactor.h"
+#include "server/api/watch_source.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/proto_time.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kDefaultPageSize = 50;
+constexpr int kMaxPageSize = 1000;
+constexpr absl::Duration kDefaultWait = absl::Seconds(30);
+constexpr absl::Duration kMaxWait = absl::Minutes(10);
+
+absl::StatusOr<absl::Duration> WaitTimeout(const v1::WaitJobRequest& request) {
+  if (!request.has_timeout()) return kDefaultWait;
+  const absl::Duration timeout = FromProto(request.timeout());
+  if (timeout < absl::ZeroDuration() || timeout > kMaxWait) {
+    return InvalidField(
+        "timeout",
+        absl::StrCat("is ", absl::FormatDuration(timeout), "; 0 to 10 minutes is allowed"),
+        "OUT_OF_RANGE");
+  }
+  return timeout;
+}
+
+absl::StatusOr<std::optional<int64_t>> PageStart(const TokenSigner& signer,
+                                                 const v1::ListJobsRequest& request) {
+  if (request.page_token().empty()) return std::nullopt;
+  int64_t before = 0;
+  auto payload = signer.Open("page", request.page_token());
+  if (!payload || !absl::SimpleAtoi(*payload, &before)) {
+    return InvalidField("page_token", "is not one that this server gave out", "INVALID_PAGE_TOKEN");
+  }
+  return before;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* JobServiceImpl::CreateJob(grpc::CallbackServerContext* context,
+                                                    const v1::CreateJobRequest* request,
+                                                    v1::Job* reply) {
+  return front_.Respond(context, "CreateJob", *request,
+                        [=, this](const Caller& caller) -> absl::Status {
+                          ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+                          ASSIGN_OR_RETURN(*reply, admission_.Create(tenant, *request));
+                          return absl::OkStatus();
+                        });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::GetJob(grpc::CallbackServerContext* context,
+                                                 const v1::GetJobRequest* request, v1::Job* reply) {
+  return front_.Respond(context, "GetJob", *request,
+                        [=, this](const Caller& caller) -> absl::Status {
+                          ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
+                          ASSIGN_OR_RETURN(*reply, jobs_.Get(name));
+                          return absl::OkStatus();
+                        });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::ListJobs(grpc::CallbackServerContext* context,
+                                                   const v1::ListJobsRequest* request,
+                                                   v1::ListJobsResponse* reply) {
+  return front_.Respond(
+      context, "ListJobs", *request, [=, this](const Caller& caller) -> absl::Status {
+        ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+        if (request->page_size() < 0) {
+          return InvalidField("page_size",
+                              absl::StrCat("is ", request->page_size(), "; 0 to 1000 is allowed"),
+                              "OUT_OF_RANGE");
+        }
+        ASSIGN_OR_RETURN(auto before, PageStart(signer_, *request));
+        const int size = request->page_size() == 0 ? kDefaultPageSize
+                                                   : std::min(request->page_size(), kMaxPageSize);
+        ASSIGN_OR_RETURN(auto page, jobs_.List(tenant, before, size));
+        for (v1::Job& job : page.jobs) *reply->add_jobs() = std::move(job);
+        if (page.next) reply->set_next_page_token(signer_.Sign("page", absl::StrCat(*page.next)));
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::CancelJob(grpc::CallbackServerContext* context,
+                                                    const v1::CancelJobRequest* request,
+                                                    v1::Job* reply) {
+  return front_.Respond(context, "CancelJob", *request,
+                        [=, this](const Caller& caller) -> absl::Status {
+                          ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
+                          ASSIGN_OR_RETURN(*reply, jobs_.Cancel(name, request->etag()));
+                          return absl::OkStatus();
+                        });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::WaitJob(grpc::CallbackServerContext* context,
+                                                  const v1::WaitJobRequest* request,
+                                                  v1::Job* reply) {
+  const auto timeout = WaitTimeout(*request);
+  auto attempt = [=, this](const Caller& caller, bool) -> absl::StatusOr<bool> {
+    RETURN_IF_ERROR(timeout.status());
+    ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
+    ASSIGN_OR_RETURN(*reply, jobs_.Get(name));
+    return IsTerminal(reply->state());
+  };
+  return front_.RespondWhenReady(
+      context, "WaitJob", *request,
+      {timeout.value_or(absl::ZeroDuration()), request->name(), std::move(attempt)});
+}
+
+grpc::ServerWriteReactor<v1::JobEvent>* JobServiceImpl::WatchJob(
+    grpc::CallbackServerContext* context, const v1::WatchJobRequest* request) {
+  auto open = [=, this](const Caller& caller, std::function<void()> wake)
+      -> absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> {
+    ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
+    return WatchSource::Open(front_, jobs_, signer_, name, request->resume_token(),
+                             std::move(wake));
+  };
+  return new StreamReactor<v1::JobEvent>(front_, context, "WatchJob", *request, std::move(open),
+                                         WatchSource::kBookmarkInterval);
+}
+
+grpc::ServerWriteReactor<v1::GenerateImagesResponse>* JobServiceImpl::GenerateImages(
+    grpc::CallbackServerContext* context, const v1::GenerateImagesRequest* request) {
+  auto open = [=, this](const Caller& caller, std::function<void()> wake)
+      -> absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> {
+    ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+    return GenerateSource::Open(front_, jobs_, blobs_, admission_, tenant, *request,
+                                std::move(wake));
+  };
+  return new StreamReactor<v1::GenerateImagesResponse>(front_, context, "GenerateImages", *request,
+                                                       std::move(open));
+}
+
+}  // namespace likeness::server

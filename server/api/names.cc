@@ -1,0 +1,28 @@
+#include "server/api/names.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+
+absl::StatusOr<JobName> OwnJob(absl::string_view name, const Caller& caller) {
+  ASSIGN_OR_RETURN(JobName job, ParseJobName(name));
+  if (job.tenant != caller.tenant) {
+    return RpcError(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
+                    absl::StrCat("there is no job ", job.ToString()));
+  }
+  return job;
+}
+
+absl::StatusOr<std::string> OwnParent(absl::string_view parent, const Caller& caller) {
+  if (parent.empty()) return caller.tenant;
+  ASSIGN_OR_RETURN(std::string tenant, ParseParent(parent));
+  if (tenant != caller.tenant) {
+    return RpcError(absl::StatusCode::kNotFound, "TENANT_NOT_FOUND",
+                    absl::StrCat("there is no tenant \"", tenant, "\""));
+  }
+  return tenant;
+}
+
+}  // namespace likeness::server

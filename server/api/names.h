@@ -1,0 +1,19 @@
+// Names in requests, as the caller may use them.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/resource_names.h"
+#include "server/api/front.h"
+
+namespace likeness::server {
+
+// The caller's own job. Another tenant's is NOT_FOUND (JOB_NOT_FOUND), as if it did not exist.
+absl::StatusOr<JobName> OwnJob(absl::string_view name, const Caller& caller);
+
+// The caller's tenant; empty means that too. Another's is NOT_FOUND (TENANT_NOT_FOUND).
+absl::StatusOr<std::string> OwnParent(absl::string_view parent, const Caller& caller);
+
+}  // namespace likeness::server

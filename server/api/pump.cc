@@ -1,0 +1,53 @@
+#include "server/api/pump.h"
+
+#include "absl/time/clock.h"
+
+namespace likeness::server {
+
+void Pump::Wake() {
+  absl::MutexLock lock(&mutex_);
+  if (stopped_) return;
+  woken_ = true;
+  if (running_) return;
+  running_ = true;
+  executor_.Run([self = shared_from_this()] { self->RunTurns(); });
+}
+
+void Pump::WakeAfter(absl::Duration delay) {
+  const absl::Time due = absl::Now() + delay;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopped_ || next_wake_ <= due) return;
+    next_wake_ = due;
+  }
+  executor_.RunAfter(delay, [weak = weak_from_this(), due] {
+    auto self = weak.lock();
+    if (!self) return;
+    {
+      absl::MutexLock lock(&self->mutex_);
+      if (self->next_wake_ == due) self->next_wake_ = absl::InfiniteFuture();
+    }
+    self->Wake();
+  });
+}
+
+void Pump::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+}
+
+void Pump::RunTurns() {
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopped_ || !woken_) {
+        running_ = false;
+        return;
+      }
+      woken_ = false;
+    }
+    turn_();
+  }
+}
+
+}  // namespace likeness::server

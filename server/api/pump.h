@@ -1,0 +1,42 @@
+// Runs one piece of work again and again on the executor, one turn at a time: whenever it was woken
+// since its last turn began. This is how a reactor waits without holding a thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/base/executor.h"
+
+namespace likeness::server {
+
+// Thread-safe.
+class Pump : public std::enable_shared_from_this<Pump> {
+ public:
+  static std::shared_ptr<Pump> Create(Executor& executor, std::function<void()> turn) {
+    return std::shared_ptr<Pump>(new Pump(executor, std::move(turn)));
+  }
+
+  void Wake();
+  // At most one delayed wake-up is pending: the earliest that was asked for wins.
+  void WakeAfter(absl::Duration delay);
+  // No turn begins after this. To be called from a turn, which may then destroy what the turn uses.
+  void Stop();
+
+ private:
+  Pump(Executor& executor, std::function<void()> turn)
+      : executor_(executor), turn_(std::move(turn)) {}
+  void RunTurns();
+
+  Executor& executor_;
+  const std::function<void()> turn_;
+  absl::Mutex mutex_;
+  bool running_ ABSL_GUARDED_BY(mutex_) = false;  // or queued on the executor
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time next_wake_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+};
+
+}  // namespace likeness::server

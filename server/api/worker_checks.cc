@@ -1,0 +1,119 @@
+#include "server/api/worker_checks.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/resource_names.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "server/jobs/proto_time.h"
+#include "server/jobs/validation/field_checker.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxModels = 1000;
+constexpr int kMaxOutputs = 10'000;
+constexpr int kMaxNews = 1000;  // of one kind in one heartbeat
+constexpr int kMaxPreviewBytes = 64 << 10;
+constexpr int kMaxLogBytes = 4000;
+
+bool IsWorkerName(absl::string_view name) {
+  return !name.empty() && name.size() <= 128 &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
+// Relative, and never upwards: clients write outputs below a directory of theirs.
+bool IsOutputPath(absl::string_view path) {
+  if (path.empty() || path.size() > 255) return false;
+  for (absl::string_view part : absl::StrSplit(path, '/')) {
+    const bool plain = std::all_of(part.begin(), part.end(), [](unsigned char c) {
+      return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+    });
+    if (part.empty() || part == "." || part == ".." || !plain) return false;
+  }
+  return true;
+}
+
+absl::Status CheckStored(const std::string& blob, const std::string& field, BlobStore& blobs) {
+  ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(blob, field));
+  auto found = blobs.Open(name);
+  if (!absl::IsNotFound(found.status())) return found.status();
+  return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
+                  absl::StrCat(field, ": ", blob, " is not stored; upload it first"));
+}
+
+}  // namespace
+
+absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
+  FieldChecker checker;
+  if (!IsWorkerName(request.worker())) {
+    checker.Add("worker", "is not of the form [A-Za-z0-9._-]{1,128}", "INVALID_NAME");
+  }
+  checker.Integer("base_models", request.base_models_size(), 0, kMaxModels);
+  for (int i = 0; i < std::min(request.base_models_size(), kMaxModels); ++i) {
+    const std::string field = absl::StrCat("base_models[", i, "].name");
+    auto name = ParseModelName(request.base_models(i).name(), field);
+    if (!name.ok() || !name->is_base()) {
+      checker.Add(field, "is not of the form models/{model}", "INVALID_NAME");
+    }
+  }
+  const absl::Duration wait = FromProto(request.wait());
+  if (wait < absl::ZeroDuration() || wait > absl::Seconds(60)) {
+    checker.Add("wait", absl::StrCat("is ", absl::FormatDuration(wait), "; 0 to 60 s is allowed"),
+                "OUT_OF_RANGE");
+  }
+  return checker.status();
+}
+
+absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, BlobStore& blobs) {
+  FieldChecker checker;
+  checker.Integer("samples", request.samples_size(), 0, kMaxNews);
+  checker.Integer("log_lines", request.log_lines_size(), 0, kMaxNews);
+  checker.Integer("warnings", request.warnings_size(), 0, kMaxNews);
+  for (int i = 0; i < request.samples_size(); ++i) {
+    checker.Integer(absl::StrCat("samples[", i, "].preview"),
+                    static_cast<int64_t>(request.samples(i).preview().size()), 0, kMaxPreviewBytes);
+  }
+  for (int i = 0; i < request.log_lines_size(); ++i) {
+    checker.Integer(absl::StrCat("log_lines[", i, "].text"),
+                    static_cast<int64_t>(request.log_lines(i).text().size()), 0, kMaxLogBytes);
+  }
+  RETURN_IF_ERROR(checker.status());
+  for (int i = 0; i < request.samples_size(); ++i) {
+    if (!request.samples(i).has_output()) continue;
+    RETURN_IF_ERROR(CheckStored(request.samples(i).output().blob(),
+                                absl::StrCat("samples[", i, "].output.blob"), blobs));
+  }
+  if (!request.has_checkpoint()) return absl::OkStatus();
+  return CheckStored(request.checkpoint().blob(), "checkpoint.blob", blobs);
+}
+
+absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, BlobStore& blobs) {
+  FieldChecker checker;
+  checker.Integer("outputs", request.outputs_size(), 0, kMaxOutputs);
+  std::set<std::string> paths;
+  for (int i = 0; i < request.outputs_size(); ++i) {
+    const std::string field = absl::StrCat("outputs[", i, "].path");
+    if (!IsOutputPath(request.outputs(i).path())) {
+      checker.Add(field, "is not a relative path of [A-Za-z0-9._-] parts", "INVALID_PATH");
+    } else if (!paths.insert(request.outputs(i).path()).second) {
+      checker.Add(field, "is there twice", "DUPLICATE_PATH");
+    }
+  }
+  RETURN_IF_ERROR(checker.status());
+  for (int i = 0; i < request.outputs_size(); ++i) {
+    RETURN_IF_ERROR(
+        CheckStored(request.outputs(i).blob(), absl::StrCat("outputs[", i, "].blob"), blobs));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,16 @@
+// What a worker's requests must be like, whatever the state of its lease.
+#pragma once
+
+#include "absl/status/status.h"
+#include "likeness/v1/worker_service.pb.h"
+#include "server/blobs/blob_store.h"
+
+namespace likeness::server {
+
+absl::Status CheckOffer(const v1::AcquireLeaseRequest& request);
+
+// FAILED_PRECONDITION (BLOB_NOT_FOUND) when a blob that is named is not stored, here and below.
+absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, BlobStore& blobs);
+absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, BlobStore& blobs);
+
+}  // namespace likeness::server

@@ -1,0 +1,76 @@
+#include "server/api/worker_service.h"
+
+#include <vector>
+
+#include "common/logging.h"
+#include "common/status_macros.h"
+#include "server/api/worker_checks.h"
+#include "server/jobs/proto_time.h"
+
+namespace likeness::server {
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
+                                                          const v1::AcquireLeaseRequest* request,
+                                                          v1::AcquireLeaseResponse* reply) {
+  auto attempt = [=, this](const Caller&, bool) -> absl::StatusOr<bool> {
+    RETURN_IF_ERROR(CheckOffer(*request));
+    RETURN_IF_ERROR(
+        jobs_.OfferBaseModels({request->base_models().begin(), request->base_models().end()}));
+    ASSIGN_OR_RETURN(auto lease, jobs_.Acquire(*request));
+    if (!lease) return false;
+    if (context->IsCancelled()) {  // nobody would work on it until the lease ran out
+      v1::ReleaseLeaseRequest release;
+      release.set_lease_token(lease->lease_token());
+      release.set_reason(v1::RELEASE_REASON_PREEMPTED);
+      RETURN_IF_ERROR(jobs_.Release(release));
+      return true;
+    }
+    LogInfo("lease granted", {{"job", lease->job().name()},
+                              {"worker", request->worker()},
+                              {"attempt", lease->job().attempt()}});
+    *reply->mutable_lease() = *std::move(lease);
+    return true;
+  };
+  return front_.RespondWhenReady(
+      context, "AcquireLease", *request,
+      {FromProto(request->wait()), ChangeFeed::kPendingJobs, std::move(attempt)});
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(grpc::CallbackServerContext* context,
+                                                       const v1::HeartbeatRequest* request,
+                                                       v1::HeartbeatResponse* reply) {
+  return front_.Respond(context, "Heartbeat", *request, [=, this](const Caller&) -> absl::Status {
+    RETURN_IF_ERROR(CheckHeartbeat(*request, blobs_));
+    ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
+    *reply->mutable_expire_time() = ToProto(terms.expire_time);
+    reply->set_cancel_requested(terms.cancel_requested);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::CompleteLease(grpc::CallbackServerContext* context,
+                                                           const v1::CompleteLeaseRequest* request,
+                                                           v1::CompleteLeaseResponse*) {
+  return front_.Respond(context, "CompleteLease", *request,
+                        [=, this](const Caller&) -> absl::Status {
+                          RETURN_IF_ERROR(CheckOutcome(*request, blobs_));
+                          return jobs_.Complete(*request);
+                        });
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::FailLease(grpc::CallbackServerContext* context,
+                                                       const v1::FailLeaseRequest* request,
+                                                       v1::FailLeaseResponse*) {
+  return front_.Respond(context, "FailLease", *request,
+                        [=, this](const Caller&) -> absl::Status { return jobs_.Fail(*request); });
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::ReleaseLease(grpc::CallbackServerContext* context,
+                                                          const v1::ReleaseLeaseRequest* request,
+                                                          v1::ReleaseLeaseResponse*) {
+  return front_.Respond(
+      context, "ReleaseLease", *request,
+      [=, this](const Caller&) -> absl::Status { return jobs_.Release(*request); });
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,39 @@
+// likeness.v1.WorkerService.
+#pragma once
+
+#include "likeness/v1/worker_service.grpc.pb.h"
+#include "server/api/front.h"
+#include "server/blobs/blob_store.h"
+#include "server/jobs/job_store.h"
+
+namespace likeness::server {
+
+class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
+ public:
+  // All must outlive this.
+  WorkerServiceImpl(Front& front, JobStore& jobs, BlobStore& blobs)
+      : front_(front), jobs_(jobs), blobs_(blobs) {}
+
+  grpc::ServerUnaryReactor* AcquireLease(grpc::CallbackServerContext* context,
+                                         const v1::AcquireLeaseRequest* request,
+                                         v1::AcquireLeaseResponse* reply) override;
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context,
+                                      const v1::HeartbeatRequest* request,
+                                      v1::HeartbeatResponse* reply) override;
+  grpc::ServerUnaryReactor* CompleteLease(grpc::CallbackServerContext* context,
+                                          const v1::CompleteLeaseRequest* request,
+                                          v1::CompleteLeaseResponse* reply) override;
+  grpc::ServerUnaryReactor* FailLease(grpc::CallbackServerContext* context,
+                                      const v1::FailLeaseRequest* request,
+                                      v1::FailLeaseResponse* reply) override;
+  grpc::ServerUnaryReactor* ReleaseLease(grpc::CallbackServerContext* context,
+                                         const v1::ReleaseLeaseRequest* request,
+                                         v1::ReleaseLeaseResponse* reply) override;
+
+ private:
+  Front& front_;
+  JobStore& jobs_;
+  BlobStore& blobs_;
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,87 @@
+#include "server/api/write_reactor.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/resource_names.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+
+WriteReactor::WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
+                           google::bytestream::WriteResponse* reply)
+    : front_(front),
+      context_(context),
+      blobs_(blobs),
+      reply_(reply),
+      pump_(Pump::Create(front.executor(), [this] { Turn(); })) {
+  StartRead(&chunk_);
+}
+
+void WriteReactor::OnReadDone(bool ok) {
+  state_ = ok ? State::kChunk : State::kClosed;
+  pump_->Wake();
+}
+
+void WriteReactor::Turn() {
+  switch (state_.load()) {
+    case State::kReading:
+      return;  // OnReadDone wakes us
+    case State::kClosed:
+      // Closed without finish_write: what came is kept, and the client may resume.
+      if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
+      reply_->set_committed_size(upload_ ? upload_->committed_size() : 0);
+      return End(absl::OkStatus());
+    case State::kChunk:
+      break;
+  }
+  auto finished = TakeChunk();
+  if (!finished.ok()) return End(finished.status());
+  if (*finished) {
+    reply_->set_committed_size(upload_->committed_size());
+    return End(absl::OkStatus());
+  }
+  state_ = State::kReading;
+  StartRead(&chunk_);
+}
+
+absl::StatusOr<bool> WriteReactor::TakeChunk() {
+  RETURN_IF_ERROR(front_.CheckRequest(chunk_));
+  if (!upload_) RETURN_IF_ERROR(BeginUpload());
+  if (!chunk_.resource_name().empty() && chunk_.resource_name() != resource_name_) {
+    return InvalidField("resource_name", "changed within one upload", "INVALID_NAME");
+  }
+  if (upload_->complete()) return true;  // the blob is there already
+  if (chunk_.write_offset() != upload_->committed_size()) {
+    return InvalidField("write_offset",
+                        absl::StrCat("is ", chunk_.write_offset(), "; go on at ",
+                                     upload_->committed_size(), ", as QueryWriteStatus says"),
+                        "WRONG_OFFSET");
+  }
+  RETURN_IF_ERROR(upload_->Append(chunk_.data()));
+  front_.metrics().ObserveUpload(static_cast<int64_t>(chunk_.data().size()));
+  if (!chunk_.finish_write()) return false;
+  RETURN_IF_ERROR(upload_->Finish());
+  return true;
+}
+
+absl::Status WriteReactor::BeginUpload() {
+  resource_name_ = chunk_.resource_name();
+  ASSIGN_OR_RETURN(const UploadName name, ParseUploadName(resource_name_));
+  if (name.tenant != front_.CallerOf(*context_).tenant) {
+    return RpcError(absl::StatusCode::kNotFound, "TENANT_NOT_FOUND",
+                    absl::StrCat("there is no tenant \"", name.tenant, "\""));
+  }
+  ASSIGN_OR_RETURN(upload_, blobs_.Upload(name));
+  return absl::OkStatus();
+}
+
+void WriteReactor::End(const absl::Status& status) {
+  pump_->Stop();
+  upload_.reset();  // so that the client can resume as soon as it has the answer
+  front_.Record(call_, status);
+  Finish(ToGrpcStatus(status));  // this may be gone from here on
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,44 @@
+// ByteStream.Write: takes an upload chunk by chunk. The next chunk is read when the one before is
+// in the file.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "google/bytestream/bytestream.pb.h"
+#include "server/api/front.h"
+#include "server/api/pump.h"
+#include "server/blobs/blob_store.h"
+
+namespace likeness::server {
+
+class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteRequest> {
+ public:
+  WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
+               google::bytestream::WriteResponse* reply);
+
+  void OnReadDone(bool ok) override;
+  void OnDone() override { delete this; }
+
+ private:
+  enum class State { kReading, kChunk, kClosed };
+
+  void Turn();
+  // Whether the upload is finished.
+  absl::StatusOr<bool> TakeChunk();
+  absl::Status BeginUpload();
+  void End(const absl::Status& status);
+
+  Front& front_;
+  grpc::CallbackServerContext* const context_;
+  BlobStore& blobs_;
+  google::bytestream::WriteResponse* const reply_;
+  const CallInfo call_{"Write"};
+  const std::shared_ptr<Pump> pump_;
+  google::bytestream::WriteRequest chunk_;
+  std::string resource_name_;
+  std::unique_ptr<BlobUpload> upload_;
+  std::atomic<State> state_ = State::kReading;
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,146 @@
+#include "server/metrics/metrics.h"
+
+#include <map>
+
+#include "prometheus/counter.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+#include "prometheus/text_serializer.h"
+#include "server/base/version.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/limits.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr const char* kRpcMethods[] = {
+    "CreateJob",      "GetJob",    "ListJobs",     "CancelJob",        "WaitJob",      "WatchJob",
+    "GenerateImages", "Read",      "Write",        "QueryWriteStatus", "AcquireLease", "Heartbeat",
+    "CompleteLease",  "FailLease", "ReleaseLease", "GetCapabilities"};
+constexpr v1::JobState kStates[] = {v1::JOB_STATE_PENDING,    v1::JOB_STATE_RUNNING,
+                                    v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED,
+                                    v1::JOB_STATE_FAILED,     v1::JOB_STATE_CANCELLED};
+constexpr int kCodes = 17;  // OK to UNAUTHENTICATED
+
+using Buckets = prometheus::Histogram::BucketBoundaries;
+const Buckets kRpcSeconds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                             0.25,   0.5,   1,      2.5,   10,   60,    600};
+const Buckets kWaitSeconds = {0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400, 86400};
+const Buckets kLagSeconds = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30};
+
+}  // namespace
+
+struct Metrics::Families {
+  prometheus::Registry registry;
+  std::map<std::string, prometheus::Histogram*, std::less<>> rpc_seconds;
+  std::map<std::string, std::vector<prometheus::Counter*>, std::less<>> rpc_total;  // by code
+  std::map<v1::JobState, std::map<std::string, prometheus::Gauge*>> jobs;
+  std::map<v1::JobState, std::map<std::string, prometheus::Counter*>> transitions;
+  prometheus::Histogram* queue_wait;
+  prometheus::Histogram* event_lag;
+  prometheus::Counter* leases_lost;
+  prometheus::Counter* uploaded;
+  prometheus::Gauge* blob_bytes;
+
+  template <typename Builder>
+  auto& Family(Builder builder, const char* name, const char* help) {
+    return builder.Name(name).Help(help).Register(registry);
+  }
+
+  void MakeRpc() {
+    auto& seconds = Family(prometheus::BuildHistogram(), "likeness_rpc_duration_seconds",
+                           "Time from a call's arrival to its end, by method.");
+    auto& total = Family(prometheus::BuildCounter(), "likeness_rpc_total",
+                         "Calls that ended, by method and status code.");
+    for (const char* method : kRpcMethods) {
+      rpc_seconds[method] = &seconds.Add({{"method", method}}, kRpcSeconds);
+      for (int code = 0; code < kCodes; ++code) {
+        const auto name = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
+        rpc_total[method].push_back(&total.Add({{"method", method}, {"code", name}}));
+      }
+    }
+  }
+
+  void MakeJobs() {
+    auto& gauge = Family(prometheus::BuildGauge(), "likeness_jobs", "Jobs, by state and method.");
+    auto& counter = Family(prometheus::BuildCounter(), "likeness_job_transitions_total",
+                           "Jobs that came into a state, by state and method.");
+    for (const v1::JobState state : kStates) {
+      for (const absl::string_view name : kMethods) {
+        const std::string method(name);
+        const prometheus::Labels labels = {{"state", StateLabel(state)}, {"method", method}};
+        jobs[state][method] = &gauge.Add(labels);
+        transitions[state][method] = &counter.Add(labels);
+      }
+    }
+  }
+
+  void MakeOthers() {
+    queue_wait = &Family(prometheus::BuildHistogram(), "likeness_job_queue_wait_seconds",
+                         "Time that a job was ready and waited for a worker.")
+                      .Add({}, kWaitSeconds);
+    event_lag = &Family(prometheus::BuildHistogram(), "likeness_event_lag_seconds",
+                        "Time from an event's commit until it was handed to a watching client.")
+                     .Add({}, kLagSeconds);
+    leases_lost = &Family(prometheus::BuildCounter(), "likeness_leases_lost_total",
+                          "Leases that ran out because their worker sent no heartbeat.")
+                       .Add({});
+    uploaded = &Family(prometheus::BuildCounter(), "likeness_uploaded_bytes_total",
+                       "Bytes received by ByteStream.Write.")
+                    .Add({});
+    blob_bytes =
+        &Family(prometheus::BuildGauge(), "likeness_blob_bytes", "Bytes of all blobs.").Add({});
+    Family(prometheus::BuildGauge(), "likeness_build_info", "1; its labels say what is running.")
+        .Add({{"version", Version()}})
+        .Set(1);
+  }
+};
+
+Metrics::Metrics() : families_(std::make_unique<Families>()) {
+  families_->MakeRpc();
+  families_->MakeJobs();
+  families_->MakeOthers();
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::ObserveRpc(absl::string_view method, absl::StatusCode code, absl::Duration took) {
+  const std::string name(method);
+  families_->rpc_seconds.at(name)->Observe(absl::ToDoubleSeconds(took));
+  const int index = static_cast<int>(code);
+  families_->rpc_total.at(name)[index < kCodes ? index : 2]->Increment();
+}
+
+void Metrics::ObserveChange(const JobChange& change) {
+  if (change.lease_lost) families_->leases_lost->Increment();
+  if (change.from == change.to) return;
+  families_->transitions.at(change.to).at(change.method)->Increment();
+  if (change.to == v1::JOB_STATE_RUNNING) {
+    families_->queue_wait->Observe(absl::ToDoubleSeconds(change.queue_wait));
+  }
+}
+
+void Metrics::ObserveEventLag(absl::Duration lag) {
+  families_->event_lag->Observe(absl::ToDoubleSeconds(lag));
+}
+
+void Metrics::ObserveUpload(int64_t bytes) {
+  families_->uploaded->Increment(static_cast<double>(bytes));
+}
+
+std::string Metrics::Page(const Snapshot& snapshot) {
+  for (auto& [state, methods] : families_->jobs) {
+    for (auto& [method, gauge] : methods) {
+      double count = 0;
+      for (const JobCount& row : snapshot.jobs) {
+        if (row.state == state && row.method == method) count = static_cast<double>(row.count);
+      }
+      gauge->Set(count);
+    }
+  }
+  families_->blob_bytes->Set(static_cast<double>(snapshot.blob_bytes));
+  return prometheus::TextSerializer().Serialize(families_->registry.Collect());
+}
+
+}  // namespace likeness::server

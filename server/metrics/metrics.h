@@ -1,0 +1,42 @@
+// The figures of the Prometheus page. No job or tenant is ever a label.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/jobs/job_store.h"
+
+namespace likeness::server {
+
+// Thread-safe. Every family is made at the start: adding one later would race with a scrape.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+
+  void ObserveRpc(absl::string_view method, absl::StatusCode code, absl::Duration took);
+  void ObserveChange(const JobChange& change);
+  // From an event's commit to its hand-over to the network.
+  void ObserveEventLag(absl::Duration lag);
+  void ObserveUpload(int64_t bytes);
+
+  // What is read at each scrape.
+  struct Snapshot {
+    std::vector<JobCount> jobs;
+    int64_t blob_bytes = 0;
+  };
+
+  // The page, in Prometheus' text format.
+  std::string Page(const Snapshot& snapshot);
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace likeness::server

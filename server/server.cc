@@ -1,0 +1,220 @@
+#include "server/server.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/logging.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "server/api/byte_stream_service.h"
+#include "server/api/capabilities_service.h"
+#include "server/api/front.h"
+#include "server/api/job_service.h"
+#include "server/api/worker_service.h"
+#include "server/base/executor.h"
+#include "server/base/version.h"
+#include "server/blobs/filesystem/file.h"
+#include "server/blobs/filesystem/filesystem_blob_store.h"
+#include "server/jobs/admission.h"
+#include "server/jobs/change_feed.h"
+#include "server/jobs/sqlite/sqlite_job_store.h"
+#include "server/metrics/http_page.h"
+#include "server/metrics/metrics.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr absl::Duration kTick = absl::Milliseconds(250);
+constexpr absl::Duration kUploadLifetime = absl::Hours(24);
+constexpr absl::Duration kUploadSweep = absl::Hours(1);
+constexpr int64_t kMessageOverhead = 1 << 20;  // of a request's own limit over its photos'
+
+// Held as long as the file is open.
+absl::StatusOr<int> LockDirectory(const std::string& data_dir) {
+  const int descriptor = open((data_dir + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (descriptor < 0) return ErrnoStatus(errno, "open the data directory");
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
+  close(descriptor);
+  return RpcError(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
+                  "another server has the data directory open");
+}
+
+void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(
+      static_cast<int>(options.limits.max_request_bytes + kMessageOverhead));
+  builder.SetMaxSendMessageSize(-1);
+  // Clients may ping every 5 s; we find out within a minute that one is gone.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1'000);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Reflection alone is of gRPC's synchronous kind.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+}
+
+}  // namespace
+
+// In the order in which they are made; what serves is destroyed before what it uses.
+struct Server::Parts {
+  ServerOptions options;
+  SystemClock clock;
+  int lock = -1;
+  Metrics metrics;
+  ChangeFeed feed;
+  std::unique_ptr<JobStore> jobs;
+  std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<Admission> admission;
+  std::unique_ptr<Executor> executor;
+  std::unique_ptr<Front> front;
+  std::unique_ptr<JobServiceImpl> job_service;
+  std::unique_ptr<WorkerServiceImpl> worker_service;
+  std::unique_ptr<ByteStreamServiceImpl> byte_stream_service;
+  std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
+  std::unique_ptr<HttpPages> pages;
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+  absl::Time next_upload_sweep = absl::InfinitePast();
+  bool drained = false;
+
+  ~Parts() {
+    pages.reset();
+    server.reset();
+    executor.reset();  // its tasks use all the rest
+    if (lock >= 0) close(lock);
+  }
+
+  absl::Status OpenStores();
+  absl::Status Serve();
+  absl::Status StartPages();
+  void Tick();
+  void TickLater() {
+    executor->RunAfter(kTick, [this] {
+      Tick();
+      TickLater();
+    });
+  }
+};
+
+absl::Status Server::Parts::OpenStores() {
+  RETURN_IF_ERROR(MakeDirectories(options.data_dir));
+  ASSIGN_OR_RETURN(lock, LockDirectory(options.data_dir));
+  SqliteJobStoreOptions store;
+  store.path = options.data_dir + "/jobs.sqlite";
+  store.lease.duration = options.lease_duration;
+  store.retry.first_delay = options.retry_delay;
+  store.listener = [this](const JobChange& change) {
+    metrics.ObserveChange(change);
+    feed.Publish(change.name);
+    if (change.to == v1::JOB_STATE_PENDING) feed.Publish(ChangeFeed::kPendingJobs);
+  };
+  ASSIGN_OR_RETURN(jobs, SqliteJobStore::Open(store, clock));
+  RETURN_IF_ERROR(jobs->ExtendLeases());
+  ASSIGN_OR_RETURN(
+      blobs, FilesystemBlobStore::Open(options.data_dir + "/blobs", options.limits.max_blob_bytes));
+  admission = std::make_unique<Admission>(*jobs, *blobs, options.limits);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::Serve() {
+  executor = std::make_unique<Executor>(options.executor_threads);
+  front = std::make_unique<Front>(*executor, feed, metrics);
+  job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission);
+  worker_service = std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs);
+  byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs);
+  capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*front, *jobs, options.limits);
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  Configure(builder, options);
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(job_service.get());
+  builder.RegisterService(worker_service.get());
+  builder.RegisterService(byte_stream_service.get());
+  builder.RegisterService(capabilities_service.get());
+  server = builder.BuildAndStart();
+  const bool on_socket = absl::StartsWith(options.listen, "unix:");
+  if (!server || (port == 0 && !on_socket)) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "ADDRESS_IN_USE",
+                    absl::StrCat("cannot listen on ", options.listen));
+  }
+  if (on_socket) port = 0;
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::StartPages() {
+  if (options.metrics_listen.empty()) return absl::OkStatus();
+  HttpPages::Handlers handlers;
+  handlers.metrics = [this] {
+    Metrics::Snapshot snapshot;
+    if (auto counts = jobs->CountJobs(); counts.ok()) snapshot.jobs = *std::move(counts);
+    snapshot.blob_bytes = blobs->total_bytes();
+    return metrics.Page(snapshot);
+  };
+  handlers.healthy = [this] { return !front->draining(); };
+  ASSIGN_OR_RETURN(pages, HttpPages::Start(options.metrics_listen, std::move(handlers)));
+  return absl::OkStatus();
+}
+
+// What time alone makes necessary.
+void Server::Parts::Tick() {
+  if (auto expired = jobs->ExpireLeases(); expired.ok() && *expired > 0) {
+    LogWarning("leases lost", {{"count", *expired}});
+  }
+  feed.Publish(ChangeFeed::kPendingJobs);  // a back-off may have ended
+  const absl::Time now = clock.Now();
+  if (now < next_upload_sweep) return;
+  next_upload_sweep = now + kUploadSweep;
+  if (auto dropped = blobs->DropUploads(now - kUploadLifetime); dropped.ok() && *dropped > 0) {
+    LogInfo("forgot stale uploads", {{"count", *dropped}});
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  auto parts = std::make_unique<Parts>();
+  parts->options = options;
+  RETURN_IF_ERROR(parts->OpenStores());
+  RETURN_IF_ERROR(parts->Serve());
+  RETURN_IF_ERROR(parts->StartPages());
+  parts->TickLater();
+  LogInfo("serving", {{"version", Version()},
+                      {"listen", options.listen},
+                      {"port", parts->port},
+                      {"metrics_port", parts->pages ? parts->pages->port() : 0},
+                      {"data_dir", options.data_dir}});
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() { Drain(); }
+
+int Server::port() const { return parts_->port; }
+int Server::metrics_port() const { return parts_->pages ? parts_->pages->port() : 0; }
+
+void Server::Drain() {
+  if (std::exchange(parts_->drained, true)) return;
+  LogInfo("draining", {{"timeout", absl::FormatDuration(parts_->options.drain_timeout)}});
+  parts_->server->GetHealthCheckService()->SetServingStatus(false);
+  parts_->front->Drain();  // streams and long polls end, each with UNAVAILABLE
+  parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + parts_->options.drain_timeout));
+  parts_->server->Wait();
+  LogInfo("drained");
+}
+
+}  // namespace likeness::server

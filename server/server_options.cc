@@ -1,0 +1,87 @@
+#include "server/server_options.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+namespace {
+
+// Only this machine may connect: there is no authentication.
+bool IsLocal(const std::string& address) {
+  if (absl::StartsWith(address, "unix:")) return true;
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return false;
+  const std::string host = address.substr(0, colon);
+  return host == "localhost" || host == "[::1]" ||
+         (absl::StartsWith(host, "127.") &&
+          host.find_first_not_of("0123456789.") == std::string::npos);
+}
+
+absl::Status CheckLocal(const std::string& flag, const std::string& address) {
+  if (IsLocal(address)) return absl::OkStatus();
+  return InvalidField(flag,
+                      absl::StrCat("\"", address,
+                                   "\" is not a loopback address with a port; without "
+                                   "authentication only 127.0.0.0/8, [::1], localhost and unix: "
+                                   "are allowed"),
+                      "NOT_LOOPBACK");
+}
+
+}  // namespace
+
+void AddFlags(ServerOptions& options, FlagSet& flags) {
+  flags.AddHeading("Where");
+  flags.Add("listen", &options.listen,
+            "Address for gRPC: loopback host:port, or unix:/path. Port 0 takes a free one.",
+            "LIKENESS_LISTEN");
+  flags.Add("metrics-listen", &options.metrics_listen,
+            "Loopback host:port for /metrics and /healthz; empty for none.",
+            "LIKENESS_METRICS_LISTEN");
+  flags.Add("data-dir", &options.data_dir,
+            "Directory for jobs and blobs, made if missing; on a local disk. Needed.",
+            "LIKENESS_DATA_DIR");
+  flags.AddHeading("Leases");
+  flags.Add("lease-duration", &options.lease_duration,
+            "How long a worker may be silent before its job is given to another.",
+            "LIKENESS_LEASE_DURATION");
+  flags.Add("retry-delay", &options.retry_delay,
+            "Wait after a job's first failed attempt; doubles with every further one.",
+            "LIKENESS_RETRY_DELAY");
+  flags.AddHeading("Limits");
+  flags.Add("max-request-bytes", &options.limits.max_request_bytes,
+            "Bytes of one request, inline photos included.", "LIKENESS_MAX_REQUEST_BYTES");
+  flags.Add("max-blob-bytes", &options.limits.max_blob_bytes, "Bytes of one blob.",
+            "LIKENESS_MAX_BLOB_BYTES");
+  flags.AddHeading("Running");
+  flags.Add("drain-timeout", &options.drain_timeout,
+            "On SIGTERM: how long calls under way may take to end.", "LIKENESS_DRAIN_TIMEOUT");
+  flags.Add("executor-threads", &options.executor_threads,
+            "Threads for work that waits for the disk.", "LIKENESS_EXECUTOR_THREADS");
+  flags.Add("log-format", &options.log.format, "text or json.", "LIKENESS_LOG_FORMAT");
+  flags.Add("log-level", &options.log.level, "debug, info, warning or error.",
+            "LIKENESS_LOG_LEVEL");
+}
+
+absl::Status CheckOptions(const ServerOptions& options) {
+  RETURN_IF_ERROR(CheckLocal("--listen", options.listen));
+  if (!options.metrics_listen.empty()) {
+    RETURN_IF_ERROR(CheckLocal("--metrics-listen", options.metrics_listen));
+  }
+  if (options.data_dir.empty()) {
+    return InvalidField("--data-dir", "is missing; say where jobs and blobs are kept",
+                        "INVALID_FLAG");
+  }
+  if (options.executor_threads < 2 || options.executor_threads > 1024) {
+    return InvalidField("--executor-threads",
+                        absl::StrCat("is ", options.executor_threads, "; 2 to 1024 is allowed"),
+                        "INVALID_FLAG");
+  }
+  if (options.lease_duration < absl::Milliseconds(100)) {
+    return InvalidField("--lease-duration", "is less than 100ms", "INVALID_FLAG");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,34 @@
+// What can be set, by flags and by the environment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/flags.h"
+#include "common/logging.h"
+#include "server/jobs/limits.h"
+
+namespace likeness::server {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:50051";  // loopback, or unix:/path; port 0 takes a free one
+  std::string metrics_listen = "127.0.0.1:9464";  // "" for no page
+  std::string data_dir;                           // jobs.sqlite and blobs/ lie in it
+  absl::Duration lease_duration = absl::Seconds(30);
+  absl::Duration retry_delay = absl::Seconds(1);
+  absl::Duration drain_timeout = absl::Seconds(20);
+  int executor_threads = 64;
+  Limits limits;
+  LogOptions log;
+};
+
+// Adds every flag of the server.
+void AddFlags(ServerOptions& options, FlagSet& flags);
+
+// INVALID_ARGUMENT for values that make no sense together or are not allowed, e.g. an address that
+// is not loopback.
+absl::Status CheckOptions(const ServerOptions& options);
+
+}  // namespace likeness::server
