@@ -1,0 +1,523 @@
+// The services over a real port: what clients and workers see.
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <thread>
+
+#include "common/digest.h"
+#include "common/ids.h"
+#include "common/rpc_error.h"
+#include "gmock/gmock.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "likeness/v1/capabilities_service.grpc.pb.h"
+#include "likeness/v1/job_service.grpc.pb.h"
+#include "tests/support/fake_worker.h"
+#include "tests/support/test_photos.h"
+#include "tests/support/test_server.h"
+
+namespace likeness::server {
+namespace {
+
+using ::likeness::testing::DogJob;
+using ::likeness::testing::FakeWorker;
+using ::likeness::testing::PictureJob;
+using ::likeness::testing::PngPhoto;
+using ::likeness::testing::TestServer;
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  void OfferModels() { (void)worker_.Acquire(absl::ZeroDuration()); }
+
+  absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request) {
+    grpc::ClientContext context;
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::StatusOr<v1::Job> Get(const std::string& name) {
+    grpc::ClientContext context;
+    v1::GetJobRequest request;
+    request.set_name(name);
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::Status Cancel(const std::string& name) {
+    grpc::ClientContext context;
+    v1::CancelJobRequest request;
+    request.set_name(name);
+    v1::Job job;
+    return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
+  }
+
+  // Everything that a watch streams until it ends, and how it ended.
+  std::pair<std::vector<v1::JobEvent>, absl::Status> Watch(const std::string& name,
+                                                           const std::string& token = "") {
+    grpc::ClientContext context;
+    v1::WatchJobRequest request;
+    request.set_name(name);
+    request.set_resume_token(token);
+    auto stream = jobs_->WatchJob(&context, request);
+    std::vector<v1::JobEvent> events;
+    for (v1::JobEvent event; stream->Read(&event);) events.push_back(event);
+    return {events, FromGrpcStatus(stream->Finish())};
+  }
+
+  // The request is refused with this reason, on this field.
+  void ExpectRefused(const v1::CreateJobRequest& request, const std::string& reason,
+                     const std::string& field) {
+    const auto status = Create(request).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_EQ(ErrorReason(status), reason) << status;
+    const auto violations = FieldViolations(status);
+    ASSERT_FALSE(violations.empty());
+    EXPECT_EQ(violations[0].field, field);
+  }
+
+  void ExpectPhotoRefused(const std::string& bytes, const std::string& reason) {
+    auto request = DogJob();
+    request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
+        bytes);
+    ExpectRefused(request, reason, "job.fine_tune.subject.photos[0].inline");
+  }
+
+  TestServer server_;
+  FakeWorker worker_{server_.channel()};
+  std::unique_ptr<v1::JobService::Stub> jobs_ = v1::JobService::NewStub(server_.channel());
+  std::unique_ptr<google::bytestream::ByteStream::Stub> bytes_ =
+      google::bytestream::ByteStream::NewStub(server_.channel());
+};
+
+TEST_F(ServiceTest, WithoutWorkersThereIsNoBaseModel) {
+  EXPECT_EQ(ErrorReason(Create(DogJob()).status()), "NO_BASE_MODELS");
+}
+
+TEST_F(ServiceTest, AcceptedJobIsComplete) {
+  OfferModels();
+  const auto job = Create(DogJob());
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->state(), v1::JOB_STATE_PENDING);
+  EXPECT_EQ(job->fine_tune().base_model(), "models/mini");
+  EXPECT_TRUE(job->fine_tune().subject().photos(0).has_blob());
+  EXPECT_TRUE(job->fine_tune().training().has_seed());
+  EXPECT_EQ(job->max_attempts(), 3);
+  ASSERT_EQ(job->warnings_size(), 1) << "one photo is odd";
+  EXPECT_THAT(job->warnings(0), ::testing::HasSubstr("one photo"));
+}
+
+TEST_F(ServiceTest, SeedZeroIsASeed) {
+  OfferModels();
+  auto request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_training()->set_seed(0);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok());
+  EXPECT_TRUE(job->fine_tune().training().has_seed());
+  EXPECT_EQ(job->fine_tune().training().seed(), 0u);
+}
+
+TEST_F(ServiceTest, BadPhotosAreRefused) {
+  OfferModels();
+  ExpectPhotoRefused("", "PHOTO_EMPTY");
+  ExpectPhotoRefused("this is not a picture", "PHOTO_NOT_AN_IMAGE");
+  ExpectPhotoRefused(PngPhoto().substr(0, 50), "PHOTO_TRUNCATED");
+  ExpectPhotoRefused(PngPhoto(60'000, 60'000), "PHOTO_TOO_LARGE");
+  ExpectPhotoRefused(PngPhoto(31, 64), "PHOTO_TOO_SMALL");
+  ExpectPhotoRefused("GIF89a and so on", "PHOTO_UNSUPPORTED_FORMAT");
+  std::string animated = PngPhoto();
+  animated.insert(33, std::string("\0\0\0\0acTL\0\0\0\0", 12));
+  ExpectPhotoRefused(animated, "PHOTO_ANIMATED");
+}
+
+TEST_F(ServiceTest, NumberOfPhotosIsChecked) {
+  OfferModels();
+  auto none = DogJob();
+  none.mutable_job()->mutable_fine_tune()->mutable_subject()->clear_photos();
+  ExpectRefused(none, "NO_PHOTOS", "job.fine_tune.subject.photos");
+  auto many = DogJob();
+  auto* subject = many.mutable_job()->mutable_fine_tune()->mutable_subject();
+  while (subject->photos_size() < 200) subject->add_photos()->set_inline_(PngPhoto());
+  ExpectRefused(many, "TOO_MANY_PHOTOS", "job.fine_tune.subject.photos");
+}
+
+TEST_F(ServiceTest, BadFineTuneFieldsAreRefused) {
+  OfferModels();
+  const std::string path = "job.fine_tune.";
+  for (int steps : {0, -1, 1'000'000'000}) {
+    auto request = DogJob();
+    request.mutable_job()->mutable_fine_tune()->mutable_training()->set_steps(steps);
+    ExpectRefused(request, "OUT_OF_RANGE", path + "training.steps");
+  }
+  auto request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_training()->set_learning_rate(
+      std::numeric_limits<double>::quiet_NaN());
+  ExpectRefused(request, "NOT_A_NUMBER", path + "training.learning_rate");
+  request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_subject()->clear_class_noun();
+  ExpectRefused(request, "CLASS_NOUN_MISSING", path + "subject.class_noun");
+  request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_token("two words");
+  ExpectRefused(request, "INVALID_TOKEN", path + "subject.token");
+  request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_prior()->set_sampler("magic");
+  ExpectRefused(request, "UNKNOWN_SAMPLER", path + "prior.sampler");
+  request = DogJob();
+  request.mutable_job()->clear_fine_tune();
+  ExpectRefused(request, "SPEC_MISSING", "job.spec");
+}
+
+TEST_F(ServiceTest, AllWrongFieldsAreNamedAtOnce) {
+  OfferModels();
+  auto request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_training()->set_steps(0);
+  request.mutable_job()->mutable_fine_tune()->mutable_training()->set_batch_size(65);
+  EXPECT_EQ(FieldViolations(Create(request).status()).size(), 2u);
+}
+
+TEST_F(ServiceTest, PromptsAreChecked) {
+  OfferModels();
+  auto request = PictureJob();
+  auto* spec = request.mutable_job()->mutable_generate();
+  spec->set_prompts(0, std::string(10'000, 'x'));
+  ExpectRefused(request, "PROMPT_TOO_LONG", "job.generate.prompts[0]");
+  spec->set_prompts(0, "a dog\x07");
+  ExpectRefused(request, "CONTROL_CHARACTERS", "job.generate.prompts[0]");
+  for (const char* fine : {"", "a dog \xF0\x9F\x90\xB6"}) {
+    spec->set_prompts(0, fine);
+    EXPECT_TRUE(Create(request).ok()) << fine;
+  }
+  spec->set_width(65);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.width");
+}
+
+TEST_F(ServiceTest, UnknownModelsAreNotFound) {
+  OfferModels();
+  auto request = PictureJob();
+  request.mutable_job()->mutable_generate()->set_model("models/other");
+  const auto status = Create(request).status();
+  EXPECT_EQ(ErrorReason(status), "MODEL_NOT_FOUND");
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("models/mini"));
+  request.mutable_job()->mutable_generate()->set_model("tenants/default/models/nobody");
+  EXPECT_EQ(ErrorReason(Create(request).status()), "MODEL_NOT_FOUND");
+}
+
+TEST_F(ServiceTest, UnknownFieldsAreRefused) {
+  OfferModels();
+  auto request = DogJob();
+  auto* training = request.mutable_job()->mutable_fine_tune()->mutable_training();
+  training->GetReflection()->MutableUnknownFields(training)->AddVarint(4242, 1);
+  ExpectRefused(request, "UNKNOWN_FIELDS", "job.fine_tune.training.4242");
+}
+
+TEST_F(ServiceTest, RequestIdMakesCreationRepeatable) {
+  OfferModels();
+  auto request = DogJob();
+  request.set_request_id("once");
+  const auto first = Create(request);
+  EXPECT_EQ(Create(request)->name(), first->name());
+  request.mutable_job()->mutable_fine_tune()->mutable_training()->set_steps(11);
+  EXPECT_EQ(ErrorReason(Create(request).status()), "REQUEST_ID_REUSED");
+}
+
+TEST_F(ServiceTest, MessageOverTheLimitIsRefused) {
+  OfferModels();
+  auto request = DogJob();
+  const std::string photo = PngPhoto() + std::string(33 << 20, 'x');
+  request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
+      photo);
+  EXPECT_EQ(Create(request).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ServiceTest, NamesAndPageTokensAreChecked) {
+  EXPECT_EQ(ErrorReason(Get("jobs/x").status()), "INVALID_NAME");
+  EXPECT_EQ(ErrorReason(Get("tenants/other/jobs/x").status()), "JOB_NOT_FOUND");
+  v1::ListJobsRequest list;
+  v1::ListJobsResponse reply;
+  list.set_page_token("Zm9yZ2Vk");
+  grpc::ClientContext forged;
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(jobs_->ListJobs(&forged, list, &reply))),
+            "INVALID_PAGE_TOKEN");
+  list.clear_page_token();
+  list.set_page_size(-1);
+  grpc::ClientContext negative;
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(jobs_->ListJobs(&negative, list, &reply))), "OUT_OF_RANGE");
+}
+
+TEST_F(ServiceTest, PagesJoinUp) {
+  OfferModels();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Create(PictureJob()).ok());
+  v1::ListJobsRequest list;
+  list.set_page_size(2);
+  int jobs = 0;
+  int pages = 0;
+  do {
+    grpc::ClientContext context;
+    v1::ListJobsResponse reply;
+    ASSERT_TRUE(jobs_->ListJobs(&context, list, &reply).ok());
+    jobs += reply.jobs_size();
+    ++pages;
+    list.set_page_token(reply.next_page_token());
+  } while (!list.page_token().empty());
+  EXPECT_EQ(jobs, 5);
+  EXPECT_EQ(pages, 3);
+}
+
+TEST_F(ServiceTest, WatchShowsEveryStateUntilTheEnd) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  std::thread work([this] {
+    const auto lease = worker_.Acquire();
+    ASSERT_TRUE(lease.ok());
+    ASSERT_TRUE(worker_.Report(lease->lease_token(), 1).ok());
+    ASSERT_TRUE(worker_.Complete(lease->lease_token()).ok());
+  });
+  const auto [events, status] = Watch(job->name());
+  work.join();
+  EXPECT_TRUE(status.ok()) << status;
+  ASSERT_FALSE(events.empty());
+  EXPECT_TRUE(events.front().has_snapshot());
+  EXPECT_EQ(events.back().state_change().job().state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(ServiceTest, ResumedWatchMissesNothing) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  const auto lease = worker_.Acquire();
+  const auto at_running = [&] {
+    grpc::ClientContext context;
+    v1::WatchJobRequest request;
+    request.set_name(job->name());
+    auto stream = jobs_->WatchJob(&context, request);
+    v1::JobEvent event;
+    EXPECT_TRUE(stream->Read(&event));
+    context.TryCancel();
+    return event.resume_token();
+  }();
+  ASSERT_TRUE(worker_.Report(lease->lease_token(), 5).ok());
+  ASSERT_TRUE(worker_.Complete(lease->lease_token()).ok());
+  const auto [events, status] = Watch(job->name(), at_running);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].progress().done(), 5);
+  EXPECT_EQ(events[1].state_change().to(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_THAT(Watch(job->name(), events[1].resume_token()).first, ::testing::IsEmpty());
+  EXPECT_TRUE(Watch(job->name(), "now").second.ok());
+}
+
+TEST_F(ServiceTest, WatchTokenOfAnotherJobOrNobodyIsRefused) {
+  OfferModels();
+  const auto one = Create(PictureJob());
+  const auto two = Create(PictureJob());
+  ASSERT_TRUE(Cancel(one->name()).ok());
+  const auto token = Watch(one->name()).first.back().resume_token();
+  EXPECT_EQ(ErrorReason(Watch(two->name(), token).second), "RESUME_TOKEN_INVALID");
+  EXPECT_EQ(ErrorReason(Watch(two->name(), "Zm9yZ2Vk").second), "RESUME_TOKEN_INVALID");
+  EXPECT_EQ(ErrorReason(Watch(two->name(), "%%%").second), "RESUME_TOKEN_INVALID");
+}
+
+TEST_F(ServiceTest, WaitJobReturnsAtTheEndOrWhenTimeIsUp) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  v1::WaitJobRequest request;
+  request.set_name(job->name());
+  request.mutable_timeout()->set_nanos(20'000'000);
+  v1::Job reply;
+  grpc::ClientContext early;
+  ASSERT_TRUE(jobs_->WaitJob(&early, request, &reply).ok());
+  EXPECT_EQ(reply.state(), v1::JOB_STATE_PENDING);
+  request.mutable_timeout()->set_seconds(60);
+  std::thread end([&] { EXPECT_TRUE(Cancel(job->name()).ok()); });
+  grpc::ClientContext late;
+  ASSERT_TRUE(jobs_->WaitJob(&late, request, &reply).ok());
+  end.join();
+  EXPECT_EQ(reply.state(), v1::JOB_STATE_CANCELLED);
+  request.mutable_timeout()->set_seconds(601);
+  grpc::ClientContext wrong;
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(jobs_->WaitJob(&wrong, request, &reply))), "OUT_OF_RANGE");
+}
+
+TEST_F(ServiceTest, WaitingWorkerIsWokenByANewJob) {
+  OfferModels();
+  std::thread create([this] { EXPECT_TRUE(Create(PictureJob()).ok()); });
+  const auto lease = worker_.Acquire(absl::Seconds(30));
+  create.join();
+  EXPECT_TRUE(lease.ok()) << lease.status();
+}
+
+TEST_F(ServiceTest, GenerateImagesStreamsThePictures) {
+  OfferModels();
+  std::thread work([this] {
+    const auto lease = worker_.Acquire(absl::Seconds(30));
+    ASSERT_TRUE(lease.ok());
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token(lease->lease_token());
+    auto* output = outcome.add_outputs();
+    output->set_path("samples/0000.png");
+    output->set_kind(v1::OUTPUT_KIND_IMAGE);
+    output->set_blob(*worker_.Upload(PngPhoto()));
+    ASSERT_TRUE(worker_.Complete(outcome).ok());
+  });
+  grpc::ClientContext context;
+  v1::GenerateImagesRequest request;
+  request.set_prompt("a dog");
+  auto stream = jobs_->GenerateImages(&context, request);
+  std::vector<v1::GenerateImagesResponse> messages;
+  for (v1::GenerateImagesResponse message; stream->Read(&message);) messages.push_back(message);
+  EXPECT_TRUE(stream->Finish().ok());
+  work.join();
+  ASSERT_GE(messages.size(), 3u);
+  EXPECT_TRUE(messages.front().has_job());
+  EXPECT_EQ(messages[messages.size() - 2].image().png(), PngPhoto());
+  EXPECT_EQ(messages.back().job().state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(ServiceTest, ClientOfGenerateImagesThatGoesAwayCancelsTheJob) {
+  OfferModels();
+  grpc::ClientContext context;
+  v1::GenerateImagesRequest request;
+  request.set_prompt("a dog");
+  auto stream = jobs_->GenerateImages(&context, request);
+  v1::GenerateImagesResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  const std::string name = message.job().name();
+  context.TryCancel();
+  v1::WaitJobRequest wait;
+  wait.set_name(name);
+  grpc::ClientContext waiting;
+  v1::Job job;
+  ASSERT_TRUE(jobs_->WaitJob(&waiting, wait, &job).ok());
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+}
+
+TEST_F(ServiceTest, OutputsMustBeStoredAndStayBelow) {
+  OfferModels();
+  ASSERT_TRUE(Create(PictureJob()).ok());
+  v1::CompleteLeaseRequest outcome;
+  outcome.set_lease_token(worker_.Acquire()->lease_token());
+  auto* output = outcome.add_outputs();
+  output->set_path("../../etc/passwd");
+  output->set_blob("tenants/default/blobs/" + std::string(64, '0'));
+  EXPECT_EQ(ErrorReason(worker_.Complete(outcome)), "INVALID_PATH");
+  output->set_path("samples/0.png");
+  EXPECT_EQ(ErrorReason(worker_.Complete(outcome)), "BLOB_NOT_FOUND");
+}
+
+TEST_F(ServiceTest, UploadCutInTheMiddleIsResumed) {
+  const std::string data(700'000, 'x');
+  const std::string name = "tenants/default/uploads/" + RandomUuid() + "/blobs/" + Sha256Hex(data) +
+                           "/" + std::to_string(data.size());
+  google::bytestream::WriteRequest chunk;
+  chunk.set_resource_name(name);
+  chunk.set_data(data.substr(0, 300'000));
+  {
+    grpc::ClientContext context;
+    google::bytestream::WriteResponse reply;
+    auto stream = bytes_->Write(&context, &reply);
+    ASSERT_TRUE(stream->Write(chunk));
+    stream->WritesDone();
+    ASSERT_TRUE(stream->Finish().ok());
+  }
+  google::bytestream::QueryWriteStatusRequest query;
+  query.set_resource_name(name);
+  google::bytestream::QueryWriteStatusResponse kept;
+  grpc::ClientContext asking;
+  ASSERT_TRUE(bytes_->QueryWriteStatus(&asking, query, &kept).ok());
+  EXPECT_EQ(kept.committed_size(), 300'000);
+  EXPECT_FALSE(kept.complete());
+  chunk.set_write_offset(kept.committed_size());
+  chunk.set_data(data.substr(300'000));
+  chunk.set_finish_write(true);
+  grpc::ClientContext context;
+  google::bytestream::WriteResponse reply;
+  auto stream = bytes_->Write(&context, &reply);
+  stream->Write(chunk);
+  stream->WritesDone();
+  ASSERT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(reply.committed_size(), 700'000);
+}
+
+TEST_F(ServiceTest, BlobDigestMismatchIsRefused) {
+  google::bytestream::WriteRequest chunk;
+  chunk.set_resource_name("tenants/default/uploads/u/blobs/" + std::string(64, '0') + "/3");
+  chunk.set_data("abc");
+  chunk.set_finish_write(true);
+  grpc::ClientContext context;
+  google::bytestream::WriteResponse reply;
+  auto stream = bytes_->Write(&context, &reply);
+  stream->Write(chunk);
+  stream->WritesDone();
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "BLOB_DIGEST_MISMATCH");
+  google::bytestream::ReadRequest read;
+  read.set_resource_name("tenants/default/blobs/" + std::string(64, '0'));
+  grpc::ClientContext reading;
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(bytes_->Read(&reading, read)->Finish())), "BLOB_NOT_FOUND");
+}
+
+TEST_F(ServiceTest, DrainEndsWatchesAndPolls) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  const auto lease = worker_.Acquire();
+  std::thread poll([this] {
+    EXPECT_EQ(ErrorReason(worker_.Acquire(absl::Seconds(60)).status()), "SERVER_DRAINING");
+  });
+  grpc::ClientContext context;
+  v1::WatchJobRequest request;
+  request.set_name(job->name());
+  auto stream = jobs_->WatchJob(&context, request);
+  v1::JobEvent event;
+  ASSERT_TRUE(stream->Read(&event));
+  absl::SleepFor(absl::Milliseconds(200));  // until the poll waits too
+  server_.server().Drain();
+  while (stream->Read(&event)) {
+  }
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "SERVER_DRAINING");
+  poll.join();
+}
+
+TEST_F(ServiceTest, DrainEndsThoughAClientDoesNotRead) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  const auto lease = worker_.Acquire();
+  grpc::ClientContext context;
+  v1::WatchJobRequest request;
+  request.set_name(job->name());
+  auto stream = jobs_->WatchJob(&context, request);  // and nobody reads it
+  for (int i = 0; i < 50; ++i) {
+    v1::HeartbeatRequest news;
+    news.set_lease_token(lease->lease_token());
+    for (int k = 0; k < 4; ++k) news.add_samples()->set_preview(std::string(64 << 10, 'x'));
+    ASSERT_TRUE(worker_.Heartbeat(news).ok());
+  }
+  server_.server().Drain();
+  context.TryCancel();
+  v1::JobEvent event;
+  while (stream->Read(&event)) {
+  }
+  EXPECT_FALSE(stream->Finish().ok());
+}
+
+TEST_F(ServiceTest, CapabilitiesNameModelsAndLimits) {
+  OfferModels();
+  grpc::ClientContext context;
+  v1::Capabilities reply;
+  auto stub = v1::CapabilitiesService::NewStub(server_.channel());
+  ASSERT_TRUE(stub->GetCapabilities(&context, {}, &reply).ok());
+  ASSERT_EQ(reply.base_models_size(), 1);
+  EXPECT_EQ(reply.base_models(0).default_token(), "sks");
+  EXPECT_EQ(reply.limits().max_photos(), 100);
+  EXPECT_THAT(reply.samplers(), ::testing::ElementsAre("ddim", "dpmpp_2m"));
+}
+
+TEST(ServerOptionsTest, OnlyLoopbackIsAllowed) {
+  for (const char* address : {"0.0.0.0:50051", "10.0.0.1:1", "example.org:1", "127.0.0.1"}) {
+    ServerOptions options = likeness::testing::TestOptions("/unused");
+    options.listen = address;
+    EXPECT_EQ(ErrorReason(CheckOptions(options)), "NOT_LOOPBACK") << address;
+  }
+}
+
+}  // namespace
+}  // namespace likeness::server

@@ -1,0 +1,42 @@
+#include "tests/support/test_photos.h"
+
+#include <cstdint>
+
+namespace likeness::testing {
+namespace {
+
+std::string BigEndian(uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
+  return bytes;
+}
+
+// The checksum is left zero: headers are read without it.
+std::string Chunk(const std::string& type, const std::string& data) {
+  return BigEndian(static_cast<uint32_t>(data.size())) + type + data + BigEndian(0);
+}
+
+}  // namespace
+
+std::string PngPhoto(int width, int height) {
+  const std::string header =
+      BigEndian(width) + BigEndian(height) + std::string("\x08\x02\0\0\0", 5);
+  return "\x89PNG\r\n\x1A\n" + Chunk("IHDR", header) + Chunk("IDAT", "pixels") + Chunk("IEND", "");
+}
+
+v1::CreateJobRequest DogJob() {
+  v1::CreateJobRequest request;
+  auto* spec = request.mutable_job()->mutable_fine_tune();
+  spec->mutable_subject()->set_class_noun("dog");
+  spec->mutable_subject()->add_photos()->set_inline_(PngPhoto());
+  spec->mutable_training()->set_steps(10);
+  return request;
+}
+
+v1::CreateJobRequest PictureJob() {
+  v1::CreateJobRequest request;
+  request.mutable_job()->mutable_generate()->add_prompts("a dog in the snow");
+  return request;
+}
+
+}  // namespace likeness::testing
