@@ -135,7 +135,7 @@ class Service:
 
     def start_server(self):
         self.server = Process("server", self.directory, [
-            BIN / "likeness-server", f"--listen={self.address}", f"--metrics=127.0.0.1:{self._metrics_port}",
+            BIN / "likeness-server", f"--listen={self.address}", f"--metrics-listen=127.0.0.1:{self._metrics_port}",
             f"--data-dir={self.data_dir}", f"--lease-duration={self._lease_duration}", *self._server_flags])
         wait_until(self._answers, what="an answer of the server")
         return self.server

@@ -8,6 +8,7 @@
 #include "worker/runner/outputs.h"
 #include "worker/runner/pictures.h"
 #include "worker/runner/worker_metrics.h"
+#include "worker/samplers/sampler.h"
 #include "worker/training/personalized_model.h"
 #include "worker/weights/pipeline.h"
 
@@ -57,6 +58,8 @@ DrawingModel PersonalizedModelOf(const v1::Lease& lease, JobEnvironment& environ
 }
 
 }  // namespace
+
+std::vector<std::string> SupportedSamplers() { return SamplerNames(); }
 
 JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   Phases phases(environment, {"preparing", "samples", "uploading"});

@@ -9,7 +9,6 @@
 #include "worker/runner/guard.h"
 #include "worker/runner/lease_environment.h"
 #include "worker/runner/rpc_patience.h"
-#include "worker/samplers/sampler.h"
 
 namespace likeness {
 namespace {
@@ -58,7 +57,7 @@ absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire() {
   if (!workshop_.resident.name().empty()) request.add_resident_models(workshop_.resident.name());
   request.add_methods("dreambooth");
   request.add_methods("generate");
-  for (const auto& sampler : SamplerNames()) request.add_samplers(sampler);
+  for (const auto& sampler : options_.samplers) request.add_samplers(sampler);
   request.mutable_wait()->set_seconds(absl::ToInt64Seconds(kAcquireWait));
 
   grpc::ClientContext context;

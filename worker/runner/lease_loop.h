@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "likeness/v1/worker_service.grpc.pb.h"
 #include "worker/runner/blob_client.h"
@@ -17,6 +18,7 @@ namespace likeness {
 struct LeaseLoopOptions {
   std::string worker;  // this worker's name, for logs
   std::string device;  // "cpu", "cuda:0"
+  std::vector<std::string> samplers;
   std::filesystem::path scratch;
 };
 

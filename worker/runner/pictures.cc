@@ -7,7 +7,6 @@
 #include "worker/images/crop.h"
 #include "worker/images/encode.h"
 #include "worker/runner/outputs.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 namespace {

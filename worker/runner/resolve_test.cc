@@ -10,7 +10,7 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 
 ModelFacts Model() {
-  ModelFacts model{.name = "models/mini", .digest = "d1", .image_size = 64};
+  ModelFacts model{.name = "models/mini", .digest = "d1", .image_size = 64, .defaults = {}};
   model.defaults.fine_tune.mutable_subject()->set_token("zwx");
   model.defaults.fine_tune.mutable_training()->set_learning_rate(2e-4);
   model.defaults.fine_tune.mutable_training()->set_steps(200);

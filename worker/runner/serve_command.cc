@@ -9,6 +9,7 @@
 #include "common/status_macros.h"
 #include "worker/runner/command_flags.h"
 #include "worker/runner/commands.h"
+#include "worker/runner/generate.h"
 #include "worker/runner/lease_loop.h"
 #include "worker/runner/rpc_patience.h"
 #include "worker/runner/scratch.h"
@@ -44,6 +45,7 @@ absl::Status Serve(const ServeFlags& flags) {
   const Scratch scratch(std::filesystem::path(flags.worker.cache_dir) / "scratch");
   const LeaseLoopOptions options{.worker = flags.name.empty() ? DefaultName() : flags.name,
                                  .device = workshop->resident.device().str(),
+                                 .samplers = SupportedSamplers(),
                                  .scratch = scratch.path()};
   LogInfo("worker started",
           {{"worker", options.worker}, {"server", flags.server}, {"device", options.device}});
