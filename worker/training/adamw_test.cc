@@ -1,0 +1,114 @@
+#include "worker/training/adamw.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "worker/base/error.h"
+
+namespace likeness {
+namespace {
+
+// Two tensors of unlike size with a gradient that changes every step.
+std::vector<torch::Tensor> Parameters() {
+  torch::manual_seed(1);
+  return {torch::randn({3, 5}).requires_grad_(), torch::randn({130}).requires_grad_()};
+}
+
+void SetGradients(std::vector<torch::Tensor>& parameters, int step, double size) {
+  torch::manual_seed(100 + step);
+  for (torch::Tensor& parameter : parameters)
+    parameter.mutable_grad() = torch::randn(parameter.sizes()) * size;
+}
+
+TEST(AdamWTest, UpdatesAsTorchDoes) {
+  for (double size : {0.01, 10.0}) {  // below and above the clipping norm
+    auto ours = Parameters();
+    auto theirs = Parameters();
+    AdamW optimizer({{.parameters = ours, .learning_rate = 1e-2}}, {.weight_decay = 0.1});
+    torch::optim::AdamW reference(theirs, torch::optim::AdamWOptions(1e-2).weight_decay(0.1));
+    for (int step = 0; step < 10; ++step) {
+      SetGradients(ours, step, size);
+      SetGradients(theirs, step, size);
+      const double norm = optimizer.Step();
+      EXPECT_NEAR(norm, torch::nn::utils::clip_grad_norm_(theirs, 1.0), norm * 1e-6);
+      reference.step();
+    }
+    for (size_t i = 0; i < ours.size(); ++i)
+      EXPECT_TRUE(torch::allclose(ours[i], theirs[i], 1e-6, 1e-7)) << "gradient size " << size;
+  }
+}
+
+TEST(AdamWTest, GroupsHaveTheirOwnRateAndShareTheNorm) {
+  auto ours = Parameters();
+  auto theirs = Parameters();
+  AdamW optimizer({{.parameters = {ours[0]}, .learning_rate = 1e-2},
+                   {.parameters = {ours[1]}, .learning_rate = 3e-2}},
+                  {});
+  torch::optim::AdamW first({theirs[0]}, torch::optim::AdamWOptions(0.5e-2));
+  torch::optim::AdamW second({theirs[1]}, torch::optim::AdamWOptions(1.5e-2));
+  SetGradients(ours, 0, 10);
+  SetGradients(theirs, 0, 10);
+  torch::nn::utils::clip_grad_norm_(theirs, 1.0);
+  optimizer.Step(/*schedule_factor=*/0.5);
+  first.step();
+  second.step();
+  for (size_t i = 0; i < ours.size(); ++i)
+    EXPECT_TRUE(torch::allclose(ours[i], theirs[i], 1e-6, 1e-7));
+}
+
+TEST(AdamWTest, AParameterWithoutGradientIsLeftAlone) {
+  auto parameters = Parameters();
+  const auto before = parameters[1].detach().clone();
+  AdamW optimizer({{.parameters = parameters, .learning_rate = 1}}, {});
+  parameters[0].mutable_grad() = torch::ones_like(parameters[0]);
+  optimizer.Step();
+  EXPECT_TRUE(torch::equal(parameters[1], before));
+}
+
+TEST(AdamWTest, SmallUpdatesAddUpUnderBfloat16) {
+  auto parameter = torch::ones({64}, torch::kBFloat16).requires_grad_();
+  auto master = torch::ones({64});
+  AdamW optimizer({{.parameters = {parameter}, .learning_rate = 1e-4, .masters = {master}}},
+                  {.weight_decay = 0});
+  for (int step = 0; step < 100; ++step) {  // one step of 1e-4 is lost in bfloat16's 2^-8
+    parameter.mutable_grad() = torch::ones({64}, torch::kBFloat16);
+    optimizer.Step();
+  }
+  EXPECT_NEAR(master[0].item<float>(), 0.99, 1e-4);
+  EXPECT_NEAR(parameter[0].item<float>(), 0.99, 4e-3);
+}
+
+TEST(AdamWTest, NonFiniteGradientsChangeNothing) {
+  auto parameters = Parameters();
+  const auto before = parameters[0].detach().clone();
+  AdamW optimizer({{.parameters = parameters, .learning_rate = 1}}, {});
+  SetGradients(parameters, 0, 1);
+  parameters[0].mutable_grad()[0][0] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THROW(optimizer.Step(), Error);
+  EXPECT_TRUE(torch::equal(parameters[0], before));
+  EXPECT_EQ(optimizer.steps(), 0);
+}
+
+TEST(AdamWTest, ContinuesFromExportedStateToTheSameBits) {
+  auto straight = Parameters();
+  AdamW one({{.parameters = straight, .learning_rate = 1e-2}}, {});
+  auto resumed = Parameters();
+  AdamW two({{.parameters = resumed, .learning_rate = 1e-2}}, {});
+  for (int step = 0; step < 6; ++step) {
+    SetGradients(straight, step, 1);
+    one.Step();
+    if (step == 2) {
+      torch::NoGradGuard no_grad;
+      for (size_t i = 0; i < resumed.size(); ++i) resumed[i].copy_(straight[i]);
+      two.Restore(one.steps(), one.first_moments(), one.second_moments());
+    } else if (step > 2) {
+      SetGradients(resumed, step, 1);
+      two.Step();
+    }
+  }
+  for (size_t i = 0; i < straight.size(); ++i) EXPECT_TRUE(torch::equal(straight[i], resumed[i]));
+}
+
+}  // namespace
+}  // namespace likeness

@@ -1,0 +1,39 @@
+// The pictures of prior preservation: what the frozen model itself draws for the class prompt
+// (2208.12242, section 3.2), made once and kept on disk.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "worker/base/image.h"
+#include "worker/training/host.h"
+#include "worker/weights/pipeline.h"
+
+namespace likeness {
+
+struct ClassImageOptions {
+  std::string prompt;  // "a dog"
+  int count = 100;
+  uint32_t seed = 0;  // image i is drawn from seed + i
+  std::string sampler = "ddim";
+  int steps = 50;
+  double guidance = 7.5;
+  int batch_size = 4;  // speed alone: no picture depends on it
+};
+
+// Names a set: SHA-256, in hex, over everything the pictures depend on: model digest, prompt,
+// sampler, steps, guidance, size, seed. The count is left out, so a larger set begins with a
+// smaller one.
+std::string ClassImageKey(const std::string& model_digest, int image_size,
+                          const ClassImageOptions& options);
+
+// The first `count` pictures of the set, read from `cache`/<key>/<index>.safetensors where they lie
+// there intact, drawn by `base` and written there otherwise. Several workers may share one cache.
+// Reports phase "class_images". Throws Error(kCancelled) if the host stops it; pictures drawn so
+// far stay.
+std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
+                               const std::filesystem::path& cache, Host& host);
+
+}  // namespace likeness

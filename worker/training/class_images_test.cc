@@ -1,0 +1,95 @@
+#include "worker/training/class_images.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "worker/base/error.h"
+#include "worker/generation/text_to_image.h"
+#include "worker/training/tiny_pipeline.h"
+#include "worker/weights/temp_dir.h"
+
+namespace likeness {
+namespace {
+
+ClassImageOptions Dogs(int count) {
+  return {.prompt = "a dog", .count = count, .seed = 5, .steps = 2, .batch_size = 2};
+}
+
+class ClassImagesTest : public testing::Test {
+ protected:
+  // Draws or reads; `reports` after it tells which: one for each drawn batch, one for a whole set
+  // that was cached.
+  std::vector<Image> Get(const ClassImageOptions& options) {
+    host_.progress.clear();
+    return ClassImages(base_, options, cache_.path(), host_);
+  }
+  bool Drew() const { return host_.progress.at(0).units_per_second.has_value(); }
+  std::filesystem::path File(const char* name) {
+    return cache_.path() / ClassImageKey(base_.digest, 32, Dogs(1)) / name;
+  }
+
+  Pipeline base_ = TinyPipeline();
+  TempDir cache_;
+  RecordingHost host_{cache_.path()};
+};
+
+TEST_F(ClassImagesTest, ImageIIsWhatTheModelDrawsFromSeedPlusI) {
+  const auto images = Get(Dogs(3));
+  ASSERT_EQ(images.size(), 3u);
+  TextToImageRequest request;
+  request.prompt = "a dog";
+  request.seed = 5 + 2;
+  request.steps = 2;
+  const Image alone = GenerateImages(base_, request).at(0);
+  for (size_t i = 0; i < alone.rgb.size(); ++i)  // a batch of another size may round the other way
+    ASSERT_NEAR(images[2].rgb[i], alone.rgb[i], 1);
+}
+
+TEST_F(ClassImagesTest, ASecondJobDrawsNothing) {
+  const auto first = Get(Dogs(3));
+  EXPECT_TRUE(Drew());
+  const auto second = Get(Dogs(3));
+  EXPECT_FALSE(Drew());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(first[i].rgb, second[i].rgb);
+}
+
+TEST_F(ClassImagesTest, APartialSetIsCompleted) {
+  host_.stop = [](const RecordingHost& host) {
+    return host.progress.empty() ? StopReason::kNone : StopReason::kCancel;
+  };
+  EXPECT_THROW(Get(Dogs(4)), Error);
+  host_.stop = nullptr;
+  EXPECT_TRUE(std::filesystem::exists(File("00001.safetensors")));
+  EXPECT_FALSE(std::filesystem::exists(File("00002.safetensors")));
+  EXPECT_EQ(Get(Dogs(4)).size(), 4u);
+  EXPECT_EQ(host_.progress.at(0).done, 4);  // one batch of two was left to draw
+}
+
+TEST_F(ClassImagesTest, ADamagedFileIsDrawnAgain) {
+  const auto images = Get(Dogs(2));
+  std::ofstream(File("00001.safetensors")) << "cut";
+  EXPECT_EQ(Get(Dogs(2))[1].rgb, images[1].rgb);
+}
+
+// Others counted files in a folder, whatever prompt or model they came from.
+TEST_F(ClassImagesTest, TheKeyHoldsEverythingThatAPictureDependsOn) {
+  const std::string key = ClassImageKey("digest", 32, Dogs(3));
+  EXPECT_EQ(key, ClassImageKey("digest", 32, Dogs(200)));  // a larger set begins with a smaller one
+  EXPECT_NE(key, ClassImageKey("other", 32, Dogs(3)));
+  EXPECT_NE(key, ClassImageKey("digest", 64, Dogs(3)));
+  const auto key_with = [](auto change) {
+    ClassImageOptions options = Dogs(3);
+    change(options);
+    return ClassImageKey("digest", 32, options);
+  };
+  EXPECT_NE(key, key_with([](auto& o) { o.prompt = "a cat"; }));
+  EXPECT_NE(key, key_with([](auto& o) { o.seed = 0; }));
+  EXPECT_NE(key, key_with([](auto& o) { o.sampler = "dpmpp_2m"; }));
+  EXPECT_NE(key, key_with([](auto& o) { o.steps = 3; }));
+  EXPECT_NE(key, key_with([](auto& o) { o.guidance = 1; }));
+  EXPECT_EQ(key, key_with([](auto& o) { o.batch_size = 8; }));
+}
+
+}  // namespace
+}  // namespace likeness

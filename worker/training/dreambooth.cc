@@ -1,0 +1,171 @@
+#include "worker/training/dreambooth.h"
+
+#include <cmath>
+#include <string>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/generation/text_to_image.h"
+#include "worker/training/adamw.h"
+#include "worker/training/checkpoint.h"
+#include "worker/training/dreambooth_card.h"
+#include "worker/training/dreambooth_lesson.h"
+#include "worker/training/loss.h"
+#include "worker/training/personalized_model.h"
+#include "worker/training/progress_meter.h"
+#include "worker/training/prompt_contexts.h"
+#include "worker/training/trainable_weights.h"
+#include "worker/training/training_rng.h"
+#include "worker/training/validation_loss.h"
+#include "worker/weights/state_dict.h"
+
+namespace likeness {
+namespace {
+
+std::vector<TrainedComponent> Trained(Pipeline& base, const DreamBoothOptions& options) {
+  std::vector<TrainedComponent> components = {{"unet", base.unet.get(), options.learning_rate}};
+  if (options.train_text_encoder) {
+    components.push_back({"text_encoder", base.text_encoder.get(),
+                          options.text_encoder_learning_rate.value_or(options.learning_rate)});
+  }
+  return components;
+}
+
+// One forward pass over pairs of subject and prior.
+torch::Tensor BatchLoss(Pipeline& model, const Batch& batch, const PromptContexts& contexts,
+                        const DreamBoothOptions& options, at::Generator& generator) {
+  const auto compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
+  const NoiseSchedule& schedule = model.schedule;
+  const Draws draws = DrawFor(batch, schedule.num_train_timesteps(), generator);
+  const auto latents_BCHW =
+      batch.moments.Sample(draws.posterior_BCHW) * model.vae->options().scaling_factor;
+  const auto noisy_BCHW = schedule.AddNoise(latents_BCHW, draws.noise_BCHW, draws.timesteps_B);
+  const auto prediction_BCHW = model.unet->Forward(noisy_BCHW.to(compute), draws.timesteps_B,
+                                                   contexts.For(batch.prompt_of_B).to(compute));
+  const auto target_BCHW = schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B);
+  return DreamBoothLoss(prediction_BCHW, target_BCHW, schedule.Snr(draws.timesteps_B),
+                        schedule.options().prediction_type,
+                        {.prior_weight = options.prior_weight, .snr_gamma = options.snr_gamma});
+}
+
+// Gradients of optimizer step `step`, from as many forward passes as are accumulated. Returns their
+// mean loss.
+double AccumulateGradients(Pipeline& model, const DreamBoothLesson& lesson,
+                           const PromptContexts& contexts, const DreamBoothOptions& options,
+                           int64_t step) {
+  at::Generator generator = StepGenerator(options.seed, step);
+  double mean_loss = 0;
+  for (int part = 0; part < options.gradient_accumulation; ++part) {
+    const Batch batch =
+        lesson.Next(step * options.gradient_accumulation + part, options.batch_size);
+    const auto loss = BatchLoss(model, batch, contexts, options, generator) /
+                      static_cast<double>(options.gradient_accumulation);
+    mean_loss += loss.item<double>();
+    if (!std::isfinite(mean_loss)) {
+      throw Error(ErrorKind::kFailedPrecondition,
+                  "the loss is " + std::to_string(mean_loss) + " at step " + std::to_string(step) +
+                      ": training diverged; try a lower learning rate");
+    }
+    loss.backward();
+  }
+  return mean_loss;
+}
+
+void ShowPreviews(Pipeline& model, TrainableWeights& weights, const PreviewOptions& options,
+                  int64_t step, Host& host) {
+  const WeightsInDtype as_pipeline(weights, model.dtype);
+  for (const std::string& prompt : options.prompts) {
+    TextToImageRequest request;
+    request.prompt = prompt;
+    request.seed = options.seed;
+    request.sampler = options.sampler;
+    request.steps = options.steps;
+    request.guidance = options.guidance;
+    try {
+      const auto images = GenerateImages(
+          model, request, [&host](int, int) { return host.Stop() == StopReason::kNone; });
+      host.ShowPreview({.step = step, .prompt = prompt, .image = images.at(0)});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kCancelled) throw;
+      return;  // the loop stops, and saves what has to be saved
+    }
+  }
+}
+
+std::vector<ChangedComponent> Changed(const Pipeline& model, const DreamBoothOptions& options) {
+  std::vector<ChangedComponent> changed = {
+      {"unet", "diffusion_pytorch_model.safetensors", StateDict(*model.unet)}};
+  if (options.train_text_encoder)
+    changed.push_back({"text_encoder", "model.safetensors", StateDict(*model.text_encoder)});
+  return changed;
+}
+
+}  // namespace
+
+DreamBoothResult TrainDreamBooth(Pipeline& base, const DreamBoothOptions& options,
+                                 const DreamBoothPaths& paths, Host& host) {
+  // Setup: what is learned from, what is trained, where we stand.
+  Validate(options, static_cast<int>(base.image_size()));
+  const std::string job = JobFingerprint(base, options);
+  const DreamBoothLesson lesson = PrepareLesson(base, options, paths, host);
+  TrainableWeights weights(Trained(base, options),
+                           options.bfloat16 ? torch::kBFloat16 : torch::kFloat32);
+  const PromptContexts contexts(base, lesson.prompts, options.train_text_encoder);
+  const auto validation_loss = [&]() -> std::optional<double> {
+    if (!lesson.validation) return std::nullopt;
+    const WeightsInDtype as_pipeline(weights, base.dtype);
+    return ValidationLoss(base, *lesson.validation, contexts, base.dtype);
+  };
+  DreamBoothResult result{.validation_loss_before = validation_loss()};
+
+  AdamW optimizer(weights.Groups(), options.adamw);
+  TrainingState state;
+  if (const auto file = host.LatestCheckpoint()) {
+    state = LoadTrainingState(*file, job, weights.names(), weights.masters(), optimizer);
+    weights.CopyMastersToParameters();
+  }
+  const auto save_checkpoint = [&] {
+    host.SaveCheckpoint(state.step, [&](const std::filesystem::path& file) {
+      SaveTrainingState(file, job, state, weights.names(), weights.masters(), optimizer);
+    });
+  };
+
+  // Train
+  const LrScheduleOptions schedule{options.lr_decay, options.lr_warmup_steps, options.steps};
+  const ProgressMeter meter(state.step, options.steps);
+  while (state.step < options.steps) {
+    const StopReason stop = host.Stop();
+    if (stop == StopReason::kDrain) save_checkpoint();
+    ThrowIfStopped(stop);
+    const double loss = AccumulateGradients(base, lesson, contexts, options, state.step);
+    const double lr_factor = LrFactor(schedule, state.step);
+    const double grad_norm = optimizer.Step(lr_factor);
+    state.losses.push_back(static_cast<float>(loss));
+    ++state.step;
+
+    Progress progress = meter.After(state.step);
+    progress.loss = loss;
+    progress.learning_rate = options.learning_rate * lr_factor;
+    progress.grad_norm = grad_norm;
+    host.Report(progress);
+    if (options.checkpoint_every > 0 &&
+        (state.step % options.checkpoint_every == 0 || state.step == options.steps))
+      save_checkpoint();
+    if (options.previews.every > 0 && state.step % options.previews.every == 0)
+      ShowPreviews(base, weights, options.previews, state.step, host);
+  }
+
+  // Save
+  host.Report({.phase = "save", .total = 1, .unit = "models"});
+  result.validation_loss_after = validation_loss();
+  result.losses = state.losses;
+  const WeightsInDtype exact(weights, torch::kFloat32);
+  WritePersonalizedModel(
+      paths.base_model, paths.output_model, Changed(base, options),
+      options.save_dtype == SaveDtype::kFloat16 ? torch::kFloat16 : torch::kFloat32,
+      DreamBoothCard(base.digest, options, result));
+  host.Report({.phase = "save", .done = 1, .total = 1, .unit = "models"});
+  return result;
+}
+
+}  // namespace likeness

@@ -1,0 +1,271 @@
+#include "worker/training/dreambooth.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <optional>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/training/tiny_pipeline.h"
+#include "worker/weights/safetensors.h"
+#include "worker/weights/state_dict.h"
+#include "worker/weights/temp_dir.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr const char* kUnetFile = "unet/diffusion_pytorch_model.safetensors";
+constexpr const char* kTextFile = "text_encoder/model.safetensors";
+
+// Job settings under which six steps take well under a second.
+DreamBoothOptions Job() {
+  DreamBoothOptions options;
+  options.class_noun = "dog";
+  for (int i = 0; i < 3; ++i) options.photos.push_back({.image = TestImage(i)});
+  options.steps = 6;
+  options.learning_rate = 1e-3;
+  options.class_images = {.count = 4, .steps = 2, .guidance = 1};
+  options.save_dtype = SaveDtype::kFloat32;
+  return options;
+}
+
+StopReason DrainAfterThree(const RecordingHost& host) {
+  return host.steps_done() >= 3 ? StopReason::kDrain : StopReason::kNone;
+}
+
+class DreamBoothTest : public testing::Test {
+ protected:
+  DreamBoothTest() {
+    SavePipeline(dir_.path() / "base", TinyPipeline(), torch::kFloat32);
+    base_.emplace(LoadPipeline(dir_.path() / "base"));
+  }
+
+  // Trains to directory `out`; checkpoints of a host called the same go on where they stopped.
+  DreamBoothResult Train(const DreamBoothOptions& options, const std::string& out) {
+    return TrainDreamBooth(*base_, options, Paths(out), host(out));
+  }
+  DreamBoothPaths Paths(const std::string& out) {
+    return {dir_.path() / "base", dir_.path() / "classes", dir_.path() / out};
+  }
+  RecordingHost& host(const std::string& name) {
+    const fs::path scratch = dir_.path() / ("host-" + name);
+    fs::create_directories(scratch);
+    return hosts_.try_emplace(name, scratch).first->second;
+  }
+  std::string Bytes(const std::string& model, const std::string& file) {
+    std::ifstream stream(dir_.path() / model / file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  nlohmann::json Card(const std::string& model) {
+    return nlohmann::json::parse(Bytes(model, "likeness_card.json"));
+  }
+  ErrorKind FailureOf(const DreamBoothOptions& options, const std::string& out) {
+    try {
+      Train(options, out);
+    } catch (const Error& error) {
+      failure_ = error.what();
+      return error.kind();
+    }
+    failure_ = "none";
+    return ErrorKind::kInternal;
+  }
+
+  TempDir dir_;
+  std::optional<Pipeline> base_;
+  std::map<std::string, RecordingHost> hosts_;
+  std::string failure_;
+};
+
+TEST_F(DreamBoothTest, LearnsThePhotosAndSaysSoInTheCard) {
+  DreamBoothOptions options = Job();
+  options.steps = 60;
+  options.batch_size = 3;
+  options.validation_photos = options.photos;
+  const auto result = Train(options, "out");
+  EXPECT_LT(*result.validation_loss_after, 0.8 * *result.validation_loss_before);
+  EXPECT_EQ(result.losses.size(), 60u);
+  const auto card = Card("out");
+  EXPECT_EQ(card.at("prompt"), "a sks dog");
+  EXPECT_EQ(card.at("base").at("digest"), base_->digest);
+  EXPECT_EQ(card.at("loss").size(), 60u);
+  EXPECT_EQ(card.at("validation_loss").at("after"), *result.validation_loss_after);
+  EXPECT_EQ(host("out").progress.back().phase, "save");
+}
+
+TEST_F(DreamBoothTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
+  DreamBoothOptions frozen = Job();
+  DreamBoothOptions everything = Job();
+  everything.train_text_encoder = true;
+  everything.gradient_accumulation = 2;
+  everything.lr_decay = LrDecay::kCosine;
+  everything.lr_warmup_steps = 2;
+  DreamBoothOptions bfloat16 = Job();
+  bfloat16.bfloat16 = true;
+  int number = 0;
+  for (const auto& options : {frozen, everything, bfloat16}) {
+    const std::string straight = "straight" + std::to_string(++number);
+    const std::string resumed = "resumed" + std::to_string(number);
+    Train(options, straight);
+    host(resumed).stop = DrainAfterThree;
+    EXPECT_EQ(FailureOf(options, resumed), ErrorKind::kCancelled);
+    EXPECT_FALSE(fs::exists(Paths(resumed).output_model));
+    EXPECT_THAT(host(resumed).checkpoints, ElementsAre(3));
+    host(resumed).stop = nullptr;
+    EXPECT_EQ(Train(options, resumed).losses.size(), 6u);
+    EXPECT_EQ(Bytes(straight, kUnetFile), Bytes(resumed, kUnetFile));
+    EXPECT_EQ(Bytes(straight, kTextFile), Bytes(resumed, kTextFile));
+    EXPECT_EQ(Card(straight), Card(resumed));
+  }
+}
+
+TEST_F(DreamBoothTest, ACheckpointOfAnotherJobIsRefused) {
+  host("out").stop = DrainAfterThree;
+  FailureOf(Job(), "out");
+  host("out").stop = nullptr;
+  DreamBoothOptions other = Job();
+  other.learning_rate = 2e-3;
+  EXPECT_EQ(FailureOf(other, "out"), ErrorKind::kFailedPrecondition);
+  EXPECT_THAT(failure_, HasSubstr("another model, settings or photos"));
+}
+
+TEST_F(DreamBoothTest, TheBaseStaysWhatItWasWhetherTrainingEndsOrFails) {
+  NamedTensors before;
+  for (const auto& [name, tensor] : StateDict(*base_->unet))
+    before.emplace_back(name, tensor.clone());
+  const void* storage = base_->unet->parameters()[0].data_ptr();
+  DreamBoothOptions options = Job();
+  options.train_text_encoder = true;
+  Train(options, "first");
+  options.learning_rate = 1e30;
+  EXPECT_EQ(FailureOf(options, "diverged"), ErrorKind::kFailedPrecondition);
+
+  const auto after = StateDict(*base_->unet);
+  for (size_t i = 0; i < before.size(); ++i)
+    EXPECT_TRUE(torch::equal(before[i].second, after[i].second)) << before[i].first;
+  EXPECT_EQ(base_->unet->parameters()[0].data_ptr(), storage);
+  for (const auto& parameter : base_->text_encoder->parameters())
+    EXPECT_FALSE(parameter.requires_grad() || parameter.grad().defined());
+  options.learning_rate = 1e-3;
+  Train(options, "second");  // the same job on the same base gives the same model
+  EXPECT_EQ(Bytes("first", kUnetFile), Bytes("second", kUnetFile));
+}
+
+TEST_F(DreamBoothTest, DivergenceStopsTheJobWithTheStepAndAHint) {
+  DreamBoothOptions options = Job();
+  options.learning_rate = 1e30;
+  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kFailedPrecondition);
+  EXPECT_THAT(failure_, HasSubstr("at step 1"));
+  EXPECT_THAT(failure_, HasSubstr("lower learning rate"));
+  EXPECT_FALSE(fs::exists(Paths("out").output_model));
+}
+
+TEST_F(DreamBoothTest, UnchangedFilesAreSharedWithTheBase) {
+  Train(Job(), "out");
+  for (const char* file : {"model_index.json", "unet/config.json", kTextFile,
+                           "vae/diffusion_pytorch_model.safetensors", "tokenizer/vocab.json"})
+    EXPECT_TRUE(fs::equivalent(dir_.path() / "base" / file, dir_.path() / "out" / file)) << file;
+  EXPECT_NE(Bytes("base", kUnetFile), Bytes("out", kUnetFile));
+  EXPECT_EQ(LoadPipeline(dir_.path() / "out").image_size(), 32);
+}
+
+// Others marked the text encoder trainable without gradients, or never saved it.
+TEST_F(DreamBoothTest, ATrainedTextEncoderMovesAndIsSaved) {
+  DreamBoothOptions options = Job();
+  options.train_text_encoder = true;
+  Train(options, "out");
+  const auto before = SafetensorsFile::Open(dir_.path() / "base" / kTextFile);
+  const auto after = SafetensorsFile::Open(dir_.path() / "out" / kTextFile);
+  for (const char* name :
+       {"text_model.final_layer_norm.weight", "text_model.encoder.layers.0.self_attn.q_proj.weight",
+        "text_model.embeddings.token_embedding.weight"})
+    EXPECT_FALSE(torch::equal(before.Get(name), after.Get(name))) << name;
+}
+
+TEST_F(DreamBoothTest, TheTextEncoderHasALearningRateOfItsOwn) {
+  DreamBoothOptions options = Job();
+  options.steps = 1;
+  options.train_text_encoder = true;
+  options.text_encoder_learning_rate = 1e-9;
+  Train(options, "slow");
+  options.text_encoder_learning_rate.reset();
+  Train(options, "same");
+  EXPECT_EQ(Bytes("slow", kUnetFile), Bytes("same", kUnetFile));
+  EXPECT_NE(Bytes("slow", kTextFile), Bytes("same", kTextFile));
+}
+
+TEST_F(DreamBoothTest, CancellingStopsBetweenStepsAndKeepsNothing) {
+  host("out").stop = [](const RecordingHost& host) {
+    return host.steps_done() >= 2 ? StopReason::kCancel : StopReason::kNone;
+  };
+  EXPECT_EQ(FailureOf(Job(), "out"), ErrorKind::kCancelled);
+  EXPECT_EQ(host("out").steps_done(), 2);
+  EXPECT_TRUE(host("out").checkpoints.empty());
+  EXPECT_FALSE(fs::exists(Paths("out").output_model));
+}
+
+TEST_F(DreamBoothTest, CheckpointsComeEveryNStepsAndAtTheEnd) {
+  DreamBoothOptions options = Job();
+  options.checkpoint_every = 4;
+  Train(options, "out");
+  EXPECT_THAT(host("out").checkpoints, ElementsAre(4, 6));
+}
+
+// Others cast the trained weights for a preview, and trained on with those.
+TEST_F(DreamBoothTest, PreviewsAreShownAndChangeNothing) {
+  for (const bool bfloat16 : {false, true}) {
+    DreamBoothOptions options = Job();
+    options.bfloat16 = bfloat16;
+    const std::string number = std::to_string(bfloat16);
+    Train(options, "plain" + number);
+    options.previews = {.every = 2, .prompts = {"a sks dog", "a red sks dog"}, .steps = 2};
+    Train(options, "shown" + number);
+    const auto& previews = host("shown" + number).previews;
+    ASSERT_EQ(previews.size(), 6u);
+    EXPECT_EQ(previews[0].step, 2);
+    EXPECT_EQ(previews[3].prompt, "a red sks dog");
+    EXPECT_NE(previews[0].image.rgb, previews[4].image.rgb);
+    EXPECT_EQ(Bytes("plain" + number, kUnetFile), Bytes("shown" + number, kUnetFile));
+  }
+}
+
+TEST_F(DreamBoothTest, Bfloat16LearnsAboutTheSame) {
+  DreamBoothOptions options = Job();
+  const auto exact = Train(options, "fp32").losses;
+  options.bfloat16 = true;
+  const auto rough = Train(options, "bf16").losses;
+  for (size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(rough[i], exact[i], 0.03 * exact[i]);
+}
+
+TEST_F(DreamBoothTest, EverySeedGivesItsOwnRunAndSeedZeroIsOneOfThem) {
+  DreamBoothOptions options = Job();
+  options.seed = 0;
+  const auto first = Train(options, "zero").losses;
+  EXPECT_EQ(Train(options, "zero-again").losses, first);
+  options.seed = 1;
+  EXPECT_NE(Train(options, "one").losses, first);
+}
+
+TEST_F(DreamBoothTest, CaptionsArePromptsOfTheirPhotos) {
+  DreamBoothOptions options = Job();
+  options.steps = 1;
+  const auto plain = Train(options, "plain").losses;
+  options.photos[0].caption = "a red sks dog";
+  EXPECT_NE(Train(options, "captioned").losses, plain);
+}
+
+TEST_F(DreamBoothTest, WithoutPriorNoClassImagesAreDrawn) {
+  DreamBoothOptions options = Job();
+  options.prior_weight = 0;
+  Train(options, "out");
+  EXPECT_EQ(host("out").CountPhase("class_images"), 0);
+}
+
+}  // namespace
+}  // namespace likeness

@@ -1,0 +1,41 @@
+#include "worker/training/ema.h"
+
+#include <algorithm>
+
+#include "worker/base/error.h"
+
+namespace likeness {
+
+Ema::Ema(std::vector<torch::Tensor> parameters, double decay)
+    : parameters_(std::move(parameters)), decay_(decay) {
+  for (const torch::Tensor& parameter : parameters_)
+    averages_.push_back(
+        parameter.detach().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
+}
+
+void Ema::Update() {
+  torch::NoGradGuard no_grad;
+  const double n = static_cast<double>(updates_++);
+  const double decay = std::min(decay_, (1 + n) / (10 + n));
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    averages_[i].lerp_(parameters_[i].detach().to(torch::kFloat32), 1 - decay);
+}
+
+void Ema::Swap() {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    torch::Tensor value = parameters_[i].detach().to(torch::kFloat32, false, /*copy=*/true);
+    parameters_[i].detach().copy_(averages_[i]);
+    averages_[i].copy_(value);
+  }
+}
+
+void Ema::Restore(int64_t updates, const std::vector<torch::Tensor>& averages) {
+  torch::NoGradGuard no_grad;
+  if (averages.size() != averages_.size())
+    throw Error(ErrorKind::kFailedPrecondition, "EMA: the state is of other parameters");
+  updates_ = updates;
+  for (size_t i = 0; i < averages.size(); ++i) averages_[i].copy_(averages[i]);
+}
+
+}  // namespace likeness

@@ -1,0 +1,34 @@
+// An exponential moving average of weights, kept in float32 beside them.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace likeness {
+
+class Ema {
+ public:
+  // Starts at the parameters' present values.
+  Ema(std::vector<torch::Tensor> parameters, double decay);
+
+  // average += (1 - decay) * (parameter - average). Early on the decay is min(decay, (1 + n) / (10
+  // + n)) after n updates, so that the first, untrained weights are soon forgotten.
+  void Update();
+
+  // Exchanges the averages with the parameters' values; a second call puts both back.
+  void Swap();
+
+  int64_t updates() const { return updates_; }
+  const std::vector<torch::Tensor>& averages() const { return averages_; }
+  void Restore(int64_t updates, const std::vector<torch::Tensor>& averages);
+
+ private:
+  std::vector<torch::Tensor> parameters_;
+  double decay_;
+  int64_t updates_ = 0;
+  std::vector<torch::Tensor> averages_;
+};
+
+}  // namespace likeness

@@ -1,0 +1,66 @@
+// All that a recipe sees of the outside: report, show, keep a checkpoint, be stopped. The runner
+// implements it over gRPC, the offline command over files, a test over vectors. A recipe calls it
+// from one thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "worker/base/image.h"
+
+namespace likeness {
+
+// Where a job stands. What a phase does not have stays empty.
+struct Progress {
+  std::string phase;  // "class_images", "encode", "train", "save", ...
+  int64_t done = 0;
+  int64_t total = 0;
+  std::string unit;  // of done and total: "images", "steps"
+  std::optional<double> loss;
+  std::optional<double> learning_rate;
+  std::optional<double> grad_norm;  // before clipping
+  std::optional<double> units_per_second;
+  std::optional<double> eta_seconds;  // to the end of this phase
+};
+
+// A picture drawn while training.
+struct Preview {
+  int64_t step = 0;  // optimizer steps done when it was drawn
+  std::string prompt;
+  Image image;
+};
+
+enum class StopReason {
+  kNone,
+  kCancel,  // stop and throw the work away
+  kDrain,   // stop after saving a checkpoint: another worker goes on from it
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  // Never waits.
+  virtual void Report(const Progress& progress) = 0;
+  virtual void ShowPreview(const Preview& preview) = 0;
+
+  // Asked between steps and between batches of pictures.
+  virtual StopReason Stop() = 0;
+
+  // Calls `write` with a path of the host's choice, then keeps that file as the job's latest
+  // checkpoint. When this returns, the checkpoint is as safe as the host makes it. `step`:
+  // optimizer steps done.
+  virtual void SaveCheckpoint(int64_t step,
+                              const std::function<void(const std::filesystem::path&)>& write) = 0;
+
+  // The checkpoint to go on from, if there is one.
+  virtual std::optional<std::filesystem::path> LatestCheckpoint() = 0;
+};
+
+// Throws Error(kCancelled) for any reason but kNone.
+void ThrowIfStopped(StopReason reason);
+
+}  // namespace likeness

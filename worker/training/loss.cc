@@ -1,0 +1,34 @@
+#include "worker/training/loss.h"
+
+namespace likeness {
+
+torch::Tensor SquaredError(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW) {
+  return (prediction_BCHW.to(torch::kFloat32) - target_BCHW.to(torch::kFloat32))
+      .square()
+      .mean({1, 2, 3});
+}
+
+torch::Tensor MinSnrWeight(const torch::Tensor& snr_B, double gamma, PredictionType prediction) {
+  const torch::Tensor least_B = snr_B.clamp_max(gamma);
+  switch (prediction) {
+    case PredictionType::kEpsilon:
+      return least_B / snr_B;
+    case PredictionType::kV:
+      return least_B / (snr_B + 1);
+    case PredictionType::kSample:
+      return least_B;
+  }
+  return least_B;
+}
+
+torch::Tensor DreamBoothLoss(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW,
+                             const torch::Tensor& snr_B, PredictionType prediction,
+                             const LossOptions& options) {
+  torch::Tensor error_B = SquaredError(prediction_BCHW, target_BCHW);
+  if (options.snr_gamma) error_B = error_B * MinSnrWeight(snr_B, *options.snr_gamma, prediction);
+  if (options.prior_weight == 0) return error_B.mean();
+  const auto halves = error_B.chunk(2);
+  return halves[0].mean() + options.prior_weight * halves[1].mean();
+}
+
+}  // namespace likeness

@@ -1,0 +1,35 @@
+// Losses of diffusion training, per sample first, reduced last.
+// B batch, C channels, H W latent height and width.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <optional>
+
+#include "worker/samplers/noise_schedule.h"
+
+namespace likeness {
+
+struct LossOptions {
+  double prior_weight = 1;  // lambda of DreamBooth's eq. 2; 0: the batch has no prior half
+  std::optional<double>
+      snr_gamma;  // min-SNR weighting, Hang et al. 2303.09556; 5 is usual; empty: all weights 1
+};
+
+// Squared error of each sample, float32 [B].
+torch::Tensor SquaredError(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW);
+
+// Min-SNR-gamma weights w_t [B] for what the model predicts: min(snr, gamma) over snr (epsilon),
+// over snr + 1 (v), over 1 (sample), so that every parametrization weighs the denoised picture
+// alike.
+torch::Tensor MinSnrWeight(const torch::Tensor& snr_B, double gamma, PredictionType prediction);
+
+// DreamBooth, 2208.12242 eq. 2: E[ w_t |eps_hat(x_t, c) - eps|^2 + lambda w_t' |eps_hat(x_t', c_pr)
+// - eps'|^2 ]. The batch holds the subject's half first, then the prior's. Weights are per sample,
+// taken before the halves part. snr_B: signal to noise at each sample's timestep. A scalar,
+// float32.
+torch::Tensor DreamBoothLoss(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW,
+                             const torch::Tensor& snr_B, PredictionType prediction,
+                             const LossOptions& options);
+
+}  // namespace likeness

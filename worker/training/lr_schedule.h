@@ -1,0 +1,25 @@
+// Learning-rate schedules, as diffusers' get_scheduler defines them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace likeness {
+
+enum class LrDecay { kConstant, kCosine, kLinear };
+
+struct LrScheduleOptions {
+  LrDecay decay = LrDecay::kConstant;
+  int64_t warmup_steps =
+      0;  // linear from 0: the first step of a warm-up has factor 0, as in diffusers
+  int64_t total_steps = 0;  // cosine and linear reach 0 here
+};
+
+// What the learning rate is multiplied by at optimizer step `step` (from 0).
+double LrFactor(const LrScheduleOptions& options, int64_t step);
+
+// "constant", "cosine", "linear"; anything else throws Error(kInvalidArgument).
+LrDecay ParseLrDecay(const std::string& name);
+const char* LrDecayName(LrDecay decay);
+
+}  // namespace likeness

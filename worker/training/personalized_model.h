@@ -1,0 +1,30 @@
+// A personalized model on disk: the base's diffusers directory with some of its weights replaced,
+// and a card.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "third_party/nlohmann/json_fwd.hpp"
+#include "worker/weights/safetensors.h"
+
+namespace likeness {
+
+struct ChangedComponent {
+  std::string folder;        // "unet"
+  std::string weights_file;  // "diffusion_pytorch_model.safetensors"
+  NamedTensors weights;
+};
+
+inline constexpr const char* kCardFile = "likeness_card.json";
+
+// Makes directory `out`, whole or not at all. Every other file of the base that is part of the
+// model is there as a hard link, or a copy where the file system allows none, so content-addressed
+// storage keeps it once. Errors: kFailedPrecondition if `out` exists or a weight does not fit into
+// `dtype`; kResourceExhausted; kInternal.
+void WritePersonalizedModel(const std::filesystem::path& base, const std::filesystem::path& out,
+                            const std::vector<ChangedComponent>& changed, torch::ScalarType dtype,
+                            const nlohmann::json& card);
+
+}  // namespace likeness

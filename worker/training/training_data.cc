@@ -1,0 +1,66 @@
+#include "worker/training/training_data.h"
+
+#include <algorithm>
+
+#include "worker/generation/tensor_image.h"
+
+namespace likeness {
+namespace {
+
+constexpr size_t kEncodeBatch = 4;
+
+}  // namespace
+
+LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Host& host) {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> means, logvars;
+  for (size_t begin = 0; begin < images.size(); begin += kEncodeBatch) {
+    ThrowIfStopped(host.Stop());
+    std::vector<torch::Tensor> tensors;
+    const size_t end = std::min(images.size(), begin + kEncodeBatch);
+    for (size_t i = begin; i < end; ++i) tensors.push_back(ImageToTensor(images[i]));
+    const auto batch_BCHW = torch::stack(tensors).to(pipeline.device, pipeline.dtype);
+    const LatentMoments moments = pipeline.vae->Encode(batch_BCHW);
+    means.push_back(moments.mean_BChw.to(torch::kFloat32));
+    logvars.push_back(moments.logvar_BChw.to(torch::kFloat32));
+    host.Report({.phase = "encode",
+                 .done = static_cast<int64_t>(end),
+                 .total = static_cast<int64_t>(images.size()),
+                 .unit = "images"});
+  }
+  return {torch::cat(means), torch::cat(logvars)};
+}
+
+Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size) {
+  std::vector<int64_t> pictures, prompts;
+  for (int64_t i = 0; i < batch_size; ++i) {
+    pictures.push_back((batch_number * batch_size + i) % set.size());
+    prompts.push_back(set.prompt_of_N[pictures.back()]);
+  }
+  const auto index_B = torch::tensor(pictures).to(set.moments.mean_BChw.device());
+  return {{set.moments.mean_BChw.index_select(0, index_B),
+           set.moments.logvar_BChw.index_select(0, index_B)},
+          prompts};
+}
+
+Batch Concatenate(const Batch& subject, const Batch& prior) {
+  Batch both = {{torch::cat({subject.moments.mean_BChw, prior.moments.mean_BChw}),
+                 torch::cat({subject.moments.logvar_BChw, prior.moments.logvar_BChw})},
+                subject.prompt_of_B};
+  both.prompt_of_B.insert(both.prompt_of_B.end(), prior.prompt_of_B.begin(),
+                          prior.prompt_of_B.end());
+  return both;
+}
+
+Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, at::Generator generator) {
+  const auto shape = batch.moments.mean_BChw.sizes();
+  const auto device = batch.moments.mean_BChw.device();
+  Draws draws;
+  draws.posterior_BCHW = torch::randn(shape, generator).to(device);
+  draws.timesteps_B =
+      torch::randint(num_train_timesteps, {shape[0]}, generator, torch::kInt64).to(device);
+  draws.noise_BCHW = torch::randn(shape, generator).to(device);
+  return draws;
+}
+
+}  // namespace likeness

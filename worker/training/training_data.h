@@ -1,0 +1,51 @@
+// What a step learns from: pictures as the moments of their latents, encoded once, and prompts.
+// N pictures, B samples of a batch, C H W latent channels, height, width.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "worker/base/image.h"
+#include "worker/models/vae.h"
+#include "worker/training/host.h"
+#include "worker/weights/pipeline.h"
+
+namespace likeness {
+
+// Pictures with their prompts. Prompts are numbered, for several pictures share one.
+struct PictureSet {
+  LatentMoments moments;             // unscaled, float32, on the pipeline's device, [N,C,H,W]
+  std::vector<int64_t> prompt_of_N;  // index into a list of prompts
+
+  int64_t size() const { return static_cast<int64_t>(prompt_of_N.size()); }
+};
+
+// Encodes pictures in small batches; reports phase "encode". Throws Error(kCancelled) if the host
+// stops it.
+LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Host& host);
+
+// Batch number n (from 0) goes round the set: samples nB .. nB + B - 1, modulo N. No chance is
+// involved, so every picture is seen as often as the others, and a resumed run goes on where it
+// stopped.
+struct Batch {
+  LatentMoments moments;  // [B,C,H,W]
+  std::vector<int64_t> prompt_of_B;
+};
+Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size);
+
+// The subject's half first, then the prior's.
+Batch Concatenate(const Batch& subject, const Batch& prior);
+
+// The numbers a batch draws, in this order, from one CPU generator: posterior noise (float32
+// randn), timesteps (randint), noise (float32 randn).
+struct Draws {
+  torch::Tensor posterior_BCHW;
+  torch::Tensor timesteps_B;  // int64
+  torch::Tensor noise_BCHW;
+};
+Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, at::Generator generator);
+
+}  // namespace likeness

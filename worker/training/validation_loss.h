@@ -1,0 +1,17 @@
+// The loss on pictures that are never trained on, the same numbers drawn every time: comparable
+// before and after, and between jobs.
+#pragma once
+
+#include "worker/training/prompt_contexts.h"
+#include "worker/training/training_data.h"
+#include "worker/weights/pipeline.h"
+
+namespace likeness {
+
+// Mean squared error over all pictures of the set, each with the mean of its latents, at 8
+// timesteps spread evenly, with noise of a CPU generator seeded with 0: randn [8,C,H,W] for each
+// picture in turn. `compute`: the UNet's dtype.
+double ValidationLoss(Pipeline& pipeline, const PictureSet& pictures,
+                      const PromptContexts& contexts, torch::ScalarType compute);
+
+}  // namespace likeness
