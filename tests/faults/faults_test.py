@@ -169,7 +169,7 @@ class DiskFull(unittest.TestCase):
         spec.max_attempts = 1
         done = small.wait(small.create(spec).name)
         self.assertEqual(done.state, State.JOB_STATE_FAILED, done)
-        self.assertEqual(service.error_reason(done.error), "DISK_FULL", done.error)
+        self.assertEqual(service.error_reason(done.error), "STORAGE_FULL", done.error)
         self.assertFalse(done.outputs)
         for photo in done.fine_tune.subject.photos:
             self.assertIn(small.read_blob(photo.blob), photos)
