@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "absl/strings/str_cat.h"
 #include "worker/base/error.h"
 #include "worker/runner/outputs.h"
 #include "worker/runner/proto_json.h"
@@ -71,10 +72,9 @@ void OfflineEnvironment::Report(const v1::Progress& progress) {
   reported_tenths_ = tenths;
   std::string line = progress.phase();
   if (progress.total() > 0) {
-    line += " " + std::to_string(progress.done()) + "/" + std::to_string(progress.total());
-    if (!progress.unit().empty()) line += " " + progress.unit();
+    absl::StrAppend(&line, " ", progress.done(), "/", progress.total(), " ", progress.unit());
   }
-  if (progress.has_training()) line += "  loss " + std::to_string(progress.training().loss());
+  if (progress.has_training()) absl::StrAppend(&line, "  loss ", progress.training().loss());
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
