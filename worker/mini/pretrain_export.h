@@ -5,8 +5,8 @@
 
 namespace likeness::mini {
 
-// Writes <directory>/model: float16 weights, and README.md, the model's card, from the log. Works
-// at any time after the stage `vae`; what is not trained yet is random.
+// Writes <directory>/model, its weights in float16. Works at any time after the stage `vae`: what is
+// not trained yet is random, which is enough to wire programs together.
 void ExportPretrained(const PretrainOptions& options);
 
 }  // namespace likeness::mini

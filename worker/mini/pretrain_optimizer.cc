@@ -6,17 +6,18 @@
 namespace likeness::mini {
 namespace {
 
-bool IsHiddenMatrix(const std::string& name, const torch::Tensor& parameter) {
-  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
-  if (parameter.dim() < 2) return false;
-  return !(has("token_embedding") || has("position_embedding") || has("conv_in") ||
-           has("conv_out") || has("quant_conv"));
+// Attention and the text tower are left to AdamW: nothing bounds Muon's growth of query and key
+// weights there, and their softmax saturated until captions no longer mattered.
+bool IsHiddenConvolution(const std::string& name, const torch::Tensor& parameter) {
+  const bool spatial = parameter.dim() == 4 && parameter.size(2) > 1;
+  return spatial && name.find("conv_in") == std::string::npos &&
+         name.find("conv_out") == std::string::npos;
 }
 
 NamedTensors Select(const NamedTensors& parameters, bool matrices) {
   NamedTensors selected;
   for (const auto& [name, parameter] : parameters) {
-    if (IsHiddenMatrix(name, parameter) == matrices) selected.emplace_back(name, parameter);
+    if (IsHiddenConvolution(name, parameter) == matrices) selected.emplace_back(name, parameter);
   }
   return selected;
 }

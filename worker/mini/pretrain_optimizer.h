@@ -1,9 +1,8 @@
-// The optimizer of pretraining: Muon for weight matrices, AdamW for everything else.
+// The optimizer of pretraining: Muon for convolutions, AdamW for everything else.
 //
 // Muon replaces a matrix's momentum by the nearest semi-orthogonal matrix, so that every direction
 // learns at the same pace (K. Jordan et al., "Muon: an optimizer for hidden layers in neural
-// networks", 2024). On models this small it reached in 2 minutes of training what AdamW needed more
-// than twice as long for.
+// networks", 2024). The autoencoder reached 19.5 dB in two minutes with it, 17.1 dB with AdamW.
 #pragma once
 
 #include <torch/torch.h>
@@ -25,8 +24,8 @@ torch::Tensor Orthogonalize(const torch::Tensor& matrix_MN);
 
 class PretrainOptimizer {
  public:
-  // Parameters by name: embeddings, the first and last layers, biases and norms go to AdamW. A
-  // convolution counts as the matrix [out, in * height * width].
+  // Parameters by name: hidden convolutions of 3 x 3 go to Muon, as matrices [out, in * height *
+  // width]; all else, and the first and last layers, to AdamW.
   PretrainOptimizer(const NamedTensors& parameters, const PretrainOptimizerOptions& options);
 
   // One update with the gradients that are there, which are then released. Learning rates are times

@@ -17,9 +17,9 @@ TEST(Orthogonalize, BringsSingularValuesNearOne) {
 TEST(PretrainOptimizer, MovesMatricesByALengthThatDoesNotDependOnTheGradients) {
   auto moved = [](double gradient_scale) {
     torch::manual_seed(1);
-    auto weight = torch::zeros({4, 6}, torch::requires_grad());
+    auto weight = torch::zeros({4, 6, 3, 3}, torch::requires_grad());
     PretrainOptimizer optimizer({{"layer.weight", weight}}, {});
-    weight.mutable_grad() = torch::randn({4, 6}) * gradient_scale;
+    weight.mutable_grad() = torch::randn({4, 6, 3, 3}) * gradient_scale;
     optimizer.Step(1);
     return weight.detach().norm().item<double>();
   };
@@ -28,7 +28,7 @@ TEST(PretrainOptimizer, MovesMatricesByALengthThatDoesNotDependOnTheGradients) {
 }
 
 TEST(PretrainOptimizer, ReleasesEveryGradient) {
-  auto matrix = torch::ones({3, 3}, torch::requires_grad());
+  auto matrix = torch::ones({3, 3, 3, 3}, torch::requires_grad());
   auto bias = torch::ones({3}, torch::requires_grad());
   PretrainOptimizer optimizer({{"layer.weight", matrix}, {"layer.bias", bias}}, {});
   (matrix.sum() + bias.sum()).backward();

@@ -182,7 +182,7 @@ void PretrainUnet(const PretrainOptions& options) {
   for (auto& parameter : NamedParameters(*model.text_encoder, "text_encoder.")) {
     stage.parameters.push_back(std::move(parameter));
   }
-  stage.optimizer = {.muon_learning_rate = 0.04};
+  stage.optimizer = {.muon_learning_rate = 0.02, .adamw_learning_rate = 1e-3};
   stage.samples_per_step = options.unet_batch;
   stage.loss = [&](int64_t, at::Generator generator) {
     const auto batch = DrawBatch(model, latents, options.unet_batch, generator);
