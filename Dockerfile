@@ -34,7 +34,7 @@ USER 10001
 ENV LIKENESS_DATA_DIR=/var/lib/likeness
 VOLUME /var/lib/likeness
 EXPOSE 50051 9464
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["likeness-server", "--healthcheck"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["likeness", "models"]
 ENTRYPOINT ["likeness-server"]
 
 FROM runtime AS worker
@@ -49,7 +49,6 @@ USER 10001
 ENV LIKENESS_MODELS=/opt/likeness/share/likeness/models LIKENESS_CACHE_DIR=/var/lib/likeness/cache
 VOLUME /var/lib/likeness
 EXPOSE 9465
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["likeness-worker", "healthcheck"]
 ENTRYPOINT ["likeness-worker"]
 CMD ["serve"]
 
