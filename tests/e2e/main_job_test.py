@@ -15,7 +15,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 class MainJob(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.service = service.Service()
+        cls.service = service.Service(lease_duration="3s")  # a stopped worker may be handed a job first
         cls.addClassCleanup(cls.service.close)
         cls.worker = cls.service.start_worker()
         cls.service.wait_for_models()
