@@ -12,8 +12,8 @@
 namespace likeness {
 
 struct TrainingState {
-  int64_t step = 0;           // optimizer steps done
-  std::vector<float> losses;  // one a step
+  int64_t step = 0;                // optimizer steps done
+  std::vector<float> losses = {};  // one a step
 };
 
 // Tensors "weight/<name>", "adamw.m/<name>", "adamw.v/<name>" (float32), "losses"; metadata "step"

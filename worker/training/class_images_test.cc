@@ -6,8 +6,9 @@
 
 #include "worker/base/error.h"
 #include "worker/generation/text_to_image.h"
-#include "worker/training/tiny_pipeline.h"
+#include "worker/training/recording_host.h"
 #include "worker/weights/temp_dir.h"
+#include "worker/weights/tiny_pipeline.h"
 
 namespace likeness {
 namespace {
@@ -26,7 +27,7 @@ class ClassImagesTest : public testing::Test {
   }
   bool Drew() const { return host_.progress.at(0).units_per_second.has_value(); }
   std::filesystem::path File(const char* name) {
-    return cache_.path() / ClassImageKey(base_.digest, 32, Dogs(1)) / name;
+    return cache_.path() / ClassImageKey(base_.digest, 16, Dogs(1)) / name;
   }
 
   Pipeline base_ = TinyPipeline();

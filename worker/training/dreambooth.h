@@ -20,9 +20,9 @@ struct DreamBoothPaths {
 };
 
 struct DreamBoothResult {
-  std::vector<float> losses;  // of every optimizer step
-  std::optional<double> validation_loss_before;
-  std::optional<double> validation_loss_after;
+  std::vector<float> losses = {};  // of every optimizer step
+  std::optional<double> validation_loss_before = {};
+  std::optional<double> validation_loss_after = {};
 };
 
 // Trains, and writes the personalized model to `paths.output_model`: a diffusers directory that

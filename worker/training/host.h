@@ -18,12 +18,12 @@ struct Progress {
   std::string phase;  // "class_images", "encode", "train", "save", ...
   int64_t done = 0;
   int64_t total = 0;
-  std::string unit;  // of done and total: "images", "steps"
-  std::optional<double> loss;
-  std::optional<double> learning_rate;
-  std::optional<double> grad_norm;  // before clipping
-  std::optional<double> units_per_second;
-  std::optional<double> eta_seconds;  // to the end of this phase
+  std::string unit = {};  // of done and total: "images", "steps"
+  std::optional<double> loss = {};
+  std::optional<double> learning_rate = {};
+  std::optional<double> grad_norm = {};  // before clipping
+  std::optional<double> units_per_second = {};
+  std::optional<double> eta_seconds = {};  // to the end of this phase
 };
 
 // A picture drawn while training.

@@ -4,20 +4,16 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "worker/training/host.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 
-// 32x32 pixels, latents 16x16x4, 6 tokens of width 32; knows "a", "red", "sks", "dog", "cat".
-// The same weights every time.
-Pipeline TinyPipeline();
-
 // A picture of coloured stripes, another for each number.
-Image TestImage(int number, int size = 32);
+Image TestImage(int number, int size = 16);
 
 class RecordingHost : public Host {
  public:
