@@ -1,8 +1,10 @@
 #include "worker/training/class_images.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <optional>
 
 #include "third_party/nlohmann/json.hpp"
@@ -57,6 +59,18 @@ std::vector<Image> Draw(Pipeline& base, const ClassImageOptions& options, int fi
                         [&host](int, int) { return host.Stop() == StopReason::kNone; });
 }
 
+// All pictures of a batch, or none if one of them is missing or damaged.
+std::vector<Image> ReadCachedBatch(const std::filesystem::path& set, int first, int size,
+                                   int64_t side) {
+  std::vector<Image> batch;
+  for (int i = 0; i < size; ++i) {
+    auto image = ReadCached(CacheFile(set, first + i), side);
+    if (!image) return {};
+    batch.push_back(std::move(*image));
+  }
+  return batch;
+}
+
 }  // namespace
 
 std::string ClassImageKey(const std::string& model_digest, int image_size,
@@ -79,21 +93,19 @@ std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
   const auto start = std::chrono::steady_clock::now();
   while (static_cast<int>(images.size()) < options.count) {
     ThrowIfStopped(host.Stop());
+    // Batches always begin at multiples of the batch size and are drawn whole: how many pictures
+    // share a batch can move a rounding, and must not depend on what the cache happens to hold.
     const int first = static_cast<int>(images.size());
-    if (auto cached = ReadCached(CacheFile(set, first), base.image_size())) {
-      images.push_back(std::move(*cached));
-      if (first + 1 < options.count) continue;
-    } else {
-      int end = first + 1;
-      while (end < options.count && end - first < options.batch_size &&
-             !std::filesystem::exists(CacheFile(set, end)))
-        ++end;
-      for (Image& image : Draw(base, options, first, end - first, host)) {
-        WriteCached(CacheFile(set, static_cast<int>(images.size())), image);
-        images.push_back(std::move(image));
-        ++drawn;
-      }
+    const int size = std::min(options.count - first, static_cast<int>(options.batch_size));
+    std::vector<Image> batch = ReadCachedBatch(set, first, size, base.image_size());
+    const bool cached = !batch.empty();
+    if (!cached) {
+      batch = Draw(base, options, first, size, host);
+      for (int i = 0; i < size; ++i) WriteCached(CacheFile(set, first + i), batch[i]);
+      drawn += size;
     }
+    std::move(batch.begin(), batch.end(), std::back_inserter(images));
+    if (cached && first + size < options.count) continue;
     Progress progress{.phase = "class_images",
                       .done = static_cast<int64_t>(images.size()),
                       .total = options.count,

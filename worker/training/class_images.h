@@ -20,7 +20,7 @@ struct ClassImageOptions {
   std::string sampler = "ddim";
   int steps = 50;
   double guidance = 7.5;
-  int batch_size = 4;  // speed alone: no picture depends on it
+  int batch_size = 4;  // speed; a picture depends on it in its last rounding at most
 };
 
 // Names a set: SHA-256, in hex, over everything the pictures depend on: model digest, prompt,
