@@ -125,13 +125,14 @@ void Evaluate(const TrainedStage& stage, Training& training, PretrainLog& log,
               const std::filesystem::path& directory, double mean_loss) {
   torch::NoGradGuard no_grad;
   training.UseAverages();
-  log.Write({{"stage", stage.name},
-             {"step", training.step()},
-             {"samples", training.step() * stage.samples_per_step},
-             {"seconds", std::round(training.Seconds())},
-             {"progress", training.Progress()},
-             {"loss", mean_loss},
-             {"validation", stage.validate()}});
+  nlohmann::json line = {{"stage", stage.name},
+                         {"step", training.step()},
+                         {"samples", training.step() * stage.samples_per_step},
+                         {"seconds", std::round(training.Seconds())},
+                         {"progress", training.Progress()},
+                         {"loss", mean_loss}};
+  for (const auto& [name, value] : stage.validate()) line[name] = value;
+  log.Write(line);
   char number[16];
   std::snprintf(number, sizeof(number), "%07lld", static_cast<long long>(training.step()));
   stage.draw_sheet(directory / "sheets" / (stage.name + "-" + number + ".png"));

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "worker/mini/pretrain.h"
@@ -26,8 +27,8 @@ struct TrainedStage {
 
   // A scalar. Everything random in step `step` is drawn from `generator`.
   std::function<torch::Tensor(int64_t step, at::Generator generator)> loss;
-  // Both are called with the averaged weights in place.
-  std::function<double()> validate;
+  // Both are called with the averaged weights in place. What is measured goes to the log by name.
+  std::function<std::map<std::string, double>()> validate;
   std::function<void(const std::filesystem::path& png)> draw_sheet;
 };
 

@@ -27,7 +27,9 @@ struct Toy {
       const auto x = torch::randn({8, 4}, generator);
       return (x.matmul(matrix) + bias - x.roll(1, 1)).square().mean();
     };
-    stage.validate = [this] { return matrix.detach().norm().item<double>(); };
+    stage.validate = [this] {
+      return std::map<std::string, double>{{"norm", matrix.detach().norm().item<double>()}};
+    };
     stage.draw_sheet = [](const std::filesystem::path&) {};
     return stage;
   }

@@ -6,18 +6,20 @@
 namespace likeness::mini {
 namespace {
 
-// Attention and the text tower are left to AdamW: nothing bounds Muon's growth of query and key
-// weights there, and their softmax saturated until captions no longer mattered.
 bool IsHiddenConvolution(const std::string& name, const torch::Tensor& parameter) {
   const bool spatial = parameter.dim() == 4 && parameter.size(2) > 1;
   return spatial && name.find("conv_in") == std::string::npos &&
          name.find("conv_out") == std::string::npos;
 }
 
-NamedTensors Select(const NamedTensors& parameters, bool matrices) {
+// The parameters that go to Muon, or those that do not.
+NamedTensors Select(const NamedTensors& parameters, const PretrainOptimizerOptions& options,
+                    bool for_muon) {
   NamedTensors selected;
   for (const auto& [name, parameter] : parameters) {
-    if (IsHiddenConvolution(name, parameter) == matrices) selected.emplace_back(name, parameter);
+    const bool goes_to_muon =
+        options.muon_learning_rate > 0 && IsHiddenConvolution(name, parameter);
+    if (goes_to_muon == for_muon) selected.emplace_back(name, parameter);
   }
   return selected;
 }
@@ -44,10 +46,10 @@ torch::Tensor Orthogonalize(const torch::Tensor& matrix_MN) {
 PretrainOptimizer::PretrainOptimizer(const NamedTensors& parameters,
                                      const PretrainOptimizerOptions& options)
     : options_(options),
-      matrices_(Select(parameters, true)),
-      others_(Select(parameters, false)),
+      matrices_(Select(parameters, options, true)),
+      others_(Select(parameters, options, false)),
       adamw_({{.parameters = Tensors(others_), .learning_rate = options.adamw_learning_rate}},
-             {.beta2 = 0.99, .weight_decay = 0}) {
+             {.beta2 = options.adamw_beta2, .weight_decay = 0}) {
   for (const auto& [name, matrix] : matrices_) momenta_.push_back(torch::zeros_like(matrix));
 }
 

@@ -1,8 +1,10 @@
-// The optimizer of pretraining: Muon for convolutions, AdamW for everything else.
+// The optimizer of pretraining: AdamW, and where a stage asks for it Muon for the convolutions.
 //
 // Muon replaces a matrix's momentum by the nearest semi-orthogonal matrix, so that every direction
 // learns at the same pace (K. Jordan et al., "Muon: an optimizer for hidden layers in neural
-// networks", 2024). The autoencoder reached 19.5 dB in two minutes with it, 17.1 dB with AdamW.
+// networks", 2024). The autoencoder reached 19.5 dB in two minutes with it, 17.1 dB with AdamW. It
+// is not for attention: nothing bounds query and key weights there, and their softmax saturated
+// until captions no longer mattered.
 #pragma once
 
 #include <torch/torch.h>
@@ -13,9 +15,10 @@
 namespace likeness::mini {
 
 struct PretrainOptimizerOptions {
-  double muon_learning_rate = 0.02;
+  double muon_learning_rate = 0;  // 0: AdamW for everything
   double muon_momentum = 0.95;
-  double adamw_learning_rate = 2e-3;
+  double adamw_learning_rate = 1e-3;
+  double adamw_beta2 = 0.999;
 };
 
 // The nearest semi-orthogonal matrix to matrix_MN, roughly: singular values end up between .7
@@ -24,8 +27,8 @@ torch::Tensor Orthogonalize(const torch::Tensor& matrix_MN);
 
 class PretrainOptimizer {
  public:
-  // Parameters by name: hidden convolutions of 3 x 3 go to Muon, as matrices [out, in * height *
-  // width]; all else, and the first and last layers, to AdamW.
+  // Parameters by name: with Muon, hidden convolutions of 3 x 3 go to it, as matrices [out, in *
+  // height * width]; all else, and the first and last layers, to AdamW.
   PretrainOptimizer(const NamedTensors& parameters, const PretrainOptimizerOptions& options);
 
   // One update with the gradients that are there, which are then released. Learning rates are times

@@ -91,13 +91,17 @@ std::vector<NoisyBatch> ValidationBatches(Pipeline& model) {
   return batches;
 }
 
-// Mean squared error over all noise levels, unweighted.
-double ValidationLoss(Pipeline& model, const std::vector<NoisyBatch>& batches) {
-  double sum = 0;
-  for (const auto& batch : batches) {
-    sum += SquaredError(Predict(model, batch), batch.target_BCHW).mean().item<double>();
+// `validation`: mean squared error over all noise levels, unweighted. `caption_gain`: how much
+// larger it is when each picture gets its neighbour's caption; near 0, captions are not read.
+std::map<std::string, double> Validate(Pipeline& model, const std::vector<NoisyBatch>& batches) {
+  double with_own = 0, with_other = 0;
+  for (auto batch : batches) {
+    with_own += SquaredError(Predict(model, batch), batch.target_BCHW).mean().item<double>();
+    batch.ids_BT = batch.ids_BT.roll(1, 0);
+    with_other += SquaredError(Predict(model, batch), batch.target_BCHW).mean().item<double>();
   }
-  return sum / static_cast<double>(batches.size());
+  const auto count = static_cast<double>(batches.size());
+  return {{"validation", with_own / count}, {"caption_gain", (with_other - with_own) / count}};
 }
 
 // Every class in two scenes, then the colours and the things to wear.
@@ -182,7 +186,9 @@ void PretrainUnet(const PretrainOptions& options) {
   for (auto& parameter : NamedParameters(*model.text_encoder, "text_encoder.")) {
     stage.parameters.push_back(std::move(parameter));
   }
-  stage.optimizer = {.muon_learning_rate = 0.02, .adamw_learning_rate = 1e-3};
+  // AdamW alone: beside it, Muon gained a little of the loss early, cost a quarter more time, and
+  // the captions were read an eighth as much (caption_gain after 5 minutes).
+  stage.optimizer = {.adamw_learning_rate = 1e-3, .adamw_beta2 = 0.999};
   stage.samples_per_step = options.unet_batch;
   stage.loss = [&](int64_t, at::Generator generator) {
     const auto batch = DrawBatch(model, latents, options.unet_batch, generator);
@@ -190,7 +196,7 @@ void PretrainUnet(const PretrainOptions& options) {
                                        model.schedule.options().prediction_type);
     return (weight_B * SquaredError(Predict(model, batch), batch.target_BCHW)).mean();
   };
-  stage.validate = [&] { return ValidationLoss(model, validation); };
+  stage.validate = [&] { return Validate(model, validation); };
   stage.draw_sheet = [&](const std::filesystem::path& png) { DrawSheet(model, png); };
   TrainStage(stage, StageBudget(options, options.unet_minutes, options.unet_steps),
              options.directory);

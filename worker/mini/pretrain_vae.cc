@@ -88,7 +88,7 @@ void PretrainVae(const PretrainOptions& options) {
   TrainedStage stage;
   stage.name = "vae";
   stage.parameters = NamedParameters(*vae);
-  stage.optimizer = {.muon_learning_rate = 0.03};
+  stage.optimizer = {.muon_learning_rate = 0.03, .adamw_learning_rate = 2e-3, .adamw_beta2 = 0.99};
   stage.samples_per_step = options.vae_batch;
   stage.loss = [&](int64_t step, at::Generator generator) {
     const auto images = DrawBatch(pictures, step, options.vae_batch, generator);
@@ -96,7 +96,9 @@ void PretrainVae(const PretrainOptions& options) {
     const auto noise = torch::randn(moments.mean_BChw.sizes(), generator);
     return VaeLoss(images, vae->Decode(moments.Sample(noise)), moments);
   };
-  stage.validate = [&] { return Psnr(held_out, Reconstruct(vae, held_out)); };
+  stage.validate = [&] {
+    return std::map<std::string, double>{{"psnr", Psnr(held_out, Reconstruct(vae, held_out))}};
+  };
   stage.draw_sheet = [&](const std::filesystem::path& png) {
     const auto images = held_out.slice(0, 0, 32);
     const auto pairs = torch::stack({images, Reconstruct(vae, images)}, 1).flatten(0, 1);
