@@ -1,5 +1,8 @@
 #include "worker/runner/job_sheet.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "worker/images/contact_sheet.h"
 #include "worker/runner/outputs.h"
@@ -10,15 +13,16 @@ std::vector<v1::Output> WriteContactSheet(const SubjectPhotos& photos,
                                           const std::vector<Picture>& pictures,
                                           JobEnvironment& environment) {
   if (pictures.empty()) return {};
-  std::vector<SheetRow> rows = {{.heading = "photos", .cells = {}}};
-  for (const auto& photo : photos.training) rows[0].cells.push_back({photo.image, photo.caption});
-  std::string prompt;
+  const size_t columns = std::clamp<size_t>(photos.training.size(), 4, 6);
+  std::vector<SheetRow> rows = {{.heading = "Photos", .cells = {}}};
+  const auto add = [&](const Image& image, std::string caption) {
+    if (rows.back().cells.size() == columns) rows.push_back({});
+    rows.back().cells.push_back({image, std::move(caption)});
+  };
+  for (const auto& photo : photos.training) add(photo.image, photo.caption);
+  rows.push_back({.heading = "Pictures", .cells = {}});
   for (const auto& picture : pictures) {
-    if (rows.size() == 1 || picture.prompt != prompt) {
-      prompt = picture.prompt;
-      rows.push_back({.heading = prompt, .cells = {}});
-    }
-    rows.back().cells.push_back({picture.image, absl::StrCat("seed ", picture.seed)});
+    add(picture.image, absl::StrCat(picture.prompt, " (seed ", picture.seed, ")"));
   }
 
   v1::Output output;

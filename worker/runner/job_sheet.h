@@ -1,5 +1,5 @@
-// The contact sheet of a fine-tune job: its photos, and under them what was drawn, a row for each
-// prompt.
+// The contact sheet of a fine-tune job: its photos, and under them what was drawn, each with its
+// prompt and seed.
 #pragma once
 
 #include <vector>
