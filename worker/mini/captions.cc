@@ -29,6 +29,7 @@ constexpr const char* kColourNames[kColours] = {"red",   "orange", "yellow", "gr
 constexpr const char* kPatternNames[kPatterns] = {"plain", "striped", "spotted", "patched"};
 constexpr const char* kAccessoryPhrases[kAccessories] = {"", "wearing a red hat",
                                                          "wearing a rainbow scarf"};
+constexpr const char* kAccessoryNames[kAccessories] = {"none", "red-hat", "rainbow-scarf"};
 
 struct Parts {
   bool primary;
@@ -66,6 +67,7 @@ const char* Phrase(Scene scene) { return kScenePhrases[static_cast<int>(scene)];
 const char* Name(Scene scene) { return kSceneNames[static_cast<int>(scene)]; }
 const char* Name(Colour colour) { return kColourNames[static_cast<int>(colour)]; }
 const char* Name(Pattern pattern) { return kPatternNames[static_cast<int>(pattern)]; }
+const char* Name(Accessory accessory) { return kAccessoryNames[static_cast<int>(accessory)]; }
 const char* Phrase(Accessory accessory) { return kAccessoryPhrases[static_cast<int>(accessory)]; }
 
 SubjectClass ParseClass(const std::string& name) {

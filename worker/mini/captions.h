@@ -18,6 +18,8 @@ const char* Name(Colour colour);
 const char* Name(Pattern pattern);
 // "wearing a red hat"; "" for none
 const char* Phrase(Accessory accessory);
+// "red-hat"; "none"
+const char* Name(Accessory accessory);
 
 // The class called `name`; throws Error (kInvalidArgument) that lists the classes.
 SubjectClass ParseClass(const std::string& name);

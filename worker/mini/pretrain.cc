@@ -2,6 +2,7 @@
 
 #include "worker/base/error.h"
 #include "worker/mini/pretrain_export.h"
+#include "worker/mini/pretrain_measures.h"
 #include "worker/mini/pretrain_tokenizer.h"
 #include "worker/mini/pretrain_unet.h"
 #include "worker/mini/pretrain_vae.h"
@@ -17,6 +18,7 @@ constexpr struct {
     {PretrainStage::kTokenizer, "tokenizer", PretrainTokenizer},
     {PretrainStage::kVae, "vae", PretrainVae},
     {PretrainStage::kUnet, "unet", PretrainUnet},
+    {PretrainStage::kMeasures, "measures", PretrainMeasures},
     {PretrainStage::kExport, "export", ExportPretrained},
 };
 
@@ -31,6 +33,8 @@ void Validate(const PretrainOptions& options) {
           "steps must be 0 (by the clock) or more");
   Require(options.pictures >= 1, "at least one picture is needed");
   Require(options.vae_batch >= 1 && options.unet_batch >= 1, "a batch holds at least one picture");
+  Require(options.measures_steps >= 1 && options.measures_batch >= 2,
+          "the measures need at least one step, and 2 pictures in a batch");
 }
 
 }  // namespace
@@ -41,7 +45,7 @@ PretrainStage ParsePretrainStage(const std::string& name) {
     if (name == entry.name) return entry.stage;
   }
   throw Error(ErrorKind::kInvalidArgument,
-              "no such stage: \"" + name + "\"; allowed are tokenizer, vae, unet, export, all");
+              "no such stage: \"" + name + "\"; allowed are tokenizer, vae, unet, measures, export, all");
 }
 
 void PretrainMini(const PretrainOptions& options) {

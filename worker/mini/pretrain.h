@@ -2,8 +2,8 @@
 // engine's own modules.
 //
 // Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `unet` encodes the pictures
-// once, then trains UNet and text tower together; `export` writes the model. Each goes on from
-// where it was stopped.
+// once, then trains UNet and text tower together; `measures` trains what pictures are judged by;
+// `export` writes the model. Each goes on from where it was stopped.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@
 
 namespace likeness::mini {
 
-enum class PretrainStage { kTokenizer, kVae, kUnet, kExport, kAll };
+enum class PretrainStage { kTokenizer, kVae, kUnet, kMeasures, kExport, kAll };
 
-// "tokenizer", "vae", "unet", "export", "all"; anything else is an Error (kInvalidArgument).
+// "tokenizer", "vae", "unet", "measures", "export", "all"; anything else is an Error (kInvalidArgument).
 PretrainStage ParsePretrainStage(const std::string& name);
 
 struct PretrainOptions {
   // Holds the stages' outputs, checkpoints, log.jsonl (one JSON object a line), sheets/*.png, and
-  // model/ in the end.
+  // model/ and eval/ in the end.
   std::filesystem::path directory;
   PretrainStage stage = PretrainStage::kAll;
   uint32_t seed = 0;
@@ -31,10 +31,12 @@ struct PretrainOptions {
   double unet_minutes = 180;
   int64_t vae_steps = 0;
   int64_t unet_steps = 0;
+  int64_t measures_steps = 1500;  // of each of the two networks
 
   int64_t pictures = 24576;  // drawn for training; validation draws 256 others
   int64_t vae_batch = 16;
   int64_t unet_batch = 16;
+  int64_t measures_batch = 48;  // pictures; identities, two pictures each
   double checkpoint_minutes = 3;
   double evaluate_minutes = 5;  // validation loss and a sheet
 };

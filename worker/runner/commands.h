@@ -14,6 +14,7 @@ int RunCommand(const CommandLine& arguments);
 int HealthcheckCommand(const CommandLine& arguments);
 int PretrainMiniCommand(const CommandLine& arguments);
 int DrawSubjectCommand(const CommandLine& arguments);
+int MeasureMiniCommand(const CommandLine& arguments);
 int ContactSheetCommand(const CommandLine& arguments);
 
 }  // namespace likeness

@@ -15,6 +15,7 @@ constexpr char kHelp[] = R"(Usage: likeness-worker [COMMAND] [FLAGS]
   healthcheck     asks whether the worker of this machine is up
   pretrain-mini   pretrains the built-in miniature model
   draw-subject    draws photos of a subject for the miniature model
+  measure-mini    measures pictures of the miniature model's world
   contact-sheet   lays pictures on one page
 
 likeness-worker COMMAND --help lists a command's flags.
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
       {"healthcheck", likeness::HealthcheckCommand},
       {"pretrain-mini", likeness::PretrainMiniCommand},
       {"draw-subject", likeness::DrawSubjectCommand},
+      {"measure-mini", likeness::MeasureMiniCommand},
       {"contact-sheet", likeness::ContactSheetCommand},
   };
   auto arguments = likeness::Arguments(argc, argv);

@@ -28,7 +28,7 @@ int PretrainMiniCommand(const CommandLine& arguments) {
   int threads = 0;
   FlagSet flags(kPretrainUsage);
   flags.Add("out", &out, "Directory of the run.");
-  flags.Add("stage", &stage, "tokenizer, vae, unet, export, or all.");
+  flags.Add("stage", &stage, "tokenizer, vae, unet, measures, export, or all.");
   flags.Add("seed", &options.seed, "Seed of everything.");
   flags.Add("threads", &threads, "Threads to compute with; 0: as LibTorch chooses.");
   flags.Add("vae-minutes", &options.vae_minutes, "How long the autoencoder trains.");
@@ -36,9 +36,11 @@ int PretrainMiniCommand(const CommandLine& arguments) {
   flags.Add("vae-steps", &options.vae_steps, "Steps instead of minutes, reproducibly; 0: minutes.");
   flags.Add("unet-steps", &options.unet_steps,
             "Steps instead of minutes, reproducibly; 0: minutes.");
+  flags.Add("measures-steps", &options.measures_steps, "Steps of each of the measures.");
   flags.Add("pictures", &options.pictures, "Pictures drawn for training.");
   flags.Add("vae-batch", &options.vae_batch, "Pictures in a batch of the autoencoder.");
   flags.Add("unet-batch", &options.unet_batch, "Pictures in a batch of the UNet.");
+  flags.Add("measures-batch", &options.measures_batch, "Pictures in a batch of the measures.");
   flags.Add("checkpoint-minutes", &options.checkpoint_minutes, "Minutes between checkpoints.");
   flags.Add("evaluate-minutes", &options.evaluate_minutes, "Minutes between sheets.");
   return RunWithFlags(flags, arguments, [&]() -> absl::Status {
