@@ -93,7 +93,7 @@ struct Server::Parts {
   ~Parts() {
     pages.reset();
     server.reset();
-    executor.reset();  // its tasks use all the rest
+    if (executor) executor->Stop();  // its tasks use all the rest
     if (lock >= 0) close(lock);
   }
 

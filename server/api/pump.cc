@@ -5,7 +5,7 @@
 namespace likeness::server {
 
 void Pump::Wake() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (stopped_) return;
   woken_ = true;
   if (running_) return;
@@ -16,7 +16,7 @@ void Pump::Wake() {
 void Pump::WakeAfter(absl::Duration delay) {
   const absl::Time due = absl::Now() + delay;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (stopped_ || next_wake_ <= due) return;
     next_wake_ = due;
   }
@@ -24,7 +24,7 @@ void Pump::WakeAfter(absl::Duration delay) {
     auto self = weak.lock();
     if (!self) return;
     {
-      absl::MutexLock lock(&self->mutex_);
+      std::lock_guard lock(self->mutex_);
       if (self->next_wake_ == due) self->next_wake_ = absl::InfiniteFuture();
     }
     self->Wake();
@@ -32,14 +32,14 @@ void Pump::WakeAfter(absl::Duration delay) {
 }
 
 void Pump::Stop() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   stopped_ = true;
 }
 
 void Pump::RunTurns() {
   for (;;) {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       if (stopped_ || !woken_) {
         running_ = false;
         return;

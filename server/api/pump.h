@@ -4,9 +4,9 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/base/executor.h"
 
@@ -32,7 +32,7 @@ class Pump : public std::enable_shared_from_this<Pump> {
 
   Executor& executor_;
   const std::function<void()> turn_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;  // or queued on the executor
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

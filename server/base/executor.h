@@ -1,14 +1,16 @@
 // Threads for work that blocks (store, files), so that no gRPC thread ever waits.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
 namespace likeness::server {
@@ -18,8 +20,10 @@ class Executor {
  public:
   // Many threads wait for the same commit, so there are far more of them than cores.
   explicit Executor(int threads, size_t max_queued = 10'000);
-  // Finishes what is queued, and drops what is delayed.
   ~Executor();
+
+  // Finishes what is queued, and drops what is delayed; nothing runs after this.
+  void Stop();
 
   void Run(std::function<void()> task);
   // False, and nothing happens, when too much is queued already.
@@ -27,14 +31,17 @@ class Executor {
   void RunAfter(absl::Duration delay, std::function<void()> task);
 
  private:
+  using SteadyClock = std::chrono::steady_clock;
+
   void Loop();
+  void MoveWhatIsDue();
 
   const size_t max_queued_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
-  std::multimap<absl::Time, std::function<void()>> delayed_ ABSL_GUARDED_BY(mutex_);
-  absl::CondVar work_;          // something was queued
-  absl::CondVar delayed_work_;  // something is due earlier than before
+  std::multimap<SteadyClock::time_point, std::function<void()>> delayed_ ABSL_GUARDED_BY(mutex_);
+  std::condition_variable work_;          // something was queued
+  std::condition_variable delayed_work_;  // something is due earlier than before
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -6,12 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 
 namespace likeness::server {
 
@@ -32,7 +32,7 @@ class ChangeFeed {
  private:
   void Unsubscribe(const std::string& topic, int64_t id);
 
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, std::map<int64_t, std::function<void()>>> topics_
       ABSL_GUARDED_BY(mutex_);

@@ -87,7 +87,7 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
         committed_size_(committed_size) {}
 
   ~FileUpload() override {
-    absl::MutexLock lock(&store_.mutex_);
+    std::lock_guard lock(store_.mutex_);
     store_.active_uploads_.erase(path_);
   }
 
@@ -184,7 +184,7 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
   if (auto size = FileSize(PathOf(name.blob()))) return std::make_unique<CompleteUpload>(*size);
   const std::string path = PathOf(name);
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (!active_uploads_.insert(path).second) {
       return RpcError(absl::StatusCode::kAborted, "UPLOAD_IN_PROGRESS",
                       "another call is writing this upload; try again when it has ended");
@@ -197,7 +197,7 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
     return std::make_unique<FileUpload>(*this, name, path, std::move(file), std::move(hash), size);
   }();
   if (!opened.ok()) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     active_uploads_.erase(path);
   }
   return opened;
@@ -240,7 +240,7 @@ absl::StatusOr<int> FilesystemBlobStore::DropUploads(absl::Time before) {
   for (auto entry = fs::directory_iterator(root_ + kUploads, error);
        !error && entry != fs::directory_iterator(); entry.increment(error)) {
     const std::string path = entry->path().string();
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     struct stat info;
     if (active_uploads_.count(path) || stat(path.c_str(), &info) != 0) continue;
     if (absl::FromTimeT(info.st_mtime) < before && unlink(path.c_str()) == 0) ++dropped;

@@ -4,11 +4,11 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "server/blobs/blob_store.h"
 
 namespace likeness::server {
@@ -40,7 +40,7 @@ class FilesystemBlobStore : public BlobStore {
   const std::string root_;
   const int64_t max_blob_bytes_;
   std::atomic<int64_t> total_bytes_ = 0;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   std::set<std::string> active_uploads_ ABSL_GUARDED_BY(mutex_);  // paths
 };
 

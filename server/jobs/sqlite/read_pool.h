@@ -2,13 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "server/jobs/sqlite/database.h"
 
 namespace likeness::server {
@@ -36,7 +36,7 @@ class ReadPool {
 
   absl::StatusOr<Loan> Borrow() {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       if (!idle_.empty()) {
         auto database = std::move(idle_.back());
         idle_.pop_back();
@@ -50,12 +50,12 @@ class ReadPool {
 
  private:
   void GiveBack(std::unique_ptr<Database> database) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     idle_.push_back(std::move(database));
   }
 
   const std::string path_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   std::vector<std::unique_ptr<Database>> idle_ ABSL_GUARDED_BY(mutex_);
 };
 

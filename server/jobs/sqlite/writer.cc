@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/synchronization/notification.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -13,7 +12,8 @@ struct Writer::Pending {
   absl::FunctionRef<absl::Status(Transaction&)> work;
   absl::Status status;
   std::vector<JobChange> changes;
-  absl::Notification done;
+  bool done = false;  // guarded by the writer's mutex
+  std::condition_variable finished;
 };
 
 Writer::Writer(std::unique_ptr<Database> database, JobStore::Listener listener)
@@ -21,19 +21,19 @@ Writer::Writer(std::unique_ptr<Database> database, JobStore::Listener listener)
 
 Writer::~Writer() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  queued_.notify_one();
   thread_.join();
 }
 
 absl::Status Writer::Run(absl::FunctionRef<absl::Status(Transaction&)> work) {
   Pending pending(work);
-  {
-    absl::MutexLock lock(&mutex_);
-    queue_.push_back(&pending);
-  }
-  pending.done.WaitForNotification();
+  std::unique_lock lock(mutex_);
+  queue_.push_back(&pending);
+  queued_.notify_one();
+  pending.finished.wait(lock, [&] { return pending.done; });
   return pending.status;
 }
 
@@ -41,11 +41,8 @@ void Writer::Loop() {
   for (;;) {
     std::vector<Pending*> batch;
     {
-      absl::MutexLock lock(&mutex_);
-      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || !queue_.empty();
-      };
-      mutex_.Await(absl::Condition(&ready));
+      std::unique_lock lock(mutex_);
+      queued_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
       if (queue_.empty()) return;
       batch.swap(queue_);
     }
@@ -61,7 +58,13 @@ void Writer::CommitAll(std::vector<Pending*>& batch) {
     if (pending->status.ok()) {
       std::move(pending->changes.begin(), pending->changes.end(), std::back_inserter(changes));
     }
-    pending->done.Notify();  // the caller may be gone after this
+  }
+  {
+    std::lock_guard lock(mutex_);  // held to the end: a caller that sees `done` destroys its part
+    for (Pending* pending : batch) {
+      pending->done = true;
+      pending->finished.notify_one();
+    }
   }
   for (const JobChange& change : changes) listener_(change);
 }

@@ -3,7 +3,9 @@
 // of its own and succeeds or fails alone.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,7 +13,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/sqlite/database.h"
 
@@ -43,7 +44,8 @@ class Writer {
 
   const std::unique_ptr<Database> database_;
   const JobStore::Listener listener_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
+  std::condition_variable queued_;  // something was queued, or the end has come
   std::vector<Pending*> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
