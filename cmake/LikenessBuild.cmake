@@ -31,6 +31,12 @@ if(LIKENESS_SANITIZE)
   add_compile_options(-fsanitize=${LIKENESS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LIKENESS_SANITIZE})
 endif()
+set(LIKENESS_SANITIZER_SOURCES "")      # compiled into every program
+set(LIKENESS_SANITIZER_ENVIRONMENT "")  # of every test
+if(LIKENESS_SANITIZE STREQUAL "thread")
+  set(LIKENESS_SANITIZER_SOURCES ${CMAKE_SOURCE_DIR}/cmake/tsan_grpc.cc)
+  set(LIKENESS_SANITIZER_ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
+endif()
 
 enable_testing()
 
@@ -50,7 +56,7 @@ endfunction()
 # likeness_program(NAME SOURCES a.cc ... DEPS target ... [TORCH])
 function(likeness_program name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPS" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES})
+  add_executable(${name} ${ARG_SOURCES} ${LIKENESS_SANITIZER_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(${name} PRIVATE -Wall -Wextra -Werror=return-type)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
@@ -75,7 +81,7 @@ function(likeness_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${LIKENESS_SANITIZER_ENVIRONMENT}")
 endfunction()
 
 # The test framework, where it is installed; an engine-only machine may lack it.
