@@ -2,7 +2,11 @@
 
 #include <civetweb.h>
 
+#include <atomic>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/rpc_error.h"
 
 namespace likeness::server {
@@ -21,7 +25,7 @@ int Answer(mg_connection* connection, int code, const char* type, const std::str
 
 absl::StatusOr<std::unique_ptr<HttpPages>> HttpPages::Start(const std::string& address,
                                                             Handlers handlers) {
-  std::unique_ptr<HttpPages> pages(new HttpPages(std::move(handlers)));
+  std::unique_ptr<HttpPages> pages(new HttpPages(address, std::move(handlers)));
   const char* options[] = {"listening_ports", address.c_str(), "num_threads", "2", nullptr};
   const mg_callbacks callbacks = {};
   pages->context_ = mg_start(&callbacks, nullptr, options);
@@ -34,8 +38,22 @@ absl::StatusOr<std::unique_ptr<HttpPages>> HttpPages::Start(const std::string& a
   return pages;
 }
 
+// civetweb's listening thread looks for the end only every two seconds, or when somebody connects.
 HttpPages::~HttpPages() {
-  if (context_ != nullptr) mg_stop(context_);
+  if (context_ == nullptr) return;
+  const int port = this->port();
+  std::atomic<bool> stopped = false;
+  std::thread stopping([&] {
+    mg_stop(context_);
+    stopped = true;
+  });
+  while (!stopped) {
+    char ignored[100];
+    auto* knock = mg_connect_client(host_.c_str(), port, 0, ignored, sizeof(ignored));
+    if (knock != nullptr) mg_close_connection(knock);
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  stopping.join();
 }
 
 int HttpPages::port() const {

@@ -27,10 +27,12 @@ class HttpPages {
   int port() const;
 
  private:
-  explicit HttpPages(Handlers handlers) : handlers_(std::move(handlers)) {}
+  HttpPages(const std::string& address, Handlers handlers)
+      : host_(address.substr(0, address.rfind(':'))), handlers_(std::move(handlers)) {}
   static int ServeMetrics(mg_connection* connection, void* self);
   static int ServeHealth(mg_connection* connection, void* self);
 
+  const std::string host_;
   const Handlers handlers_;
   mg_context* context_ = nullptr;
 };
