@@ -10,23 +10,18 @@ again, so a study that was stopped goes on where it was. In the end <out>/<plan>
 Settings are chosen with --subjects tuning, and reported with --subjects held-out (the default).
 """
 import argparse
-import contextlib
 import csv
 import itertools
 import json
 import math
-import os
 import pathlib
 import random
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = ROOT / "build/release/bin"
+from mini_world import ACCESSORIES, BIN, MODEL, SCENES, measure, run, service
 
 # (class, seed of the identity). The two sets share no subject.
 SUBJECTS = {
@@ -38,10 +33,9 @@ DISTRACTORS = 39      # other identities of the class, among which the subject i
 FIRST_DISTRACTOR = 1000
 PHOTOS = 4            # learned from; as many more views tell what can be reached
 
-# Scenes that no photo of draw-subject shows, and things to wear.
-SCENES = {"snow": "in the snow", "beach": "on the beach", "city": "with a city in the background",
-          "cobblestones": "on a cobblestone street", "pink-fabric": "on top of pink fabric"}
-ACCESSORIES = {"red-hat": "wearing a red hat"}
+# Scenes that no photo of draw-subject shows, and something to wear.
+NEW_SCENES = {name: SCENES[name] for name in ("snow", "beach", "city", "cobblestones", "pink-fabric")}
+WORN = {"red-hat": ACCESSORIES["red-hat"]}
 PER_PROMPT = 2
 OF_CLASS = 8          # pictures of "a dog"
 
@@ -56,51 +50,6 @@ PLANS = {
     "photos": {f"{n} photos": [n] for n in (1, 2, 3, 4, 6)},
     "class noun": {"right": [], "wrong": ["--class=boat"]},
 }
-
-
-def run(*command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-@contextlib.contextmanager
-def service(out):
-    """A server and a worker on free ports of loopback; their logs in `out`."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    os.environ["LIKENESS_SERVER"] = f"127.0.0.1:{ports[0]}"
-    state = out / "service"
-    state.mkdir(parents=True, exist_ok=True)
-    commands = [
-        [BIN / "likeness-server", f"--listen=127.0.0.1:{ports[0]}", f"--metrics-listen=127.0.0.1:{ports[1]}",
-         f"--data-dir={state / 'data'}"],
-        [BIN / "likeness-worker", "serve", f"--models={ROOT / 'models'}", f"--cache-dir={state / 'cache'}",
-         f"--metrics-address=127.0.0.1:{ports[2]}"],
-    ]
-    processes = [subprocess.Popen(list(map(str, c)), stderr=open(state / f"{i}.log", "w"))
-                 for i, c in enumerate(commands)]
-    try:
-        for _ in range(200):
-            if '"models/mini"' in subprocess.run([BIN / "likeness", "models", "--json"], capture_output=True,
-                                                 text=True).stdout:
-                break
-            time.sleep(0.2)
-        yield
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait()
-
-
-def measure(pictures, through=None):
-    flags = [f"--through={through}"] if through else []
-    lines = run(BIN / "likeness-worker", "measure-mini", f"--pictures={pictures}", "--json",
-                f"--measures={ROOT / 'models/mini-eval'}", *flags)
-    return [json.loads(line) for line in lines.splitlines()]
 
 
 def dot(a, b):
@@ -125,7 +74,7 @@ class Subject:
                 shutil.move(file, self.views / file.name)
         self.vector = mean_vector(measure(self.photos))
         self.reachable = statistics.fmean(dot(row["identity"], self.vector)
-                                          for row in measure(self.views, ROOT / "models/mini"))
+                                          for row in measure(self.views, through=MODEL))
         self.others = []
         for i in range(DISTRACTORS):
             other = out / "others" / f"{subject_class}-{i}"
@@ -172,10 +121,10 @@ def score(subject, prompts, samples, before):
 
 def do_job(args, subject, seed, setting, flags, folder):
     noun = subject.subject_class
-    prompts = ([("scene", scene) for scene in SCENES for _ in range(PER_PROMPT)]
-               + [("accessory", thing) for thing in ACCESSORIES for _ in range(PER_PROMPT)]
+    prompts = ([("scene", scene) for scene in NEW_SCENES for _ in range(PER_PROMPT)]
+               + [("accessory", thing) for thing in WORN for _ in range(PER_PROMPT)]
                + [("class", None)] * OF_CLASS)
-    texts = ([f"a {{subject}} {words}" for words in (SCENES | ACCESSORIES).values()]
+    texts = ([f"a {{subject}} {words}" for words in (NEW_SCENES | WORN).values()]
              + [f"a {noun}"] * (OF_CLASS // PER_PROMPT))
     base = args.out / "before" / f"{noun}-{seed}"
     if not base.exists():

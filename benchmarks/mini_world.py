@@ -1,0 +1,68 @@
+"""The miniature model's world for benchmarks: its words, a service that runs it, and its measures."""
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / "build/release/bin"
+MODEL = ROOT / "models/mini"
+
+# As worker/mini/captions.cc says them.
+CLASSES = ["dog", "cat", "duck", "robot", "car", "boat", "teapot", "backpack"]
+SCENES = {"snow": "in the snow", "jungle": "in the jungle", "beach": "on the beach",
+          "cobblestones": "on a cobblestone street", "pink-fabric": "on top of pink fabric",
+          "wooden-floor": "on top of a wooden floor", "city": "with a city in the background",
+          "mountain": "with a mountain in the background", "blue-house": "with a blue house in the background",
+          "purple-rug": "on top of a purple rug"}
+COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray"]
+ACCESSORIES = {"red-hat": "wearing a red hat", "rainbow-scarf": "wearing a rainbow scarf"}
+WITH_A_NECK = ["dog", "cat", "duck", "robot"]
+
+
+def run(*command, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def service(out):
+    """A server and a worker on free ports of loopback; their logs in `out`."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    os.environ["LIKENESS_SERVER"] = f"127.0.0.1:{ports[0]}"
+    state = out / "service"
+    state.mkdir(parents=True, exist_ok=True)
+    commands = [
+        [BIN / "likeness-server", f"--listen=127.0.0.1:{ports[0]}", f"--metrics-listen=127.0.0.1:{ports[1]}",
+         f"--data-dir={state / 'data'}"],
+        [BIN / "likeness-worker", "serve", f"--models={ROOT / 'models'}", f"--cache-dir={state / 'cache'}",
+         f"--metrics-address=127.0.0.1:{ports[2]}"],
+    ]
+    processes = [subprocess.Popen(list(map(str, c)), stderr=open(state / f"{i}.log", "w"))
+                 for i, c in enumerate(commands)]
+    try:
+        for _ in range(200):
+            if '"models/mini"' in subprocess.run([BIN / "likeness", "models", "--json"], capture_output=True,
+                                                 text=True).stdout:
+                break
+            time.sleep(0.2)
+        yield
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait()
+
+
+def measure(pictures, through=None):
+    flags = [f"--through={through}"] if through else []
+    lines = run(BIN / "likeness-worker", "measure-mini", f"--pictures={pictures}", "--json",
+                f"--measures={ROOT / 'models/mini-eval'}", *flags)
+    return [json.loads(line) for line in lines.splitlines()]
