@@ -23,16 +23,16 @@ void Executor::Stop() {
 }
 
 void Executor::Run(std::function<void()> task) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   queue_.push_back(std::move(task));
-  work_.notify_one();
+  WakeOne(std::move(lock));
 }
 
 bool Executor::TryRun(std::function<void()> task) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (queue_.size() >= max_queued_) return false;
   queue_.push_back(std::move(task));
-  work_.notify_one();
+  WakeOne(std::move(lock));
   return true;
 }
 
@@ -43,35 +43,43 @@ void Executor::RunAfter(absl::Duration delay, std::function<void()> task) {
   if (added == delayed_.begin()) delayed_work_.notify_one();
 }
 
+void Executor::WakeOne(std::unique_lock<std::mutex> lock) {
+  if (queue_.empty() || waking_ || idle_ == 0) return;
+  waking_ = true;
+  lock.unlock();  // or who wakes would have to wait at once
+  work_.notify_one();
+}
+
 void Executor::Loop() {
   for (;;) {
-    std::function<void()> task;
-    {
-      std::unique_lock lock(mutex_);
-      work_.wait(lock, [this] { return !queue_.empty() || stopping_; });
-      if (queue_.empty()) return;
-      task = std::move(queue_.front());
-      queue_.pop_front();
+    std::unique_lock lock(mutex_);
+    while (queue_.empty() && !stopping_) {
+      ++idle_;
+      work_.wait(lock);
+      --idle_;
+      waking_ = false;
     }
+    if (queue_.empty()) return;
+    const auto task = std::move(queue_.front());
+    queue_.pop_front();
+    WakeOne(std::move(lock));
     task();
   }
 }
 
 // The thread that moves delayed tasks into the queue.
 void Executor::MoveWhatIsDue() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    const auto now = SteadyClock::now();
-    for (auto due = delayed_.begin(); due != delayed_.end() && due->first <= now;
-         due = delayed_.erase(due)) {
-      queue_.push_back(std::move(due->second));
-      work_.notify_one();
-    }
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    if (stopping_) return;
     if (delayed_.empty()) {
       delayed_work_.wait(lock);
-    } else {
-      const auto next = delayed_.begin()->first;  // a copy: the entry may go while we wait
+    } else if (const auto next = delayed_.begin()->first; next > SteadyClock::now()) {
       delayed_work_.wait_until(lock, next);
+    } else {
+      queue_.push_back(std::move(delayed_.begin()->second));
+      delayed_.erase(delayed_.begin());
+      WakeOne(std::move(lock));
     }
   }
 }

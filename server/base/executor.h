@@ -34,14 +34,19 @@ class Executor {
   using SteadyClock = std::chrono::steady_clock;
 
   void Loop();
+  // Wakes a thread for what is queued, unless one is waking up already: it wakes the next when it
+  // has taken its task. A wake-up costs more than most tasks.
+  void WakeOne(std::unique_lock<std::mutex> lock);
   void MoveWhatIsDue();
 
   const size_t max_queued_;
   std::mutex mutex_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
   std::multimap<SteadyClock::time_point, std::function<void()>> delayed_ ABSL_GUARDED_BY(mutex_);
-  std::condition_variable work_;          // something was queued
-  std::condition_variable delayed_work_;  // something is due earlier than before
+  std::condition_variable work_;                 // something was queued
+  std::condition_variable delayed_work_;         // something is due earlier than before
+  int idle_ ABSL_GUARDED_BY(mutex_) = 0;         // threads that wait for work
+  bool waking_ ABSL_GUARDED_BY(mutex_) = false;  // one of them was told to wake up
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -32,7 +32,7 @@ absl::Status Writer::Run(absl::FunctionRef<absl::Status(Transaction&)> work) {
   Pending pending(work);
   std::unique_lock lock(mutex_);
   queue_.push_back(&pending);
-  queued_.notify_one();
+  if (queue_.size() == 1) queued_.notify_one();
   pending.finished.wait(lock, [&] { return pending.done; });
   return pending.status;
 }
