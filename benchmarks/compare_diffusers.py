@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""The engine against diffusers in one run: a DreamBooth training step, and a guided picture of 20 steps.
+
+    benchmarks/compare_diffusers.py --threads 2            the miniature model
+    benchmarks/compare_diffusers.py --threads 2 --full     the sizes of Stable Diffusion 1.5, random weights
+
+Both sides take turns, each in a process of its own, with the same weights, threads and dtype; what diffusers does is in
+diffusers_peer.py. Prints medians and ratios (above 1: we are faster); the range is that of the rounds. --full writes a
+model of 4 GB to the temporary directory, trains the UNet alone, and needs 24 GiB of memory.
+"""
+import argparse
+import json
+import multiprocessing
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SIDES = ["ours", "diffusers"]
+
+
+def write_full_model(directory):
+    sys.path.insert(0, str(ROOT / "tests/parity"))
+    import parity
+    parity.save_random_pipeline(pathlib.Path(directory), parity.FULL)
+
+
+def run(side, what, args, flags):
+    program = ([args.build / "benchmarks" / what] if side == "ours" else
+               [sys.executable, ROOT / "benchmarks/diffusers_peer.py", what])
+    command = [*program, f"--model={args.model}", f"--threads={args.threads}", f"--dtype={args.dtype}", "--json", *flags]
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def compare(what, args, flags):
+    """Runs both sides in turn, first the one, then the other first, and gives back their figures."""
+    results = {side: [] for side in SIDES}
+    for i in range(args.rounds):
+        for side in SIDES if i % 2 == 0 else reversed(SIDES):
+            results[side].append(run(side, what, args, flags))
+    if what == "sample_image":
+        ours, theirs = (results[side][0]["mean_pixel"] for side in SIDES)
+        if abs(ours - theirs) > (0.5 if args.dtype == "float32" else 3):
+            sys.exit(f"the pictures differ, mean pixel {ours} and {theirs}: not the same work")
+
+    ratios = [d["median_seconds"] / o["median_seconds"] for o, d in zip(results["ours"], results["diffusers"])]
+    row = {"what": what, "ratio": statistics.median(ratios), "ratio_least": min(ratios), "ratio_most": max(ratios)}
+    for side in SIDES:
+        row[side] = {"median_seconds": statistics.median(s for r in results[side] for s in r["seconds"]),
+                     "peak_gib": max(r["peak_gib"] for r in results[side]),
+                     "rounds": [r["seconds"] for r in results[side]]}
+    return row
+
+
+def print_table(rows):
+    print("| what | ours, ms | diffusers, ms | ratio (range) | peak GiB, ours / diffusers |\n|---|---|---|---|---|")
+    for row in rows:
+        ours, theirs = (row[side] for side in SIDES)
+        print(f"| {row['what']} | {1000 * ours['median_seconds']:.1f} | {1000 * theirs['median_seconds']:.1f} "
+              f"| {row['ratio']:.2f} ({row['ratio_least']:.2f} to {row['ratio_most']:.2f}) "
+              f"| {ours['peak_gib']:.2f} / {theirs['peak_gib']:.2f} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models/mini", help="a diffusers directory")
+    parser.add_argument("--full", action="store_true", help="a random model of Stable Diffusion 1.5's size instead")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--rounds", type=int, help="turns of each side (default: 5; 2 with --full)")
+    parser.add_argument("--repetitions", type=int, help="measured in a round (default: 10; 2 steps, 1 picture with --full)")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
+    parser.add_argument("--json", type=pathlib.Path, help="file to write every figure to")
+    args = parser.parse_args()
+    args.rounds = args.rounds or (2 if args.full else 5)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        train_flags, sample_flags = ["--batch-size=4"], []
+        repetitions = {"train_step": 10, "sample_image": 10}
+        if args.full:
+            # In a process of its own: its memory is free again when the first side starts.
+            writer = multiprocessing.get_context("spawn").Process(target=write_full_model, args=(scratch,))
+            writer.start()
+            writer.join()
+            if writer.exitcode != 0:
+                sys.exit("the model could not be written")
+            args.model = pathlib.Path(scratch) / "model"
+            train_flags, sample_flags = ["--batch-size=1", "--no-text-encoder", "--warm-up=1"], ["--warm-up=1"]
+            repetitions = {"train_step": 2, "sample_image": 1}
+        rows = [compare(what, args, [*flags, f"--repetitions={args.repetitions or repetitions[what]}"])
+                for what, flags in [("train_step", train_flags), ("sample_image", sample_flags)]]
+    print_table(rows)
+    if args.json:
+        args.json.write_text(json.dumps({
+            "model": "sd15-size" if args.full else args.model.name, "threads": args.threads, "dtype": args.dtype,
+            "processor": platform.processor() or platform.machine(), "time": time.strftime("%Y-%m-%d"),
+            "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""The work of train_step and sample_image done by diffusers, with the same flags and the same JSON.
+
+    diffusers_peer.py train_step --model models/mini --batch-size 4 --threads 2 --json
+    diffusers_peer.py sample_image --model models/mini --steps 20 --threads 2 --json
+
+Tuned as a careful user would: latents and prompts that do not change are encoded once, each distinct prompt of a batch
+goes through the text encoder once, AdamW is the fused one, attention is PyTorch's scaled_dot_product_attention, pictures
+are drawn in inference mode. bfloat16 means autocast under float32 weights in training, bfloat16 weights in sampling.
+"""
+import argparse
+import json
+import resource
+import statistics
+import time
+
+import diffusers
+import numpy
+import torch
+import transformers
+
+
+def train_step(args):
+    """Yields seconds of a step: prompts, forward, backward, clipping, AdamW."""
+    text = transformers.CLIPTextModel.from_pretrained(args.model, subfolder="text_encoder", dtype=torch.float32)
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(args.model, subfolder="tokenizer")
+    unet = diffusers.UNet2DConditionModel.from_pretrained(args.model, subfolder="unet", dtype=torch.float32).train()
+    schedule = diffusers.DDPMScheduler.from_pretrained(args.model, subfolder="scheduler")
+    text.train(args.text_encoder).requires_grad_(args.text_encoder)
+    ids = tokenizer(["a sks dog", "a dog"], padding="max_length", return_tensors="pt").input_ids
+    row_of_b = torch.tensor([0] * args.batch_size + [1] * args.batch_size)
+    with torch.no_grad():
+        frozen = text(ids)[0]
+    parameters = list(unet.parameters()) + (list(text.parameters()) if args.text_encoder else [])
+    optimizer = torch.optim.AdamW(parameters, lr=5e-6, weight_decay=1e-2, fused=True)
+    shape = (2 * args.batch_size, unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
+    mean, deviation = torch.randn(shape), 0.1 * torch.rand(shape)
+
+    while True:
+        start = time.perf_counter()
+        latents = mean + deviation * torch.randn(shape)
+        timesteps = torch.randint(schedule.config.num_train_timesteps, (shape[0],))
+        noise = torch.randn(shape)
+        noisy = schedule.add_noise(latents, noise, timesteps)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bfloat16"):
+            context = (text(ids)[0] if args.text_encoder else frozen)[row_of_b]
+            prediction = unet(noisy, timesteps, context).sample
+        instance, prior = (prediction.float() - noise).square().chunk(2)
+        loss = instance.mean() + prior.mean()
+        loss.item()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        yield time.perf_counter() - start, {}
+
+
+def sample_image(args):
+    """Yields seconds of a picture, from the prompt to its pixels."""
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+        args.model, safety_checker=None, dtype=getattr(torch, args.dtype))
+    pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    while True:
+        start = time.perf_counter()
+        with torch.inference_mode():
+            image = pipeline("a dog", num_inference_steps=args.steps, guidance_scale=args.guidance,
+                             generator=torch.Generator().manual_seed(0)).images[0]
+        yield time.perf_counter() - start, {"mean_pixel": numpy.asarray(image).mean().item()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train_step", "sample_image"])
+    parser.add_argument("--model", default="models/mini")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--warm-up", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--text-encoder", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=7.5)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    for library in (diffusers, transformers):
+        library.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+
+    seconds, extra = [], {}
+    work = {"train_step": train_step, "sample_image": sample_image}[args.what](args)
+    for i in range(args.warm_up + args.repetitions):
+        taken, extra = next(work)
+        if i >= args.warm_up:
+            seconds.append(taken)
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    result = dict(what=args.what, median_seconds=statistics.median(seconds), seconds=seconds, peak_gib=peak_gib,
+                  threads=args.threads, dtype=args.dtype, **extra)
+    print(json.dumps(result) if args.json else
+          f"{args.what}: median {1000 * result['median_seconds']:.1f} ms of {len(seconds)}, {args.threads} threads, "
+          f"{args.dtype}, peak memory {peak_gib:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()

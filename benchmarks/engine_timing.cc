@@ -1,0 +1,81 @@
+#include "benchmarks/engine_timing.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace likeness {
+namespace {
+
+double PeakGiB() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / (1 << 20);  // ru_maxrss: KiB
+}
+
+absl::Status Check(const TimingOptions& options) {
+  if (options.dtype != "float32" && options.dtype != "bfloat16")
+    return absl::InvalidArgumentError(
+        absl::StrCat("dtype is ", options.dtype, "; allowed: float32, bfloat16"));
+  if (options.threads < 1 || options.warm_up < 1 || options.repetitions < 1)
+    return absl::InvalidArgumentError("threads, warm-up and repetitions are 1 or more");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+torch::ScalarType TimingOptions::ScalarType() const {
+  return dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
+}
+
+std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int argc, char** argv) {
+  flags.Add("model", &options.model, "Diffusers directory.");
+  flags.Add("dtype", &options.dtype, "float32, or bfloat16 under float32 master weights.");
+  flags.Add("threads", &options.threads, "LibTorch's threads.");
+  flags.Add("warm-up", &options.warm_up, "Repetitions before the measurement; 1 or more.");
+  flags.Add("repetitions", &options.repetitions, "Repetitions measured.");
+  flags.Add("json", &options.json, "Print one JSON object.");
+  const auto parsed = flags.Parse(Arguments(argc, argv));
+  if (flags.help_requested()) {
+    std::puts(flags.Help().c_str());
+    return 0;
+  }
+  const absl::Status status = parsed.ok() ? Check(options) : parsed.status();
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    return 2;
+  }
+  torch::set_num_threads(options.threads);
+  return std::nullopt;
+}
+
+double Stopwatch::Lap() {
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> lap = now - last_;
+  last_ = now;
+  return lap.count();
+}
+
+void PrintTiming(const std::string& what, const TimingOptions& options, std::vector<double> seconds,
+                 const std::string& extra) {
+  const std::string all = absl::StrJoin(seconds, ", ");
+  std::nth_element(seconds.begin(), seconds.begin() + seconds.size() / 2, seconds.end());
+  const double median = seconds[seconds.size() / 2];
+  if (options.json) {
+    std::printf(
+        "{\"what\": \"%s\", \"median_seconds\": %.6f, \"seconds\": [%s], \"peak_gib\": %.3f, "
+        "\"threads\": %d, \"dtype\": \"%s\"%s}\n",
+        what.c_str(), median, all.c_str(), PeakGiB(), options.threads, options.dtype.c_str(),
+        extra.c_str());
+  } else {
+    std::printf("%s: median %.1f ms of %zu, %d threads, %s, peak memory %.2f GiB\n", what.c_str(),
+                1000 * median, seconds.size(), options.threads, options.dtype.c_str(), PeakGiB());
+  }
+}
+
+}  // namespace likeness

@@ -1,0 +1,44 @@
+// What the engine's benchmarks share: their flags, a stopwatch, and how they say what they found.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/flags.h"
+
+namespace likeness {
+
+struct TimingOptions {
+  std::string model = "models/mini";  // a diffusers directory
+  std::string dtype = "float32";
+  int threads = 1;
+  int warm_up = 2;  // repetitions that do not count
+  int repetitions = 10;
+  bool json = false;
+
+  torch::ScalarType ScalarType() const;
+};
+
+// Adds the flags of `options` to `flags`, parses the command line and sets torch's threads. Gives
+// the exit code where the program has nothing more to do.
+std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int argc, char** argv);
+
+class Stopwatch {
+ public:
+  // Seconds since it was made or last read.
+  double Lap();
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// Prints the median of `seconds`, one a repetition, and the process's peak memory; with --json one
+// object that holds every repetition, and `extra` (", \"name\": value" ...).
+void PrintTiming(const std::string& what, const TimingOptions& options, std::vector<double> seconds,
+                 const std::string& extra = "");
+
+}  // namespace likeness

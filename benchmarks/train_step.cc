@@ -1,0 +1,96 @@
+// Seconds of one DreamBooth training step, as TrainDreamBooth itself takes them: prompts, forward,
+// backward, clipping, AdamW. Loading, class images and encoding are not counted.
+//   train_step --model=models/mini --batch-size=4 --text-encoder --threads=2
+#include <cstdio>
+#include <filesystem>
+#include <vector>
+
+#include "benchmarks/engine_timing.h"
+#include "worker/base/error.h"
+#include "worker/training/dreambooth.h"
+#include "worker/weights/temp_dir.h"
+
+namespace likeness {
+namespace {
+
+// Takes the time between the recipe's reports, and stops it when there are enough.
+class StepClock : public Host {
+ public:
+  explicit StepClock(const TimingOptions& options)
+      : warm_up_(options.warm_up), steps_(options.warm_up + options.repetitions) {}
+
+  void Report(const Progress& progress) override {
+    if (progress.phase != "train") return;
+    const double seconds = watch_.Lap();
+    if (progress.done > warm_up_) seconds_.push_back(seconds);
+    enough_ = progress.done == steps_;
+  }
+  StopReason Stop() override { return enough_ ? StopReason::kCancel : StopReason::kNone; }
+  void ShowPreview(const Preview&) override {}
+  void SaveCheckpoint(int64_t, const std::function<void(const std::filesystem::path&)>&) override {}
+  std::optional<std::filesystem::path> LatestCheckpoint() override { return std::nullopt; }
+
+  const std::vector<double>& seconds() const { return seconds_; }
+
+ private:
+  const int64_t warm_up_, steps_;
+  Stopwatch watch_;
+  bool enough_ = false;
+  std::vector<double> seconds_;
+};
+
+DreamBoothOptions Job(const TimingOptions& timing, int batch_size, int image_size) {
+  DreamBoothOptions options;
+  options.class_noun = "dog";
+  const auto side = static_cast<size_t>(image_size);
+  for (int i = 0; i < batch_size; ++i) {
+    const auto shade = static_cast<uint8_t>(40 * i);
+    const Image image{image_size, image_size, std::vector<uint8_t>(3 * side * side, shade)};
+    options.photos.push_back({.image = image});
+  }
+  options.class_images.count = batch_size;
+  options.class_images.steps = 1;
+  options.class_images.guidance = 1;
+  options.class_images.batch_size = 1;
+  options.batch_size = batch_size;
+  options.steps = timing.warm_up + timing.repetitions + 1;  // the clock stops it before it saves
+  options.bfloat16 = timing.dtype == "bfloat16";
+  return options;
+}
+
+int Main(int argc, char** argv) {
+  TimingOptions timing;
+  int batch_size = 4;
+  bool text_encoder = true;
+  FlagSet flags("Usage: train_step [FLAGS]\n\nMeasures DreamBooth's training step.");
+  flags.Add("batch-size", &batch_size, "Pairs of a photo and a class picture.");
+  flags.Add("text-encoder", &text_encoder, "Train the text encoder too.");
+  if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
+
+  try {
+    Pipeline base = LoadPipeline(timing.model);
+    DreamBoothOptions job = Job(timing, batch_size, static_cast<int>(base.image_size()));
+    job.train_text_encoder = text_encoder;
+    const TempDir scratch;
+    StepClock clock(timing);
+    try {
+      TrainDreamBooth(base, job,
+                      {.base_model = timing.model,
+                       .class_image_cache = scratch.path() / "class_images",
+                       .output_model = scratch.path() / "model"},
+                      clock);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kCancelled) throw;
+    }
+    PrintTiming("train_step", timing, clock.seconds());
+  } catch (const Error& error) {
+    std::fprintf(stderr, "train_step: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace likeness
+
+int main(int argc, char** argv) { return likeness::Main(argc, argv); }
