@@ -10,6 +10,9 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
+# nlohmann/json's headers include one another as <nlohmann/...>: ours, whether Debian's are installed or not.
+include_directories(SYSTEM ${CMAKE_SOURCE_DIR}/third_party)
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   # Sloppiness lets ccache reuse objects that were compiled with a precompiled header.
