@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -36,6 +37,23 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+constexpr size_t kHelpColumns = 80;
+
+// `text` broken at spaces into lines of kHelpColumns, each behind `indent` spaces.
+std::string Wrapped(absl::string_view text, size_t indent) {
+  std::string lines, line;
+  const auto end_line = [&] {
+    absl::StrAppend(&lines, std::string(indent, ' '), line, "\n");
+    line.clear();
+  };
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (!line.empty() && indent + line.size() + 1 + word.size() > kHelpColumns) end_line();
+    absl::StrAppend(&line, line.empty() ? "" : " ", word);
+  }
+  end_line();
+  return lines;
 }
 
 absl::Status Labelled(absl::string_view flag, const absl::Status& status) {
@@ -172,10 +190,10 @@ std::string FlagSet::Help() const {
       absl::StrAppend(&help, "\n", flag.name, ":\n");
       continue;
     }
-    absl::StrAppend(&help, "  --", flag.name, flag.is_bool ? "" : "=VALUE", "\n      ", flag.help);
-    if (!flag.shown_default.empty()) absl::StrAppend(&help, " [", flag.shown_default, "]");
-    if (!flag.environment.empty()) absl::StrAppend(&help, " ($", flag.environment, ")");
-    help += "\n";
+    std::string text = flag.help;
+    if (!flag.shown_default.empty()) absl::StrAppend(&text, " [", flag.shown_default, "]");
+    if (!flag.environment.empty()) absl::StrAppend(&text, " ($", flag.environment, ")");
+    absl::StrAppend(&help, "  --", flag.name, flag.is_bool ? "" : "=VALUE", "\n", Wrapped(text, 6));
   }
   return help;
 }

@@ -48,6 +48,7 @@ class FlagSet {
 
   // --help or -h was given. Parse then returns early without an error.
   bool help_requested() const { return help_requested_; }
+  // For people, at most 80 columns wide where the usage is.
   std::string Help() const;
 
  private:

@@ -15,8 +15,9 @@ namespace {
 
 constexpr char kUsage[] =
     "Usage: likeness-server --data-dir=DIR [FLAGS]\n\n"
-    "Accepts jobs, queues them durably, leases them to workers, keeps their pictures, and streams\n"
-    "what happens. Every flag can be set by the environment variable that stands behind it.";
+    "Accepts jobs, queues them durably, leases them to workers, keeps their\n"
+    "pictures, and streams what happens. Every flag can be set by the environment\n"
+    "variable that stands behind it.";
 
 // Blocked in every thread, so that only main waits for them.
 sigset_t BlockSignals() {

@@ -15,10 +15,12 @@
 namespace likeness {
 namespace {
 
-constexpr char kUsage[] =
-    R"(Usage: likeness-worker contact-sheet --out FILE.png --row HEADING=FILE,FILE,... [--row ...]
+constexpr char kUsage[] = R"(Usage: likeness-worker contact-sheet --out FILE.png
+           --row HEADING=FILE,FILE,... [--row ...]
 
-Lays pictures on one page, a row under each heading. A file may be followed by a caption: FILE:CAPTION.)";
+Lays pictures on one page, a row under each heading. A file may be followed by a
+caption: FILE:CAPTION.
+)";
 
 SheetCell ReadCell(const std::string& text) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));

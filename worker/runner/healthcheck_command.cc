@@ -18,8 +18,9 @@ namespace {
 
 constexpr char kUsage[] = R"(Usage: likeness-worker healthcheck [FLAGS]
 
-Succeeds if a worker on this machine has loaded its models and serves its metrics page. A server that is away does not make
-a worker unhealthy: it waits.)";
+Succeeds if a worker on this machine has loaded its models and serves its
+metrics page. A server that is away does not make a worker unhealthy: it waits.
+)";
 
 absl::Status AskForPage(const std::string& address) {
   const std::pair<std::string, std::string> host_and_port =

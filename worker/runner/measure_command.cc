@@ -26,7 +26,8 @@ constexpr char kUsage[] =
 
 Measures pictures of the miniature model's world: how much their subject is that of
 the photos (mean cosine of the identity encoder; 1 is the same picture), and what
-class, scene, accessory, colour and pattern is seen.)";
+class, scene, accessory, colour and pattern is seen.
+)";
 
 namespace fs = std::filesystem;
 

@@ -22,8 +22,10 @@ namespace {
 
 constexpr char kUsage[] = R"(Usage: likeness-worker [serve] [FLAGS]
 
-Pulls jobs from a likeness-server, one at a time, and works on them until it is told to stop (SIGTERM, SIGINT): a job that
-runs then is checkpointed and given back. A server that is away is waited for.)";
+Pulls jobs from a likeness-server, one at a time, and works on them until it is
+told to stop (SIGTERM, SIGINT): a job that runs then is checkpointed and given
+back. A server that is away is waited for.
+)";
 
 struct ServeFlags {
   WorkerFlags worker;

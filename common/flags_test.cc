@@ -1,0 +1,88 @@
+#include "common/flags.h"
+
+#include <cstdlib>
+
+#include "absl/strings/str_split.h"
+#include "common/rpc_error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace likeness {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class FlagsTest : public ::testing::Test {
+ protected:
+  FlagsTest() {
+    flags_.AddHeading("Where");
+    flags_.Add("server", &server_,
+               std::string(30, 'w') + " and many more words, " +
+                   "so many that no line of a terminal would hold them all.",
+               "LIKENESS_FLAGS_TEST_SERVER");
+    flags_.Add("steps", &steps_, "How many.");
+    flags_.Add("prior", &prior_, "Whether.");
+    flags_.Add("wait", &wait_, "How long.");
+    flags_.Add("photo", &photos_, "Which.");
+  }
+  ~FlagsTest() override { unsetenv("LIKENESS_FLAGS_TEST_SERVER"); }
+
+  std::string server_ = "localhost";
+  std::optional<int32_t> steps_;
+  bool prior_ = true;
+  absl::Duration wait_ = absl::Seconds(30);
+  std::vector<std::string> photos_;
+  FlagSet flags_{"Usage: program [FLAGS]"};
+};
+
+TEST_F(FlagsTest, EveryFormIsUnderstood) {
+  const auto rest = flags_.Parse({"--server=a=b", "one", "--steps", "7", "--no-prior", "--wait=2m",
+                                  "--photo=x", "--photo=y", "--", "--steps"});
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_THAT(*rest, ElementsAre("one", "--steps"));
+  EXPECT_EQ(server_, "a=b");
+  EXPECT_EQ(steps_, 7);
+  EXPECT_FALSE(prior_);
+  EXPECT_EQ(wait_, absl::Minutes(2));
+  EXPECT_THAT(photos_, ElementsAre("x", "y"));
+}
+
+TEST_F(FlagsTest, CommandLineWinsOverTheEnvironmentAndThatOverTheDefault) {
+  setenv("LIKENESS_FLAGS_TEST_SERVER", "environment", 1);
+  ASSERT_TRUE(flags_.Parse({}).ok());
+  EXPECT_EQ(server_, "environment");
+  ASSERT_TRUE(flags_.Parse({"--server=command"}).ok());
+  EXPECT_EQ(server_, "command");
+  setenv("LIKENESS_FLAGS_TEST_SERVER", "", 1);
+  server_ = "default";
+  ASSERT_TRUE(flags_.Parse({}).ok());
+  EXPECT_EQ(server_, "default") << "an empty variable says nothing";
+}
+
+TEST_F(FlagsTest, WrongFlagsAndValuesAreNamed) {
+  const auto mistyped = flags_.Parse({"--stps=3"}).status();
+  EXPECT_EQ(ErrorReason(mistyped), "UNKNOWN_FLAG");
+  EXPECT_THAT(std::string(mistyped.message()), HasSubstr("did you mean --steps?"));
+  EXPECT_EQ(ErrorReason(flags_.Parse({"--no-server"}).status()), "UNKNOWN_FLAG");
+  for (const char* wrong : {"--steps=many", "--steps=3.5", "--steps=99999999999", "--wait=5",
+                            "--prior=maybe", "--server"}) {
+    const auto status = flags_.Parse({wrong}).status();
+    EXPECT_EQ(ErrorReason(status), "INVALID_FLAG") << wrong;
+    EXPECT_THAT(FieldViolations(status).at(0).field, ::testing::StartsWith("--")) << wrong;
+  }
+}
+
+TEST_F(FlagsTest, HelpIsAtMostEightyColumnsWide) {
+  ASSERT_TRUE(flags_.Parse({"--help", "--nonsense"}).ok());
+  EXPECT_TRUE(flags_.help_requested());
+  const std::string help = flags_.Help();
+  for (absl::string_view line : absl::StrSplit(help, '\n')) EXPECT_LE(line.size(), 80u) << line;
+  EXPECT_THAT(help, HasSubstr("\nWhere:\n  --server=VALUE\n      www"));
+  EXPECT_THAT(help, HasSubstr("[localhost]"));
+  EXPECT_THAT(help, HasSubstr("($LIKENESS_FLAGS_TEST_SERVER)\n"));
+  EXPECT_THAT(help, HasSubstr("\n  --prior\n"));
+}
+
+}  // namespace
+}  // namespace likeness
