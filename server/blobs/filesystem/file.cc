@@ -111,12 +111,10 @@ absl::Status SyncDirectory(const std::string& path) {
 }
 
 absl::Status MakeDirectories(const std::string& path) {
-  if (mkdir(path.c_str(), 0750) == 0) {
-    return SyncDirectory(std::filesystem::path(path).parent_path().string());
-  }
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (mkdir(path.c_str(), 0750) == 0) return SyncDirectory(parent.empty() ? "." : parent);
   if (errno == EEXIST) return absl::OkStatus();
   if (errno != ENOENT) return ErrnoStatus(errno, "make a directory");
-  const std::string parent = std::filesystem::path(path).parent_path().string();
   if (parent.empty() || parent == path) return ErrnoStatus(ENOENT, "make a directory");
   RETURN_IF_ERROR(MakeDirectories(parent));
   return MakeDirectories(path);

@@ -1,5 +1,7 @@
 #include "server/blobs/filesystem/filesystem_blob_store.h"
 
+#include <filesystem>
+
 #include "common/digest.h"
 #include "common/rpc_error.h"
 #include "gtest/gtest.h"
@@ -28,6 +30,13 @@ TEST_F(FilesystemBlobStoreTest, WhatIsPutCanBeRead) {
   EXPECT_EQ(*(*blob)->Read(1, 3), "ell");
   EXPECT_EQ(*(*blob)->Read(9, 3), "");
   EXPECT_EQ(OpenStore()->total_bytes(), 5);
+}
+
+TEST_F(FilesystemBlobStoreTest, RootMayBeRelativeToTheWorkingDirectory) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder_.path());
+  EXPECT_TRUE(FilesystemBlobStore::Open("relative", 1000).ok());
+  std::filesystem::current_path(before);
 }
 
 TEST_F(FilesystemBlobStoreTest, SameBytesAreStoredOnce) {
