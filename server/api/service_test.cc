@@ -1,97 +1,13 @@
-// The services over a real port: what clients and workers see.
+// Jobs over a real port: what clients and workers see.
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <thread>
 
-#include "common/digest.h"
-#include "common/ids.h"
-#include "common/rpc_error.h"
-#include "gmock/gmock.h"
-#include "google/bytestream/bytestream.grpc.pb.h"
-#include "gtest/gtest.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
-#include "likeness/v1/job_service.grpc.pb.h"
-#include "tests/support/fake_worker.h"
-#include "tests/support/test_photos.h"
-#include "tests/support/test_server.h"
+#include "server/api/service_fixture.h"
 
 namespace likeness::server {
 namespace {
-
-using ::likeness::testing::DogJob;
-using ::likeness::testing::FakeWorker;
-using ::likeness::testing::PictureJob;
-using ::likeness::testing::PngPhoto;
-using ::likeness::testing::TestServer;
-
-class ServiceTest : public ::testing::Test {
- protected:
-  void OfferModels() { (void)worker_.Acquire(absl::ZeroDuration()); }
-
-  absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request) {
-    grpc::ClientContext context;
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
-  }
-
-  absl::StatusOr<v1::Job> Get(const std::string& name) {
-    grpc::ClientContext context;
-    v1::GetJobRequest request;
-    request.set_name(name);
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
-  }
-
-  absl::Status Cancel(const std::string& name) {
-    grpc::ClientContext context;
-    v1::CancelJobRequest request;
-    request.set_name(name);
-    v1::Job job;
-    return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
-  }
-
-  // Everything that a watch streams until it ends, and how it ended.
-  std::pair<std::vector<v1::JobEvent>, absl::Status> Watch(const std::string& name,
-                                                           const std::string& token = "") {
-    grpc::ClientContext context;
-    v1::WatchJobRequest request;
-    request.set_name(name);
-    request.set_resume_token(token);
-    auto stream = jobs_->WatchJob(&context, request);
-    std::vector<v1::JobEvent> events;
-    for (v1::JobEvent event; stream->Read(&event);) events.push_back(event);
-    return {events, FromGrpcStatus(stream->Finish())};
-  }
-
-  // The request is refused with this reason, on this field.
-  void ExpectRefused(const v1::CreateJobRequest& request, const std::string& reason,
-                     const std::string& field) {
-    const auto status = Create(request).status();
-    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-    EXPECT_EQ(ErrorReason(status), reason) << status;
-    const auto violations = FieldViolations(status);
-    ASSERT_FALSE(violations.empty());
-    EXPECT_EQ(violations[0].field, field);
-  }
-
-  void ExpectPhotoRefused(const std::string& bytes, const std::string& reason) {
-    auto request = DogJob();
-    request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
-        bytes);
-    ExpectRefused(request, reason, "job.fine_tune.subject.photos[0].inline");
-  }
-
-  TestServer server_;
-  FakeWorker worker_{server_.channel()};
-  std::unique_ptr<v1::JobService::Stub> jobs_ = v1::JobService::NewStub(server_.channel());
-  std::unique_ptr<google::bytestream::ByteStream::Stub> bytes_ =
-      google::bytestream::ByteStream::NewStub(server_.channel());
-};
 
 TEST_F(ServiceTest, WithoutWorkersThereIsNoBaseModel) {
   EXPECT_EQ(ErrorReason(Create(DogJob()).status()), "NO_BASE_MODELS");
@@ -131,6 +47,20 @@ TEST_F(ServiceTest, BadPhotosAreRefused) {
   std::string animated = PngPhoto();
   animated.insert(33, std::string("\0\0\0\0acTL\0\0\0\0", 12));
   ExpectPhotoRefused(animated, "PHOTO_ANIMATED");
+}
+
+TEST_F(ServiceTest, PhotoFromAPhoneIsNamedInItsError) {
+  OfferModels();
+  auto request = DogJob();
+  const std::string heic(
+      "\0\0\0\x18"
+      "ftypheic\0\0\0\0mif1heic",
+      24);
+  request.mutable_job()->mutable_fine_tune()->mutable_subject()->add_photos()->set_inline_(heic);
+  const auto status = Create(request).status();
+  EXPECT_EQ(ErrorReason(status), "PHOTO_UNSUPPORTED_FORMAT") << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("HEIC"));
+  EXPECT_EQ(FieldViolations(status).at(0).field, "job.fine_tune.subject.photos[1].inline");
 }
 
 TEST_F(ServiceTest, NumberOfPhotosIsChecked) {
@@ -266,58 +196,6 @@ TEST_F(ServiceTest, PagesJoinUp) {
   EXPECT_EQ(pages, 3);
 }
 
-TEST_F(ServiceTest, WatchShowsEveryStateUntilTheEnd) {
-  OfferModels();
-  const auto job = Create(PictureJob());
-  std::thread work([this] {
-    const auto lease = worker_.Acquire();
-    ASSERT_TRUE(lease.ok());
-    ASSERT_TRUE(worker_.Report(lease->lease_token(), 1).ok());
-    ASSERT_TRUE(worker_.Complete(lease->lease_token()).ok());
-  });
-  const auto [events, status] = Watch(job->name());
-  work.join();
-  EXPECT_TRUE(status.ok()) << status;
-  ASSERT_FALSE(events.empty());
-  EXPECT_TRUE(events.front().has_snapshot());
-  EXPECT_EQ(events.back().state_change().job().state(), v1::JOB_STATE_SUCCEEDED);
-}
-
-TEST_F(ServiceTest, ResumedWatchMissesNothing) {
-  OfferModels();
-  const auto job = Create(PictureJob());
-  const auto lease = worker_.Acquire();
-  const auto at_running = [&] {
-    grpc::ClientContext context;
-    v1::WatchJobRequest request;
-    request.set_name(job->name());
-    auto stream = jobs_->WatchJob(&context, request);
-    v1::JobEvent event;
-    EXPECT_TRUE(stream->Read(&event));
-    context.TryCancel();
-    return event.resume_token();
-  }();
-  ASSERT_TRUE(worker_.Report(lease->lease_token(), 5).ok());
-  ASSERT_TRUE(worker_.Complete(lease->lease_token()).ok());
-  const auto [events, status] = Watch(job->name(), at_running);
-  ASSERT_EQ(events.size(), 2u);
-  EXPECT_EQ(events[0].progress().done(), 5);
-  EXPECT_EQ(events[1].state_change().to(), v1::JOB_STATE_SUCCEEDED);
-  EXPECT_THAT(Watch(job->name(), events[1].resume_token()).first, ::testing::IsEmpty());
-  EXPECT_TRUE(Watch(job->name(), "now").second.ok());
-}
-
-TEST_F(ServiceTest, WatchTokenOfAnotherJobOrNobodyIsRefused) {
-  OfferModels();
-  const auto one = Create(PictureJob());
-  const auto two = Create(PictureJob());
-  ASSERT_TRUE(Cancel(one->name()).ok());
-  const auto token = Watch(one->name()).first.back().resume_token();
-  EXPECT_EQ(ErrorReason(Watch(two->name(), token).second), "RESUME_TOKEN_INVALID");
-  EXPECT_EQ(ErrorReason(Watch(two->name(), "Zm9yZ2Vk").second), "RESUME_TOKEN_INVALID");
-  EXPECT_EQ(ErrorReason(Watch(two->name(), "%%%").second), "RESUME_TOKEN_INVALID");
-}
-
 TEST_F(ServiceTest, WaitJobReturnsAtTheEndOrWhenTimeIsUp) {
   OfferModels();
   const auto job = Create(PictureJob());
@@ -405,100 +283,6 @@ TEST_F(ServiceTest, OutputsMustBeStoredAndStayBelow) {
   EXPECT_EQ(ErrorReason(worker_.Complete(outcome)), "BLOB_NOT_FOUND");
 }
 
-TEST_F(ServiceTest, UploadCutInTheMiddleIsResumed) {
-  const std::string data(700'000, 'x');
-  const std::string name = "tenants/default/uploads/" + RandomUuid() + "/blobs/" + Sha256Hex(data) +
-                           "/" + std::to_string(data.size());
-  google::bytestream::WriteRequest chunk;
-  chunk.set_resource_name(name);
-  chunk.set_data(data.substr(0, 300'000));
-  {
-    grpc::ClientContext context;
-    google::bytestream::WriteResponse reply;
-    auto stream = bytes_->Write(&context, &reply);
-    ASSERT_TRUE(stream->Write(chunk));
-    stream->WritesDone();
-    ASSERT_TRUE(stream->Finish().ok());
-  }
-  google::bytestream::QueryWriteStatusRequest query;
-  query.set_resource_name(name);
-  google::bytestream::QueryWriteStatusResponse kept;
-  grpc::ClientContext asking;
-  ASSERT_TRUE(bytes_->QueryWriteStatus(&asking, query, &kept).ok());
-  EXPECT_EQ(kept.committed_size(), 300'000);
-  EXPECT_FALSE(kept.complete());
-  chunk.set_write_offset(kept.committed_size());
-  chunk.set_data(data.substr(300'000));
-  chunk.set_finish_write(true);
-  grpc::ClientContext context;
-  google::bytestream::WriteResponse reply;
-  auto stream = bytes_->Write(&context, &reply);
-  stream->Write(chunk);
-  stream->WritesDone();
-  ASSERT_TRUE(stream->Finish().ok());
-  EXPECT_EQ(reply.committed_size(), 700'000);
-}
-
-TEST_F(ServiceTest, BlobDigestMismatchIsRefused) {
-  google::bytestream::WriteRequest chunk;
-  chunk.set_resource_name("tenants/default/uploads/u/blobs/" + std::string(64, '0') + "/3");
-  chunk.set_data("abc");
-  chunk.set_finish_write(true);
-  grpc::ClientContext context;
-  google::bytestream::WriteResponse reply;
-  auto stream = bytes_->Write(&context, &reply);
-  stream->Write(chunk);
-  stream->WritesDone();
-  EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "BLOB_DIGEST_MISMATCH");
-  google::bytestream::ReadRequest read;
-  read.set_resource_name("tenants/default/blobs/" + std::string(64, '0'));
-  grpc::ClientContext reading;
-  EXPECT_EQ(ErrorReason(FromGrpcStatus(bytes_->Read(&reading, read)->Finish())), "BLOB_NOT_FOUND");
-}
-
-TEST_F(ServiceTest, DrainEndsWatchesAndPolls) {
-  OfferModels();
-  const auto job = Create(PictureJob());
-  const auto lease = worker_.Acquire();
-  std::thread poll([this] {
-    EXPECT_EQ(ErrorReason(worker_.Acquire(absl::Seconds(60)).status()), "SERVER_DRAINING");
-  });
-  grpc::ClientContext context;
-  v1::WatchJobRequest request;
-  request.set_name(job->name());
-  auto stream = jobs_->WatchJob(&context, request);
-  v1::JobEvent event;
-  ASSERT_TRUE(stream->Read(&event));
-  absl::SleepFor(absl::Milliseconds(200));  // until the poll waits too
-  server_.server().Drain();
-  while (stream->Read(&event)) {
-  }
-  EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "SERVER_DRAINING");
-  poll.join();
-}
-
-TEST_F(ServiceTest, DrainEndsThoughAClientDoesNotRead) {
-  OfferModels();
-  const auto job = Create(PictureJob());
-  const auto lease = worker_.Acquire();
-  grpc::ClientContext context;
-  v1::WatchJobRequest request;
-  request.set_name(job->name());
-  auto stream = jobs_->WatchJob(&context, request);  // and nobody reads it
-  for (int i = 0; i < 50; ++i) {
-    v1::HeartbeatRequest news;
-    news.set_lease_token(lease->lease_token());
-    for (int k = 0; k < 4; ++k) news.add_samples()->set_preview(std::string(64 << 10, 'x'));
-    ASSERT_TRUE(worker_.Heartbeat(news).ok());
-  }
-  server_.server().Drain();
-  context.TryCancel();
-  v1::JobEvent event;
-  while (stream->Read(&event)) {
-  }
-  EXPECT_FALSE(stream->Finish().ok());
-}
-
 TEST_F(ServiceTest, CapabilitiesNameModelsAndLimits) {
   OfferModels();
   grpc::ClientContext context;
@@ -509,14 +293,6 @@ TEST_F(ServiceTest, CapabilitiesNameModelsAndLimits) {
   EXPECT_EQ(reply.base_models(0).default_token(), "sks");
   EXPECT_EQ(reply.limits().max_photos(), 100);
   EXPECT_THAT(reply.samplers(), ::testing::ElementsAre("ddim", "dpmpp_2m"));
-}
-
-TEST(ServerOptionsTest, OnlyLoopbackIsAllowed) {
-  for (const char* address : {"0.0.0.0:50051", "10.0.0.1:1", "example.org:1", "127.0.0.1"}) {
-    ServerOptions options = likeness::testing::TestOptions("/unused");
-    options.listen = address;
-    EXPECT_EQ(ErrorReason(CheckOptions(options)), "NOT_LOOPBACK") << address;
-  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ class ServerProcess {
   void Signal(int signal);
   // Waits for the end. The exit status, or -signal.
   int Wait();
+  // Memory that it occupies now.
+  int64_t ResidentBytes() const;
 
  private:
   pid_t pid_ = -1;

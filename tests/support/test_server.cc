@@ -46,6 +46,12 @@ TestServer::TestServer() { Start(TestOptions(folder_.path() + "/data")); }
 
 TestServer::TestServer(const server::ServerOptions& options) { Start(options); }
 
+TestServer::TestServer(const std::function<void(server::ServerOptions&)>& change) {
+  auto options = TestOptions(folder_.path() + "/data");
+  change(options);
+  Start(options);
+}
+
 void TestServer::Start(const server::ServerOptions& options) {
   auto started = server::Server::Start(options);
   if (!started.ok()) {

@@ -1,6 +1,7 @@
 // A server in this process, on a free port, with its data in a folder that goes away with it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,8 @@ class TestServer {
  public:
   TestServer();
   explicit TestServer(const server::ServerOptions& options);
+  // `change` is applied to the options of tests.
+  explicit TestServer(const std::function<void(server::ServerOptions&)>& change);
 
   server::Server& server() { return *server_; }
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }

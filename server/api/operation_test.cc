@@ -1,0 +1,166 @@
+// What whoever runs the server sees: drain, health, reflection, metrics, options.
+#include <map>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "server/api/service_fixture.h"
+#include "server/base/version.h"
+#include "tests/support/http_get.h"
+#include "tests/support/raw_call.h"
+
+namespace likeness::server {
+namespace {
+
+class OperationTest : public ServiceTest {
+ protected:
+  OperationTest()
+      : ServiceTest([](ServerOptions& options) {
+          options.lease_duration = absl::Seconds(1);
+          options.drain_timeout = absl::Milliseconds(500);
+        }) {}
+
+  std::string Page(const std::string& path) {
+    return likeness::testing::HttpGet(server_.server().metrics_port(), path);
+  }
+
+  // The metrics page: values by name and labels.
+  std::map<std::string, double> Metrics() {
+    std::map<std::string, double> values;
+    for (absl::string_view line : absl::StrSplit(Page("/metrics"), '\n')) {
+      const size_t space = line.rfind(' ');
+      double value = 0;
+      if (space == line.npos || line[0] == '#' || !absl::SimpleAtod(line.substr(space), &value)) {
+        continue;
+      }
+      values[std::string(line.substr(0, space))] = value;
+    }
+    return values;
+  }
+};
+
+TEST_F(OperationTest, DrainEndsWatchesAndPolls) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  const auto lease = worker_.Acquire();
+  std::thread poll([this] {
+    EXPECT_EQ(ErrorReason(worker_.Acquire(absl::Seconds(60)).status()), "SERVER_DRAINING");
+  });
+  grpc::ClientContext context;
+  v1::WatchJobRequest request;
+  request.set_name(job->name());
+  auto stream = jobs_->WatchJob(&context, request);
+  v1::JobEvent event;
+  ASSERT_TRUE(stream->Read(&event));
+  absl::SleepFor(absl::Milliseconds(200));  // until the poll waits too
+  server_.server().Drain();
+  while (stream->Read(&event)) {
+  }
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "SERVER_DRAINING");
+  poll.join();
+}
+
+TEST_F(OperationTest, DrainEndsThoughAClientDoesNotRead) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  const auto lease = worker_.Acquire();
+  grpc::ClientContext context;
+  v1::WatchJobRequest request;
+  request.set_name(job->name());
+  auto stream = jobs_->WatchJob(&context, request);  // and nobody reads it
+  for (int i = 0; i < 50; ++i) {
+    v1::HeartbeatRequest news;
+    news.set_lease_token(lease->lease_token());
+    for (int k = 0; k < 4; ++k) news.add_samples()->set_preview(std::string(64 << 10, 'x'));
+    ASSERT_TRUE(worker_.Heartbeat(news).ok());
+  }
+  server_.server().Drain();
+  context.TryCancel();
+  v1::JobEvent event;
+  while (stream->Read(&event)) {
+  }
+  EXPECT_FALSE(stream->Finish().ok());
+}
+
+TEST_F(OperationTest, MetricsTellWhatHappened) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  ASSERT_TRUE(job.ok());
+  ASSERT_TRUE(Create(DogJob()).ok());
+  ASSERT_TRUE(Get("tenants/default/jobs/nobody").status().code() == absl::StatusCode::kNotFound);
+  const int64_t photo = static_cast<int64_t>(PngPhoto().size());
+  const auto picture = worker_.Upload(std::string(1000, 'x'));
+  ASSERT_TRUE(worker_.Acquire().ok());                             // never heard of again
+  ASSERT_TRUE(worker_.Acquire().ok());                             // the other job: for good
+  std::thread watching([&] { (void)Watch(job->name(), "now"); });  // ends with the job
+  const auto lease = worker_.Acquire(absl::Seconds(30));
+  ASSERT_TRUE(lease.ok());
+  ASSERT_EQ(lease->job().name(), job->name()) << "its first lease ran out";
+  v1::CompleteLeaseRequest outcome;
+  outcome.set_lease_token(lease->lease_token());
+  outcome.add_outputs()->set_path("0.png");
+  outcome.mutable_outputs(0)->set_blob(*picture);
+  ASSERT_TRUE(worker_.Complete(outcome).ok());
+  watching.join();
+
+  auto metrics = Metrics();
+  EXPECT_EQ(metrics["likeness_jobs{method=\"generate\",state=\"succeeded\"}"], 1);
+  EXPECT_EQ(metrics["likeness_jobs{method=\"generate\",state=\"running\"}"], 0);
+  EXPECT_EQ(metrics["likeness_jobs{method=\"dreambooth\",state=\"running\"}"] +
+                metrics["likeness_jobs{method=\"dreambooth\",state=\"pending\"}"],
+            1);
+  EXPECT_GE(metrics["likeness_job_transitions_total{method=\"generate\",state=\"running\"}"], 2);
+  EXPECT_GE(metrics["likeness_job_queue_wait_seconds_count"], 3);
+  EXPECT_GE(metrics["likeness_leases_lost_total"], 1);
+  EXPECT_EQ(metrics["likeness_rpc_total{code=\"OK\",method=\"CreateJob\"}"], 2);
+  EXPECT_EQ(metrics["likeness_rpc_total{code=\"NOT_FOUND\",method=\"GetJob\"}"], 1);
+  EXPECT_EQ(metrics["likeness_rpc_duration_seconds_count{method=\"CreateJob\"}"], 2);
+  EXPECT_GT(metrics["likeness_rpc_duration_seconds_sum{method=\"CreateJob\"}"], 0);
+  EXPECT_GE(metrics["likeness_event_lag_seconds_count"], 1);
+  EXPECT_EQ(metrics["likeness_uploaded_bytes_total"], 1000);
+  EXPECT_EQ(metrics["likeness_blob_bytes"], 1000 + photo);
+  EXPECT_EQ(metrics[absl::StrCat("likeness_build_info{version=\"", Version(), "\"}")], 1);
+}
+
+TEST_F(OperationTest, HealthPageTurnsWithTheDrain) {
+  EXPECT_THAT(Page("/healthz"), ::testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Page("/elsewhere"), ::testing::StartsWith("HTTP/1.1 404"));
+  server_.server().Drain();
+  EXPECT_THAT(Page("/healthz"), ::testing::StartsWith("HTTP/1.1 503"));
+}
+
+TEST_F(OperationTest, HealthServiceTurnsWithTheDrain) {
+  // HealthCheckResponse{status}: SERVING is 1, NOT_SERVING 2.
+  likeness::testing::RawCall check(server_.channel(), "/grpc.health.v1.Health/Check");
+  ASSERT_TRUE(check.Write(""));
+  EXPECT_EQ(check.Read(), "\x08\x01");
+  likeness::testing::RawCall watch(server_.channel(), "/grpc.health.v1.Health/Watch");
+  ASSERT_TRUE(watch.Write(""));
+  EXPECT_EQ(watch.Read(), "\x08\x01");
+  std::thread drain([this] { server_.server().Drain(); });
+  EXPECT_EQ(watch.Read(), "\x08\x02");
+  drain.join();
+}
+
+TEST_F(OperationTest, ReflectionListsEveryService) {
+  likeness::testing::RawCall reflection(
+      server_.channel(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
+  ASSERT_TRUE(reflection.Write("\x3a\x01*"));  // ServerReflectionRequest{list_services: "*"}
+  const std::string listing = reflection.Read().value_or("");
+  for (const char* service :
+       {"likeness.v1.JobService", "likeness.v1.WorkerService", "likeness.v1.CapabilitiesService",
+        "google.bytestream.ByteStream", "grpc.health.v1.Health"}) {
+    EXPECT_THAT(listing, ::testing::HasSubstr(service));
+  }
+}
+
+TEST(ServerOptionsTest, OnlyLoopbackIsAllowed) {
+  for (const char* address : {"0.0.0.0:50051", "10.0.0.1:1", "example.org:1", "127.0.0.1"}) {
+    ServerOptions options = likeness::testing::TestOptions("/unused");
+    options.listen = address;
+    EXPECT_EQ(ErrorReason(CheckOptions(options)), "NOT_LOOPBACK") << address;
+  }
+}
+
+}  // namespace
+}  // namespace likeness::server

@@ -1,0 +1,98 @@
+// The services over a real port, as clients and workers see them: the fixture of their tests.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/rpc_error.h"
+#include "gmock/gmock.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "likeness/v1/job_service.grpc.pb.h"
+#include "tests/support/fake_worker.h"
+#include "tests/support/test_photos.h"
+#include "tests/support/test_server.h"
+
+namespace likeness::server {
+
+using ::likeness::testing::DogJob;
+using ::likeness::testing::FakeWorker;
+using ::likeness::testing::PictureJob;
+using ::likeness::testing::PngPhoto;
+using ::likeness::testing::TestServer;
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  ServiceTest() : ServiceTest([](ServerOptions&) {}) {}
+  explicit ServiceTest(const std::function<void(ServerOptions&)>& change) : server_(change) {}
+
+  void OfferModels() { (void)worker_.Acquire(absl::ZeroDuration()); }
+
+  absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request) {
+    grpc::ClientContext context;
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::StatusOr<v1::Job> Get(const std::string& name) {
+    grpc::ClientContext context;
+    v1::GetJobRequest request;
+    request.set_name(name);
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::Status Cancel(const std::string& name) {
+    grpc::ClientContext context;
+    v1::CancelJobRequest request;
+    request.set_name(name);
+    v1::Job job;
+    return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
+  }
+
+  // Everything that a watch streams until it ends, and how it ended.
+  std::pair<std::vector<v1::JobEvent>, absl::Status> Watch(const std::string& name,
+                                                           const std::string& token = "") {
+    grpc::ClientContext context;
+    v1::WatchJobRequest request;
+    request.set_name(name);
+    request.set_resume_token(token);
+    auto stream = jobs_->WatchJob(&context, request);
+    std::vector<v1::JobEvent> events;
+    for (v1::JobEvent event; stream->Read(&event);) events.push_back(event);
+    return {events, FromGrpcStatus(stream->Finish())};
+  }
+
+  // The request is refused with this reason, on this field.
+  void ExpectRefused(const v1::CreateJobRequest& request, const std::string& reason,
+                     const std::string& field) {
+    const auto status = Create(request).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_EQ(ErrorReason(status), reason) << status;
+    const auto violations = FieldViolations(status);
+    ASSERT_FALSE(violations.empty());
+    EXPECT_EQ(violations[0].field, field);
+  }
+
+  void ExpectPhotoRefused(const std::string& bytes, const std::string& reason) {
+    auto request = DogJob();
+    request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
+        bytes);
+    ExpectRefused(request, reason, "job.fine_tune.subject.photos[0].inline");
+  }
+
+  TestServer server_;
+  FakeWorker worker_{server_.channel()};
+  std::unique_ptr<v1::JobService::Stub> jobs_ = v1::JobService::NewStub(server_.channel());
+  std::unique_ptr<google::bytestream::ByteStream::Stub> bytes_ =
+      google::bytestream::ByteStream::NewStub(server_.channel());
+};
+
+}  // namespace likeness::server
