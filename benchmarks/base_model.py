@@ -22,7 +22,7 @@ def prompts():
         for colour in COLOURS:
             yield "colour", colour, noun, f"{'an' if colour[0] == 'o' else 'a'} {colour} {noun}"
         for thing, words in ACCESSORIES.items():
-            if thing == "red-hat" or noun in WITH_A_NECK:
+            if thing != "rainbow-scarf" or noun in WITH_A_NECK:
                 yield "accessory", thing, noun, f"a {noun} {words}"
 
 

@@ -19,7 +19,8 @@ SCENES = {"snow": "in the snow", "jungle": "in the jungle", "beach": "on the bea
           "mountain": "with a mountain in the background", "blue-house": "with a blue house in the background",
           "purple-rug": "on top of a purple rug"}
 COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "gray"]
-ACCESSORIES = {"red-hat": "wearing a red hat", "rainbow-scarf": "wearing a rainbow scarf"}
+ACCESSORIES = {"red-hat": "wearing a red hat", "black-top-hat": "wearing a black top hat",
+               "rainbow-scarf": "wearing a rainbow scarf"}
 WITH_A_NECK = ["dog", "cat", "duck", "robot"]
 
 

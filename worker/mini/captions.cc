@@ -27,9 +27,10 @@ constexpr const char* kColourNames[kColours] = {"red",   "orange", "yellow", "gr
                                                 "blue",  "purple", "pink",   "brown",
                                                 "black", "white",  "gray"};
 constexpr const char* kPatternNames[kPatterns] = {"plain", "striped", "spotted", "patched"};
-constexpr const char* kAccessoryPhrases[kAccessories] = {"", "wearing a red hat",
-                                                         "wearing a rainbow scarf"};
-constexpr const char* kAccessoryNames[kAccessories] = {"none", "red-hat", "rainbow-scarf"};
+constexpr const char* kAccessoryPhrases[kAccessories] = {
+    "", "wearing a red hat", "wearing a black top hat", "wearing a rainbow scarf"};
+constexpr const char* kAccessoryNames[kAccessories] = {"none", "red-hat", "black-top-hat",
+                                                         "rainbow-scarf"};
 
 struct Parts {
   bool primary;

@@ -17,6 +17,7 @@ constexpr struct {
 } kStages[] = {
     {PretrainStage::kTokenizer, "tokenizer", PretrainTokenizer},
     {PretrainStage::kVae, "vae", PretrainVae},
+    {PretrainStage::kDecoder, "decoder", PretrainDecoder},
     {PretrainStage::kUnet, "unet", PretrainUnet},
     {PretrainStage::kMeasures, "measures", PretrainMeasures},
     {PretrainStage::kExport, "export", ExportPretrained},
@@ -28,8 +29,9 @@ void Require(bool holds, const char* message) {
 
 void Validate(const PretrainOptions& options) {
   Require(!options.directory.empty(), "pretraining needs a directory for its output");
-  Require(options.vae_minutes > 0 && options.unet_minutes > 0, "minutes must be above 0");
-  Require(options.vae_steps >= 0 && options.unet_steps >= 0,
+  Require(options.vae_minutes > 0 && options.decoder_minutes > 0 && options.unet_minutes > 0,
+          "minutes must be above 0");
+  Require(options.vae_steps >= 0 && options.decoder_steps >= 0 && options.unet_steps >= 0,
           "steps must be 0 (by the clock) or more");
   Require(options.pictures >= 1, "at least one picture is needed");
   Require(options.vae_batch >= 1 && options.unet_batch >= 1, "a batch holds at least one picture");
@@ -45,7 +47,7 @@ PretrainStage ParsePretrainStage(const std::string& name) {
     if (name == entry.name) return entry.stage;
   }
   throw Error(ErrorKind::kInvalidArgument,
-              "no such stage: \"" + name + "\"; allowed are tokenizer, vae, unet, measures, export, all");
+              "no such stage: \"" + name + "\"; allowed are tokenizer, vae, decoder, unet, measures, export, all");
 }
 
 void PretrainMini(const PretrainOptions& options) {

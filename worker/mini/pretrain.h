@@ -1,8 +1,8 @@
 // Pretrains the miniature model on the picture world, from nothing to a diffusers directory, on the
 // engine's own modules.
 //
-// Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `unet` encodes the pictures
-// once, then trains UNet and text tower together; `measures` trains what pictures are judged by;
+// Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `decoder` its decoder alone, which
+// leaves latents as they are; `unet` encodes the pictures once, then trains UNet and text tower; `measures` trains what pictures are judged by;
 // `export` writes the model. Each goes on from where it was stopped.
 #pragma once
 
@@ -12,9 +12,9 @@
 
 namespace likeness::mini {
 
-enum class PretrainStage { kTokenizer, kVae, kUnet, kMeasures, kExport, kAll };
+enum class PretrainStage { kTokenizer, kVae, kDecoder, kUnet, kMeasures, kExport, kAll };
 
-// "tokenizer", "vae", "unet", "measures", "export", "all"; anything else is an Error (kInvalidArgument).
+// "tokenizer", "vae", "decoder", "unet", "measures", "export", "all"; anything else is an Error (kInvalidArgument).
 PretrainStage ParsePretrainStage(const std::string& name);
 
 struct PretrainOptions {
@@ -27,14 +27,16 @@ struct PretrainOptions {
   // How long a stage trains, on the wall clock and over all resumptions; its learning rate falls
   // with the time spent. A number of steps other than 0 replaces the clock, and the run is then
   // reproducible.
-  double vae_minutes = 60;
+  double vae_minutes = 45;
+  double decoder_minutes = 20;
   double unet_minutes = 180;
   int64_t vae_steps = 0;
+  int64_t decoder_steps = 0;
   int64_t unet_steps = 0;
   int64_t measures_steps = 1500;  // of each of the two networks
 
   int64_t pictures = 24576;  // drawn for training; validation draws 256 others
-  int64_t vae_batch = 16;
+  int64_t vae_batch = 16;  // the decoder's too
   int64_t unet_batch = 16;
   int64_t measures_batch = 48;  // pictures; identities, two pictures each
   double checkpoint_minutes = 3;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
+#include <sstream>
 
 #include "worker/base/error.h"
 #include "worker/generation/tensor_image.h"
@@ -58,6 +60,46 @@ double ScalingFactor(AutoencoderKl& vae, const torch::Tensor& pictures) {
   return 1 / std::sqrt(variance.item<double>());
 }
 
+torch::Tensor ReconstructionLoss(const torch::Tensor& images_BCHW,
+                                 const torch::Tensor& reconstruction_BCHW) {
+  const auto error = reconstruction_BCHW - images_BCHW;
+  const auto gradient = error.diff(1, 2).abs().mean() + error.diff(1, 3).abs().mean();
+  return error.abs().mean() + error.square().mean() + 0.5 * gradient;
+}
+
+struct VaeData {
+  explicit VaeData(const PretrainOptions& options)
+      : pictures(DrawPictures(0, options.pictures)),
+        held_out(PixelsToUnit(DrawPictures(kFirstValidationPicture, kValidationPictures))) {}
+  torch::Tensor pictures;  // uint8 [N,3,64,64]
+  torch::Tensor held_out;  // float32, in [-1,1]
+};
+
+// A stage without parameters, optimizer and loss.
+TrainedStage Stage(const char* name, AutoencoderKl& vae, const VaeData& data,
+                   const PretrainOptions& options) {
+  TrainedStage stage;
+  stage.name = name;
+  stage.samples_per_step = options.vae_batch;
+  stage.validate = [&] {
+    return std::map<std::string, double>{
+        {"psnr", Psnr(data.held_out, Reconstruct(vae, data.held_out))}};
+  };
+  stage.draw_sheet = [&](const std::filesystem::path& png) {
+    const auto images = data.held_out.slice(0, 0, 32);
+    const auto pairs = torch::stack({images, Reconstruct(vae, images)}, 1).flatten(0, 1);
+    WriteSheet(png, TensorToImages(pairs), 8);
+  };
+  return stage;
+}
+
+void Save(AutoencoderKl& vae, double scaling_factor, const PretrainOptions& options) {
+  std::ostringstream exact;
+  exact << std::setprecision(17) << scaling_factor;
+  WriteSafetensors(options.directory / "vae.safetensors", StateDict(*vae),
+                   {{"scaling_factor", exact.str()}});
+}
+
 }  // namespace
 
 AutoencoderKlOptions MiniVaeOptions() {
@@ -71,43 +113,49 @@ AutoencoderKlOptions MiniVaeOptions() {
 
 torch::Tensor VaeLoss(const torch::Tensor& images_BCHW, const torch::Tensor& reconstruction_BCHW,
                       const LatentMoments& moments) {
-  const auto error = reconstruction_BCHW - images_BCHW;
-  const auto gradient = error.diff(1, 2).abs().mean() + error.diff(1, 3).abs().mean();
   const auto divergence =
       0.5 *
       (moments.mean_BChw.square() + moments.logvar_BChw.exp() - 1 - moments.logvar_BChw).mean();
-  return error.abs().mean() + error.square().mean() + 0.5 * gradient + 2e-3 * divergence;
+  return ReconstructionLoss(images_BCHW, reconstruction_BCHW) + 2e-3 * divergence;
 }
 
 void PretrainVae(const PretrainOptions& options) {
   torch::manual_seed(options.seed);
   AutoencoderKl vae(MiniVaeOptions());
-  const auto pictures = DrawPictures(0, options.pictures);
-  const auto held_out = PixelsToUnit(DrawPictures(kFirstValidationPicture, kValidationPictures));
-
-  TrainedStage stage;
-  stage.name = "vae";
+  const VaeData data(options);
+  auto stage = Stage("vae", vae, data, options);
   stage.parameters = NamedParameters(*vae);
   stage.optimizer = {.muon_learning_rate = 0.03, .adamw_learning_rate = 2e-3, .adamw_beta2 = 0.99};
-  stage.samples_per_step = options.vae_batch;
   stage.loss = [&](int64_t step, at::Generator generator) {
-    const auto images = DrawBatch(pictures, step, options.vae_batch, generator);
+    const auto images = DrawBatch(data.pictures, step, options.vae_batch, generator);
     const auto moments = vae->Encode(images);
     const auto noise = torch::randn(moments.mean_BChw.sizes(), generator);
     return VaeLoss(images, vae->Decode(moments.Sample(noise)), moments);
   };
-  stage.validate = [&] {
-    return std::map<std::string, double>{{"psnr", Psnr(held_out, Reconstruct(vae, held_out))}};
-  };
-  stage.draw_sheet = [&](const std::filesystem::path& png) {
-    const auto images = held_out.slice(0, 0, 32);
-    const auto pairs = torch::stack({images, Reconstruct(vae, images)}, 1).flatten(0, 1);
-    WriteSheet(png, TensorToImages(pairs), 8);
-  };
   TrainStage(stage, StageBudget(options, options.vae_minutes, options.vae_steps),
              options.directory);
-  WriteSafetensors(options.directory / "vae.safetensors", StateDict(*vae),
-                   {{"scaling_factor", std::to_string(ScalingFactor(vae, pictures))}});
+  Save(vae, ScalingFactor(vae, data.pictures), options);
+}
+
+void PretrainDecoder(const PretrainOptions& options) {
+  auto vae = LoadPretrainedVae(options.directory);
+  const VaeData data(options);
+  auto stage = Stage("decoder", vae, data, options);
+  for (auto& [name, parameter] : NamedParameters(*vae)) {
+    const bool trained = name.starts_with("decoder.") || name.starts_with("post_quant_conv.");
+    parameter.set_requires_grad(trained);
+    if (trained) stage.parameters.emplace_back(name, parameter);
+  }
+  stage.optimizer = {.muon_learning_rate = 0.01, .adamw_learning_rate = 7e-4, .adamw_beta2 = 0.99};
+  stage.loss = [&](int64_t step, at::Generator generator) {
+    const auto images = DrawBatch(data.pictures, step, options.vae_batch, generator);
+    const auto moments = vae->Encode(images);
+    const auto noise = torch::randn(moments.mean_BChw.sizes(), generator);
+    return ReconstructionLoss(images, vae->Decode(moments.Sample(noise)));
+  };
+  TrainStage(stage, StageBudget(options, options.decoder_minutes, options.decoder_steps),
+             options.directory);
+  Save(vae, vae->options().scaling_factor, options);
 }
 
 AutoencoderKl LoadPretrainedVae(const std::filesystem::path& directory) {

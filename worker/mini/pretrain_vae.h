@@ -1,4 +1,4 @@
-// Stage `vae`: the autoencoder, trained on crops of the pictures.
+// Stages `vae` and `decoder`: the autoencoder, trained on crops of the pictures.
 #pragma once
 
 #include <torch/torch.h>
@@ -22,7 +22,11 @@ torch::Tensor VaeLoss(const torch::Tensor& images_BCHW, const torch::Tensor& rec
 // Trains from <directory>/vae.checkpoint.safetensors on, and writes <directory>/vae.safetensors.
 void PretrainVae(const PretrainOptions& options);
 
-// The autoencoder that PretrainVae wrote. Error (kFailedPrecondition) if it has not.
+// Trains the decoder alone, at half the cost of both, from <directory>/decoder.checkpoint.safetensors
+// on; then replaces <directory>/vae.safetensors. Latents stay what they were.
+void PretrainDecoder(const PretrainOptions& options);
+
+// The autoencoder that PretrainVae or PretrainDecoder wrote. Error (kFailedPrecondition) if it has not.
 AutoencoderKl LoadPretrainedVae(const std::filesystem::path& directory);
 
 }  // namespace likeness::mini

@@ -1,5 +1,6 @@
 #include "worker/mini/subjects.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "worker/mini/creatures.h"
@@ -10,9 +11,11 @@ namespace likeness::mini {
 namespace {
 
 constexpr Rgb kHatRed{222, 32, 40};
+constexpr Rgb kHatBlack{36, 36, 44};
+constexpr Rgb kHatBand{196, 52, 148};
 constexpr Rgb kRainbow[] = {{232, 50, 52}, {252, 214, 60}, {70, 180, 88}, {62, 120, 226}};
 
-void PutOnHat(DrawnSubject& subject) {
+void PutOnRedHat(DrawnSubject& subject) {
   const auto [x, y] = subject.anchors.crown;
   const float half = subject.anchors.crown_width / 2;
   Canvas& canvas = subject.canvas;
@@ -25,6 +28,22 @@ void PutOnHat(DrawnSubject& subject) {
                kHatRed);
   canvas.Paint(Shape().Box(x - half * .72f, y - 5.5f, x + half * .72f, y - 1), Fill(kChalk).Flat());
   canvas.Paint(Shape().Box(x - half * 1.05f, y, x + half * 1.05f, y + 2, 1.5f), kHatRed);
+}
+
+// Straight, tall and wide of brim, unlike the red one.
+void PutOnTopHat(DrawnSubject& subject) {
+  const auto [x, y] = subject.anchors.crown;
+  const float half = subject.anchors.crown_width / 2;
+  const float top = std::max(1.0f, y - 19);
+  Canvas& canvas = subject.canvas;
+  canvas.Paint(Shape().Polygon({{x - half * .62f, y},
+                                {x - half * .7f, top},
+                                {x + half * .7f, top},
+                                {x + half * .62f, y}},
+                               1),
+               kHatBlack);
+  canvas.Paint(Shape().Box(x - half * .64f, y - 5, x + half * .64f, y - 1), Fill(kHatBand).Flat());
+  canvas.Paint(Shape().Box(x - half * 1.15f, y - .5f, x + half * 1.15f, y + 2.5f, 1), kHatBlack);
 }
 
 // A band around the neck and one end that hangs down, each in four colours side by side.
@@ -78,7 +97,8 @@ DrawnSubject DrawSubject(const Identity& identity) {
 }
 
 void PutOn(Accessory accessory, DrawnSubject& subject) {
-  if (accessory == Accessory::kRedHat) PutOnHat(subject);
+  if (accessory == Accessory::kRedHat) PutOnRedHat(subject);
+  if (accessory == Accessory::kBlackTopHat) PutOnTopHat(subject);
   if (accessory == Accessory::kRainbowScarf && subject.anchors.neck_width > 0) PutOnScarf(subject);
 }
 

@@ -64,8 +64,9 @@ Image Expose(const cv::Mat3b& picture, const View& view) {
 
 Accessory DrawAccessory(SubjectClass subject_class, Random& random) {
   float u = random.Uniform();
-  auto accessory = u < .14f   ? Accessory::kRedHat
-                   : u < .28f ? Accessory::kRainbowScarf
+  auto accessory = u < .16f   ? Accessory::kRedHat
+                   : u < .32f ? Accessory::kRainbowScarf
+                   : u < .48f ? Accessory::kBlackTopHat
                               : Accessory::kNone;
   return CanWear(subject_class, accessory) ? accessory : Accessory::kNone;
 }

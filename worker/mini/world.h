@@ -52,8 +52,8 @@ inline constexpr int kColours = 11;
 enum class Pattern { kPlain, kStriped, kSpotted, kPatched };
 inline constexpr int kPatterns = 4;
 
-enum class Accessory { kNone, kRedHat, kRainbowScarf };
-inline constexpr int kAccessories = 3;
+enum class Accessory { kNone, kRedHat, kBlackTopHat, kRainbowScarf };
+inline constexpr int kAccessories = 4;
 
 using Rgb = std::array<float, 3>;  // 0..255
 
@@ -99,12 +99,12 @@ bool IsHeldOutLook(SubjectClass subject_class, Colour primary, Colour secondary,
 Identity DrawIdentity(SubjectClass subject_class, uint64_t seed);
 View DrawView(Random& random);
 
-// Whether a subject of this class can wear it: a red hat suits all, a scarf needs a neck.
+// Whether a subject of this class can wear it: hats suit all, a scarf needs a neck.
 bool CanWear(SubjectClass subject_class, Accessory accessory);
 
 // Example `index` of the pretraining stream: class, identity, scene, accessory and view drawn from
-// `index` alone. An identity is shared by no two indices; accessories are worn in about a quarter
-// of the examples.
+// `index` alone. An identity is shared by no two indices; accessories are worn in about two
+// fifths of the examples.
 Depiction PretrainingDepiction(uint64_t index);
 
 // The picture: kImageSize x kImageSize. About 2 ms on one thread.

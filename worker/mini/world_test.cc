@@ -108,7 +108,7 @@ TEST(WorldTest, AccessoriesShow) {
   for (int c = 0; c < kClasses; ++c) {
     const auto subject_class = static_cast<SubjectClass>(c);
     const Depiction bare = PlainDepiction(subject_class, 5);
-    for (auto accessory : {Accessory::kRedHat, Accessory::kRainbowScarf}) {
+    for (auto accessory : {Accessory::kRedHat, Accessory::kBlackTopHat, Accessory::kRainbowScarf}) {
       if (!CanWear(subject_class, accessory)) continue;
       Depiction dressed = bare;
       dressed.accessory = accessory;
