@@ -31,12 +31,16 @@ int PretrainMiniCommand(const CommandLine& arguments) {
   int threads = 0;
   FlagSet flags(kPretrainUsage);
   flags.Add("out", &out, "Directory of the run.");
-  flags.Add("stage", &stage, "tokenizer, vae, unet, measures, export, or all.");
+  flags.Add("stage", &stage, "tokenizer, vae, decoder, unet, measures, export, or all.");
   flags.Add("seed", &options.seed, "Seed of everything.");
   flags.Add("threads", &threads, "Threads to compute with; 0: as LibTorch chooses.");
   flags.Add("vae-minutes", &options.vae_minutes, "How long the autoencoder trains.");
+  flags.Add("decoder-minutes", &options.decoder_minutes,
+            "How long its decoder trains alone, after that.");
   flags.Add("unet-minutes", &options.unet_minutes, "How long UNet and text tower train.");
   flags.Add("vae-steps", &options.vae_steps, "Steps instead of minutes, reproducibly; 0: minutes.");
+  flags.Add("decoder-steps", &options.decoder_steps,
+            "Steps instead of minutes, reproducibly; 0: minutes.");
   flags.Add("unet-steps", &options.unet_steps,
             "Steps instead of minutes, reproducibly; 0: minutes.");
   flags.Add("measures-steps", &options.measures_steps, "Steps of each of the measures.");
