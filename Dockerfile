@@ -49,6 +49,7 @@ USER 10001
 ENV LIKENESS_MODELS=/opt/likeness/share/likeness/models LIKENESS_CACHE_DIR=/var/lib/likeness/cache
 VOLUME /var/lib/likeness
 EXPOSE 9465
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["likeness-worker", "healthcheck"]
 ENTRYPOINT ["likeness-worker"]
 CMD ["serve"]
 

@@ -44,6 +44,11 @@ class KubernetesBase(unittest.TestCase):
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             self.assertEqual(self.containers["server"][probe]["exec"]["command"], ["likeness", "models"])
 
+    def test_the_worker_is_probed_by_its_health_check_and_never_gates_the_front(self):
+        for probe in ("startupProbe", "livenessProbe"):
+            self.assertEqual(self.containers["worker"][probe]["exec"]["command"], ["likeness-worker", "healthcheck"])
+        self.assertNotIn("readinessProbe", self.containers["worker"])
+
     def test_nothing_runs_as_root_or_may_write_to_its_image(self):
         self.assertTrue(self.pod["securityContext"]["runAsNonRoot"])
         for container in self.containers.values():
