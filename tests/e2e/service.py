@@ -140,6 +140,10 @@ class Service:
         wait_until(self._answers, what="an answer of the server")
         return self.server
 
+    def metrics(self):
+        """The server's metrics page."""
+        return urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics").read().decode()
+
     def _answers(self):
         with grpc.insecure_channel(self.address) as channel:
             try:
