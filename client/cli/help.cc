@@ -59,6 +59,7 @@ const std::vector<Command>& Commands() {
       {"list", "Jobs, newest first.", List},
       {"get", "All about one job.", Get},
       {"cancel", "Stop a job.", Cancel},
+      {"retry", "Put a job that failed or was cancelled back into the queue.", Retry},
       {"download", "Fetch what a job made.", Download},
       {"models", "Base models on offer, and models made from photos.", Models},
       {"help", "This text, or a command's.", Help},

@@ -246,10 +246,17 @@ TEST_F(ProgramTest, ListAndModelsStandInColumns) {
               AllOf(HasSubstr("models/mini"), HasSubstr("models/rex-7f3c  rhf dog")));
 }
 
+TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  auto ran = Run({"retry", "rex-7f3c"});
+  EXPECT_EQ(ran.exit_code, kDone);
+  EXPECT_THAT(ran.err, HasSubstr("pending     rex-7f3c · follow it: likeness watch rex-7f3c"));
+}
+
 TEST_F(ProgramTest, HelpNamesEveryCommandWithExamples) {
   EXPECT_THAT(Run({"help"}).out, AllOf(HasSubstr("train"), HasSubstr("130  stopped by Ctrl-C")));
   for (const char* command :
-       {"train", "generate", "watch", "list", "get", "cancel", "download", "models"}) {
+       {"train", "generate", "watch", "list", "get", "cancel", "retry", "download", "models"}) {
     auto ran = RunProgramIn(folder_.path(), {"help", command});
     EXPECT_EQ(ran.exit_code, kDone);
     EXPECT_THAT(ran.out, HasSubstr(std::string("\n  likeness ") + command)) << command;

@@ -8,7 +8,7 @@ namespace likeness::client {
 namespace {
 
 // Every unary call here may be repeated: reads are harmless, CreateJob carries a request id,
-// CancelJob is idempotent. Streams are taken up again by the functions that own them.
+// CancelJob and RetryJob are idempotent. Streams are taken up again by the functions that own them.
 constexpr char kServiceConfig[] = R"json({
   "methodConfig": [{
     "name": [{"service": "likeness.v1.CapabilitiesService"},
@@ -16,6 +16,7 @@ constexpr char kServiceConfig[] = R"json({
              {"service": "likeness.v1.JobService", "method": "GetJob"},
              {"service": "likeness.v1.JobService", "method": "ListJobs"},
              {"service": "likeness.v1.JobService", "method": "CancelJob"},
+             {"service": "likeness.v1.JobService", "method": "RetryJob"},
              {"service": "google.bytestream.ByteStream", "method": "QueryWriteStatus"}],
     "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "1s", "backoffMultiplier": 2,
                     "retryableStatusCodes": ["UNAVAILABLE"]}

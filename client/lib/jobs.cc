@@ -53,6 +53,14 @@ absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::strin
   });
 }
 
+absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name) {
+  v1::RetryJobRequest request;
+  request.set_name(name);
+  return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+    return connection.jobs().RetryJob(context, request, reply);
+  });
+}
+
 absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int limit) {
   v1::ListJobsResponse all;
   do {

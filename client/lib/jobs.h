@@ -18,6 +18,7 @@ absl::StatusOr<v1::Job> CreateJob(const Connection& connection, v1::CreateJobReq
 // `name` is tenants/{tenant}/jobs/{job}.
 absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& name);
 absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name);
+absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name);
 
 // The newest `limit` jobs of tenants/default, over as many pages as that takes; next_page_token is
 // set if there are more.

@@ -86,6 +86,13 @@ class ScriptedServer::Services : public v1::JobService::Service,
     return GetJob(context, &get, reply);
   }
 
+  grpc::Status RetryJob(grpc::ServerContext* context, const v1::RetryJobRequest*,
+                        v1::Job* reply) override {
+    v1::GetJobRequest get;
+    get.set_name(script_.job.name());
+    return GetJob(context, &get, reply);
+  }
+
   grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest*,
                         v1::ListJobsResponse* reply) override {
     *reply->add_jobs() = script_.job;

@@ -19,7 +19,7 @@ namespace likeness::client {
 // What the server answers. Set it before the call it is for.
 struct Script {
   v1::Capabilities capabilities{};
-  v1::Job job{};  // what GetJob, CancelJob and, under the requested id, CreateJob answer
+  v1::Job job{};  // what GetJob, CancelJob, RetryJob and, under the requested id, CreateJob answer
   absl::Status create_status{};        // instead of the job
   std::vector<v1::JobEvent> events{};  // of every watch; seq and resume_token are filled in
   std::set<size_t> break_before{};     // the watch is UNAVAILABLE once before these events

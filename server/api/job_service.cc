@@ -100,6 +100,17 @@ grpc::ServerUnaryReactor* JobServiceImpl::CancelJob(grpc::CallbackServerContext*
                         });
 }
 
+grpc::ServerUnaryReactor* JobServiceImpl::RetryJob(grpc::CallbackServerContext* context,
+                                                   const v1::RetryJobRequest* request,
+                                                   v1::Job* reply) {
+  return front_.Respond(context, "RetryJob", *request,
+                        [=, this](const Caller& caller) -> absl::Status {
+                          ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
+                          ASSIGN_OR_RETURN(*reply, admission_.Retry(name, request->etag()));
+                          return absl::OkStatus();
+                        });
+}
+
 grpc::ServerUnaryReactor* JobServiceImpl::WaitJob(grpc::CallbackServerContext* context,
                                                   const v1::WaitJobRequest* request,
                                                   v1::Job* reply) {

@@ -50,6 +50,38 @@ TEST_F(WatchTest, ResumedWatchMissesNothing) {
   EXPECT_TRUE(Watch(job->name(), "now").second.ok());
 }
 
+TEST_F(WatchTest, WatchGoesOnOverARetry) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  const auto at_creation = [&] {
+    grpc::ClientContext context;
+    v1::WatchJobRequest request;
+    request.set_name(job->name());
+    auto stream = jobs_->WatchJob(&context, request);
+    v1::JobEvent event;
+    EXPECT_TRUE(stream->Read(&event));
+    context.TryCancel();
+    return event.resume_token();
+  }();
+  ASSERT_TRUE(Cancel(job->name()).ok());
+  const auto at_first_end = Watch(job->name()).first.back().resume_token();
+  grpc::ClientContext context;
+  v1::RetryJobRequest retry;
+  retry.set_name(job->name());
+  v1::Job retried;
+  ASSERT_TRUE(jobs_->RetryJob(&context, retry, &retried).ok());
+  EXPECT_EQ(retried.state(), v1::JOB_STATE_PENDING);
+  const auto lease = worker_.Acquire();
+  ASSERT_TRUE(worker_.Complete(lease->lease_token()).ok());
+
+  for (const auto& [token, states] : {std::pair(at_creation, 4u), std::pair(at_first_end, 3u)}) {
+    const auto [events, status] = Watch(job->name(), token);
+    EXPECT_TRUE(status.ok()) << status;
+    ASSERT_EQ(events.size(), states);
+    EXPECT_EQ(events.back().state_change().to(), v1::JOB_STATE_SUCCEEDED);
+  }
+}
+
 TEST_F(WatchTest, WatchTokenOfAnotherJobOrNobodyIsRefused) {
   OfferModels();
   const auto one = Create(PictureJob());

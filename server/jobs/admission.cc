@@ -12,6 +12,7 @@
 #include "common/status_macros.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/jobs/job_record.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -77,6 +78,16 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
     RETURN_IF_ERROR(PrepareGenerate(tenant, job));
   }
   return jobs_.Create(accepted);
+}
+
+absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string& etag) {
+  ASSIGN_OR_RETURN(const v1::Job job, jobs_.Get(name));
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(ModelOf(job)));
+  if (!model.is_base()) RETURN_IF_ERROR(jobs_.CheckModel(model));
+  return jobs_.Retry(name, etag, [this](const std::string& blob) {
+    const auto parsed = ParseBlobName(blob);
+    return parsed.ok() && blobs_.Open(*parsed).ok();
+  });
 }
 
 absl::Status Admission::Check(const v1::CreateJobRequest& request) const {

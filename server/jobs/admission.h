@@ -25,6 +25,10 @@ class Admission {
   // BASE_MODEL_AMBIGUOUS).
   absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
 
+  // Puts a job that ended back into the queue. Errors besides those of JobStore::Retry: those of
+  // JobStore::CheckModel for the model that it draws with.
+  absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag);
+
  private:
   absl::Status Check(const v1::CreateJobRequest& request) const;
   absl::Status PrepareFineTune(const std::string& tenant, v1::Job& job);

@@ -35,7 +35,11 @@ absl::StatusOr<std::optional<v1::JobEvent>> EventCursor::Next() {
   v1::JobEvent event = std::move(page_.front());
   page_.pop_front();
   after_ = event.seq();
-  ended_ = event.has_state_change() && IsTerminal(event.state_change().to());
+  if (event.has_state_change() && IsTerminal(event.state_change().to()) && page_.empty()) {
+    // The last event, unless the job was retried after it.
+    ASSIGN_OR_RETURN(auto later, store_.EventsAfter(name_, after_, 1));
+    ended_ = later.empty();
+  }
   return event;
 }
 

@@ -22,6 +22,9 @@ bool CanBecome(v1::JobState from, v1::JobState to) {
              to == v1::JOB_STATE_PENDING || to == v1::JOB_STATE_CANCELLING;
     case v1::JOB_STATE_CANCELLING:
       return to == v1::JOB_STATE_CANCELLED;
+    case v1::JOB_STATE_FAILED:
+    case v1::JOB_STATE_CANCELLED:
+      return to == v1::JOB_STATE_PENDING;
     default:
       return false;
   }

@@ -88,6 +88,12 @@ class JobStore {
   // FAILED_PRECONDITION (JOB_FINISHED), ABORTED (ETAG_MISMATCH).
   virtual absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) = 0;
 
+  // Back into the queue; see transitions.h. `stored` tells whether a blob is there, and must not
+  // call the store. ALREADY_EXISTS: MODEL_EXISTS.
+  using IsStored = std::function<bool(const std::string& blob)>;
+  virtual absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
+                                        const IsStored& stored) = 0;
+
   // Events with a seq above `after`, in order, without gaps; at most `limit` and about 1 MiB of
   // them.
   virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,

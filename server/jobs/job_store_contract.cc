@@ -3,6 +3,8 @@
 #include <set>
 #include <thread>
 
+#include "server/jobs/event_cursor.h"
+
 namespace likeness::server {
 namespace {
 
@@ -260,12 +262,109 @@ TEST_P(JobStoreTest, FinishedJobCannotBeCancelled) {
   EXPECT_EQ(ErrorReason(store().Cancel({"default", "a"}, "").status()), "JOB_FINISHED");
 }
 
+TEST_P(JobStoreTest, RetriedJobHasAllItsAttemptsAgain) {
+  Create("a");
+  ASSERT_TRUE(Fail(AcquireAs("w").lease_token(), /*retryable=*/false).ok());
+  const auto retried = Retry("a");
+  ASSERT_TRUE(retried.ok()) << retried.status();
+  EXPECT_EQ(retried->state(), v1::JOB_STATE_PENDING);
+  EXPECT_FALSE(retried->has_error());
+  EXPECT_FALSE(retried->has_end_time());
+  for (int attempt = 2; attempt <= 3; ++attempt) {  // max_attempts is 2
+    const auto lease = AcquireAs("w");
+    EXPECT_EQ(lease.job().attempt(), attempt);
+    ASSERT_TRUE(Fail(lease.lease_token(), /*retryable=*/true).ok());
+    clock_.Advance(absl::Minutes(1));
+  }
+  EXPECT_EQ(StateOf("a"), v1::JOB_STATE_FAILED);
+}
+
+TEST_P(JobStoreTest, RetryingAgainWhileTheJobWaitsOrRunsChangesNothing) {
+  Create("a");
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  ASSERT_TRUE(Retry("a").ok());
+  const std::string etag = Get("a").etag();
+  EXPECT_EQ(Retry("a")->etag(), etag);
+  const auto lease = AcquireAs("w");
+  EXPECT_EQ(Retry("a")->state(), v1::JOB_STATE_RUNNING);
+  EXPECT_TRUE(Complete(lease.lease_token()).ok());
+}
+
+TEST_P(JobStoreTest, RetryOfWhatSucceededOrIsStoppingIsRefused) {
+  Create("a");
+  const auto lease = AcquireAs("w");
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  EXPECT_EQ(ErrorReason(Retry("a").status()), "JOB_CANCELLING");
+  ASSERT_TRUE(Release(lease.lease_token(), v1::RELEASE_REASON_CANCELLED).ok());
+  ASSERT_TRUE(Retry("a").ok());
+  ASSERT_TRUE(Complete(AcquireAs("w").lease_token()).ok());
+  EXPECT_EQ(ErrorReason(Retry("a").status()), "JOB_FINISHED");
+  EXPECT_EQ(ErrorReason(Retry("nobody").status()), "JOB_NOT_FOUND");
+}
+
+TEST_P(JobStoreTest, TokenOfTheTryBeforeIsStale) {
+  Create("a");
+  const auto before = AcquireAs("w");
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  ASSERT_TRUE(Release(before.lease_token(), v1::RELEASE_REASON_CANCELLED).ok());
+  ASSERT_TRUE(Retry("a").ok());
+  EXPECT_EQ(ErrorReason(Complete(before.lease_token())), "LEASE_LOST");
+  AcquireAs("w");
+  EXPECT_EQ(ErrorReason(Complete(before.lease_token())), "LEASE_LOST");
+}
+
+TEST_P(JobStoreTest, RetriedJobGoesOnFromItsCheckpointUnlessThatIsGone) {
+  Create("a");
+  v1::HeartbeatRequest news;
+  news.set_lease_token(AcquireAs("w").lease_token());
+  news.mutable_checkpoint()->set_step(40);
+  ASSERT_TRUE(store().Renew(news).ok());
+  ASSERT_TRUE(Fail(news.lease_token(), /*retryable=*/false).ok());
+  ASSERT_TRUE(Retry("a").ok());
+  const auto second = AcquireAs("w");
+  EXPECT_EQ(second.checkpoint().step(), 40);
+  ASSERT_TRUE(Fail(second.lease_token(), /*retryable=*/false).ok());
+  ASSERT_TRUE(Retry("a", /*checkpoint_stored=*/false).ok());
+  EXPECT_FALSE(AcquireAs("w").has_checkpoint());
+}
+
+TEST_P(JobStoreTest, RetriedJobTakesTheNameOfItsModelAgain) {
+  NewJob training = PictureJob("t");
+  training.job.mutable_fine_tune()->set_base_model("models/mini");
+  training.job.set_output_model("tenants/default/models/rex");
+  ASSERT_TRUE(store().Create(training).ok());
+  ASSERT_TRUE(store().Cancel({"default", "t"}, "").ok());
+  training.job.set_name("tenants/default/jobs/rival");
+  ASSERT_TRUE(store().Create(training).ok());
+  EXPECT_EQ(ErrorReason(Retry("t").status()), "MODEL_EXISTS");
+  EXPECT_EQ(StateOf("t"), v1::JOB_STATE_CANCELLED) << "nothing of it is kept";
+  ASSERT_TRUE(store().Cancel({"default", "rival"}, "").ok());
+  ASSERT_TRUE(Retry("t").ok());
+  EXPECT_EQ(ErrorReason(Retry("rival").status()), "MODEL_EXISTS");
+}
+
+TEST_P(JobStoreTest, CursorGoesOnOverARetryThatCameMeanwhile) {
+  Create("a");
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  EventCursor cursor(store(), {"default", "a"}, 0, false);
+  EXPECT_EQ((*cursor.Next())->seq(), 1);
+  ASSERT_TRUE(Retry("a").ok());
+  EXPECT_EQ((*cursor.Next())->state_change().to(), v1::JOB_STATE_CANCELLED);
+  EXPECT_FALSE(cursor.ended());
+  EXPECT_EQ((*cursor.Next())->state_change().to(), v1::JOB_STATE_PENDING);
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  EXPECT_EQ((*cursor.Next())->seq(), 4);
+  EXPECT_TRUE(cursor.ended());
+}
+
 TEST_P(JobStoreTest, EtagMustMatch) {
   Create("a");
   const std::string etag = Get("a").etag();
   AcquireAs("w");
   EXPECT_EQ(ErrorReason(store().Cancel({"default", "a"}, etag).status()), "ETAG_MISMATCH");
   EXPECT_TRUE(store().Cancel({"default", "a"}, Get("a").etag()).ok());
+  const auto always = [](const std::string&) { return true; };
+  EXPECT_EQ(ErrorReason(store().Retry({"default", "a"}, etag, always).status()), "ETAG_MISMATCH");
 }
 
 TEST_P(JobStoreTest, EventsHaveNoGaps) {

@@ -88,6 +88,11 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
     return store().Fail(failure);
   }
 
+  absl::StatusOr<v1::Job> Retry(const std::string& id, bool checkpoint_stored = true) {
+    return store().Retry({"default", id}, "",
+                         [=](const std::string&) { return checkpoint_stored; });
+  }
+
   absl::Status Release(const std::string& token, v1::ReleaseReason reason) {
     v1::ReleaseLeaseRequest release;
     release.set_lease_token(token);

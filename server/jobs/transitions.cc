@@ -49,6 +49,17 @@ absl::Status CheckLive(const JobRecord& record, absl::string_view token, absl::T
                   "the lease expired or was taken back; drop this attempt");
 }
 
+absl::Status CheckEtag(const JobRecord& record, absl::string_view etag) {
+  if (etag.empty() || etag == record.job.etag()) return absl::OkStatus();
+  return RpcError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
+                  absl::StrCat("the job has changed: its etag is \"", record.job.etag(), "\""));
+}
+
+absl::Status JobFinished(const JobRecord& record) {
+  return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_FINISHED",
+                  absl::StrCat("the job has ended: it is ", StateLabel(record.job.state())));
+}
+
 void Enqueue(JobRecord& record, absl::string_view reason, absl::Time not_before, absl::Time now) {
   record.not_before = not_before;
   record.job.mutable_progress()->Clear();
@@ -168,10 +179,7 @@ absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, 
 }
 
 absl::Status Cancel(JobRecord& record, absl::string_view etag, absl::Time now) {
-  if (!etag.empty() && etag != record.job.etag()) {
-    return RpcError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                    absl::StrCat("the job has changed: its etag is \"", record.job.etag(), "\""));
-  }
+  if (auto same = CheckEtag(record, etag); !same.ok()) return same;
   switch (record.job.state()) {
     case v1::JOB_STATE_PENDING:
       Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
@@ -183,8 +191,30 @@ absl::Status Cancel(JobRecord& record, absl::string_view etag, absl::Time now) {
     case v1::JOB_STATE_CANCELLED:
       return absl::OkStatus();
     default:
-      return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_FINISHED",
-                      absl::StrCat("the job has ended: it is ", StateLabel(record.job.state())));
+      return JobFinished(record);
+  }
+}
+
+absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_stored,
+                   absl::Time now) {
+  if (auto same = CheckEtag(record, etag); !same.ok()) return same;
+  switch (record.job.state()) {
+    case v1::JOB_STATE_FAILED:
+    case v1::JOB_STATE_CANCELLED:
+      record.job.clear_error();
+      record.job.clear_end_time();
+      record.failures = 0;
+      if (!checkpoint_stored) record.checkpoint.reset();
+      Enqueue(record, "retried by the client", now, now);
+      return absl::OkStatus();
+    case v1::JOB_STATE_PENDING:
+    case v1::JOB_STATE_RUNNING:
+      return absl::OkStatus();
+    case v1::JOB_STATE_CANCELLING:
+      return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_CANCELLING",
+                      "the job was asked to stop and has not stopped yet; retry it once it has");
+    default:
+      return JobFinished(record);
   }
 }
 

@@ -49,6 +49,12 @@ absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, 
 // (ETAG_MISMATCH).
 absl::Status Cancel(JobRecord& record, absl::string_view etag, absl::Time now);
 
+// FAILED, CANCELLED -> PENDING with all attempts again, from the last checkpoint unless its bytes
+// are gone. A job that waits or runs stays as it is. FAILED_PRECONDITION: JOB_FINISHED,
+// JOB_CANCELLING; the etag as above.
+absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_stored,
+                   absl::Time now);
+
 // The lease ran out at `now` or before: as a retryable failure.
 void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now);
 

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "google/protobuf/descriptor.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
@@ -14,10 +15,8 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kRpcMethods[] = {
-    "CreateJob",      "GetJob",    "ListJobs",     "CancelJob",        "WaitJob",      "WatchJob",
-    "GenerateImages", "Read",      "Write",        "QueryWriteStatus", "AcquireLease", "Heartbeat",
-    "CompleteLease",  "FailLease", "ReleaseLease", "GetCapabilities"};
+constexpr const char* kServices[] = {"likeness.v1.JobService", "likeness.v1.CapabilitiesService",
+                                     "likeness.v1.WorkerService", "google.bytestream.ByteStream"};
 constexpr v1::JobState kStates[] = {v1::JOB_STATE_PENDING,    v1::JOB_STATE_RUNNING,
                                     v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED,
                                     v1::JOB_STATE_FAILED,     v1::JOB_STATE_CANCELLED};
@@ -53,11 +52,16 @@ struct Metrics::Families {
                            "Time from a call's arrival to its end, by method.");
     auto& total = Family(prometheus::BuildCounter(), "likeness_rpc_total",
                          "Calls that ended, by method and status code.");
-    for (const char* method : kRpcMethods) {
-      rpc_seconds[method] = &seconds.Add({{"method", method}}, kRpcSeconds);
-      for (int code = 0; code < kCodes; ++code) {
-        const auto name = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
-        rpc_total[method].push_back(&total.Add({{"method", method}, {"code", name}}));
+    for (const char* name : kServices) {
+      const auto* service =
+          google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
+      for (int i = 0; i < service->method_count(); ++i) {
+        const std::string& method = service->method(i)->name();
+        rpc_seconds[method] = &seconds.Add({{"method", method}}, kRpcSeconds);
+        for (int code = 0; code < kCodes; ++code) {
+          const auto label = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
+          rpc_total[method].push_back(&total.Add({{"method", method}, {"code", label}}));
+        }
       }
     }
   }

@@ -53,6 +53,19 @@ absl::StatusOr<int64_t> KeyOfToken(absl::string_view token) {
   return key;
 }
 
+// The name of the model that the job makes is its own from now on.
+absl::Status ClaimModel(Database& database, const JobRecord& record) {
+  if (record.job.output_model().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(record.job.output_model()));
+  ASSIGN_OR_RETURN(auto existing, ReadModel(database, model));
+  if (existing) {
+    return RpcError(
+        absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
+        absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"));
+  }
+  return database.Prepare(kInsertModel).Bind(model.tenant).Bind(model.id).Bind(record.key).Run();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(
@@ -104,17 +117,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
       query.Bind(name.tenant).Bind(job.request_id).Bind(job.fingerprint).Bind(record.key);
       RETURN_IF_ERROR(query.Run());
     }
-    if (!record.job.output_model().empty()) {
-      ASSIGN_OR_RETURN(const ModelName model, ParseModelName(record.job.output_model()));
-      ASSIGN_OR_RETURN(auto existing, ReadModel(database, model));
-      if (existing) {
-        return RpcError(absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
-                        absl::StrCat("there is a model ", model.ToString(),
-                                     " already, or a job that makes it"));
-      }
-      RETURN_IF_ERROR(
-          database.Prepare(kInsertModel).Bind(model.tenant).Bind(model.id).Bind(record.key).Run());
-    }
+    RETURN_IF_ERROR(ClaimModel(database, record));
     transaction.changes.push_back(
         {.name = record.job.name(), .method = MethodOf(record.job), .to = record.job.state()});
     created = std::move(record.job);
@@ -161,6 +164,23 @@ absl::StatusOr<v1::Job> SqliteJobStore::Cancel(const JobName& name, const std::s
     });
   }));
   return cancelled;
+}
+
+absl::StatusOr<v1::Job> SqliteJobStore::Retry(const JobName& name, const std::string& etag,
+                                              const IsStored& stored) {
+  v1::Job retried;
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
+    return ChangeRecord(transaction, key, [&](JobRecord& record) -> absl::Status {
+      const bool ended = IsTerminal(record.job.state());
+      const bool kept = record.checkpoint && stored(record.checkpoint->blob());
+      RETURN_IF_ERROR(likeness::server::Retry(record, etag, kept, clock_.Now()));
+      if (ended) RETURN_IF_ERROR(ClaimModel(transaction.database, record));
+      retried = record.job;
+      return absl::OkStatus();
+    });
+  }));
+  return retried;
 }
 
 absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobName& name,

@@ -38,6 +38,8 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<JobPage> List(const std::string& tenant, std::optional<int64_t> before,
                                int limit) override;
   absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) override;
+  absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
+                                const IsStored& stored) override;
   absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
                                                         int limit) override;
   absl::Status CheckModel(const ModelName& personalized) override;

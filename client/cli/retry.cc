@@ -1,0 +1,43 @@
+// likeness retry: another try for a job that failed or was cancelled.
+#include "absl/strings/str_cat.h"
+#include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/lib/jobs.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] =
+    R"(Put a job that failed or was cancelled back into the queue. It goes on from its
+last checkpoint.
+
+  likeness retry rex-7f3c
+
+Usage: likeness retry JOB [FLAGS])";
+
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+  ASSIGN_OR_RETURN(auto job, RetryJob(connection, name));
+  if (context.json) {
+    PrintResult(ToJson(job));
+    return kDone;
+  }
+  const auto id = ShortName(name);
+  context.screen->Line(
+      Mark::kDone, StateText(job.state()),
+      absl::StrCat(id, " · follow it: ", CommandHint(context, absl::StrCat("watch ", id))));
+  return kDone;
+}
+
+}  // namespace
+
+int Retry(const Args& arguments) {
+  FlagSet flags(kUsage);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, Run);
+}
+
+}  // namespace likeness::client
