@@ -7,6 +7,9 @@
 // Settings that are not tensors come as strings in the inputs' metadata.
 #pragma once
 
+#include <vector>
+
+#include "worker/base/image.h"
 #include "worker/weights/pipeline.h"
 #include "worker/weights/safetensors.h"
 
@@ -15,6 +18,10 @@ namespace likeness {
 // Gives the tensors to write.
 using ProbeCommand = NamedTensors (*)(Pipeline& pipeline, const SafetensorsFile& inputs);
 
+// uint8 [N,H,W,3], from images of one size.
+torch::Tensor StackImages(const std::vector<Image>& images);
+
+NamedTensors ProbeDreamBooth(Pipeline& pipeline, const SafetensorsFile& inputs);
 NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs);
 NamedTensors ProbeTextModel(Pipeline& pipeline, const SafetensorsFile& inputs);
 NamedTensors ProbeUNet(Pipeline& pipeline, const SafetensorsFile& inputs);

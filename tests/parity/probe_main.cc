@@ -8,6 +8,7 @@
 namespace {
 
 const std::map<std::string, likeness::ProbeCommand> kCommands = {
+    {"dreambooth", likeness::ProbeDreamBooth},
     {"pictures", likeness::ProbePictures},
     {"save", likeness::ProbeSave},
     {"text_model", likeness::ProbeTextModel},

@@ -6,6 +6,15 @@
 
 namespace likeness {
 
+torch::Tensor StackImages(const std::vector<Image>& images) {
+  std::vector<torch::Tensor> pictures;
+  for (const Image& image : images) {
+    pictures.push_back(
+        torch::tensor(image.rgb, torch::kUInt8).view({image.height, image.width, 3}));
+  }
+  return torch::stack(pictures);
+}
+
 // Settings: the fields of TextToImageRequest. Gives "pictures": uint8 [images,H,W,3].
 NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
@@ -19,12 +28,7 @@ NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
       .guidance = std::stod(settings.at("guidance")),
       .batch_size = std::stoi(settings.at("batch_size")),
   };
-  std::vector<torch::Tensor> pictures;
-  for (const auto& image : GenerateImages(pipeline, request)) {
-    pictures.push_back(
-        torch::tensor(image.rgb, torch::kUInt8).view({image.height, image.width, 3}));
-  }
-  return {{"pictures", torch::stack(pictures)}};
+  return {{"pictures", StackImages(GenerateImages(pipeline, request))}};
 }
 
 }  // namespace likeness

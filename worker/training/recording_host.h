@@ -1,5 +1,4 @@
-// For tests: a whole model with random weights, small enough to train in a test, and a host that
-// remembers.
+// For tests: a picture to learn from, and a host that remembers.
 #pragma once
 
 #include <filesystem>

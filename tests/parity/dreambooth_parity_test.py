@@ -1,0 +1,178 @@
+"""Ten DreamBooth steps of TrainDreamBooth against the same loop written with diffusers, transformers and torch.optim.
+
+The loop below shares no code with ours: it draws its random numbers with the program in docs/reproducibility.md, and
+takes loss, clipping and AdamW from the papers and PyTorch. Class pictures are held against diffusers' own, then both learn from
+ours, since one rounded pixel would move everything after it.
+"""
+
+import pathlib
+import re
+import tempfile
+
+import numpy
+import parity
+from diffusers.optimization import get_scheduler
+from diffusers.training_utils import compute_snr
+from parity import diffusers, load_file, run_probe, torch, transformers
+from torch.nn import functional
+
+LOSS_LIMIT = 1e-5  # of each step, relative; of the gradients' norm too
+WEIGHT_LIMIT = 1e-4  # of each tensor at the end, relative to its largest value
+UPDATE_LIMIT = 1e-3  # of what training changed, in norm over all weights: a lost update or decay shows here
+PIXEL_LIMIT = 1 / 255 + 1e-9
+STEPS = 10
+
+UNET_ALONE = dict(
+    class_noun="dog", first_caption="", prior_weight=1.0, class_images=4, class_image_steps=5, steps=STEPS,
+    learning_rate=2e-5, text_encoder_learning_rate=0.0, batch_size=1, gradient_accumulation=1, max_grad_norm=1.0,
+    lr_decay="constant", lr_warmup_steps=0, snr_gamma=0.0, seed=0)
+CASES = {
+    "UNet": UNET_ALONE,
+    "UNet and text encoder": dict(UNET_ALONE, text_encoder_learning_rate=4e-5, seed=2**32 - 1),
+    "two pairs, two forwards a step, min-SNR, cosine, a caption": dict(
+        UNET_ALONE, text_encoder_learning_rate=1e-5, batch_size=2, gradient_accumulation=2, prior_weight=0.5,
+        snr_gamma=5.0, lr_decay="cosine", lr_warmup_steps=2, first_caption="a red sks dog", seed=7),
+}
+
+
+def documented_draws():
+    """The function that the record of random numbers gives its readers."""
+    record = pathlib.Path(__file__).resolve().parents[2] / "docs/reproducibility.md"
+    program = re.search(r"```python\n(.*?)```", record.read_text(), re.DOTALL)[1]
+    names = {}
+    exec(program, names)
+    return names["draws"]
+
+
+def draw_class_pictures(pipeline, job):
+    """The frozen model's pictures of the class, uint8 [N,H,W,3], as scripts of diffusers' kind draw them."""
+    prompt = f"a {job['class_noun']}"
+    return numpy.stack([
+        numpy.asarray(pipeline(prompt, num_inference_steps=job["class_image_steps"], guidance_scale=7.5,
+                               generator=torch.Generator().manual_seed(i)).images[0])
+        for i in range(job["class_images"])])
+
+
+def latent_distributions(vae, pictures):
+    """One distribution a picture: encoded once, sampled at every step."""
+    with torch.no_grad():
+        images = torch.as_tensor(pictures).permute(0, 3, 1, 2) / 127.5 - 1
+        return [vae.encode(image[None]).latent_dist for image in images]
+
+
+def loss_of(job, prediction, noise, snr):
+    """DreamBooth, 2208.12242, eq. 2; min-SNR weights, 2303.09556, before the halves part."""
+    error = functional.mse_loss(prediction, noise, reduction="none").mean([1, 2, 3])
+    if job["snr_gamma"]:
+        error = error * snr.clamp(max=job["snr_gamma"]) / snr
+    instance, prior = error.chunk(2)
+    return instance.mean() + job["prior_weight"] * prior.mean()
+
+
+def train(pipeline, job, photos, class_pictures):
+    """Trains the pipeline's modules in place; gives losses, and norms of the gradients before clipping."""
+    text, unet, vae = pipeline.text_encoder, pipeline.unet, pipeline.vae
+    schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
+    with_text = job["text_encoder_learning_rate"] > 0
+    text.requires_grad_(with_text)
+    unet.requires_grad_(True)
+    subject, prior = latent_distributions(vae, photos), latent_distributions(vae, class_pictures)
+    captions = [job["first_caption"] or "a sks dog"] + ["a sks dog"] * (len(photos) - 1)
+
+    groups = [dict(params=list(unet.parameters()), lr=job["learning_rate"])]
+    if with_text:
+        groups.append(dict(params=list(text.parameters()), lr=job["text_encoder_learning_rate"]))
+    trained = [p for group in groups for p in group["params"]]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, fused=False)
+    lr = get_scheduler(job["lr_decay"], optimizer, num_warmup_steps=job["lr_warmup_steps"],
+                       num_training_steps=job["steps"])
+
+    draws = documented_draws()
+    losses, norms = [], []
+    size, passes = job["batch_size"], job["gradient_accumulation"]
+    for step in range(job["steps"]):
+        step_loss = 0.0
+        shape = (2 * size, *subject[0].mean.shape[1:])
+        for number, (posterior, timesteps, noise) in enumerate(draws(job["seed"], step, shape, passes)):
+            picks = [(step * passes + number) * size + j for j in range(size)]
+            chosen = [subject[i % len(subject)] for i in picks] + [prior[i % len(prior)] for i in picks]
+            prompts = [captions[i % len(captions)] for i in picks] + ["a dog"] * size
+            mean, std = (torch.cat([getattr(d, name) for d in chosen]) for name in ("mean", "std"))
+            latents = (mean + std * posterior) * vae.config.scaling_factor
+            ids = pipeline.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+            prediction = unet(schedule.add_noise(latents, noise, timesteps), timesteps, text(ids)[0]).sample
+            loss = loss_of(job, prediction, noise, compute_snr(schedule, timesteps)) / passes
+            loss.backward()
+            step_loss += loss.item()
+        norms.append(torch.nn.utils.clip_grad_norm_(trained, job["max_grad_norm"]).item())
+        optimizer.step()
+        lr.step()
+        optimizer.zero_grad()
+        losses.append(step_loss)
+    return torch.tensor(losses, dtype=torch.float64), torch.tensor(norms, dtype=torch.float64)
+
+
+def trained_by_us(scratch):
+    files = {"unet": "diffusion_pytorch_model.safetensors", "text_encoder": "model.safetensors"}
+    return {part: {key.removeprefix("text_model."): value  # which some versions of transformers leave out
+                   for key, value in load_file(scratch / "model" / part / file).items()}
+            for part, file in files.items()}
+
+
+def check_weights(name, ours, before, after, report):
+    """ours, before, after (the reference's): dicts of tensors by name."""
+    before, after = ({key.removeprefix("text_model."): value for key, value in x.items()} for x in (before, after))
+    assert ours.keys() == after.keys()
+    errors = {key: parity.relative_error(ours[key], after[key]) for key in after}
+    worst = max(errors, key=errors.get)
+    report.check(f"{name}: {len(errors)} weights after {STEPS} steps, worst {worst}", errors[worst], WEIGHT_LIMIT)
+    apart, moved = (sum((x[key].double() - y[key].double()).square().sum() for key in after).sqrt().item()
+                    for x, y in ((ours, after), (after, before)))
+    if moved == 0:
+        report.check(f"{name} is not trained and stays what it was", apart, 0)
+    else:
+        report.check(f"{name}: what training changed", apart / moved, UPDATE_LIMIT)
+
+
+def check_case(name, job, args, report):
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        reference = parity.save_random_pipeline(scratch / "base", parity.TINY)
+        reference.set_progress_bar_config(disable=True)
+        size = reference.vae.config.sample_size
+        photos = torch.randint(256, (3, size, size, 3), dtype=torch.uint8)
+        model = scratch / "base" / "model"
+        settings = {key: str(value) for key, value in job.items()}
+        ours = run_probe(args.probe, "dreambooth", model, {"photos": photos},
+                         dict(settings, base=str(model), scratch=str(scratch)))
+
+        class_pictures = ours["class_pictures"]
+        wanted = torch.from_numpy(draw_class_pictures(reference, job))
+        apart = (class_pictures.double() - wanted.double()).abs().max().item() / 255
+        report.check(f"{name}: class pictures, largest pixel difference", apart, PIXEL_LIMIT)
+
+        parts = {part: getattr(reference, part) for part in ("unet", "text_encoder")}
+        before = {part: {k: v.clone() for k, v in module.state_dict().items()} for part, module in parts.items()}
+        losses, norms = train(reference, job, photos, class_pictures)
+        for what, theirs in (("losses", losses), ("grad_norms", norms)):
+            apart = ((ours[what] - theirs) / theirs).abs()
+            report.check(f"{name}: {what} of {STEPS} steps, from {theirs[0]:.4f} to {theirs[-1]:.4f}",
+                         apart.max().item() if len(apart) == STEPS else float("nan"), LOSS_LIMIT)
+        if job["max_grad_norm"] > norms.max():
+            raise AssertionError("no gradient was clipped: the test shows nothing of clipping")
+        for part, weights in trained_by_us(scratch).items():
+            check_weights(f"{name}: {part}", weights, before[part], parts[part].state_dict(), report)
+
+
+def main():
+    args = parity.parse_args(__doc__)
+    report = parity.Report()
+    diffusers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()
+    for name, job in CASES.items():
+        check_case(name, job, args, report)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+// A whole DreamBooth run by the recipe itself.
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/parity/probe.h"
+#include "worker/training/class_images.h"
+#include "worker/training/dreambooth.h"
+#include "worker/training/recording_host.h"
+
+namespace likeness {
+namespace {
+
+Image ToImage(const torch::Tensor& picture_HWC) {
+  const auto pixels = picture_HWC.contiguous();
+  Image image{static_cast<int>(pixels.size(1)), static_cast<int>(pixels.size(0)), {}};
+  image.rgb.resize(pixels.numel());
+  std::memcpy(image.rgb.data(), pixels.const_data_ptr<uint8_t>(), image.rgb.size());
+  return image;
+}
+
+DreamBoothOptions Job(const SafetensorsFile& inputs) {
+  const auto& settings = inputs.metadata();
+  const auto integer = [&](const char* name) { return std::stoi(settings.at(name)); };
+  const auto number = [&](const char* name) { return std::stod(settings.at(name)); };
+  DreamBoothOptions job;
+  job.class_noun = settings.at("class_noun");
+  for (const auto& photo_HWC : inputs.Get("photos").unbind())
+    job.photos.push_back({.image = ToImage(photo_HWC)});
+  job.photos.at(0).caption = settings.at("first_caption");
+  job.prior_weight = number("prior_weight");
+  job.class_images.count = integer("class_images");
+  job.class_images.steps = integer("class_image_steps");
+  job.steps = integer("steps");
+  job.learning_rate = number("learning_rate");
+  job.train_text_encoder = number("text_encoder_learning_rate") > 0;
+  if (job.train_text_encoder) job.text_encoder_learning_rate = number("text_encoder_learning_rate");
+  job.batch_size = integer("batch_size");
+  job.gradient_accumulation = integer("gradient_accumulation");
+  job.adamw.max_grad_norm = number("max_grad_norm");
+  job.lr_decay = ParseLrDecay(settings.at("lr_decay"));
+  job.lr_warmup_steps = integer("lr_warmup_steps");
+  if (number("snr_gamma") > 0) job.snr_gamma = number("snr_gamma");
+  job.seed = static_cast<uint32_t>(std::stoul(settings.at("seed")));
+  job.save_dtype = SaveDtype::kFloat32;
+  return job;
+}
+
+}  // namespace
+
+// photos: uint8 [N,H,W,3]. Settings: "base", the directory of the model; "scratch", where the
+// result goes as "model"; and fields of DreamBoothOptions,
+// where 0 is a text encoder that stays and no min-SNR weight. Gives "losses" and "grad_norms"
+// (before clipping), float64 [steps], and "class_pictures", uint8 [class_images,H,W,3].
+NamedTensors ProbeDreamBooth(Pipeline& pipeline, const SafetensorsFile& inputs) {
+  const std::filesystem::path scratch = inputs.metadata().at("scratch");
+  const DreamBoothOptions job = Job(inputs);
+  const DreamBoothPaths paths{.base_model = inputs.metadata().at("base"),
+                              .class_image_cache = scratch / "class_images",
+                              .output_model = scratch / "model"};
+  RecordingHost host(scratch);
+  TrainDreamBooth(pipeline, job, paths, host);
+
+  std::vector<double> losses, grad_norms;
+  for (const Progress& progress : host.progress) {
+    if (progress.phase != "train") continue;
+    losses.push_back(progress.loss.value());
+    grad_norms.push_back(progress.grad_norm.value());
+  }
+  ClassImageOptions cached = job.class_images;
+  cached.prompt = job.ClassPrompt();
+  const auto pictures = ClassImages(pipeline, cached, paths.class_image_cache, host);
+  return {{"losses", torch::tensor(losses, torch::kFloat64)},
+          {"grad_norms", torch::tensor(grad_norms, torch::kFloat64)},
+          {"class_pictures", StackImages(pictures)}};
+}
+
+}  // namespace likeness
