@@ -5,7 +5,8 @@
 
 starts likeness-server and likeness-worker on loopback, trains every subject with every setting of the plan, and measures
 what was drawn with models/mini-eval. Each job leaves a row in <out>/<plan>/rows.jsonl; a job that has one is not done
-again, so a study that was stopped goes on where it was. In the end <out>/<plan>/ holds table.md, table.csv and page.png.
+again, so a study that was stopped goes on where it was. In the end <out>/<plan>/ holds table.md, table.csv and page.png,
+and for the plan `rates` heat-map.svg.
 
 Settings are chosen with --subjects tuning, and reported with --subjects held-out (the default).
 """
@@ -35,7 +36,7 @@ PHOTOS = 4            # learned from; as many more views tell what can be reache
 
 # Scenes that no photo of draw-subject shows, and something to wear.
 NEW_SCENES = {name: SCENES[name] for name in ("snow", "beach", "city", "cobblestones", "pink-fabric")}
-WORN = {"red-hat": ACCESSORIES["red-hat"]}
+WORN = {name: ACCESSORIES[name] for name in ("red-hat", "black-top-hat")}  # what every class can wear
 PER_PROMPT = 2
 OF_CLASS = 8          # pictures of "a dog"
 
@@ -132,11 +133,14 @@ def do_job(args, subject, seed, setting, flags, folder):
             "--out", base)
     shutil.rmtree(folder, ignore_errors=True)
     started = time.monotonic()
-    run(BIN / "likeness", "train", f"--class={noun}", "--photos", subject.photos, "--base", "mini", "--seed", seed,
+    told = run(
+        BIN / "likeness", "train", f"--class={noun}", "--photos", subject.photos, "--validation", subject.views,
+        "--base", "mini", "--seed", seed,
         f"--images-per-prompt={PER_PROMPT}", *(f"--prompt={text}" for text in texts), "--wait", "--json",
         "--out", folder, *flags)
     seconds = time.monotonic() - started
     return {"setting": setting, "subject": f"{noun}-{subject.seed}", "seed": seed, "seconds": round(seconds, 1),
+            "held-out loss": json.loads(told)["metrics"]["validation_loss_after"],
             **score(subject, prompts, folder / "samples", measure(base))}
 
 
@@ -164,6 +168,29 @@ def write_tables(rows, folder):
         lines.append(f"| {setting} | {len(mine)} | " + " | ".join(cells) + " |")
     (folder / "table.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
+
+
+def write_heat_map(rows, folder):
+    """Identity times scene for each learning rate and number of steps, of the plan `rates`."""
+    mean = {}
+    for setting in dict.fromkeys(row["setting"] for row in rows):
+        mine = [row["identity"] * row["scene"] for row in rows if row["setting"] == setting]
+        mean[tuple(map(float, setting.split(" x ")))] = statistics.fmean(mine)
+    rates, steps = (sorted({key[i] for key in mean}) for i in (0, 1))
+    cell = "<rect x='{x}' y='{y}' width='96' height='56' fill='hsl({hue:.0f},60%,62%)'/>" \
+           "<text x='{tx}' y='{ty}' text-anchor='middle'>{value:.2f}</text>"
+    label = "<text x='{}' y='{}' text-anchor='{}'>{}</text>"
+    parts = [label.format(20, 28, "start", "Identity x scene right; learning rate down, steps across")]
+    for row, rate in enumerate(rates):
+        parts.append(label.format(84, 108 + 60 * row, "end", f"{rate:g}"))
+        for column, count in enumerate(steps):
+            x, y, value = 96 + 100 * column, 74 + 60 * row, mean[rate, count]
+            parts.append(cell.format(x=x, y=y, tx=x + 48, ty=y + 34, hue=20 + 110 * min(1, value), value=value))
+    parts += [label.format(144 + 100 * column, 60, "middle", f"{count:g}") for column, count in enumerate(steps)]
+    (folder / "heat-map.svg").write_text(
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{110 + 100 * len(steps)}' height='{90 + 60 * len(rates)}' "
+        "font-family='sans-serif' font-size='15'><rect width='100%' height='100%' fill='white'/>"
+        + "".join(parts) + "</svg>\n")
 
 
 def write_page(rows, folder, out):
@@ -221,6 +248,8 @@ def main():
                   f"  ({math.ceil(left / 60)} min left)", file=sys.stderr)
     write_tables(rows, folder)
     write_page(rows, folder, args.out)
+    if args.plan == "rates":
+        write_heat_map(rows, folder)
 
 
 if __name__ == "__main__":
