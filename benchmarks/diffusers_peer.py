@@ -20,8 +20,13 @@ import torch
 import transformers
 
 
+def now():
+    """Seconds on the clock, and seconds that this process has computed, over all its threads."""
+    return numpy.array([time.perf_counter(), time.process_time()])
+
+
 def train_step(args):
-    """Yields seconds of a step: prompts, forward, backward, clipping, AdamW."""
+    """Yields the time of a step: prompts, forward, backward, clipping, AdamW."""
     text = transformers.CLIPTextModel.from_pretrained(args.model, subfolder="text_encoder", dtype=torch.float32)
     tokenizer = transformers.CLIPTokenizer.from_pretrained(args.model, subfolder="tokenizer")
     unet = diffusers.UNet2DConditionModel.from_pretrained(args.model, subfolder="unet", dtype=torch.float32).train()
@@ -37,7 +42,7 @@ def train_step(args):
     mean, deviation = torch.randn(shape), 0.1 * torch.rand(shape)
 
     while True:
-        start = time.perf_counter()
+        start = now()
         latents = mean + deviation * torch.randn(shape)
         timesteps = torch.randint(schedule.config.num_train_timesteps, (shape[0],))
         noise = torch.randn(shape)
@@ -52,21 +57,21 @@ def train_step(args):
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        yield time.perf_counter() - start, {}
+        yield now() - start, {}
 
 
 def sample_image(args):
-    """Yields seconds of a picture, from the prompt to its pixels."""
+    """Yields the time of a picture, from the prompt to its pixels."""
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
         args.model, safety_checker=None, dtype=getattr(torch, args.dtype))
     pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     while True:
-        start = time.perf_counter()
+        start = now()
         with torch.inference_mode():
             image = pipeline("a dog", num_inference_steps=args.steps, guidance_scale=args.guidance,
                              generator=torch.Generator().manual_seed(0)).images[0]
-        yield time.perf_counter() - start, {"mean_pixel": numpy.asarray(image).mean().item()}
+        yield now() - start, {"mean_pixel": numpy.asarray(image).mean().item()}
 
 
 def main():
@@ -88,17 +93,19 @@ def main():
         library.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
 
-    seconds, extra = [], {}
+    laps, extra = [], {}
     work = {"train_step": train_step, "sample_image": sample_image}[args.what](args)
     for i in range(args.warm_up + args.repetitions):
         taken, extra = next(work)
         if i >= args.warm_up:
-            seconds.append(taken)
+            laps.append(taken.tolist())
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    result = dict(what=args.what, median_seconds=statistics.median(seconds), seconds=seconds, peak_gib=peak_gib,
-                  threads=args.threads, dtype=args.dtype, **extra)
+    seconds, cpu_seconds = zip(*laps)
+    result = dict(what=args.what, seconds=seconds, cpu_seconds=cpu_seconds, peak_gib=peak_gib, threads=args.threads,
+                  dtype=args.dtype, **extra)
+    wall, cpu = (1000 * statistics.median(values) for values in (seconds, cpu_seconds))
     print(json.dumps(result) if args.json else
-          f"{args.what}: median {1000 * result['median_seconds']:.1f} ms of {len(seconds)}, {args.threads} threads, "
+          f"{args.what}: median {wall:.1f} ms of {len(seconds)} ({cpu:.1f} ms of CPU), {args.threads} threads, "
           f"{args.dtype}, peak memory {peak_gib:.2f} GiB")
 
 

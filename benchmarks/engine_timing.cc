@@ -1,8 +1,10 @@
 #include "benchmarks/engine_timing.h"
 
 #include <sys/resource.h>
+#include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 
 #include "absl/status/status.h"
@@ -16,6 +18,12 @@ double PeakGiB() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / (1 << 20);  // ru_maxrss: KiB
+}
+
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + values.size() / 2;
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 absl::Status Check(const TimingOptions& options) {
@@ -54,27 +62,39 @@ std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int 
   return std::nullopt;
 }
 
-double Stopwatch::Lap() {
-  const auto now = std::chrono::steady_clock::now();
-  const std::chrono::duration<double> lap = now - last_;
-  last_ = now;
-  return lap.count();
+Lap Stopwatch::Now() {
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now().time_since_epoch();
+  timespec cpu{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  return {wall.count(), static_cast<double>(cpu.tv_sec) + 1e-9 * static_cast<double>(cpu.tv_nsec)};
 }
 
-void PrintTiming(const std::string& what, const TimingOptions& options, std::vector<double> seconds,
-                 const std::string& extra) {
-  const std::string all = absl::StrJoin(seconds, ", ");
-  std::nth_element(seconds.begin(), seconds.begin() + seconds.size() / 2, seconds.end());
-  const double median = seconds[seconds.size() / 2];
+Lap Stopwatch::Read() {
+  const Lap now = Now();
+  const Lap lap{now.wall - last_.wall, now.cpu - last_.cpu};
+  last_ = now;
+  return lap;
+}
+
+void PrintTiming(const std::string& what, const TimingOptions& options,
+                 const std::vector<Lap>& laps, const std::string& extra) {
+  std::vector<double> seconds, cpu_seconds;
+  for (const Lap& lap : laps) {
+    seconds.push_back(lap.wall);
+    cpu_seconds.push_back(lap.cpu);
+  }
   if (options.json) {
     std::printf(
-        "{\"what\": \"%s\", \"median_seconds\": %.6f, \"seconds\": [%s], \"peak_gib\": %.3f, "
+        "{\"what\": \"%s\", \"seconds\": [%s], \"cpu_seconds\": [%s], \"peak_gib\": %.3f, "
         "\"threads\": %d, \"dtype\": \"%s\"%s}\n",
-        what.c_str(), median, all.c_str(), PeakGiB(), options.threads, options.dtype.c_str(),
+        what.c_str(), absl::StrJoin(seconds, ", ").c_str(),
+        absl::StrJoin(cpu_seconds, ", ").c_str(), PeakGiB(), options.threads, options.dtype.c_str(),
         extra.c_str());
   } else {
-    std::printf("%s: median %.1f ms of %zu, %d threads, %s, peak memory %.2f GiB\n", what.c_str(),
-                1000 * median, seconds.size(), options.threads, options.dtype.c_str(), PeakGiB());
+    std::printf(
+        "%s: median %.1f ms of %zu (%.1f ms of CPU), %d threads, %s, peak memory %.2f GiB\n",
+        what.c_str(), 1000 * Median(seconds), laps.size(), 1000 * Median(cpu_seconds),
+        options.threads, options.dtype.c_str(), PeakGiB());
   }
 }
 

@@ -3,7 +3,6 @@
 
 #include <torch/torch.h>
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,18 +26,26 @@ struct TimingOptions {
 // the exit code where the program has nothing more to do.
 std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int argc, char** argv);
 
-class Stopwatch {
- public:
-  // Seconds since it was made or last read.
-  double Lap();
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+// Seconds that passed, and seconds that the process computed, over all its threads: where other
+// work shares the processor, the second still says what the first would say without it.
+struct Lap {
+  double wall;
+  double cpu;
 };
 
-// Prints the median of `seconds`, one a repetition, and the process's peak memory; with --json one
+class Stopwatch {
+ public:
+  // Time since it was made or last read.
+  Lap Read();
+
+ private:
+  Lap last_ = Now();
+  static Lap Now();
+};
+
+// Prints the median of `laps`, one a repetition, and the process's peak memory; with --json one
 // object that holds every repetition, and `extra` (", \"name\": value" ...).
-void PrintTiming(const std::string& what, const TimingOptions& options, std::vector<double> seconds,
-                 const std::string& extra = "");
+void PrintTiming(const std::string& what, const TimingOptions& options,
+                 const std::vector<Lap>& laps, const std::string& extra = "");
 
 }  // namespace likeness

@@ -30,15 +30,16 @@ int Main(int argc, char** argv) {
 
   try {
     Pipeline pipeline = LoadPipeline(timing.model, {.dtype = timing.ScalarType()});
-    std::vector<double> seconds;
+    std::vector<Lap> laps;
     double mean_pixel = 0;
     for (int i = 0; i < timing.warm_up + timing.repetitions; ++i) {
       Stopwatch watch;
       const auto images = GenerateImages(pipeline, request);
-      if (i >= timing.warm_up) seconds.push_back(watch.Lap());
+      const Lap lap = watch.Read();
+      if (i >= timing.warm_up) laps.push_back(lap);
       mean_pixel = MeanPixel(images.at(0));
     }
-    PrintTiming("sample_image", timing, seconds, absl::StrCat(", \"mean_pixel\": ", mean_pixel));
+    PrintTiming("sample_image", timing, laps, absl::StrCat(", \"mean_pixel\": ", mean_pixel));
   } catch (const Error& error) {
     std::fprintf(stderr, "sample_image: %s\n", error.what());
     return 1;

@@ -21,8 +21,8 @@ class StepClock : public Host {
 
   void Report(const Progress& progress) override {
     if (progress.phase != "train") return;
-    const double seconds = watch_.Lap();
-    if (progress.done > warm_up_) seconds_.push_back(seconds);
+    const Lap lap = watch_.Read();
+    if (progress.done > warm_up_) laps_.push_back(lap);
     enough_ = progress.done == steps_;
   }
   StopReason Stop() override { return enough_ ? StopReason::kCancel : StopReason::kNone; }
@@ -30,13 +30,13 @@ class StepClock : public Host {
   void SaveCheckpoint(int64_t, const std::function<void(const std::filesystem::path&)>&) override {}
   std::optional<std::filesystem::path> LatestCheckpoint() override { return std::nullopt; }
 
-  const std::vector<double>& seconds() const { return seconds_; }
+  const std::vector<Lap>& laps() const { return laps_; }
 
  private:
   const int64_t warm_up_, steps_;
   Stopwatch watch_;
   bool enough_ = false;
-  std::vector<double> seconds_;
+  std::vector<Lap> laps_;
 };
 
 DreamBoothOptions Job(const TimingOptions& timing, int batch_size, int image_size) {
@@ -82,7 +82,7 @@ int Main(int argc, char** argv) {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kCancelled) throw;
     }
-    PrintTiming("train_step", timing, clock.seconds());
+    PrintTiming("train_step", timing, clock.laps());
   } catch (const Error& error) {
     std::fprintf(stderr, "train_step: %s\n", error.what());
     return 1;
