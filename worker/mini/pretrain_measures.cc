@@ -209,7 +209,7 @@ void PretrainMeasures(const PretrainOptions& options) {
   auto saved = LoadMeasures(eval);
   const nlohmann::json accuracy = {{"identity", IdentityAccuracy(saved.identity, held_out)},
                                    {"attributes", AttributeAccuracy(saved.attributes, held_out)}};
-  std::ofstream(eval / "accuracy.json") << accuracy.dump(2) << "\n";
+  std::ofstream(eval / "measures.json") << accuracy.dump(2) << "\n";
 }
 
 }  // namespace likeness::mini

@@ -22,6 +22,7 @@ using nlohmann::json;
 constexpr int kMaxDepth = 3;  // below the directory that is scanned
 
 bool IsCheckpoint(const fs::path& directory) {
+  if (fs::exists(directory / "measures.json")) return false;  // networks that judge pictures
   if (fs::exists(directory / "model_index.json") || fs::is_directory(directory / "unet"))
     return true;
   for (const auto& entry : fs::directory_iterator(directory)) {

@@ -1,9 +1,10 @@
 // The base models that a worker offers: every checkpoint directory under one directory.
 //
-// A directory is a checkpoint if it holds model_index.json or weights. It is offered under its own
-// name, spelled as a resource id (lower case, other characters become '-'). Each is loaded once, so
-// that a damaged one is named at start-up and not in the middle of a job; what was found is
-// remembered in a file, keyed by the files' sizes and times.
+// A directory is a checkpoint if it holds model_index.json or weights (but for networks that judge
+// pictures, told by measures.json). It is offered under its own name, spelled as a resource id
+// (lower case, other characters become '-'). Each is loaded once, so that a damaged one is named at
+// start-up and not in the middle of a job; what was found is remembered in a file, keyed by the
+// files' sizes and times.
 #pragma once
 
 #include <filesystem>
