@@ -83,6 +83,7 @@ class WorkerKilled(Faults):
         self.addCleanup(line.close)
         spec = long_job(self.photos, steps=10)
         spec.fine_tune.samples.steps = 40
+        spec.fine_tune.samples.images_per_prompt = 16  # seconds of drawing, in which the line is made slow
         job, first = self.start(spec, server=line.address)
         self.service.wait_for_phase(job.name, "samples")
         line.bytes_per_second = 100_000
