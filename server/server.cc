@@ -21,6 +21,7 @@
 #include "server/api/capabilities_service.h"
 #include "server/api/front.h"
 #include "server/api/job_service.h"
+#include "server/api/model_service.h"
 #include "server/api/worker_service.h"
 #include "server/base/executor.h"
 #include "server/base/version.h"
@@ -81,6 +82,7 @@ struct Server::Parts {
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Front> front;
   std::unique_ptr<JobServiceImpl> job_service;
+  std::unique_ptr<ModelServiceImpl> model_service;
   std::unique_ptr<WorkerServiceImpl> worker_service;
   std::unique_ptr<ByteStreamServiceImpl> byte_stream_service;
   std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
@@ -133,6 +135,7 @@ absl::Status Server::Parts::Serve() {
   executor = std::make_unique<Executor>(options.executor_threads);
   front = std::make_unique<Front>(*executor, feed, metrics);
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission);
+  model_service = std::make_unique<ModelServiceImpl>(*front, *jobs);
   worker_service = std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs);
   byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs);
   capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*front, *jobs, options.limits);
@@ -143,6 +146,7 @@ absl::Status Server::Parts::Serve() {
   Configure(builder, options);
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(job_service.get());
+  builder.RegisterService(model_service.get());
   builder.RegisterService(worker_service.get());
   builder.RegisterService(byte_stream_service.get());
   builder.RegisterService(capabilities_service.get());

@@ -62,6 +62,7 @@ int List(const Args& arguments);
 int Get(const Args& arguments);
 int Cancel(const Args& arguments);
 int Retry(const Args& arguments);
+int Delete(const Args& arguments);
 int Download(const Args& arguments);
 int Models(const Args& arguments);
 int Help(const Args& arguments);

@@ -5,8 +5,6 @@
 #include "client/cli/describe.h"
 #include "client/cli/json.h"
 #include "client/cli/names.h"
-#include "client/cli/outputs.h"
-#include "client/cli/report.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
@@ -18,15 +16,11 @@ namespace {
 constexpr char kUsage[] = R"(Base models that workers offer, and models made from photos.
 
   likeness models
-  likeness models --json      GetCapabilities, and the jobs that made models: one object a line
+  likeness models --json      GetCapabilities, and every Model: one object a line
 
 Usage: likeness models [FLAGS])";
 
-constexpr int kNewestJobs = 1000;
-
-bool MadeModel(const v1::Job& job) {
-  return job.state() == v1::JOB_STATE_SUCCEEDED && !job.output_model().empty();
-}
+constexpr int kAll = 100'000;
 
 std::string BaseTable(const v1::Capabilities& capabilities, absl::Time now) {
   std::vector<std::vector<std::string>> rows = {
@@ -38,14 +32,13 @@ std::string BaseTable(const v1::Capabilities& capabilities, absl::Time now) {
   return RenderTable(rows, TableColumns());
 }
 
-std::string PersonalizedTable(const v1::ListJobsResponse& list, absl::Time now) {
+std::string PersonalizedTable(const v1::ListModelsResponse& list, absl::Time now) {
   std::vector<std::vector<std::string>> rows = {{"PERSONALIZED", "SAY", "BASE", "SIZE", "AGE"}};
-  for (const auto& job : list.jobs()) {
-    if (!MadeModel(job)) continue;
-    const auto& spec = FineTuneOf(job);
-    rows.push_back({absl::StrCat("models/", ShortName(job.output_model())), SubjectPhrase(job),
-                    ShortName(spec.base_model()), ByteSize(ModelBytes(job)),
-                    RoundTime(now - ToTime(job.end_time()))});
+  for (const auto& model : list.models()) {
+    rows.push_back({absl::StrCat("models/", ShortName(model.name())),
+                    absl::StrCat(model.token(), " ", model.class_noun()),
+                    ShortName(model.base_model()), ByteSize(model.size_bytes()),
+                    RoundTime(now - ToTime(model.create_time()))});
   }
   return rows.size() > 1 ? RenderTable(rows, TableColumns()) : "";
 }
@@ -53,12 +46,10 @@ std::string PersonalizedTable(const v1::ListJobsResponse& list, absl::Time now) 
 absl::StatusOr<ExitCode> Run(const Context& context) {
   const Connection connection(context.server);
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
-  ASSIGN_OR_RETURN(auto list, ListJobs(connection, kNewestJobs));
+  ASSIGN_OR_RETURN(auto list, ListModels(connection, kAll));
   if (context.json) {
     PrintResult(ToJsonLine(capabilities));
-    for (const auto& job : list.jobs()) {
-      if (MadeModel(job)) PrintResult(ToJsonLine(job));
-    }
+    for (const auto& model : list.models()) PrintResult(ToJsonLine(model));
     return kDone;
   }
   const auto now = absl::Now();

@@ -242,8 +242,19 @@ TEST_F(ProgramTest, ListAndModelsStandInColumns) {
   script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
   EXPECT_THAT(Run({"list"}).out,
               AllOf(StartsWith("JOB       STATE      AGE"), HasSubstr("\nrex-7f3c  succeeded")));
+  auto& model = script_.models.emplace_back();
+  model.set_name("tenants/default/models/rex-7f3c");
+  model.set_token("rhf");
+  model.set_class_noun("dog");
   EXPECT_THAT(Run({"models"}).out,
               AllOf(HasSubstr("models/mini"), HasSubstr("models/rex-7f3c  rhf dog")));
+}
+
+TEST_F(ProgramTest, DeletesWhatItIsTold) {
+  auto ran = Run({"delete", "models/rex-7f3c"});
+  EXPECT_EQ(ran.exit_code, kDone);
+  EXPECT_THAT(ran.err, HasSubstr("deleted     models/rex-7f3c"));
+  EXPECT_EQ(server_->record().deleted, "tenants/default/models/rex-7f3c");
 }
 
 TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {
@@ -255,8 +266,8 @@ TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {
 
 TEST_F(ProgramTest, HelpNamesEveryCommandWithExamples) {
   EXPECT_THAT(Run({"help"}).out, AllOf(HasSubstr("train"), HasSubstr("130  stopped by Ctrl-C")));
-  for (const char* command :
-       {"train", "generate", "watch", "list", "get", "cancel", "retry", "download", "models"}) {
+  for (const char* command : {"train", "generate", "watch", "list", "get", "cancel", "retry",
+                              "delete", "download", "models"}) {
     auto ran = RunProgramIn(folder_.path(), {"help", command});
     EXPECT_EQ(ran.exit_code, kDone);
     EXPECT_THAT(ran.out, HasSubstr(std::string("\n  likeness ") + command)) << command;

@@ -17,6 +17,8 @@ constexpr char kServiceConfig[] = R"json({
              {"service": "likeness.v1.JobService", "method": "ListJobs"},
              {"service": "likeness.v1.JobService", "method": "CancelJob"},
              {"service": "likeness.v1.JobService", "method": "RetryJob"},
+             {"service": "likeness.v1.ModelService", "method": "GetModel"},
+             {"service": "likeness.v1.ModelService", "method": "ListModels"},
              {"service": "google.bytestream.ByteStream", "method": "QueryWriteStatus"}],
     "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "1s", "backoffMultiplier": 2,
                     "retryableStatusCodes": ["UNAVAILABLE"]}
@@ -49,6 +51,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
 Connection::Connection(const std::string& address) : address_(address) {
   auto channel = OpenChannel(address);
   jobs_ = v1::JobService::NewStub(channel);
+  models_ = v1::ModelService::NewStub(channel);
   capabilities_ = v1::CapabilitiesService::NewStub(channel);
   byte_stream_ = google::bytestream::ByteStream::NewStub(channel);
 }

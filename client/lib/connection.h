@@ -7,6 +7,7 @@
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "likeness/v1/job_service.grpc.pb.h"
+#include "likeness/v1/model_service.grpc.pb.h"
 
 namespace likeness::client {
 
@@ -20,12 +21,14 @@ class Connection {
 
   const std::string& address() const { return address_; }
   v1::JobService::Stub& jobs() const { return *jobs_; }
+  v1::ModelService::Stub& models() const { return *models_; }
   v1::CapabilitiesService::Stub& capabilities() const { return *capabilities_; }
   google::bytestream::ByteStream::Stub& byte_stream() const { return *byte_stream_; }
 
  private:
   std::string address_;
   std::unique_ptr<v1::JobService::Stub> jobs_;
+  std::unique_ptr<v1::ModelService::Stub> models_;
   std::unique_ptr<v1::CapabilitiesService::Stub> capabilities_;
   std::unique_ptr<google::bytestream::ByteStream::Stub> byte_stream_;
 };

@@ -77,6 +77,33 @@ absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int 
   return all;
 }
 
+absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, int limit) {
+  v1::ListModelsResponse all;
+  do {
+    v1::ListModelsRequest request;
+    request.set_page_size(std::min(limit - all.models_size(), kPageSize));
+    request.set_page_token(all.next_page_token());
+    ASSIGN_OR_RETURN(
+        auto page, Call<v1::ListModelsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+          return connection.models().ListModels(context, request, reply);
+        }));
+    all.mutable_models()->MergeFrom(page.models());
+    all.set_next_page_token(page.next_page_token());
+  } while (!all.next_page_token().empty() && all.models_size() < limit);
+  return all;
+}
+
+absl::Status DeleteModel(const Connection& connection, const std::string& name) {
+  v1::DeleteModelRequest request;
+  request.set_name(name);
+  return Call<google::protobuf::Empty>(kCallDeadline, {},
+                                       [&](auto* context, auto* reply) {
+                                         return connection.models().DeleteModel(context, request,
+                                                                                reply);
+                                       })
+      .status();
+}
+
 absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection) {
   return Call<v1::Capabilities>(kCallDeadline, {}, [&](auto* context, auto* reply) {
     return connection.capabilities().GetCapabilities(context, {}, reply);

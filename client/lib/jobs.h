@@ -24,6 +24,12 @@ absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string
 // set if there are more.
 absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int limit);
 
+// The first `limit` personalized models of tenants/default by name, likewise.
+absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, int limit);
+
+// `name` is tenants/{tenant}/models/{model}.
+absl::Status DeleteModel(const Connection& connection, const std::string& name);
+
 absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection);
 
 }  // namespace likeness::client

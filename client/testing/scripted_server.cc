@@ -23,6 +23,7 @@ grpc::Status Gone() { return {grpc::StatusCode::UNAVAILABLE, "the connection bro
 }  // namespace
 
 class ScriptedServer::Services : public v1::JobService::Service,
+                                 public v1::ModelService::Service,
                                  public v1::CapabilitiesService::Service,
                                  public bytestream::ByteStream::Service {
  public:
@@ -39,6 +40,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.SetMaxReceiveMessageSize(64 << 20);
     builder.RegisterService(static_cast<v1::JobService::Service*>(this));
+    builder.RegisterService(static_cast<v1::ModelService::Service*>(this));
     builder.RegisterService(static_cast<v1::CapabilitiesService::Service*>(this));
     builder.RegisterService(static_cast<bytestream::ByteStream::Service*>(this));
     server_ = builder.BuildAndStart();
@@ -96,6 +98,19 @@ class ScriptedServer::Services : public v1::JobService::Service,
   grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest*,
                         v1::ListJobsResponse* reply) override {
     *reply->add_jobs() = script_.job;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
+                          v1::ListModelsResponse* reply) override {
+    reply->mutable_models()->Add(script_.models.begin(), script_.models.end());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status DeleteModel(grpc::ServerContext*, const v1::DeleteModelRequest* request,
+                           google::protobuf::Empty*) override {
+    absl::MutexLock lock(&mutex_);
+    record_.deleted = request->name();
     return grpc::Status::OK;
   }
 

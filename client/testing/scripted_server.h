@@ -13,12 +13,14 @@
 #include "likeness/v1/capabilities_service.pb.h"
 #include "likeness/v1/event.pb.h"
 #include "likeness/v1/job_service.pb.h"
+#include "likeness/v1/model_service.pb.h"
 
 namespace likeness::client {
 
 // What the server answers. Set it before the call it is for.
 struct Script {
   v1::Capabilities capabilities{};
+  std::vector<v1::Model> models{};
   v1::Job job{};  // what GetJob, CancelJob, RetryJob and, under the requested id, CreateJob answer
   absl::Status create_status{};        // instead of the job
   std::vector<v1::JobEvent> events{};  // of every watch; seq and resume_token are filled in
@@ -39,6 +41,7 @@ struct Record {
   v1::CreateJobRequest create;
   v1::GenerateImagesRequest generate;
   std::string uploaded;
+  std::string deleted;  // the name
 };
 
 class ScriptedServer {

@@ -1,6 +1,5 @@
 #include "server/api/job_service.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "absl/strings/numbers.h"
@@ -9,6 +8,7 @@
 #include "common/status_macros.h"
 #include "server/api/generate_source.h"
 #include "server/api/names.h"
+#include "server/api/paging.h"
 #include "server/api/stream_reactor.h"
 #include "server/api/watch_source.h"
 #include "server/jobs/job_state.h"
@@ -17,8 +17,6 @@
 namespace likeness::server {
 namespace {
 
-constexpr int kDefaultPageSize = 50;
-constexpr int kMaxPageSize = 1000;
 constexpr absl::Duration kDefaultWait = absl::Seconds(30);
 constexpr absl::Duration kMaxWait = absl::Minutes(10);
 
@@ -32,17 +30,6 @@ absl::StatusOr<absl::Duration> WaitTimeout(const v1::WaitJobRequest& request) {
         "OUT_OF_RANGE");
   }
   return timeout;
-}
-
-absl::StatusOr<std::optional<int64_t>> PageStart(const TokenSigner& signer,
-                                                 const v1::ListJobsRequest& request) {
-  if (request.page_token().empty()) return std::nullopt;
-  int64_t before = 0;
-  auto payload = signer.Open("page", request.page_token());
-  if (!payload || !absl::SimpleAtoi(*payload, &before)) {
-    return InvalidField("page_token", "is not one that this server gave out", "INVALID_PAGE_TOKEN");
-  }
-  return before;
 }
 
 }  // namespace
@@ -74,17 +61,13 @@ grpc::ServerUnaryReactor* JobServiceImpl::ListJobs(grpc::CallbackServerContext* 
   return front_.Respond(
       context, "ListJobs", *request, [=, this](const Caller& caller) -> absl::Status {
         ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
-        if (request->page_size() < 0) {
-          return InvalidField("page_size",
-                              absl::StrCat("is ", request->page_size(), "; 0 to 1000 is allowed"),
-                              "OUT_OF_RANGE");
-        }
-        ASSIGN_OR_RETURN(auto before, PageStart(signer_, *request));
-        const int size = request->page_size() == 0 ? kDefaultPageSize
-                                                   : std::min(request->page_size(), kMaxPageSize);
+        ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
+        ASSIGN_OR_RETURN(auto token, OpenPageToken(signer_, "jobs", request->page_token()));
+        std::optional<int64_t> before;
+        if (int64_t key = 0; absl::SimpleAtoi(token, &key)) before = key;
         ASSIGN_OR_RETURN(auto page, jobs_.List(tenant, before, size));
         for (v1::Job& job : page.jobs) *reply->add_jobs() = std::move(job);
-        if (page.next) reply->set_next_page_token(signer_.Sign("page", absl::StrCat(*page.next)));
+        if (page.next) reply->set_next_page_token(signer_.Sign("jobs", absl::StrCat(*page.next)));
         return absl::OkStatus();
       });
 }

@@ -15,6 +15,15 @@ absl::StatusOr<JobName> OwnJob(absl::string_view name, const Caller& caller) {
   return job;
 }
 
+absl::StatusOr<ModelName> OwnModel(absl::string_view name, const Caller& caller) {
+  ASSIGN_OR_RETURN(ModelName model, ParseModelName(name));
+  if (model.tenant != caller.tenant) {
+    return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                    absl::StrCat("there is no personalized model ", model.ToString()));
+  }
+  return model;
+}
+
 absl::StatusOr<std::string> OwnParent(absl::string_view parent, const Caller& caller) {
   if (parent.empty()) return caller.tenant;
   ASSIGN_OR_RETURN(std::string tenant, ParseParent(parent));

@@ -13,6 +13,10 @@ namespace likeness::server {
 // The caller's own job. Another tenant's is NOT_FOUND (JOB_NOT_FOUND), as if it did not exist.
 absl::StatusOr<JobName> OwnJob(absl::string_view name, const Caller& caller);
 
+// The caller's own personalized model. Another tenant's, and a base model, is NOT_FOUND
+// (MODEL_NOT_FOUND).
+absl::StatusOr<ModelName> OwnModel(absl::string_view name, const Caller& caller);
+
 // The caller's tenant; empty means that too. Another's is NOT_FOUND (TENANT_NOT_FOUND).
 absl::StatusOr<std::string> OwnParent(absl::string_view parent, const Caller& caller);
 

@@ -83,7 +83,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
 absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string& etag) {
   ASSIGN_OR_RETURN(const v1::Job job, jobs_.Get(name));
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(ModelOf(job)));
-  if (!model.is_base()) RETURN_IF_ERROR(jobs_.CheckModel(model));
+  if (!model.is_base()) RETURN_IF_ERROR(jobs_.GetModel(model).status());
   return jobs_.Retry(name, etag, [this](const std::string& blob) {
     const auto parsed = ParseBlobName(blob);
     return parsed.ok() && blobs_.Open(*parsed).ok();
@@ -135,7 +135,7 @@ absl::Status Admission::PrepareGenerate(const std::string& tenant, v1::Job& job)
     return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
                     absl::StrCat("there is no model ", model.ToString()));
   }
-  return jobs_.CheckModel(model);
+  return jobs_.GetModel(model).status();
 }
 
 absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& field) {

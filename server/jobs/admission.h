@@ -26,7 +26,7 @@ class Admission {
   absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
 
   // Puts a job that ended back into the queue. Errors besides those of JobStore::Retry: those of
-  // JobStore::CheckModel for the model that it draws with.
+  // JobStore::GetModel for the model that it draws with.
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag);
 
  private:

@@ -1,11 +1,36 @@
 #include "server/jobs/job_record.h"
 
+#include "absl/strings/strip.h"
+
 namespace likeness::server {
 
 std::string MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
 
 const std::string& ModelOf(const v1::Job& job) {
   return job.has_fine_tune() ? job.fine_tune().base_model() : job.generate().model();
+}
+
+v1::Model ModelMadeBy(const v1::Job& job) {
+  v1::Model model;
+  model.set_name(job.output_model());
+  *model.mutable_create_time() = job.end_time();
+  model.set_job(job.name());
+  *model.mutable_labels() = job.labels();
+  // What was used; the request's own words where the worker did not say.
+  const auto& spec = job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
+  model.set_base_model(job.fine_tune().base_model());
+  model.set_base_model_digest(job.resolved().base_model_digest());
+  model.set_class_noun(spec.subject().class_noun());
+  model.set_token(spec.subject().token());
+  for (const v1::Output& output : job.outputs()) {
+    if (output.kind() != v1::OUTPUT_KIND_MODEL_FILE) continue;
+    v1::Output& file = *model.add_files() = output;
+    absl::string_view path = output.path();
+    absl::ConsumePrefix(&path, "model/");
+    file.set_path(std::string(path));
+    model.set_size_bytes(model.size_bytes() + output.size_bytes());
+  }
+  return model;
 }
 
 std::vector<std::string> SamplersOf(const v1::Job& job) {

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "common/resource_names.h"
 #include "likeness/v1/event.pb.h"
+#include "likeness/v1/model.pb.h"
 #include "likeness/v1/worker_service.pb.h"
 
 namespace likeness::server {
@@ -36,6 +37,10 @@ std::string MethodOf(const v1::Job& job);
 
 // The model the job starts from: models/{model} or tenants/{tenant}/models/{model}.
 const std::string& ModelOf(const v1::Job& job);
+
+// What a job that succeeded made under its output_model, with the paths of files from the model's
+// directory on: "unet/config.json".
+v1::Model ModelMadeBy(const v1::Job& job);
 
 // Every sampler the job draws with.
 std::vector<std::string> SamplersOf(const v1::Job& job);

@@ -17,6 +17,7 @@
 #include "common/resource_names.h"
 #include "likeness/v1/capabilities_service.pb.h"
 #include "likeness/v1/event.pb.h"
+#include "likeness/v1/model.pb.h"
 #include "likeness/v1/worker_service.pb.h"
 
 namespace likeness::server {
@@ -31,6 +32,11 @@ struct NewJob {
 struct JobPage {
   std::vector<v1::Job> jobs;    // newest first
   std::optional<int64_t> next;  // pass as `before` for the next page; nothing on the last
+};
+
+struct ModelPage {
+  std::vector<v1::Model> models;    // by name
+  std::optional<std::string> next;  // pass as `after` for the next page; nothing on the last
 };
 
 struct JobSnapshot {
@@ -101,7 +107,15 @@ class JobStore {
 
   // NOT_FOUND (MODEL_NOT_FOUND), FAILED_PRECONDITION (MODEL_NOT_READY): the job that makes it has
   // not succeeded yet.
-  virtual absl::Status CheckModel(const ModelName& personalized) = 0;
+  virtual absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) = 0;
+
+  // Finished models whose ids come after `after`, at most `limit` and about 2 MiB of them.
+  virtual absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
+                                               int limit) = 0;
+
+  // Errors of GetModel, and FAILED_PRECONDITION (MODEL_IN_USE) while a job that has not ended
+  // draws with it.
+  virtual absl::Status DeleteModel(const ModelName& personalized) = 0;
 
   // --- Workers
 

@@ -100,6 +100,15 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
     return store().Release(release);
   }
 
+  // Job make-{id} makes the model.
+  void MakeModel(const std::string& id) {
+    NewJob training = PictureJob("make-" + id);
+    training.job.mutable_fine_tune()->set_base_model("models/mini");
+    training.job.set_output_model("tenants/default/models/" + id);
+    ASSERT_TRUE(store().Create(training).ok());
+    ASSERT_TRUE(Complete(AcquireAs("trainer").lease_token()).ok());
+  }
+
   v1::Job Get(const std::string& id) {
     auto job = store().Get({"default", id});
     EXPECT_TRUE(job.ok()) << job.status();

@@ -83,7 +83,8 @@ class PruneBlobs(unittest.TestCase):
         (self.data / "lock").touch()
         self.database = sqlite3.connect(self.data / "jobs.sqlite")
         self.addCleanup(self.database.close)
-        self.database.executescript("CREATE TABLE jobs (state, job, checkpoint); CREATE TABLE events (event)")
+        self.database.executescript("CREATE TABLE jobs (state, job, checkpoint); CREATE TABLE events (event);"
+                                    "CREATE TABLE models (model); PRAGMA user_version = 2")
 
     def blob(self, age_days=2):
         digest = secrets.token_hex(32)
@@ -93,10 +94,14 @@ class PruneBlobs(unittest.TestCase):
         os.utime(file, (time.time() - age_days * 86400,) * 2)
         return file
 
+    @staticmethod
+    def message(file):
+        return b"\x0a\x20\x00" + f"tenants/default/blobs/{file.name}".encode() + b"\x12"
+
     def job(self, state, picture, checkpoint):
-        message = lambda file: b"\x0a\x20\x00" + f"tenants/default/blobs/{file.name}".encode() + b"\x12"
         with self.database:
-            self.database.execute("INSERT INTO jobs VALUES (?, ?, ?)", (state, message(picture), message(checkpoint)))
+            self.database.execute("INSERT INTO jobs VALUES (?, ?, ?)",
+                                  (state, self.message(picture), self.message(checkpoint)))
 
     def run_it(self, *flags):
         return subprocess.run([ROOT / "deploy/prune-blobs", self.data, *flags], capture_output=True, text=True)
@@ -112,6 +117,20 @@ class PruneBlobs(unittest.TestCase):
         self.assertEqual(self.run_it("--delete").returncode, 0)
         self.assertTrue(all(file.exists() for file in kept))
         self.assertFalse(any(file.exists() for file in gone))
+
+    def test_keeps_the_files_of_models_whose_job_is_gone(self):
+        file, checkpoint = self.blob(), self.blob()
+        with self.database:
+            self.database.execute("INSERT INTO models VALUES (?), (NULL)", (self.message(file),))
+        self.assertEqual(self.run_it("--delete").returncode, 0)
+        self.assertTrue(file.exists())
+        self.assertFalse(checkpoint.exists())
+
+    def test_leaves_a_store_of_another_version_alone(self):
+        self.database.execute("PRAGMA user_version = 1")
+        blob = self.blob()
+        self.assertEqual(self.run_it("--delete").returncode, 1)
+        self.assertTrue(blob.exists())
 
     def test_leaves_a_running_server_alone(self):
         with open(self.data / "lock") as lock:

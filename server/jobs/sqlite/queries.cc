@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/jobs/sqlite/record_table.h"
 
@@ -20,9 +22,12 @@ constexpr char kEvents[] =
     "SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?";
 constexpr char kRequest[] =
     "SELECT fingerprint, job FROM requests WHERE tenant = ? AND request_id = ?";
-constexpr char kModel[] =
-    "SELECT models.job, jobs.state FROM models JOIN jobs ON jobs.key = models.job"
-    " WHERE models.tenant = ? AND models.id = ?";
+constexpr char kModel[] = "SELECT model FROM models WHERE tenant = ? AND id = ?";
+constexpr char kModels[] =
+    "SELECT id, model FROM models WHERE tenant = ? AND id > ? AND model IS NOT NULL"
+    " ORDER BY id LIMIT ?";
+constexpr char kModelUsers[] =
+    "SELECT 1 FROM jobs WHERE state IN (1, 2, 3) AND tenant = ? AND model = ? LIMIT 1";
 constexpr char kPending[] =
     "SELECT key, method, model, samplers, base_digest, create_time FROM jobs"
     " WHERE state = 1 AND not_before <= ? ORDER BY key";
@@ -124,11 +129,43 @@ absl::StatusOr<std::optional<StoredRequest>> ReadRequest(Database& database,
   return StoredRequest{query.String(0), query.Integer(1)};
 }
 
-absl::StatusOr<std::optional<StoredModel>> ReadModel(Database& database, const ModelName& model) {
+absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model) {
   Query query = database.Prepare(kModel);
   ASSIGN_OR_RETURN(bool found, query.Bind(model.tenant).Bind(model.id).Step());
-  if (!found) return std::nullopt;
-  return StoredModel{query.Integer(0), static_cast<v1::JobState>(query.Integer(1))};
+  if (!found) {
+    return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                    absl::StrCat("there is no model ", model.ToString()));
+  }
+  if (query.IsNull(0)) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_NOT_READY",
+                    absl::StrCat(model.ToString(), " is still being made"));
+  }
+  return Parsed<v1::Model>(query.Bytes(0));
+}
+
+absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tenant,
+                                     const std::string& after, int limit) {
+  Query query = database.Prepare(kModels);
+  query.Bind(tenant).Bind(after).Bind(limit + 1);
+  ModelPage page;
+  size_t bytes = 0;
+  std::string last;
+  for (;;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) return page;
+    if (static_cast<int>(page.models.size()) == limit || bytes > kMaxPageBytes) {
+      page.next = last;
+      return page;
+    }
+    last = query.String(0);
+    bytes += query.Bytes(1).size();
+    page.models.push_back(Parsed<v1::Model>(query.Bytes(1)));
+  }
+}
+
+absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model) {
+  Query query = database.Prepare(kModelUsers);
+  return query.Bind(model.tenant).Bind(model.ToString()).Step();
 }
 
 absl::StatusOr<std::optional<int64_t>> ChoosePending(Database& database,

@@ -30,13 +30,14 @@ absl::StatusOr<std::optional<StoredRequest>> ReadRequest(Database& database,
                                                          const std::string& tenant,
                                                          const std::string& request_id);
 
-// The key of the job that makes or made a model, and that job's state; nothing when there is no
-// such model.
-struct StoredModel {
-  int64_t job = 0;
-  v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
-};
-absl::StatusOr<std::optional<StoredModel>> ReadModel(Database& database, const ModelName& model);
+// NOT_FOUND (MODEL_NOT_FOUND), FAILED_PRECONDITION (MODEL_NOT_READY).
+absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model);
+
+absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tenant,
+                                     const std::string& after, int limit);
+
+// Whether a job that has not ended draws with the model.
+absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model);
 
 // The key of the job that the worker should get now, chosen by policies.h.
 absl::StatusOr<std::optional<int64_t>> ChoosePending(Database& database,

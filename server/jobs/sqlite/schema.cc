@@ -1,13 +1,17 @@
 #include "server/jobs/sqlite/schema.h"
 
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/jobs/job_record.h"
 
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
@@ -57,9 +61,11 @@ CREATE TABLE requests (
 CREATE TABLE models (          -- a row from the creation of the job that makes it; gone if the job fails
   tenant TEXT NOT NULL,
   id TEXT NOT NULL,
-  job INTEGER NOT NULL REFERENCES jobs (key),
+  job INTEGER NOT NULL,        -- that job's key
+  model BLOB,                  -- likeness.v1.Model; NULL until it is made
   PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
+CREATE INDEX models_by_job ON models (job);
 
 CREATE TABLE base_models (
   name TEXT PRIMARY KEY,
@@ -68,9 +74,57 @@ CREATE TABLE base_models (
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 )sql";
+
+// Models have rows of their own instead of hanging on the jobs that made them.
+constexpr char kModelsAlone[] = R"sql(
+ALTER TABLE models RENAME TO models_1;
+CREATE TABLE models (
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  job INTEGER NOT NULL,
+  model BLOB,
+  PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+INSERT INTO models SELECT tenant, id, job, NULL FROM models_1;
+DROP TABLE models_1;
+CREATE INDEX models_by_job ON models (job);
+)sql";
+constexpr char kFinishedModels[] =
+    "SELECT models.job, jobs.job FROM models JOIN jobs ON jobs.key = models.job"
+    " WHERE jobs.state = 4";
+constexpr char kSetModel[] = "UPDATE models SET model = ? WHERE job = ?";
+
+absl::Status From1To2(Database& database) {
+  RETURN_IF_ERROR(database.Execute(kModelsAlone));
+  std::vector<std::pair<int64_t, std::string>> made;
+  {
+    Query query = database.Prepare(kFinishedModels);
+    for (;;) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      v1::Job job;
+      job.ParseFromString(query.String(1));
+      made.emplace_back(query.Integer(0), ModelMadeBy(job).SerializeAsString());
+    }
+  }
+  for (const auto& [job, model] : made) {
+    RETURN_IF_ERROR(database.Prepare(kSetModel).BindBlob(model).Bind(job).Run());
+  }
+  return database.Execute("PRAGMA user_version = 2");
+}
+
+// All or nothing.
+absl::Status Migrate(Database& database) {
+  RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  if (auto status = From1To2(database); !status.ok()) {
+    (void)database.Execute("ROLLBACK");
+    return status;
+  }
+  return database.Execute("COMMIT");
+}
 
 }  // namespace
 
@@ -82,6 +136,7 @@ absl::Status PrepareSchema(Database& database) {
     version = query.Integer(0);
   }
   if (version == 0) return database.Execute(kCreate);
+  if (version == 1) return Migrate(database);
   if (version == kVersion) return absl::OkStatus();
   return RpcError(absl::StatusCode::kFailedPrecondition, "STORE_TOO_NEW",
                   absl::StrCat("the job store is of version ", version,

@@ -6,8 +6,8 @@
 
 namespace likeness::server {
 
-// Creates the tables in an empty file. FAILED_PRECONDITION (STORE_TOO_NEW) for a file of a later
-// version.
+// Creates the tables in an empty file, and brings those of an earlier version up to date.
+// FAILED_PRECONDITION (STORE_TOO_NEW) for a file of a later version.
 absl::Status PrepareSchema(Database& database);
 
 }  // namespace likeness::server

@@ -21,7 +21,9 @@ namespace {
 constexpr char kInsertRequest[] =
     "INSERT INTO requests (tenant, request_id, fingerprint, job) VALUES (?, ?, ?, ?)";
 constexpr char kInsertModel[] = "INSERT INTO models (tenant, id, job) VALUES (?, ?, ?)";
+constexpr char kSetModel[] = "UPDATE models SET model = ? WHERE job = ?";
 constexpr char kDropModel[] = "DELETE FROM models WHERE job = ?";
+constexpr char kDeleteModel[] = "DELETE FROM models WHERE tenant = ? AND id = ?";
 constexpr char kExtendLeases[] =
     "UPDATE jobs SET lease_expire = MAX(lease_expire, ?), version = version + 1"
     " WHERE state IN (2, 3)";
@@ -57,8 +59,7 @@ absl::StatusOr<int64_t> KeyOfToken(absl::string_view token) {
 absl::Status ClaimModel(Database& database, const JobRecord& record) {
   if (record.job.output_model().empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(record.job.output_model()));
-  ASSIGN_OR_RETURN(auto existing, ReadModel(database, model));
-  if (existing) {
+  if (!absl::IsNotFound(ReadModel(database, model).status())) {
     return RpcError(
         absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
         absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"));
@@ -190,18 +191,29 @@ absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobN
   return ReadEvents(*database, key, after, limit);
 }
 
-absl::Status SqliteJobStore::CheckModel(const ModelName& personalized) {
+absl::StatusOr<v1::Model> SqliteJobStore::GetModel(const ModelName& personalized) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  ASSIGN_OR_RETURN(auto model, ReadModel(*database, personalized));
-  if (!model) {
-    return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                    absl::StrCat("there is no model ", personalized.ToString()));
-  }
-  if (model->state != v1::JOB_STATE_SUCCEEDED) {
-    return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_NOT_READY",
-                    absl::StrCat(personalized.ToString(), " is still being made"));
-  }
-  return absl::OkStatus();
+  return ReadModel(*database, personalized);
+}
+
+absl::StatusOr<ModelPage> SqliteJobStore::ListModels(const std::string& tenant,
+                                                     const std::string& after, int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadModels(*database, tenant, after, limit);
+}
+
+absl::Status SqliteJobStore::DeleteModel(const ModelName& personalized) {
+  return writer_.Run([&](Transaction& transaction) -> absl::Status {
+    Database& database = transaction.database;
+    RETURN_IF_ERROR(ReadModel(database, personalized).status());
+    ASSIGN_OR_RETURN(bool in_use, ModelInUse(database, personalized));
+    if (in_use) {
+      return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
+                      absl::StrCat("a job that has not ended draws with ", personalized.ToString(),
+                                   "; wait for it or cancel it"));
+    }
+    return database.Prepare(kDeleteModel).Bind(personalized.tenant).Bind(personalized.id).Run();
+  });
 }
 
 absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key, Change change,
@@ -216,6 +228,10 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   RETURN_IF_ERROR(SaveRecord(database, *stored));
   if (after == v1::JOB_STATE_FAILED || after == v1::JOB_STATE_CANCELLED) {
     RETURN_IF_ERROR(database.Prepare(kDropModel).Bind(key).Run());
+  }
+  if (after == v1::JOB_STATE_SUCCEEDED && before != after && !record.job.output_model().empty()) {
+    const std::string model = ModelMadeBy(record.job).SerializeAsString();
+    RETURN_IF_ERROR(database.Prepare(kSetModel).BindBlob(model).Bind(key).Run());
   }
   if (record.new_events.empty()) return absl::OkStatus();
   JobChange& told = transaction.changes.emplace_back();
@@ -250,19 +266,9 @@ absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
   }));
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model));
   if (name.is_base()) return absl::OkStatus();
-  // A personalized model: the worker fetches its files, which are outputs of the job that made it.
-  ASSIGN_OR_RETURN(auto made_by, ReadModel(transaction.database, name));
-  if (!made_by) return absl::OkStatus();
-  ASSIGN_OR_RETURN(auto maker, LoadRecord(transaction.database, made_by->job));
-  constexpr absl::string_view kPrefix = "model/";
-  for (const v1::Output& output : maker->record.job.outputs()) {
-    if (output.kind() != v1::OUTPUT_KIND_MODEL_FILE) continue;
-    v1::Output* file = (*lease)->add_model_files();
-    *file = output;
-    if (output.path().rfind(std::string(kPrefix), 0) == 0) {
-      file->set_path(output.path().substr(kPrefix.size()));
-    }
-  }
+  // A personalized model: the worker fetches its files.
+  ASSIGN_OR_RETURN(v1::Model personalized, ReadModel(transaction.database, name));
+  *(*lease)->mutable_model_files() = std::move(*personalized.mutable_files());
   return absl::OkStatus();
 }
 

@@ -42,7 +42,10 @@ class SqliteJobStore : public JobStore {
                                 const IsStored& stored) override;
   absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
                                                         int limit) override;
-  absl::Status CheckModel(const ModelName& personalized) override;
+  absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
+  absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
+                                       int limit) override;
+  absl::Status DeleteModel(const ModelName& personalized) override;
 
   absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
   absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) override;

@@ -19,6 +19,55 @@ std::unique_ptr<JobStore> OpenSqlite(const std::string& folder, const Clock& clo
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreTest, ::testing::Values(&OpenSqlite));
 
+// The models table of version 1, in which a model hung on the job that made it.
+constexpr char kBackToVersion1[] = R"sql(
+CREATE TABLE models_1 (
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+INSERT INTO models_1 SELECT tenant, id, job FROM models;
+DROP TABLE models;
+ALTER TABLE models_1 RENAME TO models;
+PRAGMA user_version = 1;
+)sql";
+
+TEST(SqliteJobStoreTest, FileOfVersion1KeepsItsModels) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  {
+    auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+    for (const std::string id : {"made", "waiting"}) {
+      NewJob job;
+      job.job.set_name("tenants/default/jobs/" + id);
+      job.job.mutable_fine_tune()->set_base_model("models/mini");
+      job.job.set_output_model("tenants/default/models/" + id);
+      ASSERT_TRUE(store->Create(job).ok());
+    }
+    v1::AcquireLeaseRequest offer;
+    offer.add_base_models()->set_name("models/mini");
+    offer.add_methods("dreambooth");
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token((*store->Acquire(offer))->lease_token());
+    outcome.add_outputs()->set_path("model/unet/config.json");
+    outcome.mutable_outputs(0)->set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+    ASSERT_TRUE(store->Complete(outcome).ok());
+  }
+  {
+    auto database = Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kWriter);
+    ASSERT_TRUE((*database)->Execute(kBackToVersion1).ok());
+  }
+  for (int start = 0; start < 2; ++start) {
+    auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+    const auto made = store->GetModel({"default", "made"});
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ(made->job(), "tenants/default/jobs/made");
+    EXPECT_EQ(made->files(0).path(), "unet/config.json");
+    EXPECT_EQ(ErrorReason(store->GetModel({"default", "waiting"}).status()), "MODEL_NOT_READY");
+  }
+}
+
 TEST(SqliteJobStoreTest, FileOfALaterVersionIsRefused) {
   likeness::testing::TempFolder folder;
   FakeClock clock;

@@ -1,0 +1,101 @@
+// ModelService over a real port.
+#include "likeness/v1/model_service.grpc.pb.h"
+#include "server/api/service_fixture.h"
+
+namespace likeness::server {
+namespace {
+
+class ModelServiceTest : public ServiceTest {
+ protected:
+  void MakeModel(const std::string& id) {
+    auto request = DogJob();
+    request.mutable_job()->mutable_fine_tune()->set_output_model(id);
+    ASSERT_TRUE(Create(request).ok());
+    ASSERT_TRUE(worker_.Complete(worker_.Acquire()->lease_token()).ok());
+  }
+
+  absl::StatusOr<v1::Model> GetModel(const std::string& name) {
+    grpc::ClientContext context;
+    v1::GetModelRequest request;
+    request.set_name(name);
+    v1::Model model;
+    const auto status = FromGrpcStatus(models_->GetModel(&context, request, &model));
+    if (!status.ok()) return status;
+    return model;
+  }
+
+  absl::Status Delete(const std::string& name) {
+    grpc::ClientContext context;
+    v1::DeleteModelRequest request;
+    request.set_name(name);
+    google::protobuf::Empty reply;
+    return FromGrpcStatus(models_->DeleteModel(&context, request, &reply));
+  }
+
+  absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request) {
+    grpc::ClientContext context;
+    v1::ListModelsResponse reply;
+    const auto status = FromGrpcStatus(models_->ListModels(&context, request, &reply));
+    if (!status.ok()) return status;
+    return reply;
+  }
+
+  std::unique_ptr<v1::ModelService::Stub> models_ = v1::ModelService::NewStub(server_.channel());
+};
+
+TEST_F(ModelServiceTest, ModelSaysWhatItIsUntilItIsDeleted) {
+  OfferModels();
+  MakeModel("rex");
+  const std::string name = "tenants/default/models/rex";
+  const auto model = GetModel(name);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->class_noun(), "dog");
+  EXPECT_EQ(model->base_model(), "models/mini");
+  EXPECT_TRUE(model->has_create_time());
+  EXPECT_TRUE(Delete(name).ok());
+  EXPECT_EQ(ErrorReason(GetModel(name).status()), "MODEL_NOT_FOUND");
+}
+
+TEST_F(ModelServiceTest, OnlyPersonalizedModelsOfOnesOwnAreFound) {
+  OfferModels();
+  for (const char* name : {"models/mini", "tenants/other/models/rex", "tenants/default/models/x"}) {
+    EXPECT_EQ(ErrorReason(GetModel(name).status()), "MODEL_NOT_FOUND") << name;
+    EXPECT_EQ(ErrorReason(Delete(name)), "MODEL_NOT_FOUND") << name;
+  }
+  EXPECT_EQ(ErrorReason(GetModel("rex").status()), "INVALID_NAME");
+}
+
+TEST_F(ModelServiceTest, PagesJoinUp) {
+  OfferModels();
+  for (const char* id : {"c", "a", "b"}) MakeModel(id);
+  v1::ListModelsRequest request;
+  request.set_page_size(2);
+  std::vector<std::string> names;
+  do {
+    const auto page = List(request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const auto& model : page->models()) names.push_back(model.name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, ::testing::ElementsAre("tenants/default/models/a", "tenants/default/models/b",
+                                            "tenants/default/models/c"));
+  request.set_page_size(-1);
+  EXPECT_EQ(ErrorReason(List(request).status()), "OUT_OF_RANGE");
+}
+
+TEST_F(ModelServiceTest, TokenOfAnotherListIsRefused) {
+  OfferModels();
+  ASSERT_TRUE(Create(PictureJob()).ok());
+  ASSERT_TRUE(Create(PictureJob()).ok());
+  grpc::ClientContext context;
+  v1::ListJobsRequest jobs;
+  jobs.set_page_size(1);
+  v1::ListJobsResponse page;
+  ASSERT_TRUE(jobs_->ListJobs(&context, jobs, &page).ok());
+  v1::ListModelsRequest request;
+  request.set_page_token(page.next_page_token());
+  EXPECT_EQ(ErrorReason(List(request).status()), "INVALID_PAGE_TOKEN");
+}
+
+}  // namespace
+}  // namespace likeness::server

@@ -1,0 +1,21 @@
+// Pages of lists, the same for all of them (AIP-158).
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/api/signed_token.h"
+
+namespace likeness::server {
+
+// What a client asked for, within the limits: 0 means 50, more than 1,000 counts as 1,000. A
+// negative one is INVALID_ARGUMENT (OUT_OF_RANGE).
+absl::StatusOr<int> PageSize(int asked);
+
+// What was signed for `purpose`; empty for an empty token. INVALID_ARGUMENT (INVALID_PAGE_TOKEN)
+// for one of another list, or of nobody.
+absl::StatusOr<std::string> OpenPageToken(const TokenSigner& signer, absl::string_view purpose,
+                                          const std::string& token);
+
+}  // namespace likeness::server
