@@ -1,4 +1,4 @@
-// likeness delete: forget a personalized model.
+// likeness delete: forget a job or a personalized model.
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
@@ -10,22 +10,36 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kUsage[] = R"(Forget a personalized model.
+constexpr char kUsage[] =
+    R"(Forget a job that has ended, or a personalized model. Either stays when the
+other goes.
 
+  likeness delete rex-7f3c
   likeness delete models/rex-7f3c
 
-Usage: likeness delete MODEL [FLAGS])";
+Usage: likeness delete JOB | models/MODEL [FLAGS])";
+
+bool IsModel(absl::string_view argument) {
+  return absl::StartsWith(argument, "models/") || absl::StrContains(argument, "/models/");
+}
+
+absl::StatusOr<std::string> DeleteNamed(const Connection& connection, std::string argument) {
+  if (!IsModel(argument)) {
+    ASSIGN_OR_RETURN(auto job, JobNameFromArgument(argument));
+    RETURN_IF_ERROR(DeleteJob(connection, job));
+    return ShortName(job);
+  }
+  if (absl::StartsWith(argument, "models/")) {
+    argument = absl::StrCat("tenants/", kDefaultTenant, "/", argument);
+  }
+  RETURN_IF_ERROR(DeleteModel(connection, argument));
+  return absl::StrCat("models/", ShortName(argument));
+}
 
 absl::StatusOr<ExitCode> Run(const Context& context) {
   const Connection connection(context.server);
-  std::string name = context.positional[0];
-  if (absl::StartsWith(name, "models/")) {
-    name = absl::StrCat("tenants/", kDefaultTenant, "/", name);
-  }
-  RETURN_IF_ERROR(DeleteModel(connection, name));
-  if (!context.json) {
-    context.screen->Line(Mark::kDone, "deleted", absl::StrCat("models/", ShortName(name)));
-  }
+  ASSIGN_OR_RETURN(auto deleted, DeleteNamed(connection, context.positional[0]));
+  if (!context.json) context.screen->Line(Mark::kDone, "deleted", deleted);
   return kDone;
 }
 

@@ -60,7 +60,7 @@ const std::vector<Command>& Commands() {
       {"get", "All about one job.", Get},
       {"cancel", "Stop a job.", Cancel},
       {"retry", "Put a job that failed or was cancelled back into the queue.", Retry},
-      {"delete", "Forget a personalized model.", Delete},
+      {"delete", "Forget a job that has ended, or a personalized model.", Delete},
       {"download", "Fetch what a job made.", Download},
       {"models", "Base models on offer, and models made from photos.", Models},
       {"help", "This text, or a command's.", Help},

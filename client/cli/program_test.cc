@@ -255,6 +255,8 @@ TEST_F(ProgramTest, DeletesWhatItIsTold) {
   EXPECT_EQ(ran.exit_code, kDone);
   EXPECT_THAT(ran.err, HasSubstr("deleted     models/rex-7f3c"));
   EXPECT_EQ(server_->record().deleted, "tenants/default/models/rex-7f3c");
+  Run({"delete", "rex-7f3c"});
+  EXPECT_EQ(server_->record().deleted, "tenants/default/jobs/rex-7f3c");
 }
 
 TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {

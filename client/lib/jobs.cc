@@ -61,6 +61,17 @@ absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string
   });
 }
 
+absl::Status DeleteJob(const Connection& connection, const std::string& name) {
+  v1::DeleteJobRequest request;
+  request.set_name(name);
+  return Call<google::protobuf::Empty>(kCallDeadline, {},
+                                       [&](auto* context, auto* reply) {
+                                         return connection.jobs().DeleteJob(context, request,
+                                                                            reply);
+                                       })
+      .status();
+}
+
 absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int limit) {
   v1::ListJobsResponse all;
   do {

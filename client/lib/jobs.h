@@ -19,6 +19,7 @@ absl::StatusOr<v1::Job> CreateJob(const Connection& connection, v1::CreateJobReq
 absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& name);
 absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name);
 absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name);
+absl::Status DeleteJob(const Connection& connection, const std::string& name);
 
 // The newest `limit` jobs of tenants/default, over as many pages as that takes; next_page_token is
 // set if there are more.

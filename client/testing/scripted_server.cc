@@ -95,6 +95,13 @@ class ScriptedServer::Services : public v1::JobService::Service,
     return GetJob(context, &get, reply);
   }
 
+  grpc::Status DeleteJob(grpc::ServerContext*, const v1::DeleteJobRequest* request,
+                         google::protobuf::Empty*) override {
+    absl::MutexLock lock(&mutex_);
+    record_.deleted = request->name();
+    return grpc::Status::OK;
+  }
+
   grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest*,
                         v1::ListJobsResponse* reply) override {
     *reply->add_jobs() = script_.job;

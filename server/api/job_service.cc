@@ -94,6 +94,16 @@ grpc::ServerUnaryReactor* JobServiceImpl::RetryJob(grpc::CallbackServerContext* 
                         });
 }
 
+grpc::ServerUnaryReactor* JobServiceImpl::DeleteJob(grpc::CallbackServerContext* context,
+                                                    const v1::DeleteJobRequest* request,
+                                                    google::protobuf::Empty*) {
+  return front_.Respond(context, "DeleteJob", *request,
+                        [=, this](const Caller& caller) -> absl::Status {
+                          ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
+                          return jobs_.Delete(name, request->etag());
+                        });
+}
+
 grpc::ServerUnaryReactor* JobServiceImpl::WaitJob(grpc::CallbackServerContext* context,
                                                   const v1::WaitJobRequest* request,
                                                   v1::Job* reply) {

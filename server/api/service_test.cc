@@ -196,6 +196,24 @@ TEST_F(ServiceTest, PagesJoinUp) {
   EXPECT_EQ(pages, 3);
 }
 
+TEST_F(ServiceTest, DeletedJobIsNotFound) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  v1::DeleteJobRequest request;
+  request.set_name(job->name());
+  const auto remove = [&] {
+    grpc::ClientContext context;
+    google::protobuf::Empty reply;
+    return ErrorReason(FromGrpcStatus(jobs_->DeleteJob(&context, request, &reply)));
+  };
+  EXPECT_EQ(remove(), "JOB_NOT_FINISHED");
+  ASSERT_TRUE(Cancel(job->name()).ok());
+  const auto token = Watch(job->name()).first.back().resume_token();
+  EXPECT_EQ(remove(), "");
+  EXPECT_EQ(remove(), "JOB_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(Watch(job->name(), token).second), "JOB_NOT_FOUND");
+}
+
 TEST_F(ServiceTest, WaitJobReturnsAtTheEndOrWhenTimeIsUp) {
   OfferModels();
   const auto job = Create(PictureJob());

@@ -100,6 +100,9 @@ class JobStore {
   virtual absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
                                         const IsStored& stored) = 0;
 
+  // Forgets a job that has ended, its events and its request id; see transitions.h.
+  virtual absl::Status Delete(const JobName& name, const std::string& etag) = 0;
+
   // Events with a seq above `after`, in order, without gaps; at most `limit` and about 1 MiB of
   // them.
   virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,

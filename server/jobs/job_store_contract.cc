@@ -357,6 +357,44 @@ TEST_P(JobStoreTest, CursorGoesOnOverARetryThatCameMeanwhile) {
   EXPECT_TRUE(cursor.ended());
 }
 
+TEST_P(JobStoreTest, DeletedJobLeavesNothingButItsModel) {
+  MakeModel("rex");
+  NewJob job = PictureJob("a");
+  job.request_id = "r";
+  job.fingerprint = "f";
+  ASSERT_TRUE(store().Create(job).ok());
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  for (const char* id : {"a", "make-rex"}) {
+    ASSERT_TRUE(store().Delete({"default", id}, "").ok());
+    EXPECT_EQ(ErrorReason(store().Get({"default", id}).status()), "JOB_NOT_FOUND");
+    EXPECT_EQ(ErrorReason(store().EventsAfter({"default", id}, 0, 10).status()), "JOB_NOT_FOUND");
+    EXPECT_EQ(ErrorReason(store().Delete({"default", id}, "")), "JOB_NOT_FOUND");
+  }
+  EXPECT_THAT(store().List("default", std::nullopt, 10)->jobs, IsEmpty());
+  EXPECT_FALSE(store().FindRequest("default", "r", "f")->has_value());
+  EXPECT_EQ(store().GetModel({"default", "rex"})->job(), "tenants/default/jobs/make-rex");
+  ASSERT_TRUE(store().Create(job).ok()) << "name and request id are free";
+  EXPECT_EQ(Events("a").size(), 1u) << "its history is its own";
+  EXPECT_EQ(StateOf("a"), v1::JOB_STATE_PENDING);
+  EXPECT_TRUE(store().GetModel({"default", "rex"}).ok());
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  EXPECT_TRUE(store().GetModel({"default", "rex"}).ok()) << "another job's end is not its own";
+}
+
+TEST_P(JobStoreTest, OnlyJobsThatEndedAreDeleted) {
+  Create("a");
+  EXPECT_EQ(ErrorReason(store().Delete({"default", "a"}, "")), "JOB_NOT_FINISHED");
+  const auto lease = AcquireAs("w");
+  EXPECT_EQ(ErrorReason(store().Delete({"default", "a"}, "")), "JOB_NOT_FINISHED");
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  EXPECT_EQ(ErrorReason(store().Delete({"default", "a"}, "")), "JOB_NOT_FINISHED");
+  const std::string old_etag = Get("a").etag();
+  ASSERT_TRUE(Release(lease.lease_token(), v1::RELEASE_REASON_CANCELLED).ok());
+  EXPECT_EQ(ErrorReason(store().Delete({"default", "a"}, old_etag)), "ETAG_MISMATCH");
+  EXPECT_TRUE(store().Delete({"default", "a"}, Get("a").etag()).ok());
+  EXPECT_EQ(ErrorReason(Complete(lease.lease_token())), "LEASE_LOST");
+}
+
 TEST_P(JobStoreTest, EtagMustMatch) {
   Create("a");
   const std::string etag = Get("a").etag();

@@ -218,6 +218,14 @@ absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_st
   }
 }
 
+absl::Status CheckDeletable(const JobRecord& record, absl::string_view etag) {
+  if (auto same = CheckEtag(record, etag); !same.ok()) return same;
+  if (IsTerminal(record.job.state())) return absl::OkStatus();
+  return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_NOT_FINISHED",
+                  absl::StrCat("the job is ", StateLabel(record.job.state()),
+                               "; only one that has ended can be deleted: cancel it first"));
+}
+
 void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now) {
   auto error = ToRpcStatus(RpcError(
       absl::StatusCode::kUnavailable, "WORKER_LOST",

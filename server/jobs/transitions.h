@@ -55,6 +55,10 @@ absl::Status Cancel(JobRecord& record, absl::string_view etag, absl::Time now);
 absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_stored,
                    absl::Time now);
 
+// Whether the job may be deleted: FAILED_PRECONDITION (JOB_NOT_FINISHED) unless it has ended; the
+// etag as above.
+absl::Status CheckDeletable(const JobRecord& record, absl::string_view etag);
+
 // The lease ran out at `now` or before: as a retryable failure.
 void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now);
 

@@ -22,6 +22,10 @@ constexpr char kSave[] =
     " worker = ?, failures = ?, last_seq = ?, checkpoint = ?, job = ?, version = version + 1"
     " WHERE key = ? AND version = ?";
 constexpr char kInsertEvent[] = "INSERT INTO events (job, seq, event) VALUES (?, ?, ?)";
+constexpr char kDeleteEvents[] = "DELETE FROM events WHERE job = ?";
+constexpr char kDeleteRequest[] = "DELETE FROM requests WHERE job = ?";
+constexpr char kLeaveModel[] = "UPDATE models SET job = 0 WHERE job = ?";
+constexpr char kDeleteJob[] = "DELETE FROM jobs WHERE key = ?";
 constexpr char kExpired[] =
     "SELECT key FROM jobs WHERE state IN (2, 3) AND lease_expire <= ? ORDER BY lease_expire";
 
@@ -103,6 +107,13 @@ absl::Status SaveRecord(Database& database, const StoredRecord& stored) {
                     "the job was changed by somebody else at the same time; try again");
   }
   return InsertEvents(database, record);
+}
+
+absl::Status DeleteRecord(Database& database, int64_t key) {
+  RETURN_IF_ERROR(database.Prepare(kDeleteEvents).Bind(key).Run());
+  RETURN_IF_ERROR(database.Prepare(kDeleteRequest).Bind(key).Run());
+  RETURN_IF_ERROR(database.Prepare(kLeaveModel).Bind(key).Run());  // keys may be used again
+  return database.Prepare(kDeleteJob).Bind(key).Run();
 }
 
 absl::StatusOr<std::vector<int64_t>> ExpiredLeases(Database& database, absl::Time now) {

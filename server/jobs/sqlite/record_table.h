@@ -33,6 +33,9 @@ absl::Status InsertRecord(Database& database, const JobName& name, JobRecord& re
 // this is the fence between two holders of a lease.
 absl::Status SaveRecord(Database& database, const StoredRecord& stored);
 
+// The record, its events and its request id. A model that it made stays.
+absl::Status DeleteRecord(Database& database, int64_t key);
+
 // Leases that ran out at `now`.
 absl::StatusOr<std::vector<int64_t>> ExpiredLeases(Database& database, absl::Time now);
 

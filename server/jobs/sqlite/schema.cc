@@ -57,11 +57,12 @@ CREATE TABLE requests (
   job INTEGER NOT NULL REFERENCES jobs (key),
   PRIMARY KEY (tenant, request_id)
 ) WITHOUT ROWID;
+CREATE INDEX requests_by_job ON requests (job);
 
 CREATE TABLE models (          -- a row from the creation of the job that makes it; gone if the job fails
   tenant TEXT NOT NULL,
   id TEXT NOT NULL,
-  job INTEGER NOT NULL,        -- that job's key
+  job INTEGER NOT NULL,        -- that job's key; 0 once it is deleted
   model BLOB,                  -- likeness.v1.Model; NULL until it is made
   PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
@@ -91,6 +92,7 @@ CREATE TABLE models (
 INSERT INTO models SELECT tenant, id, job, NULL FROM models_1;
 DROP TABLE models_1;
 CREATE INDEX models_by_job ON models (job);
+CREATE INDEX requests_by_job ON requests (job);
 )sql";
 constexpr char kFinishedModels[] =
     "SELECT models.job, jobs.job FROM models JOIN jobs ON jobs.key = models.job"

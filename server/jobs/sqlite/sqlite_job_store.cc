@@ -184,6 +184,22 @@ absl::StatusOr<v1::Job> SqliteJobStore::Retry(const JobName& name, const std::st
   return retried;
 }
 
+absl::Status SqliteJobStore::Delete(const JobName& name, const std::string& etag) {
+  return writer_.Run([&](Transaction& transaction) -> absl::Status {
+    Database& database = transaction.database;
+    ASSIGN_OR_RETURN(int64_t key, FindJob(database, name));
+    ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
+    RETURN_IF_ERROR(CheckDeletable(stored->record, etag));
+    RETURN_IF_ERROR(DeleteRecord(database, key));
+    const v1::JobState state = stored->record.job.state();
+    transaction.changes.push_back({.name = name.ToString(),
+                                   .method = MethodOf(stored->record.job),
+                                   .from = state,
+                                   .to = state});  // whoever looks at it finds nothing
+    return absl::OkStatus();
+  });
+}
+
 absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobName& name,
                                                                       int64_t after, int limit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());

@@ -29,6 +29,7 @@ CREATE TABLE models_1 (
 ) WITHOUT ROWID;
 INSERT INTO models_1 SELECT tenant, id, job FROM models;
 DROP TABLE models;
+DROP INDEX requests_by_job;
 ALTER TABLE models_1 RENAME TO models;
 PRAGMA user_version = 1;
 )sql";
