@@ -17,6 +17,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "server/api/blob_service.h"
 #include "server/api/byte_stream_service.h"
 #include "server/api/capabilities_service.h"
 #include "server/api/front.h"
@@ -84,6 +85,7 @@ struct Server::Parts {
   std::unique_ptr<JobServiceImpl> job_service;
   std::unique_ptr<ModelServiceImpl> model_service;
   std::unique_ptr<WorkerServiceImpl> worker_service;
+  std::unique_ptr<BlobServiceImpl> blob_service;
   std::unique_ptr<ByteStreamServiceImpl> byte_stream_service;
   std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
   std::unique_ptr<HttpPages> pages;
@@ -137,6 +139,7 @@ absl::Status Server::Parts::Serve() {
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission);
   model_service = std::make_unique<ModelServiceImpl>(*front, *jobs);
   worker_service = std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs);
+  blob_service = std::make_unique<BlobServiceImpl>(*front, *blobs);
   byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs);
   capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*front, *jobs, options.limits);
 
@@ -148,6 +151,7 @@ absl::Status Server::Parts::Serve() {
   builder.RegisterService(job_service.get());
   builder.RegisterService(model_service.get());
   builder.RegisterService(worker_service.get());
+  builder.RegisterService(blob_service.get());
   builder.RegisterService(byte_stream_service.get());
   builder.RegisterService(capabilities_service.get());
   server = builder.BuildAndStart();

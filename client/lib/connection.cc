@@ -12,6 +12,7 @@ namespace {
 constexpr char kServiceConfig[] = R"json({
   "methodConfig": [{
     "name": [{"service": "likeness.v1.CapabilitiesService"},
+             {"service": "likeness.v1.BlobService"},
              {"service": "likeness.v1.JobService", "method": "CreateJob"},
              {"service": "likeness.v1.JobService", "method": "GetJob"},
              {"service": "likeness.v1.JobService", "method": "ListJobs"},
@@ -53,6 +54,7 @@ Connection::Connection(const std::string& address) : address_(address) {
   jobs_ = v1::JobService::NewStub(channel);
   models_ = v1::ModelService::NewStub(channel);
   capabilities_ = v1::CapabilitiesService::NewStub(channel);
+  blobs_ = v1::BlobService::NewStub(channel);
   byte_stream_ = google::bytestream::ByteStream::NewStub(channel);
 }
 

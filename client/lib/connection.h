@@ -5,6 +5,7 @@
 #include <string>
 
 #include "google/bytestream/bytestream.grpc.pb.h"
+#include "likeness/v1/blob_service.grpc.pb.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "likeness/v1/model_service.grpc.pb.h"
@@ -23,6 +24,7 @@ class Connection {
   v1::JobService::Stub& jobs() const { return *jobs_; }
   v1::ModelService::Stub& models() const { return *models_; }
   v1::CapabilitiesService::Stub& capabilities() const { return *capabilities_; }
+  v1::BlobService::Stub& blobs() const { return *blobs_; }
   google::bytestream::ByteStream::Stub& byte_stream() const { return *byte_stream_; }
 
  private:
@@ -30,6 +32,7 @@ class Connection {
   std::unique_ptr<v1::JobService::Stub> jobs_;
   std::unique_ptr<v1::ModelService::Stub> models_;
   std::unique_ptr<v1::CapabilitiesService::Stub> capabilities_;
+  std::unique_ptr<v1::BlobService::Stub> blobs_;
   std::unique_ptr<google::bytestream::ByteStream::Stub> byte_stream_;
 };
 

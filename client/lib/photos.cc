@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "client/lib/exif.h"
 #include "client/lib/upload.h"
+#include "common/digest.h"
+#include "common/resource_names.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -78,13 +80,19 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
                        google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop) {
   size_t bytes = 0;
   for (const auto& photo : photos) bytes += photo.bytes.size();
+  if (bytes <= kMaxInlineBytes) {
+    for (const auto& photo : photos) to->Add()->set_inline_(photo.bytes);
+    return absl::OkStatus();
+  }
+  std::vector<std::string> blobs;
   for (const auto& photo : photos) {
-    if (bytes <= kMaxInlineBytes) {
-      to->Add()->set_inline_(photo.bytes);
-    } else {
-      ASSIGN_OR_RETURN(auto blob, UploadBlob(connection, photo.bytes, stop));
-      to->Add()->set_blob(blob);
-    }
+    blobs.push_back(BlobName{.sha256 = Sha256Hex(photo.bytes)}.ToString());
+    to->Add()->set_blob(blobs.back());
+  }
+  ASSIGN_OR_RETURN(auto missing, FindMissingBlobs(connection, blobs, stop));
+  for (const auto& name : missing) {
+    const auto at = std::find(blobs.begin(), blobs.end(), name) - blobs.begin();
+    RETURN_IF_ERROR(UploadBlob(connection, photos[at].bytes, stop).status());
   }
   return absl::OkStatus();
 }

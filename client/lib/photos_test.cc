@@ -64,6 +64,21 @@ TEST(AddPhotosTest, SmallSetsTravelInlineAndLargeOnesAsBlobs) {
   EXPECT_EQ(server.record().uploaded.size(), kMaxInlineBytes + 1);
 }
 
+TEST(AddPhotosTest, OnlyWhatTheServerLacksIsUploaded) {
+  Script script;
+  const std::string stored(kMaxInlineBytes, 'x');
+  const std::string stored_name = AddBlob(script, stored);
+  ScriptedServer server(script);
+  const Connection connection(server.address());
+  google::protobuf::RepeatedPtrField<v1::Photo> photos;
+  const std::vector<PhotoFile> files = {{.path = "a.png", .bytes = stored},
+                                        {.path = "b.png", .bytes = "new"}};
+  ASSERT_TRUE(AddPhotos(connection, files, &photos).ok());
+  EXPECT_EQ(photos[0].blob(), stored_name);
+  EXPECT_TRUE(photos[1].has_blob());
+  EXPECT_EQ(server.record().uploaded, "new");
+}
+
 // A JPEG's beginning with an EXIF segment that holds one entry, in big-endian order.
 std::string JpegWithOrientation(char orientation) {
   std::string tiff("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19);

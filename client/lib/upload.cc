@@ -1,6 +1,7 @@
 #include "client/lib/upload.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "common/digest.h"
 #include "common/ids.h"
@@ -51,6 +52,20 @@ absl::StatusOr<int64_t> CommittedSize(const Connection& connection, const Upload
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<std::string>> FindMissingBlobs(const Connection& connection,
+                                                          const std::vector<std::string>& blobs,
+                                                          std::stop_token stop) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  v1::FindMissingBlobsRequest request;
+  request.mutable_blobs()->Add(blobs.begin(), blobs.end());
+  v1::FindMissingBlobsResponse response;
+  RETURN_IF_ERROR(
+      FromGrpcStatus(connection.blobs().FindMissingBlobs(&context, request, &response)));
+  return std::vector<std::string>(response.missing_blobs().begin(), response.missing_blobs().end());
+}
 
 absl::StatusOr<std::string> UploadBlob(const Connection& connection, absl::string_view bytes,
                                        std::stop_token stop, const BackoffOptions& options) {

@@ -3,6 +3,7 @@
 
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -10,6 +11,11 @@
 #include "client/lib/connection.h"
 
 namespace likeness::client {
+
+// Which of `blobs`, at most 1,000 names, the server does not have yet.
+absl::StatusOr<std::vector<std::string>> FindMissingBlobs(const Connection& connection,
+                                                          const std::vector<std::string>& blobs,
+                                                          std::stop_token stop = {});
 
 // Stores `bytes` and returns the blob's name, tenants/default/blobs/{sha256}. What the server has
 // already is not sent again; an upload that was cut goes on at what the server has stored.

@@ -24,6 +24,7 @@ grpc::Status Gone() { return {grpc::StatusCode::UNAVAILABLE, "the connection bro
 
 class ScriptedServer::Services : public v1::JobService::Service,
                                  public v1::ModelService::Service,
+                                 public v1::BlobService::Service,
                                  public v1::CapabilitiesService::Service,
                                  public bytestream::ByteStream::Service {
  public:
@@ -41,6 +42,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
     builder.SetMaxReceiveMessageSize(64 << 20);
     builder.RegisterService(static_cast<v1::JobService::Service*>(this));
     builder.RegisterService(static_cast<v1::ModelService::Service*>(this));
+    builder.RegisterService(static_cast<v1::BlobService::Service*>(this));
     builder.RegisterService(static_cast<v1::CapabilitiesService::Service*>(this));
     builder.RegisterService(static_cast<bytestream::ByteStream::Service*>(this));
     server_ = builder.BuildAndStart();
@@ -153,6 +155,14 @@ class ScriptedServer::Services : public v1::JobService::Service,
     }
     for (const auto& response : script_.pictures) stream->Write(response);
     HangIfTold(context);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status FindMissingBlobs(grpc::ServerContext*, const v1::FindMissingBlobsRequest* request,
+                                v1::FindMissingBlobsResponse* reply) override {
+    for (const auto& blob : request->blobs()) {
+      if (!script_.blobs.contains(ParseBlobName(blob)->sha256)) reply->add_missing_blobs(blob);
+    }
     return grpc::Status::OK;
   }
 

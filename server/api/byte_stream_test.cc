@@ -1,7 +1,8 @@
-// ByteStream over a real port.
+// ByteStream and BlobService over a real port.
 #include "common/digest.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
+#include "likeness/v1/blob_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
 
 namespace likeness::server {
@@ -111,6 +112,32 @@ TEST_F(ByteStreamTest, WrongOffsetIsRefusedAndTheRightOneNamed) {
   }
   EXPECT_EQ(Query(name)->committed_size(), 3) << "what was right before is kept";
   EXPECT_TRUE(Write({Piece(name, 3, "def", true)}).ok());
+}
+
+TEST_F(ByteStreamTest, MissingBlobsAreNamedOnceAndInOrder) {
+  const auto stub = v1::BlobService::NewStub(server_.channel());
+  const auto find = [&](const std::vector<std::string>& blobs,
+                        v1::FindMissingBlobsResponse* reply) {
+    v1::FindMissingBlobsRequest request;
+    request.mutable_blobs()->Add(blobs.begin(), blobs.end());
+    grpc::ClientContext context;
+    return FromGrpcStatus(stub->FindMissingBlobs(&context, request, reply));
+  };
+  const auto stored = worker_.Upload("abc");
+  const std::string a = BlobName{.sha256 = Sha256Hex("a")}.ToString();
+  const std::string b = BlobName{.sha256 = Sha256Hex("b")}.ToString();
+  ASSERT_TRUE(Write({Piece(NameFor("b", 1), 0, "b", false)}).ok());  // begun is not stored
+  v1::FindMissingBlobsResponse reply;
+  ASSERT_TRUE(find({b, *stored, a, b}, &reply).ok());
+  EXPECT_THAT(reply.missing_blobs(), ::testing::ElementsAre(b, a));
+
+  EXPECT_EQ(ErrorReason(find({}, &reply)), "OUT_OF_RANGE");
+  EXPECT_EQ(ErrorReason(find(std::vector<std::string>(1001, a), &reply)), "OUT_OF_RANGE");
+  for (const std::string& wrong : {std::string("abc"), "tenants/other/blobs/" + Sha256Hex("a")}) {
+    const auto status = find({a, wrong}, &reply);
+    EXPECT_EQ(ErrorReason(status), "INVALID_NAME");
+    EXPECT_EQ(FieldViolations(status).at(0).field, "blobs[1]");
+  }
 }
 
 TEST_F(ByteStreamTest, ReadsBeyondTheEndAreRefused) {

@@ -148,7 +148,8 @@ TEST_F(OperationTest, ReflectionListsEveryService) {
   ASSERT_TRUE(reflection.Write("\x3a\x01*"));  // ServerReflectionRequest{list_services: "*"}
   const std::string listing = reflection.Read().value_or("");
   for (const char* service :
-       {"likeness.v1.JobService", "likeness.v1.WorkerService", "likeness.v1.CapabilitiesService",
+       {"likeness.v1.JobService", "likeness.v1.ModelService", "likeness.v1.BlobService",
+        "likeness.v1.WorkerService", "likeness.v1.CapabilitiesService",
         "google.bytestream.ByteStream", "grpc.health.v1.Health"}) {
     EXPECT_THAT(listing, ::testing::HasSubstr(service));
   }

@@ -15,9 +15,9 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kServices[] = {"likeness.v1.JobService", "likeness.v1.ModelService",
-                                     "likeness.v1.CapabilitiesService", "likeness.v1.WorkerService",
-                                     "google.bytestream.ByteStream"};
+constexpr const char* kServices[] = {
+    "likeness.v1.JobService",    "likeness.v1.ModelService", "likeness.v1.CapabilitiesService",
+    "likeness.v1.WorkerService", "likeness.v1.BlobService",  "google.bytestream.ByteStream"};
 constexpr v1::JobState kStates[] = {v1::JOB_STATE_PENDING,    v1::JOB_STATE_RUNNING,
                                     v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED,
                                     v1::JOB_STATE_FAILED,     v1::JOB_STATE_CANCELLED};
