@@ -192,6 +192,16 @@ TEST_F(ProgramTest, DetachPrintsTheNameAlone) {
   EXPECT_THAT(ran.err, HasSubstr("Come back: likeness watch rex-1 --server 127.0.0.1:"));
 }
 
+TEST_F(ProgramTest, CheckMakesNoJob) {
+  script_.job = Rex(v1::JOB_STATE_UNSPECIFIED);
+  script_.job.mutable_fine_tune()->set_base_model("models/mini");
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--check"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_TRUE(server_->record().create.validate_only());
+  EXPECT_THAT(ran.err, HasSubstr("checked     the server would accept it, on mini"));
+  EXPECT_EQ(ran.out, "");
+}
+
 TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {
   script_.job = Rex(v1::JOB_STATE_RUNNING);
   script_.events = {Training(150)};

@@ -24,6 +24,7 @@ constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
   likeness train --class dog --photos rex/ --token rhf --steps 400 --seed 7
   likeness train --class backpack --photos bag/ --prompt "a {subject} in the snow"
   likeness train --class cat --photos tom/ --detach
+  likeness train --class cat --photos tom/ --check
 
 Three to six sharp photos from different sides, on different backgrounds, are best.
 Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
@@ -85,6 +86,7 @@ absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& 
                                const Connection& connection, std::stop_token stop) {
   v1::CreateJobRequest request;
   request.set_job_id(flags.name.empty() ? NewJobId(flags.photos, flags.class_noun) : flags.name);
+  request.set_validate_only(flags.check);
   *request.mutable_job()->mutable_fine_tune() = spec;
   return CreateJob(connection, request, stop);
 }
@@ -128,6 +130,13 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
     return kDetached;
   }
   RETURN_IF_ERROR(job.status());
+  if (flags.check) {
+    context.screen->Line(
+        Mark::kDone, "checked",
+        absl::StrCat("the server would accept it, on ", ShortName(job->fine_tune().base_model())));
+    if (context.json) PrintResult(ToJson(*job));
+    return kDone;
+  }
   const auto ahead = job->queue_position();
   context.screen->Line(Mark::kDone, "queued",
                        absl::StrCat("jobs/", ShortName(job->name()), " · ",

@@ -76,6 +76,7 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("out", &out, "Folder for the pictures [the job's name].");
   flags.Add("wait", &wait, "Stay until the job ends.");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
+  flags.Add("check", &check, "Only have photos and settings checked; make no job.");
   flags.AddHeading("Training (what is not given is the base model's recommendation)");
   flags.Add("steps", &steps, "Optimizer steps, 1 to 100000.");
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");

@@ -21,6 +21,7 @@ struct TrainFlags {
   std::string name;
   std::string out;
   bool detach = false;
+  bool check = false;
   bool wait = true;
 
   std::optional<int32_t> steps;

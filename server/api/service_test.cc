@@ -3,6 +3,7 @@
 #include <limits>
 #include <thread>
 
+#include "common/digest.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
 
@@ -122,6 +123,40 @@ TEST_F(ServiceTest, PromptsAreChecked) {
   }
   spec->set_width(65);
   ExpectRefused(request, "OUT_OF_RANGE", "job.generate.width");
+}
+
+TEST_F(ServiceTest, ValidationTellsWhatCreationWouldAndLeavesNothing) {
+  OfferModels();
+  auto request = DogJob();
+  request.set_validate_only(true);
+  const auto checked = Create(request);
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->fine_tune().base_model(), "models/mini");
+  EXPECT_EQ(checked->max_attempts(), 3);
+  EXPECT_FALSE(checked->fine_tune().training().has_seed());
+  EXPECT_EQ(checked->name(), "");
+  EXPECT_EQ(checked->state(), v1::JOB_STATE_UNSPECIFIED);
+  const auto& photo = checked->fine_tune().subject().photos(0);
+  EXPECT_EQ(photo.blob(), "tenants/default/blobs/" + Sha256Hex(PngPhoto()));
+
+  grpc::ClientContext context;
+  v1::ListJobsResponse jobs;
+  ASSERT_TRUE(jobs_->ListJobs(&context, {}, &jobs).ok());
+  EXPECT_TRUE(jobs.jobs().empty());
+  *request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0) = photo;
+  ExpectRefused(request, "BLOB_NOT_FOUND", "job.fine_tune.subject.photos[0].blob");
+
+  request = DogJob();
+  request.set_job_id("rex");
+  ASSERT_TRUE(Create(request).ok());
+  request.set_validate_only(true);
+  EXPECT_EQ(ErrorReason(Create(request).status()), "JOB_EXISTS");
+  request.set_job_id("max");
+  EXPECT_EQ(Create(request)->name(), "tenants/default/jobs/max");
+  request.mutable_job()->mutable_fine_tune()->set_output_model("rex");
+  EXPECT_EQ(ErrorReason(Create(request).status()), "MODEL_EXISTS");
+  request.mutable_job()->mutable_fine_tune()->mutable_training()->set_steps(0);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.fine_tune.training.steps");
 }
 
 TEST_F(ServiceTest, UnknownModelsAreNotFound) {

@@ -43,6 +43,19 @@ v1::Job ClientFields(const v1::Job& said) {
   return job;
 }
 
+// What the client did not fix.
+void DrawSeeds(v1::Job& job) {
+  if (job.has_generate()) {
+    if (!job.generate().has_seed()) job.mutable_generate()->set_seed(RandomSeed());
+    return;
+  }
+  v1::FineTuneSpec& spec = *job.mutable_fine_tune();
+  if (!spec.training().has_seed()) spec.mutable_training()->set_seed(RandomSeed());
+  if (!spec.samples().prompts().empty() && !spec.samples().has_seed()) {
+    spec.mutable_samples()->set_seed(RandomSeed());
+  }
+}
+
 std::string Names(const std::vector<v1::BaseModel>& models) {
   return absl::StrJoin(models, ", ", [](std::string* out, const v1::BaseModel& model) {
     out->append(model.name());
@@ -53,6 +66,13 @@ std::string Names(const std::vector<v1::BaseModel>& models) {
 
 absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
                                           const v1::CreateJobRequest& request) {
+  if (request.validate_only()) {
+    RETURN_IF_ERROR(Check(request));
+    ASSIGN_OR_RETURN(v1::Job job, Resolve(tenant, request.job(), request.job_id()));
+    RETURN_IF_ERROR(jobs_.CheckNames(job));
+    RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/false, job));
+    return job;
+  }
   NewJob accepted;
   accepted.request_id = request.request_id();
   if (!accepted.request_id.empty()) {
@@ -62,22 +82,29 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
     if (first) return *std::move(first);
   }
   RETURN_IF_ERROR(Check(request));
-
-  v1::Job& job = accepted.job;
-  job = ClientFields(request.job());
-  const JobName name{tenant, request.job_id().empty() ? RandomId(kJobIdLength) : request.job_id()};
-  job.set_name(name.ToString());
-  job.set_uid(RandomUuid());
-  if (job.has_fine_tune()) {
-    if (job.fine_tune().output_model().empty()) {
-      job.mutable_fine_tune()->set_output_model(name.id);
-    }
-    job.set_output_model(ModelName{tenant, job.fine_tune().output_model()}.ToString());
-    RETURN_IF_ERROR(PrepareFineTune(tenant, job));
-  } else {
-    RETURN_IF_ERROR(PrepareGenerate(tenant, job));
-  }
+  const std::string id = request.job_id().empty() ? RandomId(kJobIdLength) : request.job_id();
+  ASSIGN_OR_RETURN(accepted.job, Resolve(tenant, request.job(), id));
+  RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/true, accepted.job));
+  accepted.job.set_uid(RandomUuid());
+  DrawSeeds(accepted.job);
   return jobs_.Create(accepted);
+}
+
+absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::Job& said,
+                                           const std::string& id) {
+  v1::Job job = ClientFields(said);
+  if (!id.empty()) job.set_name(JobName{tenant, id}.ToString());
+  if (job.has_generate()) {
+    RETURN_IF_ERROR(ResolveGenerate(tenant, job));
+    return job;
+  }
+  v1::FineTuneSpec& spec = *job.mutable_fine_tune();
+  if (spec.output_model().empty()) spec.set_output_model(id);
+  if (!spec.output_model().empty()) {
+    job.set_output_model(ModelName{tenant, spec.output_model()}.ToString());
+  }
+  RETURN_IF_ERROR(ResolveFineTune(tenant, job));
+  return job;
 }
 
 absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string& etag) {
@@ -105,29 +132,22 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
   return checker.status();
 }
 
-absl::Status Admission::PrepareFineTune(const std::string& tenant, v1::Job& job) {
+absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job) {
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
-  v1::Subject& subject = *spec.mutable_subject();
+  const v1::Subject& subject = spec.subject();
   const std::string path = "job.fine_tune.subject";
   RETURN_IF_ERROR(CheckPhotoBlobs(tenant, subject.photos(), path + ".photos"));
   RETURN_IF_ERROR(
       CheckPhotoBlobs(tenant, subject.validation_photos(), path + ".validation_photos"));
-  RETURN_IF_ERROR(StoreInlinePhotos(tenant, subject.mutable_photos()));
-  RETURN_IF_ERROR(StoreInlinePhotos(tenant, subject.mutable_validation_photos()));
   if (!spec.has_dreambooth()) spec.mutable_dreambooth();
-  if (!spec.training().has_seed()) spec.mutable_training()->set_seed(RandomSeed());
-  if (!spec.samples().prompts().empty() && !spec.samples().has_seed()) {
-    spec.mutable_samples()->set_seed(RandomSeed());
-  }
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
 }
 
-absl::Status Admission::PrepareGenerate(const std::string& tenant, v1::Job& job) {
+absl::Status Admission::ResolveGenerate(const std::string& tenant, v1::Job& job) {
   v1::GenerateSpec& spec = *job.mutable_generate();
   const std::string field = "job.generate.model";
-  if (!spec.has_seed()) spec.set_seed(RandomSeed());
   if (spec.model().empty()) return ResolveBaseModel(spec.mutable_model(), field);
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(spec.model(), field));
   if (model.is_base()) return ResolveBaseModel(spec.mutable_model(), field);
@@ -194,12 +214,18 @@ absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
   return checker.status();
 }
 
-absl::Status Admission::StoreInlinePhotos(const std::string& tenant,
-                                          google::protobuf::RepeatedPtrField<v1::Photo>* photos) {
-  for (v1::Photo& photo : *photos) {
-    if (!photo.has_inline_()) continue;
-    ASSIGN_OR_RETURN(const BlobName name, blobs_.Put(tenant, photo.inline_()));
-    photo.set_blob(name.ToString());
+absl::Status Admission::InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job) {
+  if (!job.has_fine_tune()) return absl::OkStatus();
+  v1::Subject& subject = *job.mutable_fine_tune()->mutable_subject();
+  for (auto* photos : {subject.mutable_photos(), subject.mutable_validation_photos()}) {
+    for (v1::Photo& photo : *photos) {
+      if (!photo.has_inline_()) continue;
+      BlobName name{tenant, Sha256Hex(photo.inline_())};
+      if (store) {
+        ASSIGN_OR_RETURN(name, blobs_.Put(tenant, photo.inline_()));
+      }
+      photo.set_blob(name.ToString());
+    }
   }
   return absl::OkStatus();
 }

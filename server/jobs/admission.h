@@ -22,7 +22,7 @@ class Admission {
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, MODEL_NOT_READY,
-  // BASE_MODEL_AMBIGUOUS).
+  // BASE_MODEL_AMBIGUOUS). With validate_only nothing is stored and nothing drawn.
   absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
 
   // Puts a job that ended back into the queue. Errors besides those of JobStore::Retry: those of
@@ -31,15 +31,19 @@ class Admission {
 
  private:
   absl::Status Check(const v1::CreateJobRequest& request) const;
-  absl::Status PrepareFineTune(const std::string& tenant, v1::Job& job);
-  absl::Status PrepareGenerate(const std::string& tenant, v1::Job& job);
+  // The job with its names, its models looked up and its photos checked; nothing is stored yet. An
+  // empty id leaves out the names that would be made of it.
+  absl::StatusOr<v1::Job> Resolve(const std::string& tenant, const v1::Job& said,
+                                  const std::string& id);
+  absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
+  absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
   absl::Status CheckPhotoBlobs(const std::string& tenant,
                                const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                                const std::string& field);
-  absl::Status StoreInlinePhotos(const std::string& tenant,
-                                 google::protobuf::RepeatedPtrField<v1::Photo>* photos);
+  // Replaces the job's inline photos by blobs; with `store`, they are there afterwards.
+  absl::Status InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job);
 
   JobStore& jobs_;
   BlobStore& blobs_;

@@ -77,6 +77,10 @@ class JobStore {
   // with the same fingerprint returns the first job.
   virtual absl::StatusOr<v1::Job> Create(const NewJob& job) = 0;
 
+  // What Create would say about the job's name and its model's: ALREADY_EXISTS (JOB_EXISTS,
+  // MODEL_EXISTS).
+  virtual absl::Status CheckNames(const v1::Job& job) = 0;
+
   // The job that was created under a request id, if any. ALREADY_EXISTS (REQUEST_ID_REUSED) for
   // another fingerprint.
   virtual absl::StatusOr<std::optional<v1::Job>> FindRequest(const std::string& tenant,

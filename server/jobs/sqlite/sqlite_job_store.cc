@@ -55,15 +55,24 @@ absl::StatusOr<int64_t> KeyOfToken(absl::string_view token) {
   return key;
 }
 
+absl::Status CheckJobFree(Database& database, const JobName& name) {
+  if (!FindJob(database, name).ok()) return absl::OkStatus();
+  return RpcError(absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
+                  absl::StrCat("there is a job ", name.ToString(), " already"));
+}
+
+absl::Status CheckModelFree(Database& database, const ModelName& model) {
+  if (absl::IsNotFound(ReadModel(database, model).status())) return absl::OkStatus();
+  return RpcError(
+      absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
+      absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"));
+}
+
 // The name of the model that the job makes is its own from now on.
 absl::Status ClaimModel(Database& database, const JobRecord& record) {
   if (record.job.output_model().empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(record.job.output_model()));
-  if (!absl::IsNotFound(ReadModel(database, model).status())) {
-    return RpcError(
-        absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
-        absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"));
-  }
+  RETURN_IF_ERROR(CheckModelFree(database, model));
   return database.Prepare(kInsertModel).Bind(model.tenant).Bind(model.id).Bind(record.key).Run();
 }
 
@@ -105,10 +114,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
         return absl::OkStatus();
       }
     }
-    if (FindJob(database, name).ok()) {
-      return RpcError(absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
-                      absl::StrCat("there is a job ", name.ToString(), " already"));
-    }
+    RETURN_IF_ERROR(CheckJobFree(database, name));
     JobRecord record;
     record.job = job.job;
     Begin(record, clock_.Now());
@@ -125,6 +131,17 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
     return absl::OkStatus();
   }));
   return created;
+}
+
+absl::Status SqliteJobStore::CheckNames(const v1::Job& job) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  if (!job.name().empty()) {
+    ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
+    RETURN_IF_ERROR(CheckJobFree(*database, name));
+  }
+  if (job.output_model().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(job.output_model()));
+  return CheckModelFree(*database, model);
 }
 
 absl::StatusOr<std::optional<v1::Job>> SqliteJobStore::FindRequest(const std::string& tenant,

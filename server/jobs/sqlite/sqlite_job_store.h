@@ -30,6 +30,7 @@ class SqliteJobStore : public JobStore {
                                                               const Clock& clock);
 
   absl::StatusOr<v1::Job> Create(const NewJob& job) override;
+  absl::Status CheckNames(const v1::Job& job) override;
   absl::StatusOr<std::optional<v1::Job>> FindRequest(const std::string& tenant,
                                                      const std::string& request_id,
                                                      const std::string& fingerprint) override;
