@@ -1,5 +1,6 @@
 // likeness get: all about one job.
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -73,6 +74,12 @@ std::string GenerateSettings(const v1::GenerateSpec& spec) {
   return absl::StrJoin(parts, " · ");
 }
 
+// "owner=me · project=zoo"
+std::string LabelsText(const v1::Job& job) {
+  const std::map<std::string, std::string> labels(job.labels().begin(), job.labels().end());
+  return absl::StrJoin(labels, " · ", absl::PairFormatter("="));
+}
+
 void PrintSpec(const v1::Job& job) {
   if (job.has_fine_tune()) {
     const auto& spec = FineTuneOf(job);
@@ -111,6 +118,7 @@ void PrintJob(const v1::Job& job, absl::Time now) {
   Print("job", ShortName(job.name()));
   Print("state", StateLine(job));
   PrintSpec(job);
+  Print("labels", LabelsText(job));
   Print("created", Moment(job.create_time(), now));
   if (job.has_start_time()) Print("started", Moment(job.start_time(), now));
   if (job.has_end_time()) Print("ended", Moment(job.end_time(), now));

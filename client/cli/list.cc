@@ -18,6 +18,8 @@ constexpr char kUsage[] = R"(Jobs, newest first.
 
   likeness list
   likeness list --limit 100 --json
+  likeness list --filter "state = FAILED AND labels.project = zoo"
+  likeness list --order-by "end_time desc"
 
 Usage: likeness list [FLAGS])";
 
@@ -32,24 +34,26 @@ std::string JobTable(const v1::ListJobsResponse& list, absl::Time now) {
   return RenderTable(rows, TableColumns());
 }
 
-absl::StatusOr<ExitCode> Run(const Context& context, int limit) {
-  if (limit < 1) {
+absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options) {
+  if (options.limit < 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--limit is ", limit, "; at least 1 is allowed."));
+        absl::StrCat("--limit is ", options.limit, "; at least 1 is allowed."));
   }
   const Connection connection(context.server);
-  ASSIGN_OR_RETURN(auto list, ListJobs(connection, limit));
+  ASSIGN_OR_RETURN(auto list, ListJobs(connection, options));
   if (context.json) {
     PrintResult(ToJson(list));
     return kDone;
   }
   if (list.jobs().empty()) {
-    context.screen->Text("No jobs yet. likeness help train shows how to make one.");
+    context.screen->Text(options.filter.empty()
+                             ? "No jobs yet. likeness help train shows how to make one."
+                             : "No job passes the filter.");
     return kDone;
   }
   PrintResult(JobTable(list, absl::Now()));
   if (!list.next_page_token().empty()) {
-    context.screen->Text(absl::StrCat("There are more: --limit ", 2 * limit));
+    context.screen->Text(absl::StrCat("There are more: --limit ", 2 * options.limit));
   }
   return kDone;
 }
@@ -57,10 +61,16 @@ absl::StatusOr<ExitCode> Run(const Context& context, int limit) {
 }  // namespace
 
 int List(const Args& arguments) {
-  int limit = 20;
+  ListOptions options;
   FlagSet flags(kUsage);
-  flags.Add("limit", &limit, "How many at most.");
-  return RunCommand(flags, arguments, {}, [&](Context& context) { return Run(context, limit); });
+  flags.Add("limit", &options.limit, "How many at most.");
+  flags.Add(
+      "filter", &options.filter,
+      "Which jobs: comparisons of state, method, model, labels.KEY, create_time and end_time, "
+      "joined by AND, OR, NOT.");
+  flags.Add("order-by", &options.order_by,
+            "create_time or end_time, with desc behind it for the newest first.");
+  return RunCommand(flags, arguments, {}, [&](Context& context) { return Run(context, options); });
 }
 
 }  // namespace likeness::client

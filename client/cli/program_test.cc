@@ -142,6 +142,8 @@ TEST_F(ProgramTest, WrongUseIsExitCodeTwo) {
         {"train", "--class=dog", "--photos=rex", "--stps=3"},
         {"train", "--class=dog", "--photos=rex", "--steps=many"},
         {"train", "--class=dog", "--photos=rex", "--precision=fp8"},
+        {"train", "--class=dog", "--photos=rex", "--label=zoo"},
+        {"train", "--class=dog", "--photos=rex", "--label=a=1", "--label=a=2"},
         {"train", "--class=dog", "--photos=rex", "--no-prior", "--class-images=3"},
         {"get"},
         {"get", "a", "b"},
@@ -165,6 +167,13 @@ TEST_F(ProgramTest, AnUnknownJobIsRefusedWithAWayOut) {
   auto ran = Run({"get", "rex-7f3c"});
   EXPECT_EQ(ran.exit_code, kRefused);
   EXPECT_THAT(ran.err, HasSubstr("There is no such job. likeness list shows the jobs."));
+}
+
+TEST_F(ProgramTest, GetShowsTheLabels) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  (*script_.job.mutable_labels())["project"] = "zoo";
+  (*script_.job.mutable_labels())["owner"] = "me";
+  EXPECT_THAT(Run({"get", "rex-7f3c"}).out, HasSubstr("labels      owner=me · project=zoo\n"));
 }
 
 TEST_F(ProgramTest, JsonIsTheJobItself) {
@@ -195,9 +204,10 @@ TEST_F(ProgramTest, DetachPrintsTheNameAlone) {
 TEST_F(ProgramTest, CheckMakesNoJob) {
   script_.job = Rex(v1::JOB_STATE_UNSPECIFIED);
   script_.job.mutable_fine_tune()->set_base_model("models/mini");
-  auto ran = Run({"train", "--class=dog", "--photos=rex", "--check"});
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--check", "--label=project=a=b"});
   EXPECT_EQ(ran.exit_code, kDone) << ran.err;
   EXPECT_TRUE(server_->record().create.validate_only());
+  EXPECT_EQ(server_->record().create.job().labels().at("project"), "a=b");
   EXPECT_THAT(ran.err, HasSubstr("checked     the server would accept it, on mini"));
   EXPECT_EQ(ran.out, "");
 }
@@ -252,6 +262,9 @@ TEST_F(ProgramTest, ListAndModelsStandInColumns) {
   script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
   EXPECT_THAT(Run({"list"}).out,
               AllOf(StartsWith("JOB       STATE      AGE"), HasSubstr("\nrex-7f3c  succeeded")));
+  Run({"list", "--filter=state = FAILED", "--order-by=end_time desc"});
+  EXPECT_EQ(server_->record().list.filter(), "state = FAILED");
+  EXPECT_EQ(server_->record().list.order_by(), "end_time desc");
   auto& model = script_.models.emplace_back();
   model.set_name("tenants/default/models/rex-7f3c");
   model.set_token("rhf");

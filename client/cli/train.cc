@@ -87,6 +87,8 @@ absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& 
   v1::CreateJobRequest request;
   request.set_job_id(flags.name.empty() ? NewJobId(flags.photos, flags.class_noun) : flags.name);
   request.set_validate_only(flags.check);
+  ASSIGN_OR_RETURN(const auto labels, ToLabels(flags));
+  request.mutable_job()->mutable_labels()->insert(labels.begin(), labels.end());
   *request.mutable_job()->mutable_fine_tune() = spec;
   return CreateJob(connection, request, stop);
 }
@@ -95,6 +97,7 @@ absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& 
 absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
                                const Connection& connection, const Interrupt& interrupt) {
   ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
+  RETURN_IF_ERROR(ToLabels(flags).status());
   ASSIGN_OR_RETURN(const auto photos, ReadPhotos(flags.photos));
   PhotoSet validation;
   if (!flags.validation.empty()) {

@@ -1,6 +1,7 @@
 // The flags of `likeness train`, and the job they stand for.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct TrainFlags {
   std::string out;
   bool detach = false;
   bool check = false;
+  std::vector<std::string> labels;  // KEY=VALUE
   bool wait = true;
 
   std::optional<int32_t> steps;
@@ -45,5 +47,8 @@ struct TrainFlags {
 
 // The spec without its photos and base model. INVALID_ARGUMENT: a flag is missing or wrong.
 absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags);
+
+// The labels by key. INVALID_ARGUMENT: one is not of the form KEY=VALUE, or a key is there twice.
+absl::StatusOr<std::map<std::string, std::string>> ToLabels(const TrainFlags& flags);
 
 }  // namespace likeness::client

@@ -72,11 +72,14 @@ absl::Status DeleteJob(const Connection& connection, const std::string& name) {
       .status();
 }
 
-absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int limit) {
+absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
+                                              const ListOptions& options) {
   v1::ListJobsResponse all;
   do {
     v1::ListJobsRequest request;
-    request.set_page_size(std::min(limit - all.jobs_size(), kPageSize));
+    request.set_filter(options.filter);
+    request.set_order_by(options.order_by);
+    request.set_page_size(std::min(options.limit - all.jobs_size(), kPageSize));
     request.set_page_token(all.next_page_token());
     ASSIGN_OR_RETURN(auto page,
                      Call<v1::ListJobsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
@@ -84,7 +87,7 @@ absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int 
                      }));
     all.mutable_jobs()->MergeFrom(page.jobs());
     all.set_next_page_token(page.next_page_token());
-  } while (!all.next_page_token().empty() && all.jobs_size() < limit);
+  } while (!all.next_page_token().empty() && all.jobs_size() < options.limit);
   return all;
 }
 

@@ -21,9 +21,16 @@ absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::strin
 absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name);
 absl::Status DeleteJob(const Connection& connection, const std::string& name);
 
-// The newest `limit` jobs of tenants/default, over as many pages as that takes; next_page_token is
-// set if there are more.
-absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection, int limit);
+struct ListOptions {
+  int limit = 20;
+  std::string filter{};    // as in ListJobsRequest
+  std::string order_by{};  // likewise; the newest first when empty
+};
+
+// The first jobs of tenants/default, over as many pages as that takes; next_page_token is set if
+// there are more.
+absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
+                                              const ListOptions& options);
 
 // The first `limit` personalized models of tenants/default by name, likewise.
 absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, int limit);

@@ -104,8 +104,10 @@ class ScriptedServer::Services : public v1::JobService::Service,
     return grpc::Status::OK;
   }
 
-  grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest*,
+  grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
                         v1::ListJobsResponse* reply) override {
+    absl::MutexLock lock(&mutex_);
+    record_.list = *request;
     *reply->add_jobs() = script_.job;
     return grpc::Status::OK;
   }

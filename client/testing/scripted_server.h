@@ -39,6 +39,7 @@ struct Record {
   std::vector<int64_t> read_offsets;
   std::vector<int64_t> write_offsets;  // of the first piece of each stream
   v1::CreateJobRequest create;
+  v1::ListJobsRequest list;
   v1::GenerateImagesRequest generate;
   std::string uploaded;
   std::string deleted;  // the name

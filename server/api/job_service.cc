@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/api/generate_source.h"
@@ -30,6 +31,21 @@ absl::StatusOr<absl::Duration> WaitTimeout(const v1::WaitJobRequest& request) {
         "OUT_OF_RANGE");
   }
   return timeout;
+}
+
+// A page token is good for the list that it was given out for, and no other.
+std::string PagePurpose(const v1::ListJobsRequest& request) {
+  return absl::StrCat("jobs ", request.filter().size(), " ", request.filter(), request.order_by());
+}
+
+std::optional<JobCursor> CursorFrom(const std::string& token) {
+  const std::vector<std::string> parts = absl::StrSplit(token, '/');
+  JobCursor cursor;
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &cursor.value) ||
+      !absl::SimpleAtoi(parts[1], &cursor.key)) {
+    return std::nullopt;
+  }
+  return cursor;
 }
 
 }  // namespace
@@ -61,13 +77,19 @@ grpc::ServerUnaryReactor* JobServiceImpl::ListJobs(grpc::CallbackServerContext* 
   return front_.Respond(
       context, "ListJobs", *request, [=, this](const Caller& caller) -> absl::Status {
         ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
-        ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
-        ASSIGN_OR_RETURN(auto token, OpenPageToken(signer_, "jobs", request->page_token()));
-        std::optional<int64_t> before;
-        if (int64_t key = 0; absl::SimpleAtoi(token, &key)) before = key;
-        ASSIGN_OR_RETURN(auto page, jobs_.List(tenant, before, size));
+        JobQuery query;
+        ASSIGN_OR_RETURN(query.limit, PageSize(request->page_size()));
+        ASSIGN_OR_RETURN(query.filter, ParseJobFilter(request->filter()));
+        ASSIGN_OR_RETURN(query.order, ParseJobOrder(request->order_by()));
+        const std::string purpose = PagePurpose(*request);
+        ASSIGN_OR_RETURN(auto token, OpenPageToken(signer_, purpose, request->page_token()));
+        query.after = CursorFrom(token);
+        ASSIGN_OR_RETURN(auto page, jobs_.List(tenant, query));
         for (v1::Job& job : page.jobs) *reply->add_jobs() = std::move(job);
-        if (page.next) reply->set_next_page_token(signer_.Sign("jobs", absl::StrCat(*page.next)));
+        if (page.next) {
+          reply->set_next_page_token(
+              signer_.Sign(purpose, absl::StrCat(page.next->value, "/", page.next->key)));
+        }
         return absl::OkStatus();
       });
 }

@@ -231,6 +231,36 @@ TEST_F(ServiceTest, PagesJoinUp) {
   EXPECT_EQ(pages, 3);
 }
 
+TEST_F(ServiceTest, FilteredListsHaveTokensOfTheirOwn) {
+  OfferModels();
+  for (const char* project : {"x", "x", "y"}) {
+    auto request = PictureJob();
+    (*request.mutable_job()->mutable_labels())["project"] = project;
+    ASSERT_TRUE(Create(request).ok());
+  }
+  v1::ListJobsRequest request;
+  request.set_filter("labels.project = x AND state = PENDING");
+  request.set_page_size(1);
+  const auto list = [&](v1::ListJobsResponse* page) {
+    grpc::ClientContext context;
+    return FromGrpcStatus(jobs_->ListJobs(&context, request, page));
+  };
+  v1::ListJobsResponse page;
+  ASSERT_TRUE(list(&page).ok());
+  request.set_page_token(page.next_page_token());
+  ASSERT_TRUE(list(&page).ok());
+  EXPECT_EQ(page.jobs_size(), 1);
+  EXPECT_EQ(page.next_page_token(), "");
+  request.set_order_by("end_time");
+  EXPECT_EQ(ErrorReason(list(&page)), "INVALID_PAGE_TOKEN");
+  request.set_order_by("age");
+  EXPECT_EQ(ErrorReason(list(&page)), "INVALID_ORDER_BY");
+  request.set_filter("project = x");
+  const auto wrong = list(&page);
+  EXPECT_EQ(ErrorReason(wrong), "INVALID_FILTER");
+  EXPECT_EQ(FieldViolations(wrong).at(0).field, "filter");
+}
+
 TEST_F(ServiceTest, DeletedJobIsNotFound) {
   OfferModels();
   const auto job = Create(PictureJob());

@@ -19,6 +19,7 @@
 #include "likeness/v1/event.pb.h"
 #include "likeness/v1/model.pb.h"
 #include "likeness/v1/worker_service.pb.h"
+#include "server/jobs/job_filter.h"
 
 namespace likeness::server {
 
@@ -29,9 +30,22 @@ struct NewJob {
   std::string fingerprint;  // of the whole request, to notice a request id that is used twice
 };
 
+// A place in an ordered list of jobs: the last one seen. What the numbers say is the store's own.
+struct JobCursor {
+  int64_t value = 0;
+  int64_t key = 0;
+};
+
+struct JobQuery {
+  JobFilter filter;
+  JobOrder order;
+  std::optional<JobCursor> after;  // of the page before, under the same filter and order
+  int limit = 50;
+};
+
 struct JobPage {
-  std::vector<v1::Job> jobs;    // newest first
-  std::optional<int64_t> next;  // pass as `before` for the next page; nothing on the last
+  std::vector<v1::Job> jobs;
+  std::optional<JobCursor> next;  // nothing on the last page
 };
 
 struct ModelPage {
@@ -91,9 +105,8 @@ class JobStore {
   virtual absl::StatusOr<v1::Job> Get(const JobName& name) = 0;
   virtual absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) = 0;
 
-  // Jobs older than `before`, at most `limit` and about 2 MiB of them.
-  virtual absl::StatusOr<JobPage> List(const std::string& tenant, std::optional<int64_t> before,
-                                       int limit) = 0;
+  // At most query.limit jobs, and about 2 MiB of them.
+  virtual absl::StatusOr<JobPage> List(const std::string& tenant, const JobQuery& query) = 0;
 
   // FAILED_PRECONDITION (JOB_FINISHED), ABORTED (ETAG_MISMATCH).
   virtual absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) = 0;

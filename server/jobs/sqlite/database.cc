@@ -28,6 +28,11 @@ absl::Status ErrorOf(sqlite3* connection, int code) {
 }  // namespace
 
 Query::~Query() {
+  if (statement_ == nullptr) return;  // moved away
+  if (once_) {
+    sqlite3_finalize(statement_);
+    return;
+  }
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
 }
@@ -106,14 +111,23 @@ Database::~Database() {
   sqlite3_close(connection_);
 }
 
-Query Database::Prepare(const char* sql) {
-  sqlite3_stmt*& statement = statements_[sql];
-  if (statement == nullptr && sqlite3_prepare_v3(connection_, sql, -1, SQLITE_PREPARE_PERSISTENT,
-                                                 &statement, nullptr) != SQLITE_OK) {
+sqlite3_stmt* Database::Compile(const std::string& sql, unsigned flags) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(connection_, sql.c_str(), -1, flags, &statement, nullptr) != SQLITE_OK) {
     LogError("bad statement", {{"sql", sql}, {"error", sqlite3_errmsg(connection_)}});
     std::abort();
   }
-  return Query(statement);
+  return statement;
+}
+
+Query Database::Prepare(const char* sql) {
+  sqlite3_stmt*& statement = statements_[sql];
+  if (statement == nullptr) statement = Compile(sql, SQLITE_PREPARE_PERSISTENT);
+  return Query(statement, /*once=*/false);
+}
+
+Query Database::PrepareOnce(const std::string& sql) {
+  return Query(Compile(sql, 0), /*once=*/true);
 }
 
 absl::Status Database::Execute(const char* sql) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,12 +17,16 @@
 
 namespace likeness::server {
 
-// A prepared statement in use; it is reset when this goes away. Columns count from 0, and are those
+// A prepared statement in use; when this goes away it is reset, or thrown away if it was made for
+// this once. Columns count from 0, and are those
 // of the last Step.
 class Query {
  public:
-  explicit Query(sqlite3_stmt* statement) : statement_(statement) {}
-  Query(const Query&) = delete;
+  Query(sqlite3_stmt* statement, bool once) : statement_(statement), once_(once) {}
+  Query(Query&& other)
+      : statement_(std::exchange(other.statement_, nullptr)),
+        once_(other.once_),
+        next_parameter_(other.next_parameter_) {}
   Query& operator=(const Query&) = delete;
   ~Query();
 
@@ -46,6 +51,7 @@ class Query {
 
  private:
   sqlite3_stmt* statement_;
+  const bool once_;
   int next_parameter_ = 1;
 };
 
@@ -61,6 +67,9 @@ class Database {
   // statement that cannot be prepared is a defect of ours, and ends the program.
   Query Prepare(const char* sql);
 
+  // For statements that are put together as they are needed.
+  Query PrepareOnce(const std::string& sql);
+
   // Any number of statements without results.
   absl::Status Execute(const char* sql);
 
@@ -70,6 +79,7 @@ class Database {
 
  private:
   explicit Database(sqlite3* connection) : connection_(connection) {}
+  sqlite3_stmt* Compile(const std::string& sql, unsigned flags);
 
   sqlite3* connection_;
   std::map<const char*, sqlite3_stmt*> statements_;

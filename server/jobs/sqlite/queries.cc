@@ -1,12 +1,15 @@
 #include "server/jobs/sqlite/queries.h"
 
-#include <algorithm>
+#include <utility>
+#include <variant>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/jobs/sqlite/filter_sql.h"
 #include "server/jobs/sqlite/record_table.h"
 
 namespace likeness::server {
@@ -16,8 +19,7 @@ constexpr char kSnapshot[] =
     "SELECT job, last_seq, key, state FROM jobs WHERE tenant = ? AND id = ?";
 constexpr char kPosition[] =
     "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND key < ? LIMIT 10000)";
-constexpr char kPage[] =
-    "SELECT job, key, state FROM jobs WHERE tenant = ? AND key < ? ORDER BY key DESC LIMIT ?";
+constexpr char kQueue[] = "SELECT key FROM jobs WHERE state = 1 ORDER BY key LIMIT 10000";
 constexpr char kEvents[] =
     "SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?";
 constexpr char kRequest[] =
@@ -51,6 +53,57 @@ absl::StatusOr<int> QueuePosition(Database& database, int64_t key) {
   return static_cast<int>(query.Integer(0));
 }
 
+// Places in the queue, for many jobs: it is read once, when the first of them asks.
+class QueuePositions {
+ public:
+  explicit QueuePositions(Database& database) : database_(database) {}
+
+  absl::StatusOr<int> Of(int64_t key) {
+    if (!read_) RETURN_IF_ERROR(Read());
+    const auto place = places_.find(key);
+    return place == places_.end() ? static_cast<int>(places_.size()) : place->second;
+  }
+
+ private:
+  absl::Status Read() {
+    Query query = database_.Prepare(kQueue);
+    for (int place = 0;; ++place) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      places_[query.Integer(0)] = place;
+    }
+    read_ = true;
+    return absl::OkStatus();
+  }
+
+  Database& database_;
+  bool read_ = false;
+  absl::flat_hash_map<int64_t, int> places_;
+};
+
+// Rows of job, key, state, and what they are ordered by.
+Query PageOf(Database& database, const std::string& tenant, const JobQuery& query) {
+  const bool by_end = query.order.field == JobOrder::Field::kEndTime;
+  const char* column = by_end ? "end_time" : "key";  // keys grow with the time of creation
+  const char* direction = query.order.descending ? "DESC" : "ASC";
+  const SqlCondition filter = ToSql(query.filter);
+  std::string sql = absl::StrCat("SELECT job, key, state, ", column,
+                                 " FROM jobs WHERE tenant = ? AND ", filter.sql);
+  if (query.after) {
+    absl::StrAppend(&sql, " AND (", column, ", key) ", query.order.descending ? "<" : ">",
+                    " (?, ?)");
+  }
+  absl::StrAppend(&sql, " ORDER BY ", column, " ", direction, ", key ", direction, " LIMIT ?");
+  Query rows = database.PrepareOnce(sql);
+  rows.Bind(tenant);
+  for (const auto& value : filter.values) {
+    std::visit([&](const auto& bound) { rows.Bind(bound); }, value);
+  }
+  if (query.after) rows.Bind(query.after->value).Bind(query.after->key);
+  rows.Bind(query.limit + 1);
+  return rows;
+}
+
 Candidate CandidateOf(const Query& row) {
   Candidate candidate;
   candidate.key = row.Integer(0);
@@ -77,32 +130,26 @@ absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name
   return snapshot;
 }
 
-absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant, int64_t before,
-                                 int limit) {
-  Query query = database.Prepare(kPage);
-  query.Bind(tenant).Bind(before).Bind(limit + 1);
+absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
+                                 const JobQuery& query) {
+  Query rows = PageOf(database, tenant, query);
+  QueuePositions positions(database);
   JobPage page;
   size_t bytes = 0;
-  int64_t last_key = 0;
-  std::optional<int>
-      position;  // of the pending job seen last; the next one stands one place before it
+  JobCursor last;
   for (;;) {
-    ASSIGN_OR_RETURN(bool found, query.Step());
+    ASSIGN_OR_RETURN(bool found, rows.Step());
     if (!found) return page;
-    if (static_cast<int>(page.jobs.size()) == limit || bytes > kMaxPageBytes) {
-      page.next = last_key;
+    if (static_cast<int>(page.jobs.size()) == query.limit || bytes > kMaxPageBytes) {
+      page.next = last;
       return page;
     }
-    last_key = query.Integer(1);
-    bytes += query.Bytes(0).size();
-    v1::Job& job = page.jobs.emplace_back(Parsed<v1::Job>(query.Bytes(0)));
-    if (query.Integer(2) != v1::JOB_STATE_PENDING) continue;
-    if (!position) {
-      ASSIGN_OR_RETURN(position, QueuePosition(database, last_key));
-    } else {
-      position = std::max(0, *position - 1);
-    }
-    job.set_queue_position(*position);
+    last = {.value = rows.Integer(3), .key = rows.Integer(1)};
+    bytes += rows.Bytes(0).size();
+    v1::Job& job = page.jobs.emplace_back(Parsed<v1::Job>(rows.Bytes(0)));
+    if (rows.Integer(2) != v1::JOB_STATE_PENDING) continue;
+    ASSIGN_OR_RETURN(int position, positions.Of(last.key));
+    job.set_queue_position(position);
   }
 }
 

@@ -16,8 +16,8 @@ namespace likeness::server {
 // The job and its last event's seq, queue position counted.
 absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name);
 
-absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant, int64_t before,
-                                 int limit);
+absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
+                                 const JobQuery& query);
 
 absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
                                                      int limit);

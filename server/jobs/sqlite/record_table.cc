@@ -17,9 +17,12 @@ constexpr char kInsert[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
     " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job)"
     " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?) RETURNING key";
+constexpr char kInsertLabel[] = "INSERT INTO labels (job, key, value) VALUES (?, ?, ?)";
+constexpr char kDeleteLabels[] = "DELETE FROM labels WHERE job = ?";
 constexpr char kSave[] =
     "UPDATE jobs SET state = ?, base_digest = ?, not_before = ?, lease_token = ?, lease_expire = ?,"
-    " worker = ?, failures = ?, last_seq = ?, checkpoint = ?, job = ?, version = version + 1"
+    " worker = ?, failures = ?, last_seq = ?, end_time = ?, checkpoint = ?, job = ?,"
+    " version = version + 1"
     " WHERE key = ? AND version = ?";
 constexpr char kInsertEvent[] = "INSERT INTO events (job, seq, event) VALUES (?, ?, ?)";
 constexpr char kDeleteEvents[] = "DELETE FROM events WHERE job = ?";
@@ -82,6 +85,9 @@ absl::Status InsertRecord(Database& database, const JobName& name, JobRecord& re
   query.Bind(record.last_seq).BindBlob(record.job.SerializeAsString());
   RETURN_IF_ERROR(query.Run());
   record.key = query.Integer(0);
+  for (const auto& [key, value] : record.job.labels()) {
+    RETURN_IF_ERROR(database.Prepare(kInsertLabel).Bind(record.key).Bind(key).Bind(value).Run());
+  }
   return InsertEvents(database, record);
 }
 
@@ -94,6 +100,8 @@ absl::Status SaveRecord(Database& database, const StoredRecord& stored) {
     query.Bind(record.job.state()).Bind(digest).Bind(record.not_before).Bind(record.lease_token);
     query.Bind(record.lease_expire).Bind(record.worker).Bind(record.failures);
     query.Bind(record.last_seq);
+    query.Bind(record.job.has_end_time() ? FromProto(record.job.end_time())
+                                         : absl::InfiniteFuture());
     if (record.checkpoint) {
       query.BindBlob(record.checkpoint->SerializeAsString());
     } else {
@@ -111,6 +119,7 @@ absl::Status SaveRecord(Database& database, const StoredRecord& stored) {
 
 absl::Status DeleteRecord(Database& database, int64_t key) {
   RETURN_IF_ERROR(database.Prepare(kDeleteEvents).Bind(key).Run());
+  RETURN_IF_ERROR(database.Prepare(kDeleteLabels).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kDeleteRequest).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kLeaveModel).Bind(key).Run());  // keys may be used again
   return database.Prepare(kDeleteJob).Bind(key).Run();

@@ -7,11 +7,12 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_record.h"
+#include "server/jobs/proto_time.h"
 
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 2;
+constexpr int64_t kVersion = 3;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
@@ -37,11 +38,21 @@ CREATE TABLE jobs (
   version INTEGER NOT NULL,    -- changes with every write
   checkpoint BLOB,             -- likeness.v1.Checkpoint
   job BLOB NOT NULL,
+  end_time INTEGER NOT NULL DEFAULT 9223372036854775807,  -- which it is until the job ends
   UNIQUE (tenant, id)
 );
 CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
 CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_state ON jobs (state, method);
+
+CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
+
+CREATE TABLE labels (
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (job, key)
+) WITHOUT ROWID;
 
 CREATE TABLE events (
   job INTEGER NOT NULL REFERENCES jobs (key),
@@ -75,7 +86,7 @@ CREATE TABLE base_models (
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;
 )sql";
 
@@ -118,10 +129,60 @@ absl::Status From1To2(Database& database) {
   return database.Execute("PRAGMA user_version = 2");
 }
 
+// Labels and ends of jobs where lists can look for them.
+constexpr char kListable[] = R"sql(
+ALTER TABLE jobs ADD COLUMN end_time INTEGER NOT NULL DEFAULT 9223372036854775807;
+CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
+CREATE TABLE labels (
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (job, key)
+) WITHOUT ROWID;
+)sql";
+constexpr char kKeys[] = "SELECT key FROM jobs";
+constexpr char kJob[] = "SELECT job FROM jobs WHERE key = ?";
+constexpr char kSetEnd[] = "UPDATE jobs SET end_time = ? WHERE key = ?";
+constexpr char kSetLabel[] = "INSERT INTO labels (job, key, value) VALUES (?, ?, ?)";
+
+absl::Status From2To3(Database& database) {
+  RETURN_IF_ERROR(database.Execute(kListable));
+  std::vector<int64_t> keys;
+  {
+    Query query = database.Prepare(kKeys);
+    for (;;) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      keys.push_back(query.Integer(0));
+    }
+  }
+  for (const int64_t key : keys) {
+    v1::Job job;
+    {
+      Query query = database.Prepare(kJob);
+      RETURN_IF_ERROR(query.Bind(key).Run());
+      job.ParseFromString(query.String(0));
+    }
+    if (job.has_end_time()) {
+      RETURN_IF_ERROR(database.Prepare(kSetEnd).Bind(FromProto(job.end_time())).Bind(key).Run());
+    }
+    for (const auto& [label, value] : job.labels()) {
+      RETURN_IF_ERROR(database.Prepare(kSetLabel).Bind(key).Bind(label).Bind(value).Run());
+    }
+  }
+  return database.Execute("PRAGMA user_version = 3");
+}
+
+absl::Status RunMigrations(Database& database, int64_t version) {
+  if (version < 2) RETURN_IF_ERROR(From1To2(database));
+  if (version < 3) RETURN_IF_ERROR(From2To3(database));
+  return absl::OkStatus();
+}
+
 // All or nothing.
-absl::Status Migrate(Database& database) {
+absl::Status Migrate(Database& database, int64_t version) {
   RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
-  if (auto status = From1To2(database); !status.ok()) {
+  if (auto status = RunMigrations(database, version); !status.ok()) {
     (void)database.Execute("ROLLBACK");
     return status;
   }
@@ -138,7 +199,7 @@ absl::Status PrepareSchema(Database& database) {
     version = query.Integer(0);
   }
   if (version == 0) return database.Execute(kCreate);
-  if (version == 1) return Migrate(database);
+  if (version < kVersion) return Migrate(database, version);
   if (version == kVersion) return absl::OkStatus();
   return RpcError(absl::StatusCode::kFailedPrecondition, "STORE_TOO_NEW",
                   absl::StrCat("the job store is of version ", version,

@@ -1,7 +1,6 @@
 #include "server/jobs/sqlite/sqlite_job_store.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -165,10 +164,9 @@ absl::StatusOr<JobSnapshot> SqliteJobStore::Snapshot(const JobName& name) {
   return ReadSnapshot(*database, name);
 }
 
-absl::StatusOr<JobPage> SqliteJobStore::List(const std::string& tenant,
-                                             std::optional<int64_t> before, int limit) {
+absl::StatusOr<JobPage> SqliteJobStore::List(const std::string& tenant, const JobQuery& query) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadPage(*database, tenant, before.value_or(std::numeric_limits<int64_t>::max()), limit);
+  return ReadPage(*database, tenant, query);
 }
 
 absl::StatusOr<v1::Job> SqliteJobStore::Cancel(const JobName& name, const std::string& etag) {

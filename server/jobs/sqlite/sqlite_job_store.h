@@ -36,8 +36,7 @@ class SqliteJobStore : public JobStore {
                                                      const std::string& fingerprint) override;
   absl::StatusOr<v1::Job> Get(const JobName& name) override;
   absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) override;
-  absl::StatusOr<JobPage> List(const std::string& tenant, std::optional<int64_t> before,
-                               int limit) override;
+  absl::StatusOr<JobPage> List(const std::string& tenant, const JobQuery& query) override;
   absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) override;
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
                                 const IsStored& stored) override;

@@ -19,7 +19,7 @@ std::unique_ptr<JobStore> OpenSqlite(const std::string& folder, const Clock& clo
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreTest, ::testing::Values(&OpenSqlite));
 
-// The models table of version 1, in which a model hung on the job that made it.
+// The tables of version 1: a model hung on the job that made it, and nothing told of labels.
 constexpr char kBackToVersion1[] = R"sql(
 CREATE TABLE models_1 (
   tenant TEXT NOT NULL,
@@ -30,11 +30,14 @@ CREATE TABLE models_1 (
 INSERT INTO models_1 SELECT tenant, id, job FROM models;
 DROP TABLE models;
 DROP INDEX requests_by_job;
+DROP INDEX jobs_by_end;
+ALTER TABLE jobs DROP COLUMN end_time;
+DROP TABLE labels;
 ALTER TABLE models_1 RENAME TO models;
 PRAGMA user_version = 1;
 )sql";
 
-TEST(SqliteJobStoreTest, FileOfVersion1KeepsItsModels) {
+TEST(SqliteJobStoreTest, FileOfVersion1IsBroughtUpToDate) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
   {
@@ -44,6 +47,7 @@ TEST(SqliteJobStoreTest, FileOfVersion1KeepsItsModels) {
       job.job.set_name("tenants/default/jobs/" + id);
       job.job.mutable_fine_tune()->set_base_model("models/mini");
       job.job.set_output_model("tenants/default/models/" + id);
+      (*job.job.mutable_labels())["id"] = id;
       ASSERT_TRUE(store->Create(job).ok());
     }
     v1::AcquireLeaseRequest offer;
@@ -66,6 +70,11 @@ TEST(SqliteJobStoreTest, FileOfVersion1KeepsItsModels) {
     EXPECT_EQ(made->job(), "tenants/default/jobs/made");
     EXPECT_EQ(made->files(0).path(), "unet/config.json");
     EXPECT_EQ(ErrorReason(store->GetModel({"default", "waiting"}).status()), "MODEL_NOT_READY");
+    JobQuery query;
+    query.order = *ParseJobOrder("end_time");
+    EXPECT_EQ(store->List("default", query)->jobs.at(0).name(), "tenants/default/jobs/made");
+    query.filter = *ParseJobFilter("labels.id = waiting");
+    EXPECT_EQ(store->List("default", query)->jobs.at(0).name(), "tenants/default/jobs/waiting");
   }
 }
 
