@@ -646,6 +646,13 @@ TEST_P(JobStoreTest, ModelIsDeletedOnceNobodyDrawsWithIt) {
   EXPECT_TRUE(store().Create(again).ok()) << "the name is free";
 }
 
+TEST_P(JobStoreTest, JobWhoseModelIsGoneIsLeasedAllTheSame) {
+  NewJob drawing = PictureJob("d");
+  drawing.job.mutable_generate()->set_model("tenants/default/models/gone");
+  ASSERT_TRUE(store().Create(drawing).ok());
+  EXPECT_EQ(AcquireAs("w").model_files_size(), 0) << "the worker says what is wrong";
+}
+
 TEST_P(JobStoreTest, NameOfAFailedJobsModelIsFreeAgain) {
   NewJob training = PictureJob("t");
   training.job.mutable_fine_tune()->set_base_model("models/mini");

@@ -61,7 +61,9 @@ absl::Status CheckJobFree(Database& database, const JobName& name) {
 }
 
 absl::Status CheckModelFree(Database& database, const ModelName& model) {
-  if (absl::IsNotFound(ReadModel(database, model).status())) return absl::OkStatus();
+  const auto existing = ReadModel(database, model).status();
+  if (absl::IsNotFound(existing)) return absl::OkStatus();
+  if (!existing.ok() && !absl::IsFailedPrecondition(existing)) return existing;
   return RpcError(
       absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
       absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"));
@@ -297,9 +299,12 @@ absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
   }));
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model));
   if (name.is_base()) return absl::OkStatus();
-  // A personalized model: the worker fetches its files.
-  ASSIGN_OR_RETURN(v1::Model personalized, ReadModel(transaction.database, name));
-  *(*lease)->mutable_model_files() = std::move(*personalized.mutable_files());
+  // A personalized model: the worker fetches its files. One that was deleted meanwhile must not
+  // keep the worker from its lease: it will say itself that there is nothing to draw with.
+  auto personalized = ReadModel(transaction.database, name);
+  if (absl::IsNotFound(personalized.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(personalized.status());
+  *(*lease)->mutable_model_files() = std::move(*personalized->mutable_files());
   return absl::OkStatus();
 }
 
