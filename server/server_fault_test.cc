@@ -115,7 +115,8 @@ class ServerFaultTest : public ::testing::Test {
 
 TEST_F(ServerFaultTest, ServerKilledAgainAndAgainLosesNothingAndRepeatsNothing) {
   constexpr int kRounds = 3;
-  StartServer();
+  const std::vector<std::string> flags = {"--lease-duration=1h"};  // however slow the machine is
+  StartServer(flags);
   const v1::Job job = CreatePictureJob();
   std::vector<v1::JobEvent> events;
   {
@@ -140,7 +141,7 @@ TEST_F(ServerFaultTest, ServerKilledAgainAndAgainLosesNothingAndRepeatsNothing) 
     EXPECT_TRUE(worker_.Heartbeat(news).ok()) << "the lease goes on";
     server_->Signal(SIGKILL);
     server_->Wait();
-    StartServer();
+    StartServer(flags);
   }
   EXPECT_TRUE(worker_.Complete(lease->lease_token()).ok());
   watching.join();
