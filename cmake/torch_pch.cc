@@ -1,1 +1,2 @@
-// Compiled only so that the precompiled header of torch/torch.h has an owner (see LikenessTorch.cmake).
+// Compiled only so that the precompiled header of torch/torch.h has an owner (see
+// LikenessTorch.cmake).

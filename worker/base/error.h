@@ -1,7 +1,8 @@
 // The one exception type of the engine (everything under worker/ but runner/).
 //
-// The engine builds with LibTorch alone, and LibTorch reports by throwing, so the engine throws too; worker/runner/guard.h
-// turns every exception into absl::Status once, at the border. See docs/decisions/0002-engine-errors.md.
+// The engine builds with LibTorch alone, and LibTorch reports by throwing, so the engine throws
+// too; worker/runner/guard.h turns every exception into absl::Status once, at the border. See
+// docs/decisions/0002-engine-errors.md.
 #pragma once
 
 #include <stdexcept>
@@ -19,7 +20,8 @@ enum class ErrorKind {
   kInternal,            // a defect of ours
 };
 
-// `what()` says what was wrong, with which value, and what is allowed. It never holds an absolute path.
+// `what()` says what was wrong, with which value, and what is allowed. It never holds an absolute
+// path.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}

@@ -30,7 +30,7 @@ constexpr const char* kPatternNames[kPatterns] = {"plain", "striped", "spotted",
 constexpr const char* kAccessoryPhrases[kAccessories] = {
     "", "wearing a red hat", "wearing a black top hat", "wearing a rainbow scarf"};
 constexpr const char* kAccessoryNames[kAccessories] = {"none", "red-hat", "black-top-hat",
-                                                         "rainbow-scarf"};
+                                                       "rainbow-scarf"};
 
 struct Parts {
   bool primary;

@@ -47,7 +47,8 @@ PretrainStage ParsePretrainStage(const std::string& name) {
     if (name == entry.name) return entry.stage;
   }
   throw Error(ErrorKind::kInvalidArgument,
-              "no such stage: \"" + name + "\"; allowed are tokenizer, vae, decoder, unet, measures, export, all");
+              "no such stage: \"" + name +
+                  "\"; allowed are tokenizer, vae, decoder, unet, measures, export, all");
 }
 
 void PretrainMini(const PretrainOptions& options) {

@@ -1,9 +1,10 @@
 // Pretrains the miniature model on the picture world, from nothing to a diffusers directory, on the
 // engine's own modules.
 //
-// Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `decoder` its decoder alone, which
-// leaves latents as they are; `unet` encodes the pictures once, then trains UNet and text tower; `measures` trains what pictures are judged by;
-// `export` writes the model. Each goes on from where it was stopped.
+// Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `decoder` its decoder alone,
+// which leaves latents as they are; `unet` encodes the pictures once, then trains UNet and text
+// tower; `measures` trains what pictures are judged by; `export` writes the model. Each goes on
+// from where it was stopped.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace likeness::mini {
 
 enum class PretrainStage { kTokenizer, kVae, kDecoder, kUnet, kMeasures, kExport, kAll };
 
-// "tokenizer", "vae", "decoder", "unet", "measures", "export", "all"; anything else is an Error (kInvalidArgument).
+// "tokenizer", "vae", "decoder", "unet", "measures", "export", "all"; anything else is an Error
+// (kInvalidArgument).
 PretrainStage ParsePretrainStage(const std::string& name);
 
 struct PretrainOptions {
@@ -36,7 +38,7 @@ struct PretrainOptions {
   int64_t measures_steps = 1500;  // of each of the two networks
 
   int64_t pictures = 24576;  // drawn for training; validation draws 256 others
-  int64_t vae_batch = 16;  // the decoder's too
+  int64_t vae_batch = 16;    // the decoder's too
   int64_t unet_batch = 16;
   int64_t measures_batch = 48;  // pictures; identities, two pictures each
   double checkpoint_minutes = 3;

@@ -5,8 +5,8 @@
 
 namespace likeness::mini {
 
-// Writes <directory>/model, its weights in float16. Works at any time after the stage `vae`: what is
-// not trained yet is random, which is enough to wire programs together.
+// Writes <directory>/model, its weights in float16. Works at any time after the stage `vae`: what
+// is not trained yet is random, which is enough to wire programs together.
 void ExportPretrained(const PretrainOptions& options);
 
 }  // namespace likeness::mini

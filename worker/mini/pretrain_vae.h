@@ -22,11 +22,13 @@ torch::Tensor VaeLoss(const torch::Tensor& images_BCHW, const torch::Tensor& rec
 // Trains from <directory>/vae.checkpoint.safetensors on, and writes <directory>/vae.safetensors.
 void PretrainVae(const PretrainOptions& options);
 
-// Trains the decoder alone, at half the cost of both, from <directory>/decoder.checkpoint.safetensors
-// on; then replaces <directory>/vae.safetensors. Latents stay what they were.
+// Trains the decoder alone, at half the cost of both, from
+// <directory>/decoder.checkpoint.safetensors on; then replaces <directory>/vae.safetensors. Latents
+// stay what they were.
 void PretrainDecoder(const PretrainOptions& options);
 
-// The autoencoder that PretrainVae or PretrainDecoder wrote. Error (kFailedPrecondition) if it has not.
+// The autoencoder that PretrainVae or PretrainDecoder wrote. Error (kFailedPrecondition) if it has
+// not.
 AutoencoderKl LoadPretrainedVae(const std::filesystem::path& directory);
 
 }  // namespace likeness::mini
