@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,9 @@
 
 namespace likeness::server {
 namespace {
+
+// Left on the disk for the job store: a job whose blobs find no room must still be able to say so.
+constexpr uint64_t kReservedBytes = 1 << 20;
 
 absl::StatusOr<int> OpenDescriptor(const std::string& path, int flags) {
   int descriptor;
@@ -83,6 +87,11 @@ absl::StatusOr<std::string> File::ReadAt(int64_t offset, int64_t limit) const {
 }
 
 absl::Status File::WriteAt(int64_t offset, absl::string_view bytes) const {
+  struct statvfs disk;
+  if (fstatvfs(descriptor_, &disk) == 0 &&
+      disk.f_bavail * disk.f_frsize < bytes.size() + kReservedBytes) {
+    return ErrnoStatus(ENOSPC, "write a file");
+  }
   while (!bytes.empty()) {
     const ssize_t count = pwrite(descriptor_, bytes.data(), bytes.size(), offset);
     if (count < 0 && errno == EINTR) continue;
