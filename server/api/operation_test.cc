@@ -47,9 +47,7 @@ TEST_F(OperationTest, DrainEndsWatchesAndPolls) {
     EXPECT_EQ(ErrorReason(worker_.Acquire(absl::Seconds(60)).status()), "SERVER_DRAINING");
   });
   grpc::ClientContext context;
-  v1::WatchJobRequest request;
-  request.set_name(job->name());
-  auto stream = jobs_->WatchJob(&context, request);
+  auto stream = OpenWatch(context, job->name());
   v1::JobEvent event;
   ASSERT_TRUE(stream->Read(&event));
   absl::SleepFor(absl::Milliseconds(200));  // until the poll waits too
@@ -65,9 +63,7 @@ TEST_F(OperationTest, DrainEndsThoughAClientDoesNotRead) {
   const auto job = Create(PictureJob());
   const auto lease = worker_.Acquire();
   grpc::ClientContext context;
-  v1::WatchJobRequest request;
-  request.set_name(job->name());
-  auto stream = jobs_->WatchJob(&context, request);  // and nobody reads it
+  auto stream = OpenWatch(context, job->name());  // and nobody reads it
   for (int i = 0; i < 50; ++i) {
     v1::HeartbeatRequest news;
     news.set_lease_token(lease->lease_token());

@@ -57,14 +57,30 @@ class ServiceTest : public ::testing::Test {
     return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
   }
 
+  // A watch that goes on until `context`, the server or the job ends it.
+  std::unique_ptr<grpc::ClientReader<v1::JobEvent>> OpenWatch(grpc::ClientContext& context,
+                                                              const std::string& name,
+                                                              const std::string& token = "") {
+    v1::WatchJobRequest request;
+    request.set_name(name);
+    request.set_resume_token(token);
+    return jobs_->WatchJob(&context, request);
+  }
+
+  // From where a watch goes on after the snapshot of the job as it is now.
+  std::string TokenOfSnapshot(const std::string& name) {
+    grpc::ClientContext context;
+    v1::JobEvent snapshot;
+    EXPECT_TRUE(OpenWatch(context, name)->Read(&snapshot));
+    context.TryCancel();
+    return snapshot.resume_token();
+  }
+
   // Everything that a watch streams until it ends, and how it ended.
   std::pair<std::vector<v1::JobEvent>, absl::Status> Watch(const std::string& name,
                                                            const std::string& token = "") {
     grpc::ClientContext context;
-    v1::WatchJobRequest request;
-    request.set_name(name);
-    request.set_resume_token(token);
-    auto stream = jobs_->WatchJob(&context, request);
+    auto stream = OpenWatch(context, name, token);
     std::vector<v1::JobEvent> events;
     for (v1::JobEvent event; stream->Read(&event);) events.push_back(event);
     return {events, FromGrpcStatus(stream->Finish())};

@@ -30,16 +30,7 @@ TEST_F(WatchTest, ResumedWatchMissesNothing) {
   OfferModels();
   const auto job = Create(PictureJob());
   const auto lease = worker_.Acquire();
-  const auto at_running = [&] {
-    grpc::ClientContext context;
-    v1::WatchJobRequest request;
-    request.set_name(job->name());
-    auto stream = jobs_->WatchJob(&context, request);
-    v1::JobEvent event;
-    EXPECT_TRUE(stream->Read(&event));
-    context.TryCancel();
-    return event.resume_token();
-  }();
+  const auto at_running = TokenOfSnapshot(job->name());
   ASSERT_TRUE(worker_.Report(lease->lease_token(), 5).ok());
   ASSERT_TRUE(worker_.Complete(lease->lease_token()).ok());
   const auto [events, status] = Watch(job->name(), at_running);
@@ -53,16 +44,7 @@ TEST_F(WatchTest, ResumedWatchMissesNothing) {
 TEST_F(WatchTest, WatchGoesOnOverARetry) {
   OfferModels();
   const auto job = Create(PictureJob());
-  const auto at_creation = [&] {
-    grpc::ClientContext context;
-    v1::WatchJobRequest request;
-    request.set_name(job->name());
-    auto stream = jobs_->WatchJob(&context, request);
-    v1::JobEvent event;
-    EXPECT_TRUE(stream->Read(&event));
-    context.TryCancel();
-    return event.resume_token();
-  }();
+  const auto at_creation = TokenOfSnapshot(job->name());
   ASSERT_TRUE(Cancel(job->name()).ok());
   const auto at_first_end = Watch(job->name()).first.back().resume_token();
   grpc::ClientContext context;
@@ -98,10 +80,7 @@ TEST_F(WatchTest, WatchFromNowBeginsWithWhatHappensNext) {
   const auto job = Create(PictureJob());
   const auto lease = worker_.Acquire();
   grpc::ClientContext context;
-  v1::WatchJobRequest request;
-  request.set_name(job->name());
-  request.set_resume_token("now");
-  auto stream = jobs_->WatchJob(&context, request);
+  auto stream = OpenWatch(context, job->name(), "now");
   // Nothing tells that the watch has begun, so steps are reported until it shows one.
   std::atomic<bool> seen = false;
   std::thread work([&] {
@@ -129,9 +108,7 @@ TEST_F(WatchTest, SlowReaderGetsOldProgressCoalescedAndMissesNothingElse) {
   const auto job = Create(PictureJob());
   const auto lease = worker_.Acquire();
   grpc::ClientContext context;
-  v1::WatchJobRequest request;
-  request.set_name(job->name());
-  auto stream = jobs_->WatchJob(&context, request);
+  auto stream = OpenWatch(context, job->name());
   v1::JobEvent event;
   ASSERT_TRUE(stream->Read(&event));
   for (int sent = 0; sent < kSamples; sent += 16) {
