@@ -1,0 +1,58 @@
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+
+#include "common/logging.h"
+#include "common/status_macros.h"
+#include "server/base/version.h"
+#include "server/commands/commands.h"
+#include "server/server.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr char kUsage[] =
+    "Usage: likeness-server [serve] --data-dir=DIR [FLAGS]\n\n"
+    "Accepts jobs, queues them durably, leases them to workers, keeps their\n"
+    "pictures, and streams what happens. Every flag can be set by the environment\n"
+    "variable that stands behind it. likeness-server help lists the other commands.";
+
+// Blocked in every thread, so that only this one waits for them.
+sigset_t BlockSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a write over the limit is an error like a full disk
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+absl::Status Serve(const ServerOptions& options) {
+  RETURN_IF_ERROR(InitLogging(options.log));
+  const sigset_t signals = BlockSignals();
+  ASSIGN_OR_RETURN(auto server, Server::Start(options));
+  int received = 0;
+  sigwait(&signals, &received);
+  server->Drain();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int ServeCommand(const CommandLine& arguments) {
+  ServerOptions options;
+  bool version = false;
+  FlagSet flags(kUsage);
+  AddFlags(options, flags);
+  flags.Add("version", &version, "Print the version and end.");
+  return RunCommand(flags, arguments, {}, [&]() -> absl::Status {
+    if (!version) return Serve(options);
+    std::printf("%s\n", Version());
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace likeness::server
