@@ -27,6 +27,8 @@ constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
   likeness train --class cat --photos tom/ --check
 
 Three to six sharp photos from different sides, on different backgrounds, are best.
+A text file beside a photo (rex/03.txt beside rex/03.jpg) is that photo's caption, and
+replaces "a {subject}" for it.
 Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
 
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";

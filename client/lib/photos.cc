@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -27,11 +28,25 @@ bool IsPictureName(const fs::path& path) {
   return std::find(std::begin(kSuffixes), std::end(kSuffixes), suffix) != std::end(kSuffixes);
 }
 
-absl::StatusOr<PhotoFile> ReadPhoto(const fs::path& path) {
+absl::StatusOr<std::string> ReadFile(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::InvalidArgumentError(absl::StrCat("Cannot read ", path.string(), "."));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// The text file beside a picture, as other trainers have it too; without the line's end.
+absl::StatusOr<std::string> ReadCaption(fs::path picture) {
+  const fs::path path = picture.replace_extension(".txt");
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return "";
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  return std::string(absl::StripAsciiWhitespace(text));
+}
+
+absl::StatusOr<PhotoFile> ReadPhoto(const fs::path& path) {
   PhotoFile photo{.path = path.string()};
-  photo.bytes.assign(std::istreambuf_iterator<char>(file), {});
+  ASSIGN_OR_RETURN(photo.bytes, ReadFile(path));
+  ASSIGN_OR_RETURN(photo.caption, ReadCaption(path));
   photo.usable = CheckPhoto(photo.bytes);
   if (!photo.usable.ok()) return photo;
   ASSIGN_OR_RETURN(photo.header, ReadImageHeader(photo.bytes));
@@ -39,19 +54,22 @@ absl::StatusOr<PhotoFile> ReadPhoto(const fs::path& path) {
   return photo;
 }
 
-// Pictures in a folder by name; others go to `ignored`, but for hidden files.
+// Pictures in a folder by name; others go to `ignored`, but for captions and hidden files.
 std::vector<fs::path> ListFolder(const fs::path& folder, std::vector<std::string>& ignored) {
   std::vector<fs::path> pictures;
+  std::set<fs::path> captions;  // that would belong to a picture
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     if (!entry.is_regular_file(error) || entry.path().filename().string()[0] == '.') continue;
     if (IsPictureName(entry.path())) {
       pictures.push_back(entry.path());
+      captions.insert(fs::path(entry.path()).replace_extension(".txt"));
     } else {
       ignored.push_back(entry.path().string());
     }
   }
   std::sort(pictures.begin(), pictures.end());
+  std::erase_if(ignored, [&](const std::string& path) { return captions.contains(path); });
   std::sort(ignored.begin(), ignored.end());
   return pictures;
 }
@@ -80,15 +98,19 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
                        google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop) {
   size_t bytes = 0;
   for (const auto& photo : photos) bytes += photo.bytes.size();
-  if (bytes <= kMaxInlineBytes) {
-    for (const auto& photo : photos) to->Add()->set_inline_(photo.bytes);
-    return absl::OkStatus();
-  }
+  const bool inline_bytes = bytes <= kMaxInlineBytes;
   std::vector<std::string> blobs;
   for (const auto& photo : photos) {
-    blobs.push_back(BlobName{.sha256 = Sha256Hex(photo.bytes)}.ToString());
-    to->Add()->set_blob(blobs.back());
+    v1::Photo& added = *to->Add();
+    added.set_caption(photo.caption);
+    if (inline_bytes) {
+      added.set_inline_(photo.bytes);
+    } else {
+      blobs.push_back(BlobName{.sha256 = Sha256Hex(photo.bytes)}.ToString());
+      added.set_blob(blobs.back());
+    }
   }
+  if (inline_bytes) return absl::OkStatus();
   ASSIGN_OR_RETURN(auto missing, FindMissingBlobs(connection, blobs, stop));
   for (const auto& name : missing) {
     const auto at = std::find(blobs.begin(), blobs.end(), name) - blobs.begin();

@@ -17,14 +17,16 @@ namespace likeness::client {
 struct PhotoFile {
   std::string path{};  // as found: "rex/03.jpg"
   std::string bytes{};
+  std::string caption{};  // of the text file beside it, "rex/03.txt"; empty if there is none
   absl::Status usable{};  // why the server would refuse it (common/image_header.h), or OK
   ImageHeader header{};   // if usable
   int exif_orientation = 1;
 };
 
 struct PhotoSet {
-  std::vector<PhotoFile> photos;     // in the order of their names
-  std::vector<std::string> ignored;  // files in the folder that are no pictures by their name
+  std::vector<PhotoFile> photos;  // in the order of their names
+  std::vector<std::string>
+      ignored;  // files in the folder that are neither pictures by their name nor captions
 };
 
 // The photos in `path`, a folder (not its subfolders) or one file. INVALID_ARGUMENT: it does not

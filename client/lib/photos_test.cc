@@ -33,6 +33,20 @@ TEST(ReadPhotosTest, TakesPicturesInTheOrderOfTheirNames) {
   EXPECT_EQ(set->photos[0].header.height, 50);
 }
 
+TEST(ReadPhotosTest, ATextFileBesideAPhotoIsItsCaption) {
+  TempFolder folder;
+  WriteFile(folder.path() / "a.png", GreyPng(64, 64));
+  WriteFile(folder.path() / "a.txt", "a {subject} on a sofa\n");
+  WriteFile(folder.path() / "b.png", GreyPng(64, 64));
+  WriteFile(folder.path() / "c.txt", "of no photo");
+  auto set = ReadPhotos(folder.path());
+  ASSERT_TRUE(set.ok()) << set.status();
+  ASSERT_THAT(set->photos, SizeIs(2));
+  EXPECT_EQ(set->photos[0].caption, "a {subject} on a sofa");
+  EXPECT_EQ(set->photos[1].caption, "");
+  EXPECT_THAT(set->ignored, ElementsAre(HasSubstr("c.txt")));
+}
+
 TEST(ReadPhotosTest, KeepsWhatWillBeRefusedWithItsReason) {
   TempFolder folder;
   WriteFile(folder.path() / "1.png", GreyPng(64, 64));
@@ -54,13 +68,15 @@ TEST(AddPhotosTest, SmallSetsTravelInlineAndLargeOnesAsBlobs) {
   ScriptedServer server({});
   const Connection connection(server.address());
   google::protobuf::RepeatedPtrField<v1::Photo> photos;
-  std::vector<PhotoFile> files = {{.path = "a.png", .bytes = "abc"}};
+  std::vector<PhotoFile> files = {{.path = "a.png", .bytes = "abc", .caption = "on a sofa"}};
   ASSERT_TRUE(AddPhotos(connection, files, &photos).ok());
   EXPECT_EQ(photos[0].inline_(), "abc");
+  EXPECT_EQ(photos[0].caption(), "on a sofa");
 
   files[0].bytes = std::string(kMaxInlineBytes + 1, 'x');
   ASSERT_TRUE(AddPhotos(connection, files, &photos).ok());
   EXPECT_THAT(photos[1].blob(), HasSubstr("tenants/default/blobs/"));
+  EXPECT_EQ(photos[1].caption(), "on a sofa");
   EXPECT_EQ(server.record().uploaded.size(), kMaxInlineBytes + 1);
 }
 
