@@ -4,14 +4,17 @@
     benchmarks/study.py recommended --out study
 
 starts likeness-server and likeness-worker on loopback, trains every subject with every setting of the plan, and measures
-what was drawn with models/mini-eval. Each job leaves a row in <out>/<plan>/rows.jsonl; a job that has one is not done
-again, so a study that was stopped goes on where it was. In the end <out>/<plan>/ holds table.md, table.csv and page.png,
-and for the plan `rates` heat-map.svg.
+what was drawn with models/mini-eval. Each job leaves a line in <out>/jobs.jsonl; a job that has one is not done again, so a
+study that was stopped goes on where it was, and plans share what they have in common. In the end <out>/<plan>/ holds
+table.md, table.csv and page.png, for the plan `steps` also overfitting.svg, for `rates` heat-map.svg.
 
 Settings are chosen with --subjects tuning, and reported with --subjects held-out (the default).
 """
 import argparse
+import contextlib
 import csv
+import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -32,25 +35,52 @@ SUBJECTS = {
 }
 DISTRACTORS = 39      # other identities of the class, among which the subject is to be found
 FIRST_DISTRACTOR = 1000
-PHOTOS = 4            # learned from; as many more views tell what can be reached
+PHOTOS = 4            # learned from, unless the number is what is varied
+MOST_PHOTOS = 6
+VIEWS = 4             # of the subject, held out: what can be reached, and the loss on what was not learned
 
 # Scenes that no photo of draw-subject shows, and something to wear.
 NEW_SCENES = {name: SCENES[name] for name in ("snow", "beach", "city", "cobblestones", "pink-fabric")}
 WORN = {name: ACCESSORIES[name] for name in ("red-hat", "black-top-hat")}  # what every class can wear
+TOKEN = json.loads((MODEL / "likeness_defaults.json").read_text())["fine_tune"]["subject"]["token"]
 PER_PROMPT = 2
 OF_CLASS = 8          # pictures of "a dog"
 
-# What a plan varies: a name for each setting, and its flags of `likeness train`.
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is done to a subject."""
+    flags: tuple = ()        # of `likeness train`
+    photos: int = PHOTOS     # learned from
+    noun: str = ""           # said instead of the subject's class; NO_NOUN for none at all
+    trained: bool = True     # or the base model is asked for its class
+
+    def slug(self):
+        """Names the setting in the record and in the file system, whatever a plan calls it."""
+        parts = [flag.strip("-") for flag in self.flags]
+        parts += [f"{self.photos}-photos"] * (self.photos != PHOTOS) + [f"noun-{self.noun}"] * (self.noun != "")
+        parts += ["untrained"] * (not self.trained)
+        return "_".join(parts) or "recommended"
+
+
+NO_NOUN = "none"
+RECOMMENDED = Setting()
+WITHOUT_PRIOR = Setting(("--no-prior",))
+
+# What a plan varies: a name for each setting.
 PLANS = {
-    "recommended": {"with prior": [], "without prior": ["--no-prior"]},
-    "tower": {"UNet and text encoder": [], "UNet only": ["--no-train-text-encoder"],
-              "UNet only, 5e-4": ["--no-train-text-encoder", "--learning-rate=5e-4"]},
-    "steps": {f"{n} steps": [f"--steps={n}"] for n in (50, 100, 200, 400, 800)},
-    "rates": {f"{rate:g} x {n}": [f"--learning-rate={rate}", f"--steps={n}"]
+    "recommended": {"before training": Setting(trained=False), "with prior": RECOMMENDED, "without prior": WITHOUT_PRIOR},
+    "tower": {"UNet and text encoder": RECOMMENDED, "UNet only": Setting(("--no-train-text-encoder",)),
+              "UNet only, 5e-4": Setting(("--no-train-text-encoder", "--learning-rate=5e-4"))},
+    "steps": {f"{n} steps": RECOMMENDED if n == 200 else Setting((f"--steps={n}",)) for n in (50, 100, 200, 400, 800)},
+    "rates": {f"{rate:g} x {n}": Setting((f"--learning-rate={rate}", f"--steps={n}"))
               for rate in (5e-5, 1e-4, 2e-4, 4e-4) for n in (100, 200, 400)},
-    "photos": {f"{n} photos": [n] for n in (1, 2, 3, 4, 6)},
-    "class noun": {"right": [], "wrong": ["--class=boat"]},
+    "photos": {f"{n} photos": Setting(photos=n) for n in (1, 2, 3, 4, 5, 6)},
+    "class noun": {"right": RECOMMENDED, "wrong": Setting(noun="wrong"),
+                   "right, without prior": WITHOUT_PRIOR, "none, without prior": Setting(("--no-prior",), noun=NO_NOUN)},
 }
+WRONG_NOUN = {"dog": "boat", "cat": "car", "duck": "teapot", "robot": "backpack",
+              "car": "cat", "boat": "dog", "teapot": "duck", "backpack": "robot"}
 
 
 def dot(a, b):
@@ -62,32 +92,53 @@ def mean_vector(rows):
 
 
 class Subject:
-    """Photos to learn from, more to compare with, and the other identities of its class."""
+    """Photos to learn from, held-out views of it, and the other identities of its class.
+
+    Whatever the number of photos, they are the first of the same MOST_PHOTOS, and pictures are compared with the same
+    PHOTOS of them and the same views."""
 
     def __init__(self, subject_class, seed, photos, out):
         self.subject_class, self.seed = subject_class, seed
-        self.folder = out / "subjects" / f"{subject_class}-{seed}-{photos}"
-        self.photos, self.views = self.folder / "photos", self.folder / "views"
-        if not self.folder.exists():
-            self.draw(subject_class, seed, photos + PHOTOS, self.photos)
-            self.views.mkdir()
-            for file in sorted(self.photos.iterdir())[photos:]:
-                shutil.move(file, self.views / file.name)
-        self.vector = mean_vector(measure(self.photos))
+        folder = out / "subjects" / f"{subject_class}-{seed}"
+        self.photos, self.views = folder / f"{photos}-photos", folder / "views"
+        compared = folder / f"{PHOTOS}-photos"
+        if not self.views.exists():
+            draw_subject(subject_class, seed, MOST_PHOTOS + VIEWS, folder / "all")
+            for count in range(1, MOST_PHOTOS + 1):
+                copy(sorted((folder / "all").iterdir())[:count], folder / f"{count}-photos")
+            copy(sorted((folder / "all").iterdir())[MOST_PHOTOS:], self.views)
+        self.vector = mean_vector(measure(compared))
         self.reachable = statistics.fmean(dot(row["identity"], self.vector)
                                           for row in measure(self.views, through=MODEL))
-        self.others = []
-        for i in range(DISTRACTORS):
-            other = out / "others" / f"{subject_class}-{i}"
-            if not other.exists():
-                self.draw(subject_class, FIRST_DISTRACTOR + i, PHOTOS, other)
-            self.others.append(other)
-        self.other_vectors = [mean_vector(measure(other)) for other in self.others]
+        self.other_vectors = self.others(subject_class, out)
 
     @staticmethod
-    def draw(subject_class, seed, photos, folder):
-        run(BIN / "likeness-worker", "draw-subject", "--class", subject_class, "--seed", seed, "--photos", photos,
-            "--out", folder)
+    @functools.cache
+    def others(subject_class, out):
+        """The mean vector of each of the class's other identities."""
+        folder = out / "others" / subject_class
+        if not folder.exists():
+            drawn = folder.with_name(subject_class + ".drawing")
+            shutil.rmtree(drawn, ignore_errors=True)
+            for i in range(DISTRACTORS):
+                draw_subject(subject_class, FIRST_DISTRACTOR + i, PHOTOS, drawn / "one")
+                copy(sorted((drawn / "one").iterdir()), drawn / "all", prefix=f"{i:02d}-")
+                shutil.rmtree(drawn / "one")
+            (drawn / "all").rename(folder)
+            drawn.rmdir()
+        rows = measure(folder)
+        return [mean_vector(rows[i:i + PHOTOS]) for i in range(0, len(rows), PHOTOS)]
+
+
+def draw_subject(subject_class, seed, photos, folder):
+    run(BIN / "likeness-worker", "draw-subject", "--class", subject_class, "--seed", seed, "--photos", photos,
+        "--out", folder)
+
+
+def copy(files, folder, prefix=""):
+    folder.mkdir(exist_ok=True, parents=True)
+    for file in files:
+        shutil.copy(file, folder / (prefix + file.name))
 
 
 def spread(rows):
@@ -120,28 +171,49 @@ def score(subject, prompts, samples, before):
     return summary
 
 
-def do_job(args, subject, seed, setting, flags, folder):
+def captioned(photos, caption):
+    """The same photos with one caption for each, beside them."""
+    folder = photos.with_name(photos.name + "-captioned")
+    if not folder.exists():
+        shutil.copytree(photos, folder)
+        for photo in list(folder.iterdir()):
+            photo.with_suffix(".txt").write_text(caption)
+    return folder
+
+
+def draw(model, prompt, images, seed, folder):
+    run(BIN / "likeness", "generate", prompt, "--model", model, "--images", images, "--seed", seed, "--out", folder)
+
+
+def do_job(args, subject, seed, setting, folder):
     noun = subject.subject_class
     prompts = ([("scene", scene) for scene in NEW_SCENES for _ in range(PER_PROMPT)]
                + [("accessory", thing) for thing in WORN for _ in range(PER_PROMPT)]
                + [("class", None)] * OF_CLASS)
-    texts = ([f"a {{subject}} {words}" for words in (NEW_SCENES | WORN).values()]
-             + [f"a {noun}"] * (OF_CLASS // PER_PROMPT))
-    base = args.out / "before" / f"{noun}-{seed}"
-    if not base.exists():
-        run(BIN / "likeness", "generate", f"a {noun}", "--model", "mini", "--images", OF_CLASS, "--seed", seed,
-            "--out", base)
+    before = args.out / "before" / f"{noun}-{seed}"
+    if not before.exists():
+        draw("mini", f"a {noun}", OF_CLASS, seed, before)
     shutil.rmtree(folder, ignore_errors=True)
-    started = time.monotonic()
-    told = run(
-        BIN / "likeness", "train", f"--class={noun}", "--photos", subject.photos, "--validation", subject.views,
-        "--base", "mini", "--seed", seed,
-        f"--images-per-prompt={PER_PROMPT}", *(f"--prompt={text}" for text in texts), "--wait", "--json",
-        "--out", folder, *flags)
-    seconds = time.monotonic() - started
-    return {"setting": setting, "subject": f"{noun}-{subject.seed}", "seed": seed, "seconds": round(seconds, 1),
-            "held-out loss": json.loads(told)["metrics"]["validation_loss_after"],
-            **score(subject, prompts, folder / "samples", measure(base))}
+    said = {"": "{subject}", NO_NOUN: TOKEN}.get(setting.noun, "{subject}") if setting.trained else noun
+    texts = [f"a {said} {words}" for words in (NEW_SCENES | WORN).values()] + [f"a {noun}"] * (OF_CLASS // PER_PROMPT)
+    started, row = time.monotonic(), {}
+    if setting.trained:
+        photos = captioned(subject.photos, f"a {TOKEN}") if setting.noun == NO_NOUN else subject.photos
+        told = run(
+            BIN / "likeness", "train", f"--class={WRONG_NOUN[noun] if setting.noun == 'wrong' else noun}",
+            "--photos", photos, "--validation", subject.views, "--base", "mini", "--seed", seed,
+            f"--images-per-prompt={PER_PROMPT}", *(f"--prompt={text}" for text in texts), "--wait", "--json",
+            "--out", folder, *setting.flags)
+        row = {"held-out loss": json.loads(told)["metrics"]["validation_loss_after"]}
+    else:
+        for i, text in enumerate(texts):
+            draw("mini", text, PER_PROMPT, seed + PER_PROMPT * i, folder / f"{i:02d}")
+            (folder / "samples").mkdir(exist_ok=True)
+            for picture in sorted((folder / f"{i:02d}").glob("*.png")):
+                picture.rename(folder / "samples" / f"{i:02d}-{picture.name}")
+    return {"setting": setting.slug(), "subject": f"{noun}-{subject.seed}", "seed": seed,
+            "seconds": round(time.monotonic() - started, 1), **row,
+            **score(subject, prompts, folder / "samples", measure(before))}
 
 
 def interval(rows, key, rounds=2000):
@@ -156,15 +228,16 @@ def interval(rows, key, rounds=2000):
 
 
 def write_tables(rows, folder):
-    keys = [key for key in rows[0] if key not in ("setting", "subject", "seed")]
+    keys = [key for key in dict.fromkeys(itertools.chain.from_iterable(rows)) if key not in ("setting", "subject", "seed")]
     with open(folder / "table.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
+        writer = csv.DictWriter(file, ["setting", "subject", "seed", *keys], restval="")
         writer.writeheader()
         writer.writerows(rows)
     lines = ["| setting | jobs | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
     for setting in dict.fromkeys(row["setting"] for row in rows):
         mine = [row for row in rows if row["setting"] == setting]
-        cells = ["{:.2f} ({:.2f} to {:.2f})".format(*interval(mine, key)) for key in keys]
+        cells = [("{:.3f} ({:.3f} to {:.3f})" if key == "held-out loss" else "{:.2f} ({:.2f} to {:.2f})")
+                 .format(*interval(mine, key)) if key in mine[0] else "" for key in keys]
         lines.append(f"| {setting} | {len(mine)} | " + " | ".join(cells) + " |")
     (folder / "table.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
@@ -193,22 +266,47 @@ def write_heat_map(rows, folder):
         + "".join(parts) + "</svg>\n")
 
 
-def write_page(rows, folder, out):
+def write_overfitting(rows, folder):
+    """Identity, scenes and held-out loss against steps, of the plan `steps`; where the loss is least stands a line."""
+    settings = list(dict.fromkeys(row["setting"] for row in rows))
+    curves = {key: [statistics.fmean(row[key] for row in rows if row["setting"] == setting) for setting in settings]
+              for key in ("identity", "scene", "held-out loss")}
+    least = curves["held-out loss"].index(min(curves["held-out loss"]))
+    x = [80 + 130 * i for i in range(len(settings))]
+    line = "<polyline points='{}' fill='none' stroke='{}' stroke-width='3'/>"
+    label = "<text x='{}' y='{}' text-anchor='{}' fill='{}'>{}</text>"
+    parts = [f"<line x1='{x[least]}' x2='{x[least]}' y1='50' y2='270' stroke='#999' stroke-dasharray='4 4'/>",
+             label.format(x[least] + 6, 264, "start", "#666", "least held-out loss"),
+             label.format(20, 28, "start", "black", "Steps: identity, scene right, and the loss on held-out photos")]
+    for (key, values), colour in zip(curves.items(), ("#1565c0", "#2e7d32", "#c62828")):
+        low, high = (0, 1) if key != "held-out loss" else (min(values) * 0.9, max(values))
+        points = [(x[i], 250 - 180 * (value - low) / (high - low)) for i, value in enumerate(values)]
+        parts.append(line.format(" ".join(f"{px},{py:.0f}" for px, py in points), colour))
+        parts += [label.format(px, f"{py - 8:.0f}", "middle", colour, f"{value:.3f}" if low else f"{value:.2f}")
+                  for (px, py), value in zip(points, values)]
+        parts.append(label.format(x[-1] + 40, f"{points[-1][1]:.0f}", "start", colour, key))
+    parts += [label.format(x[i], 292, "middle", "black", setting) for i, setting in enumerate(settings)]
+    (folder / "overfitting.svg").write_text(
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{x[-1] + 190}' height='310' font-family='sans-serif' "
+        "font-size='15'><rect width='100%' height='100%' fill='white'/>" + "".join(parts) + "</svg>\n")
+
+
+def write_page(rows, settings, folder, out):
     """The photos of each subject, and under them one picture of each scene, for each setting; the first seed."""
     sheet = []
     for name in dict.fromkeys(row["subject"] for row in rows):
-        photos = next((out / "subjects").glob(f"{name}-*")) / "photos"
-        sheet.append(f"{name}, its photos=" + ",".join(map(str, sorted(photos.iterdir())[:7])))
+        photos = out / "subjects" / name / f"{MOST_PHOTOS}-photos"
+        sheet.append(f"{name}, its photos=" + ",".join(map(str, sorted(photos.iterdir()))))
         for row in rows:
-            if row["subject"] == name and row["seed"] == rows[0]["seed"]:
-                samples = sorted((folder / cell_name(row)).glob("samples/*.png"))
+            if row["subject"] == name and row["seed"] == 0:
+                samples = sorted((job_folder(out, settings[row["setting"]], name, 0) / "samples").glob("*.png"))
                 sheet.append(f"{row['setting']}=" + ",".join(map(str, samples[:14:PER_PROMPT])))
     run(BIN / "likeness-worker", "contact-sheet", "--out", folder / "page.png", "--tile", 128,
         *itertools.chain.from_iterable(("--row", row) for row in sheet))
 
 
-def cell_name(row):
-    return f"{row['setting']}/{row['subject']}-{row['seed']}".replace(" ", "-").replace(",", "")
+def job_folder(out, setting, subject, seed):
+    return out / "jobs" / setting.slug() / f"{subject}-{seed}"
 
 
 def main():
@@ -220,36 +318,37 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="training seeds for each [3]")
     args = parser.parse_args()
     args.out = args.out.resolve()
-    folder = args.out / args.plan.replace(" ", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    record = folder / "rows.jsonl"
-    rows = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
-    done = {(row["setting"], row["subject"], row["seed"]) for row in rows}
-    jobs = [(subject, seed, setting) for subject in SUBJECTS[args.subjects][:args.count]
-            for seed in range(args.seeds) for setting in PLANS[args.plan]]
-    started, made = time.monotonic(), 0
-    with service(args.out):
-        for number, ((noun, identity), seed, setting) in enumerate(jobs, 1):
-            if (setting, f"{noun}-{identity}", seed) in done:
-                continue
-            flags = PLANS[args.plan][setting]
-            photos = flags[0] if flags and isinstance(flags[0], int) else PHOTOS
-            subject = Subject(noun, identity, photos, args.out)
-            cell = {"setting": setting, "subject": f"{noun}-{identity}", "seed": seed}
-            row = do_job(args, subject, seed, setting, [f for f in flags if isinstance(f, str)],
-                         folder / cell_name(cell))
-            rows.append(row)
+    args.out.mkdir(parents=True, exist_ok=True)
+    record = args.out / "jobs.jsonl"
+    lines = record.read_text().splitlines() if record.exists() else []
+    done = {(row["setting"], row["subject"], row["seed"]): row for row in map(json.loads, lines)}
+    settings = PLANS[args.plan]
+    wanted = [(noun, identity, seed, name) for noun, identity in SUBJECTS[args.subjects][:args.count]
+              for seed in range(args.seeds) for name in settings]
+    missing = [job for job in wanted if (settings[job[3]].slug(), f"{job[0]}-{job[1]}", job[2]) not in done]
+    started = time.monotonic()
+    with service(args.out) if missing else contextlib.nullcontext():
+        for number, (noun, identity, seed, name) in enumerate(missing, 1):
+            setting = settings[name]
+            subject = Subject(noun, identity, setting.photos, args.out)
+            row = do_job(args, subject, seed, setting, job_folder(args.out, setting, f"{noun}-{identity}", seed))
+            done[row["setting"], row["subject"], seed] = row
             with open(record, "a") as file:
                 file.write(json.dumps(row) + "\n")
-            made += 1
-            left = (time.monotonic() - started) / made * (len(jobs) - number)
-            print(f"{number}/{len(jobs)}  {setting}, {noun}-{identity}, seed {seed}: "
+            left = (time.monotonic() - started) / number * (len(missing) - number)
+            print(f"{number}/{len(missing)}  {name}, {row['subject']}, seed {seed}: "
                   f"identity {row['identity']:.2f}, first {row['first']:.2f}, scene {row['scene']:.2f}"
                   f"  ({math.ceil(left / 60)} min left)", file=sys.stderr)
+    rows = [done[settings[name].slug(), f"{noun}-{identity}", seed] | {"setting": name}
+            for noun, identity, seed, name in wanted]
+    folder = args.out / args.plan.replace(" ", "-")
+    folder.mkdir(exist_ok=True)
     write_tables(rows, folder)
-    write_page(rows, folder, args.out)
+    write_page(rows, settings, folder, args.out)
     if args.plan == "rates":
         write_heat_map(rows, folder)
+    if args.plan == "steps":
+        write_overfitting(rows, folder)
 
 
 if __name__ == "__main__":
