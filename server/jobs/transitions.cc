@@ -7,6 +7,7 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "server/base/planted.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/proto_time.h"
 
@@ -42,7 +43,8 @@ void SetState(JobRecord& record, v1::JobState to, absl::string_view reason, absl
 }
 
 absl::Status CheckLive(const JobRecord& record, absl::string_view token, absl::Time now) {
-  if (IsLeased(record.job.state()) && record.lease_token == token && now < record.lease_expire) {
+  const bool own = record.lease_token == token || Planted("no-fencing");
+  if (IsLeased(record.job.state()) && own && now < record.lease_expire) {
     return absl::OkStatus();
   }
   return RpcError(absl::StatusCode::kAborted, "LEASE_LOST",

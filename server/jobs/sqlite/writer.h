@@ -41,6 +41,7 @@ class Writer {
   void Loop();
   void CommitAll(std::vector<Pending*>& batch);
   absl::Status RunAll(std::vector<Pending*>& batch);
+  void Answer(std::vector<Pending*>& batch);
 
   const std::unique_ptr<Database> database_;
   const JobStore::Listener listener_;
