@@ -1,4 +1,4 @@
-# How every target of this project is compiled, and the three functions that rooms declare targets with.
+# How every target of this project is compiled, and the functions that rooms declare targets with.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -43,8 +43,32 @@ endif()
 
 enable_testing()
 
+# likeness_precompiled_header(NAME HEADERS <a.h> ... DEPS target ...)
+# Headers that are parsed once, for every target that says likeness_use_precompiled_header(TARGET NAME).
+function(likeness_precompiled_header name)
+  cmake_parse_arguments(ARG "" "" "HEADERS;DEPS" ${ARGN})
+  add_library(${name} STATIC ${CMAKE_SOURCE_DIR}/cmake/precompiled.cc)
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  target_precompile_headers(${name} PRIVATE ${ARG_HEADERS})
+endfunction()
+
+function(likeness_use_precompiled_header target name)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    # The header is compiled as position-independent code; the -fPIE of programs would keep them from using it.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${name})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC 12 suspects std::string's own operator+, and no longer sees that it stands in a system header.
+    target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-stringop-overflow)
+  endif()
+endfunction()
+
 # likeness_library(NAME SOURCES a.cc ... DEPS target ... [TORCH])
-# A static library. Headers are included by their path from the repository's root.
+# A static library. Headers are included by their path from the repository's root. Where LIKENESS_PRECOMPILED is set, it
+# names the precompiled header of targets without TORCH.
 function(likeness_library name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
@@ -53,6 +77,8 @@ function(likeness_library name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
   if(ARG_TORCH)
     likeness_use_torch(${name} PUBLIC)
+  elseif(LIKENESS_PRECOMPILED)
+    likeness_use_precompiled_header(${name} ${LIKENESS_PRECOMPILED})
   endif()
 endfunction()
 
@@ -65,6 +91,8 @@ function(likeness_program name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   if(ARG_TORCH)
     likeness_use_torch(${name} PRIVATE)
+  elseif(LIKENESS_PRECOMPILED)
+    likeness_use_precompiled_header(${name} ${LIKENESS_PRECOMPILED})
   endif()
 endfunction()
 
@@ -78,6 +106,8 @@ function(likeness_test name)
   set(torch "")
   if(ARG_TORCH)
     set(torch TORCH)
+  elseif(LIKENESS_PRECOMPILED)
+    set(LIKENESS_PRECOMPILED likeness_test_pch)
   endif()
   likeness_program(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS} GTest::gmock_main ${torch})
   add_test(NAME ${name} COMMAND ${name})

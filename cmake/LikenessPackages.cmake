@@ -16,3 +16,14 @@ foreach(module core imgproc imgcodecs)
   find_library(LIKENESS_OPENCV_${module} opencv_${module} REQUIRED)
   target_link_libraries(likeness_opencv INTERFACE ${LIKENESS_OPENCV_${module}})
 endforeach()
+
+# What nearly every file of server and client includes, parsed once; and the same with the test framework.
+set(rpc_headers <functional> <map> <memory> <string> <vector> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <absl/time/time.h> <google/protobuf/duration.pb.h> <google/protobuf/map_field_inl.h> <google/protobuf/message.h>
+    <google/protobuf/timestamp.pb.h> <grpcpp/grpcpp.h>)
+set(rpc_packages gRPC::grpc++ protobuf::libprotobuf absl::statusor absl::strings absl::time)
+likeness_precompiled_header(likeness_rpc_pch HEADERS ${rpc_headers} DEPS ${rpc_packages})
+if(LIKENESS_TESTS)
+  likeness_precompiled_header(likeness_test_pch HEADERS ${rpc_headers} <gmock/gmock.h> <gtest/gtest.h>
+                              DEPS ${rpc_packages} GTest::gmock)
+endif()

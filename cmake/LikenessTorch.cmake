@@ -54,19 +54,9 @@ target_link_libraries(likeness_torch INTERFACE -Wl,--no-as-needed ${torch_libs} 
 target_link_options(likeness_torch INTERFACE -Wl,-rpath,${torch_dir}/lib -Wl,--allow-shlib-undefined)
 
 # One precompiled header of torch/torch.h, compiled once and shared by every target that uses torch.
-add_library(likeness_torch_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/torch_pch.cc)
-target_link_libraries(likeness_torch_pch PUBLIC likeness_torch)
-target_compile_options(likeness_torch_pch PRIVATE -Wall -Wextra -Werror=return-type)
-target_include_directories(likeness_torch_pch PUBLIC ${CMAKE_SOURCE_DIR})
-target_precompile_headers(likeness_torch_pch PRIVATE <torch/torch.h>)
+likeness_precompiled_header(likeness_torch_pch HEADERS <torch/torch.h> DEPS likeness_torch)
 
 function(likeness_use_torch name scope)
   target_link_libraries(${name} ${scope} likeness_torch)
-  get_target_property(type ${name} TYPE)
-  if(type STREQUAL "EXECUTABLE")
-    # The header is compiled as position-independent code; the -fPIE of programs would keep them from using it.
-    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-    target_compile_options(${name} PRIVATE -fPIC)
-  endif()
-  target_precompile_headers(${name} REUSE_FROM likeness_torch_pch)
+  likeness_use_precompiled_header(${name} likeness_torch_pch)
 endfunction()

@@ -1,2 +1,0 @@
-// Compiled only so that the precompiled header of torch/torch.h has an owner (see
-// LikenessTorch.cmake).
