@@ -126,6 +126,12 @@ absl::Status Server::Parts::OpenStores() {
     if (change.to == v1::JOB_STATE_PENDING) feed.Publish(ChangeFeed::kPendingJobs);
   };
   ASSIGN_OR_RETURN(jobs, SqliteJobStore::Open(store, clock));
+  ASSIGN_OR_RETURN(const absl::Time last_written, jobs->LastWritten());
+  if (last_written > clock.Now()) {
+    LogWarning("the system's clock was set back; going on from the time last written",
+               {{"seconds", absl::ToDoubleSeconds(last_written - clock.Now())}});
+    clock.GoOnFrom(last_written);
+  }
   RETURN_IF_ERROR(jobs->ExtendLeases());
   ASSIGN_OR_RETURN(
       blobs, FilesystemBlobStore::Open(options.data_dir + "/blobs", options.limits.max_blob_bytes));

@@ -154,6 +154,10 @@ class JobStore {
   // Takes back every lease that ran out. Returns how many.
   virtual absl::StatusOr<int> ExpireLeases() = 0;
 
+  // The latest time that the store can tell it was written at, within seconds where jobs are under
+  // way: the clock of a server that starts again goes on from there.
+  virtual absl::StatusOr<absl::Time> LastWritten() = 0;
+
   // Gives every lease a full period more: called at start, because no worker could renew while the
   // server was away.
   virtual absl::Status ExtendLeases() = 0;

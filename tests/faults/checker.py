@@ -285,22 +285,24 @@ def pictures_come_from_jobs_that_succeeded(facts):
 
 
 def quotas_are_kept(facts):
-    """At no time more jobs than are allowed stand open: {"entry": "quota", "open_jobs": N} says how many."""
-    limits = [entry["open_jobs"] for entry in facts.entries if entry["entry"] == "quota"]
+    """{"entry": "quota", "pending": N, "running": M}: what a tenant may have waiting when one more is created or put back,
+    and what workers may hold at one time. Jobs that were deleted are not counted, so this may see less than there was."""
+    limits = [entry for entry in facts.entries if entry["entry"] == "quota"]
     if not limits:
         return
-    changes = []
-    for uid, events in facts.stored.items():
-        for event in events.values():
-            if event["kind"] == "state_change":
-                was_open = event["from"] not in ENDED | {"JOB_STATE_UNSPECIFIED"}
-                changes.append((event["committed"], (event["to"] not in ENDED) - was_open))
-    open_jobs = 0
-    for _, change in sorted(changes):
-        open_jobs += change
-        if open_jobs > limits[0]:
-            yield f"{open_jobs} jobs were open at once; {limits[0]} are allowed"
-            return
+    changes = sorted((event["committed"], uid, seq, event["from"], event["to"], event.get("reason", ""))
+                     for uid, events in facts.stored.items() for seq, event in events.items()
+                     if event["kind"] == "state_change")
+    count = collections.Counter()
+    for _, uid, _, before, after, reason in changes:
+        count[before] -= 1
+        count[after] += 1
+        asked = reason in ("created", "retried by the client")
+        if asked and count["JOB_STATE_PENDING"] > limits[0]["pending"]:
+            yield f"{uid} was {reason} as number {count['JOB_STATE_PENDING']}; {limits[0]['pending']} may wait"
+        held = count["JOB_STATE_RUNNING"] + count["JOB_STATE_CANCELLING"]
+        if after == "JOB_STATE_RUNNING" and held > limits[0]["running"]:
+            yield f"{uid} was leased as number {held}; {limits[0]['running']} may run"
 
 
 def everything_ends(facts):

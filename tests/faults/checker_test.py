@@ -259,11 +259,13 @@ class CheckerTest(unittest.TestCase):
         self.story.write("drawn", operation="d", uid="u", result="ok", pictures=[])
         self.expect("pictures_come_from_jobs_that_succeeded")
 
-    def test_more_jobs_are_open_than_allowed(self):
-        self.story.told.insert(0, {"entry": "quota", "at": 0, "open_jobs": 0})
-        self.expect("quotas_are_kept")
-        self.story.told[0]["open_jobs"] = 1
-        self.expect()
+    def test_more_jobs_wait_or_run_than_allowed(self):
+        self.story.stored[CREATED]["reason"] = "created"
+        for quota, broken in (((0, 1), True), ((1, 0), True), ((1, 1), False)):
+            with self.subTest(quota):
+                self.story.told[:] = [entry for entry in self.story.told if entry["entry"] != "quota"]
+                self.story.write("quota", pending=quota[0], running=quota[1])
+                self.assertEqual("quotas_are_kept" in self.story.violations(), broken)
 
     def test_a_job_does_not_end(self):
         self.story.job.update(state="JOB_STATE_RUNNING")

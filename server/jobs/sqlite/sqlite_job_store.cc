@@ -23,6 +23,9 @@ constexpr char kInsertModel[] = "INSERT INTO models (tenant, id, job) VALUES (?,
 constexpr char kSetModel[] = "UPDATE models SET model = ? WHERE job = ?";
 constexpr char kDropModel[] = "DELETE FROM models WHERE job = ?";
 constexpr char kDeleteModel[] = "DELETE FROM models WHERE tenant = ? AND id = ?";
+constexpr char kLastWritten[] =
+    "SELECT MAX(IFNULL((SELECT MAX(lease_expire) FROM jobs WHERE state IN (2, 3)), 0) - ?,"
+    " IFNULL((SELECT create_time FROM jobs ORDER BY key DESC LIMIT 1), 0))";
 constexpr char kExtendLeases[] =
     "UPDATE jobs SET lease_expire = MAX(lease_expire, ?), version = version + 1"
     " WHERE state IN (2, 3)";
@@ -379,6 +382,13 @@ absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
     return absl::OkStatus();
   }));
   return expired;
+}
+
+absl::StatusOr<absl::Time> SqliteJobStore::LastWritten() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  Query query = database->Prepare(kLastWritten);
+  RETURN_IF_ERROR(query.Bind(absl::ToInt64Microseconds(options_.lease.duration)).Run());
+  return query.Time(0);
 }
 
 absl::Status SqliteJobStore::ExtendLeases() {

@@ -55,6 +55,7 @@ class SqliteJobStore : public JobStore {
   absl::Status Release(const v1::ReleaseLeaseRequest& release) override;
 
   absl::StatusOr<int> ExpireLeases() override;
+  absl::StatusOr<absl::Time> LastWritten() override;
   absl::Status ExtendLeases() override;
   absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;

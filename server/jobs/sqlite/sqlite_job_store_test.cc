@@ -91,5 +91,24 @@ TEST(SqliteJobStoreTest, FileOfALaterVersionIsRefused) {
   EXPECT_EQ(ErrorReason(SqliteJobStore::Open(options, clock).status()), "STORE_TOO_NEW");
 }
 
+TEST(SqliteJobStoreTest, TellsWhenItWasLastWritten) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  EXPECT_EQ(*store->LastWritten(), absl::UnixEpoch());
+  NewJob job;
+  job.job.set_name("tenants/default/jobs/a");
+  job.job.mutable_generate()->set_model("models/mini");
+  ASSERT_TRUE(store->Create(job).ok());
+  EXPECT_EQ(*store->LastWritten(), clock.Now());
+  clock.Advance(absl::Minutes(1));
+  v1::AcquireLeaseRequest offer;
+  offer.add_base_models()->set_name("models/mini");
+  offer.add_methods("generate");
+  for (const char* sampler : {"ddim", "dpmpp_2m"}) offer.add_samplers(sampler);
+  ASSERT_TRUE((*store->Acquire(offer)).has_value());
+  EXPECT_EQ(*store->LastWritten(), clock.Now());
+}
+
 }  // namespace
 }  // namespace likeness::server
