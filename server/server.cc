@@ -120,6 +120,9 @@ absl::Status Server::Parts::OpenStores() {
   store.path = options.data_dir + "/jobs.sqlite";
   store.lease.duration = options.lease_duration;
   store.retry.first_delay = options.retry_delay;
+  store.queue = options.queue;
+  ASSIGN_OR_RETURN(store.queue.weights, TenantWeights(options.tenant_weights));
+  store.retention = options.retention;
   store.listener = [this](const JobChange& change) {
     metrics.ObserveChange(change);
     feed.Publish(change.name);
@@ -188,6 +191,13 @@ absl::Status Server::Parts::StartPages() {
 void Server::Parts::Tick() {
   if (auto expired = jobs->ExpireLeases(); expired.ok() && *expired > 0) {
     LogWarning("leases lost", {{"count", *expired}});
+  }
+  if (auto timed_out = jobs->TimeOutJobs(); timed_out.ok() && *timed_out > 0) {
+    LogInfo("jobs timed out", {{"count", *timed_out}});
+  }
+  if (auto swept = jobs->Sweep(); swept.ok() && swept->jobs + swept->events > 0) {
+    LogInfo("forgot what retention does not keep",
+            {{"jobs", swept->jobs}, {"events", swept->events}});
   }
   feed.Publish(ChangeFeed::kPendingJobs);  // a back-off may have ended
   const absl::Time now = clock.Now();

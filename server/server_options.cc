@@ -1,7 +1,13 @@
 #include "server/server_options.h"
 
+#include <utility>
+
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -49,6 +55,22 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
   flags.Add("retry-delay", &options.retry_delay,
             "Wait after a job's first failed attempt; doubles with every further one.",
             "LIKENESS_RETRY_DELAY");
+  flags.AddHeading("The queue");
+  flags.Add("priority-ageing", &options.queue.ageing,
+            "A waiting job rises by one level of priority for each of these.",
+            "LIKENESS_PRIORITY_AGEING");
+  flags.Add(
+      "tenant-weight", &options.tenant_weights,
+      "TENANT=WEIGHT, with commas between: its share of the workers while others wait too, 0.01 "
+      "to 100; 1 for those not named. May be repeated.",
+      "LIKENESS_TENANT_WEIGHT");
+  flags.AddHeading("Retention");
+  flags.Add("job-retention", &options.retention.jobs,
+            "How long jobs that have ended are kept; inf for ever. Models stay.",
+            "LIKENESS_JOB_RETENTION");
+  flags.Add("event-retention", &options.retention.events,
+            "How long watchers of a job that has ended can take up where they left off.",
+            "LIKENESS_EVENT_RETENTION");
   flags.AddHeading("Limits");
   flags.Add("max-request-bytes", &options.limits.max_request_bytes,
             "Bytes of one request, inline photos included.", "LIKENESS_MAX_REQUEST_BYTES");
@@ -62,6 +84,24 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
   flags.Add("log-format", &options.log.format, "text or json.", "LIKENESS_LOG_FORMAT");
   flags.Add("log-level", &options.log.level, "debug, info, warning or error.",
             "LIKENESS_LOG_LEVEL");
+}
+
+absl::StatusOr<std::map<std::string, double>> TenantWeights(const std::vector<std::string>& said) {
+  std::map<std::string, double> weights;
+  for (const auto text : absl::StrSplit(absl::StrJoin(said, ","), ',', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    double weight = 0;
+    if (!IsResourceId(parts.first) || !absl::SimpleAtod(parts.second, &weight) ||
+        !(weight >= 0.01 && weight <= 100)) {
+      return InvalidField("--tenant-weight",
+                          absl::StrCat("is \"", text,
+                                       "\"; TENANT=WEIGHT with a weight of 0.01 to "
+                                       "100 is allowed"),
+                          "INVALID_FLAG");
+    }
+    weights[parts.first] = weight;
+  }
+  return weights;
 }
 
 absl::Status CheckOptions(const ServerOptions& options) {
@@ -80,6 +120,19 @@ absl::Status CheckOptions(const ServerOptions& options) {
   }
   if (options.lease_duration < absl::Milliseconds(100)) {
     return InvalidField("--lease-duration", "is less than 100ms", "INVALID_FLAG");
+  }
+  if (options.queue.ageing < absl::Seconds(1) || options.queue.ageing > 365 * absl::Hours(24)) {
+    return InvalidField(
+        "--priority-ageing",
+        absl::StrCat("is ", absl::FormatDuration(options.queue.ageing), "; 1s to 8760h is allowed"),
+        "INVALID_FLAG");
+  }
+  RETURN_IF_ERROR(TenantWeights(options.tenant_weights).status());
+  if (options.retention.jobs < absl::ZeroDuration()) {
+    return InvalidField("--job-retention", "is below 0", "INVALID_FLAG");
+  }
+  if (options.retention.events < absl::ZeroDuration()) {
+    return InvalidField("--event-retention", "is below 0", "INVALID_FLAG");
   }
   return absl::OkStatus();
 }

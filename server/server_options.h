@@ -1,6 +1,7 @@
 // What can be set, by flags and by the environment.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "common/flags.h"
 #include "common/logging.h"
 #include "server/jobs/limits.h"
+#include "server/jobs/policies/choice.h"
+#include "server/jobs/policies/retention.h"
 
 namespace likeness::server {
 
@@ -18,6 +21,9 @@ struct ServerOptions {
   std::string data_dir;                           // jobs.sqlite and blobs/ lie in it
   absl::Duration lease_duration = absl::Seconds(30);
   absl::Duration retry_delay = absl::Seconds(1);
+  QueuePolicy queue;                        // its weights are those of `tenant_weights`
+  std::vector<std::string> tenant_weights;  // "acme=3,zoo=1"
+  RetentionPolicy retention;
   absl::Duration drain_timeout = absl::Seconds(20);
   int executor_threads = 64;
   Limits limits;
@@ -26,6 +32,9 @@ struct ServerOptions {
 
 // Adds every flag of the server.
 void AddFlags(ServerOptions& options, FlagSet& flags);
+
+// What --tenant-weight says: "acme=3,zoo=1". INVALID_ARGUMENT for anything else.
+absl::StatusOr<std::map<std::string, double>> TenantWeights(const std::vector<std::string>& said);
 
 // INVALID_ARGUMENT for values that make no sense together or are not allowed, e.g. an address that
 // is not loopback.

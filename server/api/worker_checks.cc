@@ -1,6 +1,7 @@
 #include "server/api/worker_checks.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "common/status_macros.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/validation/field_checker.h"
+#include "server/jobs/validation/label_validation.h"
 
 namespace likeness::server {
 namespace {
@@ -65,6 +67,10 @@ absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
       checker.Add(field, "is not of the form models/{model}", "INVALID_NAME");
     }
   }
+  checker.Integer("resident_models", request.resident_models_size(), 0, kMaxModels);
+  checker.Integer("device_memory_bytes", request.device_memory_bytes(), 0,
+                  std::numeric_limits<int64_t>::max());
+  CheckMatchLabels("labels", request.labels(), checker);
   const absl::Duration wait = FromProto(request.wait());
   if (wait < absl::ZeroDuration() || wait > absl::Seconds(60)) {
     checker.Add("wait", absl::StrCat("is ", absl::FormatDuration(wait), "; 0 to 60 s is allowed"),

@@ -40,6 +40,13 @@ v1::Job ClientFields(const v1::Job& said) {
   if (said.has_fine_tune()) *job.mutable_fine_tune() = said.fine_tune();
   if (said.has_generate()) *job.mutable_generate() = said.generate();
   job.set_max_attempts(said.max_attempts() == 0 ? kDefaultAttempts : said.max_attempts());
+  job.set_priority(PriorityOf(said));
+  if (said.has_schedule_time()) *job.mutable_schedule_time() = said.schedule_time();
+  if (said.has_max_queue_duration()) {
+    *job.mutable_max_queue_duration() = said.max_queue_duration();
+  }
+  if (said.has_execution_timeout()) *job.mutable_execution_timeout() = said.execution_timeout();
+  if (said.has_requirements()) *job.mutable_requirements() = said.requirements();
   return job;
 }
 

@@ -1,6 +1,7 @@
 #include "server/jobs/job_record.h"
 
 #include "absl/strings/strip.h"
+#include "server/jobs/policies/choice.h"
 
 namespace likeness::server {
 
@@ -46,6 +47,10 @@ std::vector<std::string> SamplersOf(const v1::Job& job) {
     add(job.generate().has_sampler(), job.generate().sampler());
   }
   return samplers;
+}
+
+int PriorityOf(const v1::Job& job) {
+  return job.priority() == 0 ? kDefaultPriority : job.priority();
 }
 
 }  // namespace likeness::server

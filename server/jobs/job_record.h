@@ -16,7 +16,7 @@ namespace likeness::server {
 
 struct JobRecord {
   int64_t key = 0;  // grows with every job created; set by the store
-  v1::Job job;      // without queue_position, which is counted when asked for
+  v1::Job job;      // without what is told when asked for: place in the queue, times to come
 
   // The lease: whoever holds `lease_token` may change the job until `lease_expire`. The token stays
   // after the end, so that its holder can repeat its last call.
@@ -25,7 +25,12 @@ struct JobRecord {
   std::string worker;
 
   int failures = 0;                              // attempts that count against max_attempts
-  absl::Time not_before = absl::InfinitePast();  // back-off
+  absl::Time not_before = absl::InfinitePast();  // schedule_time, back-off
+  absl::Time queue_time = absl::InfinitePast();  // since when it waits: its age in the queue
+  // When it has waited too long, or run too long.
+  absl::Time deadline = absl::InfiniteFuture();
+  absl::Time attempt_time = absl::InfinitePast();  // when the last attempt began
+  absl::Duration run_time = absl::ZeroDuration();  // of the attempts that ended
   std::optional<v1::Checkpoint> checkpoint;
 
   int64_t last_seq = 0;                  // of the last event
@@ -44,5 +49,8 @@ v1::Model ModelMadeBy(const v1::Job& job);
 
 // Every sampler the job draws with.
 std::vector<std::string> SamplersOf(const v1::Job& job);
+
+// Jobs of old may say none.
+int PriorityOf(const v1::Job& job);
 
 }  // namespace likeness::server

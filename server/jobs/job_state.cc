@@ -16,7 +16,8 @@ bool CanBecome(v1::JobState from, v1::JobState to) {
     case v1::JOB_STATE_UNSPECIFIED:
       return to == v1::JOB_STATE_PENDING;
     case v1::JOB_STATE_PENDING:
-      return to == v1::JOB_STATE_RUNNING || to == v1::JOB_STATE_CANCELLED;
+      return to == v1::JOB_STATE_RUNNING || to == v1::JOB_STATE_FAILED ||
+             to == v1::JOB_STATE_CANCELLED;
     case v1::JOB_STATE_RUNNING:
       return to == v1::JOB_STATE_SUCCEEDED || to == v1::JOB_STATE_FAILED ||
              to == v1::JOB_STATE_PENDING || to == v1::JOB_STATE_CANCELLING;

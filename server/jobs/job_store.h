@@ -69,6 +69,12 @@ struct JobCount {
   int64_t count = 0;
 };
 
+struct Swept {
+  int jobs = 0;    // forgotten
+  int events = 0;  // forgotten of jobs that are kept
+  bool more = false;
+};
+
 // What a commit changed about one job; for whoever waits and for metrics.
 struct JobChange {
   std::string name;
@@ -121,7 +127,7 @@ class JobStore {
   virtual absl::Status Delete(const JobName& name, const std::string& etag) = 0;
 
   // Events with a seq above `after`, in order, without gaps; at most `limit` and about 1 MiB of
-  // them.
+  // them. FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of them are no longer kept.
   virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
                                                                 int limit) = 0;
 
@@ -139,7 +145,7 @@ class JobStore {
 
   // --- Workers
 
-  // Leases the job that policies.h chooses, if there is one.
+  // Leases the job that policies/choice.h chooses, if there is one.
   virtual absl::StatusOr<std::optional<v1::Lease>> Acquire(
       const v1::AcquireLeaseRequest& offer) = 0;
 
@@ -157,6 +163,14 @@ class JobStore {
   // The latest time that the store can tell it was written at, within seconds where jobs are under
   // way: the clock of a server that starts again goes on from there.
   virtual absl::StatusOr<absl::Time> LastWritten() = 0;
+
+  // Ends the jobs that have waited or run for too long; see transitions.h. Returns how many; there
+  // may be more.
+  virtual absl::StatusOr<int> TimeOutJobs() = 0;
+
+  // Forgets jobs, and events of jobs, that retention (policies/retention.h) does not keep any
+  // longer. A part of them at a time; `more` tells whether some are left.
+  virtual absl::StatusOr<Swept> Sweep() = 0;
 
   // Gives every lease a full period more: called at start, because no worker could renew while the
   // server was away.

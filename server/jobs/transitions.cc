@@ -30,6 +30,8 @@ void SetState(JobRecord& record, v1::JobState to, absl::string_view reason, absl
     LogError("impossible transition", {{"from", StateLabel(from)}, {"to", StateLabel(to)}});
     std::abort();
   }
+  if (IsLeased(from) && !IsLeased(to)) record.run_time += now - record.attempt_time;
+  if (!IsLeased(to)) record.deadline = absl::InfiniteFuture();
   record.job.set_state(to);
   record.job.set_etag(absl::StrCat("s", record.last_seq + 1));
   if (IsTerminal(to)) *record.job.mutable_end_time() = ToProto(now);
@@ -67,6 +69,16 @@ void Enqueue(JobRecord& record, absl::string_view reason, absl::Time not_before,
   record.job.mutable_progress()->Clear();
   record.job.mutable_progress()->set_phase("queued");
   SetState(record, v1::JOB_STATE_PENDING, reason, now);
+  record.deadline = QueueDeadline(record.job, not_before);
+}
+
+// From the end of the queue, as a job that is new at `now`.
+void EnqueueAnew(JobRecord& record, absl::string_view reason, absl::Time now) {
+  record.queue_time = now;
+  if (record.job.has_schedule_time()) {
+    record.queue_time = std::max(now, FromProto(record.job.schedule_time()));
+  }
+  Enqueue(record, reason, record.queue_time, now);
 }
 
 void Finish(JobRecord& record, v1::JobState state, absl::string_view reason, absl::Time now) {
@@ -99,8 +111,7 @@ void AddWarnings(JobRecord& record, const v1::HeartbeatRequest& news) {
 
 void Begin(JobRecord& record, absl::Time now) {
   *record.job.mutable_create_time() = ToProto(now);
-  record.job.mutable_progress()->set_phase("queued");
-  SetState(record, v1::JOB_STATE_PENDING, "created", now);
+  EnqueueAnew(record, "created", now);
 }
 
 void Lease(JobRecord& record, const std::string& token, const std::string& worker,
@@ -111,6 +122,8 @@ void Lease(JobRecord& record, const std::string& token, const std::string& worke
   record.job.set_attempt(record.job.attempt() + 1);
   if (!record.job.has_start_time()) *record.job.mutable_start_time() = ToProto(now);
   record.job.mutable_progress()->set_phase("preparing");
+  record.attempt_time = now;
+  record.deadline = ExecutionDeadline(record.job, now, record.run_time);
   SetState(record, v1::JOB_STATE_RUNNING, absl::StrCat("leased by ", worker), now);
 }
 
@@ -206,8 +219,9 @@ absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_st
       record.job.clear_error();
       record.job.clear_end_time();
       record.failures = 0;
+      record.run_time = absl::ZeroDuration();
       if (!checkpoint_stored) record.checkpoint.reset();
-      Enqueue(record, "retried by the client", now, now);
+      EnqueueAnew(record, "retried by the client", now);
       return absl::OkStatus();
     case v1::JOB_STATE_PENDING:
     case v1::JOB_STATE_RUNNING:
@@ -234,6 +248,26 @@ void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now) {
       absl::StrCat("the worker was lost in attempt ", record.job.attempt(),
                    ": it sent no heartbeat until its lease ran out, and no attempts are left")));
   AfterFailure(record, error, true, "lease lost", policy, now);
+}
+
+void TimeOut(JobRecord& record, absl::Time now) {
+  const v1::Job& job = record.job;
+  if (job.state() == v1::JOB_STATE_CANCELLING) {
+    return Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+  }
+  const auto deadline_exceeded = [](absl::string_view reason, const std::string& message) {
+    return ToRpcStatus(RpcError(absl::StatusCode::kDeadlineExceeded, reason, message));
+  };
+  if (job.state() == v1::JOB_STATE_PENDING) {
+    *record.job.mutable_error() = deadline_exceeded(
+        "QUEUE_TIMEOUT", absl::StrCat("no worker took the job within its max_queue_duration of ",
+                                      absl::FormatDuration(FromProto(job.max_queue_duration()))));
+    return Finish(record, v1::JOB_STATE_FAILED, "waited too long", now);
+  }
+  *record.job.mutable_error() = deadline_exceeded(
+      "EXECUTION_TIMEOUT", absl::StrCat("the job ran for longer than its execution_timeout of ",
+                                        absl::FormatDuration(FromProto(job.execution_timeout()))));
+  Finish(record, v1::JOB_STATE_FAILED, "ran too long", now);
 }
 
 }  // namespace likeness::server

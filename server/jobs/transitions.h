@@ -12,11 +12,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/jobs/job_record.h"
-#include "server/jobs/policies.h"
+#include "server/jobs/policies/attempts.h"
 
 namespace likeness::server {
 
-// A fresh job becomes PENDING. record.job holds name, uid, spec, labels, max_attempts and warnings.
+// A fresh job becomes PENDING. record.job holds name, uid, warnings, and all that the client may
+// say.
 void Begin(JobRecord& record, absl::Time now);
 
 // PENDING -> RUNNING under a new token.
@@ -61,5 +62,9 @@ absl::Status CheckDeletable(const JobRecord& record, absl::string_view etag);
 
 // The lease ran out at `now` or before: as a retryable failure.
 void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now);
+
+// The record's deadline has come: PENDING -> FAILED (QUEUE_TIMEOUT), RUNNING -> FAILED
+// (EXECUTION_TIMEOUT), CANCELLING -> CANCELLED. Whoever held the lease has lost it.
+void TimeOut(JobRecord& record, absl::Time now);
 
 }  // namespace likeness::server

@@ -3,10 +3,7 @@
 #include <utility>
 #include <variant>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/jobs/sqlite/filter_sql.h"
@@ -15,11 +12,11 @@
 namespace likeness::server {
 namespace {
 
+constexpr char kPlace[] = "key, priority, queue_time, not_before";
 constexpr char kSnapshot[] =
-    "SELECT job, last_seq, key, state FROM jobs WHERE tenant = ? AND id = ?";
-constexpr char kPosition[] =
-    "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND key < ? LIMIT 10000)";
-constexpr char kQueue[] = "SELECT key FROM jobs WHERE state = 1 ORDER BY key LIMIT 10000";
+    "SELECT job, last_seq, key, priority, queue_time, not_before FROM jobs"
+    " WHERE tenant = ? AND id = ?";
+constexpr char kCompacted[] = "SELECT compacted_seq FROM jobs WHERE key = ?";
 constexpr char kEvents[] =
     "SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?";
 constexpr char kRequest[] =
@@ -29,16 +26,13 @@ constexpr char kModels[] =
     "SELECT id, model FROM models WHERE tenant = ? AND id > ? AND model IS NOT NULL"
     " ORDER BY id LIMIT ?";
 constexpr char kModelUsers[] =
-    "SELECT 1 FROM jobs WHERE state IN (1, 2, 3) AND tenant = ? AND model = ? LIMIT 1";
-constexpr char kPending[] =
-    "SELECT key, method, model, samplers, base_digest, create_time FROM jobs"
-    " WHERE state = 1 AND not_before <= ? ORDER BY key";
+    "SELECT 1 FROM jobs INDEXED BY jobs_by_state WHERE state IN (1, 2, 3) AND tenant = ? AND model "
+    "= ? LIMIT 1";
 constexpr char kBaseModels[] = "SELECT model FROM base_models ORDER BY name";
 constexpr char kCounts[] = "SELECT state, method, COUNT(*) FROM jobs GROUP BY state, method";
 
 constexpr size_t kMaxPageBytes = 2 << 20;
 constexpr size_t kMaxEventBytes = 1 << 20;
-constexpr size_t kMaxRunnable = 16;  // among so many the choice is made
 
 template <typename Message>
 Message Parsed(absl::string_view bytes) {
@@ -47,47 +41,28 @@ Message Parsed(absl::string_view bytes) {
   return message;
 }
 
-absl::StatusOr<int> QueuePosition(Database& database, int64_t key) {
-  Query query = database.Prepare(kPosition);
-  RETURN_IF_ERROR(query.Bind(key).Run());
-  return static_cast<int>(query.Integer(0));
+// The job in column 0, told its place if it waits: the columns from `place` on are those of kPlace.
+absl::StatusOr<v1::Job> JobOf(const Query& row, int place, const std::string& tenant,
+                              TellPlace tell) {
+  v1::Job job = Parsed<v1::Job>(row.Bytes(0));
+  if (job.state() == v1::JOB_STATE_PENDING) {
+    RETURN_IF_ERROR(tell({.tenant = tenant,
+                          .priority = static_cast<int>(row.Integer(place + 1)),
+                          .queue_time = row.Time(place + 2),
+                          .not_before = row.Time(place + 3),
+                          .key = row.Integer(place)},
+                         job));
+  }
+  return job;
 }
 
-// Places in the queue, for many jobs: it is read once, when the first of them asks.
-class QueuePositions {
- public:
-  explicit QueuePositions(Database& database) : database_(database) {}
-
-  absl::StatusOr<int> Of(int64_t key) {
-    if (!read_) RETURN_IF_ERROR(Read());
-    const auto place = places_.find(key);
-    return place == places_.end() ? static_cast<int>(places_.size()) : place->second;
-  }
-
- private:
-  absl::Status Read() {
-    Query query = database_.Prepare(kQueue);
-    for (int place = 0;; ++place) {
-      ASSIGN_OR_RETURN(bool found, query.Step());
-      if (!found) break;
-      places_[query.Integer(0)] = place;
-    }
-    read_ = true;
-    return absl::OkStatus();
-  }
-
-  Database& database_;
-  bool read_ = false;
-  absl::flat_hash_map<int64_t, int> places_;
-};
-
-// Rows of job, key, state, and what they are ordered by.
+// Rows of job, what they are ordered by, and place.
 Query PageOf(Database& database, const std::string& tenant, const JobQuery& query) {
   const bool by_end = query.order.field == JobOrder::Field::kEndTime;
   const char* column = by_end ? "end_time" : "key";  // keys grow with the time of creation
   const char* direction = query.order.descending ? "DESC" : "ASC";
   const SqlCondition filter = ToSql(query.filter);
-  std::string sql = absl::StrCat("SELECT job, key, state, ", column,
+  std::string sql = absl::StrCat("SELECT job, ", column, ", ", kPlace,
                                  " FROM jobs WHERE tenant = ? AND ", filter.sql);
   if (query.after) {
     absl::StrAppend(&sql, " AND (", column, ", key) ", query.order.descending ? "<" : ">",
@@ -104,36 +79,19 @@ Query PageOf(Database& database, const std::string& tenant, const JobQuery& quer
   return rows;
 }
 
-Candidate CandidateOf(const Query& row) {
-  Candidate candidate;
-  candidate.key = row.Integer(0);
-  candidate.method = row.String(1);
-  candidate.model = row.String(2);
-  if (absl::StartsWith(candidate.model, "models/")) candidate.base_model = candidate.model;
-  candidate.samplers = absl::StrSplit(row.Bytes(3), ',', absl::SkipEmpty());
-  candidate.base_model_digest = row.String(4);
-  candidate.create_time = row.Time(5);
-  return candidate;
-}
-
 }  // namespace
 
-absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name) {
+absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name, TellPlace tell) {
   Query query = database.Prepare(kSnapshot);
   ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Step());
   if (!found) return JobNotFound(name);
-  JobSnapshot snapshot{Parsed<v1::Job>(query.Bytes(0)), query.Integer(1)};
-  if (query.Integer(3) == v1::JOB_STATE_PENDING) {
-    ASSIGN_OR_RETURN(int position, QueuePosition(database, query.Integer(2)));
-    snapshot.job.set_queue_position(position);
-  }
-  return snapshot;
+  ASSIGN_OR_RETURN(v1::Job job, JobOf(query, 2, name.tenant, tell));
+  return JobSnapshot{std::move(job), query.Integer(1)};
 }
 
 absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
-                                 const JobQuery& query) {
+                                 const JobQuery& query, TellPlace tell) {
   Query rows = PageOf(database, tenant, query);
-  QueuePositions positions(database);
   JobPage page;
   size_t bytes = 0;
   JobCursor last;
@@ -144,17 +102,23 @@ absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
       page.next = last;
       return page;
     }
-    last = {.value = rows.Integer(3), .key = rows.Integer(1)};
+    last = {.value = rows.Integer(1), .key = rows.Integer(2)};
     bytes += rows.Bytes(0).size();
-    v1::Job& job = page.jobs.emplace_back(Parsed<v1::Job>(rows.Bytes(0)));
-    if (rows.Integer(2) != v1::JOB_STATE_PENDING) continue;
-    ASSIGN_OR_RETURN(int position, positions.Of(last.key));
-    job.set_queue_position(position);
+    ASSIGN_OR_RETURN(v1::Job job, JobOf(rows, 2, tenant, tell));
+    page.jobs.push_back(std::move(job));
   }
 }
 
 absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
                                                      int limit) {
+  {
+    Query compacted = database.Prepare(kCompacted);
+    RETURN_IF_ERROR(compacted.Bind(key).Run());
+    if (after < compacted.Integer(0)) {
+      return RpcError(absl::StatusCode::kFailedPrecondition, "RESUME_TOKEN_EXPIRED",
+                      "the events after this one are not all kept; watch again from a snapshot");
+    }
+  }
   Query query = database.Prepare(kEvents);
   query.Bind(key).Bind(after).Bind(limit);
   std::vector<v1::JobEvent> events;
@@ -213,24 +177,6 @@ absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tena
 absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model) {
   Query query = database.Prepare(kModelUsers);
   return query.Bind(model.tenant).Bind(model.ToString()).Step();
-}
-
-absl::StatusOr<std::optional<int64_t>> ChoosePending(Database& database,
-                                                     const v1::AcquireLeaseRequest& offer,
-                                                     absl::Time now) {
-  Query query = database.Prepare(kPending);
-  query.Bind(now);
-  std::vector<Candidate> runnable;
-  while (runnable.size() < kMaxRunnable) {
-    ASSIGN_OR_RETURN(bool found, query.Step());
-    if (!found) break;
-    Candidate candidate = CandidateOf(query);
-    if (CanRun(candidate, offer)) runnable.push_back(std::move(candidate));
-    if (offer.resident_models().empty() && !runnable.empty()) break;  // there is nothing to prefer
-  }
-  const auto chosen = ChooseJob(runnable, offer, now);
-  if (!chosen) return std::nullopt;
-  return runnable[*chosen].key;
 }
 
 absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database) {

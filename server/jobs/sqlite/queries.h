@@ -6,19 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "server/jobs/job_store.h"
-#include "server/jobs/policies.h"
+#include "server/jobs/policies/forecast.h"
 #include "server/jobs/sqlite/database.h"
 
 namespace likeness::server {
 
-// The job and its last event's seq, queue position counted.
-absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name);
+// Called for each job that waits, to write into it what its place in the queue says.
+using TellPlace = absl::FunctionRef<absl::Status(const QueuePlace&, v1::Job&)>;
+
+// The job and its last event's seq.
+absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name, TellPlace tell);
 
 absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
-                                 const JobQuery& query);
+                                 const JobQuery& query, TellPlace tell);
 
+// FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of them are not kept.
 absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
                                                      int limit);
 
@@ -38,11 +43,6 @@ absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tena
 
 // Whether a job that has not ended draws with the model.
 absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model);
-
-// The key of the job that the worker should get now, chosen by policies.h.
-absl::StatusOr<std::optional<int64_t>> ChoosePending(Database& database,
-                                                     const v1::AcquireLeaseRequest& offer,
-                                                     absl::Time now);
 
 absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database);
 

@@ -1,28 +1,32 @@
 #include "server/jobs/sqlite/record_table.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/base/planted.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/sqlite/requirements_text.h"
 
 namespace likeness::server {
 namespace {
 
 constexpr char kLoad[] =
     "SELECT job, lease_token, lease_expire, worker, failures, not_before, checkpoint, last_seq,"
-    " version FROM jobs WHERE key = ?";
+    " version, queue_time, deadline, attempt_time, run_time FROM jobs WHERE key = ?";
 constexpr char kFind[] = "SELECT key FROM jobs WHERE tenant = ? AND id = ?";
 constexpr char kInsert[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
-    " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job)"
-    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?) RETURNING key";
+    " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job,"
+    " priority, base_model, requirements, queue_time, deadline)"
+    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?, ?, ?, ?, ?, ?) RETURNING key";
 constexpr char kInsertLabel[] = "INSERT INTO labels (job, key, value) VALUES (?, ?, ?)";
 constexpr char kDeleteLabels[] = "DELETE FROM labels WHERE job = ?";
 constexpr char kSave[] =
     "UPDATE jobs SET state = ?, base_digest = ?, not_before = ?, lease_token = ?, lease_expire = ?,"
     " worker = ?, failures = ?, last_seq = ?, end_time = ?, checkpoint = ?, job = ?,"
+    " base_model = ?, queue_time = ?, deadline = ?, attempt_time = ?, run_time = ?,"
     " version = version + 1"
     " WHERE key = ? AND version = ?";
 constexpr char kInsertEvent[] = "INSERT INTO events (job, seq, event) VALUES (?, ?, ?)";
@@ -31,7 +35,40 @@ constexpr char kDeleteRequest[] = "DELETE FROM requests WHERE job = ?";
 constexpr char kLeaveModel[] = "UPDATE models SET job = 0 WHERE job = ?";
 constexpr char kDeleteJob[] = "DELETE FROM jobs WHERE key = ?";
 constexpr char kExpired[] =
-    "SELECT key FROM jobs WHERE state IN (2, 3) AND lease_expire <= ? ORDER BY lease_expire";
+    "SELECT key FROM jobs INDEXED BY jobs_leased WHERE state IN (2, 3) AND lease_expire <= ? ORDER "
+    "BY lease_expire";
+constexpr char kOverdue[] =
+    "SELECT key FROM jobs INDEXED BY jobs_by_deadline WHERE state IN (1, 2, 3) AND deadline < "
+    "9223372036854775807"
+    " AND deadline <= ? ORDER BY deadline LIMIT 1000";
+
+constexpr char kEnded[] =
+    "SELECT key FROM jobs INDEXED BY jobs_ended WHERE state IN (4, 5, 6) AND end_time <= ? ORDER "
+    "BY end_time LIMIT ?";
+constexpr char kToCompact[] =
+    "SELECT key FROM jobs INDEXED BY jobs_to_compact WHERE state IN (4, 5, 6) AND compacted_seq < "
+    "last_seq - 1"
+    " AND end_time <= ? ORDER BY end_time LIMIT ?";
+constexpr char kOldEvents[] =
+    "SELECT events.seq, event FROM events JOIN jobs ON jobs.key = events.job"
+    " WHERE events.job = ? AND seq > compacted_seq AND seq < last_seq";
+constexpr char kDeleteEvent[] = "DELETE FROM events WHERE job = ? AND seq = ?";
+constexpr char kCompacted[] = "UPDATE jobs SET compacted_seq = last_seq - 1 WHERE key = ?";
+
+// Jobs of old files have it in the column only once they are written again.
+absl::string_view BaseModelOf(const v1::Job& job) {
+  const absl::string_view model = ModelOf(job);
+  return absl::StartsWith(model, "models/") ? model : "";
+}
+
+absl::StatusOr<std::vector<int64_t>> Keys(Query query) {
+  std::vector<int64_t> keys;
+  for (;;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) return keys;
+    keys.push_back(query.Integer(0));
+  }
+}
 
 absl::Status InsertEvents(Database& database, const JobRecord& record) {
   for (const v1::JobEvent& event : record.new_events) {
@@ -64,6 +101,10 @@ absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64
   if (!query.IsNull(6)) record.checkpoint.emplace().ParseFromString(query.String(6));
   record.last_seq = query.Integer(7);
   stored.version = query.Integer(8);
+  record.queue_time = query.Time(9);
+  record.deadline = query.Time(10);
+  record.attempt_time = query.Time(11);
+  record.run_time = absl::Microseconds(query.Integer(12));
   return stored;
 }
 
@@ -85,6 +126,9 @@ absl::Status InsertRecord(Database& database, const JobName& name, JobRecord& re
   query.Bind(ModelOf(record.job)).Bind(absl::StrJoin(SamplersOf(record.job), ","));
   query.Bind(FromProto(record.job.create_time())).Bind(record.not_before).Bind(record.lease_expire);
   query.Bind(record.last_seq).BindBlob(record.job.SerializeAsString());
+  query.Bind(PriorityOf(record.job)).Bind(BaseModelOf(record.job));
+  query.Bind(RequirementsText(record.job));
+  query.Bind(record.queue_time).Bind(record.deadline);
   RETURN_IF_ERROR(query.Run());
   record.key = query.Integer(0);
   for (const auto& [key, value] : record.job.labels()) {
@@ -109,7 +153,10 @@ absl::Status SaveRecord(Database& database, const StoredRecord& stored) {
     } else {
       query.BindNull();
     }
-    query.BindBlob(record.job.SerializeAsString()).Bind(record.key).Bind(stored.version);
+    query.BindBlob(record.job.SerializeAsString()).Bind(BaseModelOf(record.job));
+    query.Bind(record.queue_time).Bind(record.deadline);
+    query.Bind(record.attempt_time).Bind(absl::ToInt64Microseconds(record.run_time));
+    query.Bind(record.key).Bind(stored.version);
     RETURN_IF_ERROR(query.Run());
   }
   if (database.changes() != 1) {
@@ -128,14 +175,39 @@ absl::Status DeleteRecord(Database& database, int64_t key) {
 }
 
 absl::StatusOr<std::vector<int64_t>> ExpiredLeases(Database& database, absl::Time now) {
-  Query query = database.Prepare(kExpired);
-  query.Bind(now);
-  std::vector<int64_t> keys;
-  for (;;) {
-    ASSIGN_OR_RETURN(bool found, query.Step());
-    if (!found) return keys;
-    keys.push_back(query.Integer(0));
+  return Keys(std::move(database.Prepare(kExpired).Bind(now)));
+}
+
+absl::StatusOr<std::vector<int64_t>> OverdueJobs(Database& database, absl::Time now) {
+  return Keys(std::move(database.Prepare(kOverdue).Bind(now)));
+}
+
+absl::StatusOr<std::vector<int64_t>> EndedJobs(Database& database, absl::Time end, int limit) {
+  return Keys(std::move(database.Prepare(kEnded).Bind(end).Bind(limit)));
+}
+
+absl::StatusOr<std::vector<int64_t>> JobsToCompact(Database& database, absl::Time end, int limit) {
+  return Keys(std::move(database.Prepare(kToCompact).Bind(end).Bind(limit)));
+}
+
+absl::StatusOr<int> CompactEvents(Database& database, int64_t key) {
+  std::vector<int64_t> gone;
+  {
+    Query query = database.Prepare(kOldEvents);
+    query.Bind(key);
+    for (;;) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      v1::JobEvent event;
+      event.ParseFromString(query.String(1));
+      if (!event.has_state_change()) gone.push_back(query.Integer(0));
+    }
   }
+  for (const int64_t seq : gone) {
+    RETURN_IF_ERROR(database.Prepare(kDeleteEvent).Bind(key).Bind(seq).Run());
+  }
+  RETURN_IF_ERROR(database.Prepare(kCompacted).Bind(key).Run());
+  return static_cast<int>(gone.size());
 }
 
 }  // namespace likeness::server

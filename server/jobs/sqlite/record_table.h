@@ -39,4 +39,15 @@ absl::Status DeleteRecord(Database& database, int64_t key);
 // Leases that ran out at `now`.
 absl::StatusOr<std::vector<int64_t>> ExpiredLeases(Database& database, absl::Time now);
 
+// Jobs whose deadlines have come at `now`, at most 1,000.
+absl::StatusOr<std::vector<int64_t>> OverdueJobs(Database& database, absl::Time now);
+
+// Jobs that ended at `end` or before, the first of them: all, and those that still have events to
+// compact.
+absl::StatusOr<std::vector<int64_t>> EndedJobs(Database& database, absl::Time end, int limit);
+absl::StatusOr<std::vector<int64_t>> JobsToCompact(Database& database, absl::Time end, int limit);
+
+// Deletes all events of the job before its last one, but for changes of state. Returns how many.
+absl::StatusOr<int> CompactEvents(Database& database, int64_t key);
+
 }  // namespace likeness::server

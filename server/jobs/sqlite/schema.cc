@@ -12,7 +12,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 3;
+constexpr int64_t kVersion = 4;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
@@ -39,9 +39,26 @@ CREATE TABLE jobs (
   checkpoint BLOB,             -- likeness.v1.Checkpoint
   job BLOB NOT NULL,
   end_time INTEGER NOT NULL DEFAULT 9223372036854775807,  -- which it is until the job ends
+  priority INTEGER NOT NULL DEFAULT 3,
+  base_model TEXT NOT NULL DEFAULT '',             -- '' for a personalized model
+  requirements TEXT NOT NULL DEFAULT '',           -- see requirements_text.h
+  queue_time INTEGER NOT NULL DEFAULT 0,
+  deadline INTEGER NOT NULL DEFAULT 9223372036854775807,  -- which it is where there is none
+  attempt_time INTEGER NOT NULL DEFAULT 0,
+  run_time INTEGER NOT NULL DEFAULT 0,             -- microseconds
+  compacted_seq INTEGER NOT NULL DEFAULT 0,        -- of the events up to this one some are gone
   UNIQUE (tenant, id)
 );
-CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
+CREATE INDEX jobs_queue ON jobs (method, base_model, samplers, base_digest, requirements,
+  tenant, priority, queue_time, not_before, state) WHERE state = 1;
+CREATE INDEX jobs_queue_by_model ON jobs (model, method, base_model, samplers, base_digest,
+  requirements, tenant, priority, queue_time, not_before, state) WHERE state = 1;
+CREATE INDEX jobs_running ON jobs (tenant, method, attempt_time, state) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_deadline ON jobs (deadline, state)
+  WHERE state IN (1, 2, 3) AND deadline < 9223372036854775807;
+CREATE INDEX jobs_ended ON jobs (end_time, state) WHERE state IN (4, 5, 6);
+CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
+  WHERE state IN (4, 5, 6) AND compacted_seq < last_seq - 1;
 CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_state ON jobs (state, method);
 
@@ -84,9 +101,21 @@ CREATE TABLE base_models (
   model BLOB NOT NULL          -- likeness.v1.BaseModel
 ) WITHOUT ROWID;
 
+CREATE TABLE shares (          -- what tenants have had of the workers, ahead of what all have had
+  tenant TEXT PRIMARY KEY,
+  served INTEGER NOT NULL      -- virtual time, in microseconds
+) WITHOUT ROWID;
+
+CREATE TABLE durations (       -- how long jobs that succeeded took of late
+  method TEXT PRIMARY KEY,
+  mean INTEGER NOT NULL,       -- microseconds
+  runs INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
-PRAGMA user_version = 3;
+INSERT INTO meta VALUES ('virtual_time', 0);
+PRAGMA user_version = 4;
 COMMIT;
 )sql";
 
@@ -173,9 +202,43 @@ absl::Status From2To3(Database& database) {
   return database.Execute("PRAGMA user_version = 3");
 }
 
+// Priorities, what jobs require of workers, limits of time, shares of tenants, retention.
+constexpr char kQueuePolicies[] = R"sql(
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 3;
+ALTER TABLE jobs ADD COLUMN requirements TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN queue_time INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN deadline INTEGER NOT NULL DEFAULT 9223372036854775807;
+ALTER TABLE jobs ADD COLUMN attempt_time INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN run_time INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN compacted_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN base_model TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET queue_time = create_time, attempt_time = create_time,
+  base_model = iif(substr(model, 1, 7) = 'models/', model, '') WHERE state IN (1, 2, 3);
+DROP INDEX jobs_pending;
+CREATE INDEX jobs_queue ON jobs (method, base_model, samplers, base_digest, requirements,
+  tenant, priority, queue_time, not_before, state) WHERE state = 1;
+CREATE INDEX jobs_queue_by_model ON jobs (model, method, base_model, samplers, base_digest,
+  requirements, tenant, priority, queue_time, not_before, state) WHERE state = 1;
+CREATE INDEX jobs_running ON jobs (tenant, method, attempt_time, state) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_deadline ON jobs (deadline, state)
+  WHERE state IN (1, 2, 3) AND deadline < 9223372036854775807;
+CREATE INDEX jobs_ended ON jobs (end_time, state) WHERE state IN (4, 5, 6);
+CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
+  WHERE state IN (4, 5, 6) AND compacted_seq < last_seq - 1;
+CREATE TABLE shares (tenant TEXT PRIMARY KEY, served INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE durations (
+  method TEXT PRIMARY KEY,
+  mean INTEGER NOT NULL,
+  runs INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta VALUES ('virtual_time', 0);
+PRAGMA user_version = 4;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
+  if (version < 4) RETURN_IF_ERROR(database.Execute(kQueuePolicies));
   return absl::OkStatus();
 }
 

@@ -11,6 +11,7 @@
 #include "server/jobs/job_state.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/queries.h"
+#include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/schema.h"
 #include "server/jobs/transitions.h"
 
@@ -37,6 +38,8 @@ constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key
 // A base model that did not change is written again only this often, to keep last_offered_time
 // about right.
 constexpr absl::Duration kOfferInterval = absl::Minutes(1);
+
+constexpr int kSweptAtOnce = 50;  // jobs: others want to write too
 
 absl::Status RequestIdReused() {
   return RpcError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
@@ -102,19 +105,50 @@ SqliteJobStore::SqliteJobStore(const SqliteJobStoreOptions& options, const Clock
       clock_(clock),
       signing_key_(std::move(signing_key)),
       readers_(options.path),
+      forecasts_(readers_, clock, options.queue),
       writer_(std::move(database), options.listener) {}
+
+absl::Status SqliteJobStore::Write(absl::FunctionRef<absl::Status(Transaction&)> work) {
+  auto status = writer_.Run(work);
+  forecasts_.Outdate();
+  return status;
+}
+
+v1::Job SqliteJobStore::Shown(v1::Job job) const {
+  AddExpiry(job, options_.retention);
+  return job;
+}
+
+std::function<absl::Status(const QueuePlace&, v1::Job&)> SqliteJobStore::PlaceTeller() {
+  return [this, now = clock_.Now(), forecast = std::shared_ptr<const Forecast>()](
+             const QueuePlace& place, v1::Job& job) mutable -> absl::Status {
+    if (place.not_before > now) {
+      *job.mutable_estimated_start_time() = ToProto(place.not_before);
+      return absl::OkStatus();
+    }
+    if (!forecast) {
+      ASSIGN_OR_RETURN(forecast, forecasts_.Get());
+    }
+    job.set_queue_position(forecast->PositionOf(place));
+    if (const auto start = forecast->StartOf(job.queue_position())) {
+      *job.mutable_estimated_start_time() = ToProto(*start);
+    }
+    return absl::OkStatus();
+  };
+}
 
 absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.job.name()));
   v1::Job created;
-  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+  std::optional<QueuePlace> place;  // nothing for one that was there already
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
     if (!job.request_id.empty()) {
       ASSIGN_OR_RETURN(auto request, ReadRequest(database, name.tenant, job.request_id));
       if (request) {
         if (request->fingerprint != job.fingerprint) return RequestIdReused();
         ASSIGN_OR_RETURN(auto first, LoadRecord(database, request->job));
-        created = first->record.job;
+        created = Shown(first->record.job);
         return absl::OkStatus();
       }
     }
@@ -131,9 +165,15 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
     RETURN_IF_ERROR(ClaimModel(database, record));
     transaction.changes.push_back(
         {.name = record.job.name(), .method = MethodOf(record.job), .to = record.job.state()});
+    place = {.tenant = name.tenant,
+             .priority = PriorityOf(record.job),
+             .queue_time = record.queue_time,
+             .not_before = record.not_before,
+             .key = record.key};
     created = std::move(record.job);
     return absl::OkStatus();
   }));
+  if (place) (void)PlaceTeller()(*place, created);  // accepted it is, wherever it stands
   return created;
 }
 
@@ -156,7 +196,7 @@ absl::StatusOr<std::optional<v1::Job>> SqliteJobStore::FindRequest(const std::st
   if (!request) return std::nullopt;
   if (request->fingerprint != fingerprint) return RequestIdReused();
   ASSIGN_OR_RETURN(auto first, LoadRecord(*database, request->job));
-  return std::move(first->record.job);
+  return Shown(std::move(first->record.job));
 }
 
 absl::StatusOr<v1::Job> SqliteJobStore::Get(const JobName& name) {
@@ -166,21 +206,25 @@ absl::StatusOr<v1::Job> SqliteJobStore::Get(const JobName& name) {
 
 absl::StatusOr<JobSnapshot> SqliteJobStore::Snapshot(const JobName& name) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadSnapshot(*database, name);
+  ASSIGN_OR_RETURN(auto snapshot, ReadSnapshot(*database, name, PlaceTeller()));
+  snapshot.job = Shown(std::move(snapshot.job));
+  return snapshot;
 }
 
 absl::StatusOr<JobPage> SqliteJobStore::List(const std::string& tenant, const JobQuery& query) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadPage(*database, tenant, query);
+  ASSIGN_OR_RETURN(auto page, ReadPage(*database, tenant, query, PlaceTeller()));
+  for (v1::Job& job : page.jobs) job = Shown(std::move(job));
+  return page;
 }
 
 absl::StatusOr<v1::Job> SqliteJobStore::Cancel(const JobName& name, const std::string& etag) {
   v1::Job cancelled;
-  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
     return ChangeRecord(transaction, key, [&](JobRecord& record) {
       auto status = likeness::server::Cancel(record, etag, clock_.Now());
-      cancelled = record.job;
+      cancelled = Shown(record.job);
       return status;
     });
   }));
@@ -190,14 +234,14 @@ absl::StatusOr<v1::Job> SqliteJobStore::Cancel(const JobName& name, const std::s
 absl::StatusOr<v1::Job> SqliteJobStore::Retry(const JobName& name, const std::string& etag,
                                               const IsStored& stored) {
   v1::Job retried;
-  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
     return ChangeRecord(transaction, key, [&](JobRecord& record) -> absl::Status {
       const bool ended = IsTerminal(record.job.state());
       const bool kept = record.checkpoint && stored(record.checkpoint->blob());
       RETURN_IF_ERROR(likeness::server::Retry(record, etag, kept, clock_.Now()));
       if (ended) RETURN_IF_ERROR(ClaimModel(transaction.database, record));
-      retried = record.job;
+      retried = Shown(record.job);
       return absl::OkStatus();
     });
   }));
@@ -205,26 +249,36 @@ absl::StatusOr<v1::Job> SqliteJobStore::Retry(const JobName& name, const std::st
 }
 
 absl::Status SqliteJobStore::Delete(const JobName& name, const std::string& etag) {
-  return writer_.Run([&](Transaction& transaction) -> absl::Status {
+  return Write([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
     ASSIGN_OR_RETURN(int64_t key, FindJob(database, name));
     ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
     RETURN_IF_ERROR(CheckDeletable(stored->record, etag));
-    RETURN_IF_ERROR(DeleteRecord(database, key));
-    const v1::JobState state = stored->record.job.state();
-    transaction.changes.push_back({.name = name.ToString(),
-                                   .method = MethodOf(stored->record.job),
-                                   .from = state,
-                                   .to = state});  // whoever looks at it finds nothing
-    return absl::OkStatus();
+    return Forget(transaction, stored->record);
   });
+}
+
+absl::Status SqliteJobStore::Forget(Transaction& transaction, const JobRecord& record) {
+  RETURN_IF_ERROR(DeleteRecord(transaction.database, record.key));
+  const v1::JobState state = record.job.state();
+  transaction.changes.push_back({.name = record.job.name(),
+                                 .method = MethodOf(record.job),
+                                 .from = state,
+                                 .to = state});  // whoever looks at it finds nothing
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobName& name,
                                                                       int64_t after, int limit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   ASSIGN_OR_RETURN(int64_t key, FindJob(*database, name));
-  return ReadEvents(*database, key, after, limit);
+  ASSIGN_OR_RETURN(auto events, ReadEvents(*database, key, after, limit));
+  for (v1::JobEvent& event : events) {
+    if (event.state_change().has_job()) {
+      AddExpiry(*event.mutable_state_change()->mutable_job(), options_.retention);
+    }
+  }
+  return events;
 }
 
 absl::StatusOr<v1::Model> SqliteJobStore::GetModel(const ModelName& personalized) {
@@ -269,6 +323,9 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
     const std::string model = ModelMadeBy(record.job).SerializeAsString();
     RETURN_IF_ERROR(database.Prepare(kSetModel).BindBlob(model).Bind(key).Run());
   }
+  if (after == v1::JOB_STATE_SUCCEEDED && before != after) {
+    RETURN_IF_ERROR(NoteDuration(database, MethodOf(record.job), record.run_time));
+  }
   if (record.new_events.empty()) return absl::OkStatus();
   JobChange& told = transaction.changes.emplace_back();
   told = {.name = record.job.name(), .method = MethodOf(record.job), .from = before, .to = after};
@@ -282,8 +339,7 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
 
 absl::Status SqliteJobStore::ChangeLeased(const std::string& lease_token, Change change) {
   ASSIGN_OR_RETURN(int64_t key, KeyOfToken(lease_token));
-  return writer_.Run(
-      [&](Transaction& transaction) { return ChangeRecord(transaction, key, change); });
+  return Write([&](Transaction& transaction) { return ChangeRecord(transaction, key, change); });
 }
 
 absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
@@ -316,13 +372,16 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
   {
     // A look without writing: most polls find nothing.
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(auto key, ChoosePending(*database, offer, clock_.Now()));
-    if (!key) return std::nullopt;
+    ASSIGN_OR_RETURN(auto job, ChoosePending(*database, offer, clock_.Now(), options_.queue));
+    if (!job) return std::nullopt;
   }
   std::optional<v1::Lease> lease;
-  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
-    ASSIGN_OR_RETURN(auto key, ChoosePending(transaction.database, offer, clock_.Now()));
-    return key ? LeaseJob(transaction, *key, offer.worker(), &lease) : absl::OkStatus();
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+    Database& database = transaction.database;
+    ASSIGN_OR_RETURN(auto job, ChoosePending(database, offer, clock_.Now(), options_.queue));
+    if (!job) return absl::OkStatus();
+    RETURN_IF_ERROR(ChargeFor(database, *job, options_.queue));
+    return LeaseJob(transaction, job->key, offer.worker(), &lease);
   }));
   return lease;
 }
@@ -366,7 +425,7 @@ absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
     if (keys.empty()) return 0;
   }
   int expired = 0;
-  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     const absl::Time now = clock_.Now();
     ASSIGN_OR_RETURN(auto keys, ExpiredLeases(transaction.database, now));
     for (int64_t key : keys) {
@@ -389,6 +448,58 @@ absl::StatusOr<absl::Time> SqliteJobStore::LastWritten() {
   Query query = database->Prepare(kLastWritten);
   RETURN_IF_ERROR(query.Bind(absl::ToInt64Microseconds(options_.lease.duration)).Run());
   return query.Time(0);
+}
+
+absl::StatusOr<int> SqliteJobStore::TimeOutJobs() {
+  {
+    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+    ASSIGN_OR_RETURN(auto keys, OverdueJobs(*database, clock_.Now()));
+    if (keys.empty()) return 0;
+  }
+  int timed_out = 0;
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = clock_.Now();
+    ASSIGN_OR_RETURN(auto keys, OverdueJobs(transaction.database, now));
+    for (int64_t key : keys) {
+      RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record) {
+        TimeOut(record, now);
+        return absl::OkStatus();
+      }));
+    }
+    timed_out = static_cast<int>(keys.size());
+    return absl::OkStatus();
+  }));
+  return timed_out;
+}
+
+absl::StatusOr<Swept> SqliteJobStore::Sweep() {
+  const absl::Time now = clock_.Now();
+  const absl::Time jobs_ended = EndOfExpiredJobs(now, options_.retention);
+  const absl::Time events_ended = EndOfExpiredEvents(now, options_.retention);
+  {
+    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+    ASSIGN_OR_RETURN(auto forget, EndedJobs(*database, jobs_ended, 1));
+    ASSIGN_OR_RETURN(auto compact, JobsToCompact(*database, events_ended, 1));
+    if (forget.empty() && compact.empty()) return Swept();
+  }
+  Swept swept;
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    Database& database = transaction.database;
+    ASSIGN_OR_RETURN(auto forget, EndedJobs(database, jobs_ended, kSweptAtOnce));
+    for (const int64_t key : forget) {
+      ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
+      RETURN_IF_ERROR(Forget(transaction, stored->record));
+    }
+    ASSIGN_OR_RETURN(auto compact, JobsToCompact(database, events_ended, kSweptAtOnce));
+    for (const int64_t key : compact) {
+      ASSIGN_OR_RETURN(const int events, CompactEvents(database, key));
+      swept.events += events;
+    }
+    swept.jobs = static_cast<int>(forget.size());
+    swept.more = forget.size() == kSweptAtOnce || compact.size() == kSweptAtOnce;
+    return absl::OkStatus();
+  }));
+  return swept;
 }
 
 absl::Status SqliteJobStore::ExtendLeases() {

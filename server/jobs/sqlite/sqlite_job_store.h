@@ -2,6 +2,7 @@
 // file system.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,7 +10,10 @@
 
 #include "common/clock.h"
 #include "server/jobs/job_store.h"
-#include "server/jobs/policies.h"
+#include "server/jobs/policies/attempts.h"
+#include "server/jobs/policies/choice.h"
+#include "server/jobs/policies/retention.h"
+#include "server/jobs/sqlite/forecast_cache.h"
 #include "server/jobs/sqlite/read_pool.h"
 #include "server/jobs/sqlite/record_table.h"
 #include "server/jobs/sqlite/writer.h"
@@ -20,6 +24,8 @@ struct SqliteJobStoreOptions {
   std::string path;
   LeasePolicy lease;
   RetryPolicy retry;
+  QueuePolicy queue;
+  RetentionPolicy retention;
   JobStore::Listener listener = [](const JobChange&) {};
 };
 
@@ -56,6 +62,8 @@ class SqliteJobStore : public JobStore {
 
   absl::StatusOr<int> ExpireLeases() override;
   absl::StatusOr<absl::Time> LastWritten() override;
+  absl::StatusOr<int> TimeOutJobs() override;
+  absl::StatusOr<Swept> Sweep() override;
   absl::Status ExtendLeases() override;
   absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
@@ -65,6 +73,17 @@ class SqliteJobStore : public JobStore {
  private:
   SqliteJobStore(const SqliteJobStoreOptions& options, const Clock& clock,
                  std::unique_ptr<Database> database, std::string signing_key);
+
+  // Writes as one transaction what may change who waits and who runs.
+  absl::Status Write(absl::FunctionRef<absl::Status(Transaction&)> work);
+
+  // Completes a stored job with what is told when asked for.
+  v1::Job Shown(v1::Job job) const;
+  // Tells jobs that wait their places, all under one forecast.
+  std::function<absl::Status(const QueuePlace&, v1::Job&)> PlaceTeller();
+
+  // The record, and word of it to those who look at it.
+  absl::Status Forget(Transaction& transaction, const JobRecord& record);
 
   // Loads the record, lets `change` change it, saves it, and notes what changed.
   using Change = absl::FunctionRef<absl::Status(JobRecord&)>;
@@ -79,6 +98,7 @@ class SqliteJobStore : public JobStore {
   const Clock& clock_;
   const std::string signing_key_;
   ReadPool readers_;
+  ForecastCache forecasts_;
   Writer writer_;
 };
 

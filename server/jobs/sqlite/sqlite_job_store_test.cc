@@ -1,6 +1,6 @@
 #include "server/jobs/sqlite/sqlite_job_store.h"
 
-#include "server/jobs/job_store_contract.h"
+#include "server/jobs/contract/job_store_contract.h"
 
 namespace likeness::server {
 namespace {
@@ -18,6 +18,29 @@ std::unique_ptr<JobStore> OpenSqlite(const std::string& folder, const Clock& clo
 }
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreTest, ::testing::Values(&OpenSqlite));
+
+// The tables of version 3: the oldest job came first, and there were no limits of time.
+constexpr char kBackToVersion3[] = R"sql(
+DROP INDEX jobs_queue;
+DROP INDEX jobs_queue_by_model;
+DROP INDEX jobs_running;
+DROP INDEX jobs_by_deadline;
+DROP INDEX jobs_ended;
+DROP INDEX jobs_to_compact;
+ALTER TABLE jobs DROP COLUMN base_model;
+ALTER TABLE jobs DROP COLUMN priority;
+ALTER TABLE jobs DROP COLUMN requirements;
+ALTER TABLE jobs DROP COLUMN queue_time;
+ALTER TABLE jobs DROP COLUMN deadline;
+ALTER TABLE jobs DROP COLUMN attempt_time;
+ALTER TABLE jobs DROP COLUMN run_time;
+ALTER TABLE jobs DROP COLUMN compacted_seq;
+DROP TABLE shares;
+DROP TABLE durations;
+DELETE FROM meta WHERE name = 'virtual_time';
+CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
+PRAGMA user_version = 3;
+)sql";
 
 // The tables of version 1: a model hung on the job that made it, and nothing told of labels.
 constexpr char kBackToVersion1[] = R"sql(
@@ -61,6 +84,7 @@ TEST(SqliteJobStoreTest, FileOfVersion1IsBroughtUpToDate) {
   }
   {
     auto database = Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kWriter);
+    ASSERT_TRUE((*database)->Execute(kBackToVersion3).ok());
     ASSERT_TRUE((*database)->Execute(kBackToVersion1).ok());
   }
   for (int start = 0; start < 2; ++start) {
@@ -76,6 +100,57 @@ TEST(SqliteJobStoreTest, FileOfVersion1IsBroughtUpToDate) {
     query.filter = *ParseJobFilter("labels.id = waiting");
     EXPECT_EQ(store->List("default", query)->jobs.at(0).name(), "tenants/default/jobs/waiting");
   }
+}
+
+TEST(SqliteJobStoreTest, JobsOfVersion3GoOnUnderTheQueuesPolicies) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  v1::AcquireLeaseRequest offer;
+  offer.add_base_models()->set_name("models/mini");
+  offer.add_methods("generate");
+  std::string running;
+  {
+    auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+    for (const std::string id : {"ended", "running", "first", "second"}) {
+      NewJob job;
+      job.job.set_name("tenants/default/jobs/" + id);
+      job.job.set_max_attempts(3);
+      job.job.mutable_generate()->set_model("models/mini");
+      ASSERT_TRUE(store->Create(job).ok());
+      clock.Advance(absl::Seconds(1));
+    }
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token((*store->Acquire(offer))->lease_token());
+    ASSERT_TRUE(store->Complete(outcome).ok());
+    running = (*store->Acquire(offer))->lease_token();
+  }
+  {
+    auto database = Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kWriter);
+    ASSERT_TRUE((*database)->Execute(kBackToVersion3).ok());
+  }
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  NewJob young;
+  young.job.set_name("tenants/default/jobs/young");
+  young.job.mutable_generate()->set_model("models/mini");
+  ASSERT_TRUE(store->Create(young).ok());
+  EXPECT_EQ(store->Get({"default", "second"})->queue_position(), 1);
+  for (const std::string id : {"first", "second", "young"}) {
+    const auto lease = *store->Acquire(offer);
+    ASSERT_TRUE(lease);
+    EXPECT_EQ(lease->job().name(), "tenants/default/jobs/" + id);
+  }
+  v1::HeartbeatRequest news;
+  news.set_lease_token(running);
+  EXPECT_TRUE(store->Renew(news).ok()) << "its lease goes on";
+  v1::ReleaseLeaseRequest release;
+  release.set_lease_token(running);
+  release.set_reason(v1::RELEASE_REASON_PREEMPTED);
+  ASSERT_TRUE(store->Release(release).ok());
+  EXPECT_EQ((*store->Acquire(offer))->job().name(), "tenants/default/jobs/running");
+  EXPECT_EQ(*store->TimeOutJobs(), 0);
+  EXPECT_EQ(store->EventsAfter({"default", "ended"}, 0, 10)->size(), 3u);
+  clock.Advance(RetentionPolicy().jobs);
+  EXPECT_EQ(store->Sweep()->jobs, 1);
 }
 
 TEST(SqliteJobStoreTest, FileOfALaterVersionIsRefused) {

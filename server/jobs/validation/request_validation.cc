@@ -1,42 +1,49 @@
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/resource_names.h"
+#include "server/jobs/policies/choice.h"
+#include "server/jobs/proto_time.h"
+#include "server/jobs/validation/label_validation.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
 namespace {
 
-constexpr int kMaxLabels = 32;
-constexpr size_t kMaxLabelBytes = 63;
 constexpr size_t kMaxRequestIdBytes = 64;
 constexpr int kMaxAttempts = 10;
+constexpr int64_t kLastSecond = 253'402'300'799;  // of the year 9999
 
-bool IsLabelKey(absl::string_view key) {
-  return !key.empty() && key.size() <= kMaxLabelBytes &&
-         std::all_of(key.begin(), key.end(), [](unsigned char c) {
-           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_' || c == '-';
-         });
+constexpr int64_t kMaxLimitSeconds = int64_t{365} * 24 * 60 * 60;
+constexpr int64_t kMaxMemoryBytes = int64_t{1} << 50;
+
+// A limit of time; it is there.
+void CheckLimit(const std::string& field, const google::protobuf::Duration& limit,
+                FieldChecker& checker) {
+  const absl::Duration said = FromProto(limit);
+  if (said >= absl::Seconds(1) && said <= absl::Seconds(kMaxLimitSeconds)) return;
+  checker.Add(field,
+              absl::StrCat("is ", absl::FormatDuration(said), "; 1 s to 365 days is allowed"),
+              "OUT_OF_RANGE");
 }
 
-void CheckLabels(const v1::Job& job, FieldChecker& checker) {
-  if (job.labels_size() > kMaxLabels) {
-    checker.Add("job.labels",
-                absl::StrCat(job.labels_size(), " labels; at most ", kMaxLabels, " are allowed"),
-                "TOO_MANY_LABELS");
+void CheckQueueing(const v1::Job& job, FieldChecker& checker) {
+  // 0 is "not said".
+  checker.Integer("job.max_attempts", job.max_attempts(), 0, kMaxAttempts);
+  checker.Integer("job.priority", job.priority(), 0, kHighestPriority);
+  const auto& schedule = job.schedule_time();
+  const bool is_time = schedule.seconds() >= 0 && schedule.seconds() <= kLastSecond &&
+                       schedule.nanos() >= 0 && schedule.nanos() < 1'000'000'000;
+  if (!is_time) {
+    checker.Add("job.schedule_time", "is no time between the years 1970 and 9999", "OUT_OF_RANGE");
   }
-  for (const auto& [key, value] : job.labels()) {
-    if (!IsLabelKey(key)) {
-      checker.Add("job.labels", "a key is not of the form [a-z0-9_-]{1,63}", "INVALID_LABEL");
-    }
-    if (value.size() > kMaxLabelBytes) {
-      checker.Add("job.labels",
-                  absl::StrCat("the value of \"", key.substr(0, 63), "\" has ", value.size(),
-                               " bytes; at most ", kMaxLabelBytes, " are allowed"),
-                  "INVALID_LABEL");
-    }
+  if (job.has_max_queue_duration()) {
+    CheckLimit("job.max_queue_duration", job.max_queue_duration(), checker);
   }
+  if (job.has_execution_timeout()) {
+    CheckLimit("job.execution_timeout", job.execution_timeout(), checker);
+  }
+  CheckMatchLabels("job.requirements.labels", job.requirements().labels(), checker);
+  checker.Integer("job.requirements.min_device_memory_bytes",
+                  job.requirements().min_device_memory_bytes(), 0, kMaxMemoryBytes);
 }
 
 }  // namespace
@@ -51,9 +58,8 @@ void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& check
                              kMaxRequestIdBytes, " are allowed"),
                 "INVALID_REQUEST_ID");
   }
-  CheckLabels(request.job(), checker);
-  // 0 is "not said".
-  checker.Integer("job.max_attempts", request.job().max_attempts(), 0, kMaxAttempts);
+  CheckLabels("job.labels", request.job().labels(), checker);
+  CheckQueueing(request.job(), checker);
   if (request.job().spec_case() == v1::Job::SPEC_NOT_SET) {
     checker.Add("job.spec", "is missing; set fine_tune or generate", "SPEC_MISSING");
   }

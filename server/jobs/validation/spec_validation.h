@@ -13,7 +13,7 @@
 
 namespace likeness::server {
 
-// Everything outside the spec: ids, labels, max_attempts, and that there is a spec.
+// Everything outside the spec: ids, labels, attempts and times, and that there is a spec.
 void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& checker);
 
 // `path` is where the spec stands in the request: "job.fine_tune".

@@ -1,0 +1,32 @@
+// The queue as rows: which job comes next, and what tenants have had.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "likeness/v1/worker_service.pb.h"
+#include "server/jobs/policies/choice.h"
+#include "server/jobs/policies/forecast.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+// The job that the worker should get now, chosen by policies/choice.h. It costs a few steps into an
+// index for each tenant, priority and set of needs among the waiting jobs, however many jobs wait.
+absl::StatusOr<std::optional<Candidate>> ChoosePending(Database& database,
+                                                       const v1::AcquireLeaseRequest& offer,
+                                                       absl::Time now, const QueuePolicy& policy);
+
+// Notes that the job's tenant was served with it. Call it inside the transaction that leases the
+// job.
+absl::Status ChargeFor(Database& database, const Candidate& job, const QueuePolicy& policy);
+
+// All that waits and may start now, and all that runs.
+absl::StatusOr<QueueView> ReadQueue(Database& database, absl::Time now);
+
+// Notes how long a job took that succeeded.
+absl::Status NoteDuration(Database& database, const std::string& method, absl::Duration duration);
+
+}  // namespace likeness::server
