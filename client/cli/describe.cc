@@ -37,6 +37,23 @@ std::string AboutText(const v1::Job& job) {
   return absl::StrCat("\"", Truncate(prompts[0], 32), "\"", more);
 }
 
+std::string QueueText(const v1::Job& job, absl::Time now) {
+  const absl::Time scheduled = job.has_schedule_time() ? ToTime(job.schedule_time()) : now;
+  if (scheduled > now) {
+    return absl::StrCat("not before ",
+                        absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", scheduled, absl::UTCTimeZone()));
+  }
+  std::string text =
+      job.queue_position() > 0 ? absl::StrCat(job.queue_position(), " ahead") : "next in line";
+  if (job.has_estimated_start_time()) {
+    const absl::Duration wait = ToTime(job.estimated_start_time()) - now;
+    if (wait > absl::ZeroDuration()) {
+      absl::StrAppend(&text, " · starts in about ", RoundTime(wait));
+    }
+  }
+  return text;
+}
+
 std::string WaitText(const v1::Job& job, absl::Time now) {
   if (job.has_start_time()) return RoundTime(ToTime(job.start_time()) - ToTime(job.create_time()));
   if (job.state() != v1::JOB_STATE_PENDING) return "";

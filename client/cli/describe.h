@@ -24,6 +24,9 @@ std::string MethodText(const v1::Job& job);
 // What the job is about: the class, or the first prompt in quotation marks.
 std::string AboutText(const v1::Job& job);
 
+// Where a job that waits stands: "next in line", "3 ahead · starts in about 40 s".
+std::string QueueText(const v1::Job& job, absl::Time now);
+
 // How long the job waited for its first attempt; for one that waits still, until `now`.
 std::string WaitText(const v1::Job& job, absl::Time now);
 

@@ -31,11 +31,12 @@ void Print(absl::string_view label, absl::string_view text) {
     PrintResult(RenderLine(Mark::kNone, label, text, /*columns=*/0, /*colour=*/false));
 }
 
-// "2026-11-23 00:10:11 UTC, 3 min ago"
+// "2026-11-23 00:10:11 UTC, 3 min ago", or "..., in 3 min"
 std::string Moment(const google::protobuf::Timestamp& time, absl::Time now) {
   const auto moment = ToTime(time);
-  return absl::StrCat(absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", moment, absl::UTCTimeZone()), ", ",
-                      RoundTime(now - moment), " ago");
+  const auto text = absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", moment, absl::UTCTimeZone());
+  if (moment > now) return absl::StrCat(text, ", in ", RoundTime(moment - now));
+  return absl::StrCat(text, ", ", RoundTime(now - moment), " ago");
 }
 
 std::string StateLine(const v1::Job& job) {
@@ -80,6 +81,29 @@ std::string LabelsText(const v1::Job& job) {
   return absl::StrJoin(labels, " · ", absl::PairFormatter("="));
 }
 
+// "priority 5 · waits at most 30 min · runs at most 2 h · on a worker with zone=a · 24.0 GB"
+std::string QueueSettings(const v1::Job& job) {
+  std::vector<std::string> parts;
+  if (job.priority() != 0 && job.priority() != 3) {
+    parts.push_back(absl::StrCat("priority ", job.priority()));
+  }
+  const auto limit = [&](const char* what, const google::protobuf::Duration& duration) {
+    parts.push_back(absl::StrCat(what, " at most ", RoundTime(absl::Seconds(duration.seconds()))));
+  };
+  if (job.has_max_queue_duration()) limit("waits", job.max_queue_duration());
+  if (job.has_execution_timeout()) limit("runs", job.execution_timeout());
+  const auto& required = job.requirements().labels();
+  if (!required.empty()) {
+    const std::map<std::string, std::string> labels(required.begin(), required.end());
+    parts.push_back(
+        absl::StrCat("on a worker with ", absl::StrJoin(labels, ", ", absl::PairFormatter("="))));
+  }
+  if (const int64_t bytes = job.requirements().min_device_memory_bytes(); bytes > 0) {
+    parts.push_back(absl::StrCat(ByteSize(bytes), " of device memory"));
+  }
+  return absl::StrJoin(parts, " · ");
+}
+
 void PrintSpec(const v1::Job& job) {
   if (job.has_fine_tune()) {
     const auto& spec = FineTuneOf(job);
@@ -118,10 +142,12 @@ void PrintJob(const v1::Job& job, absl::Time now) {
   Print("job", ShortName(job.name()));
   Print("state", StateLine(job));
   PrintSpec(job);
+  Print("queue", QueueSettings(job));
   Print("labels", LabelsText(job));
   Print("created", Moment(job.create_time(), now));
   if (job.has_start_time()) Print("started", Moment(job.start_time(), now));
   if (job.has_end_time()) Print("ended", Moment(job.end_time(), now));
+  if (job.has_expire_time()) Print("kept until", Moment(job.expire_time(), now));
   PrintFigures(job);
   PrintOutputs(job);
   for (const auto& warning : job.warnings()) Print("note", warning);

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "client/cli/describe.h"
 #include "client/cli/names.h"
 #include "client/cli/text.h"
@@ -50,9 +51,7 @@ ProgressLine LineFor(const v1::Progress& progress) {
 }
 
 std::string ProgressSummary(const v1::Job& job) {
-  if (job.state() == v1::JOB_STATE_PENDING) {
-    return job.queue_position() > 0 ? absl::StrCat(job.queue_position(), " ahead") : "next";
-  }
+  if (job.state() == v1::JOB_STATE_PENDING) return QueueText(job, absl::Now());
   if (job.state() != v1::JOB_STATE_RUNNING) return "";
   const auto line = LineFor(job.progress());
   return line.total > 0 ? absl::StrCat(line.label, " ", Percent(line), "%") : line.label;
@@ -172,8 +171,7 @@ void JobView::ShowWaiting() {
   phase_.Clear();
   phase_.set_phase("queued");
   ProgressLine line{.label = "waiting"};
-  line.text = job_.queue_position() > 0 ? absl::StrCat(job_.queue_position(), " ahead")
-                                        : "next in line, for a free worker";
+  line.text = QueueText(job_, absl::Now());
   screen_.Progress(line);
 }
 

@@ -145,6 +145,9 @@ TEST_F(ProgramTest, WrongUseIsExitCodeTwo) {
         {"train", "--class=dog", "--photos=rex", "--label=zoo"},
         {"train", "--class=dog", "--photos=rex", "--label=a=1", "--label=a=2"},
         {"train", "--class=dog", "--photos=rex", "--no-prior", "--class-images=3"},
+        {"train", "--class=dog", "--photos=rex", "--at=tomorrow"},
+        {"train", "--class=dog", "--photos=rex", "--require=zone"},
+        {"train", "--class=dog", "--photos=rex", "--min-device-memory=0"},
         {"get"},
         {"get", "a", "b"},
         {"get", "Not A Name"},
@@ -210,6 +213,33 @@ TEST_F(ProgramTest, CheckMakesNoJob) {
   EXPECT_EQ(server_->record().create.job().labels().at("project"), "a=b");
   EXPECT_THAT(ran.err, HasSubstr("checked     the server would accept it, on mini"));
   EXPECT_EQ(ran.out, "");
+}
+
+TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  script_.job.set_queue_position(2);
+  script_.job.mutable_estimated_start_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) + 3600);
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--detach", "--priority=5",
+                  "--at=2026-12-01T18:00:00Z", "--max-wait=30m", "--timeout=2h", "--require=zone=a",
+                  "--require=gpu=h100", "--min-device-memory=24"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr(" · 2 ahead · starts in about 60 min\n"));
+  const auto job = server_->record().create.job();
+  EXPECT_EQ(job.priority(), 5);
+  EXPECT_EQ(job.schedule_time().seconds(), 1'796'148'000);
+  EXPECT_EQ(job.max_queue_duration().seconds(), 1800);
+  EXPECT_EQ(job.execution_timeout().seconds(), 7200);
+  EXPECT_EQ(job.requirements().labels().at("gpu"), "h100");
+  EXPECT_EQ(job.requirements().labels_size(), 2);
+  EXPECT_EQ(job.requirements().min_device_memory_bytes(), int64_t{24} << 30);
+
+  script_.job = job;
+  script_.job.set_state(v1::JOB_STATE_PENDING);
+  script_.job.mutable_schedule_time()->set_seconds(4'000'000'000);
+  const auto shown = Run({"get", "rex-7f3c"}).out;
+  EXPECT_THAT(shown, HasSubstr("not before 2096-10-02 07:06:40 UTC\n"));
+  EXPECT_THAT(shown, HasSubstr("queue       priority 5 · waits at most 30 min · runs at most 2 h · "
+                               "on a worker with gpu=h100, zone=a · 25.8 GB of device memory\n"));
 }
 
 TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {

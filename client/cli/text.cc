@@ -156,4 +156,21 @@ std::string Count(int64_t count, absl::string_view noun) {
   return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");
 }
 
+absl::StatusOr<std::map<std::string, std::string>> ParseLabels(
+    absl::string_view flag, const std::vector<std::string>& said) {
+  std::map<std::string, std::string> labels;
+  for (const auto& label : said) {
+    const size_t equals = label.find('=');
+    if (equals == label.npos || equals == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag, " is '", label, "'; it is written KEY=VALUE."));
+    }
+    if (!labels.emplace(label.substr(0, equals), label.substr(equals + 1)).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag, " ", label.substr(0, equals), " is there twice."));
+    }
+  }
+  return labels;
+}
+
 }  // namespace likeness::client

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
@@ -42,5 +45,9 @@ std::string Figure(double value);
 
 // "1 photo", "4 photos".
 std::string Count(int64_t count, absl::string_view noun);
+
+// Flags of the form KEY=VALUE, by key. INVALID_ARGUMENT: one is not, or a key is there twice.
+absl::StatusOr<std::map<std::string, std::string>> ParseLabels(
+    absl::string_view flag, const std::vector<std::string>& said);
 
 }  // namespace likeness::client

@@ -3,7 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "client/cli/command.h"
+#include "client/cli/describe.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/json.h"
@@ -89,7 +91,8 @@ absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& 
   v1::CreateJobRequest request;
   request.set_job_id(flags.name.empty() ? NewJobId(flags.photos, flags.class_noun) : flags.name);
   request.set_validate_only(flags.check);
-  ASSIGN_OR_RETURN(const auto labels, ToLabels(flags));
+  ASSIGN_OR_RETURN(const auto labels, ParseLabels("--label", flags.labels));
+  RETURN_IF_ERROR(flags.queue.Apply(absl::Now(), *request.mutable_job()));
   request.mutable_job()->mutable_labels()->insert(labels.begin(), labels.end());
   *request.mutable_job()->mutable_fine_tune() = spec;
   return CreateJob(connection, request, stop);
@@ -99,7 +102,9 @@ absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& 
 absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
                                const Connection& connection, const Interrupt& interrupt) {
   ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
-  RETURN_IF_ERROR(ToLabels(flags).status());
+  RETURN_IF_ERROR(ParseLabels("--label", flags.labels).status());
+  v1::Job unused;  // what is wrong with flags is told before photos are sent
+  RETURN_IF_ERROR(flags.queue.Apply(absl::Now(), unused));
   ASSIGN_OR_RETURN(const auto photos, ReadPhotos(flags.photos));
   PhotoSet validation;
   if (!flags.validation.empty()) {
@@ -142,10 +147,9 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
     if (context.json) PrintResult(ToJson(*job));
     return kDone;
   }
-  const auto ahead = job->queue_position();
-  context.screen->Line(Mark::kDone, "queued",
-                       absl::StrCat("jobs/", ShortName(job->name()), " · ",
-                                    ahead > 0 ? absl::StrCat(ahead, " ahead") : "next in line"));
+  context.screen->Line(
+      Mark::kDone, "queued",
+      absl::StrCat("jobs/", ShortName(job->name()), " · ", QueueText(*job, absl::Now())));
   if (flags.detach || !flags.wait) {
     PrintResult(context.json ? ToJson(*job) : ShortName(job->name()));
     ShowDetached(context, job->name());

@@ -79,6 +79,7 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("label", &labels,
             "KEY=VALUE to find the job by, may be repeated (likeness list --filter).");
   flags.Add("check", &check, "Only have photos and settings checked; make no job.");
+  queue.AddTo(flags);
   flags.AddHeading("Training (what is not given is the base model's recommendation)");
   flags.Add("steps", &steps, "Optimizer steps, 1 to 100000.");
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
@@ -97,22 +98,6 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("images-per-prompt", &images_per_prompt, "Pictures of each prompt, 1 to 16.");
   flags.Add("samples", &samples, "Draw pictures at the end; --no-samples: do not.");
   flags.Add("preview-every", &preview_every, "Steps between previews while training; 0: none.");
-}
-
-absl::StatusOr<std::map<std::string, std::string>> ToLabels(const TrainFlags& flags) {
-  std::map<std::string, std::string> labels;
-  for (const auto& label : flags.labels) {
-    const size_t equals = label.find('=');
-    if (equals == label.npos || equals == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--label is '", label, "'; it is written KEY=VALUE."));
-    }
-    if (!labels.emplace(label.substr(0, equals), label.substr(equals + 1)).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--label ", label.substr(0, equals), " is there twice."));
-    }
-  }
-  return labels;
 }
 
 absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {

@@ -1,12 +1,12 @@
 // The flags of `likeness train`, and the job they stand for.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/cli/queue_flags.h"
 #include "common/flags.h"
 #include "likeness/v1/fine_tune.pb.h"
 
@@ -25,6 +25,7 @@ struct TrainFlags {
   bool check = false;
   std::vector<std::string> labels;  // KEY=VALUE
   bool wait = true;
+  QueueFlags queue;
 
   std::optional<int32_t> steps;
   std::optional<double> learning_rate;
@@ -47,8 +48,5 @@ struct TrainFlags {
 
 // The spec without its photos and base model. INVALID_ARGUMENT: a flag is missing or wrong.
 absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags);
-
-// The labels by key. INVALID_ARGUMENT: one is not of the form KEY=VALUE, or a key is there twice.
-absl::StatusOr<std::map<std::string, std::string>> ToLabels(const TrainFlags& flags);
 
 }  // namespace likeness::client
