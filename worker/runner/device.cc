@@ -1,12 +1,15 @@
 #include "worker/runner/device.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <torch/torch.h>
+#include <unistd.h>
 
 #include <opencv2/core.hpp>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "worker/runner/guard.h"
 
 namespace likeness {
 
@@ -26,6 +29,18 @@ absl::StatusOr<c10::Device> ParseDevice(const std::string& text) {
         absl::StrCat("--device=", text, ": this machine has ", gpus, " usable GPUs"));
   }
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+int64_t DeviceMemory(c10::Device device) {
+  if (device.is_cpu()) {
+    return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  }
+  int64_t bytes = 0;
+  (void)Guard([&] {
+    at::globalContext().lazyInitDevice(device.type());
+    bytes = static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).second);
+  });
+  return bytes;
 }
 
 void SetThreads(int threads) {

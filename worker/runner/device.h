@@ -3,6 +3,7 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,9 @@ namespace likeness {
 // "cpu", "cuda:N", or "auto": the first GPU if there is one. INVALID_ARGUMENT for anything else or
 // a GPU that is not there.
 absl::StatusOr<c10::Device> ParseDevice(const std::string& text);
+
+// Bytes of the GPU's memory; of the machine's for the CPU. 0 when it cannot be told.
+int64_t DeviceMemory(c10::Device device);
 
 // Threads of LibTorch and OpenCV; 0 leaves them as they are.
 void SetThreads(int threads);

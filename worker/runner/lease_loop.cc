@@ -53,6 +53,8 @@ absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire() {
   v1::AcquireLeaseRequest request;
   request.set_worker(options_.worker);
   request.set_device(options_.device);
+  request.set_device_memory_bytes(options_.device_memory_bytes);
+  request.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
   for (const auto& offer : workshop_.catalog.Offers()) *request.add_base_models() = offer;
   if (!workshop_.resident.name().empty()) request.add_resident_models(workshop_.resident.name());
   request.add_methods("dreambooth");

@@ -1,7 +1,9 @@
 // Pulls jobs from the server, one at a time, and works on them until the process is asked to stop.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +20,8 @@ namespace likeness {
 struct LeaseLoopOptions {
   std::string worker;  // this worker's name, for logs
   std::string device;  // "cpu", "cuda:0"
+  int64_t device_memory_bytes = 0;
+  std::map<std::string, std::string> labels;  // that jobs may require
   std::vector<std::string> samplers;
   std::filesystem::path scratch;
 };
