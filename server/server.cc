@@ -1,11 +1,8 @@
 #include "server/server.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -26,11 +23,12 @@
 #include "server/api/worker_service.h"
 #include "server/base/executor.h"
 #include "server/base/version.h"
-#include "server/blobs/filesystem/file.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
+#include "server/data_directory.h"
 #include "server/jobs/admission.h"
 #include "server/jobs/change_feed.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
+#include "server/maintenance/maintenance.h"
 #include "server/metrics/http_page.h"
 #include "server/metrics/metrics.h"
 
@@ -41,16 +39,6 @@ constexpr absl::Duration kTick = absl::Milliseconds(250);
 constexpr absl::Duration kUploadLifetime = absl::Hours(24);
 constexpr absl::Duration kUploadSweep = absl::Hours(1);
 constexpr int64_t kMessageOverhead = 1 << 20;  // of a request's own limit over its photos'
-
-// Held as long as the file is open.
-absl::StatusOr<int> LockDirectory(const std::string& data_dir) {
-  const int descriptor = open((data_dir + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (descriptor < 0) return ErrnoStatus(errno, "open the data directory");
-  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
-  close(descriptor);
-  return RpcError(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
-                  "another server has the data directory open");
-}
 
 void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.SetMaxReceiveMessageSize(
@@ -74,11 +62,12 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
 struct Server::Parts {
   ServerOptions options;
   SystemClock clock;
-  int lock = -1;
+  std::optional<FileLock> lock;
   Metrics metrics;
   ChangeFeed feed;
   std::unique_ptr<JobStore> jobs;
   std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<Maintenance> maintenance;
   std::unique_ptr<Admission> admission;
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Front> front;
@@ -98,7 +87,7 @@ struct Server::Parts {
     pages.reset();
     server.reset();
     if (executor) executor->Stop();  // its tasks use all the rest
-    if (lock >= 0) close(lock);
+    maintenance.reset();
   }
 
   absl::Status OpenStores();
@@ -115,9 +104,10 @@ struct Server::Parts {
 
 absl::Status Server::Parts::OpenStores() {
   RETURN_IF_ERROR(MakeDirectories(options.data_dir));
-  ASSIGN_OR_RETURN(lock, LockDirectory(options.data_dir));
+  ASSIGN_OR_RETURN(FileLock held, LockDataDirectory(options.data_dir));
+  lock.emplace(std::move(held));
   SqliteJobStoreOptions store;
-  store.path = options.data_dir + "/jobs.sqlite";
+  store.path = StorePath(options.data_dir);
   store.lease.duration = options.lease_duration;
   store.retry.first_delay = options.retry_delay;
   store.queue = options.queue;
@@ -127,6 +117,7 @@ absl::Status Server::Parts::OpenStores() {
     metrics.ObserveChange(change);
     feed.Publish(change.name);
     if (change.to == v1::JOB_STATE_PENDING) feed.Publish(ChangeFeed::kPendingJobs);
+    if (!change.superseded_checkpoint.empty()) maintenance->Release(change.superseded_checkpoint);
   };
   ASSIGN_OR_RETURN(jobs, SqliteJobStore::Open(store, clock));
   ASSIGN_OR_RETURN(const absl::Time last_written, jobs->LastWritten());
@@ -136,8 +127,10 @@ absl::Status Server::Parts::OpenStores() {
     clock.GoOnFrom(last_written);
   }
   RETURN_IF_ERROR(jobs->ExtendLeases());
-  ASSIGN_OR_RETURN(
-      blobs, FilesystemBlobStore::Open(options.data_dir + "/blobs", options.limits.max_blob_bytes));
+  ASSIGN_OR_RETURN(blobs, FilesystemBlobStore::Open(BlobsPath(options.data_dir),
+                                                    options.limits.max_blob_bytes, clock));
+  maintenance = std::make_unique<Maintenance>(*jobs, *blobs, metrics, clock, options.maintenance,
+                                              options.data_dir + "/scrub");
   admission = std::make_unique<Admission>(*jobs, *blobs, options.limits);
   return absl::OkStatus();
 }
@@ -180,6 +173,7 @@ absl::Status Server::Parts::StartPages() {
     Metrics::Snapshot snapshot;
     if (auto counts = jobs->CountJobs(); counts.ok()) snapshot.jobs = *std::move(counts);
     snapshot.blob_bytes = blobs->total_bytes();
+    snapshot.damaged_blobs = blobs->damaged();
     return metrics.Page(snapshot);
   };
   handlers.healthy = [this] { return !front->draining(); };
@@ -230,6 +224,8 @@ Server::~Server() { Drain(); }
 
 int Server::port() const { return parts_->port; }
 int Server::metrics_port() const { return parts_->pages ? parts_->pages->port() : 0; }
+
+void Server::CollectBlobs() { parts_->maintenance->CollectNow(); }
 
 void Server::Drain() {
   if (std::exchange(parts_->drained, true)) return;

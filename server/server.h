@@ -20,6 +20,9 @@ class Server {
   int port() const;          // of gRPC; 0 on a unix socket
   int metrics_port() const;  // 0 when there is no page
 
+  // Removes the blobs that nothing names, soon and beside what is served.
+  void CollectBlobs();
+
   // Ends well: health says NOT_SERVING, watches end with UNAVAILABLE, calls under way may end
   // within the drain timeout, what is left is cut. Blocks until it is done.
   void Drain();

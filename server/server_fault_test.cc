@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/rpc_error.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
@@ -114,6 +116,43 @@ class ServerFaultTest : public ::testing::Test {
     return job;
   }
 
+  absl::Status Cancel(const std::string& name) {
+    grpc::ClientContext context;
+    v1::CancelJobRequest request;
+    request.set_name(name);
+    v1::Job job;
+    return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
+  }
+
+  int CountListed() {
+    grpc::ClientContext context;
+    v1::ListJobsResponse page;
+    EXPECT_TRUE(jobs_->ListJobs(&context, v1::ListJobsRequest(), &page).ok());
+    return page.jobs_size();
+  }
+
+  // What a watch begins with.
+  v1::Job Snapshot(const std::string& name) {
+    grpc::ClientContext context;
+    v1::WatchJobRequest request;
+    request.set_name(name);
+    v1::JobEvent event;
+    EXPECT_TRUE(jobs_->WatchJob(&context, request)->Read(&event));
+    context.TryCancel();
+    return event.snapshot();
+  }
+
+  std::string ReadBlob(const std::string& bytes) {
+    grpc::ClientContext context;
+    google::bytestream::ReadRequest request;
+    request.set_resource_name("tenants/default/blobs/" + Sha256Hex(bytes));
+    auto stream = google::bytestream::ByteStream::NewStub(channel_)->Read(&context, request);
+    std::string read;
+    for (google::bytestream::ReadResponse piece; stream->Read(&piece);) read += piece.data();
+    EXPECT_TRUE(stream->Finish().ok());
+    return read;
+  }
+
   TempFolder folder_;
   const int port_ = FreePort();
   std::unique_ptr<ServerProcess> server_;
@@ -174,6 +213,7 @@ TEST_F(ServerFaultTest, FullDiskRefusesWritesAndAllGoesOnOnceThereIsSpace) {
   const auto lease = worker_.Acquire();
   ASSERT_TRUE(lease.ok());
   const std::string big(1 << 20, 'x');
+  ASSERT_TRUE(worker_.Upload("small").ok());
   disk.Fill();
 
   EXPECT_EQ(ErrorReason(worker_.Upload(big).status()), "STORAGE_FULL");
@@ -186,6 +226,12 @@ TEST_F(ServerFaultTest, FullDiskRefusesWritesAndAllGoesOnOnceThereIsSpace) {
   }
   EXPECT_EQ(ErrorReason(refused), "STORAGE_FULL") << refused;
   EXPECT_EQ(Get(job.name()).progress().done(), told);
+  EXPECT_EQ(ErrorReason(Cancel(job.name())), "STORAGE_FULL");
+  // What is read goes on.
+  EXPECT_EQ(Get(job.name()).state(), v1::JOB_STATE_RUNNING) << "nothing of it was done";
+  EXPECT_EQ(CountListed(), 1);
+  EXPECT_EQ(Snapshot(job.name()).progress().done(), told);
+  EXPECT_EQ(ReadBlob("small"), "small");
 
   disk.MakeSpace();
   const auto blob = worker_.Upload(big);
@@ -201,6 +247,31 @@ TEST_F(ServerFaultTest, FullDiskRefusesWritesAndAllGoesOnOnceThereIsSpace) {
   server_->Wait();
   StartServer();
   EXPECT_EQ(Get(job.name()).state(), v1::JOB_STATE_SUCCEEDED);
+  server_.reset();  // before its disk goes
+}
+
+TEST_F(ServerFaultTest, FullDiskGetsRoomFromWhatNothingNames) {
+  const SmallDisk disk(folder_.path(), 8 << 20);
+  if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small disk";
+  StartServer();
+  CreatePictureJob();
+  const std::string old(2 << 20, 'o');
+  ASSERT_TRUE(worker_.Upload(old).ok());
+  const std::string digest = Sha256Hex(old);
+  const std::string path =
+      absl::StrCat(folder_.path(), "/blobs/default/", digest.substr(0, 2), "/", digest);
+  std::filesystem::last_write_time(path,
+                                   std::filesystem::last_write_time(path) - std::chrono::hours(25));
+  disk.Fill();
+  ASSERT_EQ(ErrorReason(worker_.Upload(std::string(1 << 20, 'n')).status()), "STORAGE_FULL");
+  server_->Signal(SIGUSR1);  // as --collect-every would in the end
+  absl::Status uploaded = absl::UnknownError("not tried");
+  for (int i = 0; i < 1000 && !uploaded.ok(); ++i) {
+    uploaded = worker_.Upload(std::string(500'000, 'n')).status();
+    if (!uploaded.ok()) absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_TRUE(uploaded.ok()) << uploaded;
+  EXPECT_TRUE(Create(DogJob()).ok());
   server_.reset();  // before its disk goes
 }
 

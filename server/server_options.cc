@@ -35,6 +35,24 @@ absl::Status CheckLocal(const std::string& flag, const std::string& address) {
                       "NOT_LOOPBACK");
 }
 
+absl::Status CheckMaintenance(const MaintenanceOptions& options) {
+  if (options.collect.blob_grace < absl::Minutes(1)) {
+    return InvalidField("--blob-grace", "is less than 1m: uploads under way would be lost",
+                        "INVALID_FLAG");
+  }
+  if (options.collect.checkpoint_grace < absl::Minutes(1) ||
+      options.collect.checkpoint_grace > options.collect.blob_grace) {
+    return InvalidField("--checkpoint-grace", "is not between 1m and --blob-grace", "INVALID_FLAG");
+  }
+  if (options.scrub_bytes_per_second < 1) {
+    return InvalidField("--scrub-bytes-per-second",
+                        absl::StrCat("is ", options.scrub_bytes_per_second,
+                                     "; 1 or more is allowed; --scrub-every=0 ends scrubs"),
+                        "INVALID_FLAG");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddFlags(ServerOptions& options, FlagSet& flags) {
@@ -71,6 +89,19 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
   flags.Add("event-retention", &options.retention.events,
             "How long watchers of a job that has ended can take up where they left off.",
             "LIKENESS_EVENT_RETENTION");
+  flags.AddHeading("Disk");
+  flags.Add("blob-grace", &options.maintenance.collect.blob_grace,
+            "How long a blob stays that no job names (yet).", "LIKENESS_BLOB_GRACE");
+  flags.Add("checkpoint-grace", &options.maintenance.collect.checkpoint_grace,
+            "How long a checkpoint stays when its job has a later one or has succeeded.",
+            "LIKENESS_CHECKPOINT_GRACE");
+  flags.Add("collect-every", &options.maintenance.collect_every,
+            "How often blobs that nothing names are removed; 0: only on SIGUSR1.",
+            "LIKENESS_COLLECT_EVERY");
+  flags.Add("scrub-every", &options.maintenance.scrub_every,
+            "How often every blob is read to find damaged ones; 0: never.", "LIKENESS_SCRUB_EVERY");
+  flags.Add("scrub-bytes-per-second", &options.maintenance.scrub_bytes_per_second,
+            "How fast that goes.", "LIKENESS_SCRUB_BYTES_PER_SECOND");
   flags.AddHeading("Limits");
   flags.Add("max-request-bytes", &options.limits.max_request_bytes,
             "Bytes of one request, inline photos included.", "LIKENESS_MAX_REQUEST_BYTES");
@@ -134,7 +165,7 @@ absl::Status CheckOptions(const ServerOptions& options) {
   if (options.retention.events < absl::ZeroDuration()) {
     return InvalidField("--event-retention", "is below 0", "INVALID_FLAG");
   }
-  return absl::OkStatus();
+  return CheckMaintenance(options.maintenance);
 }
 
 }  // namespace likeness::server

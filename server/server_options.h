@@ -12,6 +12,7 @@
 #include "server/jobs/limits.h"
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/policies/retention.h"
+#include "server/maintenance/maintenance.h"
 
 namespace likeness::server {
 
@@ -26,6 +27,7 @@ struct ServerOptions {
   RetentionPolicy retention;
   absl::Duration drain_timeout = absl::Seconds(20);
   int executor_threads = 64;
+  MaintenanceOptions maintenance;
   Limits limits;
   LogOptions log;
 };

@@ -26,7 +26,7 @@ absl::Status FindMissing(const v1::FindMissingBlobsRequest& request, const std::
       return InvalidField(field, absl::StrCat("is not below tenants/", tenant), "INVALID_NAME");
     }
     if (!seen.insert(name.sha256).second) continue;
-    const absl::Status found = store.Open(name).status();
+    const absl::Status found = store.Keep(name);
     if (absl::IsNotFound(found)) {
       reply->add_missing_blobs(request.blobs(i));
     } else if (!found.ok()) {

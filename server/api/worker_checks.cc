@@ -46,8 +46,8 @@ bool IsOutputPath(absl::string_view path) {
 
 absl::Status CheckStored(const std::string& blob, const std::string& field, BlobStore& blobs) {
   ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(blob, field));
-  auto found = blobs.Open(name);
-  if (!absl::IsNotFound(found.status())) return found.status();
+  const absl::Status kept = blobs.Keep(name);
+  if (!absl::IsNotFound(kept)) return kept;
   return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
                   absl::StrCat(field, ": ", blob, " is not stored; upload it first"));
 }

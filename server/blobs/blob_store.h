@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -23,7 +24,9 @@ class BlobReader {
  public:
   virtual ~BlobReader() = default;
   virtual int64_t size() const = 0;
-  // At most `limit` bytes from `offset`; fewer only at the end.
+  // At most `limit` bytes from `offset`; fewer only at the end. Whoever reads from the beginning to
+  // the end in order gets DATA_LOSS (BLOB_DAMAGED) instead of the last piece if the bytes are not
+  // those that the blob is named by; the blob is set aside then.
   virtual absl::StatusOr<std::string> Read(int64_t offset, int64_t limit) = 0;
 };
 
@@ -43,14 +46,39 @@ class BlobUpload {
   virtual absl::Status Finish() = 0;
 };
 
+struct SweptBlobs {
+  int64_t blobs = 0;
+  int64_t bytes = 0;
+};
+
 // All calls block; all are thread-safe. A blob is visible as a whole or not at all, and durable
 // once it is.
+//
+// A blob that no job names is swept away in the end. So that none goes which a job is about to
+// name, the store notes when each was last kept: uploaded, or asked for by Upload, QueryUpload, Put
+// or Keep. Who names a blob in a job keeps it first, and a sweep leaves out what was kept lately.
 class BlobStore {
  public:
   virtual ~BlobStore() = default;
 
-  // NOT_FOUND: BLOB_NOT_FOUND.
+  // NOT_FOUND: BLOB_NOT_FOUND. DATA_LOSS: BLOB_DAMAGED, until the blob is uploaded again.
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> Open(const BlobName& name) = 0;
+
+  // NOT_FOUND (BLOB_NOT_FOUND), for a damaged blob too: it is to be uploaded again.
+  virtual absl::Status Keep(const BlobName& name) = 0;
+
+  // As if the blob had last been kept at `at`, if it was kept later; nothing if it is not there.
+  virtual void KeptLast(const BlobName& name, absl::Time at) = 0;
+
+  // Removes every blob that was last kept before `before` and that `named` does not know. Nothing
+  // happens while a backup is made: UNAVAILABLE (BACKUP_RUNS).
+  virtual absl::StatusOr<SweptBlobs> Sweep(absl::Time before,
+                                           absl::FunctionRef<bool(const BlobName&)> named) = 0;
+
+  // Calls `visit` with each blob in the order of their names, those after `after` only, until it
+  // returns false.
+  virtual absl::Status Visit(const std::string& after,
+                             absl::FunctionRef<bool(const BlobName&)> visit) = 0;
 
   // Begins an upload or goes on with it. INVALID_ARGUMENT: BLOB_TOO_LARGE. ABORTED:
   // UPLOAD_IN_PROGRESS.
@@ -67,9 +95,15 @@ class BlobStore {
 
   // Bytes of all blobs.
   virtual int64_t total_bytes() const = 0;
+
+  // Blobs that are set aside because their bytes were wrong.
+  virtual int64_t damaged() const = 0;
 };
 
 // NOT_FOUND (BLOB_NOT_FOUND).
 absl::Status BlobNotFound(const BlobName& name);
+
+// DATA_LOSS (BLOB_DAMAGED).
+absl::Status BlobDamaged(const BlobName& name);
 
 }  // namespace likeness::server

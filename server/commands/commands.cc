@@ -43,6 +43,10 @@ absl::Status Take(const std::vector<std::string>& given, const std::vector<Posit
 const std::vector<Command>& Commands() {
   static const auto& commands = *new std::vector<Command>{
       {"serve", "serves clients and workers (the default)", ServeCommand},
+      {"backup", "copies a data directory, while its server runs or not", BackupCommand},
+      {"restore-check", "says whether a backup is whole", RestoreCheckCommand},
+      {"collect", "removes blobs that no job names", CollectCommand},
+      {"scrub", "reads every blob and sets damaged ones aside", ScrubCommand},
   };
   return commands;
 }

@@ -38,5 +38,9 @@ int RunCommand(FlagSet& flags, const CommandLine& arguments,
                const std::function<absl::Status()>& body);
 
 int ServeCommand(const CommandLine& arguments);
+int BackupCommand(const CommandLine& arguments);
+int RestoreCheckCommand(const CommandLine& arguments);
+int CollectCommand(const CommandLine& arguments);
+int ScrubCommand(const CommandLine& arguments);
 
 }  // namespace likeness::server

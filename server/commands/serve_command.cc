@@ -26,6 +26,7 @@ sigset_t BlockSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -34,8 +35,10 @@ absl::Status Serve(const ServerOptions& options) {
   RETURN_IF_ERROR(InitLogging(options.log));
   const sigset_t signals = BlockSignals();
   ASSIGN_OR_RETURN(auto server, Server::Start(options));
-  int received = 0;
-  sigwait(&signals, &received);
+  for (int received = SIGUSR1; received == SIGUSR1;) {
+    sigwait(&signals, &received);
+    if (received == SIGUSR1) server->CollectBlobs();
+  }
   server->Drain();
   return absl::OkStatus();
 }

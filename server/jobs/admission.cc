@@ -120,7 +120,7 @@ absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string&
   if (!model.is_base()) RETURN_IF_ERROR(jobs_.GetModel(model).status());
   return jobs_.Retry(name, etag, [this](const std::string& blob) {
     const auto parsed = ParseBlobName(blob);
-    return parsed.ok() && blobs_.Open(*parsed).ok();
+    return parsed.ok() && blobs_.Keep(*parsed).ok();
   });
 }
 
@@ -202,20 +202,21 @@ absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
     if (!photos[i].has_blob()) continue;
     const std::string path = absl::StrCat(field, "[", i, "].blob");
     ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(photos[i].blob(), path));
-    auto blob = name.tenant == tenant ? blobs_.Open(name) : BlobNotFound(name);
-    if (absl::IsNotFound(blob.status())) {
+    const absl::Status kept = name.tenant == tenant ? blobs_.Keep(name) : BlobNotFound(name);
+    if (absl::IsNotFound(kept)) {
       checker.Add(path, "there is no such blob; upload it first", "BLOB_NOT_FOUND");
       continue;
     }
-    RETURN_IF_ERROR(blob.status());
-    if ((*blob)->size() > limits_.max_request_bytes) {
+    RETURN_IF_ERROR(kept);
+    ASSIGN_OR_RETURN(auto blob, blobs_.Open(name));
+    if (blob->size() > limits_.max_request_bytes) {
       checker.Add(path,
-                  absl::StrCat("has ", (*blob)->size(), " bytes; a photo has at most ",
+                  absl::StrCat("has ", blob->size(), " bytes; a photo has at most ",
                                limits_.max_request_bytes),
                   "PHOTO_TOO_LARGE");
       continue;
     }
-    ASSIGN_OR_RETURN(const std::string bytes, (*blob)->Read(0, (*blob)->size()));
+    ASSIGN_OR_RETURN(const std::string bytes, blob->Read(0, blob->size()));
     CheckPhotoFile(path, bytes, checker);
   }
   return checker.status();

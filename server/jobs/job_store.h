@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/resource_names.h"
@@ -83,6 +84,15 @@ struct JobChange {
   v1::JobState to = v1::JOB_STATE_UNSPECIFIED;  // equal to `from` when only other things changed
   absl::Duration queue_wait = absl::ZeroDuration();  // for PENDING -> RUNNING: since it was created
   bool lease_lost = false;
+  std::string superseded_checkpoint;  // a blob that the job needed until now
+};
+
+// A blob that is named by a job, an event or a model.
+struct NamedBlob {
+  BlobName name;
+  // The checkpoint of a job that failed or was cancelled: when it ended. Only a retry would still
+  // want it.
+  absl::Time needed_until = absl::InfiniteFuture();
 };
 
 class JobStore {
@@ -181,6 +191,9 @@ class JobStore {
   virtual absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() = 0;
 
   virtual absl::StatusOr<std::vector<JobCount>> CountJobs() = 0;
+
+  // Calls `visit` at least once with each blob that is named all the while that this takes.
+  virtual absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) = 0;
 
   // 32 random bytes, drawn when the store was made: signs what clients hand back to us.
   virtual const std::string& signing_key() const = 0;

@@ -42,6 +42,10 @@ struct Metrics::Families {
   prometheus::Counter* leases_lost;
   prometheus::Counter* uploaded;
   prometheus::Gauge* blob_bytes;
+  prometheus::Gauge* damaged_blobs;
+  prometheus::Counter* collected_blobs;
+  prometheus::Counter* collected_bytes;
+  prometheus::Counter* scrubbed_bytes;
 
   template <typename Builder>
   auto& Family(Builder builder, const char* name, const char* help) {
@@ -96,6 +100,18 @@ struct Metrics::Families {
                     .Add({});
     blob_bytes =
         &Family(prometheus::BuildGauge(), "likeness_blob_bytes", "Bytes of all blobs.").Add({});
+    damaged_blobs = &Family(prometheus::BuildGauge(), "likeness_damaged_blobs",
+                            "Blobs set aside because their bytes changed on the disk.")
+                         .Add({});
+    collected_blobs = &Family(prometheus::BuildCounter(), "likeness_collected_blobs_total",
+                              "Blobs removed because nothing named them.")
+                           .Add({});
+    collected_bytes = &Family(prometheus::BuildCounter(), "likeness_collected_bytes_total",
+                              "Bytes of blobs removed because nothing named them.")
+                           .Add({});
+    scrubbed_bytes = &Family(prometheus::BuildCounter(), "likeness_scrubbed_bytes_total",
+                             "Bytes of blobs that the scrub has read.")
+                          .Add({});
     Family(prometheus::BuildGauge(), "likeness_build_info", "1; its labels say what is running.")
         .Add({{"version", Version()}})
         .Set(1);
@@ -134,6 +150,15 @@ void Metrics::ObserveUpload(int64_t bytes) {
   families_->uploaded->Increment(static_cast<double>(bytes));
 }
 
+void Metrics::ObserveCollected(const SweptBlobs& swept) {
+  families_->collected_blobs->Increment(static_cast<double>(swept.blobs));
+  families_->collected_bytes->Increment(static_cast<double>(swept.bytes));
+}
+
+void Metrics::ObserveScrubbed(int64_t bytes) {
+  families_->scrubbed_bytes->Increment(static_cast<double>(bytes));
+}
+
 std::string Metrics::Page(const Snapshot& snapshot) {
   for (auto& [state, methods] : families_->jobs) {
     for (auto& [method, gauge] : methods) {
@@ -145,6 +170,7 @@ std::string Metrics::Page(const Snapshot& snapshot) {
     }
   }
   families_->blob_bytes->Set(static_cast<double>(snapshot.blob_bytes));
+  families_->damaged_blobs->Set(static_cast<double>(snapshot.damaged_blobs));
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
 
 namespace likeness::server {
@@ -24,11 +25,14 @@ class Metrics {
   // From an event's commit to its hand-over to the network.
   void ObserveEventLag(absl::Duration lag);
   void ObserveUpload(int64_t bytes);
+  void ObserveCollected(const SweptBlobs& swept);
+  void ObserveScrubbed(int64_t bytes);
 
   // What is read at each scrape.
   struct Snapshot {
     std::vector<JobCount> jobs;
     int64_t blob_bytes = 0;
+    int64_t damaged_blobs = 0;
   };
 
   // The page, in Prometheus' text format.

@@ -1,13 +1,8 @@
 """The deployment files say what operations rely on: rendered by kubectl, parsed as an engine would parse them."""
-import fcntl
-import os
 import pathlib
-import secrets
 import shutil
-import sqlite3
 import subprocess
 import tempfile
-import time
 import unittest
 
 import yaml
@@ -71,73 +66,6 @@ class Compose(unittest.TestCase):
         compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())
         for service in compose["services"].values():
             self.assertNotIn("ports", service)
-
-
-class PruneBlobs(unittest.TestCase):
-    """deploy/prune-blobs on a data directory as the server keeps it."""
-
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="likeness-prune-")
-        self.addCleanup(directory.cleanup)
-        self.data = pathlib.Path(directory.name)
-        (self.data / "lock").touch()
-        self.database = sqlite3.connect(self.data / "jobs.sqlite")
-        self.addCleanup(self.database.close)
-        self.database.executescript("CREATE TABLE jobs (state, job, checkpoint); CREATE TABLE events (event);"
-                                    "CREATE TABLE models (model); PRAGMA user_version = 2")
-
-    def blob(self, age_days=2):
-        digest = secrets.token_hex(32)
-        file = self.data / "blobs/default" / digest[:2] / digest
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(b"12345")
-        os.utime(file, (time.time() - age_days * 86400,) * 2)
-        return file
-
-    @staticmethod
-    def message(file):
-        return b"\x0a\x20\x00" + f"tenants/default/blobs/{file.name}".encode() + b"\x12"
-
-    def job(self, state, picture, checkpoint):
-        with self.database:
-            self.database.execute("INSERT INTO jobs VALUES (?, ?, ?)",
-                                  (state, self.message(picture), self.message(checkpoint)))
-
-    def run_it(self, *flags):
-        return subprocess.run([ROOT / "deploy/prune-blobs", self.data, *flags], capture_output=True, text=True)
-
-    def test_keeps_what_jobs_need_and_the_checkpoints_of_those_that_run(self):
-        running, ended = 2, 4
-        kept = [self.blob(), self.blob(), self.blob(), self.blob(age_days=0)]
-        gone = [self.blob(), self.blob()]
-        self.job(running, kept[0], checkpoint=kept[1])
-        self.job(ended, kept[2], checkpoint=gone[0])
-        self.assertIn("2 blobs", self.run_it().stdout)
-        self.assertTrue(all(file.exists() for file in kept + gone))
-        self.assertEqual(self.run_it("--delete").returncode, 0)
-        self.assertTrue(all(file.exists() for file in kept))
-        self.assertFalse(any(file.exists() for file in gone))
-
-    def test_keeps_the_files_of_models_whose_job_is_gone(self):
-        file, checkpoint = self.blob(), self.blob()
-        with self.database:
-            self.database.execute("INSERT INTO models VALUES (?), (NULL)", (self.message(file),))
-        self.assertEqual(self.run_it("--delete").returncode, 0)
-        self.assertTrue(file.exists())
-        self.assertFalse(checkpoint.exists())
-
-    def test_leaves_a_store_of_another_version_alone(self):
-        self.database.execute("PRAGMA user_version = 1")
-        blob = self.blob()
-        self.assertEqual(self.run_it("--delete").returncode, 1)
-        self.assertTrue(blob.exists())
-
-    def test_leaves_a_running_server_alone(self):
-        with open(self.data / "lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            refused = self.run_it("--delete")
-        self.assertEqual(refused.returncode, 1)
-        self.assertIn("stop it first", refused.stderr)
 
 
 class Dockerfile(unittest.TestCase):

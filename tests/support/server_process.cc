@@ -8,7 +8,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -57,6 +59,12 @@ int64_t ServerProcess::ResidentBytes() const {
   int64_t resident = 0;  // both in pages
   statm >> size >> resident;
   return resident * sysconf(_SC_PAGESIZE);
+}
+
+int ServerProcess::OpenFiles() const {
+  std::error_code error;
+  const std::filesystem::directory_iterator files(absl::StrCat("/proc/", pid_, "/fd"), error);
+  return static_cast<int>(std::distance(begin(files), end(files)));
 }
 
 int FreePort() {

@@ -22,6 +22,8 @@ class ServerProcess {
   int Wait();
   // Memory that it occupies now.
   int64_t ResidentBytes() const;
+  // Files and sockets that it has open now.
+  int OpenFiles() const;
 
  private:
   pid_t pid_ = -1;

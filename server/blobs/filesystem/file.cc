@@ -1,6 +1,7 @@
 #include "server/blobs/filesystem/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -42,6 +43,9 @@ absl::Status ErrnoStatus(int error, absl::string_view action) {
     case ENOENT:
       return RpcError(absl::StatusCode::kNotFound, "FILE_NOT_FOUND",
                       absl::StrCat("could not ", action, ": it is not there"));
+    case EIO:
+      return RpcError(absl::StatusCode::kDataLoss, "STORAGE_DAMAGED",
+                      absl::StrCat("could not ", action, ": ", strerror(error)));
     default:
       return RpcError(absl::StatusCode::kInternal, "STORAGE_FAILED",
                       absl::StrCat("could not ", action, ": ", strerror(error)));
@@ -109,6 +113,38 @@ absl::Status File::Truncate(int64_t size) const {
 
 absl::Status File::Sync() const {
   return fsync(descriptor_) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "make a file durable");
+}
+
+absl::Status File::Touch(absl::Time time) const {
+  const timespec times[2] = {absl::ToTimespec(time), absl::ToTimespec(time)};
+  return futimens(descriptor_, times) == 0 ? absl::OkStatus()
+                                           : ErrnoStatus(errno, "note a file's time");
+}
+
+bool File::IsAt(const std::string& path) const {
+  struct stat mine;
+  struct stat named;
+  return fstat(descriptor_, &mine) == 0 && stat(path.c_str(), &named) == 0 &&
+         mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+}
+
+absl::StatusOr<FileLock> FileLock::Take(const std::string& path, Kind kind, bool wait) {
+  ASSIGN_OR_RETURN(int descriptor, OpenDescriptor(path, O_RDWR | O_CREAT));
+  FileLock lock(descriptor);
+  const int operation = (kind == Kind::kShared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB);
+  int result;
+  do {
+    result = flock(descriptor, operation);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return lock;
+  if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock a file");
+  return RpcError(absl::StatusCode::kUnavailable, "LOCKED", "another process holds the lock");
+}
+
+FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) close(descriptor_);
 }
 
 absl::Status SyncDirectory(const std::string& path) {

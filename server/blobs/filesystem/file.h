@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace likeness::server {
 
@@ -26,6 +27,10 @@ class File {
   absl::Status WriteAt(int64_t offset, absl::string_view bytes) const;
   absl::Status Truncate(int64_t size) const;
   absl::Status Sync() const;
+  // Sets the time of modification.
+  absl::Status Touch(absl::Time time) const;
+  // Whether the name still stands for this very file.
+  bool IsAt(const std::string& path) const;
 
  private:
   explicit File(int descriptor) : descriptor_(descriptor) {}
@@ -34,6 +39,23 @@ class File {
 
 // Makes renames and new files in a directory durable.
 absl::Status SyncDirectory(const std::string& path);
+
+// Locks a file, which is made if it is missing, until this goes away or the process ends.
+class FileLock {
+ public:
+  enum class Kind { kShared, kExclusive };
+  // UNAVAILABLE (LOCKED) at once if another process or another FileLock stands against it, unless
+  // `wait`.
+  static absl::StatusOr<FileLock> Take(const std::string& path, Kind kind, bool wait);
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&&) = delete;
+  ~FileLock();
+  int descriptor() const { return descriptor_; }
+
+ private:
+  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
 
 // Makes a directory and its missing parents, durably.
 absl::Status MakeDirectories(const std::string& path);

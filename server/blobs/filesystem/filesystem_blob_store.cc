@@ -1,18 +1,21 @@
 #include "server/blobs/filesystem/filesystem_blob_store.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/ids.h"
+#include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/blobs/filesystem/file.h"
@@ -23,20 +26,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kUploads[] = "/.uploads";
+constexpr char kDamaged[] = "/.damaged";
+constexpr char kSweepLock[] = "/.sweep";
 constexpr int64_t kReadBytes = 1 << 20;
-
-class FileReader : public BlobReader {
- public:
-  FileReader(File file, int64_t size) : file_(std::move(file)), size_(size) {}
-  int64_t size() const override { return size_; }
-  absl::StatusOr<std::string> Read(int64_t offset, int64_t limit) override {
-    return file_.ReadAt(offset, limit);
-  }
-
- private:
-  const File file_;
-  const int64_t size_;
-};
 
 std::optional<int64_t> FileSize(const std::string& path) {
   struct stat info;
@@ -54,14 +46,26 @@ absl::StatusOr<Sha256> HashOf(const File& file, int64_t size) {
   return hash;
 }
 
+// The names in a directory, in order; none if it cannot be read.
+std::vector<std::string> NamesIn(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(directory, error);
+       !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 int64_t BytesOf(const std::string& root) {
   int64_t bytes = 0;
   std::error_code error;
   for (auto entry = fs::recursive_directory_iterator(root, error);
        !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    if (entry->path().filename() == ".uploads") {
+    if (entry->is_directory(error) && entry->path().filename().string().starts_with('.')) {
       entry.disable_recursion_pending();
-    } else if (entry->is_regular_file(error)) {
+    } else if (IsSha256Hex(entry->path().filename().string())) {
       bytes += static_cast<int64_t>(entry->file_size(error));
     }
   }
@@ -74,6 +78,47 @@ absl::Status BlobNotFound(const BlobName& name) {
   return RpcError(absl::StatusCode::kNotFound, "BLOB_NOT_FOUND",
                   absl::StrCat("there is no blob ", name.ToString()));
 }
+
+absl::Status BlobDamaged(const BlobName& name) {
+  return RpcError(absl::StatusCode::kDataLoss, "BLOB_DAMAGED",
+                  absl::StrCat("the bytes of ", name.ToString(),
+                               " were damaged on the disk; whoever has them can upload it again"));
+}
+
+class FilesystemBlobStore::FileReader : public BlobReader {
+ public:
+  FileReader(FilesystemBlobStore& store, BlobName name, File file, int64_t size)
+      : store_(store), name_(std::move(name)), file_(std::move(file)), size_(size) {}
+
+  int64_t size() const override { return size_; }
+
+  absl::StatusOr<std::string> Read(int64_t offset, int64_t limit) override {
+    auto read = file_.ReadAt(offset, limit);
+    if (absl::IsDataLoss(read.status())) return Damaged();
+    ASSIGN_OR_RETURN(std::string bytes, std::move(read));
+    if (offset != hashed_ || checked_) return bytes;
+    hash_.Update(bytes);
+    hashed_ += static_cast<int64_t>(bytes.size());
+    if (hashed_ < size_) return bytes;
+    checked_ = true;
+    if (hash_.HexDigest() == name_.sha256) return bytes;
+    return Damaged();
+  }
+
+ private:
+  absl::Status Damaged() {
+    store_.SetAside(name_, file_, size_);
+    return BlobDamaged(name_);
+  }
+
+  FilesystemBlobStore& store_;
+  const BlobName name_;
+  const File file_;
+  const int64_t size_;
+  Sha256 hash_;
+  int64_t hashed_ = 0;
+  bool checked_ = false;
+};
 
 class FilesystemBlobStore::FileUpload : public BlobUpload {
  public:
@@ -121,6 +166,7 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
           absl::StatusCode::kInvalidArgument, "BLOB_DIGEST_MISMATCH",
           absl::StrCat("the bytes have SHA-256 ", digest, "; the name promises ", name_.sha256));
     }
+    RETURN_IF_ERROR(file_.Touch(store_.clock_.Now()));
     RETURN_IF_ERROR(file_.Sync());
     return store_.Publish(path_, name_.blob(), name_.size_bytes);
   }
@@ -152,9 +198,10 @@ class CompleteUpload : public BlobUpload {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FilesystemBlobStore>> FilesystemBlobStore::Open(
-    const std::string& root, int64_t max_blob_bytes) {
+    const std::string& root, int64_t max_blob_bytes, const Clock& clock) {
   RETURN_IF_ERROR(MakeDirectories(root + kUploads));
-  std::unique_ptr<FilesystemBlobStore> store(new FilesystemBlobStore(root, max_blob_bytes));
+  RETURN_IF_ERROR(MakeDirectories(root + kDamaged));
+  std::unique_ptr<FilesystemBlobStore> store(new FilesystemBlobStore(root, max_blob_bytes, clock));
   store->total_bytes_ = BytesOf(root);
   return store;
 }
@@ -167,12 +214,107 @@ std::string FilesystemBlobStore::PathOf(const UploadName& name) const {
   return absl::StrCat(root_, kUploads, "/", Sha256Hex(name.ToString()));
 }
 
+std::string FilesystemBlobStore::DamagedPathOf(const BlobName& name) const {
+  return absl::StrCat(root_, kDamaged, "/", name.tenant, ".", name.sha256);
+}
+
 absl::StatusOr<std::unique_ptr<BlobReader>> FilesystemBlobStore::Open(const BlobName& name) {
   auto file = File::OpenForReading(PathOf(name));
-  if (absl::IsNotFound(file.status())) return BlobNotFound(name);
+  if (absl::IsNotFound(file.status())) {
+    return FileSize(DamagedPathOf(name)) ? BlobDamaged(name) : BlobNotFound(name);
+  }
   RETURN_IF_ERROR(file.status());
   ASSIGN_OR_RETURN(int64_t size, file->Size());
-  return std::make_unique<FileReader>(*std::move(file), size);
+  return std::make_unique<FileReader>(*this, name, *std::move(file), size);
+}
+
+std::optional<int64_t> FilesystemBlobStore::KeepFile(const BlobName& name) {
+  const std::string path = PathOf(name);
+  const timespec now = absl::ToTimespec(clock_.Now());
+  const timespec times[2] = {now, now};
+  std::unique_lock lock(mutex_);
+  published_.wait(lock, [&] { return !publishing_.count(path); });
+  if (utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) return std::nullopt;
+  return FileSize(path);
+}
+
+absl::Status FilesystemBlobStore::Keep(const BlobName& name) {
+  return KeepFile(name) ? absl::OkStatus() : BlobNotFound(name);
+}
+
+void FilesystemBlobStore::KeptLast(const BlobName& name, absl::Time at) {
+  const std::string path = PathOf(name);
+  const timespec times[2] = {absl::ToTimespec(at), absl::ToTimespec(at)};
+  std::lock_guard lock(mutex_);
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0 || absl::TimeFromTimespec(info.st_mtim) <= at) return;
+  utimensat(AT_FDCWD, path.c_str(), times, 0);
+}
+
+int64_t FilesystemBlobStore::Remove(const std::string& path, absl::Time before) {
+  std::lock_guard lock(mutex_);  // nobody keeps it between the look and the end
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return -1;
+  if (absl::TimeFromTimespec(info.st_mtim) >= before || unlink(path.c_str()) != 0) return -1;
+  total_bytes_ -= info.st_size;
+  return info.st_size;
+}
+
+absl::StatusOr<SweptBlobs> FilesystemBlobStore::Sweep(
+    absl::Time before, absl::FunctionRef<bool(const BlobName&)> named) {
+  const auto lock = FileLock::Take(root_ + kSweepLock, FileLock::Kind::kExclusive, /*wait=*/false);
+  if (absl::IsUnavailable(lock.status())) {
+    return RpcError(absl::StatusCode::kUnavailable, "BACKUP_RUNS",
+                    "a backup is being made; no blob is removed meanwhile");
+  }
+  RETURN_IF_ERROR(lock.status());
+  SweptBlobs swept;
+  RETURN_IF_ERROR(Visit("", [&](const BlobName& name) {
+    const std::string path = PathOf(name);
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0) return true;
+    if (absl::TimeFromTimespec(info.st_mtim) >= before || named(name)) return true;
+    if (const int64_t bytes = Remove(path, before); bytes >= 0) {
+      ++swept.blobs;
+      swept.bytes += bytes;
+    }
+    return true;
+  }));
+  return swept;
+}
+
+absl::Status FilesystemBlobStore::Visit(const std::string& after,
+                                        absl::FunctionRef<bool(const BlobName&)> visit) {
+  for (const std::string& tenant : NamesIn(root_)) {
+    if (tenant.starts_with('.')) continue;
+    for (const std::string& digits : NamesIn(absl::StrCat(root_, "/", tenant))) {
+      // The last name that may lie here: a directory that was done is not read again.
+      if (BlobName{tenant, digits + "~"}.ToString() <= after) continue;
+      for (const std::string& sha256 : NamesIn(absl::StrCat(root_, "/", tenant, "/", digits))) {
+        const BlobName name{tenant, sha256};
+        if (!IsSha256Hex(sha256) || name.ToString() <= after) continue;
+        if (!visit(name)) return absl::OkStatus();
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+void FilesystemBlobStore::SetAside(const BlobName& name, const File& read, int64_t size) {
+  const std::string path = PathOf(name);
+  const std::string aside = DamagedPathOf(name);
+  std::lock_guard lock(mutex_);
+  if (!read.IsAt(path) || rename(path.c_str(), aside.c_str()) != 0) return;
+  if (!read.IsAt(aside)) {  // another process has put a good one there in between
+    (void)rename(aside.c_str(), path.c_str());
+    return;
+  }
+  total_bytes_ -= size;
+  LogError("blob damaged", {{"blob", name.ToString()}});
+}
+
+int64_t FilesystemBlobStore::damaged() const {
+  return static_cast<int64_t>(NamesIn(root_ + kDamaged).size());
 }
 
 absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const UploadName& name) {
@@ -181,7 +323,7 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
                     absl::StrCat("a blob of ", name.size_bytes, " bytes; at most ", max_blob_bytes_,
                                  " are allowed"));
   }
-  if (auto size = FileSize(PathOf(name.blob()))) return std::make_unique<CompleteUpload>(*size);
+  if (auto size = KeepFile(name.blob())) return std::make_unique<CompleteUpload>(*size);
   const std::string path = PathOf(name);
   {
     std::lock_guard lock(mutex_);
@@ -204,7 +346,7 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
 }
 
 absl::StatusOr<UploadStatus> FilesystemBlobStore::QueryUpload(const UploadName& name) {
-  if (auto size = FileSize(PathOf(name.blob()))) return UploadStatus{*size, true};
+  if (auto size = KeepFile(name.blob())) return UploadStatus{*size, true};
   if (auto size = FileSize(PathOf(name))) return UploadStatus{*size, false};
   return RpcError(absl::StatusCode::kNotFound, "UPLOAD_NOT_FOUND",
                   "nothing of this upload is kept; begin at offset 0");
@@ -223,15 +365,41 @@ absl::StatusOr<BlobName> FilesystemBlobStore::Put(const std::string& tenant,
   return name.blob();
 }
 
+absl::Status FilesystemBlobStore::MakeDurableDirectory(const std::string& directory) {
+  {
+    std::lock_guard lock(mutex_);
+    if (durable_directories_.count(directory)) return absl::OkStatus();
+  }
+  // One that is there need not be durable: another call may have made it just now, or an earlier
+  // process that was killed.
+  RETURN_IF_ERROR(MakeDirectories(directory));
+  RETURN_IF_ERROR(SyncDirectory(fs::path(directory).parent_path().string()));
+  RETURN_IF_ERROR(SyncDirectory(root_));
+  std::lock_guard lock(mutex_);
+  durable_directories_.insert(directory);
+  return absl::OkStatus();
+}
+
 absl::Status FilesystemBlobStore::Publish(const std::string& upload_path, const BlobName& name,
                                           int64_t size_bytes) {
   const std::string path = PathOf(name);
   const std::string directory = fs::path(path).parent_path().string();
-  RETURN_IF_ERROR(MakeDirectories(directory));
-  const bool was_there = FileSize(path).has_value();
-  if (rename(upload_path.c_str(), path.c_str()) != 0) return ErrnoStatus(errno, "store a blob");
-  if (!was_there) total_bytes_ += size_bytes;
-  return SyncDirectory(directory);
+  RETURN_IF_ERROR(MakeDurableDirectory(directory));
+  {
+    std::lock_guard lock(mutex_);
+    const bool was_there = FileSize(path).has_value();
+    if (rename(upload_path.c_str(), path.c_str()) != 0) return ErrnoStatus(errno, "store a blob");
+    if (!was_there) total_bytes_ += size_bytes;
+    publishing_.insert(path);
+    unlink(DamagedPathOf(name).c_str());
+  }
+  const absl::Status durable = SyncDirectory(directory);
+  {
+    std::lock_guard lock(mutex_);
+    publishing_.erase(path);
+  }
+  published_.notify_all();
+  return durable;
 }
 
 absl::StatusOr<int> FilesystemBlobStore::DropUploads(absl::Time before) {

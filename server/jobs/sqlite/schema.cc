@@ -252,21 +252,34 @@ absl::Status Migrate(Database& database, int64_t version) {
   return database.Execute("COMMIT");
 }
 
-}  // namespace
+absl::StatusOr<int64_t> VersionOf(Database& database) {
+  Query query = database.Prepare("PRAGMA user_version");
+  RETURN_IF_ERROR(query.Run());
+  return query.Integer(0);
+}
 
-absl::Status PrepareSchema(Database& database) {
-  int64_t version = 0;
-  {
-    Query query = database.Prepare("PRAGMA user_version");
-    RETURN_IF_ERROR(query.Run());
-    version = query.Integer(0);
-  }
-  if (version == 0) return database.Execute(kCreate);
-  if (version < kVersion) return Migrate(database, version);
-  if (version == kVersion) return absl::OkStatus();
+absl::Status TooNew(int64_t version) {
   return RpcError(absl::StatusCode::kFailedPrecondition, "STORE_TOO_NEW",
                   absl::StrCat("the job store is of version ", version,
                                "; this program knows version ", kVersion));
+}
+
+}  // namespace
+
+absl::Status PrepareSchema(Database& database) {
+  ASSIGN_OR_RETURN(const int64_t version, VersionOf(database));
+  if (version == 0) return database.Execute(kCreate);
+  if (version < kVersion) return Migrate(database, version);
+  return version == kVersion ? absl::OkStatus() : TooNew(version);
+}
+
+absl::Status CheckSchema(Database& database) {
+  ASSIGN_OR_RETURN(const int64_t version, VersionOf(database));
+  if (version == kVersion) return absl::OkStatus();
+  if (version > kVersion) return TooNew(version);
+  return RpcError(absl::StatusCode::kFailedPrecondition, "STORE_TOO_OLD",
+                  absl::StrCat("the job store is of version ", version, "; a server of version ",
+                               kVersion, " brings it up to date"));
 }
 
 }  // namespace likeness::server

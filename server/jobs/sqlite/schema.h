@@ -10,4 +10,8 @@ namespace likeness::server {
 // FAILED_PRECONDITION (STORE_TOO_NEW) for a file of a later version.
 absl::Status PrepareSchema(Database& database);
 
+// FAILED_PRECONDITION (STORE_TOO_NEW, STORE_TOO_OLD) unless the tables are of this version. Changes
+// nothing.
+absl::Status CheckSchema(Database& database);
+
 }  // namespace likeness::server

@@ -10,6 +10,7 @@
 #include "common/status_macros.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/schema.h"
@@ -313,6 +314,7 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   if (!stored) return LeaseLost();  // only a token can name a job that is not there
   JobRecord& record = stored->record;
   const v1::JobState before = record.job.state();
+  std::string checkpoint = record.checkpoint ? record.checkpoint->blob() : "";
   RETURN_IF_ERROR(change(record));
   const v1::JobState after = record.job.state();
   RETURN_IF_ERROR(SaveRecord(database, *stored));
@@ -330,6 +332,10 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   JobChange& told = transaction.changes.emplace_back();
   told = {.name = record.job.name(), .method = MethodOf(record.job), .from = before, .to = after};
   told.lease_lost = lease_lost;
+  const bool needed = after != v1::JOB_STATE_SUCCEEDED && record.checkpoint;
+  if (!needed || record.checkpoint->blob() != checkpoint) {
+    told.superseded_checkpoint = std::move(checkpoint);
+  }
   if (before == v1::JOB_STATE_PENDING && after == v1::JOB_STATE_RUNNING) {
     told.queue_wait =
         clock_.Now() - std::max(FromProto(record.job.create_time()), record.not_before);
@@ -544,6 +550,11 @@ absl::StatusOr<std::vector<v1::BaseModel>> SqliteJobStore::BaseModels() {
 absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   return ReadCounts(*database);
+}
+
+absl::Status SqliteJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return VisitBlobNames(*database, visit);
 }
 
 }  // namespace likeness::server

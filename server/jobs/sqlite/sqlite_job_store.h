@@ -68,6 +68,7 @@ class SqliteJobStore : public JobStore {
   absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
   absl::StatusOr<std::vector<JobCount>> CountJobs() override;
+  absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) override;
   const std::string& signing_key() const override { return signing_key_; }
 
  private:

@@ -1,8 +1,4 @@
-// Load on likeness-server over loopback: jobs created, leased and completed per second, durably,
-// and GetJob per second. Client and server share this machine; the server runs in this process
-// unless --server names another.
-//   server_load --clients=128 --seconds=5
-// Prints one JSON object.
+// Jobs created, leased and completed per second, durably, and GetJob per second.
 #include <atomic>
 #include <cstdio>
 #include <functional>
@@ -12,15 +8,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "benchmarks/server_load/subjects.h"
 #include "common/flags.h"
 #include "grpcpp/grpcpp.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "likeness/v1/worker_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
 #include "tests/support/test_photos.h"
-#include "tests/support/test_server.h"
 
-namespace likeness {
+namespace likeness::load {
 namespace {
 
 struct Options {
@@ -160,38 +156,31 @@ double Run(Load& load, const Options& options,
   return load.Wait(options.seconds);
 }
 
-int Main(int argc, char** argv) {
+}  // namespace
+
+int Throughput(const Arguments& arguments) {
   Options options;
-  FlagSet flags("Usage: server_load [FLAGS]\n\nMeasures likeness-server.");
+  FlagSet flags(
+      "Usage: server_load throughput [FLAGS]\n\n"
+      "Jobs created, leased and completed per second, durably, and GetJob per second.");
   flags.Add("server", &options.server, "host:port of a running server; its own when empty.");
   flags.Add("data-dir", &options.data_dir, "Where its own server keeps its data.");
   flags.Add("clients", &options.clients, "Calls under way at the same time.");
   flags.Add("channels", &options.channels, "Connections.");
   flags.Add("seconds", &options.seconds, "Length of each measurement.");
-  if (auto parsed = flags.Parse(Arguments(argc, argv)); !parsed.ok() || flags.help_requested()) {
-    std::puts(parsed.ok() ? flags.Help().c_str() : parsed.status().ToString().c_str());
-    return parsed.ok() ? 0 : 2;
-  }
-  (void)InitLogging({"text", "warning"});
+  if (auto end = ParseOrEnd(flags, arguments)) return *end;
 
-  testing::TempFolder folder;
-  std::unique_ptr<testing::TestServer> own;
-  int port = 0;
-  if (options.server.empty()) {
-    auto server = testing::TestOptions(
-        (options.data_dir.empty() ? folder.path() : options.data_dir) + "/server_load");
-    server.executor_threads = server::ServerOptions().executor_threads;
-    server.metrics_listen = "";
-    own = std::make_unique<testing::TestServer>(server);
-    port = own->server().port();
-  }
+  std::unique_ptr<OwnServer> own;
+  if (options.server.empty()) own = std::make_unique<OwnServer>(options.data_dir);
   std::vector<std::shared_ptr<grpc::Channel>> channels;
-  for (int i = 0; i < options.channels; ++i) {
-    channels.push_back(
-        own ? testing::ChannelTo(port)
-            : grpc::CreateChannel(options.server, grpc::InsecureChannelCredentials()));
+  if (own) {
+    channels = own->OfferAndConnect(options.channels);
+  } else {
+    for (int i = 0; i < options.channels; ++i) {
+      channels.push_back(grpc::CreateChannel(options.server, grpc::InsecureChannelCredentials()));
+    }
+    (void)testing::FakeWorker(channels[0]).Acquire(absl::ZeroDuration());  // offers the model
   }
-  (void)testing::FakeWorker(channels[0]).Acquire(absl::ZeroDuration());  // offers the model
 
   Load jobs(options.seconds);
   const double jobs_per_second = Run<JobClient>(jobs, options, channels);
@@ -210,7 +199,4 @@ int Main(int argc, char** argv) {
   return 0;
 }
 
-}  // namespace
-}  // namespace likeness
-
-int main(int argc, char** argv) { return likeness::Main(argc, argv); }
+}  // namespace likeness::load

@@ -1,0 +1,139 @@
+#include "server/jobs/sqlite/blob_names.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "common/status_macros.h"
+#include "google/protobuf/message.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr char kJobs[] =
+    "SELECT key, job, checkpoint, state, end_time FROM jobs WHERE key > ? ORDER BY key LIMIT 500";
+constexpr char kEvents[] =
+    "SELECT job, seq, event FROM events WHERE (job, seq) > (?, ?) ORDER BY job, seq LIMIT 2000";
+constexpr char kModels[] =
+    "SELECT tenant, id, model FROM models WHERE (tenant, id) > (?, ?) ORDER BY tenant, id"
+    " LIMIT 500";
+
+using Visit = absl::FunctionRef<void(const NamedBlob&)>;
+
+void VisitText(const std::string& text, Visit visit) {
+  if (!absl::StartsWith(text, "tenants/") || !absl::StrContains(text, "/blobs/")) return;
+  if (auto name = ParseBlobName(text); name.ok()) visit({*std::move(name)});
+}
+
+// Every string of the message that is a blob's name, whichever field it stands in: a field that is
+// added tomorrow must not be forgotten here.
+void VisitMessage(const google::protobuf::Message& message, Visit visit) {
+  using google::protobuf::FieldDescriptor;
+  const auto* reflection = message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const int count = field->is_repeated() ? reflection->FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+        VisitText(field->is_repeated() ? reflection->GetRepeatedString(message, field, i)
+                                       : reflection->GetString(message, field),
+                  visit);
+      } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        VisitMessage(field->is_repeated() ? reflection->GetRepeatedMessage(message, field, i)
+                                          : reflection->GetMessage(message, field),
+                     visit);
+      }
+    }
+  }
+}
+
+template <typename Message>
+absl::Status VisitBytes(absl::string_view bytes, Visit visit) {
+  if (!absl::StrContains(bytes, "/blobs/")) return absl::OkStatus();  // most name none
+  Message message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::DataLossError("a row of the job store cannot be read");
+  }
+  VisitMessage(message, visit);
+  return absl::OkStatus();
+}
+
+absl::Status VisitCheckpoint(const Query& job, Visit visit) {
+  if (job.IsNull(2)) return absl::OkStatus();
+  const int64_t state = job.Integer(3);
+  if (state == v1::JOB_STATE_SUCCEEDED) return absl::OkStatus();
+  const bool ended = state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
+  const absl::Time until = ended ? job.Time(4) : absl::InfiniteFuture();
+  return VisitBytes<v1::Checkpoint>(job.Bytes(2), [&](const NamedBlob& blob) {
+    visit({blob.name, until});
+  });
+}
+
+absl::Status VisitJobs(Database& database, Visit visit) {
+  int64_t after = std::numeric_limits<int64_t>::min();
+  for (bool more = true; more;) {
+    more = false;
+    Query query = database.Prepare(kJobs);
+    query.Bind(after);
+    for (;;) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      more = true;
+      after = query.Integer(0);
+      RETURN_IF_ERROR(VisitBytes<v1::Job>(query.Bytes(1), visit));
+      RETURN_IF_ERROR(VisitCheckpoint(query, visit));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VisitEvents(Database& database, Visit visit) {
+  int64_t job = std::numeric_limits<int64_t>::min();
+  int64_t seq = 0;
+  for (bool more = true; more;) {
+    more = false;
+    Query query = database.Prepare(kEvents);
+    query.Bind(job).Bind(seq);
+    for (;;) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      more = true;
+      job = query.Integer(0);
+      seq = query.Integer(1);
+      RETURN_IF_ERROR(VisitBytes<v1::JobEvent>(query.Bytes(2), visit));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VisitModels(Database& database, Visit visit) {
+  std::string tenant;
+  std::string id;
+  for (bool more = true; more;) {
+    more = false;
+    Query query = database.Prepare(kModels);
+    query.Bind(tenant).Bind(id);
+    for (;;) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      more = true;
+      tenant = query.String(0);
+      id = query.String(1);
+      RETURN_IF_ERROR(VisitBytes<v1::Model>(query.Bytes(2), visit));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status VisitBlobNames(Database& database, Visit visit) {
+  // Models last: a job that ends and is deleted meanwhile leaves its files to its model.
+  RETURN_IF_ERROR(VisitJobs(database, visit));
+  RETURN_IF_ERROR(VisitEvents(database, visit));
+  return VisitModels(database, visit);
+}
+
+}  // namespace likeness::server

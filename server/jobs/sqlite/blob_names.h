@@ -1,0 +1,14 @@
+// Which blobs the database names.
+#pragma once
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+// See JobStore::VisitBlobs. Reads piece by piece, so that the log can be written back meanwhile.
+absl::Status VisitBlobNames(Database& database, absl::FunctionRef<void(const NamedBlob&)> visit);
+
+}  // namespace likeness::server

@@ -1,0 +1,202 @@
+// What earlier versions of this program created, to the letter: files like these are out there.
+#pragma once
+
+namespace likeness::server {
+
+inline constexpr char kVersion1[] = R"sql(
+BEGIN IMMEDIATE;
+CREATE TABLE jobs (
+  key INTEGER PRIMARY KEY,
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  model TEXT NOT NULL,
+  samplers TEXT NOT NULL,      -- comma between
+  base_digest TEXT NOT NULL,   -- '' unless a checkpoint binds the job to it
+  create_time INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  lease_token TEXT NOT NULL,
+  lease_expire INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  failures INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  version INTEGER NOT NULL,    -- changes with every write
+  checkpoint BLOB,             -- likeness.v1.Checkpoint
+  job BLOB NOT NULL,
+  UNIQUE (tenant, id)
+);
+CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
+CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_state ON jobs (state, method);
+
+CREATE TABLE events (
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  seq INTEGER NOT NULL,
+  event BLOB NOT NULL,         -- likeness.v1.JobEvent without resume_token
+  PRIMARY KEY (job, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE requests (
+  tenant TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  PRIMARY KEY (tenant, request_id)
+) WITHOUT ROWID;
+
+CREATE TABLE models (          -- a row from the creation of the job that makes it; gone if the job fails
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+
+CREATE TABLE base_models (
+  name TEXT PRIMARY KEY,
+  model BLOB NOT NULL          -- likeness.v1.BaseModel
+) WITHOUT ROWID;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('signing_key', randomblob(32));
+PRAGMA user_version = 1;
+COMMIT;
+)sql";
+
+inline constexpr char kVersion2[] = R"sql(
+BEGIN IMMEDIATE;
+CREATE TABLE jobs (
+  key INTEGER PRIMARY KEY,
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  model TEXT NOT NULL,
+  samplers TEXT NOT NULL,      -- comma between
+  base_digest TEXT NOT NULL,   -- '' unless a checkpoint binds the job to it
+  create_time INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  lease_token TEXT NOT NULL,
+  lease_expire INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  failures INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  version INTEGER NOT NULL,    -- changes with every write
+  checkpoint BLOB,             -- likeness.v1.Checkpoint
+  job BLOB NOT NULL,
+  UNIQUE (tenant, id)
+);
+CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
+CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_state ON jobs (state, method);
+
+CREATE TABLE events (
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  seq INTEGER NOT NULL,
+  event BLOB NOT NULL,         -- likeness.v1.JobEvent without resume_token
+  PRIMARY KEY (job, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE requests (
+  tenant TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  PRIMARY KEY (tenant, request_id)
+) WITHOUT ROWID;
+CREATE INDEX requests_by_job ON requests (job);
+
+CREATE TABLE models (          -- a row from the creation of the job that makes it; gone if the job fails
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  job INTEGER NOT NULL,        -- that job's key; 0 once it is deleted
+  model BLOB,                  -- likeness.v1.Model; NULL until it is made
+  PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+CREATE INDEX models_by_job ON models (job);
+
+CREATE TABLE base_models (
+  name TEXT PRIMARY KEY,
+  model BLOB NOT NULL          -- likeness.v1.BaseModel
+) WITHOUT ROWID;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('signing_key', randomblob(32));
+PRAGMA user_version = 2;
+COMMIT;
+)sql";
+
+inline constexpr char kVersion3[] = R"sql(
+BEGIN IMMEDIATE;
+CREATE TABLE jobs (
+  key INTEGER PRIMARY KEY,
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  model TEXT NOT NULL,
+  samplers TEXT NOT NULL,      -- comma between
+  base_digest TEXT NOT NULL,   -- '' unless a checkpoint binds the job to it
+  create_time INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  lease_token TEXT NOT NULL,
+  lease_expire INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  failures INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  version INTEGER NOT NULL,    -- changes with every write
+  checkpoint BLOB,             -- likeness.v1.Checkpoint
+  job BLOB NOT NULL,
+  end_time INTEGER NOT NULL DEFAULT 9223372036854775807,  -- which it is until the job ends
+  UNIQUE (tenant, id)
+);
+CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
+CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_state ON jobs (state, method);
+
+CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
+
+CREATE TABLE labels (
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (job, key)
+) WITHOUT ROWID;
+
+CREATE TABLE events (
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  seq INTEGER NOT NULL,
+  event BLOB NOT NULL,         -- likeness.v1.JobEvent without resume_token
+  PRIMARY KEY (job, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE requests (
+  tenant TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  job INTEGER NOT NULL REFERENCES jobs (key),
+  PRIMARY KEY (tenant, request_id)
+) WITHOUT ROWID;
+CREATE INDEX requests_by_job ON requests (job);
+
+CREATE TABLE models (          -- a row from the creation of the job that makes it; gone if the job fails
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  job INTEGER NOT NULL,        -- that job's key; 0 once it is deleted
+  model BLOB,                  -- likeness.v1.Model; NULL until it is made
+  PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+CREATE INDEX models_by_job ON models (job);
+
+CREATE TABLE base_models (
+  name TEXT PRIMARY KEY,
+  model BLOB NOT NULL          -- likeness.v1.BaseModel
+) WITHOUT ROWID;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('signing_key', randomblob(32));
+PRAGMA user_version = 3;
+COMMIT;
+)sql";
+
+}  // namespace likeness::server

@@ -1,0 +1,194 @@
+#include "server/jobs/sqlite/schema.h"
+
+#include <map>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/rpc_error.h"
+#include "gtest/gtest.h"
+#include "server/jobs/proto_time.h"
+#include "server/jobs/sqlite/old_schemas.h"
+#include "server/jobs/sqlite/sqlite_job_store.h"
+#include "tests/support/test_server.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr const char* kOldVersions[] = {kVersion1, kVersion2, kVersion3};
+
+constexpr char kOldJob[] =
+    "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
+    " not_before, lease_token, lease_expire, worker, failures, last_seq, version, checkpoint, job)"
+    " VALUES ('default', ?, ?, 'dreambooth', 'models/mini', 'ddim', '', 1000000, 0, ?, ?, ?, 0, 1,"
+    " 1, NULL, ?) RETURNING key";
+constexpr char kOldEvent[] = "INSERT INTO events (job, seq, event) VALUES (?, 1, ?)";
+constexpr char kOldModel[] = "INSERT INTO models (tenant, id, job) VALUES ('default', ?, ?)";
+constexpr char kMade[] = "UPDATE models SET model = ? WHERE job = ?";
+constexpr char kOldRequest[] =
+    "INSERT INTO requests (tenant, request_id, fingerprint, job) VALUES ('default', ?, 'f', ?)";
+constexpr char kOldEnd[] = "UPDATE jobs SET end_time = ? WHERE key = ?";
+constexpr char kOldLabel[] = "INSERT INTO labels (job, key, value) VALUES (?, 'id', ?)";
+
+// What tables and indexes there are, and of what columns; in no order, because columns that were
+// added stand last.
+std::set<std::string> ShapeOf(Database& database) {
+  std::set<std::string> shape;
+  std::vector<std::string> tables;
+  {
+    Query query = database.PrepareOnce("SELECT type, name, tbl_name, sql FROM sqlite_master");
+    while (*query.Step()) {
+      std::string sql;
+      for (const char c : query.String(3)) {
+        if (query.Bytes(0) == "index" && !isspace(static_cast<unsigned char>(c))) sql += c;
+      }
+      shape.insert(absl::StrCat(query.Bytes(0), " ", query.Bytes(1), " ", sql));
+      if (query.Bytes(0) == "table") tables.push_back(query.String(1));
+    }
+  }
+  for (const std::string& table : tables) {
+    Query query = database.PrepareOnce(
+        absl::StrCat("SELECT name, type, \"notnull\", COALESCE(dflt_value, '-'), pk, hidden FROM"
+                     " pragma_table_xinfo('",
+                     table, "')"));
+    while (*query.Step()) {
+      shape.insert(absl::StrCat(table, ".", query.Bytes(0), " ", query.Bytes(1), " ",
+                                query.Integer(2), " ", query.Bytes(3), " ", query.Integer(4), " ",
+                                query.Integer(5)));
+    }
+  }
+  return shape;
+}
+
+class SchemaTest : public ::testing::TestWithParam<int> {
+ protected:
+  std::unique_ptr<Database> OpenDatabase(const std::string& name) {
+    auto database = Database::Open(folder_.path() + "/" + name, Database::Mode::kWriter);
+    EXPECT_TRUE(database.ok()) << database.status();
+    return *std::move(database);
+  }
+
+  // A job as the old version would have written it.
+  void AddJob(Database& database, const std::string& id, v1::JobState state) {
+    v1::Job job;
+    job.set_name("tenants/default/jobs/" + id);
+    job.set_state(state);
+    job.set_max_attempts(3);
+    job.set_attempt(state == v1::JOB_STATE_PENDING ? 0 : 1);
+    (*job.mutable_labels())["id"] = id;
+    job.mutable_fine_tune()->set_base_model("models/mini");
+    job.set_output_model("tenants/default/models/" + id);
+    *job.mutable_create_time() = ToProto(absl::FromUnixSeconds(1));
+    const bool ended = state == v1::JOB_STATE_SUCCEEDED;
+    const bool leased = state == v1::JOB_STATE_RUNNING;
+    if (ended) {
+      *job.mutable_end_time() = ToProto(absl::FromUnixSeconds(2));
+      job.add_outputs()->set_path("model/unet/config.json");
+      job.mutable_outputs(0)->set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+    }
+    int64_t key = 0;
+    {
+      Query query = database.Prepare(kOldJob);
+      query.Bind(id).Bind(int64_t{state}).Bind(leased ? "3.secret" : "");
+      query.Bind(leased ? absl::FromUnixSeconds(1'900'000'000) : absl::InfinitePast());
+      ASSERT_TRUE(*query.Bind(leased ? "w" : "").BindBlob(job.SerializeAsString()).Step());
+      key = query.Integer(0);
+    }
+    v1::JobEvent event;
+    event.set_seq(1);
+    event.mutable_state_change()->set_to(state);
+    ASSERT_TRUE(
+        database.Prepare(kOldEvent).Bind(key).BindBlob(event.SerializeAsString()).Run().ok());
+    ASSERT_TRUE(database.Prepare(kOldModel).Bind(id).Bind(key).Run().ok());
+    ASSERT_TRUE(database.Prepare(kOldRequest).Bind("r-" + id).Bind(key).Run().ok());
+    if (GetParam() >= 2 && ended) {
+      const std::string made = ModelMadeBy(job).SerializeAsString();
+      ASSERT_TRUE(database.Prepare(kMade).BindBlob(made).Bind(key).Run().ok());
+    }
+    if (GetParam() < 3) return;
+    ASSERT_TRUE(database.Prepare(kOldLabel).Bind(key).Bind(id).Run().ok());
+    if (!ended) return;
+    ASSERT_TRUE(database.Prepare(kOldEnd).Bind(absl::FromUnixSeconds(2)).Bind(key).Run().ok());
+  }
+
+  void MakeOldFile(const std::string& name) {
+    auto database = OpenDatabase(name);
+    ASSERT_TRUE(database->Execute(kOldVersions[GetParam() - 1]).ok());
+    AddJob(*database, "made", v1::JOB_STATE_SUCCEEDED);
+    AddJob(*database, "waiting", v1::JOB_STATE_PENDING);
+    AddJob(*database, "leased", v1::JOB_STATE_RUNNING);
+  }
+
+  likeness::testing::TempFolder folder_;
+};
+
+TEST_P(SchemaTest, OldFileHasTheSameTablesAsANewOneAfterwards) {
+  MakeOldFile("old.sqlite");
+  auto old = OpenDatabase("old.sqlite");
+  ASSERT_TRUE(PrepareSchema(*old).ok());
+  EXPECT_TRUE(CheckSchema(*old).ok());
+  auto fresh = OpenDatabase("fresh.sqlite");
+  ASSERT_TRUE(PrepareSchema(*fresh).ok());
+  EXPECT_EQ(ShapeOf(*old), ShapeOf(*fresh));
+}
+
+TEST_P(SchemaTest, EverythingInAnOldFileGoesOn) {
+  MakeOldFile("jobs.sqlite");
+  FakeClock clock;  // in 2027
+  SqliteJobStoreOptions options;
+  options.path = folder_.path() + "/jobs.sqlite";
+  for (int start = 0; start < 2; ++start) {  // the second finds a file of this version
+    auto opened = SqliteJobStore::Open(options, clock);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    JobStore& store = **opened;
+    EXPECT_EQ(store.Get({"default", "made"})->state(), v1::JOB_STATE_SUCCEEDED);
+    const auto made = store.GetModel({"default", "made"});
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ(made->files(0).path(), "unet/config.json");
+    EXPECT_EQ(ErrorReason(store.GetModel({"default", "waiting"}).status()), "MODEL_NOT_READY");
+    EXPECT_EQ((*store.FindRequest("default", "r-waiting", "f"))->name(),
+              "tenants/default/jobs/waiting");
+    EXPECT_EQ(store.EventsAfter({"default", "leased"}, 0, 10)->size(), 1u);
+    JobQuery query;
+    query.filter = *ParseJobFilter("labels.id = waiting");
+    EXPECT_EQ(store.List("default", query)->jobs.size(), 1u);
+    query.filter = {};
+    query.order = *ParseJobOrder("end_time");
+    EXPECT_EQ(store.List("default", query)->jobs.at(0).name(), "tenants/default/jobs/made");
+  }
+  auto store = *SqliteJobStore::Open(options, clock);
+  v1::HeartbeatRequest news;
+  news.set_lease_token("3.secret");
+  EXPECT_TRUE(store->Renew(news).ok()) << "a lease outlives the upgrade";
+  v1::AcquireLeaseRequest offer;
+  offer.set_worker("w");
+  offer.add_base_models()->set_name("models/mini");
+  offer.add_methods("dreambooth");
+  offer.add_samplers("ddim");
+  const auto lease = store->Acquire(offer);
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  ASSERT_TRUE(lease->has_value());
+  EXPECT_EQ((*lease)->job().name(), "tenants/default/jobs/waiting");
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, SchemaTest, ::testing::Values(1, 2, 3));
+
+TEST(OlderSchemaTest, WhoMayNotWriteRefusesIt) {
+  likeness::testing::TempFolder folder;
+  auto database = *Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kWriter);
+  ASSERT_TRUE(database->Execute(kVersion1).ok());
+  EXPECT_EQ(ErrorReason(CheckSchema(*database)), "STORE_TOO_OLD");
+}
+
+TEST(NewerSchemaTest, FileOfALaterVersionIsRefusedAndLeftAsItIs) {
+  likeness::testing::TempFolder folder;
+  const std::string path = folder.path() + "/jobs.sqlite";
+  auto database = *Database::Open(path, Database::Mode::kWriter);
+  ASSERT_TRUE(PrepareSchema(*database).ok());
+  ASSERT_TRUE(database->Execute("PRAGMA user_version = 99").ok());
+  EXPECT_EQ(ErrorReason(PrepareSchema(*database)), "STORE_TOO_NEW");
+  EXPECT_EQ(ErrorReason(CheckSchema(*database)), "STORE_TOO_NEW");
+}
+
+}  // namespace
+}  // namespace likeness::server

@@ -1,0 +1,147 @@
+#include "tests/power_loss/disk.h"
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+namespace likeness::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kSectorBytes = 512;
+
+std::string ParentOf(const std::string& path) { return fs::path(path).parent_path().string(); }
+std::string NameOf(const std::string& path) { return fs::path(path).filename().string(); }
+
+}  // namespace
+
+std::vector<Record> ReadRecords(const std::string& log) {
+  std::ifstream file(log, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  std::vector<Record> records;
+  for (size_t at = 0; at + sizeof(Header) <= bytes.size();) {
+    Header header;
+    std::memcpy(&header, bytes.data() + at, sizeof(header));
+    at += sizeof(header);
+    if (at + header.path_size + header.data_size > bytes.size()) break;  // killed while writing
+    Record record{header.op, header.file, header.number, {}, {}, 0};
+    record.path = bytes.substr(at, header.path_size);
+    record.data = bytes.substr(at + header.path_size, header.data_size);
+    at += header.path_size + header.data_size;
+    record.end = static_cast<int64_t>(at);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+void Disk::Make(std::string& bytes, const Change& change) {
+  if (change.truncate) return bytes.resize(change.number);
+  const size_t end = change.number + change.data.size();
+  if (bytes.size() < end) bytes.resize(end);
+  bytes.replace(change.number, change.data.size(), change.data);
+}
+
+void Disk::Make(std::map<std::string, Target>& names,
+                const std::pair<std::string, Target>& change) {
+  if (std::holds_alternative<Nothing>(change.second)) {
+    names.erase(change.first);
+  } else {
+    names[change.first] = change.second;
+  }
+}
+
+void Disk::SetName(const std::string& path, Target target) {
+  directories_[ParentOf(path)].pending.emplace_back(NameOf(path), target);
+}
+
+Disk::Target Disk::Find(const std::string& path) const {
+  const auto directory = directories_.find(ParentOf(path));
+  if (directory == directories_.end()) return Nothing{};
+  auto names = directory->second.durable;
+  for (const auto& change : directory->second.pending) Make(names, change);
+  const auto found = names.find(NameOf(path));
+  return found == names.end() ? Target(Nothing{}) : found->second;
+}
+
+void Disk::Apply(const Record& record) {
+  switch (record.op) {
+    case Op::kFile:
+      files_[record.file];
+      return SetName(record.path, record.file);
+    case Op::kWrite:
+      files_[record.file].pending.push_back({false, record.number, record.data});
+      return;
+    case Op::kTruncate:
+      files_[record.file].pending.push_back({true, record.number, ""});
+      return;
+    case Op::kSync: {
+      File& file = files_[record.file];
+      for (const Change& change : file.pending) Make(file.durable, change);
+      file.pending.clear();
+      return;
+    }
+    case Op::kMakeDirectory:
+      return SetName(record.path, Directory{});
+    case Op::kRename: {
+      const Target target = Find(record.path);
+      if (std::holds_alternative<Nothing>(target)) return;  // one that is not recorded
+      SetName(record.data, target);
+      return SetName(record.path, Nothing{});
+    }
+    case Op::kUnlink:
+      return SetName(record.path, Nothing{});
+    case Op::kSyncDirectory: {
+      Names& names = directories_[record.path];
+      for (const auto& change : names.pending) Make(names.durable, change);
+      names.pending.clear();
+      return;
+    }
+  }
+}
+
+std::string Disk::Contents(const File& file, Luck luck, std::mt19937& random) const {
+  std::string bytes = file.durable;
+  if (luck == Luck::kNothing) return bytes;
+  for (Change change : file.pending) {
+    if (luck == Luck::kSome) {
+      const auto fate = random() % 4;
+      if (fate < 2) continue;
+      if (fate == 2 && change.data.size() > kSectorBytes) {  // torn
+        change.data.resize(random() % (change.data.size() / kSectorBytes) * kSectorBytes);
+      }
+    }
+    Make(bytes, change);
+  }
+  return bytes;
+}
+
+void Disk::Leave(const std::string& directory, const std::string& to, Luck luck,
+                 std::mt19937& random) const {
+  fs::create_directories(to);
+  const auto found = directories_.find(directory);
+  if (found == directories_.end()) return;
+  auto names = found->second.durable;
+  const auto& pending = found->second.pending;
+  // A journal keeps the order of changes to one directory.
+  const size_t kept = luck == Luck::kNothing ? 0
+                      : luck == Luck::kAll   ? pending.size()
+                                             : random() % (pending.size() + 1);
+  for (size_t i = 0; i < kept; ++i) Make(names, pending[i]);
+  for (const auto& [name, target] : names) {
+    if (std::holds_alternative<Directory>(target)) {
+      Leave(directory + "/" + name, to + "/" + name, luck, random);
+    } else {
+      const File& file = files_.at(std::get<uint64_t>(target));
+      std::ofstream(to + "/" + name, std::ios::binary) << Contents(file, luck, random);
+    }
+  }
+}
+
+void Disk::LeaveAfterPowerLoss(const std::string& to, Luck luck, std::mt19937& random) const {
+  Leave(root_, to, luck, random);
+}
+
+}  // namespace likeness::testing
