@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "worker/base/huge_pages.h"
 
 namespace likeness {
 namespace {
@@ -58,6 +59,7 @@ std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int 
     std::fprintf(stderr, "%s\n", status.ToString().c_str());
     return 2;
   }
+  UseHugePages(argv);
   torch::set_num_threads(options.threads);
   return std::nullopt;
 }

@@ -22,8 +22,8 @@ struct TimingOptions {
   torch::ScalarType ScalarType() const;
 };
 
-// Adds the flags of `options` to `flags`, parses the command line and sets torch's threads. Gives
-// the exit code where the program has nothing more to do.
+// Adds the flags of `options` to `flags`, parses the command line, and sets torch's threads and
+// memory as the worker does. Gives the exit code where the program has nothing more to do.
 std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int argc, char** argv);
 
 // Seconds that passed, and seconds that the process computed, over all its threads: where other

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/flags.h"
+#include "worker/base/huge_pages.h"
 #include "worker/runner/commands.h"
 
 namespace {
@@ -24,6 +25,7 @@ likeness-worker COMMAND --help lists a command's flags.
 }  // namespace
 
 int main(int argc, char** argv) {
+  likeness::UseHugePages(argv);
   const std::map<std::string, int (*)(const likeness::CommandLine&)> commands = {
       {"serve", likeness::ServeCommand},
       {"run", likeness::RunCommand},
