@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "worker/nn/project.h"
+
 namespace likeness {
 
 // While one lives, layers built on this thread leave their parameters unwritten memory.
@@ -27,7 +29,7 @@ class SkipInitialization {
 class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
-  torch::Tensor forward(const torch::Tensor& x) { return torch::linear(x, weight, bias); }
+  torch::Tensor forward(const torch::Tensor& x) { return Project(x, weight, bias); }
 
   torch::Tensor weight, bias;
 };

@@ -27,9 +27,10 @@ ResnetBlockImpl::ResnetBlockImpl(ResnetBlockOptions options)
 
 torch::Tensor ResnetBlockImpl::forward(const torch::Tensor& x_BCHW, const torch::Tensor& time_BE) {
   auto h = conv1_(Silu(norm1_(x_BCHW)));
-  if (time_emb_proj_) h = h + time_emb_proj_(time_BE).unsqueeze(-1).unsqueeze(-1);
+  // In place: no gradient needs what a convolution gave.
+  if (time_emb_proj_) h.add_(time_emb_proj_(time_BE).unsqueeze(-1).unsqueeze(-1));
   h = conv2_(Silu(norm2_(h)));
-  return (conv_shortcut_ ? conv_shortcut_(x_BCHW) : x_BCHW) + h;
+  return h.add_(conv_shortcut_ ? conv_shortcut_(x_BCHW) : x_BCHW);
 }
 
 }  // namespace likeness

@@ -16,7 +16,8 @@ FeedForwardImpl::FeedForwardImpl(int64_t width) : proj_(width, 8 * width), out_(
 
 torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x_BTD) {
   auto halves = proj_(x_BTD).chunk(2, /*dim=*/-1);
-  return out_(halves[0] * torch::gelu(halves[1]));
+  if (torch::GradMode::is_enabled()) return out_(halves[0] * torch::gelu(halves[1]));
+  return out_(torch::gelu(halves[1]).mul_(halves[0]));
 }
 
 TransformerBlockImpl::TransformerBlockImpl(int64_t width, int64_t context_width, int64_t heads)
