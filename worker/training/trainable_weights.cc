@@ -1,5 +1,7 @@
 #include "worker/training/trainable_weights.h"
 
+#include "worker/weights/mapped_file.h"
+
 namespace likeness {
 
 TrainableWeights::TrainableWeights(const std::vector<TrainedComponent>& components,
@@ -13,6 +15,8 @@ TrainableWeights::TrainableWeights(const std::vector<TrainedComponent>& componen
       parameters_.push_back(parameter);
       base_.push_back(parameter.variable_data());
       masters_.push_back(base_.back().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
+      // Nobody computes with the model's own values until they come back.
+      if (base_.back().is_cpu()) ReleaseMappedPages(base_.back().data_ptr(), base_.back().nbytes());
       parameter.set_data(masters_.back().to(compute_));
       parameter.requires_grad_(true);
     }

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <string>
 
 #include "worker/base/error.h"
@@ -17,6 +19,16 @@ namespace {
 [[noreturn]] void ThrowSystemError(const std::filesystem::path& path, int error) {
   const auto kind = error == ENOENT ? ErrorKind::kNotFound : ErrorKind::kInternal;
   throw Error(kind, path.filename().string() + ": " + std::strerror(error));
+}
+
+// Every file that is mapped now: the address after its last byte, and its first.
+struct Mappings {
+  std::mutex mutex;
+  std::map<uintptr_t, uintptr_t> begin_by_end;
+};
+Mappings& AllMappings() {
+  static auto* const mappings = new Mappings;  // outlives every MappedFile
+  return *mappings;
 }
 
 }  // namespace
@@ -36,10 +48,28 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (error != 0) ThrowSystemError(path, error);
   data_ = static_cast<char*>(pages);
   size_ = status.st_size;
+  if (data_ == nullptr) return;
+  const std::lock_guard lock(AllMappings().mutex);
+  const auto begin = reinterpret_cast<uintptr_t>(data_);
+  AllMappings().begin_by_end[begin + size_] = begin;
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(data_, size_);
+  if (data_ == nullptr) return;
+  const std::lock_guard lock(AllMappings().mutex);
+  AllMappings().begin_by_end.erase(reinterpret_cast<uintptr_t>(data_) + size_);
+  munmap(data_, size_);
+}
+
+void ReleaseMappedPages(const void* begin, uint64_t bytes) {
+  const std::lock_guard lock(AllMappings().mutex);
+  const auto from = reinterpret_cast<uintptr_t>(begin), to = from + bytes;
+  const auto mapping = AllMappings().begin_by_end.lower_bound(to);
+  if (mapping == AllMappings().begin_by_end.end() || from < mapping->second) return;
+  // Whole pages alone: what shares one with a neighbour stays.
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = (from + page - 1) / page * page, last = to / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 }  // namespace likeness

@@ -26,4 +26,9 @@ class MappedFile {
   uint64_t size_ = 0;
 };
 
+// Gives back the memory of a range of a mapped file that is read no more for a while; it is read
+// from the file again when it is. What was written to it is lost. Any other memory is left alone.
+// Thread safe.
+void ReleaseMappedPages(const void* begin, uint64_t bytes);
+
 }  // namespace likeness

@@ -1,12 +1,14 @@
 #include "worker/weights/safetensors.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
 #include <sstream>
 
 #include "worker/base/error.h"
+#include "worker/weights/mapped_file.h"
 #include "worker/weights/sha256.h"
 #include "worker/weights/temp_dir.h"
 
@@ -149,6 +151,25 @@ TEST_F(SafetensorsTest, RefusesOffsetsThatDoNotAddUp) {
 }
 
 // Vectors of FIPS 180-2, appendix B.
+// Writing tells which pages went: those come back as the file has them.
+TEST(MappedFile, ReleasesWholePagesOfARangeAndNothingElse) {
+  const TempDir dir;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const std::string bytes(3 * page, 'f');
+  std::ofstream(dir.path() / "file", std::ios::binary) << bytes;
+  const MappedFile file(dir.path() / "file");
+  std::string elsewhere(3 * page, 'e');
+  for (size_t at = 0; at < bytes.size(); at += page) file.data()[at] = 'w';
+  ReleaseMappedPages(elsewhere.data(), elsewhere.size());
+  EXPECT_EQ(elsewhere, std::string(3 * page, 'e'));
+  ReleaseMappedPages(file.data() + 1, 2 * page);
+  EXPECT_EQ(file.data()[0], 'w');
+  EXPECT_EQ(file.data()[page], 'f');
+  EXPECT_EQ(file.data()[2 * page], 'w');
+  ReleaseMappedPages(file.data(), file.size());
+  EXPECT_EQ(file.bytes(), bytes);
+}
+
 TEST(Sha256, GivesTheStandardsVectors) {
   EXPECT_EQ(Sha256OfBytes(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(Sha256OfBytes("abc"),
