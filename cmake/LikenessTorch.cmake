@@ -51,7 +51,9 @@ if(EXISTS ${torch_dir}/lib/libtorch_cuda.so)
 endif()
 # libtorch_cuda registers itself when loaded; nothing refers to it by name, so the linker must not drop it.
 target_link_libraries(likeness_torch INTERFACE -Wl,--no-as-needed ${torch_libs} -Wl,--as-needed Threads::Threads)
-target_link_options(likeness_torch INTERFACE -Wl,-rpath,${torch_dir}/lib -Wl,--allow-shlib-undefined)
+# gRPC's targets bring -pthread, which the precompiled header below must have been compiled with to be accepted beside them.
+target_compile_options(likeness_torch INTERFACE -pthread)
+target_link_options(likeness_torch INTERFACE -Wl,--allow-shlib-undefined)
 
 # One precompiled header of torch/torch.h, compiled once and shared by every target that uses torch.
 likeness_precompiled_header(likeness_torch_pch HEADERS <torch/torch.h> DEPS likeness_torch)
