@@ -104,7 +104,9 @@ class Campaign:
         with open(self.directory / "server.log", "ab") as log:
             self.server = subprocess.Popen(
                 [self.program, f"--listen=127.0.0.1:{self.port}", "--metrics-listen=", f"--data-dir={self.data}",
-                 f"--lease-duration={LEASE}s", "--retry-delay=50ms", "--executor-threads=16"],
+                 f"--lease-duration={LEASE}s", "--retry-delay=50ms", "--executor-threads=16",
+                 # The clock is moved by days.
+                 "--job-retention=inf", "--event-retention=inf"],
                 stdout=log, stderr=log, env=environment)
 
     def answers(self):
