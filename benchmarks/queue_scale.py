@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """How long a lease takes when the queue is long and the history longer.
 
     benchmarks/queue_scale.py --ended 1000000 --pending 100000 --tenants 100
