@@ -106,7 +106,7 @@ class Campaign:
                 [self.program, f"--listen=127.0.0.1:{self.port}", "--metrics-listen=", f"--data-dir={self.data}",
                  f"--lease-duration={LEASE}s", "--retry-delay=50ms", "--executor-threads=16",
                  # The clock is moved by days.
-                 "--job-retention=inf", "--event-retention=inf"],
+                 "--job-retention=inf", "--event-retention=inf", "--collect-every=0"],
                 stdout=log, stderr=log, env=environment)
 
     def answers(self):
