@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -21,10 +22,10 @@ namespace {
   throw Error(kind, path.filename().string() + ": " + std::strerror(error));
 }
 
-// Every file that is mapped now: the address after its last byte, and its first.
+// Every file that is mapped now: behind its last byte, and its first.
 struct Mappings {
   std::mutex mutex;
-  std::map<uintptr_t, uintptr_t> begin_by_end;
+  std::map<const char*, char*, std::less<>> begin_by_end;
 };
 Mappings& AllMappings() {
   static auto* const mappings = new Mappings;  // outlives every MappedFile
@@ -50,26 +51,26 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   size_ = status.st_size;
   if (data_ == nullptr) return;
   const std::lock_guard lock(AllMappings().mutex);
-  const auto begin = reinterpret_cast<uintptr_t>(data_);
-  AllMappings().begin_by_end[begin + size_] = begin;
+  AllMappings().begin_by_end[data_ + size_] = data_;
 }
 
 MappedFile::~MappedFile() {
   if (data_ == nullptr) return;
   const std::lock_guard lock(AllMappings().mutex);
-  AllMappings().begin_by_end.erase(reinterpret_cast<uintptr_t>(data_) + size_);
+  AllMappings().begin_by_end.erase(data_ + size_);
   munmap(data_, size_);
 }
 
 void ReleaseMappedPages(const void* begin, uint64_t bytes) {
   const std::lock_guard lock(AllMappings().mutex);
-  const auto from = reinterpret_cast<uintptr_t>(begin), to = from + bytes;
-  const auto mapping = AllMappings().begin_by_end.lower_bound(to);
-  if (mapping == AllMappings().begin_by_end.end() || from < mapping->second) return;
-  // Whole pages alone: what shares one with a neighbour stays.
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t first = (from + page - 1) / page * page, last = to / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  const auto* const from = static_cast<const char*>(begin);
+  const auto found = AllMappings().begin_by_end.lower_bound(from + bytes);
+  if (found == AllMappings().begin_by_end.end() || std::less<>()(from, found->second)) return;
+  // Whole pages alone: what shares one with a neighbour stays. A mapping begins with a page.
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto offset = static_cast<uint64_t>(from - found->second);
+  const uint64_t first = (offset + page - 1) / page * page, last = (offset + bytes) / page * page;
+  if (first < last) madvise(found->second + first, last - first, MADV_DONTNEED);
 }
 
 }  // namespace likeness
