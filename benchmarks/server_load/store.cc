@@ -1,10 +1,9 @@
 // A store of many jobs: how large its file is, and how long calls take.
-#include <atomic>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +15,7 @@
 #include "grpcpp/grpcpp.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "likeness/v1/worker_service.grpc.pb.h"
+#include "server/jobs/sqlite/database.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
 #include "tests/support/fake_worker.h"
 #include "tests/support/test_photos.h"
@@ -29,46 +29,69 @@ struct Options {
   int calls = 1'000;
 };
 
-constexpr int kFillers = 256;  // calls under way: so many share a commit
+constexpr int64_t kMade = 1000;  // by the store; the others are copies
 
 std::string IdOf(int64_t i) { return absl::StrCat("job-", i); }
 
-// Jobs that have succeeded, made by the store's own calls, until there are so many.
-absl::Status Fill(const std::string& path, int64_t jobs) {
+// So many jobs that have succeeded, made by the store's own calls.
+absl::Status MakeJobs(const std::string& path, int64_t jobs) {
   SystemClock clock;
   server::SqliteJobStoreOptions store_options;
   store_options.path = path;
   auto store = server::SqliteJobStore::Open(store_options, clock);
   if (!store.ok()) return store.status();
-  int64_t there = 0;
-  if (auto counts = (*store)->CountJobs(); counts.ok()) {
-    for (const auto& count : *counts) there += count.count;
-  }
   const auto offer = testing::FakeWorker(grpc::CreateChannel("", nullptr)).Offer();
   (void)(*store)->OfferBaseModels({offer.base_models().begin(), offer.base_models().end()});
-  std::atomic<int64_t> next{there};
-  std::atomic<bool> failed{false};
-  std::vector<std::thread> fillers;
-  for (int i = 0; i < kFillers; ++i) {
-    fillers.emplace_back([&] {
-      for (int64_t n = next++; n < jobs && !failed; n = next++) {
-        server::NewJob job;
-        job.job = testing::PictureJob().job();
-        job.job.set_name(JobName{kDefaultTenant, IdOf(n)}.ToString());
-        job.job.set_uid(RandomUuid());
-        job.job.mutable_generate()->set_model("models/mini");
-        job.job.set_max_attempts(3);
-        if (!(*store)->Create(job).ok()) failed = true;
-        auto lease = (*store)->Acquire(offer);
-        if (!lease.ok() || !*lease) continue;  // another filler has taken it
-        v1::CompleteLeaseRequest outcome;
-        outcome.set_lease_token((*lease)->lease_token());
-        if (!(*store)->Complete(outcome).ok()) failed = true;
-      }
-    });
+  for (int64_t n = 0; n < jobs; ++n) {
+    server::NewJob job;
+    job.job = testing::PictureJob().job();
+    job.job.set_name(JobName{kDefaultTenant, IdOf(n)}.ToString());
+    job.job.set_uid(RandomUuid());
+    job.job.mutable_generate()->set_model("models/mini");
+    job.job.set_max_attempts(3);
+    if (auto created = (*store)->Create(job); !created.ok()) return created.status();
+    auto lease = (*store)->Acquire(offer);
+    if (!lease.ok() || !*lease) return absl::InternalError("there was nothing to lease");
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token((*lease)->lease_token());
+    if (auto completed = (*store)->Complete(outcome); !completed.ok()) return completed;
   }
-  for (auto& filler : fillers) filler.join();
-  return failed ? absl::InternalError("could not fill the store") : absl::OkStatus();
+  return absl::OkStatus();
+}
+
+// The columns that are stored, but for those that tell jobs apart.
+std::string OtherColumns(server::Database& database) {
+  std::string columns;
+  auto query = database.PrepareOnce(
+      "SELECT name FROM pragma_table_xinfo('jobs') WHERE hidden = 0 AND name NOT IN ('key', 'id')");
+  while (query.Step().value_or(false)) absl::StrAppend(&columns, ", ", query.Bytes(0));
+  return columns;
+}
+
+// Each of the first jobs so many times, events included; what stands in the copies is the first
+// one's name.
+absl::Status Multiply(const std::string& path, int64_t jobs, int64_t times) {
+  auto opened = server::Database::Open(path, server::Database::Mode::kWriter);
+  if (!opened.ok()) return opened.status();
+  server::Database& database = **opened;
+  const std::string columns = OtherColumns(database);
+  const std::string numbers = absl::StrCat(
+      "WITH RECURSIVE copies (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < ",
+      times - 1, ") ");
+  const std::string all =
+      absl::StrCat("PRAGMA synchronous = OFF; BEGIN; ", numbers, "INSERT INTO jobs (key, id",
+                   columns, ") SELECT key + n * ", jobs, ", 'job-' || (substr(id, 5) + n * ", jobs,
+                   ")", columns, " FROM copies, jobs WHERE key <= ", jobs, "; ", numbers,
+                   "INSERT INTO events (job, seq, event) SELECT job + n * ", jobs,
+                   ", seq, event FROM copies, events WHERE job <= ", jobs,
+                   "; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+  return database.Execute(all.c_str());
+}
+
+absl::Status Fill(const std::string& path, int64_t jobs) {
+  const int64_t made = std::min(jobs, kMade);
+  if (auto status = MakeJobs(path, made); !status.ok()) return status;
+  return jobs < 2 * kMade ? absl::OkStatus() : Multiply(path, made, jobs / made);
 }
 
 int64_t BytesOf(const std::string& path) {
@@ -156,9 +179,8 @@ int Store(const Arguments& arguments) {
   Options options;
   FlagSet flags(
       "Usage: server_load store [FLAGS]\n\n"
-      "Fills a store with jobs that have succeeded, unless it holds them already, and times calls\n"
-      "of one client.");
-  flags.Add("data-dir", &options.data_dir, "Where the store is, or is made; one that goes away.");
+      "Fills a new store with jobs that have succeeded, and times calls of one client.");
+  flags.Add("data-dir", &options.data_dir, "Empty directory for the store; one that goes away.");
   flags.Add("jobs", &options.jobs, "Jobs in the store.");
   flags.Add("calls", &options.calls, "Calls of each kind.");
   if (auto end = ParseOrEnd(flags, arguments)) return *end;
