@@ -34,6 +34,9 @@ if(LIKENESS_SANITIZE)
   add_compile_options(-fsanitize=${LIKENESS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LIKENESS_SANITIZE})
 endif()
+if(LIKENESS_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 set(LIKENESS_SANITIZER_SOURCES "")      # compiled into every program
 set(LIKENESS_SANITIZER_ENVIRONMENT "")  # of every test
 if(LIKENESS_SANITIZE STREQUAL "thread")

@@ -1,7 +1,9 @@
 #include "common/rpc_error.h"
 
 #include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/stubs/common.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace likeness {
@@ -14,7 +16,14 @@ constexpr char kBadRequestUrl[] = "type.googleapis.com/google.rpc.BadRequest";
 constexpr size_t kMaxMessageBytes = 1500;
 constexpr size_t kMaxDetailBytes = 2500;
 
-std::string Shortened(absl::string_view text) {
+// What clients can read: UTF-8 of a bounded length. A text that quotes other bytes is escaped.
+std::string Readable(absl::string_view text) {
+  std::string escaped;
+  if (!google::protobuf::internal::IsStructurallyValidUTF8(text.data(),
+                                                           static_cast<int>(text.size()))) {
+    escaped = absl::CEscape(text);
+    text = escaped;
+  }
   if (text.size() <= kMaxMessageBytes) return std::string(text);
   size_t end = kMaxMessageBytes;
   while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // never cut inside a UTF-8 character
@@ -31,7 +40,7 @@ Message Payload(const absl::Status& status, const char* url) {
 }  // namespace
 
 absl::Status RpcError(absl::StatusCode code, absl::string_view reason, absl::string_view message) {
-  absl::Status status(code, Shortened(message));
+  absl::Status status(code, Readable(message));
   google::rpc::ErrorInfo info;
   info.set_domain(kErrorDomain);
   info.set_reason(std::string(reason));
@@ -52,8 +61,8 @@ absl::Status InvalidFields(const std::vector<FieldViolation>& violations,
   google::rpc::BadRequest details;
   for (const FieldViolation& violation : violations) {
     auto* added = details.add_field_violations();
-    added->set_field(Shortened(violation.field));
-    added->set_description(Shortened(violation.description));
+    added->set_field(Readable(violation.field));
+    added->set_description(Readable(violation.description));
     if (details.field_violations_size() > 1 && details.ByteSizeLong() > kMaxDetailBytes) {
       details.mutable_field_violations()->RemoveLast();
       break;

@@ -62,5 +62,11 @@ TEST(RpcErrorTest, LongMessageIsNotCutInsideACharacter) {
   EXPECT_EQ((message.size() - 3) % 2, 1u);
 }
 
+TEST(RpcErrorTest, BytesThatAreNoTextAreEscaped) {
+  const auto status = InvalidField("name", "\"m\xFF\" is not a name");
+  EXPECT_EQ(status.message(), "name: \\\"m\\377\\\" is not a name");
+  EXPECT_EQ(FieldViolations(status)[0].description, "\\\"m\\377\\\" is not a name");
+}
+
 }  // namespace
 }  // namespace likeness
