@@ -96,7 +96,8 @@ absl::StatusOr<UploadName> ParseUploadName(absl::string_view text, absl::string_
   int64_t size_bytes = 0;
   if (parts.size() != 7 || parts[0] != "tenants" || !IsResourceId(parts[1]) ||
       parts[2] != "uploads" || !IsUploadId(parts[3]) || parts[4] != "blobs" ||
-      !IsSha256Hex(parts[5]) || !absl::SimpleAtoi(parts[6], &size_bytes) || size_bytes < 0) {
+      !IsSha256Hex(parts[5]) || !absl::SimpleAtoi(parts[6], &size_bytes) || size_bytes < 0 ||
+      parts[6] != absl::StrCat(size_bytes)) {
     return WrongName(field, text, "tenants/{tenant}/uploads/{uuid}/blobs/{sha256}/{size_bytes}");
   }
   return UploadName{std::string(parts[1]), std::string(parts[3]), std::string(parts[5]),

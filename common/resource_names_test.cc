@@ -43,7 +43,7 @@ TEST(ResourceNamesTest, WrongNamesAreRefused) {
   }
   EXPECT_FALSE(ParseJobName("tenants/default/jobs/" + std::string(64, 'a')).ok());
   const std::string upload = "tenants/default/uploads/u/blobs/" + kDigest + "/";
-  for (const char* size : {"", "-1", "x", "99999999999999999999"}) {
+  for (const char* size : {"", "-1", "x", "99999999999999999999", "012", "+12", " 12"}) {
     EXPECT_FALSE(ParseUploadName(upload + size).ok()) << size;
   }
 }
