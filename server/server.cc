@@ -21,6 +21,8 @@
 #include "server/api/job_service.h"
 #include "server/api/model_service.h"
 #include "server/api/worker_service.h"
+#include "server/auth/authenticator.h"
+#include "server/auth/tls.h"
 #include "server/base/executor.h"
 #include "server/base/version.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
@@ -51,6 +53,7 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1'000);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   // Reflection alone is of gRPC's synchronous kind.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
@@ -65,6 +68,10 @@ struct Server::Parts {
   std::optional<FileLock> lock;
   Metrics metrics;
   ChangeFeed feed;
+  std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<TlsCertificates> tls;  // nothing without TLS
+  std::unique_ptr<AuditLog> audit;       // nothing without --audit-log
+  CallLimits call_limits;
   std::unique_ptr<JobStore> jobs;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<Maintenance> maintenance;
@@ -113,6 +120,7 @@ absl::Status Server::Parts::OpenStores() {
   store.queue = options.queue;
   ASSIGN_OR_RETURN(store.queue.weights, TenantWeights(options.tenant_weights));
   store.retention = options.retention;
+  store.quotas = [this](const std::string& tenant) { return authenticator->LimitsOf(tenant).jobs; };
   store.listener = [this](const JobChange& change) {
     metrics.ObserveChange(change);
     feed.Publish(change.name);
@@ -137,19 +145,21 @@ absl::Status Server::Parts::OpenStores() {
 
 absl::Status Server::Parts::Serve() {
   executor = std::make_unique<Executor>(options.executor_threads);
-  front = std::make_unique<Front>(*executor, feed, metrics);
+  front = std::make_unique<Front>(*executor, feed, metrics,
+                                  Gate{*authenticator, call_limits, audit.get()});
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission);
   model_service = std::make_unique<ModelServiceImpl>(*front, *jobs);
   worker_service = std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs);
   blob_service = std::make_unique<BlobServiceImpl>(*front, *blobs);
-  byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs);
+  byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *jobs);
   capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*front, *jobs, options.limits);
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   Configure(builder, options);
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options.listen,
+                           tls ? tls->credentials() : grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(job_service.get());
   builder.RegisterService(model_service.get());
   builder.RegisterService(worker_service.get());
@@ -193,6 +203,9 @@ void Server::Parts::Tick() {
     LogInfo("forgot what retention does not keep",
             {{"jobs", swept->jobs}, {"events", swept->events}});
   }
+  authenticator->ReloadIfChanged();
+  if (tls) tls->ReloadIfChanged();
+  if (audit) audit->Sync();
   feed.Publish(ChangeFeed::kPendingJobs);  // a back-off may have ended
   const absl::Time now = clock.Now();
   if (now < next_upload_sweep) return;
@@ -206,6 +219,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   RETURN_IF_ERROR(CheckOptions(options));
   auto parts = std::make_unique<Parts>();
   parts->options = options;
+  ASSIGN_OR_RETURN(parts->authenticator, Authenticator::Open(options.auth_file, parts->clock));
+  if (!options.audit_log.empty()) {
+    ASSIGN_OR_RETURN(parts->audit, AuditLog::Open(options.audit_log));
+  }
+  if (!options.tls_cert.empty()) {
+    ASSIGN_OR_RETURN(parts->tls, TlsCertificates::Open(
+                                     {options.tls_cert, options.tls_key, options.tls_client_ca}));
+  }
   RETURN_IF_ERROR(parts->OpenStores());
   RETURN_IF_ERROR(parts->Serve());
   RETURN_IF_ERROR(parts->StartPages());
@@ -226,6 +247,12 @@ int Server::port() const { return parts_->port; }
 int Server::metrics_port() const { return parts_->pages ? parts_->pages->port() : 0; }
 
 void Server::CollectBlobs() { parts_->maintenance->CollectNow(); }
+
+void Server::Reload() {
+  parts_->authenticator->Reload();
+  if (parts_->tls) parts_->tls->Reload();
+  if (parts_->audit) parts_->audit->Reopen();
+}
 
 void Server::Drain() {
   if (std::exchange(parts_->drained, true)) return;

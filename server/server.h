@@ -23,6 +23,9 @@ class Server {
   // Removes the blobs that nothing names, soon and beside what is served.
   void CollectBlobs();
 
+  // Reads the auth file and the TLS files again, and opens the audit log anew.
+  void Reload();
+
   // Ends well: health says NOT_SERVING, watches end with UNAVAILABLE, calls under way may end
   // within the drain timeout, what is left is cut. Blocks until it is done.
   void Drain();

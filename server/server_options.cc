@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/address.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
@@ -14,25 +14,47 @@
 namespace likeness::server {
 namespace {
 
-// Only this machine may connect: there is no authentication.
-bool IsLocal(const std::string& address) {
-  if (absl::StartsWith(address, "unix:")) return true;
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return false;
-  const std::string host = address.substr(0, colon);
-  return host == "localhost" || host == "[::1]" ||
-         (absl::StartsWith(host, "127.") &&
-          host.find_first_not_of("0123456789.") == std::string::npos);
+absl::Status NotLoopback(const std::string& flag, const std::string& address,
+                         absl::string_view otherwise) {
+  return InvalidField(
+      flag,
+      absl::StrCat("\"", address, "\" is not a loopback address with a port (127.0.0.0/8, [::1], ",
+                   "localhost, unix:); ", otherwise),
+      "NOT_LOOPBACK");
 }
 
-absl::Status CheckLocal(const std::string& flag, const std::string& address) {
-  if (IsLocal(address)) return absl::OkStatus();
-  return InvalidField(flag,
-                      absl::StrCat("\"", address,
-                                   "\" is not a loopback address with a port; without "
-                                   "authentication only 127.0.0.0/8, [::1], localhost and unix: "
-                                   "are allowed"),
-                      "NOT_LOOPBACK");
+absl::Status CheckTls(const ServerOptions& options) {
+  if (options.tls_cert.empty() != options.tls_key.empty()) {
+    return InvalidField("--tls-cert", "and --tls-key need each other", "INVALID_FLAG");
+  }
+  if (options.tls_client_ca.empty()) return absl::OkStatus();
+  if (options.tls_cert.empty()) {
+    return InvalidField("--tls-client-ca", "needs --tls-cert", "INVALID_FLAG");
+  }
+  if (options.auth_file.empty()) {
+    return InvalidField("--tls-client-ca",
+                        "needs --auth-file: without it everybody may do everything, whatever "
+                        "certificate they show",
+                        "INVALID_FLAG");
+  }
+  return absl::OkStatus();
+}
+
+// Who may reach us depends on what we know of them, and on who can listen in between.
+absl::Status CheckAddresses(const ServerOptions& options) {
+  if (!IsLoopback(options.listen)) {
+    if (options.auth_file.empty()) {
+      return NotLoopback("--listen", options.listen, "any other needs --auth-file");
+    }
+    if (options.tls_cert.empty() && !options.insecure) {
+      return NotLoopback("--listen", options.listen,
+                         "any other needs --tls-cert and --tls-key, or --insecure behind a proxy "
+                         "that encrypts");
+    }
+  }
+  const std::string& page = options.metrics_listen;
+  if (page.empty() || IsLoopback(page) || options.metrics_public) return absl::OkStatus();
+  return NotLoopback("--metrics-listen", page, "any other needs --metrics-public");
 }
 
 absl::Status CheckMaintenance(const MaintenanceOptions& options) {
@@ -58,14 +80,36 @@ absl::Status CheckMaintenance(const MaintenanceOptions& options) {
 void AddFlags(ServerOptions& options, FlagSet& flags) {
   flags.AddHeading("Where");
   flags.Add("listen", &options.listen,
-            "Address for gRPC: loopback host:port, or unix:/path. Port 0 takes a free one.",
+            "Address for gRPC: host:port, or unix:/path. Port 0 takes a free one. Other "
+            "addresses than loopback need --auth-file, and --tls-cert or --insecure.",
             "LIKENESS_LISTEN");
   flags.Add("metrics-listen", &options.metrics_listen,
             "Loopback host:port for /metrics and /healthz; empty for none.",
             "LIKENESS_METRICS_LISTEN");
+  flags.Add("metrics-public", &options.metrics_public,
+            "Let --metrics-listen be any address: the page has no authentication.",
+            "LIKENESS_METRICS_PUBLIC");
   flags.Add("data-dir", &options.data_dir,
             "Directory for jobs and blobs, made if missing; on a local disk. Needed.",
             "LIKENESS_DATA_DIR");
+  flags.AddHeading("Who may");
+  flags.Add("auth-file", &options.auth_file,
+            "File with API keys, made by \"likeness-server keys\"; without it everybody on this "
+            "machine may do everything.",
+            "LIKENESS_AUTH_FILE");
+  flags.Add("audit-log", &options.audit_log,
+            "File to which every change is appended, as a line of JSON. Opened anew on SIGHUP.",
+            "LIKENESS_AUDIT_LOG");
+  flags.Add("tls-cert", &options.tls_cert,
+            "PEM file of the server's certificate chain. Read again when it changes.",
+            "LIKENESS_TLS_CERT");
+  flags.Add("tls-key", &options.tls_key, "PEM file of its key.", "LIKENESS_TLS_KEY");
+  flags.Add("tls-client-ca", &options.tls_client_ca,
+            "PEM file of the authority of workers' certificates: whoever shows one is a worker.",
+            "LIKENESS_TLS_CLIENT_CA");
+  flags.Add("insecure", &options.insecure,
+            "Take keys from other machines without TLS: only behind a proxy that encrypts.",
+            "LIKENESS_INSECURE");
   flags.AddHeading("Leases");
   flags.Add("lease-duration", &options.lease_duration,
             "How long a worker may be silent before its job is given to another.",
@@ -136,10 +180,8 @@ absl::StatusOr<std::map<std::string, double>> TenantWeights(const std::vector<st
 }
 
 absl::Status CheckOptions(const ServerOptions& options) {
-  RETURN_IF_ERROR(CheckLocal("--listen", options.listen));
-  if (!options.metrics_listen.empty()) {
-    RETURN_IF_ERROR(CheckLocal("--metrics-listen", options.metrics_listen));
-  }
+  RETURN_IF_ERROR(CheckTls(options));
+  RETURN_IF_ERROR(CheckAddresses(options));
   if (options.data_dir.empty()) {
     return InvalidField("--data-dir", "is missing; say where jobs and blobs are kept",
                         "INVALID_FLAG");

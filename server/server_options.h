@@ -20,6 +20,13 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:50051";  // loopback, or unix:/path; port 0 takes a free one
   std::string metrics_listen = "127.0.0.1:9464";  // "" for no page
   std::string data_dir;                           // jobs.sqlite and blobs/ lie in it
+  bool metrics_public = false;                    // the page may be on any address
+  std::string auth_file;                          // "" for no authentication
+  std::string audit_log;                          // "" for none
+  std::string tls_cert;                           // PEM files; "" for no TLS
+  std::string tls_key;
+  std::string tls_client_ca;  // "" to ask for no certificate
+  bool insecure = false;      // keys may come unencrypted from other machines
   absl::Duration lease_duration = absl::Seconds(30);
   absl::Duration retry_delay = absl::Seconds(1);
   QueuePolicy queue;                        // its weights are those of `tenant_weights`

@@ -7,6 +7,7 @@
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/api/names.h"
 #include "server/api/stream_reactor.h"
 #include "server/api/write_reactor.h"
 
@@ -42,9 +43,11 @@ class ReadSource : public StreamSource<ReadResponse> {
 };
 
 absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
-    BlobStore& blobs, const Caller& caller, const google::bytestream::ReadRequest& request) {
+    BlobStore& blobs, JobStore& jobs, const Caller& caller,
+    const google::bytestream::ReadRequest& request) {
   ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(request.resource_name(), "resource_name"));
-  if (name.tenant != caller.tenant) return BlobNotFound(name);
+  ASSIGN_OR_RETURN(const std::string tenant, BlobTenant(caller, jobs));
+  if (name.tenant != tenant) return BlobNotFound(name);
   ASSIGN_OR_RETURN(auto blob, blobs.Open(name));
   const int64_t size = blob->size();
   if (request.read_offset() < 0 || request.read_offset() > size) {
@@ -69,14 +72,14 @@ absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
 grpc::ServerWriteReactor<ReadResponse>* ByteStreamServiceImpl::Read(
     grpc::CallbackServerContext* context, const google::bytestream::ReadRequest* request) {
   auto open = [=, this](const Caller& caller, const std::function<void()>&) {
-    return OpenBlob(blobs_, caller, *request);
+    return OpenBlob(blobs_, jobs_, caller, *request);
   };
   return new StreamReactor<ReadResponse>(front_, context, "Read", *request, std::move(open));
 }
 
 grpc::ServerReadReactor<google::bytestream::WriteRequest>* ByteStreamServiceImpl::Write(
     grpc::CallbackServerContext* context, google::bytestream::WriteResponse* reply) {
-  return new WriteReactor(front_, context, blobs_, reply);
+  return new WriteReactor(front_, context, blobs_, jobs_, reply);
 }
 
 grpc::ServerUnaryReactor* ByteStreamServiceImpl::QueryWriteStatus(
@@ -84,8 +87,10 @@ grpc::ServerUnaryReactor* ByteStreamServiceImpl::QueryWriteStatus(
     const google::bytestream::QueryWriteStatusRequest* request,
     google::bytestream::QueryWriteStatusResponse* reply) {
   return front_.Respond(
-      context, "QueryWriteStatus", *request, [=, this](const Caller&) -> absl::Status {
+      context, "QueryWriteStatus", *request, [=, this](const Caller& caller) -> absl::Status {
         ASSIGN_OR_RETURN(const UploadName name, ParseUploadName(request->resource_name()));
+        ASSIGN_OR_RETURN(const std::string tenant, BlobTenant(caller, jobs_));
+        if (name.tenant != tenant) return UploadNotFound();
         ASSIGN_OR_RETURN(const UploadStatus status, blobs_.QueryUpload(name));
         reply->set_committed_size(status.committed_size);
         reply->set_complete(status.complete);

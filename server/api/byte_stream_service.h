@@ -4,12 +4,15 @@
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "server/api/front.h"
 #include "server/blobs/blob_store.h"
+#include "server/jobs/job_store.h"
 
 namespace likeness::server {
 
 class ByteStreamServiceImpl final : public google::bytestream::ByteStream::CallbackService {
  public:
-  ByteStreamServiceImpl(Front& front, BlobStore& blobs) : front_(front), blobs_(blobs) {}
+  // All must outlive this. `jobs` tells which leases are live.
+  ByteStreamServiceImpl(Front& front, BlobStore& blobs, JobStore& jobs)
+      : front_(front), blobs_(blobs), jobs_(jobs) {}
 
   grpc::ServerWriteReactor<google::bytestream::ReadResponse>* Read(
       grpc::CallbackServerContext* context,
@@ -24,6 +27,7 @@ class ByteStreamServiceImpl final : public google::bytestream::ByteStream::Callb
  private:
   Front& front_;
   BlobStore& blobs_;
+  JobStore& jobs_;
 };
 
 }  // namespace likeness::server

@@ -9,8 +9,9 @@ grpc::ServerUnaryReactor* CapabilitiesServiceImpl::GetCapabilities(
     grpc::CallbackServerContext* context, const v1::GetCapabilitiesRequest* request,
     v1::Capabilities* reply) {
   return front_.Respond(context, "GetCapabilities", *request,
-                        [=, this](const Caller&) -> absl::Status {
+                        [=, this](const Caller& caller) -> absl::Status {
                           reply->set_version(Version());
+                          reply->set_tenant(caller.tenant);
                           for (auto method : kMethods) reply->add_methods(std::string(method));
                           for (auto sampler : kSamplers) reply->add_samplers(std::string(sampler));
                           ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());

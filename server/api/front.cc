@@ -6,8 +6,10 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/api/credentials.h"
 #include "server/api/pump.h"
 #include "server/api/unknown_fields.h"
+#include "server/auth/method_rules.h"
 
 namespace likeness::server {
 namespace {
@@ -17,6 +19,16 @@ absl::Status Overloaded() {
                   "too many calls are waiting; try again later");
 }
 
+// The resource that a request names, if it names one.
+std::string ResourceOf(const google::protobuf::Message& request) {
+  for (const char* name : {"name", "resource_name"}) {
+    const auto* field = request.GetDescriptor()->FindFieldByName(name);
+    if (field == nullptr || field->is_repeated()) continue;
+    return request.GetReflection()->GetString(request, field);
+  }
+  return "";
+}
+
 class LongPollReactor : public grpc::ServerUnaryReactor {
  public:
   LongPollReactor(Front& front, grpc::CallbackServerContext* context, CallInfo call,
@@ -24,6 +36,7 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
       : front_(front),
         context_(context),
         call_(call),
+        caller_(front.Admit(*context, call.method)),
         poll_(std::move(poll)),
         checked_(front.CheckRequest(request)),
         deadline_(call.start + poll_.timeout),
@@ -39,11 +52,12 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
 
  private:
   void Turn() {
+    if (!caller_.ok()) return End(caller_.status());
     if (!checked_.ok()) return End(checked_);
     if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
     if (front_.draining()) return End(Front::Draining());
     const absl::Time now = absl::Now();
-    auto ready = poll_.attempt(front_.CallerOf(*context_), now >= deadline_);
+    auto ready = poll_.attempt(*caller_, now >= deadline_);
     if (!ready.ok()) return End(ready.status());
     if (*ready || now >= deadline_) return End(absl::OkStatus());
     pump_->WakeAfter(deadline_ - now);
@@ -51,13 +65,14 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
 
   void End(const absl::Status& status) {
     pump_->Stop();
-    front_.Record(call_, status);
+    front_.Record(call_, caller_, status);
     Finish(ToGrpcStatus(status));  // this may be gone from here on
   }
 
   Front& front_;
   grpc::CallbackServerContext* const context_;
   const CallInfo call_;
+  absl::StatusOr<Caller> caller_;
   const LongPoll poll_;
   const absl::Status checked_;
   const absl::Time deadline_;
@@ -70,19 +85,26 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
 
 grpc::ServerUnaryReactor* Front::Respond(grpc::CallbackServerContext* context, const char* method,
                                          const google::protobuf::Message& request,
-                                         std::function<absl::Status(const Caller&)> body) {
+                                         std::function<absl::Status(Caller&)> body) {
   auto* reactor = context->DefaultReactor();
   const CallInfo call{method};
-  auto answer = [this, context, reactor, call, &request, body = std::move(body)] {
-    absl::Status status = CheckRequest(request);
-    if (status.ok()) status = body(CallerOf(*context));
-    Record(call, status);
+  const auto end = [this, reactor, call](const absl::StatusOr<Caller>& caller,
+                                         const absl::Status& status) {
+    Record(call, caller, status);
     reactor->Finish(ToGrpcStatus(status));
   };
-  if (!executor_.TryRun(std::move(answer))) {
-    Record(call, Overloaded());
-    reactor->Finish(ToGrpcStatus(Overloaded()));
+  auto caller = Admit(*context, method);
+  if (!caller.ok()) {
+    end(caller, caller.status());
+    return reactor;
   }
+  auto answer = [this, end, &request, caller, body = std::move(body)]() mutable {
+    caller->resource = ResourceOf(request);
+    absl::Status status = CheckRequest(request);
+    if (status.ok()) status = body(*caller);
+    end(caller, status);
+  };
+  if (!executor_.TryRun(std::move(answer))) end(caller, Overloaded());
   return reactor;
 }
 
@@ -93,21 +115,75 @@ grpc::ServerUnaryReactor* Front::RespondWhenReady(grpc::CallbackServerContext* c
   return new LongPollReactor(*this, context, CallInfo{method}, request, std::move(poll));
 }
 
+absl::StatusOr<Caller> Front::Identify(const grpc::CallbackServerContext& context,
+                                       const char* method) const {
+  ASSIGN_OR_RETURN(const Credentials credentials, CredentialsOf(context));
+  ASSIGN_OR_RETURN(Caller caller, gate_.authenticator.Identify(credentials));
+  RETURN_IF_ERROR(CheckMayCall(caller, method));
+  if (caller.is_worker()) caller.lease_token = LeaseTokenOf(context);
+  caller.peer = PeerOf(context);
+  return caller;
+}
+
+absl::StatusOr<Caller> Front::Admit(const grpc::CallbackServerContext& context,
+                                    const char* method) const {
+  const absl::Time now = absl::Now();
+  auto caller = Identify(context, method);
+  if (absl::IsUnauthenticated(caller.status())) {
+    RETURN_IF_ERROR(gate_.limits.CheckFailure(PeerOf(context), now));
+  }
+  if (!caller.ok() || caller->is_worker()) return caller;
+  const auto limit = gate_.authenticator.LimitsOf(caller->tenant).calls;
+  if (limit) {
+    RETURN_IF_ERROR(gate_.limits.CheckRate(caller->tenant, *limit, FindRule(method)->cost, now));
+  }
+  return caller;
+}
+
+absl::Status Front::Readmit(const grpc::CallbackServerContext& context, const char* method,
+                            Caller& caller) const {
+  if (gate_.authenticator.StillHolds(caller)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Caller now, Identify(context, method));
+  if (now.tenant != caller.tenant) {
+    return RpcError(absl::StatusCode::kUnauthenticated, "TOKEN_INVALID",
+                    "the token is another tenant's now");
+  }
+  now.resource = caller.resource;
+  caller = std::move(now);
+  return absl::OkStatus();
+}
+
 absl::Status Front::CheckRequest(const google::protobuf::Message& request) const {
   return RefuseUnknownFields(request);
 }
 
-void Front::Record(const CallInfo& call, const absl::Status& status) {
-  const absl::Duration took = absl::Now() - call.start;
+void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
+                   const absl::Status& status) {
+  const absl::Time now = absl::Now();
+  const absl::Duration took = now - call.start;
+  const std::string reason = ErrorReason(status);
   metrics_.ObserveRpc(call.method, status.code(), took);
-  if (status.ok()) return;
+  metrics_.ObserveRefusal(reason);
+  // A lease that was not there is no change.
+  const bool changes = caller.ok() && !caller->resource.empty() && FindRule(call.method)->changes;
+  if (changes && gate_.audit) {
+    gate_.audit->Write({.time = now,
+                        .caller = caller->id,
+                        .tenant = caller->tenant,
+                        .peer = caller->peer,
+                        .method = call.method,
+                        .resource = caller->resource,
+                        .code = absl::StatusCodeToString(status.code()),
+                        .reason = reason});
+  }
+  if (status.ok() || reason == "RATE_LIMITED" || reason == "TOO_MANY_FAILURES") return;
   const LogFields fields = {{"method", call.method},
                             {"code", absl::StatusCodeToString(status.code())},
-                            {"reason", ErrorReason(status)},
+                            {"reason", reason},
                             {"error", status.message()},
                             {"seconds", absl::ToDoubleSeconds(took)}};
   const bool ours =
-      absl::IsInternal(status) || absl::IsDataLoss(status) || absl::IsResourceExhausted(status);
+      absl::IsInternal(status) || absl::IsDataLoss(status) || reason == "STORAGE_FULL";
   ours ? LogError("call failed", fields) : LogInfo("call refused", fields);
 }
 

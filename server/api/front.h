@@ -1,5 +1,5 @@
-// What every RPC goes through, once for all methods: the executor, unknown fields, the caller,
-// time, log, metrics, status, and the drain.
+// What every RPC goes through, once for all methods: the caller and what they may do, the executor,
+// unknown fields, time, log, metrics, status, and the drain.
 #pragma once
 
 #include <atomic>
@@ -12,16 +12,14 @@
 #include "google/protobuf/message.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/auth/audit_log.h"
+#include "server/auth/authenticator.h"
+#include "server/auth/call_limits.h"
 #include "server/base/executor.h"
 #include "server/jobs/change_feed.h"
 #include "server/metrics/metrics.h"
 
 namespace likeness::server {
-
-// Who calls. Without authentication there is one tenant.
-struct Caller {
-  std::string tenant = "default";
-};
 
 // One call being answered.
 struct CallInfo {
@@ -29,24 +27,32 @@ struct CallInfo {
   absl::Time start = absl::Now();
 };
 
+// Who may call, how often, and where it is written down.
+struct Gate {
+  const Authenticator& authenticator;
+  CallLimits& limits;
+  AuditLog* audit = nullptr;  // may be nothing
+};
+
 // A unary answer that may have to wait.
 struct LongPoll {
   absl::Duration timeout;
   std::string topic;  // of the ChangeFeed: when to look again
   // Whether the answer is ready. `last`: the time is up, so answer with what there is.
-  std::function<absl::StatusOr<bool>(const Caller&, bool last)> attempt;
+  std::function<absl::StatusOr<bool>(Caller&, bool last)> attempt;
 };
 
 class Front {
  public:
   // All must outlive this.
-  Front(Executor& executor, ChangeFeed& feed, Metrics& metrics)
-      : executor_(executor), feed_(feed), metrics_(metrics) {}
+  Front(Executor& executor, ChangeFeed& feed, Metrics& metrics, const Gate& gate)
+      : executor_(executor), feed_(feed), metrics_(metrics), gate_(gate) {}
 
-  // Runs `body` on the executor and answers with its status.
+  // Runs `body` on the executor and answers with its status. A caller who may not is refused at
+  // once, here and below.
   grpc::ServerUnaryReactor* Respond(grpc::CallbackServerContext* context, const char* method,
                                     const google::protobuf::Message& request,
-                                    std::function<absl::Status(const Caller&)> body);
+                                    std::function<absl::Status(Caller&)> body);
 
   // Asks `poll` again and again until it is ready or the time is up. UNAVAILABLE (SERVER_DRAINING)
   // on a drain.
@@ -57,8 +63,17 @@ class Front {
 
   // The parts, for streams.
   absl::Status CheckRequest(const google::protobuf::Message& request) const;
-  Caller CallerOf(const grpc::CallbackServerContext&) const { return {}; }
-  void Record(const CallInfo& call, const absl::Status& status);
+  // Who calls, if they may call `method` now. UNAUTHENTICATED, PERMISSION_DENIED;
+  // RESOURCE_EXHAUSTED: RATE_LIMITED, TOO_MANY_FAILURES.
+  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context,
+                               const char* method) const;
+  // For calls that go on for long: whether the caller still may. A key that was revoked or has
+  // expired ends them.
+  absl::Status Readmit(const grpc::CallbackServerContext& context, const char* method,
+                       Caller& caller) const;
+  // Notes how a call ended: metrics, log, and for a change of something the audit log.
+  void Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
+              const absl::Status& status);
   Executor& executor() { return executor_; }
   ChangeFeed& feed() { return feed_; }
   Metrics& metrics() { return metrics_; }
@@ -69,9 +84,14 @@ class Front {
   static absl::Status Draining();
 
  private:
+  // Whoever it is, and whether their role allows it.
+  absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context,
+                                  const char* method) const;
+
   Executor& executor_;
   ChangeFeed& feed_;
   Metrics& metrics_;
+  const Gate gate_;
   std::atomic<bool> draining_ = false;
 };
 

@@ -37,9 +37,10 @@ absl::StatusOr<v1::CreateJobRequest> ToCreateRequest(const v1::GenerateImagesReq
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> GenerateSource::Open(
     Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission, const std::string& tenant,
-    const v1::GenerateImagesRequest& request, std::function<void()> wake) {
+    const v1::GenerateImagesRequest& request, std::function<void()> wake, std::string* created) {
   ASSIGN_OR_RETURN(const auto create, ToCreateRequest(request));
   ASSIGN_OR_RETURN(v1::Job job, admission.Create(tenant, create));
+  *created = job.name();
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
   auto changes = front.feed().Subscribe(job.name(), std::move(wake));
   std::unique_ptr<GenerateSource> source(new GenerateSource(jobs, blobs, name, std::move(job)));

@@ -18,11 +18,11 @@ namespace likeness::server {
 // A job that fails or is cancelled ends the stream with its error, after the job itself was sent.
 class GenerateSource : public StreamSource<v1::GenerateImagesResponse> {
  public:
-  // Creates the job.
+  // Creates the job; `created` becomes its name.
   static absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> Open(
       Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission,
       const std::string& tenant, const v1::GenerateImagesRequest& request,
-      std::function<void()> wake);
+      std::function<void()> wake, std::string* created);
 
   absl::StatusOr<Pulled> Next(v1::GenerateImagesResponse* message) override;
   void ClientGone() override;  // cancels the job

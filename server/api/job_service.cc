@@ -34,8 +34,9 @@ absl::StatusOr<absl::Duration> WaitTimeout(const v1::WaitJobRequest& request) {
 }
 
 // A page token is good for the list that it was given out for, and no other.
-std::string PagePurpose(const v1::ListJobsRequest& request) {
-  return absl::StrCat("jobs ", request.filter().size(), " ", request.filter(), request.order_by());
+std::string PagePurpose(const std::string& tenant, const v1::ListJobsRequest& request) {
+  return absl::StrCat("jobs ", tenant, " ", request.filter().size(), " ", request.filter(),
+                      request.order_by());
 }
 
 std::optional<JobCursor> CursorFrom(const std::string& token) {
@@ -53,12 +54,14 @@ std::optional<JobCursor> CursorFrom(const std::string& token) {
 grpc::ServerUnaryReactor* JobServiceImpl::CreateJob(grpc::CallbackServerContext* context,
                                                     const v1::CreateJobRequest* request,
                                                     v1::Job* reply) {
-  return front_.Respond(context, "CreateJob", *request,
-                        [=, this](const Caller& caller) -> absl::Status {
-                          ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
-                          ASSIGN_OR_RETURN(*reply, admission_.Create(tenant, *request));
-                          return absl::OkStatus();
-                        });
+  return front_.Respond(context, "CreateJob", *request, [=, this](Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+    const bool changes = !request->validate_only();
+    if (changes) caller.resource = absl::StrCat("tenants/", tenant);
+    ASSIGN_OR_RETURN(*reply, admission_.Create(tenant, *request));
+    if (changes) caller.resource = reply->name();
+    return absl::OkStatus();
+  });
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::GetJob(grpc::CallbackServerContext* context,
@@ -81,7 +84,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::ListJobs(grpc::CallbackServerContext* 
         ASSIGN_OR_RETURN(query.limit, PageSize(request->page_size()));
         ASSIGN_OR_RETURN(query.filter, ParseJobFilter(request->filter()));
         ASSIGN_OR_RETURN(query.order, ParseJobOrder(request->order_by()));
-        const std::string purpose = PagePurpose(*request);
+        const std::string purpose = PagePurpose(tenant, *request);
         ASSIGN_OR_RETURN(auto token, OpenPageToken(signer_, purpose, request->page_token()));
         query.after = CursorFrom(token);
         ASSIGN_OR_RETURN(auto page, jobs_.List(tenant, query));
@@ -155,11 +158,12 @@ grpc::ServerWriteReactor<v1::JobEvent>* JobServiceImpl::WatchJob(
 
 grpc::ServerWriteReactor<v1::GenerateImagesResponse>* JobServiceImpl::GenerateImages(
     grpc::CallbackServerContext* context, const v1::GenerateImagesRequest* request) {
-  auto open = [=, this](const Caller& caller, std::function<void()> wake)
+  auto open = [=, this](Caller& caller, std::function<void()> wake)
       -> absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> {
     ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+    caller.resource = absl::StrCat("tenants/", tenant);
     return GenerateSource::Open(front_, jobs_, blobs_, admission_, tenant, *request,
-                                std::move(wake));
+                                std::move(wake), &caller.resource);
   };
   return new StreamReactor<v1::GenerateImagesResponse>(front_, context, "GenerateImages", *request,
                                                        std::move(open));

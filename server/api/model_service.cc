@@ -14,10 +14,11 @@ grpc::ServerUnaryReactor* ModelServiceImpl::ListModels(grpc::CallbackServerConte
       context, "ListModels", *request, [=, this](const Caller& caller) -> absl::Status {
         ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
         ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
-        ASSIGN_OR_RETURN(auto after, OpenPageToken(signer_, "models", request->page_token()));
+        const std::string purpose = "models " + tenant;
+        ASSIGN_OR_RETURN(auto after, OpenPageToken(signer_, purpose, request->page_token()));
         ASSIGN_OR_RETURN(auto page, jobs_.ListModels(tenant, after, size));
         for (v1::Model& model : page.models) *reply->add_models() = std::move(model);
-        if (page.next) reply->set_next_page_token(signer_.Sign("models", *page.next));
+        if (page.next) reply->set_next_page_token(signer_.Sign(purpose, *page.next));
         return absl::OkStatus();
       });
 }

@@ -1,8 +1,10 @@
 #include "server/api/names.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/channel.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/jobs/transitions.h"
 
 namespace likeness::server {
 
@@ -32,6 +34,18 @@ absl::StatusOr<std::string> OwnParent(absl::string_view parent, const Caller& ca
                     absl::StrCat("there is no tenant \"", tenant, "\""));
   }
   return tenant;
+}
+
+absl::StatusOr<std::string> BlobTenant(const Caller& caller, JobStore& jobs) {
+  if (!caller.is_worker()) return caller.tenant;
+  if (caller.lease_token.empty()) {
+    return RpcError(absl::StatusCode::kPermissionDenied, "LEASE_MISSING",
+                    absl::StrCat("a worker moves blobs under a lease: metadata ", kLeaseMetadata,
+                                 ", the lease token"));
+  }
+  ASSIGN_OR_RETURN(const LeasedJob leased, jobs.FindLease(caller.lease_token));
+  if (!leased.live) return LeaseLost();
+  return leased.name.tenant;
 }
 
 }  // namespace likeness::server

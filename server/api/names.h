@@ -6,7 +6,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/resource_names.h"
-#include "server/api/front.h"
+#include "server/auth/caller.h"
+#include "server/jobs/job_store.h"
 
 namespace likeness::server {
 
@@ -19,5 +20,9 @@ absl::StatusOr<ModelName> OwnModel(absl::string_view name, const Caller& caller)
 
 // The caller's tenant; empty means that too. Another's is NOT_FOUND (TENANT_NOT_FOUND).
 absl::StatusOr<std::string> OwnParent(absl::string_view parent, const Caller& caller);
+
+// The tenant whose blobs the caller may use: its own, or, for a worker, that of the job whose live
+// lease it names. PERMISSION_DENIED (LEASE_MISSING) without one; ABORTED (LEASE_LOST).
+absl::StatusOr<std::string> BlobTenant(const Caller& caller, JobStore& jobs);
 
 }  // namespace likeness::server

@@ -35,7 +35,7 @@ class StreamSource {
 // `wake` makes the stream ask its source again.
 template <typename Message>
 using OpenSource = std::function<absl::StatusOr<std::unique_ptr<StreamSource<Message>>>(
-    const Caller&, std::function<void()> wake)>;
+    Caller&, std::function<void()> wake)>;
 
 template <typename Message>
 class StreamReactor : public grpc::ServerWriteReactor<Message> {
@@ -47,6 +47,7 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
       : front_(front),
         context_(context),
         call_{method},
+        caller_(front.Admit(*context, method)),
         request_(request),
         open_(std::move(open)),
         patience_(patience),
@@ -73,6 +74,8 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
     }
     if (!source_) {
       if (auto opened = Open(); !opened.ok()) return End(opened);
+    } else if (auto may = front_.Readmit(*context_, call_.method, *caller_); !may.ok()) {
+      return End(may);
     }
     if (front_.draining() && source_->ends_on_drain()) return End(Front::Draining());
     auto pulled = source_->Next(&message_);
@@ -91,8 +94,9 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
   }
 
   absl::Status Open() {
+    if (!caller_.ok()) return caller_.status();
     if (auto checked = front_.CheckRequest(request_); !checked.ok()) return checked;
-    auto source = open_(front_.CallerOf(*context_), [pump = pump_] { pump->Wake(); });
+    auto source = open_(*caller_, [pump = pump_] { pump->Wake(); });
     if (!source.ok()) return source.status();
     source_ = *std::move(source);
     return absl::OkStatus();
@@ -100,13 +104,14 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
 
   void End(const absl::Status& status) {
     pump_->Stop();
-    front_.Record(call_, status);
+    front_.Record(call_, caller_, status);
     this->Finish(ToGrpcStatus(status));  // this may be gone from here on
   }
 
   Front& front_;
   grpc::CallbackServerContext* const context_;
   const CallInfo call_;
+  absl::StatusOr<Caller> caller_;
   const google::protobuf::Message& request_;
   const OpenSource<Message> open_;
   const absl::Duration patience_;

@@ -44,9 +44,10 @@ bool IsOutputPath(absl::string_view path) {
   return true;
 }
 
-absl::Status CheckStored(const std::string& blob, const std::string& field, BlobStore& blobs) {
+absl::Status CheckStored(const std::string& blob, const std::string& field,
+                         const std::string& tenant, BlobStore& blobs) {
   ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(blob, field));
-  const absl::Status kept = blobs.Keep(name);
+  const absl::Status kept = name.tenant == tenant ? blobs.Keep(name) : BlobNotFound(name);
   if (!absl::IsNotFound(kept)) return kept;
   return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
                   absl::StrCat(field, ": ", blob, " is not stored; upload it first"));
@@ -79,7 +80,8 @@ absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
   return checker.status();
 }
 
-absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, BlobStore& blobs) {
+absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, const std::string& tenant,
+                            BlobStore& blobs) {
   FieldChecker checker;
   checker.Integer("samples", request.samples_size(), 0, kMaxNews);
   checker.Integer("log_lines", request.log_lines_size(), 0, kMaxNews);
@@ -96,13 +98,14 @@ absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, BlobStore& blob
   for (int i = 0; i < request.samples_size(); ++i) {
     if (!request.samples(i).has_output()) continue;
     RETURN_IF_ERROR(CheckStored(request.samples(i).output().blob(),
-                                absl::StrCat("samples[", i, "].output.blob"), blobs));
+                                absl::StrCat("samples[", i, "].output.blob"), tenant, blobs));
   }
   if (!request.has_checkpoint()) return absl::OkStatus();
-  return CheckStored(request.checkpoint().blob(), "checkpoint.blob", blobs);
+  return CheckStored(request.checkpoint().blob(), "checkpoint.blob", tenant, blobs);
 }
 
-absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, BlobStore& blobs) {
+absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, const std::string& tenant,
+                          BlobStore& blobs) {
   FieldChecker checker;
   checker.Integer("outputs", request.outputs_size(), 0, kMaxOutputs);
   std::set<std::string> paths;
@@ -116,8 +119,8 @@ absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, BlobStore& bl
   }
   RETURN_IF_ERROR(checker.status());
   for (int i = 0; i < request.outputs_size(); ++i) {
-    RETURN_IF_ERROR(
-        CheckStored(request.outputs(i).blob(), absl::StrCat("outputs[", i, "].blob"), blobs));
+    RETURN_IF_ERROR(CheckStored(request.outputs(i).blob(), absl::StrCat("outputs[", i, "].blob"),
+                                tenant, blobs));
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,8 @@
 // What a worker's requests must be like, whatever the state of its lease.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "likeness/v1/worker_service.pb.h"
 #include "server/blobs/blob_store.h"
@@ -9,8 +11,11 @@ namespace likeness::server {
 
 absl::Status CheckOffer(const v1::AcquireLeaseRequest& request);
 
-// FAILED_PRECONDITION (BLOB_NOT_FOUND) when a blob that is named is not stored, here and below.
-absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, BlobStore& blobs);
-absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, BlobStore& blobs);
+// FAILED_PRECONDITION (BLOB_NOT_FOUND) when a blob that is named is not stored or is not the job's
+// tenant's, here and below.
+absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, const std::string& tenant,
+                            BlobStore& blobs);
+absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, const std::string& tenant,
+                          BlobStore& blobs);
 
 }  // namespace likeness::server

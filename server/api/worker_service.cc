@@ -12,7 +12,7 @@ namespace likeness::server {
 grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
                                                           const v1::AcquireLeaseRequest* request,
                                                           v1::AcquireLeaseResponse* reply) {
-  auto attempt = [=, this](const Caller&, bool) -> absl::StatusOr<bool> {
+  auto attempt = [=, this](Caller& caller, bool) -> absl::StatusOr<bool> {
     RETURN_IF_ERROR(CheckOffer(*request));
     RETURN_IF_ERROR(
         jobs_.OfferBaseModels({request->base_models().begin(), request->base_models().end()}));
@@ -25,6 +25,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLease(grpc::CallbackServerCo
       RETURN_IF_ERROR(jobs_.Release(release));
       return true;
     }
+    caller.resource = lease->job().name();
     LogInfo("lease granted", {{"job", lease->job().name()},
                               {"worker", request->worker()},
                               {"attempt", lease->job().attempt()}});
@@ -40,7 +41,8 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(grpc::CallbackServerConte
                                                        const v1::HeartbeatRequest* request,
                                                        v1::HeartbeatResponse* reply) {
   return front_.Respond(context, "Heartbeat", *request, [=, this](const Caller&) -> absl::Status {
-    RETURN_IF_ERROR(CheckHeartbeat(*request, blobs_));
+    ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+    RETURN_IF_ERROR(CheckHeartbeat(*request, leased.name.tenant, blobs_));
     ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
     *reply->mutable_expire_time() = ToProto(terms.expire_time);
     reply->set_cancel_requested(terms.cancel_requested);
@@ -51,26 +53,34 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* WorkerServiceImpl::CompleteLease(grpc::CallbackServerContext* context,
                                                            const v1::CompleteLeaseRequest* request,
                                                            v1::CompleteLeaseResponse*) {
-  return front_.Respond(context, "CompleteLease", *request,
-                        [=, this](const Caller&) -> absl::Status {
-                          RETURN_IF_ERROR(CheckOutcome(*request, blobs_));
-                          return jobs_.Complete(*request);
-                        });
+  return front_.Respond(
+      context, "CompleteLease", *request, [=, this](Caller& caller) -> absl::Status {
+        ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+        caller.resource = leased.name.ToString();
+        RETURN_IF_ERROR(CheckOutcome(*request, leased.name.tenant, blobs_));
+        return jobs_.Complete(*request);
+      });
 }
 
 grpc::ServerUnaryReactor* WorkerServiceImpl::FailLease(grpc::CallbackServerContext* context,
                                                        const v1::FailLeaseRequest* request,
                                                        v1::FailLeaseResponse*) {
-  return front_.Respond(context, "FailLease", *request,
-                        [=, this](const Caller&) -> absl::Status { return jobs_.Fail(*request); });
+  return front_.Respond(context, "FailLease", *request, [=, this](Caller& caller) -> absl::Status {
+    ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+    caller.resource = leased.name.ToString();
+    return jobs_.Fail(*request);
+  });
 }
 
 grpc::ServerUnaryReactor* WorkerServiceImpl::ReleaseLease(grpc::CallbackServerContext* context,
                                                           const v1::ReleaseLeaseRequest* request,
                                                           v1::ReleaseLeaseResponse*) {
   return front_.Respond(
-      context, "ReleaseLease", *request,
-      [=, this](const Caller&) -> absl::Status { return jobs_.Release(*request); });
+      context, "ReleaseLease", *request, [=, this](Caller& caller) -> absl::Status {
+        ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+        caller.resource = leased.name.ToString();
+        return jobs_.Release(*request);
+      });
 }
 
 }  // namespace likeness::server

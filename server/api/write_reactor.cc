@@ -6,17 +6,24 @@
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/api/names.h"
 
 namespace likeness::server {
 
 WriteReactor::WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
-                           google::bytestream::WriteResponse* reply)
+                           JobStore& jobs, google::bytestream::WriteResponse* reply)
     : front_(front),
       context_(context),
       blobs_(blobs),
+      jobs_(jobs),
       reply_(reply),
+      caller_(front.Admit(*context, call_.method)),
       pump_(Pump::Create(front.executor(), [this] { Turn(); })) {
-  StartRead(&chunk_);
+  if (caller_.ok()) {
+    StartRead(&chunk_);
+  } else {
+    pump_->Wake();
+  }
 }
 
 void WriteReactor::OnReadDone(bool ok) {
@@ -25,6 +32,7 @@ void WriteReactor::OnReadDone(bool ok) {
 }
 
 void WriteReactor::Turn() {
+  if (!caller_.ok()) return End(caller_.status());
   switch (state_.load()) {
     case State::kReading:
       return;  // OnReadDone wakes us
@@ -68,8 +76,10 @@ absl::StatusOr<bool> WriteReactor::TakeChunk() {
 
 absl::Status WriteReactor::BeginUpload() {
   resource_name_ = chunk_.resource_name();
+  caller_->resource = resource_name_;
   ASSIGN_OR_RETURN(const UploadName name, ParseUploadName(resource_name_));
-  if (name.tenant != front_.CallerOf(*context_).tenant) {
+  ASSIGN_OR_RETURN(const std::string tenant, BlobTenant(*caller_, jobs_));
+  if (name.tenant != tenant) {
     return RpcError(absl::StatusCode::kNotFound, "TENANT_NOT_FOUND",
                     absl::StrCat("there is no tenant \"", name.tenant, "\""));
   }
@@ -80,7 +90,7 @@ absl::Status WriteReactor::BeginUpload() {
 void WriteReactor::End(const absl::Status& status) {
   pump_->Stop();
   upload_.reset();  // so that the client can resume as soon as it has the answer
-  front_.Record(call_, status);
+  front_.Record(call_, caller_, status);
   Finish(ToGrpcStatus(status));  // this may be gone from here on
 }
 

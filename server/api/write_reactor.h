@@ -9,12 +9,13 @@
 #include "server/api/front.h"
 #include "server/api/pump.h"
 #include "server/blobs/blob_store.h"
+#include "server/jobs/job_store.h"
 
 namespace likeness::server {
 
 class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteRequest> {
  public:
-  WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
+  WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs, JobStore& jobs,
                google::bytestream::WriteResponse* reply);
 
   void OnReadDone(bool ok) override;
@@ -32,8 +33,10 @@ class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteReq
   Front& front_;
   grpc::CallbackServerContext* const context_;
   BlobStore& blobs_;
+  JobStore& jobs_;
   google::bytestream::WriteResponse* const reply_;
   const CallInfo call_{"Write"};
+  absl::StatusOr<Caller> caller_;
   const std::shared_ptr<Pump> pump_;
   google::bytestream::WriteRequest chunk_;
   std::string resource_name_;

@@ -106,4 +106,7 @@ absl::Status BlobNotFound(const BlobName& name);
 // DATA_LOSS (BLOB_DAMAGED).
 absl::Status BlobDamaged(const BlobName& name);
 
+// NOT_FOUND (UPLOAD_NOT_FOUND).
+absl::Status UploadNotFound();
+
 }  // namespace likeness::server

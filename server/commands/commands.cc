@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/auth/keys_command.h"
 
 namespace likeness::server {
 namespace {
@@ -47,6 +48,7 @@ const std::vector<Command>& Commands() {
       {"restore-check", "says whether a backup is whole", RestoreCheckCommand},
       {"collect", "removes blobs that no job names", CollectCommand},
       {"scrub", "reads every blob and sets damaged ones aside", ScrubCommand},
+      {"keys", "makes, lists and revokes API keys", RunKeysCommand},
   };
   return commands;
 }

@@ -27,6 +27,7 @@ sigset_t BlockSignals() {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGUSR1);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -35,9 +36,10 @@ absl::Status Serve(const ServerOptions& options) {
   RETURN_IF_ERROR(InitLogging(options.log));
   const sigset_t signals = BlockSignals();
   ASSIGN_OR_RETURN(auto server, Server::Start(options));
-  for (int received = SIGUSR1; received == SIGUSR1;) {
-    sigwait(&signals, &received);
+  int received = 0;
+  while (sigwait(&signals, &received) == 0 && received != SIGTERM && received != SIGINT) {
     if (received == SIGUSR1) server->CollectBlobs();
+    if (received == SIGHUP) server->Reload();
   }
   server->Drain();
   return absl::OkStatus();

@@ -64,6 +64,12 @@ struct LeaseTerms {
   bool cancel_requested = false;
 };
 
+// The job that was leased under a token.
+struct LeasedJob {
+  JobName name;
+  bool live = false;  // the lease has neither ended nor run out
+};
+
 struct JobCount {
   v1::JobState state;
   std::string method;
@@ -159,7 +165,9 @@ class JobStore {
   virtual absl::StatusOr<std::optional<v1::Lease>> Acquire(
       const v1::AcquireLeaseRequest& offer) = 0;
 
-  // ABORTED (LEASE_LOST) unless the token is the live lease's, here and below; see transitions.h.
+  // ABORTED (LEASE_LOST) unless the token is that of the job's last lease and, below, live; see
+  // transitions.h.
+  virtual absl::StatusOr<LeasedJob> FindLease(const std::string& lease_token) = 0;
   virtual absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) = 0;
   virtual absl::Status Complete(const v1::CompleteLeaseRequest& outcome) = 0;
   virtual absl::Status Fail(const v1::FailLeaseRequest& failure) = 0;

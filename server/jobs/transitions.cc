@@ -49,8 +49,7 @@ absl::Status CheckLive(const JobRecord& record, absl::string_view token, absl::T
   if (IsLeased(record.job.state()) && own && now < record.lease_expire) {
     return absl::OkStatus();
   }
-  return RpcError(absl::StatusCode::kAborted, "LEASE_LOST",
-                  "the lease expired or was taken back; drop this attempt");
+  return LeaseLost();
 }
 
 absl::Status CheckEtag(const JobRecord& record, absl::string_view etag) {
@@ -108,6 +107,11 @@ void AddWarnings(JobRecord& record, const v1::HeartbeatRequest& news) {
 }
 
 }  // namespace
+
+absl::Status LeaseLost() {
+  return RpcError(absl::StatusCode::kAborted, "LEASE_LOST",
+                  "the lease expired or was taken back; drop this attempt");
+}
 
 void Begin(JobRecord& record, absl::Time now) {
   *record.job.mutable_create_time() = ToProto(now);

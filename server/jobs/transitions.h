@@ -16,6 +16,9 @@
 
 namespace likeness::server {
 
+// ABORTED (LEASE_LOST).
+absl::Status LeaseLost();
+
 // A fresh job becomes PENDING. record.job holds name, uid, warnings, and all that the client may
 // say.
 void Begin(JobRecord& record, absl::Time now);

@@ -21,6 +21,8 @@ constexpr const char* kServices[] = {
 constexpr v1::JobState kStates[] = {v1::JOB_STATE_PENDING,    v1::JOB_STATE_RUNNING,
                                     v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED,
                                     v1::JOB_STATE_FAILED,     v1::JOB_STATE_CANCELLED};
+constexpr const char* kRefusals[] = {"TOKEN_MISSING",     "TOKEN_INVALID", "ROLE_MISSING",
+                                     "TOO_MANY_FAILURES", "RATE_LIMITED",  "QUOTA_EXCEEDED"};
 constexpr int kCodes = 17;  // OK to UNAUTHENTICATED
 
 using Buckets = prometheus::Histogram::BucketBoundaries;
@@ -41,6 +43,7 @@ struct Metrics::Families {
   prometheus::Histogram* event_lag;
   prometheus::Counter* leases_lost;
   prometheus::Counter* uploaded;
+  std::map<std::string, prometheus::Counter*, std::less<>> refusals;  // by reason
   prometheus::Gauge* blob_bytes;
   prometheus::Gauge* damaged_blobs;
   prometheus::Counter* collected_blobs;
@@ -98,6 +101,9 @@ struct Metrics::Families {
     uploaded = &Family(prometheus::BuildCounter(), "likeness_uploaded_bytes_total",
                        "Bytes received by ByteStream.Write.")
                     .Add({});
+    auto& refused = Family(prometheus::BuildCounter(), "likeness_refused_total",
+                           "Calls refused for who called or how much they took, by reason.");
+    for (const char* reason : kRefusals) refusals[reason] = &refused.Add({{"reason", reason}});
     blob_bytes =
         &Family(prometheus::BuildGauge(), "likeness_blob_bytes", "Bytes of all blobs.").Add({});
     damaged_blobs = &Family(prometheus::BuildGauge(), "likeness_damaged_blobs",
@@ -157,6 +163,11 @@ void Metrics::ObserveCollected(const SweptBlobs& swept) {
 
 void Metrics::ObserveScrubbed(int64_t bytes) {
   families_->scrubbed_bytes->Increment(static_cast<double>(bytes));
+}
+
+void Metrics::ObserveRefusal(absl::string_view reason) {
+  const auto found = families_->refusals.find(reason);
+  if (found != families_->refusals.end()) found->second->Increment();
 }
 
 std::string Metrics::Page(const Snapshot& snapshot) {

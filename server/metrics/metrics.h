@@ -27,6 +27,9 @@ class Metrics {
   void ObserveUpload(int64_t bytes);
   void ObserveCollected(const SweptBlobs& swept);
   void ObserveScrubbed(int64_t bytes);
+  // A call that was refused for who called or how much they took: the error's reason. Others are
+  // not counted here.
+  void ObserveRefusal(absl::string_view reason);
 
   // What is read at each scrape.
   struct Snapshot {

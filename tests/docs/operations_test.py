@@ -50,6 +50,10 @@ class Flags(unittest.TestCase):
     def test_of_the_worker(self):
         self.assertEqual(table(section("likeness-worker")), help_of("likeness-worker", "serve"))
 
+    def test_of_the_keys(self):
+        text = re.search(r"^`keys create` takes .*?\n\n", TEXT, re.M | re.S).group()
+        self.assertEqual(named_flags(text), set(help_of("likeness-server", "keys")))
+
     def test_of_an_offline_run(self):
         text = re.search(r"^`likeness-worker run`.*?(?=^`likeness-worker healthcheck`)", TEXT, re.M | re.S).group()
         self.assertEqual(named_flags(text), set(help_of("likeness-worker", "run")))

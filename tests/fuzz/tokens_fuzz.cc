@@ -53,7 +53,9 @@ struct Service {
   Executor executor{1};
   ChangeFeed feed;
   Metrics metrics;
-  Front front{executor, feed, metrics};
+  std::unique_ptr<Authenticator> authenticator = *Authenticator::Open("", clock);
+  CallLimits limits;
+  Front front{executor, feed, metrics, Gate{*authenticator, limits}};
 };
 
 }  // namespace

@@ -5,8 +5,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
+#include "common/channel.h"
 
 namespace likeness::testing {
 
@@ -32,14 +31,13 @@ server::ServerOptions TestOptions(const std::string& data_dir) {
   return options;
 }
 
-std::shared_ptr<grpc::Channel> ChannelTo(int port) {
+std::shared_ptr<grpc::Channel> ChannelTo(int port, const std::string& token) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-  return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
-                                   grpc::InsecureChannelCredentials(), arguments);
+  return *OpenChannel(absl::StrCat("127.0.0.1:", port), {.token = token}, arguments);
 }
 
 TestServer::TestServer() { Start(TestOptions(folder_.path() + "/data")); }

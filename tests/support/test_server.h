@@ -25,8 +25,8 @@ class TempFolder {
 server::ServerOptions TestOptions(const std::string& data_dir);
 
 // A channel with a receive limit that holds every answer of the server, sharing nothing with other
-// channels.
-std::shared_ptr<grpc::Channel> ChannelTo(int port);
+// channels. `token` goes with every call.
+std::shared_ptr<grpc::Channel> ChannelTo(int port, const std::string& token = "");
 
 class TestServer {
  public:

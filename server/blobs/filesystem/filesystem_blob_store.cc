@@ -79,6 +79,11 @@ absl::Status BlobNotFound(const BlobName& name) {
                   absl::StrCat("there is no blob ", name.ToString()));
 }
 
+absl::Status UploadNotFound() {
+  return RpcError(absl::StatusCode::kNotFound, "UPLOAD_NOT_FOUND",
+                  "nothing of this upload is kept; begin at offset 0");
+}
+
 absl::Status BlobDamaged(const BlobName& name) {
   return RpcError(absl::StatusCode::kDataLoss, "BLOB_DAMAGED",
                   absl::StrCat("the bytes of ", name.ToString(),
@@ -348,8 +353,7 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
 absl::StatusOr<UploadStatus> FilesystemBlobStore::QueryUpload(const UploadName& name) {
   if (auto size = KeepFile(name.blob())) return UploadStatus{*size, true};
   if (auto size = FileSize(PathOf(name))) return UploadStatus{*size, false};
-  return RpcError(absl::StatusCode::kNotFound, "UPLOAD_NOT_FOUND",
-                  "nothing of this upload is kept; begin at offset 0");
+  return UploadNotFound();
 }
 
 absl::StatusOr<BlobName> FilesystemBlobStore::Put(const std::string& tenant,

@@ -28,6 +28,9 @@ constexpr char kModels[] =
 constexpr char kModelUsers[] =
     "SELECT 1 FROM jobs INDEXED BY jobs_by_state WHERE state IN (1, 2, 3) AND tenant = ? AND model "
     "= ? LIMIT 1";
+constexpr char kLease[] =
+    "SELECT tenant, id, state IN (2, 3) AND lease_expire > ? FROM jobs"
+    " WHERE key = ? AND lease_token = ?";
 constexpr char kBaseModels[] = "SELECT model FROM base_models ORDER BY name";
 constexpr char kCounts[] = "SELECT state, method, COUNT(*) FROM jobs GROUP BY state, method";
 
@@ -177,6 +180,14 @@ absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tena
 absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model) {
   Query query = database.Prepare(kModelUsers);
   return query.Bind(model.tenant).Bind(model.ToString()).Step();
+}
+
+absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t key,
+                                                   const std::string& token, absl::Time now) {
+  Query query = database.Prepare(kLease);
+  ASSIGN_OR_RETURN(bool found, query.Bind(now).Bind(key).Bind(token).Step());
+  if (!found) return std::nullopt;
+  return LeasedJob{{query.String(0), query.String(1)}, query.Integer(2) != 0};
 }
 
 absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database) {

@@ -44,6 +44,10 @@ absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tena
 // Whether a job that has not ended draws with the model.
 absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model);
 
+// The job of this key, if the token is that of its last lease.
+absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t key,
+                                                   const std::string& token, absl::Time now);
+
 absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database);
 
 absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database);

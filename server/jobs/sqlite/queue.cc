@@ -1,6 +1,7 @@
 #include "server/jobs/sqlite/queue.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
+#include "server/jobs/sqlite/quotas.h"
 #include "server/jobs/sqlite/requirements_text.h"
 
 namespace likeness::server {
@@ -187,11 +189,27 @@ absl::StatusOr<Shares> ReadShares(Database& database) {
   }
 }
 
+// The candidates of tenants that may start no more go.
+absl::Status DropThoseAtTheirLimit(Database& database, const JobQuotas& quotas, absl::Time now,
+                                   std::vector<Candidate>& candidates) {
+  std::map<std::string, bool> may_start;  // by tenant
+  for (const Candidate& candidate : candidates) {
+    const auto [known, fresh] = may_start.emplace(candidate.tenant, true);
+    if (!fresh) continue;
+    ASSIGN_OR_RETURN(known->second,
+                     MayStart(database, candidate.tenant, quotas(candidate.tenant), now));
+  }
+  std::erase_if(candidates,
+                [&](const Candidate& candidate) { return !may_start[candidate.tenant]; });
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<Candidate>> ChoosePending(Database& database,
                                                        const v1::AcquireLeaseRequest& offer,
-                                                       absl::Time now, const QueuePolicy& policy) {
+                                                       absl::Time now, const QueuePolicy& policy,
+                                                       const JobQuotas& quotas) {
   std::vector<Candidate> candidates;
   RETURN_IF_ERROR(AddRunnable(database, offer, now, candidates));
   for (const std::string& model : offer.resident_models()) {
@@ -199,6 +217,7 @@ absl::StatusOr<std::optional<Candidate>> ChoosePending(Database& database,
     if (absl::StartsWith(model, "models/")) continue;
     RETURN_IF_ERROR(AddOfModel(database, model, now, candidates));
   }
+  RETURN_IF_ERROR(DropThoseAtTheirLimit(database, quotas, now, candidates));
   if (candidates.empty()) return std::nullopt;
   ASSIGN_OR_RETURN(const Shares shares, ReadShares(database));
   const auto chosen = ChooseJob(candidates, shares, offer, now, policy);

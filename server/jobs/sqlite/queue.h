@@ -9,15 +9,18 @@
 #include "likeness/v1/worker_service.pb.h"
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/policies/forecast.h"
+#include "server/jobs/quota.h"
 #include "server/jobs/sqlite/database.h"
 
 namespace likeness::server {
 
 // The job that the worker should get now, chosen by policies/choice.h. It costs a few steps into an
 // index for each tenant, priority and set of needs among the waiting jobs, however many jobs wait.
+// Tenants that have had what they may have are left out.
 absl::StatusOr<std::optional<Candidate>> ChoosePending(Database& database,
                                                        const v1::AcquireLeaseRequest& offer,
-                                                       absl::Time now, const QueuePolicy& policy);
+                                                       absl::Time now, const QueuePolicy& policy,
+                                                       const JobQuotas& quotas);
 
 // Notes that the job's tenant was served with it. Call it inside the transaction that leases the
 // job.

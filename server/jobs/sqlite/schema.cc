@@ -12,7 +12,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 4;
+constexpr int64_t kVersion = 5;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
@@ -64,11 +64,20 @@ CREATE INDEX jobs_by_state ON jobs (state, method);
 
 CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
 
+CREATE INDEX jobs_waiting ON jobs (tenant, state) WHERE state = 1;
+
 CREATE TABLE labels (
   job INTEGER NOT NULL REFERENCES jobs (key),
   key TEXT NOT NULL,
   value TEXT NOT NULL,
   PRIMARY KEY (job, key)
+) WITHOUT ROWID;
+
+CREATE TABLE usage (           -- what tenants have had of the workers
+  tenant TEXT NOT NULL,
+  day INTEGER NOT NULL,        -- since 1970, of UTC
+  worker_time INTEGER NOT NULL,  -- microseconds
+  PRIMARY KEY (tenant, day)
 ) WITHOUT ROWID;
 
 CREATE TABLE events (
@@ -115,7 +124,7 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 COMMIT;
 )sql";
 
@@ -235,10 +244,23 @@ INSERT INTO meta VALUES ('virtual_time', 0);
 PRAGMA user_version = 4;
 )sql";
 
+// Quotas of tenants: what waits and runs, and what they have had.
+constexpr char kQuotas[] = R"sql(
+CREATE INDEX jobs_waiting ON jobs (tenant, state) WHERE state = 1;
+CREATE TABLE usage (
+  tenant TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  worker_time INTEGER NOT NULL,
+  PRIMARY KEY (tenant, day)
+) WITHOUT ROWID;
+PRAGMA user_version = 5;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
   if (version < 4) RETURN_IF_ERROR(database.Execute(kQueuePolicies));
+  if (version < 5) RETURN_IF_ERROR(database.Execute(kQuotas));
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 #include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/queue.h"
+#include "server/jobs/sqlite/quotas.h"
 #include "server/jobs/sqlite/schema.h"
 #include "server/jobs/transitions.h"
 
@@ -45,11 +46,6 @@ constexpr int kSweptAtOnce = 50;  // jobs: others want to write too
 absl::Status RequestIdReused() {
   return RpcError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
                   "request_id was used for another request; use a new one");
-}
-
-absl::Status LeaseLost() {
-  return RpcError(absl::StatusCode::kAborted, "LEASE_LOST",
-                  "the lease expired or was taken back; drop this attempt");
 }
 
 // "{key}.{secret}"
@@ -154,9 +150,11 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
       }
     }
     RETURN_IF_ERROR(CheckJobFree(database, name));
+    const absl::Time now = clock_.Now();
+    RETURN_IF_ERROR(CheckMayWait(database, name.tenant, options_.quotas(name.tenant), now));
     JobRecord record;
     record.job = job.job;
-    Begin(record, clock_.Now());
+    Begin(record, now);
     RETURN_IF_ERROR(InsertRecord(database, name, record));
     if (!job.request_id.empty()) {
       Query query = database.Prepare(kInsertRequest);
@@ -240,7 +238,12 @@ absl::StatusOr<v1::Job> SqliteJobStore::Retry(const JobName& name, const std::st
     return ChangeRecord(transaction, key, [&](JobRecord& record) -> absl::Status {
       const bool ended = IsTerminal(record.job.state());
       const bool kept = record.checkpoint && stored(record.checkpoint->blob());
-      RETURN_IF_ERROR(likeness::server::Retry(record, etag, kept, clock_.Now()));
+      const absl::Time now = clock_.Now();
+      RETURN_IF_ERROR(likeness::server::Retry(record, etag, kept, now));
+      if (ended) {
+        RETURN_IF_ERROR(
+            CheckMayWait(transaction.database, name.tenant, options_.quotas(name.tenant), now));
+      }
       if (ended) RETURN_IF_ERROR(ClaimModel(transaction.database, record));
       retried = Shown(record.job);
       return absl::OkStatus();
@@ -315,8 +318,12 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   JobRecord& record = stored->record;
   const v1::JobState before = record.job.state();
   std::string checkpoint = record.checkpoint ? record.checkpoint->blob() : "";
+  const absl::Time lease_expire = record.lease_expire;
   RETURN_IF_ERROR(change(record));
   const v1::JobState after = record.job.state();
+  if (IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
+    RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire));
+  }
   RETURN_IF_ERROR(SaveRecord(database, *stored));
   if (after == v1::JOB_STATE_FAILED || after == v1::JOB_STATE_CANCELLED) {
     RETURN_IF_ERROR(database.Prepare(kDropModel).Bind(key).Run());
@@ -341,6 +348,17 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
         clock_.Now() - std::max(FromProto(record.job.create_time()), record.not_before);
   }
   return absl::OkStatus();
+}
+
+// A lease expires one period after it was granted or renewed: since then its time is not yet
+// charged.
+absl::Status SqliteJobStore::ChargeSince(Database& database, const std::string& job,
+                                         absl::Time lease_expire) {
+  ASSIGN_OR_RETURN(const JobName name, ParseJobName(job));
+  const absl::Time now = clock_.Now();
+  const absl::Duration held =
+      std::min(now, lease_expire) - (lease_expire - options_.lease.duration);
+  return ChargeWorkerTime(database, name.tenant, std::max(held, absl::ZeroDuration()), now);
 }
 
 absl::Status SqliteJobStore::ChangeLeased(const std::string& lease_token, Change change) {
@@ -378,18 +396,28 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
   {
     // A look without writing: most polls find nothing.
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(auto job, ChoosePending(*database, offer, clock_.Now(), options_.queue));
+    ASSIGN_OR_RETURN(
+        auto job, ChoosePending(*database, offer, clock_.Now(), options_.queue, options_.quotas));
     if (!job) return std::nullopt;
   }
   std::optional<v1::Lease> lease;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
-    ASSIGN_OR_RETURN(auto job, ChoosePending(database, offer, clock_.Now(), options_.queue));
+    ASSIGN_OR_RETURN(auto job,
+                     ChoosePending(database, offer, clock_.Now(), options_.queue, options_.quotas));
     if (!job) return absl::OkStatus();
     RETURN_IF_ERROR(ChargeFor(database, *job, options_.queue));
     return LeaseJob(transaction, job->key, offer.worker(), &lease);
   }));
   return lease;
+}
+
+absl::StatusOr<LeasedJob> SqliteJobStore::FindLease(const std::string& lease_token) {
+  ASSIGN_OR_RETURN(const int64_t key, KeyOfToken(lease_token));
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  ASSIGN_OR_RETURN(auto leased, ReadLease(*database, key, lease_token, clock_.Now()));
+  if (!leased) return LeaseLost();
+  return *std::move(leased);
 }
 
 absl::StatusOr<LeaseTerms> SqliteJobStore::Renew(const v1::HeartbeatRequest& news) {

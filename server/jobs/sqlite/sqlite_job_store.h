@@ -13,6 +13,7 @@
 #include "server/jobs/policies/attempts.h"
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/policies/retention.h"
+#include "server/jobs/quota.h"
 #include "server/jobs/sqlite/forecast_cache.h"
 #include "server/jobs/sqlite/read_pool.h"
 #include "server/jobs/sqlite/record_table.h"
@@ -26,6 +27,7 @@ struct SqliteJobStoreOptions {
   RetryPolicy retry;
   QueuePolicy queue;
   RetentionPolicy retention;
+  JobQuotas quotas = [](const std::string&) { return JobQuota(); };
   JobStore::Listener listener = [](const JobChange&) {};
 };
 
@@ -55,6 +57,7 @@ class SqliteJobStore : public JobStore {
   absl::Status DeleteModel(const ModelName& personalized) override;
 
   absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
+  absl::StatusOr<LeasedJob> FindLease(const std::string& lease_token) override;
   absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) override;
   absl::Status Complete(const v1::CompleteLeaseRequest& outcome) override;
   absl::Status Fail(const v1::FailLeaseRequest& failure) override;
@@ -90,6 +93,7 @@ class SqliteJobStore : public JobStore {
   using Change = absl::FunctionRef<absl::Status(JobRecord&)>;
   absl::Status ChangeRecord(Transaction& transaction, int64_t key, Change change,
                             bool lease_lost = false);
+  absl::Status ChargeSince(Database& database, const std::string& job, absl::Time lease_expire);
   // The same for the job that a lease token names, as one transaction.
   absl::Status ChangeLeased(const std::string& lease_token, Change change);
   absl::Status LeaseJob(Transaction& transaction, int64_t key, const std::string& worker,

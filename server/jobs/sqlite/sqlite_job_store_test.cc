@@ -21,6 +21,8 @@ INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreTest, ::testing::Values(&OpenSqlite));
 
 // The tables of version 3: the oldest job came first, and there were no limits of time.
 constexpr char kBackToVersion3[] = R"sql(
+DROP INDEX jobs_waiting;
+DROP TABLE usage;
 DROP INDEX jobs_queue;
 DROP INDEX jobs_queue_by_model;
 DROP INDEX jobs_running;

@@ -1,0 +1,22 @@
+// What a call brings along to say who makes it.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/server_context.h"
+#include "server/auth/authenticator.h"
+
+namespace likeness::server {
+
+// UNAUTHENTICATED (TOKEN_INVALID) for an `authorization` that is no bearer token, or is there
+// twice.
+absl::StatusOr<Credentials> CredentialsOf(const grpc::CallbackServerContext& context);
+
+// The address that the call comes from, without the port.
+std::string PeerOf(const grpc::CallbackServerContext& context);
+
+// The lease under which a worker moves blobs; empty when it names none.
+std::string LeaseTokenOf(const grpc::CallbackServerContext& context);
+
+}  // namespace likeness::server

@@ -1,0 +1,110 @@
+#include "server/jobs/sqlite/quotas.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/error_details.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr char kWaiting[] = "SELECT COUNT(*) FROM jobs WHERE state = 1 AND tenant = ?";
+constexpr char kUsed[] =
+    "SELECT COALESCE(SUM(worker_time), 0) FROM usage WHERE tenant = ? AND day >= ?";
+constexpr char kRunning[] = "SELECT COUNT(*) FROM jobs WHERE state IN (2, 3) AND tenant = ?";
+constexpr char kCharge[] =
+    "INSERT INTO usage (tenant, day, worker_time) VALUES (?, ?, ?)"
+    " ON CONFLICT (tenant, day) DO UPDATE SET worker_time = worker_time + excluded.worker_time";
+constexpr char kForget[] = "DELETE FROM usage WHERE day < ?";
+
+constexpr int kKeptDays = 62;
+
+// A day or a month of UTC.
+struct Period {
+  absl::Time begin;
+  absl::Time end;
+};
+
+Period DayOf(absl::Time now) {
+  const auto day = absl::ToCivilDay(now, absl::UTCTimeZone());
+  return {absl::FromCivil(day, absl::UTCTimeZone()), absl::FromCivil(day + 1, absl::UTCTimeZone())};
+}
+
+Period MonthOf(absl::Time now) {
+  const auto month = absl::ToCivilMonth(now, absl::UTCTimeZone());
+  return {absl::FromCivil(month, absl::UTCTimeZone()),
+          absl::FromCivil(month + 1, absl::UTCTimeZone())};
+}
+
+int64_t DayNumber(absl::Time time) { return absl::ToUnixSeconds(time) / (24 * 60 * 60); }
+
+absl::StatusOr<absl::Duration> Spent(Database& database, const std::string& tenant,
+                                     absl::Time begin) {
+  Query used = database.Prepare(kUsed);
+  RETURN_IF_ERROR(used.Bind(tenant).Bind(DayNumber(begin)).Run());
+  return absl::Microseconds(used.Integer(0));
+}
+
+// The first period whose time is spent, with what it allows.
+struct SpentPeriod {
+  absl::string_view name;
+  absl::Duration allowed;
+  absl::Time end;
+};
+
+absl::StatusOr<std::optional<SpentPeriod>> FindSpent(Database& database, const std::string& tenant,
+                                                     const JobQuota& quota, absl::Time now) {
+  const std::pair<Period, SpentPeriod> limits[] = {
+      {MonthOf(now), {"month", quota.worker_time_per_month, MonthOf(now).end}},
+      {DayOf(now), {"day", quota.worker_time_per_day, DayOf(now).end}}};
+  for (const auto& [period, limit] : limits) {
+    if (limit.allowed == absl::InfiniteDuration()) continue;
+    ASSIGN_OR_RETURN(const absl::Duration spent, Spent(database, tenant, period.begin));
+    if (spent >= limit.allowed) return limit;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+absl::Status CheckMayWait(Database& database, const std::string& tenant, const JobQuota& quota,
+                          absl::Time now) {
+  const std::string subject = absl::StrCat("tenants/", tenant);
+  if (quota.max_pending_jobs != JobQuota::kNone) {
+    Query query = database.Prepare(kWaiting);
+    RETURN_IF_ERROR(query.Bind(tenant).Run());
+    if (query.Integer(0) >= quota.max_pending_jobs) {
+      return QuotaExceeded(subject, absl::StrCat(query.Integer(0), " jobs wait; at most ",
+                                                 quota.max_pending_jobs, " may"));
+    }
+  }
+  ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
+  if (!spent) return absl::OkStatus();
+  return WithRetryDelay(QuotaExceeded(subject, absl::StrCat("this ", spent->name, "'s ",
+                                                            absl::FormatDuration(spent->allowed),
+                                                            " of workers' time are spent")),
+                        spent->end - now);
+}
+
+absl::StatusOr<bool> MayStart(Database& database, const std::string& tenant, const JobQuota& quota,
+                              absl::Time now) {
+  if (quota.max_running_jobs != JobQuota::kNone) {
+    Query query = database.Prepare(kRunning);
+    RETURN_IF_ERROR(query.Bind(tenant).Run());
+    if (query.Integer(0) >= quota.max_running_jobs) return false;
+  }
+  ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
+  return !spent;
+}
+
+absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, absl::Duration time,
+                              absl::Time now) {
+  Query charge = database.Prepare(kCharge);
+  charge.Bind(tenant).Bind(DayNumber(now)).Bind(absl::ToInt64Microseconds(time));
+  RETURN_IF_ERROR(charge.Run());
+  return database.Prepare(kForget).Bind(DayNumber(now) - kKeptDays).Run();
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,28 @@
+// What tenants take of what they may take. Call these inside a transaction that then takes it:
+// there is one writer, so that what was checked still holds.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/jobs/quota.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+// Whether one more job of the tenant may wait. RESOURCE_EXHAUSTED (QUOTA_EXCEEDED), with RetryInfo
+// where time alone mends it.
+absl::Status CheckMayWait(Database& database, const std::string& tenant, const JobQuota& quota,
+                          absl::Time now);
+
+// Whether a job of the tenant that waits may start.
+absl::StatusOr<bool> MayStart(Database& database, const std::string& tenant, const JobQuota& quota,
+                              absl::Time now);
+
+// Notes that a worker held a job of the tenant for so long, until `now`.
+absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, absl::Duration time,
+                              absl::Time now);
+
+}  // namespace likeness::server
