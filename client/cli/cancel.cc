@@ -16,8 +16,8 @@ constexpr char kUsage[] = R"(Stop a job. A running one stops after its current s
 Usage: likeness cancel JOB [FLAGS])";
 
 absl::StatusOr<ExitCode> Run(const Context& context) {
-  const Connection connection(context.server);
-  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, CancelJob(connection, name));
   if (context.json) {
     PrintResult(ToJson(job));

@@ -48,6 +48,7 @@ int RunCommand(FlagSet& flags, const Args& arguments, const Positional& position
   Context context;
   flags.AddHeading("Every command");
   flags.Add("server", &context.server, "HOST:PORT of the server.", "LIKENESS_SERVER");
+  context.security.AddTo(flags);
   flags.Add("json", &context.json, "Print the API's own JSON on stdout, errors as JSON on stderr.");
   auto parsed = Parse(flags, arguments, positional, context);
   context.screen = OpenScreen(/*terminal_only=*/context.json);

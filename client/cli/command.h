@@ -23,13 +23,16 @@ struct Positional {
   size_t at_most = 0;
 };
 
-// What a command works with. `server` and `json` are the flags that every command has.
+// What a command works with. `server`, `security` and `json` are the flags that every command has.
 struct Context {
   std::string server = kDefaultServer;
+  ChannelSecurity security;
   bool json = false;
   std::unique_ptr<Screen> screen;  // progress and errors: stderr
   Args positional;
   RefusalNames names;  // to tell a person which photo is meant
+
+  absl::StatusOr<Connection> Connect() const { return Connection::Open(server, security); }
 };
 
 // "likeness watch rex-7f3c", with --server if that was given: a command line that works as it

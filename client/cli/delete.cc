@@ -25,19 +25,20 @@ bool IsModel(absl::string_view argument) {
 
 absl::StatusOr<std::string> DeleteNamed(const Connection& connection, std::string argument) {
   if (!IsModel(argument)) {
-    ASSIGN_OR_RETURN(auto job, JobNameFromArgument(argument));
+    ASSIGN_OR_RETURN(auto job, JobNameFromArgument(connection, argument));
     RETURN_IF_ERROR(DeleteJob(connection, job));
     return ShortName(job);
   }
   if (absl::StartsWith(argument, "models/")) {
-    argument = absl::StrCat("tenants/", kDefaultTenant, "/", argument);
+    ASSIGN_OR_RETURN(const std::string tenant, Tenant(connection));
+    argument = absl::StrCat("tenants/", tenant, "/", argument);
   }
   RETURN_IF_ERROR(DeleteModel(connection, argument));
   return absl::StrCat("models/", ShortName(argument));
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context) {
-  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto deleted, DeleteNamed(connection, context.positional[0]));
   if (!context.json) context.screen->Line(Mark::kDone, "deleted", deleted);
   return kDone;

@@ -35,8 +35,8 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
                              const std::string& out) {
   ASSIGN_OR_RETURN(auto wanted, ParseOnly(only));
   Interrupt interrupt;
-  const Connection connection(context.server);
-  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
   if (job.outputs().empty()) {
     context.screen->Line(Mark::kFailed, "download",

@@ -109,7 +109,7 @@ class Receiver {
 
 absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags) {
   Interrupt interrupt;
-  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   auto request = ToRequest(flags, context.positional[0]);
   if (!flags.model.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_model(), ModelNameFromArgument(connection, flags.model));

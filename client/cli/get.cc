@@ -155,8 +155,8 @@ void PrintJob(const v1::Job& job, absl::Time now) {
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context) {
-  const Connection connection(context.server);
-  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
   if (context.json) {
     PrintResult(ToJson(job));

@@ -1,6 +1,7 @@
 #include "client/cli/help.h"
 
 #include <algorithm>
+#include <array>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -39,12 +40,18 @@ int UnknownCommand(absl::string_view name) {
   return kWrongUse;
 }
 
-// The place of the first argument that is neither a flag nor the value of --server, the one flag
-// that takes one.
+// Of the flags that may stand before the command, those that take a value.
+bool TakesValue(absl::string_view flag) {
+  constexpr std::array<absl::string_view, 5> kFlags = {"--server", "--token", "--tls-ca",
+                                                       "--tls-cert", "--tls-key"};
+  return std::find(kFlags.begin(), kFlags.end(), flag) != kFlags.end();
+}
+
+// The place of the first argument that is neither a flag nor a flag's value.
 size_t CommandPlace(const Args& arguments) {
   size_t place = 0;
   while (place < arguments.size() && absl::StartsWith(arguments[place], "-")) {
-    place += arguments[place] == "--server" ? 2 : 1;
+    place += TakesValue(arguments[place]) ? 2 : 1;
   }
   return std::min(place, arguments.size());
 }

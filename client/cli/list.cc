@@ -39,7 +39,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options)
     return absl::InvalidArgumentError(
         absl::StrCat("--limit is ", options.limit, "; at least 1 is allowed."));
   }
-  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto list, ListJobs(connection, options));
   if (context.json) {
     PrintResult(ToJson(list));

@@ -44,7 +44,7 @@ std::string PersonalizedTable(const v1::ListModelsResponse& list, absl::Time now
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context) {
-  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   ASSIGN_OR_RETURN(auto list, ListModels(connection, kAll));
   if (context.json) {

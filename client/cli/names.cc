@@ -19,7 +19,8 @@ std::string ShortName(absl::string_view resource_name) {
   return std::string(resource_name.substr(resource_name.rfind('/') + 1));
 }
 
-absl::StatusOr<std::string> JobNameFromArgument(absl::string_view argument) {
+absl::StatusOr<std::string> JobNameFromArgument(const Connection& connection,
+                                                absl::string_view argument) {
   if (absl::StartsWith(argument, "tenants/")) return std::string(argument);
   absl::ConsumePrefix(&argument, "jobs/");
   if (!IsResourceId(argument)) {
@@ -27,7 +28,8 @@ absl::StatusOr<std::string> JobNameFromArgument(absl::string_view argument) {
         absl::StrCat("'", argument,
                      "' is not a job's name: small letters, digits and '-' (see likeness list)."));
   }
-  return JobName{.id = std::string(argument)}.ToString();
+  ASSIGN_OR_RETURN(const std::string tenant, Tenant(connection));
+  return JobName{tenant, std::string(argument)}.ToString();
 }
 
 absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
@@ -41,7 +43,8 @@ absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
                   [&](const auto& model) { return model.name() == base; })) {
     return base;
   }
-  return ModelName{.tenant = kDefaultTenant, .id = std::string(argument)}.ToString();
+  ASSIGN_OR_RETURN(const std::string tenant, Tenant(connection));
+  return ModelName{tenant, std::string(argument)}.ToString();
 }
 
 std::string Slug(absl::string_view text) {

@@ -14,7 +14,8 @@ std::string ShortName(absl::string_view resource_name);
 
 // "rex-7f3c", "jobs/rex-7f3c" or the full name, to the full name. INVALID_ARGUMENT: it cannot be
 // one.
-absl::StatusOr<std::string> JobNameFromArgument(absl::string_view argument);
+absl::StatusOr<std::string> JobNameFromArgument(const Connection& connection,
+                                                absl::string_view argument);
 
 // "mini", "models/mini", "rex-7f3c", "models/rex-7f3c" or a full name, to the full name. A short
 // name is a base model if the server offers one of that name, else a personalized model.

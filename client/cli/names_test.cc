@@ -8,10 +8,11 @@ namespace {
 using ::testing::MatchesRegex;
 
 TEST(NamesTest, AJobMayBeNamedInThreeWays) {
+  const Connection connection("localhost:1");  // nobody needs to be asked
   for (const char* name : {"rex-7f3c", "jobs/rex-7f3c", "tenants/default/jobs/rex-7f3c"}) {
-    EXPECT_EQ(*JobNameFromArgument(name), "tenants/default/jobs/rex-7f3c");
+    EXPECT_EQ(*JobNameFromArgument(connection, name), "tenants/default/jobs/rex-7f3c");
   }
-  EXPECT_FALSE(JobNameFromArgument("Rex!").ok());
+  EXPECT_FALSE(JobNameFromArgument(connection, "Rex!").ok());
   EXPECT_EQ(ShortName("tenants/default/jobs/rex-7f3c"), "rex-7f3c");
 }
 

@@ -19,8 +19,8 @@ last checkpoint.
 Usage: likeness retry JOB [FLAGS])";
 
 absl::StatusOr<ExitCode> Run(const Context& context) {
-  const Connection connection(context.server);
-  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, RetryJob(connection, name));
   if (context.json) {
     PrintResult(ToJson(job));

@@ -132,7 +132,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
 
 absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
   Interrupt interrupt;
-  const Connection connection(context.server);
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   auto job = Create(context, flags, connection, interrupt);
   if (!job.ok() && interrupt.requested()) {
     context.screen->ClearProgress();

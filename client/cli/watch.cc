@@ -27,8 +27,8 @@ int Watch(const Args& arguments) {
   flags.Add("out", &out, "Folder for previews and pictures [not fetched].");
   const auto run = [&](Context& context) -> absl::StatusOr<ExitCode> {
     Interrupt interrupt;
-    const Connection connection(context.server);
-    ASSIGN_OR_RETURN(auto name, JobNameFromArgument(context.positional[0]));
+    ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+    ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
     RETURN_IF_ERROR(GetJob(connection, name).status());  // a wrong name or server is told at once
     return FollowJob(context, connection, name, {.folder = out, .print_events = context.json},
                      interrupt);

@@ -1,8 +1,9 @@
 #include "client/lib/connection.h"
 
-#include "absl/strings/match.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
+#include <utility>
+
+#include "common/address.h"
+#include "common/status_macros.h"
 
 namespace likeness::client {
 namespace {
@@ -26,12 +27,7 @@ constexpr char kServiceConfig[] = R"json({
   }]
 })json";
 
-bool IsLoopback(const std::string& address) {
-  return absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "127.") ||
-         absl::StartsWith(address, "[::1]");
-}
-
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
+grpc::ChannelArguments ArgumentsFor(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
   arguments.SetServiceConfigJSON(kServiceConfig);
@@ -44,13 +40,24 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   // An http_proxy in the environment is not meant for this machine itself.
   if (IsLoopback(address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return arguments;
 }
 
 }  // namespace
 
-Connection::Connection(const std::string& address) : address_(address) {
-  auto channel = OpenChannel(address);
+absl::StatusOr<Connection> Connection::Open(const std::string& address,
+                                            const ChannelSecurity& security) {
+  ASSIGN_OR_RETURN(auto channel, OpenChannel(address, security, ArgumentsFor(address)));
+  return Connection(address, !security.token.empty(), std::move(channel));
+}
+
+// Without a token and TLS there is nothing to refuse.
+Connection::Connection(const std::string& address)
+    : Connection(address, false, *OpenChannel(address, {}, ArgumentsFor(address))) {}
+
+Connection::Connection(const std::string& address, bool identified,
+                       std::shared_ptr<grpc::Channel> channel)
+    : address_(address), identified_(identified) {
   jobs_ = v1::JobService::NewStub(channel);
   models_ = v1::ModelService::NewStub(channel);
   capabilities_ = v1::CapabilitiesService::NewStub(channel);

@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
+#include "common/channel.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "likeness/v1/blob_service.grpc.pb.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
@@ -20,7 +22,13 @@ class Connection {
   // Unary calls that are UNAVAILABLE are repeated a few times, within two seconds.
   explicit Connection(const std::string& address);
 
+  // Encrypted, and as somebody. INVALID_ARGUMENT: what OpenChannel (common/channel.h) refuses.
+  static absl::StatusOr<Connection> Open(const std::string& address,
+                                         const ChannelSecurity& security);
+
   const std::string& address() const { return address_; }
+  // Whether the server is told who calls. It then decides whose tenant that is; see Tenant().
+  bool identified() const { return identified_; }
   v1::JobService::Stub& jobs() const { return *jobs_; }
   v1::ModelService::Stub& models() const { return *models_; }
   v1::CapabilitiesService::Stub& capabilities() const { return *capabilities_; }
@@ -28,7 +36,10 @@ class Connection {
   google::bytestream::ByteStream::Stub& byte_stream() const { return *byte_stream_; }
 
  private:
+  Connection(const std::string& address, bool identified, std::shared_ptr<grpc::Channel> channel);
+
   std::string address_;
+  bool identified_ = false;
   std::unique_ptr<v1::JobService::Stub> jobs_;
   std::unique_ptr<v1::ModelService::Stub> models_;
   std::unique_ptr<v1::CapabilitiesService::Stub> capabilities_;

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "common/ids.h"
+#include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -116,6 +117,12 @@ absl::Status DeleteModel(const Connection& connection, const std::string& name) 
                                                                                 reply);
                                        })
       .status();
+}
+
+absl::StatusOr<std::string> Tenant(const Connection& connection) {
+  if (!connection.identified()) return std::string(kDefaultTenant);
+  ASSIGN_OR_RETURN(const auto capabilities, GetCapabilities(connection));
+  return capabilities.tenant().empty() ? std::string(kDefaultTenant) : capabilities.tenant();
 }
 
 absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection) {

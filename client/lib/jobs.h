@@ -27,12 +27,15 @@ struct ListOptions {
   std::string order_by{};  // likewise; the newest first when empty
 };
 
-// The first jobs of tenants/default, over as many pages as that takes; next_page_token is set if
-// there are more.
+// The tenant that this connection speaks for: "default" unless the server was told who calls.
+absl::StatusOr<std::string> Tenant(const Connection& connection);
+
+// The first jobs of the caller's tenant, over as many pages as that takes; next_page_token is set
+// if there are more.
 absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
                                               const ListOptions& options);
 
-// The first `limit` personalized models of tenants/default by name, likewise.
+// The first `limit` personalized models of the caller's tenant by name, likewise.
 absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, int limit);
 
 // `name` is tenants/{tenant}/models/{model}.

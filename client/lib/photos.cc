@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/lib/exif.h"
+#include "client/lib/jobs.h"
 #include "client/lib/upload.h"
 #include "common/digest.h"
 #include "common/resource_names.h"
@@ -99,6 +100,10 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
   size_t bytes = 0;
   for (const auto& photo : photos) bytes += photo.bytes.size();
   const bool inline_bytes = bytes <= kMaxInlineBytes;
+  std::string tenant;
+  if (!inline_bytes) {
+    ASSIGN_OR_RETURN(tenant, Tenant(connection));
+  }
   std::vector<std::string> blobs;
   for (const auto& photo : photos) {
     v1::Photo& added = *to->Add();
@@ -106,7 +111,7 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
     if (inline_bytes) {
       added.set_inline_(photo.bytes);
     } else {
-      blobs.push_back(BlobName{.sha256 = Sha256Hex(photo.bytes)}.ToString());
+      blobs.push_back(BlobName{tenant, Sha256Hex(photo.bytes)}.ToString());
       added.set_blob(blobs.back());
     }
   }
@@ -114,7 +119,7 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
   ASSIGN_OR_RETURN(auto missing, FindMissingBlobs(connection, blobs, stop));
   for (const auto& name : missing) {
     const auto at = std::find(blobs.begin(), blobs.end(), name) - blobs.begin();
-    RETURN_IF_ERROR(UploadBlob(connection, photos[at].bytes, stop).status());
+    RETURN_IF_ERROR(UploadBlob(connection, tenant, photos[at].bytes, stop).status());
   }
   return absl::OkStatus();
 }

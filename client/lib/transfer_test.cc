@@ -79,7 +79,7 @@ TEST(OutputFileTest, StaysInTheFolder) {
 TEST(UploadTest, GoesOnAtWhatTheServerHas) {
   const auto bytes = Bytes(1'200'000);
   ScriptedServer server({.cut_transfers_after = 600'000});
-  auto blob = UploadBlob(Connection(server.address()), bytes, {}, kImpatient);
+  auto blob = UploadBlob(Connection(server.address()), "default", bytes, {}, kImpatient);
   ASSERT_TRUE(blob.ok()) << blob.status();
   EXPECT_EQ(*blob, "tenants/default/blobs/" + Sha256Hex(bytes));
   EXPECT_EQ(server.record().uploaded, bytes);
@@ -89,7 +89,7 @@ TEST(UploadTest, GoesOnAtWhatTheServerHas) {
 
 TEST(UploadTest, SendsAnEmptyBlobToo) {
   ScriptedServer server({});
-  auto blob = UploadBlob(Connection(server.address()), "", {}, kImpatient);
+  auto blob = UploadBlob(Connection(server.address()), "default", "", {}, kImpatient);
   ASSERT_TRUE(blob.ok()) << blob.status();
   EXPECT_THAT(server.record().write_offsets, ElementsAre(0));
 }

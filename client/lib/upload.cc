@@ -67,9 +67,11 @@ absl::StatusOr<std::vector<std::string>> FindMissingBlobs(const Connection& conn
   return std::vector<std::string>(response.missing_blobs().begin(), response.missing_blobs().end());
 }
 
-absl::StatusOr<std::string> UploadBlob(const Connection& connection, absl::string_view bytes,
-                                       std::stop_token stop, const BackoffOptions& options) {
-  const UploadName name{.uuid = RandomUuid(),
+absl::StatusOr<std::string> UploadBlob(const Connection& connection, const std::string& tenant,
+                                       absl::string_view bytes, std::stop_token stop,
+                                       const BackoffOptions& options) {
+  const UploadName name{.tenant = tenant,
+                        .uuid = RandomUuid(),
                         .sha256 = Sha256Hex(bytes),
                         .size_bytes = static_cast<int64_t>(bytes.size())};
   Backoff backoff(options);

@@ -17,10 +17,10 @@ absl::StatusOr<std::vector<std::string>> FindMissingBlobs(const Connection& conn
                                                           const std::vector<std::string>& blobs,
                                                           std::stop_token stop = {});
 
-// Stores `bytes` and returns the blob's name, tenants/default/blobs/{sha256}. What the server has
+// Stores `bytes` and returns the blob's name, tenants/{tenant}/blobs/{sha256}. What the server has
 // already is not sent again; an upload that was cut goes on at what the server has stored.
-absl::StatusOr<std::string> UploadBlob(const Connection& connection, absl::string_view bytes,
-                                       std::stop_token stop = {},
+absl::StatusOr<std::string> UploadBlob(const Connection& connection, const std::string& tenant,
+                                       absl::string_view bytes, std::stop_token stop = {},
                                        const BackoffOptions& backoff = {});
 
 }  // namespace likeness::client

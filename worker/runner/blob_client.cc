@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/channel.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -26,8 +27,8 @@ absl::Duration TransferLimit(int64_t bytes) {
 
 }  // namespace
 
-BlobClient::BlobClient(std::shared_ptr<grpc::Channel> channel)
-    : stub_(bytestream::ByteStream::NewStub(channel)) {}
+BlobClient::BlobClient(std::shared_ptr<grpc::Channel> channel, const std::string& lease_token)
+    : stub_(bytestream::ByteStream::NewStub(channel)), lease_token_(lease_token) {}
 
 absl::Status BlobClient::Upload(const std::filesystem::path& file, const std::string& blob,
                                 const GiveUp& give_up) {
@@ -43,12 +44,14 @@ absl::Status BlobClient::Send(const std::filesystem::path& file, const std::stri
   query.set_resource_name(upload);
   bytestream::QueryWriteStatusResponse state;
   grpc::ClientContext query_context;
+  query_context.AddMetadata(kLeaseMetadata, lease_token_);
   SetDeadline(query_context, absl::Seconds(20));
   const absl::Status known = FromGrpcStatus(stub_->QueryWriteStatus(&query_context, query, &state));
   if (!known.ok() && !absl::IsNotFound(known)) return known;
   if (state.complete()) return absl::OkStatus();
 
   grpc::ClientContext context;
+  context.AddMetadata(kLeaseMetadata, lease_token_);
   SetDeadline(context, TransferLimit(size));
   bytestream::WriteResponse response;
   const auto writer = stub_->Write(&context, &response);
@@ -101,6 +104,7 @@ absl::Status BlobClient::Receive(const std::string& blob, std::ofstream& out, in
   request.set_resource_name(blob);
   request.set_read_offset(received);
   grpc::ClientContext context;
+  context.AddMetadata(kLeaseMetadata, lease_token_);
   const auto reader = stub_->Read(&context, request);
   bytestream::ReadResponse response;
   while (reader->Read(&response)) {

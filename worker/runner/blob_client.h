@@ -11,12 +11,12 @@
 
 namespace likeness {
 
-// Thread-safe. Calls wait for a server that is away until `give_up` returns true.
+// Under one lease. Thread-safe. Calls wait for a server that is away until `give_up` returns true.
 class BlobClient {
  public:
   using GiveUp = std::function<bool()>;
 
-  explicit BlobClient(std::shared_ptr<grpc::Channel> channel);
+  BlobClient(std::shared_ptr<grpc::Channel> channel, const std::string& lease_token);
 
   // Stores the file as `blob`, tenants/{tenant}/blobs/{sha256}; sends nothing if it is stored
   // already.
@@ -31,7 +31,8 @@ class BlobClient {
   absl::Status Send(const std::filesystem::path& file, const std::string& upload, int64_t size);
   absl::Status Receive(const std::string& blob, std::ofstream& out, int64_t& received);
 
-  std::unique_ptr<google::bytestream::ByteStream::Stub> stub_;
+  const std::unique_ptr<google::bytestream::ByteStream::Stub> stub_;
+  const std::string lease_token_;
 };
 
 }  // namespace likeness

@@ -16,6 +16,7 @@ LeaseEnvironment::LeaseEnvironment(const v1::Lease& lease, LeaseKeeper& keeper, 
       blobs_(blobs),
       metrics_(metrics),
       shutdown_(shutdown),
+      job_(lease.job()),
       scratch_(scratch_root),
       warned_(lease.job().warnings().begin(), lease.job().warnings().end()) {}
 
@@ -24,7 +25,7 @@ void LeaseEnvironment::FetchBlob(const std::string& blob, const fs::path& to) {
 }
 
 void LeaseEnvironment::Keep(const fs::path& file, const v1::Output& output) {
-  ThrowIfError(blobs_.Upload(file, output.blob(), [this] { return GivesUp(); }));
+  ThrowIfError(blobs_.Upload(file, BlobOfJob(job_, output.blob()), [this] { return GivesUp(); }));
 }
 
 void LeaseEnvironment::Resolved(const v1::ResolvedSpec& resolved) {
@@ -42,9 +43,11 @@ void LeaseEnvironment::Report(const v1::Progress& progress) {
 }
 
 void LeaseEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
-  courier_.Send([this, sample, file]() -> absl::Status {
-    const auto status = blobs_.Upload(file, sample.output().blob(), [this] { return GivesUp(); });
-    if (status.ok()) keeper_.Sample(sample);
+  v1::SampleEvent own = sample;
+  own.mutable_output()->set_blob(BlobOfJob(job_, sample.output().blob()));
+  courier_.Send([this, own, file]() -> absl::Status {
+    const auto status = blobs_.Upload(file, own.output().blob(), [this] { return GivesUp(); });
+    if (status.ok()) keeper_.Sample(own);
     return status;
   });
 }
@@ -61,7 +64,10 @@ void LeaseEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
 // A checkpoint only saves work, so a job does not fail for want of one.
 absl::Status LeaseEnvironment::DeliverCheckpoint(int64_t step, const fs::path& file) {
   v1::Output description;
-  absl::Status status = Guard([&] { description = DescribeFile(file, {}); });
+  absl::Status status = Guard([&] {
+    description = DescribeFile(file, {});
+    description.set_blob(BlobOfJob(job_, description.blob()));
+  });
   if (status.ok()) {
     status = blobs_.Upload(file, description.blob(), [this] { return GivesUp(); });
   }

@@ -44,6 +44,7 @@ class LeaseEnvironment : public JobEnvironment {
   BlobClient& blobs_;
   WorkerMetrics& metrics_;
   const Shutdown& shutdown_;
+  const v1::Job& job_;
   Scratch scratch_;
   std::set<std::string> warned_;  // by this or an earlier attempt
   v1::ResolvedSpec resolved_;

@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "worker/runner/guard.h"
 #include "worker/runner/lease_environment.h"
+#include "worker/runner/outputs.h"
 #include "worker/runner/rpc_patience.h"
 
 namespace likeness {
@@ -22,8 +23,8 @@ const char* MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambo
 
 LeaseLoop::LeaseLoop(std::shared_ptr<grpc::Channel> channel, LeaseLoopOptions options,
                      Workshop& workshop, WorkerMetrics& metrics, Shutdown& shutdown)
-    : stub_(v1::WorkerService::NewStub(channel)),
-      blobs_(channel),
+    : channel_(std::move(channel)),
+      stub_(v1::WorkerService::NewStub(channel_)),
       options_(std::move(options)),
       workshop_(workshop),
       metrics_(metrics),
@@ -78,7 +79,8 @@ void LeaseLoop::Work(const v1::Lease& lease) {
   std::string outcome;
   {
     LeaseKeeper keeper(*stub_, lease);
-    LeaseEnvironment environment(lease, keeper, blobs_, metrics_, options_.scratch, shutdown_);
+    BlobClient blobs(channel_, lease.lease_token());
+    LeaseEnvironment environment(lease, keeper, blobs, metrics_, options_.scratch, shutdown_);
     JobResult result;
     absl::Status status = Guard([&] { result = RunJob(lease, environment, workshop_); });
     // What was shown and saved counts, however the attempt ended.
@@ -107,7 +109,10 @@ std::string LeaseLoop::End(const v1::Lease& lease, const LeaseKeeper& keeper,
 std::string LeaseLoop::Complete(const v1::Lease& lease, const JobResult& result) {
   v1::CompleteLeaseRequest request;
   request.set_lease_token(lease.lease_token());
-  request.mutable_outputs()->Add(result.outputs.begin(), result.outputs.end());
+  for (const v1::Output& output : result.outputs) {
+    *request.add_outputs() = output;
+    request.mutable_outputs()->rbegin()->set_blob(BlobOfJob(lease.job(), output.blob()));
+  }
   request.mutable_metrics()->insert(result.metrics.begin(), result.metrics.end());
   *request.mutable_resolved() = result.resolved;
   const absl::Status status =

@@ -49,8 +49,8 @@ class LeaseLoop {
   template <typename Method, typename Request, typename Response>
   absl::Status Tell(Method method, const Request& request, Response response);
 
+  const std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
-  BlobClient blobs_;
   LeaseLoopOptions options_;
   Workshop& workshop_;
   WorkerMetrics& metrics_;

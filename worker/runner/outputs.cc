@@ -45,6 +45,13 @@ v1::Output DescribeFile(const std::filesystem::path& file, v1::Output output) {
   return output;
 }
 
+std::string BlobOfJob(const v1::Job& job, const std::string& blob) {
+  const auto name = ParseJobName(job.name());
+  const auto bytes = ParseBlobName(blob);
+  if (!name.ok() || !bytes.ok()) throw Error(ErrorKind::kInternal, "a job or blob has no name");
+  return BlobName{name->tenant, bytes->sha256}.ToString();
+}
+
 std::vector<std::filesystem::path> FilesBelow(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {

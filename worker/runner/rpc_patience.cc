@@ -8,13 +8,14 @@
 
 namespace likeness {
 
-std::shared_ptr<grpc::Channel> ConnectToServer(const std::string& address) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToServer(const std::string& address,
+                                                               const ChannelSecurity& security) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000);
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return OpenChannel(address, security, arguments);
 }
 
 void SetDeadline(grpc::ClientContext& context, absl::Duration from_now) {

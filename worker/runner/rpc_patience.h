@@ -6,7 +6,9 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/channel.h"
 
 namespace grpc {
 class Channel;
@@ -15,8 +17,10 @@ class ClientContext;
 
 namespace likeness {
 
-// A channel that keeps trying to connect every few seconds.
-std::shared_ptr<grpc::Channel> ConnectToServer(const std::string& address);
+// A channel that keeps trying to connect every few seconds. INVALID_ARGUMENT: what OpenChannel
+// (common/channel.h) refuses.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToServer(const std::string& address,
+                                                               const ChannelSecurity& security);
 
 void SetDeadline(grpc::ClientContext& context, absl::Duration from_now);
 

@@ -34,6 +34,7 @@ back. A server that is away is waited for.
 struct ServeFlags {
   WorkerFlags worker;
   std::string server = "localhost:50051";
+  ChannelSecurity security;
   std::string name;
   std::string metrics_address = "127.0.0.1:9465";
   std::string labels;
@@ -62,6 +63,7 @@ absl::StatusOr<std::map<std::string, std::string>> ParseLabels(const std::string
 absl::Status Serve(const ServeFlags& flags) {
   ASSIGN_OR_RETURN(const auto labels, ParseLabels(flags.labels));
   Shutdown shutdown;  // before any other thread
+  ASSIGN_OR_RETURN(const auto channel, ConnectToServer(flags.server, flags.security));
   ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
   ASSIGN_OR_RETURN(const auto metrics, WorkerMetrics::Start(flags.metrics_address));
   const Scratch scratch(std::filesystem::path(flags.worker.cache_dir) / "scratch");
@@ -73,7 +75,7 @@ absl::Status Serve(const ServeFlags& flags) {
                                  .scratch = scratch.path()};
   LogInfo("worker started",
           {{"worker", options.worker}, {"server", flags.server}, {"device", options.device}});
-  LeaseLoop(ConnectToServer(flags.server), options, *workshop, *metrics, shutdown).Run();
+  LeaseLoop(channel, options, *workshop, *metrics, shutdown).Run();
   LogInfo("worker stopped");
   return absl::OkStatus();
 }
@@ -84,6 +86,7 @@ int ServeCommand(const CommandLine& arguments) {
   ServeFlags options;
   FlagSet flags(kUsage);
   flags.Add("server", &options.server, "Address of the server.", "LIKENESS_SERVER");
+  options.security.AddTo(flags);
   options.worker.AddTo(flags);
   flags.Add("name", &options.name, "This worker's name in logs [host name and process id].",
             "LIKENESS_WORKER_NAME");
