@@ -60,7 +60,7 @@ def fill(path, options):
 def server(folder):
     """A channel to a server on the folder's store; it is stopped afterwards."""
     port, = service.free_ports(1)
-    process = service.Process("server", folder, [service.BIN / "likeness-server", f"--listen=127.0.0.1:{port}",
+    process = service.Process(f"server-{port}", folder, [service.BIN / "likeness-server", f"--listen=127.0.0.1:{port}",
                                                  "--metrics-listen=", f"--data-dir={folder / 'data'}"])
     try:
         process.wait_for_log("serving", seconds=120)
