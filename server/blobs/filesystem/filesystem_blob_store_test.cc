@@ -115,6 +115,17 @@ TEST_F(FilesystemBlobStoreTest, SweepRemovesWhatNothingNamesAndNobodyKept) {
   EXPECT_EQ(store_->total_bytes(), 14);
 }
 
+TEST_F(FilesystemBlobStoreTest, BlobThatIsKeptWhileASweepLooksAtItStays) {
+  const auto name = *store_->Put("default", "hello");
+  clock_.Advance(absl::Hours(2));
+  const auto swept = store_->Sweep(clock_.Now() - absl::Hours(1), [&](const BlobName& looked_at) {
+    EXPECT_TRUE(store_->Keep(looked_at).ok());
+    return false;
+  });
+  EXPECT_EQ(swept->blobs, 0);
+  EXPECT_TRUE(store_->Open(name).ok());
+}
+
 TEST_F(FilesystemBlobStoreTest, WhatIsUploadedAgainCountsAsKept) {
   const auto put = *store_->Put("default", "hello");
   const auto uploaded = *store_->Put("default", "world");

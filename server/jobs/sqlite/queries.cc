@@ -65,8 +65,9 @@ Query PageOf(Database& database, const std::string& tenant, const JobQuery& quer
   const char* column = by_end ? "end_time" : "key";  // keys grow with the time of creation
   const char* direction = query.order.descending ? "DESC" : "ASC";
   const SqlCondition filter = ToSql(query.filter);
-  std::string sql = absl::StrCat("SELECT job, ", column, ", ", kPlace,
-                                 " FROM jobs WHERE tenant = ? AND ", filter.sql);
+  std::string sql = absl::StrCat("SELECT job, ", column, ", ", kPlace, " FROM jobs INDEXED BY ",
+                                 by_end ? "jobs_by_end" : "jobs_by_creation",
+                                 " WHERE tenant = ? AND ", filter.sql);
   if (query.after) {
     absl::StrAppend(&sql, " AND (", column, ", key) ", query.order.descending ? "<" : ">",
                     " (?, ?)");

@@ -12,7 +12,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 5;
+constexpr int64_t kVersion = 6;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
@@ -63,6 +63,7 @@ CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_state ON jobs (state, method);
 
 CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
+CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
 
 CREATE INDEX jobs_waiting ON jobs (tenant, state) WHERE state = 1;
 
@@ -124,7 +125,7 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 COMMIT;
 )sql";
 
@@ -256,11 +257,18 @@ CREATE TABLE usage (
 PRAGMA user_version = 5;
 )sql";
 
+// Lists in the order of creation, and of one state, without sorting or reading all jobs.
+constexpr char kByCreation[] = R"sql(
+CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
+PRAGMA user_version = 6;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
   if (version < 4) RETURN_IF_ERROR(database.Execute(kQueuePolicies));
   if (version < 5) RETURN_IF_ERROR(database.Execute(kQuotas));
+  if (version < 6) RETURN_IF_ERROR(database.Execute(kByCreation));
   return absl::OkStatus();
 }
 

@@ -15,7 +15,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kOldVersions[] = {kVersion1, kVersion2, kVersion3};
+constexpr const char* kOldVersions[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 constexpr char kOldJob[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
@@ -171,7 +171,7 @@ TEST_P(SchemaTest, EverythingInAnOldFileGoesOn) {
   EXPECT_EQ((*lease)->job().name(), "tenants/default/jobs/waiting");
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, SchemaTest, ::testing::Values(1, 2, 3));
+INSTANTIATE_TEST_SUITE_P(Versions, SchemaTest, ::testing::Values(1, 2, 3, 4, 5));
 
 TEST(OlderSchemaTest, WhoMayNotWriteRefusesIt) {
   likeness::testing::TempFolder folder;
