@@ -1,5 +1,6 @@
 #include "common/logging.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -31,38 +32,53 @@ void AppendJsonString(absl::string_view text, std::string* out) {
   out->push_back('"');
 }
 
+thread_local const LogScope* innermost = nullptr;
+
 std::string NumberText(const LogField& field) {
   if (auto* integer = std::get_if<int64_t>(&field.value)) return absl::StrCat(*integer);
   if (auto* real = std::get_if<double>(&field.value)) return absl::StrCat(*real);
   return std::get<bool>(field.value) ? "true" : "false";
 }
 
-std::string JsonBody(absl::string_view message, LogFields fields) {
-  std::string body = "\"message\":";
-  AppendJsonString(message, &body);
-  for (const LogField& field : fields) {
-    body.push_back(',');
-    AppendJsonString(field.key, &body);
-    body.push_back(':');
-    if (auto* text = std::get_if<std::string>(&field.value)) {
-      AppendJsonString(*text, &body);
-    } else {
-      body += NumberText(field);
-    }
+void AppendJsonField(const LogField& field, std::string* body) {
+  body->push_back(',');
+  AppendJsonString(field.key, body);
+  body->push_back(':');
+  if (auto* text = std::get_if<std::string>(&field.value)) {
+    AppendJsonString(*text, body);
+  } else {
+    *body += NumberText(field);
   }
-  return body;
 }
 
-std::string TextBody(absl::string_view message, LogFields fields) {
-  std::string body(message);
-  for (const LogField& field : fields) {
-    absl::StrAppend(&body, " ", field.key, "=");
-    auto* text = std::get_if<std::string>(&field.value);
-    if (text && text->find_first_of(" \n\"") != std::string::npos) {
-      AppendJsonString(*text, &body);
-    } else {
-      body += text ? *text : NumberText(field);
-    }
+void AppendTextField(const LogField& field, std::string* body) {
+  absl::StrAppend(body, " ", field.key, "=");
+  auto* text = std::get_if<std::string>(&field.value);
+  if (text && text->find_first_of(" \n\"") != std::string::npos) {
+    AppendJsonString(*text, body);
+  } else {
+    *body += text ? *text : NumberText(field);
+  }
+}
+
+std::string Body(absl::string_view message, LogFields fields, bool json) {
+  std::string body;
+  if (json) {
+    body = "\"message\":";
+    AppendJsonString(message, &body);
+  } else {
+    body = std::string(message);
+  }
+  const auto append = json ? &AppendJsonField : &AppendTextField;
+  std::vector<absl::string_view> keys;  // what was said nearer to the line counts
+  const auto say = [&](const LogField& field) {
+    if (std::find(keys.begin(), keys.end(), field.key) != keys.end()) return;
+    keys.push_back(field.key);
+    append(field, &body);
+  };
+  for (const LogField& field : fields) say(field);
+  for (const LogScope* scope = innermost; scope != nullptr; scope = scope->outer()) {
+    for (const auto& [key, value] : scope->fields()) say(LogField(key, value));
   }
   return body;
 }
@@ -89,11 +105,17 @@ LogState& State() {
 void Log(spdlog::level::level_enum level, absl::string_view message, LogFields fields) {
   LogState& state = State();
   if (!state.logger->should_log(level)) return;
-  const std::string body = state.json ? JsonBody(message, fields) : TextBody(message, fields);
+  const std::string body = Body(message, fields, state.json);
   state.logger->log(level, spdlog::string_view_t(body.data(), body.size()));
 }
 
 }  // namespace
+
+LogScope::LogScope(Fields fields) : fields_(std::move(fields)), outer_(innermost) {
+  innermost = this;
+}
+
+LogScope::~LogScope() { innermost = outer_; }
 
 absl::Status InitLogging(const LogOptions& options) {
   if (options.format != "json" && options.format != "text") {

@@ -9,7 +9,9 @@
 #include <initializer_list>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -33,6 +35,24 @@ struct LogField {
   std::variant<std::string, int64_t, double, bool> value;
 };
 using LogFields = std::initializer_list<LogField>;
+
+// Every line that this thread writes carries these fields too, until the scope ends. Scopes nest;
+// of two fields of a name the inner one counts.
+class LogScope {
+ public:
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+  explicit LogScope(Fields fields);
+  ~LogScope();
+  LogScope(const LogScope&) = delete;
+  LogScope& operator=(const LogScope&) = delete;
+
+  const Fields& fields() const { return fields_; }
+  const LogScope* outer() const { return outer_; }
+
+ private:
+  const Fields fields_;
+  const LogScope* const outer_;
+};
 
 struct LogOptions {
   std::string format = "text";  // "text" or "json"

@@ -45,14 +45,14 @@ absl::Status BlobClient::Send(const std::filesystem::path& file, const std::stri
   bytestream::QueryWriteStatusResponse state;
   grpc::ClientContext query_context;
   query_context.AddMetadata(kLeaseMetadata, lease_token_);
-  SetDeadline(query_context, absl::Seconds(20));
+  PrepareCall(query_context, absl::Seconds(20));
   const absl::Status known = FromGrpcStatus(stub_->QueryWriteStatus(&query_context, query, &state));
   if (!known.ok() && !absl::IsNotFound(known)) return known;
   if (state.complete()) return absl::OkStatus();
 
   grpc::ClientContext context;
   context.AddMetadata(kLeaseMetadata, lease_token_);
-  SetDeadline(context, TransferLimit(size));
+  PrepareCall(context, TransferLimit(size));
   bytestream::WriteResponse response;
   const auto writer = stub_->Write(&context, &response);
   std::ifstream in(file, std::ios::binary);

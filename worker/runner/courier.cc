@@ -2,9 +2,15 @@
 
 #include <utility>
 
+#include "common/trace.h"
+
 namespace likeness {
 
-Courier::Courier() : thread_([this] { Run(); }) {}
+Courier::Courier()
+    : thread_([this, trace = CurrentTrace()] {
+        const TraceScope scope(trace);
+        Run();
+      }) {}
 
 Courier::~Courier() {
   {

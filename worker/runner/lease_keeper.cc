@@ -6,6 +6,7 @@
 
 #include "common/logging.h"
 #include "common/rpc_error.h"
+#include "common/trace.h"
 #include "worker/runner/rpc_patience.h"
 
 namespace likeness {
@@ -37,7 +38,10 @@ LeaseKeeper::LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease
     : stub_(stub),
       token_(lease.lease_token()),
       interval_(std::max(FromProto(lease.duration()) / 3, absl::Milliseconds(100))),
-      thread_([this] { Run(); }) {}
+      thread_([this, trace = CurrentTrace()] {
+        const TraceScope scope(trace);
+        Run();
+      }) {}
 
 LeaseKeeper::~LeaseKeeper() {
   {
@@ -141,7 +145,7 @@ void LeaseKeeper::Beat() {
     request = sending_;
   }
   grpc::ClientContext context;
-  SetDeadline(context, std::max(interval_, absl::Seconds(5)));
+  PrepareCall(context, std::max(interval_, absl::Seconds(5)));
   v1::HeartbeatResponse response;
   const absl::Status status = FromGrpcStatus(stub_.Heartbeat(&context, request, &response));
   Settle(status, response);

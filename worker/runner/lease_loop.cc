@@ -6,6 +6,7 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/trace.h"
 #include "worker/runner/guard.h"
 #include "worker/runner/lease_environment.h"
 #include "worker/runner/outputs.h"
@@ -64,7 +65,7 @@ absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire() {
   request.mutable_wait()->set_seconds(absl::ToInt64Seconds(kAcquireWait));
 
   grpc::ClientContext context;
-  SetDeadline(context, kAcquireWait + kCallLimit);
+  PrepareCall(context, kAcquireWait + kCallLimit);
   const Shutdown::Cancels cancels(shutdown_, context);
   v1::AcquireLeaseResponse response;
   RETURN_IF_ERROR(FromGrpcStatus(stub_->AcquireLease(&context, request, &response)));
@@ -73,6 +74,8 @@ absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire() {
 
 void LeaseLoop::Work(const v1::Lease& lease) {
   const absl::Time start = absl::Now();
+  const auto created = ParseTraceparent(lease.job().traceparent());
+  const TraceScope scope(created ? created->Child() : NewTrace());
   LogInfo("lease acquired", {{"job", lease.job().name()},
                              {"attempt", lease.job().attempt()},
                              {"checkpoint_step", lease.checkpoint().step()}});
@@ -149,7 +152,7 @@ absl::Status LeaseLoop::Tell(Method method, const Request& request, Response res
   return CallPatiently(
       [&] {
         grpc::ClientContext context;
-        SetDeadline(context, kCallLimit);
+        PrepareCall(context, kCallLimit);
         return FromGrpcStatus((stub_.get()->*method)(&context, request, &response));
       },
       [this] { return shutdown_.overdue(); });

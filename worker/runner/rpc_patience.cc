@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/time/clock.h"
+#include "common/trace.h"
 
 namespace likeness {
 
@@ -18,8 +19,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToServer(const std::string
   return OpenChannel(address, security, arguments);
 }
 
-void SetDeadline(grpc::ClientContext& context, absl::Duration from_now) {
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(from_now));
+void PrepareCall(grpc::ClientContext& context, absl::Duration limit) {
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit));
+  if (CurrentTrace()) context.AddMetadata(kTraceparent, CurrentTrace()->ToTraceparent());
 }
 
 void Backoff::Pause(const std::function<bool()>& give_up) {

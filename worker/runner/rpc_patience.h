@@ -22,7 +22,8 @@ namespace likeness {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToServer(const std::string& address,
                                                                const ChannelSecurity& security);
 
-void SetDeadline(grpc::ClientContext& context, absl::Duration from_now);
+// For every call: its deadline, and the trace that this thread works for (common/trace.h).
+void PrepareCall(grpc::ClientContext& context, absl::Duration limit);
 
 // Pauses: 0.1 s, doubling up to 3 s.
 class Backoff {
