@@ -11,6 +11,8 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "grpc/health/v1/health.pb.h"
+#include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -24,6 +26,7 @@
 #include "server/auth/authenticator.h"
 #include "server/auth/tls.h"
 #include "server/base/executor.h"
+#include "server/base/health.h"
 #include "server/base/version.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
 #include "server/data_directory.h"
@@ -32,12 +35,19 @@
 #include "server/jobs/sqlite/sqlite_job_store.h"
 #include "server/maintenance/maintenance.h"
 #include "server/metrics/http_page.h"
+#include "server/metrics/measured_job_store.h"
 #include "server/metrics/metrics.h"
+#include "server/webhooks/dispatcher.h"
+#include "server/webhooks/webhook_check.h"
 
 namespace likeness::server {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(250);
+constexpr absl::Duration kHealthCheck = absl::Seconds(2);
+constexpr int64_t kFullDisk = 2 << 20;  // blobs leave the last MiB to the job store
+constexpr char kLiveness[] =
+    "liveness";  // as a service of grpc.health.v1: up as long as the process
 constexpr absl::Duration kUploadLifetime = absl::Hours(24);
 constexpr absl::Duration kUploadSweep = absl::Hours(1);
 constexpr int64_t kMessageOverhead = 1 << 20;  // of a request's own limit over its photos'
@@ -67,14 +77,18 @@ struct Server::Parts {
   SystemClock clock;
   std::optional<FileLock> lock;
   Metrics metrics;
+  Health health;
   ChangeFeed feed;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<TlsCertificates> tls;  // nothing without TLS
   std::unique_ptr<AuditLog> audit;       // nothing without --audit-log
   CallLimits call_limits;
-  std::unique_ptr<JobStore> jobs;
+  std::unique_ptr<JobStore> store;
+  std::unique_ptr<MeasuredJobStore> jobs;  // the same
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<Maintenance> maintenance;
+  WebhookOptions webhook_options;
+  std::unique_ptr<WebhookDispatcher> webhooks;  // none without secrets
   std::unique_ptr<Admission> admission;
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Front> front;
@@ -87,6 +101,7 @@ struct Server::Parts {
   std::unique_ptr<HttpPages> pages;
   std::unique_ptr<grpc::Server> server;
   int port = 0;
+  absl::Time next_health_check = absl::InfinitePast();
   absl::Time next_upload_sweep = absl::InfinitePast();
   bool drained = false;
 
@@ -98,8 +113,10 @@ struct Server::Parts {
   }
 
   absl::Status OpenStores();
+  absl::Status StartWebhooks();
   absl::Status Serve();
   absl::Status StartPages();
+  void CheckHealth();
   void Tick();
   void TickLater() {
     executor->RunAfter(kTick, [this] {
@@ -113,21 +130,25 @@ absl::Status Server::Parts::OpenStores() {
   RETURN_IF_ERROR(MakeDirectories(options.data_dir));
   ASSIGN_OR_RETURN(FileLock held, LockDataDirectory(options.data_dir));
   lock.emplace(std::move(held));
-  SqliteJobStoreOptions store;
-  store.path = StorePath(options.data_dir);
-  store.lease.duration = options.lease_duration;
-  store.retry.first_delay = options.retry_delay;
-  store.queue = options.queue;
-  ASSIGN_OR_RETURN(store.queue.weights, TenantWeights(options.tenant_weights));
-  store.retention = options.retention;
-  store.quotas = [this](const std::string& tenant) { return authenticator->LimitsOf(tenant).jobs; };
-  store.listener = [this](const JobChange& change) {
+  SqliteJobStoreOptions store_options;
+  store_options.path = StorePath(options.data_dir);
+  store_options.lease.duration = options.lease_duration;
+  store_options.retry.first_delay = options.retry_delay;
+  store_options.queue = options.queue;
+  ASSIGN_OR_RETURN(store_options.queue.weights, TenantWeights(options.tenant_weights));
+  store_options.retention = options.retention;
+  store_options.quotas = [this](const std::string& tenant) {
+    return authenticator->LimitsOf(tenant).jobs;
+  };
+  store_options.listener = [this](const JobChange& change) {
     metrics.ObserveChange(change);
     feed.Publish(change.name);
     if (change.to == v1::JOB_STATE_PENDING) feed.Publish(ChangeFeed::kPendingJobs);
     if (!change.superseded_checkpoint.empty()) maintenance->Release(change.superseded_checkpoint);
+    if (change.webhook && webhooks) webhooks->Wake();
   };
-  ASSIGN_OR_RETURN(jobs, SqliteJobStore::Open(store, clock));
+  ASSIGN_OR_RETURN(store, SqliteJobStore::Open(store_options, clock));
+  jobs = std::make_unique<MeasuredJobStore>(*store, metrics);
   ASSIGN_OR_RETURN(const absl::Time last_written, jobs->LastWritten());
   if (last_written > clock.Now()) {
     LogWarning("the system's clock was set back; going on from the time last written",
@@ -139,7 +160,28 @@ absl::Status Server::Parts::OpenStores() {
                                                     options.limits.max_blob_bytes, clock));
   maintenance = std::make_unique<Maintenance>(*jobs, *blobs, metrics, clock, options.maintenance,
                                               options.data_dir + "/scrub");
-  admission = std::make_unique<Admission>(*jobs, *blobs, options.limits);
+  admission = std::make_unique<Admission>(
+      *jobs, *blobs, options.limits, [this](const std::string& tenant, const v1::Webhook& webhook) {
+        return CheckWebhook(tenant, webhook, webhook_options.secrets, webhook_options.addresses);
+      });
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::StartWebhooks() {
+  if (options.webhook_secrets.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(webhook_options.secrets, WebhookSecrets::Load(options.webhook_secrets));
+  ASSIGN_OR_RETURN(auto allowed, ParseNetworks(options.webhook_allow));
+  webhook_options.addresses = AddressRules(std::move(allowed));
+  webhook_options.call_timeout = options.webhook_timeout;
+  webhook_options.retry.first_delay = options.webhook_retry_delay;
+  webhook_options.retry.give_up_after = options.webhook_give_up_after;
+  WebhookDispatcher::Observer observer;
+  observer.attempt = [this](absl::string_view outcome, absl::Duration took) {
+    metrics.ObserveWebhook(outcome, took);
+  };
+  observer.given_up = [this] { metrics.ObserveWebhookGivenUp(); };
+  webhooks =
+      std::make_unique<WebhookDispatcher>(*jobs, clock, webhook_options, std::move(observer));
   return absl::OkStatus();
 }
 
@@ -156,6 +198,9 @@ absl::Status Server::Parts::Serve() {
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Names the description, so that it is linked and reflection can show the health service.
+  (void)grpc::health::v1::HealthCheckRequest::descriptor();
+  if (options.channelz) grpc::channelz::experimental::InitChannelzService();
   grpc::ServerBuilder builder;
   Configure(builder, options);
   builder.AddListeningPort(options.listen,
@@ -173,6 +218,10 @@ absl::Status Server::Parts::Serve() {
                     absl::StrCat("cannot listen on ", options.listen));
   }
   if (on_socket) port = 0;
+  server->GetHealthCheckService()->SetServingStatus(kLiveness, true);
+  health.OnChange(
+      [this](bool ready) { server->GetHealthCheckService()->SetServingStatus("", ready); });
+  CheckHealth();
   return absl::OkStatus();
 }
 
@@ -182,13 +231,23 @@ absl::Status Server::Parts::StartPages() {
   handlers.metrics = [this] {
     Metrics::Snapshot snapshot;
     if (auto counts = jobs->CountJobs(); counts.ok()) snapshot.jobs = *std::move(counts);
+    if (auto count = jobs->CountWebhookCalls(); count.ok()) snapshot.webhook_calls = *count;
     snapshot.blob_bytes = blobs->total_bytes();
     snapshot.damaged_blobs = blobs->damaged();
+    snapshot.disk_free_bytes = FreeDiskBytes(options.data_dir).value_or(0);
+    snapshot.ready = health.ready();
     return metrics.Page(snapshot);
   };
-  handlers.healthy = [this] { return !front->draining(); };
+  handlers.complaint = [this] { return health.complaint(); };
   ASSIGN_OR_RETURN(pages, HttpPages::Start(options.metrics_listen, std::move(handlers)));
   return absl::OkStatus();
+}
+
+void Server::Parts::CheckHealth() {
+  health.Set(Health::kStoreFails, !jobs->CheckWritable().ok());
+  const auto free = FreeDiskBytes(options.data_dir);
+  health.Set(Health::kDiskFull, free.ok() && *free < kFullDisk);
+  next_health_check = clock.Now() + kHealthCheck;
 }
 
 // What time alone makes necessary.
@@ -208,6 +267,7 @@ void Server::Parts::Tick() {
   if (audit) audit->Sync();
   feed.Publish(ChangeFeed::kPendingJobs);  // a back-off may have ended
   const absl::Time now = clock.Now();
+  if (now >= next_health_check) CheckHealth();
   if (now < next_upload_sweep) return;
   next_upload_sweep = now + kUploadSweep;
   if (auto dropped = blobs->DropUploads(now - kUploadLifetime); dropped.ok() && *dropped > 0) {
@@ -228,6 +288,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                      {options.tls_cert, options.tls_key, options.tls_client_ca}));
   }
   RETURN_IF_ERROR(parts->OpenStores());
+  RETURN_IF_ERROR(parts->StartWebhooks());
   RETURN_IF_ERROR(parts->Serve());
   RETURN_IF_ERROR(parts->StartPages());
   parts->TickLater();
@@ -257,7 +318,7 @@ void Server::Reload() {
 void Server::Drain() {
   if (std::exchange(parts_->drained, true)) return;
   LogInfo("draining", {{"timeout", absl::FormatDuration(parts_->options.drain_timeout)}});
-  parts_->server->GetHealthCheckService()->SetServingStatus(false);
+  parts_->health.Set(Health::kDraining, true);
   parts_->front->Drain();  // streams and long polls end, each with UNAVAILABLE
   parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + parts_->options.drain_timeout));
   parts_->server->Wait();

@@ -16,9 +16,11 @@
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
+#include "tests/support/raw_call.h"
 #include "tests/support/server_process.h"
 #include "tests/support/test_photos.h"
 #include "tests/support/test_server.h"
+#include "tests/support/webhook_receiver.h"
 
 namespace likeness::testing {
 namespace {
@@ -214,7 +216,11 @@ TEST_F(ServerFaultTest, FullDiskRefusesWritesAndAllGoesOnOnceThereIsSpace) {
   ASSERT_TRUE(lease.ok());
   const std::string big(1 << 20, 'x');
   ASSERT_TRUE(worker_.Upload("small").ok());
+  RawCall health(channel_, "/grpc.health.v1.Health/Watch");
+  ASSERT_TRUE(health.Write(""));
+  EXPECT_EQ(health.Read(), "\x08\x01") << "SERVING";
   disk.Fill();
+  EXPECT_EQ(health.Read(), "\x08\x02") << "NOT_SERVING";
 
   EXPECT_EQ(ErrorReason(worker_.Upload(big).status()), "STORAGE_FULL");
   EXPECT_EQ(ErrorReason(Create(DogJob()).status()), "STORAGE_FULL");
@@ -234,6 +240,7 @@ TEST_F(ServerFaultTest, FullDiskRefusesWritesAndAllGoesOnOnceThereIsSpace) {
   EXPECT_EQ(ReadBlob("small"), "small");
 
   disk.MakeSpace();
+  EXPECT_EQ(health.Read(), "\x08\x01");
   const auto blob = worker_.Upload(big);
   ASSERT_TRUE(blob.ok()) << blob.status();
   EXPECT_TRUE(Create(DogJob()).ok());
@@ -329,6 +336,40 @@ TEST_F(ServerFaultTest, TermEndsTheServerThoughAWatchIsOpen) {
   EXPECT_EQ(server_->Wait(), 0);
   watching.join();
   EXPECT_TRUE(absl::IsUnavailable(watch)) << watch;
+}
+
+// The receiver is away when the job is created, and the server dies before it is back.
+TEST_F(ServerFaultTest, KilledServerLosesNoCallToAWebhook) {
+  TempFolder secrets;
+  std::ofstream(secrets.path() + "/file") << "* whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
+  const std::vector<std::string> flags = {"--webhook-secrets=" + secrets.path() + "/file",
+                                          "--webhook-allow=127.0.0.1",
+                                          "--webhook-retry-delay=20ms"};
+  StartServer(flags);
+  const int port = FreePort();
+  auto request = PictureJob();
+  request.mutable_job()->mutable_webhook()->set_url(absl::StrCat("http://127.0.0.1:", port, "/"));
+  (void)worker_.Acquire(absl::ZeroDuration());
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  server_->Signal(SIGKILL);
+  server_->Wait();
+  WebhookReceiver receiver(port);
+  StartServer(flags);
+  const auto calls = receiver.WaitFor(1);
+  EXPECT_EQ(calls[0].headers.at("webhook-id"), job->uid() + "-1");
+}
+
+TEST_F(ServerFaultTest, ChannelzIsServedOnlyWhenAskedFor) {
+  StartServer();
+  RawCall refused(channel_, "/grpc.channelz.v1.Channelz/GetServers");
+  refused.Write("");
+  EXPECT_FALSE(refused.Read()) << "not implemented";
+  server_.reset();
+  StartServer({"--channelz"});
+  RawCall answered(ChannelTo(port_), "/grpc.channelz.v1.Channelz/GetServers");
+  ASSERT_TRUE(answered.Write(""));
+  EXPECT_TRUE(answered.Read());
 }
 
 TEST_F(ServerFaultTest, DataDirectoryHasOneServer) {

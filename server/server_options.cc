@@ -84,7 +84,7 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
             "addresses than loopback need --auth-file, and --tls-cert or --insecure.",
             "LIKENESS_LISTEN");
   flags.Add("metrics-listen", &options.metrics_listen,
-            "Loopback host:port for /metrics and /healthz; empty for none.",
+            "Loopback host:port for /metrics, /healthz and /livez; empty for none.",
             "LIKENESS_METRICS_LISTEN");
   flags.Add("metrics-public", &options.metrics_public,
             "Let --metrics-listen be any address: the page has no authentication.",
@@ -151,9 +151,28 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
             "Bytes of one request, inline photos included.", "LIKENESS_MAX_REQUEST_BYTES");
   flags.Add("max-blob-bytes", &options.limits.max_blob_bytes, "Bytes of one blob.",
             "LIKENESS_MAX_BLOB_BYTES");
+  flags.AddHeading("Webhooks");
+  flags.Add("webhook-secrets", &options.webhook_secrets,
+            "File of lines TENANT SECRET that sign calls to webhooks, * for every other tenant; "
+            "without it jobs can have no webhook.",
+            "LIKENESS_WEBHOOK_SECRETS");
+  flags.Add(
+      "webhook-allow", &options.webhook_allow,
+      "IP networks, with commas between, that webhooks may reach besides the public internet.",
+      "LIKENESS_WEBHOOK_ALLOW");
+  flags.Add("webhook-timeout", &options.webhook_timeout, "How long one call may take.",
+            "LIKENESS_WEBHOOK_TIMEOUT");
+  flags.Add("webhook-retry-delay", &options.webhook_retry_delay,
+            "Wait after a call's first failed attempt; doubles with every further one.",
+            "LIKENESS_WEBHOOK_RETRY_DELAY");
+  flags.Add("webhook-give-up-after", &options.webhook_give_up_after,
+            "How long after its event a call is still repeated.", "LIKENESS_WEBHOOK_GIVE_UP_AFTER");
   flags.AddHeading("Running");
   flags.Add("drain-timeout", &options.drain_timeout,
             "On SIGTERM: how long calls under way may take to end.", "LIKENESS_DRAIN_TIMEOUT");
+  flags.Add("channelz", &options.channelz,
+            "Serve gRPC's channelz, which shows connections and calls; on loopback only.",
+            "LIKENESS_CHANNELZ");
   flags.Add("executor-threads", &options.executor_threads,
             "Threads for work that waits for the disk.", "LIKENESS_EXECUTOR_THREADS");
   flags.Add("log-format", &options.log.format, "text or json.", "LIKENESS_LOG_FORMAT");
@@ -182,6 +201,10 @@ absl::StatusOr<std::map<std::string, double>> TenantWeights(const std::vector<st
 absl::Status CheckOptions(const ServerOptions& options) {
   RETURN_IF_ERROR(CheckTls(options));
   RETURN_IF_ERROR(CheckAddresses(options));
+  if (options.channelz && !IsLoopback(options.listen)) {
+    return InvalidField("--channelz", "is for a loopback --listen alone: it knows no tenants",
+                        "NOT_LOOPBACK");
+  }
   if (options.data_dir.empty()) {
     return InvalidField("--data-dir", "is missing; say where jobs and blobs are kept",
                         "INVALID_FLAG");
@@ -206,6 +229,13 @@ absl::Status CheckOptions(const ServerOptions& options) {
   }
   if (options.retention.events < absl::ZeroDuration()) {
     return InvalidField("--event-retention", "is below 0", "INVALID_FLAG");
+  }
+  if (options.webhook_timeout < absl::Milliseconds(100) ||
+      options.webhook_timeout > absl::Minutes(1)) {
+    return InvalidField("--webhook-timeout", "is not from 100ms to 1m", "INVALID_FLAG");
+  }
+  if (options.webhook_retry_delay < absl::Milliseconds(10)) {
+    return InvalidField("--webhook-retry-delay", "is less than 10ms", "INVALID_FLAG");
   }
   return CheckMaintenance(options.maintenance);
 }

@@ -35,6 +35,12 @@ struct ServerOptions {
   absl::Duration drain_timeout = absl::Seconds(20);
   int executor_threads = 64;
   MaintenanceOptions maintenance;
+  std::string webhook_secrets;  // file; "" for no webhooks
+  std::string webhook_allow;    // networks that webhooks may reach though they are not public
+  absl::Duration webhook_timeout = absl::Seconds(10);
+  absl::Duration webhook_retry_delay = absl::Seconds(1);
+  absl::Duration webhook_give_up_after = absl::Hours(24);
+  bool channelz = false;
   Limits limits;
   LogOptions log;
 };

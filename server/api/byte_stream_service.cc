@@ -20,8 +20,8 @@ constexpr int64_t kChunkBytes = 256 << 10;
 
 class ReadSource : public StreamSource<ReadResponse> {
  public:
-  ReadSource(std::unique_ptr<BlobReader> blob, int64_t offset, int64_t end)
-      : blob_(std::move(blob)), offset_(offset), end_(end) {}
+  ReadSource(Metrics& metrics, std::unique_ptr<BlobReader> blob, int64_t offset, int64_t end)
+      : metrics_(metrics), blob_(std::move(blob)), offset_(offset), end_(end) {}
 
   absl::StatusOr<Pulled> Next(ReadResponse* message) override {
     if (offset_ >= end_) return Pulled::kEnd;
@@ -31,19 +31,21 @@ class ReadSource : public StreamSource<ReadResponse> {
       return RpcError(absl::StatusCode::kDataLoss, "BLOB_CUT", "the blob's file was cut short");
     }
     offset_ += static_cast<int64_t>(message->data().size());
+    metrics_.ObserveDownload(static_cast<int64_t>(message->data().size()));
     return Pulled::kMessage;
   }
 
   bool ends_on_drain() const override { return false; }  // it ends by itself, and soon
 
  private:
+  Metrics& metrics_;
   const std::unique_ptr<BlobReader> blob_;
   int64_t offset_;
   const int64_t end_;
 };
 
 absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
-    BlobStore& blobs, JobStore& jobs, const Caller& caller,
+    Metrics& metrics, BlobStore& blobs, JobStore& jobs, const Caller& caller,
     const google::bytestream::ReadRequest& request) {
   ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(request.resource_name(), "resource_name"));
   ASSIGN_OR_RETURN(const std::string tenant, BlobTenant(caller, jobs));
@@ -64,7 +66,7 @@ absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
   if (request.read_limit() > 0 && request.read_limit() < size - request.read_offset()) {
     end = request.read_offset() + request.read_limit();
   }
-  return std::make_unique<ReadSource>(std::move(blob), request.read_offset(), end);
+  return std::make_unique<ReadSource>(metrics, std::move(blob), request.read_offset(), end);
 }
 
 }  // namespace
@@ -72,7 +74,7 @@ absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
 grpc::ServerWriteReactor<ReadResponse>* ByteStreamServiceImpl::Read(
     grpc::CallbackServerContext* context, const google::bytestream::ReadRequest* request) {
   auto open = [=, this](const Caller& caller, const std::function<void()>&) {
-    return OpenBlob(blobs_, jobs_, caller, *request);
+    return OpenBlob(front_.metrics(), blobs_, jobs_, caller, *request);
   };
   return new StreamReactor<ReadResponse>(front_, context, "Read", *request, std::move(open));
 }

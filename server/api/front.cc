@@ -31,15 +31,15 @@ std::string ResourceOf(const google::protobuf::Message& request) {
 
 class LongPollReactor : public grpc::ServerUnaryReactor {
  public:
-  LongPollReactor(Front& front, grpc::CallbackServerContext* context, CallInfo call,
+  LongPollReactor(Front& front, grpc::CallbackServerContext* context, const char* method,
                   const google::protobuf::Message& request, LongPoll poll)
       : front_(front),
         context_(context),
-        call_(call),
-        caller_(front.Admit(*context, call.method)),
+        call_(front.Begin(method, *context)),
+        caller_(front.Admit(*context, method)),
         poll_(std::move(poll)),
         checked_(front.CheckRequest(request)),
-        deadline_(call.start + poll_.timeout),
+        deadline_(call_.start + poll_.timeout),
         pump_(Pump::Create(front.executor(), [this] { Turn(); })) {
     auto wake = [pump = pump_] { pump->Wake(); };
     changes_ = front_.feed().Subscribe(poll_.topic, wake);
@@ -52,6 +52,7 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
 
  private:
   void Turn() {
+    const CallScope scope(call_);
     if (!caller_.ok()) return End(caller_.status());
     if (!checked_.ok()) return End(checked_);
     if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
@@ -87,9 +88,10 @@ grpc::ServerUnaryReactor* Front::Respond(grpc::CallbackServerContext* context, c
                                          const google::protobuf::Message& request,
                                          std::function<absl::Status(Caller&)> body) {
   auto* reactor = context->DefaultReactor();
-  const CallInfo call{method};
+  const CallInfo call = Begin(method, *context);
   const auto end = [this, reactor, call](const absl::StatusOr<Caller>& caller,
                                          const absl::Status& status) {
+    const CallScope scope(call);
     Record(call, caller, status);
     reactor->Finish(ToGrpcStatus(status));
   };
@@ -98,7 +100,8 @@ grpc::ServerUnaryReactor* Front::Respond(grpc::CallbackServerContext* context, c
     end(caller, caller.status());
     return reactor;
   }
-  auto answer = [this, end, &request, caller, body = std::move(body)]() mutable {
+  auto answer = [this, end, call, &request, caller, body = std::move(body)]() mutable {
+    const CallScope scope(call);
     caller->resource = ResourceOf(request);
     absl::Status status = CheckRequest(request);
     if (status.ok()) status = body(*caller);
@@ -112,7 +115,7 @@ grpc::ServerUnaryReactor* Front::RespondWhenReady(grpc::CallbackServerContext* c
                                                   const char* method,
                                                   const google::protobuf::Message& request,
                                                   LongPoll poll) {
-  return new LongPollReactor(*this, context, CallInfo{method}, request, std::move(poll));
+  return new LongPollReactor(*this, context, method, request, std::move(poll));
 }
 
 absl::StatusOr<Caller> Front::Identify(const grpc::CallbackServerContext& context,
@@ -157,6 +160,11 @@ absl::Status Front::CheckRequest(const google::protobuf::Message& request) const
   return RefuseUnknownFields(request);
 }
 
+CallInfo Front::Begin(const char* method, grpc::CallbackServerContext& context) {
+  metrics_.RpcBegins(method);
+  return CallInfo(method, context);
+}
+
 void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
                    const absl::Status& status) {
   const absl::Time now = absl::Now();
@@ -176,7 +184,11 @@ void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
                         .code = absl::StatusCodeToString(status.code()),
                         .reason = reason});
   }
-  if (status.ok() || reason == "RATE_LIMITED" || reason == "TOO_MANY_FAILURES") return;
+  if (status.ok()) {
+    LogDebug("call", {{"method", call.method}, {"seconds", absl::ToDoubleSeconds(took)}});
+    return;
+  }
+  if (reason == "RATE_LIMITED" || reason == "TOO_MANY_FAILURES") return;
   const LogFields fields = {{"method", call.method},
                             {"code", absl::StatusCodeToString(status.code())},
                             {"reason", reason},

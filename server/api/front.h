@@ -12,6 +12,7 @@
 #include "google/protobuf/message.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/api/call.h"
 #include "server/auth/audit_log.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/call_limits.h"
@@ -20,12 +21,6 @@
 #include "server/metrics/metrics.h"
 
 namespace likeness::server {
-
-// One call being answered.
-struct CallInfo {
-  const char* method;  // "CreateJob"
-  absl::Time start = absl::Now();
-};
 
 // Who may call, how often, and where it is written down.
 struct Gate {
@@ -63,6 +58,8 @@ class Front {
 
   // The parts, for streams.
   absl::Status CheckRequest(const google::protobuf::Message& request) const;
+  // A call begins; every one of them ends with Record.
+  CallInfo Begin(const char* method, grpc::CallbackServerContext& context);
   // Who calls, if they may call `method` now. UNAUTHENTICATED, PERMISSION_DENIED;
   // RESOURCE_EXHAUSTED: RATE_LIMITED, TOO_MANY_FAILURES.
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context,

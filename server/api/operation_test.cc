@@ -3,8 +3,11 @@
 #include <thread>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/trace.h"
 #include "server/api/service_fixture.h"
+#include "server/base/health.h"
 #include "server/base/version.h"
 #include "tests/support/http_get.h"
 #include "tests/support/raw_call.h"
@@ -111,6 +114,11 @@ TEST_F(OperationTest, MetricsTellWhatHappened) {
   EXPECT_EQ(metrics["likeness_rpc_total{code=\"OK\",method=\"CreateJob\"}"], 2);
   EXPECT_EQ(metrics["likeness_rpc_total{code=\"NOT_FOUND\",method=\"GetJob\"}"], 1);
   EXPECT_EQ(metrics["likeness_rpc_duration_seconds_count{method=\"CreateJob\"}"], 2);
+  EXPECT_EQ(metrics["likeness_rpc_under_way{method=\"CreateJob\"}"], 0);
+  EXPECT_EQ(metrics["likeness_ready"], 1);
+  EXPECT_EQ(metrics["likeness_job_run_seconds_count{method=\"generate\",state=\"succeeded\"}"], 1);
+  EXPECT_EQ(metrics["likeness_store_duration_seconds_count{operation=\"Create\"}"], 2);
+  EXPECT_GT(metrics["likeness_disk_free_bytes"], 0);
   EXPECT_GT(metrics["likeness_rpc_duration_seconds_sum{method=\"CreateJob\"}"], 0);
   EXPECT_GE(metrics["likeness_event_lag_seconds_count"], 1);
   EXPECT_EQ(metrics["likeness_uploaded_bytes_total"], 1000);
@@ -123,6 +131,24 @@ TEST_F(OperationTest, HealthPageTurnsWithTheDrain) {
   EXPECT_THAT(Page("/elsewhere"), ::testing::StartsWith("HTTP/1.1 404"));
   server_.server().Drain();
   EXPECT_THAT(Page("/healthz"), ::testing::StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(Page("/healthz"), ::testing::HasSubstr("draining"));
+  EXPECT_THAT(Page("/livez"), ::testing::StartsWith("HTTP/1.1 200")) << "it is alive still";
+}
+
+TEST(HealthTest, EveryTroubleCountsUntilItIsOver) {
+  Health health;
+  std::vector<bool> told;
+  health.OnChange([&](bool ready) { told.push_back(ready); });
+  health.Set(Health::kStoreFails, false);
+  EXPECT_EQ(health.complaint(), "");
+  health.Set(Health::kDiskFull, true);
+  health.Set(Health::kStoreFails, true);
+  EXPECT_EQ(health.complaint(), "the job store cannot be written");
+  health.Set(Health::kStoreFails, false);
+  EXPECT_FALSE(health.ready());
+  health.Set(Health::kDiskFull, false);
+  EXPECT_TRUE(health.ready());
+  EXPECT_THAT(told, ::testing::ElementsAre(false, true));
 }
 
 TEST_F(OperationTest, HealthServiceTurnsWithTheDrain) {
@@ -130,12 +156,68 @@ TEST_F(OperationTest, HealthServiceTurnsWithTheDrain) {
   likeness::testing::RawCall check(server_.channel(), "/grpc.health.v1.Health/Check");
   ASSERT_TRUE(check.Write(""));
   EXPECT_EQ(check.Read(), "\x08\x01");
+  likeness::testing::RawCall alive(server_.channel(), "/grpc.health.v1.Health/Check");
+  ASSERT_TRUE(alive.Write("\x0a\x08liveness"));  // HealthCheckRequest{service: "liveness"}
+  EXPECT_EQ(alive.Read(), "\x08\x01");
   likeness::testing::RawCall watch(server_.channel(), "/grpc.health.v1.Health/Watch");
   ASSERT_TRUE(watch.Write(""));
   EXPECT_EQ(watch.Read(), "\x08\x01");
   std::thread drain([this] { server_.server().Drain(); });
   EXPECT_EQ(watch.Read(), "\x08\x02");
   drain.join();
+}
+
+constexpr char kTrace[] = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+std::string RequestIdOf(const grpc::ClientContext& context) {
+  const auto& metadata = context.GetServerInitialMetadata();
+  const auto found = metadata.find("x-request-id");
+  return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
+}
+
+TEST_F(OperationTest, EveryAnswerCarriesARequestId) {
+  v1::ListJobsRequest request;
+  v1::ListJobsResponse reply;
+  std::vector<std::string> ids;
+  for (const std::string said : {"", "order-17", "with space", "order-17"}) {
+    grpc::ClientContext context;
+    if (!said.empty()) context.AddMetadata("x-request-id", said);
+    ASSERT_TRUE(jobs_->ListJobs(&context, request, &reply).ok());
+    ids.push_back(RequestIdOf(context));
+  }
+  EXPECT_EQ(ids[1], "order-17");
+  EXPECT_EQ(ids[0].size(), 36u) << "made up: " << ids[0];
+  EXPECT_EQ(ids[2].size(), 36u) << "made up, since the client's would spoil logs: " << ids[2];
+  grpc::ClientContext refused;
+  refused.AddMetadata("x-request-id", "order-18");
+  v1::GetJobRequest nobody;
+  nobody.set_name("nobody");
+  v1::Job job;
+  EXPECT_FALSE(jobs_->GetJob(&refused, nobody, &job).ok());
+  EXPECT_EQ(RequestIdOf(refused), "order-18");
+}
+
+TEST_F(OperationTest, TraceOfTheClientGoesThroughTheJobToTheWorker) {
+  OfferModels();
+  grpc::ClientContext context;
+  context.AddMetadata("traceparent", absl::StrCat("00-", kTrace, "-00f067aa0ba902b7-01"));
+  v1::Job job;
+  ASSERT_TRUE(jobs_->CreateJob(&context, PictureJob(), &job).ok());
+  ::testing::internal::CaptureStderr();
+  const auto lease = worker_.Acquire();
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  EXPECT_THAT(lease->job().traceparent(), ::testing::StartsWith(absl::StrCat("00-", kTrace, "-")));
+  EXPECT_THAT(lease->job().traceparent(), ::testing::Not(::testing::HasSubstr("00f067aa0ba902b7")))
+      << "the call's own span";
+  EXPECT_THAT(log, ::testing::ContainsRegex(
+                       absl::StrCat("lease granted .*trace_id=", kTrace, ".*request_id=")));
+}
+
+TEST_F(OperationTest, JobOfAClientWithoutATraceBeginsOne) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  EXPECT_TRUE(ParseTraceparent(job->traceparent())) << job->traceparent();
 }
 
 TEST_F(OperationTest, ReflectionListsEveryService) {

@@ -46,7 +46,7 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
                 absl::Duration patience = absl::InfiniteDuration())
       : front_(front),
         context_(context),
-        call_{method},
+        call_(front.Begin(method, *context)),
         caller_(front.Admit(*context, method)),
         request_(request),
         open_(std::move(open)),
@@ -66,6 +66,7 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
 
  private:
   void Turn() {
+    const CallScope scope(call_);
     if (writing_) return;  // OnWriteDone wakes us
     if (broken_ || context_->IsCancelled()) {
       // Cancelled by the server's own end, the client is still there.

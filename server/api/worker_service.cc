@@ -4,6 +4,7 @@
 
 #include "common/logging.h"
 #include "common/status_macros.h"
+#include "common/trace.h"
 #include "server/api/worker_checks.h"
 #include "server/jobs/proto_time.h"
 
@@ -26,6 +27,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLease(grpc::CallbackServerCo
       return true;
     }
     caller.resource = lease->job().name();
+    const TraceScope scope(ParseTraceparent(lease->job().traceparent()));
     LogInfo("lease granted", {{"job", lease->job().name()},
                               {"worker", request->worker()},
                               {"attempt", lease->job().attempt()}});

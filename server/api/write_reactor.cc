@@ -17,6 +17,7 @@ WriteReactor::WriteReactor(Front& front, grpc::CallbackServerContext* context, B
       blobs_(blobs),
       jobs_(jobs),
       reply_(reply),
+      call_(front.Begin("Write", *context)),
       caller_(front.Admit(*context, call_.method)),
       pump_(Pump::Create(front.executor(), [this] { Turn(); })) {
   if (caller_.ok()) {
@@ -32,6 +33,7 @@ void WriteReactor::OnReadDone(bool ok) {
 }
 
 void WriteReactor::Turn() {
+  const CallScope scope(call_);
   if (!caller_.ok()) return End(caller_.status());
   switch (state_.load()) {
     case State::kReading:

@@ -35,7 +35,7 @@ class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteReq
   BlobStore& blobs_;
   JobStore& jobs_;
   google::bytestream::WriteResponse* const reply_;
-  const CallInfo call_{"Write"};
+  const CallInfo call_;
   absl::StatusOr<Caller> caller_;
   const std::shared_ptr<Pump> pump_;
   google::bytestream::WriteRequest chunk_;

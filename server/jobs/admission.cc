@@ -10,6 +10,7 @@
 #include "common/ids.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/trace.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/job_record.h"
@@ -39,6 +40,12 @@ v1::Job ClientFields(const v1::Job& said) {
   *job.mutable_labels() = said.labels();
   if (said.has_fine_tune()) *job.mutable_fine_tune() = said.fine_tune();
   if (said.has_generate()) *job.mutable_generate() = said.generate();
+  if (said.has_webhook()) {
+    *job.mutable_webhook() = said.webhook();
+    if (said.webhook().events().empty()) {
+      job.mutable_webhook()->add_events(v1::WEBHOOK_EVENT_STATE_CHANGE);
+    }
+  }
   job.set_max_attempts(said.max_attempts() == 0 ? kDefaultAttempts : said.max_attempts());
   job.set_priority(PriorityOf(said));
   if (said.has_schedule_time()) *job.mutable_schedule_time() = said.schedule_time();
@@ -94,11 +101,13 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
   RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/true, accepted.job));
   accepted.job.set_uid(RandomUuid());
   DrawSeeds(accepted.job);
+  if (CurrentTrace()) accepted.job.set_traceparent(CurrentTrace()->ToTraceparent());
   return jobs_.Create(accepted);
 }
 
 absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::Job& said,
                                            const std::string& id) {
+  if (said.has_webhook()) RETURN_IF_ERROR(check_webhook_(tenant, said.webhook()));
   v1::Job job = ClientFields(said);
   if (!id.empty()) job.set_name(JobName{tenant, id}.ToString());
   if (job.has_generate()) {

@@ -2,6 +2,7 @@
 // blobs, draws its seeds, and hands it to the store.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,13 +17,17 @@ namespace likeness::server {
 // Thread-safe; blocks.
 class Admission {
  public:
+  // Whether a tenant's job may name the webhook.
+  using WebhookCheck = std::function<absl::Status(const std::string& tenant, const v1::Webhook&)>;
+
   // Both stores must outlive this.
-  Admission(JobStore& jobs, BlobStore& blobs, const Limits& limits)
-      : jobs_(jobs), blobs_(blobs), limits_(limits) {}
+  Admission(JobStore& jobs, BlobStore& blobs, const Limits& limits, WebhookCheck check_webhook)
+      : jobs_(jobs), blobs_(blobs), limits_(limits), check_webhook_(std::move(check_webhook)) {}
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, MODEL_NOT_READY,
-  // BASE_MODEL_AMBIGUOUS). With validate_only nothing is stored and nothing drawn.
+  // BASE_MODEL_AMBIGUOUS); those of the webhook's check. With validate_only nothing is stored and
+  // nothing drawn.
   absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
 
   // Puts a job that ended back into the queue. Errors besides those of JobStore::Retry: those of
@@ -48,6 +53,7 @@ class Admission {
   JobStore& jobs_;
   BlobStore& blobs_;
   const Limits limits_;
+  const WebhookCheck check_webhook_;
 };
 
 }  // namespace likeness::server

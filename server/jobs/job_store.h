@@ -21,6 +21,7 @@
 #include "likeness/v1/model.pb.h"
 #include "likeness/v1/worker_service.pb.h"
 #include "server/jobs/job_filter.h"
+#include "server/jobs/webhook_calls.h"
 
 namespace likeness::server {
 
@@ -73,6 +74,7 @@ struct LeasedJob {
 struct JobCount {
   v1::JobState state;
   std::string method;
+  int priority = 0;  // of jobs that wait; those that do not are counted together, under 0
   int64_t count = 0;
 };
 
@@ -89,8 +91,10 @@ struct JobChange {
   v1::JobState from = v1::JOB_STATE_UNSPECIFIED;
   v1::JobState to = v1::JOB_STATE_UNSPECIFIED;  // equal to `from` when only other things changed
   absl::Duration queue_wait = absl::ZeroDuration();  // for PENDING -> RUNNING: since it was created
+  absl::Duration run_time = absl::ZeroDuration();    // of a job that ended: over its attempts
   bool lease_lost = false;
   std::string superseded_checkpoint;  // a blob that the job needed until now
+  bool webhook = false;               // calls to the job's webhook may have come to wait
 };
 
 // A blob that is named by a job, an event or a model.
@@ -198,10 +202,18 @@ class JobStore {
   virtual absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) = 0;
   virtual absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() = 0;
 
+  // Calls to webhooks, each kept from the commit of its event until a verdict ends it.
+  virtual absl::StatusOr<WebhookPage> DueWebhookCalls(const WebhookQuery& query) = 0;
+  virtual absl::Status RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) = 0;
+  virtual absl::StatusOr<int64_t> CountWebhookCalls() = 0;
+
   virtual absl::StatusOr<std::vector<JobCount>> CountJobs() = 0;
 
   // Calls `visit` at least once with each blob that is named all the while that this takes.
   virtual absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) = 0;
+
+  // Writes something, durably, to see whether it can.
+  virtual absl::Status CheckWritable() = 0;
 
   // 32 random bytes, drawn when the store was made: signs what clients hand back to us.
   virtual const std::string& signing_key() const = 0;

@@ -35,6 +35,7 @@ absl::StatusOr<std::unique_ptr<HttpPages>> HttpPages::Start(const std::string& a
   }
   mg_set_request_handler(pages->context_, "/metrics$", &ServeMetrics, pages.get());
   mg_set_request_handler(pages->context_, "/healthz$", &ServeHealth, pages.get());
+  mg_set_request_handler(pages->context_, "/livez$", &ServeLife, pages.get());
   return pages;
 }
 
@@ -67,9 +68,13 @@ int HttpPages::ServeMetrics(mg_connection* connection, void* self) {
 }
 
 int HttpPages::ServeHealth(mg_connection* connection, void* self) {
-  return static_cast<HttpPages*>(self)->handlers_.healthy()
-             ? Answer(connection, 200, "text/plain", "ok\n")
-             : Answer(connection, 503, "text/plain", "draining\n");
+  const std::string complaint = static_cast<HttpPages*>(self)->handlers_.complaint();
+  return complaint.empty() ? Answer(connection, 200, "text/plain", "ok\n")
+                           : Answer(connection, 503, "text/plain", complaint + "\n");
+}
+
+int HttpPages::ServeLife(mg_connection* connection, void*) {
+  return Answer(connection, 200, "text/plain", "ok\n");
 }
 
 }  // namespace likeness::server

@@ -1,4 +1,5 @@
-// A small HTTP server for the two pages that machines look at: /metrics and /healthz.
+// A small HTTP server for the pages that machines look at: /metrics, /healthz (ready for work?) and
+// /livez (alive?).
 #pragma once
 
 #include <functional>
@@ -14,10 +15,11 @@ namespace likeness::server {
 
 class HttpPages {
  public:
-  // Both are called on threads of the HTTP server. `healthy`: 200 "ok" or 503 "draining".
+  // Called on threads of the HTTP server. `complaint`: why the server is not ready, for a 503;
+  // empty for a 200 "ok".
   struct Handlers {
     std::function<std::string()> metrics;
-    std::function<bool()> healthy;
+    std::function<std::string()> complaint;
   };
 
   // `address`: host:port; port 0 takes a free one. FAILED_PRECONDITION (ADDRESS_IN_USE).
@@ -31,6 +33,7 @@ class HttpPages {
       : host_(address.substr(0, address.rfind(':'))), handlers_(std::move(handlers)) {}
   static int ServeMetrics(mg_connection* connection, void* self);
   static int ServeHealth(mg_connection* connection, void* self);
+  static int ServeLife(mg_connection* connection, void* self);
 
   const std::string host_;
   const Handlers handlers_;

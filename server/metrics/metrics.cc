@@ -1,5 +1,6 @@
 #include "server/metrics/metrics.h"
 
+#include <algorithm>
 #include <map>
 
 #include "google/protobuf/descriptor.h"
@@ -11,6 +12,8 @@
 #include "server/base/version.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/limits.h"
+#include "server/jobs/policies/choice.h"
+#include "server/webhooks/delivery.h"
 
 namespace likeness::server {
 namespace {
@@ -29,6 +32,10 @@ using Buckets = prometheus::Histogram::BucketBoundaries;
 const Buckets kRpcSeconds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                              0.25,   0.5,   1,      2.5,   10,   60,    600};
 const Buckets kWaitSeconds = {0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400, 86400};
+const Buckets kCallSeconds = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+const Buckets kRunSeconds = {1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400};
+const Buckets kStoreSeconds = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                               0.025,  0.05,    0.1,    0.25,  0.5,    1,     5};
 const Buckets kLagSeconds = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30};
 
 }  // namespace
@@ -37,18 +44,30 @@ struct Metrics::Families {
   prometheus::Registry registry;
   std::map<std::string, prometheus::Histogram*, std::less<>> rpc_seconds;
   std::map<std::string, std::vector<prometheus::Counter*>, std::less<>> rpc_total;  // by code
+  std::map<std::string, prometheus::Gauge*, std::less<>> rpc_under_way;
   std::map<v1::JobState, std::map<std::string, prometheus::Gauge*>> jobs;
   std::map<v1::JobState, std::map<std::string, prometheus::Counter*>> transitions;
+  std::map<std::string, std::map<int, prometheus::Gauge*>> queue;  // by method and priority
   prometheus::Histogram* queue_wait;
+  std::map<v1::JobState, std::map<std::string, prometheus::Histogram*>>
+      run_seconds;                                    // by how it ended
+  std::vector<prometheus::Histogram*> store_seconds;  // by operation
   prometheus::Histogram* event_lag;
   prometheus::Counter* leases_lost;
   prometheus::Counter* uploaded;
   std::map<std::string, prometheus::Counter*, std::less<>> refusals;  // by reason
+  prometheus::Counter* downloaded;
   prometheus::Gauge* blob_bytes;
   prometheus::Gauge* damaged_blobs;
   prometheus::Counter* collected_blobs;
   prometheus::Counter* collected_bytes;
   prometheus::Counter* scrubbed_bytes;
+  prometheus::Gauge* disk_free_bytes;
+  prometheus::Gauge* ready;
+  std::map<std::string, prometheus::Counter*, std::less<>> webhook_calls;  // by outcome
+  prometheus::Histogram* webhook_seconds;
+  prometheus::Counter* webhooks_given_up;
+  prometheus::Gauge* webhooks_waiting;
 
   template <typename Builder>
   auto& Family(Builder builder, const char* name, const char* help) {
@@ -60,11 +79,14 @@ struct Metrics::Families {
                            "Time from a call's arrival to its end, by method.");
     auto& total = Family(prometheus::BuildCounter(), "likeness_rpc_total",
                          "Calls that ended, by method and status code.");
+    auto& under_way = Family(prometheus::BuildGauge(), "likeness_rpc_under_way",
+                             "Calls that have begun and not ended, by method.");
     for (const char* name : kServices) {
       const auto* service =
           google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
       for (int i = 0; i < service->method_count(); ++i) {
         const std::string& method = service->method(i)->name();
+        rpc_under_way[method] = &under_way.Add({{"method", method}});
         rpc_seconds[method] = &seconds.Add({{"method", method}}, kRpcSeconds);
         for (int code = 0; code < kCodes; ++code) {
           const auto label = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
@@ -78,14 +100,52 @@ struct Metrics::Families {
     auto& gauge = Family(prometheus::BuildGauge(), "likeness_jobs", "Jobs, by state and method.");
     auto& counter = Family(prometheus::BuildCounter(), "likeness_job_transitions_total",
                            "Jobs that came into a state, by state and method.");
+    auto& waiting = Family(prometheus::BuildGauge(), "likeness_queue_jobs",
+                           "Jobs that wait, by method and the priority they were given.");
+    for (const absl::string_view name : kMethods) {
+      const std::string method(name);
+      for (int priority = kLowestPriority; priority <= kHighestPriority; ++priority) {
+        queue[method][priority] =
+            &waiting.Add({{"method", method}, {"priority", std::to_string(priority)}});
+      }
+    }
+    auto& run = Family(prometheus::BuildHistogram(), "likeness_job_run_seconds",
+                       "Time that workers had a job until it ended, by the state it ended in.");
     for (const v1::JobState state : kStates) {
       for (const absl::string_view name : kMethods) {
         const std::string method(name);
         const prometheus::Labels labels = {{"state", StateLabel(state)}, {"method", method}};
         jobs[state][method] = &gauge.Add(labels);
         transitions[state][method] = &counter.Add(labels);
+        if (IsTerminal(state)) run_seconds[state][method] = &run.Add(labels, kRunSeconds);
       }
     }
+  }
+
+  void MakeStore() {
+    auto& seconds = Family(prometheus::BuildHistogram(), "likeness_store_duration_seconds",
+                           "How long the job store took, by operation.");
+    for (const char* operation : kStoreOperations) {
+      store_seconds.push_back(&seconds.Add({{"operation", operation}}, kStoreSeconds));
+    }
+  }
+
+  void MakeWebhooks() {
+    auto& calls = Family(prometheus::BuildCounter(), "likeness_webhook_calls_total",
+                         "Attempts to call a webhook, by outcome.");
+    for (const char* outcome : kWebhookOutcomes) {
+      webhook_calls[outcome] = &calls.Add({{"outcome", outcome}});
+    }
+    webhook_seconds =
+        &Family(prometheus::BuildHistogram(), "likeness_webhook_call_duration_seconds",
+                "How long an attempt to call a webhook took.")
+             .Add({}, kCallSeconds);
+    webhooks_given_up = &Family(prometheus::BuildCounter(), "likeness_webhook_calls_given_up_total",
+                                "Calls to webhooks that were given up after their last attempt.")
+                             .Add({});
+    webhooks_waiting = &Family(prometheus::BuildGauge(), "likeness_webhook_calls_waiting",
+                               "Calls to webhooks that wait to be made, or to be made again.")
+                            .Add({});
   }
 
   void MakeOthers() {
@@ -104,6 +164,9 @@ struct Metrics::Families {
     auto& refused = Family(prometheus::BuildCounter(), "likeness_refused_total",
                            "Calls refused for who called or how much they took, by reason.");
     for (const char* reason : kRefusals) refusals[reason] = &refused.Add({{"reason", reason}});
+    downloaded = &Family(prometheus::BuildCounter(), "likeness_downloaded_bytes_total",
+                         "Bytes handed to the network by ByteStream.Read.")
+                      .Add({});
     blob_bytes =
         &Family(prometheus::BuildGauge(), "likeness_blob_bytes", "Bytes of all blobs.").Add({});
     damaged_blobs = &Family(prometheus::BuildGauge(), "likeness_damaged_blobs",
@@ -118,6 +181,12 @@ struct Metrics::Families {
     scrubbed_bytes = &Family(prometheus::BuildCounter(), "likeness_scrubbed_bytes_total",
                              "Bytes of blobs that the scrub has read.")
                           .Add({});
+    disk_free_bytes = &Family(prometheus::BuildGauge(), "likeness_disk_free_bytes",
+                              "Bytes left on the data directory's disk.")
+                           .Add({});
+    ready = &Family(prometheus::BuildGauge(), "likeness_ready",
+                    "Whether the server can do its work, as /healthz says.")
+                 .Add({});
     Family(prometheus::BuildGauge(), "likeness_build_info", "1; its labels say what is running.")
         .Add({{"version", Version()}})
         .Set(1);
@@ -127,13 +196,20 @@ struct Metrics::Families {
 Metrics::Metrics() : families_(std::make_unique<Families>()) {
   families_->MakeRpc();
   families_->MakeJobs();
+  families_->MakeStore();
+  families_->MakeWebhooks();
   families_->MakeOthers();
 }
 
 Metrics::~Metrics() = default;
 
+void Metrics::RpcBegins(absl::string_view method) {
+  families_->rpc_under_way.at(std::string(method))->Increment();
+}
+
 void Metrics::ObserveRpc(absl::string_view method, absl::StatusCode code, absl::Duration took) {
   const std::string name(method);
+  families_->rpc_under_way.at(name)->Decrement();
   families_->rpc_seconds.at(name)->Observe(absl::ToDoubleSeconds(took));
   const int index = static_cast<int>(code);
   families_->rpc_total.at(name)[index < kCodes ? index : 2]->Increment();
@@ -146,6 +222,15 @@ void Metrics::ObserveChange(const JobChange& change) {
   if (change.to == v1::JOB_STATE_RUNNING) {
     families_->queue_wait->Observe(absl::ToDoubleSeconds(change.queue_wait));
   }
+  if (change.run_time > absl::ZeroDuration()) {
+    families_->run_seconds.at(change.to)
+        .at(change.method)
+        ->Observe(absl::ToDoubleSeconds(change.run_time));
+  }
+}
+
+void Metrics::ObserveStore(StoreOperation operation, absl::Duration took) {
+  families_->store_seconds[static_cast<size_t>(operation)]->Observe(absl::ToDoubleSeconds(took));
 }
 
 void Metrics::ObserveEventLag(absl::Duration lag) {
@@ -170,18 +255,41 @@ void Metrics::ObserveRefusal(absl::string_view reason) {
   if (found != families_->refusals.end()) found->second->Increment();
 }
 
+void Metrics::ObserveWebhook(absl::string_view outcome, absl::Duration took) {
+  families_->webhook_calls.find(outcome)->second->Increment();
+  families_->webhook_seconds->Observe(absl::ToDoubleSeconds(took));
+}
+
+void Metrics::ObserveWebhookGivenUp() { families_->webhooks_given_up->Increment(); }
+
+void Metrics::ObserveDownload(int64_t bytes) {
+  families_->downloaded->Increment(static_cast<double>(bytes));
+}
+
 std::string Metrics::Page(const Snapshot& snapshot) {
   for (auto& [state, methods] : families_->jobs) {
     for (auto& [method, gauge] : methods) {
       double count = 0;
       for (const JobCount& row : snapshot.jobs) {
-        if (row.state == state && row.method == method) count = static_cast<double>(row.count);
+        if (row.state == state && row.method == method) count += static_cast<double>(row.count);
       }
       gauge->Set(count);
     }
   }
+  for (auto& [method, priorities] : families_->queue) {
+    for (auto& [priority, gauge] : priorities) gauge->Set(0);
+  }
+  for (const JobCount& row : snapshot.jobs) {
+    if (row.state != v1::JOB_STATE_PENDING) continue;
+    families_->queue.at(row.method)
+        .at(std::clamp(row.priority, kLowestPriority, kHighestPriority))
+        ->Set(static_cast<double>(row.count));
+  }
   families_->blob_bytes->Set(static_cast<double>(snapshot.blob_bytes));
   families_->damaged_blobs->Set(static_cast<double>(snapshot.damaged_blobs));
+  families_->disk_free_bytes->Set(static_cast<double>(snapshot.disk_free_bytes));
+  families_->ready->Set(snapshot.ready ? 1 : 0);
+  families_->webhooks_waiting->Set(static_cast<double>(snapshot.webhook_calls));
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }
 

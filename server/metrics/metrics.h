@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
+#include "server/metrics/store_operations.h"
 
 namespace likeness::server {
 
@@ -20,8 +21,11 @@ class Metrics {
   Metrics();
   ~Metrics();
 
+  void RpcBegins(absl::string_view method);
+  // It ends.
   void ObserveRpc(absl::string_view method, absl::StatusCode code, absl::Duration took);
   void ObserveChange(const JobChange& change);
+  void ObserveStore(StoreOperation operation, absl::Duration took);
   // From an event's commit to its hand-over to the network.
   void ObserveEventLag(absl::Duration lag);
   void ObserveUpload(int64_t bytes);
@@ -30,12 +34,19 @@ class Metrics {
   // A call that was refused for who called or how much they took: the error's reason. Others are
   // not counted here.
   void ObserveRefusal(absl::string_view reason);
+  void ObserveDownload(int64_t bytes);
+  // One attempt of a call to a webhook; `outcome` is one of kWebhookOutcomes.
+  void ObserveWebhook(absl::string_view outcome, absl::Duration took);
+  void ObserveWebhookGivenUp();
 
   // What is read at each scrape.
   struct Snapshot {
     std::vector<JobCount> jobs;
     int64_t blob_bytes = 0;
     int64_t damaged_blobs = 0;
+    int64_t disk_free_bytes = 0;  // on the data directory's disk
+    bool ready = true;
+    int64_t webhook_calls = 0;  // that wait to be made
   };
 
   // The page, in Prometheus' text format.

@@ -147,6 +147,12 @@ FileLock::~FileLock() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
+absl::StatusOr<int64_t> FreeDiskBytes(const std::string& path) {
+  struct statvfs disk;
+  if (statvfs(path.c_str(), &disk) != 0) return ErrnoStatus(errno, "look at the disk");
+  return static_cast<int64_t>(disk.f_bavail * disk.f_frsize);
+}
+
 absl::Status SyncDirectory(const std::string& path) {
   ASSIGN_OR_RETURN(int descriptor, OpenDescriptor(path, O_RDONLY | O_DIRECTORY));
   const int result = fsync(descriptor);

@@ -37,6 +37,9 @@ class File {
   int descriptor_;
 };
 
+// What is left on the disk that holds `path`.
+absl::StatusOr<int64_t> FreeDiskBytes(const std::string& path);
+
 // Makes renames and new files in a directory durable.
 absl::Status SyncDirectory(const std::string& path);
 

@@ -32,7 +32,10 @@ constexpr char kLease[] =
     "SELECT tenant, id, state IN (2, 3) AND lease_expire > ? FROM jobs"
     " WHERE key = ? AND lease_token = ?";
 constexpr char kBaseModels[] = "SELECT model FROM base_models ORDER BY name";
-constexpr char kCounts[] = "SELECT state, method, COUNT(*) FROM jobs GROUP BY state, method";
+constexpr char kCounts[] =
+    "SELECT state, method, 0, COUNT(*) FROM jobs WHERE state <> 1 GROUP BY state, method"
+    " UNION ALL SELECT 1, method, priority, COUNT(*) FROM jobs WHERE state = 1"
+    " GROUP BY method, priority";
 
 constexpr size_t kMaxPageBytes = 2 << 20;
 constexpr size_t kMaxEventBytes = 1 << 20;
@@ -207,8 +210,8 @@ absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database) {
   for (;;) {
     ASSIGN_OR_RETURN(bool found, query.Step());
     if (!found) return counts;
-    counts.push_back(
-        {static_cast<v1::JobState>(query.Integer(0)), query.String(1), query.Integer(2)});
+    counts.push_back({static_cast<v1::JobState>(query.Integer(0)), query.String(1),
+                      static_cast<int>(query.Integer(2)), query.Integer(3)});
   }
 }
 

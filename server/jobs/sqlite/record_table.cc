@@ -8,6 +8,7 @@
 #include "server/base/planted.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/requirements_text.h"
+#include "server/jobs/sqlite/webhook_table.h"
 
 namespace likeness::server {
 namespace {
@@ -77,7 +78,7 @@ absl::Status InsertEvents(Database& database, const JobRecord& record) {
     query.Bind(record.key).Bind(event.seq()).BindBlob(event.SerializeAsString());
     RETURN_IF_ERROR(query.Run());
   }
-  return absl::OkStatus();
+  return InsertWebhookCalls(database, record);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 6;
+constexpr int74_t kVersion = 6;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
@@ -106,6 +106,20 @@ CREATE TABLE models (          -- a row from the creation of the job that makes 
 ) WITHOUT ROWID;
 CREATE INDEX models_by_job ON models (job);
 
+CREATE TABLE webhook_calls (   -- to be made; gone once answered or given up, though the job be deleted before
+  key INTEGER PRIMARY KEY,
+  job TEXT NOT NULL,           -- its uid
+  progress INTEGER NOT NULL,   -- 1: about progress, replaced by the job's next one
+  receiver TEXT NOT NULL,      -- scheme, host and port
+  seq INTEGER NOT NULL,        -- of the event
+  create_time INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,   -- made so far
+  call BLOB NOT NULL           -- likeness.v1.WebhookCall
+);
+CREATE INDEX webhook_calls_due ON webhook_calls (due);
+CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress = 1;
+
 CREATE TABLE base_models (
   name TEXT PRIMARY KEY,
   model BLOB NOT NULL          -- likeness.v1.BaseModel
@@ -125,7 +139,7 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
-PRAGMA user_version = 6;
+PRAGMA user_version = 7;
 COMMIT;
 )sql";
 
@@ -263,12 +277,31 @@ CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
 PRAGMA user_version = 6;
 )sql";
 
+// Calls to webhooks wait in the database.
+constexpr char kWebhookCalls[] = R"sql(
+CREATE TABLE webhook_calls (
+  key INTEGER PRIMARY KEY,
+  job TEXT NOT NULL,
+  progress INTEGER NOT NULL,
+  receiver TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  call BLOB NOT NULL
+);
+CREATE INDEX webhook_calls_due ON webhook_calls (due);
+CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress = 1;
+PRAGMA user_version = 7;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
   if (version < 4) RETURN_IF_ERROR(database.Execute(kQueuePolicies));
   if (version < 5) RETURN_IF_ERROR(database.Execute(kQuotas));
   if (version < 6) RETURN_IF_ERROR(database.Execute(kByCreation));
+  if (version < 7) RETURN_IF_ERROR(database.Execute(kWebhookCalls));
   return absl::OkStatus();
 }
 

@@ -15,6 +15,7 @@
 #include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/quotas.h"
 #include "server/jobs/sqlite/schema.h"
+#include "server/jobs/sqlite/webhook_table.h"
 #include "server/jobs/transitions.h"
 
 namespace likeness::server {
@@ -35,6 +36,8 @@ constexpr char kExtendLeases[] =
 constexpr char kOfferModel[] =
     "INSERT INTO base_models (name, model) VALUES (?, ?)"
     " ON CONFLICT (name) DO UPDATE SET model = excluded.model";
+constexpr char kCheckWritable[] =
+    "INSERT OR REPLACE INTO meta (name, value) VALUES ('last_check', ?)";
 constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key'";
 
 // A base model that did not change is written again only this often, to keep last_offered_time
@@ -169,6 +172,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
              .queue_time = record.queue_time,
              .not_before = record.not_before,
              .key = record.key};
+    transaction.changes.back().webhook = record.job.has_webhook();
     created = std::move(record.job);
     return absl::OkStatus();
   }));
@@ -343,6 +347,8 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   if (!needed || record.checkpoint->blob() != checkpoint) {
     told.superseded_checkpoint = std::move(checkpoint);
   }
+  told.webhook = record.job.has_webhook();
+  if (IsTerminal(after) && before != after) told.run_time = record.run_time;
   if (before == v1::JOB_STATE_PENDING && after == v1::JOB_STATE_RUNNING) {
     told.queue_wait =
         clock_.Now() - std::max(FromProto(record.job.create_time()), record.not_before);
@@ -373,6 +379,7 @@ absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
     Lease(record, NewLeaseToken(key), worker, options_.lease, clock_.Now());
     v1::Lease& granted = lease->emplace();
     *granted.mutable_job() = record.job;
+    granted.mutable_job()->clear_webhook();
     granted.set_lease_token(record.lease_token);
     *granted.mutable_expire_time() = ToProto(record.lease_expire);
     *granted.mutable_duration() = ToProto(options_.lease.duration);
@@ -575,6 +582,25 @@ absl::StatusOr<std::vector<v1::BaseModel>> SqliteJobStore::BaseModels() {
   return ReadBaseModels(*database);
 }
 
+absl::StatusOr<WebhookPage> SqliteJobStore::DueWebhookCalls(const WebhookQuery& query) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadDueWebhookCalls(*database, query);
+}
+
+absl::Status SqliteJobStore::RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) {
+  return writer_.Run([&](Transaction& transaction) -> absl::Status {
+    for (const WebhookVerdict& verdict : verdicts) {
+      RETURN_IF_ERROR(RecordWebhookCall(transaction.database, verdict));
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<int64_t> SqliteJobStore::CountWebhookCalls() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return CountWebhookRows(*database);
+}
+
 absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   return ReadCounts(*database);
@@ -583,6 +609,12 @@ absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
 absl::Status SqliteJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   return VisitBlobNames(*database, visit);
+}
+
+absl::Status SqliteJobStore::CheckWritable() {
+  return writer_.Run([&](Transaction& transaction) {
+    return transaction.database.Prepare(kCheckWritable).Bind(clock_.Now()).Run();
+  });
 }
 
 }  // namespace likeness::server

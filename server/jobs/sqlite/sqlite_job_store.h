@@ -70,8 +70,12 @@ class SqliteJobStore : public JobStore {
   absl::Status ExtendLeases() override;
   absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
+  absl::StatusOr<WebhookPage> DueWebhookCalls(const WebhookQuery& query) override;
+  absl::Status RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) override;
+  absl::StatusOr<int64_t> CountWebhookCalls() override;
   absl::StatusOr<std::vector<JobCount>> CountJobs() override;
   absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) override;
+  absl::Status CheckWritable() override;
   const std::string& signing_key() const override { return signing_key_; }
 
  private:

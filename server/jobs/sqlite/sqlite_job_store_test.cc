@@ -38,6 +38,7 @@ ALTER TABLE jobs DROP COLUMN deadline;
 ALTER TABLE jobs DROP COLUMN attempt_time;
 ALTER TABLE jobs DROP COLUMN run_time;
 ALTER TABLE jobs DROP COLUMN compacted_seq;
+DROP TABLE webhook_calls;
 DROP TABLE shares;
 DROP TABLE durations;
 DELETE FROM meta WHERE name = 'virtual_time';

@@ -1,0 +1,36 @@
+// One call being answered: its method, when it came, and the names under which it is found in logs.
+#pragma once
+
+#include <string>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/logging.h"
+#include "common/trace.h"
+#include "grpcpp/server_context.h"
+
+namespace likeness::server {
+
+struct CallInfo {
+  // Takes over the client's `x-request-id` and `traceparent` or draws new ones, and sends the
+  // request id back as initial metadata.
+  CallInfo(const char* method, grpc::CallbackServerContext& context);
+
+  const char* method;  // "CreateJob"
+  absl::Time start = absl::Now();
+  std::string request_id;
+  TraceContext trace;  // of this call: a child of the client's
+};
+
+// What this thread does until the scope ends belongs to the call. It may outlive the call.
+class CallScope {
+ public:
+  explicit CallScope(const CallInfo& call)
+      : trace_(call.trace), log_({{"request_id", call.request_id}}) {}
+
+ private:
+  const TraceScope trace_;
+  const LogScope log_;
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,22 @@
+// Calls to webhooks as rows. Call the writing functions inside a transaction.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/jobs/sqlite/database.h"
+#include "server/jobs/webhook_calls.h"
+
+namespace likeness::server {
+
+// Adds the calls that the record's new events make necessary, and drops what its end has made idle.
+absl::Status InsertWebhookCalls(Database& database, const JobRecord& record);
+
+absl::StatusOr<WebhookPage> ReadDueWebhookCalls(Database& database, const WebhookQuery& query);
+
+absl::Status RecordWebhookCall(Database& database, const WebhookVerdict& verdict);
+
+absl::StatusOr<int64_t> CountWebhookRows(Database& database);
+
+}  // namespace likeness::server

@@ -1,0 +1,159 @@
+#include "server/metrics/measured_job_store.h"
+
+#include "absl/time/clock.h"
+
+namespace likeness::server {
+namespace {
+
+template <typename Call>
+auto Timed(Metrics& metrics, StoreOperation operation, const Call& call) {
+  const absl::Time start = absl::Now();
+  auto result = call();
+  metrics.ObserveStore(operation, absl::Now() - start);
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Job> MeasuredJobStore::Create(const NewJob& job) {
+  return Timed(metrics_, StoreOperation::kCreate, [&] { return store_.Create(job); });
+}
+
+absl::Status MeasuredJobStore::CheckNames(const v1::Job& job) {
+  return Timed(metrics_, StoreOperation::kCheckNames, [&] { return store_.CheckNames(job); });
+}
+
+absl::StatusOr<std::optional<v1::Job>> MeasuredJobStore::FindRequest(
+    const std::string& tenant, const std::string& request_id, const std::string& fingerprint) {
+  return Timed(metrics_, StoreOperation::kFindRequest,
+               [&] { return store_.FindRequest(tenant, request_id, fingerprint); });
+}
+
+absl::StatusOr<v1::Job> MeasuredJobStore::Get(const JobName& name) {
+  return Timed(metrics_, StoreOperation::kGet, [&] { return store_.Get(name); });
+}
+
+absl::StatusOr<JobSnapshot> MeasuredJobStore::Snapshot(const JobName& name) {
+  return Timed(metrics_, StoreOperation::kSnapshot, [&] { return store_.Snapshot(name); });
+}
+
+absl::StatusOr<JobPage> MeasuredJobStore::List(const std::string& tenant, const JobQuery& query) {
+  return Timed(metrics_, StoreOperation::kList, [&] { return store_.List(tenant, query); });
+}
+
+absl::StatusOr<v1::Job> MeasuredJobStore::Cancel(const JobName& name, const std::string& etag) {
+  return Timed(metrics_, StoreOperation::kCancel, [&] { return store_.Cancel(name, etag); });
+}
+
+absl::StatusOr<v1::Job> MeasuredJobStore::Retry(const JobName& name, const std::string& etag,
+                                                const IsStored& stored) {
+  return Timed(metrics_, StoreOperation::kRetry, [&] { return store_.Retry(name, etag, stored); });
+}
+
+absl::Status MeasuredJobStore::Delete(const JobName& name, const std::string& etag) {
+  return Timed(metrics_, StoreOperation::kDelete, [&] { return store_.Delete(name, etag); });
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> MeasuredJobStore::EventsAfter(const JobName& name,
+                                                                        int64_t after, int limit) {
+  return Timed(metrics_, StoreOperation::kEventsAfter,
+               [&] { return store_.EventsAfter(name, after, limit); });
+}
+
+absl::StatusOr<v1::Model> MeasuredJobStore::GetModel(const ModelName& personalized) {
+  return Timed(metrics_, StoreOperation::kGetModel, [&] { return store_.GetModel(personalized); });
+}
+
+absl::StatusOr<ModelPage> MeasuredJobStore::ListModels(const std::string& tenant,
+                                                       const std::string& after, int limit) {
+  return Timed(metrics_, StoreOperation::kListModels,
+               [&] { return store_.ListModels(tenant, after, limit); });
+}
+
+absl::Status MeasuredJobStore::DeleteModel(const ModelName& personalized) {
+  return Timed(metrics_, StoreOperation::kDeleteModel,
+               [&] { return store_.DeleteModel(personalized); });
+}
+
+absl::StatusOr<std::optional<v1::Lease>> MeasuredJobStore::Acquire(
+    const v1::AcquireLeaseRequest& offer) {
+  return Timed(metrics_, StoreOperation::kAcquire, [&] { return store_.Acquire(offer); });
+}
+
+absl::StatusOr<LeasedJob> MeasuredJobStore::FindLease(const std::string& lease_token) {
+  return Timed(metrics_, StoreOperation::kFindLease, [&] { return store_.FindLease(lease_token); });
+}
+
+absl::StatusOr<LeaseTerms> MeasuredJobStore::Renew(const v1::HeartbeatRequest& news) {
+  return Timed(metrics_, StoreOperation::kRenew, [&] { return store_.Renew(news); });
+}
+
+absl::Status MeasuredJobStore::Complete(const v1::CompleteLeaseRequest& outcome) {
+  return Timed(metrics_, StoreOperation::kComplete, [&] { return store_.Complete(outcome); });
+}
+
+absl::Status MeasuredJobStore::Fail(const v1::FailLeaseRequest& failure) {
+  return Timed(metrics_, StoreOperation::kFail, [&] { return store_.Fail(failure); });
+}
+
+absl::Status MeasuredJobStore::Release(const v1::ReleaseLeaseRequest& release) {
+  return Timed(metrics_, StoreOperation::kRelease, [&] { return store_.Release(release); });
+}
+
+absl::StatusOr<int> MeasuredJobStore::ExpireLeases() {
+  return Timed(metrics_, StoreOperation::kExpireLeases, [&] { return store_.ExpireLeases(); });
+}
+
+absl::StatusOr<absl::Time> MeasuredJobStore::LastWritten() {
+  return Timed(metrics_, StoreOperation::kLastWritten, [&] { return store_.LastWritten(); });
+}
+
+absl::StatusOr<int> MeasuredJobStore::TimeOutJobs() {
+  return Timed(metrics_, StoreOperation::kTimeOutJobs, [&] { return store_.TimeOutJobs(); });
+}
+
+absl::StatusOr<Swept> MeasuredJobStore::Sweep() {
+  return Timed(metrics_, StoreOperation::kSweep, [&] { return store_.Sweep(); });
+}
+
+absl::Status MeasuredJobStore::ExtendLeases() {
+  return Timed(metrics_, StoreOperation::kExtendLeases, [&] { return store_.ExtendLeases(); });
+}
+
+absl::Status MeasuredJobStore::OfferBaseModels(const std::vector<v1::BaseModel>& models) {
+  return Timed(metrics_, StoreOperation::kOfferBaseModels,
+               [&] { return store_.OfferBaseModels(models); });
+}
+
+absl::StatusOr<std::vector<v1::BaseModel>> MeasuredJobStore::BaseModels() {
+  return Timed(metrics_, StoreOperation::kBaseModels, [&] { return store_.BaseModels(); });
+}
+
+absl::StatusOr<WebhookPage> MeasuredJobStore::DueWebhookCalls(const WebhookQuery& query) {
+  return Timed(metrics_, StoreOperation::kDueWebhookCalls,
+               [&] { return store_.DueWebhookCalls(query); });
+}
+
+absl::Status MeasuredJobStore::RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) {
+  return Timed(metrics_, StoreOperation::kRecordWebhookCalls,
+               [&] { return store_.RecordWebhookCalls(verdicts); });
+}
+
+absl::StatusOr<int64_t> MeasuredJobStore::CountWebhookCalls() {
+  return Timed(metrics_, StoreOperation::kCountWebhookCalls,
+               [&] { return store_.CountWebhookCalls(); });
+}
+
+absl::StatusOr<std::vector<JobCount>> MeasuredJobStore::CountJobs() {
+  return Timed(metrics_, StoreOperation::kCountJobs, [&] { return store_.CountJobs(); });
+}
+
+absl::Status MeasuredJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
+  return Timed(metrics_, StoreOperation::kVisitBlobs, [&] { return store_.VisitBlobs(visit); });
+}
+
+absl::Status MeasuredJobStore::CheckWritable() {
+  return Timed(metrics_, StoreOperation::kCheckWritable, [&] { return store_.CheckWritable(); });
+}
+
+}  // namespace likeness::server

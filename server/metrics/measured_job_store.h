@@ -1,0 +1,62 @@
+// A job store whose every call is timed: what the store costs, by operation.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/jobs/job_store.h"
+#include "server/metrics/metrics.h"
+
+namespace likeness::server {
+
+class MeasuredJobStore : public JobStore {
+ public:
+  // Both must outlive this.
+  MeasuredJobStore(JobStore& store, Metrics& metrics) : store_(store), metrics_(metrics) {}
+
+  absl::StatusOr<v1::Job> Create(const NewJob& job) override;
+  absl::Status CheckNames(const v1::Job& job) override;
+  absl::StatusOr<std::optional<v1::Job>> FindRequest(const std::string& tenant,
+                                                     const std::string& request_id,
+                                                     const std::string& fingerprint) override;
+  absl::StatusOr<v1::Job> Get(const JobName& name) override;
+  absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) override;
+  absl::StatusOr<JobPage> List(const std::string& tenant, const JobQuery& query) override;
+  absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) override;
+  absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
+                                const IsStored& stored) override;
+  absl::Status Delete(const JobName& name, const std::string& etag) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
+                                                        int limit) override;
+  absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
+  absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
+                                       int limit) override;
+  absl::Status DeleteModel(const ModelName& personalized) override;
+  absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
+  absl::StatusOr<LeasedJob> FindLease(const std::string& lease_token) override;
+  absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) override;
+  absl::Status Complete(const v1::CompleteLeaseRequest& outcome) override;
+  absl::Status Fail(const v1::FailLeaseRequest& failure) override;
+  absl::Status Release(const v1::ReleaseLeaseRequest& release) override;
+  absl::StatusOr<int> ExpireLeases() override;
+  absl::StatusOr<absl::Time> LastWritten() override;
+  absl::StatusOr<int> TimeOutJobs() override;
+  absl::StatusOr<Swept> Sweep() override;
+  absl::Status ExtendLeases() override;
+  absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
+  absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
+  absl::StatusOr<WebhookPage> DueWebhookCalls(const WebhookQuery& query) override;
+  absl::Status RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) override;
+  absl::StatusOr<int64_t> CountWebhookCalls() override;
+  absl::StatusOr<std::vector<JobCount>> CountJobs() override;
+  absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) override;
+  absl::Status CheckWritable() override;
+  const std::string& signing_key() const override { return store_.signing_key(); }
+
+ private:
+  JobStore& store_;
+  Metrics& metrics_;
+};
+
+}  // namespace likeness::server

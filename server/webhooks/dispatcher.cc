@@ -1,0 +1,137 @@
+#include "server/webhooks/dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "common/logging.h"
+#include "common/resource_names.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxUnderWay = 64;
+constexpr int kMaxPerReceiver = 4;  // so that a slow one leaves room for the others
+constexpr absl::Duration kStoreFailureDelay = absl::Seconds(1);
+constexpr absl::Duration kLongestSleep = absl::Minutes(1);
+
+}  // namespace
+
+WebhookDispatcher::WebhookDispatcher(JobStore& jobs, const Clock& clock, WebhookOptions options,
+                                     Observer observer)
+    : jobs_(jobs),
+      clock_(clock),
+      options_(std::move(options)),
+      observer_(std::move(observer)),
+      poster_(options_.addresses, options_.call_timeout),
+      thread_([this] { Loop(); }) {}
+
+WebhookDispatcher::~WebhookDispatcher() {
+  stopping_ = true;
+  poster_.Wake();
+  thread_.join();
+}
+
+void WebhookDispatcher::Wake() {
+  if (!woken_.exchange(true)) poster_.Wake();
+}
+
+void WebhookDispatcher::Loop() {
+  absl::Time look = absl::InfinitePast();
+  while (!stopping_) {
+    if (woken_.exchange(false) || clock_.Now() >= look) look = RecordAndStart();
+    for (const HttpAnswer& answer : poster_.Poll(std::min(look - clock_.Now(), kLongestSleep))) {
+      Conclude(answer);
+      look = std::min(look, next_try_);  // to record it, and because there is room for another
+    }
+  }
+  (void)Record();
+}
+
+absl::Time WebhookDispatcher::RecordAndStart() {
+  const absl::Time now = clock_.Now();
+  if (now < next_try_) return next_try_;
+  const absl::Status recorded = Record();
+  const auto next = recorded.ok() ? StartDue(now) : recorded;
+  if (!next.ok()) return next_try_ = now + kStoreFailureDelay;
+  return verdicts_.empty() ? *next : now;
+}
+
+absl::StatusOr<absl::Time> WebhookDispatcher::StartDue(absl::Time now) {
+  WebhookQuery query;
+  query.now = now;
+  query.limit = kMaxUnderWay - static_cast<int>(under_way_.size());
+  if (query.limit <= 0) return absl::InfiniteFuture();  // an answer wakes us
+  for (const auto& [key, call] : under_way_) query.except.push_back(key);
+  for (const auto& [receiver, count] : receivers_) {
+    if (count >= kMaxPerReceiver) query.except_receivers.push_back(receiver);
+  }
+  ASSIGN_OR_RETURN(WebhookPage page, jobs_.DueWebhookCalls(query));
+  bool left_out = false;
+  for (WebhookTask& task : page.due) {
+    if (receivers_[ReceiverOf(task.call.job().webhook().url())] >= kMaxPerReceiver) {
+      left_out = true;
+    } else {
+      Begin(std::move(task), now);
+    }
+  }
+  // The place of those that were left out may belong to others.
+  if (left_out && static_cast<int>(page.due.size()) == query.limit) return StartDue(now);
+  return page.next_due;
+}
+
+void WebhookDispatcher::Begin(WebhookTask task, absl::Time now) {
+  const std::string tenant = ParseJobName(task.call.job().name()).value_or(JobName{}).tenant;
+  const auto& keys = options_.secrets.KeysOf(tenant);
+  const int64_t key = task.key;
+  std::string receiver = ReceiverOf(task.call.job().webhook().url());
+  const UnderWay& call =
+      under_way_.emplace(key, UnderWay{std::move(task), std::move(receiver), now}).first->second;
+  if (keys.empty()) {  // the tenant's secret was taken away since
+    observer_.given_up();
+    LogWarning("webhook call given up", {{"job", call.task.call.job().name()},
+                                         {"seq", call.task.seq},
+                                         {"error", "there is no secret to sign it with"}});
+    return Judge(call, std::nullopt);
+  }
+  ++receivers_[call.receiver];
+  poster_.Start(key, PostOf(call.task.call, keys, absl::Now()));
+}
+
+void WebhookDispatcher::Judge(const UnderWay& call, std::optional<absl::Time> repeat) {
+  verdicts_.push_back({.key = call.task.key,
+                       .seq = call.task.seq,
+                       .repeat = repeat,
+                       .next_progress = call.start + kProgressInterval});
+}
+
+void WebhookDispatcher::Conclude(const HttpAnswer& answer) {
+  const UnderWay& call = under_way_.at(answer.id);
+  if (--receivers_[call.receiver] == 0) receivers_.erase(call.receiver);
+  const std::string outcome = OutcomeOf(answer);
+  observer_.attempt(outcome, answer.took);
+  if (outcome == "delivered") return Judge(call, std::nullopt);
+  const double chance = std::uniform_real_distribution<>()(random_);
+  const auto repeat = NextAttempt(call.task.attempts + 1, call.task.create_time, clock_.Now(),
+                                  chance, options_.retry);
+  Judge(call, repeat);
+  if (!repeat) observer_.given_up();
+  LogWarning(repeat ? "webhook call failed" : "webhook call given up",
+             {{"job", call.task.call.job().name()},
+              {"seq", call.task.seq},
+              {"attempt", call.task.attempts + 1},
+              {"outcome", outcome},
+              {"status", answer.status},
+              {"error", answer.error}});
+}
+
+absl::Status WebhookDispatcher::Record() {
+  if (verdicts_.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(jobs_.RecordWebhookCalls(verdicts_));
+  for (const WebhookVerdict& verdict : verdicts_) under_way_.erase(verdict.key);
+  verdicts_.clear();
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::server
