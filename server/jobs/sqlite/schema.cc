@@ -12,7 +12,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int74_t kVersion = 6;
+constexpr int64_t kVersion = 7;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1

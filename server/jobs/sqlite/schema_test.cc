@@ -15,7 +15,8 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kOldVersions[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+constexpr const char* kOldVersions[] = {kVersion1, kVersion2, kVersion3,
+                                        kVersion4, kVersion5, kVersion6};
 
 constexpr char kOldJob[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
