@@ -233,13 +233,14 @@ TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
   EXPECT_EQ(job.requirements().labels_size(), 2);
   EXPECT_EQ(job.requirements().min_device_memory_bytes(), int64_t{24} << 30);
 
-  script_.job = job;
-  script_.job.set_state(v1::JOB_STATE_PENDING);
+  script_.job.MergeFrom(job);
   script_.job.mutable_schedule_time()->set_seconds(4'000'000'000);
-  const auto shown = Run({"get", "rex-7f3c"}).out;
-  EXPECT_THAT(shown, HasSubstr("not before 2096-10-02 07:06:40 UTC\n"));
-  EXPECT_THAT(shown, HasSubstr("queue       priority 5 · waits at most 30 min · runs at most 2 h · "
-                               "on a worker with gpu=h100, zone=a · 25.8 GB of device memory\n"));
+  ran = Run({"get", "rex-7f3c"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("not before 2096-10-02 07:06:40 UTC\n"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("queue       priority 5 · waits at most 30 min · runs at most 2 h · "
+                        "on a worker with gpu=h100, zone=a · 25.8 GB of device memory\n"));
 }
 
 TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {

@@ -8,6 +8,7 @@
 #include "server/blobs/filesystem/filesystem_blob_store.h"
 #include "server/jobs/admission.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
+#include "server/webhooks/webhook_check.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace likeness::server {
@@ -24,13 +25,18 @@ struct Queue {
     v1::BaseModel model;
     model.set_name("models/a");
     Check(jobs->OfferBaseModels({model}).ok(), "a model is offered");
-    admission = std::make_unique<Admission>(*jobs, *blobs, Limits());
+    secrets = *WebhookSecrets::Parse("* whsec_" + std::string(32, 'A'));
+    admission = std::make_unique<Admission>(
+        *jobs, *blobs, Limits(), [this](const std::string& tenant, const v1::Webhook& webhook) {
+          return CheckWebhook(tenant, webhook, secrets, AddressRules());
+        });
   }
 
   fuzz::Scratch folder;
   SystemClock clock;
   std::unique_ptr<SqliteJobStore> jobs;
   std::unique_ptr<FilesystemBlobStore> blobs;
+  WebhookSecrets secrets;
   std::unique_ptr<Admission> admission;
 };
 
