@@ -45,6 +45,7 @@ WORN = {name: ACCESSORIES[name] for name in ("red-hat", "black-top-hat")}  # wha
 TOKEN = json.loads((MODEL / "likeness_defaults.json").read_text())["fine_tune"]["subject"]["token"]
 PER_PROMPT = 2
 OF_CLASS = 8          # pictures of "a dog"
+PROMPTS_SHOWN = len(NEW_SCENES | WORN) + 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,6 +234,7 @@ def write_tables(rows, folder):
         writer = csv.DictWriter(file, ["setting", "subject", "seed", *keys], restval="")
         writer.writeheader()
         writer.writerows(rows)
+    keys.remove("seconds")  # tells more of the machine's other work than of the setting
     lines = ["| setting | jobs | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
     for setting in dict.fromkeys(row["setting"] for row in rows):
         mine = [row for row in rows if row["setting"] == setting]
@@ -292,7 +294,8 @@ def write_overfitting(rows, folder):
 
 
 def write_page(rows, settings, folder, out):
-    """The photos of each subject, and under them one picture of each scene, for each setting; the first seed."""
+    """The photos of each subject, and under them, for each setting, a picture of each prompt, then three of "a dog"; the
+    first seed."""
     sheet = []
     for name in dict.fromkeys(row["subject"] for row in rows):
         photos = out / "subjects" / name / f"{MOST_PHOTOS}-photos"
@@ -300,8 +303,8 @@ def write_page(rows, settings, folder, out):
         for row in rows:
             if row["subject"] == name and row["seed"] == 0:
                 samples = sorted((job_folder(out, settings[row["setting"]], name, 0) / "samples").glob("*.png"))
-                sheet.append(f"{row['setting']}=" + ",".join(map(str, samples[:14:PER_PROMPT])))
-    run(BIN / "likeness-worker", "contact-sheet", "--out", folder / "page.png", "--tile", 128,
+                sheet.append(f"{row['setting']}=" + ",".join(map(str, samples[:PER_PROMPT * PROMPTS_SHOWN:PER_PROMPT])))
+    run(BIN / "likeness-worker", "contact-sheet", "--out", folder / "page.png", "--tile", 96,
         *itertools.chain.from_iterable(("--row", row) for row in sheet))
 
 
