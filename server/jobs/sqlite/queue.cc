@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
@@ -86,19 +87,21 @@ struct NeedsColumns {
   }
 };
 
-// Adds the job that `oldest` finds, if any, as one of the group.
-absl::Status AddOldest(Query oldest, Candidate group, std::vector<Candidate>& candidates) {
+// Is shown one job after the other; false ends it.
+using Visit = absl::FunctionRef<absl::StatusOr<bool>(Candidate)>;
+
+// Shows the job that `oldest` finds, if any, as one of the group. False: `visit` wants no more.
+absl::StatusOr<bool> VisitOldest(Query oldest, Candidate group, Visit visit) {
   ASSIGN_OR_RETURN(bool found, oldest.Step());
-  if (!found) return absl::OkStatus();
+  if (!found) return true;
   group.key = oldest.Integer(0);
   group.queue_time = oldest.Time(1);
-  candidates.push_back(std::move(group));
-  return absl::OkStatus();
+  return visit(std::move(group));
 }
 
 // The oldest job of each tenant and priority with these needs.
-absl::Status AddTenants(Database& database, const NeedsColumns& columns, const Needs& needs,
-                        absl::Time now, std::vector<Candidate>& candidates) {
+absl::StatusOr<bool> VisitTenants(Database& database, const NeedsColumns& columns,
+                                  const Needs& needs, absl::Time now, Visit visit) {
   std::string tenant;
   int64_t priority = 0;
   for (;;) {
@@ -106,7 +109,7 @@ absl::Status AddTenants(Database& database, const NeedsColumns& columns, const N
       Query next = database.Prepare(kNextTenant);
       columns.BindTo(next);
       ASSIGN_OR_RETURN(bool found, next.Bind(tenant).Bind(priority).Step());
-      if (!found) return absl::OkStatus();
+      if (!found) return true;
       tenant = next.String(0);
       priority = next.Integer(1);
     }
@@ -118,12 +121,14 @@ absl::Status AddTenants(Database& database, const NeedsColumns& columns, const N
     group.priority = static_cast<int>(priority);
     group.needs = needs;
     group.model = needs.base_model;
-    RETURN_IF_ERROR(AddOldest(std::move(oldest), std::move(group), candidates));
+    ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), visit));
+    if (!more) return false;
   }
 }
 
-absl::Status AddRunnable(Database& database, const v1::AcquireLeaseRequest& offer, absl::Time now,
-                         std::vector<Candidate>& candidates) {
+// The same with any needs that the worker meets.
+absl::Status VisitRunnable(Database& database, const v1::AcquireLeaseRequest& offer, absl::Time now,
+                           Visit visit) {
   for (NeedsColumns columns;;) {
     {
       Query next = database.Prepare(kNextNeeds);
@@ -134,13 +139,14 @@ absl::Status AddRunnable(Database& database, const v1::AcquireLeaseRequest& offe
     }
     const Needs needs = columns.Parsed();
     if (!CanRun(needs, offer)) continue;
-    RETURN_IF_ERROR(AddTenants(database, columns, needs, now, candidates));
+    ASSIGN_OR_RETURN(bool more, VisitTenants(database, columns, needs, now, visit));
+    if (!more) return absl::OkStatus();
   }
 }
 
 // The oldest job of each priority and set of needs that draws with a personalized model.
-absl::Status AddOfModel(Database& database, const std::string& model, absl::Time now,
-                        std::vector<Candidate>& candidates) {
+absl::Status VisitOfModel(Database& database, const std::string& model, absl::Time now,
+                          Visit visit) {
   NeedsColumns columns;
   std::string tenant;
   int64_t priority = 0;
@@ -164,7 +170,8 @@ absl::Status AddOfModel(Database& database, const std::string& model, absl::Time
     group.priority = static_cast<int>(priority);
     group.needs = columns.Parsed();
     group.model = model;
-    RETURN_IF_ERROR(AddOldest(std::move(oldest), std::move(group), candidates));
+    ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), visit));
+    if (!more) return absl::OkStatus();
   }
 }
 
@@ -189,44 +196,67 @@ absl::StatusOr<Shares> ReadShares(Database& database) {
   }
 }
 
-// The candidates of tenants that may start no more go.
-absl::Status DropThoseAtTheirLimit(Database& database, const JobQuotas& quotas, absl::Time now,
-                                   std::vector<Candidate>& candidates) {
-  std::map<std::string, bool> may_start;  // by tenant
-  for (const Candidate& candidate : candidates) {
-    const auto [known, fresh] = may_start.emplace(candidate.tenant, true);
-    if (!fresh) continue;
-    ASSIGN_OR_RETURN(known->second,
-                     MayStart(database, candidate.tenant, quotas(candidate.tenant), now));
+// Which tenants may start another job; each is asked for once.
+class Allowance {
+ public:
+  Allowance(Database& database, const JobQuotas& quotas, absl::Time now)
+      : database_(database), quotas_(quotas), now_(now) {}
+
+  absl::StatusOr<bool> Allows(const std::string& tenant) {
+    const auto [known, fresh] = may_start_.emplace(tenant, true);
+    if (fresh) {
+      ASSIGN_OR_RETURN(known->second, MayStart(database_, tenant, quotas_(tenant), now_));
+    }
+    return known->second;
   }
-  std::erase_if(candidates,
-                [&](const Candidate& candidate) { return !may_start[candidate.tenant]; });
-  return absl::OkStatus();
-}
+
+ private:
+  Database& database_;
+  const JobQuotas& quotas_;
+  const absl::Time now_;
+  std::map<std::string, bool> may_start_;
+};
 
 }  // namespace
 
-absl::StatusOr<std::optional<Candidate>> ChoosePending(Database& database,
-                                                       const v1::AcquireLeaseRequest& offer,
-                                                       absl::Time now, const QueuePolicy& policy,
-                                                       const JobQuotas& quotas) {
+absl::StatusOr<bool> AnyPending(Database& database, const v1::AcquireLeaseRequest& offer,
+                                absl::Time now, const JobQuotas& quotas) {
+  Allowance allowance(database, quotas, now);
+  bool any = false;
+  RETURN_IF_ERROR(
+      VisitRunnable(database, offer, now, [&](const Candidate& job) -> absl::StatusOr<bool> {
+        ASSIGN_OR_RETURN(any, allowance.Allows(job.tenant));
+        return !any;
+      }));
+  return any;
+}
+
+absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
+                                                    const v1::AcquireLeaseRequest& offer,
+                                                    absl::Time now, const QueuePolicy& policy,
+                                                    const JobQuotas& quotas) {
+  Allowance allowance(database, quotas, now);
   std::vector<Candidate> candidates;
-  RETURN_IF_ERROR(AddRunnable(database, offer, now, candidates));
+  const auto add = [&](Candidate job) -> absl::StatusOr<bool> {
+    ASSIGN_OR_RETURN(bool allowed, allowance.Allows(job.tenant));
+    if (allowed) candidates.push_back(std::move(job));
+    return true;
+  };
+  RETURN_IF_ERROR(VisitRunnable(database, offer, now, add));
   for (const std::string& model : offer.resident_models()) {
     // Those of base models are there already: their jobs need the model.
     if (absl::StartsWith(model, "models/")) continue;
-    RETURN_IF_ERROR(AddOfModel(database, model, now, candidates));
+    RETURN_IF_ERROR(VisitOfModel(database, model, now, add));
   }
-  RETURN_IF_ERROR(DropThoseAtTheirLimit(database, quotas, now, candidates));
   if (candidates.empty()) return std::nullopt;
-  ASSIGN_OR_RETURN(const Shares shares, ReadShares(database));
+  ASSIGN_OR_RETURN(Shares shares, ReadShares(database));
   const auto chosen = ChooseJob(candidates, shares, offer, now, policy);
   if (!chosen) return std::nullopt;
-  return std::move(candidates[*chosen]);
+  return Choice{std::move(candidates[*chosen]), std::move(shares)};
 }
 
-absl::Status ChargeFor(Database& database, const Candidate& job, const QueuePolicy& policy) {
-  ASSIGN_OR_RETURN(Shares shares, ReadShares(database));
+absl::Status ChargeFor(Database& database, Choice choice, const QueuePolicy& policy) {
+  auto& [job, shares] = choice;
   absl::Duration cost = kUnknownDuration;
   {
     Query query = database.Prepare(kDuration);

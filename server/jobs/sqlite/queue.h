@@ -14,17 +14,26 @@
 
 namespace likeness::server {
 
+// Whether ChoosePending would find a job: a look that ends at the first.
+absl::StatusOr<bool> AnyPending(Database& database, const v1::AcquireLeaseRequest& offer,
+                                absl::Time now, const JobQuotas& quotas);
+
+struct Choice {
+  Candidate job;
+  Shares shares;  // by which it was chosen
+};
+
 // The job that the worker should get now, chosen by policies/choice.h. It costs a few steps into an
 // index for each tenant, priority and set of needs among the waiting jobs, however many jobs wait.
 // Tenants that have had what they may have are left out.
-absl::StatusOr<std::optional<Candidate>> ChoosePending(Database& database,
-                                                       const v1::AcquireLeaseRequest& offer,
-                                                       absl::Time now, const QueuePolicy& policy,
-                                                       const JobQuotas& quotas);
+absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
+                                                    const v1::AcquireLeaseRequest& offer,
+                                                    absl::Time now, const QueuePolicy& policy,
+                                                    const JobQuotas& quotas);
 
-// Notes that the job's tenant was served with it. Call it inside the transaction that leases the
-// job.
-absl::Status ChargeFor(Database& database, const Candidate& job, const QueuePolicy& policy);
+// Notes that the chosen job's tenant was served with it. Call it inside the transaction that chose
+// and leases the job.
+absl::Status ChargeFor(Database& database, Choice choice, const QueuePolicy& policy);
 
 // All that waits and may start now, and all that runs.
 absl::StatusOr<QueueView> ReadQueue(Database& database, absl::Time now);

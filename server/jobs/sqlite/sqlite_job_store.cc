@@ -403,18 +403,18 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
   {
     // A look without writing: most polls find nothing.
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(
-        auto job, ChoosePending(*database, offer, clock_.Now(), options_.queue, options_.quotas));
-    if (!job) return std::nullopt;
+    ASSIGN_OR_RETURN(bool any, AnyPending(*database, offer, clock_.Now(), options_.quotas));
+    if (!any) return std::nullopt;
   }
   std::optional<v1::Lease> lease;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
-    ASSIGN_OR_RETURN(auto job,
+    ASSIGN_OR_RETURN(auto choice,
                      ChoosePending(database, offer, clock_.Now(), options_.queue, options_.quotas));
-    if (!job) return absl::OkStatus();
-    RETURN_IF_ERROR(ChargeFor(database, *job, options_.queue));
-    return LeaseJob(transaction, job->key, offer.worker(), &lease);
+    if (!choice) return absl::OkStatus();
+    const int64_t key = choice->job.key;
+    RETURN_IF_ERROR(ChargeFor(database, *std::move(choice), options_.queue));
+    return LeaseJob(transaction, key, offer.worker(), &lease);
   }));
   return lease;
 }
