@@ -15,8 +15,8 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kOldVersions[] = {kVersion1, kVersion2, kVersion3,
-                                        kVersion4, kVersion5, kVersion6};
+const std::string kOldVersions[] = {kVersion1, kVersion2, kVersion3,
+                                    kVersion4, kVersion5, absl::StrCat(kVersion5, kFrom5To6)};
 
 constexpr char kOldJob[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
@@ -114,7 +114,7 @@ class SchemaTest : public ::testing::TestWithParam<int> {
 
   void MakeOldFile(const std::string& name) {
     auto database = OpenDatabase(name);
-    ASSERT_TRUE(database->Execute(kOldVersions[GetParam() - 1]).ok());
+    ASSERT_TRUE(database->Execute(kOldVersions[GetParam() - 1].c_str()).ok());
     AddJob(*database, "made", v1::JOB_STATE_SUCCEEDED);
     AddJob(*database, "waiting", v1::JOB_STATE_PENDING);
     AddJob(*database, "leased", v1::JOB_STATE_RUNNING);
@@ -172,7 +172,8 @@ TEST_P(SchemaTest, EverythingInAnOldFileGoesOn) {
   EXPECT_EQ((*lease)->job().name(), "tenants/default/jobs/waiting");
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, SchemaTest, ::testing::Values(1, 2, 3, 4, 5));
+INSTANTIATE_TEST_SUITE_P(Versions, SchemaTest,
+                         ::testing::Range(1, static_cast<int>(std::size(kOldVersions)) + 1));
 
 TEST(OlderSchemaTest, WhoMayNotWriteRefusesIt) {
   likeness::testing::TempFolder folder;
