@@ -418,4 +418,22 @@ CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
 PRAGMA user_version = 6;
 )sql";
 
+// Version 7 had calls to webhooks.
+inline constexpr char kFrom6To7[] = R"sql(
+CREATE TABLE webhook_calls (
+  key INTEGER PRIMARY KEY,
+  job TEXT NOT NULL,
+  progress INTEGER NOT NULL,
+  receiver TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  call BLOB NOT NULL
+);
+CREATE INDEX webhook_calls_due ON webhook_calls (due);
+CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress = 1;
+PRAGMA user_version = 7;
+)sql";
+
 }  // namespace likeness::server

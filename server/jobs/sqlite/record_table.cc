@@ -39,15 +39,15 @@ constexpr char kExpired[] =
     "SELECT key FROM jobs INDEXED BY jobs_leased WHERE state IN (2, 3) AND lease_expire <= ? ORDER "
     "BY lease_expire";
 constexpr char kOverdue[] =
-    "SELECT key FROM jobs INDEXED BY jobs_by_deadline WHERE state IN (1, 2, 3) AND deadline < "
+    "SELECT key FROM jobs INDEXED BY jobs_by_deadline WHERE state <= 3 AND deadline < "
     "9223372036854775807"
     " AND deadline <= ? ORDER BY deadline LIMIT 1000";
 
 constexpr char kEnded[] =
-    "SELECT key FROM jobs INDEXED BY jobs_ended WHERE state IN (4, 5, 6) AND end_time <= ? ORDER "
+    "SELECT key FROM jobs INDEXED BY jobs_ended WHERE state >= 4 AND end_time <= ? ORDER "
     "BY end_time LIMIT ?";
 constexpr char kToCompact[] =
-    "SELECT key FROM jobs INDEXED BY jobs_to_compact WHERE state IN (4, 5, 6) AND compacted_seq < "
+    "SELECT key FROM jobs INDEXED BY jobs_to_compact WHERE state >= 4 AND compacted_seq < "
     "last_seq - 1"
     " AND end_time <= ? ORDER BY end_time LIMIT ?";
 constexpr char kOldEvents[] =

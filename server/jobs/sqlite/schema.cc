@@ -12,11 +12,12 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 7;
+constexpr int64_t kVersion = 8;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
-// pending, 2 running, 3 cancelling.
+// pending, 2 running, 3 cancelling; from 4 on the job has ended. An index says so by comparison:
+// for a list of three states SQLite would build a table each time it writes a job.
 constexpr char kCreate[] = R"sql(
 BEGIN IMMEDIATE;
 CREATE TABLE jobs (
@@ -55,10 +56,10 @@ CREATE INDEX jobs_queue_by_model ON jobs (model, method, base_model, samplers, b
   requirements, tenant, priority, queue_time, not_before, state) WHERE state = 1;
 CREATE INDEX jobs_running ON jobs (tenant, method, attempt_time, state) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_deadline ON jobs (deadline, state)
-  WHERE state IN (1, 2, 3) AND deadline < 9223372036854775807;
-CREATE INDEX jobs_ended ON jobs (end_time, state) WHERE state IN (4, 5, 6);
+  WHERE state <= 3 AND deadline < 9223372036854775807;
+CREATE INDEX jobs_ended ON jobs (end_time, state) WHERE state >= 4;
 CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
-  WHERE state IN (4, 5, 6) AND compacted_seq < last_seq - 1;
+  WHERE state >= 4 AND compacted_seq < last_seq - 1;
 CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_state ON jobs (state, method);
 
@@ -139,7 +140,7 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
-PRAGMA user_version = 7;
+PRAGMA user_version = 8;
 COMMIT;
 )sql";
 
@@ -295,6 +296,19 @@ CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress
 PRAGMA user_version = 7;
 )sql";
 
+// Indexes that cost a list of states on every write.
+constexpr char kByComparison[] = R"sql(
+DROP INDEX jobs_by_deadline;
+DROP INDEX jobs_ended;
+DROP INDEX jobs_to_compact;
+CREATE INDEX jobs_by_deadline ON jobs (deadline, state)
+  WHERE state <= 3 AND deadline < 9223372036854775807;
+CREATE INDEX jobs_ended ON jobs (end_time, state) WHERE state >= 4;
+CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
+  WHERE state >= 4 AND compacted_seq < last_seq - 1;
+PRAGMA user_version = 8;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
@@ -302,6 +316,7 @@ absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 5) RETURN_IF_ERROR(database.Execute(kQuotas));
   if (version < 6) RETURN_IF_ERROR(database.Execute(kByCreation));
   if (version < 7) RETURN_IF_ERROR(database.Execute(kWebhookCalls));
+  if (version < 8) RETURN_IF_ERROR(database.Execute(kByComparison));
   return absl::OkStatus();
 }
 

@@ -15,8 +15,13 @@
 namespace likeness::server {
 namespace {
 
-const std::string kOldVersions[] = {kVersion1, kVersion2, kVersion3,
-                                    kVersion4, kVersion5, absl::StrCat(kVersion5, kFrom5To6)};
+const std::string kOldVersions[] = {kVersion1,
+                                    kVersion2,
+                                    kVersion3,
+                                    kVersion4,
+                                    kVersion5,
+                                    absl::StrCat(kVersion5, kFrom5To6),
+                                    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7)};
 
 constexpr char kOldJob[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
