@@ -98,10 +98,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   RETURN_IF_ERROR(database->Execute("PRAGMA cache_size = -16384"));
   if (mode == Mode::kWriter) {
     // FULL: a commit is on the disk when it returns. The writer alone checkpoints, every 4,000
-    // pages.
+    // pages. What a savepoint could take back stays in memory: a batch touches so many pages that
+    // it would go to a temporary file.
     RETURN_IF_ERROR(
         database->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                          "PRAGMA wal_autocheckpoint = 4000; PRAGMA foreign_keys = ON"));
+                          "PRAGMA wal_autocheckpoint = 4000; PRAGMA foreign_keys = ON;"
+                          "PRAGMA temp_store = MEMORY"));
   }
   return database;
 }
