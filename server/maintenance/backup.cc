@@ -1,12 +1,10 @@
 #include "server/maintenance/backup.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -14,6 +12,7 @@
 #include "common/digest.h"
 #include "common/status_macros.h"
 #include "server/blobs/filesystem/file.h"
+#include "server/blobs/filesystem/layout.h"
 #include "server/data_directory.h"
 #include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/database.h"
@@ -25,17 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kPieceBytes = 1 << 20;
-
-std::string BlobPath(const std::string& directory, const BlobName& name) {
-  return absl::StrCat(BlobsPath(directory), "/", name.tenant, "/", name.sha256.substr(0, 2), "/",
-                      name.sha256);
-}
-
-std::optional<int64_t> FileSize(const std::string& path) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) return std::nullopt;
-  return static_cast<int64_t>(info.st_size);
-}
 
 absl::Status Rename(const std::string& from, const std::string& to) {
   return std::rename(from.c_str(), to.c_str()) == 0 ? absl::OkStatus()
@@ -72,8 +60,8 @@ class BlobCopier {
 
   absl::Status Take(const NamedBlob& blob) {
     if (!taken_.Add(blob.name)) return absl::OkStatus();
-    const std::string from = BlobPath(options_.data_dir, blob.name);
-    const std::string to = BlobPath(options_.out, blob.name);
+    const std::string from = BlobPath(BlobsPath(options_.data_dir), blob.name);
+    const std::string to = BlobPath(BlobsPath(options_.out), blob.name);
     const auto size = FileSize(from);
     if (!size) {
       // Only a retry would want it, and does without.
@@ -151,8 +139,9 @@ absl::StatusOr<Backup> MakeBackup(const BackupOptions& options) {
   ASSIGN_OR_RETURN(const FileLock mine,
                    FileLock::Take(options.out + "/.backup", FileLock::Kind::kExclusive, false));
   // The server removes no blob as long as this is held; a sweep under way is waited for.
-  ASSIGN_OR_RETURN(const FileLock no_sweep, FileLock::Take(BlobsPath(options.data_dir) + "/.sweep",
-                                                           FileLock::Kind::kShared, /*wait=*/true));
+  ASSIGN_OR_RETURN(const FileLock no_sweep,
+                   FileLock::Take(SweepLockPath(BlobsPath(options.data_dir)),
+                                  FileLock::Kind::kShared, /*wait=*/true));
   const std::string incoming = StorePath(options.out) + ".incoming";
   RETURN_IF_ERROR(CopyStore(StorePath(options.data_dir), incoming));
 

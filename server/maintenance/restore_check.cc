@@ -2,10 +2,10 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "common/digest.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/blobs/filesystem/file.h"
+#include "server/blobs/filesystem/layout.h"
 #include "server/data_directory.h"
 #include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/database.h"
@@ -14,7 +14,6 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kPieceBytes = 1 << 20;
 constexpr char kIntegrity[] = "PRAGMA integrity_check(1)";
 constexpr char kForeignKeys[] = "PRAGMA foreign_key_check";
 constexpr char kJobs[] = "SELECT COUNT(*) FROM jobs";
@@ -42,31 +41,20 @@ absl::StatusOr<int64_t> Count(Database& database, const char* sql) {
   return query.Integer(0);
 }
 
-absl::StatusOr<std::string> DigestOf(const File& file, int64_t size) {
-  Sha256 hash;
-  for (int64_t offset = 0; offset < size; offset += kPieceBytes) {
-    ASSIGN_OR_RETURN(const std::string bytes, file.ReadAt(offset, kPieceBytes));
-    hash.Update(bytes);
-  }
-  return hash.HexDigest();
-}
-
 absl::Status CheckBlob(const std::string& directory, const NamedBlob& blob, RestoreCheck& check) {
-  const std::string path = absl::StrCat(BlobsPath(directory), "/", blob.name.tenant, "/",
-                                        blob.name.sha256.substr(0, 2), "/", blob.name.sha256);
-  const auto file = File::OpenForReading(path);
+  const auto file = File::OpenForReading(BlobPath(BlobsPath(directory), blob.name));
   if (absl::IsNotFound(file.status())) {
     if (blob.needed_until == absl::InfiniteFuture()) check.missing.push_back(blob.name);
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(file.status());
   ASSIGN_OR_RETURN(const int64_t size, file->Size());
-  const auto digest = DigestOf(*file, size);
-  if (absl::IsDataLoss(digest.status()) || (digest.ok() && *digest != blob.name.sha256)) {
+  auto hash = HashOf(*file, size);
+  if (absl::IsDataLoss(hash.status()) || (hash.ok() && hash->HexDigest() != blob.name.sha256)) {
     check.damaged.push_back(blob.name);
     return absl::OkStatus();
   }
-  RETURN_IF_ERROR(digest.status());
+  RETURN_IF_ERROR(hash.status());
   ++check.blobs;
   check.bytes += size;
   return absl::OkStatus();

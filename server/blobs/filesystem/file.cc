@@ -22,6 +22,8 @@ namespace {
 // Left on the disk for the job store: a job whose blobs find no room must still be able to say so.
 constexpr uint64_t kReservedBytes = 1 << 20;
 
+constexpr int64_t kPieceBytes = 1 << 20;  // read at a time
+
 absl::StatusOr<int> OpenDescriptor(const std::string& path, int flags) {
   int descriptor;
   do {
@@ -145,6 +147,21 @@ FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.
 
 FileLock::~FileLock() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+std::optional<int64_t> FileSize(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return std::nullopt;
+  return static_cast<int64_t>(info.st_size);
+}
+
+absl::StatusOr<Sha256> HashOf(const File& file, int64_t size) {
+  Sha256 hash;
+  for (int64_t offset = 0; offset < size; offset += kPieceBytes) {
+    ASSIGN_OR_RETURN(const std::string bytes, file.ReadAt(offset, kPieceBytes));
+    hash.Update(bytes);
+  }
+  return hash;
 }
 
 absl::StatusOr<int64_t> FreeDiskBytes(const std::string& path) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/digest.h"
 
 namespace likeness::server {
 
@@ -36,6 +38,12 @@ class File {
   explicit File(int descriptor) : descriptor_(descriptor) {}
   int descriptor_;
 };
+
+// The size of the file of this name; nothing if it cannot be told.
+std::optional<int64_t> FileSize(const std::string& path);
+
+// Of the first `size` bytes, read piece by piece.
+absl::StatusOr<Sha256> HashOf(const File& file, int64_t size);
 
 // What is left on the disk that holds `path`.
 absl::StatusOr<int64_t> FreeDiskBytes(const std::string& path);

@@ -19,6 +19,7 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/blobs/filesystem/file.h"
+#include "server/blobs/filesystem/layout.h"
 
 namespace likeness::server {
 namespace {
@@ -27,24 +28,6 @@ namespace fs = std::filesystem;
 
 constexpr char kUploads[] = "/.uploads";
 constexpr char kDamaged[] = "/.damaged";
-constexpr char kSweepLock[] = "/.sweep";
-constexpr int64_t kReadBytes = 1 << 20;
-
-std::optional<int64_t> FileSize(const std::string& path) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) return std::nullopt;
-  return static_cast<int64_t>(info.st_size);
-}
-
-// A resumed upload continues the hash of what is there.
-absl::StatusOr<Sha256> HashOf(const File& file, int64_t size) {
-  Sha256 hash;
-  for (int64_t offset = 0; offset < size; offset += kReadBytes) {
-    ASSIGN_OR_RETURN(std::string bytes, file.ReadAt(offset, kReadBytes));
-    hash.Update(bytes);
-  }
-  return hash;
-}
 
 // The names in a directory, in order; none if it cannot be read.
 std::vector<std::string> NamesIn(const std::string& directory) {
@@ -212,7 +195,7 @@ absl::StatusOr<std::unique_ptr<FilesystemBlobStore>> FilesystemBlobStore::Open(
 }
 
 std::string FilesystemBlobStore::PathOf(const BlobName& name) const {
-  return absl::StrCat(root_, "/", name.tenant, "/", name.sha256.substr(0, 2), "/", name.sha256);
+  return BlobPath(root_, name);
 }
 
 std::string FilesystemBlobStore::PathOf(const UploadName& name) const {
@@ -267,7 +250,8 @@ int64_t FilesystemBlobStore::Remove(const std::string& path, absl::Time before) 
 
 absl::StatusOr<SweptBlobs> FilesystemBlobStore::Sweep(
     absl::Time before, absl::FunctionRef<bool(const BlobName&)> named) {
-  const auto lock = FileLock::Take(root_ + kSweepLock, FileLock::Kind::kExclusive, /*wait=*/false);
+  const auto lock =
+      FileLock::Take(SweepLockPath(root_), FileLock::Kind::kExclusive, /*wait=*/false);
   if (absl::IsUnavailable(lock.status())) {
     return RpcError(absl::StatusCode::kUnavailable, "BACKUP_RUNS",
                     "a backup is being made; no blob is removed meanwhile");
@@ -340,7 +324,7 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
   auto opened = [&]() -> absl::StatusOr<std::unique_ptr<BlobUpload>> {
     ASSIGN_OR_RETURN(File file, File::OpenForWriting(path));
     ASSIGN_OR_RETURN(int64_t size, file.Size());
-    ASSIGN_OR_RETURN(Sha256 hash, HashOf(file, size));
+    ASSIGN_OR_RETURN(Sha256 hash, HashOf(file, size));  // goes on with what is there
     return std::make_unique<FileUpload>(*this, name, path, std::move(file), std::move(hash), size);
   }();
   if (!opened.ok()) {
