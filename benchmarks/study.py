@@ -61,7 +61,7 @@ class Setting:
         parts = [flag.strip("-") for flag in self.flags]
         parts += [f"{self.photos}-photos"] * (self.photos != PHOTOS) + [f"noun-{self.noun}"] * (self.noun != "")
         parts += ["untrained"] * (not self.trained)
-        return "_".join(parts) or "recommended"
+        return "_".join(parts).replace("=", "-") or "recommended"  # contact-sheet takes no = in a path
 
 
 NO_NOUN = "none"

@@ -1,7 +1,9 @@
 #include "common/ids.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
@@ -11,11 +13,35 @@
 namespace likeness {
 namespace {
 
+// Drawn in advance: the generator costs much more per call than per byte.
+class RandomPool {
+ public:
+  std::string Take(size_t count) {
+    if (bytes_.size() < count) Fill(std::max(count, kBytes));
+    std::string taken = bytes_.substr(bytes_.size() - count);
+    OPENSSL_cleanse(&bytes_[bytes_.size() - count], count);
+    bytes_.resize(bytes_.size() - count);
+    return taken;
+  }
+
+ private:
+  static constexpr size_t kBytes = 1024;
+
+  void Fill(size_t count) {
+    bytes_.resize(count);
+    // Fails only when the system has no randomness at all; going on would hand out guessable
+    // tokens.
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes_.data()), static_cast<int>(count)) != 1) {
+      std::abort();
+    }
+  }
+
+  std::string bytes_;
+};
+
 std::string RandomBytes(int count) {
-  std::string bytes(count, '\0');
-  // Fails only when the system has no randomness at all; going on would hand out guessable tokens.
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), count) != 1) std::abort();
-  return bytes;
+  thread_local RandomPool pool;
+  return pool.Take(static_cast<size_t>(count));
 }
 
 }  // namespace

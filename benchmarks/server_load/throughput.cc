@@ -182,8 +182,12 @@ int Throughput(const Arguments& arguments) {
     (void)testing::FakeWorker(channels[0]).Acquire(absl::ZeroDuration());  // offers the model
   }
 
+  const auto cpu_time = [&] { return own ? own->process().CpuTime() : absl::ZeroDuration(); };
   Load jobs(options.seconds);
+  const absl::Duration before = cpu_time();
   const double jobs_per_second = Run<JobClient>(jobs, options, channels);
+  const double cpu_per_job =
+      absl::ToDoubleMicroseconds(cpu_time() - before) / (jobs_per_second * options.seconds);
 
   v1::Job job;
   grpc::ClientContext context;
@@ -192,9 +196,9 @@ int Throughput(const Arguments& arguments) {
   const double reads_per_second = Run<ReadClient>(reads, options, channels, job.name());
 
   std::printf(
-      "{\"create_lease_complete_per_second\": %.0f, \"get_job_per_second\": %.0f, \"clients\": %d, "
-      "\"failed\": %lld, \"cores\": %u}\n",
-      jobs_per_second, reads_per_second, options.clients,
+      "{\"create_lease_complete_per_second\": %.0f, \"server_cpu_us_per_job\": %.0f, "
+      "\"get_job_per_second\": %.0f, \"clients\": %d, \"failed\": %lld, \"cores\": %u}\n",
+      jobs_per_second, cpu_per_job, reads_per_second, options.clients,
       static_cast<long long>(jobs.failed() + reads.failed()), std::thread::hardware_concurrency());
   return 0;
 }

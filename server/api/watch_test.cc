@@ -130,7 +130,9 @@ TEST_F(WatchTest, SlowReaderGetsOldProgressCoalescedAndMissesNothingElse) {
   int reports = 0;
   int64_t last_step = 0;
   while (stream->Read(&event)) {
-    if (event.has_sample()) EXPECT_EQ(event.sample().step(), samples++);
+    if (event.has_sample()) {
+      EXPECT_EQ(event.sample().step(), samples++);
+    }
     if (event.has_progress()) {
       ++reports;
       EXPECT_GT(event.progress().done(), last_step);

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "absl/synchronization/mutex.h"
 #include "common/logging.h"
 #include "common/status_macros.h"
 #include "server/base/version.h"
@@ -33,6 +34,8 @@ sigset_t BlockSignals() {
 }
 
 absl::Status Serve(const ServerOptions& options) {
+  // Debian builds Abseil with its search for deadlocks, which gRPC's locks pay for at every call.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   RETURN_IF_ERROR(InitLogging(options.log));
   const sigset_t signals = BlockSignals();
   ASSIGN_OR_RETURN(auto server, Server::Start(options));

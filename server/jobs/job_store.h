@@ -93,7 +93,7 @@ struct JobChange {
   absl::Duration queue_wait = absl::ZeroDuration();  // for PENDING -> RUNNING: since it was created
   absl::Duration run_time = absl::ZeroDuration();    // of a job that ended: over its attempts
   bool lease_lost = false;
-  std::string superseded_checkpoint;  // a blob that the job needed until now
+  std::string superseded_checkpoint = {};  // a blob that the job needed until now
   bool webhook = false;               // calls to the job's webhook may have come to wait
 };
 

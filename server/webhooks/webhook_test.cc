@@ -196,7 +196,7 @@ TEST_F(HttpPosterTest, RedirectIsNotFollowed) {
 }
 
 TEST_F(HttpPosterTest, OtherProtocolsAndCredentialsAreNotCalled) {
-  for (const std::string url :
+  for (const std::string& url :
        {std::string("file:///etc/passwd"),
         absl::StrCat("gopher://127.0.0.1:", receiver_.port(), "/"),
         absl::StrCat("http://user:pass@127.0.0.1:", receiver_.port(), "/")}) {

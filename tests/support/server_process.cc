@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -59,6 +60,15 @@ int64_t ServerProcess::ResidentBytes() const {
   int64_t resident = 0;  // both in pages
   statm >> size >> resident;
   return resident * sysconf(_SC_PAGESIZE);
+}
+
+absl::Duration ServerProcess::CpuTime() const {
+  clockid_t clock;
+  timespec time;
+  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+    return absl::ZeroDuration();
+  }
+  return absl::DurationFromTimespec(time);
 }
 
 int ServerProcess::OpenFiles() const {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace likeness::testing {
 
 class ServerProcess {
@@ -22,6 +24,8 @@ class ServerProcess {
   int Wait();
   // Memory that it occupies now.
   int64_t ResidentBytes() const;
+  // Time of processors that it has had so far.
+  absl::Duration CpuTime() const;
   // Files and sockets that it has open now.
   int OpenFiles() const;
 

@@ -7,7 +7,7 @@
 namespace likeness::server {
 
 Forecast::Forecast(const QueueView& view, absl::Time now, const QueuePolicy& policy)
-    : policy_(policy), now_(now), waiting_(static_cast<int64_t>(view.waiting.size())) {
+    : policy_(policy), now_(now) {
   for (const QueuePlace& job : view.waiting) {
     Tenant& tenant = tenants_[job.tenant];
     tenant.by_priority[static_cast<size_t>(job.priority)].emplace_back(job.queue_time, job.key);

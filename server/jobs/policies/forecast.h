@@ -49,7 +49,6 @@ class Forecast {
   std::optional<absl::Time> StartOf(int position) const;
 
   absl::Time made() const { return now_; }
-  int64_t waiting() const { return waiting_; }
 
  private:
   using Age = std::pair<absl::Time, int64_t>;  // queue_time and key: the least comes first
@@ -61,7 +60,6 @@ class Forecast {
 
   const QueuePolicy policy_;
   const absl::Time now_;
-  int64_t waiting_ = 0;
   std::map<std::string, Tenant> tenants_;
   std::vector<absl::Duration> free_in_;          // until each worker has done its job; in order
   std::optional<absl::Duration> mean_duration_;  // of the jobs that wait

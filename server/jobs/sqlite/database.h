@@ -75,6 +75,8 @@ class Database {
 
   // Rows that the last statement changed.
   int changes() const { return sqlite3_changes(connection_); }
+  // Rows changed since the connection was opened.
+  int64_t total_changes() const { return sqlite3_total_changes64(connection_); }
   bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
 
  private:

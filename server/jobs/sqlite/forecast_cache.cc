@@ -6,8 +6,9 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kLongQueue = 1000;
-constexpr absl::Duration kLongQueueAge = absl::Seconds(5);
+// A forecast serves for so many times what it took to make: at most a twentieth of the time goes
+// into forecasts, however long the queue and however often it changes.
+constexpr int kServedTimes = 20;
 
 }  // namespace
 
@@ -16,15 +17,15 @@ absl::StatusOr<std::shared_ptr<const Forecast>> ForecastCache::Get() {
   const absl::Time now = clock_.Now();
   const int64_t changes = changes_;
   if (forecast_) {
-    const absl::Duration age = now - forecast_->made();
+    const absl::Duration age = absl::AbsDuration(now - forecast_->made());
     const bool current = age == absl::ZeroDuration() && made_after_ == changes;
-    const bool good_enough = forecast_->waiting() > kLongQueue && age < kLongQueueAge;
-    if (current || good_enough) return forecast_;
+    if (current || age < kServedTimes * cost_) return forecast_;
   }
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   ASSIGN_OR_RETURN(const QueueView view, ReadQueue(*database, now));
   forecast_ = std::make_shared<const Forecast>(view, now, policy_);
   made_after_ = changes;
+  cost_ = clock_.Now() - now;
   return forecast_;
 }
 

@@ -24,7 +24,8 @@ class ForecastCache {
   // Jobs came, went, or were started.
   void Outdate() { ++changes_; }
 
-  // As of now, but for queues so long that reading them costs something: as of the last seconds.
+  // As of now, or of so short a while ago that making it anew would cost too much: a millisecond
+  // with a few jobs, seconds with 100,000.
   absl::StatusOr<std::shared_ptr<const Forecast>> Get();
 
  private:
@@ -35,6 +36,7 @@ class ForecastCache {
   std::mutex mutex_;
   std::shared_ptr<const Forecast> forecast_ ABSL_GUARDED_BY(mutex_);
   int64_t made_after_ ABSL_GUARDED_BY(mutex_) = -1;  // so many changes
+  absl::Duration cost_ ABSL_GUARDED_BY(mutex_);         // of making it
 };
 
 }  // namespace likeness::server

@@ -17,7 +17,7 @@ constexpr char kRunning[] = "SELECT COUNT(*) FROM jobs WHERE state IN (2, 3) AND
 constexpr char kCharge[] =
     "INSERT INTO usage (tenant, day, worker_time) VALUES (?, ?, ?)"
     " ON CONFLICT (tenant, day) DO UPDATE SET worker_time = worker_time + excluded.worker_time";
-constexpr char kForget[] = "DELETE FROM usage WHERE day < ?";
+constexpr char kForget[] = "DELETE FROM usage WHERE tenant = ? AND day < ?";
 
 constexpr int kKeptDays = 62;
 
@@ -56,13 +56,18 @@ struct SpentPeriod {
 
 absl::StatusOr<std::optional<SpentPeriod>> FindSpent(Database& database, const std::string& tenant,
                                                      const JobQuota& quota, absl::Time now) {
-  const std::pair<Period, SpentPeriod> limits[] = {
-      {MonthOf(now), {"month", quota.worker_time_per_month, MonthOf(now).end}},
-      {DayOf(now), {"day", quota.worker_time_per_day, DayOf(now).end}}};
-  for (const auto& [period, limit] : limits) {
-    if (limit.allowed == absl::InfiniteDuration()) continue;
+  struct Limit {
+    absl::string_view name;
+    absl::Duration allowed;
+    Period (*period)(absl::Time);
+  };
+  for (const auto& [name, allowed, period_of] :
+       {Limit{"month", quota.worker_time_per_month, MonthOf},
+        Limit{"day", quota.worker_time_per_day, DayOf}}) {
+    if (allowed == absl::InfiniteDuration()) continue;
+    const Period period = period_of(now);
     ASSIGN_OR_RETURN(const absl::Duration spent, Spent(database, tenant, period.begin));
-    if (spent >= limit.allowed) return limit;
+    if (spent >= allowed) return SpentPeriod{name, allowed, period.end};
   }
   return std::nullopt;
 }
@@ -104,7 +109,7 @@ absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, abs
   Query charge = database.Prepare(kCharge);
   charge.Bind(tenant).Bind(DayNumber(now)).Bind(absl::ToInt64Microseconds(time));
   RETURN_IF_ERROR(charge.Run());
-  return database.Prepare(kForget).Bind(DayNumber(now) - kKeptDays).Run();
+  return database.Prepare(kForget).Bind(tenant).Bind(DayNumber(now) - kKeptDays).Run();
 }
 
 }  // namespace likeness::server

@@ -143,6 +143,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
   std::optional<QueuePlace> place;  // nothing for one that was there already
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
+    place.reset();
     if (!job.request_id.empty()) {
       ASSIGN_OR_RETURN(auto request, ReadRequest(database, name.tenant, job.request_id));
       if (request) {
@@ -409,6 +410,7 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
   std::optional<v1::Lease> lease;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
+    lease.reset();
     ASSIGN_OR_RETURN(auto choice,
                      ChoosePending(database, offer, clock_.Now(), options_.queue, options_.quotas));
     if (!choice) return absl::OkStatus();
@@ -526,6 +528,7 @@ absl::StatusOr<Swept> SqliteJobStore::Sweep() {
   Swept swept;
   RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
+    swept = {};
     ASSIGN_OR_RETURN(auto forget, EndedJobs(database, jobs_ended, kSweptAtOnce));
     for (const int64_t key : forget) {
       ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
@@ -566,7 +569,7 @@ absl::Status SqliteJobStore::OfferBaseModels(const std::vector<v1::BaseModel>& m
     if (!fresh) news.push_back(std::move(model));
   }
   if (news.empty()) return absl::OkStatus();
-  return writer_.Run([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
     for (const v1::BaseModel& model : news) {
       RETURN_IF_ERROR(transaction.database.Prepare(kOfferModel)
                           .Bind(model.name())
@@ -574,12 +577,19 @@ absl::Status SqliteJobStore::OfferBaseModels(const std::vector<v1::BaseModel>& m
                           .Run());
     }
     return absl::OkStatus();
-  });
+  }));
+  std::lock_guard lock(base_models_mutex_);
+  base_models_.reset();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::BaseModel>> SqliteJobStore::BaseModels() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadBaseModels(*database);
+  std::lock_guard lock(base_models_mutex_);
+  if (!base_models_) {
+    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+    ASSIGN_OR_RETURN(base_models_, ReadBaseModels(*database));
+  }
+  return *base_models_;
 }
 
 absl::StatusOr<WebhookPage> SqliteJobStore::DueWebhookCalls(const WebhookQuery& query) {

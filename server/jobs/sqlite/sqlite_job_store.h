@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -108,6 +109,9 @@ class SqliteJobStore : public JobStore {
   const std::string signing_key_;
   ReadPool readers_;
   ForecastCache forecasts_;
+  std::mutex base_models_mutex_;
+  // As they are in the database; nothing if that may have changed. Every job and poll asks.
+  std::optional<std::vector<v1::BaseModel>> base_models_ ABSL_GUARDED_BY(base_models_mutex_);
   Writer writer_;
 };
 

@@ -1,5 +1,6 @@
 #include "server/jobs/sqlite/writer.h"
 
+#include <future>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -14,8 +15,7 @@ struct Writer::Pending {
   absl::FunctionRef<absl::Status(Transaction&)> work;
   absl::Status status;
   std::vector<JobChange> changes;
-  bool done = false;  // guarded by the writer's mutex
-  std::condition_variable finished;
+  std::promise<void> done;
 };
 
 Writer::Writer(std::unique_ptr<Database> database, JobStore::Listener listener)
@@ -32,11 +32,21 @@ Writer::~Writer() {
 
 absl::Status Writer::Run(absl::FunctionRef<absl::Status(Transaction&)> work) {
   Pending pending(work);
-  std::unique_lock lock(mutex_);
-  queue_.push_back(&pending);
-  if (queue_.size() == 1) queued_.notify_one();
-  pending.finished.wait(lock, [&] { return pending.done; });
+  const std::future<void> done = pending.done.get_future();
+  bool first = false;
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(&pending);
+    first = queue_.size() == 1;
+  }
+  if (first) queued_.notify_one();
+  done.wait();
   return pending.status;
+}
+
+size_t Writer::queued() {
+  std::lock_guard lock(mutex_);
+  return queue_.size();
 }
 
 void Writer::Loop() {
@@ -67,40 +77,65 @@ void Writer::CommitAll(std::vector<Pending*>& batch) {
 
 // The callers of a batch go on; nothing of it is left.
 void Writer::Answer(std::vector<Pending*>& batch) {
-  std::lock_guard lock(mutex_);  // held to the end: a caller that sees `done` destroys its part
   for (Pending* pending : batch) {
-    pending->done = true;
-    pending->finished.notify_one();
+    std::promise<void> done = std::move(pending->done);  // the caller's part may go at any moment
+    done.set_value();
   }
   batch.clear();
 }
 
 // An error of the batch as a whole; then nothing of it is kept.
 absl::Status Writer::RunAll(std::vector<Pending*>& batch) {
+  auto status = RunAndCommit(batch);
+  if (!status.ok() && database_->in_transaction()) (void)database_->Execute("ROLLBACK");
+  return status;
+}
+
+absl::Status Writer::RunAndCommit(std::vector<Pending*>& batch) {
   RETURN_IF_ERROR(database_->Prepare("BEGIN IMMEDIATE").Run());
-  absl::Status failure;
-  for (Pending* pending : batch) {
-    failure = database_->Prepare("SAVEPOINT part").Run();
-    if (!failure.ok()) break;
-    Transaction transaction{*database_, {}};
-    pending->status = pending->work(transaction);
-    pending->changes = std::move(transaction.changes);
-    if (!database_->in_transaction()) {  // a full disk makes SQLite undo everything at once
-      return pending->status.ok()
-                 ? RpcError(absl::StatusCode::kInternal, "STORE_FAILED", "the commit was undone")
-                 : pending->status;
-    }
-    if (!pending->status.ok()) failure = database_->Prepare("ROLLBACK TO part").Run();
-    if (failure.ok()) failure = database_->Prepare("RELEASE part").Run();
-    if (!failure.ok()) break;
+  ASSIGN_OR_RETURN(const bool clean, RunTogether(batch));
+  if (!clean) {
+    RETURN_IF_ERROR(database_->Prepare("ROLLBACK").Run());
+    RETURN_IF_ERROR(database_->Prepare("BEGIN IMMEDIATE").Run());
+    RETURN_IF_ERROR(RunUndoable(batch));
   }
   if (Planted("acknowledged-early")) {
     Answer(batch);
     absl::SleepFor(absl::Milliseconds(20));
   }
-  if (failure.ok()) failure = database_->Prepare("COMMIT").Run();
-  if (!failure.ok() && database_->in_transaction()) (void)database_->Execute("ROLLBACK");
-  return failure;
+  return database_->Prepare("COMMIT").Run();
+}
+
+// False: a part failed and has left something behind.
+absl::StatusOr<bool> Writer::RunTogether(std::vector<Pending*>& batch) {
+  for (Pending* part : batch) {
+    const int64_t before = database_->total_changes();
+    RETURN_IF_ERROR(RunPart(*part));
+    if (!part->status.ok() && database_->total_changes() != before) return false;
+  }
+  return true;
+}
+
+absl::Status Writer::RunUndoable(std::vector<Pending*>& batch) {
+  for (Pending* part : batch) {
+    RETURN_IF_ERROR(database_->Prepare("SAVEPOINT part").Run());
+    RETURN_IF_ERROR(RunPart(*part));
+    if (!part->status.ok()) RETURN_IF_ERROR(database_->Prepare("ROLLBACK TO part").Run());
+    RETURN_IF_ERROR(database_->Prepare("RELEASE part").Run());
+  }
+  return absl::OkStatus();
+}
+
+// An error: the transaction is gone.
+absl::Status Writer::RunPart(Pending& part) {
+  Transaction transaction{*database_, {}};
+  part.status = part.work(transaction);
+  part.changes = std::move(transaction.changes);
+  if (database_->in_transaction()) return absl::OkStatus();
+  // A full disk makes SQLite undo everything at once.
+  return part.status.ok()
+             ? RpcError(absl::StatusCode::kInternal, "STORE_FAILED", "the commit was undone")
+             : part.status;
 }
 
 }  // namespace likeness::server

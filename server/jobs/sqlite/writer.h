@@ -1,6 +1,7 @@
 // The one connection that writes. A commit waits for the disk, so one thread commits whatever has
-// queued up meanwhile as one SQLite transaction (group commit); each caller's part is a savepoint
-// of its own and succeeds or fails alone.
+// queued up meanwhile as one SQLite transaction (group commit). Each caller's part succeeds or fails
+// alone. One that fails nearly always does so before it has written anything; where one did not,
+// the batch is undone and run once more, each part in a savepoint: those cost a copy of every page.
 #pragma once
 
 #include <condition_variable>
@@ -13,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/sqlite/database.h"
 
@@ -32,8 +34,10 @@ class Writer {
   ~Writer();
 
   // Runs `work` on the writer's thread. Returns once its changes are durable, or, with its error,
-  // once they are undone.
+  // once they are undone. It may run more than once; what counts is the last time.
   absl::Status Run(absl::FunctionRef<absl::Status(Transaction&)> work);
+  // Parts that wait for the batch under way.
+  size_t queued();
 
  private:
   struct Pending;
@@ -41,6 +45,10 @@ class Writer {
   void Loop();
   void CommitAll(std::vector<Pending*>& batch);
   absl::Status RunAll(std::vector<Pending*>& batch);
+  absl::Status RunAndCommit(std::vector<Pending*>& batch);
+  absl::StatusOr<bool> RunTogether(std::vector<Pending*>& batch);
+  absl::Status RunUndoable(std::vector<Pending*>& batch);
+  absl::Status RunPart(Pending& part);
   void Answer(std::vector<Pending*>& batch);
 
   const std::unique_ptr<Database> database_;
