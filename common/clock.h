@@ -11,6 +11,12 @@
 
 namespace likeness {
 
+// For waits and for how long something took: goes on evenly whatever is done to the system's clock,
+// and says nothing about the date.
+inline absl::Time SteadyNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
 // Thread-safe.
 class Clock {
  public:
@@ -39,9 +45,7 @@ class SystemClock : public Clock {
 
  protected:
   virtual absl::Time Wall() const { return absl::Now(); }
-  virtual absl::Duration Elapsed() const {
-    return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-  }
+  virtual absl::Duration Elapsed() const { return SteadyNow() - absl::UnixEpoch(); }
 
  private:
   mutable std::mutex mutex_;

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/clock.h"
 #include "common/logging.h"
 #include "common/trace.h"
 #include "grpcpp/server_context.h"
@@ -17,7 +17,7 @@ struct CallInfo {
   CallInfo(const char* method, grpc::CallbackServerContext& context);
 
   const char* method;  // "CreateJob"
-  absl::Time start = absl::Now();
+  absl::Time start = SteadyNow();
   std::string request_id;
   TraceContext trace;  // of this call: a child of the client's
 };

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
@@ -57,7 +58,7 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
     if (!checked_.ok()) return End(checked_);
     if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
     if (front_.draining()) return End(Front::Draining());
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     auto ready = poll_.attempt(*caller_, now >= deadline_);
     if (!ready.ok()) return End(ready.status());
     if (*ready || now >= deadline_) return End(absl::OkStatus());
@@ -130,7 +131,7 @@ absl::StatusOr<Caller> Front::Identify(const grpc::CallbackServerContext& contex
 
 absl::StatusOr<Caller> Front::Admit(const grpc::CallbackServerContext& context,
                                     const char* method) const {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   auto caller = Identify(context, method);
   if (absl::IsUnauthenticated(caller.status())) {
     RETURN_IF_ERROR(gate_.limits.CheckFailure(PeerOf(context), now));
@@ -167,15 +168,14 @@ CallInfo Front::Begin(const char* method, grpc::CallbackServerContext& context) 
 
 void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
                    const absl::Status& status) {
-  const absl::Time now = absl::Now();
-  const absl::Duration took = now - call.start;
+  const absl::Duration took = SteadyNow() - call.start;
   const std::string reason = ErrorReason(status);
   metrics_.ObserveRpc(call.method, status.code(), took);
   metrics_.ObserveRefusal(reason);
   // A lease that was not there is no change.
   const bool changes = caller.ok() && !caller->resource.empty() && FindRule(call.method)->changes;
   if (changes && gate_.audit) {
-    gate_.audit->Write({.time = now,
+    gate_.audit->Write({.time = absl::Now(),
                         .caller = caller->id,
                         .tenant = caller->tenant,
                         .peer = caller->peer,

@@ -6,6 +6,7 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/jobs/proto_time.h"
 
 namespace likeness::server {
 namespace {
@@ -53,7 +54,7 @@ GenerateSource::GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, v
       blobs_(blobs),
       name_(name),
       to_send_(std::move(created)),
-      cursor_(jobs, std::move(name), 0, false) {}
+      cursor_(jobs, std::move(name), FromProto(to_send_->create_time()), 0, false) {}
 
 absl::StatusOr<Pulled> GenerateSource::Next(v1::GenerateImagesResponse* message) {
   message->Clear();

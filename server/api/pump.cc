@@ -1,6 +1,6 @@
 #include "server/api/pump.h"
 
-#include "absl/time/clock.h"
+#include "common/clock.h"
 
 namespace likeness::server {
 
@@ -14,7 +14,7 @@ void Pump::Wake() {
 }
 
 void Pump::WakeAfter(absl::Duration delay) {
-  const absl::Time due = absl::Now() + delay;
+  const absl::Time due = SteadyNow() + delay;
   {
     std::lock_guard lock(mutex_);
     if (stopped_ || next_wake_ <= due) return;

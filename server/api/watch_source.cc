@@ -55,7 +55,8 @@ WatchSource::WatchSource(Front& front, JobStore& jobs, const TokenSigner& signer
     : front_(front),
       signer_(signer),
       uid_(snapshot.job.uid()),
-      cursor_(jobs, name, after, IsTerminal(snapshot.job.state()) && after == snapshot.last_seq) {}
+      cursor_(jobs, name, FromProto(snapshot.job.create_time()), after,
+              IsTerminal(snapshot.job.state()) && after == snapshot.last_seq) {}
 
 std::string WatchSource::TokenAt(int64_t seq) const {
   return signer_.Sign(kPurpose, absl::StrCat(uid_, "/", seq));
@@ -64,6 +65,7 @@ std::string WatchSource::TokenAt(int64_t seq) const {
 absl::StatusOr<Pulled> WatchSource::Next(v1::JobEvent* message) {
   message->Clear();
   const absl::Time now = absl::Now();
+  const absl::Time steady_now = SteadyNow();
   if (snapshot_) {
     *message->mutable_snapshot() = *std::exchange(snapshot_, std::nullopt);
     *message->mutable_time() = ToProto(now);
@@ -73,7 +75,7 @@ absl::StatusOr<Pulled> WatchSource::Next(v1::JobEvent* message) {
     if (event) {
       *message = *std::move(event);
       front_.metrics().ObserveEventLag(now - FromProto(message->time()));
-    } else if (now - last_sent_ >= kBookmarkInterval) {
+    } else if (steady_now - last_sent_ >= kBookmarkInterval) {
       message->mutable_bookmark();
       *message->mutable_time() = ToProto(now);
     } else {
@@ -81,7 +83,7 @@ absl::StatusOr<Pulled> WatchSource::Next(v1::JobEvent* message) {
     }
   }
   message->set_resume_token(TokenAt(cursor_.position()));
-  last_sent_ = now;
+  last_sent_ = steady_now;
   return Pulled::kMessage;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "common/clock.h"
 #include "likeness/v1/event.pb.h"
 #include "server/api/signed_token.h"
 #include "server/api/stream_reactor.h"
@@ -36,7 +37,7 @@ class WatchSource : public StreamSource<v1::JobEvent> {
   const std::string uid_;
   std::optional<v1::Job> snapshot_;  // still to be sent
   EventCursor cursor_;
-  absl::Time last_sent_ = absl::Now();
+  absl::Time last_sent_ = SteadyNow();
   ChangeFeed::Subscription changes_;
 };
 

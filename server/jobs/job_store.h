@@ -94,7 +94,7 @@ struct JobChange {
   absl::Duration run_time = absl::ZeroDuration();    // of a job that ended: over its attempts
   bool lease_lost = false;
   std::string superseded_checkpoint = {};  // a blob that the job needed until now
-  bool webhook = false;               // calls to the job's webhook may have come to wait
+  bool webhook = false;                    // calls to the job's webhook may have come to wait
 };
 
 // A blob that is named by a job, an event or a model.
@@ -147,8 +147,11 @@ class JobStore {
   virtual absl::Status Delete(const JobName& name, const std::string& etag) = 0;
 
   // Events with a seq above `after`, in order, without gaps; at most `limit` and about 1 MiB of
-  // them. FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of them are no longer kept.
-  virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
+  // them. `created` is the job's create_time: another job may have taken the name of one that was
+  // deleted. NOT_FOUND (JOB_NOT_FOUND); FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of
+  // them are no longer kept.
+  virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name,
+                                                                absl::Time created, int64_t after,
                                                                 int limit) = 0;
 
   // NOT_FOUND (MODEL_NOT_FOUND), FAILED_PRECONDITION (MODEL_NOT_READY): the job that makes it has

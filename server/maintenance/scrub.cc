@@ -1,6 +1,6 @@
 #include "server/maintenance/scrub.h"
 
-#include "absl/time/clock.h"
+#include "common/clock.h"
 #include "common/status_macros.h"
 
 namespace likeness::server {
@@ -14,7 +14,7 @@ class Pace {
   explicit Pace(int64_t bytes_per_second) : rate_(bytes_per_second) {}
   absl::Duration After(int64_t bytes) {
     if (rate_ <= 0) return absl::ZeroDuration();
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     if (due_ < now) due_ = now;  // time that was lost is not made up for
     due_ += absl::Seconds(static_cast<double>(bytes) / static_cast<double>(rate_));
     return due_ - now;

@@ -1,15 +1,15 @@
 #include "server/metrics/measured_job_store.h"
 
-#include "absl/time/clock.h"
+#include "common/clock.h"
 
 namespace likeness::server {
 namespace {
 
 template <typename Call>
 auto Timed(Metrics& metrics, StoreOperation operation, const Call& call) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   auto result = call();
-  metrics.ObserveStore(operation, absl::Now() - start);
+  metrics.ObserveStore(operation, SteadyNow() - start);
   return result;
 }
 
@@ -55,9 +55,10 @@ absl::Status MeasuredJobStore::Delete(const JobName& name, const std::string& et
 }
 
 absl::StatusOr<std::vector<v1::JobEvent>> MeasuredJobStore::EventsAfter(const JobName& name,
+                                                                        absl::Time created,
                                                                         int64_t after, int limit) {
   return Timed(metrics_, StoreOperation::kEventsAfter,
-               [&] { return store_.EventsAfter(name, after, limit); });
+               [&] { return store_.EventsAfter(name, created, after, limit); });
 }
 
 absl::StatusOr<v1::Model> MeasuredJobStore::GetModel(const ModelName& personalized) {

@@ -32,7 +32,7 @@ class History:
             reply = method(request, timeout=timeout)
         except grpc.RpcError as error:
             result, reason = verdict(error)
-            self.write("reply", call=call, op=op, result=result, reason=reason, **said)
+            self.write("reply", call=call, op=op, result=result, reason=reason, details=error.details(), **said)
             return result, reason
         self.write("reply", call=call, op=op, result="ok", **{**said, **told(reply)})
         return "ok", reply

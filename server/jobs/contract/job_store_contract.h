@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/jobs/job_store.h"
+#include "server/jobs/proto_time.h"
 #include "tests/support/test_server.h"
 
 namespace likeness::server {
@@ -114,10 +115,11 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
     EXPECT_TRUE(job.ok()) << job.status();
     return job.value_or(v1::Job());
   }
+  absl::Time CreatedAt(const std::string& id) { return FromProto(Get(id).create_time()); }
   v1::JobState StateOf(const std::string& id) { return Get(id).state(); }
 
   std::vector<v1::JobEvent> Events(const std::string& id, int64_t after = 0) {
-    auto events = store().EventsAfter({"default", id}, after, 1000);
+    auto events = store().EventsAfter({"default", id}, CreatedAt(id), after, 1000);
     EXPECT_TRUE(events.ok()) << events.status();
     return *std::move(events);
   }

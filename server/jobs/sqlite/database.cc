@@ -17,7 +17,8 @@ constexpr int kBusyMilliseconds = 10'000;
 constexpr int kSlotBytes = 1200;
 constexpr int kSlots = 500;
 
-// SQLite counts its memory under one lock for all connections, at every allocation; nobody reads it.
+// SQLite counts its memory under one lock for all connections, at every allocation; nobody reads
+// it.
 void ConfigureOnce() {
   [[maybe_unused]] static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }

@@ -17,6 +17,8 @@ constexpr char kLoad[] =
     "SELECT job, lease_token, lease_expire, worker, failures, not_before, checkpoint, last_seq,"
     " version, queue_time, deadline, attempt_time, run_time FROM jobs WHERE key = ?";
 constexpr char kFind[] = "SELECT key FROM jobs WHERE tenant = ? AND id = ?";
+constexpr char kFindCreatedAt[] =
+    "SELECT key FROM jobs WHERE tenant = ? AND id = ? AND create_time = ?";
 constexpr char kInsert[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
     " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job,"
@@ -117,6 +119,14 @@ absl::Status JobNotFound(const JobName& name) {
 absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name) {
   Query query = database.Prepare(kFind);
   ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Step());
+  if (!found) return JobNotFound(name);
+  return query.Integer(0);
+}
+
+absl::StatusOr<int64_t> FindJobCreatedAt(Database& database, const JobName& name,
+                                         absl::Time created) {
+  Query query = database.Prepare(kFindCreatedAt);
+  ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Bind(created).Step());
   if (!found) return JobNotFound(name);
   return query.Integer(0);
 }

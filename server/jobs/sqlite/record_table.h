@@ -24,6 +24,9 @@ absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64
 
 // NOT_FOUND (JOB_NOT_FOUND).
 absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name);
+// The job of that name, unless it is a later one than that created then.
+absl::StatusOr<int64_t> FindJobCreatedAt(Database& database, const JobName& name,
+                                         absl::Time created);
 absl::Status JobNotFound(const JobName& name);
 
 // Sets record.key.

@@ -154,7 +154,8 @@ TEST_P(SchemaTest, EverythingInAnOldFileGoesOn) {
     EXPECT_EQ(ErrorReason(store.GetModel({"default", "waiting"}).status()), "MODEL_NOT_READY");
     EXPECT_EQ((*store.FindRequest("default", "r-waiting", "f"))->name(),
               "tenants/default/jobs/waiting");
-    EXPECT_EQ(store.EventsAfter({"default", "leased"}, 0, 10)->size(), 1u);
+    const absl::Time created = FromProto(store.Get({"default", "leased"})->create_time());
+    EXPECT_EQ(store.EventsAfter({"default", "leased"}, created, 0, 10)->size(), 1u);
     JobQuery query;
     query.filter = *ParseJobFilter("labels.id = waiting");
     EXPECT_EQ(store.List("default", query)->jobs.size(), 1u);

@@ -278,9 +278,10 @@ absl::Status SqliteJobStore::Forget(Transaction& transaction, const JobRecord& r
 }
 
 absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobName& name,
+                                                                      absl::Time created,
                                                                       int64_t after, int limit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  ASSIGN_OR_RETURN(int64_t key, FindJob(*database, name));
+  ASSIGN_OR_RETURN(int64_t key, FindJobCreatedAt(*database, name, created));
   ASSIGN_OR_RETURN(auto events, ReadEvents(*database, key, after, limit));
   for (v1::JobEvent& event : events) {
     if (event.state_change().has_job()) {

@@ -50,8 +50,8 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
                                 const IsStored& stored) override;
   absl::Status Delete(const JobName& name, const std::string& etag) override;
-  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t after,
-                                                        int limit) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, absl::Time created,
+                                                        int64_t after, int limit) override;
   absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
   absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
                                        int limit) override;

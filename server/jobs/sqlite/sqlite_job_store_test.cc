@@ -152,7 +152,8 @@ TEST(SqliteJobStoreTest, JobsOfVersion3GoOnUnderTheQueuesPolicies) {
   ASSERT_TRUE(store->Release(release).ok());
   EXPECT_EQ((*store->Acquire(offer))->job().name(), "tenants/default/jobs/running");
   EXPECT_EQ(*store->TimeOutJobs(), 0);
-  EXPECT_EQ(store->EventsAfter({"default", "ended"}, 0, 10)->size(), 3u);
+  const absl::Time created = FromProto(store->Get({"default", "ended"})->create_time());
+  EXPECT_EQ(store->EventsAfter({"default", "ended"}, created, 0, 10)->size(), 3u);
   clock.Advance(RetentionPolicy().jobs);
   EXPECT_EQ(store->Sweep()->jobs, 1);
 }

@@ -1,7 +1,8 @@
 // The one connection that writes. A commit waits for the disk, so one thread commits whatever has
-// queued up meanwhile as one SQLite transaction (group commit). Each caller's part succeeds or fails
-// alone. One that fails nearly always does so before it has written anything; where one did not,
-// the batch is undone and run once more, each part in a savepoint: those cost a copy of every page.
+// queued up meanwhile as one SQLite transaction (group commit). Each caller's part succeeds or
+// fails alone. One that fails nearly always does so before it has written anything; where one did
+// not, the batch is undone and run once more, each part in a savepoint: those cost a copy of every
+// page.
 #pragma once
 
 #include <condition_variable>
