@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "common/channel.h"
 #include "common/rpc_error.h"
+#include "common/status_macros.h"
 
 namespace likeness::server {
 namespace {
@@ -12,19 +13,25 @@ constexpr size_t kBearerLength = sizeof(kBearer) - 1;
 
 absl::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
 
+absl::Status NotOneBearer() {
+  return RpcError(absl::StatusCode::kUnauthenticated, "TOKEN_INVALID",
+                  "the metadata authorization must be one \"Bearer TOKEN\"");
+}
+
 }  // namespace
+
+absl::StatusOr<std::string> BearerOf(absl::string_view authorization) {
+  if (!absl::StartsWithIgnoreCase(authorization, kBearer)) return NotOneBearer();
+  return std::string(authorization.substr(kBearerLength));
+}
 
 absl::StatusOr<Credentials> CredentialsOf(const grpc::CallbackServerContext& context) {
   Credentials credentials;
   const auto& metadata = context.client_metadata();
   const auto [first, last] = metadata.equal_range("authorization");
   for (auto entry = first; entry != last; ++entry) {
-    const absl::string_view value = View(entry->second);
-    if (credentials.bearer || !absl::StartsWithIgnoreCase(value, kBearer)) {
-      return RpcError(absl::StatusCode::kUnauthenticated, "TOKEN_INVALID",
-                      "the metadata authorization must be one \"Bearer TOKEN\"");
-    }
-    credentials.bearer = std::string(value.substr(kBearerLength));
+    if (credentials.bearer) return NotOneBearer();
+    ASSIGN_OR_RETURN(credentials.bearer, BearerOf(View(entry->second)));
   }
   // Only a certificate that was verified makes a peer authenticated.
   const auto peer = context.auth_context();

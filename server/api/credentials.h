@@ -9,6 +9,9 @@
 
 namespace likeness::server {
 
+// The token of a value of `authorization`. UNAUTHENTICATED (TOKEN_INVALID).
+absl::StatusOr<std::string> BearerOf(absl::string_view authorization);
+
 // UNAUTHENTICATED (TOKEN_INVALID) for an `authorization` that is no bearer token, or is there
 // twice.
 absl::StatusOr<Credentials> CredentialsOf(const grpc::CallbackServerContext& context);

@@ -3,7 +3,6 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -24,6 +23,7 @@ namespace likeness::server {
 namespace {
 
 using Json = nlohmann::json;
+using ::likeness::testing::JoseSignature;
 using ::likeness::testing::NewEcKey;
 using ::likeness::testing::NewRsaKey;
 using ::likeness::testing::PrivateKey;
@@ -33,26 +33,6 @@ using ::likeness::testing::TempFolder;
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 
 std::string Base64(absl::string_view bytes) { return absl::WebSafeBase64Escape(bytes); }
-
-std::string Sign(const PrivateKey& key, const std::string& text) {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  EVP_DigestSignInit(context, nullptr, EVP_sha256(), nullptr, key.get());
-  size_t size = 1000;
-  std::string signature(size, '\0');
-  EVP_DigestSign(context, reinterpret_cast<unsigned char*>(signature.data()), &size,
-                 reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  EVP_MD_CTX_free(context);
-  signature.resize(size);
-  if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_EC) return signature;
-  // JOSE has r and s one behind the other.
-  const auto* der = reinterpret_cast<const unsigned char*>(signature.data());
-  ECDSA_SIG* pair = d2i_ECDSA_SIG(nullptr, &der, static_cast<long>(size));
-  std::string raw(64, '\0');
-  BN_bn2binpad(ECDSA_SIG_get0_r(pair), reinterpret_cast<unsigned char*>(raw.data()), 32);
-  BN_bn2binpad(ECDSA_SIG_get0_s(pair), reinterpret_cast<unsigned char*>(raw.data()) + 32, 32);
-  ECDSA_SIG_free(pair);
-  return raw;
-}
 
 std::string Hmac(const std::string& secret, const std::string& text) {
   unsigned char mac[EVP_MAX_MD_SIZE];
@@ -102,7 +82,8 @@ class JwtTest : public ::testing::Test {
   }
   std::string Token(const Json& claims, const Json& header = {{"alg", "RS256"}, {"kid", "rsa"}}) {
     const std::string text = Unsigned(header, claims);
-    return absl::StrCat(text, ".", Base64(Sign(header["alg"] == "ES256" ? ec_ : rsa_, text)));
+    return absl::StrCat(text, ".",
+                        Base64(JoseSignature(header["alg"] == "ES256" ? ec_ : rsa_, text)));
   }
   static Json Claims(const Json& changes = Json::object()) {
     Json claims = {{"iss", "https://id.example.com"},
@@ -196,7 +177,7 @@ TEST_F(JwtTest, TokenDoesNotChooseItsAlgorithm) {
 
 TEST_F(JwtTest, ForgedOrCutTokensAreRefused) {
   const std::string text = Unsigned({{"alg", "RS256"}, {"kid", "rsa"}}, Claims());
-  EXPECT_EQ(Refusal(absl::StrCat(text, ".", Base64(Sign(stranger_, text)))),
+  EXPECT_EQ(Refusal(absl::StrCat(text, ".", Base64(JoseSignature(stranger_, text)))),
             "no key vouches for it");
   const std::string good = Token(Claims());
   const std::string signature = good.substr(good.rfind('.'));
@@ -204,7 +185,7 @@ TEST_F(JwtTest, ForgedOrCutTokensAreRefused) {
           signature);
   // A key that the token itself brings along counts for nothing.
   const std::string own = Unsigned({{"alg", "RS256"}, {"jwk", RsaJwk(stranger_, "x")}}, Claims());
-  Refusal(absl::StrCat(own, ".", Base64(Sign(stranger_, own))));
+  Refusal(absl::StrCat(own, ".", Base64(JoseSignature(stranger_, own))));
   for (size_t length = 0; length < good.size(); length += 7) Refusal(good.substr(0, length));
   Refusal(good + ".x");
   Refusal("");

@@ -113,6 +113,14 @@ def main():
         'guidance: 3 width: 64 height: 128 } max_attempts: 10 }')])
     write("uploads", [bytes([0x00, 0xF2, 0xF2, 0xF2, 0xF2, 0x08]), bytes([0x00, 0xF2, 0x0E, 0x00, 0xF2, 0xF2, 0x08, 0x01, 0x09]),
                       bytes([0x01, 0xF7, 0xF7, 0xF7, 0xF7, 0x09, 0x0B, 0x0D])])
+    claims = ('{"iss": "i", "aud": %s, "sub": "ann", "exp": %s, "nbf": 1, "tenant": "acme", "roles": %s}')
+    write("credentials", [b"\0Bearer lk_abcdefghijkl_secret", b"\0bearer ", b"\0Basic YTpi", b"\0Bearer eyJhbGciOiJub25lIn0.e30.",
+                          b"\1" + (claims % ('"likeness"', "1800000060", '["submit", "worker"]')).encode(),
+                          b"\1" + (claims % ('["likeness"]', "1.8e12", '"read admin"')).encode(),
+                          b"\1" + (claims % ("{}", "-1", "null")).encode(), b"\2", b"\2\0\5A\0\x30B"])
+    write("webhooks", ["https://example.com/hook?x=1#y", "http://127.0.0.1:80/", "http://[::1]/", "http://2130706433/",
+                       "https://0x7f.1/", "http://[::ffff:10.0.0.1]:8080/a", "http://a:b@example.com/", "ftp://example.com",
+                       "HTTP://EXAMPLE.COM", "10.0.0.0/8,fd00::/8", "acme whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
     write("requests", list(requests()))
 
 

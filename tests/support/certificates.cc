@@ -1,5 +1,7 @@
 #include "tests/support/certificates.h"
 
+#include <openssl/bn.h>
+#include <openssl/ecdsa.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -60,6 +62,26 @@ std::string PrivatePem(const PrivateKey& key) {
   return ToPem([&](BIO* bio) {
     return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
   });
+}
+
+std::string JoseSignature(const PrivateKey& key, const std::string& text) {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  EVP_DigestSignInit(context, nullptr, EVP_sha256(), nullptr, key.get());
+  size_t size = 1000;
+  std::string signature(size, '\0');
+  EVP_DigestSign(context, reinterpret_cast<unsigned char*>(signature.data()), &size,
+                 reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  EVP_MD_CTX_free(context);
+  signature.resize(size);
+  if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_EC) return signature;
+  // JOSE has r and s one behind the other.
+  const auto* der = reinterpret_cast<const unsigned char*>(signature.data());
+  ECDSA_SIG* pair = d2i_ECDSA_SIG(nullptr, &der, static_cast<long>(size));
+  std::string raw(64, '\0');
+  BN_bn2binpad(ECDSA_SIG_get0_r(pair), reinterpret_cast<unsigned char*>(raw.data()), 32);
+  BN_bn2binpad(ECDSA_SIG_get0_s(pair), reinterpret_cast<unsigned char*>(raw.data()) + 32, 32);
+  ECDSA_SIG_free(pair);
+  return raw;
 }
 
 Authority::Authority(const std::string& name) : key_(NewEcKey()), cert_(Unsigned(name, key_)) {

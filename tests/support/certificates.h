@@ -18,6 +18,9 @@ PrivateKey NewRsaKey(unsigned bits = 2048);
 std::string PublicPem(const PrivateKey& key);
 std::string PrivatePem(const PrivateKey& key);
 
+// As JSON web tokens are signed: RS256, or ES256 for a key on P-256.
+std::string JoseSignature(const PrivateKey& key, const std::string& text);
+
 // A certificate and its key, as PEM.
 struct Identity {
   std::string cert;
