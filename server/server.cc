@@ -28,6 +28,7 @@
 #include "server/base/executor.h"
 #include "server/base/health.h"
 #include "server/base/version.h"
+#include "server/blobs/blob_quota.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
 #include "server/data_directory.h"
 #include "server/jobs/admission.h"
@@ -86,6 +87,7 @@ struct Server::Parts {
   std::unique_ptr<JobStore> store;
   std::unique_ptr<MeasuredJobStore> jobs;  // the same
   std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<BlobQuota> blob_quota;
   std::unique_ptr<Maintenance> maintenance;
   WebhookOptions webhook_options;
   std::unique_ptr<WebhookDispatcher> webhooks;  // none without secrets
@@ -160,8 +162,12 @@ absl::Status Server::Parts::OpenStores() {
                                                     options.limits.max_blob_bytes, clock));
   maintenance = std::make_unique<Maintenance>(*jobs, *blobs, metrics, clock, options.maintenance,
                                               options.data_dir + "/scrub");
+  blob_quota = std::make_unique<BlobQuota>(*blobs, [this](const std::string& tenant) {
+    return authenticator->LimitsOf(tenant).stored_bytes;
+  });
   admission = std::make_unique<Admission>(
-      *jobs, *blobs, options.limits, [this](const std::string& tenant, const v1::Webhook& webhook) {
+      *jobs, *blobs, *blob_quota, options.limits,
+      [this](const std::string& tenant, const v1::Webhook& webhook) {
         return CheckWebhook(tenant, webhook, webhook_options.secrets, webhook_options.addresses);
       });
   return absl::OkStatus();
@@ -193,7 +199,7 @@ absl::Status Server::Parts::Serve() {
   model_service = std::make_unique<ModelServiceImpl>(*front, *jobs);
   worker_service = std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs);
   blob_service = std::make_unique<BlobServiceImpl>(*front, *blobs);
-  byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *jobs);
+  byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *blob_quota, *jobs);
   capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*front, *jobs, options.limits);
 
   grpc::EnableDefaultHealthCheckService(true);

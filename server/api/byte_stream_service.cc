@@ -81,7 +81,7 @@ grpc::ServerWriteReactor<ReadResponse>* ByteStreamServiceImpl::Read(
 
 grpc::ServerReadReactor<google::bytestream::WriteRequest>* ByteStreamServiceImpl::Write(
     grpc::CallbackServerContext* context, google::bytestream::WriteResponse* reply) {
-  return new WriteReactor(front_, context, blobs_, jobs_, reply);
+  return new WriteReactor(front_, context, blobs_, quota_, jobs_, reply);
 }
 
 grpc::ServerUnaryReactor* ByteStreamServiceImpl::QueryWriteStatus(

@@ -3,6 +3,7 @@
 
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "server/api/front.h"
+#include "server/blobs/blob_quota.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
 
@@ -11,8 +12,8 @@ namespace likeness::server {
 class ByteStreamServiceImpl final : public google::bytestream::ByteStream::CallbackService {
  public:
   // All must outlive this. `jobs` tells which leases are live.
-  ByteStreamServiceImpl(Front& front, BlobStore& blobs, JobStore& jobs)
-      : front_(front), blobs_(blobs), jobs_(jobs) {}
+  ByteStreamServiceImpl(Front& front, BlobStore& blobs, BlobQuota& quota, JobStore& jobs)
+      : front_(front), blobs_(blobs), quota_(quota), jobs_(jobs) {}
 
   grpc::ServerWriteReactor<google::bytestream::ReadResponse>* Read(
       grpc::CallbackServerContext* context,
@@ -27,6 +28,7 @@ class ByteStreamServiceImpl final : public google::bytestream::ByteStream::Callb
  private:
   Front& front_;
   BlobStore& blobs_;
+  BlobQuota& quota_;
   JobStore& jobs_;
 };
 

@@ -455,6 +455,27 @@ TEST_F(TenancyTest, CallsOfATenantAreLimitedAndOfOthersNot) {
   EXPECT_TRUE(Call(umbrella_, "ListJobs", list).status.ok());
 }
 
+TEST_F(TenancyTest, StoredBytesOfATenantAreLimitedAndNotWhatItsWorkersStore) {
+  const v1::Job job = Create(acme_, likeness::testing::PictureJob());
+  const auto lease = FakeWorker(Channel(worker_)).Acquire(absl::Seconds(5));
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  std::string text = *ReadAuthFile(auth_file_);
+  text.insert(1, R"("tenants": {"acme": {"max_stored_bytes": 10}},)");
+  std::ofstream(auth_file_) << text;
+  server_->server().Reload();
+  EXPECT_TRUE(Upload(acme_, "acme", "photo1").ok());
+  const auto refused = Upload(acme_, "acme", "photo2");
+  EXPECT_EQ(ErrorReason(refused), "QUOTA_EXCEEDED");
+  EXPECT_EQ(QuotaSubject(refused), "tenants/acme");
+  EXPECT_TRUE(Upload(acme_, "acme", "photo1").ok()) << "it is there already";
+  EXPECT_TRUE(Upload(acme_, "acme", "four").ok()) << "as many as there may be";
+  EXPECT_TRUE(Upload(umbrella_, "umbrella", "photo2").ok());
+  Create(acme_, likeness::testing::PictureJob());
+  EXPECT_TRUE(Upload(worker_, "acme", "a picture of its job", lease->lease_token()).ok());
+  const auto more = Call(acme_, "CreateJob", likeness::testing::PictureJob()).status;
+  EXPECT_EQ(ErrorReason(more), "QUOTA_EXCEEDED");
+}
+
 TEST_F(TenancyTest, ManyBadTokensAreAnsweredWithWaitAndGoodOnesStillServed) {
   std::map<std::string, int> reasons;
   const auto bad = Channel("bad");

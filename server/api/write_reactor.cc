@@ -11,10 +11,12 @@
 namespace likeness::server {
 
 WriteReactor::WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
-                           JobStore& jobs, google::bytestream::WriteResponse* reply)
+                           BlobQuota& quota, JobStore& jobs,
+                           google::bytestream::WriteResponse* reply)
     : front_(front),
       context_(context),
       blobs_(blobs),
+      quota_(quota),
       jobs_(jobs),
       reply_(reply),
       call_(front.Begin("Write", *context)),
@@ -86,12 +88,16 @@ absl::Status WriteReactor::BeginUpload() {
                     absl::StrCat("there is no tenant \"", name.tenant, "\""));
   }
   ASSIGN_OR_RETURN(upload_, blobs_.Upload(name));
+  if (upload_->complete() || caller_->is_worker()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(auto reservation, quota_.Reserve(tenant, name.size_bytes));
+  reservation_.emplace(std::move(reservation));
   return absl::OkStatus();
 }
 
 void WriteReactor::End(const absl::Status& status) {
   pump_->Stop();
   upload_.reset();  // so that the client can resume as soon as it has the answer
+  reservation_.reset();
   front_.Record(call_, caller_, status);
   Finish(ToGrpcStatus(status));  // this may be gone from here on
 }

@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "google/bytestream/bytestream.pb.h"
 #include "server/api/front.h"
 #include "server/api/pump.h"
+#include "server/blobs/blob_quota.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
 
@@ -15,8 +17,8 @@ namespace likeness::server {
 
 class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteRequest> {
  public:
-  WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs, JobStore& jobs,
-               google::bytestream::WriteResponse* reply);
+  WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
+               BlobQuota& quota, JobStore& jobs, google::bytestream::WriteResponse* reply);
 
   void OnReadDone(bool ok) override;
   void OnDone() override { delete this; }
@@ -33,6 +35,7 @@ class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteReq
   Front& front_;
   grpc::CallbackServerContext* const context_;
   BlobStore& blobs_;
+  BlobQuota& quota_;
   JobStore& jobs_;
   google::bytestream::WriteResponse* const reply_;
   const CallInfo call_;
@@ -41,6 +44,7 @@ class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteReq
   google::bytestream::WriteRequest chunk_;
   std::string resource_name_;
   std::unique_ptr<BlobUpload> upload_;
+  std::optional<BlobQuota::Reservation> reservation_;  // of a client's upload
   std::atomic<State> state_ = State::kReading;
 };
 

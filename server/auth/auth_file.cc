@@ -97,6 +97,7 @@ TenantLimits ReadLimits(JsonObject& object) {
   };
   count("max_pending_jobs", &limits.jobs.max_pending_jobs);
   count("max_running_jobs", &limits.jobs.max_running_jobs);
+  count("max_stored_bytes", &limits.stored_bytes);
   seconds("worker_seconds_per_day", &limits.jobs.worker_time_per_day);
   seconds("worker_seconds_per_month", &limits.jobs.worker_time_per_month);
   const auto rate = object.Number("calls_per_second");

@@ -104,13 +104,14 @@ TEST(ErrorDetailsTest, SurviveTheWire) {
 
 TEST(TenantLimitsTest, AreReadFromTheAuthFile) {
   const auto config = ParseAuthFile(R"({"tenants": {
-    "acme": {"max_pending_jobs": 3, "max_running_jobs": 2,
+    "acme": {"max_pending_jobs": 3, "max_running_jobs": 2, "max_stored_bytes": 5e9,
              "worker_seconds_per_day": 3600, "calls_per_second": 10, "calls_burst": 50},
     "*": {"calls_per_second": 0.5}}})");
   ASSERT_TRUE(config.ok()) << config.status();
   const TenantLimits& acme = config->tenants.at("acme");
   EXPECT_EQ(acme.jobs.max_pending_jobs, 3);
   EXPECT_EQ(acme.jobs.max_running_jobs, 2);
+  EXPECT_EQ(acme.stored_bytes, 5'000'000'000);
   EXPECT_EQ(acme.jobs.worker_time_per_day, absl::Hours(1));
   EXPECT_EQ(acme.jobs.worker_time_per_month, absl::InfiniteDuration());
   EXPECT_EQ(acme.calls->burst, 50);

@@ -1,6 +1,8 @@
 // What a tenant may take, as the auth file says.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "server/auth/token_bucket.h"
@@ -10,6 +12,7 @@ namespace likeness::server {
 
 struct TenantLimits {
   JobQuota jobs;
+  int64_t stored_bytes = std::numeric_limits<int64_t>::max();  // of blobs
   std::optional<RateLimit> calls;
 };
 

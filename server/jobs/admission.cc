@@ -82,6 +82,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
                                           const v1::CreateJobRequest& request) {
   if (request.validate_only()) {
     RETURN_IF_ERROR(Check(request));
+    RETURN_IF_ERROR(quota_.Reserve(tenant, 0).status());
     ASSIGN_OR_RETURN(v1::Job job, Resolve(tenant, request.job(), request.job_id()));
     RETURN_IF_ERROR(jobs_.CheckNames(job));
     RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/false, job));
@@ -96,6 +97,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
     if (first) return *std::move(first);
   }
   RETURN_IF_ERROR(Check(request));
+  RETURN_IF_ERROR(quota_.Reserve(tenant, 0).status());
   const std::string id = request.job_id().empty() ? RandomId(kJobIdLength) : request.job_id();
   ASSIGN_OR_RETURN(accepted.job, Resolve(tenant, request.job(), id));
   RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/true, accepted.job));
@@ -125,6 +127,7 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
 
 absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string& etag) {
   ASSIGN_OR_RETURN(const v1::Job job, jobs_.Get(name));
+  RETURN_IF_ERROR(quota_.Reserve(name.tenant, 0).status());
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(ModelOf(job)));
   if (!model.is_base()) RETURN_IF_ERROR(jobs_.GetModel(model).status());
   return jobs_.Retry(name, etag, [this](const std::string& blob) {
@@ -238,7 +241,8 @@ absl::Status Admission::InlinePhotosToBlobs(const std::string& tenant, bool stor
     for (v1::Photo& photo : *photos) {
       if (!photo.has_inline_()) continue;
       BlobName name{tenant, Sha256Hex(photo.inline_())};
-      if (store) {
+      if (store && !blobs_.Keep(name).ok()) {
+        ASSIGN_OR_RETURN(const auto room, quota_.Reserve(tenant, std::ssize(photo.inline_())));
         ASSIGN_OR_RETURN(name, blobs_.Put(tenant, photo.inline_()));
       }
       photo.set_blob(name.ToString());

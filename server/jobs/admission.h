@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "likeness/v1/job_service.pb.h"
+#include "server/blobs/blob_quota.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/limits.h"
@@ -20,14 +21,19 @@ class Admission {
   // Whether a tenant's job may name the webhook.
   using WebhookCheck = std::function<absl::Status(const std::string& tenant, const v1::Webhook&)>;
 
-  // Both stores must outlive this.
-  Admission(JobStore& jobs, BlobStore& blobs, const Limits& limits, WebhookCheck check_webhook)
-      : jobs_(jobs), blobs_(blobs), limits_(limits), check_webhook_(std::move(check_webhook)) {}
+  // The stores and the quota must outlive this.
+  Admission(JobStore& jobs, BlobStore& blobs, BlobQuota& quota, const Limits& limits,
+            WebhookCheck check_webhook)
+      : jobs_(jobs),
+        blobs_(blobs),
+        quota_(quota),
+        limits_(limits),
+        check_webhook_(std::move(check_webhook)) {}
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, MODEL_NOT_READY,
-  // BASE_MODEL_AMBIGUOUS); those of the webhook's check. With validate_only nothing is stored and
-  // nothing drawn.
+  // BASE_MODEL_AMBIGUOUS); those of the webhook's check and of BlobQuota::Reserve. With
+  // validate_only nothing is stored and nothing drawn.
   absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
 
   // Puts a job that ended back into the queue. Errors besides those of JobStore::Retry: those of
@@ -52,6 +58,7 @@ class Admission {
 
   JobStore& jobs_;
   BlobStore& blobs_;
+  BlobQuota& quota_;
   const Limits limits_;
   const WebhookCheck check_webhook_;
 };

@@ -26,16 +26,19 @@ struct Queue {
     model.set_name("models/a");
     Check(jobs->OfferBaseModels({model}).ok(), "a model is offered");
     secrets = *WebhookSecrets::Parse("* whsec_" + std::string(32, 'A'));
-    admission = std::make_unique<Admission>(
-        *jobs, *blobs, Limits(), [this](const std::string& tenant, const v1::Webhook& webhook) {
-          return CheckWebhook(tenant, webhook, secrets, AddressRules());
-        });
+    quota = std::make_unique<BlobQuota>(*blobs, [](const std::string&) { return 1 << 30; });
+    admission =
+        std::make_unique<Admission>(*jobs, *blobs, *quota, Limits(),
+                                    [this](const std::string& tenant, const v1::Webhook& webhook) {
+                                      return CheckWebhook(tenant, webhook, secrets, AddressRules());
+                                    });
   }
 
   fuzz::Scratch folder;
   SystemClock clock;
   std::unique_ptr<SqliteJobStore> jobs;
   std::unique_ptr<FilesystemBlobStore> blobs;
+  std::unique_ptr<BlobQuota> quota;
   WebhookSecrets secrets;
   std::unique_ptr<Admission> admission;
 };

@@ -41,14 +41,12 @@ std::vector<std::string> NamesIn(const std::string& directory) {
   return names;
 }
 
-int64_t BytesOf(const std::string& root) {
+int64_t BytesIn(const std::string& folder) {
   int64_t bytes = 0;
   std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(root, error);
+  for (auto entry = fs::recursive_directory_iterator(folder, error);
        !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    if (entry->is_directory(error) && entry->path().filename().string().starts_with('.')) {
-      entry.disable_recursion_pending();
-    } else if (IsSha256Hex(entry->path().filename().string())) {
+    if (IsSha256Hex(entry->path().filename().string())) {
       bytes += static_cast<int64_t>(entry->file_size(error));
     }
   }
@@ -190,7 +188,10 @@ absl::StatusOr<std::unique_ptr<FilesystemBlobStore>> FilesystemBlobStore::Open(
   RETURN_IF_ERROR(MakeDirectories(root + kUploads));
   RETURN_IF_ERROR(MakeDirectories(root + kDamaged));
   std::unique_ptr<FilesystemBlobStore> store(new FilesystemBlobStore(root, max_blob_bytes, clock));
-  store->total_bytes_ = BytesOf(root);
+  std::lock_guard lock(store->mutex_);
+  for (const std::string& tenant : NamesIn(root)) {
+    if (!tenant.starts_with('.')) store->bytes_[tenant] = BytesIn(absl::StrCat(root, "/", tenant));
+  }
   return store;
 }
 
@@ -239,12 +240,13 @@ void FilesystemBlobStore::KeptLast(const BlobName& name, absl::Time at) {
   utimensat(AT_FDCWD, path.c_str(), times, 0);
 }
 
-int64_t FilesystemBlobStore::Remove(const std::string& path, absl::Time before) {
+int64_t FilesystemBlobStore::Remove(const BlobName& name, absl::Time before) {
+  const std::string path = PathOf(name);
   std::lock_guard lock(mutex_);  // nobody keeps it between the look and the end
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return -1;
   if (absl::TimeFromTimespec(info.st_mtim) >= before || unlink(path.c_str()) != 0) return -1;
-  total_bytes_ -= info.st_size;
+  bytes_[name.tenant] -= info.st_size;
   return info.st_size;
 }
 
@@ -263,7 +265,7 @@ absl::StatusOr<SweptBlobs> FilesystemBlobStore::Sweep(
     struct stat info;
     if (stat(path.c_str(), &info) != 0) return true;
     if (absl::TimeFromTimespec(info.st_mtim) >= before || named(name)) return true;
-    if (const int64_t bytes = Remove(path, before); bytes >= 0) {
+    if (const int64_t bytes = Remove(name, before); bytes >= 0) {
       ++swept.blobs;
       swept.bytes += bytes;
     }
@@ -298,8 +300,21 @@ void FilesystemBlobStore::SetAside(const BlobName& name, const File& read, int64
     (void)rename(aside.c_str(), path.c_str());
     return;
   }
-  total_bytes_ -= size;
+  bytes_[name.tenant] -= size;
   LogError("blob damaged", {{"blob", name.ToString()}});
+}
+
+int64_t FilesystemBlobStore::total_bytes() const {
+  std::lock_guard lock(mutex_);
+  int64_t total = 0;
+  for (const auto& [tenant, bytes] : bytes_) total += bytes;
+  return total;
+}
+
+int64_t FilesystemBlobStore::bytes_of(const std::string& tenant) const {
+  std::lock_guard lock(mutex_);
+  const auto found = bytes_.find(tenant);
+  return found == bytes_.end() ? 0 : found->second;
 }
 
 int64_t FilesystemBlobStore::damaged() const {
@@ -377,7 +392,7 @@ absl::Status FilesystemBlobStore::Publish(const std::string& upload_path, const 
     std::lock_guard lock(mutex_);
     const bool was_there = FileSize(path).has_value();
     if (rename(upload_path.c_str(), path.c_str()) != 0) return ErrnoStatus(errno, "store a blob");
-    if (!was_there) total_bytes_ += size_bytes;
+    if (!was_there) bytes_[name.tenant] += size_bytes;
     publishing_.insert(path);
     unlink(DamagedPathOf(name).c_str());
   }

@@ -4,8 +4,8 @@
 // holds {root}/.sweep locked.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,7 +37,8 @@ class FilesystemBlobStore : public BlobStore {
   absl::StatusOr<UploadStatus> QueryUpload(const UploadName& name) override;
   absl::StatusOr<BlobName> Put(const std::string& tenant, absl::string_view bytes) override;
   absl::StatusOr<int> DropUploads(absl::Time before) override;
-  int64_t total_bytes() const override { return total_bytes_; }
+  int64_t total_bytes() const override;
+  int64_t bytes_of(const std::string& tenant) const override;
   int64_t damaged() const override;
 
  private:
@@ -53,7 +54,7 @@ class FilesystemBlobStore : public BlobStore {
   // Keeps the blob and returns its size, if it is there: durable, not only visible.
   std::optional<int64_t> KeepFile(const BlobName& name);
   // Removes the file if it was still last kept before `before`. Returns its size, or -1.
-  int64_t Remove(const std::string& path, absl::Time before);
+  int64_t Remove(const BlobName& name, absl::Time before);
   // Moves the file that `reader` read out of the way.
   void SetAside(const BlobName& name, const File& read, int64_t size);
   // The directory of a blob's file is there, durably.
@@ -64,8 +65,8 @@ class FilesystemBlobStore : public BlobStore {
   const std::string root_;
   const int64_t max_blob_bytes_;
   const Clock& clock_;
-  std::atomic<int64_t> total_bytes_ = 0;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::map<std::string, int64_t> bytes_ ABSL_GUARDED_BY(mutex_);  // of blobs, by tenant
   std::condition_variable published_;
   // All of paths.
   std::set<std::string> active_uploads_ ABSL_GUARDED_BY(mutex_);

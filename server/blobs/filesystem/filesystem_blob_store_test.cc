@@ -33,6 +33,7 @@ TEST_F(FilesystemBlobStoreTest, WhatIsPutCanBeRead) {
   EXPECT_EQ(*(*blob)->Read(1, 3), "ell");
   EXPECT_EQ(*(*blob)->Read(9, 3), "");
   EXPECT_EQ(OpenStore()->total_bytes(), 5);
+  EXPECT_EQ(OpenStore()->bytes_of("default"), 5);
 }
 
 TEST_F(FilesystemBlobStoreTest, RootMayBeRelativeToTheWorkingDirectory) {

@@ -1,0 +1,31 @@
+#include "server/blobs/blob_quota.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/error_details.h"
+
+namespace likeness::server {
+
+absl::StatusOr<BlobQuota::Reservation> BlobQuota::Reserve(const std::string& tenant,
+                                                          int64_t bytes) {
+  const int64_t most = most_(tenant);
+  std::lock_guard lock(mutex_);
+  const int64_t kept = blobs_.bytes_of(tenant);
+  int64_t& reserved = reserved_[tenant];
+  if (bytes > most - kept - reserved) {
+    return QuotaExceeded(absl::StrCat("tenants/", tenant),
+                         absl::StrCat(kept, " bytes are kept, ", reserved, " are on their way and ",
+                                      bytes, " are asked for; at most ", most, " may be kept"));
+  }
+  reserved += bytes;
+  return Reservation(*this, tenant, bytes);
+}
+
+BlobQuota::Reservation::~Reservation() {
+  if (quota_ == nullptr) return;
+  std::lock_guard lock(quota_->mutex_);
+  const auto reserved = quota_->reserved_.find(tenant_);
+  reserved->second -= bytes_;
+  if (reserved->second == 0) quota_->reserved_.erase(reserved);
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,50 @@
+#include "server/blobs/blob_quota.h"
+
+#include <optional>
+
+#include "common/rpc_error.h"
+#include "gtest/gtest.h"
+#include "server/blobs/filesystem/filesystem_blob_store.h"
+#include "tests/support/test_server.h"
+
+namespace likeness::server {
+namespace {
+
+class BlobQuotaTest : public ::testing::Test {
+ protected:
+  std::string Refusal(const std::string& tenant, int64_t bytes) {
+    return ErrorReason(quota_.Reserve(tenant, bytes).status());
+  }
+
+  likeness::testing::TempFolder folder_;
+  FakeClock clock_;
+  std::unique_ptr<FilesystemBlobStore> store_ =
+      *FilesystemBlobStore::Open(folder_.path() + "/blobs", 1000, clock_);
+  BlobQuota quota_{*store_,
+                   [](const std::string& tenant) { return tenant == "acme" ? 10 : 1'000'000; }};
+};
+
+TEST_F(BlobQuotaTest, WhatIsOnItsWayCountsUntilItIsThereOrGivenUp) {
+  std::optional<BlobQuota::Reservation> first = *quota_.Reserve("acme", 6);
+  EXPECT_EQ(Refusal("acme", 5), "QUOTA_EXCEEDED");
+  EXPECT_EQ(Refusal("acme", 4), "");
+  EXPECT_EQ(Refusal("umbrella", 5), "");
+  first.reset();
+  EXPECT_EQ(Refusal("acme", 10), "");
+  ASSERT_TRUE(store_->Put("acme", "photos").ok());
+  EXPECT_EQ(Refusal("acme", 5), "QUOTA_EXCEEDED");
+  EXPECT_EQ(Refusal("acme", 4), "");
+}
+
+TEST_F(BlobQuotaTest, NothingIsAcceptedFromWhomeverHasMoreThanItMay) {
+  ASSERT_TRUE(store_->Put("acme", "ten bytes.").ok());
+  EXPECT_EQ(Refusal("acme", 0), "");
+  ASSERT_TRUE(store_->Put("acme", "one more").ok());
+  EXPECT_EQ(Refusal("acme", 0), "QUOTA_EXCEEDED");
+  (void)store_->Sweep(clock_.Now() + absl::Seconds(1), [](const BlobName&) { return false; });
+  EXPECT_EQ(store_->bytes_of("acme"), 0);
+  EXPECT_EQ(Refusal("acme", 10), "");
+}
+
+}  // namespace
+}  // namespace likeness::server
