@@ -252,6 +252,7 @@ def write_heat_map(rows, folder):
         mine = [row["identity"] * row["scene"] for row in rows if row["setting"] == setting]
         mean[tuple(map(float, setting.split(" x ")))] = statistics.fmean(mine)
     rates, steps = (sorted({key[i] for key in mean}) for i in (0, 1))
+    low, high = min(mean.values()), max(mean.values())
     cell = "<rect x='{x}' y='{y}' width='96' height='56' fill='hsl({hue:.0f},60%,62%)'/>" \
            "<text x='{tx}' y='{ty}' text-anchor='middle'>{value:.2f}</text>"
     label = "<text x='{}' y='{}' text-anchor='{}'>{}</text>"
@@ -260,7 +261,7 @@ def write_heat_map(rows, folder):
         parts.append(label.format(84, 108 + 60 * row, "end", f"{rate:g}"))
         for column, count in enumerate(steps):
             x, y, value = 96 + 100 * column, 74 + 60 * row, mean[rate, count]
-            parts.append(cell.format(x=x, y=y, tx=x + 48, ty=y + 34, hue=20 + 110 * min(1, value), value=value))
+            parts.append(cell.format(x=x, y=y, tx=x + 48, ty=y + 34, hue=20 + 110 * (value - low) / (high - low), value=value))
     parts += [label.format(144 + 100 * column, 60, "middle", f"{count:g}") for column, count in enumerate(steps)]
     (folder / "heat-map.svg").write_text(
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{110 + 100 * len(steps)}' height='{90 + 60 * len(rates)}' "
@@ -269,27 +270,29 @@ def write_heat_map(rows, folder):
 
 
 def write_overfitting(rows, folder):
-    """Identity, scenes and held-out loss against steps, of the plan `steps`; where the loss is least stands a line."""
+    """Identity, scenes, accessories and held-out loss against steps, of the plan `steps`, one below the other; where the loss
+    is least stands a line."""
     settings = list(dict.fromkeys(row["setting"] for row in rows))
     curves = {key: [statistics.fmean(row[key] for row in rows if row["setting"] == setting) for setting in settings]
-              for key in ("identity", "scene", "held-out loss")}
+              for key in ("identity", "scene", "accessory", "held-out loss")}
     least = curves["held-out loss"].index(min(curves["held-out loss"]))
-    x = [80 + 130 * i for i in range(len(settings))]
+    x = [150 + 120 * i for i in range(len(settings))]
     line = "<polyline points='{}' fill='none' stroke='{}' stroke-width='3'/>"
-    label = "<text x='{}' y='{}' text-anchor='{}' fill='{}'>{}</text>"
-    parts = [f"<line x1='{x[least]}' x2='{x[least]}' y1='50' y2='270' stroke='#999' stroke-dasharray='4 4'/>",
-             label.format(x[least] + 6, 264, "start", "#666", "least held-out loss"),
-             label.format(20, 28, "start", "black", "Steps: identity, scene right, and the loss on held-out photos")]
-    for (key, values), colour in zip(curves.items(), ("#1565c0", "#2e7d32", "#c62828")):
-        low, high = (0, 1) if key != "held-out loss" else (min(values) * 0.9, max(values))
-        points = [(x[i], 250 - 180 * (value - low) / (high - low)) for i, value in enumerate(values)]
+    label = "<text x='{}' y='{:.0f}' text-anchor='{}' fill='{}'>{}</text>"
+    parts = [f"<line x1='{x[least]}' x2='{x[least]}' y1='46' y2='420' stroke='#999' stroke-dasharray='4 4'/>",
+             label.format(x[least] + 6, 58, "start", "#666", "least held-out loss"),
+             label.format(20, 28, "start", "black", "Steps: the subject, what was asked for, and the loss on held-out photos")]
+    for strip, ((key, values), colour) in enumerate(zip(curves.items(), ("#1565c0", "#2e7d32", "#6a1b9a", "#c62828"))):
+        low, high = (0.5, 1.05) if key != "held-out loss" else (0, 1.1 * max(values))
+        bottom = 145 + 90 * strip
+        points = [(x[i], bottom - 60 * (value - low) / (high - low)) for i, value in enumerate(values)]
         parts.append(line.format(" ".join(f"{px},{py:.0f}" for px, py in points), colour))
-        parts += [label.format(px, f"{py - 8:.0f}", "middle", colour, f"{value:.3f}" if low else f"{value:.2f}")
+        parts += [label.format(px, py - 8, "middle", colour, f"{value:.2f}" if low else f"{value:.3f}")
                   for (px, py), value in zip(points, values)]
-        parts.append(label.format(x[-1] + 40, f"{points[-1][1]:.0f}", "start", colour, key))
-    parts += [label.format(x[i], 292, "middle", "black", setting) for i, setting in enumerate(settings)]
+        parts.append(label.format(20, bottom - 24, "start", colour, key))
+    parts += [label.format(x[i], 440, "middle", "black", setting) for i, setting in enumerate(settings)]
     (folder / "overfitting.svg").write_text(
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{x[-1] + 190}' height='310' font-family='sans-serif' "
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{x[-1] + 70}' height='460' font-family='sans-serif' "
         "font-size='15'><rect width='100%' height='100%' fill='white'/>" + "".join(parts) + "</svg>\n")
 
 

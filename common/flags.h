@@ -35,7 +35,7 @@ class FlagSet {
     flag.help = std::move(help);
     flag.environment = std::move(environment);
     flag.shown_default = Show(*target);
-    flag.is_bool = std::is_same_v<T, bool>;
+    flag.is_bool = std::is_same_v<T, bool> || std::is_same_v<T, std::optional<bool>>;
     flag.set = [target](absl::string_view text) { return Set(text, target); };
     flags_.push_back(std::move(flag));
   }

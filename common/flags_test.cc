@@ -23,6 +23,7 @@ class FlagsTest : public ::testing::Test {
                "LIKENESS_FLAGS_TEST_SERVER");
     flags_.Add("steps", &steps_, "How many.");
     flags_.Add("prior", &prior_, "Whether.");
+    flags_.Add("train", &train_, "Whether, or as the model says.");
     flags_.Add("wait", &wait_, "How long.");
     flags_.Add("photo", &photos_, "Which.");
   }
@@ -31,6 +32,7 @@ class FlagsTest : public ::testing::Test {
   std::string server_ = "localhost";
   std::optional<int32_t> steps_;
   bool prior_ = true;
+  std::optional<bool> train_;
   absl::Duration wait_ = absl::Seconds(30);
   std::vector<std::string> photos_;
   FlagSet flags_{"Usage: program [FLAGS]"};
@@ -46,6 +48,15 @@ TEST_F(FlagsTest, EveryFormIsUnderstood) {
   EXPECT_FALSE(prior_);
   EXPECT_EQ(wait_, absl::Minutes(2));
   EXPECT_THAT(photos_, ElementsAre("x", "y"));
+}
+
+TEST_F(FlagsTest, SwitchMayBeLeftAlone) {
+  ASSERT_TRUE(flags_.Parse({}).ok());
+  EXPECT_EQ(train_, std::nullopt);
+  ASSERT_TRUE(flags_.Parse({"--no-train"}).ok());
+  EXPECT_EQ(train_, false);
+  ASSERT_TRUE(flags_.Parse({"--train"}).ok());
+  EXPECT_EQ(train_, true);
 }
 
 TEST_F(FlagsTest, CommandLineWinsOverTheEnvironmentAndThatOverTheDefault) {

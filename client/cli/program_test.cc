@@ -215,6 +215,20 @@ TEST_F(ProgramTest, CheckMakesNoJob) {
   EXPECT_EQ(ran.out, "");
 }
 
+TEST_F(ProgramTest, WhatIsNotSaidIsLeftToTheModel) {
+  const auto method = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = {"train", "--class=dog", "--photos=rex", "--detach"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    script_.job = Rex(v1::JOB_STATE_PENDING);
+    EXPECT_EQ(Run(command).exit_code, kDone);
+    return server_->record().create.job().fine_tune().dreambooth();
+  };
+  EXPECT_FALSE(method({}).has_train_text_encoder());
+  EXPECT_TRUE(method({"--no-train-text-encoder"}).has_train_text_encoder());
+  EXPECT_FALSE(method({"--no-train-text-encoder"}).train_text_encoder());
+  EXPECT_TRUE(method({"--train-text-encoder"}).train_text_encoder());
+}
+
 TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   script_.job.set_queue_position(2);

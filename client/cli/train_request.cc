@@ -86,7 +86,8 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
   flags.Add("seed", &seed, "0 to 4294967295; the same seed draws the same numbers.");
   flags.Add("precision", &precision, "fp32 or bf16.");
-  flags.Add("train-text-encoder", &train_text_encoder, "Better likeness, more memory.");
+  flags.Add("train-text-encoder", &train_text_encoder,
+            "Better likeness, more memory; --no-train-text-encoder: the UNet alone.");
   flags.AddHeading("Prior preservation");
   flags.Add("prior", &prior, "Learn class pictures beside the photos; --no-prior: do not.");
   flags.Add("prior-weight", &prior_weight, "Weight of the class pictures' loss, 0 to 10.");
@@ -106,7 +107,7 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
   spec.mutable_subject()->set_class_noun(flags.class_noun);
   if (flags.token) spec.mutable_subject()->set_token(*flags.token);
   auto* method = spec.mutable_dreambooth();
-  if (flags.train_text_encoder) method->set_train_text_encoder(true);
+  if (flags.train_text_encoder) method->set_train_text_encoder(*flags.train_text_encoder);
   *spec.mutable_training() = ToTraining(flags);
   ASSIGN_OR_RETURN(auto precision, ParsePrecision(flags.precision));
   spec.mutable_training()->set_precision(precision);

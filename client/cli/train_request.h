@@ -32,7 +32,7 @@ struct TrainFlags {
   std::optional<int32_t> batch_size;
   std::optional<uint32_t> seed;
   std::string precision;
-  bool train_text_encoder = false;
+  std::optional<bool> train_text_encoder;
 
   bool prior = true;
   std::optional<double> prior_weight;

@@ -179,7 +179,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
       record_.read_offsets.push_back(request->read_offset());
     }
     for (; offset < bytes.size(); offset += kPieceBytes) {
-      if (Cuts(offset)) return Gone();
+      if (absl::MutexLock lock(&mutex_); Cuts(offset)) return Gone();
       bytestream::ReadResponse piece;
       piece.set_data(bytes.substr(offset, kPieceBytes));
       stream->Write(piece);
