@@ -106,6 +106,7 @@ TEST_F(ProgramTest, TrainsAndBringsThePicturesHome) {
   EXPECT_FALSE(sent.request_id().empty());
   EXPECT_EQ(sent.job().fine_tune().subject().photos_size(), 2);
   EXPECT_TRUE(sent.job().fine_tune().training().has_seed());
+  EXPECT_TRUE(sent.job().fine_tune().samples().has_seed());
   EXPECT_TRUE(sent.job().fine_tune().prior().has_weight());
 }
 

@@ -57,6 +57,7 @@ v1::Samples ToSamples(const TrainFlags& flags) {
   if (flags.prompts.empty()) {
     for (const char* prompt : kDefaultPrompts) samples.add_prompts(prompt);
   }
+  if (flags.seed) samples.set_seed(*flags.seed);
   if (flags.images_per_prompt) samples.set_images_per_prompt(*flags.images_per_prompt);
   return samples;
 }
@@ -84,7 +85,7 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("steps", &steps, "Optimizer steps, 1 to 100000.");
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
-  flags.Add("seed", &seed, "0 to 4294967295; the same seed draws the same numbers.");
+  flags.Add("seed", &seed, "0 to 4294967295; the same seed trains and draws the same.");
   flags.Add("precision", &precision, "fp32 or bf16.");
   flags.Add("train-text-encoder", &train_text_encoder,
             "Better likeness, more memory; --no-train-text-encoder: the UNet alone.");
