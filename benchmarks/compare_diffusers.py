@@ -80,6 +80,7 @@ def main():
     parser.add_argument("--full", action="store_true", help="a random model of Stable Diffusion 1.5's size instead")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--batch-size", type=int, default=4, help="photos in a step, and as many class pictures (not with --full)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 5; 2 with --full)")
     parser.add_argument("--repetitions", type=int, help="measured in a round (default: 10; 2 steps, 1 picture with --full)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
@@ -88,7 +89,7 @@ def main():
     args.rounds = args.rounds or (2 if args.full else 5)
 
     with tempfile.TemporaryDirectory() as scratch:
-        train_flags, sample_flags = ["--batch-size=4"], []
+        train_flags, sample_flags = [f"--batch-size={args.batch_size}"], []
         repetitions = {"train_step": 10, "sample_image": 10}
         if args.full:
             # In a process of its own: its memory is free again when the first side starts.

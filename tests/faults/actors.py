@@ -43,8 +43,9 @@ class Actor:
         self.rng = random.Random(f"{settings['seed']} {name}")
         self.history = History(os.path.join(settings["histories"], f"{name}.jsonl"), name)
         self.name = name
+        # The least back-off is also how long one attempt to connect may take; on a busy machine that is no short while.
         self.channel = grpc.insecure_channel(address, options=[
-            ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50),
+            ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 2000),
             ("grpc.max_reconnect_backoff_ms", 250), ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", 64 << 20)])
         self.bytes = bytestream_pb2_grpc.ByteStreamStub(self.channel)
