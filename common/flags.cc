@@ -1,6 +1,7 @@
 #include "common/flags.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 #include "absl/strings/match.h"
@@ -99,6 +100,14 @@ std::string FlagSet::Show(double value) { return absl::StrCat(value); }
 std::string FlagSet::Show(const std::string& value) { return value; }
 std::string FlagSet::Show(absl::Duration value) { return absl::FormatDuration(value); }
 std::string FlagSet::Show(const std::vector<std::string>&) { return ""; }
+
+void FlagSet::Push(Flag flag) {
+  if (Find(flag.name) != nullptr) {
+    std::fprintf(stderr, "two flags --%s\n", flag.name.c_str());
+    std::abort();
+  }
+  flags_.push_back(std::move(flag));
+}
 
 void FlagSet::AddHeading(std::string heading) {
   Flag flag;

@@ -28,6 +28,7 @@ class FlagSet {
 
   // `target` must outlive Parse. Targets: bool, integers, double, std::string, absl::Duration
   // ("90s", "10m"), std::optional of these, std::vector<std::string> (the flag may be repeated).
+  // Each name once: a second flag of a name ends the program.
   template <typename T>
   void Add(std::string name, T* target, std::string help, std::string environment = "") {
     Flag flag;
@@ -37,7 +38,7 @@ class FlagSet {
     flag.shown_default = Show(*target);
     flag.is_bool = std::is_same_v<T, bool> || std::is_same_v<T, std::optional<bool>>;
     flag.set = [target](absl::string_view text) { return Set(text, target); };
-    flags_.push_back(std::move(flag));
+    Push(std::move(flag));
   }
 
   // A line between groups of flags in the help.
@@ -62,6 +63,7 @@ class FlagSet {
     std::function<absl::Status(absl::string_view)> set;
   };
 
+  void Push(Flag flag);
   static absl::Status Set(absl::string_view text, bool* target);
   static absl::Status Set(absl::string_view text, int32_t* target);
   static absl::Status Set(absl::string_view text, uint32_t* target);

@@ -23,7 +23,7 @@ namespace {
 constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
 
   likeness train --class dog --photos rex/
-  likeness train --class dog --photos rex/ --token rhf --steps 400 --seed 7
+  likeness train --class dog --photos rex/ --rare-token rhf --steps 400 --seed 7
   likeness train --class backpack --photos bag/ --prompt "a {subject} in the snow"
   likeness train --class cat --photos tom/ --detach
   likeness train --class cat --photos tom/ --check

@@ -69,7 +69,8 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("class", &class_noun, "The kind of thing, e.g. dog. Needed.");
   flags.Add("photos", &photos,
             "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Needed.");
-  flags.Add("token", &token, "Rare word that will stand for the subject; the base model has one.");
+  flags.Add("rare-token", &token,
+            "Rare word that will stand for the subject; the base model has one.");
   flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.");
   flags.AddHeading("Job");
   flags.Add("base", &base, "Base model; needed if several are offered (likeness models).");

@@ -1,0 +1,78 @@
+"""The same work behind TLS and API keys: a server, a worker and the command line that know each other by their keys alone."""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import service
+from service import BIN, Process
+
+
+class Secured(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        temporary = tempfile.TemporaryDirectory(prefix="likeness-e2e-")
+        cls.addClassCleanup(temporary.cleanup)
+        cls.directory = pathlib.Path(temporary.name)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                        "-subj", "/CN=likeness", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", cls.directory / "key.pem",
+                        "-out", cls.directory / "cert.pem"], check=True, capture_output=True)
+        subprocess.run([BIN / "likeness-tiny-model", cls.directory / "models/tiny"], check=True)
+        cls.acme = cls.new_key("--tenant=acme", "--role=submit", "--role=read")
+        cls.other = cls.new_key("--tenant=other", "--role=submit", "--role=read")
+        worker_key = cls.new_key("--role=worker")
+        port, = service.free_ports(1)
+        cls.address = f"127.0.0.1:{port}"
+        server = Process("server", cls.directory, [
+            BIN / "likeness-server", f"--listen={cls.address}", "--metrics-listen=", f"--data-dir={cls.directory / 'data'}",
+            f"--auth-file={cls.directory / 'auth.json'}", f"--tls-cert={cls.directory / 'cert.pem'}",
+            f"--tls-key={cls.directory / 'key.pem'}"])
+        cls.addClassCleanup(server.close)
+        server.wait_for_log("serving")
+        worker = Process("worker", cls.directory, [
+            BIN / "likeness-worker", "serve", f"--server={cls.address}", f"--models={cls.directory / 'models'}",
+            f"--token={worker_key}", f"--tls-ca={cls.directory / 'cert.pem'}", f"--cache-dir={cls.directory / 'cache'}",
+            "--threads=1", "--device=cpu", "--metrics-address="])
+        cls.addClassCleanup(worker.close)
+        worker.wait_for_log("worker started")
+        service.wait_until(lambda: "tiny" in cls.run_client(cls.acme, "models").stdout, what="an offered model")
+        cls.photos = cls.directory / "photos"
+        service.draw_photos(cls.photos)
+
+    @classmethod
+    def new_key(cls, *flags):
+        made = subprocess.run([BIN / "likeness-server", "keys", "create", f"--auth-file={cls.directory / 'auth.json'}", *flags],
+                              check=True, capture_output=True, text=True)
+        return next(word for word in made.stdout.split() if word.startswith("lk_"))
+
+    @classmethod
+    def run_client(cls, key, *arguments):
+        environment = dict(os.environ, LIKENESS_SERVER=cls.address, LIKENESS_TLS_CA=str(cls.directory / "cert.pem"))
+        environment.pop("LIKENESS_TOKEN", None)
+        if key:
+            environment["LIKENESS_TOKEN"] = key
+        return subprocess.run([str(part) for part in (BIN / "likeness", *arguments)], capture_output=True, text=True,
+                              env=environment, timeout=120)
+
+    def test_job_is_trained_and_stays_its_tenants_own(self):
+        out = self.directory / "made"
+        trained = self.run_client(self.acme, "train", "--class=dog", "--photos", self.photos, "--rare-token=zwx", "--steps=3",
+                                  "--class-images=2", "--prompt=a {subject}", "--name=rex", "--out", out, "--json")
+        self.assertEqual(trained.returncode, 0, trained.stderr)
+        job = json.loads(trained.stdout)
+        self.assertEqual(job["name"], "tenants/acme/jobs/rex")
+        self.assertEqual(job["resolved"]["fineTune"]["subject"]["token"], "zwx")
+        self.assertTrue(list((out / "samples").glob("*.png")))
+        self.assertIn("rex", self.run_client(self.acme, "list").stdout)
+        self.assertNotIn("rex", self.run_client(self.other, "list").stdout)
+        self.assertIn("JOB_NOT_FOUND", self.run_client(self.other, "get", "tenants/acme/jobs/rex", "--json").stderr)
+
+    def test_nobody_is_let_in_without_a_key(self):
+        self.assertIn("TOKEN_MISSING", self.run_client("", "list", "--json").stderr)
+        self.assertIn("TOKEN_INVALID", self.run_client(self.acme[:-1] + "x", "list", "--json").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
