@@ -44,6 +44,10 @@ if(LIKENESS_SANITIZE STREQUAL "thread")
   set(LIKENESS_SANITIZER_ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
 endif()
 
+if(LIKENESS_SANITIZE MATCHES "address")
+  set(LIKENESS_SANITIZER_ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp")
+endif()
+
 enable_testing()
 
 # likeness_precompiled_header(NAME HEADERS <a.h> ... DEPS target ...)

@@ -5,6 +5,8 @@
 // Some strings stand for what a fuzzer cannot guess: a lease_token of "L" for that of a live lease,
 // a token that begins with "S" or "U" for a signed one of what follows (behind the job's uid for
 // "U").
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <memory>
 #include <vector>
@@ -167,6 +169,8 @@ class Service {
 };
 
 void Run(fuzz::Input input) {
+  // Else OpenSSL goes away at the exit before threads that have used it, and loses what they hold.
+  [[maybe_unused]] static const int openssl = OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
   static std::unique_ptr<Service> service;
   static int inputs = 0;
   if (!service || ++inputs % kInputs == 0) {
