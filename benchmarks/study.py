@@ -76,7 +76,7 @@ PLANS = {
     "steps": {f"{n} steps": RECOMMENDED if n == 200 else Setting((f"--steps={n}",)) for n in (50, 100, 200, 400, 800)},
     "rates": {f"{rate:g} x {n}": Setting((f"--learning-rate={rate}", f"--steps={n}"))
               for rate in (5e-5, 1e-4, 2e-4, 4e-4) for n in (100, 200, 400)},
-    "photos": {f"{n} photos": Setting(photos=n) for n in (1, 2, 3, 4, 5, 6)},
+    "photos": {f"{n} photo{'s' * (n > 1)}": Setting(photos=n) for n in (1, 2, 3, 4, 5, 6)},
     "class noun": {"right": RECOMMENDED, "wrong": Setting(noun="wrong"),
                    "right, without prior": WITHOUT_PRIOR, "none, without prior": Setting(("--no-prior",), noun=NO_NOUN)},
 }
