@@ -23,7 +23,7 @@ namespace likeness::server {
 class Query {
  public:
   Query(sqlite3_stmt* statement, bool once) : statement_(statement), once_(once) {}
-  Query(Query&& other)
+  Query(Query&& other) noexcept
       : statement_(std::exchange(other.statement_, nullptr)),
         once_(other.once_),
         next_parameter_(other.next_parameter_) {}
