@@ -256,7 +256,7 @@ def write_heat_map(rows, folder):
     cell = "<rect x='{x}' y='{y}' width='96' height='56' fill='hsl({hue:.0f},60%,62%)'/>" \
            "<text x='{tx}' y='{ty}' text-anchor='middle'>{value:.2f}</text>"
     label = "<text x='{}' y='{}' text-anchor='{}'>{}</text>"
-    parts = [label.format(20, 28, "start", "Identity x scene right; learning rate down, steps across")]
+    parts = [label.format(20, 28, "start", "Identity x scene; rate down, steps across")]
     for row, rate in enumerate(rates):
         parts.append(label.format(84, 108 + 60 * row, "end", f"{rate:g}"))
         for column, count in enumerate(steps):
