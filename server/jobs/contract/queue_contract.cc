@@ -25,6 +25,13 @@ TEST_P(JobStoreTest, WorkerGetsOnlyWhatItCanRun) {
   EXPECT_FALSE(store().Acquire(offer)->has_value());
 }
 
+TEST_P(JobStoreTest, NewJobDoesNotStandBehindItself) {
+  clock_.Advance(absl::Nanoseconds(700));  // finer than what the store keeps
+  EXPECT_EQ(store().Create(PictureJob("a"))->queue_position(), 0);
+  clock_.Advance(absl::Nanoseconds(700));
+  EXPECT_EQ(store().Create(PictureJob("b"))->queue_position(), 1);
+}
+
 TEST_P(JobStoreTest, QueuePositionCountsJobsBefore) {
   Create("a");
   Create("b");

@@ -170,7 +170,8 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
         {.name = record.job.name(), .method = MethodOf(record.job), .to = record.job.state()});
     place = {.tenant = name.tenant,
              .priority = PriorityOf(record.job),
-             .queue_time = record.queue_time,
+             // As it is kept, or the job would stand behind itself.
+             .queue_time = absl::FromUnixMicros(absl::ToUnixMicros(record.queue_time)),
              .not_before = record.not_before,
              .key = record.key};
     transaction.changes.back().webhook = record.job.has_webhook();
