@@ -82,7 +82,6 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
                                           const v1::CreateJobRequest& request) {
   if (request.validate_only()) {
     RETURN_IF_ERROR(Check(request));
-    RETURN_IF_ERROR(quota_.Reserve(tenant, 0).status());
     ASSIGN_OR_RETURN(v1::Job job, Resolve(tenant, request.job(), request.job_id()));
     RETURN_IF_ERROR(jobs_.CheckNames(job));
     RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/false, job));
@@ -97,7 +96,6 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
     if (first) return *std::move(first);
   }
   RETURN_IF_ERROR(Check(request));
-  RETURN_IF_ERROR(quota_.Reserve(tenant, 0).status());
   const std::string id = request.job_id().empty() ? RandomId(kJobIdLength) : request.job_id();
   ASSIGN_OR_RETURN(accepted.job, Resolve(tenant, request.job(), id));
   RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/true, accepted.job));
@@ -109,6 +107,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
 
 absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::Job& said,
                                            const std::string& id) {
+  RETURN_IF_ERROR(quota_.Reserve(tenant, 0).status());
   if (said.has_webhook()) RETURN_IF_ERROR(check_webhook_(tenant, said.webhook()));
   v1::Job job = ClientFields(said);
   if (!id.empty()) job.set_name(JobName{tenant, id}.ToString());

@@ -1,5 +1,7 @@
 #include "server/jobs/sqlite/forecast_cache.h"
 
+#include <algorithm>
+
 #include "common/status_macros.h"
 #include "server/jobs/sqlite/queue.h"
 
@@ -9,6 +11,7 @@ namespace {
 // A forecast serves for so many times what it took to make: at most a twentieth of the time goes
 // into forecasts, however long the queue and however often it changes.
 constexpr int kServedTimes = 20;
+constexpr absl::Duration kMostServed = absl::Seconds(5);  // even if the clock jumped meanwhile
 
 }  // namespace
 
@@ -17,15 +20,15 @@ absl::StatusOr<std::shared_ptr<const Forecast>> ForecastCache::Get() {
   const absl::Time now = clock_.Now();
   const int64_t changes = changes_;
   if (forecast_) {
-    const absl::Duration age = absl::AbsDuration(now - forecast_->made());
+    const absl::Duration age = now - forecast_->made();
     const bool current = age == absl::ZeroDuration() && made_after_ == changes;
-    if (current || age < kServedTimes * cost_) return forecast_;
+    if (current || age < served_) return forecast_;
   }
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   ASSIGN_OR_RETURN(const QueueView view, ReadQueue(*database, now));
   forecast_ = std::make_shared<const Forecast>(view, now, policy_);
   made_after_ = changes;
-  cost_ = clock_.Now() - now;
+  served_ = std::min(kServedTimes * (clock_.Now() - now), kMostServed);
   return forecast_;
 }
 

@@ -36,7 +36,7 @@ class ForecastCache {
   std::mutex mutex_;
   std::shared_ptr<const Forecast> forecast_ ABSL_GUARDED_BY(mutex_);
   int64_t made_after_ ABSL_GUARDED_BY(mutex_) = -1;  // so many changes
-  absl::Duration cost_ ABSL_GUARDED_BY(mutex_);      // of making it
+  absl::Duration served_ ABSL_GUARDED_BY(mutex_);    // how long it serves
 };
 
 }  // namespace likeness::server
