@@ -1,13 +1,8 @@
 #include "server/metrics/http_page.h"
 
-#include <civetweb.h>
-
-#include <atomic>
-#include <thread>
-
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/rpc_error.h"
+#include "server/metrics/civetweb.h"
 
 namespace likeness::server {
 namespace {
@@ -39,28 +34,11 @@ absl::StatusOr<std::unique_ptr<HttpPages>> HttpPages::Start(const std::string& a
   return pages;
 }
 
-// civetweb's listening thread looks for the end only every two seconds, or when somebody connects.
 HttpPages::~HttpPages() {
-  if (context_ == nullptr) return;
-  const int port = this->port();
-  std::atomic<bool> stopped = false;
-  std::thread stopping([&] {
-    mg_stop(context_);
-    stopped = true;
-  });
-  while (!stopped) {
-    char ignored[100];
-    auto* knock = mg_connect_client(host_.c_str(), port, 0, ignored, sizeof(ignored));
-    if (knock != nullptr) mg_close_connection(knock);
-    absl::SleepFor(absl::Milliseconds(5));
-  }
-  stopping.join();
+  if (context_ != nullptr) StopCivetweb(context_, host_);
 }
 
-int HttpPages::port() const {
-  mg_server_port ports[1] = {};
-  return mg_get_server_ports(context_, 1, ports) == 1 ? ports[0].port : 0;
-}
+int HttpPages::port() const { return PortOf(context_); }
 
 int HttpPages::ServeMetrics(mg_connection* connection, void* self) {
   return Answer(connection, 200, "text/plain; version=0.0.4",

@@ -3,71 +3,52 @@
 
 namespace likeness::server {
 
+// One list for both.
+// clang-format off
+#define LIKENESS_STORE_OPERATIONS(X) \
+  X(Create) \
+  X(CheckNames) \
+  X(FindRequest) \
+  X(Get) \
+  X(Snapshot) \
+  X(List) \
+  X(Cancel) \
+  X(Retry) \
+  X(Delete) \
+  X(EventsAfter) \
+  X(GetModel) \
+  X(ListModels) \
+  X(DeleteModel) \
+  X(Acquire) \
+  X(FindLease) \
+  X(Renew) \
+  X(Complete) \
+  X(Fail) \
+  X(Release) \
+  X(ExpireLeases) \
+  X(LastWritten) \
+  X(TimeOutJobs) \
+  X(Sweep) \
+  X(ExtendLeases) \
+  X(OfferBaseModels) \
+  X(BaseModels) \
+  X(DueWebhookCalls) \
+  X(RecordWebhookCalls) \
+  X(CountWebhookCalls) \
+  X(CountJobs) \
+  X(VisitBlobs) \
+  X(CheckWritable)
+// clang-format on
+
 enum class StoreOperation {
-  kCreate,
-  kCheckNames,
-  kFindRequest,
-  kGet,
-  kSnapshot,
-  kList,
-  kCancel,
-  kRetry,
-  kDelete,
-  kEventsAfter,
-  kGetModel,
-  kListModels,
-  kDeleteModel,
-  kAcquire,
-  kFindLease,
-  kRenew,
-  kComplete,
-  kFail,
-  kRelease,
-  kExpireLeases,
-  kLastWritten,
-  kTimeOutJobs,
-  kSweep,
-  kExtendLeases,
-  kOfferBaseModels,
-  kBaseModels,
-  kDueWebhookCalls,
-  kRecordWebhookCalls,
-  kCountWebhookCalls,
-  kCountJobs,
-  kVisitBlobs,
-  kCheckWritable,
+#define X(name) k##name,
+  LIKENESS_STORE_OPERATIONS(X)
+#undef X
 };
-inline constexpr const char* kStoreOperations[] = {"Create",
-                                                   "CheckNames",
-                                                   "FindRequest",
-                                                   "Get",
-                                                   "Snapshot",
-                                                   "List",
-                                                   "Cancel",
-                                                   "Retry",
-                                                   "Delete",
-                                                   "EventsAfter",
-                                                   "GetModel",
-                                                   "ListModels",
-                                                   "DeleteModel",
-                                                   "Acquire",
-                                                   "FindLease",
-                                                   "Renew",
-                                                   "Complete",
-                                                   "Fail",
-                                                   "Release",
-                                                   "ExpireLeases",
-                                                   "LastWritten",
-                                                   "TimeOutJobs",
-                                                   "Sweep",
-                                                   "ExtendLeases",
-                                                   "OfferBaseModels",
-                                                   "BaseModels",
-                                                   "DueWebhookCalls",
-                                                   "RecordWebhookCalls",
-                                                   "CountWebhookCalls",
-                                                   "CountJobs",
-                                                   "VisitBlobs",
-                                                   "CheckWritable"};
+inline constexpr const char* kStoreOperations[] = {
+#define X(name) #name,
+    LIKENESS_STORE_OPERATIONS(X)
+#undef X
+};
 
 }  // namespace likeness::server

@@ -1,14 +1,11 @@
 #include "tests/support/webhook_receiver.h"
 
-#include <civetweb.h>
-
-#include <atomic>
 #include <cstdlib>
-#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/metrics/civetweb.h"
 
 namespace likeness::testing {
 
@@ -24,27 +21,9 @@ WebhookReceiver::WebhookReceiver(int port)
   mg_set_request_handler(context_, "/", &Serve, this);
 }
 
-// civetweb's listening thread looks for the end only every two seconds, or when somebody connects.
-WebhookReceiver::~WebhookReceiver() {
-  const int port = this->port();
-  std::atomic<bool> stopped = false;
-  std::thread stopping([&] {
-    mg_stop(context_);
-    stopped = true;
-  });
-  while (!stopped) {
-    char ignored[100];
-    auto* knock = mg_connect_client("127.0.0.1", port, 0, ignored, sizeof(ignored));
-    if (knock != nullptr) mg_close_connection(knock);
-    absl::SleepFor(absl::Milliseconds(5));
-  }
-  stopping.join();
-}
+WebhookReceiver::~WebhookReceiver() { server::StopCivetweb(context_, "127.0.0.1"); }
 
-int WebhookReceiver::port() const {
-  mg_server_port ports[1] = {};
-  return mg_get_server_ports(context_, 1, ports) == 1 ? ports[0].port : 0;
-}
+int WebhookReceiver::port() const { return server::PortOf(context_); }
 
 std::string WebhookReceiver::Url(const std::string& path) const {
   return absl::StrCat("http://127.0.0.1:", port(), path);
