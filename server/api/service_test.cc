@@ -1,7 +1,10 @@
 // Jobs over a real port: what clients and workers see.
 #include <cmath>
 #include <limits>
+#include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "common/digest.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
@@ -306,6 +309,33 @@ TEST_F(ServiceTest, WaitingWorkerIsWokenByANewJob) {
   const auto lease = worker_.Acquire(absl::Seconds(30));
   create.join();
   EXPECT_TRUE(lease.ok()) << lease.status();
+}
+
+TEST_F(ServiceTest, ManyClientsAndWorkersAtOnceLoseNothing) {
+  OfferModels();
+  constexpr int kPairs = 8;
+  constexpr int kJobs = 100;  // of each
+  std::vector<std::string> done[kPairs];
+  std::vector<std::thread> pairs;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    pairs.emplace_back([this, &mine = done[pair]] {
+      FakeWorker worker(server_.channel());
+      for (int i = 0; i < kJobs; ++i) {
+        ASSERT_TRUE(Create(PictureJob()).ok());
+        const auto lease = worker.Acquire(absl::Seconds(30));
+        ASSERT_TRUE(lease.ok()) << lease.status();
+        ASSERT_TRUE(worker.Complete(lease->lease_token()).ok());
+        mine.push_back(lease->job().name());
+      }
+    });
+  }
+  for (auto& pair : pairs) pair.join();
+  std::set<std::string> names;
+  for (const auto& mine : done) names.insert(mine.begin(), mine.end());
+  EXPECT_EQ(names.size(), kPairs * kJobs);
+  for (const std::string& name : names) {
+    EXPECT_EQ(Get(name)->state(), v1::JOB_STATE_SUCCEEDED) << name;
+  }
 }
 
 TEST_F(ServiceTest, GenerateImagesStreamsThePictures) {

@@ -23,9 +23,10 @@ absl::StatusOr<BlobQuota::Reservation> BlobQuota::Reserve(const std::string& ten
 BlobQuota::Reservation::~Reservation() {
   if (quota_ == nullptr) return;
   std::lock_guard lock(quota_->mutex_);
-  const auto reserved = quota_->reserved_.find(tenant_);
-  reserved->second -= bytes_;
-  if (reserved->second == 0) quota_->reserved_.erase(reserved);
+  // Another one's end may have removed the entry already: of none, when both are of no bytes.
+  int64_t& reserved = quota_->reserved_[tenant_];
+  reserved -= bytes_;
+  if (reserved == 0) quota_->reserved_.erase(tenant_);
 }
 
 }  // namespace likeness::server

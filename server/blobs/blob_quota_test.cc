@@ -36,6 +36,18 @@ TEST_F(BlobQuotaTest, WhatIsOnItsWayCountsUntilItIsThereOrGivenUp) {
   EXPECT_EQ(Refusal("acme", 4), "");
 }
 
+TEST_F(BlobQuotaTest, ReservationsOfNothingAtTheSameTimeTouchNoOthers) {
+  const std::optional<BlobQuota::Reservation> other = *quota_.Reserve("umbrella", 600'000);
+  for (int i = 0; i < 10; ++i) {
+    std::optional<BlobQuota::Reservation> first = *quota_.Reserve("acme", 0);
+    std::optional<BlobQuota::Reservation> second = *quota_.Reserve("acme", 0);
+    first.reset();
+    second.reset();
+    EXPECT_EQ(Refusal("umbrella", 500'000), "QUOTA_EXCEEDED");
+    EXPECT_EQ(Refusal("umbrella", 400'000), "");
+  }
+}
+
 TEST_F(BlobQuotaTest, NothingIsAcceptedFromWhomeverHasMoreThanItMay) {
   ASSERT_TRUE(store_->Put("acme", "ten bytes.").ok());
   EXPECT_EQ(Refusal("acme", 0), "");
