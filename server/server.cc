@@ -21,6 +21,7 @@
 #include "server/api/capabilities_service.h"
 #include "server/api/front.h"
 #include "server/api/job_service.h"
+#include "server/api/malformed_request.h"
 #include "server/api/model_service.h"
 #include "server/api/worker_service.h"
 #include "server/auth/authenticator.h"
@@ -217,6 +218,9 @@ absl::Status Server::Parts::Serve() {
   builder.RegisterService(blob_service.get());
   builder.RegisterService(byte_stream_service.get());
   builder.RegisterService(capabilities_service.get());
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<MalformedRequestAnswers>());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server = builder.BuildAndStart();
   const bool on_socket = absl::StartsWith(options.listen, "unix:");
   if (!server || (port == 0 && !on_socket)) {

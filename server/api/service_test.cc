@@ -9,6 +9,7 @@
 #include "common/digest.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
+#include "tests/support/raw_call.h"
 
 namespace likeness::server {
 namespace {
@@ -309,6 +310,23 @@ TEST_F(ServiceTest, WaitingWorkerIsWokenByANewJob) {
   const auto lease = worker_.Acquire(absl::Seconds(30));
   create.join();
   EXPECT_TRUE(lease.ok()) << lease.status();
+}
+
+TEST_F(ServiceTest, BytesThatAreNotTheRequestAreSaidToBeMalformed) {
+  const auto answer = [this](const std::string& method, const std::string& bytes) {
+    likeness::testing::RawCall call(server_.channel(), "/likeness.v1.JobService/" + method);
+    call.Write(bytes);
+    call.Read();
+    return call.Finish();
+  };
+  for (const char* method : {"GetJob", "CreateJob", "WatchJob", "GenerateImages"}) {
+    for (const char* bytes : {"\x0a\x02\xff\xfe", "\x0a\x05" "a"}) {  // no UTF-8; cut short
+      const grpc::Status status = answer(method, bytes);
+      EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT) << method << status.error_message();
+      EXPECT_EQ(ErrorReason(FromGrpcStatus(status)), "MALFORMED_REQUEST") << method;
+    }
+  }
+  EXPECT_EQ(answer("NoSuchMethod", "").error_code(), grpc::UNIMPLEMENTED);
 }
 
 TEST_F(ServiceTest, ManyClientsAndWorkersAtOnceLoseNothing) {

@@ -188,6 +188,14 @@ TEST_F(JwtTest, ForgedOrCutTokensAreRefused) {
   Refusal(absl::StrCat(own, ".", Base64(JoseSignature(stranger_, own))));
   for (size_t length = 0; length < good.size(); length += 7) Refusal(good.substr(0, length));
   Refusal(good + ".x");
+  Refusal(good + ".");
+  // Padding and half a byte, on which cjose itself would end the program.
+  for (const char* odd : {"A", "A===", "A=", "AA=A", "=", "AAAAA", "A\n", "A+/A"}) {
+    Refusal(absl::StrCat(odd, signature, signature));
+    Refusal(absl::StrCat("AAAA.", odd, signature));
+    Refusal(absl::StrCat("AAAA.AAAA.", odd));
+    Refusal(good + odd);
+  }
   Refusal("");
   Refusal("..");
 }
@@ -202,6 +210,9 @@ TEST_F(JwtTest, KeysThatVouchForNobodyAreRefused) {
   EXPECT_TRUE(refused(R"({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]})")) << "a shared secret";
   EXPECT_TRUE(refused(Json{{"keys", {RsaJwk(NewRsaKey(1024), "short")}}}.dump()));
   EXPECT_TRUE(refused(PublicPem(NewEcKey("P-384"))));
+  Json odd = RsaJwk(rsa_, "rsa");
+  odd["n"] = "A===";
+  EXPECT_TRUE(refused(Json{{"keys", {odd}}}.dump()));
   Json encrypting = RsaJwk(rsa_, "rsa");
   encrypting["use"] = "enc";
   EXPECT_TRUE(refused(Json{{"keys", {encrypting}}}.dump())) << "none is left";

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <map>
 
-#include "google/protobuf/descriptor.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
 #include "prometheus/text_serializer.h"
+#include "server/auth/method_rules.h"
 #include "server/base/version.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/limits.h"
@@ -18,9 +18,6 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kServices[] = {
-    "likeness.v1.JobService",    "likeness.v1.ModelService", "likeness.v1.CapabilitiesService",
-    "likeness.v1.WorkerService", "likeness.v1.BlobService",  "google.bytestream.ByteStream"};
 constexpr v1::JobState kStates[] = {v1::JOB_STATE_PENDING,    v1::JOB_STATE_RUNNING,
                                     v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED,
                                     v1::JOB_STATE_FAILED,     v1::JOB_STATE_CANCELLED};
@@ -81,17 +78,13 @@ struct Metrics::Families {
                          "Calls that ended, by method and status code.");
     auto& under_way = Family(prometheus::BuildGauge(), "likeness_rpc_under_way",
                              "Calls that have begun and not ended, by method.");
-    for (const char* name : kServices) {
-      const auto* service =
-          google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
-      for (int i = 0; i < service->method_count(); ++i) {
-        const std::string& method = service->method(i)->name();
-        rpc_under_way[method] = &under_way.Add({{"method", method}});
-        rpc_seconds[method] = &seconds.Add({{"method", method}}, kRpcSeconds);
-        for (int code = 0; code < kCodes; ++code) {
-          const auto label = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
-          rpc_total[method].push_back(&total.Add({{"method", method}, {"code", label}}));
-        }
+    for (const MethodRule& rule : MethodRules()) {
+      const std::string method(rule.method);
+      rpc_under_way[method] = &under_way.Add({{"method", method}});
+      rpc_seconds[method] = &seconds.Add({{"method", method}}, kRpcSeconds);
+      for (int code = 0; code < kCodes; ++code) {
+        const auto label = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
+        rpc_total[method].push_back(&total.Add({{"method", method}, {"code", label}}));
       }
     }
   }

@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "common/rpc_error.h"
 
 namespace likeness::server {
@@ -54,7 +57,12 @@ std::string Complaint(const std::string& text, const AddressRules& addresses) {
   }
   const std::string scheme = Part(url.get(), CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") return "is neither http:// nor https://";
-  if (!Part(url.get(), CURLUPART_USER).empty() || !Part(url.get(), CURLUPART_PASSWORD).empty()) {
+  // curl would guess what is meant with one slash, or three.
+  absl::string_view rest = absl::string_view(text).substr(scheme.size());
+  if (!absl::ConsumePrefix(&rest, "://") || absl::StartsWith(rest, "/")) {
+    return "is no absolute URL: two slashes and a host follow the scheme";
+  }
+  if (absl::StrContains(rest.substr(0, rest.find_first_of("/?#")), '@')) {
     return "holds a user name or a password; calls are signed instead";
   }
   if (IsRefusedAddress(Part(url.get(), CURLUPART_HOST), addresses)) {

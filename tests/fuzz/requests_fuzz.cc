@@ -15,20 +15,16 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/logging.h"
-#include "google/bytestream/bytestream.pb.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/dynamic_message.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
-#include "likeness/v1/blob_service.pb.h"
-#include "likeness/v1/capabilities_service.pb.h"
 #include "likeness/v1/job_service.grpc.pb.h"
-#include "likeness/v1/model_service.pb.h"
-#include "likeness/v1/worker_service.pb.h"
 #include "server/api/signed_token.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/any_call.h"
 #include "tests/support/fake_worker.h"
 #include "tests/support/test_server.h"
 
@@ -45,26 +41,10 @@ constexpr int kInputs = 5000;
 // Long enough for any answer; watches and long polls are cut here.
 constexpr absl::Duration kPatience = absl::Milliseconds(50);
 
-std::vector<const MethodDescriptor*> AllMethods() {
-  std::vector<const MethodDescriptor*> methods;
-  for (const auto* file :
-       {v1::CreateJobRequest::descriptor()->file(), v1::Model::descriptor()->file(),
-        v1::AcquireLeaseRequest::descriptor()->file(), v1::GetModelRequest::descriptor()->file(),
-        v1::FindMissingBlobsRequest::descriptor()->file(), v1::Capabilities::descriptor()->file(),
-        google::bytestream::ReadRequest::descriptor()->file()}) {
-    for (int i = 0; i < file->service_count(); ++i) {
-      for (int j = 0; j < file->service(i)->method_count(); ++j) {
-        methods.push_back(file->service(i)->method(j));
-      }
-    }
-  }
-  return methods;
-}
-
 // The method whose name's hash (FNV-1a, 16 bits) comes next: inputs keep their meaning when methods
 // are added.
 const MethodDescriptor& MethodAt(uint16_t key) {
-  static const auto& methods = *new std::vector(AllMethods());
+  static const auto& methods = *new std::vector(testing::AllMethods());
   const auto distance = [key](const MethodDescriptor* method) {
     uint32_t hash = 2166136261;
     for (const char c : method->full_name()) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;

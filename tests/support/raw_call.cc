@@ -10,9 +10,7 @@ RawCall::RawCall(std::shared_ptr<grpc::Channel> channel, const std::string& meth
 
 RawCall::~RawCall() {
   context_.TryCancel();
-  grpc::Status ignored;
-  call_->Finish(&ignored, nullptr);
-  Wait();
+  if (!finished_) (void)Finish();
   queue_.Shutdown();
   while (Wait()) {
   }
@@ -30,6 +28,14 @@ std::optional<std::string> RawCall::Read() {
   grpc::Slice slice;
   if (!Wait() || !buffer.DumpToSingleSlice(&slice).ok()) return std::nullopt;
   return std::string(slice.begin(), slice.end());
+}
+
+grpc::Status RawCall::Finish() {
+  grpc::Status status;
+  call_->Finish(&status, nullptr);
+  Wait();
+  finished_ = true;
+  return status;
 }
 
 // Whether what was begun last came to a good end.

@@ -23,6 +23,8 @@ class RawCall {
   bool Write(const std::string& message);
   // The next message, or nothing when the call has ended.
   std::optional<std::string> Read();
+  // How it ended, once it has; at most once.
+  grpc::Status Finish();
 
  private:
   bool Wait();
@@ -31,6 +33,7 @@ class RawCall {
   grpc::ClientContext context_;
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  bool finished_ = false;
 };
 
 }  // namespace likeness::testing
