@@ -320,7 +320,7 @@ TEST_F(ServiceTest, BytesThatAreNotTheRequestAreSaidToBeMalformed) {
     return call.Finish();
   };
   for (const char* method : {"GetJob", "CreateJob", "WatchJob", "GenerateImages"}) {
-    for (const char* bytes : {"\x0a\x02\xff\xfe", "\x0a\x05" "a"}) {  // no UTF-8; cut short
+    for (const char* bytes : {"\x0a\x02\xff\xfe", "\x0a\x05x"}) {  // no UTF-8; cut short
       const grpc::Status status = answer(method, bytes);
       EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT) << method << status.error_message();
       EXPECT_EQ(ErrorReason(FromGrpcStatus(status)), "MALFORMED_REQUEST") << method;
