@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "common/digest.h"
+#include "common/ids.h"
 #include "common/rpc_error.h"
 #include "gtest/gtest.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
@@ -46,6 +48,31 @@ TEST_F(BlobQuotaTest, ReservationsOfNothingAtTheSameTimeTouchNoOthers) {
     EXPECT_EQ(Refusal("umbrella", 500'000), "QUOTA_EXCEEDED");
     EXPECT_EQ(Refusal("umbrella", 400'000), "");
   }
+}
+
+TEST_F(BlobQuotaTest, UploadThatStoppedHalfWayCountsUntilItIsDropped) {
+  const UploadName name{"acme", RandomUuid(), Sha256Hex("ten bytes."), 10};
+  {
+    auto upload = *store_->Upload(name);
+    ASSERT_TRUE(upload->Append("ten by").ok());
+    EXPECT_EQ(store_->bytes_of("acme"), 0) << "the reservation of whoever writes it counts";
+  }
+  EXPECT_EQ(Refusal("acme", 5), "QUOTA_EXCEEDED");
+  store_.reset();
+  store_ = *FilesystemBlobStore::Open(folder_.path() + "/blobs", 1000, clock_);
+  EXPECT_EQ(store_->bytes_of("acme"), 6) << "after a restart too";
+  {
+    auto upload = *store_->Upload(name);
+    EXPECT_EQ(store_->bytes_of("acme"), 0);
+    ASSERT_TRUE(upload->Append("tes.").ok());
+    ASSERT_TRUE(upload->Finish().ok());
+  }
+  EXPECT_EQ(store_->bytes_of("acme"), 10);
+  const UploadName other{"acme", RandomUuid(), Sha256Hex("other"), 5};
+  ASSERT_TRUE((*store_->Upload(other))->Append("oth").ok());
+  EXPECT_EQ(store_->bytes_of("acme"), 13);
+  EXPECT_EQ(*store_->DropUploads(absl::Now() + absl::Hours(1)), 1);
+  EXPECT_EQ(store_->bytes_of("acme"), 10);
 }
 
 TEST_F(BlobQuotaTest, NothingIsAcceptedFromWhomeverHasMoreThanItMay) {

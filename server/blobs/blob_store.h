@@ -93,8 +93,9 @@ class BlobStore {
   // Forgets uploads that nobody has gone on with since `before`. Returns how many.
   virtual absl::StatusOr<int> DropUploads(absl::Time before) = 0;
 
-  // Bytes of all blobs, and of a tenant's.
+  // Bytes of all blobs.
   virtual int64_t total_bytes() const = 0;
+  // Bytes of a tenant's blobs and of its uploads that stopped half-way.
   virtual int64_t bytes_of(const std::string& tenant) const = 0;
 
   // Blobs that are set aside because their bytes were wrong.

@@ -20,14 +20,15 @@ class Secured(unittest.TestCase):
                         "-subj", "/CN=likeness", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", cls.directory / "key.pem",
                         "-out", cls.directory / "cert.pem"], check=True, capture_output=True)
         subprocess.run([BIN / "likeness-tiny-model", cls.directory / "models/tiny"], check=True)
-        cls.acme = cls.new_key("--tenant=acme", "--role=submit", "--role=read")
-        cls.other = cls.new_key("--tenant=other", "--role=submit", "--role=read")
-        worker_key = cls.new_key("--role=worker")
+        auth = cls.directory / "auth.json"
+        cls.acme = service.new_key(auth, "--tenant=acme", "--role=submit", "--role=read")
+        cls.other = service.new_key(auth, "--tenant=other", "--role=submit", "--role=read")
+        worker_key = service.new_key(auth, "--role=worker")
         port, = service.free_ports(1)
         cls.address = f"127.0.0.1:{port}"
         server = Process("server", cls.directory, [
             BIN / "likeness-server", f"--listen={cls.address}", "--metrics-listen=", f"--data-dir={cls.directory / 'data'}",
-            f"--auth-file={cls.directory / 'auth.json'}", f"--tls-cert={cls.directory / 'cert.pem'}",
+            f"--auth-file={auth}", f"--tls-cert={cls.directory / 'cert.pem'}",
             f"--tls-key={cls.directory / 'key.pem'}"])
         cls.addClassCleanup(server.close)
         server.wait_for_log("serving")
@@ -40,12 +41,6 @@ class Secured(unittest.TestCase):
         service.wait_until(lambda: "tiny" in cls.run_client(cls.acme, "models").stdout, what="an offered model")
         cls.photos = cls.directory / "photos"
         service.draw_photos(cls.photos)
-
-    @classmethod
-    def new_key(cls, *flags):
-        made = subprocess.run([BIN / "likeness-server", "keys", "create", f"--auth-file={cls.directory / 'auth.json'}", *flags],
-                              check=True, capture_output=True, text=True)
-        return next(word for word in made.stdout.split() if word.startswith("lk_"))
 
     @classmethod
     def run_client(cls, key, *arguments):

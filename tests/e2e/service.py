@@ -52,6 +52,28 @@ def free_ports(count):
     return ports
 
 
+class _WithMetadata(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor):
+    def __init__(self, pairs):
+        self._pairs = pairs
+
+    def _go_on(self, continuation, details, request):
+        return continuation(details._replace(metadata=list(details.metadata or []) + self._pairs()), request)
+
+    intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = _go_on
+
+
+def with_metadata(channel, pairs):
+    """A channel whose calls carry what pairs() returns at that moment."""
+    return grpc.intercept_channel(channel, _WithMetadata(pairs))
+
+
+def new_key(auth_file, *flags):
+    """The secret of an API key that is made, and written into the file, by `likeness-server keys create`."""
+    made = subprocess.run([BIN / "likeness-server", "keys", "create", f"--auth-file={auth_file}", *flags], check=True,
+                          capture_output=True, text=True)
+    return next(word for word in made.stdout.split() if word.startswith("lk_"))
+
+
 def wait_until(condition, seconds=30, what="the condition"):
     """The first true value of condition(); fails the test after `seconds`."""
     deadline = time.monotonic() + seconds

@@ -14,6 +14,7 @@ import zlib
 import grpc
 
 import network
+import service
 from history import History, verdict
 from service import bytestream_pb2, bytestream_pb2_grpc, job_pb2, job_service_pb2, job_service_pb2_grpc
 from likeness.v1 import worker_service_pb2, worker_service_pb2_grpc
@@ -48,7 +49,12 @@ class Actor:
             ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 2000),
             ("grpc.max_reconnect_backoff_ms", 250), ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", 64 << 20)])
+        self.channel = service.with_metadata(self.channel, self.metadata)
         self.bytes = bytestream_pb2_grpc.ByteStreamStub(self.channel)
+
+    def metadata(self):
+        """What every call carries."""
+        return [("authorization", f"Bearer {self.settings['keys'][type(self).__name__]}")]
 
     def stopping(self):
         return os.path.exists(self.settings["stop"])
@@ -68,12 +74,19 @@ class Actor:
                 offset = status.committed_size
             except grpc.RpcError:
                 pass
-            result, _ = self.history.call("upload", lambda chunks, timeout: self.bytes.Write(chunks, timeout=timeout),
+            result, reason = self.history.call("upload", lambda chunks, timeout: self.bytes.Write(chunks, timeout=timeout),
                                           self._chunks(resource, data, offset), {"blob": name}, timeout=3)
             if result == "ok":
                 return name
+            if result == "refused" and reason != "STORAGE_FULL":
+                break
             self.pause(0.02, 0.1)
         return None
+
+    def download(self, op, name):
+        self.history.call(
+            op, lambda request, timeout: b"".join(part.data for part in self.bytes.Read(request, timeout=timeout)),
+            bytestream_pb2.ReadRequest(resource_name=name), {"blob": name}, lambda data: {"digest": digest(data)})
 
     @staticmethod
     def _chunks(resource, data, offset):
@@ -94,15 +107,21 @@ class Worker(Actor):
     """Leases jobs and plays the part of one that works on them; sometimes badly."""
 
     def __init__(self, settings, name, address):
+        self.lease = None
         super().__init__(settings, name, address)
         self.stub = worker_service_pb2_grpc.WorkerServiceStub(self.channel)
         self.lines = 0
 
+    def metadata(self):
+        under = [("likeness-lease", self.lease.lease_token)] if self.lease else []
+        return super().metadata() + under
+
     def run(self):
         while not self.stopping():
-            lease = self.acquire()
-            if lease:
-                self.work(lease)
+            self.lease = self.acquire()
+            if self.lease:
+                self.work(self.lease)
+                self.lease = None
 
     def acquire(self):
         offer = worker_service_pb2.AcquireLeaseRequest(worker=self.name, device="cpu",
@@ -153,6 +172,8 @@ class Worker(Actor):
                                   "line": line, "checkpoint": checkpoint}, timeout=2)
 
     def work(self, lease):
+        if lease.HasField("checkpoint"):
+            self.download("read checkpoint", lease.checkpoint.blob)
         steps = self.rng.randint(1, 6)
         for step in range(1, steps + 1):
             self.pause(0.01, 0.12)
@@ -333,12 +354,8 @@ class Client(Actor):
             self.blobs.append(blob)
 
     def read(self):
-        if not self.blobs:
-            return
-        name = self.rng.choice(self.blobs)
-        self.history.call(
-            "read", lambda request, timeout: b"".join(part.data for part in self.bytes.Read(request, timeout=timeout)),
-            bytestream_pb2.ReadRequest(resource_name=name), {"blob": name}, lambda data: {"digest": digest(data)})
+        if self.blobs:
+            self.download("read", self.rng.choice(self.blobs))
 
     def in_thread(self, work, *arguments):
         self.threads = [thread for thread in self.threads if thread.is_alive()]

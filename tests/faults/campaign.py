@@ -6,10 +6,12 @@ answered is written down; checker.py holds it against what the server kept. The 
 
     tests/faults/campaign.py --kills 1000 --seed 7      1,000 kills of the server and 1,000 of workers
     tests/faults/campaign.py --seconds 30               as many faults as fall into so much time
+    tests/faults/campaign.py --seconds 30 --collect     while blobs that no job names are removed
 """
 import argparse
 import collections
 import heapq
+import json
 import multiprocessing
 import os
 import pathlib
@@ -34,6 +36,7 @@ from likeness.v1 import (capabilities_service_pb2, capabilities_service_pb2_grpc
 
 LEASE = 0.8
 WORKERS, CLIENTS = 4, 3
+MOST_PENDING, MOST_RUNNING = 15, 3  # of the clients' one tenant
 DISK_BYTES = 400 << 20
 FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
@@ -64,7 +67,11 @@ class Campaign:
         self.history = history.History(self.directory / "histories/campaign.jsonl", "campaign")
         self.port, = service.free_ports(1)
         self.settings = {"seed": self.seed, "histories": str(self.directory / "histories"), "pace": arguments.pace,
-                         "stop": ""}
+                         "stop": "", "keys": self.make_keys()}
+        self.history.write("quota", pending=MOST_PENDING, running=MOST_RUNNING)
+        self.collect = arguments.collect
+        if self.collect:
+            self.history.write("collection")
         self.counts = collections.Counter()
         self.recoveries = []  # seconds from the server's kill to its first answer
         self.heals = []  # (when, number, what to do)
@@ -81,8 +88,23 @@ class Campaign:
             self.skip("cut worker", f"there are no network namespaces: {reason}")
         if not FAKETIME.exists():
             self.skip("move clock", "libfaketime is not installed (scripts/setup --tests)")
+        if self.collect:
+            self.skip("move clock", "within a day nothing may be collected, and the clock is moved by days")
         self.clock = 0
         self.set_clock(0)
+
+    def make_keys(self):
+        self.auth = self.directory / "auth.json"
+        keys = {"Client": service.new_key(self.auth, "--tenant=default", "--role=submit", "--role=admin"),
+                "Worker": service.new_key(self.auth, "--role=worker")}
+        limits = {"max_pending_jobs": MOST_PENDING, "max_running_jobs": MOST_RUNNING}
+        self.auth.write_text(json.dumps(dict(json.loads(self.auth.read_text()), tenants={"*": limits})))
+        return keys
+
+    def connect(self):
+        """A channel of the campaign's own."""
+        channel = grpc.insecure_channel(f"127.0.0.1:{self.port}", options=[("grpc.use_local_subchannel_pool", 1)])
+        return service.with_metadata(channel, lambda: [("authorization", f"Bearer {self.settings['keys']['Client']}")])
 
     def skip(self, kind, reason):
         self.skipped.append(kind)
@@ -104,13 +126,15 @@ class Campaign:
         with open(self.directory / "server.log", "ab") as log:
             self.server = subprocess.Popen(
                 [self.program, f"--listen=127.0.0.1:{self.port}", "--metrics-listen=", f"--data-dir={self.data}",
-                 f"--lease-duration={LEASE}s", "--retry-delay=50ms", "--executor-threads=16",
+                 f"--auth-file={self.auth}", f"--lease-duration={LEASE}s", "--retry-delay=50ms", "--executor-threads=16",
                  # The clock is moved by days.
-                 "--job-retention=inf", "--event-retention=inf", "--collect-every=0"],
+                 "--job-retention=inf", "--event-retention=inf",
+                 *(["--collect-every=1s", "--blob-grace=1m", "--checkpoint-grace=1m"] if self.collect else
+                   ["--collect-every=0"])],
                 stdout=log, stderr=log, env=environment)
 
     def answers(self):
-        with grpc.insecure_channel(f"127.0.0.1:{self.port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        with self.connect() as channel:
             try:
                 capabilities_service_pb2_grpc.CapabilitiesServiceStub(channel).GetCapabilities(
                     capabilities_service_pb2.GetCapabilitiesRequest(), timeout=1)
@@ -160,7 +184,7 @@ class Campaign:
         self.settings["stop"] = str(self.directory / "stop-workers")
         for number in range(WORKERS):
             self.workers[number] = self.start_actor("worker", number)
-        with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+        with self.connect() as channel:
             capabilities = capabilities_service_pb2_grpc.CapabilitiesServiceStub(channel)
             service.wait_until(lambda: capabilities.GetCapabilities(
                 capabilities_service_pb2.GetCapabilitiesRequest()).base_models, what="an offered model")
@@ -278,7 +302,7 @@ class Campaign:
             process.join(60)
             if process.exitcode != 0:
                 raise AssertionError(f"{process.name} ended with {process.exitcode}")
-        with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+        with self.connect() as channel:
             jobs = job_service_pb2_grpc.JobServiceStub(channel)
             request = job_service_pb2.ListJobsRequest(
                 page_size=1, filter="state = PENDING OR state = RUNNING OR state = CANCELLING")
@@ -294,8 +318,9 @@ class Campaign:
 
     def take_stock(self):
         """Writes down what is there: jobs and events as the database has them, blobs as ByteStream reads them."""
-        wanted = {entry["blob"] for entry in self.entries() if entry["entry"] == "reply" and entry["op"] == "upload" and
-                  entry["result"] == "ok"}
+        wanted = set() if self.collect else {
+            entry["blob"] for entry in self.entries()
+            if entry["entry"] == "reply" and entry["op"] == "upload" and entry["result"] == "ok"}
         database = sqlite3.connect(f"file:{self.data}/jobs.sqlite?mode=ro", uri=True)
         uids = {}
         for key, stored in database.execute("SELECT key, job FROM jobs"):
@@ -310,7 +335,7 @@ class Campaign:
             event = event_pb2.JobEvent.FromString(stored)
             self.history.write("stored", uid=uids[key], committed=event.time.ToMicroseconds(), **actors.event_facts(event))
         database.close()
-        with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+        with self.connect() as channel:
             bytes_of = bytestream_pb2_grpc.ByteStreamStub(channel)
             for blob in sorted(wanted):
                 try:
@@ -387,6 +412,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=0, help="end after so much time")
     parser.add_argument("--server", default=service.BIN / "likeness-server", help="the program [that of the build folder]")
     parser.add_argument("--pace", type=float, default=1, help="stretches the actors' pauses, for a busy machine")
+    parser.add_argument("--collect", action="store_true",
+                        help="the server removes blobs that no job names after a minute; the clock stays as it is")
     parser.add_argument("--keep", help="a folder for histories and logs, which then stays")
     parser.add_argument("--until-violation", action="store_true",
                         help="run again and again, with the next seeds, until promises were broken; fails if none was in --seconds")

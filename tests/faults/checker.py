@@ -5,6 +5,10 @@ A history is a list of entries in order of time (history.py). It ends with what 
   {"entry": "stored"}   an event of it: seq, kind and the facts of its kind
   {"entry": "blob"}     a blob's name and the digest of its bytes ("" where it is missing)
 
+At its beginning stands how the server was set up:
+  {"entry": "quota"}       how many jobs of a tenant may be pending, and running
+  {"entry": "collection"}  it removes blobs that no job names
+
 Each check is a function of the history and returns a sentence for each promise that was broken.
 """
 import collections
@@ -259,9 +263,12 @@ def artefacts_equal_their_digests(facts):
     for blob, digest in facts.blobs.items():
         if digest != blob.rsplit("/", 1)[1]:
             yield f"{blob} is missing" if not digest else f"{blob} has the digest {digest}"
-    for call in facts.replies("read"):
+    for call in facts.replies("read") + facts.replies("read checkpoint"):
         if call["digest"] != call["blob"].rsplit("/", 1)[1]:
             yield f"{call['process']} read {call['blob']} and got bytes with the digest {call['digest']}"
+    for call in facts.replies("read checkpoint", "refused"):
+        if call["reason"] == "BLOB_NOT_FOUND":
+            yield f"{call['process']} was leased a job with the checkpoint {call['blob']}, which is missing"
     for drawn in facts.drawn:
         for blob, digest in drawn["pictures"]:
             if digest != blob.rsplit("/", 1)[1]:
@@ -270,8 +277,9 @@ def artefacts_equal_their_digests(facts):
         for blob in job["outputs"] + job.get("photos", []):
             if blob not in facts.blobs:
                 yield f"{blob} of {uid} was not looked at"
+    collected = any(entry["entry"] == "collection" for entry in facts.entries)  # what no job names may be gone
     for call in facts.replies("upload"):
-        if call["blob"] not in facts.blobs:
+        if call["blob"] not in facts.blobs and not collected:
             yield f"{call['blob']}, whose upload was acknowledged, was not looked at"
 
 
@@ -285,8 +293,8 @@ def pictures_come_from_jobs_that_succeeded(facts):
 
 
 def quotas_are_kept(facts):
-    """{"entry": "quota", "pending": N, "running": M}: what a tenant may have waiting when one more is created or put back,
-    and what workers may hold at one time. Jobs that were deleted are not counted, so this may see less than there was."""
+    """So many may wait when one more is created or put back, and so many may be with workers at one time. Jobs that were
+    deleted are not counted, so this may see less than there was."""
     limits = [entry for entry in facts.entries if entry["entry"] == "quota"]
     if not limits:
         return

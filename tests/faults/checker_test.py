@@ -251,6 +251,17 @@ class CheckerTest(unittest.TestCase):
         self.story.call("read", blob=OUTPUT, digest="f" * 64)
         self.expect("artefacts_equal_their_digests")
 
+    def test_a_checkpoint_is_missing(self):
+        self.story.call("read checkpoint", result="refused", blob=OUTPUT)["reason"] = "BLOB_NOT_FOUND"
+        self.expect("artefacts_equal_their_digests")
+
+    def test_only_what_no_job_names_may_be_collected(self):
+        self.story.write("collection")
+        self.story.call("upload", blob="b")
+        self.assertEqual(self.story.violations(), [])
+        self.story.blobs[OUTPUT] = ""
+        self.expect("artefacts_equal_their_digests")
+
     def test_a_blob_was_not_looked_at(self):
         self.story.blobs.clear()
         self.expect("artefacts_equal_their_digests")

@@ -53,6 +53,12 @@ int64_t BytesIn(const std::string& folder) {
   return bytes;
 }
 
+// Whose upload a file holds: see PathOf. Of one of an earlier version, "".
+std::string TenantOfUpload(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  return dot == std::string::npos ? "" : name.substr(0, dot);
+}
+
 }  // namespace
 
 absl::Status BlobNotFound(const BlobName& name) {
@@ -117,10 +123,7 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
         hash_(std::move(hash)),
         committed_size_(committed_size) {}
 
-  ~FileUpload() override {
-    std::lock_guard lock(store_.mutex_);
-    store_.active_uploads_.erase(path_);
-  }
+  ~FileUpload() override { store_.Leave(path_, name_.tenant); }
 
   int64_t committed_size() const override { return committed_size_; }
   bool complete() const override { return false; }
@@ -192,6 +195,10 @@ absl::StatusOr<std::unique_ptr<FilesystemBlobStore>> FilesystemBlobStore::Open(
   for (const std::string& tenant : NamesIn(root)) {
     if (!tenant.starts_with('.')) store->bytes_[tenant] = BytesIn(absl::StrCat(root, "/", tenant));
   }
+  for (const std::string& name : NamesIn(root + kUploads)) {
+    store->unfinished_[TenantOfUpload(name)] +=
+        FileSize(absl::StrCat(root, kUploads, "/", name)).value_or(0);
+  }
   return store;
 }
 
@@ -200,7 +207,7 @@ std::string FilesystemBlobStore::PathOf(const BlobName& name) const {
 }
 
 std::string FilesystemBlobStore::PathOf(const UploadName& name) const {
-  return absl::StrCat(root_, kUploads, "/", Sha256Hex(name.ToString()));
+  return absl::StrCat(root_, kUploads, "/", name.tenant, ".", Sha256Hex(name.ToString()));
 }
 
 std::string FilesystemBlobStore::DamagedPathOf(const BlobName& name) const {
@@ -312,9 +319,12 @@ int64_t FilesystemBlobStore::total_bytes() const {
 }
 
 int64_t FilesystemBlobStore::bytes_of(const std::string& tenant) const {
+  const auto in = [&tenant](const std::map<std::string, int64_t>& bytes) {
+    const auto found = bytes.find(tenant);
+    return found == bytes.end() ? 0 : found->second;
+  };
   std::lock_guard lock(mutex_);
-  const auto found = bytes_.find(tenant);
-  return found == bytes_.end() ? 0 : found->second;
+  return in(bytes_) + in(unfinished_);
 }
 
 int64_t FilesystemBlobStore::damaged() const {
@@ -329,12 +339,9 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
   }
   if (auto size = KeepFile(name.blob())) return std::make_unique<CompleteUpload>(*size);
   const std::string path = PathOf(name);
-  {
-    std::lock_guard lock(mutex_);
-    if (!active_uploads_.insert(path).second) {
-      return RpcError(absl::StatusCode::kAborted, "UPLOAD_IN_PROGRESS",
-                      "another call is writing this upload; try again when it has ended");
-    }
+  if (!Enter(path, name.tenant)) {
+    return RpcError(absl::StatusCode::kAborted, "UPLOAD_IN_PROGRESS",
+                    "another call is writing this upload; try again when it has ended");
   }
   auto opened = [&]() -> absl::StatusOr<std::unique_ptr<BlobUpload>> {
     ASSIGN_OR_RETURN(File file, File::OpenForWriting(path));
@@ -342,11 +349,21 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
     ASSIGN_OR_RETURN(Sha256 hash, HashOf(file, size));  // goes on with what is there
     return std::make_unique<FileUpload>(*this, name, path, std::move(file), std::move(hash), size);
   }();
-  if (!opened.ok()) {
-    std::lock_guard lock(mutex_);
-    active_uploads_.erase(path);
-  }
+  if (!opened.ok()) Leave(path, name.tenant);
   return opened;
+}
+
+bool FilesystemBlobStore::Enter(const std::string& path, const std::string& tenant) {
+  std::lock_guard lock(mutex_);
+  if (!active_uploads_.insert(path).second) return false;
+  unfinished_[tenant] -= FileSize(path).value_or(0);
+  return true;
+}
+
+void FilesystemBlobStore::Leave(const std::string& path, const std::string& tenant) {
+  std::lock_guard lock(mutex_);
+  active_uploads_.erase(path);
+  unfinished_[tenant] += FileSize(path).value_or(0);
 }
 
 absl::StatusOr<UploadStatus> FilesystemBlobStore::QueryUpload(const UploadName& name) {
@@ -414,7 +431,9 @@ absl::StatusOr<int> FilesystemBlobStore::DropUploads(absl::Time before) {
     std::lock_guard lock(mutex_);
     struct stat info;
     if (active_uploads_.count(path) || stat(path.c_str(), &info) != 0) continue;
-    if (absl::FromTimeT(info.st_mtime) < before && unlink(path.c_str()) == 0) ++dropped;
+    if (absl::FromTimeT(info.st_mtime) >= before || unlink(path.c_str()) != 0) continue;
+    unfinished_[TenantOfUpload(entry->path().filename().string())] -= info.st_size;
+    ++dropped;
   }
   return dropped;
 }

@@ -59,6 +59,9 @@ class FilesystemBlobStore : public BlobStore {
   void SetAside(const BlobName& name, const File& read, int64_t size);
   // The directory of a blob's file is there, durably.
   absl::Status MakeDurableDirectory(const std::string& directory);
+  // An upload is gone on with, and is left again. False: another call is at it.
+  bool Enter(const std::string& path, const std::string& tenant);
+  void Leave(const std::string& path, const std::string& tenant);
   // Renames a finished, fsynced upload into place.
   absl::Status Publish(const std::string& upload_path, const BlobName& name, int64_t size_bytes);
 
@@ -67,6 +70,8 @@ class FilesystemBlobStore : public BlobStore {
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::map<std::string, int64_t> bytes_ ABSL_GUARDED_BY(mutex_);  // of blobs, by tenant
+  // Of uploads that nobody is at, by tenant.
+  std::map<std::string, int64_t> unfinished_ ABSL_GUARDED_BY(mutex_);
   std::condition_variable published_;
   // All of paths.
   std::set<std::string> active_uploads_ ABSL_GUARDED_BY(mutex_);
