@@ -27,14 +27,14 @@ WORKDIR /var/lib/likeness
 
 FROM runtime AS server
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
-      libabsl20220623 libsqlite3-0 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 libcjose0 \
+      libabsl20220623 libsqlite3-0 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 libcjose0 libcurl4 \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/likeness/bin/likeness-server /opt/likeness/bin/likeness /opt/likeness/bin/
 USER 10001
 ENV LIKENESS_DATA_DIR=/var/lib/likeness
 VOLUME /var/lib/likeness
 EXPOSE 50051 9464
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["likeness", "models"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["likeness-server", "healthcheck", "--ready"]
 ENTRYPOINT ["likeness-server"]
 
 FROM runtime AS worker

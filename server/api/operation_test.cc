@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/http_page.h"
 #include "common/trace.h"
 #include "server/api/service_fixture.h"
 #include "server/base/health.h"
@@ -132,6 +133,9 @@ TEST_F(OperationTest, HealthPageTurnsWithTheDrain) {
   server_.server().Drain();
   EXPECT_THAT(Page("/healthz"), ::testing::StartsWith("HTTP/1.1 503"));
   EXPECT_THAT(Page("/healthz"), ::testing::HasSubstr("draining"));
+  const std::string pages = absl::StrCat("127.0.0.1:", server_.server().metrics_port());
+  EXPECT_TRUE(AskForPage(pages, "/livez").ok());
+  EXPECT_THAT(AskForPage(pages, "/healthz").message(), ::testing::HasSubstr("503 draining"));
   EXPECT_THAT(Page("/livez"), ::testing::StartsWith("HTTP/1.1 200")) << "it is alive still";
 }
 

@@ -48,6 +48,8 @@ const std::vector<Command>& Commands() {
       {"restore-check", "says whether a backup is whole", RestoreCheckCommand},
       {"collect", "removes blobs that no job names", CollectCommand},
       {"scrub", "reads every blob and sets damaged ones aside", ScrubCommand},
+      {"healthcheck", "asks whether the server of this machine is alive, or ready",
+       HealthcheckCommand},
       {"keys", "makes, lists and revokes API keys", RunKeysCommand},
   };
   return commands;

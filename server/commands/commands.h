@@ -41,6 +41,7 @@ int ServeCommand(const CommandLine& arguments);
 int BackupCommand(const CommandLine& arguments);
 int RestoreCheckCommand(const CommandLine& arguments);
 int CollectCommand(const CommandLine& arguments);
+int HealthcheckCommand(const CommandLine& arguments);
 int ScrubCommand(const CommandLine& arguments);
 
 }  // namespace likeness::server

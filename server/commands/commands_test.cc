@@ -130,6 +130,18 @@ class CommandsTest : public ::testing::Test {
   std::unique_ptr<v1::JobService::Stub> jobs_ = v1::JobService::NewStub(channel_);
 };
 
+TEST_F(CommandsTest, HealthcheckAsksTheServerOfThisMachine) {
+  const std::string address = absl::StrCat(" --metrics-listen=127.0.0.1:", metrics_port_);
+  const Ran nobody = RunServer("healthcheck" + address);
+  EXPECT_EQ(nobody.exit_code, 1);
+  EXPECT_TRUE(absl::StrContains(nobody.output, "nothing listens")) << nobody.output;
+  StartServer();
+  EXPECT_EQ(RunServer("healthcheck" + address).exit_code, 0);
+  EXPECT_EQ(RunServer("healthcheck --ready" + address).exit_code, 0);
+  StopServer();
+  EXPECT_EQ(RunServer("healthcheck" + address).exit_code, 1);
+}
+
 TEST_F(CommandsTest, BackupOfABusyServerIsWholeAndIsGoneOnWith) {
   StartServer();
   std::atomic<bool> stop{false};

@@ -1,5 +1,7 @@
 """The deployment files say what operations rely on: rendered by kubectl, parsed as an engine would parse them."""
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -8,6 +10,7 @@ import unittest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("LIKENESS_BUILD_DIR", ROOT / "build/release"))
 DRAIN_SECONDS = 30  # what a server or a worker takes at most to drain, see docs/operations.md
 
 
@@ -35,9 +38,12 @@ class KubernetesBase(unittest.TestCase):
         mounts = [mount["name"] for mount in self.containers["server"]["volumeMounts"]]
         self.assertIn(claims[0]["metadata"]["name"], mounts)
 
-    def test_the_front_is_probed_by_an_api_call(self):
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            self.assertEqual(self.containers["server"][probe]["exec"]["command"], ["likeness", "models"])
+    def test_a_front_that_is_not_ready_gets_no_calls_and_is_not_restarted(self):
+        command = {probe: self.containers["server"][probe]["exec"]["command"]
+                   for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+        self.assertEqual(command["readinessProbe"], ["likeness-server", "healthcheck", "--ready"])
+        self.assertEqual(command["livenessProbe"], ["likeness-server", "healthcheck"])
+        self.assertEqual(command["startupProbe"], ["likeness-server", "healthcheck"])
 
     def test_the_worker_is_probed_by_its_health_check_and_never_gates_the_front(self):
         for probe in ("startupProbe", "livenessProbe"):
@@ -68,12 +74,51 @@ class Compose(unittest.TestCase):
             self.assertNotIn("ports", service)
 
 
+def installed_dependencies():
+    """Of each installed package, what it depends on."""
+    listed = subprocess.run(["dpkg-query", "-W", "-f", "${Package}\t${Depends}, ${Pre-Depends}\n"], check=True,
+                            capture_output=True, text=True).stdout
+    return {package: set(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9.+-]*)", depends))
+            for package, depends in (line.split("\t") for line in listed.splitlines())}
+
+
+def libraries_of(program):
+    """The system's libraries that the program itself asks for, by the packages that bring them."""
+    asked = re.findall(r"NEEDED +(\S+)", subprocess.run(["objdump", "-p", program], check=True, capture_output=True, text=True).stdout)
+    found = dict(re.findall(r"(\S+) => (/\S+)", subprocess.run(["ldd", program], capture_output=True, text=True).stdout))
+    packages = {}
+    for library in asked:
+        path = str(pathlib.Path(found.get(library, "/")).resolve())
+        if path.startswith(("/usr/lib/", "/lib/")):
+            owner = subprocess.run(["dpkg", "-S", path, path.removeprefix("/usr")], capture_output=True, text=True).stdout
+            packages[library] = owner.split(":")[0]
+    return packages
+
+
 class Dockerfile(unittest.TestCase):
+    STAGES = {re.search(r" AS (\w+)\n", stage).group(1): stage
+              for stage in (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]}
+
     def test_every_image_runs_as_a_user(self):
-        stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]
-        for stage in stages:
-            if " AS server\n" in stage or " AS worker\n" in stage or " AS client\n" in stage:
-                self.assertIn("\nUSER 10001\n", stage)
+        for name in ("server", "worker", "client"):
+            self.assertIn("\nUSER 10001\n", self.STAGES[name])
+
+    def test_every_image_has_the_libraries_of_its_programs(self):
+        depends = installed_dependencies()
+        for name, stage in self.STAGES.items():
+            programs = re.findall(r"/opt/likeness/bin/(likeness[a-z-]*)", stage.split("ENTRYPOINT")[0])
+            if not programs:
+                continue
+            command = re.search(r"apt-get install -y --no-install-recommends (.*?)&&", stage, re.S).group(1)
+            there, new = set(), set(command.replace("\\", " ").split())
+            while new:
+                there |= new
+                new = {needed for package in new for needed in depends.get(package, ())} - there
+            for program in set(programs):
+                libraries = libraries_of(BUILD / "bin" / program)
+                self.assertGreater(len(libraries), 5, program)
+                missing = {library: package for library, package in libraries.items() if package not in there}
+                self.assertFalse(missing, f"the image {name} cannot run {program}")
 
 
 if __name__ == "__main__":
