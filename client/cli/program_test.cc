@@ -236,7 +236,8 @@ TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
   script_.job.mutable_estimated_start_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) + 3600);
   auto ran = Run({"train", "--class=dog", "--photos=rex", "--detach", "--priority=5",
                   "--at=2026-12-01T18:00:00Z", "--max-wait=30m", "--timeout=2h", "--require=zone=a",
-                  "--require=gpu=h100", "--min-device-memory=24"});
+                  "--require=gpu=h100", "--min-device-memory=24",
+                  "--webhook=https://shop.example/hook", "--webhook-progress"});
   EXPECT_EQ(ran.exit_code, kDone) << ran.err;
   EXPECT_THAT(ran.err, HasSubstr(" · 2 ahead · starts in about 60 min\n"));
   const auto job = server_->record().create.job();
@@ -246,6 +247,8 @@ TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
   EXPECT_EQ(job.execution_timeout().seconds(), 7200);
   EXPECT_EQ(job.requirements().labels().at("gpu"), "h100");
   EXPECT_EQ(job.requirements().labels_size(), 2);
+  EXPECT_EQ(job.webhook().url(), "https://shop.example/hook");
+  EXPECT_EQ(job.webhook().events_size(), 2);
   EXPECT_EQ(job.requirements().min_device_memory_bytes(), int64_t{24} << 30);
 
   script_.job.MergeFrom(job);

@@ -94,6 +94,12 @@ absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& 
   ASSIGN_OR_RETURN(const auto labels, ParseLabels("--label", flags.labels));
   RETURN_IF_ERROR(flags.queue.Apply(absl::Now(), *request.mutable_job()));
   request.mutable_job()->mutable_labels()->insert(labels.begin(), labels.end());
+  if (!flags.webhook.empty()) {
+    v1::Webhook& webhook = *request.mutable_job()->mutable_webhook();
+    webhook.set_url(flags.webhook);
+    webhook.add_events(v1::WEBHOOK_EVENT_STATE_CHANGE);
+    if (flags.webhook_progress) webhook.add_events(v1::WEBHOOK_EVENT_PROGRESS);
+  }
   *request.mutable_job()->mutable_fine_tune() = spec;
   return CreateJob(connection, request, stop);
 }

@@ -34,6 +34,9 @@ absl::Status CheckFlags(const TrainFlags& flags) {
     return absl::InvalidArgumentError(
         "--no-prior leaves class pictures out, so --prior-weight and --class-images mean nothing.");
   }
+  if (flags.webhook_progress && flags.webhook.empty()) {
+    return absl::InvalidArgumentError("--webhook is missing: where to report progress to.");
+  }
   if (!flags.samples && (!flags.prompts.empty() || flags.images_per_prompt)) {
     return absl::InvalidArgumentError(
         "--no-samples draws no pictures, so --prompt and --images-per-prompt mean nothing.");
@@ -80,6 +83,8 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   flags.Add("label", &labels,
             "KEY=VALUE to find the job by, may be repeated (likeness list --filter).");
+  flags.Add("webhook", &webhook, "URL that the server calls at every change of the job's state.");
+  flags.Add("webhook-progress", &webhook_progress, "Call it with progress too.");
   flags.Add("check", &check, "Only have photos and settings checked; make no job.");
   queue.AddTo(flags);
   flags.AddHeading("Training (what is not given is the base model's recommendation)");

@@ -25,6 +25,8 @@ struct TrainFlags {
   bool check = false;
   std::vector<std::string> labels;  // KEY=VALUE
   bool wait = true;
+  std::string webhook;
+  bool webhook_progress = false;
   QueueFlags queue;
 
   std::optional<int32_t> steps;

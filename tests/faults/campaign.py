@@ -47,7 +47,7 @@ def plan(seed):
     """The faults, without end: a function of the seed alone."""
     rng = random.Random(f"faults {seed}")
     weights = {"kill server": 33, "kill worker": 33, "stop worker": 12, "stop server": 3, "cut worker": 10, "fill disk": 4,
-               "move clock": 5}
+               "move clock": 5, "collect": 10}
     while True:
         kind = rng.choices(list(weights), list(weights.values()))[0]
         # Most steps of a clock are small; some are an hour or a day, there and back.
@@ -69,13 +69,15 @@ class Campaign:
         self.settings = {"seed": self.seed, "histories": str(self.directory / "histories"), "pace": arguments.pace,
                          "stop": "", "keys": self.make_keys()}
         self.history.write("quota", pending=MOST_PENDING, running=MOST_RUNNING)
-        self.collect = arguments.collect
-        if self.collect:
-            self.history.write("collection")
         self.counts = collections.Counter()
         self.recoveries = []  # seconds from the server's kill to its first answer
         self.heals = []  # (when, number, what to do)
         self.skipped = []
+        self.collecting = arguments.collect
+        if self.collecting:
+            self.history.write("collection")
+        else:
+            self.skipped.append("collect")
         self.disk_full = False
         self.server = None
         self.workers, self.clients, self.incarnations = {}, {}, collections.Counter()
@@ -88,7 +90,7 @@ class Campaign:
             self.skip("cut worker", f"there are no network namespaces: {reason}")
         if not FAKETIME.exists():
             self.skip("move clock", "libfaketime is not installed (scripts/setup --tests)")
-        if self.collect:
+        if self.collecting:
             self.skip("move clock", "within a day nothing may be collected, and the clock is moved by days")
         self.clock = 0
         self.set_clock(0)
@@ -129,8 +131,7 @@ class Campaign:
                  f"--auth-file={self.auth}", f"--lease-duration={LEASE}s", "--retry-delay=50ms", "--executor-threads=16",
                  # The clock is moved by days.
                  "--job-retention=inf", "--event-retention=inf",
-                 *(["--collect-every=1s", "--blob-grace=1m", "--checkpoint-grace=1m"] if self.collect else
-                   ["--collect-every=0"])],
+                 "--collect-every=0", "--blob-grace=1m", "--checkpoint-grace=1m"],
                 stdout=log, stderr=log, env=environment)
 
     def answers(self):
@@ -252,6 +253,9 @@ class Campaign:
         self.cables[fault.target].cut()
         self.heal_in(fault.seconds, self.cables[fault.target].mend)
 
+    def collect(self, _):
+        self.server.send_signal(signal.SIGUSR1)
+
     def fill_disk(self, fault):
         """The file system becomes as small as what lies in it."""
         if self.disk_full:
@@ -318,7 +322,7 @@ class Campaign:
 
     def take_stock(self):
         """Writes down what is there: jobs and events as the database has them, blobs as ByteStream reads them."""
-        wanted = set() if self.collect else {
+        wanted = set() if self.collecting else {
             entry["blob"] for entry in self.entries()
             if entry["entry"] == "reply" and entry["op"] == "upload" and entry["result"] == "ok"}
         database = sqlite3.connect(f"file:{self.data}/jobs.sqlite?mode=ro", uri=True)
