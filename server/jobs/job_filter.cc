@@ -272,6 +272,38 @@ bool Holds(absl::Time left, Relation relation, absl::Time right) {
 
 absl::StatusOr<JobFilter> ParseJobFilter(absl::string_view text) { return Parser(text).Parse(); }
 
+std::set<v1::JobState> PossibleStates(const JobFilter& filter) {
+  static const auto& all = *new std::set<v1::JobState>{
+      v1::JOB_STATE_PENDING,   v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING,
+      v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED,  v1::JOB_STATE_CANCELLED};
+  switch (filter.kind) {
+    case Kind::kState:
+      return {filter.state};
+    case Kind::kNot: {
+      std::set<v1::JobState> states = all;
+      if (filter.operands.front().kind == Kind::kState) {
+        states.erase(filter.operands.front().state);
+      }
+      return states;
+    }
+    case Kind::kOr: {
+      std::set<v1::JobState> states;
+      for (const JobFilter& operand : filter.operands) states.merge(PossibleStates(operand));
+      return states;
+    }
+    case Kind::kAnd: {
+      std::set<v1::JobState> states = all;
+      for (const JobFilter& operand : filter.operands) {
+        const auto possible = PossibleStates(operand);
+        std::erase_if(states, [&](v1::JobState state) { return !possible.contains(state); });
+      }
+      return states;
+    }
+    default:
+      return all;
+  }
+}
+
 bool Matches(const JobFilter& filter, const v1::Job& job) {
   const auto matches = [&](const JobFilter& operand) { return Matches(operand, job); };
   const auto& operands = filter.operands;

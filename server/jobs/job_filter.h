@@ -10,6 +10,7 @@
 //   value       = word | '"' text with \" and \\ '"'
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,10 @@ struct JobFilter {
 absl::StatusOr<JobFilter> ParseJobFilter(absl::string_view text);
 
 bool Matches(const JobFilter& filter, const v1::Job& job);
+
+// The states that a job which passes can be in, as far as can be told without looking at one:
+// perhaps more of them than any job is in.
+std::set<v1::JobState> PossibleStates(const JobFilter& filter);
 
 struct JobOrder {
   enum class Field { kCreateTime, kEndTime };  // jobs that have not ended come after all that have

@@ -1,6 +1,7 @@
 #include "server/jobs/job_filter.h"
 
 #include <random>
+#include <set>
 
 #include "common/rpc_error.h"
 #include "gmock/gmock.h"
@@ -50,6 +51,20 @@ TEST(JobFilterTest, OrBindsTighterThanAnd) {
   EXPECT_TRUE(Passes("(" + no + " AND " + no + ") OR " + yes));
   EXPECT_TRUE(Passes("NOT " + no + " AND -" + no));
   EXPECT_FALSE(Passes("NOT (" + no + " OR " + yes + ")"));
+}
+
+TEST(JobFilterTest, PossibleStatesLeaveOutNoneThatAJobCanBeIn) {
+  const auto states = [](const char* text) { return PossibleStates(*ParseJobFilter(text)); };
+  const std::set<v1::JobState> running = {v1::JOB_STATE_RUNNING};
+  EXPECT_EQ(states("").size(), 6);
+  EXPECT_EQ(states("state = RUNNING"), running);
+  EXPECT_EQ(states("state = RUNNING AND method = generate"), running);
+  EXPECT_EQ(states("state = RUNNING OR method = generate").size(), 6);
+  EXPECT_EQ(states("state = RUNNING OR state = CANCELLING"),
+            (std::set{v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING}));
+  EXPECT_EQ(states("state != RUNNING").size(), 5);
+  EXPECT_EQ(states("NOT (state != RUNNING)").size(), 6) << "not told, which is allowed";
+  EXPECT_EQ(states("state = RUNNING AND state = FAILED").size(), 0);
 }
 
 TEST(JobFilterTest, WrongFiltersSayWhere) {

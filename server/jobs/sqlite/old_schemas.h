@@ -436,4 +436,17 @@ CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress
 PRAGMA user_version = 7;
 )sql";
 
+// Version 8 compared states in the conditions of its indexes.
+inline constexpr char kFrom7To8[] = R"sql(
+DROP INDEX jobs_by_deadline;
+DROP INDEX jobs_ended;
+DROP INDEX jobs_to_compact;
+CREATE INDEX jobs_by_deadline ON jobs (deadline, state)
+  WHERE state <= 3 AND deadline < 9223372036854775807;
+CREATE INDEX jobs_ended ON jobs (end_time, state) WHERE state >= 4;
+CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
+  WHERE state >= 4 AND compacted_seq < last_seq - 1;
+PRAGMA user_version = 8;
+)sql";
+
 }  // namespace likeness::server

@@ -1,9 +1,13 @@
 #include "server/jobs/sqlite/queries.h"
 
+#include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/base/planted.h"
@@ -63,6 +67,20 @@ absl::StatusOr<v1::Job> JobOf(const Query& row, int place, const std::string& te
   return job;
 }
 
+// Where a list is read from: an index, and of it the jobs of a tenant. Those of one state lie in
+// the list's order, and those that workers hold are few enough to be sorted.
+std::string SourceOf(const JobQuery& query) {
+  if (query.order.field == JobOrder::Field::kEndTime) return "jobs_by_end WHERE tenant = ?";
+  const std::set<v1::JobState> states = PossibleStates(query.filter);
+  if (states.empty()) return "jobs_of_state WHERE tenant = ? AND state = 0";  // nothing is
+  const bool held = std::all_of(states.begin(), states.end(), [](v1::JobState state) {
+    return state == v1::JOB_STATE_RUNNING || state == v1::JOB_STATE_CANCELLING;
+  });
+  if (states.size() > 1 && !held) return "jobs_by_creation WHERE tenant = ?";
+  return absl::StrCat("jobs_of_state WHERE tenant = ? AND state IN (", absl::StrJoin(states, ", "),
+                      ")");
+}
+
 // Rows of job, what they are ordered by, and place.
 Query PageOf(Database& database, const std::string& tenant, const JobQuery& query) {
   const bool by_end = query.order.field == JobOrder::Field::kEndTime;
@@ -70,8 +88,7 @@ Query PageOf(Database& database, const std::string& tenant, const JobQuery& quer
   const char* direction = query.order.descending ? "DESC" : "ASC";
   const SqlCondition filter = ToSql(query.filter);
   std::string sql = absl::StrCat("SELECT job, ", column, ", ", kPlace, " FROM jobs INDEXED BY ",
-                                 by_end ? "jobs_by_end" : "jobs_by_creation",
-                                 " WHERE tenant = ? AND ", filter.sql);
+                                 SourceOf(query), " AND ", filter.sql);
   if (query.after) {
     absl::StrAppend(&sql, " AND (", column, ", key) ", query.order.descending ? "<" : ">",
                     " (?, ?)");

@@ -12,7 +12,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 8;
+constexpr int64_t kVersion = 9;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
@@ -65,8 +65,7 @@ CREATE INDEX jobs_by_state ON jobs (state, method);
 
 CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
 CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
-
-CREATE INDEX jobs_waiting ON jobs (tenant, state) WHERE state = 1;
+CREATE INDEX jobs_of_state ON jobs (tenant, state);  -- and by creation, as any index ends with key
 
 CREATE TABLE labels (
   job INTEGER NOT NULL REFERENCES jobs (key),
@@ -140,7 +139,7 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
-PRAGMA user_version = 8;
+PRAGMA user_version = 9;
 COMMIT;
 )sql";
 
@@ -309,6 +308,13 @@ CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
 PRAGMA user_version = 8;
 )sql";
 
+// Lists of the jobs in one state, of which there may be few among many.
+constexpr char kOfState[] = R"sql(
+DROP INDEX jobs_waiting;
+CREATE INDEX jobs_of_state ON jobs (tenant, state);
+PRAGMA user_version = 9;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
@@ -317,6 +323,7 @@ absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 6) RETURN_IF_ERROR(database.Execute(kByCreation));
   if (version < 7) RETURN_IF_ERROR(database.Execute(kWebhookCalls));
   if (version < 8) RETURN_IF_ERROR(database.Execute(kByComparison));
+  if (version < 9) RETURN_IF_ERROR(database.Execute(kOfState));
   return absl::OkStatus();
 }
 

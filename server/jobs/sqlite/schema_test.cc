@@ -21,7 +21,8 @@ const std::string kOldVersions[] = {kVersion1,
                                     kVersion4,
                                     kVersion5,
                                     absl::StrCat(kVersion5, kFrom5To6),
-                                    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7)};
+                                    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7),
+                                    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7, kFrom7To8)};
 
 constexpr char kOldJob[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"

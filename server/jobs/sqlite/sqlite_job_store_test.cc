@@ -22,7 +22,7 @@ INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreTest, ::testing::Values(&OpenSqlite));
 // The tables of version 3: the oldest job came first, and there were no limits of time.
 constexpr char kBackToVersion3[] = R"sql(
 DROP INDEX jobs_by_creation;
-DROP INDEX jobs_waiting;
+DROP INDEX jobs_of_state;
 DROP TABLE usage;
 DROP INDEX jobs_queue;
 DROP INDEX jobs_queue_by_model;
