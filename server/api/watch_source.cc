@@ -21,7 +21,7 @@ absl::StatusOr<int64_t> ResumeAfter(const TokenSigner& signer, const std::string
   const std::string prefix = snapshot.job.uid() + "/";
   int64_t seq = 0;
   if (!payload || payload->compare(0, prefix.size(), prefix) != 0 ||
-      !absl::SimpleAtoi(payload->substr(prefix.size()), &seq)) {
+      !absl::SimpleAtoi(payload->substr(prefix.size()), &seq) || seq < 0) {
     return InvalidField("resume_token", "is not one that this server gave out for this job",
                         "RESUME_TOKEN_INVALID");
   }

@@ -104,6 +104,8 @@ class Dockerfile(unittest.TestCase):
             self.assertIn("\nUSER 10001\n", self.STAGES[name])
 
     def test_every_image_has_the_libraries_of_its_programs(self):
+        if not (BUILD / "bin/likeness-worker").exists():
+            self.skipTest("not all programs are built here")
         depends = installed_dependencies()
         for name, stage in self.STAGES.items():
             programs = re.findall(r"/opt/likeness/bin/(likeness[a-z-]*)", stage.split("ENTRYPOINT")[0])
