@@ -5,7 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/http_page.h"
+#include "common/ask_for_page.h"
 #include "common/trace.h"
 #include "server/api/service_fixture.h"
 #include "server/base/health.h"

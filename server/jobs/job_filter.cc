@@ -12,6 +12,7 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_record.h"
+#include "server/jobs/job_state.h"
 #include "server/jobs/limits.h"
 #include "server/jobs/proto_time.h"
 
@@ -273,14 +274,11 @@ bool Holds(absl::Time left, Relation relation, absl::Time right) {
 absl::StatusOr<JobFilter> ParseJobFilter(absl::string_view text) { return Parser(text).Parse(); }
 
 std::set<v1::JobState> PossibleStates(const JobFilter& filter) {
-  static const auto& all = *new std::set<v1::JobState>{
-      v1::JOB_STATE_PENDING,   v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING,
-      v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED,  v1::JOB_STATE_CANCELLED};
   switch (filter.kind) {
     case Kind::kState:
       return {filter.state};
     case Kind::kNot: {
-      std::set<v1::JobState> states = all;
+      std::set<v1::JobState> states = kJobStates;
       if (filter.operands.front().kind == Kind::kState) {
         states.erase(filter.operands.front().state);
       }
@@ -292,7 +290,7 @@ std::set<v1::JobState> PossibleStates(const JobFilter& filter) {
       return states;
     }
     case Kind::kAnd: {
-      std::set<v1::JobState> states = all;
+      std::set<v1::JobState> states = kJobStates;
       for (const JobFilter& operand : filter.operands) {
         const auto possible = PossibleStates(operand);
         std::erase_if(states, [&](v1::JobState state) { return !possible.contains(state); });
@@ -300,7 +298,7 @@ std::set<v1::JobState> PossibleStates(const JobFilter& filter) {
       return states;
     }
     default:
-      return all;
+      return kJobStates;
   }
 }
 

@@ -6,9 +6,16 @@
 //   FAILED | CANCELLED -> PENDING (a client asks for another try)
 #pragma once
 
+#include <initializer_list>
+
 #include "likeness/v1/job.pb.h"
 
 namespace likeness::server {
+
+// Every state that a job can be in.
+inline constexpr std::initializer_list<v1::JobState> kJobStates = {
+    v1::JOB_STATE_PENDING,   v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING,
+    v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED,  v1::JOB_STATE_CANCELLED};
 
 // SUCCEEDED, FAILED or CANCELLED: nothing changes any more unless a client asks for another try.
 bool IsTerminal(v1::JobState state);

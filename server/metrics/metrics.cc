@@ -18,9 +18,6 @@
 namespace likeness::server {
 namespace {
 
-constexpr v1::JobState kStates[] = {v1::JOB_STATE_PENDING,    v1::JOB_STATE_RUNNING,
-                                    v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED,
-                                    v1::JOB_STATE_FAILED,     v1::JOB_STATE_CANCELLED};
 constexpr const char* kRefusals[] = {"TOKEN_MISSING",     "TOKEN_INVALID", "ROLE_MISSING",
                                      "TOO_MANY_FAILURES", "RATE_LIMITED",  "QUOTA_EXCEEDED"};
 constexpr int kCodes = 17;  // OK to UNAUTHENTICATED
@@ -104,7 +101,7 @@ struct Metrics::Families {
     }
     auto& run = Family(prometheus::BuildHistogram(), "likeness_job_run_seconds",
                        "Time that workers had a job until it ended, by the state it ended in.");
-    for (const v1::JobState state : kStates) {
+    for (const v1::JobState state : kJobStates) {
       for (const absl::string_view name : kMethods) {
         const std::string method(name);
         const prometheus::Labels labels = {{"state", StateLabel(state)}, {"method", method}};

@@ -75,7 +75,7 @@ class Actor:
             except grpc.RpcError:
                 pass
             result, reason = self.history.call("upload", lambda chunks, timeout: self.bytes.Write(chunks, timeout=timeout),
-                                          self._chunks(resource, data, offset), {"blob": name}, timeout=3)
+                                               self._chunks(resource, data, offset), {"blob": name}, timeout=3)
             if result == "ok":
                 return name
             if result == "refused" and reason != "STORAGE_FULL":

@@ -30,7 +30,7 @@ def command(target, arguments, *flags):
 
 
 def run(target, arguments):
-    """(executions, findings) of one target."""
+    """Whether one target found nothing."""
     findings = arguments.work / target / "findings"
     findings.mkdir(parents=True, exist_ok=True)
     log = arguments.work / target / "log"

@@ -2,7 +2,7 @@
 // it is up.
 #include <string>
 
-#include "common/http_page.h"
+#include "common/ask_for_page.h"
 #include "worker/runner/command_flags.h"
 #include "worker/runner/commands.h"
 

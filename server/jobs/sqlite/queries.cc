@@ -11,6 +11,7 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/base/planted.h"
+#include "server/jobs/job_state.h"
 #include "server/jobs/sqlite/filter_sql.h"
 #include "server/jobs/sqlite/record_table.h"
 
@@ -73,10 +74,8 @@ std::string SourceOf(const JobQuery& query) {
   if (query.order.field == JobOrder::Field::kEndTime) return "jobs_by_end WHERE tenant = ?";
   const std::set<v1::JobState> states = PossibleStates(query.filter);
   if (states.empty()) return "jobs_of_state WHERE tenant = ? AND state = 0";  // nothing is
-  const bool held = std::all_of(states.begin(), states.end(), [](v1::JobState state) {
-    return state == v1::JOB_STATE_RUNNING || state == v1::JOB_STATE_CANCELLING;
-  });
-  if (states.size() > 1 && !held) return "jobs_by_creation WHERE tenant = ?";
+  const bool leased = std::all_of(states.begin(), states.end(), IsLeased);
+  if (states.size() > 1 && !leased) return "jobs_by_creation WHERE tenant = ?";
   return absl::StrCat("jobs_of_state WHERE tenant = ? AND state IN (", absl::StrJoin(states, ", "),
                       ")");
 }

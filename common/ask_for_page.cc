@@ -1,4 +1,4 @@
-#include "common/http_page.h"
+#include "common/ask_for_page.h"
 
 #include <netdb.h>
 #include <sys/socket.h>
