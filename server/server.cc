@@ -242,6 +242,10 @@ absl::Status Server::Parts::StartPages() {
     Metrics::Snapshot snapshot;
     if (auto counts = jobs->CountJobs(); counts.ok()) snapshot.jobs = *std::move(counts);
     if (auto count = jobs->CountWebhookCalls(); count.ok()) snapshot.webhook_calls = *count;
+    if (auto tenants = jobs->CountTenantsAtQuota(); tenants.ok()) {
+      snapshot.tenants_at_quota = *tenants;
+    }
+    snapshot.tenants_at_stored_bytes = blob_quota->CountTenantsAtQuota();
     snapshot.blob_bytes = blobs->total_bytes();
     snapshot.damaged_blobs = blobs->damaged();
     snapshot.disk_free_bytes = FreeDiskBytes(options.data_dir).value_or(0);

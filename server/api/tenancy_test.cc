@@ -469,6 +469,8 @@ TEST_F(TenancyTest, StoredBytesOfATenantAreLimitedAndNotWhatItsWorkersStore) {
   EXPECT_EQ(QuotaSubject(refused), "tenants/acme");
   EXPECT_TRUE(Upload(acme_, "acme", "photo1").ok()) << "it is there already";
   EXPECT_TRUE(Upload(acme_, "acme", "four").ok()) << "as many as there may be";
+  EXPECT_THAT(likeness::testing::HttpGet(server_->server().metrics_port(), "/metrics"),
+              ::testing::HasSubstr("likeness_tenants_at_quota{limit=\"max_stored_bytes\"} 1\n"));
   EXPECT_TRUE(Upload(umbrella_, "umbrella", "photo2").ok());
   Create(acme_, likeness::testing::PictureJob());
   EXPECT_TRUE(Upload(worker_, "acme", "a picture of its job", lease->lease_token()).ok());

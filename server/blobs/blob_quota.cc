@@ -1,5 +1,8 @@
 #include "server/blobs/blob_quota.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "common/error_details.h"
 
@@ -18,6 +21,13 @@ absl::StatusOr<BlobQuota::Reservation> BlobQuota::Reserve(const std::string& ten
   }
   reserved += bytes;
   return Reservation(*this, tenant, bytes);
+}
+
+int64_t BlobQuota::CountTenantsAtQuota() const {
+  const std::vector<std::string> tenants = blobs_.tenants();
+  return std::count_if(tenants.begin(), tenants.end(), [this](const std::string& tenant) {
+    return blobs_.bytes_of(tenant) >= most_(tenant);
+  });
 }
 
 BlobQuota::Reservation::~Reservation() {

@@ -48,6 +48,9 @@ class BlobQuota {
   // bytes more. Of none: if it does already.
   absl::StatusOr<Reservation> Reserve(const std::string& tenant, int64_t bytes);
 
+  // How many tenants keep as much as they may, or more.
+  int64_t CountTenantsAtQuota() const;
+
  private:
   const BlobStore& blobs_;
   const Most most_;

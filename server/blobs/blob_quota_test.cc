@@ -38,6 +38,14 @@ TEST_F(BlobQuotaTest, WhatIsOnItsWayCountsUntilItIsThereOrGivenUp) {
   EXPECT_EQ(Refusal("acme", 4), "");
 }
 
+TEST_F(BlobQuotaTest, TenantsThatMayKeepNoMoreAreCounted) {
+  ASSERT_TRUE(store_->Put("acme", "nine byte").ok());
+  ASSERT_TRUE(store_->Put("umbrella", "far more than ten bytes").ok());
+  EXPECT_EQ(quota_.CountTenantsAtQuota(), 0);
+  ASSERT_TRUE(store_->Put("acme", "s").ok());
+  EXPECT_EQ(quota_.CountTenantsAtQuota(), 1);
+}
+
 TEST_F(BlobQuotaTest, ReservationsOfNothingAtTheSameTimeTouchNoOthers) {
   const std::optional<BlobQuota::Reservation> other = *quota_.Reserve("umbrella", 600'000);
   for (int i = 0; i < 10; ++i) {

@@ -21,6 +21,7 @@
 #include "likeness/v1/model.pb.h"
 #include "likeness/v1/worker_service.pb.h"
 #include "server/jobs/job_filter.h"
+#include "server/jobs/quota.h"
 #include "server/jobs/webhook_calls.h"
 
 namespace likeness::server {
@@ -211,6 +212,8 @@ class JobStore {
   virtual absl::StatusOr<int64_t> CountWebhookCalls() = 0;
 
   virtual absl::StatusOr<std::vector<JobCount>> CountJobs() = 0;
+
+  virtual absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota() = 0;
 
   // Calls `visit` at least once with each blob that is named all the while that this takes.
   virtual absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) = 0;

@@ -24,4 +24,12 @@ struct JobQuota {
 // That of a tenant at this moment. Thread-safe, and quick.
 using JobQuotas = std::function<JobQuota(const std::string& tenant)>;
 
+// How many tenants have reached each limit of their quota: their next job is refused, or waits.
+struct TenantsAtQuota {
+  int64_t max_pending_jobs = 0;
+  int64_t max_running_jobs = 0;
+  int64_t worker_time_per_day = 0;
+  int64_t worker_time_per_month = 0;
+};
+
 }  // namespace likeness::server

@@ -149,6 +149,11 @@ absl::StatusOr<std::vector<JobCount>> MeasuredJobStore::CountJobs() {
   return Timed(metrics_, StoreOperation::kCountJobs, [&] { return store_.CountJobs(); });
 }
 
+absl::StatusOr<TenantsAtQuota> MeasuredJobStore::CountTenantsAtQuota() {
+  return Timed(metrics_, StoreOperation::kCountTenantsAtQuota,
+               [&] { return store_.CountTenantsAtQuota(); });
+}
+
 absl::Status MeasuredJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
   return Timed(metrics_, StoreOperation::kVisitBlobs, [&] { return store_.VisitBlobs(visit); });
 }

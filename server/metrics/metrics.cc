@@ -20,6 +20,9 @@ namespace {
 
 constexpr const char* kRefusals[] = {"TOKEN_MISSING",     "TOKEN_INVALID", "ROLE_MISSING",
                                      "TOO_MANY_FAILURES", "RATE_LIMITED",  "QUOTA_EXCEEDED"};
+// As the auth file names them.
+constexpr const char* kTenantLimits[] = {"max_pending_jobs", "max_running_jobs", "max_stored_bytes",
+                                         "worker_seconds_per_day", "worker_seconds_per_month"};
 constexpr int kCodes = 17;  // OK to UNAUTHENTICATED
 
 using Buckets = prometheus::Histogram::BucketBoundaries;
@@ -62,6 +65,7 @@ struct Metrics::Families {
   prometheus::Histogram* webhook_seconds;
   prometheus::Counter* webhooks_given_up;
   prometheus::Gauge* webhooks_waiting;
+  std::map<std::string, prometheus::Gauge*, std::less<>> tenants_at_quota;  // by limit
 
   template <typename Builder>
   auto& Family(Builder builder, const char* name, const char* help) {
@@ -154,6 +158,12 @@ struct Metrics::Families {
     auto& refused = Family(prometheus::BuildCounter(), "likeness_refused_total",
                            "Calls refused for who called or how much they took, by reason.");
     for (const char* reason : kRefusals) refusals[reason] = &refused.Add({{"reason", reason}});
+    auto& at_quota =
+        Family(prometheus::BuildGauge(), "likeness_tenants_at_quota",
+               "Tenants that have reached a limit, by its name: they are refused, or wait.");
+    for (const char* limit : kTenantLimits) {
+      tenants_at_quota[limit] = &at_quota.Add({{"limit", limit}});
+    }
     downloaded = &Family(prometheus::BuildCounter(), "likeness_downloaded_bytes_total",
                          "Bytes handed to the network by ByteStream.Read.")
                       .Add({});
@@ -279,6 +289,14 @@ std::string Metrics::Page(const Snapshot& snapshot) {
   families_->damaged_blobs->Set(static_cast<double>(snapshot.damaged_blobs));
   families_->disk_free_bytes->Set(static_cast<double>(snapshot.disk_free_bytes));
   families_->ready->Set(snapshot.ready ? 1 : 0);
+  const auto set_tenants = [this](absl::string_view limit, int64_t tenants) {
+    families_->tenants_at_quota.find(limit)->second->Set(static_cast<double>(tenants));
+  };
+  set_tenants("max_pending_jobs", snapshot.tenants_at_quota.max_pending_jobs);
+  set_tenants("max_running_jobs", snapshot.tenants_at_quota.max_running_jobs);
+  set_tenants("max_stored_bytes", snapshot.tenants_at_stored_bytes);
+  set_tenants("worker_seconds_per_day", snapshot.tenants_at_quota.worker_time_per_day);
+  set_tenants("worker_seconds_per_month", snapshot.tenants_at_quota.worker_time_per_month);
   families_->webhooks_waiting->Set(static_cast<double>(snapshot.webhook_calls));
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }

@@ -47,6 +47,8 @@ class Metrics {
     int64_t disk_free_bytes = 0;  // on the data directory's disk
     bool ready = true;
     int64_t webhook_calls = 0;  // that wait to be made
+    TenantsAtQuota tenants_at_quota{};
+    int64_t tenants_at_stored_bytes = 0;  // the same of blobs
   };
 
   // The page, in Prometheus' text format.

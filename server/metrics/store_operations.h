@@ -36,6 +36,7 @@ namespace likeness::server {
   X(RecordWebhookCalls) \
   X(CountWebhookCalls) \
   X(CountJobs) \
+  X(CountTenantsAtQuota) \
   X(VisitBlobs) \
   X(CheckWritable)
 // clang-format on

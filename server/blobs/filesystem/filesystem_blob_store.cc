@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -325,6 +326,15 @@ int64_t FilesystemBlobStore::bytes_of(const std::string& tenant) const {
   };
   std::lock_guard lock(mutex_);
   return in(bytes_) + in(unfinished_);
+}
+
+std::vector<std::string> FilesystemBlobStore::tenants() const {
+  std::set<std::string> tenants;
+  std::lock_guard lock(mutex_);
+  for (const auto* bytes : {&bytes_, &unfinished_}) {
+    for (const auto& [tenant, count] : *bytes) tenants.insert(tenant);
+  }
+  return {tenants.begin(), tenants.end()};
 }
 
 int64_t FilesystemBlobStore::damaged() const {

@@ -39,6 +39,7 @@ class FilesystemBlobStore : public BlobStore {
   absl::StatusOr<int> DropUploads(absl::Time before) override;
   int64_t total_bytes() const override;
   int64_t bytes_of(const std::string& tenant) const override;
+  std::vector<std::string> tenants() const override;
   int64_t damaged() const override;
 
  private:

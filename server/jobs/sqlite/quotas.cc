@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/error_details.h"
@@ -17,6 +18,9 @@ constexpr char kRunning[] = "SELECT COUNT(*) FROM jobs WHERE state IN (2, 3) AND
 constexpr char kCharge[] =
     "INSERT INTO usage (tenant, day, worker_time) VALUES (?, ?, ?)"
     " ON CONFLICT (tenant, day) DO UPDATE SET worker_time = worker_time + excluded.worker_time";
+constexpr char kTenants[] =
+    "SELECT tenant FROM jobs WHERE state = 1 UNION SELECT tenant FROM jobs WHERE state IN (2, 3)"
+    " UNION SELECT tenant FROM usage WHERE day >= ?";
 constexpr char kForget[] = "DELETE FROM usage WHERE tenant = ? AND day < ?";
 
 constexpr int kKeptDays = 62;
@@ -47,6 +51,27 @@ absl::StatusOr<absl::Duration> Spent(Database& database, const std::string& tena
   return absl::Microseconds(used.Integer(0));
 }
 
+// `count` is a literal of above, as Prepare wants it.
+absl::StatusOr<int64_t> Count(Database& database, const char* count, const std::string& tenant) {
+  Query query = database.Prepare(count);
+  RETURN_IF_ERROR(query.Bind(tenant).Run());
+  return query.Integer(0);
+}
+
+absl::StatusOr<bool> Reached(Database& database, const char* count, const std::string& tenant,
+                             int64_t most) {
+  if (most == JobQuota::kNone) return false;
+  ASSIGN_OR_RETURN(const int64_t counted, Count(database, count, tenant));
+  return counted >= most;
+}
+
+absl::StatusOr<bool> SpentSince(Database& database, absl::Time begin, const std::string& tenant,
+                                absl::Duration allowed) {
+  if (allowed == absl::InfiniteDuration()) return false;
+  ASSIGN_OR_RETURN(const absl::Duration spent, Spent(database, tenant, begin));
+  return spent >= allowed;
+}
+
 // The first period whose time is spent, with what it allows.
 struct SpentPeriod {
   absl::string_view name;
@@ -64,10 +89,9 @@ absl::StatusOr<std::optional<SpentPeriod>> FindSpent(Database& database, const s
   for (const auto& [name, allowed, period_of] :
        {Limit{"month", quota.worker_time_per_month, MonthOf},
         Limit{"day", quota.worker_time_per_day, DayOf}}) {
-    if (allowed == absl::InfiniteDuration()) continue;
     const Period period = period_of(now);
-    ASSIGN_OR_RETURN(const absl::Duration spent, Spent(database, tenant, period.begin));
-    if (spent >= allowed) return SpentPeriod{name, allowed, period.end};
+    ASSIGN_OR_RETURN(const bool spent, SpentSince(database, period.begin, tenant, allowed));
+    if (spent) return SpentPeriod{name, allowed, period.end};
   }
   return std::nullopt;
 }
@@ -77,13 +101,11 @@ absl::StatusOr<std::optional<SpentPeriod>> FindSpent(Database& database, const s
 absl::Status CheckMayWait(Database& database, const std::string& tenant, const JobQuota& quota,
                           absl::Time now) {
   const std::string subject = absl::StrCat("tenants/", tenant);
-  if (quota.max_pending_jobs != JobQuota::kNone) {
-    Query query = database.Prepare(kWaiting);
-    RETURN_IF_ERROR(query.Bind(tenant).Run());
-    if (query.Integer(0) >= quota.max_pending_jobs) {
-      return QuotaExceeded(subject, absl::StrCat(query.Integer(0), " jobs wait; at most ",
-                                                 quota.max_pending_jobs, " may"));
-    }
+  ASSIGN_OR_RETURN(const bool full, Reached(database, kWaiting, tenant, quota.max_pending_jobs));
+  if (full) {
+    ASSIGN_OR_RETURN(const int64_t waiting, Count(database, kWaiting, tenant));
+    return QuotaExceeded(
+        subject, absl::StrCat(waiting, " jobs wait; at most ", quota.max_pending_jobs, " may"));
   }
   ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
   if (!spent) return absl::OkStatus();
@@ -95,13 +117,42 @@ absl::Status CheckMayWait(Database& database, const std::string& tenant, const J
 
 absl::StatusOr<bool> MayStart(Database& database, const std::string& tenant, const JobQuota& quota,
                               absl::Time now) {
-  if (quota.max_running_jobs != JobQuota::kNone) {
-    Query query = database.Prepare(kRunning);
-    RETURN_IF_ERROR(query.Bind(tenant).Run());
-    if (query.Integer(0) >= quota.max_running_jobs) return false;
-  }
+  ASSIGN_OR_RETURN(const bool full, Reached(database, kRunning, tenant, quota.max_running_jobs));
+  if (full) return false;
   ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
   return !spent;
+}
+
+absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota(Database& database, const JobQuotas& quotas,
+                                                   absl::Time now) {
+  const absl::Time month = MonthOf(now).begin;
+  std::vector<std::string> tenants;
+  {
+    Query query = database.Prepare(kTenants);
+    query.Bind(DayNumber(month));
+    for (;;) {
+      ASSIGN_OR_RETURN(const bool found, query.Step());
+      if (!found) break;
+      tenants.push_back(query.String(0));
+    }
+  }
+  TenantsAtQuota counts;
+  for (const std::string& tenant : tenants) {
+    const JobQuota quota = quotas(tenant);
+    ASSIGN_OR_RETURN(const bool pending,
+                     Reached(database, kWaiting, tenant, quota.max_pending_jobs));
+    ASSIGN_OR_RETURN(const bool running,
+                     Reached(database, kRunning, tenant, quota.max_running_jobs));
+    ASSIGN_OR_RETURN(const bool day,
+                     SpentSince(database, DayOf(now).begin, tenant, quota.worker_time_per_day));
+    ASSIGN_OR_RETURN(const bool spent,
+                     SpentSince(database, month, tenant, quota.worker_time_per_month));
+    counts.max_pending_jobs += pending;
+    counts.max_running_jobs += running;
+    counts.worker_time_per_day += day;
+    counts.worker_time_per_month += spent;
+  }
+  return counts;
 }
 
 absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, absl::Duration time,

@@ -21,6 +21,10 @@ absl::Status CheckMayWait(Database& database, const std::string& tenant, const J
 absl::StatusOr<bool> MayStart(Database& database, const std::string& tenant, const JobQuota& quota,
                               absl::Time now);
 
+// Of the tenants that have jobs under way, or had workers this month.
+absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota(Database& database, const JobQuotas& quotas,
+                                                   absl::Time now);
+
 // Notes that a worker held a job of the tenant for so long, until `now`.
 absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, absl::Duration time,
                               absl::Time now);

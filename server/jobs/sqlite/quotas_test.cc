@@ -177,6 +177,38 @@ TEST_F(QuotaTest, MonthsTimeOutlivesTheDay) {
   EXPECT_TRUE(Create("acme", 2).ok());
 }
 
+TEST_F(QuotaTest, TenantsThatHaveReachedALimitAreCountedByLimit) {
+  quotas_["acme"] = {.max_pending_jobs = 2, .max_running_jobs = 1};
+  quotas_["umbrella"] = {.max_pending_jobs = 1, .worker_time_per_day = absl::Minutes(1)};
+  quotas_["umbrella"].worker_time_per_month = absl::Minutes(3);
+  const auto counted = [&] {
+    const auto now = store_->CountTenantsAtQuota();
+    EXPECT_TRUE(now.ok()) << now.status();
+    return std::vector<int64_t>{now->max_pending_jobs, now->max_running_jobs,
+                                now->worker_time_per_day, now->worker_time_per_month};
+  };
+  using Counts = std::vector<int64_t>;
+  EXPECT_EQ(counted(), Counts({0, 0, 0, 0}));
+  ASSERT_TRUE(Create("acme", 1).ok());
+  EXPECT_EQ(counted(), Counts({0, 0, 0, 0}));
+  const auto first = Acquire();
+  EXPECT_EQ(counted(), Counts({0, 1, 0, 0}));
+  for (int i : {2, 3}) ASSERT_TRUE(Create("acme", i).ok());
+  for (int i : {1, 2, 3}) ASSERT_TRUE(Create("unlimited", i).ok());
+  ASSERT_TRUE(Create("umbrella", 1).ok());
+  EXPECT_EQ(counted(), Counts({2, 1, 0, 0}));
+  ASSERT_TRUE(Complete(*first).ok());
+  while (const auto lease = Acquire()) {
+    if (lease->job().name() == "tenants/umbrella/jobs/1") Work(*lease, absl::Minutes(1));
+    ASSERT_TRUE(Complete(*lease).ok());
+  }
+  EXPECT_EQ(counted(), Counts({0, 0, 1, 0})) << "of umbrella nothing but its day is left";
+  clock_.Advance(absl::Hours(24));
+  EXPECT_EQ(counted(), Counts({0, 0, 0, 0}));
+  quotas_["umbrella"].worker_time_per_month = absl::Minutes(1);
+  EXPECT_EQ(counted(), Counts({0, 0, 0, 1})) << "a changed limit holds at once";
+}
+
 TEST_F(QuotaTest, TimeIsCountedOnceWhateverHappensBetweenHeartbeats) {
   quotas_["acme"].worker_time_per_day = absl::Seconds(30);
   ASSERT_TRUE(Create("acme", 1).ok());

@@ -1,4 +1,5 @@
-// Connections for reading, one per concurrent reader, opened when first needed and kept.
+// Connections for reading, one per concurrent reader, opened when needed. A few are kept: what a
+// moment of many readers took of memory and open files comes back after it.
 #pragma once
 
 #include <memory>
@@ -51,8 +52,10 @@ class ReadPool {
  private:
   void GiveBack(std::unique_ptr<Database> database) {
     std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(database));
+    if (idle_.size() < kKept) idle_.push_back(std::move(database));
   }
+
+  static constexpr size_t kKept = 24;
 
   const std::string path_;
   std::mutex mutex_;

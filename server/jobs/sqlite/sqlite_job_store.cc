@@ -618,6 +618,11 @@ absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
   return ReadCounts(*database);
 }
 
+absl::StatusOr<TenantsAtQuota> SqliteJobStore::CountTenantsAtQuota() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return server::CountTenantsAtQuota(*database, options_.quotas, clock_.Now());
+}
+
 absl::Status SqliteJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   return VisitBlobNames(*database, visit);

@@ -75,6 +75,7 @@ class SqliteJobStore : public JobStore {
   absl::Status RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) override;
   absl::StatusOr<int64_t> CountWebhookCalls() override;
   absl::StatusOr<std::vector<JobCount>> CountJobs() override;
+  absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota() override;
   absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) override;
   absl::Status CheckWritable() override;
   const std::string& signing_key() const override { return signing_key_; }
