@@ -16,9 +16,7 @@ class Secured(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory(prefix="likeness-e2e-")
         cls.addClassCleanup(temporary.cleanup)
         cls.directory = pathlib.Path(temporary.name)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                        "-subj", "/CN=likeness", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", cls.directory / "key.pem",
-                        "-out", cls.directory / "cert.pem"], check=True, capture_output=True)
+        service.new_certificate(cls.directory / "cert.pem", cls.directory / "key.pem", "IP:127.0.0.1")
         subprocess.run([BIN / "likeness-tiny-model", cls.directory / "models/tiny"], check=True)
         auth = cls.directory / "auth.json"
         cls.acme = service.new_key(auth, "--tenant=acme", "--role=submit", "--role=read")

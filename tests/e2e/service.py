@@ -74,6 +74,13 @@ def new_key(auth_file, *flags):
     return next(word for word in made.stdout.split() if word.startswith("lk_"))
 
 
+def new_certificate(certificate, key, name):
+    """Files of a certificate that vouches for itself; `name` as in subjectAltName."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                    "-subj", "/CN=likeness", "-addext", f"subjectAltName={name}", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+
+
 def wait_until(condition, seconds=30, what="the condition"):
     """The first true value of condition(); fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
