@@ -58,6 +58,7 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
     if (!checked_.ok()) return End(checked_);
     if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
     if (front_.draining()) return End(Front::Draining());
+    if (auto may = front_.Readmit(*context_, call_.method, *caller_); !may.ok()) return End(may);
     const absl::Time now = SteadyNow();
     auto ready = poll_.attempt(*caller_, now >= deadline_);
     if (!ready.ok()) return End(ready.status());

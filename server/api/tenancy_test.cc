@@ -4,7 +4,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "common/channel.h"
 #include "common/digest.h"
@@ -102,6 +104,14 @@ class TenancyTest : public ::testing::Test {
     write.set_data(bytes);
     write.set_finish_write(true);
     return Call(token, "Write", write, lease).status;
+  }
+
+  std::string MetricsPage() {
+    return likeness::testing::HttpGet(server_->server().metrics_port(), "/metrics");
+  }
+
+  void WaitForMetric(const std::string& line) {
+    while (!absl::StrContains(MetricsPage(), line)) absl::SleepFor(absl::Milliseconds(5));
   }
 
   // Things of acme that are there: a job, the model that it made, a blob and half an upload.
@@ -405,6 +415,44 @@ TEST_F(TenancyTest, RevokedKeyIsRefusedAndItsWatchEnds) {
   EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "TOKEN_INVALID");
 }
 
+TEST_F(TenancyTest, CallsThatWaitEndWithNothingWhenTheirKeyIsRevoked) {
+  const auto job = Create(acme_, PictureJob());
+  const std::string other = Key("acme", {Role::kAdmin});
+  v1::WaitJobRequest wait;
+  wait.set_name(job.name());
+  wait.mutable_timeout()->set_seconds(60);
+  absl::Status waited;
+  std::thread waiting([&] { waited = Call(acme_, "WaitJob", wait).status; });
+  WaitForMetric("likeness_rpc_under_way{method=\"WaitJob\"} 1\n");
+  ASSERT_TRUE(RevokeKey(auth_file_, std::string(KeyIdOf(acme_))).ok());
+  server_->server().Reload();
+  v1::CancelJobRequest cancel;  // what it waits for
+  cancel.set_name(job.name());
+  EXPECT_TRUE(Call(other, "CancelJob", cancel).status.ok());
+  waiting.join();
+  EXPECT_EQ(ErrorReason(waited), "TOKEN_INVALID");
+}
+
+TEST_F(TenancyTest, UploadStopsWhereItsKeyIsRevoked) {
+  google::bytestream::WriteRequest chunk;
+  chunk.set_resource_name(UploadName{"acme", RandomUuid(), Sha256Hex("more"), 4}.ToString());
+  chunk.set_data("mo");
+  grpc::ClientContext context;
+  google::bytestream::WriteResponse reply;
+  const auto bytes = google::bytestream::ByteStream::NewStub(Channel(acme_));
+  const auto stream = bytes->Write(&context, &reply);
+  ASSERT_TRUE(stream->Write(chunk));
+  WaitForMetric("likeness_uploaded_bytes_total 2\n");
+  ASSERT_TRUE(RevokeKey(auth_file_, std::string(KeyIdOf(acme_))).ok());
+  server_->server().Reload();
+  chunk.set_write_offset(2);
+  chunk.set_data("re");
+  chunk.set_finish_write(true);
+  stream->Write(chunk);
+  stream->WritesDone();
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "TOKEN_INVALID");
+}
+
 TEST_F(TenancyTest, EveryChangeIsWrittenDownWithWhoMadeIt) {
   const Things made = Make();
   v1::DeleteJobRequest gone;
@@ -469,7 +517,7 @@ TEST_F(TenancyTest, StoredBytesOfATenantAreLimitedAndNotWhatItsWorkersStore) {
   EXPECT_EQ(QuotaSubject(refused), "tenants/acme");
   EXPECT_TRUE(Upload(acme_, "acme", "photo1").ok()) << "it is there already";
   EXPECT_TRUE(Upload(acme_, "acme", "four").ok()) << "as many as there may be";
-  EXPECT_THAT(likeness::testing::HttpGet(server_->server().metrics_port(), "/metrics"),
+  EXPECT_THAT(MetricsPage(),
               ::testing::HasSubstr("likeness_tenants_at_quota{limit=\"max_stored_bytes\"} 1\n"));
   EXPECT_TRUE(Upload(umbrella_, "umbrella", "photo2").ok());
   Create(acme_, likeness::testing::PictureJob());
@@ -488,7 +536,7 @@ TEST_F(TenancyTest, ManyBadTokensAreAnsweredWithWaitAndGoodOnesStillServed) {
   EXPECT_EQ(reasons["TOO_MANY_FAILURES"], 1);
   EXPECT_EQ(reasons.size(), 2u);
   EXPECT_TRUE(Call(acme_, "ListJobs", v1::ListJobsRequest()).status.ok());
-  const std::string page = likeness::testing::HttpGet(server_->server().metrics_port(), "/metrics");
+  const std::string page = MetricsPage();
   EXPECT_THAT(page,
               ::testing::HasSubstr(absl::StrCat("likeness_refused_total{reason=\"TOKEN_INVALID\"} ",
                                                 reasons["TOKEN_INVALID"])));

@@ -59,6 +59,7 @@ void WriteReactor::Turn() {
 }
 
 absl::StatusOr<bool> WriteReactor::TakeChunk() {
+  RETURN_IF_ERROR(front_.Readmit(*context_, call_.method, *caller_));
   RETURN_IF_ERROR(front_.CheckRequest(chunk_));
   if (!upload_) RETURN_IF_ERROR(BeginUpload());
   if (!chunk_.resource_name().empty() && chunk_.resource_name() != resource_name_) {
