@@ -414,6 +414,44 @@ TEST_F(ServiceTest, OutputsMustBeStoredAndStayBelow) {
   EXPECT_EQ(ErrorReason(worker_.Complete(outcome)), "BLOB_NOT_FOUND");
 }
 
+TEST_F(ServiceTest, WorkersSayNoMoreOfAJobThanItCanCarry) {
+  OfferModels();
+  ASSERT_TRUE(Create(PictureJob()).ok());
+  const std::string token = worker_.Acquire()->lease_token();
+  const auto refused = [&](const std::function<void(v1::HeartbeatRequest&)>& say) {
+    v1::HeartbeatRequest news;
+    news.set_lease_token(token);
+    say(news);
+    return ErrorReason(worker_.Heartbeat(news).status());
+  };
+  const std::string long_text(5000, 'x');
+  EXPECT_EQ(refused([&](auto& news) { news.add_warnings(long_text); }), "OUT_OF_RANGE");
+  EXPECT_EQ(refused([&](auto& news) { news.add_log_lines()->set_text(long_text); }),
+            "OUT_OF_RANGE");
+  EXPECT_EQ(refused([&](auto& news) { news.mutable_progress()->set_phase(long_text); }),
+            "OUT_OF_RANGE");
+  EXPECT_EQ(refused([&](auto& news) { news.add_samples()->set_prompt(std::string(100'000, 'x')); }),
+            "OUT_OF_RANGE");
+  EXPECT_EQ(refused([&](auto& news) {
+              news.mutable_resolved()->mutable_generate()->add_prompts(std::string(2 << 20, 'x'));
+            }),
+            "OUT_OF_RANGE");
+  const auto fail = [&](int code, const std::string& message) {
+    v1::FailLeaseRequest failure;
+    failure.set_lease_token(token);
+    failure.mutable_error()->set_code(code);
+    failure.mutable_error()->set_message(message);
+    grpc::ClientContext context;
+    v1::FailLeaseResponse reply;
+    return ErrorReason(FromGrpcStatus(
+        v1::WorkerService::NewStub(server_.channel())->FailLease(&context, failure, &reply)));
+  };
+  EXPECT_EQ(fail(0, "all is well"), "OUT_OF_RANGE");
+  EXPECT_EQ(fail(17, "there is no such code"), "OUT_OF_RANGE");
+  EXPECT_EQ(fail(13, std::string(10'000, 'x')), "OUT_OF_RANGE");
+  EXPECT_EQ(fail(13, long_text), "");
+}
+
 TEST_F(ServiceTest, CapabilitiesNameModelsAndLimits) {
   OfferModels();
   grpc::ClientContext context;

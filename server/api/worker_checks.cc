@@ -24,6 +24,13 @@ constexpr int kMaxOutputs = 10'000;
 constexpr int kMaxNews = 1000;  // of one kind in one heartbeat
 constexpr int kMaxPreviewBytes = 64 << 10;
 constexpr int kMaxLogBytes = 4000;
+constexpr int kMaxProgressBytes = 4 << 10;
+constexpr int kMaxSampleBytes = kMaxPreviewBytes + (32 << 10);  // a prompt, placeholders filled in
+constexpr int kMaxResolvedBytes = 1 << 20;
+constexpr int kMaxMetrics = 1000;
+// gRPC replaces a status of more than about 8,000 bytes, which GenerateImages would end with.
+constexpr int kMaxErrorBytes = 6000;
+constexpr int kLastCode = 16;  // UNAUTHENTICATED
 
 bool IsWorkerName(absl::string_view name) {
   return !name.empty() && name.size() <= 128 &&
@@ -42,6 +49,12 @@ bool IsOutputPath(absl::string_view path) {
     if (part.empty() || part == "." || part == ".." || !plain) return false;
   }
   return true;
+}
+
+// What is said of a job is kept with it, and sent with it to whoever asks.
+void CheckSize(const std::string& field, const google::protobuf::Message& message, int most,
+               FieldChecker& checker) {
+  checker.Integer(field + " (bytes)", static_cast<int64_t>(message.ByteSizeLong()), 0, most);
 }
 
 absl::Status CheckStored(const std::string& blob, const std::string& field,
@@ -89,6 +102,13 @@ absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, const std::stri
   for (int i = 0; i < request.samples_size(); ++i) {
     checker.Integer(absl::StrCat("samples[", i, "].preview"),
                     static_cast<int64_t>(request.samples(i).preview().size()), 0, kMaxPreviewBytes);
+    CheckSize(absl::StrCat("samples[", i, "]"), request.samples(i), kMaxSampleBytes, checker);
+  }
+  CheckSize("progress", request.progress(), kMaxProgressBytes, checker);
+  CheckSize("resolved", request.resolved(), kMaxResolvedBytes, checker);
+  for (int i = 0; i < request.warnings_size(); ++i) {
+    checker.Integer(absl::StrCat("warnings[", i, "]"),
+                    static_cast<int64_t>(request.warnings(i).size()), 0, kMaxLogBytes);
   }
   for (int i = 0; i < request.log_lines_size(); ++i) {
     checker.Integer(absl::StrCat("log_lines[", i, "].text"),
@@ -108,6 +128,8 @@ absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, const std::st
                           BlobStore& blobs) {
   FieldChecker checker;
   checker.Integer("outputs", request.outputs_size(), 0, kMaxOutputs);
+  checker.Integer("metrics", std::ssize(request.metrics()), 0, kMaxMetrics);
+  CheckSize("resolved", request.resolved(), kMaxResolvedBytes, checker);
   std::set<std::string> paths;
   for (int i = 0; i < request.outputs_size(); ++i) {
     const std::string field = absl::StrCat("outputs[", i, "].path");
@@ -123,6 +145,13 @@ absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, const std::st
                                 tenant, blobs));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckFailure(const v1::FailLeaseRequest& request) {
+  FieldChecker checker;
+  checker.Integer("error.code", request.error().code(), 1, kLastCode);
+  CheckSize("error", request.error(), kMaxErrorBytes, checker);
+  return checker.status();
 }
 
 }  // namespace likeness::server

@@ -17,5 +17,6 @@ absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, const std::stri
                             BlobStore& blobs);
 absl::Status CheckOutcome(const v1::CompleteLeaseRequest& request, const std::string& tenant,
                           BlobStore& blobs);
+absl::Status CheckFailure(const v1::FailLeaseRequest& request);
 
 }  // namespace likeness::server

@@ -70,6 +70,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::FailLease(grpc::CallbackServerConte
   return front_.Respond(context, "FailLease", *request, [=, this](Caller& caller) -> absl::Status {
     ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
     caller.resource = leased.name.ToString();
+    RETURN_IF_ERROR(CheckFailure(*request));
     return jobs_.Fail(*request);
   });
 }
