@@ -97,7 +97,7 @@ class BlobStore {
   virtual int64_t total_bytes() const = 0;
   // Bytes of a tenant's blobs and of its uploads that stopped half-way.
   virtual int64_t bytes_of(const std::string& tenant) const = 0;
-  // Those of whom there may be any.
+  // Tenants that have some, or had since the start.
   virtual std::vector<std::string> tenants() const = 0;
 
   // Blobs that are set aside because their bytes were wrong.

@@ -20,9 +20,21 @@ namespace {
 
 constexpr const char* kRefusals[] = {"TOKEN_MISSING",     "TOKEN_INVALID", "ROLE_MISSING",
                                      "TOO_MANY_FAILURES", "RATE_LIMITED",  "QUOTA_EXCEEDED"};
-// As the auth file names them.
-constexpr const char* kTenantLimits[] = {"max_pending_jobs", "max_running_jobs", "max_stored_bytes",
-                                         "worker_seconds_per_day", "worker_seconds_per_month"};
+using Snapshot = Metrics::Snapshot;
+
+// A limit as the auth file names it, and how many tenants have reached it.
+struct TenantLimit {
+  const char* name;
+  int64_t (*reached)(const Snapshot&);
+};
+constexpr TenantLimit kTenantLimits[] = {
+    {"max_pending_jobs", [](const Snapshot& s) { return s.tenants_at_quota.max_pending_jobs; }},
+    {"max_running_jobs", [](const Snapshot& s) { return s.tenants_at_quota.max_running_jobs; }},
+    {"max_stored_bytes", [](const Snapshot& s) { return s.tenants_at_stored_bytes; }},
+    {"worker_seconds_per_day",
+     [](const Snapshot& s) { return s.tenants_at_quota.worker_time_per_day; }},
+    {"worker_seconds_per_month",
+     [](const Snapshot& s) { return s.tenants_at_quota.worker_time_per_month; }}};
 constexpr int kCodes = 17;  // OK to UNAUTHENTICATED
 
 using Buckets = prometheus::Histogram::BucketBoundaries;
@@ -65,7 +77,7 @@ struct Metrics::Families {
   prometheus::Histogram* webhook_seconds;
   prometheus::Counter* webhooks_given_up;
   prometheus::Gauge* webhooks_waiting;
-  std::map<std::string, prometheus::Gauge*, std::less<>> tenants_at_quota;  // by limit
+  std::vector<prometheus::Gauge*> tenants_at_quota;  // by kTenantLimits
 
   template <typename Builder>
   auto& Family(Builder builder, const char* name, const char* help) {
@@ -161,8 +173,8 @@ struct Metrics::Families {
     auto& at_quota =
         Family(prometheus::BuildGauge(), "likeness_tenants_at_quota",
                "Tenants that have reached a limit, by its name: they are refused, or wait.");
-    for (const char* limit : kTenantLimits) {
-      tenants_at_quota[limit] = &at_quota.Add({{"limit", limit}});
+    for (const TenantLimit& limit : kTenantLimits) {
+      tenants_at_quota.push_back(&at_quota.Add({{"limit", limit.name}}));
     }
     downloaded = &Family(prometheus::BuildCounter(), "likeness_downloaded_bytes_total",
                          "Bytes handed to the network by ByteStream.Read.")
@@ -289,14 +301,9 @@ std::string Metrics::Page(const Snapshot& snapshot) {
   families_->damaged_blobs->Set(static_cast<double>(snapshot.damaged_blobs));
   families_->disk_free_bytes->Set(static_cast<double>(snapshot.disk_free_bytes));
   families_->ready->Set(snapshot.ready ? 1 : 0);
-  const auto set_tenants = [this](absl::string_view limit, int64_t tenants) {
-    families_->tenants_at_quota.find(limit)->second->Set(static_cast<double>(tenants));
-  };
-  set_tenants("max_pending_jobs", snapshot.tenants_at_quota.max_pending_jobs);
-  set_tenants("max_running_jobs", snapshot.tenants_at_quota.max_running_jobs);
-  set_tenants("max_stored_bytes", snapshot.tenants_at_stored_bytes);
-  set_tenants("worker_seconds_per_day", snapshot.tenants_at_quota.worker_time_per_day);
-  set_tenants("worker_seconds_per_month", snapshot.tenants_at_quota.worker_time_per_month);
+  for (size_t i = 0; i < std::size(kTenantLimits); ++i) {
+    families_->tenants_at_quota[i]->Set(static_cast<double>(kTenantLimits[i].reached(snapshot)));
+  }
   families_->webhooks_waiting->Set(static_cast<double>(snapshot.webhook_calls));
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }

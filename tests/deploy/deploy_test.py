@@ -9,6 +9,7 @@ import sys
 import tempfile
 import unittest
 
+import kubernetes_validate
 import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
@@ -51,7 +52,6 @@ class Kubernetes(unittest.TestCase):
                 yield layout
 
     def test_documents_are_what_kubernetes_expects(self):
-        import kubernetes_validate
         for layout in self.each():
             for document in render(layout).values():
                 kubernetes_validate.validate(document, KUBERNETES, strict=True)
@@ -139,7 +139,7 @@ class KubernetesCluster(unittest.TestCase):
         ports = dict(zip(("50051", "9464", "9465"), map(str, service.free_ports(3))))
 
         def start(pod_name, variables):
-            pod, = [pod for name, pod in pods("cluster").items() if name == pod_name]
+            pod = pods("cluster")[pod_name]
             container, = pod["containers"]
             volumes = {volume["name"]: volume for volume in pod["volumes"]}
             folders = {}  # by where the container sees it
@@ -150,8 +150,9 @@ class KubernetesCluster(unittest.TestCase):
                 folders[mount["mountPath"]] = str(given[source] if source else directory / mount["name"])
 
             def here(argument):
+                argument = argument.replace("=likeness:", "=localhost:")
                 for port, free in ports.items():
-                    argument = argument.replace("=likeness:", "=localhost:").replace(f":{port}", f":{free}")
+                    argument = argument.replace(f":{port}", f":{free}")
                 return re.sub(r"(?<==)/[\w/]+", lambda seen: next(
                     (folder + seen[0][len(path):] for path, folder in folders.items() if (seen[0] + "/").startswith(path + "/")),
                     "/nothing/is/mounted/there"), argument)

@@ -51,18 +51,15 @@ absl::StatusOr<absl::Duration> Spent(Database& database, const std::string& tena
   return absl::Microseconds(used.Integer(0));
 }
 
-// `count` is a literal of above, as Prepare wants it.
-absl::StatusOr<int64_t> Count(Database& database, const char* count, const std::string& tenant) {
+// A tenant's jobs, if there are as many as it may have. `count` is a literal of above, as Prepare
+// wants it.
+absl::StatusOr<std::optional<int64_t>> JobsAtLimit(Database& database, const char* count,
+                                                   const std::string& tenant, int64_t most) {
+  if (most == JobQuota::kNone) return std::nullopt;
   Query query = database.Prepare(count);
   RETURN_IF_ERROR(query.Bind(tenant).Run());
+  if (query.Integer(0) < most) return std::nullopt;
   return query.Integer(0);
-}
-
-absl::StatusOr<bool> Reached(Database& database, const char* count, const std::string& tenant,
-                             int64_t most) {
-  if (most == JobQuota::kNone) return false;
-  ASSIGN_OR_RETURN(const int64_t counted, Count(database, count, tenant));
-  return counted >= most;
 }
 
 absl::StatusOr<bool> SpentSince(Database& database, absl::Time begin, const std::string& tenant,
@@ -101,11 +98,11 @@ absl::StatusOr<std::optional<SpentPeriod>> FindSpent(Database& database, const s
 absl::Status CheckMayWait(Database& database, const std::string& tenant, const JobQuota& quota,
                           absl::Time now) {
   const std::string subject = absl::StrCat("tenants/", tenant);
-  ASSIGN_OR_RETURN(const bool full, Reached(database, kWaiting, tenant, quota.max_pending_jobs));
-  if (full) {
-    ASSIGN_OR_RETURN(const int64_t waiting, Count(database, kWaiting, tenant));
+  ASSIGN_OR_RETURN(const auto waiting,
+                   JobsAtLimit(database, kWaiting, tenant, quota.max_pending_jobs));
+  if (waiting) {
     return QuotaExceeded(
-        subject, absl::StrCat(waiting, " jobs wait; at most ", quota.max_pending_jobs, " may"));
+        subject, absl::StrCat(*waiting, " jobs wait; at most ", quota.max_pending_jobs, " may"));
   }
   ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
   if (!spent) return absl::OkStatus();
@@ -117,8 +114,9 @@ absl::Status CheckMayWait(Database& database, const std::string& tenant, const J
 
 absl::StatusOr<bool> MayStart(Database& database, const std::string& tenant, const JobQuota& quota,
                               absl::Time now) {
-  ASSIGN_OR_RETURN(const bool full, Reached(database, kRunning, tenant, quota.max_running_jobs));
-  if (full) return false;
+  ASSIGN_OR_RETURN(const auto running,
+                   JobsAtLimit(database, kRunning, tenant, quota.max_running_jobs));
+  if (running) return false;
   ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
   return !spent;
 }
@@ -139,16 +137,16 @@ absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota(Database& database, const Job
   TenantsAtQuota counts;
   for (const std::string& tenant : tenants) {
     const JobQuota quota = quotas(tenant);
-    ASSIGN_OR_RETURN(const bool pending,
-                     Reached(database, kWaiting, tenant, quota.max_pending_jobs));
-    ASSIGN_OR_RETURN(const bool running,
-                     Reached(database, kRunning, tenant, quota.max_running_jobs));
+    ASSIGN_OR_RETURN(const auto waiting,
+                     JobsAtLimit(database, kWaiting, tenant, quota.max_pending_jobs));
+    ASSIGN_OR_RETURN(const auto running,
+                     JobsAtLimit(database, kRunning, tenant, quota.max_running_jobs));
     ASSIGN_OR_RETURN(const bool day,
                      SpentSince(database, DayOf(now).begin, tenant, quota.worker_time_per_day));
     ASSIGN_OR_RETURN(const bool spent,
                      SpentSince(database, month, tenant, quota.worker_time_per_month));
-    counts.max_pending_jobs += pending;
-    counts.max_running_jobs += running;
+    counts.max_pending_jobs += waiting.has_value();
+    counts.max_running_jobs += running.has_value();
     counts.worker_time_per_day += day;
     counts.worker_time_per_month += spent;
   }
