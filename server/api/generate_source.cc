@@ -6,7 +6,6 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
-#include "server/jobs/proto_time.h"
 
 namespace likeness::server {
 namespace {
@@ -44,17 +43,20 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> Genera
   *created = job.name();
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
   auto changes = front.feed().Subscribe(job.name(), std::move(wake));
-  std::unique_ptr<GenerateSource> source(new GenerateSource(jobs, blobs, name, std::move(job)));
+  ASSIGN_OR_RETURN(const JobSnapshot snapshot, jobs.Snapshot(name));
+  std::unique_ptr<GenerateSource> source(
+      new GenerateSource(jobs, blobs, name, snapshot.key, std::move(job)));
   source->changes_ = std::move(changes);
   return source;
 }
 
-GenerateSource::GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, v1::Job created)
+GenerateSource::GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, int64_t key,
+                               v1::Job created)
     : jobs_(jobs),
       blobs_(blobs),
       name_(name),
       to_send_(std::move(created)),
-      cursor_(jobs, std::move(name), FromProto(to_send_->create_time()), 0, false) {}
+      cursor_(jobs, std::move(name), key, 0, false) {}
 
 absl::StatusOr<Pulled> GenerateSource::Next(v1::GenerateImagesResponse* message) {
   message->Clear();

@@ -28,7 +28,7 @@ class GenerateSource : public StreamSource<v1::GenerateImagesResponse> {
   void ClientGone() override;  // cancels the job
 
  private:
-  GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, v1::Job created);
+  GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, int64_t key, v1::Job created);
   absl::StatusOr<Pulled> NextEvent(v1::GenerateImagesResponse* message);
   absl::Status ReadImage(v1::GenerateImagesResponse* message);
   absl::Status Outcome() const;

@@ -55,7 +55,7 @@ WatchSource::WatchSource(Front& front, JobStore& jobs, const TokenSigner& signer
     : front_(front),
       signer_(signer),
       uid_(snapshot.job.uid()),
-      cursor_(jobs, name, FromProto(snapshot.job.create_time()), after,
+      cursor_(jobs, name, snapshot.key, after,
               IsTerminal(snapshot.job.state()) && after == snapshot.last_seq) {}
 
 std::string WatchSource::TokenAt(int64_t seq) const {

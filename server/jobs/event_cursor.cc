@@ -28,7 +28,7 @@ std::deque<v1::JobEvent> Coalesced(std::vector<v1::JobEvent> events) {
 absl::StatusOr<std::optional<v1::JobEvent>> EventCursor::Next() {
   if (ended_) return std::nullopt;
   if (page_.empty()) {
-    ASSIGN_OR_RETURN(auto events, store_.EventsAfter(name_, created_, after_, kPageEvents));
+    ASSIGN_OR_RETURN(auto events, store_.EventsAfter(name_, key_, after_, kPageEvents));
     page_ = Coalesced(std::move(events));
     if (page_.empty()) return std::nullopt;
   }
@@ -37,7 +37,7 @@ absl::StatusOr<std::optional<v1::JobEvent>> EventCursor::Next() {
   after_ = event.seq();
   if (event.has_state_change() && IsTerminal(event.state_change().to()) && page_.empty()) {
     // The last event, unless the job was retried after it.
-    ASSIGN_OR_RETURN(auto later, store_.EventsAfter(name_, created_, after_, 1));
+    ASSIGN_OR_RETURN(auto later, store_.EventsAfter(name_, key_, after_, 1));
     ended_ = later.empty();
   }
   return event;

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "common/resource_names.h"
 #include "likeness/v1/event.pb.h"
 #include "server/jobs/job_store.h"
@@ -16,10 +15,10 @@ namespace likeness::server {
 // Belongs to one thread at a time. Holds at most one page of events, however slowly it is read.
 class EventCursor {
  public:
-  // Begins after the event `after` of the job of that name that was created then. `ended`: the job
-  // has ended, and `after` is its last event.
-  EventCursor(JobStore& store, JobName name, absl::Time created, int64_t after, bool ended)
-      : store_(store), name_(std::move(name)), created_(created), after_(after), ended_(ended) {}
+  // Begins after the event `after` of the job that has this name and key. `ended`: the job has
+  // ended, and `after` is its last event.
+  EventCursor(JobStore& store, JobName name, int64_t key, int64_t after, bool ended)
+      : store_(store), name_(std::move(name)), key_(key), after_(after), ended_(ended) {}
 
   // The next event, or nothing when there is none yet (or no more, see ended). Of progress events
   // that piled up since the last look only the newest is returned; everything else is returned in
@@ -34,7 +33,7 @@ class EventCursor {
  private:
   JobStore& store_;
   const JobName name_;
-  const absl::Time created_;
+  const int64_t key_;
   int64_t after_;
   bool ended_;
   std::deque<v1::JobEvent> page_;

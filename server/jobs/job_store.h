@@ -58,6 +58,7 @@ struct ModelPage {
 
 struct JobSnapshot {
   v1::Job job;
+  int64_t key = 0;       // the store's own, which no other job ever gets
   int64_t last_seq = 0;  // of the last event that the job shows
 };
 
@@ -148,12 +149,11 @@ class JobStore {
   virtual absl::Status Delete(const JobName& name, const std::string& etag) = 0;
 
   // Events with a seq above `after`, in order, without gaps; at most `limit` and about 1 MiB of
-  // them. `created` is the job's create_time: another job may have taken the name of one that was
+  // them. `key` is that of the job's snapshot: another job may have taken the name of one that was
   // deleted. NOT_FOUND (JOB_NOT_FOUND); FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of
   // them are no longer kept.
-  virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name,
-                                                                absl::Time created, int64_t after,
-                                                                int limit) = 0;
+  virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t key,
+                                                                int64_t after, int limit) = 0;
 
   // NOT_FOUND (MODEL_NOT_FOUND), FAILED_PRECONDITION (MODEL_NOT_READY): the job that makes it has
   // not succeeded yet.

@@ -55,10 +55,10 @@ absl::Status MeasuredJobStore::Delete(const JobName& name, const std::string& et
 }
 
 absl::StatusOr<std::vector<v1::JobEvent>> MeasuredJobStore::EventsAfter(const JobName& name,
-                                                                        absl::Time created,
-                                                                        int64_t after, int limit) {
+                                                                        int64_t key, int64_t after,
+                                                                        int limit) {
   return Timed(metrics_, StoreOperation::kEventsAfter,
-               [&] { return store_.EventsAfter(name, created, after, limit); });
+               [&] { return store_.EventsAfter(name, key, after, limit); });
 }
 
 absl::StatusOr<v1::Model> MeasuredJobStore::GetModel(const ModelName& personalized) {

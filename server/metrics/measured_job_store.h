@@ -27,7 +27,7 @@ class MeasuredJobStore : public JobStore {
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
                                 const IsStored& stored) override;
   absl::Status Delete(const JobName& name, const std::string& etag) override;
-  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, absl::Time created,
+  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t key,
                                                         int64_t after, int limit) override;
   absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
   absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,

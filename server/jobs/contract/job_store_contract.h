@@ -115,11 +115,15 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
     EXPECT_TRUE(job.ok()) << job.status();
     return job.value_or(v1::Job());
   }
-  absl::Time CreatedAt(const std::string& id) { return FromProto(Get(id).create_time()); }
+  int64_t KeyOf(const std::string& id) {
+    auto snapshot = store().Snapshot({"default", id});
+    EXPECT_TRUE(snapshot.ok()) << snapshot.status();
+    return snapshot.ok() ? snapshot->key : 0;
+  }
   v1::JobState StateOf(const std::string& id) { return Get(id).state(); }
 
   std::vector<v1::JobEvent> Events(const std::string& id, int64_t after = 0) {
-    auto events = store().EventsAfter({"default", id}, CreatedAt(id), after, 1000);
+    auto events = store().EventsAfter({"default", id}, KeyOf(id), after, 1000);
     EXPECT_TRUE(events.ok()) << events.status();
     return *std::move(events);
   }

@@ -239,7 +239,7 @@ TEST_P(JobStoreTest, EventsOfAnEndedJobAreCompacted) {
   clock_.Advance(absl::Microseconds(1));
   EXPECT_EQ(store().Sweep()->events, 5);
   EXPECT_EQ(store().Sweep()->events, 0);
-  const auto expired = store().EventsAfter({"default", "a"}, CreatedAt("a"), 3, 10).status();
+  const auto expired = store().EventsAfter({"default", "a"}, KeyOf("a"), 3, 10).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(expired));
   EXPECT_EQ(ErrorReason(expired), "RESUME_TOKEN_EXPIRED");
   ASSERT_EQ(Events("a", last - 1).size(), 1u) << "the end can still be seen";
@@ -263,7 +263,7 @@ TEST_P(JobStoreTest, RetryAfterCompactionGoesOnWithNewEvents) {
   ASSERT_TRUE(Complete(lease.lease_token()).ok());
   clock_.Advance(RetentionPolicy().events);
   EXPECT_EQ(store().Sweep()->events, 1);
-  EXPECT_EQ(ErrorReason(store().EventsAfter({"default", "a"}, CreatedAt("a"), end, 10).status()),
+  EXPECT_EQ(ErrorReason(store().EventsAfter({"default", "a"}, KeyOf("a"), end, 10).status()),
             "RESUME_TOKEN_EXPIRED");
 }
 

@@ -449,4 +449,11 @@ CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
 PRAGMA user_version = 8;
 )sql";
 
+// Version 9 listed the jobs in each state.
+inline constexpr char kFrom8To9[] = R"sql(
+DROP INDEX jobs_waiting;
+CREATE INDEX jobs_of_state ON jobs (tenant, state);
+PRAGMA user_version = 9;
+)sql";
+
 }  // namespace likeness::server

@@ -22,7 +22,9 @@ constexpr char kPlace[] = "key, priority, queue_time, not_before";
 constexpr char kSnapshot[] =
     "SELECT job, last_seq, key, priority, queue_time, not_before FROM jobs"
     " WHERE tenant = ? AND id = ?";
-constexpr char kCompacted[] = "SELECT compacted_seq FROM jobs WHERE key = ?";
+constexpr char kCompacted[] =
+    "SELECT compacted_seq FROM jobs WHERE key = ? AND tenant = ? AND id = ?";
+constexpr char kJob[] = "SELECT job FROM jobs WHERE key = ?";
 constexpr char kEvents[] =
     "SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?";
 constexpr char kRequest[] =
@@ -110,7 +112,7 @@ absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name
   ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Step());
   if (!found) return JobNotFound(name);
   ASSIGN_OR_RETURN(v1::Job job, JobOf(query, 2, name.tenant, tell));
-  return JobSnapshot{std::move(job), query.Integer(1)};
+  return JobSnapshot{std::move(job), query.Integer(2), query.Integer(1)};
 }
 
 absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
@@ -133,11 +135,12 @@ absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
   }
 }
 
-absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
-                                                     int limit) {
+absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, const JobName& name,
+                                                     int64_t key, int64_t after, int limit) {
   {
     Query compacted = database.Prepare(kCompacted);
-    RETURN_IF_ERROR(compacted.Bind(key).Run());
+    ASSIGN_OR_RETURN(bool found, compacted.Bind(key).Bind(name.tenant).Bind(name.id).Step());
+    if (!found) return JobNotFound(name);
     if (after < compacted.Integer(0)) {
       return RpcError(absl::StatusCode::kFailedPrecondition, "RESUME_TOKEN_EXPIRED",
                       "the events after this one are not all kept; watch again from a snapshot");
@@ -162,6 +165,15 @@ absl::StatusOr<std::optional<StoredRequest>> ReadRequest(Database& database,
   ASSIGN_OR_RETURN(bool found, query.Bind(tenant).Bind(request_id).Step());
   if (!found) return std::nullopt;
   return StoredRequest{query.String(0), query.Integer(1)};
+}
+
+absl::StatusOr<v1::Job> ReadJob(Database& database, int64_t key) {
+  Query query = database.Prepare(kJob);
+  ASSIGN_OR_RETURN(bool found, query.Bind(key).Step());
+  if (!found) {
+    return RpcError(absl::StatusCode::kDataLoss, "STORE_FAILED", "a stored job is missing");
+  }
+  return Parsed<v1::Job>(query.Bytes(0));
 }
 
 absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model) {

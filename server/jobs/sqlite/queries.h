@@ -23,9 +23,10 @@ absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name
 absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
                                  const JobQuery& query, TellPlace tell);
 
-// FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of them are not kept.
-absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
-                                                     int limit);
+// NOT_FOUND (JOB_NOT_FOUND) unless the job has this name and key; FAILED_PRECONDITION
+// (RESUME_TOKEN_EXPIRED) when some of the events are not kept.
+absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, const JobName& name,
+                                                     int64_t key, int64_t after, int limit);
 
 struct StoredRequest {
   std::string fingerprint;
@@ -34,6 +35,9 @@ struct StoredRequest {
 absl::StatusOr<std::optional<StoredRequest>> ReadRequest(Database& database,
                                                          const std::string& tenant,
                                                          const std::string& request_id);
+
+// The job of that key. DATA_LOSS (STORE_FAILED) where there is none, although a row names it.
+absl::StatusOr<v1::Job> ReadJob(Database& database, int64_t key);
 
 // NOT_FOUND (MODEL_NOT_FOUND), FAILED_PRECONDITION (MODEL_NOT_READY).
 absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model);

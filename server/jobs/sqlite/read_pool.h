@@ -1,5 +1,8 @@
 // Connections for reading, one per concurrent reader, opened when needed. A few are kept: what a
 // moment of many readers took of memory and open files comes back after it.
+//
+// A loan is one read transaction: all its statements see the store as of the first of them, however
+// much is written meanwhile. What one statement found, the next one finds too.
 #pragma once
 
 #include <memory>
@@ -25,7 +28,9 @@ class ReadPool {
         : pool_(pool), database_(std::move(database)) {}
     Loan(Loan&&) = default;
     ~Loan() {
-      if (database_) pool_->GiveBack(std::move(database_));
+      if (!database_) return;  // moved away
+      if (database_->in_transaction() && !database_->Prepare("COMMIT").Run().ok()) return;
+      pool_->GiveBack(std::move(database_));
     }
     Database& operator*() const { return *database_; }
     Database* operator->() const { return database_.get(); }
@@ -36,6 +41,15 @@ class ReadPool {
   };
 
   absl::StatusOr<Loan> Borrow() {
+    auto loan = BorrowWithoutTransaction();
+    if (!loan.ok()) return loan;
+    if (auto begun = (*loan)->Prepare("BEGIN").Run(); !begun.ok()) return begun;
+    return loan;
+  }
+
+  // For what reads so long that the log of changes must not be held up by it: each statement sees
+  // the store as it is by then.
+  absl::StatusOr<Loan> BorrowWithoutTransaction() {
     {
       std::lock_guard lock(mutex_);
       if (!idle_.empty()) {

@@ -17,8 +17,6 @@ constexpr char kLoad[] =
     "SELECT job, lease_token, lease_expire, worker, failures, not_before, checkpoint, last_seq,"
     " version, queue_time, deadline, attempt_time, run_time FROM jobs WHERE key = ?";
 constexpr char kFind[] = "SELECT key FROM jobs WHERE tenant = ? AND id = ?";
-constexpr char kFindCreatedAt[] =
-    "SELECT key FROM jobs WHERE tenant = ? AND id = ? AND create_time = ?";
 constexpr char kInsert[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
     " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job,"
@@ -32,7 +30,8 @@ constexpr char kSave[] =
     " base_model = ?, queue_time = ?, deadline = ?, attempt_time = ?, run_time = ?,"
     " version = version + 1"
     " WHERE key = ? AND version = ?";
-constexpr char kInsertEvent[] = "INSERT INTO events (job, seq, event) VALUES (?, ?, ?)";
+constexpr char kInsertEvent[] =
+    "INSERT INTO events (job, seq, commit_number, event) VALUES (?, ?, ?, ?)";
 constexpr char kDeleteEvents[] = "DELETE FROM events WHERE job = ?";
 constexpr char kDeleteRequest[] = "DELETE FROM requests WHERE job = ?";
 constexpr char kLeaveModel[] = "UPDATE models SET job = 0 WHERE job = ?";
@@ -73,11 +72,11 @@ absl::StatusOr<std::vector<int64_t>> Keys(Query query) {
   }
 }
 
-absl::Status InsertEvents(Database& database, const JobRecord& record) {
+absl::Status InsertEvents(Database& database, int64_t commit, const JobRecord& record) {
   for (const v1::JobEvent& event : record.new_events) {
     if (Planted("event-dropped") && event.seq() % 5 == 0) continue;
     Query query = database.Prepare(kInsertEvent);
-    query.Bind(record.key).Bind(event.seq()).BindBlob(event.SerializeAsString());
+    query.Bind(record.key).Bind(event.seq()).Bind(commit).BindBlob(event.SerializeAsString());
     RETURN_IF_ERROR(query.Run());
   }
   return InsertWebhookCalls(database, record);
@@ -123,15 +122,8 @@ absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name) {
   return query.Integer(0);
 }
 
-absl::StatusOr<int64_t> FindJobCreatedAt(Database& database, const JobName& name,
-                                         absl::Time created) {
-  Query query = database.Prepare(kFindCreatedAt);
-  ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Bind(created).Step());
-  if (!found) return JobNotFound(name);
-  return query.Integer(0);
-}
-
-absl::Status InsertRecord(Database& database, const JobName& name, JobRecord& record) {
+absl::Status InsertRecord(Database& database, const JobName& name, int64_t commit,
+                          JobRecord& record) {
   Query query = database.Prepare(kInsert);
   query.Bind(name.tenant).Bind(name.id).Bind(record.job.state()).Bind(MethodOf(record.job));
   query.Bind(ModelOf(record.job)).Bind(absl::StrJoin(SamplersOf(record.job), ","));
@@ -145,10 +137,10 @@ absl::Status InsertRecord(Database& database, const JobName& name, JobRecord& re
   for (const auto& [key, value] : record.job.labels()) {
     RETURN_IF_ERROR(database.Prepare(kInsertLabel).Bind(record.key).Bind(key).Bind(value).Run());
   }
-  return InsertEvents(database, record);
+  return InsertEvents(database, commit, record);
 }
 
-absl::Status SaveRecord(Database& database, const StoredRecord& stored) {
+absl::Status SaveRecord(Database& database, int64_t commit, const StoredRecord& stored) {
   const JobRecord& record = stored.record;
   const std::string digest =
       record.checkpoint ? record.checkpoint->resolved().base_model_digest() : "";
@@ -174,14 +166,14 @@ absl::Status SaveRecord(Database& database, const StoredRecord& stored) {
     return RpcError(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
                     "the job was changed by somebody else at the same time; try again");
   }
-  return InsertEvents(database, record);
+  return InsertEvents(database, commit, record);
 }
 
 absl::Status DeleteRecord(Database& database, int64_t key) {
   RETURN_IF_ERROR(database.Prepare(kDeleteEvents).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kDeleteLabels).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kDeleteRequest).Bind(key).Run());
-  RETURN_IF_ERROR(database.Prepare(kLeaveModel).Bind(key).Run());  // keys may be used again
+  RETURN_IF_ERROR(database.Prepare(kLeaveModel).Bind(key).Run());
   return database.Prepare(kDeleteJob).Bind(key).Run();
 }
 

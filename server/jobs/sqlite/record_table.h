@@ -24,17 +24,15 @@ absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64
 
 // NOT_FOUND (JOB_NOT_FOUND).
 absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name);
-// The job of that name, unless it is a later one than that created then.
-absl::StatusOr<int64_t> FindJobCreatedAt(Database& database, const JobName& name,
-                                         absl::Time created);
 absl::Status JobNotFound(const JobName& name);
 
-// Sets record.key.
-absl::Status InsertRecord(Database& database, const JobName& name, JobRecord& record);
+// Sets record.key. `commit` is the transaction's number, for the events.
+absl::Status InsertRecord(Database& database, const JobName& name, int64_t commit,
+                          JobRecord& record);
 
 // Writes the record back with its new events, on condition that nobody wrote it since it was read:
 // this is the fence between two holders of a lease.
-absl::Status SaveRecord(Database& database, const StoredRecord& stored);
+absl::Status SaveRecord(Database& database, int64_t commit, const StoredRecord& stored);
 
 // The record, its events and its request id. A model that it made stays.
 absl::Status DeleteRecord(Database& database, int64_t key);

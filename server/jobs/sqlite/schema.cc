@@ -12,16 +12,17 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 9;
+constexpr int64_t kVersion = 10;
 
 // Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
 // pending, 2 running, 3 cancelling; from 4 on the job has ended. An index says so by comparison:
-// for a list of three states SQLite would build a table each time it writes a job.
+// for a list of three states SQLite would build a table each time it writes a job. AUTOINCREMENT: a
+// key that somebody may still hold, as a cursor or in a token, never becomes another row's.
 constexpr char kCreate[] = R"sql(
 BEGIN IMMEDIATE;
 CREATE TABLE jobs (
-  key INTEGER PRIMARY KEY,
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
   tenant TEXT NOT NULL,
   id TEXT NOT NULL,
   state INTEGER NOT NULL,
@@ -85,6 +86,7 @@ CREATE TABLE events (
   job INTEGER NOT NULL REFERENCES jobs (key),
   seq INTEGER NOT NULL,
   event BLOB NOT NULL,         -- likeness.v1.JobEvent without resume_token
+  commit_number INTEGER NOT NULL DEFAULT 0,  -- see writer.h; 0 before version 10
   PRIMARY KEY (job, seq)
 ) WITHOUT ROWID;
 
@@ -107,7 +109,7 @@ CREATE TABLE models (          -- a row from the creation of the job that makes 
 CREATE INDEX models_by_job ON models (job);
 
 CREATE TABLE webhook_calls (   -- to be made; gone once answered or given up, though the job be deleted before
-  key INTEGER PRIMARY KEY,
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
   job TEXT NOT NULL,           -- its uid
   progress INTEGER NOT NULL,   -- 1: about progress, replaced by the job's next one
   receiver TEXT NOT NULL,      -- scheme, host and port
@@ -139,7 +141,8 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
-PRAGMA user_version = 9;
+INSERT INTO meta VALUES ('last_commit', 0);
+PRAGMA user_version = 10;
 COMMIT;
 )sql";
 
@@ -315,6 +318,83 @@ CREATE INDEX jobs_of_state ON jobs (tenant, state);
 PRAGMA user_version = 9;
 )sql";
 
+// Keys are not used again, which takes new tables, and transactions are numbered.
+constexpr char kNewKeys[] = R"sql(
+CREATE TABLE jobs_10 (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  model TEXT NOT NULL,
+  samplers TEXT NOT NULL,
+  base_digest TEXT NOT NULL,
+  create_time INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  lease_token TEXT NOT NULL,
+  lease_expire INTEGER NOT NULL,
+  worker TEXT NOT NULL,
+  failures INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  checkpoint BLOB,
+  job BLOB NOT NULL,
+  end_time INTEGER NOT NULL DEFAULT 9223372036854775807,
+  priority INTEGER NOT NULL DEFAULT 3,
+  base_model TEXT NOT NULL DEFAULT '',
+  requirements TEXT NOT NULL DEFAULT '',
+  queue_time INTEGER NOT NULL DEFAULT 0,
+  deadline INTEGER NOT NULL DEFAULT 9223372036854775807,
+  attempt_time INTEGER NOT NULL DEFAULT 0,
+  run_time INTEGER NOT NULL DEFAULT 0,
+  compacted_seq INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (tenant, id)
+);
+INSERT INTO jobs_10 SELECT key, tenant, id, state, method, model, samplers, base_digest,
+  create_time, not_before, lease_token, lease_expire, worker, failures, last_seq, version,
+  checkpoint, job, end_time, priority, base_model, requirements, queue_time, deadline,
+  attempt_time, run_time, compacted_seq FROM jobs ORDER BY key;
+DROP TABLE jobs;
+ALTER TABLE jobs_10 RENAME TO jobs;
+CREATE INDEX jobs_queue ON jobs (method, base_model, samplers, base_digest, requirements,
+  tenant, priority, queue_time, not_before, state) WHERE state = 1;
+CREATE INDEX jobs_queue_by_model ON jobs (model, method, base_model, samplers, base_digest,
+  requirements, tenant, priority, queue_time, not_before, state) WHERE state = 1;
+CREATE INDEX jobs_running ON jobs (tenant, method, attempt_time, state) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_deadline ON jobs (deadline, state)
+  WHERE state <= 3 AND deadline < 9223372036854775807;
+CREATE INDEX jobs_ended ON jobs (end_time, state) WHERE state >= 4;
+CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
+  WHERE state >= 4 AND compacted_seq < last_seq - 1;
+CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
+CREATE INDEX jobs_by_state ON jobs (state, method);
+CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
+CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
+CREATE INDEX jobs_of_state ON jobs (tenant, state);
+
+CREATE TABLE webhook_calls_10 (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  job TEXT NOT NULL,
+  progress INTEGER NOT NULL,
+  receiver TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  create_time INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  call BLOB NOT NULL
+);
+INSERT INTO webhook_calls_10 SELECT key, job, progress, receiver, seq, create_time, due, attempts,
+  call FROM webhook_calls ORDER BY key;
+DROP TABLE webhook_calls;
+ALTER TABLE webhook_calls_10 RENAME TO webhook_calls;
+CREATE INDEX webhook_calls_due ON webhook_calls (due);
+CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress = 1;
+
+ALTER TABLE events ADD COLUMN commit_number INTEGER NOT NULL DEFAULT 0;
+INSERT INTO meta VALUES ('last_commit', 0);
+PRAGMA user_version = 10;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
@@ -324,17 +404,19 @@ absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 7) RETURN_IF_ERROR(database.Execute(kWebhookCalls));
   if (version < 8) RETURN_IF_ERROR(database.Execute(kByComparison));
   if (version < 9) RETURN_IF_ERROR(database.Execute(kOfState));
+  if (version < 10) RETURN_IF_ERROR(database.Execute(kNewKeys));
   return absl::OkStatus();
 }
 
-// All or nothing.
+// All or nothing. A table that others refer to can be made anew only while references are not
+// enforced, which cannot be changed within a transaction.
 absl::Status Migrate(Database& database, int64_t version) {
-  RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(database.Execute("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE"));
   if (auto status = RunMigrations(database, version); !status.ok()) {
     (void)database.Execute("ROLLBACK");
     return status;
   }
-  return database.Execute("COMMIT");
+  return database.Execute("COMMIT; PRAGMA foreign_keys = ON");
 }
 
 absl::StatusOr<int64_t> VersionOf(Database& database) {

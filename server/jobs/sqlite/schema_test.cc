@@ -15,14 +15,16 @@
 namespace likeness::server {
 namespace {
 
-const std::string kOldVersions[] = {kVersion1,
-                                    kVersion2,
-                                    kVersion3,
-                                    kVersion4,
-                                    kVersion5,
-                                    absl::StrCat(kVersion5, kFrom5To6),
-                                    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7),
-                                    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7, kFrom7To8)};
+const std::string kOldVersions[] = {
+    kVersion1,
+    kVersion2,
+    kVersion3,
+    kVersion4,
+    kVersion5,
+    absl::StrCat(kVersion5, kFrom5To6),
+    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7),
+    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7, kFrom7To8),
+    absl::StrCat(kVersion5, kFrom5To6, kFrom6To7, kFrom7To8, kFrom8To9)};
 
 constexpr char kOldJob[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
@@ -155,8 +157,8 @@ TEST_P(SchemaTest, EverythingInAnOldFileGoesOn) {
     EXPECT_EQ(ErrorReason(store.GetModel({"default", "waiting"}).status()), "MODEL_NOT_READY");
     EXPECT_EQ((*store.FindRequest("default", "r-waiting", "f"))->name(),
               "tenants/default/jobs/waiting");
-    const absl::Time created = FromProto(store.Get({"default", "leased"})->create_time());
-    EXPECT_EQ(store.EventsAfter({"default", "leased"}, created, 0, 10)->size(), 1u);
+    const int64_t key = store.Snapshot({"default", "leased"})->key;
+    EXPECT_EQ(store.EventsAfter({"default", "leased"}, key, 0, 10)->size(), 1u);
     JobQuery query;
     query.filter = *ParseJobFilter("labels.id = waiting");
     EXPECT_EQ(store.List("default", query)->jobs.size(), 1u);
@@ -177,6 +179,26 @@ TEST_P(SchemaTest, EverythingInAnOldFileGoesOn) {
   ASSERT_TRUE(lease.ok()) << lease.status();
   ASSERT_TRUE(lease->has_value());
   EXPECT_EQ((*lease)->job().name(), "tenants/default/jobs/waiting");
+}
+
+TEST_P(SchemaTest, KeysAreNotUsedAgain) {
+  MakeOldFile("jobs.sqlite");
+  FakeClock clock;
+  SqliteJobStoreOptions options;
+  options.path = folder_.path() + "/jobs.sqlite";
+  auto store = *SqliteJobStore::Open(options, clock);
+  int64_t last = store->Snapshot({"default", "leased"})->key;
+  for (int i = 0; i < 3; ++i) {
+    NewJob job;
+    job.job.set_name("tenants/default/jobs/fresh");
+    job.job.mutable_generate()->set_model("models/mini");
+    ASSERT_TRUE(store->Create(job).ok());
+    const int64_t key = store->Snapshot({"default", "fresh"})->key;
+    EXPECT_GT(key, last);
+    last = key;
+    ASSERT_TRUE(store->Cancel({"default", "fresh"}, "").ok());
+    ASSERT_TRUE(store->Delete({"default", "fresh"}, "").ok());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, SchemaTest,

@@ -95,18 +95,20 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(
     RETURN_IF_ERROR(query.Run());
     signing_key = query.String(0);
   }
+  ASSIGN_OR_RETURN(const int64_t last_commit, ReadLastCommit(*database));
   return std::unique_ptr<SqliteJobStore>(
-      new SqliteJobStore(options, clock, std::move(database), std::move(signing_key)));
+      new SqliteJobStore(options, clock, std::move(database), std::move(signing_key), last_commit));
 }
 
 SqliteJobStore::SqliteJobStore(const SqliteJobStoreOptions& options, const Clock& clock,
-                               std::unique_ptr<Database> database, std::string signing_key)
+                               std::unique_ptr<Database> database, std::string signing_key,
+                               int64_t last_commit)
     : options_(options),
       clock_(clock),
       signing_key_(std::move(signing_key)),
       readers_(options.path),
       forecasts_(readers_, clock, options.queue),
-      writer_(std::move(database), options.listener) {}
+      writer_(std::move(database), last_commit, options.listener) {}
 
 absl::Status SqliteJobStore::Write(absl::FunctionRef<absl::Status(Transaction&)> work) {
   auto status = writer_.Run(work);
@@ -148,8 +150,8 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
       ASSIGN_OR_RETURN(auto request, ReadRequest(database, name.tenant, job.request_id));
       if (request) {
         if (request->fingerprint != job.fingerprint) return RequestIdReused();
-        ASSIGN_OR_RETURN(auto first, LoadRecord(database, request->job));
-        created = Shown(first->record.job);
+        ASSIGN_OR_RETURN(created, ReadJob(database, request->job));
+        created = Shown(std::move(created));
         return absl::OkStatus();
       }
     }
@@ -159,7 +161,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
     JobRecord record;
     record.job = job.job;
     Begin(record, now);
-    RETURN_IF_ERROR(InsertRecord(database, name, record));
+    RETURN_IF_ERROR(InsertRecord(database, name, transaction.commit, record));
     if (!job.request_id.empty()) {
       Query query = database.Prepare(kInsertRequest);
       query.Bind(name.tenant).Bind(job.request_id).Bind(job.fingerprint).Bind(record.key);
@@ -200,8 +202,8 @@ absl::StatusOr<std::optional<v1::Job>> SqliteJobStore::FindRequest(const std::st
   ASSIGN_OR_RETURN(auto request, ReadRequest(*database, tenant, request_id));
   if (!request) return std::nullopt;
   if (request->fingerprint != fingerprint) return RequestIdReused();
-  ASSIGN_OR_RETURN(auto first, LoadRecord(*database, request->job));
-  return Shown(std::move(first->record.job));
+  ASSIGN_OR_RETURN(v1::Job first, ReadJob(*database, request->job));
+  return Shown(std::move(first));
 }
 
 absl::StatusOr<v1::Job> SqliteJobStore::Get(const JobName& name) {
@@ -263,6 +265,7 @@ absl::Status SqliteJobStore::Delete(const JobName& name, const std::string& etag
     Database& database = transaction.database;
     ASSIGN_OR_RETURN(int64_t key, FindJob(database, name));
     ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
+    if (!stored) return JobNotFound(name);
     RETURN_IF_ERROR(CheckDeletable(stored->record, etag));
     return Forget(transaction, stored->record);
   });
@@ -279,11 +282,10 @@ absl::Status SqliteJobStore::Forget(Transaction& transaction, const JobRecord& r
 }
 
 absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobName& name,
-                                                                      absl::Time created,
-                                                                      int64_t after, int limit) {
+                                                                      int64_t key, int64_t after,
+                                                                      int limit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  ASSIGN_OR_RETURN(int64_t key, FindJobCreatedAt(*database, name, created));
-  ASSIGN_OR_RETURN(auto events, ReadEvents(*database, key, after, limit));
+  ASSIGN_OR_RETURN(auto events, ReadEvents(*database, name, key, after, limit));
   for (v1::JobEvent& event : events) {
     if (event.state_change().has_job()) {
       AddExpiry(*event.mutable_state_change()->mutable_job(), options_.retention);
@@ -331,7 +333,7 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   if (IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
     RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire));
   }
-  RETURN_IF_ERROR(SaveRecord(database, *stored));
+  RETURN_IF_ERROR(SaveRecord(database, transaction.commit, *stored));
   if (after == v1::JOB_STATE_FAILED || after == v1::JOB_STATE_CANCELLED) {
     RETURN_IF_ERROR(database.Prepare(kDropModel).Bind(key).Run());
   }
@@ -534,7 +536,7 @@ absl::StatusOr<Swept> SqliteJobStore::Sweep() {
     ASSIGN_OR_RETURN(auto forget, EndedJobs(database, jobs_ended, kSweptAtOnce));
     for (const int64_t key : forget) {
       ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
-      RETURN_IF_ERROR(Forget(transaction, stored->record));
+      if (stored) RETURN_IF_ERROR(Forget(transaction, stored->record));
     }
     ASSIGN_OR_RETURN(auto compact, JobsToCompact(database, events_ended, kSweptAtOnce));
     for (const int64_t key : compact) {
@@ -624,7 +626,7 @@ absl::StatusOr<TenantsAtQuota> SqliteJobStore::CountTenantsAtQuota() {
 }
 
 absl::Status SqliteJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  ASSIGN_OR_RETURN(auto database, readers_.BorrowWithoutTransaction());
   return VisitBlobNames(*database, visit);
 }
 

@@ -50,7 +50,7 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
                                 const IsStored& stored) override;
   absl::Status Delete(const JobName& name, const std::string& etag) override;
-  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, absl::Time created,
+  absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t key,
                                                         int64_t after, int limit) override;
   absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
   absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
@@ -82,7 +82,7 @@ class SqliteJobStore : public JobStore {
 
  private:
   SqliteJobStore(const SqliteJobStoreOptions& options, const Clock& clock,
-                 std::unique_ptr<Database> database, std::string signing_key);
+                 std::unique_ptr<Database> database, std::string signing_key, int64_t last_commit);
 
   // Writes as one transaction what may change who waits and who runs.
   absl::Status Write(absl::FunctionRef<absl::Status(Transaction&)> work);

@@ -1,5 +1,9 @@
 #include "server/jobs/sqlite/sqlite_job_store.h"
 
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
 #include "server/jobs/contract/job_store_contract.h"
 
 namespace likeness::server {
@@ -38,10 +42,11 @@ ALTER TABLE jobs DROP COLUMN deadline;
 ALTER TABLE jobs DROP COLUMN attempt_time;
 ALTER TABLE jobs DROP COLUMN run_time;
 ALTER TABLE jobs DROP COLUMN compacted_seq;
+ALTER TABLE events DROP COLUMN commit_number;
 DROP TABLE webhook_calls;
 DROP TABLE shares;
 DROP TABLE durations;
-DELETE FROM meta WHERE name = 'virtual_time';
+DELETE FROM meta WHERE name IN ('virtual_time', 'last_commit');
 CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
 PRAGMA user_version = 3;
 )sql";
@@ -152,10 +157,90 @@ TEST(SqliteJobStoreTest, JobsOfVersion3GoOnUnderTheQueuesPolicies) {
   ASSERT_TRUE(store->Release(release).ok());
   EXPECT_EQ((*store->Acquire(offer))->job().name(), "tenants/default/jobs/running");
   EXPECT_EQ(*store->TimeOutJobs(), 0);
-  const absl::Time created = FromProto(store->Get({"default", "ended"})->create_time());
-  EXPECT_EQ(store->EventsAfter({"default", "ended"}, created, 0, 10)->size(), 3u);
+  const int64_t key = store->Snapshot({"default", "ended"})->key;
+  EXPECT_EQ(store->EventsAfter({"default", "ended"}, key, 0, 10)->size(), 3u);
   clock.Advance(RetentionPolicy().jobs);
   EXPECT_EQ(store->Sweep()->jobs, 1);
+}
+
+NewJob PictureJob(const std::string& id) {
+  NewJob job;
+  job.job.set_name("tenants/default/jobs/" + id);
+  job.job.set_uid("uid-" + id);
+  job.job.mutable_generate()->set_model("models/mini");
+  return job;
+}
+
+// Of all events, in the order of job and seq.
+std::vector<int64_t> CommitNumbers(const std::string& folder) {
+  auto database = *Database::Open(folder + "/jobs.sqlite", Database::Mode::kReader);
+  Query query = database->Prepare("SELECT commit_number FROM events ORDER BY job, seq");
+  std::vector<int64_t> numbers;
+  while (*query.Step()) numbers.push_back(query.Integer(0));
+  return numbers;
+}
+
+TEST(SqliteJobStoreTest, TransactionsAreNumberedInOrderOverAllJobsAndStarts) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  for (const std::string change : {"create", "cancel"}) {
+    auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+    for (const std::string id : {"a", "b"}) {
+      if (change == "create") ASSERT_TRUE(store->Create(PictureJob(id)).ok());
+      if (change == "cancel") ASSERT_TRUE(store->Cancel({"default", id}, "").ok());
+    }
+    clock.Advance(-absl::Hours(1));
+  }
+  const auto numbers = CommitNumbers(folder.path());
+  ASSERT_EQ(numbers.size(), 4u);
+  EXPECT_GT(numbers[0], 0);
+  EXPECT_LT(numbers[0], numbers[2]) << "b was created after a";
+  EXPECT_LT(numbers[2], numbers[1]) << "and cancelled after both, under another server";
+  EXPECT_LT(numbers[1], numbers[3]);
+}
+
+TEST(SqliteJobStoreTest, RequestIsFoundAsItsOwnJobOrNotAtAllBesideDeletions) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  std::atomic<bool> done = false;
+  std::thread client([&] {
+    for (int i = 0; i < 300; ++i) {
+      const std::string id = i % 2 == 0 ? "a" : "b";  // each in the place of the other
+      NewJob job = PictureJob(id);
+      job.request_id = "request-" + id;
+      EXPECT_TRUE(store->Create(job).ok());
+      EXPECT_TRUE(store->Cancel({"default", id}, "").ok());
+      EXPECT_TRUE(store->Delete({"default", id}, "").ok());
+    }
+    done = true;
+  });
+  while (!done) {
+    for (const std::string id : {"a", "b"}) {
+      const auto found = store->FindRequest("default", "request-" + id, "");
+      ASSERT_TRUE(found.ok()) << found.status();
+      if (*found) ASSERT_EQ((*found)->uid(), "uid-" + id);
+    }
+  }
+  client.join();
+}
+
+TEST(ReadPoolTest, LoanSeesOneStateHoweverMuchIsWrittenMeanwhile) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  ReadPool readers(folder.path() + "/jobs.sqlite");
+  const auto count = [](Database& database) {
+    Query query = database.Prepare("SELECT COUNT(*) FROM jobs");
+    EXPECT_TRUE(query.Run().ok());
+    return query.Integer(0);
+  };
+  for (int64_t jobs = 0; jobs < 2; ++jobs) {  // the second time over the connection of the first
+    const auto loan = *readers.Borrow();
+    EXPECT_EQ(count(*loan), jobs);
+    ASSERT_TRUE(store->Create(PictureJob(absl::StrCat(jobs))).ok());
+    EXPECT_EQ(count(*loan), jobs);
+  }
 }
 
 TEST(SqliteJobStoreTest, FileOfALaterVersionIsRefused) {

@@ -10,6 +10,19 @@
 
 namespace likeness::server {
 
+namespace {
+
+constexpr char kLastCommit[] = "SELECT value FROM meta WHERE name = 'last_commit'";
+constexpr char kSetLastCommit[] = "UPDATE meta SET value = ? WHERE name = 'last_commit'";
+
+}  // namespace
+
+absl::StatusOr<int64_t> ReadLastCommit(Database& database) {
+  Query query = database.Prepare(kLastCommit);
+  RETURN_IF_ERROR(query.Run());
+  return query.Integer(0);
+}
+
 struct Writer::Pending {
   explicit Pending(absl::FunctionRef<absl::Status(Transaction&)> w) : work(w) {}
   absl::FunctionRef<absl::Status(Transaction&)> work;
@@ -18,8 +31,11 @@ struct Writer::Pending {
   std::promise<void> done;
 };
 
-Writer::Writer(std::unique_ptr<Database> database, JobStore::Listener listener)
-    : database_(std::move(database)), listener_(std::move(listener)), thread_([this] { Loop(); }) {}
+Writer::Writer(std::unique_ptr<Database> database, int64_t last_commit, JobStore::Listener listener)
+    : database_(std::move(database)),
+      listener_(std::move(listener)),
+      last_commit_(last_commit),
+      thread_([this] { Loop(); }) {}
 
 Writer::~Writer() {
   {
@@ -92,6 +108,7 @@ absl::Status Writer::RunAll(std::vector<Pending*>& batch) {
 }
 
 absl::Status Writer::RunAndCommit(std::vector<Pending*>& batch) {
+  const int64_t changes_before = database_->total_changes();
   RETURN_IF_ERROR(database_->Prepare("BEGIN IMMEDIATE").Run());
   ASSIGN_OR_RETURN(const bool clean, RunTogether(batch));
   if (!clean) {
@@ -102,6 +119,14 @@ absl::Status Writer::RunAndCommit(std::vector<Pending*>& batch) {
   if (Planted("acknowledged-early")) {
     Answer(batch);
     absl::SleepFor(absl::Milliseconds(20));
+  }
+  return Commit(changes_before);
+}
+
+// A batch that has changed nothing is not written.
+absl::Status Writer::Commit(int64_t changes_before) {
+  if (database_->total_changes() != changes_before) {
+    RETURN_IF_ERROR(database_->Prepare(kSetLastCommit).Bind(last_commit_).Run());
   }
   return database_->Prepare("COMMIT").Run();
 }
@@ -128,7 +153,7 @@ absl::Status Writer::RunUndoable(std::vector<Pending*>& batch) {
 
 // An error: the transaction is gone.
 absl::Status Writer::RunPart(Pending& part) {
-  Transaction transaction{*database_, {}};
+  Transaction transaction{*database_, ++last_commit_, {}};
   part.status = part.work(transaction);
   part.changes = std::move(transaction.changes);
   if (database_->in_transaction()) return absl::OkStatus();

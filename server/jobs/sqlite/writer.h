@@ -24,14 +24,20 @@ namespace likeness::server {
 // One caller's part of a commit.
 struct Transaction {
   Database& database;
+  // Of one sequence over all that was ever written, in the order in which it was: what a later
+  // transaction has seen has a lower number. Some are left out.
+  const int64_t commit;
   std::vector<JobChange> changes;  // told to the listener once they are durable
 };
+
+// The highest number that a transaction was committed under.
+absl::StatusOr<int64_t> ReadLastCommit(Database& database);
 
 class Writer {
  public:
   // `listener` is called on the writer's thread after each commit; it must not block or call the
   // store.
-  Writer(std::unique_ptr<Database> database, JobStore::Listener listener);
+  Writer(std::unique_ptr<Database> database, int64_t last_commit, JobStore::Listener listener);
   ~Writer();
 
   // Runs `work` on the writer's thread. Returns once its changes are durable, or, with its error,
@@ -50,10 +56,12 @@ class Writer {
   absl::StatusOr<bool> RunTogether(std::vector<Pending*>& batch);
   absl::Status RunUndoable(std::vector<Pending*>& batch);
   absl::Status RunPart(Pending& part);
+  absl::Status Commit(int64_t changes_before);
   void Answer(std::vector<Pending*>& batch);
 
   const std::unique_ptr<Database> database_;
   const JobStore::Listener listener_;
+  int64_t last_commit_;  // the writer's thread alone uses it
   std::mutex mutex_;
   std::condition_variable queued_;  // something was queued, or the end has come
   std::vector<Pending*> queue_ ABSL_GUARDED_BY(mutex_);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "server/jobs/sqlite/schema.h"
 #include "tests/support/test_server.h"
 
 namespace likeness::server {
@@ -15,9 +16,11 @@ class WriterTest : public ::testing::Test {
  protected:
   WriterTest() {
     auto database = *Database::Open(path_, Database::Mode::kWriter);
+    EXPECT_TRUE(PrepareSchema(*database).ok());
     EXPECT_TRUE(database->Execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY)").ok());
     writer_ = std::make_unique<Writer>(
-        std::move(database), [this](const JobChange& change) { heard_.push_back(change.name); });
+        std::move(database), /*last_commit=*/0,
+        [this](const JobChange& change) { heard_.push_back(change.name); });
     holder_ = std::thread([this] {
       (void)writer_->Run([this](Transaction&) {
         held_.set_value();
