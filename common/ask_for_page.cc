@@ -12,7 +12,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "common/address.h"
+#include "common/status_macros.h"
 
 namespace likeness {
 namespace {
@@ -32,14 +33,11 @@ absl::Status AskForPage(const std::string& address, const std::string& path) {
   const auto failure = [&](absl::string_view what) {
     return absl::UnavailableError(absl::StrCat("http://", address, path, ": ", what));
   };
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return failure("no port");
-  absl::string_view host = absl::string_view(address).substr(0, colon);
-  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  ASSIGN_OR_RETURN(const Address server, ParseTarget("--metrics-listen", address));
   addrinfo* found = nullptr;
   addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
-  if (getaddrinfo(std::string(host).c_str(), address.c_str() + colon + 1, &hints, &found) != 0) {
+  if (getaddrinfo(server.host.c_str(), absl::StrCat(server.port).c_str(), &hints, &found) != 0) {
     return failure("no such address");
   }
   const absl::Cleanup free_found = [found] { freeaddrinfo(found); };

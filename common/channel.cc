@@ -102,6 +102,7 @@ void ChannelSecurity::AddTo(FlagSet& flags) {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(
     const std::string& address, const ChannelSecurity& security,
     const grpc::ChannelArguments& arguments) {
+  ASSIGN_OR_RETURN(const Address server, ParseTarget("--server", address));
   ASSIGN_OR_RETURN(auto credentials, CredentialsFor(security));
   if (security.token.empty()) {
     return grpc::CreateCustomChannel(address, credentials, arguments);
@@ -109,7 +110,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(
   if (!IsHeaderText(security.token)) {
     return InvalidField("--token", "holds characters that no token has", "TOKEN_INVALID");
   }
-  if (!Encrypts(security) && !IsLoopback(address) && !security.insecure_token) {
+  if (!Encrypts(security) && !IsLoopback(server) && !security.insecure_token) {
     return InvalidField("--token",
                         absl::StrCat("would go to ", address,
                                      " unencrypted, for anybody on the way to read; use --tls or "

@@ -25,8 +25,9 @@ struct ChannelSecurity {
   void AddTo(FlagSet& flags);
 };
 
-// Connects when first used. INVALID_ARGUMENT for a token that would travel readable by anybody
-// (TOKEN_UNPROTECTED) or for files that cannot be used (TLS_FILE).
+// Connects when first used. INVALID_ARGUMENT for an address that is none (INVALID_ADDRESS), a token
+// that would travel readable by anybody (TOKEN_UNPROTECTED), or files that cannot be used
+// (TLS_FILE).
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& address,
                                                            const ChannelSecurity& security,
                                                            const grpc::ChannelArguments& arguments);

@@ -1,6 +1,7 @@
 // What can be set, by flags and by the environment.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@
 #include "server/maintenance/maintenance.h"
 
 namespace likeness::server {
+
+// Of --max-request-bytes: what a message of gRPC can hold with room to spare.
+inline constexpr int64_t kMostRequestBytes = int64_t{1} << 30;
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:50051";  // loopback, or unix:/path; port 0 takes a free one

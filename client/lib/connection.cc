@@ -51,7 +51,7 @@ absl::StatusOr<Connection> Connection::Open(const std::string& address,
   return Connection(address, !security.token.empty(), std::move(channel));
 }
 
-// Without a token and TLS there is nothing to refuse.
+// Without a token and TLS nothing but the address could be refused.
 Connection::Connection(const std::string& address)
     : Connection(address, false, *OpenChannel(address, {}, ArgumentsFor(address))) {}
 

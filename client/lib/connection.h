@@ -18,7 +18,7 @@ inline constexpr char kDefaultServer[] = "localhost:50051";
 
 class Connection {
  public:
-  // `address` is HOST:PORT. Connects when first used: a wrong address shows as UNAVAILABLE there.
+  // `address` is HOST:PORT, and must be one. Connects when first used: a wrong address shows as UNAVAILABLE there.
   // Unary calls that are UNAVAILABLE are repeated a few times, within two seconds.
   explicit Connection(const std::string& address);
 

@@ -238,11 +238,54 @@ TEST_F(OperationTest, ReflectionListsEveryService) {
 }
 
 TEST(ServerOptionsTest, OnlyLoopbackIsAllowed) {
-  for (const char* address : {"0.0.0.0:50051", "10.0.0.1:1", "example.org:1", "127.0.0.1"}) {
+  for (const char* address : {"0.0.0.0:50051", "10.0.0.1:1", "example.org:1"}) {
     ServerOptions options = likeness::testing::TestOptions("/unused");
     options.listen = address;
     EXPECT_EQ(ErrorReason(CheckOptions(options)), "NOT_LOOPBACK") << address;
   }
+}
+
+TEST(ServerOptionsTest, AddressesThatAreNoneAreRefusedAndNotGuessed) {
+  const auto refusal = [](const std::function<void(ServerOptions&)>& change) {
+    ServerOptions options = likeness::testing::TestOptions("/unused");
+    change(options);
+    return ErrorReason(CheckOptions(options));
+  };
+  for (const char* address : {"localhost:99999", "127.0.0.1", "127.0.0.1:80,0.0.0.0:80"}) {
+    EXPECT_EQ(refusal([&](auto& o) { o.listen = address; }), "INVALID_ADDRESS") << address;
+    EXPECT_EQ(refusal([&](auto& o) { o.metrics_listen = address; }), "INVALID_ADDRESS") << address;
+  }
+  EXPECT_EQ(refusal([&](auto& o) { o.metrics_listen = "unix:/page"; }), "INVALID_ADDRESS");
+}
+
+TEST(ServerOptionsTest, EveryNumberAndDurationHasARange) {
+  const auto refused = [](const std::function<void(ServerOptions&)>& change) {
+    ServerOptions options = likeness::testing::TestOptions("/unused");
+    EXPECT_TRUE(CheckOptions(options).ok());
+    change(options);
+    const auto violations = FieldViolations(CheckOptions(options));
+    return violations.empty() ? "" : violations[0].field;
+  };
+  // One more would be no limit at all for gRPC.
+  for (const int64_t bytes : {int64_t{0}, int64_t{-1}, int64_t{2'146'435'072}, int64_t{1} << 62}) {
+    EXPECT_EQ(refused([&](auto& o) { o.limits.max_request_bytes = bytes; }), "--max-request-bytes")
+        << bytes;
+  }
+  EXPECT_EQ(refused([](auto& o) { o.limits.max_blob_bytes = 0; }), "--max-blob-bytes");
+  EXPECT_EQ(refused([](auto& o) { o.executor_threads = 1; }), "--executor-threads");
+  EXPECT_EQ(refused([](auto& o) { o.maintenance.scrub_bytes_per_second = 0; }),
+            "--scrub-bytes-per-second");
+  const absl::Duration forever = absl::InfiniteDuration();
+  EXPECT_EQ(refused([=](auto& o) { o.lease_duration = forever; }), "--lease-duration");
+  EXPECT_EQ(refused([=](auto& o) { o.retry_delay = -absl::Seconds(1); }), "--retry-delay");
+  EXPECT_EQ(refused([=](auto& o) { o.drain_timeout = forever; }), "--drain-timeout");
+  EXPECT_EQ(refused([=](auto& o) { o.webhook_give_up_after = forever; }),
+            "--webhook-give-up-after");
+  EXPECT_EQ(refused([=](auto& o) { o.maintenance.collect_every = -absl::Seconds(1); }),
+            "--collect-every");
+  EXPECT_EQ(refused([=](auto& o) { o.maintenance.scrub_every = -absl::Seconds(1); }),
+            "--scrub-every");
+  EXPECT_EQ(refused([](auto& o) { o.retention.jobs = absl::InfiniteDuration(); }), "");
 }
 
 }  // namespace

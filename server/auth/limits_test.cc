@@ -15,6 +15,7 @@
 #include "server/auth/audit_log.h"
 #include "server/auth/auth_file.h"
 #include "server/auth/call_limits.h"
+#include "server/auth/rate_limiter.h"
 #include "tests/support/test_server.h"
 
 namespace likeness::server {
@@ -70,6 +71,18 @@ TEST(CallLimitsTest, TenantsDoNotTakeFromEachOther) {
   EXPECT_EQ(ErrorReason(refused), "RATE_LIMITED");
   EXPECT_EQ(RetryDelay(refused), absl::Milliseconds(500));
   EXPECT_TRUE(limits.CheckRate("umbrella", kTwoASecond, 1, kStart).ok());
+}
+
+TEST(RateLimiterTest, OthersLimitsDoNotFillABucket) {
+  constexpr RateLimit kSlow = {.per_second = 0.01, .burst = 100};
+  constexpr RateLimit kSmall = {.per_second = 10, .burst = 1};
+  RateLimiter limiter(2);
+  // 40 tokens are left: not full, though more than a small bucket ever holds.
+  EXPECT_EQ(limiter.Take("acme", kSlow, 60, kStart), absl::ZeroDuration());
+  EXPECT_EQ(limiter.Take("zoo", kSmall, 1, kStart), absl::ZeroDuration());
+  const absl::Time later = kStart + absl::Seconds(1);  // zoo's is full again, and forgotten
+  EXPECT_EQ(limiter.Take("umbrella", kSmall, 1, later), absl::ZeroDuration());
+  EXPECT_GT(limiter.Take("acme", kSlow, 60, later), absl::ZeroDuration()) << "forgotten, and full";
 }
 
 TEST(CallLimitsTest, PeersThatFailTooOftenAreToldToWait) {

@@ -7,18 +7,19 @@ absl::Duration RateLimiter::Take(const std::string& name, const RateLimit& limit
   std::lock_guard lock(mutex_);
   auto found = buckets_.find(name);
   if (found == buckets_.end()) {
-    if (buckets_.size() >= max_names_) ForgetFull(limit, now);
+    if (buckets_.size() >= max_names_) ForgetFull(now);
     if (buckets_.size() >= max_names_) return absl::Seconds(1);
-    found = buckets_.emplace(name, TokenBucket()).first;
+    found = buckets_.emplace(name, Limited()).first;
   }
-  return server::Take(found->second, limit, cost, now);
+  found->second.limit = limit;
+  return server::Take(found->second.bucket, limit, cost, now);
 }
 
-void RateLimiter::ForgetFull(const RateLimit& limit, absl::Time now) {
-  for (auto entry = buckets_.begin(); entry != buckets_.end();) {
-    const bool full = Refilled(entry->second, limit, now).tokens >= limit.burst;
-    entry = full ? buckets_.erase(entry) : std::next(entry);
-  }
+void RateLimiter::ForgetFull(absl::Time now) {
+  std::erase_if(buckets_, [now](const auto& entry) {
+    const Limited& limited = entry.second;
+    return Refilled(limited.bucket, limited.limit, now).tokens >= limited.limit.burst;
+  });
 }
 
 }  // namespace likeness::server

@@ -21,11 +21,16 @@ class RateLimiter {
   absl::Duration Take(const std::string& name, const RateLimit& limit, double cost, absl::Time now);
 
  private:
-  void ForgetFull(const RateLimit& limit, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  struct Limited {
+    TokenBucket bucket;
+    RateLimit limit;  // its own, as of the last call: others' say nothing of when it is full
+  };
+
+  void ForgetFull(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t max_names_;
   std::mutex mutex_;
-  std::map<std::string, TokenBucket> buckets_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Limited> buckets_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace likeness::server
