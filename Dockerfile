@@ -2,17 +2,18 @@
 #
 #   docker build --target server -t likeness-server .
 #   docker build --target worker -t likeness-worker .
-#   docker build --target worker -t likeness-worker:cuda --build-arg TORCH=torch==2.13.0 --build-arg PIP_ARGS= .
+#   docker build --target worker -t likeness-worker:cuda --build-arg PIP_ARGS=--index-url=... .
 #
-# TORCH and PIP_ARGS choose the wheel that LibTorch is taken from. Where pip's index gives the CUDA build under the plain
-# name, PIP_ARGS names one that has the CPU build.
+# DEBIAN is the base of all stages: pin it by digest, --build-arg DEBIAN=debian@sha256:..., for the same image tomorrow.
+# The wheel that LibTorch is taken from is pinned by digest in scripts/torch*.txt: the CPU build where pip's index has one (PIP_ARGS
+# names another index), else the CUDA build. TORCH names another version, of which no digest is known.
 ARG DEBIAN=debian:12-slim
 
 FROM ${DEBIAN} AS build
-ARG TORCH=torch==2.13.0
+ARG TORCH=
 ARG PIP_ARGS=
 WORKDIR /src
-COPY scripts/setup scripts/setup
+COPY scripts/setup scripts/torch*.txt scripts/
 RUN apt-get update && LIKENESS_TORCH="${TORCH}" LIKENESS_PIP_ARGS="${PIP_ARGS}" scripts/setup
 COPY . .
 RUN cmake --preset release -DLIKENESS_TESTS=OFF -DLIKENESS_BENCHMARKS=OFF \

@@ -78,6 +78,9 @@ struct JobCount {
   std::string method;
   int priority = 0;  // of jobs that wait; those that do not are counted together, under 0
   int64_t count = 0;
+  // Of jobs that wait, those that no worker gets, however many workers there are:
+  int64_t scheduled = 0;   // their time, or that of their next attempt, has not come
+  int64_t over_quota = 0;  // their tenant may start no more of them now
 };
 
 struct Swept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
@@ -47,19 +48,63 @@ const Buckets kStoreSeconds = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.
                                0.025,  0.05,    0.1,    0.25,  0.5,    1,     5};
 const Buckets kLagSeconds = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30};
 
+constexpr char kOther[] = "other";
+
+// What is measured for each value of a label that this program knows, and for all others together:
+// a newer server may have stored methods and states that this one has never heard of.
+template <typename Measure>
+class ByLabel {
+ public:
+  // Adds a value: the first time it is asked for, while the metrics are made.
+  Measure& Make(absl::string_view value) { return measures_[std::string(value)]; }
+  // Make(kOther) must have been called.
+  Measure& operator[](absl::string_view value) {
+    const auto found = measures_.find(value);
+    return found != measures_.end() ? found->second : measures_.find(kOther)->second;
+  }
+  auto begin() { return measures_.begin(); }
+  auto end() { return measures_.end(); }
+
+ private:
+  std::map<std::string, Measure, std::less<>> measures_;
+};
+
+// Of one method of the API.
+struct RpcMeasures {
+  prometheus::Histogram* seconds;
+  std::vector<prometheus::Counter*> total;  // by code
+  prometheus::Gauge* under_way;
+};
+
+// Of jobs in one state, of one method.
+struct JobMeasures {
+  prometheus::Gauge* jobs;
+  prometheus::Counter* transitions;
+  prometheus::Histogram* run_seconds;  // null unless jobs end in this state
+};
+
+// Of the waiting jobs of one method.
+struct QueueMeasures {
+  std::map<int, prometheus::Gauge*> may_start;  // by priority, each from the lowest to the highest
+  prometheus::Gauge* scheduled;
+  prometheus::Gauge* over_quota;
+};
+
+std::vector<absl::string_view> MethodLabels() {
+  std::vector<absl::string_view> labels(std::begin(kMethods), std::end(kMethods));
+  labels.push_back(kOther);
+  return labels;
+}
+
 }  // namespace
 
 struct Metrics::Families {
   prometheus::Registry registry;
-  std::map<std::string, prometheus::Histogram*, std::less<>> rpc_seconds;
-  std::map<std::string, std::vector<prometheus::Counter*>, std::less<>> rpc_total;  // by code
-  std::map<std::string, prometheus::Gauge*, std::less<>> rpc_under_way;
-  std::map<v1::JobState, std::map<std::string, prometheus::Gauge*>> jobs;
-  std::map<v1::JobState, std::map<std::string, prometheus::Counter*>> transitions;
-  std::map<std::string, std::map<int, prometheus::Gauge*>> queue;  // by method and priority
+  std::mutex page;                     // held while gauges are set and read for one scrape
+  ByLabel<RpcMeasures> rpcs;           // by method of the API
+  ByLabel<ByLabel<JobMeasures>> jobs;  // by StateLabel and the job's method
+  ByLabel<QueueMeasures> queue;        // by the job's method
   prometheus::Histogram* queue_wait;
-  std::map<v1::JobState, std::map<std::string, prometheus::Histogram*>>
-      run_seconds;                                    // by how it ended
   std::vector<prometheus::Histogram*> store_seconds;  // by operation
   prometheus::Histogram* event_lag;
   prometheus::Counter* leases_lost;
@@ -91,13 +136,16 @@ struct Metrics::Families {
                          "Calls that ended, by method and status code.");
     auto& under_way = Family(prometheus::BuildGauge(), "likeness_rpc_under_way",
                              "Calls that have begun and not ended, by method.");
-    for (const MethodRule& rule : MethodRules()) {
-      const std::string method(rule.method);
-      rpc_under_way[method] = &under_way.Add({{"method", method}});
-      rpc_seconds[method] = &seconds.Add({{"method", method}}, kRpcSeconds);
+    std::vector<absl::string_view> methods = {kOther};
+    for (const MethodRule& rule : MethodRules()) methods.push_back(rule.method);
+    for (const absl::string_view name : methods) {
+      const std::string method(name);
+      RpcMeasures& rpc = rpcs.Make(method);
+      rpc.under_way = &under_way.Add({{"method", method}});
+      rpc.seconds = &seconds.Add({{"method", method}}, kRpcSeconds);
       for (int code = 0; code < kCodes; ++code) {
         const auto label = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
-        rpc_total[method].push_back(&total.Add({{"method", method}, {"code", label}}));
+        rpc.total.push_back(&total.Add({{"method", method}, {"code", label}}));
       }
     }
   }
@@ -106,25 +154,55 @@ struct Metrics::Families {
     auto& gauge = Family(prometheus::BuildGauge(), "likeness_jobs", "Jobs, by state and method.");
     auto& counter = Family(prometheus::BuildCounter(), "likeness_job_transitions_total",
                            "Jobs that came into a state, by state and method.");
-    auto& waiting = Family(prometheus::BuildGauge(), "likeness_queue_jobs",
-                           "Jobs that wait, by method and the priority they were given.");
-    for (const absl::string_view name : kMethods) {
-      const std::string method(name);
-      for (int priority = kLowestPriority; priority <= kHighestPriority; ++priority) {
-        queue[method][priority] =
-            &waiting.Add({{"method", method}, {"priority", std::to_string(priority)}});
-      }
-    }
     auto& run = Family(prometheus::BuildHistogram(), "likeness_job_run_seconds",
                        "Time that workers had a job until it ended, by the state it ended in.");
-    for (const v1::JobState state : kJobStates) {
-      for (const absl::string_view name : kMethods) {
-        const std::string method(name);
-        const prometheus::Labels labels = {{"state", StateLabel(state)}, {"method", method}};
-        jobs[state][method] = &gauge.Add(labels);
-        transitions[state][method] = &counter.Add(labels);
-        if (IsTerminal(state)) run_seconds[state][method] = &run.Add(labels, kRunSeconds);
+    const auto make = [&](const std::string& state, bool ends) {
+      for (const absl::string_view name : MethodLabels()) {
+        const prometheus::Labels labels = {{"state", state}, {"method", std::string(name)}};
+        jobs.Make(state).Make(name) = {&gauge.Add(labels), &counter.Add(labels),
+                                       ends ? &run.Add(labels, kRunSeconds) : nullptr};
       }
+    };
+    for (const v1::JobState state : kJobStates) make(StateLabel(state), IsTerminal(state));
+    make(kOther, false);
+  }
+
+  void MakeQueue() {
+    auto& may_start = Family(prometheus::BuildGauge(), "likeness_queue_jobs",
+                             "Jobs that wait for a worker alone, by method and the priority they "
+                             "were given.");
+    auto& held = Family(prometheus::BuildGauge(), "likeness_queue_held_jobs",
+                        "Jobs that wait and may not start yet, by method and reason.");
+    for (const absl::string_view name : MethodLabels()) {
+      const std::string method(name);
+      QueueMeasures& measures = queue.Make(method);
+      for (int priority = kLowestPriority; priority <= kHighestPriority; ++priority) {
+        measures.may_start[priority] =
+            &may_start.Add({{"method", method}, {"priority", std::to_string(priority)}});
+      }
+      measures.scheduled = &held.Add({{"method", method}, {"reason", "scheduled"}});
+      measures.over_quota = &held.Add({{"method", method}, {"reason", "quota"}});
+    }
+  }
+
+  void ShowJobs(const std::vector<JobCount>& counts) {
+    for (auto& [state, methods] : jobs) {
+      for (auto& [method, measures] : methods) measures.jobs->Set(0);
+    }
+    for (auto& [method, measures] : queue) {
+      for (auto& [priority, gauge] : measures.may_start) gauge->Set(0);
+      measures.scheduled->Set(0);
+      measures.over_quota->Set(0);
+    }
+    for (const JobCount& row : counts) {
+      jobs[StateLabel(row.state)][row.method].jobs->Increment(static_cast<double>(row.count));
+      if (row.state != v1::JOB_STATE_PENDING) continue;
+      QueueMeasures& measures = queue[row.method];
+      const int priority = std::clamp(row.priority, kLowestPriority, kHighestPriority);
+      measures.may_start[priority]->Increment(
+          static_cast<double>(row.count - row.scheduled - row.over_quota));
+      measures.scheduled->Increment(static_cast<double>(row.scheduled));
+      measures.over_quota->Increment(static_cast<double>(row.over_quota));
     }
   }
 
@@ -208,6 +286,7 @@ struct Metrics::Families {
 Metrics::Metrics() : families_(std::make_unique<Families>()) {
   families_->MakeRpc();
   families_->MakeJobs();
+  families_->MakeQueue();
   families_->MakeStore();
   families_->MakeWebhooks();
   families_->MakeOthers();
@@ -216,28 +295,27 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
 Metrics::~Metrics() = default;
 
 void Metrics::RpcBegins(absl::string_view method) {
-  families_->rpc_under_way.at(std::string(method))->Increment();
+  families_->rpcs[method].under_way->Increment();
 }
 
 void Metrics::ObserveRpc(absl::string_view method, absl::StatusCode code, absl::Duration took) {
-  const std::string name(method);
-  families_->rpc_under_way.at(name)->Decrement();
-  families_->rpc_seconds.at(name)->Observe(absl::ToDoubleSeconds(took));
+  RpcMeasures& rpc = families_->rpcs[method];
+  rpc.under_way->Decrement();
+  rpc.seconds->Observe(absl::ToDoubleSeconds(took));
   const int index = static_cast<int>(code);
-  families_->rpc_total.at(name)[index < kCodes ? index : 2]->Increment();
+  rpc.total[index >= 0 && index < kCodes ? index : 2]->Increment();
 }
 
 void Metrics::ObserveChange(const JobChange& change) {
   if (change.lease_lost) families_->leases_lost->Increment();
   if (change.from == change.to) return;
-  families_->transitions.at(change.to).at(change.method)->Increment();
+  JobMeasures& measures = families_->jobs[StateLabel(change.to)][change.method];
+  measures.transitions->Increment();
   if (change.to == v1::JOB_STATE_RUNNING) {
     families_->queue_wait->Observe(absl::ToDoubleSeconds(change.queue_wait));
   }
-  if (change.run_time > absl::ZeroDuration()) {
-    families_->run_seconds.at(change.to)
-        .at(change.method)
-        ->Observe(absl::ToDoubleSeconds(change.run_time));
+  if (measures.run_seconds && change.run_time > absl::ZeroDuration()) {
+    measures.run_seconds->Observe(absl::ToDoubleSeconds(change.run_time));
   }
 }
 
@@ -268,7 +346,8 @@ void Metrics::ObserveRefusal(absl::string_view reason) {
 }
 
 void Metrics::ObserveWebhook(absl::string_view outcome, absl::Duration took) {
-  families_->webhook_calls.find(outcome)->second->Increment();
+  const auto calls = families_->webhook_calls.find(outcome);
+  if (calls != families_->webhook_calls.end()) calls->second->Increment();
   families_->webhook_seconds->Observe(absl::ToDoubleSeconds(took));
 }
 
@@ -279,24 +358,8 @@ void Metrics::ObserveDownload(int64_t bytes) {
 }
 
 std::string Metrics::Page(const Snapshot& snapshot) {
-  for (auto& [state, methods] : families_->jobs) {
-    for (auto& [method, gauge] : methods) {
-      double count = 0;
-      for (const JobCount& row : snapshot.jobs) {
-        if (row.state == state && row.method == method) count += static_cast<double>(row.count);
-      }
-      gauge->Set(count);
-    }
-  }
-  for (auto& [method, priorities] : families_->queue) {
-    for (auto& [priority, gauge] : priorities) gauge->Set(0);
-  }
-  for (const JobCount& row : snapshot.jobs) {
-    if (row.state != v1::JOB_STATE_PENDING) continue;
-    families_->queue.at(row.method)
-        .at(std::clamp(row.priority, kLowestPriority, kHighestPriority))
-        ->Set(static_cast<double>(row.count));
-  }
+  std::lock_guard lock(families_->page);
+  families_->ShowJobs(snapshot.jobs);
   families_->blob_bytes->Set(static_cast<double>(snapshot.blob_bytes));
   families_->damaged_blobs->Set(static_cast<double>(snapshot.damaged_blobs));
   families_->disk_free_bytes->Set(static_cast<double>(snapshot.disk_free_bytes));

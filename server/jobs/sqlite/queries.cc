@@ -40,10 +40,6 @@ constexpr char kLease[] =
     "SELECT tenant, id, state IN (2, 3) AND lease_expire > ? FROM jobs"
     " WHERE key = ? AND (lease_token = ? OR ?)";
 constexpr char kBaseModels[] = "SELECT model FROM base_models ORDER BY name";
-constexpr char kCounts[] =
-    "SELECT state, method, 0, COUNT(*) FROM jobs WHERE state <> 1 GROUP BY state, method"
-    " UNION ALL SELECT 1, method, priority, COUNT(*) FROM jobs WHERE state = 1"
-    " GROUP BY method, priority";
 
 constexpr size_t kMaxPageBytes = 2 << 20;
 constexpr size_t kMaxEventBytes = 1 << 20;
@@ -232,17 +228,6 @@ absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database) {
     ASSIGN_OR_RETURN(bool found, query.Step());
     if (!found) return models;
     models.push_back(Parsed<v1::BaseModel>(query.Bytes(0)));
-  }
-}
-
-absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database) {
-  Query query = database.Prepare(kCounts);
-  std::vector<JobCount> counts;
-  for (;;) {
-    ASSIGN_OR_RETURN(bool found, query.Step());
-    if (!found) return counts;
-    counts.push_back({static_cast<v1::JobState>(query.Integer(0)), query.String(1),
-                      static_cast<int>(query.Integer(2)), query.Integer(3)});
   }
 }
 

@@ -54,6 +54,4 @@ absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t k
 
 absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database);
 
-absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database);
-
 }  // namespace likeness::server

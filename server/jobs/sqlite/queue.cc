@@ -205,7 +205,8 @@ class Allowance {
   absl::StatusOr<bool> Allows(const std::string& tenant) {
     const auto [known, fresh] = may_start_.emplace(tenant, true);
     if (fresh) {
-      ASSIGN_OR_RETURN(known->second, MayStart(database_, tenant, quotas_(tenant), now_));
+      ASSIGN_OR_RETURN(const int64_t free, FreeStarts(database_, tenant, quotas_(tenant), now_));
+      known->second = free > 0;
     }
     return known->second;
   }

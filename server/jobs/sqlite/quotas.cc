@@ -1,5 +1,6 @@
 #include "server/jobs/sqlite/quotas.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -112,13 +113,17 @@ absl::Status CheckMayWait(Database& database, const std::string& tenant, const J
                         spent->end - now);
 }
 
-absl::StatusOr<bool> MayStart(Database& database, const std::string& tenant, const JobQuota& quota,
-                              absl::Time now) {
-  ASSIGN_OR_RETURN(const auto running,
-                   JobsAtLimit(database, kRunning, tenant, quota.max_running_jobs));
-  if (running) return false;
+absl::StatusOr<int64_t> FreeStarts(Database& database, const std::string& tenant,
+                                   const JobQuota& quota, absl::Time now) {
+  int64_t free = JobQuota::kNone;
+  if (quota.max_running_jobs != JobQuota::kNone) {
+    Query running = database.Prepare(kRunning);
+    RETURN_IF_ERROR(running.Bind(tenant).Run());
+    free = std::max<int64_t>(0, quota.max_running_jobs - running.Integer(0));
+  }
+  if (free == 0) return 0;
   ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
-  return !spent;
+  return spent ? 0 : free;
 }
 
 absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota(Database& database, const JobQuotas& quotas,

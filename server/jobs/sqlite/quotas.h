@@ -17,9 +17,9 @@ namespace likeness::server {
 absl::Status CheckMayWait(Database& database, const std::string& tenant, const JobQuota& quota,
                           absl::Time now);
 
-// Whether a job of the tenant that waits may start.
-absl::StatusOr<bool> MayStart(Database& database, const std::string& tenant, const JobQuota& quota,
-                              absl::Time now);
+// How many more of the tenant's jobs may start now; JobQuota::kNone where nothing limits them.
+absl::StatusOr<int64_t> FreeStarts(Database& database, const std::string& tenant,
+                                   const JobQuota& quota, absl::Time now);
 
 // Of the tenants that have jobs under way, or had workers this month.
 absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota(Database& database, const JobQuotas& quotas,

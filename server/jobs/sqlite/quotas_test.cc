@@ -8,6 +8,7 @@
 #include "common/error_details.h"
 #include "common/rpc_error.h"
 #include "gtest/gtest.h"
+#include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
 #include "tests/support/test_server.h"
 
@@ -207,6 +208,36 @@ TEST_F(QuotaTest, TenantsThatHaveReachedALimitAreCountedByLimit) {
   EXPECT_EQ(counted(), Counts({0, 0, 0, 0}));
   quotas_["umbrella"].worker_time_per_month = absl::Minutes(1);
   EXPECT_EQ(counted(), Counts({0, 0, 0, 1})) << "a changed limit holds at once";
+}
+
+TEST_F(QuotaTest, JobsThatMayNotStartYetAreCountedApart) {
+  quotas_["acme"].max_running_jobs = 2;
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Create("acme", i).ok());
+  ASSERT_TRUE(Acquire());
+  NewJob later;
+  later.job.set_name("tenants/acme/jobs/later");
+  later.job.mutable_generate()->set_model("models/mini");
+  *later.job.mutable_schedule_time() = ToProto(clock_.Now() + absl::Hours(1));
+  ASSERT_TRUE(store_->Create(later).ok());
+  const auto waiting = [&] {
+    const auto counts = store_->CountJobs();
+    EXPECT_TRUE(counts.ok()) << counts.status();
+    JobCount sum{};
+    for (const JobCount& row : *counts) {
+      if (row.state != v1::JOB_STATE_PENDING) continue;
+      sum.count += row.count;
+      sum.scheduled += row.scheduled;
+      sum.over_quota += row.over_quota;
+    }
+    return std::vector<int64_t>{sum.count, sum.scheduled, sum.over_quota};
+  };
+  using Counts = std::vector<int64_t>;
+  EXPECT_EQ(waiting(), Counts({5, 1, 3})) << "acme may have one more running, of four that could";
+  quotas_["acme"].worker_time_per_month = absl::ZeroDuration();
+  EXPECT_EQ(waiting(), Counts({5, 1, 4})) << "nothing of it may start";
+  quotas_["acme"] = {};
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(waiting(), Counts({5, 0, 0}));
 }
 
 TEST_F(QuotaTest, TimeIsCountedOnceWhateverHappensBetweenHeartbeats) {

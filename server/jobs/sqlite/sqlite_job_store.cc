@@ -11,6 +11,7 @@
 #include "server/jobs/job_state.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/blob_names.h"
+#include "server/jobs/sqlite/counts.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/quotas.h"
@@ -617,7 +618,7 @@ absl::StatusOr<int64_t> SqliteJobStore::CountWebhookCalls() {
 
 absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadCounts(*database);
+  return ReadCounts(*database, options_.quotas, clock_.Now());
 }
 
 absl::StatusOr<TenantsAtQuota> SqliteJobStore::CountTenantsAtQuota() {
