@@ -1,5 +1,6 @@
 """The deployment files say what operations rely on: rendered by kubectl, held against Kubernetes' schemas, their commands run."""
 import functools
+import ipaddress
 import os
 import pathlib
 import re
@@ -20,6 +21,9 @@ BUILD = pathlib.Path(os.environ.get("LIKENESS_BUILD_DIR", ROOT / "build/release"
 KUBERNETES = "1.32"  # whose schemas hold
 # A build with a sanitizer has no worker: LibTorch is not built for it.
 with_all_programs = unittest.skipUnless((BUILD / "bin/likeness-worker").exists(), "not all programs are built here")
+# What docs/operations.md allows a server: its rest, 150 MiB for callers without a key, and requests of 33 MiB, each held three times
+# while it is parsed and stored, for eight callers at once.
+SERVER_MEMORY_MIB = 64 + 150 + 8 * 3 * 33
 DRAIN_SECONDS = 30  # what a server or a worker takes at most to drain, see docs/operations.md
 
 
@@ -28,8 +32,11 @@ def render(layout):
     """What kubectl would apply: its documents, by kind and name."""
     if not shutil.which("kubectl"):
         raise unittest.SkipTest("kubectl is not installed (scripts/setup --tests installs it)")
-    text = subprocess.run(["kubectl", "kustomize", ROOT / "deploy/kubernetes" / layout], check=True,
-                          capture_output=True, text=True).stdout
+    return rendered(ROOT / "deploy/kubernetes" / layout)
+
+
+def rendered(directory):
+    text = subprocess.run(["kubectl", "kustomize", directory], check=True, capture_output=True, text=True).stdout
     return {(document["kind"], document["metadata"]["name"]): document for document in yaml.safe_load_all(text)}
 
 
@@ -121,6 +128,60 @@ class KubernetesCluster(unittest.TestCase):
             self.assertEqual([rule["from"] for rule in allowed], [
                 [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]])
 
+    def egress(self, name):
+        """What the pods may open connections to, but for looking names up: [(networks or pods, ports)]."""
+        policy = render("cluster")["NetworkPolicy", name]["spec"]
+        self.assertIn("Egress", policy["policyTypes"])
+        return [(rule["to"], {port["port"] for port in rule["ports"]}) for rule in policy["egress"]
+                if {port["port"] for port in rule["ports"]} != {53}]
+
+    def test_workers_reach_the_server_and_nothing_else(self):
+        self.assertEqual(self.egress("likeness-worker"), [
+            ([{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "likeness"}}}], {"grpc"})])
+
+    def test_webhooks_reach_the_public_internet_and_nothing_inside(self):
+        (blocks, ports), = self.egress("likeness")
+        self.assertEqual(ports, {80, 443})
+        networks = [(ipaddress.ip_network(block["ipBlock"]["cidr"]),
+                     [ipaddress.ip_network(network) for network in block["ipBlock"].get("except", [])]) for block in blocks]
+
+        def reaches(text):
+            address = ipaddress.ip_address(text)
+            return any(address in network and not any(address in hole for hole in holes)
+                       for network, holes in networks if network.version == address.version)
+
+        for text in ("8.8.8.8", "93.184.216.34", "2606:4700::1"):
+            self.assertTrue(reaches(text), text)
+        for text in ("10.96.0.1", "172.20.0.1", "192.168.1.1", "100.100.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1",
+                     "255.255.255.255", "::1", "fd00:ec2::254", "fe80::1"):
+            self.assertFalse(reaches(text), text)
+
+    def test_a_stopped_worker_has_the_time_to_upload_a_checkpoint_of_10_gb(self):
+        checkpoint_bytes, slow_line, slow_disk = 10.3e9, 100e6 / 8, 150e6  # bytes, bytes per second
+        self.assertGreater(pods("cluster")["likeness-worker"]["terminationGracePeriodSeconds"],
+                           checkpoint_bytes / slow_line + checkpoint_bytes / slow_disk)
+
+    def test_the_server_may_hold_what_callers_can_make_it_hold(self):
+        limit = containers("cluster")["server"]["resources"]["limits"]["memory"]
+        self.assertGreaterEqual(int(limit.removesuffix("Gi")) * 1024, SERVER_MEMORY_MIB)
+
+    def test_workers_are_spread_chosen_for_their_gpu_and_leave_one_at_a_time(self):
+        pod = pods("cluster")["likeness-worker"]
+        self.assertEqual(pod["nodeSelector"], {"nvidia.com/gpu.present": "true"})
+        labels = render("cluster")["Deployment", "likeness-worker"]["spec"]["template"]["metadata"]["labels"]
+        self.assertEqual([spread["topologyKey"] for spread in pod["topologySpreadConstraints"]],
+                         ["topology.kubernetes.io/zone", "kubernetes.io/hostname"])
+        budget = render("cluster")["PodDisruptionBudget", "likeness-worker"]["spec"]
+        self.assertEqual(budget["maxUnavailable"], 1)
+        for selector in (budget["selector"], *(spread["labelSelector"] for spread in pod["topologySpreadConstraints"])):
+            self.assertEqual(selector["matchLabels"], labels)
+
+    def test_the_queue_goes_before_the_work_and_the_work_pushes_nobody_out(self):
+        classes = {name: document for (kind, name), document in render("cluster").items() if kind == "PriorityClass"}
+        used = {name: classes[pod["priorityClassName"]] for name, pod in pods("cluster").items()}
+        self.assertGreater(used["likeness"]["value"], used["likeness-worker"]["value"])
+        self.assertEqual(used["likeness-worker"]["preemptionPolicy"], "Never")
+
     @with_all_programs
     def test_programs_run_as_the_manifests_say(self):
         """The containers' commands as processes, with what the manual says to put into the secrets; a worker's offer arrives."""
@@ -179,6 +240,57 @@ class KubernetesCluster(unittest.TestCase):
                 if probe in container:
                     checked = run(*container[probe]["exec"]["command"])
                     self.assertEqual(checked.returncode, 0, checked.stderr)
+
+
+class KubernetesMonitoring(unittest.TestCase):
+    """The component for the Prometheus operator, added to `cluster` as the manual says."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("kubectl"):
+            raise unittest.SkipTest("kubectl is not installed (scripts/setup --tests installs it)")
+        with tempfile.TemporaryDirectory(prefix="likeness-overlay-") as directory:
+            base = os.path.relpath(ROOT / "deploy/kubernetes", os.path.realpath(directory))
+            pathlib.Path(directory, "kustomization.yaml").write_text(
+                f"resources: [{base}/cluster]\ncomponents: [{base}/monitoring]\n")
+            cls.documents = rendered(directory)
+
+    def test_rules_are_the_alerts_that_are_tested(self):
+        alerts = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+        self.assertEqual(self.documents["PrometheusRule", "likeness"]["spec"], alerts,
+                         "deploy/kubernetes/monitoring/rules.yaml is to say what alerts.yaml says, two blanks further right")
+
+    def test_what_serves_metrics_is_found_and_named_as_the_rules_and_the_plain_configuration_name_it(self):
+        prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())
+        jobs = {scrape["job_name"] for scrape in prometheus["scrape_configs"]}
+        service = self.documents["Service", "likeness"]
+        monitor = self.documents["ServiceMonitor", "likeness-server"]["spec"]
+        self.assertLessEqual(monitor["selector"]["matchLabels"].items(), service["metadata"]["labels"].items())
+        self.assertIn(monitor["endpoints"][0]["port"], {port["name"] for port in service["spec"]["ports"]})
+        worker = self.documents["Deployment", "likeness-worker"]["spec"]["template"]
+        pod_monitor = self.documents["PodMonitor", "likeness-worker"]["spec"]
+        self.assertEqual(pod_monitor["selector"]["matchLabels"], worker["metadata"]["labels"])
+        self.assertIn(pod_monitor["podMetricsEndpoints"][0]["port"],
+                      {port["name"] for port in worker["spec"]["containers"][0]["ports"]})
+        endpoints = monitor["endpoints"] + pod_monitor["podMetricsEndpoints"]
+        self.assertEqual({rule["replacement"] for endpoint in endpoints for rule in endpoint["relabelings"]
+                          if rule["targetLabel"] == "job"}, jobs)
+
+
+class Torch(unittest.TestCase):
+    def test_every_byte_of_the_wheels_is_pinned_by_its_digest(self):
+        for name in ("torch", "torch-cpu", "torch-cuda"):
+            lines = [line for line in (ROOT / f"scripts/{name}.txt").read_text().splitlines() if not line.startswith("#")]
+            for line in lines:
+                self.assertRegex(line, r"^[a-z0-9-]+==[\w.+]+ --hash=sha256:[0-9a-f]{64}$")
+            packages = [line.split("==")[0] for line in lines]
+            self.assertEqual("torch" in packages, name != "torch")
+            self.assertEqual(len(packages), len(set(packages)))
+
+    def test_both_builds_are_of_one_version(self):
+        versions = {re.search(r"^torch==([\d.]+)", (ROOT / f"scripts/{name}.txt").read_text(), re.M)[1]
+                    for name in ("torch-cpu", "torch-cuda")}
+        self.assertEqual(len(versions), 1)
 
 
 class Compose(unittest.TestCase):
