@@ -20,13 +20,13 @@ class StepClock : public Host {
       : warm_up_(options.warm_up), steps_(options.warm_up + options.repetitions) {}
 
   void Report(const Progress& progress) override {
-    if (progress.phase != "train") return;
+    if (progress.phase != Phase::kTraining) return;
     const Lap lap = watch_.Read();
     if (progress.done > warm_up_) laps_.push_back(lap);
     enough_ = progress.done == steps_;
   }
   StopReason Stop() override { return enough_ ? StopReason::kCancel : StopReason::kNone; }
-  void ShowPreview(const Preview&) override {}
+  void ShowPreview(const std::function<std::optional<Preview>()>&) override {}
   void SaveCheckpoint(int64_t, const std::function<void(const std::filesystem::path&)>&) override {}
   std::optional<std::filesystem::path> LatestCheckpoint() override { return std::nullopt; }
 

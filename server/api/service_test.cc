@@ -98,11 +98,25 @@ TEST_F(ServiceTest, BadFineTuneFieldsAreRefused) {
   request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_token("two words");
   ExpectRefused(request, "INVALID_TOKEN", path + "subject.token");
   request = DogJob();
+  auto& subject = *request.mutable_job()->mutable_fine_tune()->mutable_subject();
+  subject.set_token("zwx");
+  subject.mutable_photos(0)->set_caption("a dog on the grass");
+  ExpectRefused(request, "TOKEN_MISSING", path + "subject.photos[0].caption");
+  request = DogJob();
   request.mutable_job()->mutable_fine_tune()->mutable_prior()->set_sampler("magic");
   ExpectRefused(request, "UNKNOWN_SAMPLER", path + "prior.sampler");
   request = DogJob();
   request.mutable_job()->clear_fine_tune();
   ExpectRefused(request, "SPEC_MISSING", "job.spec");
+}
+
+TEST_F(ServiceTest, AnArticleInTheClassNounIsAWarning) {
+  OfferModels();
+  auto request = DogJob();
+  EXPECT_THAT(Create(request)->warnings(), ::testing::Not(::testing::Contains(
+                                               ::testing::HasSubstr("article"))));
+  request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_class_noun("a dog");
+  EXPECT_THAT(Create(request)->warnings(), ::testing::Contains(::testing::HasSubstr("article")));
 }
 
 TEST_F(ServiceTest, AllWrongFieldsAreNamedAtOnce) {

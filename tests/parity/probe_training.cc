@@ -63,8 +63,7 @@ NamedTensors ProbeDreamBooth(Pipeline& pipeline, const SafetensorsFile& inputs) 
   TrainDreamBooth(pipeline, job, paths, host);
 
   std::vector<double> losses, grad_norms;
-  for (const Progress& progress : host.progress) {
-    if (progress.phase != "train") continue;
+  for (const Progress& progress : host.Steps()) {
     losses.push_back(progress.loss.value());
     grad_norms.push_back(progress.grad_norm.value());
   }

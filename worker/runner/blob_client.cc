@@ -19,10 +19,23 @@ namespace {
 namespace bytestream = google::bytestream;
 
 constexpr int64_t kChunkBytes = 256 << 10;
+// A blob is read in calls of this size, each with its deadline: its own size is not known before.
+constexpr int64_t kReadBytes = 16 << 20;
 
 // Long enough for a slow line, short enough that a dead one is noticed.
 absl::Duration TransferLimit(int64_t bytes) {
   return absl::Seconds(60) + absl::Seconds(bytes / (256 << 10));
+}
+
+absl::Status GivenUp() { return absl::CancelledError("the transfer was given up"); }
+
+absl::Status DiskFull() {
+  return RpcError(absl::StatusCode::kResourceExhausted, "DISK_FULL",
+                  "the worker's disk cannot hold a blob");
+}
+
+void Tell(const TransferWatch& watch, int64_t bytes) {
+  if (watch.on_bytes) watch.on_bytes(bytes);
 }
 
 }  // namespace
@@ -31,15 +44,15 @@ BlobClient::BlobClient(std::shared_ptr<grpc::Channel> channel, const std::string
     : stub_(bytestream::ByteStream::NewStub(channel)), lease_token_(lease_token) {}
 
 absl::Status BlobClient::Upload(const std::filesystem::path& file, const std::string& blob,
-                                const GiveUp& give_up) {
+                                const TransferWatch& watch) {
   ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(blob));
   const int64_t size = static_cast<int64_t>(std::filesystem::file_size(file));
   const std::string upload = UploadName{name.tenant, RandomUuid(), name.sha256, size}.ToString();
-  return CallPatiently([&] { return Send(file, upload, size); }, give_up);
+  return CallPatiently([&] { return Send(file, upload, size, watch); }, watch.give_up);
 }
 
 absl::Status BlobClient::Send(const std::filesystem::path& file, const std::string& upload,
-                              int64_t size) {
+                              int64_t size, const TransferWatch& watch) {
   bytestream::QueryWriteStatusRequest query;
   query.set_resource_name(upload);
   bytestream::QueryWriteStatusResponse state;
@@ -68,8 +81,14 @@ absl::Status BlobClient::Send(const std::filesystem::path& file, const std::stri
     request.set_data(chunk);
     offset += chunk.size();
     request.set_finish_write(offset == size);
+    if (watch.give_up()) {
+      context.TryCancel();
+      (void)writer->Finish();
+      return GivenUp();
+    }
     if (!writer->Write(request)) break;  // Finish says why
     request.clear_resource_name();
+    Tell(watch, offset);
   } while (offset < size);
   writer->WritesDone();
   const absl::Status status = FromGrpcStatus(writer->Finish());
@@ -81,16 +100,16 @@ absl::Status BlobClient::Send(const std::filesystem::path& file, const std::stri
 }
 
 absl::Status BlobClient::Download(const std::string& blob, const std::filesystem::path& to,
-                                  const GiveUp& give_up) {
+                                  const TransferWatch& watch) {
   ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(blob));
   std::ofstream out(to, std::ios::binary);
   int64_t received = 0;
-  RETURN_IF_ERROR(CallPatiently([&] { return Receive(blob, out, received); }, give_up));
-  out.close();
-  if (!out) {
-    return RpcError(absl::StatusCode::kResourceExhausted, "DISK_FULL",
-                    "the worker's disk cannot hold a blob");
+  for (bool ended = false; !ended;) {
+    RETURN_IF_ERROR(CallPatiently([&] { return Receive(blob, watch, out, received, ended); },
+                                  watch.give_up));
   }
+  out.close();
+  if (!out) return DiskFull();
   const std::string digest = FileDigest(to);
   if (digest != name.sha256) {
     return RpcError(absl::StatusCode::kDataLoss, "BLOB_DIGEST_MISMATCH",
@@ -99,19 +118,32 @@ absl::Status BlobClient::Download(const std::string& blob, const std::filesystem
   return absl::OkStatus();
 }
 
-absl::Status BlobClient::Receive(const std::string& blob, std::ofstream& out, int64_t& received) {
+absl::Status BlobClient::Receive(const std::string& blob, const TransferWatch& watch,
+                                 std::ofstream& out, int64_t& received, bool& ended) {
   bytestream::ReadRequest request;
   request.set_resource_name(blob);
   request.set_read_offset(received);
+  request.set_read_limit(kReadBytes);
   grpc::ClientContext context;
   context.AddMetadata(kLeaseMetadata, lease_token_);
+  PrepareCall(context, TransferLimit(kReadBytes));
   const auto reader = stub_->Read(&context, request);
+  const int64_t end = received + kReadBytes;
+  const auto abandon = [&](absl::Status why) {
+    context.TryCancel();
+    (void)reader->Finish();
+    return why;
+  };
   bytestream::ReadResponse response;
   while (reader->Read(&response)) {
-    out << response.data();
-    received += response.data().size();
+    if (watch.give_up()) return abandon(GivenUp());
+    if (!out.write(response.data().data(), std::ssize(response.data()))) return abandon(DiskFull());
+    received += std::ssize(response.data());
+    Tell(watch, received);
   }
-  return FromGrpcStatus(reader->Finish());
+  RETURN_IF_ERROR(FromGrpcStatus(reader->Finish()));
+  ended = received < end;
+  return absl::OkStatus();
 }
 
 }  // namespace likeness

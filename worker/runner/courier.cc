@@ -1,7 +1,9 @@
 #include "worker/runner/courier.h"
 
+#include <exception>
 #include <utility>
 
+#include "common/logging.h"
 #include "common/trace.h"
 
 namespace likeness {
@@ -20,7 +22,7 @@ Courier::~Courier() {
   thread_.join();
 }
 
-void Courier::Send(std::function<absl::Status()> errand) {
+void Courier::Send(Errand errand) {
   absl::MutexLock lock(&mutex_);
   const auto room = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return errands_.size() < kMostErrands;
@@ -29,17 +31,16 @@ void Courier::Send(std::function<absl::Status()> errand) {
   errands_.push_back(std::move(errand));
 }
 
-absl::Status Courier::Flush() {
+bool Courier::Flush(absl::Duration limit) {
   absl::MutexLock lock(&mutex_);
   const auto idle = [this]()
                         ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return errands_.empty() && !busy_; };
-  mutex_.Await(absl::Condition(&idle));
-  return std::exchange(failure_, absl::OkStatus());
+  return mutex_.AwaitWithTimeout(absl::Condition(&idle), limit);
 }
 
 void Courier::Run() {
   while (true) {
-    std::function<absl::Status()> errand;
+    Errand errand;
     {
       absl::MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
@@ -51,10 +52,14 @@ void Courier::Run() {
       errands_.pop_front();
       busy_ = true;
     }
-    const absl::Status status = errand();
+    try {
+      errand();
+    } catch (const std::exception& error) {
+      LogError("an errand failed", {{"error", error.what()}});
+    }
+    errand = nullptr;
     absl::MutexLock lock(&mutex_);
     busy_ = false;
-    if (failure_.ok()) failure_ = status;
   }
 }
 

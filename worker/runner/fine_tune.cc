@@ -1,6 +1,7 @@
 #include "worker/runner/fine_tune.h"
 
-#include <algorithm>
+#include <functional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/resource_names.h"
@@ -8,8 +9,10 @@
 #include "worker/runner/engine_options.h"
 #include "worker/runner/guard.h"
 #include "worker/runner/job_sheet.h"
+#include "worker/runner/keep_outputs.h"
 #include "worker/runner/outputs.h"
 #include "worker/runner/pictures.h"
+#include "worker/runner/preflight.h"
 #include "worker/runner/recipe_host.h"
 #include "worker/runner/subject.h"
 #include "worker/runner/worker_metrics.h"
@@ -20,14 +23,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kModelPrefix[] = "model/";
+constexpr char kModelDir[] = "model";  // of its files, among the outputs as on disk
 
-std::vector<std::string> PhasesOf(const v1::FineTuneSpec& spec) {
-  std::vector<std::string> phases = {"preparing"};
-  if (spec.prior().weight() > 0) phases.push_back("class pictures");
-  phases.push_back("training");
-  if (spec.samples().prompts_size() > 0) phases.push_back("samples");
-  phases.push_back("uploading");
+std::vector<Phase> PhasesOf(const v1::FineTuneSpec& spec) {
+  std::vector<Phase> phases = {Phase::kPreparing};
+  if (spec.prior().weight() > 0) phases.push_back(Phase::kClassPictures);
+  phases.push_back(Phase::kTraining);
+  phases.push_back(Phase::kSaving);
+  if (spec.samples().prompts_size() > 0) phases.push_back(Phase::kSamples);
+  phases.push_back(Phase::kUploading);
   return phases;
 }
 
@@ -44,10 +48,13 @@ v1::ResolvedSpec Resolve(const v1::Lease& lease, const ModelFacts& base) {
   return resolved;
 }
 
-std::optional<fs::path> FetchCheckpoint(const v1::Lease& lease, JobEnvironment& environment) {
+std::optional<fs::path> FetchCheckpoint(const v1::Lease& lease, JobEnvironment& environment,
+                                        Phases& phases) {
   if (!lease.has_checkpoint()) return std::nullopt;
   const fs::path file = environment.scratch() / "resumed.safetensors";
-  environment.FetchBlob(lease.checkpoint().blob(), file);
+  environment.FetchBlob(lease.checkpoint().blob(), file, [&](int64_t bytes) {
+    phases.Report({.phase = Phase::kPreparing, .done = bytes, .unit = "bytes"});
+  });
   return file;
 }
 
@@ -57,30 +64,49 @@ std::vector<v1::Output> DescribeModel(const fs::path& directory) {
   for (const auto& file : FilesBelow(directory)) {
     v1::Output output;
     output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
-    output.set_path(kModelPrefix + file.lexically_relative(directory).string());
+    output.set_path((fs::path(kModelDir) / file.lexically_relative(directory)).string());
     outputs.push_back(DescribeFile(file, output));
   }
   return outputs;
 }
 
 // Draws with the finished model, which thereby becomes the one in memory: it is the one that is
-// asked for next.
-std::vector<Picture> DrawSamples(const v1::FineTuneSpec& spec, const std::string& model_name,
-                                 const StoredModel& stored, JobEnvironment& environment,
-                                 Phases& phases, Workshop& workshop) {
-  if (spec.samples().prompts_size() == 0) return {};
-  Pipeline& model = workshop.resident.Get(model_name, stored.digest, stored.directory);
-  return DrawPictures(model, SampleOrder(spec), environment, phases);
+// asked for next. What cannot be drawn becomes a warning.
+std::vector<Picture> DrawSamples(const v1::Lease& lease, const PictureOrder& order,
+                                 const fs::path& model_dir, const std::vector<v1::Output>& files,
+                                 JobEnvironment& environment, Phases& phases, Workshop& workshop) {
+  std::vector<Picture> pictures;
+  const absl::Status status = Attempt(environment, [&] {
+    const auto stored = workshop.store.Adopt(model_dir, files);
+    if (order.size() == 0) return;
+    Pipeline& model =
+        workshop.resident.Get(lease.job().output_model(), stored.digest, stored.directory);
+    DrawPictures(model, order, environment, phases, pictures);
+  });
+  if (status.ok()) return pictures;
+  workshop.resident.Drop();
+  if (pictures.size() < order.size()) {
+    environment.Warn(absl::StrCat(order.size() - pictures.size(), " of ", order.size(),
+                                  " pictures could not be drawn: ", status.message()));
+  }
+  return pictures;
 }
 
-void KeepAll(const std::vector<v1::Output>& outputs, JobEnvironment& environment, Phases& phases) {
-  int64_t total = 0, done = 0;
-  for (const auto& output : outputs) total += output.size_bytes();
-  for (const auto& output : outputs) {
-    ThrowIfStopped(environment.Stop());
-    environment.Keep(environment.scratch() / output.path(), output);
-    phases.Report("uploading", done += output.size_bytes(), total, "bytes");
-  }
+// The pictures, and the sheet with the photos above them, as far as they can be written.
+std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
+                                    const SubjectPhotos& photos, JobEnvironment& environment) {
+  std::vector<v1::Output> extras;
+  const auto attempt = [&](const char* what, const std::function<std::vector<v1::Output>()>& make) {
+    const absl::Status status = Attempt(environment, [&] {
+      for (auto& output : make()) extras.push_back(std::move(output));
+    });
+    if (!status.ok()) {
+      environment.Warn(absl::StrCat(what, " could not be written: ", status.message()));
+    }
+  };
+  attempt("the pictures", [&] { return WritePictures(pictures, environment); });
+  attempt("the contact sheet", [&] { return WriteContactSheet(photos, pictures, environment); });
+  return extras;
 }
 
 std::map<std::string, double> Figures(const DreamBoothResult& trained, Phases& phases) {
@@ -108,10 +134,12 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const auto photos = FetchPhotos(spec.subject(), base.facts.image_size, environment);
   Pipeline& model = workshop.resident.Get(base.facts.name, base.facts.digest, base.directory);
   CheckToken(spec.subject(), model.tokenizer, environment);
+  CheckFineTune(spec, model, environment);
 
   // Train
-  const fs::path model_dir = environment.scratch() / "model";
-  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment), spec.samples().seed());
+  const fs::path model_dir = environment.scratch() / kModelDir;
+  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases),
+                  spec.samples().seed());
   const auto trained = TrainDreamBooth(model, ToDreamBoothOptions(spec, photos),
                                        {.base_model = base.directory,
                                         .class_image_cache = workshop.class_image_cache,
@@ -119,19 +147,14 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
                                        host);
 
   // Draw
-  result.outputs = DescribeModel(model_dir);
-  const auto stored = workshop.store.Adopt(model_dir, result.outputs);
-  const auto pictures =
-      DrawSamples(spec, lease.job().output_model(), stored, environment, phases, workshop);
-  const auto append = [&](const std::vector<v1::Output>& more) {
-    result.outputs.insert(result.outputs.end(), more.begin(), more.end());
-  };
-  append(WritePictures(pictures, environment));
-  append(WriteContactSheet(photos, pictures, environment));
+  const auto model_files = DescribeModel(model_dir);
+  const auto pictures = DrawSamples(lease, SampleOrder(spec), model_dir, model_files, environment,
+                                    phases, workshop);
+  auto extras = WriteExtras(pictures, photos, environment);
+  extras.insert(extras.end(), host.previews().begin(), host.previews().end());
 
   // Keep
-  KeepAll(result.outputs, environment, phases);
-  append(host.previews());
+  result.outputs = KeepOutputs(model_files, extras, environment, phases);
   result.metrics = Figures(trained, phases);
   return result;
 }

@@ -5,8 +5,10 @@
 #include "worker/base/error.h"
 #include "worker/runner/engine_options.h"
 #include "worker/runner/guard.h"
+#include "worker/runner/keep_outputs.h"
 #include "worker/runner/outputs.h"
 #include "worker/runner/pictures.h"
+#include "worker/runner/preflight.h"
 #include "worker/runner/worker_metrics.h"
 #include "worker/samplers/sampler.h"
 #include "worker/training/personalized_model.h"
@@ -40,12 +42,18 @@ DrawingModel BaseModelOf(const v1::Lease& lease, Workshop& workshop) {
 }
 
 DrawingModel PersonalizedModelOf(const v1::Lease& lease, JobEnvironment& environment,
-                                 Workshop& workshop) {
+                                 Phases& phases, Workshop& workshop) {
   const std::vector<v1::Output> files(lease.model_files().begin(), lease.model_files().end());
+  Progress progress{.phase = Phase::kPreparing, .unit = "bytes"};
+  for (const auto& file : files) progress.total += file.size_bytes();
   const auto stored =
       workshop.store.Assemble(files, [&](const std::string& blob, const fs::path& to) {
         ThrowIfStopped(environment.Stop());
-        environment.FetchBlob(blob, to);
+        const int64_t before = progress.done;
+        environment.FetchBlob(blob, to, [&](int64_t bytes) {
+          progress.done = before + bytes;
+          phases.Report(progress);
+        });
       });
   const std::string& name = lease.job().generate().model();
   Pipeline& pipeline = workshop.resident.Get(name, stored.digest, stored.directory);
@@ -62,23 +70,21 @@ DrawingModel PersonalizedModelOf(const v1::Lease& lease, JobEnvironment& environ
 std::vector<std::string> SupportedSamplers() { return SamplerNames(); }
 
 JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
-  Phases phases(environment, {"preparing", "samples", "uploading"});
+  Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});
   const DrawingModel model = lease.model_files().empty()
                                  ? BaseModelOf(lease, workshop)
-                                 : PersonalizedModelOf(lease, environment, workshop);
+                                 : PersonalizedModelOf(lease, environment, phases, workshop);
   JobResult result;
   result.resolved = ResolveGenerate(lease.job().generate(), model.facts);
   environment.Resolved(result.resolved);
 
-  const auto order = GenerateOrder(result.resolved.generate(), model.words);
-  result.outputs =
-      WritePictures(DrawPictures(model.pipeline, order, environment, phases), environment);
+  CheckGenerate(result.resolved.generate(), model.words, model.pipeline, environment);
 
-  int64_t done = 0;
-  for (const auto& output : result.outputs) {
-    phases.Report("uploading", done++, result.outputs.size(), "pictures");
-    environment.Keep(environment.scratch() / output.path(), output);
-  }
+  std::vector<Picture> pictures;
+  DrawPictures(model.pipeline, GenerateOrder(result.resolved.generate(), model.words), environment,
+               phases, pictures);
+  result.outputs =
+      KeepOutputs(WritePictures(pictures, environment), /*extras=*/{}, environment, phases);
   result.metrics = phases.Seconds();
   result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
   return result;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "likeness/v1/event.pb.h"
@@ -21,17 +22,22 @@ class JobEnvironment {
   // A directory of this job's own, empty at first, removed after it.
   virtual const std::filesystem::path& scratch() const = 0;
 
-  // Brings a blob, checked against its digest, to `to`.
-  virtual void FetchBlob(const std::string& blob, const std::filesystem::path& to) = 0;
+  // Bytes of a transfer so far. Called from the thread that asked for it.
+  using OnBytes = std::function<void(int64_t bytes)>;
 
-  // Keeps a file as `output`, which describes it (outputs.h).
-  virtual void Keep(const std::filesystem::path& file, const v1::Output& output) = 0;
+  // Brings a blob, checked against its digest, to `to`.
+  virtual void FetchBlob(const std::string& blob, const std::filesystem::path& to,
+                         const OnBytes& on_bytes) = 0;
+
+  // Keeps a file as `output`, which describes it (outputs.h). Repeating it is fine.
+  virtual void Keep(const std::filesystem::path& file, const v1::Output& output,
+                    const OnBytes& on_bytes) = 0;
 
   // These never wait.
   virtual void Resolved(const v1::ResolvedSpec& resolved) = 0;
   virtual void Warn(const std::string& text) = 0;
   virtual void Report(const v1::Progress& progress) = 0;
-  // `file` is kept as sample.output.
+  // `file`, which stays where it is, is kept as sample.output if it can be.
   virtual void Show(const v1::SampleEvent& sample, const std::filesystem::path& file) = 0;
 
   // Asked between steps.

@@ -1,7 +1,9 @@
 #include "worker/runner/lease_environment.h"
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "common/logging.h"
-#include "common/rpc_error.h"
 #include "worker/runner/guard.h"
 #include "worker/runner/outputs.h"
 
@@ -11,7 +13,7 @@ namespace fs = std::filesystem;
 
 LeaseEnvironment::LeaseEnvironment(const v1::Lease& lease, LeaseKeeper& keeper, BlobClient& blobs,
                                    WorkerMetrics& metrics, const fs::path& scratch_root,
-                                   const Shutdown& shutdown)
+                                   Shutdown& shutdown)
     : keeper_(keeper),
       blobs_(blobs),
       metrics_(metrics),
@@ -20,12 +22,17 @@ LeaseEnvironment::LeaseEnvironment(const v1::Lease& lease, LeaseKeeper& keeper, 
       scratch_(scratch_root),
       warned_(lease.job().warnings().begin(), lease.job().warnings().end()) {}
 
-void LeaseEnvironment::FetchBlob(const std::string& blob, const fs::path& to) {
-  ThrowIfError(blobs_.Download(blob, to, [this] { return GivesUp(); }));
+void LeaseEnvironment::FetchBlob(const std::string& blob, const fs::path& to,
+                                 const OnBytes& on_bytes) {
+  const auto give_up = [this] { return Stop() != StopReason::kNone; };
+  ThrowIfError(blobs_.Download(blob, to, {.give_up = give_up, .on_bytes = on_bytes}));
 }
 
-void LeaseEnvironment::Keep(const fs::path& file, const v1::Output& output) {
-  ThrowIfError(blobs_.Upload(file, BlobOfJob(job_, output.blob()), [this] { return GivesUp(); }));
+void LeaseEnvironment::Keep(const fs::path& file, const v1::Output& output,
+                            const OnBytes& on_bytes) {
+  const auto give_up = [this] { return Stop() != StopReason::kNone; };
+  ThrowIfError(blobs_.Upload(file, BlobOfJob(job_, output.blob()),
+                             {.give_up = give_up, .on_bytes = on_bytes}));
 }
 
 void LeaseEnvironment::Resolved(const v1::ResolvedSpec& resolved) {
@@ -38,18 +45,23 @@ void LeaseEnvironment::Warn(const std::string& text) {
 }
 
 void LeaseEnvironment::Report(const v1::Progress& progress) {
+  progress_ = progress;
   metrics_.Observe(progress);
   keeper_.Report(progress);
 }
 
 void LeaseEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
+  courier_.Send([this, sample, file] { DeliverSample(sample, file); });
+}
+
+void LeaseEnvironment::DeliverSample(const v1::SampleEvent& sample, const fs::path& file) {
   v1::SampleEvent own = sample;
-  own.mutable_output()->set_blob(BlobOfJob(job_, sample.output().blob()));
-  courier_.Send([this, own, file]() -> absl::Status {
-    const auto status = blobs_.Upload(file, own.output().blob(), [this] { return GivesUp(); });
-    if (status.ok()) keeper_.Sample(own);
-    return status;
+  absl::Status status = Guard([&] {
+    own.mutable_output()->set_blob(BlobOfJob(job_, sample.output().blob()));
+    ThrowIfError(Upload(file, own.output().blob()));
   });
+  if (!status.ok()) return Complain("A preview", status);
+  keeper_.Sample(own);
 }
 
 StopReason LeaseEnvironment::Stop() {
@@ -58,35 +70,68 @@ StopReason LeaseEnvironment::Stop() {
 }
 
 void LeaseEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
-  courier_.Send([this, step, file] { return DeliverCheckpoint(step, file); });
+  shutdown_.Extend();
+  std::optional<Saved> overtaken = Saved{step, file};
+  {
+    absl::MutexLock lock(&mutex_);
+    std::swap(waiting_, overtaken);
+  }
+  if (!overtaken) return courier_.Send([this] { DeliverCheckpoint(); });
+  std::error_code ignored;
+  fs::remove(overtaken->file, ignored);  // the errand that was sent for it takes the new one
 }
 
-// A checkpoint only saves work, so a job does not fail for want of one.
-absl::Status LeaseEnvironment::DeliverCheckpoint(int64_t step, const fs::path& file) {
-  v1::Output description;
-  absl::Status status = Guard([&] {
-    description = DescribeFile(file, {});
-    description.set_blob(BlobOfJob(job_, description.blob()));
+void LeaseEnvironment::DeliverCheckpoint() {
+  std::optional<Saved> saved;
+  {
+    absl::MutexLock lock(&mutex_);
+    std::swap(waiting_, saved);
+  }
+  if (!saved) return;
+  v1::Checkpoint checkpoint;
+  checkpoint.set_step(saved->step);
+  *checkpoint.mutable_resolved() = resolved_;
+  const absl::Status status = Guard([&] {
+    checkpoint.set_blob(BlobOfJob(job_, DescribeFile(saved->file, {}).blob()));
+    ThrowIfError(Upload(saved->file, checkpoint.blob()));
   });
-  if (status.ok()) {
-    status = blobs_.Upload(file, description.blob(), [this] { return GivesUp(); });
-  }
-  if (status.ok()) {
-    v1::Checkpoint checkpoint;
-    checkpoint.set_step(step);
-    checkpoint.set_blob(description.blob());
-    *checkpoint.mutable_resolved() = resolved_;
-    keeper_.Checkpoint(checkpoint);
-  } else if (!GivesUp()) {
-    LogWarning("checkpoint not stored", {{"step", step}, {"error", status.ToString()}});
-    keeper_.Log(v1::LOG_SEVERITY_WARNING,
-                "The checkpoint could not be stored: " + std::string(status.message()));
-  }
-  fs::remove(file);
-  return absl::OkStatus();
+  std::error_code ignored;
+  fs::remove(saved->file, ignored);
+  if (!status.ok()) return Complain("The checkpoint", status);
+  keeper_.Checkpoint(checkpoint);
 }
 
-void LeaseEnvironment::Flush() { ThrowIfError(courier_.Flush()); }
+absl::Status LeaseEnvironment::Upload(const fs::path& file, const std::string& blob) {
+  int64_t before = 0;
+  return blobs_.Upload(file, blob,
+                       {.give_up = [this] { return GivesUp(); },
+                        .on_bytes =
+                            [&](int64_t bytes) {
+                              delivered_bytes_ += bytes - std::exchange(before, bytes);
+                              shutdown_.Extend();
+                            }});
+}
+
+void LeaseEnvironment::Complain(const std::string& what, const absl::Status& why) {
+  if (GivesUp()) return;  // nobody is waiting for it
+  LogWarning("not stored", {{"what", what}, {"error", why.ToString()}});
+  keeper_.Log(v1::LOG_SEVERITY_WARNING,
+              absl::StrCat(what, " could not be stored: ", why.message()));
+}
+
+void LeaseEnvironment::Flush() {
+  int64_t reported = delivered_bytes_;
+  while (!courier_.Flush(absl::Seconds(1))) {
+    if (delivered_bytes_ == reported) continue;
+    reported = delivered_bytes_;
+    v1::Progress progress = progress_;
+    progress.set_unit("bytes");
+    progress.set_done(reported);
+    progress.set_total(0);
+    progress.clear_eta();
+    keeper_.Report(progress);
+  }
+}
 
 // Nothing is worth waiting for once the job is another's or nobody's.
 bool LeaseEnvironment::GivesUp() const {

@@ -2,6 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <optional>
+
 #include "absl/time/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
@@ -83,11 +85,15 @@ void LeaseLoop::Work(const v1::Lease& lease) {
   {
     LeaseKeeper keeper(*stub_, lease);
     BlobClient blobs(channel_, lease.lease_token());
-    LeaseEnvironment environment(lease, keeper, blobs, metrics_, options_.scratch, shutdown_);
+    std::optional<LeaseEnvironment> environment;
     JobResult result;
-    absl::Status status = Guard([&] { result = RunJob(lease, environment, workshop_); });
+    const absl::Status status = Guard([&] {
+      environment.emplace(lease, keeper, blobs, metrics_, options_.scratch, shutdown_);
+      result = RunJob(lease, *environment, workshop_);
+    });
+    shutdown_.Extend();  // what was under way when the stop was requested is done
     // What was shown and saved counts, however the attempt ended.
-    status.Update(Guard([&] { environment.Flush(); }));
+    if (environment) environment->Flush();
     while (!keeper.Flush(absl::Seconds(1)) && !shutdown_.overdue()) {
     }
     outcome = End(lease, keeper, status, result);
@@ -103,7 +109,8 @@ std::string LeaseLoop::End(const v1::Lease& lease, const LeaseKeeper& keeper,
   if (keeper.lost()) return "lost";
   if (keeper.cancel_requested()) return Release(lease, v1::RELEASE_REASON_CANCELLED);
   if (status.ok()) return Complete(lease, result);
-  if (absl::IsCancelled(status) && shutdown_.requested()) {
+  // With the request to stop, transfers and waiting for the server end.
+  if (shutdown_.requested() && (absl::IsCancelled(status) || ServerIsAway(status))) {
     return Release(lease, v1::RELEASE_REASON_PREEMPTED);
   }
   return Fail(lease, status);
@@ -112,10 +119,13 @@ std::string LeaseLoop::End(const v1::Lease& lease, const LeaseKeeper& keeper,
 std::string LeaseLoop::Complete(const v1::Lease& lease, const JobResult& result) {
   v1::CompleteLeaseRequest request;
   request.set_lease_token(lease.lease_token());
-  for (const v1::Output& output : result.outputs) {
-    *request.add_outputs() = output;
-    request.mutable_outputs()->rbegin()->set_blob(BlobOfJob(lease.job(), output.blob()));
-  }
+  const absl::Status named = Guard([&] {
+    for (const v1::Output& output : result.outputs) {
+      *request.add_outputs() = output;
+      request.mutable_outputs()->rbegin()->set_blob(BlobOfJob(lease.job(), output.blob()));
+    }
+  });
+  if (!named.ok()) return Fail(lease, named);
   request.mutable_metrics()->insert(result.metrics.begin(), result.metrics.end());
   *request.mutable_resolved() = result.resolved;
   const absl::Status status =

@@ -6,14 +6,29 @@
 #include "worker/base/error.h"
 #include "worker/runner/outputs.h"
 #include "worker/runner/proto_json.h"
+#include "worker/weights/atomic_file.h"
 
 namespace likeness {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kCheckpointFile[] = "checkpoint.safetensors";
 constexpr char kCheckpointRecord[] = "checkpoint.json";
+
+std::string CheckpointFile(int64_t step) {
+  return absl::StrCat("checkpoint-", step, ".safetensors");
+}
+
+// Other checkpoints than the one of `step`; all for -1.
+void RemoveCheckpointsBut(int64_t step, const fs::path& directory) {
+  std::error_code ignored;  // what stays is in nobody's way
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("checkpoint-") && name != CheckpointFile(step)) {
+      fs::remove(entry.path(), ignored);
+    }
+  }
+}
 
 }  // namespace
 
@@ -36,21 +51,28 @@ std::optional<v1::Checkpoint> OfflineEnvironment::LatestCheckpoint() const {
 
 void OfflineEnvironment::ForgetCheckpoint() {
   fs::remove(out_ / kCheckpointRecord);
-  fs::remove(out_ / kCheckpointFile);
+  RemoveCheckpointsBut(-1, out_);
 }
 
-void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to) {
+void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to, const OnBytes&) {
   const auto known = blobs_.find(blob);
   if (known != blobs_.end()) {
     WriteFile(to, known->second);
-  } else if (fs::exists(out_ / kCheckpointFile) && LatestCheckpoint()->blob() == blob) {
-    fs::copy_file(out_ / kCheckpointFile, to);
-  } else {
+    return;
+  }
+  const auto checkpoint = LatestCheckpoint();
+  if (!checkpoint || checkpoint->blob() != blob) {
     throw Error(ErrorKind::kNotFound, blob + " is not among the photos given");
+  }
+  fs::copy_file(out_ / CheckpointFile(checkpoint->step()), to);
+  if (DescribeFile(to, {}).blob() != blob) {
+    throw Error(ErrorKind::kDataLoss, CheckpointFile(checkpoint->step()) +
+                                          " is damaged; remove " + kCheckpointRecord +
+                                          " to start anew");
   }
 }
 
-void OfflineEnvironment::Keep(const fs::path& file, const v1::Output& output) {
+void OfflineEnvironment::Keep(const fs::path& file, const v1::Output& output, const OnBytes&) {
   const fs::path place = out_ / output.path();
   fs::create_directories(place.parent_path());
   fs::copy_file(file, place, fs::copy_options::overwrite_existing);
@@ -79,7 +101,7 @@ void OfflineEnvironment::Report(const v1::Progress& progress) {
 }
 
 void OfflineEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
-  Keep(file, sample.output());
+  Keep(file, sample.output(), {});
 }
 
 StopReason OfflineEnvironment::Stop() {
@@ -91,10 +113,11 @@ void OfflineEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
   checkpoint.set_step(step);
   checkpoint.set_blob(DescribeFile(file, {}).blob());
   *checkpoint.mutable_resolved() = resolved_;
-  // The record goes first and comes last: between the two there is none, never a wrong one.
-  fs::remove(out_ / kCheckpointRecord);
-  fs::rename(file, out_ / kCheckpointFile);
-  WriteFile(out_ / kCheckpointRecord, ToJson(checkpoint));
+  fs::rename(file, out_ / CheckpointFile(step));
+  AtomicFile record(out_ / kCheckpointRecord);
+  record.Write(ToJson(checkpoint));
+  record.Commit();
+  RemoveCheckpointsBut(step, out_);
 }
 
 }  // namespace likeness

@@ -15,7 +15,9 @@
 namespace likeness {
 
 // Below `out`: the outputs at their paths, and while the job is not finished
-// "checkpoint.safetensors" and "checkpoint.json" (a Checkpoint), from which the same job goes on.
+// "checkpoint-{step}.safetensors" and "checkpoint.json" (a Checkpoint), from which the same job goes
+// on. The one is there before the other names it: killed at any moment, a run leaves its last
+// checkpoint or the one before.
 class OfflineEnvironment : public JobEnvironment {
  public:
   // blobs: bytes by blob name.
@@ -28,8 +30,10 @@ class OfflineEnvironment : public JobEnvironment {
   const std::vector<std::string>& warnings() const { return warnings_; }
 
   const std::filesystem::path& scratch() const override { return scratch_.path(); }
-  void FetchBlob(const std::string& blob, const std::filesystem::path& to) override;
-  void Keep(const std::filesystem::path& file, const v1::Output& output) override;
+  void FetchBlob(const std::string& blob, const std::filesystem::path& to,
+                 const OnBytes& on_bytes) override;
+  void Keep(const std::filesystem::path& file, const v1::Output& output,
+            const OnBytes& on_bytes) override;
   void Resolved(const v1::ResolvedSpec& resolved) override;
   void Warn(const std::string& text) override;
   void Report(const v1::Progress& progress) override;

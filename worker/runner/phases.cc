@@ -1,40 +1,28 @@
 #include "worker/runner/phases.h"
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/time.h"
 
 namespace likeness {
-namespace {
 
-// A recipe's phase as clients know it.
-std::string PublicName(const std::string& recipe_phase) {
-  if (recipe_phase == "class_images") return "class pictures";
-  if (recipe_phase == "train") return "training";
-  if (recipe_phase == "save") return "uploading";
-  return "preparing";  // encoding of pictures and prompts
-}
-
-}  // namespace
-
-Phases::Phases(JobEnvironment& environment, std::vector<std::string> names)
-    : environment_(environment), names_(std::move(names)) {
-  Report(names_.front());
-}
-
-void Phases::Report(const std::string& phase, int64_t done, int64_t total,
-                    const std::string& unit) {
-  Enter(phase);
-  environment_.Report(Message(phase, done, total, unit));
+Phases::Phases(JobEnvironment& environment, std::vector<Phase> phases)
+    : environment_(environment), phases_(std::move(phases)), current_(phases_.front()) {
+  Report({.phase = current_});
 }
 
 void Phases::Report(const Progress& progress) {
-  const std::string phase = PublicName(progress.phase);
-  const std::string unit = progress.unit == "images" ? "pictures" : progress.unit;
-  Enter(phase);
-  v1::Progress message = Message(phase, progress.done, progress.total, unit);
+  Enter(progress.phase);
+  v1::Progress message;
+  message.set_phase(PhaseName(progress.phase));
+  message.set_done(progress.done);
+  message.set_total(progress.total);
+  message.set_unit(progress.unit);
+  for (const Phase phase : phases_) message.add_phases(PhaseName(phase));
   if (progress.eta_seconds) {
-    const double eta = *progress.eta_seconds;
-    message.mutable_eta()->set_seconds(static_cast<int64_t>(eta));
-    message.mutable_eta()->set_nanos(static_cast<int32_t>((eta - static_cast<int64_t>(eta)) * 1e9));
+    absl::Duration left = absl::Seconds(*progress.eta_seconds);
+    message.mutable_eta()->set_seconds(absl::IDivDuration(left, absl::Seconds(1), &left));
+    message.mutable_eta()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(left)));
   }
   if (progress.loss) {
     auto& training = *message.mutable_training();
@@ -52,25 +40,12 @@ std::map<std::string, double> Phases::Seconds() {
   return seconds_;
 }
 
-void Phases::Enter(const std::string& phase) {
+void Phases::Enter(Phase phase) {
   const auto now = Clock::now();
-  if (!current_.empty()) {
-    const std::string name = absl::StrReplaceAll(current_, {{" ", "_"}}) + "_seconds";
-    seconds_[name] += std::chrono::duration<double>(now - entered_).count();
-  }
+  const std::string name = absl::StrReplaceAll(PhaseName(current_), {{" ", "_"}});
+  seconds_[absl::StrCat(name, "_seconds")] += std::chrono::duration<double>(now - entered_).count();
   current_ = phase;
   entered_ = now;
-}
-
-v1::Progress Phases::Message(const std::string& phase, int64_t done, int64_t total,
-                             const std::string& unit) const {
-  v1::Progress message;
-  message.set_phase(phase);
-  message.set_done(done);
-  message.set_total(total);
-  message.set_unit(unit);
-  message.mutable_phases()->Add(names_.begin(), names_.end());
-  return message;
 }
 
 }  // namespace likeness

@@ -15,14 +15,10 @@ namespace likeness {
 // Reports progress with the list of phases, and measures them. One for each job.
 class Phases {
  public:
-  // `names`: the phases of this job in order, e.g. {"preparing", "training", "uploading"}.
-  Phases(JobEnvironment& environment, std::vector<std::string> names);
+  // `phases`: those of this job, in order. Enters the first.
+  Phases(JobEnvironment& environment, std::vector<Phase> phases);
 
-  // Enters a phase, unless it is the current one, and reports how far it has come. `total` 0: not
-  // known.
-  void Report(const std::string& phase, int64_t done = 0, int64_t total = 0,
-              const std::string& unit = "");
-  // The same for what a recipe reports, its phases renamed.
+  // Enters the phase, unless it is the current one, and says how far it has come.
   void Report(const Progress& progress);
 
   // "class_pictures_seconds", ... of the phases so far, the current one included.
@@ -30,14 +26,12 @@ class Phases {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void Enter(const std::string& phase);
-  v1::Progress Message(const std::string& phase, int64_t done, int64_t total,
-                       const std::string& unit) const;
+  void Enter(Phase phase);
 
   JobEnvironment& environment_;
-  std::vector<std::string> names_;
-  std::string current_;
-  Clock::time_point entered_;
+  std::vector<Phase> phases_;
+  Phase current_;
+  Clock::time_point entered_ = Clock::now();
   std::map<std::string, double> seconds_;
 };
 

@@ -7,6 +7,7 @@
 #include "worker/images/crop.h"
 #include "worker/images/encode.h"
 #include "worker/runner/outputs.h"
+#include "worker/training/progress_meter.h"
 
 namespace likeness {
 namespace {
@@ -15,10 +16,10 @@ constexpr size_t kThumbnailBytes = 64 << 10;
 constexpr int kThumbnailSide = 256;
 }  // namespace
 
-std::vector<Picture> DrawPictures(Pipeline& model, const PictureOrder& order,
-                                  JobEnvironment& environment, Phases& phases) {
-  const int total = static_cast<int>(order.prompts.size()) * order.images_per_prompt;
-  std::vector<Picture> pictures;
+void DrawPictures(Pipeline& model, const PictureOrder& order, JobEnvironment& environment,
+                  Phases& phases, std::vector<Picture>& pictures) {
+  const ProgressMeter meter(Phase::kSamples, "pictures", 0, static_cast<int64_t>(order.size()));
+  phases.Report(meter.After(0));
   for (const auto& prompt : order.prompts) {
     const int drawn = static_cast<int>(pictures.size());
     TextToImageRequest request;
@@ -32,7 +33,9 @@ std::vector<Picture> DrawPictures(Pipeline& model, const PictureOrder& order,
     request.width = order.width;
     request.height = order.height;
     const auto images = GenerateImages(model, request, [&](int step, int steps) {
-      phases.Report("samples", drawn + order.images_per_prompt * step / steps, total, "pictures");
+      const double done = drawn + static_cast<double>(order.images_per_prompt) * step / steps;
+      const auto whole = static_cast<int64_t>(done);
+      phases.Report(meter.After(whole, done - static_cast<double>(whole)));
       return environment.Stop() == StopReason::kNone;
     });
     for (const auto& image : images) {
@@ -40,7 +43,6 @@ std::vector<Picture> DrawPictures(Pipeline& model, const PictureOrder& order,
       pictures.push_back({prompt, seed, image});
     }
   }
-  return pictures;
 }
 
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,

@@ -16,6 +16,8 @@ struct Pipeline;
 
 // Samples of a fine-tune job and generate jobs alike.
 struct PictureOrder {
+  size_t size() const { return prompts.size() * static_cast<size_t>(images_per_prompt); }
+
   std::vector<std::string> prompts;  // "{subject}" and "{class}" filled in
   std::string negative_prompt;
   int images_per_prompt = 1;
@@ -33,9 +35,10 @@ struct Picture {
   Image image;
 };
 
-// Phase "samples". Throws Error(kCancelled) when the environment asks to stop.
-std::vector<Picture> DrawPictures(Pipeline& model, const PictureOrder& order,
-                                  JobEnvironment& environment, Phases& phases);
+// Phase kSamples. Appends to `pictures` as they are drawn: what fails later loses none. Throws
+// Error(kCancelled) when the environment asks to stop.
+void DrawPictures(Pipeline& model, const PictureOrder& order, JobEnvironment& environment,
+                  Phases& phases, std::vector<Picture>& pictures);
 
 // Writes "samples/0000.png", ... to the job's scratch directory, and describes them.
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,

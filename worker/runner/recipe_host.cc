@@ -1,6 +1,8 @@
 #include "worker/runner/recipe_host.h"
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "worker/runner/guard.h"
 #include "worker/runner/outputs.h"
 #include "worker/runner/pictures.h"
 
@@ -14,7 +16,16 @@ RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
 
 void RecipeHost::Report(const Progress& progress) { phases_.Report(progress); }
 
-void RecipeHost::ShowPreview(const Preview& preview) {
+void RecipeHost::ShowPreview(const std::function<std::optional<Preview>()>& draw) {
+  const absl::Status status = Guard([&] {
+    if (const auto preview = draw()) Show(*preview);
+  });
+  if (!status.ok()) {
+    environment_.Warn(absl::StrCat("A preview could not be drawn: ", status.message()));
+  }
+}
+
+void RecipeHost::Show(const Preview& preview) {
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_PREVIEW);
   output.set_path(absl::StrFormat("previews/%06d-%d.png", preview.step, previews_.size()));
@@ -38,8 +49,15 @@ StopReason RecipeHost::Stop() { return environment_.Stop(); }
 void RecipeHost::SaveCheckpoint(int64_t step, const std::function<void(const fs::path&)>& write) {
   const fs::path file =
       environment_.scratch() / absl::StrFormat("checkpoint-%06d.safetensors", step);
-  write(file);
-  environment_.SaveCheckpoint(step, file);
+  const absl::Status status = Guard([&] {
+    write(file);
+    environment_.SaveCheckpoint(step, file);
+  });
+  if (status.ok()) return;
+  // It only saves work, should the worker be lost.
+  std::error_code ignored;
+  fs::remove(file, ignored);
+  environment_.Warn(absl::StrCat("A checkpoint could not be written: ", status.message()));
 }
 
 std::optional<fs::path> RecipeHost::LatestCheckpoint() { return checkpoint_; }

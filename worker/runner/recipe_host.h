@@ -18,16 +18,18 @@ class RecipeHost : public Host {
              std::optional<std::filesystem::path> checkpoint, uint32_t seed);
 
   void Report(const Progress& progress) override;
-  void ShowPreview(const Preview& preview) override;
+  void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
   StopReason Stop() override;
   void SaveCheckpoint(int64_t step,
                       const std::function<void(const std::filesystem::path&)>& write) override;
   std::optional<std::filesystem::path> LatestCheckpoint() override;
 
-  // The previews of this attempt, as outputs of the job.
+  // The previews of this attempt, as outputs of the job. Their files lie in its scratch directory.
   const std::vector<v1::Output>& previews() const { return previews_; }
 
  private:
+  void Show(const Preview& preview);
+
   JobEnvironment& environment_;
   Phases& phases_;
   std::optional<std::filesystem::path> checkpoint_;

@@ -11,14 +11,19 @@ ResidentModel::~ResidentModel() = default;
 Pipeline& ResidentModel::Get(const std::string& name, const std::string& digest,
                              const std::filesystem::path& directory) {
   if (!Holds(name, digest)) {
-    pipeline_.reset();
-    name_.clear();
+    Drop();
     pipeline_ = std::make_unique<Pipeline>(
         LoadPipeline(directory, {.device = device_, .dtype = torch::kFloat32}));
     name_ = name;
     digest_ = digest;
   }
   return *pipeline_;
+}
+
+void ResidentModel::Drop() {
+  pipeline_.reset();
+  name_.clear();
+  digest_.clear();
 }
 
 bool ResidentModel::Holds(const std::string& name, const std::string& digest) const {

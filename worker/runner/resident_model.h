@@ -24,6 +24,9 @@ class ResidentModel {
   Pipeline& Get(const std::string& name, const std::string& digest,
                 const std::filesystem::path& directory);
 
+  // Lets the model go: an error may have left it other than it was loaded.
+  void Drop();
+
   bool Holds(const std::string& name, const std::string& digest) const;
   // Empty when there is none.
   const std::string& name() const { return name_; }

@@ -3,10 +3,13 @@
 #include "worker/base/error.h"
 #include "worker/runner/fine_tune.h"
 #include "worker/runner/generate.h"
+#include "worker/runner/guard.h"
 
 namespace likeness {
 
-JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
+namespace {
+
+JobResult RunByKind(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   switch (lease.job().spec_case()) {
     case v1::Job::kFineTune:
       return FineTune(lease, environment, workshop);
@@ -16,6 +19,17 @@ JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& 
       break;
   }
   throw Error(ErrorKind::kInvalidArgument, "the job has no spec that this worker knows");
+}
+
+}  // namespace
+
+JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
+  JobResult result;
+  const absl::Status status = Guard([&] { result = RunByKind(lease, environment, workshop); });
+  // Whatever went wrong, the next job gets the model as it is on disk.
+  if (!status.ok() && !absl::IsCancelled(status)) workshop.resident.Drop();
+  ThrowIfError(status);
+  return result;
 }
 
 }  // namespace likeness

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -14,6 +15,7 @@
 #include "worker/runner/commands.h"
 #include "worker/runner/device.h"
 #include "worker/runner/generate.h"
+#include "worker/runner/guard.h"
 #include "worker/runner/lease_loop.h"
 #include "worker/runner/rpc_patience.h"
 #include "worker/runner/scratch.h"
@@ -66,13 +68,15 @@ absl::Status Serve(const ServeFlags& flags) {
   ASSIGN_OR_RETURN(const auto channel, ConnectToServer(flags.server, flags.security));
   ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
   ASSIGN_OR_RETURN(const auto metrics, WorkerMetrics::Start(flags.metrics_address));
-  const Scratch scratch(std::filesystem::path(flags.worker.cache_dir) / "scratch");
+  std::optional<Scratch> scratch;
+  RETURN_IF_ERROR(
+      Guard([&] { scratch.emplace(std::filesystem::path(flags.worker.cache_dir) / "scratch"); }));
   const LeaseLoopOptions options{.worker = flags.name.empty() ? DefaultName() : flags.name,
                                  .device = workshop->resident.device().str(),
                                  .device_memory_bytes = DeviceMemory(workshop->resident.device()),
                                  .labels = labels,
                                  .samplers = SupportedSamplers(),
-                                 .scratch = scratch.path()};
+                                 .scratch = scratch->path()};
   LogInfo("worker started",
           {{"worker", options.worker}, {"server", flags.server}, {"device", options.device}});
   LeaseLoop(channel, options, *workshop, *metrics, shutdown).Run();

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -46,7 +47,12 @@ bool Shutdown::requested() const {
 
 bool Shutdown::overdue() const {
   absl::MutexLock lock(&mutex_);
-  return absl::Now() > requested_at_ + kGrace;
+  return absl::Now() > std::max(requested_at_, extended_at_) + kGrace;
+}
+
+void Shutdown::Extend() {
+  absl::MutexLock lock(&mutex_);
+  extended_at_ = absl::Now();
 }
 
 Shutdown::Cancels::Cancels(Shutdown& shutdown, grpc::ClientContext& context) : shutdown_(shutdown) {

@@ -22,8 +22,11 @@ class Shutdown {
 
   void Request();
   bool requested() const;
-  // The time for a clean end is over: what the server did not hear by now it will not hear.
+  // The time for a clean end is over: what the server did not hear by now it will not hear. It
+  // begins with the request, and again with each Extend(): a step that was under way, a checkpoint
+  // that is being written or sent, may take as long as it takes.
   bool overdue() const;
+  void Extend();
 
   // While it lives, a request cancels the call: for calls that wait long.
   class Cancels {
@@ -38,6 +41,7 @@ class Shutdown {
  private:
   mutable absl::Mutex mutex_;
   absl::Time requested_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  absl::Time extended_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   grpc::ClientContext* waiting_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 

@@ -26,7 +26,7 @@ std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
 SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& field, int image_size,
                         const PromptWords& words, JobEnvironment& environment) {
   const auto file = environment.scratch() / "photo";
-  environment.FetchBlob(photo.blob(), file);
+  environment.FetchBlob(photo.blob(), file, {});
   const std::string bytes = ReadFile(file);
   std::filesystem::remove(file);
   try {

@@ -1,7 +1,7 @@
 #include "worker/training/class_images.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <iterator>
@@ -10,6 +10,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/generation/text_to_image.h"
+#include "worker/training/progress_meter.h"
 #include "worker/weights/safetensors.h"
 #include "worker/weights/sha256.h"
 
@@ -45,8 +46,9 @@ void WriteCached(const std::filesystem::path& file, const Image& image) {
   WriteSafetensors(file, {{"image", image_HWC}});
 }
 
+// Reports itself as part of what the meter measures.
 std::vector<Image> Draw(Pipeline& base, const ClassImageOptions& options, int first, int count,
-                        Host& host) {
+                        const ProgressMeter& meter, Host& host) {
   TextToImageRequest request;
   request.prompt = options.prompt;
   request.images = count;
@@ -55,8 +57,11 @@ std::vector<Image> Draw(Pipeline& base, const ClassImageOptions& options, int fi
   request.steps = options.steps;
   request.guidance = options.guidance;
   request.batch_size = count;
-  return GenerateImages(base, request,
-                        [&host](int, int) { return host.Stop() == StopReason::kNone; });
+  return GenerateImages(base, request, [&](int step, int total) {
+    const double drawn = static_cast<double>(count) * step / total;
+    host.Report(meter.After(first + static_cast<int>(drawn), drawn - std::floor(drawn)));
+    return host.Stop() == StopReason::kNone;
+  });
 }
 
 // All pictures of a batch, or none if one of them is missing or damaged.
@@ -89,8 +94,13 @@ std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
   std::filesystem::create_directories(set);
 
   std::vector<Image> images;
-  int drawn = 0;
-  const auto start = std::chrono::steady_clock::now();
+  std::optional<ProgressMeter> meter;  // from the first picture that is drawn
+  const auto report = [&] {
+    const auto done = static_cast<int64_t>(images.size());
+    host.Report(meter ? meter->After(done)
+                      : Progress{Phase::kClassPictures, done, options.count, "pictures"});
+  };
+  report();
   while (static_cast<int>(images.size()) < options.count) {
     ThrowIfStopped(host.Stop());
     // Batches always begin at multiples of the batch size and are drawn whole: how many pictures
@@ -98,24 +108,13 @@ std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
     const int first = static_cast<int>(images.size());
     const int size = std::min(options.count - first, static_cast<int>(options.batch_size));
     std::vector<Image> batch = ReadCachedBatch(set, first, size, base.image_size());
-    const bool cached = !batch.empty();
-    if (!cached) {
-      batch = Draw(base, options, first, size, host);
+    if (batch.empty()) {
+      if (!meter) meter.emplace(Phase::kClassPictures, "pictures", first, options.count);
+      batch = Draw(base, options, first, size, *meter, host);
       for (int i = 0; i < size; ++i) WriteCached(CacheFile(set, first + i), batch[i]);
-      drawn += size;
     }
     std::move(batch.begin(), batch.end(), std::back_inserter(images));
-    if (cached && first + size < options.count) continue;
-    Progress progress{.phase = "class_images",
-                      .done = static_cast<int64_t>(images.size()),
-                      .total = options.count,
-                      .unit = "images"};
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    if (drawn > 0 && elapsed.count() > 0) {
-      progress.units_per_second = drawn / elapsed.count();
-      progress.eta_seconds = (options.count - progress.done) / *progress.units_per_second;
-    }
-    host.Report(progress);
+    report();
   }
   return images;
 }

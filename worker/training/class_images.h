@@ -31,7 +31,7 @@ std::string ClassImageKey(const std::string& model_digest, int image_size,
 
 // The first `count` pictures of the set, read from `cache`/<key>/<index>.safetensors where they lie
 // there intact, drawn by `base` and written there otherwise. Several workers may share one cache.
-// Reports phase "class_images". Throws Error(kCancelled) if the host stops it; pictures drawn so
+// Reports phase kClassPictures. Throws Error(kCancelled) if the host stops it; pictures drawn so
 // far stay.
 std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
                                const std::filesystem::path& cache, Host& host);

@@ -19,13 +19,13 @@ ClassImageOptions Dogs(int count) {
 
 class ClassImagesTest : public testing::Test {
  protected:
-  // Draws or reads; `reports` after it tells which: one for each drawn batch, one for a whole set
-  // that was cached.
+  // Draws or reads.
   std::vector<Image> Get(const ClassImageOptions& options) {
     host_.progress.clear();
     return ClassImages(base_, options, cache_.path(), host_);
   }
-  bool Drew() const { return host_.progress.at(0).units_per_second.has_value(); }
+  // Whether the last set, or a part of it, was drawn and not read.
+  bool Drew() const { return host_.progress.back().units_per_second.has_value(); }
   std::filesystem::path File(const char* name) {
     return cache_.path() / ClassImageKey(base_.digest, 16, Dogs(1)) / name;
   }
@@ -57,14 +57,27 @@ TEST_F(ClassImagesTest, ASecondJobDrawsNothing) {
 
 TEST_F(ClassImagesTest, APartialSetIsCompleted) {
   host_.stop = [](const RecordingHost& host) {
-    return host.progress.empty() ? StopReason::kNone : StopReason::kCancel;
+    // At once, after two steps, after the batch.
+    return host.progress.size() < 4 ? StopReason::kNone : StopReason::kCancel;
   };
   EXPECT_THROW(Get(Dogs(4)), Error);
   host_.stop = nullptr;
   EXPECT_TRUE(std::filesystem::exists(File("00001.safetensors")));
   EXPECT_FALSE(std::filesystem::exists(File("00002.safetensors")));
   EXPECT_EQ(Get(Dogs(4)).size(), 4u);
-  EXPECT_EQ(host_.progress.at(0).done, 4);  // one batch of two was left to draw
+  EXPECT_EQ(host_.progress.at(1).done, 2) << "one batch of two was left to draw";
+}
+
+// A job that reports nothing new for long is taken to hang, and the first batch of a large model is
+// long.
+TEST_F(ClassImagesTest, DrawingReportsFromItsStartAndAfterEverySamplingStep) {
+  Get(Dogs(2));
+  ASSERT_EQ(host_.progress.size(), 4u) << "at once, after two steps, at the end";
+  EXPECT_EQ(host_.progress[0].done, 0);
+  EXPECT_EQ(host_.progress[0].total, 2);
+  for (size_t i = 1; i < 3; ++i) {
+    EXPECT_NE(host_.progress[i].eta_seconds, host_.progress[i - 1].eta_seconds) << i;
+  }
 }
 
 TEST_F(ClassImagesTest, ADamagedFileIsDrawnAgain) {

@@ -25,7 +25,7 @@ PictureSet EncodePhotos(Pipeline& base, const std::vector<SubjectPhoto>& photos,
     set.prompt_of_N.push_back(
         NumberOf(photo.caption.empty() ? default_prompt : photo.caption, prompts));
   }
-  set.moments = EncodePictures(base, images, host);
+  set.moments = EncodePictures(base, images, Phase::kPreparing, host);
   return set;
 }
 
@@ -49,8 +49,8 @@ DreamBoothLesson PrepareLesson(Pipeline& base, const DreamBoothOptions& options,
     class_images.prompt = options.ClassPrompt();
     const auto images = ClassImages(base, class_images, paths.class_image_cache, host);
     const int64_t number = NumberOf(class_images.prompt, lesson.prompts);
-    lesson.prior =
-        PictureSet{EncodePictures(base, images, host), std::vector<int64_t>(images.size(), number)};
+    lesson.prior = PictureSet{EncodePictures(base, images, Phase::kClassPictures, host),
+                              std::vector<int64_t>(images.size(), number)};
   }
   return lesson;
 }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
@@ -98,7 +99,6 @@ TEST_F(DreamBoothTest, LearnsThePhotosAndSaysSoInTheCard) {
   EXPECT_EQ(card.at("base").at("digest"), base_->digest);
   EXPECT_EQ(card.at("loss").size(), 60u);
   EXPECT_EQ(card.at("validation_loss").at("after"), *result.validation_loss_after);
-  EXPECT_EQ(host("out").progress.back().phase, "save");
 }
 
 TEST_F(DreamBoothTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
@@ -166,6 +166,61 @@ TEST_F(DreamBoothTest, DivergenceStopsTheJobWithTheStepAndAHint) {
   EXPECT_THAT(failure_, HasSubstr("at step 1"));
   EXPECT_THAT(failure_, HasSubstr("lower learning rate"));
   EXPECT_FALSE(fs::exists(Paths("out").output_model));
+}
+
+// AdamW moves every weight by about the learning rate, so the last step can ruin a model whose loss
+// nobody looks at any more.
+TEST_F(DreamBoothTest, WeightsThatTheLastStepRuinedAreNeitherSavedNorCheckpointed) {
+  for (const int64_t checkpoint_every : {0, 1}) {
+    DreamBoothOptions options = Job();
+    options.steps = 1;
+    options.learning_rate = 1e39;
+    options.checkpoint_every = checkpoint_every;
+    const std::string out = "out" + std::to_string(checkpoint_every);
+    EXPECT_EQ(FailureOf(options, out), ErrorKind::kFailedPrecondition);
+    EXPECT_THAT(failure_, HasSubstr("is not finite after step 1"));
+    EXPECT_TRUE(host(out).checkpoints.empty());
+    EXPECT_FALSE(fs::exists(Paths(out).output_model));
+  }
+}
+
+TEST_F(DreamBoothTest, PhasesComeInOneOrderAndBeginBeforeTheirWork) {
+  DreamBoothOptions options = Job();
+  options.validation_photos = options.photos;
+  Train(options, "out");
+  EXPECT_THAT(host("out").Phases(), ElementsAre(Phase::kPreparing, Phase::kClassPictures,
+                                                Phase::kTraining, Phase::kSaving));
+  std::map<Phase, int64_t> first;  // units done in the first report
+  for (const auto& report : host("out").progress) first.try_emplace(report.phase, report.done);
+  for (const auto phase : {Phase::kClassPictures, Phase::kTraining, Phase::kSaving}) {
+    EXPECT_EQ(first.at(phase), 0) << PhaseName(phase);
+  }
+}
+
+TEST_F(DreamBoothTest, WithinAnAccumulatedStepItReportsAndCanBeStopped) {
+  DreamBoothOptions options = Job();
+  options.gradient_accumulation = 4;
+  Train(options, "straight");
+  const auto etas = [&](int64_t step) {
+    std::set<std::optional<double>> seen;
+    for (const auto& report : host("straight").progress) {
+      if (report.phase == Phase::kTraining && report.done == step) seen.insert(report.eta_seconds);
+    }
+    return seen.size();
+  };
+  EXPECT_EQ(etas(0), 4u) << "none known at first, then after each of three batches";
+  EXPECT_EQ(etas(2), 4u) << "after the step, then after each of three batches";
+
+  int batches = 0;
+  host("drained").stop = [&](const RecordingHost& host) {
+    const bool within = host.progress.back().phase == Phase::kTraining && host.steps_done() == 2;
+    return within && ++batches == 3 ? StopReason::kDrain : StopReason::kNone;
+  };
+  EXPECT_EQ(FailureOf(options, "drained"), ErrorKind::kCancelled);
+  EXPECT_THAT(host("drained").checkpoints, ElementsAre(2)) << "what was accumulated is left";
+  host("drained").stop = nullptr;
+  Train(options, "drained");
+  EXPECT_EQ(Bytes("straight", kUnetFile), Bytes("drained", kUnetFile));
 }
 
 TEST_F(DreamBoothTest, UnchangedFilesAreSharedWithTheBase) {
@@ -266,7 +321,7 @@ TEST_F(DreamBoothTest, WithoutPriorNoClassImagesAreDrawn) {
   DreamBoothOptions options = Job();
   options.prior_weight = 0;
   Train(options, "out");
-  EXPECT_EQ(host("out").CountPhase("class_images"), 0);
+  EXPECT_EQ(host("out").CountPhase(Phase::kClassPictures), 0);
 }
 
 }  // namespace

@@ -10,15 +10,18 @@
 #include <string>
 
 #include "worker/base/image.h"
+#include "worker/training/phase.h"
 
 namespace likeness {
 
-// Where a job stands. What a phase does not have stays empty.
+// Where a job stands. What a phase does not have stays empty. A job whose progress does not change
+// for long is taken to hang, so whatever takes long reports on its way, and be it another
+// eta_seconds.
 struct Progress {
-  std::string phase;  // "class_images", "encode", "train", "save", ...
+  Phase phase = Phase::kPreparing;
   int64_t done = 0;
-  int64_t total = 0;
-  std::string unit = {};  // of done and total: "images", "steps"
+  int64_t total = 0;      // 0: not known
+  std::string unit = {};  // of done and total: "pictures", "steps"
   std::optional<double> loss = {};
   std::optional<double> learning_rate = {};
   std::optional<double> grad_norm = {};  // before clipping
@@ -45,14 +48,18 @@ class Host {
 
   // Never waits.
   virtual void Report(const Progress& progress) = 0;
-  virtual void ShowPreview(const Preview& preview) = 0;
 
-  // Asked between steps and between batches of pictures.
+  // Calls `draw` and shows what it returns; nothing where it was stopped. A job goes on without a
+  // preview that cannot be drawn: what `draw` throws is the host's to deal with.
+  virtual void ShowPreview(const std::function<std::optional<Preview>()>& draw) = 0;
+
+  // Asked between forward passes, sampling steps and pictures: whatever takes seconds.
   virtual StopReason Stop() = 0;
 
   // Calls `write` with a path of the host's choice, then keeps that file as the job's latest
-  // checkpoint. When this returns, the checkpoint is as safe as the host makes it. `step`:
-  // optimizer steps done.
+  // checkpoint. When this returns, the checkpoint is as safe as the host makes it. A job goes on
+  // without a checkpoint that cannot be written: what `write` throws is the host's to deal with.
+  // `step`: optimizer steps done.
   virtual void SaveCheckpoint(int64_t step,
                               const std::function<void(const std::filesystem::path&)>& write) = 0;
 

@@ -1,8 +1,10 @@
-// Speed and remaining time of the steps of a training run.
+// Speed and remaining time of a phase.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "worker/training/host.h"
 
@@ -10,21 +12,27 @@ namespace likeness {
 
 class ProgressMeter {
  public:
-  ProgressMeter(int64_t done, int64_t total) : first_(done), total_(total) {}
+  // Of `total` units, `done` are done before the clock starts.
+  ProgressMeter(Phase phase, std::string unit, int64_t done, int64_t total)
+      : phase_(phase), unit_(std::move(unit)), first_(done), total_(total) {}
 
-  // Phase "train" after `done` steps; speed is the mean since this was made.
-  Progress After(int64_t done) const {
-    Progress progress{.phase = "train", .done = done, .total = total_, .unit = "steps"};
+  // After `done` units and this part, 0 to 1, of the next; speed is the mean since this was made.
+  Progress After(int64_t done, double part = 0) const {
+    Progress progress{.phase = phase_, .done = done, .total = total_, .unit = unit_};
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-    if (done > first_ && elapsed.count() > 0) {
-      progress.units_per_second = (done - first_) / elapsed.count();
-      progress.eta_seconds = (total_ - done) / *progress.units_per_second;
+    const double measured = static_cast<double>(done - first_) + part;
+    if (measured > 0 && elapsed.count() > 0) {
+      progress.units_per_second = measured / elapsed.count();
+      progress.eta_seconds =
+          (static_cast<double>(total_ - done) - part) / *progress.units_per_second;
     }
     return progress;
   }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Phase phase_;
+  std::string unit_;
   int64_t first_;
   int64_t total_;
 };

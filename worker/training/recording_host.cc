@@ -29,11 +29,33 @@ std::optional<std::filesystem::path> RecordingHost::LatestCheckpoint() {
   return std::filesystem::exists(file) ? std::optional(file) : std::nullopt;
 }
 
-int64_t RecordingHost::steps_done() const { return CountPhase("train"); }
+std::vector<Progress> RecordingHost::Steps() const {
+  std::vector<Progress> steps;
+  for (const Progress& report : progress) {
+    const int64_t before = steps.empty() ? 0 : steps.back().done;
+    if (report.phase == Phase::kTraining && report.loss && report.done > before) {
+      steps.push_back(report);
+    }
+  }
+  return steps;
+}
 
-int64_t RecordingHost::CountPhase(const std::string& phase) const {
+int64_t RecordingHost::steps_done() const {
+  const auto steps = Steps();
+  return steps.empty() ? 0 : steps.back().done;
+}
+
+int64_t RecordingHost::CountPhase(Phase phase) const {
   return std::count_if(progress.begin(), progress.end(),
                        [&](const Progress& report) { return report.phase == phase; });
+}
+
+std::vector<Phase> RecordingHost::Phases() const {
+  std::vector<Phase> phases;
+  for (const Progress& report : progress) {
+    if (phases.empty() || phases.back() != report.phase) phases.push_back(report.phase);
+  }
+  return phases;
 }
 
 }  // namespace likeness

@@ -19,14 +19,18 @@ class RecordingHost : public Host {
   explicit RecordingHost(std::filesystem::path dir) : dir_(std::move(dir)) {}
 
   void Report(const Progress& progress) override;
-  void ShowPreview(const Preview& preview) override { previews.push_back(preview); }
+  void ShowPreview(const std::function<std::optional<Preview>()>& draw) override {
+    if (const auto preview = draw()) previews.push_back(*preview);
+  }
   StopReason Stop() override { return stop ? stop(*this) : StopReason::kNone; }
   void SaveCheckpoint(int64_t step,
                       const std::function<void(const std::filesystem::path&)>& write) override;
   std::optional<std::filesystem::path> LatestCheckpoint() override;
 
-  int64_t steps_done() const;  // of phase "train"
-  int64_t CountPhase(const std::string& phase) const;
+  std::vector<Progress> Steps() const;  // the first report after each optimizer step
+  int64_t steps_done() const;
+  int64_t CountPhase(Phase phase) const;
+  std::vector<Phase> Phases() const;  // as they came, repetitions left out
 
   std::vector<Progress> progress;
   std::vector<Preview> previews;

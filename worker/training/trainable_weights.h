@@ -21,7 +21,8 @@ struct TrainedComponent {
 // back with the destructor.
 class TrainableWeights {
  public:
-  // `compute`: float32 or bfloat16. The components outlive this.
+  // `compute`: float32 or bfloat16. The components outlive this. What this throws (memory) leaves
+  // the components as they were.
   TrainableWeights(const std::vector<TrainedComponent>& components, torch::ScalarType compute);
   ~TrainableWeights();
   TrainableWeights(const TrainableWeights&) = delete;
@@ -36,6 +37,10 @@ class TrainableWeights {
 
   // Brings the parameters up to date with masters that were written to from elsewhere.
   void CopyMastersToParameters();
+
+  // Throws Error(kFailedPrecondition) naming a weight with a value that is not finite. The last
+  // update of a run is followed by no loss that would show it.
+  void CheckFinite(int64_t step) const;
 
  private:
   friend class WeightsInDtype;

@@ -11,7 +11,8 @@ constexpr size_t kEncodeBatch = 4;
 
 }  // namespace
 
-LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Host& host) {
+LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Phase phase,
+                             Host& host) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> means, logvars;
   for (size_t begin = 0; begin < images.size(); begin += kEncodeBatch) {
@@ -23,10 +24,10 @@ LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& image
     const LatentMoments moments = pipeline.vae->Encode(batch_BCHW);
     means.push_back(moments.mean_BChw.to(torch::kFloat32));
     logvars.push_back(moments.logvar_BChw.to(torch::kFloat32));
-    host.Report({.phase = "encode",
+    host.Report({.phase = phase,
                  .done = static_cast<int64_t>(end),
                  .total = static_cast<int64_t>(images.size()),
-                 .unit = "images"});
+                 .unit = "pictures"});
   }
   return {torch::cat(means), torch::cat(logvars)};
 }

@@ -23,9 +23,10 @@ struct PictureSet {
   int64_t size() const { return static_cast<int64_t>(prompt_of_N.size()); }
 };
 
-// Encodes pictures in small batches; reports phase "encode". Throws Error(kCancelled) if the host
-// stops it.
-LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Host& host);
+// Encodes pictures in small batches, which it reports as part of `phase`. Throws Error(kCancelled)
+// if the host stops it.
+LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Phase phase,
+                             Host& host);
 
 // Batch number n (from 0) goes round the set: samples nB .. nB + B - 1, modulo N. No chance is
 // involved, so every picture is seen as often as the others, and a resumed run goes on where it

@@ -12,7 +12,8 @@ constexpr int64_t kTimesteps = 8;
 }  // namespace
 
 double ValidationLoss(Pipeline& pipeline, const PictureSet& pictures,
-                      const PromptContexts& contexts, torch::ScalarType compute) {
+                      const PromptContexts& contexts, torch::ScalarType compute,
+                      const std::function<void(int64_t done)>& after_each) {
   torch::NoGradGuard no_grad;
   auto generator = at::make_generator<at::CPUGeneratorImpl>(0);
   const int64_t spacing = pipeline.schedule.num_train_timesteps() / kTimesteps;
@@ -32,6 +33,7 @@ double ValidationLoss(Pipeline& pipeline, const PictureSet& pictures,
                                                         contexts.For(prompt_of_B).to(compute));
     const auto target_BCHW = pipeline.schedule.Target(latents_BCHW, noise_BCHW, timesteps_B);
     sum += SquaredError(prediction_BCHW, target_BCHW).mean().item<double>();
+    after_each(i + 1);
   }
   return sum / pictures.size();
 }

@@ -1,6 +1,8 @@
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/class_noun.h"
 #include "common/image_header.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
@@ -50,6 +52,19 @@ void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
   }
 }
 
+// What is learned of a photo hangs on the token, so its caption holds it: as itself or in "{subject}".
+void CheckCaptions(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                   const std::string& token, const std::string& path, FieldChecker& checker) {
+  for (int i = 0; i < photos.size(); ++i) {
+    const std::string& caption = photos[i].caption();
+    if (caption.empty() || absl::StrContains(caption, "{subject}")) continue;
+    if (absl::StrContains(caption, token)) continue;
+    checker.Add(absl::StrCat(path, "[", i, "].caption"),
+                absl::StrCat("does not hold the token \"", token, "\", nor \"{subject}\""),
+                "TOKEN_MISSING");
+  }
+}
+
 void CheckSubject(const v1::Subject& subject, const std::string& path, const Limits& limits,
                   FieldChecker& checker) {
   if (subject.photos().empty()) {
@@ -77,6 +92,8 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   const bool has_space =
       subject.token().find_first_of(" \t\n") != std::string::npos || subject.token().empty();
   if (has_space) checker.Add(path + ".token", "must be one word", "INVALID_TOKEN");
+  CheckCaptions(subject.photos(), subject.token(), path + ".photos", checker);
+  CheckCaptions(subject.validation_photos(), subject.token(), path + ".validation_photos", checker);
 }
 
 void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
@@ -189,6 +206,9 @@ std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec) {
     warnings.push_back(
         "one photo: the subject will be learned together with its pose and background; 3 to 6 are "
         "better");
+  }
+  if (auto warning = ClassNounWarning(spec.subject().class_noun())) {
+    warnings.push_back(*std::move(warning));
   }
   return warnings;
 }

@@ -1,0 +1,41 @@
+#include "worker/training/trainable_weights.h"
+
+#include <gtest/gtest.h>
+
+#include "worker/weights/state_dict.h"
+#include "worker/weights/tiny_pipeline.h"
+
+namespace likeness {
+namespace {
+
+// Its second parameter is of a kind that has no float32 copy of its size: the memory ends there.
+struct TooLarge : torch::nn::Module {
+  TooLarge() {
+    small = register_parameter("a", torch::ones({3}), false);
+    // One stored value, spread over 2^60.
+    huge = register_parameter("b", torch::ones({1}).expand({int64_t{1} << 60}), false);
+  }
+  torch::Tensor small, huge;
+};
+
+TEST(TrainableWeightsTest, AnErrorOnTheWayLeavesEveryComponentAsItWas) {
+  Pipeline model = TinyPipeline();
+  for (auto& parameter : model.unet->parameters()) parameter.requires_grad_(false);
+  std::vector<const void*> before;
+  for (const auto& [name, tensor] : StateDict(*model.unet)) before.push_back(tensor.data_ptr());
+  TooLarge too_large;
+  const std::vector<TrainedComponent> components = {{"unet", model.unet.get(), 1e-3},
+                                                    {"more", &too_large, 1e-3}};
+  EXPECT_ANY_THROW(TrainableWeights(components, torch::kBFloat16));
+
+  size_t i = 0;
+  for (const auto& [name, tensor] : StateDict(*model.unet)) {
+    EXPECT_EQ(tensor.data_ptr(), before[i++]) << name;
+    EXPECT_EQ(tensor.scalar_type(), torch::kFloat32) << name;
+    EXPECT_FALSE(tensor.requires_grad()) << name;
+  }
+  EXPECT_FALSE(too_large.small.requires_grad());
+}
+
+}  // namespace
+}  // namespace likeness
