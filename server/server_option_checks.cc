@@ -77,6 +77,7 @@ absl::Status CheckDurations(const ServerOptions& options) {
   const absl::Duration forever = absl::InfiniteDuration();
   const DurationRange ranges[] = {
       {"--lease-duration", options.lease_duration, absl::Milliseconds(100), kDay},
+      {"--stall-timeout", options.stall_timeout, absl::Seconds(1), 365 * kDay},
       {"--retry-delay", options.retry_delay, absl::ZeroDuration(), absl::Hours(1)},
       {"--priority-ageing", options.queue.ageing, absl::Seconds(1), 365 * kDay},
       {"--job-retention", options.retention.jobs, absl::ZeroDuration(), forever},

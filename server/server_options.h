@@ -32,6 +32,7 @@ struct ServerOptions {
   std::string tls_client_ca;  // "" to ask for no certificate
   bool insecure = false;      // keys may come unencrypted from other machines
   absl::Duration lease_duration = absl::Seconds(30);
+  absl::Duration stall_timeout = absl::Hours(1);
   absl::Duration retry_delay = absl::Seconds(1);
   QueuePolicy queue;                        // its weights are those of `tenant_weights`
   std::vector<std::string> tenant_weights;  // "acme=3,zoo=1"

@@ -2,11 +2,15 @@
 
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
 #include "common/logging.h"
+#include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "server/api/worker_checks.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/transitions.h"
 
 namespace likeness::server {
 
@@ -45,11 +49,29 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(grpc::CallbackServerConte
   return front_.Respond(context, "Heartbeat", *request, [=, this](const Caller&) -> absl::Status {
     ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
     RETURN_IF_ERROR(CheckHeartbeat(*request, leased.name.tenant, blobs_));
+    if (stalls_.Stalled(*request, SteadyNow())) {
+      return EndStalled(*request, leased.name.ToString());
+    }
     ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
     *reply->mutable_expire_time() = ToProto(terms.expire_time);
     reply->set_cancel_requested(terms.cancel_requested);
     return absl::OkStatus();
   });
+}
+
+absl::Status WorkerServiceImpl::EndStalled(const v1::HeartbeatRequest& heartbeat,
+                                           const std::string& job) {
+  v1::FailLeaseRequest failure;
+  failure.set_lease_token(heartbeat.lease_token());
+  *failure.mutable_error() = ToRpcStatus(
+      RpcError(absl::StatusCode::kDeadlineExceeded, "WORKER_STALLED",
+               absl::StrCat("the worker reported no progress for ",
+                            absl::FormatDuration(stalls_.timeout()), ", though it was alive")));
+  failure.set_retryable(true);
+  RETURN_IF_ERROR(jobs_.Fail(failure));
+  stalls_.Forget(heartbeat.lease_token());
+  LogWarning("attempt ended: no progress", {{"job", job}});
+  return LeaseLost();
 }
 
 grpc::ServerUnaryReactor* WorkerServiceImpl::CompleteLease(grpc::CallbackServerContext* context,
@@ -60,6 +82,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::CompleteLease(grpc::CallbackServerC
         ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
         caller.resource = leased.name.ToString();
         RETURN_IF_ERROR(CheckOutcome(*request, leased.name.tenant, blobs_));
+        stalls_.Forget(request->lease_token());
         return jobs_.Complete(*request);
       });
 }
@@ -71,6 +94,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::FailLease(grpc::CallbackServerConte
     ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
     caller.resource = leased.name.ToString();
     RETURN_IF_ERROR(CheckFailure(*request));
+    stalls_.Forget(request->lease_token());
     return jobs_.Fail(*request);
   });
 }
@@ -82,6 +106,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::ReleaseLease(grpc::CallbackServerCo
       context, "ReleaseLease", *request, [=, this](Caller& caller) -> absl::Status {
         ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
         caller.resource = leased.name.ToString();
+        stalls_.Forget(request->lease_token());
         return jobs_.Release(*request);
       });
 }
