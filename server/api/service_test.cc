@@ -101,7 +101,7 @@ TEST_F(ServiceTest, BadFineTuneFieldsAreRefused) {
   auto& subject = *request.mutable_job()->mutable_fine_tune()->mutable_subject();
   subject.set_token("zwx");
   subject.mutable_photos(0)->set_caption("a dog on the grass");
-  ExpectRefused(request, "TOKEN_MISSING", path + "subject.photos[0].caption");
+  ExpectRefused(request, "CAPTION_WITHOUT_TOKEN", path + "subject.photos[0].caption");
   request = DogJob();
   request.mutable_job()->mutable_fine_tune()->mutable_prior()->set_sampler("magic");
   ExpectRefused(request, "UNKNOWN_SAMPLER", path + "prior.sampler");

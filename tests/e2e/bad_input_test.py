@@ -190,6 +190,8 @@ class WrongUse(unittest.TestCase):
     def test_what_is_wrong_is_named(self):
         for arguments, text in [(["fly"], '"fly"'), (["serve", "--modles=x"], "models"),
                                 (["run", "--out=x"], "--job"), (["serve", "--device=tpu"], "cuda:N"),
+                                (["serve", "--threads=100000"], "1024"), (["serve", "--cache-bytes=-1"], "--cache-bytes"),
+                                (["serve", "--name=two words"], "--name"), (["serve", "--labels=ZONE=a"], "ZONE"),
                                 (["draw-subject", "--class=unicorn", "--out=/tmp"], "dog")]:
             result = self.run_worker(*arguments)
             self.assertEqual(result.returncode, 2, arguments)

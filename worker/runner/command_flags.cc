@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "worker/runner/guard.h"
 
 namespace likeness {
 namespace {
@@ -30,7 +31,10 @@ int RunWithFlags(FlagSet& flags, const std::vector<std::string>& arguments,
                         absl::StrCat("unexpected argument \"", positional->front(), "\"")),
                     kWrongUse);
   }
-  const absl::Status status = body();
+  absl::Status status;
+  // What a command does not catch (a directory without permission, a full disk) ends it with a
+  // message.
+  status.Update(Guard([&] { status = body(); }));
   if (status.ok()) return 0;
   return Complain(status, absl::IsInvalidArgument(status) ? kWrongUse : kFailed);
 }

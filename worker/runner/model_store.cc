@@ -6,10 +6,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/digest.h"
-#include "common/ids.h"
 #include "common/resource_names.h"
 #include "worker/base/error.h"
+#include "worker/runner/cache_trim.h"
 #include "worker/runner/guard.h"
+#include "worker/runner/scratch.h"
 
 namespace likeness {
 namespace {
@@ -41,31 +42,51 @@ std::string DigestOf(const std::map<std::string, std::string>& blobs) {
 
 }  // namespace
 
+ModelStore::ModelStore(fs::path root, int64_t most_bytes)
+    : root_(std::move(root)), most_bytes_(most_bytes) {
+  Scratch::RemoveOrphans(root_ / "drafts");
+}
+
 StoredModel ModelStore::Assemble(const std::vector<v1::Output>& files, const Fetch& fetch) const {
   const auto blobs_by_path = BlobsByPath(files);
   const std::string digest = DigestOf(blobs_by_path);
   const fs::path directory = root_ / "models" / digest;
+  Touch(directory);  // first: from here on no other worker removes it
   if (fs::exists(directory)) return {directory, digest};
 
   // Made aside and renamed, so that what stands under its final name is always whole.
-  const fs::path draft = root_ / "drafts" / RandomId(16);
-  const fs::path part = draft.string() + ".part";
+  const Scratch draft(root_ / "drafts");
   fs::create_directories(root_ / "blobs");
-  fs::create_directories(draft);
   for (const auto& [path, blob] : blobs_by_path) {
-    const fs::path kept = root_ / "blobs" / ValueOrThrow(ParseBlobName(blob)).sha256;
+    const fs::path place = draft.path() / "model" / path;
+    fs::create_directories(place.parent_path());
+    Link(blob, place, draft.path() / "part", fetch);
+  }
+  fs::create_directories(directory.parent_path());
+  std::error_code error;
+  fs::rename(draft.path() / "model", directory, error);
+  // Another worker on this disk may have been faster.
+  if (error && !fs::exists(directory)) {
+    throw fs::filesystem_error("cannot keep a model", directory, error);
+  }
+  TrimCache(root_ / "models", most_bytes_, root_ / "blobs");
+  return {directory, digest};
+}
+
+void ModelStore::Link(const std::string& blob, const fs::path& place, const fs::path& part,
+                      const Fetch& fetch) const {
+  const fs::path kept = root_ / "blobs" / ValueOrThrow(ParseBlobName(blob)).sha256;
+  std::error_code error;
+  for (int attempt = 0; attempt < 100; ++attempt) {
     if (!fs::exists(kept)) {
       fetch(blob, part);
       fs::rename(part, kept);
     }
-    fs::create_directories((draft / path).parent_path());
-    fs::create_hard_link(kept, draft / path);
+    fs::create_hard_link(kept, place, error);
+    // Another worker on this disk may have found it unused just now.
+    if (error != std::errc::no_such_file_or_directory) break;
   }
-  fs::create_directories(directory.parent_path());
-  std::error_code taken;
-  fs::rename(draft, directory, taken);
-  if (taken) fs::remove_all(draft);  // another worker on this disk was faster
-  return {directory, digest};
+  if (error) throw fs::filesystem_error("cannot link a file of a model", kept, error);
 }
 
 StoredModel ModelStore::Adopt(const fs::path& directory,

@@ -3,6 +3,7 @@
 // stored once.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -23,7 +24,9 @@ class ModelStore {
   // if it cannot.
   using Fetch = std::function<void(const std::string& blob, const std::filesystem::path& to)>;
 
-  explicit ModelStore(std::filesystem::path root) : root_(std::move(root)) {}
+  // Of more than `most_bytes` those models go that are longest unused. Several workers may share
+  // one root.
+  ModelStore(std::filesystem::path root, int64_t most_bytes);
 
   // The model with these files, each at its path (which may begin with "model/"); only blobs that
   // are not here yet are fetched. Throws Error(kInvalidArgument) for a path that leads out of the
@@ -35,7 +38,12 @@ class ModelStore {
                     const std::vector<v1::Output>& files) const;
 
  private:
+  // Makes `place` a link to the blob's file, which is fetched by way of `part` if it is not here.
+  void Link(const std::string& blob, const std::filesystem::path& place,
+            const std::filesystem::path& part, const Fetch& fetch) const;
+
   std::filesystem::path root_;
+  int64_t most_bytes_;
 };
 
 }  // namespace likeness

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "common/digest.h"
 #include "common/resource_names.h"
 #include "worker/base/error.h"
+#include "worker/runner/cache_trim.h"
 #include "worker/runner/outputs.h"
 #include "worker/weights/temp_dir.h"
 
@@ -34,7 +38,7 @@ class ModelStoreTest : public testing::Test {
   }
 
   TempDir dir_;
-  ModelStore store_{dir_.path()};
+  ModelStore store_{dir_.path(), int64_t{1} << 30};
   std::map<std::string, std::string> contents_;
   std::vector<std::string> fetched_;
 };
@@ -69,6 +73,26 @@ TEST_F(ModelStoreTest, AFetchThatFailsLeavesNoModel) {
   const auto files = std::vector<v1::Output>{Offer("a", "1"), File("b", "missing")};
   EXPECT_THROW(Assemble(files), std::out_of_range);
   EXPECT_FALSE(std::filesystem::exists(dir_.path() / "models"));
+}
+
+TEST_F(ModelStoreTest, AnotherWorkerMayTrimTheSameDiskMeanwhile) {
+  const auto shared = Offer("vae/weights", "v");
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    while (!done) TrimCache(dir_.path() / "models", 0, dir_.path() / "blobs");
+  });
+  for (int i = 0; i < 50; ++i) {
+    const auto model = Assemble({Offer("unet/weights", std::to_string(i)), shared});
+    EXPECT_EQ(ReadFile(model.directory / "unet/weights"), std::to_string(i));
+    std::filesystem::remove_all(model.directory);  // so that its blobs are in no model again
+  }
+  done = true;
+  other.join();
+}
+
+TEST_F(ModelStoreTest, WhatAWorkerThatFailedHereIsNotTakenForAModel) {
+  WriteFile(dir_.path() / "models", "a file where a directory is wanted");
+  EXPECT_THROW(Assemble({Offer("unet/weights", "u")}), std::filesystem::filesystem_error);
 }
 
 TEST_F(ModelStoreTest, APathOutOfTheDirectoryIsRefused) {

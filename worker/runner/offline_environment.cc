@@ -19,6 +19,12 @@ std::string CheckpointFile(int64_t step) {
   return absl::StrCat("checkpoint-", step, ".safetensors");
 }
 
+fs::path ScratchRoot(const fs::path& out) {
+  const fs::path root = out / ".scratch";
+  Scratch::RemoveOrphans(root);
+  return root;
+}
+
 // Other checkpoints than the one of `step`; all for -1.
 void RemoveCheckpointsBut(int64_t step, const fs::path& directory) {
   std::error_code ignored;  // what stays is in nobody's way
@@ -37,7 +43,7 @@ OfflineEnvironment::OfflineEnvironment(fs::path out, std::map<std::string, std::
     : out_(std::move(out)),
       blobs_(std::move(blobs)),
       shutdown_(shutdown),
-      scratch_(out_ / ".scratch") {}
+      scratch_(ScratchRoot(out_)) {}
 
 std::optional<v1::Checkpoint> OfflineEnvironment::LatestCheckpoint() const {
   v1::Checkpoint checkpoint;

@@ -1,6 +1,7 @@
 #include "worker/runner/run_job.h"
 
 #include "worker/base/error.h"
+#include "worker/runner/cache_trim.h"
 #include "worker/runner/fine_tune.h"
 #include "worker/runner/generate.h"
 #include "worker/runner/guard.h"
@@ -28,6 +29,7 @@ JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& 
   const absl::Status status = Guard([&] { result = RunByKind(lease, environment, workshop); });
   // Whatever went wrong, the next job gets the model as it is on disk.
   if (!status.ok() && !absl::IsCancelled(status)) workshop.resident.Drop();
+  TrimCache(workshop.class_image_cache, workshop.cache_bytes);
   ThrowIfError(status);
   return result;
 }

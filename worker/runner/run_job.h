@@ -20,6 +20,7 @@ struct Workshop {
   ModelStore store;
   ResidentModel resident;
   std::filesystem::path class_image_cache;
+  int64_t cache_bytes;  // of class pictures
 };
 
 struct JobResult {

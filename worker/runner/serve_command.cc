@@ -3,9 +3,11 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/ids.h"
@@ -62,16 +64,47 @@ absl::StatusOr<std::map<std::string, std::string>> ParseLabels(const std::string
   return labels;
 }
 
+bool IsOf(absl::string_view text, absl::string_view marks, size_t most,
+          bool (*is_letter)(unsigned char)) {
+  return !text.empty() && text.size() <= most &&
+         std::all_of(text.begin(), text.end(), [&](unsigned char c) {
+           return is_letter(c) || absl::ascii_isdigit(c) || marks.find(c) != marks.npos;
+         });
+}
+
+// What the server would refuse with every call, for ever.
+absl::Status CheckOffer(const std::string& name, const std::map<std::string, std::string>& labels) {
+  if (!IsOf(name, "._-", 128, absl::ascii_isalpha)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--name=", name, ": [A-Za-z0-9._-]{1,128} is allowed"));
+  }
+  if (labels.size() > 32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--labels: ", labels.size(), " are given; at most 32 are allowed"));
+  }
+  for (const auto& [key, value] : labels) {
+    if (IsOf(key, "_-", 63, absl::ascii_islower) && value.size() <= 63) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--labels: ", key, "=", value, ": keys [a-z0-9_-]{1,63}, values up to 63 bytes are allowed"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Serve(const ServeFlags& flags) {
   ASSIGN_OR_RETURN(const auto labels, ParseLabels(flags.labels));
+  const std::string name = flags.name.empty() ? DefaultName() : flags.name;
+  RETURN_IF_ERROR(CheckOffer(name, labels));
   Shutdown shutdown;  // before any other thread
   ASSIGN_OR_RETURN(const auto channel, ConnectToServer(flags.server, flags.security));
   ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
   ASSIGN_OR_RETURN(const auto metrics, WorkerMetrics::Start(flags.metrics_address));
   std::optional<Scratch> scratch;
-  RETURN_IF_ERROR(
-      Guard([&] { scratch.emplace(std::filesystem::path(flags.worker.cache_dir) / "scratch"); }));
-  const LeaseLoopOptions options{.worker = flags.name.empty() ? DefaultName() : flags.name,
+  RETURN_IF_ERROR(Guard([&] {
+    const auto root = std::filesystem::path(flags.worker.cache_dir) / "scratch";
+    Scratch::RemoveOrphans(root);
+    scratch.emplace(root);
+  }));
+  const LeaseLoopOptions options{.worker = name,
                                  .device = workshop->resident.device().str(),
                                  .device_memory_bytes = DeviceMemory(workshop->resident.device()),
                                  .labels = labels,

@@ -9,6 +9,11 @@
 #include "worker/runner/device.h"
 
 namespace likeness {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+}  // namespace
 
 std::string WorkerFlags::DefaultCacheDir() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME")) return absl::StrCat(cache, "/likeness");
@@ -24,15 +29,22 @@ void WorkerFlags::AddTo(FlagSet& flags) {
             "LIKENESS_THREADS");
   flags.Add("cache-dir", &cache_dir, "Class pictures, personalized models, digests.",
             "LIKENESS_CACHE_DIR");
+  flags.Add("cache-bytes", &cache_bytes,
+            "Bytes of personalized models to keep, and of class pictures; the longest unused go.",
+            "LIKENESS_CACHE_BYTES");
   flags.Add("log-format", &log_format, "text or json.", "LIKENESS_LOG_FORMAT");
   flags.Add("log-level", &log_level, "debug, info, warning or error.", "LIKENESS_LOG_LEVEL");
 }
 
 absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   RETURN_IF_ERROR(InitLogging({.format = flags.log_format, .level = flags.log_level}));
-  if (flags.threads < 0) {
+  if (flags.threads < 0 || flags.threads > kMostThreads) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--threads=", flags.threads, ": 0 or more is allowed"));
+        absl::StrCat("--threads=", flags.threads, ": 0 to ", kMostThreads, " is allowed"));
+  }
+  if (flags.cache_bytes < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--cache-bytes=", flags.cache_bytes, ": 0 or more is allowed"));
   }
   SetThreads(flags.threads);
   ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(flags.device));
@@ -51,9 +63,10 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
     LogInfo("model offered", {{"model", offer.name()}, {"digest", offer.digest()}});
   }
   return std::make_unique<Workshop>(Workshop{.catalog = std::move(catalog),
-                                             .store = ModelStore(cache / "personalized"),
+                                             .store = ModelStore(cache / "personalized", flags.cache_bytes),
                                              .resident = ResidentModel(device),
-                                             .class_image_cache = cache / "class-pictures"});
+                                             .class_image_cache = cache / "class-pictures",
+                                             .cache_bytes = flags.cache_bytes});
 }
 
 }  // namespace likeness

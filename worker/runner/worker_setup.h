@@ -1,6 +1,7 @@
 // What serving and running offline have in common: flags, models, device, caches.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,7 @@ struct WorkerFlags {
   std::string device = "auto";
   int threads = 0;
   std::string cache_dir = DefaultCacheDir();
+  int64_t cache_bytes = int64_t{64} << 30;
   std::string log_format = "text";
   std::string log_level = "info";
 

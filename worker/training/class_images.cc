@@ -92,6 +92,8 @@ std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
   const std::filesystem::path set =
       cache / ClassImageKey(base.digest, static_cast<int>(base.image_size()), options);
   std::filesystem::create_directories(set);
+  // Sets that are longest unused may be removed by whoever owns the cache.
+  std::filesystem::last_write_time(set, std::filesystem::file_time_type::clock::now());
 
   std::vector<Image> images;
   std::optional<ProgressMeter> meter;  // from the first picture that is drawn

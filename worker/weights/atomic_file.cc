@@ -4,17 +4,30 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <random>
 #include <string>
 #include <utility>
 
 #include "worker/base/error.h"
 
 namespace likeness {
+namespace {
+
+// Containers that share a directory may have the same process id.
+std::string RandomSuffix() {
+  std::random_device device;
+  char text[17];
+  std::snprintf(text, sizeof(text), "%08x%08x", device(), device());
+  return text;
+}
+
+}  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
-    : path_(path), partial_(path.string() + ".partial-" + std::to_string(getpid())) {
-  file_ = open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    : path_(path), partial_(path.string() + ".partial-" + RandomSuffix()) {
+  file_ = open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file_ < 0) Throw("creating");
 }
 

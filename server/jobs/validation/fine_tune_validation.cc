@@ -61,7 +61,7 @@ void CheckCaptions(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
     if (absl::StrContains(caption, token)) continue;
     checker.Add(absl::StrCat(path, "[", i, "].caption"),
                 absl::StrCat("does not hold the token \"", token, "\", nor \"{subject}\""),
-                "TOKEN_MISSING");
+                "CAPTION_WITHOUT_TOKEN");
   }
 }
 
