@@ -53,6 +53,19 @@ torch::Tensor InitialNoise(uint32_t first_seed, int count, at::IntArrayRef shape
   return torch::cat(noises);
 }
 
+[[noreturn]] void ThrowStopped() {
+  throw Error(ErrorKind::kCancelled, "generation was stopped");
+}
+
+// How many pictures go through the decoder at a time: small ones together, for speed, large ones one
+// by one, for memory and so that there is a moment to stop in between.
+int64_t DecodedTogether(const torch::Tensor& latents_BCHW, const Pipeline& pipeline) {
+  constexpr int64_t kPixels = 256 * 256;
+  const int64_t cell = pipeline.vae->options().Downscale();
+  const int64_t pixels = latents_BCHW.size(2) * cell * latents_BCHW.size(3) * cell;
+  return std::max<int64_t>(1, kPixels / pixels);
+}
+
 std::vector<Image> Decode(Pipeline& pipeline, const torch::Tensor& latents_BCHW) {
   auto unscaled_BCHW = latents_BCHW / pipeline.vae->options().scaling_factor;
   auto images_BCHW = pipeline.vae->Decode(unscaled_BCHW.to(pipeline.dtype));
@@ -86,7 +99,7 @@ std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& 
   int steps_done = 0;
   const auto after_step = [&] {
     if (!progress || progress(++steps_done, steps_per_batch * batches)) return;
-    throw Error(ErrorKind::kCancelled, "generation was stopped");
+    ThrowStopped();
   };
 
   // Denoise and decode batch by batch. Latents stay float32; the model computes in its own type.
@@ -99,7 +112,10 @@ std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& 
     auto noise_BCHW = InitialNoise(request.seed + static_cast<uint32_t>(done), count, noise_shape);
     auto latents_BCHW =
         Sample(sampler, denoiser, noise_BCHW.to(pipeline.device), request.steps, after_step);
-    for (auto& image : Decode(pipeline, latents_BCHW)) images.push_back(std::move(image));
+    for (const auto& part_BCHW : latents_BCHW.split(DecodedTogether(latents_BCHW, pipeline))) {
+      if (progress && !progress(steps_done, steps_per_batch * batches)) ThrowStopped();
+      for (auto& image : Decode(pipeline, part_BCHW)) images.push_back(std::move(image));
+    }
   }
   return images;
 }

@@ -25,8 +25,8 @@ struct TextToImageRequest {
   int batch_size = 4;  // pictures denoised together; changes memory and speed, not the pictures
 };
 
-// Called after every denoising step with the steps done and to do, over all batches. Return false
-// to stop.
+// Called after every denoising step with the steps done and to do, over all batches, and again
+// before pictures are decoded. Return false to stop.
 using GenerationProgress = std::function<bool(int step, int total)>;
 
 // Picture i depends on the request and seed + i alone, not on `images` or `batch_size` (but for

@@ -59,7 +59,8 @@ std::vector<Image> Draw(Pipeline& base, const ClassImageOptions& options, int fi
   request.batch_size = count;
   return GenerateImages(base, request, [&](int step, int total) {
     const double drawn = static_cast<double>(count) * step / total;
-    host.Report(meter.After(first + static_cast<int>(drawn), drawn - std::floor(drawn)));
+    const double done = std::min<double>(first + drawn, options.count);
+    host.Report(meter.After(static_cast<int64_t>(done), done - std::floor(done)));
     return host.Stop() == StopReason::kNone;
   });
 }

@@ -57,8 +57,8 @@ TEST_F(ClassImagesTest, ASecondJobDrawsNothing) {
 
 TEST_F(ClassImagesTest, APartialSetIsCompleted) {
   host_.stop = [](const RecordingHost& host) {
-    // At once, after two steps, after the batch.
-    return host.progress.size() < 4 ? StopReason::kNone : StopReason::kCancel;
+    // At once, after two steps, before decoding, after the batch.
+    return host.progress.size() < 5 ? StopReason::kNone : StopReason::kCancel;
   };
   EXPECT_THROW(Get(Dogs(4)), Error);
   host_.stop = nullptr;
@@ -72,7 +72,7 @@ TEST_F(ClassImagesTest, APartialSetIsCompleted) {
 // long.
 TEST_F(ClassImagesTest, DrawingReportsFromItsStartAndAfterEverySamplingStep) {
   Get(Dogs(2));
-  ASSERT_EQ(host_.progress.size(), 4u) << "at once, after two steps, at the end";
+  ASSERT_EQ(host_.progress.size(), 5u) << "at once, after two steps, before decoding, at the end";
   EXPECT_EQ(host_.progress[0].done, 0);
   EXPECT_EQ(host_.progress[0].total, 2);
   for (size_t i = 1; i < 3; ++i) {
