@@ -198,7 +198,8 @@ absl::Status Server::Parts::Serve() {
                                   Gate{*authenticator, call_limits, audit.get()});
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission);
   model_service = std::make_unique<ModelServiceImpl>(*front, *jobs);
-  worker_service = std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs, options.stall_timeout);
+  worker_service =
+      std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs, options.stall_timeout);
   blob_service = std::make_unique<BlobServiceImpl>(*front, *blobs);
   byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *blob_quota, *jobs);
   capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*front, *jobs, options.limits);

@@ -38,9 +38,10 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
   flags.Add("lease-duration", &options.lease_duration,
             "How long a worker may be silent before its job is given to another.",
             "LIKENESS_LEASE_DURATION");
-  flags.Add("stall-timeout", &options.stall_timeout,
-            "How long a worker may report no progress, though it is alive, before its attempt ends.",
-            "LIKENESS_STALL_TIMEOUT");
+  flags.Add(
+      "stall-timeout", &options.stall_timeout,
+      "How long a worker may report no progress, though it is alive, before its attempt ends.",
+      "LIKENESS_STALL_TIMEOUT");
   flags.Add("retry-delay", &options.retry_delay,
             "Wait after a job's first failed attempt; doubles with every further one.",
             "LIKENESS_RETRY_DELAY");

@@ -16,7 +16,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 ENGINE = {"worker/base", "worker/nn", "worker/models", "worker/samplers", "worker/tokenizers", "worker/weights",
           "worker/generation", "worker/training"}
 RUNNER = {"worker/runner", "worker/main"}
-SERVER = {"server/commands", "server/main", "server/server", "server/server_options", "server/data_directory"}
+SERVER = {"server/commands", "server/main", "server/server", "server/server_options", "server/server_option_checks",
+          "server/data_directory"}
 BELOW = {  # room: the rooms it may include
     "common": set(),
     "server/base": {"common"},

@@ -113,8 +113,8 @@ TEST_F(ServiceTest, BadFineTuneFieldsAreRefused) {
 TEST_F(ServiceTest, AnArticleInTheClassNounIsAWarning) {
   OfferModels();
   auto request = DogJob();
-  EXPECT_THAT(Create(request)->warnings(), ::testing::Not(::testing::Contains(
-                                               ::testing::HasSubstr("article"))));
+  EXPECT_THAT(Create(request)->warnings(),
+              ::testing::Not(::testing::Contains(::testing::HasSubstr("article"))));
   request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_class_noun("a dog");
   EXPECT_THAT(Create(request)->warnings(), ::testing::Contains(::testing::HasSubstr("article")));
 }

@@ -13,7 +13,8 @@
 
 namespace likeness::server {
 
-// Kept in memory: after a restart of the server every attempt has the whole time again. Thread-safe.
+// Kept in memory: after a restart of the server every attempt has the whole time again.
+// Thread-safe.
 class StallWatch {
  public:
   explicit StallWatch(absl::Duration timeout) : timeout_(timeout) {}

@@ -53,12 +53,10 @@ torch::Tensor InitialNoise(uint32_t first_seed, int count, at::IntArrayRef shape
   return torch::cat(noises);
 }
 
-[[noreturn]] void ThrowStopped() {
-  throw Error(ErrorKind::kCancelled, "generation was stopped");
-}
+[[noreturn]] void ThrowStopped() { throw Error(ErrorKind::kCancelled, "generation was stopped"); }
 
-// How many pictures go through the decoder at a time: small ones together, for speed, large ones one
-// by one, for memory and so that there is a moment to stop in between.
+// How many pictures go through the decoder at a time: small ones together, for speed, large ones
+// one by one, for memory and so that there is a moment to stop in between.
 int64_t DecodedTogether(const torch::Tensor& latents_BCHW, const Pipeline& pipeline) {
   constexpr int64_t kPixels = 256 * 256;
   const int64_t cell = pipeline.vae->options().Downscale();

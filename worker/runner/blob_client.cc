@@ -105,8 +105,8 @@ absl::Status BlobClient::Download(const std::string& blob, const std::filesystem
   std::ofstream out(to, std::ios::binary);
   int64_t received = 0;
   for (bool ended = false; !ended;) {
-    RETURN_IF_ERROR(CallPatiently([&] { return Receive(blob, watch, out, received, ended); },
-                                  watch.give_up));
+    RETURN_IF_ERROR(
+        CallPatiently([&] { return Receive(blob, watch, out, received, ended); }, watch.give_up));
   }
   out.close();
   if (!out) return DiskFull();

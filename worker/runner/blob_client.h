@@ -13,14 +13,13 @@ namespace likeness {
 
 // What a transfer is watched with. Both are called from the thread that asked for it.
 struct TransferWatch {
-  std::function<bool()> give_up;               // asked again and again; true ends it: CANCELLED
+  std::function<bool()> give_up;  // asked again and again; true ends it: CANCELLED
   std::function<void(int64_t bytes)> on_bytes = {};  // bytes so far
 };
 
 // Under one lease. Thread-safe. Calls wait for a server that is away until they are given up.
 class BlobClient {
  public:
-
   BlobClient(std::shared_ptr<grpc::Channel> channel, const std::string& lease_token);
 
   // Stores the file as `blob`, tenants/{tenant}/blobs/{sha256}; sends nothing if it is stored

@@ -23,8 +23,8 @@ struct Entry {
   std::map<Inode, int64_t> bytes_of_files;
 };
 
-// Calls visit(path, inode, bytes) for the files in a directory and below. What vanishes meanwhile is
-// left out.
+// Calls visit(path, inode, bytes) for the files in a directory and below. What vanishes meanwhile
+// is left out.
 template <typename Visit>
 void ForEachFile(const fs::path& directory, const Visit& visit) {
   std::error_code error;

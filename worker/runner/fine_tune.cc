@@ -148,8 +148,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
 
   // Draw
   const auto model_files = DescribeModel(model_dir);
-  const auto pictures = DrawSamples(lease, SampleOrder(spec), model_dir, model_files, environment,
-                                    phases, workshop);
+  const auto pictures =
+      DrawSamples(lease, SampleOrder(spec), model_dir, model_files, environment, phases, workshop);
   auto extras = WriteExtras(pictures, photos, environment);
   extras.insert(extras.end(), host.previews().begin(), host.previews().end());
 

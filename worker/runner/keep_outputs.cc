@@ -39,8 +39,8 @@ std::vector<v1::Output> KeepOutputs(const std::vector<v1::Output>& result,
     const absl::Status status = Attempt(environment, [&] { keep(output); });
     if (status.ok()) continue;
     environment.Warn(absl::StrCat(result.size() + extras.size() - kept.size(),
-                                  " pictures could not be stored, from ", output.path(), " on: ",
-                                  status.message()));
+                                  " pictures could not be stored, from ", output.path(),
+                                  " on: ", status.message()));
     break;
   }
   return kept;

@@ -72,9 +72,8 @@ void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to, 
   }
   fs::copy_file(out_ / CheckpointFile(checkpoint->step()), to);
   if (DescribeFile(to, {}).blob() != blob) {
-    throw Error(ErrorKind::kDataLoss, CheckpointFile(checkpoint->step()) +
-                                          " is damaged; remove " + kCheckpointRecord +
-                                          " to start anew");
+    throw Error(ErrorKind::kDataLoss, CheckpointFile(checkpoint->step()) + " is damaged; remove " +
+                                          kCheckpointRecord + " to start anew");
   }
 }
 

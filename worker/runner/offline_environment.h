@@ -15,8 +15,8 @@
 namespace likeness {
 
 // Below `out`: the outputs at their paths, and while the job is not finished
-// "checkpoint-{step}.safetensors" and "checkpoint.json" (a Checkpoint), from which the same job goes
-// on. The one is there before the other names it: killed at any moment, a run leaves its last
+// "checkpoint-{step}.safetensors" and "checkpoint.json" (a Checkpoint), from which the same job
+// goes on. The one is there before the other names it: killed at any moment, a run leaves its last
 // checkpoint or the one before.
 class OfflineEnvironment : public JobEnvironment {
  public:

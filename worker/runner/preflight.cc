@@ -90,8 +90,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
   const auto& prior = spec.prior();
   const auto& samples = spec.samples();
   if (prior.weight() > 0) {
-    CheckSampling("job.fine_tune.prior.", "sampling_steps", prior.sampler(),
-                  prior.sampling_steps(), prior.guidance(), model);
+    CheckSampling("job.fine_tune.prior.", "sampling_steps", prior.sampler(), prior.sampling_steps(),
+                  prior.guidance(), model);
   }
   // Previews are drawn as the samples are.
   if (samples.prompts_size() > 0 || spec.previews().every_steps() > 0) {

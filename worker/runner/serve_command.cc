@@ -84,8 +84,9 @@ absl::Status CheckOffer(const std::string& name, const std::map<std::string, std
   }
   for (const auto& [key, value] : labels) {
     if (IsOf(key, "_-", 63, absl::ascii_islower) && value.size() <= 63) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--labels: ", key, "=", value, ": keys [a-z0-9_-]{1,63}, values up to 63 bytes are allowed"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--labels: ", key, "=", value,
+                     ": keys [a-z0-9_-]{1,63}, values up to 63 bytes are allowed"));
   }
   return absl::OkStatus();
 }

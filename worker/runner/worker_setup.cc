@@ -62,11 +62,12 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   for (const auto& offer : catalog.Offers()) {
     LogInfo("model offered", {{"model", offer.name()}, {"digest", offer.digest()}});
   }
-  return std::make_unique<Workshop>(Workshop{.catalog = std::move(catalog),
-                                             .store = ModelStore(cache / "personalized", flags.cache_bytes),
-                                             .resident = ResidentModel(device),
-                                             .class_image_cache = cache / "class-pictures",
-                                             .cache_bytes = flags.cache_bytes});
+  return std::make_unique<Workshop>(
+      Workshop{.catalog = std::move(catalog),
+               .store = ModelStore(cache / "personalized", flags.cache_bytes),
+               .resident = ResidentModel(device),
+               .class_image_cache = cache / "class-pictures",
+               .cache_bytes = flags.cache_bytes});
 }
 
 }  // namespace likeness

@@ -34,9 +34,9 @@ std::vector<TrainedComponent> Trained(Pipeline& base, const DreamBoothOptions& o
 }
 
 [[noreturn]] void ThrowDiverged(const std::string& what, double value, int64_t step) {
-  throw Error(ErrorKind::kFailedPrecondition,
-              what + " is " + std::to_string(value) + " at step " + std::to_string(step) +
-                  ": training diverged; try a lower learning rate");
+  throw Error(ErrorKind::kFailedPrecondition, what + " is " + std::to_string(value) + " at step " +
+                                                  std::to_string(step) +
+                                                  ": training diverged; try a lower learning rate");
 }
 
 // One forward pass over pairs of subject and prior.

@@ -52,7 +52,8 @@ void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
   }
 }
 
-// What is learned of a photo hangs on the token, so its caption holds it: as itself or in "{subject}".
+// What is learned of a photo hangs on the token, so its caption holds it: as itself or in
+// "{subject}".
 void CheckCaptions(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                    const std::string& token, const std::string& path, FieldChecker& checker) {
   for (int i = 0; i < photos.size(); ++i) {
