@@ -16,7 +16,7 @@ WORKDIR /src
 COPY scripts/setup scripts/torch*.txt scripts/
 RUN apt-get update && LIKENESS_TORCH="${TORCH}" LIKENESS_PIP_ARGS="${PIP_ARGS}" scripts/setup
 COPY . .
-RUN cmake --preset release -DLIKENESS_TESTS=OFF -DLIKENESS_BENCHMARKS=OFF \
+RUN cmake --preset release -DLIKENESS_TESTS=OFF -DLIKENESS_BENCHMARKS=OFF -DLIKENESS_UNITY=ON \
  && cmake --build --preset release \
  && cmake --install build/release --prefix /opt/likeness --strip \
  && scripts/install-torch /opt/likeness/lib/likeness

@@ -61,4 +61,7 @@ likeness_precompiled_header(likeness_torch_pch HEADERS <torch/torch.h> DEPS like
 function(likeness_use_torch name scope)
   target_link_libraries(${name} ${scope} likeness_torch)
   likeness_use_precompiled_header(${name} likeness_torch_pch)
+  if(LIKENESS_UNITY)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  endif()
 endfunction()

@@ -17,12 +17,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::vector<torch::Tensor> Tensors(const NamedTensors& named) {
-  std::vector<torch::Tensor> tensors;
-  for (const auto& [name, tensor] : named) tensors.push_back(tensor);
-  return tensors;
-}
-
 // Everything that a stage goes on from.
 class Training {
  public:
@@ -32,7 +26,7 @@ class Training {
         budget_(budget),
         file_(directory / (stage.name + ".checkpoint.safetensors")),
         optimizer_(stage.parameters, stage.optimizer),
-        ema_(Tensors(stage.parameters), stage.ema_decay) {
+        ema_(TensorsOf(stage.parameters), stage.ema_decay) {
     if (std::filesystem::exists(file_)) Load();
     started_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(
                                   std::chrono::duration<double>(seconds_before_));

@@ -24,13 +24,13 @@ NamedTensors Select(const NamedTensors& parameters, const PretrainOptimizerOptio
   return selected;
 }
 
-std::vector<torch::Tensor> Tensors(const NamedTensors& named) {
+}  // namespace
+
+std::vector<torch::Tensor> TensorsOf(const NamedTensors& named) {
   std::vector<torch::Tensor> tensors;
   for (const auto& [name, tensor] : named) tensors.push_back(tensor);
   return tensors;
 }
-
-}  // namespace
 
 torch::Tensor Orthogonalize(const torch::Tensor& matrix_MN) {
   const bool tall = matrix_MN.size(0) > matrix_MN.size(1);
@@ -48,7 +48,7 @@ PretrainOptimizer::PretrainOptimizer(const NamedTensors& parameters,
     : options_(options),
       matrices_(Select(parameters, options, true)),
       others_(Select(parameters, options, false)),
-      adamw_({{.parameters = Tensors(others_), .learning_rate = options.adamw_learning_rate}},
+      adamw_({{.parameters = TensorsOf(others_), .learning_rate = options.adamw_learning_rate}},
              {.beta2 = options.adamw_beta2, .weight_decay = 0}) {
   for (const auto& [name, matrix] : matrices_) momenta_.push_back(torch::zeros_like(matrix));
 }

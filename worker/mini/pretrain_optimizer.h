@@ -25,6 +25,9 @@ struct PretrainOptimizerOptions {
 // and 1.2. Five Newton-Schulz steps with the quintic of the reference above.
 torch::Tensor Orthogonalize(const torch::Tensor& matrix_MN);
 
+// The tensors, without their names.
+std::vector<torch::Tensor> TensorsOf(const NamedTensors& named);
+
 class PretrainOptimizer {
  public:
   // Parameters by name: with Muon, hidden convolutions of 3 x 3 go to it, as matrices [out, in *

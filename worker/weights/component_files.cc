@@ -5,15 +5,12 @@
 
 #include "worker/base/error.h"
 #include "worker/weights/json_file.h"
+#include "worker/weights/refuse.h"
 
 namespace likeness {
 namespace {
 
 namespace fs = std::filesystem;
-
-[[noreturn]] void Refuse(const std::string& component, const std::string& why) {
-  throw Error(ErrorKind::kFailedPrecondition, component + ": " + why);
-}
 
 // File name endings in the order to try them. "" is the variant without a name, in full precision.
 std::vector<std::string> Variants(torch::ScalarType dtype) {

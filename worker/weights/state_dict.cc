@@ -5,6 +5,7 @@
 
 #include "worker/base/error.h"
 #include "worker/weights/checkpoint_keys.h"
+#include "worker/weights/refuse.h"
 
 namespace likeness {
 namespace {
@@ -19,10 +20,6 @@ std::string ShapeText(torch::IntArrayRef shape) {
   std::ostringstream text;
   text << shape;
   return text.str();
-}
-
-[[noreturn]] void Refuse(const std::string& component, const std::string& why) {
-  throw Error(ErrorKind::kFailedPrecondition, component + ": " + why);
 }
 
 // "N keys are PROBLEM: first, second, ..."
