@@ -6,11 +6,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
+#include "common/shorten.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
 namespace likeness {
 namespace {
+
+constexpr size_t kMaxTextBytes = 2000;  // of a field: some come from outside
 
 // A JSON string. What is not UTF-8 or a control character is escaped bytewise, so a line is always
 // one valid line.
@@ -45,7 +48,7 @@ void AppendJsonField(const LogField& field, std::string* body) {
   AppendJsonString(field.key, body);
   body->push_back(':');
   if (auto* text = std::get_if<std::string>(&field.value)) {
-    AppendJsonString(*text, body);
+    AppendJsonString(Shorten(*text, kMaxTextBytes), body);
   } else {
     *body += NumberText(field);
   }
@@ -53,11 +56,12 @@ void AppendJsonField(const LogField& field, std::string* body) {
 
 void AppendTextField(const LogField& field, std::string* body) {
   absl::StrAppend(body, " ", field.key, "=");
-  auto* text = std::get_if<std::string>(&field.value);
-  if (text && text->find_first_of(" \n\"") != std::string::npos) {
-    AppendJsonString(*text, body);
+  const auto* whole = std::get_if<std::string>(&field.value);
+  const std::string text = whole ? Shorten(*whole, kMaxTextBytes) : NumberText(field);
+  if (text.find_first_of(" \n\"") != std::string::npos) {
+    AppendJsonString(text, body);
   } else {
-    *body += text ? *text : NumberText(field);
+    *body += text;
   }
 }
 

@@ -2,7 +2,8 @@
 //   LogInfo("lease granted", {{"job", name}, {"attempt", 2}});
 // json: {"time":"2026-01-02T03:04:05.678Z","level":"info","message":"lease
 // granted","job":"...","attempt":2} text: 03:04:05.678 I lease granted job=... attempt=2
-// Thread-safe. No photo, prompt, token or key is ever logged.
+// Thread-safe. A text of more than 2,000 bytes is cut. No photo, prompt, token or key is ever
+// logged.
 #pragma once
 
 #include <cstdint>

@@ -9,15 +9,16 @@
 #include "absl/strings/str_split.h"
 #include "common/digest.h"
 #include "common/rpc_error.h"
+#include "common/shorten.h"
 
 namespace likeness {
 namespace {
 
 // What a wrong name looks like in a message: short, and without control characters.
 std::string Quoted(absl::string_view text) {
-  std::string shown;
-  for (char c : text.substr(0, 100)) shown.push_back(absl::ascii_iscntrl(c) ? '?' : c);
-  return absl::StrCat("\"", shown, text.size() > 100 ? "...\"" : "\"");
+  std::string shown = Shorten(text, 100);
+  for (char& c : shown) c = absl::ascii_iscntrl(c) ? '?' : c;
+  return absl::StrCat("\"", shown, "\"");
 }
 
 absl::Status WrongName(absl::string_view field, absl::string_view text, absl::string_view form) {

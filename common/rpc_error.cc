@@ -3,6 +3,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/shorten.h"
 #include "google/protobuf/stubs/common.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -18,16 +19,12 @@ constexpr size_t kMaxDetailBytes = 2500;
 
 // What clients can read: UTF-8 of a bounded length. A text that quotes other bytes is escaped.
 std::string Readable(absl::string_view text) {
-  std::string escaped;
-  if (!google::protobuf::internal::IsStructurallyValidUTF8(text.data(),
-                                                           static_cast<int>(text.size()))) {
-    escaped = absl::CEscape(text);
-    text = escaped;
+  const std::string shown = Shorten(text, kMaxMessageBytes);  // before more is made of it
+  if (google::protobuf::internal::IsStructurallyValidUTF8(shown.data(),
+                                                          static_cast<int>(shown.size()))) {
+    return shown;
   }
-  if (text.size() <= kMaxMessageBytes) return std::string(text);
-  size_t end = kMaxMessageBytes;
-  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // never cut inside a UTF-8 character
-  return absl::StrCat(text.substr(0, end), "...");
+  return Shorten(absl::CEscape(shown), kMaxMessageBytes);
 }
 
 template <typename Message>

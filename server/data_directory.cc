@@ -26,6 +26,11 @@ absl::Status CheckDataDirectory(const std::string& data_dir) {
                   absl::StrCat("\"", data_dir, "\" is no data directory of a likeness-server"));
 }
 
+bool WasServed(const std::string& data_dir) {
+  std::error_code error;
+  return std::filesystem::is_directory(BlobsPath(data_dir), error);
+}
+
 absl::StatusOr<FileLock> LockDataDirectory(const std::string& data_dir) {
   auto lock = FileLock::Take(LockPath(data_dir), FileLock::Kind::kExclusive, /*wait=*/false);
   if (absl::IsUnavailable(lock.status())) {

@@ -16,6 +16,9 @@ std::string BlobsPath(const std::string& data_dir);
 // FAILED_PRECONDITION (NO_DATA_DIR) unless a server has kept its data there.
 absl::Status CheckDataDirectory(const std::string& data_dir);
 
+// Whether a server has had its jobs here before: blobs/ is made after jobs.sqlite.
+bool WasServed(const std::string& data_dir);
+
 // Held by the server, or by whoever takes its place. FAILED_PRECONDITION (DATA_DIR_IN_USE).
 absl::StatusOr<FileLock> LockDataDirectory(const std::string& data_dir);
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -29,11 +30,13 @@
 #include "server/base/executor.h"
 #include "server/base/health.h"
 #include "server/base/version.h"
+#include "server/base/watchdog.h"
 #include "server/blobs/blob_quota.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
 #include "server/data_directory.h"
 #include "server/jobs/admission.h"
 #include "server/jobs/change_feed.h"
+#include "server/jobs/sqlite/checked_files.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
 #include "server/maintenance/maintenance.h"
 #include "server/metrics/http_page.h"
@@ -49,7 +52,8 @@ constexpr absl::Duration kTick = absl::Milliseconds(250);
 constexpr absl::Duration kHealthCheck = absl::Seconds(2);
 constexpr int64_t kFullDisk = 2 << 20;  // blobs leave the last MiB to the job store
 constexpr char kLiveness[] =
-    "liveness";  // as a service of grpc.health.v1: up as long as the process
+    "liveness";                    // as a service of grpc.health.v1: up as long as the process
+constexpr int kAuditLines = 1000;  // at a time
 constexpr absl::Duration kUploadLifetime = absl::Hours(24);
 constexpr absl::Duration kUploadSweep = absl::Hours(1);
 constexpr int64_t kMessageOverhead = 1 << 20;  // of a request's own limit over its photos'
@@ -103,15 +107,21 @@ struct Server::Parts {
   std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
   std::unique_ptr<HttpPages> pages;
   std::unique_ptr<grpc::Server> server;
+  std::optional<Watchdog> watchdog;  // over the ticks
+  std::mutex page_mutex;             // held while a page of metrics is put together
+  std::mutex snapshot_mutex;
+  Metrics::Snapshot snapshot ABSL_GUARDED_BY(snapshot_mutex);  // of the last page
   int port = 0;
   absl::Time next_health_check = absl::InfinitePast();
   absl::Time next_upload_sweep = absl::InfinitePast();
   bool drained = false;
 
   ~Parts() {
+    watchdog.reset();
     pages.reset();
     server.reset();
     if (executor) executor->Stop();  // its tasks use all the rest
+    if (jobs) BringAuditLines();
     maintenance.reset();
   }
 
@@ -119,11 +129,14 @@ struct Server::Parts {
   absl::Status StartWebhooks();
   absl::Status Serve();
   absl::Status StartPages();
+  Metrics::Snapshot LookAround();
+  void BringAuditLines();
   void CheckHealth();
   void Tick();
   void TickLater() {
     executor->RunAfter(kTick, [this] {
       Tick();
+      watchdog->Beat();
       TickLater();
     });
   }
@@ -135,6 +148,7 @@ absl::Status Server::Parts::OpenStores() {
   lock.emplace(std::move(held));
   SqliteJobStoreOptions store_options;
   store_options.path = StorePath(options.data_dir);
+  store_options.was_there = WasServed(options.data_dir);
   store_options.lease.duration = options.lease_duration;
   store_options.retry.first_delay = options.retry_delay;
   store_options.queue = options.queue;
@@ -151,6 +165,7 @@ absl::Status Server::Parts::OpenStores() {
     if (change.webhook && webhooks) webhooks->Wake();
   };
   ASSIGN_OR_RETURN(store, SqliteJobStore::Open(store_options, clock));
+  RETURN_IF_ERROR(SyncDirectory(options.data_dir));  // SQLite would not say that it failed
   jobs = std::make_unique<MeasuredJobStore>(*store, metrics);
   ASSIGN_OR_RETURN(const absl::Time last_written, jobs->LastWritten());
   if (last_written > clock.Now()) {
@@ -158,7 +173,10 @@ absl::Status Server::Parts::OpenStores() {
                {{"seconds", absl::ToDoubleSeconds(last_written - clock.Now())}});
     clock.GoOnFrom(last_written);
   }
-  RETURN_IF_ERROR(jobs->ExtendLeases());
+  // A damaged record must not keep the others from being served.
+  if (auto extended = jobs->ExtendLeases(); !extended.ok() && !absl::IsDataLoss(extended)) {
+    return extended;
+  }
   ASSIGN_OR_RETURN(blobs, FilesystemBlobStore::Open(BlobsPath(options.data_dir),
                                                     options.limits.max_blob_bytes, clock));
   maintenance = std::make_unique<Maintenance>(*jobs, *blobs, metrics, clock, options.maintenance,
@@ -236,23 +254,37 @@ absl::Status Server::Parts::Serve() {
   return absl::OkStatus();
 }
 
+// What a page of metrics says of the stores. A disk that hangs holds up one page at most: the
+// others repeat the last one's numbers.
+Metrics::Snapshot Server::Parts::LookAround() {
+  const std::unique_lock page(page_mutex, std::try_to_lock);
+  Metrics::Snapshot fresh;
+  if (page && !health.has(Health::kDiskHangs)) {
+    if (auto counts = jobs->CountJobs(); counts.ok()) fresh.jobs = *std::move(counts);
+    if (auto count = jobs->CountWebhookCalls(); count.ok()) fresh.webhook_calls = *count;
+    if (auto count = jobs->CountAuditLines(); count.ok()) fresh.audit_lines = *count;
+    if (auto tenants = jobs->CountTenantsAtQuota(); tenants.ok()) {
+      fresh.tenants_at_quota = *tenants;
+    }
+    fresh.tenants_at_stored_bytes = blob_quota->CountTenantsAtQuota();
+    fresh.blob_bytes = blobs->total_bytes();
+    fresh.damaged_blobs = blobs->damaged();
+    fresh.disk_free_bytes = FreeDiskBytes(options.data_dir).value_or(0);
+    std::lock_guard lock(snapshot_mutex);
+    snapshot = fresh;
+  } else {
+    std::lock_guard lock(snapshot_mutex);
+    fresh = snapshot;
+  }
+  fresh.damaged_pages = CountDamagedPages();
+  fresh.ready = health.ready();
+  return fresh;
+}
+
 absl::Status Server::Parts::StartPages() {
   if (options.metrics_listen.empty()) return absl::OkStatus();
   HttpPages::Handlers handlers;
-  handlers.metrics = [this] {
-    Metrics::Snapshot snapshot;
-    if (auto counts = jobs->CountJobs(); counts.ok()) snapshot.jobs = *std::move(counts);
-    if (auto count = jobs->CountWebhookCalls(); count.ok()) snapshot.webhook_calls = *count;
-    if (auto tenants = jobs->CountTenantsAtQuota(); tenants.ok()) {
-      snapshot.tenants_at_quota = *tenants;
-    }
-    snapshot.tenants_at_stored_bytes = blob_quota->CountTenantsAtQuota();
-    snapshot.blob_bytes = blobs->total_bytes();
-    snapshot.damaged_blobs = blobs->damaged();
-    snapshot.disk_free_bytes = FreeDiskBytes(options.data_dir).value_or(0);
-    snapshot.ready = health.ready();
-    return metrics.Page(snapshot);
-  };
+  handlers.metrics = [this] { return metrics.Page(LookAround()); };
   handlers.complaint = [this] { return health.complaint(); };
   ASSIGN_OR_RETURN(pages, HttpPages::Start(options.metrics_listen, std::move(handlers)));
   return absl::OkStatus();
@@ -263,6 +295,22 @@ void Server::Parts::CheckHealth() {
   const auto free = FreeDiskBytes(options.data_dir);
   health.Set(Health::kDiskFull, free.ok() && *free < kFullDisk);
   next_health_check = clock.Now() + kHealthCheck;
+}
+
+// From the job store, where they were committed, into the audit log. A crash between the two lets a
+// line come twice.
+void Server::Parts::BringAuditLines() {
+  if (!audit) return;
+  for (bool more = true; more;) {
+    const auto read = jobs->ReadAuditLines(kAuditLines);
+    if (!read.ok() || read->lines.empty()) break;
+    if (auto brought = audit->Append(read->lines); !brought.ok()) {
+      LogError("audit lines wait", {{"error", brought.message()}});
+      break;
+    }
+    more = jobs->DropAuditLines(read->last).ok() && read->lines.size() == kAuditLines;
+  }
+  audit->Sync();
 }
 
 // What time alone makes necessary.
@@ -279,7 +327,7 @@ void Server::Parts::Tick() {
   }
   authenticator->ReloadIfChanged();
   if (tls) tls->ReloadIfChanged();
-  if (audit) audit->Sync();
+  BringAuditLines();
   feed.Publish(ChangeFeed::kPendingJobs);  // a back-off may have ended
   const absl::Time now = clock.Now();
   if (now >= next_health_check) CheckHealth();
@@ -306,6 +354,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   RETURN_IF_ERROR(parts->StartWebhooks());
   RETURN_IF_ERROR(parts->Serve());
   RETURN_IF_ERROR(parts->StartPages());
+  parts->watchdog.emplace(options.disk_timeout, [parts = parts.get()](bool hangs) {
+    parts->health.Set(Health::kDiskHangs, hangs);
+  });
   parts->TickLater();
   LogInfo("serving", {{"version", Version()},
                       {"listen", options.listen},

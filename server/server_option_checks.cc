@@ -76,6 +76,7 @@ absl::Status CheckDurations(const ServerOptions& options) {
   const MaintenanceOptions& disk = options.maintenance;
   const absl::Duration forever = absl::InfiniteDuration();
   const DurationRange ranges[] = {
+      {"--disk-timeout", options.disk_timeout, absl::Milliseconds(500), absl::Hours(1)},
       {"--lease-duration", options.lease_duration, absl::Milliseconds(100), kDay},
       {"--stall-timeout", options.stall_timeout, absl::Seconds(1), 365 * kDay},
       {"--retry-delay", options.retry_delay, absl::ZeroDuration(), absl::Hours(1)},

@@ -74,6 +74,9 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
             "How often every blob is read to find damaged ones; 0: never.", "LIKENESS_SCRUB_EVERY");
   flags.Add("scrub-bytes-per-second", &options.maintenance.scrub_bytes_per_second,
             "How fast that goes.", "LIKENESS_SCRUB_BYTES_PER_SECOND");
+  flags.Add("disk-timeout", &options.disk_timeout,
+            "How long the disk may not answer before the server calls itself not ready.",
+            "LIKENESS_DISK_TIMEOUT");
   flags.AddHeading("Limits");
   flags.Add("max-request-bytes", &options.limits.max_request_bytes,
             "Bytes of one request, inline photos included.", "LIKENESS_MAX_REQUEST_BYTES");

@@ -38,6 +38,7 @@ struct ServerOptions {
   std::vector<std::string> tenant_weights;  // "acme=3,zoo=1"
   RetentionPolicy retention;
   absl::Duration drain_timeout = absl::Seconds(20);
+  absl::Duration disk_timeout = absl::Seconds(10);
   int executor_threads = 64;
   MaintenanceOptions maintenance;
   std::string webhook_secrets;  // file; "" for no webhooks

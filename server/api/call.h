@@ -1,6 +1,8 @@
 // One call being answered: its method, when it came, and the names under which it is found in logs.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
@@ -20,6 +22,8 @@ struct CallInfo {
   absl::Time start = SteadyNow();
   std::string request_id;
   TraceContext trace;  // of this call: a child of the client's
+  // Whether the audit line about it is in a transaction; nothing for a call that needs none.
+  std::shared_ptr<std::atomic<bool>> noted{};
 };
 
 // What this thread does until the scope ends belongs to the call. It may outlive the call.

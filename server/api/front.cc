@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
+#include "common/shorten.h"
 #include "common/status_macros.h"
 #include "server/api/credentials.h"
 #include "server/api/pump.h"
@@ -20,12 +21,17 @@ absl::Status Overloaded() {
                   "too many calls are waiting; try again later");
 }
 
+constexpr size_t kMaxResourceBytes = 300;
+
 // The resource that a request names, if it names one.
 std::string ResourceOf(const google::protobuf::Message& request) {
   for (const char* name : {"name", "resource_name"}) {
     const auto* field = request.GetDescriptor()->FindFieldByName(name);
     if (field == nullptr || field->is_repeated()) continue;
-    return request.GetReflection()->GetString(request, field);
+    // One that is too long to be right is not copied about.
+    std::string scratch;
+    return Shorten(request.GetReflection()->GetStringReference(request, field, &scratch),
+                   kMaxResourceBytes);
   }
   return "";
 }
@@ -59,6 +65,7 @@ class LongPollReactor : public grpc::ServerUnaryReactor {
     if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
     if (front_.draining()) return End(Front::Draining());
     if (auto may = front_.Readmit(*context_, call_.method, *caller_); !may.ok()) return End(may);
+    const auto note = front_.NoteFor(call_, caller_);
     const absl::Time now = SteadyNow();
     auto ready = poll_.attempt(*caller_, now >= deadline_);
     if (!ready.ok()) return End(ready.status());
@@ -106,7 +113,10 @@ grpc::ServerUnaryReactor* Front::Respond(grpc::CallbackServerContext* context, c
     const CallScope scope(call);
     caller->resource = ResourceOf(request);
     absl::Status status = CheckRequest(request);
-    if (status.ok()) status = body(*caller);
+    if (status.ok()) {
+      const auto note = NoteFor(call, caller);
+      status = body(*caller);
+    }
     end(caller, status);
   };
   if (!executor_.TryRun(std::move(answer))) end(caller, Overloaded());
@@ -164,7 +174,37 @@ absl::Status Front::CheckRequest(const google::protobuf::Message& request) const
 
 CallInfo Front::Begin(const char* method, grpc::CallbackServerContext& context) {
   metrics_.RpcBegins(method);
-  return CallInfo(method, context);
+  CallInfo call(method, context);
+  if (gate_.audit && FindRule(method)->changes) {
+    call.noted = std::make_shared<std::atomic<bool>>(false);
+  }
+  return call;
+}
+
+AuditEntry Front::EntryFor(const CallInfo& call, const Caller& caller, absl::string_view resource,
+                           const absl::Status& status) {
+  return {.time = absl::Now(),
+          .caller = caller.id,
+          .tenant = caller.tenant,
+          .peer = caller.peer,
+          .method = call.method,
+          .resource = std::string(resource),
+          .code = absl::StatusCodeToString(status.code()),
+          .reason = ErrorReason(status)};
+}
+
+std::optional<AuditNote> Front::NoteFor(const CallInfo& call,
+                                        const absl::StatusOr<Caller>& caller) const {
+  if (!call.noted || !caller.ok()) return std::nullopt;
+  return std::optional<AuditNote>(
+      std::in_place,
+      [&call, &caller](const std::string& changed) -> std::string {
+        const std::string& resource = changed.empty() ? caller->resource : changed;
+        // What a poll for a lease changes besides is no change of anybody's.
+        if (resource.empty() || *call.noted) return "";
+        return ToLine(EntryFor(call, *caller, resource, absl::OkStatus()));
+      },
+      [&call] { *call.noted = true; });
 }
 
 void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
@@ -174,16 +214,9 @@ void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
   metrics_.ObserveRpc(call.method, status.code(), took);
   metrics_.ObserveRefusal(reason);
   // A lease that was not there is no change.
-  const bool changes = caller.ok() && !caller->resource.empty() && FindRule(call.method)->changes;
-  if (changes && gate_.audit) {
-    gate_.audit->Write({.time = absl::Now(),
-                        .caller = caller->id,
-                        .tenant = caller->tenant,
-                        .peer = caller->peer,
-                        .method = call.method,
-                        .resource = caller->resource,
-                        .code = absl::StatusCodeToString(status.code()),
-                        .reason = reason});
+  const bool changes = call.noted && caller.ok() && !caller->resource.empty();
+  if (changes && !(status.ok() && *call.noted)) {
+    gate_.audit->Write(EntryFor(call, *caller, caller->resource, status));
   }
   if (status.ok()) {
     LogDebug("call", {{"method", call.method}, {"seconds", absl::ToDoubleSeconds(took)}});

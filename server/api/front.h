@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -17,6 +18,7 @@
 #include "server/auth/authenticator.h"
 #include "server/auth/call_limits.h"
 #include "server/base/executor.h"
+#include "server/jobs/audit_note.h"
 #include "server/jobs/change_feed.h"
 #include "server/metrics/metrics.h"
 
@@ -68,7 +70,10 @@ class Front {
   // expired ends them.
   absl::Status Readmit(const grpc::CallbackServerContext& context, const char* method,
                        Caller& caller) const;
-  // Notes how a call ended: metrics, log, and for a change of something the audit log.
+  // Within it, what the caller makes the job store change is written down in the transaction.
+  std::optional<AuditNote> NoteFor(const CallInfo& call,
+                                   const absl::StatusOr<Caller>& caller) const;
+  // Notes how a call ended: metrics, log, and the audit log, unless its change is noted already.
   void Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
               const absl::Status& status);
   Executor& executor() { return executor_; }
@@ -84,6 +89,9 @@ class Front {
   // Whoever it is, and whether their role allows it.
   absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context,
                                   const char* method) const;
+
+  static AuditEntry EntryFor(const CallInfo& call, const Caller& caller, absl::string_view resource,
+                             const absl::Status& status);
 
   Executor& executor_;
   ChangeFeed& feed_;

@@ -73,6 +73,7 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
       if (source_ && !front_.draining()) source_->ClientGone();
       return End(absl::CancelledError("the client went away"));
     }
+    const auto note = front_.NoteFor(call_, caller_);
     if (!source_) {
       if (auto opened = Open(); !opened.ok()) return End(opened);
     } else if (auto may = front_.Readmit(*context_, call_.method, *caller_); !may.ok()) {

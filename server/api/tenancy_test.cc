@@ -462,6 +462,7 @@ TEST_F(TenancyTest, EveryChangeIsWrittenDownWithWhoMadeIt) {
   v1::GetJobRequest look;
   look.set_name(made.job);
   (void)Call(acme_, "GetJob", look);
+  server_.reset();  // the lines that commit with a change are in the file within a second, or now
   std::ifstream file(audit_log_);
   std::vector<std::string> said;
   std::string whole;
@@ -478,7 +479,7 @@ TEST_F(TenancyTest, EveryChangeIsWrittenDownWithWhoMadeIt) {
   const auto starts = [](const std::string& text) { return ::testing::StartsWith(text); };
   EXPECT_THAT(
       said,
-      ::testing::ElementsAre(
+      ::testing::UnorderedElementsAre(
           acme + "CreateJob " + made.job + " OK", worker + "AcquireLease " + made.job + " OK",
           worker + "CompleteLease " + made.job + " OK",
           starts(acme + "Write tenants/acme/uploads/"), acme + "Write " + made.upload + " OK",

@@ -1,13 +1,15 @@
 // Who changed what: one JSON line for each change, in a file of its own that only grows.
 //
-// A line is in the file before the caller has the answer, so a killed server loses none. It is
-// brought to the disk within a second (Sync), so a machine that loses power may lose the last
-// second's.
+// The line about a change of the job store commits with it (see jobs/audit_note.h) and is brought
+// here by Append within a second; one that a crash brought twice has the same id. The other lines,
+// about refusals and uploads, are in the file before the caller has the answer, and on the disk
+// within a second (Sync).
 #pragma once
 
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -26,6 +28,10 @@ struct AuditEntry {
   std::string reason{};    // "JOB_NOT_FOUND"
 };
 
+// As JSON, with an id of its own. No text from outside makes it long: a name that is too long for
+// one that is right is cut.
+std::string ToLine(const AuditEntry& entry);
+
 // Thread-safe.
 class AuditLog {
  public:
@@ -34,6 +40,9 @@ class AuditLog {
   ~AuditLog();
 
   void Write(const AuditEntry& entry);
+
+  // Lines made by ToLine, durable on return. After an error some may be there all the same.
+  absl::Status Append(const std::vector<std::string>& lines);
 
   // Brings what was written to the disk.
   void Sync();
@@ -44,10 +53,14 @@ class AuditLog {
  private:
   AuditLog(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
 
+  bool WriteAll(const std::string& text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status SyncLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const std::string path_;
   std::mutex mutex_;
   int descriptor_ ABSL_GUARDED_BY(mutex_);
   bool unsynced_ ABSL_GUARDED_BY(mutex_) = false;
+  bool torn_ ABSL_GUARDED_BY(mutex_) = false;  // the last line is not whole
 };
 
 }  // namespace likeness::server

@@ -8,8 +8,8 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kComplaints[] = {"draining", "the job store cannot be written",
-                                       "the disk is full"};
+constexpr const char* kComplaints[] = {"draining", "the disk does not answer",
+                                       "the job store cannot be written", "the disk is full"};
 
 }  // namespace
 
@@ -35,6 +35,11 @@ void Health::Set(Trouble trouble, bool is_so) {
 bool Health::ready() const {
   std::lock_guard lock(mutex_);
   return troubles_ == 0;
+}
+
+bool Health::has(Trouble trouble) const {
+  std::lock_guard lock(mutex_);
+  return (troubles_ >> trouble & 1U) != 0;
 }
 
 std::string Health::complaint() const {

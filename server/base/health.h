@@ -13,13 +13,14 @@ namespace likeness::server {
 // Thread-safe.
 class Health {
  public:
-  enum Trouble { kDraining, kStoreFails, kDiskFull };
+  enum Trouble { kDraining, kDiskHangs, kStoreFails, kDiskFull };
 
   // `tell` is called with every change of ready(), in order; once it drains there is none any more.
   void OnChange(std::function<void(bool ready)> tell);
 
   void Set(Trouble trouble, bool is_so);
   bool ready() const;
+  bool has(Trouble trouble) const;
   // "draining", ... in the order of the list; empty when ready.
   std::string complaint() const;
 

@@ -28,6 +28,11 @@ class BlobReader {
   // the end in order gets DATA_LOSS (BLOB_DAMAGED) instead of the last piece if the bytes are not
   // those that the blob is named by; the blob is set aside then.
   virtual absl::StatusOr<std::string> Read(int64_t offset, int64_t limit) = 0;
+  // For whoever reads less than all, and wants it checked all the same: reads on in order as far as
+  // `end`, but no more than some MiB at a time. Whether it got there. DATA_LOSS as above.
+  virtual absl::StatusOr<bool> SkipTo(int64_t end) = 0;
+  // Whether all of it was read and found whole a short while ago.
+  virtual bool found_whole() const = 0;
 };
 
 // An upload under way. What was appended is kept when this goes away, so that the upload can be
@@ -39,7 +44,8 @@ class BlobUpload {
   // The blob was there already; Append and Finish do nothing.
   virtual bool complete() const = 0;
   // INVALID_ARGUMENT (UPLOAD_TOO_LONG) beyond the size in the name; RESOURCE_EXHAUSTED
-  // (STORAGE_FULL).
+  // (STORAGE_FULL), after which the upload can go on. After any other failure of the disk, here and
+  // in Finish, nothing of it is kept: nobody can tell what the disk has.
   virtual absl::Status Append(absl::string_view bytes) = 0;
   // Makes the blob visible, durably. INVALID_ARGUMENT: UPLOAD_TOO_SHORT; BLOB_DIGEST_MISMATCH,
   // after which the upload begins anew.

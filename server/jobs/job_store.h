@@ -3,7 +3,7 @@
 //
 // A store holds no rule: what may happen to a job is in transitions.h. All calls block; all are
 // thread-safe. Errors that are no caller's fault are RESOURCE_EXHAUSTED (STORAGE_FULL) or INTERNAL
-// (STORE_FAILED).
+// (STORE_FAILED), or DATA_LOSS (STORE_DAMAGED) for what the disk has not kept.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,11 @@ struct JobQuery {
 struct JobPage {
   std::vector<v1::Job> jobs;
   std::optional<JobCursor> next;  // nothing on the last page
+};
+
+struct AuditLines {
+  std::vector<std::string> lines;
+  int64_t last = 0;  // pass to DropAuditLines
 };
 
 struct ModelPage {
@@ -223,6 +228,15 @@ class JobStore {
 
   // Writes something, durably, to see whether it can.
   virtual absl::Status CheckWritable() = 0;
+
+  // Reads all that is kept. DATA_LOSS (STORE_DAMAGED) if some of it is damaged.
+  virtual absl::Status CheckWhole() = 0;
+
+  // Lines that AuditNotes have left, in the order of their commits, and how to be rid of them once
+  // they are somewhere else, durably.
+  virtual absl::StatusOr<AuditLines> ReadAuditLines(int limit) = 0;
+  virtual absl::Status DropAuditLines(int64_t last) = 0;
+  virtual absl::StatusOr<int64_t> CountAuditLines() = 0;
 
   // 32 random bytes, drawn when the store was made: signs what clients hand back to us.
   virtual const std::string& signing_key() const = 0;

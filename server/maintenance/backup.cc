@@ -48,7 +48,10 @@ absl::StatusOr<bool> Copy(const std::string& from, const std::string& to,
     unlink(partial.c_str());
     return false;
   }
-  RETURN_IF_ERROR(target.Sync());
+  if (auto synced = target.Sync(); !synced.ok()) {
+    unlink(partial.c_str());
+    return synced;
+  }
   RETURN_IF_ERROR(Rename(partial, to));
   return true;
 }
@@ -69,11 +72,12 @@ class BlobCopier {
       return absl::OkStatus();
     }
     ++backup_.blobs;
-    if (FileSize(to) == size) return absl::OkStatus();
     const std::string directory = fs::path(to).parent_path().string();
+    // What is there already need not be durable: the backup that brought it may have been killed.
+    directories_.insert(directory);
+    directories_.insert(fs::path(directory).parent_path().string());
+    if (FileSize(to) == size) return absl::OkStatus();
     RETURN_IF_ERROR(MakeDirectories(directory));
-    changed_.insert(directory);
-    changed_.insert(fs::path(directory).parent_path().string());
     ASSIGN_OR_RETURN(const bool whole, Bring(from, to, blob.name.sha256));
     if (!whole) {
       --backup_.blobs;
@@ -86,7 +90,7 @@ class BlobCopier {
   }
 
   absl::Status Sync() const {
-    for (const std::string& directory : changed_) RETURN_IF_ERROR(SyncDirectory(directory));
+    for (const std::string& directory : directories_) RETURN_IF_ERROR(SyncDirectory(directory));
     return absl::OkStatus();
   }
 
@@ -106,7 +110,7 @@ class BlobCopier {
   const BackupOptions& options_;
   Backup& backup_;
   BlobSet taken_;
-  std::set<std::string> changed_;  // directories
+  std::set<std::string> directories_;  // of all that the backup holds
 };
 
 absl::Status CopyStore(const std::string& from, const std::string& to) {

@@ -137,6 +137,9 @@ void Maintenance::Scrub() {
     LogError("scrub failed", {{"error", scrubbed.status().message()}});
   } else if (scrubbed->complete) {
     place.after.clear();
+    if (auto whole = jobs_.CheckWhole(); !whole.ok()) {
+      LogError("database damaged", {{"error", whole.message()}});
+    }
     LogInfo("scrub done", {{"blobs", scrubbed->blobs},
                            {"bytes", scrubbed->bytes},
                            {"damaged", scrubbed->damaged.size()}});

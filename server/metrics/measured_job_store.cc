@@ -162,4 +162,23 @@ absl::Status MeasuredJobStore::CheckWritable() {
   return Timed(metrics_, StoreOperation::kCheckWritable, [&] { return store_.CheckWritable(); });
 }
 
+absl::Status MeasuredJobStore::CheckWhole() {
+  return Timed(metrics_, StoreOperation::kCheckWhole, [&] { return store_.CheckWhole(); });
+}
+
+absl::StatusOr<AuditLines> MeasuredJobStore::ReadAuditLines(int limit) {
+  return Timed(metrics_, StoreOperation::kReadAuditLines,
+               [&] { return store_.ReadAuditLines(limit); });
+}
+
+absl::Status MeasuredJobStore::DropAuditLines(int64_t last) {
+  return Timed(metrics_, StoreOperation::kDropAuditLines,
+               [&] { return store_.DropAuditLines(last); });
+}
+
+absl::StatusOr<int64_t> MeasuredJobStore::CountAuditLines() {
+  return Timed(metrics_, StoreOperation::kCountAuditLines,
+               [&] { return store_.CountAuditLines(); });
+}
+
 }  // namespace likeness::server

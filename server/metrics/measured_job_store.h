@@ -53,6 +53,10 @@ class MeasuredJobStore : public JobStore {
   absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota() override;
   absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) override;
   absl::Status CheckWritable() override;
+  absl::Status CheckWhole() override;
+  absl::StatusOr<AuditLines> ReadAuditLines(int limit) override;
+  absl::Status DropAuditLines(int64_t last) override;
+  absl::StatusOr<int64_t> CountAuditLines() override;
   const std::string& signing_key() const override { return store_.signing_key(); }
 
  private:

@@ -113,6 +113,8 @@ struct Metrics::Families {
   prometheus::Counter* downloaded;
   prometheus::Gauge* blob_bytes;
   prometheus::Gauge* damaged_blobs;
+  prometheus::Gauge* damaged_pages;
+  prometheus::Gauge* audit_lines;
   prometheus::Counter* collected_blobs;
   prometheus::Counter* collected_bytes;
   prometheus::Counter* scrubbed_bytes;
@@ -262,6 +264,12 @@ struct Metrics::Families {
     damaged_blobs = &Family(prometheus::BuildGauge(), "likeness_damaged_blobs",
                             "Blobs set aside because their bytes changed on the disk.")
                          .Add({});
+    damaged_pages = &Family(prometheus::BuildGauge(), "likeness_damaged_pages",
+                            "Pages of the database found damaged since the start.")
+                         .Add({});
+    audit_lines = &Family(prometheus::BuildGauge(), "likeness_audit_lines_waiting",
+                          "Lines about changes that the audit log does not have yet.")
+                       .Add({});
     collected_blobs = &Family(prometheus::BuildCounter(), "likeness_collected_blobs_total",
                               "Blobs removed because nothing named them.")
                            .Add({});
@@ -362,6 +370,8 @@ std::string Metrics::Page(const Snapshot& snapshot) {
   families_->ShowJobs(snapshot.jobs);
   families_->blob_bytes->Set(static_cast<double>(snapshot.blob_bytes));
   families_->damaged_blobs->Set(static_cast<double>(snapshot.damaged_blobs));
+  families_->audit_lines->Set(static_cast<double>(snapshot.audit_lines));
+  families_->damaged_pages->Set(static_cast<double>(snapshot.damaged_pages));
   families_->disk_free_bytes->Set(static_cast<double>(snapshot.disk_free_bytes));
   families_->ready->Set(snapshot.ready ? 1 : 0);
   for (size_t i = 0; i < std::size(kTenantLimits); ++i) {

@@ -43,6 +43,8 @@ class Metrics {
   struct Snapshot {
     std::vector<JobCount> jobs;
     int64_t blob_bytes = 0;
+    int64_t damaged_pages = 0;
+    int64_t audit_lines = 0;  // that the audit log does not have yet
     int64_t damaged_blobs = 0;
     int64_t disk_free_bytes = 0;  // on the data directory's disk
     bool ready = true;

@@ -38,7 +38,11 @@ namespace likeness::server {
   X(CountJobs) \
   X(CountTenantsAtQuota) \
   X(VisitBlobs) \
-  X(CheckWritable)
+  X(CheckWritable) \
+  X(CheckWhole) \
+  X(ReadAuditLines) \
+  X(DropAuditLines) \
+  X(CountAuditLines)
 // clang-format on
 
 enum class StoreOperation {

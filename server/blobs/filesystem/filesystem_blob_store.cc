@@ -30,6 +30,11 @@ namespace fs = std::filesystem;
 constexpr char kUploads[] = "/.uploads";
 constexpr char kDamaged[] = "/.damaged";
 
+constexpr int64_t kPieceBytes = 1 << 20;    // read at a time
+constexpr int64_t kSkippedBytes = 8 << 20;  // by one call
+constexpr absl::Duration kWholeFor = absl::Minutes(10);
+constexpr size_t kMaxFoundWhole = 1000;
+
 // The names in a directory, in order; none if it cannot be read.
 std::vector<std::string> NamesIn(const std::string& directory) {
   std::vector<std::string> names;
@@ -94,9 +99,22 @@ class FilesystemBlobStore::FileReader : public BlobReader {
     hashed_ += static_cast<int64_t>(bytes.size());
     if (hashed_ < size_) return bytes;
     checked_ = true;
-    if (hash_.HexDigest() == name_.sha256) return bytes;
-    return Damaged();
+    if (hash_.HexDigest() != name_.sha256) return Damaged();
+    store_.FoundWhole(name_);
+    return bytes;
   }
+
+  absl::StatusOr<bool> SkipTo(int64_t end) override {
+    const int64_t stop = std::min(end, hashed_ + kSkippedBytes);
+    while (hashed_ < stop || (size_ == 0 && !checked_)) {
+      const int64_t before = hashed_;
+      RETURN_IF_ERROR(Read(hashed_, std::min(kPieceBytes, stop - hashed_)).status());
+      if (hashed_ == before && size_ > 0) return Damaged();  // cut since it was opened
+    }
+    return hashed_ >= end;
+  }
+
+  bool found_whole() const override { return store_.WasFoundWhole(name_); }
 
  private:
   absl::Status Damaged() {
@@ -135,8 +153,11 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
       return RpcError(absl::StatusCode::kInvalidArgument, "UPLOAD_TOO_LONG",
                       absl::StrCat(end, " bytes were sent; the name promises ", name_.size_bytes));
     }
+    if (dropped_) return UploadNotFound();
     if (auto written = file_.WriteAt(committed_size_, bytes); !written.ok()) {
-      (void)file_.Truncate(committed_size_);  // half a chunk is no use, and takes space
+      // Half a chunk is no use, and takes space.
+      const bool full = absl::IsResourceExhausted(written);
+      if (!full || !file_.Truncate(committed_size_).ok()) Drop();
       return written;
     }
     hash_.Update(bytes);
@@ -156,18 +177,28 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
           absl::StatusCode::kInvalidArgument, "BLOB_DIGEST_MISMATCH",
           absl::StrCat("the bytes have SHA-256 ", digest, "; the name promises ", name_.sha256));
     }
+    if (dropped_) return UploadNotFound();
     RETURN_IF_ERROR(file_.Touch(store_.clock_.Now()));
-    RETURN_IF_ERROR(file_.Sync());
+    if (auto synced = file_.Sync(); !synced.ok()) {
+      Drop();  // to sync it again would say that all is well, though the pages may be gone
+      return synced;
+    }
     return store_.Publish(path_, name_.blob(), name_.size_bytes);
   }
 
  private:
+  void Drop() {
+    dropped_ = true;
+    unlink(path_.c_str());
+  }
+
   FilesystemBlobStore& store_;
   const UploadName name_;
   const std::string path_;
   const File file_;
   Sha256 hash_;
   int64_t committed_size_;
+  bool dropped_ = false;
 };
 
 namespace {
@@ -309,7 +340,20 @@ void FilesystemBlobStore::SetAside(const BlobName& name, const File& read, int64
     return;
   }
   bytes_[name.tenant] -= size;
+  found_whole_.erase(path);
   LogError("blob damaged", {{"blob", name.ToString()}});
+}
+
+void FilesystemBlobStore::FoundWhole(const BlobName& name) {
+  std::lock_guard lock(mutex_);
+  if (found_whole_.size() >= kMaxFoundWhole) found_whole_.clear();
+  found_whole_[PathOf(name)] = clock_.Now();
+}
+
+bool FilesystemBlobStore::WasFoundWhole(const BlobName& name) const {
+  std::lock_guard lock(mutex_);
+  const auto found = found_whole_.find(PathOf(name));
+  return found != found_whole_.end() && clock_.Now() - found->second < kWholeFor;
 }
 
 int64_t FilesystemBlobStore::total_bytes() const {
@@ -402,9 +446,13 @@ absl::Status FilesystemBlobStore::MakeDurableDirectory(const std::string& direct
   }
   // One that is there need not be durable: another call may have made it just now, or an earlier
   // process that was killed.
-  RETURN_IF_ERROR(MakeDirectories(directory));
-  RETURN_IF_ERROR(SyncDirectory(fs::path(directory).parent_path().string()));
-  RETURN_IF_ERROR(SyncDirectory(root_));
+  auto made = MakeDirectories(directory);
+  if (made.ok()) made = SyncDirectory(fs::path(directory).parent_path().string());
+  if (made.ok()) made = SyncDirectory(root_);
+  if (!made.ok()) {
+    rmdir(directory.c_str());  // made anew by the next one; nothing is in it
+    return made;
+  }
   std::lock_guard lock(mutex_);
   durable_directories_.insert(directory);
   return absl::OkStatus();
@@ -415,9 +463,10 @@ absl::Status FilesystemBlobStore::Publish(const std::string& upload_path, const 
   const std::string path = PathOf(name);
   const std::string directory = fs::path(path).parent_path().string();
   RETURN_IF_ERROR(MakeDurableDirectory(directory));
+  bool was_there = false;
   {
     std::lock_guard lock(mutex_);
-    const bool was_there = FileSize(path).has_value();
+    was_there = FileSize(path).has_value();
     if (rename(upload_path.c_str(), path.c_str()) != 0) return ErrnoStatus(errno, "store a blob");
     if (!was_there) bytes_[name.tenant] += size_bytes;
     publishing_.insert(path);
@@ -427,6 +476,11 @@ absl::Status FilesystemBlobStore::Publish(const std::string& upload_path, const 
   {
     std::lock_guard lock(mutex_);
     publishing_.erase(path);
+    // Whoever asked next would be told that it is there, though a loss of power may take its name.
+    if (!durable.ok() && !was_there && unlink(path.c_str()) == 0) {
+      bytes_[name.tenant] -= size_bytes;
+    }
+    if (!durable.ok()) durable_directories_.erase(directory);
   }
   published_.notify_all();
   return durable;

@@ -63,6 +63,9 @@ class FilesystemBlobStore : public BlobStore {
   // An upload is gone on with, and is left again. False: another call is at it.
   bool Enter(const std::string& path, const std::string& tenant);
   void Leave(const std::string& path, const std::string& tenant);
+  // Notes that the file was read and found whole, and whether that is not long ago.
+  void FoundWhole(const BlobName& name);
+  bool WasFoundWhole(const BlobName& name) const;
   // Renames a finished, fsynced upload into place.
   absl::Status Publish(const std::string& upload_path, const BlobName& name, int64_t size_bytes);
 
@@ -78,6 +81,7 @@ class FilesystemBlobStore : public BlobStore {
   std::set<std::string> active_uploads_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> publishing_ ABSL_GUARDED_BY(mutex_);  // visible, and not durable yet
   std::set<std::string> durable_directories_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, absl::Time> found_whole_ ABSL_GUARDED_BY(mutex_);  // of late, by path
 };
 
 }  // namespace likeness::server

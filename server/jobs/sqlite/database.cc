@@ -7,6 +7,7 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/jobs/sqlite/checked_files.h"
 
 namespace likeness::server {
 namespace {
@@ -23,8 +24,27 @@ void ConfigureOnce() {
   [[maybe_unused]] static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+// What cannot be read, or is not what was written. To try again does no harm, and no good.
+bool IsDamage(int code) {
+  switch (code & 0xFF) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return true;
+    case SQLITE_IOERR:
+      return code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_READ ||
+             code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_CORRUPTFS;
+    default:
+      return false;
+  }
+}
+
 absl::Status ErrorOf(sqlite3* connection, int code) {
   const char* message = sqlite3_errmsg(connection);
+  if (IsDamage(code)) {
+    LogError("job store damaged", {{"code", code}, {"error", message}});
+    return RpcError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+                    "what was asked for lies in a part of jobs.sqlite that is damaged on the disk");
+  }
   if ((code & 0xFF) == SQLITE_FULL) {
     LogError("job store is full", {{"error", message}});
     return RpcError(absl::StatusCode::kResourceExhausted, "STORAGE_FULL",
@@ -75,6 +95,7 @@ Query& Query::BindNull() {
 }
 
 absl::StatusOr<bool> Query::Step() {
+  if (statement_ == nullptr) return failure_;
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
@@ -101,21 +122,24 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   const int flags =
       SQLITE_OPEN_NOMUTEX |
       (mode == Mode::kWriter ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
-  const int code = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &connection, flags, CheckedFiles());
   std::unique_ptr<Database> database(new Database(connection));
   if (code != SQLITE_OK) return ErrorOf(connection, code);
   sqlite3_extended_result_codes(connection, 1);
   sqlite3_busy_timeout(connection, kBusyMilliseconds);
   sqlite3_db_config(connection, SQLITE_DBCONFIG_LOOKASIDE, nullptr, kSlotBytes, kSlots);
+  int reserved = kChecksumBytes;  // of a database that is made now, here or by VACUUM INTO
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   RETURN_IF_ERROR(database->Execute("PRAGMA cache_size = -16384"));
   if (mode == Mode::kWriter) {
     // FULL: a commit is on the disk when it returns. The writer alone checkpoints, every 4,000
     // pages. What a savepoint could take back stays in memory: a batch touches so many pages that
-    // it would go to a temporary file.
+    // it would go to a temporary file. So do the pages of a transaction until it ends, or the log's
+    // checksums would not hold meanwhile.
     RETURN_IF_ERROR(
         database->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                           "PRAGMA wal_autocheckpoint = 4000; PRAGMA foreign_keys = ON;"
-                          "PRAGMA temp_store = MEMORY"));
+                          "PRAGMA temp_store = MEMORY; PRAGMA cache_spill = OFF"));
   }
   return database;
 }
@@ -125,23 +149,29 @@ Database::~Database() {
   sqlite3_close(connection_);
 }
 
-sqlite3_stmt* Database::Compile(const std::string& sql, unsigned flags) {
+bool Database::has_checksums() const { return HasChecksums(connection_); }
+
+absl::StatusOr<sqlite3_stmt*> Database::Compile(const std::string& sql, unsigned flags) {
   sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v3(connection_, sql.c_str(), -1, flags, &statement, nullptr) != SQLITE_OK) {
-    LogError("bad statement", {{"sql", sql}, {"error", sqlite3_errmsg(connection_)}});
-    std::abort();
-  }
-  return statement;
+  const int code = sqlite3_prepare_v3(connection_, sql.c_str(), -1, flags, &statement, nullptr);
+  if (code == SQLITE_OK) return statement;
+  if ((code & 0xFF) != SQLITE_ERROR) return ErrorOf(connection_, code);
+  LogError("bad statement", {{"sql", sql}, {"error", sqlite3_errmsg(connection_)}});
+  std::abort();
 }
 
 Query Database::Prepare(const char* sql) {
-  sqlite3_stmt*& statement = statements_[sql];
-  if (statement == nullptr) statement = Compile(sql, SQLITE_PREPARE_PERSISTENT);
-  return Query(statement, /*once=*/false);
+  const auto known = statements_.find(sql);
+  if (known != statements_.end()) return Query(known->second, /*once=*/false);
+  const auto statement = Compile(sql, SQLITE_PREPARE_PERSISTENT);
+  if (!statement.ok()) return Query(statement.status());
+  statements_.emplace(sql, *statement);
+  return Query(*statement, /*once=*/false);
 }
 
 Query Database::PrepareOnce(const std::string& sql) {
-  return Query(Compile(sql, 0), /*once=*/true);
+  const auto statement = Compile(sql, 0);
+  return statement.ok() ? Query(*statement, /*once=*/true) : Query(statement.status());
 }
 
 absl::Status Database::Execute(const char* sql) {

@@ -23,10 +23,14 @@ namespace likeness::server {
 class Query {
  public:
   Query(sqlite3_stmt* statement, bool once) : statement_(statement), once_(once) {}
+  // One that could not be prepared: every Step fails.
+  explicit Query(absl::Status failure)
+      : statement_(nullptr), once_(false), failure_(std::move(failure)) {}
   Query(Query&& other) noexcept
       : statement_(std::exchange(other.statement_, nullptr)),
         once_(other.once_),
-        next_parameter_(other.next_parameter_) {}
+        next_parameter_(other.next_parameter_),
+        failure_(std::move(other.failure_)) {}
   Query& operator=(const Query&) = delete;
   ~Query();
 
@@ -37,7 +41,8 @@ class Query {
   Query& BindBlob(absl::string_view bytes);
   Query& BindNull();
 
-  // Whether there is a row.
+  // Whether there is a row. RESOURCE_EXHAUSTED (STORAGE_FULL); DATA_LOSS (STORE_DAMAGED) when it
+  // would have to be read from a damaged page.
   absl::StatusOr<bool> Step();
   // For statements that return none.
   absl::Status Run();
@@ -53,18 +58,20 @@ class Query {
   sqlite3_stmt* statement_;
   const bool once_;
   int next_parameter_ = 1;
+  absl::Status failure_;
 };
 
 class Database {
  public:
   enum class Mode { kWriter, kReader };
 
-  // Opens or (the writer) creates the file, in WAL mode with synchronous=FULL.
+  // Opens or (the writer) creates the file, in WAL mode with synchronous=FULL, and with checksums
+  // in its pages (see checked_files.h). DATA_LOSS: STORE_DAMAGED.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, Mode mode);
   ~Database();
 
   // `sql` must be a string literal: statements are prepared once and kept under its address. A
-  // statement that cannot be prepared is a defect of ours, and ends the program.
+  // wrong statement is a defect of ours, and ends the program.
   Query Prepare(const char* sql);
 
   // For statements that are put together as they are needed.
@@ -78,10 +85,12 @@ class Database {
   // Rows changed since the connection was opened.
   int64_t total_changes() const { return sqlite3_total_changes64(connection_); }
   bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
+  // Whether the pages have checksums.
+  bool has_checksums() const;
 
  private:
   explicit Database(sqlite3* connection) : connection_(connection) {}
-  sqlite3_stmt* Compile(const std::string& sql, unsigned flags);
+  absl::StatusOr<sqlite3_stmt*> Compile(const std::string& sql, unsigned flags);
 
   sqlite3* connection_;
   std::map<const char*, sqlite3_stmt*> statements_;

@@ -79,13 +79,17 @@ std::string SourceOf(const JobQuery& query) {
 }
 
 // Rows of job, what they are ordered by, and place.
-Query PageOf(Database& database, const std::string& tenant, const JobQuery& query) {
+Query PageOf(Database& database, const std::string& tenant, const JobQuery& query,
+             const std::vector<int64_t>& damaged) {
   const bool by_end = query.order.field == JobOrder::Field::kEndTime;
   const char* column = by_end ? "end_time" : "key";  // keys grow with the time of creation
   const char* direction = query.order.descending ? "DESC" : "ASC";
   const SqlCondition filter = ToSql(query.filter);
   std::string sql = absl::StrCat("SELECT job, ", column, ", ", kPlace, " FROM jobs INDEXED BY ",
                                  SourceOf(query), " AND ", filter.sql);
+  if (!damaged.empty()) {
+    absl::StrAppend(&sql, " AND key NOT IN (", absl::StrJoin(damaged, ", "), ")");
+  }
   if (query.after) {
     absl::StrAppend(&sql, " AND (", column, ", key) ", query.order.descending ? "<" : ">",
                     " (?, ?)");
@@ -112,8 +116,9 @@ absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name
 }
 
 absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
-                                 const JobQuery& query, TellPlace tell) {
-  Query rows = PageOf(database, tenant, query);
+                                 const JobQuery& query, const std::vector<int64_t>& damaged,
+                                 TellPlace tell) {
+  Query rows = PageOf(database, tenant, query, damaged);
   JobPage page;
   size_t bytes = 0;
   JobCursor last;

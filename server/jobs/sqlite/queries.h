@@ -20,8 +20,10 @@ using TellPlace = absl::FunctionRef<absl::Status(const QueuePlace&, v1::Job&)>;
 // The job and its last event's seq.
 absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name, TellPlace tell);
 
+// Without the jobs of these keys, which cannot be read.
 absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
-                                 const JobQuery& query, TellPlace tell);
+                                 const JobQuery& query, const std::vector<int64_t>& damaged,
+                                 TellPlace tell);
 
 // NOT_FOUND (JOB_NOT_FOUND) unless the job has this name and key; FAILED_PRECONDITION
 // (RESUME_TOKEN_EXPIRED) when some of the events are not kept.

@@ -30,7 +30,7 @@ constexpr char kNextTenant[] =
 constexpr char kOldest[] =
     "SELECT key, queue_time FROM jobs INDEXED BY jobs_queue WHERE state = 1 AND method = ?"
     " AND base_model = ? AND samplers = ? AND base_digest = ? AND requirements = ? AND tenant = ?"
-    " AND priority = ? AND queue_time <= ? AND not_before <= ? ORDER BY queue_time LIMIT 1";
+    " AND priority = ? AND queue_time <= ? AND not_before <= ? ORDER BY queue_time";
 constexpr char kNextOfModel[] =
     "SELECT method, base_model, samplers, base_digest, requirements, tenant, priority FROM jobs"
     " INDEXED BY jobs_queue_by_model WHERE state = 1 AND model = ?"
@@ -41,7 +41,7 @@ constexpr char kOldestOfModel[] =
     "SELECT key, queue_time FROM jobs INDEXED BY jobs_queue_by_model WHERE state = 1 AND model = ?"
     " AND method = ? AND base_model = ? AND samplers = ? AND base_digest = ? AND requirements = ?"
     " AND tenant = ? AND priority = ? AND queue_time <= ? AND not_before <= ?"
-    " ORDER BY queue_time LIMIT 1";
+    " ORDER BY queue_time";
 constexpr char kRunning[] =
     "SELECT tenant, COUNT(*) FROM jobs INDEXED BY jobs_running WHERE state IN (2, 3) GROUP BY "
     "tenant";
@@ -91,17 +91,21 @@ struct NeedsColumns {
 using Visit = absl::FunctionRef<absl::StatusOr<bool>(Candidate)>;
 
 // Shows the job that `oldest` finds, if any, as one of the group. False: `visit` wants no more.
-absl::StatusOr<bool> VisitOldest(Query oldest, Candidate group, Visit visit) {
-  ASSIGN_OR_RETURN(bool found, oldest.Step());
-  if (!found) return true;
-  group.key = oldest.Integer(0);
+absl::StatusOr<bool> VisitOldest(Query oldest, Candidate group, const DamagedJobs& damaged,
+                                 Visit visit) {
+  do {
+    ASSIGN_OR_RETURN(bool found, oldest.Step());
+    if (!found) return true;
+    group.key = oldest.Integer(0);
+  } while (damaged.Has(group.key));
   group.queue_time = oldest.Time(1);
   return visit(std::move(group));
 }
 
 // The oldest job of each tenant and priority with these needs.
 absl::StatusOr<bool> VisitTenants(Database& database, const NeedsColumns& columns,
-                                  const Needs& needs, absl::Time now, Visit visit) {
+                                  const Needs& needs, absl::Time now, const DamagedJobs& damaged,
+                                  Visit visit) {
   std::string tenant;
   int64_t priority = 0;
   for (;;) {
@@ -121,14 +125,14 @@ absl::StatusOr<bool> VisitTenants(Database& database, const NeedsColumns& column
     group.priority = static_cast<int>(priority);
     group.needs = needs;
     group.model = needs.base_model;
-    ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), visit));
+    ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), damaged, visit));
     if (!more) return false;
   }
 }
 
 // The same with any needs that the worker meets.
 absl::Status VisitRunnable(Database& database, const v1::AcquireLeaseRequest& offer, absl::Time now,
-                           Visit visit) {
+                           const DamagedJobs& damaged, Visit visit) {
   for (NeedsColumns columns;;) {
     {
       Query next = database.Prepare(kNextNeeds);
@@ -139,14 +143,14 @@ absl::Status VisitRunnable(Database& database, const v1::AcquireLeaseRequest& of
     }
     const Needs needs = columns.Parsed();
     if (!CanRun(needs, offer)) continue;
-    ASSIGN_OR_RETURN(bool more, VisitTenants(database, columns, needs, now, visit));
+    ASSIGN_OR_RETURN(bool more, VisitTenants(database, columns, needs, now, damaged, visit));
     if (!more) return absl::OkStatus();
   }
 }
 
 // The oldest job of each priority and set of needs that draws with a personalized model.
 absl::Status VisitOfModel(Database& database, const std::string& model, absl::Time now,
-                          Visit visit) {
+                          const DamagedJobs& damaged, Visit visit) {
   NeedsColumns columns;
   std::string tenant;
   int64_t priority = 0;
@@ -170,7 +174,7 @@ absl::Status VisitOfModel(Database& database, const std::string& model, absl::Ti
     group.priority = static_cast<int>(priority);
     group.needs = columns.Parsed();
     group.model = model;
-    ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), visit));
+    ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), damaged, visit));
     if (!more) return absl::OkStatus();
   }
 }
@@ -221,21 +225,23 @@ class Allowance {
 }  // namespace
 
 absl::StatusOr<bool> AnyPending(Database& database, const v1::AcquireLeaseRequest& offer,
-                                absl::Time now, const JobQuotas& quotas) {
+                                absl::Time now, const JobQuotas& quotas,
+                                const DamagedJobs& damaged) {
   Allowance allowance(database, quotas, now);
   bool any = false;
-  RETURN_IF_ERROR(
-      VisitRunnable(database, offer, now, [&](const Candidate& job) -> absl::StatusOr<bool> {
-        ASSIGN_OR_RETURN(any, allowance.Allows(job.tenant));
-        return !any;
-      }));
+  RETURN_IF_ERROR(VisitRunnable(database, offer, now, damaged,
+                                [&](const Candidate& job) -> absl::StatusOr<bool> {
+                                  ASSIGN_OR_RETURN(any, allowance.Allows(job.tenant));
+                                  return !any;
+                                }));
   return any;
 }
 
 absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
                                                     const v1::AcquireLeaseRequest& offer,
                                                     absl::Time now, const QueuePolicy& policy,
-                                                    const JobQuotas& quotas) {
+                                                    const JobQuotas& quotas,
+                                                    const DamagedJobs& damaged) {
   Allowance allowance(database, quotas, now);
   std::vector<Candidate> candidates;
   const auto add = [&](Candidate job) -> absl::StatusOr<bool> {
@@ -243,11 +249,11 @@ absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
     if (allowed) candidates.push_back(std::move(job));
     return true;
   };
-  RETURN_IF_ERROR(VisitRunnable(database, offer, now, add));
+  RETURN_IF_ERROR(VisitRunnable(database, offer, now, damaged, add));
   for (const std::string& model : offer.resident_models()) {
     // Those of base models are there already: their jobs need the model.
     if (absl::StartsWith(model, "models/")) continue;
-    RETURN_IF_ERROR(VisitOfModel(database, model, now, add));
+    RETURN_IF_ERROR(VisitOfModel(database, model, now, damaged, add));
   }
   if (candidates.empty()) return std::nullopt;
   ASSIGN_OR_RETURN(Shares shares, ReadShares(database));

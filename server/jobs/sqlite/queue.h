@@ -10,13 +10,15 @@
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/policies/forecast.h"
 #include "server/jobs/quota.h"
+#include "server/jobs/sqlite/damaged_jobs.h"
 #include "server/jobs/sqlite/database.h"
 
 namespace likeness::server {
 
 // Whether ChoosePending would find a job: a look that ends at the first.
 absl::StatusOr<bool> AnyPending(Database& database, const v1::AcquireLeaseRequest& offer,
-                                absl::Time now, const JobQuotas& quotas);
+                                absl::Time now, const JobQuotas& quotas,
+                                const DamagedJobs& damaged);
 
 struct Choice {
   Candidate job;
@@ -25,11 +27,12 @@ struct Choice {
 
 // The job that the worker should get now, chosen by policies/choice.h. It costs a few steps into an
 // index for each tenant, priority and set of needs among the waiting jobs, however many jobs wait.
-// Tenants that have had what they may have are left out.
+// Tenants that have had what they may have are left out, and jobs that cannot be read.
 absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
                                                     const v1::AcquireLeaseRequest& offer,
                                                     absl::Time now, const QueuePolicy& policy,
-                                                    const JobQuotas& quotas);
+                                                    const JobQuotas& quotas,
+                                                    const DamagedJobs& damaged);
 
 // Notes that the chosen job's tenant was served with it. Call it inside the transaction that chose
 // and leases the job.

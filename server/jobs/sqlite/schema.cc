@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/sqlite/checked_files.h"
 
 namespace likeness::server {
 namespace {
@@ -137,6 +138,11 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
   mean INTEGER NOT NULL,       -- microseconds
   runs INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE audit (           -- lines about changes, until the audit log has them
+  key INTEGER PRIMARY KEY,
+  line TEXT NOT NULL
+);
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
@@ -391,6 +397,7 @@ CREATE INDEX webhook_calls_due ON webhook_calls (due);
 CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress = 1;
 
 ALTER TABLE events ADD COLUMN commit_number INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE audit (key INTEGER PRIMARY KEY, line TEXT NOT NULL);
 INSERT INTO meta VALUES ('last_commit', 0);
 PRAGMA user_version = 10;
 )sql";
@@ -411,12 +418,14 @@ absl::Status RunMigrations(Database& database, int64_t version) {
 // All or nothing. A table that others refer to can be made anew only while references are not
 // enforced, which cannot be changed within a transaction.
 absl::Status Migrate(Database& database, int64_t version) {
-  RETURN_IF_ERROR(database.Execute("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE"));
+  const UncheckedLogs unchecked;  // it may be larger than SQLite's cache, and is let spill
+  RETURN_IF_ERROR(
+      database.Execute("PRAGMA cache_spill = ON; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE"));
   if (auto status = RunMigrations(database, version); !status.ok()) {
     (void)database.Execute("ROLLBACK");
     return status;
   }
-  return database.Execute("COMMIT; PRAGMA foreign_keys = ON");
+  return database.Execute("COMMIT; PRAGMA foreign_keys = ON; PRAGMA cache_spill = OFF");
 }
 
 absl::StatusOr<int64_t> VersionOf(Database& database) {

@@ -12,6 +12,7 @@
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/counts.h"
+#include "server/jobs/sqlite/opening.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/quotas.h"
@@ -39,6 +40,10 @@ constexpr char kOfferModel[] =
     " ON CONFLICT (name) DO UPDATE SET model = excluded.model";
 constexpr char kCheckWritable[] =
     "INSERT OR REPLACE INTO meta (name, value) VALUES ('last_check', ?)";
+constexpr char kCheckWhole[] = "PRAGMA quick_check(1)";
+constexpr char kAuditLines[] = "SELECT key, line FROM audit ORDER BY key LIMIT ?";
+constexpr char kDropAuditLines[] = "DELETE FROM audit WHERE key <= ?";
+constexpr char kCountAuditLines[] = "SELECT COUNT(*) FROM audit";
 constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key'";
 
 // A base model that did not change is written again only this often, to keep last_offered_time
@@ -88,7 +93,7 @@ absl::Status ClaimModel(Database& database, const JobRecord& record) {
 
 absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(
     const SqliteJobStoreOptions& options, const Clock& clock) {
-  ASSIGN_OR_RETURN(auto database, Database::Open(options.path, Database::Mode::kWriter));
+  ASSIGN_OR_RETURN(auto database, OpenForWriting(options.path, options.was_there));
   RETURN_IF_ERROR(PrepareSchema(*database));
   std::string signing_key;
   {
@@ -115,6 +120,14 @@ absl::Status SqliteJobStore::Write(absl::FunctionRef<absl::Status(Transaction&)>
   auto status = writer_.Run(work);
   forecasts_.Outdate();
   return status;
+}
+
+absl::Status SqliteJobStore::WriteAround(absl::FunctionRef<absl::Status(Transaction&)> work) {
+  for (;;) {
+    const size_t known = damaged_.All().size();
+    auto status = Write(work);
+    if (!absl::IsDataLoss(status) || damaged_.All().size() == known) return status;
+  }
 }
 
 v1::Job SqliteJobStore::Shown(v1::Job job) const {
@@ -221,7 +234,14 @@ absl::StatusOr<JobSnapshot> SqliteJobStore::Snapshot(const JobName& name) {
 
 absl::StatusOr<JobPage> SqliteJobStore::List(const std::string& tenant, const JobQuery& query) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  ASSIGN_OR_RETURN(auto page, ReadPage(*database, tenant, query, PlaceTeller()));
+  auto read = ReadPage(*database, tenant, query, damaged_.All(), PlaceTeller());
+  if (absl::IsDataLoss(read.status())) {
+    ASSIGN_OR_RETURN(auto searching, readers_.BorrowWithoutTransaction());
+    if (damaged_.Search(*searching, tenant)) {
+      read = ReadPage(*searching, tenant, query, damaged_.All(), PlaceTeller());
+    }
+  }
+  ASSIGN_OR_RETURN(JobPage page, std::move(read));
   for (v1::Job& job : page.jobs) job = Shown(std::move(job));
   return page;
 }
@@ -323,7 +343,9 @@ absl::Status SqliteJobStore::DeleteModel(const ModelName& personalized) {
 absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key, Change change,
                                           bool lease_lost) {
   Database& database = transaction.database;
-  ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
+  auto loaded = LoadRecord(database, key);
+  damaged_.NoteIfDamaged(database, key, loaded.status());
+  ASSIGN_OR_RETURN(auto stored, std::move(loaded));
   if (!stored) return LeaseLost();  // only a token can name a job that is not there
   JobRecord& record = stored->record;
   const v1::JobState before = record.job.state();
@@ -409,15 +431,16 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
   {
     // A look without writing: most polls find nothing.
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(bool any, AnyPending(*database, offer, clock_.Now(), options_.quotas));
+    ASSIGN_OR_RETURN(bool any,
+                     AnyPending(*database, offer, clock_.Now(), options_.quotas, damaged_));
     if (!any) return std::nullopt;
   }
   std::optional<v1::Lease> lease;
-  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
     lease.reset();
-    ASSIGN_OR_RETURN(auto choice,
-                     ChoosePending(database, offer, clock_.Now(), options_.queue, options_.quotas));
+    ASSIGN_OR_RETURN(auto choice, ChoosePending(database, offer, clock_.Now(), options_.queue,
+                                                options_.quotas, damaged_));
     if (!choice) return absl::OkStatus();
     const int64_t key = choice->job.key;
     RETURN_IF_ERROR(ChargeFor(database, *std::move(choice), options_.queue));
@@ -470,12 +493,14 @@ absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
   {
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
     ASSIGN_OR_RETURN(auto keys, ExpiredLeases(*database, clock_.Now()));
+    damaged_.RemoveFrom(keys);
     if (keys.empty()) return 0;
   }
   int expired = 0;
-  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
     const absl::Time now = clock_.Now();
     ASSIGN_OR_RETURN(auto keys, ExpiredLeases(transaction.database, now));
+    damaged_.RemoveFrom(keys);
     for (int64_t key : keys) {
       RETURN_IF_ERROR(ChangeRecord(
           transaction, key,
@@ -502,12 +527,14 @@ absl::StatusOr<int> SqliteJobStore::TimeOutJobs() {
   {
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
     ASSIGN_OR_RETURN(auto keys, OverdueJobs(*database, clock_.Now()));
+    damaged_.RemoveFrom(keys);
     if (keys.empty()) return 0;
   }
   int timed_out = 0;
-  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
     const absl::Time now = clock_.Now();
     ASSIGN_OR_RETURN(auto keys, OverdueJobs(transaction.database, now));
+    damaged_.RemoveFrom(keys);
     for (int64_t key : keys) {
       RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record) {
         TimeOut(record, now);
@@ -531,18 +558,25 @@ absl::StatusOr<Swept> SqliteJobStore::Sweep() {
     if (forget.empty() && compact.empty()) return Swept();
   }
   Swept swept;
-  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+  RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
     swept = {};
     ASSIGN_OR_RETURN(auto forget, EndedJobs(database, jobs_ended, kSweptAtOnce));
+    damaged_.RemoveFrom(forget);
     for (const int64_t key : forget) {
-      ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
-      if (stored) RETURN_IF_ERROR(Forget(transaction, stored->record));
+      const auto loaded = LoadRecord(database, key);
+      auto forgotten = loaded.status();
+      if (loaded.ok() && *loaded) forgotten = Forget(transaction, (*loaded)->record);
+      damaged_.NoteIfDamaged(database, key, forgotten);
+      RETURN_IF_ERROR(forgotten);
     }
     ASSIGN_OR_RETURN(auto compact, JobsToCompact(database, events_ended, kSweptAtOnce));
+    damaged_.RemoveFrom(compact);
     for (const int64_t key : compact) {
-      ASSIGN_OR_RETURN(const int events, CompactEvents(database, key));
-      swept.events += events;
+      const auto events = CompactEvents(database, key);
+      damaged_.NoteIfDamaged(database, key, events.status());
+      RETURN_IF_ERROR(events.status());
+      swept.events += *events;
     }
     swept.jobs = static_cast<int>(forget.size());
     swept.more = forget.size() == kSweptAtOnce || compact.size() == kSweptAtOnce;
@@ -635,6 +669,41 @@ absl::Status SqliteJobStore::CheckWritable() {
   return writer_.Run([&](Transaction& transaction) {
     return transaction.database.Prepare(kCheckWritable).Bind(clock_.Now()).Run();
   });
+}
+
+absl::Status SqliteJobStore::CheckWhole() {
+  ASSIGN_OR_RETURN(auto database, readers_.BorrowWithoutTransaction());
+  Query query = database->Prepare(kCheckWhole);
+  RETURN_IF_ERROR(query.Run());
+  if (query.String(0) == "ok") return absl::OkStatus();
+  return RpcError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+                  absl::StrCat("jobs.sqlite is damaged: ", query.Bytes(0)));
+}
+
+absl::StatusOr<AuditLines> SqliteJobStore::ReadAuditLines(int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  Query query = database->Prepare(kAuditLines);
+  query.Bind(limit);
+  AuditLines read;
+  for (;;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) return read;
+    read.last = query.Integer(0);
+    read.lines.push_back(query.String(1));
+  }
+}
+
+absl::Status SqliteJobStore::DropAuditLines(int64_t last) {
+  return writer_.Run([&](Transaction& transaction) {
+    return transaction.database.Prepare(kDropAuditLines).Bind(last).Run();
+  });
+}
+
+absl::StatusOr<int64_t> SqliteJobStore::CountAuditLines() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  Query query = database->Prepare(kCountAuditLines);
+  RETURN_IF_ERROR(query.Run());
+  return query.Integer(0);
 }
 
 }  // namespace likeness::server

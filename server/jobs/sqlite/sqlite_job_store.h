@@ -15,6 +15,7 @@
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/policies/retention.h"
 #include "server/jobs/quota.h"
+#include "server/jobs/sqlite/damaged_jobs.h"
 #include "server/jobs/sqlite/forecast_cache.h"
 #include "server/jobs/sqlite/read_pool.h"
 #include "server/jobs/sqlite/record_table.h"
@@ -24,6 +25,7 @@ namespace likeness::server {
 
 struct SqliteJobStoreOptions {
   std::string path;
+  bool was_there = false;  // one that is missing or empty is damaged, not new
   LeasePolicy lease;
   RetryPolicy retry;
   QueuePolicy queue;
@@ -78,6 +80,10 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota() override;
   absl::Status VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) override;
   absl::Status CheckWritable() override;
+  absl::Status CheckWhole() override;
+  absl::StatusOr<AuditLines> ReadAuditLines(int limit) override;
+  absl::Status DropAuditLines(int64_t last) override;
+  absl::StatusOr<int64_t> CountAuditLines() override;
   const std::string& signing_key() const override { return signing_key_; }
 
  private:
@@ -91,6 +97,9 @@ class SqliteJobStore : public JobStore {
   v1::Job Shown(v1::Job job) const;
   // Tells jobs that wait their places, all under one forecast.
   std::function<absl::Status(const QueuePlace&, v1::Job&)> PlaceTeller();
+
+  // The same again without the jobs that turn out to be damaged.
+  absl::Status WriteAround(absl::FunctionRef<absl::Status(Transaction&)> work);
 
   // The record, and word of it to those who look at it.
   absl::Status Forget(Transaction& transaction, const JobRecord& record);
@@ -110,6 +119,7 @@ class SqliteJobStore : public JobStore {
   const std::string signing_key_;
   ReadPool readers_;
   ForecastCache forecasts_;
+  DamagedJobs damaged_;
   std::mutex base_models_mutex_;
   // As they are in the database; nothing if that may have changed. Every job and poll asks.
   std::optional<std::vector<v1::BaseModel>> base_models_ ABSL_GUARDED_BY(base_models_mutex_);

@@ -43,6 +43,7 @@ ALTER TABLE jobs DROP COLUMN attempt_time;
 ALTER TABLE jobs DROP COLUMN run_time;
 ALTER TABLE jobs DROP COLUMN compacted_seq;
 ALTER TABLE events DROP COLUMN commit_number;
+DROP TABLE audit;
 DROP TABLE webhook_calls;
 DROP TABLE shares;
 DROP TABLE durations;

@@ -7,12 +7,14 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/base/planted.h"
+#include "server/jobs/audit_note.h"
 
 namespace likeness::server {
 
 namespace {
 
 constexpr char kLastCommit[] = "SELECT value FROM meta WHERE name = 'last_commit'";
+constexpr char kInsertNote[] = "INSERT INTO audit (line) VALUES (?)";
 constexpr char kSetLastCommit[] = "UPDATE meta SET value = ? WHERE name = 'last_commit'";
 
 }  // namespace
@@ -28,6 +30,10 @@ struct Writer::Pending {
   absl::FunctionRef<absl::Status(Transaction&)> work;
   absl::Status status;
   std::vector<JobChange> changes;
+  bool met_damage = false;  // and took the whole transaction with it
+  // What the call at hand wants written down with its changes; may be nothing.
+  AuditNote* const note = AuditNote::Current();
+  bool noted = false;
   std::promise<void> done;
 };
 
@@ -82,8 +88,9 @@ void Writer::CommitAll(std::vector<Pending*>& batch) {
   const absl::Status failure = RunAll(batch);
   std::vector<JobChange> changes;
   for (Pending* pending : batch) {
-    if (!failure.ok()) pending->status = failure;
+    if (!failure.ok() && !pending->met_damage) pending->status = failure;
     if (pending->status.ok()) {
+      if (pending->noted) pending->note->Kept();
       std::move(pending->changes.begin(), pending->changes.end(), std::back_inserter(changes));
     }
   }
@@ -102,9 +109,17 @@ void Writer::Answer(std::vector<Pending*>& batch) {
 
 // An error of the batch as a whole; then nothing of it is kept.
 absl::Status Writer::RunAll(std::vector<Pending*>& batch) {
-  auto status = RunAndCommit(batch);
-  if (!status.ok() && database_->in_transaction()) (void)database_->Execute("ROLLBACK");
-  return status;
+  if (Planted("acknowledged-early")) return RunAndCommit(batch);
+  std::vector<Pending*> rest = batch;
+  for (;;) {
+    auto status = RunAndCommit(rest);
+    if (!status.ok() && database_->in_transaction()) (void)database_->Execute("ROLLBACK");
+    // A page that cannot be read makes SQLite undo everything. Those that need other pages go on.
+    const size_t left_out =
+        std::erase_if(rest, [](const Pending* part) { return part->met_damage; });
+    if (left_out == 0) return status;
+    if (rest.empty()) return absl::OkStatus();
+  }
 }
 
 absl::Status Writer::RunAndCommit(std::vector<Pending*>& batch) {
@@ -151,12 +166,22 @@ absl::Status Writer::RunUndoable(std::vector<Pending*>& batch) {
   return absl::OkStatus();
 }
 
+absl::Status Writer::WriteNote(Pending& part) {
+  const std::string line = part.note->LineFor(part.changes.empty() ? "" : part.changes.back().name);
+  if (line.empty()) return absl::OkStatus();
+  part.noted = true;
+  return database_->Prepare(kInsertNote).Bind(line).Run();
+}
+
 // An error: the transaction is gone.
 absl::Status Writer::RunPart(Pending& part) {
   Transaction transaction{*database_, ++last_commit_, {}};
   part.status = part.work(transaction);
   part.changes = std::move(transaction.changes);
+  part.noted = false;
+  if (part.status.ok() && part.note != nullptr) part.status = WriteNote(part);
   if (database_->in_transaction()) return absl::OkStatus();
+  part.met_damage = absl::IsDataLoss(part.status);
   // A full disk makes SQLite undo everything at once.
   return part.status.ok()
              ? RpcError(absl::StatusCode::kInternal, "STORE_FAILED", "the commit was undone")

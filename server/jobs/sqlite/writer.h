@@ -3,6 +3,8 @@
 // fails alone. One that fails nearly always does so before it has written anything; where one did
 // not, the batch is undone and run once more, each part in a savepoint: those cost a copy of every
 // page.
+//
+// A part that meets a damaged page fails alone too: the batch is run once more without it.
 #pragma once
 
 #include <condition_variable>
@@ -56,6 +58,7 @@ class Writer {
   absl::StatusOr<bool> RunTogether(std::vector<Pending*>& batch);
   absl::Status RunUndoable(std::vector<Pending*>& batch);
   absl::Status RunPart(Pending& part);
+  absl::Status WriteNote(Pending& part);
   absl::Status Commit(int64_t changes_before);
   void Answer(std::vector<Pending*>& batch);
 

@@ -1,0 +1,305 @@
+// Disks that fail, lie, hang and forget, under a server as a process of its own.
+#include <signal.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest.h"
+#include "common/rpc_error.h"
+#include "gmock/gmock.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "likeness/v1/job_service.grpc.pb.h"
+#include "server/base/storage_failure.h"
+#include "tests/support/disk_faults.h"
+#include "tests/support/fake_worker.h"
+#include "tests/support/http_get.h"
+#include "tests/support/server_process.h"
+#include "tests/support/test_photos.h"
+#include "tests/support/test_server.h"
+
+namespace likeness::testing {
+namespace {
+
+class ServerDiskTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer must be the first library";
+#endif
+  }
+
+  void StartServer(std::vector<std::string> flags = {}) {
+    server_ = std::make_unique<ServerProcess>(LIKENESS_SERVER_PROGRAM, data_, port_, flags);
+  }
+
+  void Kill() {
+    server_->Signal(SIGKILL);
+    server_->Wait();
+  }
+
+  // `waits`: for a server that has just begun.
+  absl::StatusOr<v1::Job> Create(const std::string& id, bool waits = true) {
+    if (!offered_) (void)worker_.Acquire(absl::ZeroDuration());  // or there were no base model
+    offered_ = true;
+    grpc::ClientContext context;
+    context.set_wait_for_ready(waits);
+    v1::CreateJobRequest request = PictureJob();
+    request.set_job_id(id);
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::StatusOr<v1::Job> Get(const std::string& id) {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    v1::GetJobRequest request;
+    request.set_name("tenants/default/jobs/" + id);
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::StatusOr<std::string> ReadBlob(const std::string& digest, int64_t offset = 0,
+                                       int64_t limit = 0) {
+    grpc::ClientContext context;
+    google::bytestream::ReadRequest request;
+    request.set_resource_name("tenants/default/blobs/" + digest);
+    request.set_read_offset(offset);
+    request.set_read_limit(limit);
+    auto stream = google::bytestream::ByteStream::NewStub(channel_)->Read(&context, request);
+    std::string read;
+    for (google::bytestream::ReadResponse piece; stream->Read(&piece);) read += piece.data();
+    const auto status = FromGrpcStatus(stream->Finish());
+    if (!status.ok()) return status;
+    return read;
+  }
+
+  std::string PathOf(const std::string& digest) const {
+    return absl::StrCat(data_, "/blobs/default/", digest.substr(0, 2), "/", digest);
+  }
+
+  TempFolder folder_;
+  const std::string data_ = folder_.path() + "/data";
+  const std::string store_ = data_ + "/jobs.sqlite";
+  const int port_ = FreePort();
+  std::unique_ptr<ServerProcess> server_;
+  std::shared_ptr<grpc::Channel> channel_ = ChannelTo(port_);
+  FakeWorker worker_{channel_};
+  bool offered_ = false;
+  std::unique_ptr<v1::JobService::Stub> jobs_ = v1::JobService::NewStub(channel_);
+};
+
+TEST_F(ServerDiskTest, FailedFsyncOfTheDatabaseEndsTheServerWhichGoesOnFromWhatIsOnTheDisk) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  StartServer();
+  ASSERT_TRUE(Create("before").ok());
+  disk.Set(absl::StrCat("fail-sync jobs.sqlite ", EIO));
+  EXPECT_FALSE(Create("meanwhile", /*waits=*/false).ok());
+  EXPECT_EQ(server_->Wait(), server::kStorageFailureExitCode);
+  disk.Set("");
+  StartServer();
+  EXPECT_TRUE(Get("before").ok());
+  EXPECT_EQ(ErrorReason(Get("meanwhile").status()), "JOB_NOT_FOUND");
+  EXPECT_TRUE(Create("after").ok());
+  Kill();
+  StartServer();
+  EXPECT_TRUE(Get("after").ok());
+}
+
+TEST_F(ServerDiskTest, FailedWriteToTheDatabaseEndsTheServerAndAFullDiskDoesNot) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  StartServer();
+  ASSERT_TRUE(Create("before").ok());
+  for (const int full : {ENOSPC, EDQUOT}) {
+    disk.Set(absl::StrCat("fail-write jobs.sqlite ", full));
+    EXPECT_EQ(ErrorReason(Create("full").status()), "STORAGE_FULL");
+  }
+  disk.Set("");
+  EXPECT_TRUE(Create("room").ok());
+  disk.Set(absl::StrCat("fail-write jobs.sqlite ", EIO));
+  EXPECT_FALSE(Create("meanwhile", /*waits=*/false).ok());
+  EXPECT_EQ(server_->Wait(), server::kStorageFailureExitCode);
+}
+
+// With a kernel that drops what it could not write, an fsync that is repeated "succeeds".
+TEST_F(ServerDiskTest, UploadWhoseFsyncFailedBeginsAnew) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  StartServer();
+  (void)Create("job");
+  ASSERT_TRUE(worker_.Acquire().ok());
+  const std::string bytes(100'000, 'x');
+  disk.Set(absl::StrCat("fail-sync /.uploads/ ", EIO));
+  EXPECT_TRUE(absl::IsDataLoss(worker_.Upload(bytes).status()));
+  EXPECT_TRUE(std::filesystem::is_empty(data_ + "/blobs/.uploads"));
+  disk.Set("");
+  EXPECT_TRUE(worker_.Upload(bytes).ok());
+  EXPECT_EQ(*ReadBlob(Sha256Hex(bytes)), bytes);
+}
+
+TEST_F(ServerDiskTest, BlobWhoseNameCouldNotBeMadeDurableIsNotThere) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  StartServer();
+  (void)Create("job");
+  ASSERT_TRUE(worker_.Acquire().ok());
+  const std::string bytes(1000, 'x');
+  const std::string digest = Sha256Hex(bytes);
+  disk.Set(absl::StrCat("fail-sync /blobs/default/", digest.substr(0, 2), " ", EIO));
+  EXPECT_FALSE(worker_.Upload(bytes).ok());
+  EXPECT_EQ(ErrorReason(ReadBlob(digest).status()), "BLOB_NOT_FOUND");
+  disk.Set("");
+  EXPECT_TRUE(worker_.Upload(bytes).ok());
+  EXPECT_EQ(*ReadBlob(digest), bytes);
+}
+
+TEST_F(ServerDiskTest, DiskThatHangsTurnsHealthRedAndBackAgain) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  const int page = FreePort();
+  StartServer({absl::StrCat("--metrics-listen=127.0.0.1:", page), "--disk-timeout=500ms"});
+  const auto wait_for = [&](const std::string& body) {
+    std::string seen;
+    for (int i = 0; i < 2000 && seen.find(body) == std::string::npos; ++i) {
+      absl::SleepFor(absl::Milliseconds(10));
+      seen = HttpGet(page, "/healthz");
+    }
+    return seen;
+  };
+  const auto says = [](const std::string& what) {
+    return ::testing::EndsWith("\r\n\r\n" + what + "\n");
+  };
+  EXPECT_THAT(wait_for("\nok"), says("ok"));
+  disk.Set("hang jobs.sqlite");
+  EXPECT_THAT(wait_for("disk"), says("the disk does not answer"));
+  EXPECT_NE(HttpGet(page, "/metrics").find("\nlikeness_ready 0\n"), std::string::npos);
+  EXPECT_THAT(HttpGet(page, "/livez"), says("ok"));
+  disk.Set("");
+  EXPECT_THAT(wait_for("\nok"), says("ok"));
+}
+
+class DamageTest : public ServerDiskTest {
+ protected:
+  // Uploads a blob of several pieces and returns its digest.
+  std::string StoreBlob(const std::string& bytes) {
+    (void)Create("job");
+    EXPECT_TRUE(worker_.Acquire().ok());
+    EXPECT_TRUE(worker_.Upload(bytes).ok());
+    return Sha256Hex(bytes);
+  }
+};
+
+TEST_F(DamageTest, FlippedBitOfABlobIsFoundByWhoeverReadsAnyPartOfIt) {
+  StartServer();
+  const std::string bytes(3 << 20, 'b');
+  const std::string digest = StoreBlob(bytes);
+  struct Range {
+    int64_t offset, limit;
+  };
+  for (const Range& range :
+       std::vector<Range>{{0, 0}, {2 << 20, 0}, {0, 1000}, {2 << 20, 1000}, {3 << 20, 0}}) {
+    const int64_t end = range.limit > 0 ? range.offset + range.limit : 3 << 20;
+    EXPECT_EQ(*ReadBlob(digest, range.offset, range.limit),
+              bytes.substr(range.offset, end - range.offset));
+    Kill();  // what it found whole a moment ago it would not read again for a part
+    FlipBit(PathOf(digest), 1'500'000);
+    StartServer();
+    const auto read = ReadBlob(digest, range.offset, range.limit);
+    EXPECT_EQ(ErrorReason(read.status()), "BLOB_DAMAGED") << range.offset << " " << read.status();
+    EXPECT_FALSE(std::filesystem::exists(PathOf(digest))) << "set aside";
+    EXPECT_TRUE(worker_.Upload(bytes).ok()) << "and mended by the next upload";
+  }
+}
+
+TEST_F(DamageTest, CutBlobIsFoundEvenWhereNothingIsLeft) {
+  StartServer();
+  const std::string bytes(1 << 20, 'b');
+  const std::string digest = StoreBlob(bytes);
+  for (const int64_t left : {0, 1000, (1 << 20) - 1}) {
+    std::filesystem::resize_file(PathOf(digest), left);
+    EXPECT_EQ(ErrorReason(ReadBlob(digest, left == 1000 ? 5000 : 0).status()), "BLOB_DAMAGED");
+    EXPECT_TRUE(worker_.Upload(bytes).ok());
+  }
+}
+
+TEST_F(DamageTest, DatabaseThatIsGoneOrCutIsNamedAtTheStart) {
+  StartServer();
+  ASSERT_TRUE(Create("job").ok());
+  Kill();
+  StartServer();  // brings all from the log into the database
+  Kill();
+  for (const char* rest : {"-wal", "-shm"}) std::filesystem::remove(store_ + rest);
+  for (const uintmax_t left : {uintmax_t{50'000}, uintmax_t{5000}, uintmax_t{0}}) {
+    std::filesystem::resize_file(store_, left);
+    auto options = TestOptions(data_);
+    const auto status = server::Server::Start(options).status();
+    EXPECT_EQ(ErrorReason(status), "STORE_DAMAGED") << status;
+    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("jobs.sqlite"));
+  }
+}
+
+// The audit log's lines, by method, each id once.
+std::vector<std::string> AuditedMethods(const std::string& path) {
+  std::ifstream file(path);
+  std::set<std::string> ids;
+  std::vector<std::string> methods;
+  for (std::string text; std::getline(file, text);) {
+    const auto line = nlohmann::json::parse(text);
+    if (ids.insert(line["id"]).second) methods.push_back(line["method"]);
+  }
+  return methods;
+}
+
+TEST_F(ServerDiskTest, KilledServerLosesNoAuditLineOfAChange) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), folder_.path());
+  const std::string audit = folder_.path() + "/audit.jsonl";
+  const std::vector<std::string> flags = {"--audit-log=" + audit};
+  StartServer(flags);
+  disk.Set(absl::StrCat("fail-write audit.jsonl ", ENOSPC));  // it gets no further than the commit
+  constexpr int kJobs = 3;
+  for (int i = 0; i < kJobs; ++i) ASSERT_TRUE(Create(absl::StrCat("job-", i)).ok());
+  Kill();
+  EXPECT_THAT(AuditedMethods(audit), ::testing::IsEmpty());
+  disk.Set("");
+  StartServer(flags);
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 0);
+  EXPECT_EQ(AuditedMethods(audit), std::vector<std::string>(kJobs, "CreateJob"));
+}
+
+TEST_F(ServerDiskTest, AuditLinesWhoseFsyncFailedAreWrittenAgain) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), folder_.path());
+  const std::string audit = folder_.path() + "/audit.jsonl";
+  StartServer({"--audit-log=" + audit});
+  disk.Set(absl::StrCat("fail-sync audit.jsonl ", EIO));
+  ASSERT_TRUE(Create("job").ok());
+  absl::SleepFor(absl::Milliseconds(600));  // some ticks
+  disk.Set("");
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 0);
+  EXPECT_EQ(AuditedMethods(audit), std::vector<std::string>{"CreateJob"});
+}
+
+TEST_F(ServerDiskTest, NameOfThirtyMegabytesMakesAShortAuditLine) {
+  const std::string audit = folder_.path() + "/audit.jsonl";
+  StartServer({"--audit-log=" + audit});
+  grpc::ClientContext context;
+  v1::CancelJobRequest request;
+  request.set_name(std::string(30 << 20, 'x'));
+  v1::Job job;
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(jobs_->CancelJob(&context, request, &job))), "INVALID_NAME");
+  Kill();
+  EXPECT_EQ(AuditedMethods(audit), std::vector<std::string>{"CancelJob"});
+  EXPECT_LT(std::filesystem::file_size(audit), 1000u);
+}
+
+}  // namespace
+}  // namespace likeness::testing
