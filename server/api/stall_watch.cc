@@ -7,9 +7,8 @@ namespace likeness::server {
 bool StallWatch::Stalled(const v1::HeartbeatRequest& heartbeat, absl::Time now) {
   absl::MutexLock lock(&mutex_);
   Sweep(now);
-  const auto [found, fresh] =
-      attempts_.try_emplace(heartbeat.lease_token(), Attempt{.progress = "", .changed = now});
-  Attempt& attempt = found->second;
+  const Attempt first{.progress = "", .changed = now, .heard = now};
+  Attempt& attempt = attempts_.try_emplace(heartbeat.lease_token(), first).first->second;
   attempt.heard = now;
   bool news = heartbeat.has_checkpoint() || heartbeat.samples_size() > 0;
   if (heartbeat.has_progress()) {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
@@ -194,6 +195,33 @@ TEST_F(DreamBoothTest, PhasesComeInOneOrderAndBeginBeforeTheirWork) {
   for (const auto phase : {Phase::kClassPictures, Phase::kTraining, Phase::kSaving}) {
     EXPECT_EQ(first.at(phase), 0) << PhaseName(phase);
   }
+}
+
+TEST_F(DreamBoothTest, WithinAnAccumulatedStepItReportsAndCanBeStopped) {
+  DreamBoothOptions options = Job();
+  options.gradient_accumulation = 4;
+  Train(options, "straight");
+  const auto etas = [&](int64_t step) {
+    std::set<std::optional<double>> seen;
+    for (const auto& report : host("straight").progress) {
+      if (report.phase == Phase::kTraining && report.done == step) seen.insert(report.eta_seconds);
+    }
+    return seen.size();
+  };
+  EXPECT_EQ(etas(0), 4u) << "none known at first, then after each of three batches";
+  EXPECT_EQ(etas(2), 4u) << "after the step, then after each of three batches";
+
+  int batches = 0;
+  host("drained").stop = [&](const RecordingHost& host) {
+    const bool within = !host.progress.empty() && host.progress.back().phase == Phase::kTraining &&
+                        host.steps_done() == 2;
+    return within && ++batches == 3 ? StopReason::kDrain : StopReason::kNone;
+  };
+  EXPECT_EQ(FailureOf(options, "drained"), ErrorKind::kCancelled);
+  EXPECT_THAT(host("drained").checkpoints, ElementsAre(2)) << "what was accumulated is left";
+  host("drained").stop = nullptr;
+  Train(options, "drained");
+  EXPECT_EQ(Bytes("straight", kUnetFile), Bytes("drained", kUnetFile));
 }
 
 TEST_F(DreamBoothTest, UnchangedFilesAreSharedWithTheBase) {
