@@ -2,6 +2,7 @@
 import io
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -68,6 +69,28 @@ class Offline(unittest.TestCase):
         (self.directory / "rex/model").rename(self.directory / "models/rex")
         files = self.run_job(service.generate_job(["a zwx dog"], "models/rex", seed=0), "drawn")
         self.assertIn("samples/0000.png", files)
+
+    def test_a_base_file_that_no_output_can_be_named_after_is_refused_before_training(self):
+        odd = self.directory / "odd/tiny"
+        shutil.copytree(self.directory / "models/tiny", odd)
+        (odd / "unet/notes (1).txt").write_text("x")
+        command = self.command(service.fine_tune_job(self.photos), "odd-out", f"--models={odd.parent}")
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("notes (1).txt", result.stderr)
+        self.assertNotIn("training", result.stderr)
+
+    def test_killed_at_a_checkpoint_it_goes_on_to_the_same_bytes(self):
+        job = service.fine_tune_job(self.photos, steps=60, batch_size=2, checkpoint_every_steps=1)
+        undisturbed = self.run_job(job, "unkilled")
+        for _ in range(3):  # wherever it just is in replacing its checkpoint
+            process = subprocess.Popen(self.command(job, "killed"), stderr=subprocess.PIPE, text=True)
+            next((line for line in process.stderr if line.startswith("training")), None)
+            service.wait_until((self.directory / "killed/checkpoint.json").exists, what="a checkpoint")
+            process.kill()
+            process.communicate()
+        self.assertEqual(self.run_job(job, "killed"), undisturbed)
+        self.assertFalse(list((self.directory / "killed").glob("checkpoint*")))
 
     def test_unknown_fields_and_models_are_named(self):
         for text, clue in [('{"fineTune": {"sweets": 3}}', "sweets"), ("no JSON", "not a Job"),

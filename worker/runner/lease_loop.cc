@@ -2,8 +2,10 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
@@ -19,6 +21,14 @@ namespace {
 
 constexpr absl::Duration kAcquireWait = absl::Seconds(20);
 constexpr absl::Duration kCallLimit = absl::Seconds(10);
+constexpr size_t kMostErrorBytes = 5000;
+
+// At most so many bytes, none of them half a character.
+std::string Utf8Prefix(const std::string& text, size_t most) {
+  size_t end = std::min(text.size(), most);
+  while (end > 0 && end < text.size() && (text[end] & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
 
 const char* MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
 
@@ -141,6 +151,11 @@ std::string LeaseLoop::Fail(const v1::Lease& lease, const absl::Status& why) {
   v1::FailLeaseRequest request;
   request.set_lease_token(lease.lease_token());
   *request.mutable_error() = ToRpcStatus(why);
+  if (request.error().ByteSizeLong() > kMostErrorBytes) {  // the server would refuse all of it
+    request.mutable_error()->clear_details();
+    request.mutable_error()->set_message(
+        absl::StrCat(Utf8Prefix(request.error().message(), kMostErrorBytes / 2), " ..."));
+  }
   request.set_retryable(IsRetryable(why));
   const absl::Status status =
       Tell(&v1::WorkerService::Stub::FailLease, request, v1::FailLeaseResponse());

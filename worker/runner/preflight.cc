@@ -1,14 +1,18 @@
 #include "worker/runner/preflight.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/class_noun.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/runner/guard.h"
+#include "worker/runner/outputs.h"
 #include "worker/samplers/sampler.h"
 #include "worker/weights/pipeline.h"
 
@@ -122,6 +126,22 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
     add("caption of validation_photos", i, subject.validation_photos(i).caption());
   }
   WarnOfCutPrompts(texts, model.tokenizer, environment);
+}
+
+void CheckFileNames(const std::filesystem::path& base_model) {
+  for (const auto& file : FilesBelow(base_model)) {
+    const std::string extension = file.extension();
+    if (extension != ".json" && extension != ".txt" && extension != ".safetensors") continue;
+    const std::string path = file.lexically_relative(base_model);
+    const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
+      return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/';
+    });
+    if (plain) continue;
+    ThrowIfError(absl::FailedPreconditionError(
+        absl::StrCat("the base model's file \"", absl::Utf8SafeCEscape(path),
+                     "\" cannot be part of a personalized model: its name may only hold "
+                     "[A-Za-z0-9._-]; rename or remove it")));
+  }
 }
 
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Pipeline& model,

@@ -3,6 +3,8 @@
 // here.
 #pragma once
 
+#include <filesystem>
+
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/generate.pb.h"
 #include "worker/runner/job_environment.h"
@@ -17,6 +19,9 @@ struct Pipeline;
 // placeholders that stand for nothing, a class noun with its article.
 void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
                    JobEnvironment& environment);
+// Throws StatusError (FAILED_PRECONDITION naming the file) for a base model with a file whose name
+// no output of a job may have: it is part of what the job makes.
+void CheckFileNames(const std::filesystem::path& base_model);
 // words: of the personalized model that draws; empty for a base model.
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Pipeline& model,
                    JobEnvironment& environment);
