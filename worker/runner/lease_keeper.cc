@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "common/logging.h"
 #include "common/rpc_error.h"
@@ -34,10 +35,12 @@ void Append(const v1::HeartbeatRequest& newer, v1::HeartbeatRequest& older) {
 
 }  // namespace
 
-LeaseKeeper::LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease& lease)
+LeaseKeeper::LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease& lease,
+                         absl::Duration hang_limit)
     : stub_(stub),
       token_(lease.lease_token()),
       interval_(std::max(FromProto(lease.duration()) / 3, absl::Milliseconds(100))),
+      hang_limit_(hang_limit),
       thread_([this, trace = CurrentTrace()] {
         const TraceScope scope(trace);
         Run();
@@ -112,6 +115,14 @@ bool LeaseKeeper::cancel_requested() const {
 
 void LeaseKeeper::Run() {
   while (AwaitNextBeat()) Beat();
+  EndIfItHangs();
+}
+
+void LeaseKeeper::EndIfItHangs() {
+  absl::MutexLock lock(&mutex_);
+  if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), hang_limit_)) return;
+  LogError("the lease is lost and the job does not stop: this worker hangs and is ended");
+  std::_Exit(1);
 }
 
 bool LeaseKeeper::AwaitNextBeat() {

@@ -18,8 +18,11 @@ namespace likeness {
 // Thread-safe.
 class LeaseKeeper {
  public:
-  // `stub` must outlive the keeper. Starts the thread.
-  LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease& lease);
+  // `stub` must outlive the keeper. Starts the thread. Whoever works under a lease that was lost
+  // stops; a process that still has not after `hang_limit` never will, and is ended, so that what
+  // watches over it can start another.
+  LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease& lease,
+              absl::Duration hang_limit = absl::Hours(1));
   ~LeaseKeeper();
 
   // The newest progress replaces what was not sent yet.
@@ -45,11 +48,13 @@ class LeaseKeeper {
   // going away.
   bool AwaitNextBeat();
   void Beat();
+  void EndIfItHangs();
   void Settle(const absl::Status& status, const v1::HeartbeatResponse& response);
 
   v1::WorkerService::StubInterface& stub_;
   const std::string token_;
   const absl::Duration interval_;  // between heartbeats without news
+  const absl::Duration hang_limit_;
 
   mutable absl::Mutex mutex_;
   v1::HeartbeatRequest news_ ABSL_GUARDED_BY(mutex_);     // not sent yet

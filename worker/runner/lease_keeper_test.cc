@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/rpc_error.h"
 
 namespace likeness {
@@ -123,6 +124,18 @@ TEST_F(LeaseKeeperTest, ALostLeaseIsKnownAndNotRenewedAnyMore) {
   EXPECT_TRUE(keeper.Flush(absl::Seconds(10)));
   EXPECT_TRUE(keeper.lost());
   EXPECT_EQ(service_.heard().size(), 1);
+}
+
+TEST_F(LeaseKeeperTest, AWorkerThatDoesNotStopAfterItsLeaseWasLostIsEnded) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  service_.Answer(
+      ToGrpcStatus(RpcError(absl::StatusCode::kAborted, "LEASE_LOST", "no progress was made")));
+  EXPECT_EXIT(
+      {
+        const LeaseKeeper keeper(*stub_, lease_, absl::Milliseconds(10));
+        for (;;) absl::SleepFor(absl::Seconds(1));
+      },
+      testing::ExitedWithCode(1), "this worker hangs");
 }
 
 TEST_F(LeaseKeeperTest, HearsThatTheJobIsCancelled) {
