@@ -1,8 +1,12 @@
 #include "worker/runner/offline_environment.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <string>
 
 #include "worker/base/error.h"
 #include "worker/runner/outputs.h"
@@ -22,6 +26,7 @@ class OfflineEnvironmentTest : public testing::Test {
   }
   std::string Fetched() {
     const fs::path file = environment_.scratch() / "fetched";
+    fs::remove(file);
     environment_.FetchBlob(environment_.LatestCheckpoint()->blob(), file, {});
     return ReadFile(file);
   }
@@ -31,13 +36,21 @@ class OfflineEnvironmentTest : public testing::Test {
   OfflineEnvironment environment_{dir_.path(), {}, shutdown_};
 };
 
-TEST_F(OfflineEnvironmentTest, ACheckpointThatCannotBeKeptLeavesTheOneBefore) {
-  environment_.SaveCheckpoint(1, Written("first"));
-  EXPECT_THROW(environment_.SaveCheckpoint(2, environment_.scratch() / "never written"),
-               fs::filesystem_error);
-  ASSERT_TRUE(environment_.LatestCheckpoint().has_value());
-  EXPECT_EQ(environment_.LatestCheckpoint()->step(), 1);
-  EXPECT_EQ(Fetched(), "first");
+TEST_F(OfflineEnvironmentTest, KilledAtAnyMomentItLeavesACheckpoint) {
+  environment_.SaveCheckpoint(0, Written("0"));
+  for (int round = 1; round <= 20; ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (int64_t step = 1;; ++step)
+        environment_.SaveCheckpoint(step, Written(std::to_string(step)));
+    }
+    usleep(1000 * round);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    const auto left = environment_.LatestCheckpoint();
+    ASSERT_TRUE(left.has_value()) << round;
+    EXPECT_EQ(Fetched(), std::to_string(left->step()));
+  }
 }
 
 TEST_F(OfflineEnvironmentTest, TheLastCheckpointAloneIsKept) {
