@@ -5,48 +5,23 @@
 namespace likeness {
 namespace {
 
-class TestClock : public SystemClock {
- public:
-  absl::Time Wall() const override { return wall; }
-  absl::Duration Elapsed() const override { return elapsed; }
-  void Pass(absl::Duration time) {
-    wall += time;
-    elapsed += time;
+TEST(SystemClockTest, SteadyTimeNeverGoesBack) {
+  const SystemClock clock;
+  absl::Time last = clock.Steady();
+  for (int i = 0; i < 1000; ++i) {
+    const absl::Time now = clock.Steady();
+    ASSERT_GE(now, last);
+    last = now;
   }
-
-  absl::Time wall = absl::FromUnixSeconds(1'800'000'000);
-  absl::Duration elapsed = absl::Hours(7);
-};
-
-TEST(SystemClockTest, FollowsTheSystemsTime) {
-  TestClock clock;
-  EXPECT_EQ(clock.Now(), clock.wall);
-  clock.Pass(absl::Seconds(1));
-  EXPECT_EQ(clock.Now(), clock.wall);
-  clock.wall += absl::Hours(1);  // set forward
-  EXPECT_EQ(clock.Now(), clock.wall);
 }
 
-TEST(SystemClockTest, GoesOnWhereTheSystemsTimeIsSetBack) {
-  TestClock clock;
-  const absl::Time before = clock.Now();
-  clock.wall -= absl::Hours(1);
-  EXPECT_EQ(clock.Now(), before);
-  clock.Pass(absl::Minutes(1));
-  EXPECT_EQ(clock.Now(), before + absl::Minutes(1));
-  clock.wall += absl::Hours(2);
-  EXPECT_EQ(clock.Now(), clock.wall);
-}
-
-TEST(SystemClockTest, GoesOnFromWhatWasWrittenBeforeARestart) {
-  TestClock clock;
-  const absl::Time written = clock.wall + absl::Hours(1);
-  clock.GoOnFrom(written);
-  clock.Pass(absl::Minutes(1));
-  EXPECT_EQ(clock.Now(), written + absl::Minutes(1));
-  TestClock other;
-  other.GoOnFrom(other.wall - absl::Hours(1));
-  EXPECT_EQ(other.Now(), other.wall);
+TEST(FakeClockTest, DateCanBeSetAndSteadyTimeGoesOn) {
+  FakeClock clock;
+  const absl::Time start = clock.Steady();
+  clock.Set(clock.Now() - absl::Hours(1));
+  EXPECT_EQ(clock.Steady(), start);
+  clock.Advance(absl::Minutes(1));
+  EXPECT_EQ(clock.Steady(), start + absl::Minutes(1));
 }
 
 }  // namespace

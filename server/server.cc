@@ -154,6 +154,7 @@ absl::Status Server::Parts::OpenStores() {
   store_options.queue = options.queue;
   ASSIGN_OR_RETURN(store_options.queue.weights, TenantWeights(options.tenant_weights));
   store_options.retention = options.retention;
+  store_options.offer_lifetime = options.offer_lifetime;
   store_options.quotas = [this](const std::string& tenant) {
     return authenticator->LimitsOf(tenant).jobs;
   };
@@ -167,12 +168,6 @@ absl::Status Server::Parts::OpenStores() {
   ASSIGN_OR_RETURN(store, SqliteJobStore::Open(store_options, clock));
   RETURN_IF_ERROR(SyncDirectory(options.data_dir));  // SQLite would not say that it failed
   jobs = std::make_unique<MeasuredJobStore>(*store, metrics);
-  ASSIGN_OR_RETURN(const absl::Time last_written, jobs->LastWritten());
-  if (last_written > clock.Now()) {
-    LogWarning("the system's clock was set back; going on from the time last written",
-               {{"seconds", absl::ToDoubleSeconds(last_written - clock.Now())}});
-    clock.GoOnFrom(last_written);
-  }
   // A damaged record must not keep the others from being served.
   if (auto extended = jobs->ExtendLeases(); !extended.ok() && !absl::IsDataLoss(extended)) {
     return extended;
@@ -294,7 +289,7 @@ void Server::Parts::CheckHealth() {
   health.Set(Health::kStoreFails, !jobs->CheckWritable().ok());
   const auto free = FreeDiskBytes(options.data_dir);
   health.Set(Health::kDiskFull, free.ok() && *free < kFullDisk);
-  next_health_check = clock.Now() + kHealthCheck;
+  next_health_check = clock.Steady() + kHealthCheck;
 }
 
 // From the job store, where they were committed, into the audit log. A crash between the two lets a
@@ -315,6 +310,7 @@ void Server::Parts::BringAuditLines() {
 
 // What time alone makes necessary.
 void Server::Parts::Tick() {
+  (void)jobs->FollowDate();  // tried again at the next tick
   if (auto expired = jobs->ExpireLeases(); expired.ok() && *expired > 0) {
     LogWarning("leases lost", {{"count", *expired}});
   }
@@ -329,11 +325,12 @@ void Server::Parts::Tick() {
   if (tls) tls->ReloadIfChanged();
   BringAuditLines();
   feed.Publish(ChangeFeed::kPendingJobs);  // a back-off may have ended
-  const absl::Time now = clock.Now();
+  const absl::Time now = clock.Steady();
   if (now >= next_health_check) CheckHealth();
   if (now < next_upload_sweep) return;
   next_upload_sweep = now + kUploadSweep;
-  if (auto dropped = blobs->DropUploads(now - kUploadLifetime); dropped.ok() && *dropped > 0) {
+  if (auto dropped = blobs->DropUploads(clock.Now() - kUploadLifetime);
+      dropped.ok() && *dropped > 0) {
     LogInfo("forgot stale uploads", {{"count", *dropped}});
   }
 }

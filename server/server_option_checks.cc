@@ -83,6 +83,7 @@ absl::Status CheckDurations(const ServerOptions& options) {
       {"--priority-ageing", options.queue.ageing, absl::Seconds(1), 365 * kDay},
       {"--job-retention", options.retention.jobs, absl::ZeroDuration(), forever},
       {"--event-retention", options.retention.events, absl::ZeroDuration(), forever},
+      {"--offer-lifetime", options.offer_lifetime, absl::Minutes(5), forever},
       // Less would lose uploads under way.
       {"--blob-grace", disk.collect.blob_grace, absl::Minutes(1), forever},
       {"--checkpoint-grace", disk.collect.checkpoint_grace, absl::Minutes(1),
@@ -114,6 +115,8 @@ struct NumberRange {
 absl::Status CheckNumbers(const ServerOptions& options) {
   constexpr int64_t kAny = std::numeric_limits<int64_t>::max();
   const NumberRange ranges[] = {
+      {"--kept-jobs", options.retention.jobs_per_tenant, 1, kAny},
+      {"--kept-job-bytes", options.retention.bytes_per_tenant, 1 << 20, kAny},
       {"--max-request-bytes", options.limits.max_request_bytes, 64 << 10, kMostRequestBytes},
       {"--max-blob-bytes", options.limits.max_blob_bytes, 1, int64_t{1} << 50},
       {"--scrub-bytes-per-second", options.maintenance.scrub_bytes_per_second, 1, kAny},

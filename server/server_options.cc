@@ -61,6 +61,14 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
   flags.Add("event-retention", &options.retention.events,
             "How long watchers of a job that has ended can take up where they left off.",
             "LIKENESS_EVENT_RETENTION");
+  flags.Add("kept-jobs", &options.retention.jobs_per_tenant,
+            "How many jobs that have ended are kept of one tenant; the first to end go first.",
+            "LIKENESS_KEPT_JOBS");
+  flags.Add("kept-job-bytes", &options.retention.bytes_per_tenant,
+            "How many bytes of records of jobs that have ended.", "LIKENESS_KEPT_JOB_BYTES");
+  flags.Add("offer-lifetime", &options.offer_lifetime,
+            "How long jobs may name a base model that no worker has offered again.",
+            "LIKENESS_OFFER_LIFETIME");
   flags.AddHeading("Disk");
   flags.Add("blob-grace", &options.maintenance.collect.blob_grace,
             "How long a blob stays that no job names (yet).", "LIKENESS_BLOB_GRACE");

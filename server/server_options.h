@@ -37,6 +37,7 @@ struct ServerOptions {
   QueuePolicy queue;                        // its weights are those of `tenant_weights`
   std::vector<std::string> tenant_weights;  // "acme=3,zoo=1"
   RetentionPolicy retention;
+  absl::Duration offer_lifetime = 7 * absl::Hours(24);
   absl::Duration drain_timeout = absl::Seconds(20);
   absl::Duration disk_timeout = absl::Seconds(10);
   int executor_threads = 64;

@@ -62,13 +62,15 @@ class Watch : public grpc::ClientReadReactor<v1::JobEvent> {
 
 // One lease after the other is given back and taken again: two changes of state, of a job that is
 // each time another. Returns how many calls failed.
-int ChangeStates(testing::FakeWorker& worker, std::vector<std::string>& leases,
+int ChangeStates(const std::shared_ptr<grpc::Channel>& channel, std::vector<std::string>& leases,
                  const Options& options) {
   int failed = 0;
   const absl::Time start = absl::Now();
   for (int round = 0; round < static_cast<int>(options.seconds * options.changes / 2); ++round) {
     absl::SleepFor(start + absl::Seconds(round * 2 / options.changes) - absl::Now());
     std::string& lease = leases[round % leases.size()];
+    testing::FakeWorker worker(
+        channel);  // another each time, or it would be given the last lease again
     if (!worker.Release(lease, v1::RELEASE_REASON_PREEMPTED).ok()) ++failed;
     auto again = worker.Acquire();
     again.ok() ? lease = again->lease_token() : (++failed, lease);
@@ -93,7 +95,6 @@ int Watches(const Arguments& arguments) {
 
   OwnServer server(options.data_dir, {"--lease-duration=24h"});
   const auto channels = server.OfferAndConnect(options.watches / kWatchesPerConnection + 2);
-  testing::FakeWorker worker(channels.back());
   std::vector<std::unique_ptr<v1::JobService::Stub>> stubs;
   for (const auto& channel : channels) stubs.push_back(v1::JobService::NewStub(channel));
   std::vector<std::string> names;
@@ -103,7 +104,7 @@ int Watches(const Arguments& arguments) {
     v1::Job job;
     if (!stubs.back()->CreateJob(&context, testing::PictureJob(), &job).ok()) return 1;
     names.push_back(job.name());
-    auto lease = worker.Acquire();
+    auto lease = testing::FakeWorker(channels.back()).Acquire();
     if (!lease.ok()) return 1;
     leases.push_back(lease->lease_token());
   }
@@ -119,7 +120,7 @@ int Watches(const Arguments& arguments) {
   while (tally.open < options.watches && tally.ended == 0) absl::SleepFor(absl::Milliseconds(10));
   const int64_t with_watches = server.process().ResidentBytes();
   tally.measuring = true;
-  const int failed = ChangeStates(worker, leases, options);
+  const int failed = ChangeStates(channels.back(), leases, options);
   absl::SleepFor(absl::Seconds(1));
   const int64_t after = server.process().ResidentBytes();
   const int cut = tally.ended;

@@ -85,6 +85,27 @@ TEST_F(QueueTest, JobTellsHowItWaits) {
   EXPECT_EQ(job->estimated_start_time().seconds(), 4'000'000'000);
 }
 
+TEST_F(QueueTest, WorkerThatAsksAgainGetsTheLeaseWhoseAnswerItNeverSaw) {
+  const auto first = Create(PictureJob());
+  ASSERT_TRUE(Create(PictureJob()).ok());
+  const auto lost = worker_.Acquire();
+  ASSERT_TRUE(lost.ok());
+  FakeWorker other(server_.channel());
+  const auto others = other.Acquire();
+  ASSERT_TRUE(others.ok());
+  const auto again = worker_.Acquire();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->lease_token(), lost->lease_token());
+  EXPECT_EQ(again->job().attempt(), 1);
+  ASSERT_TRUE(worker_.Report(again->lease_token(), 1).ok());
+  EXPECT_TRUE(absl::IsNotFound(worker_.Acquire(absl::ZeroDuration()).status()))
+      << "it has said that it has it";
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(worker_.Complete(again->lease_token()).ok());
+    EXPECT_TRUE(other.Release(others->lease_token(), v1::RELEASE_REASON_PREEMPTED).ok());
+  }
+}
+
 TEST_F(QueueTest, JobThatRunsTooLongFailsAndItsWorkerIsTold) {
   auto request = PictureJob();
   request.mutable_job()->mutable_execution_timeout()->set_seconds(1);

@@ -24,6 +24,7 @@ constexpr int kMaxOutputs = 10'000;
 constexpr int kMaxNews = 1000;  // of one kind in one heartbeat
 constexpr int kMaxPreviewBytes = 64 << 10;
 constexpr int kMaxLogBytes = 4000;
+constexpr int kMaxOfferBytes = 4 << 10;
 constexpr int kMaxProgressBytes = 4 << 10;
 constexpr int kMaxSampleBytes = kMaxPreviewBytes + (32 << 10);  // a prompt, placeholders filled in
 constexpr int kMaxResolvedBytes = 1 << 20;
@@ -80,6 +81,8 @@ absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
     if (!name.ok() || !name->is_base()) {
       checker.Add(field, "is not of the form models/{model}", "INVALID_NAME");
     }
+    CheckSize(absl::StrCat("base_models[", i, "]"), request.base_models(i), kMaxOfferBytes,
+              checker);
   }
   checker.Integer("resident_models", request.resident_models_size(), 0, kMaxModels);
   checker.Integer("device_memory_bytes", request.device_memory_bytes(), 0,

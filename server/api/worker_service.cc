@@ -1,5 +1,7 @@
 #include "server/api/worker_service.h"
 
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -17,11 +19,18 @@ namespace likeness::server {
 grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
                                                           const v1::AcquireLeaseRequest* request,
                                                           v1::AcquireLeaseResponse* reply) {
-  auto attempt = [=, this](Caller& caller, bool) -> absl::StatusOr<bool> {
+  auto attempt = [=, this, first = true](Caller& caller, bool) mutable -> absl::StatusOr<bool> {
     RETURN_IF_ERROR(CheckOffer(*request));
     RETURN_IF_ERROR(
         jobs_.OfferBaseModels({request->base_models().begin(), request->base_models().end()}));
-    ASSIGN_OR_RETURN(auto lease, jobs_.Acquire(*request));
+    std::optional<v1::Lease> lease;
+    // Only a new call can be the repetition of one whose answer was lost.
+    if (std::exchange(first, false)) {
+      ASSIGN_OR_RETURN(lease, jobs_.FindUnheardLease(request->worker()));
+    }
+    if (!lease) {
+      ASSIGN_OR_RETURN(lease, jobs_.Acquire(*request));
+    }
     if (!lease) return false;
     if (context->IsCancelled()) {  // nobody would work on it until the lease ran out
       v1::ReleaseLeaseRequest release;

@@ -187,7 +187,7 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
   ASSIGN_OR_RETURN(auto offered, jobs_.BaseModels());
   if (offered.empty()) {
     return RpcError(absl::StatusCode::kFailedPrecondition, "NO_BASE_MODELS",
-                    "no worker has ever offered a base model; start a worker with --models");
+                    "no worker offers a base model, or has of late; start a worker with --models");
   }
   if (model->empty()) {
     if (offered.size() > 1) {

@@ -14,6 +14,10 @@
 
 namespace likeness::server {
 
+// How a worker itself gave a lease up before the job's end.
+enum class LeaseEnd { kNone, kFailed, kReleased };
+
+// Times are of the queue's clock (moment.h) unless a comment says otherwise.
 struct JobRecord {
   int64_t key = 0;  // grows with every job created; set by the store
   v1::Job job;      // without what is told when asked for: place in the queue, times to come
@@ -23,6 +27,13 @@ struct JobRecord {
   std::string lease_token;
   absl::Time lease_expire = absl::InfinitePast();
   std::string worker;
+  bool heard = true;  // the worker has said something under the lease
+  // Of the last heartbeat that brought more than progress: the same again is no news.
+  std::string last_news;
+  // The last lease that its worker gave up, and how: the call may be repeated, though the job be
+  // leased again meanwhile.
+  std::string ended_token;
+  LeaseEnd ended_by = LeaseEnd::kNone;
 
   int failures = 0;                              // attempts that count against max_attempts
   absl::Time not_before = absl::InfinitePast();  // schedule_time, back-off
@@ -33,7 +44,8 @@ struct JobRecord {
   absl::Duration run_time = absl::ZeroDuration();  // of the attempts that ended
   std::optional<v1::Checkpoint> checkpoint;
 
-  int64_t last_seq = 0;                  // of the last event
+  int64_t last_seq = 0;                               // of the last event
+  absl::Time last_event_time = absl::InfinitePast();  // by date
   std::vector<v1::JobEvent> new_events;  // appended since the record was loaded; committed with it
 };
 

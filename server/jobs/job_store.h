@@ -105,6 +105,7 @@ struct JobChange {
   bool lease_lost = false;
   std::string superseded_checkpoint = {};  // a blob that the job needed until now
   bool webhook = false;                    // calls to the job's webhook may have come to wait
+  int webhook_calls_dropped = 0;           // of the tenant: more than may wait did
 };
 
 // A blob that is named by a job, an event or a model.
@@ -156,10 +157,10 @@ class JobStore {
   // Forgets a job that has ended, its events and its request id; see transitions.h.
   virtual absl::Status Delete(const JobName& name, const std::string& etag) = 0;
 
-  // Events with a seq above `after`, in order, without gaps; at most `limit` and about 1 MiB of
-  // them. `key` is that of the job's snapshot: another job may have taken the name of one that was
-  // deleted. NOT_FOUND (JOB_NOT_FOUND); FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of
-  // them are no longer kept.
+  // Events with a seq above `after`, in order, and all of them but progress that later progress has
+  // replaced; at most `limit` and about 1 MiB of them. `key` is that of the job's snapshot: another
+  // job may have taken the name of one that was deleted. NOT_FOUND (JOB_NOT_FOUND);
+  // FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) when some of them are no longer kept.
   virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t key,
                                                                 int64_t after, int limit) = 0;
 
@@ -181,6 +182,10 @@ class JobStore {
   virtual absl::StatusOr<std::optional<v1::Lease>> Acquire(
       const v1::AcquireLeaseRequest& offer) = 0;
 
+  // The lease that this worker was granted and under which it has not said a word: one that asks
+  // for work again has never got the answer. What is left of the lease is what is left.
+  virtual absl::StatusOr<std::optional<v1::Lease>> FindUnheardLease(const std::string& worker) = 0;
+
   // ABORTED (LEASE_LOST) unless the token is that of the job's last lease and, below, live; see
   // transitions.h.
   virtual absl::StatusOr<LeasedJob> FindLease(const std::string& lease_token) = 0;
@@ -194,10 +199,6 @@ class JobStore {
   // Takes back every lease that ran out. Returns how many.
   virtual absl::StatusOr<int> ExpireLeases() = 0;
 
-  // The latest time that the store can tell it was written at, within seconds where jobs are under
-  // way: the clock of a server that starts again goes on from there.
-  virtual absl::StatusOr<absl::Time> LastWritten() = 0;
-
   // Ends the jobs that have waited or run for too long; see transitions.h. Returns how many; there
   // may be more.
   virtual absl::StatusOr<int> TimeOutJobs() = 0;
@@ -206,9 +207,13 @@ class JobStore {
   // longer. A part of them at a time; `more` tells whether some are left.
   virtual absl::StatusOr<Swept> Sweep() = 0;
 
-  // Gives every lease a full period more: called at start, because no worker could renew while the
-  // server was away.
+  // Gives every lease a full period from now on: called at start, because no worker could renew
+  // while the server was away.
   virtual absl::Status ExtendLeases() = 0;
+
+  // Jobs with a schedule_time wait for that date, though it was set since they were created. Called
+  // every now and then, by one thread at a time.
+  virtual absl::Status FollowDate() = 0;
 
   // Base models that workers offer or offered, by name.
   virtual absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) = 0;

@@ -1,4 +1,4 @@
-// Everything that can happen to a job, as functions of its record and a time. A store loads a
+// Everything that can happen to a job, as functions of its record and a moment. A store loads a
 // record, calls one of these, and commits the record together with its new events; it holds no rule
 // of its own.
 //
@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "server/jobs/job_record.h"
+#include "server/jobs/moment.h"
 #include "server/jobs/policies/attempts.h"
 
 namespace likeness::server {
@@ -21,15 +21,16 @@ absl::Status LeaseLost();
 
 // A fresh job becomes PENDING. record.job holds name, uid, warnings, and all that the client may
 // say.
-void Begin(JobRecord& record, absl::Time now);
+void Begin(JobRecord& record, const Moment& now);
 
 // PENDING -> RUNNING under a new token.
 void Lease(JobRecord& record, const std::string& token, const std::string& worker,
-           const LeasePolicy& policy, absl::Time now);
+           const LeasePolicy& policy, const Moment& now);
 
-// Prolongs the lease and records the worker's news.
+// Prolongs the lease and records the worker's news. The last news repeated, to the byte, are none:
+// the answer to them was lost.
 absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const LeasePolicy& policy,
-                   absl::Time now);
+                   const Moment& now);
 
 // RUNNING -> SUCCEEDED, CANCELLING -> CANCELLED. Repeating it is fine. A job that was asked to stop
 // never succeeds: FAILED_PRECONDITION (JOB_CANCELLED), and the outputs are dropped.
@@ -37,37 +38,37 @@ struct Completion {
   absl::Status reply;    // what the worker is told
   bool changed = false;  // whether the record is to be committed
 };
-Completion Complete(JobRecord& record, const v1::CompleteLeaseRequest& outcome, absl::Time now);
+Completion Complete(JobRecord& record, const v1::CompleteLeaseRequest& outcome, const Moment& now);
 
-// RUNNING -> PENDING or FAILED; CANCELLING -> CANCELLED.
+// RUNNING -> PENDING or FAILED; CANCELLING -> CANCELLED. Repeating it is fine.
 absl::Status Fail(JobRecord& record, const v1::FailLeaseRequest& failure, const RetryPolicy& policy,
-                  absl::Time now);
+                  const Moment& now);
 
 // RUNNING -> PENDING without charging an attempt; CANCELLING -> CANCELLED. Confirming a
 // cancellation that nobody asked for is FAILED_PRECONDITION (JOB_NOT_CANCELLING). Repeating it is
 // fine.
-absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, absl::Time now);
+absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, const Moment& now);
 
 // PENDING -> CANCELLED, RUNNING -> CANCELLING. Repeating it is fine. A job that ended otherwise is
 // FAILED_PRECONDITION (JOB_FINISHED); an etag that is not empty must match, else ABORTED
 // (ETAG_MISMATCH).
-absl::Status Cancel(JobRecord& record, absl::string_view etag, absl::Time now);
+absl::Status Cancel(JobRecord& record, absl::string_view etag, const Moment& now);
 
 // FAILED, CANCELLED -> PENDING with all attempts again, from the last checkpoint unless its bytes
 // are gone. A job that waits or runs stays as it is. FAILED_PRECONDITION: JOB_FINISHED,
 // JOB_CANCELLING; the etag as above.
 absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_stored,
-                   absl::Time now);
+                   const Moment& now);
 
 // Whether the job may be deleted: FAILED_PRECONDITION (JOB_NOT_FINISHED) unless it has ended; the
 // etag as above.
 absl::Status CheckDeletable(const JobRecord& record, absl::string_view etag);
 
 // The lease ran out at `now` or before: as a retryable failure.
-void Expire(JobRecord& record, const RetryPolicy& policy, absl::Time now);
+void Expire(JobRecord& record, const RetryPolicy& policy, const Moment& now);
 
 // The record's deadline has come: PENDING -> FAILED (QUEUE_TIMEOUT), RUNNING -> FAILED
 // (EXECUTION_TIMEOUT), CANCELLING -> CANCELLED. Whoever held the lease has lost it.
-void TimeOut(JobRecord& record, absl::Time now);
+void TimeOut(JobRecord& record, const Moment& now);
 
 }  // namespace likeness::server

@@ -17,6 +17,8 @@ namespace likeness::server {
 // Calls about a job's progress are made at most this often.
 inline constexpr absl::Duration kProgressInterval = absl::Milliseconds(500);
 
+// Times are of Clock::Steady.
+//
 // A call that is to be made, from the commit of its event until it is answered or given up. For
 // each job there is at most one about progress: a later one takes its place.
 struct WebhookTask {
@@ -24,7 +26,7 @@ struct WebhookTask {
   int64_t seq = 0;  // of the event
   v1::WebhookCall call;
   int attempts = 0;        // made so far
-  absl::Time create_time;  // of the event
+  absl::Time create_time;  // of the call
 };
 
 struct WebhookQuery {

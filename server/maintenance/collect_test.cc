@@ -114,6 +114,23 @@ TEST_F(CollectTest, WhatAJobNamesStaysAsLongAsTheJob) {
   EXPECT_EQ(Collect().blobs, 1);
 }
 
+TEST_F(CollectTest, PhotosOfAJobThatNeverRanWaitForARetryAlone) {
+  const auto photo = Put("photo");
+  ASSERT_TRUE(Create("rex", {photo}).ok());
+  clock_.Advance(absl::Hours(1000));
+  EXPECT_EQ(Collect().blobs, 0) << "it may run yet";
+  ASSERT_TRUE(jobs_->Cancel({"default", "rex"}, "").ok());
+  clock_.Advance(policy_.blob_grace - absl::Minutes(1));
+  EXPECT_EQ(Collect().blobs, 0);
+  const auto stored = [&](const std::string& blob) { return IsThere(blob); };
+  ASSERT_TRUE(jobs_->Retry({"default", "rex"}, "", stored).ok());
+  ASSERT_TRUE(jobs_->Cancel({"default", "rex"}, "").ok());
+  clock_.Advance(policy_.blob_grace + absl::Minutes(1));
+  EXPECT_EQ(Collect().blobs, 1);
+  EXPECT_EQ(ErrorReason(jobs_->Retry({"default", "rex"}, "", stored).status()), "BLOB_NOT_FOUND");
+  EXPECT_EQ(jobs_->Get({"default", "rex"})->state(), v1::JOB_STATE_CANCELLED);
+}
+
 TEST_F(CollectTest, BlobThatNothingNamesHasItsGrace) {
   const auto photo = Put("photo");
   clock_.Advance(policy_.blob_grace - absl::Minutes(1));

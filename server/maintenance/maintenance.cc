@@ -47,7 +47,7 @@ Maintenance::Maintenance(JobStore& jobs, BlobStore& blobs, Metrics& metrics, con
       options_(options),
       place_(std::move(place)),
       next_collect_(options.collect_every > absl::ZeroDuration()
-                        ? clock.Now() + options.collect_every
+                        ? clock.Steady() + options.collect_every
                         : absl::InfiniteFuture()),
       thread_([this] { Loop(); }) {}
 
@@ -88,7 +88,7 @@ bool Maintenance::Wait(absl::Duration duration) {
           wake_.wait_until(lock, end, [this] { return stopping_ || collect_asked_; });
       if (stopping_) return false;
       released.swap(released_);
-      collect = std::exchange(collect_asked_, false) || clock_.Now() >= next_collect_;
+      collect = std::exchange(collect_asked_, false) || clock_.Steady() >= next_collect_;
       if (!woken && !collect && released.empty()) return true;
     }
     for (const std::string& checkpoint : released) {
@@ -100,7 +100,9 @@ bool Maintenance::Wait(absl::Duration duration) {
 
 void Maintenance::Collect() {
   const absl::Time start = clock_.Now();
-  if (options_.collect_every > absl::ZeroDuration()) next_collect_ = start + options_.collect_every;
+  if (options_.collect_every > absl::ZeroDuration()) {
+    next_collect_ = clock_.Steady() + options_.collect_every;
+  }
   const auto swept = CollectBlobs(jobs_, blobs_, options_.collect, start);
   if (!swept.ok()) {
     LogWarning("blobs not collected", {{"error", swept.status().message()}});

@@ -105,8 +105,14 @@ absl::StatusOr<int> MeasuredJobStore::ExpireLeases() {
   return Timed(metrics_, StoreOperation::kExpireLeases, [&] { return store_.ExpireLeases(); });
 }
 
-absl::StatusOr<absl::Time> MeasuredJobStore::LastWritten() {
-  return Timed(metrics_, StoreOperation::kLastWritten, [&] { return store_.LastWritten(); });
+absl::Status MeasuredJobStore::FollowDate() {
+  return Timed(metrics_, StoreOperation::kFollowDate, [&] { return store_.FollowDate(); });
+}
+
+absl::StatusOr<std::optional<v1::Lease>> MeasuredJobStore::FindUnheardLease(
+    const std::string& worker) {
+  return Timed(metrics_, StoreOperation::kFindUnheardLease,
+               [&] { return store_.FindUnheardLease(worker); });
 }
 
 absl::StatusOr<int> MeasuredJobStore::TimeOutJobs() {

@@ -40,7 +40,8 @@ class MeasuredJobStore : public JobStore {
   absl::Status Fail(const v1::FailLeaseRequest& failure) override;
   absl::Status Release(const v1::ReleaseLeaseRequest& release) override;
   absl::StatusOr<int> ExpireLeases() override;
-  absl::StatusOr<absl::Time> LastWritten() override;
+  absl::Status FollowDate() override;
+  absl::StatusOr<std::optional<v1::Lease>> FindUnheardLease(const std::string& worker) override;
   absl::StatusOr<int> TimeOutJobs() override;
   absl::StatusOr<Swept> Sweep() override;
   absl::Status ExtendLeases() override;

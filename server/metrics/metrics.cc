@@ -123,6 +123,7 @@ struct Metrics::Families {
   std::map<std::string, prometheus::Counter*, std::less<>> webhook_calls;  // by outcome
   prometheus::Histogram* webhook_seconds;
   prometheus::Counter* webhooks_given_up;
+  prometheus::Counter* webhooks_dropped;
   prometheus::Gauge* webhooks_waiting;
   std::vector<prometheus::Gauge*> tenants_at_quota;  // by kTenantLimits
 
@@ -229,6 +230,9 @@ struct Metrics::Families {
     webhooks_given_up = &Family(prometheus::BuildCounter(), "likeness_webhook_calls_given_up_total",
                                 "Calls to webhooks that were given up after their last attempt.")
                              .Add({});
+    webhooks_dropped = &Family(prometheus::BuildCounter(), "likeness_webhook_calls_dropped_total",
+                               "Calls to webhooks that made room for later ones of their tenant.")
+                            .Add({});
     webhooks_waiting = &Family(prometheus::BuildGauge(), "likeness_webhook_calls_waiting",
                                "Calls to webhooks that wait to be made, or to be made again.")
                             .Add({});
@@ -316,6 +320,7 @@ void Metrics::ObserveRpc(absl::string_view method, absl::StatusCode code, absl::
 
 void Metrics::ObserveChange(const JobChange& change) {
   if (change.lease_lost) families_->leases_lost->Increment();
+  families_->webhooks_dropped->Increment(change.webhook_calls_dropped);
   if (change.from == change.to) return;
   JobMeasures& measures = families_->jobs[StateLabel(change.to)][change.method];
   measures.transitions->Increment();

@@ -26,7 +26,8 @@ namespace likeness::server {
   X(Fail) \
   X(Release) \
   X(ExpireLeases) \
-  X(LastWritten) \
+  X(FollowDate) \
+  X(FindUnheardLease) \
   X(TimeOutJobs) \
   X(Sweep) \
   X(ExtendLeases) \

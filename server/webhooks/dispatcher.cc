@@ -40,8 +40,8 @@ void WebhookDispatcher::Wake() {
 void WebhookDispatcher::Loop() {
   absl::Time look = absl::InfinitePast();
   while (!stopping_) {
-    if (woken_.exchange(false) || clock_.Now() >= look) look = RecordAndStart();
-    for (const HttpAnswer& answer : poster_.Poll(std::min(look - clock_.Now(), kLongestSleep))) {
+    if (woken_.exchange(false) || clock_.Steady() >= look) look = RecordAndStart();
+    for (const HttpAnswer& answer : poster_.Poll(std::min(look - clock_.Steady(), kLongestSleep))) {
       Conclude(answer);
       look = std::min(look, next_try_);  // to record it, and because there is room for another
     }
@@ -50,7 +50,7 @@ void WebhookDispatcher::Loop() {
 }
 
 absl::Time WebhookDispatcher::RecordAndStart() {
-  const absl::Time now = clock_.Now();
+  const absl::Time now = clock_.Steady();
   if (now < next_try_) return next_try_;
   const absl::Status recorded = Record();
   const auto next = recorded.ok() ? StartDue(now) : recorded;
@@ -113,7 +113,7 @@ void WebhookDispatcher::Conclude(const HttpAnswer& answer) {
   observer_.attempt(outcome, answer.took);
   if (outcome == "delivered") return Judge(call, std::nullopt);
   const double chance = std::uniform_real_distribution<>()(random_);
-  const auto repeat = NextAttempt(call.task.attempts + 1, call.task.create_time, clock_.Now(),
+  const auto repeat = NextAttempt(call.task.attempts + 1, call.task.create_time, clock_.Steady(),
                                   chance, options_.retry);
   Judge(call, repeat);
   if (!repeat) observer_.given_up();

@@ -130,7 +130,7 @@ class Campaign:
                 [self.program, f"--listen=127.0.0.1:{self.port}", "--metrics-listen=", f"--data-dir={self.data}",
                  f"--auth-file={self.auth}", f"--lease-duration={LEASE}s", "--retry-delay=50ms", "--executor-threads=16",
                  # The clock is moved by days.
-                 "--job-retention=inf", "--event-retention=inf",
+                 "--job-retention=inf", "--event-retention=inf", "--kept-jobs=100000000", "--kept-job-bytes=1000000000000",
                  "--collect-every=0", "--blob-grace=1m", "--checkpoint-grace=1m"],
                 stdout=log, stderr=log, env=environment)
 

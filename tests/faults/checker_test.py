@@ -195,6 +195,15 @@ class CheckerTest(unittest.TestCase):
         del self.story.stored[RUNNING]
         self.assertIn("events_are_kept_without_gaps", self.story.violations())
 
+    def test_progress_may_take_the_place_of_progress(self):
+        self.story.stored.insert(3, {"seq": 5, "kind": "progress"})
+        self.story.stored[4]["seq"] = 6
+        self.story.watched[2].update(seq=4, kind="progress")
+        self.story.write("event", watch="x", uid="u", **self.story.stored[4])
+        self.story.told.remove(self.story.end)
+        self.story.told.append(self.story.end)
+        self.expect()
+
     def test_states_do_not_follow_each_other(self):
         self.story.stored[ENDED]["from"] = "JOB_STATE_PENDING"
         self.assertIn("events_are_kept_without_gaps", self.story.violations())

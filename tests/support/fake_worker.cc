@@ -1,7 +1,9 @@
 #include "tests/support/fake_worker.h"
 
 #include <algorithm>
+#include <atomic>
 
+#include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
@@ -13,6 +15,11 @@ namespace {
 constexpr size_t kChunkBytes = 256 << 10;
 
 }  // namespace
+
+std::string FakeWorker::UniqueName() {
+  static std::atomic<int> count = 0;
+  return absl::StrCat("fake-worker-", ++count);
+}
 
 FakeWorker::FakeWorker(std::shared_ptr<grpc::Channel> channel, std::string name)
     : name_(std::move(name)),

@@ -14,7 +14,8 @@ namespace likeness::testing {
 
 class FakeWorker {
  public:
-  explicit FakeWorker(std::shared_ptr<grpc::Channel> channel, std::string name = "fake-worker");
+  // Without a name it gets one that no other has.
+  explicit FakeWorker(std::shared_ptr<grpc::Channel> channel, std::string name = UniqueName());
 
   // What it offers: models/mini, every method and sampler.
   v1::AcquireLeaseRequest Offer(absl::Duration wait = absl::ZeroDuration()) const;
@@ -33,6 +34,8 @@ class FakeWorker {
   absl::StatusOr<std::string> Upload(const std::string& bytes);
 
  private:
+  static std::string UniqueName();
+
   const std::string name_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   std::unique_ptr<google::bytestream::ByteStream::Stub> bytes_;

@@ -25,14 +25,6 @@ absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
-// Puts `newer` behind `older`: lists are joined, single values replaced.
-void Append(const v1::HeartbeatRequest& newer, v1::HeartbeatRequest& older) {
-  if (newer.has_progress()) older.clear_progress();  // its list of phases must not double
-  if (newer.has_resolved()) older.clear_resolved();
-  if (newer.has_checkpoint()) older.clear_checkpoint();
-  older.MergeFrom(newer);
-}
-
 }  // namespace
 
 LeaseKeeper::LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease& lease,
@@ -148,10 +140,14 @@ void LeaseKeeper::Beat() {
   v1::HeartbeatRequest request;
   {
     absl::MutexLock lock(&mutex_);
-    Append(news_, sending_);
-    news_.Clear();
-    has_news_ = false;
-    unconfirmed_ = true;
+    // The answer may have been lost alone: what is sent again must be the same, so that the server
+    // can tell. What has come since waits.
+    if (!unconfirmed_) {
+      sending_.Swap(&news_);
+      news_.Clear();
+      has_news_ = false;
+      unconfirmed_ = true;
+    }
     sending_.set_lease_token(token_);
     request = sending_;
   }

@@ -126,7 +126,8 @@ int ServeCommand(const CommandLine& arguments) {
   flags.Add("server", &options.server, "Address of the server.", "LIKENESS_SERVER");
   options.security.AddTo(flags);
   options.worker.AddTo(flags);
-  flags.Add("name", &options.name, "This worker's name in logs [host name and process id].",
+  flags.Add("name", &options.name,
+            "This worker's name, of this process alone [host name and process id].",
             "LIKENESS_WORKER_NAME");
   flags.Add("metrics-address", &options.metrics_address,
             "Where Prometheus finds /metrics; empty: nowhere.", "LIKENESS_WORKER_METRICS_ADDRESS");

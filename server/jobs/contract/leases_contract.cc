@@ -164,6 +164,118 @@ TEST_P(JobStoreTest, TokenOfTheTryBeforeIsStale) {
   EXPECT_EQ(ErrorReason(Complete(before.lease_token())), "LEASE_LOST");
 }
 
+TEST_P(JobStoreTest, LeasesAndWaitsTakeNoNoticeOfTheDate) {
+  for (const std::string id : {"a", "b"}) Create(id);
+  const auto lease = AcquireAs("w");
+  const auto lost = AcquireAs("w");
+  for (const absl::Duration set : {absl::Hours(1), -absl::Hours(2)}) {
+    clock_.Set(clock_.Now() + set);
+    EXPECT_EQ(*store().ExpireLeases(), 0);
+    ASSERT_TRUE(store().FollowDate().ok());
+    const auto terms = Renew(lease.lease_token());
+    ASSERT_TRUE(terms.ok()) << terms.status();
+    EXPECT_EQ(terms->expire_time, clock_.Now() + kTestLease) << "told by the date of now";
+  }
+  clock_.Advance(kTestLease);
+  EXPECT_EQ(*store().ExpireLeases(), 2);
+  clock_.Set(clock_.Now() - absl::Hours(1));  // while they wait for their back-off
+  EXPECT_TRUE(NothingToLease());
+  clock_.Advance(kTestRetry);
+  EXPECT_EQ(AcquireAs("w").job().attempt(), 2);
+  Create("c");
+  EXPECT_EQ(FromProto(Get("c").create_time()), clock_.Now()) << "the date is nowhere ahead";
+}
+
+TEST_P(JobStoreTest, HistoryOfAJobDoesNotGoBackWithTheDate) {
+  Create("a");
+  const absl::Time created = clock_.Now();
+  clock_.Set(created - absl::Hours(1));
+  Reopen();
+  const auto lease = AcquireAs("w");
+  EXPECT_EQ(FromProto(Events("a").back().time()), created);
+  EXPECT_EQ(FromProto(lease.job().start_time()), created);
+  ASSERT_TRUE(Renew(lease.lease_token(), 1).ok());
+  ASSERT_TRUE(Renew(lease.lease_token(), 2).ok());
+  clock_.Set(created + absl::Hours(1));
+  ASSERT_TRUE(Renew(lease.lease_token(), 3).ok());
+  clock_.Set(created);
+  ASSERT_TRUE(Complete(lease.lease_token()).ok());
+  EXPECT_EQ(FromProto(Get("a").end_time()), created + absl::Hours(1));
+  absl::Time last = absl::InfinitePast();
+  for (const v1::JobEvent& event : Events("a")) {
+    EXPECT_GE(FromProto(event.time()), last) << event.seq();
+    last = FromProto(event.time());
+  }
+}
+
+TEST_P(JobStoreTest, LeaseWhoseAnswerWasLostIsFoundUntilTheWorkerSpeaks) {
+  for (const std::string id : {"a", "b"}) Create(id);
+  const auto lease = AcquireAs("w");
+  AcquireAs("other");
+  for (int asked = 0; asked < 2; ++asked) {  // that answer may be lost, too
+    const auto again = *store().FindUnheardLease("w");
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->SerializeAsString(), lease.SerializeAsString());
+    Reopen();
+  }
+  EXPECT_FALSE(store().FindUnheardLease("nobody")->has_value());
+  ASSERT_TRUE(Renew(lease.lease_token()).ok());
+  EXPECT_FALSE(store().FindUnheardLease("w")->has_value());
+  clock_.Advance(kTestLease);
+  EXPECT_FALSE(store().FindUnheardLease("other")->has_value()) << "it has run out";
+}
+
+TEST_P(JobStoreTest, GivingALeaseUpCanBeRepeatedThoughTheJobIsLeasedAgain) {
+  Create("a");
+  const auto first = AcquireAs("w");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(Release(first.lease_token(), v1::RELEASE_REASON_PREEMPTED).ok());
+    EXPECT_EQ(Events("a").size(), 3u);
+  }
+  const auto second = AcquireAs("v");
+  EXPECT_TRUE(Release(first.lease_token(), v1::RELEASE_REASON_PREEMPTED).ok());
+  EXPECT_EQ(store().FindLease(first.lease_token())->live, false);
+  EXPECT_EQ(ErrorReason(Fail(first.lease_token(), true)), "LEASE_LOST") << "that is another call";
+  EXPECT_EQ(ErrorReason(Renew(first.lease_token()).status()), "LEASE_LOST");
+  EXPECT_EQ(StateOf("a"), v1::JOB_STATE_RUNNING);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(Fail(second.lease_token(), /*retryable=*/true).ok());
+  EXPECT_EQ(ErrorReason(Release(first.lease_token(), v1::RELEASE_REASON_PREEMPTED)), "LEASE_LOST");
+  clock_.Advance(kTestRetry);
+  const auto third = AcquireAs("w");
+  EXPECT_TRUE(Fail(second.lease_token(), true).ok());
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(Fail(third.lease_token(), true).ok());
+  EXPECT_EQ(StateOf("a"), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(Events("a").size(), 7u);
+}
+
+TEST_P(JobStoreTest, LeaseThatRanOutWasNotGivenUp) {
+  Create("a");
+  const auto lease = AcquireAs("w");
+  clock_.Advance(kTestLease);
+  ASSERT_EQ(*store().ExpireLeases(), 1);
+  EXPECT_EQ(ErrorReason(Fail(lease.lease_token(), true)), "LEASE_LOST");
+  EXPECT_EQ(ErrorReason(Release(lease.lease_token(), v1::RELEASE_REASON_PREEMPTED)), "LEASE_LOST");
+}
+
+TEST_P(JobStoreTest, RepeatedHeartbeatBringsItsNewsOnce) {
+  Create("a");
+  v1::HeartbeatRequest news;
+  news.set_lease_token(AcquireAs("w").lease_token());
+  news.add_log_lines()->set_text("one");
+  news.add_samples()->set_step(10);
+  news.mutable_checkpoint()->set_step(10);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(store().Renew(news).ok());
+    EXPECT_EQ(Events("a").size(), 5u);
+    clock_.Advance(kTestLease / 2);
+    Reopen();
+  }
+  EXPECT_EQ(*store().ExpireLeases(), 0) << "it renews the lease all the same";
+  news.mutable_progress()->set_done(1);  // the next one, with a line of the same text
+  ASSERT_TRUE(store().Renew(news).ok());
+  EXPECT_EQ(Events("a").size(), 9u);
+}
+
 TEST_P(JobStoreTest, LeaseOutlivesALongOutage) {
   Create("a");
   const auto lease = AcquireAs("w");

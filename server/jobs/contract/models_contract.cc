@@ -120,5 +120,23 @@ TEST_P(JobStoreTest, BaseModelsAreRemembered) {
   EXPECT_EQ(models[0].digest(), "d2");
 }
 
+TEST_P(JobStoreTest, BaseModelThatNobodyOffersAgainIsForgotten) {
+  v1::BaseModel mine, stray;
+  mine.set_name("models/mini");
+  stray.set_name("models/stray");
+  ASSERT_TRUE(store().OfferBaseModels({mine, stray}).ok());
+  clock_.Advance(absl::Hours(6 * 24));
+  ASSERT_TRUE(store().OfferBaseModels({mine}).ok());
+  clock_.Set(clock_.Now() + absl::Hours(1000));  // that somebody set the date ends no offer
+  EXPECT_EQ(store().BaseModels()->size(), 2u);
+  clock_.Advance(absl::Hours(24));
+  for (int i = 0; i < 2; ++i) {
+    const auto models = *store().BaseModels();
+    ASSERT_EQ(models.size(), 1u);
+    EXPECT_EQ(models[0].name(), "models/mini");
+    Reopen();
+  }
+}
+
 }  // namespace
 }  // namespace likeness::server

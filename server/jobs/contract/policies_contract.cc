@@ -357,5 +357,23 @@ TEST_P(JobStoreTest, RandomHistoriesKeepEveryPromise) {
   EXPECT_GT(created.size(), 4u);
 }
 
+TEST_P(JobStoreTest, ScheduleIsKeptByTheDateThoughThatIsSet) {
+  NewJob job = PictureJob("a");
+  const absl::Time scheduled = clock_.Now() + absl::Hours(2);
+  *job.job.mutable_schedule_time() = ToProto(scheduled);
+  *job.job.mutable_max_queue_duration() = ToProto(absl::Minutes(10));
+  ASSERT_TRUE(store().Create(job).ok());
+  clock_.Set(clock_.Now() - absl::Hours(3));
+  ASSERT_TRUE(store().FollowDate().ok());
+  clock_.Advance(absl::Hours(4));
+  EXPECT_TRUE(NothingToLease());
+  EXPECT_EQ(FromProto(Get("a").estimated_start_time()), scheduled);
+  EXPECT_EQ(*store().TimeOutJobs(), 0);
+  clock_.Set(scheduled);
+  ASSERT_TRUE(store().FollowDate().ok());
+  EXPECT_EQ(*store().TimeOutJobs(), 0);
+  EXPECT_EQ(AcquireAs("w").job().name(), "tenants/default/jobs/a");
+}
+
 }  // namespace
 }  // namespace likeness::server

@@ -1,6 +1,8 @@
 // How long what has ended is kept.
 #pragma once
 
+#include <cstdint>
+
 #include "absl/time/time.h"
 #include "likeness/v1/job.pb.h"
 
@@ -11,6 +13,10 @@ struct RetentionPolicy {
   // Events of jobs that have ended, after that; infinite as long as their job. States are kept as
   // long as it in any case, but a watch that lacks other events begins again with a snapshot.
   absl::Duration events = absl::Hours(1);
+  // Of one tenant at most so many jobs that have ended, and bytes of them: the first to end go
+  // first.
+  int64_t jobs_per_tenant = 100'000;
+  int64_t bytes_per_tenant = int64_t{256} << 20;
 };
 
 // When a job that ended at `end` is forgotten.

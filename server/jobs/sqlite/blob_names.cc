@@ -49,14 +49,36 @@ void VisitMessage(const google::protobuf::Message& message, Visit visit) {
   }
 }
 
+absl::Status Unreadable() { return absl::DataLossError("a row of the job store cannot be read"); }
+
+// Changes of state that carry the job itself name what its own row names.
+absl::Status VisitEvent(absl::string_view bytes, Visit visit) {
+  if (!absl::StrContains(bytes, "/blobs/")) return absl::OkStatus();
+  v1::JobEvent event;
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Unreadable();
+  if (!event.has_state_change()) VisitMessage(event, visit);
+  return absl::OkStatus();
+}
+
 template <typename Message>
 absl::Status VisitBytes(absl::string_view bytes, Visit visit) {
   if (!absl::StrContains(bytes, "/blobs/")) return absl::OkStatus();  // most name none
   Message message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::DataLossError("a row of the job store cannot be read");
+    return Unreadable();
   }
   VisitMessage(message, visit);
+  return absl::OkStatus();
+}
+
+// A job that ended before it ever ran needs its photos for a retry alone.
+absl::Status VisitJob(const Query& row, Visit visit) {
+  if (!absl::StrContains(row.Bytes(1), "/blobs/")) return absl::OkStatus();
+  v1::Job job;
+  if (!job.ParseFromString(row.String(1))) return Unreadable();
+  const bool ended = job.state() == v1::JOB_STATE_FAILED || job.state() == v1::JOB_STATE_CANCELLED;
+  const absl::Time until = ended && job.attempt() == 0 ? row.Time(4) : absl::InfiniteFuture();
+  VisitMessage(job, [&](const NamedBlob& blob) { visit({blob.name, until}); });
   return absl::OkStatus();
 }
 
@@ -82,7 +104,7 @@ absl::Status VisitJobs(Database& database, Visit visit) {
       if (!found) break;
       more = true;
       after = query.Integer(0);
-      RETURN_IF_ERROR(VisitBytes<v1::Job>(query.Bytes(1), visit));
+      RETURN_IF_ERROR(VisitJob(query, visit));
       RETURN_IF_ERROR(VisitCheckpoint(query, visit));
     }
   }
@@ -102,7 +124,7 @@ absl::Status VisitEvents(Database& database, Visit visit) {
       more = true;
       job = query.Integer(0);
       seq = query.Integer(1);
-      RETURN_IF_ERROR(VisitBytes<v1::JobEvent>(query.Bytes(2), visit));
+      RETURN_IF_ERROR(VisitEvent(query.Bytes(2), visit));
     }
   }
   return absl::OkStatus();

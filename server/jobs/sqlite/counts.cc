@@ -42,7 +42,7 @@ absl::StatusOr<std::map<std::string, Waiting>> ReadWaiting(Database& database, a
 }  // namespace
 
 absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database, const JobQuotas& quotas,
-                                                 absl::Time now) {
+                                                 const Moment& now) {
   std::vector<JobCount> counts;
   {
     Query query = database.Prepare(kCounts);
@@ -54,10 +54,10 @@ absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database, const JobQu
                         .count = query.Integer(2)});
     }
   }
-  ASSIGN_OR_RETURN(const auto tenants, ReadWaiting(database, now));
+  ASSIGN_OR_RETURN(const auto tenants, ReadWaiting(database, now.steady));
   Waiting waiting;
   for (const auto& [tenant, groups] : tenants) {
-    ASSIGN_OR_RETURN(int64_t free, FreeStarts(database, tenant, quotas(tenant), now));
+    ASSIGN_OR_RETURN(int64_t free, FreeStarts(database, tenant, quotas(tenant), now.wall));
     for (const auto& [group, jobs] : groups) {
       const int64_t ready = jobs.count - jobs.scheduled;
       const int64_t may_start = std::min(ready, free);

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "server/jobs/job_store.h"
+#include "server/jobs/moment.h"
 #include "server/jobs/quota.h"
 #include "server/jobs/sqlite/database.h"
 
@@ -13,6 +13,6 @@ namespace likeness::server {
 
 // Reads one entry of an index for each job that waits.
 absl::StatusOr<std::vector<JobCount>> ReadCounts(Database& database, const JobQuotas& quotas,
-                                                 absl::Time now);
+                                                 const Moment& now);
 
 }  // namespace likeness::server

@@ -8,9 +8,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "common/clock.h"
 #include "server/jobs/policies/forecast.h"
 #include "server/jobs/sqlite/read_pool.h"
+#include "server/jobs/sqlite/store_clock.h"
 
 namespace likeness::server {
 
@@ -18,7 +18,7 @@ namespace likeness::server {
 class ForecastCache {
  public:
   // Both must outlive this.
-  ForecastCache(ReadPool& readers, const Clock& clock, QueuePolicy policy)
+  ForecastCache(ReadPool& readers, const StoreClock& clock, QueuePolicy policy)
       : readers_(readers), clock_(clock), policy_(std::move(policy)) {}
 
   // Jobs came, went, or were started.
@@ -30,7 +30,7 @@ class ForecastCache {
 
  private:
   ReadPool& readers_;
-  const Clock& clock_;
+  const StoreClock& clock_;
   const QueuePolicy policy_;
   std::atomic<int64_t> changes_ = 0;
   std::mutex mutex_;

@@ -18,10 +18,11 @@
 namespace likeness::server {
 namespace {
 
-constexpr char kPlace[] = "key, priority, queue_time, not_before";
+constexpr char kPlace[] =
+    "key, priority, queue_time, not_before, (SELECT progress FROM reports WHERE owner = key)";
 constexpr char kSnapshot[] =
-    "SELECT job, last_seq, key, priority, queue_time, not_before FROM jobs"
-    " WHERE tenant = ? AND id = ?";
+    "SELECT job, IFNULL(seq, last_seq), key, priority, queue_time, not_before, progress FROM jobs"
+    " LEFT JOIN reports ON owner = key WHERE tenant = ? AND id = ?";
 constexpr char kCompacted[] =
     "SELECT compacted_seq FROM jobs WHERE key = ? AND tenant = ? AND id = ?";
 constexpr char kJob[] = "SELECT job FROM jobs WHERE key = ?";
@@ -37,9 +38,12 @@ constexpr char kModelUsers[] =
     "SELECT 1 FROM jobs INDEXED BY jobs_by_state WHERE state IN (1, 2, 3) AND tenant = ? AND model "
     "= ? LIMIT 1";
 constexpr char kLease[] =
-    "SELECT tenant, id, state IN (2, 3) AND lease_expire > ? FROM jobs"
-    " WHERE key = ? AND (lease_token = ? OR ?)";
-constexpr char kBaseModels[] = "SELECT model FROM base_models ORDER BY name";
+    "SELECT tenant, id, state IN (2, 3) AND (lease_token = ?2 OR ?3) AND"
+    " IFNULL((SELECT expire FROM reports WHERE owner = key), lease_expire) > ?4 FROM jobs"
+    " WHERE key = ?1 AND (lease_token = ?2 OR ended_token = ?2 OR ?3)";
+constexpr char kUnheard[] =
+    "SELECT key FROM jobs INDEXED BY jobs_unheard WHERE state = 2 AND heard = 0 AND worker = ?"
+    " AND lease_expire > ? LIMIT 1";
 
 constexpr size_t kMaxPageBytes = 2 << 20;
 constexpr size_t kMaxEventBytes = 1 << 20;
@@ -51,10 +55,12 @@ Message Parsed(absl::string_view bytes) {
   return message;
 }
 
-// The job in column 0, told its place if it waits: the columns from `place` on are those of kPlace.
+// The job in column 0 with its latest progress, told its place if it waits: the columns from
+// `place` on are those of kPlace.
 absl::StatusOr<v1::Job> JobOf(const Query& row, int place, const std::string& tenant,
                               TellPlace tell) {
   v1::Job job = Parsed<v1::Job>(row.Bytes(0));
+  if (!row.IsNull(place + 4)) *job.mutable_progress() = Parsed<v1::Progress>(row.Bytes(place + 4));
   if (job.state() == v1::JOB_STATE_PENDING) {
     RETURN_IF_ERROR(tell({.tenant = tenant,
                           .priority = static_cast<int>(row.Integer(place + 1)),
@@ -221,19 +227,17 @@ absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t k
   Query query = database.Prepare(kLease);
   ASSIGN_OR_RETURN(
       bool found,
-      query.Bind(now).Bind(key).Bind(token).Bind(int64_t{Planted("no-fencing")}).Step());
+      query.Bind(key).Bind(token).Bind(int64_t{Planted("no-fencing")}).Bind(now).Step());
   if (!found) return std::nullopt;
   return LeasedJob{{query.String(0), query.String(1)}, query.Integer(2) != 0};
 }
 
-absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database) {
-  Query query = database.Prepare(kBaseModels);
-  std::vector<v1::BaseModel> models;
-  for (;;) {
-    ASSIGN_OR_RETURN(bool found, query.Step());
-    if (!found) return models;
-    models.push_back(Parsed<v1::BaseModel>(query.Bytes(0)));
-  }
+absl::StatusOr<std::optional<int64_t>> FindUnheardLease(Database& database,
+                                                        const std::string& worker, absl::Time now) {
+  Query query = database.Prepare(kUnheard);
+  ASSIGN_OR_RETURN(bool found, query.Bind(worker).Bind(now).Step());
+  if (!found) return std::nullopt;
+  return query.Integer(0);
 }
 
 }  // namespace likeness::server

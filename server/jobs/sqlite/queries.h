@@ -50,10 +50,13 @@ absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tena
 // Whether a job that has not ended draws with the model.
 absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model);
 
-// The job of this key, if the token is that of its last lease.
+// The job of this key, if the token is that of its last lease, or of the last one that a worker
+// gave up.
 absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t key,
                                                    const std::string& token, absl::Time now);
 
-absl::StatusOr<std::vector<v1::BaseModel>> ReadBaseModels(Database& database);
+// The job that is leased to the worker, which has not said a word under the lease.
+absl::StatusOr<std::optional<int64_t>> FindUnheardLease(Database& database,
+                                                        const std::string& worker, absl::Time now);
 
 }  // namespace likeness::server

@@ -225,11 +225,11 @@ class Allowance {
 }  // namespace
 
 absl::StatusOr<bool> AnyPending(Database& database, const v1::AcquireLeaseRequest& offer,
-                                absl::Time now, const JobQuotas& quotas,
+                                const Moment& now, const JobQuotas& quotas,
                                 const DamagedJobs& damaged) {
-  Allowance allowance(database, quotas, now);
+  Allowance allowance(database, quotas, now.wall);
   bool any = false;
-  RETURN_IF_ERROR(VisitRunnable(database, offer, now, damaged,
+  RETURN_IF_ERROR(VisitRunnable(database, offer, now.steady, damaged,
                                 [&](const Candidate& job) -> absl::StatusOr<bool> {
                                   ASSIGN_OR_RETURN(any, allowance.Allows(job.tenant));
                                   return !any;
@@ -239,25 +239,25 @@ absl::StatusOr<bool> AnyPending(Database& database, const v1::AcquireLeaseReques
 
 absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
                                                     const v1::AcquireLeaseRequest& offer,
-                                                    absl::Time now, const QueuePolicy& policy,
+                                                    const Moment& now, const QueuePolicy& policy,
                                                     const JobQuotas& quotas,
                                                     const DamagedJobs& damaged) {
-  Allowance allowance(database, quotas, now);
+  Allowance allowance(database, quotas, now.wall);
   std::vector<Candidate> candidates;
   const auto add = [&](Candidate job) -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(bool allowed, allowance.Allows(job.tenant));
     if (allowed) candidates.push_back(std::move(job));
     return true;
   };
-  RETURN_IF_ERROR(VisitRunnable(database, offer, now, damaged, add));
+  RETURN_IF_ERROR(VisitRunnable(database, offer, now.steady, damaged, add));
   for (const std::string& model : offer.resident_models()) {
     // Those of base models are there already: their jobs need the model.
     if (absl::StartsWith(model, "models/")) continue;
-    RETURN_IF_ERROR(VisitOfModel(database, model, now, damaged, add));
+    RETURN_IF_ERROR(VisitOfModel(database, model, now.steady, damaged, add));
   }
   if (candidates.empty()) return std::nullopt;
   ASSIGN_OR_RETURN(Shares shares, ReadShares(database));
-  const auto chosen = ChooseJob(candidates, shares, offer, now, policy);
+  const auto chosen = ChooseJob(candidates, shares, offer, now.steady, policy);
   if (!chosen) return std::nullopt;
   return Choice{std::move(candidates[*chosen]), std::move(shares)};
 }

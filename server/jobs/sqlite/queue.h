@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "likeness/v1/worker_service.pb.h"
+#include "server/jobs/moment.h"
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/policies/forecast.h"
 #include "server/jobs/quota.h"
@@ -17,7 +18,7 @@ namespace likeness::server {
 
 // Whether ChoosePending would find a job: a look that ends at the first.
 absl::StatusOr<bool> AnyPending(Database& database, const v1::AcquireLeaseRequest& offer,
-                                absl::Time now, const JobQuotas& quotas,
+                                const Moment& now, const JobQuotas& quotas,
                                 const DamagedJobs& damaged);
 
 struct Choice {
@@ -30,7 +31,7 @@ struct Choice {
 // Tenants that have had what they may have are left out, and jobs that cannot be read.
 absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
                                                     const v1::AcquireLeaseRequest& offer,
-                                                    absl::Time now, const QueuePolicy& policy,
+                                                    const Moment& now, const QueuePolicy& policy,
                                                     const JobQuotas& quotas,
                                                     const DamagedJobs& damaged);
 

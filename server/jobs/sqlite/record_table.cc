@@ -8,37 +8,46 @@
 #include "server/base/planted.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/requirements_text.h"
-#include "server/jobs/sqlite/webhook_table.h"
 
 namespace likeness::server {
 namespace {
 
 constexpr char kLoad[] =
     "SELECT job, lease_token, lease_expire, worker, failures, not_before, checkpoint, last_seq,"
-    " version, queue_time, deadline, attempt_time, run_time FROM jobs WHERE key = ?";
+    " version, queue_time, deadline, attempt_time, run_time, last_event_time, heard, last_news,"
+    " ended_token, ended_by, expire, seq, time, progress"
+    " FROM jobs LEFT JOIN reports ON owner = key WHERE key = ?";
 constexpr char kFind[] = "SELECT key FROM jobs WHERE tenant = ? AND id = ?";
 constexpr char kInsert[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
     " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job,"
-    " priority, base_model, requirements, queue_time, deadline)"
-    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?, ?, ?, ?, ?, ?) RETURNING key";
+    " priority, base_model, requirements, queue_time, deadline, schedule_time, last_event_time)"
+    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING "
+    "key";
 constexpr char kInsertLabel[] = "INSERT INTO labels (job, key, value) VALUES (?, ?, ?)";
 constexpr char kDeleteLabels[] = "DELETE FROM labels WHERE job = ?";
 constexpr char kSave[] =
     "UPDATE jobs SET state = ?, base_digest = ?, not_before = ?, lease_token = ?, lease_expire = ?,"
     " worker = ?, failures = ?, last_seq = ?, end_time = ?, checkpoint = ?, job = ?,"
     " base_model = ?, queue_time = ?, deadline = ?, attempt_time = ?, run_time = ?,"
+    " last_event_time = ?, heard = ?, last_news = ?, ended_token = ?, ended_by = ?,"
     " version = version + 1"
     " WHERE key = ? AND version = ?";
 constexpr char kInsertEvent[] =
     "INSERT INTO events (job, seq, commit_number, event) VALUES (?, ?, ?, ?)";
+constexpr char kDropReport[] = "DELETE FROM reports WHERE owner = ?";
+constexpr char kSaveReport[] =
+    "INSERT INTO reports (owner, expire, seq, time, progress) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (owner) DO UPDATE SET expire = excluded.expire, seq = excluded.seq,"
+    " time = excluded.time, progress = excluded.progress";
 constexpr char kDeleteEvents[] = "DELETE FROM events WHERE job = ?";
 constexpr char kDeleteRequest[] = "DELETE FROM requests WHERE job = ?";
 constexpr char kLeaveModel[] = "UPDATE models SET job = 0 WHERE job = ?";
 constexpr char kDeleteJob[] = "DELETE FROM jobs WHERE key = ?";
 constexpr char kExpired[] =
-    "SELECT key FROM jobs INDEXED BY jobs_leased WHERE state IN (2, 3) AND lease_expire <= ? ORDER "
-    "BY lease_expire";
+    "SELECT key FROM jobs INDEXED BY jobs_leased WHERE state IN (2, 3) AND lease_expire <= ?1"
+    " AND NOT EXISTS (SELECT 1 FROM reports WHERE owner = key AND expire > ?1)"
+    " ORDER BY lease_expire";
 constexpr char kOverdue[] =
     "SELECT key FROM jobs INDEXED BY jobs_by_deadline WHERE state <= 3 AND deadline < "
     "9223372036854775807"
@@ -79,7 +88,7 @@ absl::Status InsertEvents(Database& database, int64_t commit, const JobRecord& r
     query.Bind(record.key).Bind(event.seq()).Bind(commit).BindBlob(event.SerializeAsString());
     RETURN_IF_ERROR(query.Run());
   }
-  return InsertWebhookCalls(database, record);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -107,6 +116,16 @@ absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64
   record.deadline = query.Time(10);
   record.attempt_time = query.Time(11);
   record.run_time = absl::Microseconds(query.Integer(12));
+  record.last_event_time = query.Time(13);
+  record.heard = query.Integer(14) != 0;
+  record.last_news = query.String(15);
+  record.ended_token = query.String(16);
+  record.ended_by = static_cast<LeaseEnd>(query.Integer(17));
+  if (query.IsNull(18)) return stored;
+  record.lease_expire = query.Time(18);
+  stored.report = record.last_seq = query.Integer(19);
+  record.last_event_time = query.Time(20);
+  record.job.mutable_progress()->ParseFromString(query.String(21));
   return stored;
 }
 
@@ -132,6 +151,12 @@ absl::Status InsertRecord(Database& database, const JobName& name, int64_t commi
   query.Bind(PriorityOf(record.job)).Bind(BaseModelOf(record.job));
   query.Bind(RequirementsText(record.job));
   query.Bind(record.queue_time).Bind(record.deadline);
+  if (record.job.has_schedule_time()) {
+    query.Bind(FromProto(record.job.schedule_time()));
+  } else {
+    query.Bind(0);
+  }
+  query.Bind(record.last_event_time);
   RETURN_IF_ERROR(query.Run());
   record.key = query.Integer(0);
   for (const auto& [key, value] : record.job.labels()) {
@@ -159,6 +184,8 @@ absl::Status SaveRecord(Database& database, int64_t commit, const StoredRecord& 
     query.BindBlob(record.job.SerializeAsString()).Bind(BaseModelOf(record.job));
     query.Bind(record.queue_time).Bind(record.deadline);
     query.Bind(record.attempt_time).Bind(absl::ToInt64Microseconds(record.run_time));
+    query.Bind(record.last_event_time).Bind(int64_t{record.heard}).Bind(record.last_news);
+    query.Bind(record.ended_token).Bind(static_cast<int64_t>(record.ended_by));
     query.Bind(record.key).Bind(stored.version);
     RETURN_IF_ERROR(query.Run());
   }
@@ -166,6 +193,20 @@ absl::Status SaveRecord(Database& database, int64_t commit, const StoredRecord& 
     return RpcError(absl::StatusCode::kAborted, "CONCURRENT_CHANGE",
                     "the job was changed by somebody else at the same time; try again");
   }
+  if (stored.report != 0) RETURN_IF_ERROR(database.Prepare(kDropReport).Bind(record.key).Run());
+  return InsertEvents(database, commit, record);
+}
+
+absl::Status SaveReport(Database& database, int64_t commit, const StoredRecord& stored) {
+  const JobRecord& record = stored.record;
+  {
+    Query query = database.Prepare(kSaveReport);
+    query.Bind(record.key).Bind(record.lease_expire).Bind(record.last_seq);
+    query.Bind(record.last_event_time).BindBlob(record.job.progress().SerializeAsString());
+    RETURN_IF_ERROR(query.Run());
+  }
+  if (record.new_events.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(database.Prepare(kDeleteEvent).Bind(record.key).Bind(stored.report).Run());
   return InsertEvents(database, commit, record);
 }
 

@@ -17,6 +17,8 @@ namespace likeness::server {
 struct StoredRecord {
   JobRecord record;
   int64_t version = 0;
+  int64_t report =
+      0;  // the last event's seq, if that is of progress alone and has a row of its own
 };
 
 // Nothing when there is none.
@@ -26,13 +28,17 @@ absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64
 absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name);
 absl::Status JobNotFound(const JobName& name);
 
-// Sets record.key. `commit` is the transaction's number, for the events.
+// Sets record.key. `commit` is the transaction's number, here and below.
 absl::Status InsertRecord(Database& database, const JobName& name, int64_t commit,
                           JobRecord& record);
 
 // Writes the record back with its new events, on condition that nobody wrote it since it was read:
 // this is the fence between two holders of a lease.
 absl::Status SaveRecord(Database& database, int64_t commit, const StoredRecord& stored);
+
+// The same where nothing has changed but progress and the end of the lease: one small row, and the
+// event takes the place of the last one of its kind.
+absl::Status SaveReport(Database& database, int64_t commit, const StoredRecord& stored);
 
 // The record, its events and its request id. A model that it made stays.
 absl::Status DeleteRecord(Database& database, int64_t key);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "likeness/v1/capabilities_service.pb.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/checked_files.h"
@@ -15,7 +16,8 @@ namespace {
 
 constexpr int64_t kVersion = 10;
 
-// Times are microseconds since 1970. `job` is a serialized likeness.v1.Job; the columns before it
+// Times are microseconds since 1970: of events, creation and end by date, all others on the queue's
+// clock (store_clock.h). `job` is a serialized likeness.v1.Job; the columns before it
 // repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
 // pending, 2 running, 3 cancelling; from 4 on the job has ended. An index says so by comparison:
 // for a list of three states SQLite would build a table each time it writes a job. AUTOINCREMENT: a
@@ -50,6 +52,12 @@ CREATE TABLE jobs (
   attempt_time INTEGER NOT NULL DEFAULT 0,
   run_time INTEGER NOT NULL DEFAULT 0,             -- microseconds
   compacted_seq INTEGER NOT NULL DEFAULT 0,        -- of the events up to this one some are gone
+  schedule_time INTEGER NOT NULL DEFAULT 0,        -- by date; 0 for none
+  last_event_time INTEGER NOT NULL DEFAULT 0,      -- by date
+  heard INTEGER NOT NULL DEFAULT 1,                -- the lease's worker has said something
+  last_news TEXT NOT NULL DEFAULT '',              -- a digest, see transitions.h
+  ended_token TEXT NOT NULL DEFAULT '',            -- of the last lease that its worker gave up
+  ended_by INTEGER NOT NULL DEFAULT 0,             -- how: server::LeaseEnd
   UNIQUE (tenant, id)
 );
 CREATE INDEX jobs_queue ON jobs (method, base_model, samplers, base_digest, requirements,
@@ -64,6 +72,7 @@ CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
   WHERE state >= 4 AND compacted_seq < last_seq - 1;
 CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_state ON jobs (state, method);
+CREATE INDEX jobs_unheard ON jobs (worker) WHERE state = 2 AND heard = 0;
 
 CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
 CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
@@ -91,6 +100,14 @@ CREATE TABLE events (
   PRIMARY KEY (job, seq)
 ) WITHOUT ROWID;
 
+CREATE TABLE reports (         -- of progress, since the job's own row was last written
+  owner INTEGER PRIMARY KEY REFERENCES jobs (key),
+  expire INTEGER NOT NULL,     -- of the lease, in place of lease_expire
+  seq INTEGER NOT NULL,        -- of the last event, in place of last_seq
+  time INTEGER NOT NULL,       -- of it, by date
+  progress BLOB NOT NULL       -- likeness.v1.Progress
+);
+
 CREATE TABLE requests (
   tenant TEXT NOT NULL,
   request_id TEXT NOT NULL,
@@ -111,6 +128,7 @@ CREATE INDEX models_by_job ON models (job);
 
 CREATE TABLE webhook_calls (   -- to be made; gone once answered or given up, though the job be deleted before
   key INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant TEXT NOT NULL,        -- '' for one of before version 10
   job TEXT NOT NULL,           -- its uid
   progress INTEGER NOT NULL,   -- 1: about progress, replaced by the job's next one
   receiver TEXT NOT NULL,      -- scheme, host and port
@@ -122,10 +140,20 @@ CREATE TABLE webhook_calls (   -- to be made; gone once answered or given up, th
 );
 CREATE INDEX webhook_calls_due ON webhook_calls (due);
 CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress = 1;
+CREATE INDEX webhook_calls_of_tenant ON webhook_calls (tenant, progress);
 
 CREATE TABLE base_models (
-  name TEXT PRIMARY KEY,
-  model BLOB NOT NULL          -- likeness.v1.BaseModel
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  offered INTEGER NOT NULL,    -- when last, within a minute
+  model BLOB NOT NULL,         -- likeness.v1.BaseModel
+  PRIMARY KEY (name, digest)
+) WITHOUT ROWID;
+
+CREATE TABLE kept (            -- what jobs that have ended take
+  tenant TEXT PRIMARY KEY,
+  jobs INTEGER NOT NULL,
+  bytes INTEGER NOT NULL       -- of the column `job`
 ) WITHOUT ROWID;
 
 CREATE TABLE shares (          -- what tenants have had of the workers, ahead of what all have had
@@ -148,6 +176,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
 INSERT INTO meta VALUES ('last_commit', 0);
+INSERT INTO meta VALUES ('steady_time', 0);
 PRAGMA user_version = 10;
 COMMIT;
 )sql";
@@ -324,7 +353,8 @@ CREATE INDEX jobs_of_state ON jobs (tenant, state);
 PRAGMA user_version = 9;
 )sql";
 
-// Keys are not used again, which takes new tables, and transactions are numbered.
+// Keys are not used again, which takes new tables; transactions are numbered; what lasts is kept on
+// a clock of its own; progress has rows of its own; offers run out; what ended is counted.
 constexpr char kNewKeys[] = R"sql(
 CREATE TABLE jobs_10 (
   key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -354,12 +384,23 @@ CREATE TABLE jobs_10 (
   attempt_time INTEGER NOT NULL DEFAULT 0,
   run_time INTEGER NOT NULL DEFAULT 0,
   compacted_seq INTEGER NOT NULL DEFAULT 0,
+  schedule_time INTEGER NOT NULL DEFAULT 0,
+  last_event_time INTEGER NOT NULL DEFAULT 0,
+  heard INTEGER NOT NULL DEFAULT 1,
+  last_news TEXT NOT NULL DEFAULT '',
+  ended_token TEXT NOT NULL DEFAULT '',
+  ended_by INTEGER NOT NULL DEFAULT 0,
   UNIQUE (tenant, id)
 );
+INSERT INTO meta SELECT 'steady_time', MAX(
+  IFNULL((SELECT MAX(create_time) FROM jobs), 0), IFNULL((SELECT MAX(attempt_time) FROM jobs), 0),
+  IFNULL((SELECT value FROM meta WHERE name = 'last_check'), 0));
 INSERT INTO jobs_10 SELECT key, tenant, id, state, method, model, samplers, base_digest,
   create_time, not_before, lease_token, lease_expire, worker, failures, last_seq, version,
   checkpoint, job, end_time, priority, base_model, requirements, queue_time, deadline,
-  attempt_time, run_time, compacted_seq FROM jobs ORDER BY key;
+  attempt_time, run_time, compacted_seq, iif(state = 1 AND failures = 0 AND not_before >
+  (SELECT value FROM meta WHERE name = 'steady_time'), not_before, 0), create_time, 1, '', '', 0
+  FROM jobs ORDER BY key;
 DROP TABLE jobs;
 ALTER TABLE jobs_10 RENAME TO jobs;
 CREATE INDEX jobs_queue ON jobs (method, base_model, samplers, base_digest, requirements,
@@ -374,12 +415,14 @@ CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
   WHERE state >= 4 AND compacted_seq < last_seq - 1;
 CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_state ON jobs (state, method);
+CREATE INDEX jobs_unheard ON jobs (worker) WHERE state = 2 AND heard = 0;
 CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
 CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
 CREATE INDEX jobs_of_state ON jobs (tenant, state);
 
 CREATE TABLE webhook_calls_10 (
   key INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant TEXT NOT NULL,
   job TEXT NOT NULL,
   progress INTEGER NOT NULL,
   receiver TEXT NOT NULL,
@@ -389,18 +432,60 @@ CREATE TABLE webhook_calls_10 (
   attempts INTEGER NOT NULL,
   call BLOB NOT NULL
 );
-INSERT INTO webhook_calls_10 SELECT key, job, progress, receiver, seq, create_time, due, attempts,
+INSERT INTO webhook_calls_10 SELECT key, '', job, progress, receiver, seq, create_time, due, attempts,
   call FROM webhook_calls ORDER BY key;
 DROP TABLE webhook_calls;
 ALTER TABLE webhook_calls_10 RENAME TO webhook_calls;
 CREATE INDEX webhook_calls_due ON webhook_calls (due);
 CREATE UNIQUE INDEX webhook_calls_progress ON webhook_calls (job) WHERE progress = 1;
+CREATE INDEX webhook_calls_of_tenant ON webhook_calls (tenant, progress);
 
+CREATE TABLE kept (tenant TEXT PRIMARY KEY, jobs INTEGER NOT NULL, bytes INTEGER NOT NULL)
+  WITHOUT ROWID;
+INSERT INTO kept SELECT tenant, COUNT(*), SUM(LENGTH(job)) FROM jobs WHERE state >= 4
+  GROUP BY tenant;
+CREATE TABLE reports (
+  owner INTEGER PRIMARY KEY REFERENCES jobs (key),
+  expire INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  progress BLOB NOT NULL
+);
 ALTER TABLE events ADD COLUMN commit_number INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE audit (key INTEGER PRIMARY KEY, line TEXT NOT NULL);
 INSERT INTO meta VALUES ('last_commit', 0);
-PRAGMA user_version = 10;
+ALTER TABLE base_models RENAME TO base_models_9;
+CREATE TABLE base_models (
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  offered INTEGER NOT NULL,
+  model BLOB NOT NULL,
+  PRIMARY KEY (name, digest)
+) WITHOUT ROWID;
 )sql";
+constexpr char kOldOffers[] = "SELECT name, model FROM base_models_9";
+constexpr char kNewOffer[] =
+    "INSERT INTO base_models SELECT ?, ?, value, ? FROM meta WHERE name = 'steady_time'";
+
+absl::Status From9To10(Database& database) {
+  RETURN_IF_ERROR(database.Execute(kNewKeys));
+  std::vector<v1::BaseModel> models;
+  {
+    Query query = database.Prepare(kOldOffers);
+    for (;;) {
+      ASSIGN_OR_RETURN(bool found, query.Step());
+      if (!found) break;
+      models.emplace_back().ParseFromString(query.String(1));
+      models.back().set_name(query.String(0));
+    }
+  }
+  for (const v1::BaseModel& model : models) {
+    Query query = database.Prepare(kNewOffer);
+    query.Bind(model.name()).Bind(model.digest()).BindBlob(model.SerializeAsString());
+    RETURN_IF_ERROR(query.Run());
+  }
+  return database.Execute("DROP TABLE base_models_9; PRAGMA user_version = 10");
+}
 
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
@@ -411,7 +496,7 @@ absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 7) RETURN_IF_ERROR(database.Execute(kWebhookCalls));
   if (version < 8) RETURN_IF_ERROR(database.Execute(kByComparison));
   if (version < 9) RETURN_IF_ERROR(database.Execute(kOfState));
-  if (version < 10) RETURN_IF_ERROR(database.Execute(kNewKeys));
+  if (version < 10) RETURN_IF_ERROR(From9To10(database));
   return absl::OkStatus();
 }
 

@@ -12,6 +12,7 @@
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/counts.h"
+#include "server/jobs/sqlite/kept_jobs.h"
 #include "server/jobs/sqlite/opening.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/queue.h"
@@ -29,15 +30,17 @@ constexpr char kInsertModel[] = "INSERT INTO models (tenant, id, job) VALUES (?,
 constexpr char kSetModel[] = "UPDATE models SET model = ? WHERE job = ?";
 constexpr char kDropModel[] = "DELETE FROM models WHERE job = ?";
 constexpr char kDeleteModel[] = "DELETE FROM models WHERE tenant = ? AND id = ?";
-constexpr char kLastWritten[] =
-    "SELECT MAX(IFNULL((SELECT MAX(lease_expire) FROM jobs WHERE state IN (2, 3)), 0) - ?,"
-    " IFNULL((SELECT create_time FROM jobs ORDER BY key DESC LIMIT 1), 0))";
 constexpr char kExtendLeases[] =
-    "UPDATE jobs SET lease_expire = MAX(lease_expire, ?), version = version + 1"
-    " WHERE state IN (2, 3)";
-constexpr char kOfferModel[] =
-    "INSERT INTO base_models (name, model) VALUES (?, ?)"
-    " ON CONFLICT (name) DO UPDATE SET model = excluded.model";
+    "UPDATE jobs SET lease_expire = ?, version = version + 1 WHERE state IN (2, 3)";
+constexpr char kExtendReports[] = "UPDATE reports SET expire = ?";
+// ?1: the date less the queue's clock; ?2: the queue's clock. A job that has failed waits for its
+// back-off.
+constexpr char kReschedule[] =
+    "UPDATE jobs SET"
+    " deadline = iif(deadline < 9223372036854775807, deadline + schedule_time - ?1 - not_before,"
+    " deadline),"
+    " queue_time = schedule_time - ?1, not_before = schedule_time - ?1, version = version + 1"
+    " WHERE state = 1 AND schedule_time > 0 AND failures = 0 AND not_before > ?2";
 constexpr char kCheckWritable[] =
     "INSERT OR REPLACE INTO meta (name, value) VALUES ('last_check', ?)";
 constexpr char kCheckWhole[] = "PRAGMA quick_check(1)";
@@ -46,9 +49,8 @@ constexpr char kDropAuditLines[] = "DELETE FROM audit WHERE key <= ?";
 constexpr char kCountAuditLines[] = "SELECT COUNT(*) FROM audit";
 constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key'";
 
-// A base model that did not change is written again only this often, to keep last_offered_time
-// about right.
-constexpr absl::Duration kOfferInterval = absl::Minutes(1);
+// The date is followed where it was set by more than this.
+constexpr absl::Duration kSetClock = absl::Milliseconds(100);
 
 constexpr int kSweptAtOnce = 50;  // jobs: others want to write too
 
@@ -81,6 +83,20 @@ absl::Status CheckModelFree(Database& database, const ModelName& model) {
       absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"));
 }
 
+// Those of a job that ended before it ever ran are not kept as long as it is.
+absl::Status CheckPhotosStored(const v1::Job& job, const JobStore::IsStored& stored) {
+  const v1::Subject& subject = job.fine_tune().subject();
+  for (const auto* photos : {&subject.photos(), &subject.validation_photos()}) {
+    for (const v1::Photo& photo : *photos) {
+      if (stored(photo.blob())) continue;
+      return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
+                      absl::StrCat("the job's photo ", photo.blob(),
+                                   " is not kept any longer; create the job again"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // The name of the model that the job makes is its own from now on.
 absl::Status ClaimModel(Database& database, const JobRecord& record) {
   if (record.job.output_model().empty()) return absl::OkStatus();
@@ -102,19 +118,21 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(
     signing_key = query.String(0);
   }
   ASSIGN_OR_RETURN(const int64_t last_commit, ReadLastCommit(*database));
-  return std::unique_ptr<SqliteJobStore>(
-      new SqliteJobStore(options, clock, std::move(database), std::move(signing_key), last_commit));
+  ASSIGN_OR_RETURN(const StoreClock store_clock, StoreClock::Open(*database, clock));
+  return std::unique_ptr<SqliteJobStore>(new SqliteJobStore(
+      options, store_clock, std::move(database), std::move(signing_key), last_commit));
 }
 
-SqliteJobStore::SqliteJobStore(const SqliteJobStoreOptions& options, const Clock& clock,
+SqliteJobStore::SqliteJobStore(const SqliteJobStoreOptions& options, const StoreClock& clock,
                                std::unique_ptr<Database> database, std::string signing_key,
                                int64_t last_commit)
     : options_(options),
       clock_(clock),
       signing_key_(std::move(signing_key)),
       readers_(options.path),
-      forecasts_(readers_, clock, options.queue),
-      writer_(std::move(database), last_commit, options.listener) {}
+      forecasts_(readers_, clock_, options.queue),
+      writer_(std::move(database), clock_, last_commit, options.listener),
+      base_models_(readers_, writer_, clock_, options.offer_lifetime) {}
 
 absl::Status SqliteJobStore::Write(absl::FunctionRef<absl::Status(Transaction&)> work) {
   auto status = writer_.Run(work);
@@ -138,8 +156,12 @@ v1::Job SqliteJobStore::Shown(v1::Job job) const {
 std::function<absl::Status(const QueuePlace&, v1::Job&)> SqliteJobStore::PlaceTeller() {
   return [this, now = clock_.Now(), forecast = std::shared_ptr<const Forecast>()](
              const QueuePlace& place, v1::Job& job) mutable -> absl::Status {
-    if (place.not_before > now) {
-      *job.mutable_estimated_start_time() = ToProto(place.not_before);
+    if (job.has_schedule_time() && FromProto(job.schedule_time()) > now.wall) {
+      *job.mutable_estimated_start_time() = job.schedule_time();
+      return absl::OkStatus();
+    }
+    if (place.not_before > now.steady) {
+      *job.mutable_estimated_start_time() = ToProto(now.Dated(place.not_before));
       return absl::OkStatus();
     }
     if (!forecast) {
@@ -147,7 +169,7 @@ std::function<absl::Status(const QueuePlace&, v1::Job&)> SqliteJobStore::PlaceTe
     }
     job.set_queue_position(forecast->PositionOf(place));
     if (const auto start = forecast->StartOf(job.queue_position())) {
-      *job.mutable_estimated_start_time() = ToProto(*start);
+      *job.mutable_estimated_start_time() = ToProto(now.Dated(*start));
     }
     return absl::OkStatus();
   };
@@ -170,8 +192,8 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
       }
     }
     RETURN_IF_ERROR(CheckJobFree(database, name));
-    const absl::Time now = clock_.Now();
-    RETURN_IF_ERROR(CheckMayWait(database, name.tenant, options_.quotas(name.tenant), now));
+    const Moment now = clock_.Now();
+    RETURN_IF_ERROR(CheckMayWait(database, name.tenant, options_.quotas(name.tenant), now.wall));
     JobRecord record;
     record.job = job.job;
     Begin(record, now);
@@ -191,6 +213,8 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
              .not_before = record.not_before,
              .key = record.key};
     transaction.changes.back().webhook = record.job.has_webhook();
+    ASSIGN_OR_RETURN(transaction.changes.back().webhook_calls_dropped,
+                     InsertWebhookCalls(database, record, now.steady));
     created = std::move(record.job);
     return absl::OkStatus();
   }));
@@ -250,8 +274,8 @@ absl::StatusOr<v1::Job> SqliteJobStore::Cancel(const JobName& name, const std::s
   v1::Job cancelled;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
-    return ChangeRecord(transaction, key, [&](JobRecord& record) {
-      auto status = likeness::server::Cancel(record, etag, clock_.Now());
+    return ChangeRecord(transaction, key, [&](JobRecord& record, const Moment& now) {
+      auto status = likeness::server::Cancel(record, etag, now);
       cancelled = Shown(record.job);
       return status;
     });
@@ -264,19 +288,20 @@ absl::StatusOr<v1::Job> SqliteJobStore::Retry(const JobName& name, const std::st
   v1::Job retried;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
-    return ChangeRecord(transaction, key, [&](JobRecord& record) -> absl::Status {
-      const bool ended = IsTerminal(record.job.state());
-      const bool kept = record.checkpoint && stored(record.checkpoint->blob());
-      const absl::Time now = clock_.Now();
-      RETURN_IF_ERROR(likeness::server::Retry(record, etag, kept, now));
-      if (ended) {
-        RETURN_IF_ERROR(
-            CheckMayWait(transaction.database, name.tenant, options_.quotas(name.tenant), now));
-      }
-      if (ended) RETURN_IF_ERROR(ClaimModel(transaction.database, record));
-      retried = Shown(record.job);
-      return absl::OkStatus();
-    });
+    return ChangeRecord(transaction, key,
+                        [&](JobRecord& record, const Moment& now) -> absl::Status {
+                          const bool ended = IsTerminal(record.job.state());
+                          const bool kept = record.checkpoint && stored(record.checkpoint->blob());
+                          if (ended) RETURN_IF_ERROR(CheckPhotosStored(record.job, stored));
+                          RETURN_IF_ERROR(likeness::server::Retry(record, etag, kept, now));
+                          if (ended) {
+                            RETURN_IF_ERROR(CheckMayWait(transaction.database, name.tenant,
+                                                         options_.quotas(name.tenant), now.wall));
+                          }
+                          if (ended) RETURN_IF_ERROR(ClaimModel(transaction.database, record));
+                          retried = Shown(record.job);
+                          return absl::OkStatus();
+                        });
   }));
   return retried;
 }
@@ -292,7 +317,33 @@ absl::Status SqliteJobStore::Delete(const JobName& name, const std::string& etag
   });
 }
 
+absl::Status SqliteJobStore::NoteKept(Transaction& transaction, const JobRecord& record,
+                                      v1::JobState before, int64_t bytes_before) {
+  Database& database = transaction.database;
+  ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
+  if (IsTerminal(before)) return CountKept(database, name.tenant, -1, bytes_before);
+  RETURN_IF_ERROR(
+      CountKept(database, name.tenant, 1, static_cast<int64_t>(record.job.ByteSizeLong())));
+  // Two for one: where less is to be kept than there is, that comes about.
+  std::vector<int64_t> except = damaged_.All();
+  except.push_back(record.key);
+  for (int i = 0; i < 2; ++i) {
+    ASSIGN_OR_RETURN(const auto beyond,
+                     FirstBeyond(database, name.tenant, options_.retention, except));
+    if (!beyond) break;
+    const auto stored = LoadRecord(database, *beyond);
+    auto forgotten = stored.status();
+    if (stored.ok() && *stored) forgotten = Forget(transaction, (*stored)->record);
+    damaged_.NoteIfDamaged(database, *beyond, forgotten);
+    RETURN_IF_ERROR(forgotten);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SqliteJobStore::Forget(Transaction& transaction, const JobRecord& record) {
+  ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
+  RETURN_IF_ERROR(CountKept(transaction.database, name.tenant, -1,
+                            static_cast<int64_t>(record.job.ByteSizeLong())));
   RETURN_IF_ERROR(DeleteRecord(transaction.database, record.key));
   const v1::JobState state = record.job.state();
   transaction.changes.push_back({.name = record.job.name(),
@@ -341,7 +392,7 @@ absl::Status SqliteJobStore::DeleteModel(const ModelName& personalized) {
 }
 
 absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key, Change change,
-                                          bool lease_lost) {
+                                          Kind kind) {
   Database& database = transaction.database;
   auto loaded = LoadRecord(database, key);
   damaged_.NoteIfDamaged(database, key, loaded.status());
@@ -351,12 +402,19 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   const v1::JobState before = record.job.state();
   std::string checkpoint = record.checkpoint ? record.checkpoint->blob() : "";
   const absl::Time lease_expire = record.lease_expire;
-  RETURN_IF_ERROR(change(record));
+  const int64_t bytes = static_cast<int64_t>(record.job.ByteSizeLong());
+  const bool report = kind == Kind::kReport && record.heard;
+  const Moment now = clock_.Now();
+  RETURN_IF_ERROR(change(record, now));
   const v1::JobState after = record.job.state();
   if (IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
-    RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire));
+    RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire, now));
   }
-  RETURN_IF_ERROR(SaveRecord(database, transaction.commit, *stored));
+  RETURN_IF_ERROR(report ? SaveReport(database, transaction.commit, *stored)
+                         : SaveRecord(database, transaction.commit, *stored));
+  if (IsTerminal(before) != IsTerminal(after)) {
+    RETURN_IF_ERROR(NoteKept(transaction, record, before, bytes));
+  }
   if (after == v1::JOB_STATE_FAILED || after == v1::JOB_STATE_CANCELLED) {
     RETURN_IF_ERROR(database.Prepare(kDropModel).Bind(key).Run());
   }
@@ -370,16 +428,16 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   if (record.new_events.empty()) return absl::OkStatus();
   JobChange& told = transaction.changes.emplace_back();
   told = {.name = record.job.name(), .method = MethodOf(record.job), .from = before, .to = after};
-  told.lease_lost = lease_lost;
+  told.lease_lost = kind == Kind::kLeaseLost;
   const bool needed = after != v1::JOB_STATE_SUCCEEDED && record.checkpoint;
   if (!needed || record.checkpoint->blob() != checkpoint) {
     told.superseded_checkpoint = std::move(checkpoint);
   }
   told.webhook = record.job.has_webhook();
+  ASSIGN_OR_RETURN(told.webhook_calls_dropped, InsertWebhookCalls(database, record, now.steady));
   if (IsTerminal(after) && before != after) told.run_time = record.run_time;
   if (before == v1::JOB_STATE_PENDING && after == v1::JOB_STATE_RUNNING) {
-    told.queue_wait =
-        clock_.Now() - std::max(FromProto(record.job.create_time()), record.not_before);
+    told.queue_wait = now.steady - record.not_before;
   }
   return absl::OkStatus();
 }
@@ -387,43 +445,67 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
 // A lease expires one period after it was granted or renewed: since then its time is not yet
 // charged.
 absl::Status SqliteJobStore::ChargeSince(Database& database, const std::string& job,
-                                         absl::Time lease_expire) {
+                                         absl::Time lease_expire, const Moment& now) {
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(job));
-  const absl::Time now = clock_.Now();
   const absl::Duration held =
-      std::min(now, lease_expire) - (lease_expire - options_.lease.duration);
-  return ChargeWorkerTime(database, name.tenant, std::max(held, absl::ZeroDuration()), now);
+      std::min(now.steady, lease_expire) - (lease_expire - options_.lease.duration);
+  return ChargeWorkerTime(database, name.tenant, std::max(held, absl::ZeroDuration()), now.wall);
 }
 
-absl::Status SqliteJobStore::ChangeLeased(const std::string& lease_token, Change change) {
+absl::Status SqliteJobStore::ChangeLeased(const std::string& lease_token, Change change,
+                                          Kind kind) {
   ASSIGN_OR_RETURN(int64_t key, KeyOfToken(lease_token));
-  return Write([&](Transaction& transaction) { return ChangeRecord(transaction, key, change); });
+  const auto work = [&](Transaction& transaction) {
+    return ChangeRecord(transaction, key, change, kind);
+  };
+  // A report changes nothing about who waits and who runs.
+  return kind == Kind::kReport ? writer_.Run(work) : Write(work);
+}
+
+v1::Lease SqliteJobStore::LeaseOf(const JobRecord& record, const Moment& now) const {
+  v1::Lease lease;
+  *lease.mutable_job() = record.job;
+  lease.mutable_job()->clear_webhook();
+  lease.set_lease_token(record.lease_token);
+  *lease.mutable_expire_time() = ToProto(now.Dated(record.lease_expire));
+  *lease.mutable_duration() = ToProto(options_.lease.duration);
+  if (record.checkpoint) *lease.mutable_checkpoint() = *record.checkpoint;
+  return lease;
+}
+
+// A personalized model: the worker fetches its files. One that was deleted meanwhile must not keep
+// the worker from its lease: it will say itself that there is nothing to draw with.
+absl::Status SqliteJobStore::AddModelFiles(Database& database, v1::Lease& lease) {
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(ModelOf(lease.job())));
+  if (name.is_base()) return absl::OkStatus();
+  auto personalized = ReadModel(database, name);
+  if (absl::IsNotFound(personalized.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(personalized.status());
+  *lease.mutable_model_files() = std::move(*personalized->mutable_files());
+  return absl::OkStatus();
 }
 
 absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
                                       const std::string& worker, std::optional<v1::Lease>* lease) {
-  std::string model;
-  RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record) {
-    Lease(record, NewLeaseToken(key), worker, options_.lease, clock_.Now());
-    v1::Lease& granted = lease->emplace();
-    *granted.mutable_job() = record.job;
-    granted.mutable_job()->clear_webhook();
-    granted.set_lease_token(record.lease_token);
-    *granted.mutable_expire_time() = ToProto(record.lease_expire);
-    *granted.mutable_duration() = ToProto(options_.lease.duration);
-    if (record.checkpoint) *granted.mutable_checkpoint() = *record.checkpoint;
-    model = ModelOf(record.job);
+  RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record, const Moment& now) {
+    Lease(record, NewLeaseToken(key), worker, options_.lease, now);
+    *lease = LeaseOf(record, now);
     return absl::OkStatus();
   }));
-  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(model));
-  if (name.is_base()) return absl::OkStatus();
-  // A personalized model: the worker fetches its files. One that was deleted meanwhile must not
-  // keep the worker from its lease: it will say itself that there is nothing to draw with.
-  auto personalized = ReadModel(transaction.database, name);
-  if (absl::IsNotFound(personalized.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(personalized.status());
-  *(*lease)->mutable_model_files() = std::move(*personalized->mutable_files());
-  return absl::OkStatus();
+  return AddModelFiles(transaction.database, **lease);
+}
+
+absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::FindUnheardLease(
+    const std::string& worker) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  const Moment now = clock_.Now();
+  ASSIGN_OR_RETURN(const auto key, server::FindUnheardLease(*database, worker, now.steady));
+  if (!key) return std::nullopt;
+  ASSIGN_OR_RETURN(const auto stored, LoadRecord(*database, *key));
+  if (!stored) return std::nullopt;
+  v1::Lease lease = LeaseOf(stored->record, now);
+  RETURN_IF_ERROR(AddModelFiles(*database, lease));
+  return lease;
 }
 
 absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
@@ -452,25 +534,28 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
 absl::StatusOr<LeasedJob> SqliteJobStore::FindLease(const std::string& lease_token) {
   ASSIGN_OR_RETURN(const int64_t key, KeyOfToken(lease_token));
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  ASSIGN_OR_RETURN(auto leased, ReadLease(*database, key, lease_token, clock_.Now()));
+  ASSIGN_OR_RETURN(auto leased, ReadLease(*database, key, lease_token, clock_.Now().steady));
   if (!leased) return LeaseLost();
   return *std::move(leased);
 }
 
 absl::StatusOr<LeaseTerms> SqliteJobStore::Renew(const v1::HeartbeatRequest& news) {
+  const bool more = news.has_resolved() || news.has_checkpoint() ||
+                    news.warnings_size() + news.samples_size() + news.log_lines_size() > 0;
   LeaseTerms terms;
-  RETURN_IF_ERROR(ChangeLeased(news.lease_token(), [&](JobRecord& record) {
-    auto status = likeness::server::Renew(record, news, options_.lease, clock_.Now());
-    terms = {record.lease_expire, record.job.state() == v1::JOB_STATE_CANCELLING};
+  const auto renew = [&](JobRecord& record, const Moment& now) {
+    auto status = likeness::server::Renew(record, news, options_.lease, now);
+    terms = {now.Dated(record.lease_expire), record.job.state() == v1::JOB_STATE_CANCELLING};
     return status;
-  }));
+  };
+  RETURN_IF_ERROR(ChangeLeased(news.lease_token(), renew, more ? Kind::kChange : Kind::kReport));
   return terms;
 }
 
 absl::Status SqliteJobStore::Complete(const v1::CompleteLeaseRequest& outcome) {
   absl::Status reply;
-  RETURN_IF_ERROR(ChangeLeased(outcome.lease_token(), [&](JobRecord& record) {
-    auto completion = likeness::server::Complete(record, outcome, clock_.Now());
+  RETURN_IF_ERROR(ChangeLeased(outcome.lease_token(), [&](JobRecord& record, const Moment& now) {
+    auto completion = likeness::server::Complete(record, outcome, now);
     reply = completion.reply;
     return completion.changed ? absl::OkStatus() : completion.reply;
   }));
@@ -478,37 +563,36 @@ absl::Status SqliteJobStore::Complete(const v1::CompleteLeaseRequest& outcome) {
 }
 
 absl::Status SqliteJobStore::Fail(const v1::FailLeaseRequest& failure) {
-  return ChangeLeased(failure.lease_token(), [&](JobRecord& record) {
-    return likeness::server::Fail(record, failure, options_.retry, clock_.Now());
+  return ChangeLeased(failure.lease_token(), [&](JobRecord& record, const Moment& now) {
+    return likeness::server::Fail(record, failure, options_.retry, now);
   });
 }
 
 absl::Status SqliteJobStore::Release(const v1::ReleaseLeaseRequest& release) {
-  return ChangeLeased(release.lease_token(), [&](JobRecord& record) {
-    return likeness::server::Release(record, release, clock_.Now());
+  return ChangeLeased(release.lease_token(), [&](JobRecord& record, const Moment& now) {
+    return likeness::server::Release(record, release, now);
   });
 }
 
 absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
   {
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(*database, clock_.Now()));
+    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(*database, clock_.Now().steady));
     damaged_.RemoveFrom(keys);
     if (keys.empty()) return 0;
   }
   int expired = 0;
   RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
-    const absl::Time now = clock_.Now();
-    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(transaction.database, now));
+    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(transaction.database, clock_.Now().steady));
     damaged_.RemoveFrom(keys);
     for (int64_t key : keys) {
       RETURN_IF_ERROR(ChangeRecord(
           transaction, key,
-          [&](JobRecord& record) {
+          [&](JobRecord& record, const Moment& now) {
             Expire(record, options_.retry, now);
             return absl::OkStatus();
           },
-          /*lease_lost=*/true));
+          Kind::kLeaseLost));
     }
     expired = static_cast<int>(keys.size());
     return absl::OkStatus();
@@ -516,27 +600,19 @@ absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
   return expired;
 }
 
-absl::StatusOr<absl::Time> SqliteJobStore::LastWritten() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  Query query = database->Prepare(kLastWritten);
-  RETURN_IF_ERROR(query.Bind(absl::ToInt64Microseconds(options_.lease.duration)).Run());
-  return query.Time(0);
-}
-
 absl::StatusOr<int> SqliteJobStore::TimeOutJobs() {
   {
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(auto keys, OverdueJobs(*database, clock_.Now()));
+    ASSIGN_OR_RETURN(auto keys, OverdueJobs(*database, clock_.Now().steady));
     damaged_.RemoveFrom(keys);
     if (keys.empty()) return 0;
   }
   int timed_out = 0;
   RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
-    const absl::Time now = clock_.Now();
-    ASSIGN_OR_RETURN(auto keys, OverdueJobs(transaction.database, now));
+    ASSIGN_OR_RETURN(auto keys, OverdueJobs(transaction.database, clock_.Now().steady));
     damaged_.RemoveFrom(keys);
     for (int64_t key : keys) {
-      RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record) {
+      RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record, const Moment& now) {
         TimeOut(record, now);
         return absl::OkStatus();
       }));
@@ -548,7 +624,7 @@ absl::StatusOr<int> SqliteJobStore::TimeOutJobs() {
 }
 
 absl::StatusOr<Swept> SqliteJobStore::Sweep() {
-  const absl::Time now = clock_.Now();
+  const absl::Time now = clock_.Now().wall;
   const absl::Time jobs_ended = EndOfExpiredJobs(now, options_.retention);
   const absl::Time events_ended = EndOfExpiredEvents(now, options_.retention);
   {
@@ -587,58 +663,49 @@ absl::StatusOr<Swept> SqliteJobStore::Sweep() {
 
 absl::Status SqliteJobStore::ExtendLeases() {
   return writer_.Run([&](Transaction& transaction) {
-    return transaction.database.Prepare(kExtendLeases)
-        .Bind(clock_.Now() + options_.lease.duration)
-        .Run();
+    const absl::Time expire = clock_.Now().steady + options_.lease.duration;
+    RETURN_IF_ERROR(transaction.database.Prepare(kExtendLeases).Bind(expire).Run());
+    return transaction.database.Prepare(kExtendReports).Bind(expire).Run();
   });
 }
 
-absl::Status SqliteJobStore::OfferBaseModels(const std::vector<v1::BaseModel>& models) {
-  const absl::Time now = clock_.Now();
-  ASSIGN_OR_RETURN(auto known, BaseModels());
-  std::vector<v1::BaseModel> news;
-  for (v1::BaseModel model : models) {
-    *model.mutable_last_offered_time() = ToProto(now);
-    const bool fresh = std::any_of(known.begin(), known.end(), [&](const v1::BaseModel& old) {
-      return old.name() == model.name() && old.digest() == model.digest() &&
-             old.image_size() == model.image_size() &&
-             old.default_token() == model.default_token() &&
-             now - FromProto(old.last_offered_time()) < kOfferInterval;
-    });
-    if (!fresh) news.push_back(std::move(model));
-  }
-  if (news.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
-    for (const v1::BaseModel& model : news) {
-      RETURN_IF_ERROR(transaction.database.Prepare(kOfferModel)
-                          .Bind(model.name())
-                          .BindBlob(model.SerializeAsString())
-                          .Run());
-    }
-    return absl::OkStatus();
+absl::Status SqliteJobStore::FollowDate() {
+  const Moment now = clock_.Now();
+  const absl::Duration ahead = now.wall - now.steady;
+  if (followed_ && absl::AbsDuration(ahead - *followed_) < kSetClock) return absl::OkStatus();
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) {
+    return transaction.database.Prepare(kReschedule)
+        .Bind(absl::ToInt64Microseconds(ahead))
+        .Bind(now.steady)
+        .Run();
   }));
-  std::lock_guard lock(base_models_mutex_);
-  base_models_.reset();
+  followed_ = ahead;
   return absl::OkStatus();
 }
 
+absl::Status SqliteJobStore::OfferBaseModels(const std::vector<v1::BaseModel>& models) {
+  return base_models_.Offer(models);
+}
+
 absl::StatusOr<std::vector<v1::BaseModel>> SqliteJobStore::BaseModels() {
-  std::lock_guard lock(base_models_mutex_);
-  if (!base_models_) {
-    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(base_models_, ReadBaseModels(*database));
-  }
-  return *base_models_;
+  return base_models_.List();
 }
 
 absl::StatusOr<WebhookPage> SqliteJobStore::DueWebhookCalls(const WebhookQuery& query) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadDueWebhookCalls(*database, query);
+  WebhookQuery stored = query;
+  stored.now = clock_.FromProcess(query.now);
+  ASSIGN_OR_RETURN(WebhookPage page, ReadDueWebhookCalls(*database, stored));
+  for (WebhookTask& task : page.due) task.create_time = clock_.ToProcess(task.create_time);
+  page.next_due = clock_.ToProcess(page.next_due);
+  return page;
 }
 
 absl::Status SqliteJobStore::RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) {
   return writer_.Run([&](Transaction& transaction) -> absl::Status {
-    for (const WebhookVerdict& verdict : verdicts) {
+    for (WebhookVerdict verdict : verdicts) {
+      if (verdict.repeat) verdict.repeat = clock_.FromProcess(*verdict.repeat);
+      verdict.next_progress = clock_.FromProcess(verdict.next_progress);
       RETURN_IF_ERROR(RecordWebhookCall(transaction.database, verdict));
     }
     return absl::OkStatus();
@@ -657,7 +724,7 @@ absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
 
 absl::StatusOr<TenantsAtQuota> SqliteJobStore::CountTenantsAtQuota() {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return server::CountTenantsAtQuota(*database, options_.quotas, clock_.Now());
+  return server::CountTenantsAtQuota(*database, options_.quotas, clock_.Now().wall);
 }
 
 absl::Status SqliteJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
@@ -667,7 +734,7 @@ absl::Status SqliteJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)
 
 absl::Status SqliteJobStore::CheckWritable() {
   return writer_.Run([&](Transaction& transaction) {
-    return transaction.database.Prepare(kCheckWritable).Bind(clock_.Now()).Run();
+    return transaction.database.Prepare(kCheckWritable).Bind(clock_.Now().wall).Run();
   });
 }
 

@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,10 +14,12 @@
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/policies/retention.h"
 #include "server/jobs/quota.h"
+#include "server/jobs/sqlite/base_model_table.h"
 #include "server/jobs/sqlite/damaged_jobs.h"
 #include "server/jobs/sqlite/forecast_cache.h"
 #include "server/jobs/sqlite/read_pool.h"
 #include "server/jobs/sqlite/record_table.h"
+#include "server/jobs/sqlite/store_clock.h"
 #include "server/jobs/sqlite/writer.h"
 
 namespace likeness::server {
@@ -30,6 +31,7 @@ struct SqliteJobStoreOptions {
   RetryPolicy retry;
   QueuePolicy queue;
   RetentionPolicy retention;
+  absl::Duration offer_lifetime = 7 * absl::Hours(24);  // of a base model, if it is not repeated
   JobQuotas quotas = [](const std::string&) { return JobQuota(); };
   JobStore::Listener listener = [](const JobChange&) {};
 };
@@ -60,6 +62,7 @@ class SqliteJobStore : public JobStore {
   absl::Status DeleteModel(const ModelName& personalized) override;
 
   absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
+  absl::StatusOr<std::optional<v1::Lease>> FindUnheardLease(const std::string& worker) override;
   absl::StatusOr<LeasedJob> FindLease(const std::string& lease_token) override;
   absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) override;
   absl::Status Complete(const v1::CompleteLeaseRequest& outcome) override;
@@ -67,10 +70,10 @@ class SqliteJobStore : public JobStore {
   absl::Status Release(const v1::ReleaseLeaseRequest& release) override;
 
   absl::StatusOr<int> ExpireLeases() override;
-  absl::StatusOr<absl::Time> LastWritten() override;
   absl::StatusOr<int> TimeOutJobs() override;
   absl::StatusOr<Swept> Sweep() override;
   absl::Status ExtendLeases() override;
+  absl::Status FollowDate() override;
   absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
   absl::StatusOr<WebhookPage> DueWebhookCalls(const WebhookQuery& query) override;
@@ -87,7 +90,7 @@ class SqliteJobStore : public JobStore {
   const std::string& signing_key() const override { return signing_key_; }
 
  private:
-  SqliteJobStore(const SqliteJobStoreOptions& options, const Clock& clock,
+  SqliteJobStore(const SqliteJobStoreOptions& options, const StoreClock& clock,
                  std::unique_ptr<Database> database, std::string signing_key, int64_t last_commit);
 
   // Writes as one transaction what may change who waits and who runs.
@@ -101,29 +104,40 @@ class SqliteJobStore : public JobStore {
   // The same again without the jobs that turn out to be damaged.
   absl::Status WriteAround(absl::FunctionRef<absl::Status(Transaction&)> work);
 
+  // The job has come to its end, or was put back from it.
+  absl::Status NoteKept(Transaction& transaction, const JobRecord& record, v1::JobState before,
+                        int64_t bytes_before);
   // The record, and word of it to those who look at it.
   absl::Status Forget(Transaction& transaction, const JobRecord& record);
 
   // Loads the record, lets `change` change it, saves it, and notes what changed.
-  using Change = absl::FunctionRef<absl::Status(JobRecord&)>;
+  using Change = absl::FunctionRef<absl::Status(JobRecord&, const Moment&)>;
+  enum class Kind {
+    kChange,
+    kLeaseLost,
+    kReport,  // of progress and the end of the lease, and nothing else
+  };
   absl::Status ChangeRecord(Transaction& transaction, int64_t key, Change change,
-                            bool lease_lost = false);
-  absl::Status ChargeSince(Database& database, const std::string& job, absl::Time lease_expire);
+                            Kind kind = Kind::kChange);
+  absl::Status ChargeSince(Database& database, const std::string& job, absl::Time lease_expire,
+                           const Moment& now);
   // The same for the job that a lease token names, as one transaction.
-  absl::Status ChangeLeased(const std::string& lease_token, Change change);
+  absl::Status ChangeLeased(const std::string& lease_token, Change change,
+                            Kind kind = Kind::kChange);
+  v1::Lease LeaseOf(const JobRecord& record, const Moment& now) const;
+  static absl::Status AddModelFiles(Database& database, v1::Lease& lease);
   absl::Status LeaseJob(Transaction& transaction, int64_t key, const std::string& worker,
                         std::optional<v1::Lease>* lease);
 
   const SqliteJobStoreOptions options_;
-  const Clock& clock_;
+  const StoreClock clock_;
   const std::string signing_key_;
   ReadPool readers_;
   ForecastCache forecasts_;
   DamagedJobs damaged_;
-  std::mutex base_models_mutex_;
-  // As they are in the database; nothing if that may have changed. Every job and poll asks.
-  std::optional<std::vector<v1::BaseModel>> base_models_ ABSL_GUARDED_BY(base_models_mutex_);
+  std::optional<absl::Duration> followed_;  // date less the queue's clock; FollowDate's own
   Writer writer_;
+  BaseModelTable base_models_;
 };
 
 }  // namespace likeness::server

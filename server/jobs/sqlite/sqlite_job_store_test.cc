@@ -44,10 +44,21 @@ ALTER TABLE jobs DROP COLUMN run_time;
 ALTER TABLE jobs DROP COLUMN compacted_seq;
 ALTER TABLE events DROP COLUMN commit_number;
 DROP TABLE audit;
+DROP INDEX jobs_unheard;
+ALTER TABLE jobs DROP COLUMN schedule_time;
+ALTER TABLE jobs DROP COLUMN last_event_time;
+ALTER TABLE jobs DROP COLUMN heard;
+ALTER TABLE jobs DROP COLUMN last_news;
+ALTER TABLE jobs DROP COLUMN ended_token;
+ALTER TABLE jobs DROP COLUMN ended_by;
+DROP TABLE reports;
+DROP TABLE kept;
+DROP TABLE base_models;
+CREATE TABLE base_models (name TEXT PRIMARY KEY, model BLOB NOT NULL) WITHOUT ROWID;
 DROP TABLE webhook_calls;
 DROP TABLE shares;
 DROP TABLE durations;
-DELETE FROM meta WHERE name IN ('virtual_time', 'last_commit');
+DELETE FROM meta WHERE name IN ('virtual_time', 'last_commit', 'steady_time');
 CREATE INDEX jobs_pending ON jobs (key) WHERE state = 1;
 PRAGMA user_version = 3;
 )sql";
@@ -190,7 +201,7 @@ TEST(SqliteJobStoreTest, TransactionsAreNumberedInOrderOverAllJobsAndStarts) {
       if (change == "create") ASSERT_TRUE(store->Create(PictureJob(id)).ok());
       if (change == "cancel") ASSERT_TRUE(store->Cancel({"default", id}, "").ok());
     }
-    clock.Advance(-absl::Hours(1));
+    clock.Set(clock.Now() - absl::Hours(1));
   }
   const auto numbers = CommitNumbers(folder.path());
   ASSERT_EQ(numbers.size(), 4u);
@@ -244,6 +255,99 @@ TEST(ReadPoolTest, LoanSeesOneStateHoweverMuchIsWrittenMeanwhile) {
   }
 }
 
+TEST(SqliteJobStoreTest, OffersOfTwoDigestsAreNotWrittenAtEveryPoll) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  auto database = *Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kReader);
+  const auto last_commit = [&] { return *ReadLastCommit(*database); };
+  std::vector<int64_t> commits;
+  for (int poll = 0; poll < 10; ++poll) {
+    for (const char* digest : {"d1", "d2"}) {
+      v1::BaseModel model;
+      model.set_name("models/mini");
+      model.set_digest(digest);
+      ASSERT_TRUE(store->OfferBaseModels({model}).ok());
+    }
+    EXPECT_EQ(store->BaseModels()->size(), 1u);
+    commits.push_back(last_commit());
+  }
+  EXPECT_EQ(commits.front(), commits.back());
+}
+
+TEST(SqliteJobStoreTest, TenantKeepsSoManyJobsThatHaveEnded) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  SqliteJobStoreOptions options;
+  options.path = folder.path() + "/jobs.sqlite";
+  options.retention.jobs_per_tenant = 3;
+  const auto end = [&](JobStore& store, const std::string& id) {
+    clock.Advance(absl::Seconds(1));
+    ASSERT_TRUE(store.Create(PictureJob(id)).ok());
+    ASSERT_TRUE(store.Cancel({"default", id}, "").ok());
+  };
+  const auto ids = [](JobStore& store) {
+    std::string ids;
+    for (const v1::Job& job : store.List("default", {})->jobs) {
+      ids += ParseJobName(job.name())->id;
+    }
+    return ids;
+  };
+  {
+    auto store = *SqliteJobStore::Open(options, clock);
+    for (const char* id : {"a", "b", "c"}) end(*store, id);
+    ASSERT_TRUE(store->Create(PictureJob("w")).ok()) << "what waits is not counted";
+    const auto yes = [](const std::string&) { return true; };
+    ASSERT_TRUE(store->Retry({"default", "a"}, "", yes).ok());
+    end(*store, "d");
+    EXPECT_EQ(ids(*store), "dwcba") << "a waits again";
+    ASSERT_TRUE(store->Cancel({"default", "a"}, "").ok());
+    EXPECT_EQ(ids(*store), "dwca") << "b was the first to end";
+    ASSERT_TRUE(store->Delete({"default", "c"}, "").ok());
+    end(*store, "e");
+    EXPECT_EQ(ids(*store), "edwa");
+  }
+  options.retention.jobs_per_tenant = 1;
+  auto store = *SqliteJobStore::Open(options, clock);
+  end(*store, "f");
+  end(*store, "g");
+  EXPECT_EQ(ids(*store), "gw");
+  options.retention = {.bytes_per_tenant = 1};
+  store.reset();
+  store = *SqliteJobStore::Open(options, clock);
+  end(*store, "h");
+  EXPECT_EQ(ids(*store), "hw") << "the last one stays";
+}
+
+constexpr char kManyCalls[] = R"sql(
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+INSERT INTO webhook_calls (tenant, job, progress, receiver, seq, create_time, due, attempts, call)
+SELECT 'default', 'u', 0, 'r', i, 0, 0, 0, x'' FROM n;
+)sql";
+
+TEST(SqliteJobStoreTest, OldestWebhookCallsMakeRoomAndAreCounted) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  int dropped = 0;
+  auto store = OpenSqlite(folder.path(), clock, [&](const JobChange& change) {
+    dropped += change.webhook_calls_dropped;
+  });
+  auto database = *Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kWriter);
+  ASSERT_TRUE(database->Execute(kManyCalls).ok());
+  for (const std::string tenant : {"default", "other"}) {
+    NewJob job = PictureJob("a");
+    job.job.set_name("tenants/" + tenant + "/jobs/a");
+    job.job.mutable_webhook()->add_events(v1::WEBHOOK_EVENT_STATE_CHANGE);
+    ASSERT_TRUE(store->Create(job).ok());
+  }
+  EXPECT_EQ(*store->CountWebhookCalls(), 10'001);
+  store.reset();  // and with it the thread that tells
+  EXPECT_EQ(dropped, 1);
+  Query oldest = database->Prepare("SELECT MIN(seq) FROM webhook_calls WHERE job = 'u'");
+  ASSERT_TRUE(oldest.Run().ok());
+  EXPECT_EQ(oldest.Integer(0), 2);
+}
+
 TEST(SqliteJobStoreTest, FileOfALaterVersionIsRefused) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
@@ -257,23 +361,65 @@ TEST(SqliteJobStoreTest, FileOfALaterVersionIsRefused) {
   EXPECT_EQ(ErrorReason(SqliteJobStore::Open(options, clock).status()), "STORE_TOO_NEW");
 }
 
-TEST(SqliteJobStoreTest, TellsWhenItWasLastWritten) {
+// A shorter lease after a restart must not look like time that has passed.
+TEST(SqliteJobStoreTest, ShorterLeasesAfterARestartMoveNoClock) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  SqliteJobStoreOptions options;
+  options.path = folder.path() + "/jobs.sqlite";
+  options.lease.duration = absl::Hours(1);
+  v1::AcquireLeaseRequest offer;
+  offer.set_worker("w");
+  offer.add_base_models()->set_name("models/mini");
+  offer.add_methods("generate");
+  {
+    auto store = *SqliteJobStore::Open(options, clock);
+    ASSERT_TRUE(store->Create(PictureJob("a")).ok());
+    ASSERT_TRUE((*store->Acquire(offer)).has_value());
+  }
+  options.lease.duration = absl::Seconds(30);
+  auto store = *SqliteJobStore::Open(options, clock);
+  ASSERT_TRUE(store->ExtendLeases().ok());
+  EXPECT_EQ(FromProto(store->Create(PictureJob("b"))->create_time()), clock.Now());
+  EXPECT_EQ(*store->ExpireLeases(), 0);
+  clock.Advance(absl::Seconds(30));
+  EXPECT_EQ(*store->ExpireLeases(), 1);
+}
+
+// How many bytes of the job's own row were written anew shows in its version.
+TEST(SqliteJobStoreTest, ProgressIsARowOfItsOwnUntilSomethingElseHappens) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
   auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
-  EXPECT_EQ(*store->LastWritten(), absl::UnixEpoch());
-  NewJob job;
-  job.job.set_name("tenants/default/jobs/a");
-  job.job.mutable_generate()->set_model("models/mini");
-  ASSERT_TRUE(store->Create(job).ok());
-  EXPECT_EQ(*store->LastWritten(), clock.Now());
-  clock.Advance(absl::Minutes(1));
+  ASSERT_TRUE(store->Create(PictureJob("a")).ok());
   v1::AcquireLeaseRequest offer;
   offer.add_base_models()->set_name("models/mini");
   offer.add_methods("generate");
-  for (const char* sampler : {"ddim", "dpmpp_2m"}) offer.add_samplers(sampler);
-  ASSERT_TRUE((*store->Acquire(offer)).has_value());
-  EXPECT_EQ(*store->LastWritten(), clock.Now());
+  v1::HeartbeatRequest news;
+  news.set_lease_token((*store->Acquire(offer))->lease_token());
+  auto database = *Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kReader);
+  const auto number = [&](const char* sql) {
+    Query query = database->PrepareOnce(sql);
+    EXPECT_TRUE(query.Run().ok());
+    return query.Integer(0);
+  };
+  ASSERT_TRUE(store->Renew(news).ok());  // the first one says that the worker has its lease
+  const int64_t version = number("SELECT version FROM jobs");
+  const int64_t events = number("SELECT COUNT(*) FROM events");
+  for (int done = 1; done <= 20; ++done) {
+    news.mutable_progress()->set_done(done);
+    ASSERT_TRUE(store->Renew(news).ok());
+    EXPECT_EQ(store->Get({"default", "a"})->progress().done(), done);
+    EXPECT_EQ(store->List("default", {})->jobs.at(0).progress().done(), done);
+    EXPECT_EQ(store->Snapshot({"default", "a"})->last_seq, 2 + done);
+  }
+  EXPECT_EQ(number("SELECT version FROM jobs"), version) << "the job's row was not written";
+  EXPECT_EQ(number("SELECT COUNT(*) FROM events"), events + 1) << "of progress the last is kept";
+  news.mutable_checkpoint()->set_step(5);
+  ASSERT_TRUE(store->Renew(news).ok());
+  EXPECT_EQ(number("SELECT COUNT(*) FROM reports"), 0);
+  EXPECT_EQ(store->Get({"default", "a"})->progress().done(), 20);
+  EXPECT_EQ(store->Snapshot({"default", "a"})->last_seq, 23);
 }
 
 }  // namespace

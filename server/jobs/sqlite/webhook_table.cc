@@ -5,16 +5,19 @@
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_state.h"
-#include "server/jobs/proto_time.h"
 
 namespace likeness::server {
 namespace {
 
 constexpr char kInsert[] =
-    "INSERT INTO webhook_calls (job, progress, receiver, seq, create_time, due, attempts, call)"
-    " VALUES (?, ?, ?, ?, ?, ?, 0, ?)"
+    "INSERT INTO webhook_calls (tenant, job, progress, receiver, seq, create_time, due, attempts,"
+    " call) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)"
     " ON CONFLICT (job) WHERE progress = 1 DO UPDATE SET"
     " seq = excluded.seq, create_time = excluded.create_time, call = excluded.call";
+constexpr char kDropOldest[] =
+    "DELETE FROM webhook_calls WHERE key IN (SELECT key FROM webhook_calls INDEXED BY"
+    " webhook_calls_of_tenant WHERE tenant = ? AND progress = 0 ORDER BY key DESC"
+    " LIMIT -1 OFFSET ?)";
 constexpr char kDropProgress[] = "DELETE FROM webhook_calls WHERE job = ? AND progress = 1";
 constexpr char kDue[] =
     "SELECT key, seq, attempts, create_time, call FROM webhook_calls"
@@ -37,21 +40,26 @@ std::string JsonTexts(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-absl::Status InsertWebhookCalls(Database& database, const JobRecord& record) {
+absl::StatusOr<int> InsertWebhookCalls(Database& database, const JobRecord& record,
+                                       absl::Time now) {
   const v1::Job& job = record.job;
-  if (!job.has_webhook()) return absl::OkStatus();
+  if (!job.has_webhook() || record.new_events.empty()) return 0;
+  ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
   if (IsTerminal(job.state())) {
     RETURN_IF_ERROR(database.Prepare(kDropProgress).Bind(job.uid()).Run());
   }
   for (const v1::WebhookCall& call : WebhookCallsOf(record)) {
     const bool progress = call.event().has_progress();
-    const absl::Time time = FromProto(call.event().time());
     Query query = database.Prepare(kInsert);
-    query.Bind(job.uid()).Bind(progress ? 1 : 0).Bind(ReceiverOf(job.webhook().url()));
-    query.Bind(call.event().seq()).Bind(time).Bind(progress ? time + kProgressInterval : time);
+    query.Bind(name.tenant)
+        .Bind(job.uid())
+        .Bind(progress ? 1 : 0)
+        .Bind(ReceiverOf(job.webhook().url()));
+    query.Bind(call.event().seq()).Bind(now).Bind(progress ? now + kProgressInterval : now);
     RETURN_IF_ERROR(query.BindBlob(call.SerializeAsString()).Run());
   }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(database.Prepare(kDropOldest).Bind(name.tenant).Bind(kMostWebhookCalls).Run());
+  return database.changes();
 }
 
 absl::StatusOr<WebhookPage> ReadDueWebhookCalls(Database& database, const WebhookQuery& query) {

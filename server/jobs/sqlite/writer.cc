@@ -37,8 +37,10 @@ struct Writer::Pending {
   std::promise<void> done;
 };
 
-Writer::Writer(std::unique_ptr<Database> database, int64_t last_commit, JobStore::Listener listener)
+Writer::Writer(std::unique_ptr<Database> database, const StoreClock& clock, int64_t last_commit,
+               JobStore::Listener listener)
     : database_(std::move(database)),
+      clock_(clock),
       listener_(std::move(listener)),
       last_commit_(last_commit),
       thread_([this] { Loop(); }) {}
@@ -142,6 +144,7 @@ absl::Status Writer::RunAndCommit(std::vector<Pending*>& batch) {
 absl::Status Writer::Commit(int64_t changes_before) {
   if (database_->total_changes() != changes_before) {
     RETURN_IF_ERROR(database_->Prepare(kSetLastCommit).Bind(last_commit_).Run());
+    RETURN_IF_ERROR(clock_.Save(*database_));
   }
   return database_->Prepare("COMMIT").Run();
 }

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/sqlite/database.h"
+#include "server/jobs/sqlite/store_clock.h"
 
 namespace likeness::server {
 
@@ -37,9 +38,10 @@ absl::StatusOr<int64_t> ReadLastCommit(Database& database);
 
 class Writer {
  public:
-  // `listener` is called on the writer's thread after each commit; it must not block or call the
-  // store.
-  Writer(std::unique_ptr<Database> database, int64_t last_commit, JobStore::Listener listener);
+  // `clock` must outlive this. `listener` is called on the writer's thread after each commit; it
+  // must not block or call the store.
+  Writer(std::unique_ptr<Database> database, const StoreClock& clock, int64_t last_commit,
+         JobStore::Listener listener);
   ~Writer();
 
   // Runs `work` on the writer's thread. Returns once its changes are durable, or, with its error,
@@ -63,6 +65,7 @@ class Writer {
   void Answer(std::vector<Pending*>& batch);
 
   const std::unique_ptr<Database> database_;
+  const StoreClock& clock_;
   const JobStore::Listener listener_;
   int64_t last_commit_;  // the writer's thread alone uses it
   std::mutex mutex_;

@@ -1,6 +1,7 @@
 #include "server/jobs/sqlite/writer.h"
 
 #include <future>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -18,8 +19,9 @@ class WriterTest : public ::testing::Test {
     auto database = *Database::Open(path_, Database::Mode::kWriter);
     EXPECT_TRUE(PrepareSchema(*database).ok());
     EXPECT_TRUE(database->Execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY)").ok());
+    clock_.emplace(*StoreClock::Open(*database, fake_clock_));
     writer_ = std::make_unique<Writer>(
-        std::move(database), /*last_commit=*/0,
+        std::move(database), *clock_, /*last_commit=*/0,
         [this](const JobChange& change) { heard_.push_back(change.name); });
     holder_ = std::thread([this] {
       (void)writer_->Run([this](Transaction&) {
@@ -57,6 +59,8 @@ class WriterTest : public ::testing::Test {
   likeness::testing::TempFolder folder_;
   const std::string path_ = folder_.path() + "/numbers.sqlite";
   std::vector<std::string> heard_;
+  FakeClock fake_clock_;
+  std::optional<StoreClock> clock_;
   std::unique_ptr<Writer> writer_;
   std::promise<void> held_;
   std::promise<void> release_;

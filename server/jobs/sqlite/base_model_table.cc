@@ -1,0 +1,89 @@
+#include "server/jobs/sqlite/base_model_table.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "common/status_macros.h"
+#include "server/jobs/proto_time.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr char kRead[] = "SELECT model, offered FROM base_models ORDER BY name, offered";
+constexpr char kOffer[] =
+    "INSERT INTO base_models (name, digest, offered, model) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (name, digest) DO UPDATE SET offered = excluded.offered, model = excluded.model";
+constexpr char kForget[] = "DELETE FROM base_models WHERE offered <= ?";
+constexpr char kForgetMost[] =
+    "DELETE FROM base_models WHERE (name, digest) IN"
+    " (SELECT name, digest FROM base_models ORDER BY offered DESC LIMIT -1 OFFSET ?)";
+
+// What did not change is written again only this often, to keep last_offered_time about right.
+constexpr absl::Duration kOfferInterval = absl::Minutes(1);
+constexpr int kMost = 10'000;
+
+bool IsSame(const v1::BaseModel& one, const v1::BaseModel& other) {
+  return one.name() == other.name() && one.digest() == other.digest() &&
+         one.image_size() == other.image_size() && one.default_token() == other.default_token();
+}
+
+}  // namespace
+
+absl::Status BaseModelTable::Offer(const std::vector<v1::BaseModel>& models) {
+  const Moment now = clock_.Now();
+  ASSIGN_OR_RETURN(const auto rows, Rows());
+  std::vector<v1::BaseModel> news;
+  for (const v1::BaseModel& model : models) {
+    const bool fresh = std::any_of(rows.begin(), rows.end(), [&](const Row& row) {
+      return IsSame(row.model, model) && now.steady - row.offered < kOfferInterval;
+    });
+    if (fresh) continue;
+    *news.emplace_back(model).mutable_last_offered_time() = ToProto(now.wall);
+  }
+  if (news.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    Database& database = transaction.database;
+    for (const v1::BaseModel& model : news) {
+      Query query = database.Prepare(kOffer);
+      query.Bind(model.name()).Bind(model.digest()).Bind(now.steady);
+      RETURN_IF_ERROR(query.BindBlob(model.SerializeAsString()).Run());
+    }
+    RETURN_IF_ERROR(database.Prepare(kForget).Bind(now.steady - lifetime_).Run());
+    return database.Prepare(kForgetMost).Bind(kMost).Run();
+  }));
+  std::lock_guard lock(mutex_);
+  rows_.reset();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<v1::BaseModel>> BaseModelTable::List() {
+  const absl::Time now = clock_.Now().steady;
+  ASSIGN_OR_RETURN(auto rows, Rows());
+  std::vector<v1::BaseModel> models;
+  for (Row& row : rows) {
+    if (row.offered + lifetime_ <= now) continue;
+    if (!models.empty() && models.back().name() == row.model.name()) models.pop_back();
+    models.push_back(std::move(row.model));
+  }
+  return models;
+}
+
+absl::StatusOr<std::vector<BaseModelTable::Row>> BaseModelTable::Rows() {
+  std::lock_guard lock(mutex_);
+  if (rows_) return *rows_;
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  Query query = database->Prepare(kRead);
+  std::vector<Row> rows;
+  for (;;) {
+    ASSIGN_OR_RETURN(bool found, query.Step());
+    if (!found) break;
+    Row& row = rows.emplace_back();
+    row.model.ParseFromString(query.String(0));
+    row.offered = query.Time(1);
+  }
+  rows_ = rows;
+  return rows;
+}
+
+}  // namespace likeness::server
