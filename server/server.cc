@@ -5,31 +5,35 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/address.h"
 #include "common/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
-#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "server/api/blob_service.h"
 #include "server/api/byte_stream_service.h"
 #include "server/api/capabilities_service.h"
 #include "server/api/front.h"
+#include "server/api/health_service.h"
 #include "server/api/job_service.h"
-#include "server/api/malformed_request.h"
+#include "server/api/method_table.h"
 #include "server/api/model_service.h"
+#include "server/api/open_calls.h"
+#include "server/api/reflection_service.h"
 #include "server/api/worker_service.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/tls.h"
 #include "server/base/executor.h"
 #include "server/base/health.h"
+#include "server/base/listener.h"
+#include "server/base/pools.h"
 #include "server/base/version.h"
+#include "server/base/visitors.h"
 #include "server/base/watchdog.h"
 #include "server/blobs/blob_quota.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
@@ -49,14 +53,15 @@ namespace likeness::server {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(250);
+constexpr absl::Duration kLook = absl::Milliseconds(20);  // at connections without a key
 constexpr absl::Duration kHealthCheck = absl::Seconds(2);
 constexpr int64_t kFullDisk = 2 << 20;  // blobs leave the last MiB to the job store
-constexpr char kLiveness[] =
-    "liveness";                    // as a service of grpc.health.v1: up as long as the process
-constexpr int kAuditLines = 1000;  // at a time
+constexpr int kAuditLines = 1000;       // at a time
 constexpr absl::Duration kUploadLifetime = absl::Hours(24);
 constexpr absl::Duration kUploadSweep = absl::Hours(1);
-constexpr int64_t kMessageOverhead = 1 << 20;  // of a request's own limit over its photos'
+constexpr int kConnectionAge = 3'600'000;       // ms; and as long again for what is under way
+constexpr size_t kCallBytes = size_t{1} << 30;  // of gRPC; beyond, calls are cut at random
+constexpr int64_t kMessageOverhead = 1 << 20;   // of a request's own limit over its photos'
 
 void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.SetMaxReceiveMessageSize(
@@ -68,11 +73,15 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1'000);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Load spreads anew from time to time. gRPC adds a tenth of it, up or down, by chance.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAge);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kConnectionAge);
+  // A compressed message would be unpacked whole before its size was looked at.
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+  builder.SetResourceQuota(grpc::ResourceQuota("calls").Resize(kCallBytes));
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
-  // Reflection alone is of gRPC's synchronous kind.
-  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
 }  // namespace
@@ -85,6 +94,8 @@ struct Server::Parts {
   Metrics metrics;
   Health health;
   ChangeFeed feed;
+  LeaseQueue lease_queue;
+  Visitors visitors;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<TlsCertificates> tls;  // nothing without TLS
   std::unique_ptr<AuditLog> audit;       // nothing without --audit-log
@@ -97,20 +108,28 @@ struct Server::Parts {
   WebhookOptions webhook_options;
   std::unique_ptr<WebhookDispatcher> webhooks;  // none without secrets
   std::unique_ptr<Admission> admission;
-  std::unique_ptr<Executor> executor;
+  std::unique_ptr<Pools> pools;
+  std::unique_ptr<Executor> housekeeping;
   std::unique_ptr<Front> front;
+  std::unique_ptr<MethodTable> methods;
+  OpenCalls open_calls;
+  std::unique_ptr<HealthService> health_service;
+  std::unique_ptr<ReflectionService> reflection_service;
   std::unique_ptr<JobServiceImpl> job_service;
   std::unique_ptr<ModelServiceImpl> model_service;
   std::unique_ptr<WorkerServiceImpl> worker_service;
   std::unique_ptr<BlobServiceImpl> blob_service;
   std::unique_ptr<ByteStreamServiceImpl> byte_stream_service;
   std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
+  std::unique_ptr<Door> door;
   std::unique_ptr<HttpPages> pages;
   std::unique_ptr<grpc::Server> server;
   std::optional<Watchdog> watchdog;  // over the ticks
   std::mutex page_mutex;             // held while a page of metrics is put together
   std::mutex snapshot_mutex;
-  Metrics::Snapshot snapshot ABSL_GUARDED_BY(snapshot_mutex);  // of the last page
+  Metrics::Snapshot snapshot ABSL_GUARDED_BY(snapshot_mutex);                // of the last page
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;  // none on a socket
+  std::unique_ptr<Listener> listener;                                        // the same
   int port = 0;
   absl::Time next_health_check = absl::InfinitePast();
   absl::Time next_upload_sweep = absl::InfinitePast();
@@ -119,8 +138,10 @@ struct Server::Parts {
   ~Parts() {
     watchdog.reset();
     pages.reset();
+    listener.reset();
     server.reset();
-    if (executor) executor->Stop();  // its tasks use all the rest
+    if (housekeeping) housekeeping->Stop();  // its tasks, and those of the pools, use all the rest
+    if (pools) pools->Stop();
     if (jobs) BringAuditLines();
     maintenance.reset();
   }
@@ -128,16 +149,20 @@ struct Server::Parts {
   absl::Status OpenStores();
   absl::Status StartWebhooks();
   absl::Status Serve();
+  absl::Status Listen(grpc::ServerBuilder& builder);
+  void Accept();
   absl::Status StartPages();
   Metrics::Snapshot LookAround();
   void BringAuditLines();
   void CheckHealth();
   void Tick();
   void TickLater() {
-    executor->RunAfter(kTick, [this] {
-      Tick();
-      watchdog->Beat();
-      TickLater();
+    housekeeping->RunAfter(kTick, [this] {
+      housekeeping->Run("", [this] {
+        Tick();
+        watchdog->Beat();
+        TickLater();
+      });
     });
   }
 };
@@ -161,7 +186,7 @@ absl::Status Server::Parts::OpenStores() {
   store_options.listener = [this](const JobChange& change) {
     metrics.ObserveChange(change);
     feed.Publish(change.name);
-    if (change.to == v1::JOB_STATE_PENDING) feed.Publish(ChangeFeed::kPendingJobs);
+    if (change.to == v1::JOB_STATE_PENDING) lease_queue.Publish();
     if (!change.superseded_checkpoint.empty()) maintenance->Release(change.superseded_checkpoint);
     if (change.webhook && webhooks) webhooks->Wake();
   };
@@ -206,45 +231,47 @@ absl::Status Server::Parts::StartWebhooks() {
 }
 
 absl::Status Server::Parts::Serve() {
-  executor = std::make_unique<Executor>(options.executor_threads);
-  front = std::make_unique<Front>(*executor, feed, metrics,
-                                  Gate{*authenticator, call_limits, audit.get()});
+  pools = std::make_unique<Pools>(options.executor_threads);
+  housekeeping = std::make_unique<Executor>(1);
+  front = std::make_unique<Front>(*pools, feed, lease_queue, metrics,
+                                  Gate{*authenticator, call_limits, audit.get(), &visitors});
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission);
-  model_service = std::make_unique<ModelServiceImpl>(*front, *jobs);
-  worker_service =
-      std::make_unique<WorkerServiceImpl>(*front, *jobs, *blobs, options.stall_timeout);
-  blob_service = std::make_unique<BlobServiceImpl>(*front, *blobs);
+  model_service = std::make_unique<ModelServiceImpl>(*jobs);
+  worker_service = std::make_unique<WorkerServiceImpl>(*jobs, *blobs, options.stall_timeout);
+  blob_service = std::make_unique<BlobServiceImpl>(*blobs);
   byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *blob_quota, *jobs);
-  capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*front, *jobs, options.limits);
+  capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*jobs, options.limits);
+  health_service = std::make_unique<HealthService>(open_calls);
+  reflection_service = std::make_unique<ReflectionService>(
+      open_calls, std::vector<std::string>{
+                      v1::JobService::service_full_name(), v1::ModelService::service_full_name(),
+                      v1::WorkerService::service_full_name(), v1::BlobService::service_full_name(),
+                      google::bytestream::ByteStream::service_full_name(),
+                      v1::CapabilitiesService::service_full_name(), "grpc.health.v1.Health",
+                      "grpc.reflection.v1alpha.ServerReflection"});
+  methods = std::make_unique<MethodTable>(*front);
+  job_service->AddTo(*methods);
+  model_service->AddTo(*methods);
+  worker_service->AddTo(*methods);
+  blob_service->AddTo(*methods);
+  byte_stream_service->AddTo(*methods);
+  capabilities_service->AddTo(*methods);
+  health_service->AddTo(*methods);
+  reflection_service->AddTo(*methods);
+  door = std::make_unique<Door>(*methods);
 
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  // Names the description, so that it is linked and reflection can show the health service.
-  (void)grpc::health::v1::HealthCheckRequest::descriptor();
   if (options.channelz) grpc::channelz::experimental::InitChannelzService();
   grpc::ServerBuilder builder;
   Configure(builder, options);
-  builder.AddListeningPort(options.listen,
-                           tls ? tls->credentials() : grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(job_service.get());
-  builder.RegisterService(model_service.get());
-  builder.RegisterService(worker_service.get());
-  builder.RegisterService(blob_service.get());
-  builder.RegisterService(byte_stream_service.get());
-  builder.RegisterService(capabilities_service.get());
-  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  interceptors.push_back(std::make_unique<MalformedRequestAnswers>());
-  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  RETURN_IF_ERROR(Listen(builder));
+  builder.RegisterCallbackGenericService(door.get());
   server = builder.BuildAndStart();
-  const bool on_socket = absl::StartsWith(options.listen, "unix:");
-  if (!server || (port == 0 && !on_socket)) {
+  if (!server) {
     return RpcError(absl::StatusCode::kFailedPrecondition, "ADDRESS_IN_USE",
                     absl::StrCat("cannot listen on ", options.listen));
   }
-  if (on_socket) port = 0;
-  server->GetHealthCheckService()->SetServingStatus(kLiveness, true);
-  health.OnChange(
-      [this](bool ready) { server->GetHealthCheckService()->SetServingStatus("", ready); });
+  if (listener) Accept();
+  health.OnChange([this](bool ready) { health_service->SetReady(ready); });
   CheckHealth();
   return absl::OkStatus();
 }
@@ -274,6 +301,33 @@ Metrics::Snapshot Server::Parts::LookAround() {
   fresh.damaged_pages = CountDamagedPages();
   fresh.ready = health.ready();
   return fresh;
+}
+
+absl::Status Server::Parts::Listen(grpc::ServerBuilder& builder) {
+  const auto credentials = tls ? tls->credentials() : grpc::InsecureServerCredentials();
+  ASSIGN_OR_RETURN(const Address address, ParseAddress("--listen", options.listen));
+  if (address.is_unix()) {  // whoever may open it is as good as known
+    builder.AddListeningPort(options.listen, credentials);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(listener, Listener::Open(address));
+  port = listener->port();
+  acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
+  return absl::OkStatus();
+}
+
+void Server::Parts::Accept() {
+  const auto connect = [this](int fd, const std::string& peer) {
+    visitors.Add(fd, peer);
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    acceptor->HandleNewConnection(&connection);
+  };
+  listener->Start(connect, [this] {
+    visitors.Look();
+    return visitors.any() ? kLook : absl::Seconds(1);
+  });
 }
 
 absl::Status Server::Parts::StartPages() {
@@ -324,7 +378,7 @@ void Server::Parts::Tick() {
   authenticator->ReloadIfChanged();
   if (tls) tls->ReloadIfChanged();
   BringAuditLines();
-  feed.Publish(ChangeFeed::kPendingJobs);  // a back-off may have ended
+  lease_queue.PublishByTime();  // a back-off may have ended
   const absl::Time now = clock.Steady();
   if (now >= next_health_check) CheckHealth();
   if (now < next_upload_sweep) return;
@@ -383,6 +437,7 @@ void Server::Drain() {
   LogInfo("draining", {{"timeout", absl::FormatDuration(parts_->options.drain_timeout)}});
   parts_->health.Set(Health::kDraining, true);
   parts_->front->Drain();  // streams and long polls end, each with UNAVAILABLE
+  if (parts_->listener) parts_->listener->Stop();
   parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + parts_->options.drain_timeout));
   parts_->server->Wait();
   LogInfo("drained");

@@ -49,6 +49,7 @@ constexpr char kHelp[] = R"(Usage: server_load SUBJECT [FLAGS]
   throughput   jobs created, leased and completed per second, and GetJob per second
   watches      many open watches: how late changes arrive, and what a watch costs
   store        a store of many jobs: its size, and how long calls take
+  workers      many workers that wait and report: how late heartbeats are answered
   soak         steady load for a long time: what grows
 
 server_load SUBJECT --help lists a subject's flags.
@@ -61,6 +62,7 @@ int Main(Arguments arguments) {
   if (subject == "throughput") return Throughput(arguments);
   if (subject == "watches") return Watches(arguments);
   if (subject == "store") return Store(arguments);
+  if (subject == "workers") return Workers(arguments);
   if (subject == "soak") return Soak(arguments);
   const bool asked = subject == "help" || subject == "--help";
   std::fputs(kHelp, asked ? stdout : stderr);

@@ -19,6 +19,7 @@ using Arguments = std::vector<std::string>;
 int Throughput(const Arguments& arguments);
 int Watches(const Arguments& arguments);
 int Store(const Arguments& arguments);
+int Workers(const Arguments& arguments);
 int Soak(const Arguments& arguments);
 
 // A likeness-server of its own process, on a free port, so that its memory can be told from the

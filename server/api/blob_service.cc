@@ -38,14 +38,16 @@ absl::Status FindMissing(const v1::FindMissingBlobsRequest& request, const std::
 
 }  // namespace
 
-grpc::ServerUnaryReactor* BlobServiceImpl::FindMissingBlobs(
-    grpc::CallbackServerContext* context, const v1::FindMissingBlobsRequest* request,
-    v1::FindMissingBlobsResponse* reply) {
-  return front_.Respond(context, "FindMissingBlobs", *request,
-                        [=, this](const Caller& caller) -> absl::Status {
-                          ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
-                          return FindMissing(*request, tenant, blobs_, reply);
-                        });
+void BlobServiceImpl::AddTo(MethodTable& methods) {
+  methods.AddUnary(v1::BlobService::service_full_name(), "FindMissingBlobs", this,
+                   &BlobServiceImpl::FindMissingBlobs);
+}
+
+absl::Status BlobServiceImpl::FindMissingBlobs(Caller& caller,
+                                               const v1::FindMissingBlobsRequest* request,
+                                               v1::FindMissingBlobsResponse* reply) {
+  ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+  return FindMissing(*request, tenant, blobs_, reply);
 }
 
 }  // namespace likeness::server

@@ -2,22 +2,22 @@
 #pragma once
 
 #include "likeness/v1/blob_service.grpc.pb.h"
-#include "server/api/front.h"
+#include "server/api/method_table.h"
 #include "server/blobs/blob_store.h"
 
 namespace likeness::server {
 
-class BlobServiceImpl final : public v1::BlobService::CallbackService {
+class BlobServiceImpl {
  public:
-  // Both must outlive this.
-  BlobServiceImpl(Front& front, BlobStore& blobs) : front_(front), blobs_(blobs) {}
+  // Must outlive this.
+  explicit BlobServiceImpl(BlobStore& blobs) : blobs_(blobs) {}
 
-  grpc::ServerUnaryReactor* FindMissingBlobs(grpc::CallbackServerContext* context,
-                                             const v1::FindMissingBlobsRequest* request,
-                                             v1::FindMissingBlobsResponse* reply) override;
+  void AddTo(MethodTable& methods);
 
  private:
-  Front& front_;
+  absl::Status FindMissingBlobs(Caller& caller, const v1::FindMissingBlobsRequest* request,
+                                v1::FindMissingBlobsResponse* reply);
+
   BlobStore& blobs_;
 };
 

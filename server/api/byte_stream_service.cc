@@ -8,8 +8,8 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/api/names.h"
-#include "server/api/stream_reactor.h"
-#include "server/api/write_reactor.h"
+#include "server/api/stream_call.h"
+#include "server/api/write_call.h"
 
 namespace likeness::server {
 namespace {
@@ -107,33 +107,32 @@ absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
 
 }  // namespace
 
-grpc::ServerWriteReactor<ReadResponse>* ByteStreamServiceImpl::Read(
-    grpc::CallbackServerContext* context, const google::bytestream::ReadRequest* request) {
-  auto open = [=, this](const Caller& caller, const std::function<void()>& wake) {
-    return OpenBlob(front_.metrics(), blobs_, jobs_, caller, *request, wake);
-  };
-  return new StreamReactor<ReadResponse>(front_, context, "Read", *request, std::move(open));
+void ByteStreamServiceImpl::AddTo(MethodTable& methods) {
+  const char* service = google::bytestream::ByteStream::service_full_name();
+  methods.AddStream(service, "Read", this, &ByteStreamServiceImpl::Read);
+  methods.Add(service, "Write", [this](grpc::CallbackServerContext* context) {
+    auto* call = new WriteCall(front_, context, blobs_, quota_, jobs_);
+    call->Start();
+    return call;
+  });
+  methods.AddUnary(service, "QueryWriteStatus", this, &ByteStreamServiceImpl::QueryWriteStatus);
 }
 
-grpc::ServerReadReactor<google::bytestream::WriteRequest>* ByteStreamServiceImpl::Write(
-    grpc::CallbackServerContext* context, google::bytestream::WriteResponse* reply) {
-  return new WriteReactor(front_, context, blobs_, quota_, jobs_, reply);
+absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> ByteStreamServiceImpl::Read(
+    Caller& caller, const google::bytestream::ReadRequest* request, std::function<void()> wake) {
+  return OpenBlob(front_.metrics(), blobs_, jobs_, caller, *request, wake);
 }
 
-grpc::ServerUnaryReactor* ByteStreamServiceImpl::QueryWriteStatus(
-    grpc::CallbackServerContext* context,
-    const google::bytestream::QueryWriteStatusRequest* request,
+absl::Status ByteStreamServiceImpl::QueryWriteStatus(
+    Caller& caller, const google::bytestream::QueryWriteStatusRequest* request,
     google::bytestream::QueryWriteStatusResponse* reply) {
-  return front_.Respond(
-      context, "QueryWriteStatus", *request, [=, this](const Caller& caller) -> absl::Status {
-        ASSIGN_OR_RETURN(const UploadName name, ParseUploadName(request->resource_name()));
-        ASSIGN_OR_RETURN(const std::string tenant, BlobTenant(caller, jobs_));
-        if (name.tenant != tenant) return UploadNotFound();
-        ASSIGN_OR_RETURN(const UploadStatus status, blobs_.QueryUpload(name));
-        reply->set_committed_size(status.committed_size);
-        reply->set_complete(status.complete);
-        return absl::OkStatus();
-      });
+  ASSIGN_OR_RETURN(const UploadName name, ParseUploadName(request->resource_name()));
+  ASSIGN_OR_RETURN(const std::string tenant, BlobTenant(caller, jobs_));
+  if (name.tenant != tenant) return UploadNotFound();
+  ASSIGN_OR_RETURN(const UploadStatus status, blobs_.QueryUpload(name));
+  reply->set_committed_size(status.committed_size);
+  reply->set_complete(status.complete);
+  return absl::OkStatus();
 }
 
 }  // namespace likeness::server

@@ -5,27 +5,28 @@
 
 namespace likeness::server {
 
-grpc::ServerUnaryReactor* CapabilitiesServiceImpl::GetCapabilities(
-    grpc::CallbackServerContext* context, const v1::GetCapabilitiesRequest* request,
-    v1::Capabilities* reply) {
-  return front_.Respond(context, "GetCapabilities", *request,
-                        [=, this](const Caller& caller) -> absl::Status {
-                          reply->set_version(Version());
-                          reply->set_tenant(caller.tenant);
-                          for (auto method : kMethods) reply->add_methods(std::string(method));
-                          for (auto sampler : kSamplers) reply->add_samplers(std::string(sampler));
-                          ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
-                          for (v1::BaseModel& model : models)
-                            *reply->add_base_models() = std::move(model);
-                          v1::Limits& limits = *reply->mutable_limits();
-                          limits.set_max_request_bytes(limits_.max_request_bytes);
-                          limits.set_max_blob_bytes(limits_.max_blob_bytes);
-                          limits.set_max_photos(limits_.max_photos);
-                          limits.set_max_prompt_bytes(limits_.max_prompt_bytes);
-                          limits.set_max_training_steps(limits_.max_training_steps);
-                          limits.set_max_images(limits_.max_images);
-                          return absl::OkStatus();
-                        });
+void CapabilitiesServiceImpl::AddTo(MethodTable& methods) {
+  methods.AddUnary(v1::CapabilitiesService::service_full_name(), "GetCapabilities", this,
+                   &CapabilitiesServiceImpl::GetCapabilities);
+}
+
+absl::Status CapabilitiesServiceImpl::GetCapabilities(Caller& caller,
+                                                      const v1::GetCapabilitiesRequest*,
+                                                      v1::Capabilities* reply) {
+  reply->set_version(Version());
+  reply->set_tenant(caller.tenant);
+  for (auto method : kMethods) reply->add_methods(std::string(method));
+  for (auto sampler : kSamplers) reply->add_samplers(std::string(sampler));
+  ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
+  for (v1::BaseModel& model : models) *reply->add_base_models() = std::move(model);
+  v1::Limits& limits = *reply->mutable_limits();
+  limits.set_max_request_bytes(limits_.max_request_bytes);
+  limits.set_max_blob_bytes(limits_.max_blob_bytes);
+  limits.set_max_photos(limits_.max_photos);
+  limits.set_max_prompt_bytes(limits_.max_prompt_bytes);
+  limits.set_max_training_steps(limits_.max_training_steps);
+  limits.set_max_images(limits_.max_images);
+  return absl::OkStatus();
 }
 
 }  // namespace likeness::server

@@ -2,23 +2,22 @@
 #pragma once
 
 #include "likeness/v1/capabilities_service.grpc.pb.h"
-#include "server/api/front.h"
+#include "server/api/method_table.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/limits.h"
 
 namespace likeness::server {
 
-class CapabilitiesServiceImpl final : public v1::CapabilitiesService::CallbackService {
+class CapabilitiesServiceImpl {
  public:
-  CapabilitiesServiceImpl(Front& front, JobStore& jobs, const Limits& limits)
-      : front_(front), jobs_(jobs), limits_(limits) {}
+  CapabilitiesServiceImpl(JobStore& jobs, const Limits& limits) : jobs_(jobs), limits_(limits) {}
 
-  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
-                                            const v1::GetCapabilitiesRequest* request,
-                                            v1::Capabilities* reply) override;
+  void AddTo(MethodTable& methods);
 
  private:
-  Front& front_;
+  absl::Status GetCapabilities(Caller& caller, const v1::GetCapabilitiesRequest* request,
+                               v1::Capabilities* reply);
+
   JobStore& jobs_;
   const Limits limits_;
 };

@@ -1,6 +1,5 @@
 #include "server/api/front.h"
 
-#include <memory>
 #include <utility>
 
 #include "common/clock.h"
@@ -9,22 +8,16 @@
 #include "common/shorten.h"
 #include "common/status_macros.h"
 #include "server/api/credentials.h"
-#include "server/api/pump.h"
-#include "server/api/unknown_fields.h"
 #include "server/auth/method_rules.h"
 
 namespace likeness::server {
 namespace {
 
-absl::Status Overloaded() {
-  return RpcError(absl::StatusCode::kUnavailable, "OVERLOADED",
-                  "too many calls are waiting; try again later");
-}
-
 constexpr size_t kMaxResourceBytes = 300;
 
-// The resource that a request names, if it names one.
-std::string ResourceOf(const google::protobuf::Message& request) {
+}  // namespace
+
+std::string Front::ResourceOf(const google::protobuf::Message& request) {
   for (const char* name : {"name", "resource_name"}) {
     const auto* field = request.GetDescriptor()->FindFieldByName(name);
     if (field == nullptr || field->is_repeated()) continue;
@@ -34,100 +27,6 @@ std::string ResourceOf(const google::protobuf::Message& request) {
                    kMaxResourceBytes);
   }
   return "";
-}
-
-class LongPollReactor : public grpc::ServerUnaryReactor {
- public:
-  LongPollReactor(Front& front, grpc::CallbackServerContext* context, const char* method,
-                  const google::protobuf::Message& request, LongPoll poll)
-      : front_(front),
-        context_(context),
-        call_(front.Begin(method, *context)),
-        caller_(front.Admit(*context, method)),
-        poll_(std::move(poll)),
-        checked_(front.CheckRequest(request)),
-        deadline_(call_.start + poll_.timeout),
-        pump_(Pump::Create(front.executor(), [this] { Turn(); })) {
-    auto wake = [pump = pump_] { pump->Wake(); };
-    changes_ = front_.feed().Subscribe(poll_.topic, wake);
-    drain_ = front_.feed().Subscribe(ChangeFeed::kDrain, wake);
-    pump_->Wake();
-  }
-
-  void OnCancel() override { pump_->Wake(); }
-  void OnDone() override { delete this; }
-
- private:
-  void Turn() {
-    const CallScope scope(call_);
-    if (!caller_.ok()) return End(caller_.status());
-    if (!checked_.ok()) return End(checked_);
-    if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
-    if (front_.draining()) return End(Front::Draining());
-    if (auto may = front_.Readmit(*context_, call_.method, *caller_); !may.ok()) return End(may);
-    const auto note = front_.NoteFor(call_, caller_);
-    const absl::Time now = SteadyNow();
-    auto ready = poll_.attempt(*caller_, now >= deadline_);
-    if (!ready.ok()) return End(ready.status());
-    if (*ready || now >= deadline_) return End(absl::OkStatus());
-    pump_->WakeAfter(deadline_ - now);
-  }
-
-  void End(const absl::Status& status) {
-    pump_->Stop();
-    front_.Record(call_, caller_, status);
-    Finish(ToGrpcStatus(status));  // this may be gone from here on
-  }
-
-  Front& front_;
-  grpc::CallbackServerContext* const context_;
-  const CallInfo call_;
-  absl::StatusOr<Caller> caller_;
-  const LongPoll poll_;
-  const absl::Status checked_;
-  const absl::Time deadline_;
-  const std::shared_ptr<Pump> pump_;
-  ChangeFeed::Subscription changes_;
-  ChangeFeed::Subscription drain_;
-};
-
-}  // namespace
-
-grpc::ServerUnaryReactor* Front::Respond(grpc::CallbackServerContext* context, const char* method,
-                                         const google::protobuf::Message& request,
-                                         std::function<absl::Status(Caller&)> body) {
-  auto* reactor = context->DefaultReactor();
-  const CallInfo call = Begin(method, *context);
-  const auto end = [this, reactor, call](const absl::StatusOr<Caller>& caller,
-                                         const absl::Status& status) {
-    const CallScope scope(call);
-    Record(call, caller, status);
-    reactor->Finish(ToGrpcStatus(status));
-  };
-  auto caller = Admit(*context, method);
-  if (!caller.ok()) {
-    end(caller, caller.status());
-    return reactor;
-  }
-  auto answer = [this, end, call, &request, caller, body = std::move(body)]() mutable {
-    const CallScope scope(call);
-    caller->resource = ResourceOf(request);
-    absl::Status status = CheckRequest(request);
-    if (status.ok()) {
-      const auto note = NoteFor(call, caller);
-      status = body(*caller);
-    }
-    end(caller, status);
-  };
-  if (!executor_.TryRun(std::move(answer))) end(caller, Overloaded());
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* Front::RespondWhenReady(grpc::CallbackServerContext* context,
-                                                  const char* method,
-                                                  const google::protobuf::Message& request,
-                                                  LongPoll poll) {
-  return new LongPollReactor(*this, context, method, request, std::move(poll));
 }
 
 absl::StatusOr<Caller> Front::Identify(const grpc::CallbackServerContext& context,
@@ -144,6 +43,9 @@ absl::StatusOr<Caller> Front::Admit(const grpc::CallbackServerContext& context,
                                     const char* method) const {
   const absl::Time now = SteadyNow();
   auto caller = Identify(context, method);
+  // A key that may not do this is a good key all the same.
+  const bool good_key = caller.ok() || absl::IsPermissionDenied(caller.status());
+  if (good_key && gate_.visitors && gate_.visitors->any()) gate_.visitors->Forget(context.peer());
   if (absl::IsUnauthenticated(caller.status())) {
     RETURN_IF_ERROR(gate_.limits.CheckFailure(PeerOf(context), now));
   }
@@ -168,8 +70,10 @@ absl::Status Front::Readmit(const grpc::CallbackServerContext& context, const ch
   return absl::OkStatus();
 }
 
-absl::Status Front::CheckRequest(const google::protobuf::Message& request) const {
-  return RefuseUnknownFields(request);
+absl::StatusOr<Front::Place> Front::Enter(const absl::StatusOr<Caller>& caller,
+                                          absl::string_view method) {
+  if (!caller.ok()) return caller.status();
+  return under_way_.Enter(*caller, method);
 }
 
 CallInfo Front::Begin(const char* method, grpc::CallbackServerContext& context) {
@@ -231,6 +135,11 @@ void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
   const bool ours =
       absl::IsInternal(status) || absl::IsDataLoss(status) || reason == "STORAGE_FULL";
   ours ? LogError("call failed", fields) : LogInfo("call refused", fields);
+}
+
+absl::Status Front::Overloaded() {
+  return RpcError(absl::StatusCode::kUnavailable, "OVERLOADED",
+                  "too many calls are waiting; try again later");
 }
 
 void Front::Drain() {

@@ -1,10 +1,11 @@
-// What every RPC goes through, once for all methods: the caller and what they may do, the executor,
-// unknown fields, time, log, metrics, status, and the drain.
+// What every RPC goes through, once for all methods: the caller and what they may do, how many
+// calls they have under way, time, log, metrics, status, and the drain.
 #pragma once
 
 #include <atomic>
-#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -12,12 +13,14 @@
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
 #include "grpcpp/server_context.h"
-#include "grpcpp/support/server_callback.h"
 #include "server/api/call.h"
+#include "server/api/lease_queue.h"
 #include "server/auth/audit_log.h"
 #include "server/auth/authenticator.h"
+#include "server/auth/call_counts.h"
 #include "server/auth/call_limits.h"
-#include "server/base/executor.h"
+#include "server/base/pools.h"
+#include "server/base/visitors.h"
 #include "server/jobs/audit_note.h"
 #include "server/jobs/change_feed.h"
 #include "server/metrics/metrics.h"
@@ -28,38 +31,16 @@ namespace likeness::server {
 struct Gate {
   const Authenticator& authenticator;
   CallLimits& limits;
-  AuditLog* audit = nullptr;  // may be nothing
-};
-
-// A unary answer that may have to wait.
-struct LongPoll {
-  absl::Duration timeout;
-  std::string topic;  // of the ChangeFeed: when to look again
-  // Whether the answer is ready. `last`: the time is up, so answer with what there is.
-  std::function<absl::StatusOr<bool>(Caller&, bool last)> attempt;
+  AuditLog* audit = nullptr;     // may be nothing
+  Visitors* visitors = nullptr;  // may be nothing
 };
 
 class Front {
  public:
   // All must outlive this.
-  Front(Executor& executor, ChangeFeed& feed, Metrics& metrics, const Gate& gate)
-      : executor_(executor), feed_(feed), metrics_(metrics), gate_(gate) {}
+  Front(Pools& pools, ChangeFeed& feed, LeaseQueue& lease_queue, Metrics& metrics, const Gate& gate)
+      : pools_(pools), feed_(feed), lease_queue_(lease_queue), metrics_(metrics), gate_(gate) {}
 
-  // Runs `body` on the executor and answers with its status. A caller who may not is refused at
-  // once, here and below.
-  grpc::ServerUnaryReactor* Respond(grpc::CallbackServerContext* context, const char* method,
-                                    const google::protobuf::Message& request,
-                                    std::function<absl::Status(Caller&)> body);
-
-  // Asks `poll` again and again until it is ready or the time is up. UNAVAILABLE (SERVER_DRAINING)
-  // on a drain.
-  grpc::ServerUnaryReactor* RespondWhenReady(grpc::CallbackServerContext* context,
-                                             const char* method,
-                                             const google::protobuf::Message& request,
-                                             LongPoll poll);
-
-  // The parts, for streams.
-  absl::Status CheckRequest(const google::protobuf::Message& request) const;
   // A call begins; every one of them ends with Record.
   CallInfo Begin(const char* method, grpc::CallbackServerContext& context);
   // Who calls, if they may call `method` now. UNAUTHENTICATED, PERMISSION_DENIED;
@@ -73,17 +54,27 @@ class Front {
   // Within it, what the caller makes the job store change is written down in the transaction.
   std::optional<AuditNote> NoteFor(const CallInfo& call,
                                    const absl::StatusOr<Caller>& caller) const;
+  // A call's place among those that its caller has under way; free again when this goes away.
+  using Place = std::shared_ptr<void>;
+  // The caller's own status; RESOURCE_EXHAUSTED (TOO_MANY_CALLS).
+  absl::StatusOr<Place> Enter(const absl::StatusOr<Caller>& caller, absl::string_view method);
   // Notes how a call ended: metrics, log, and the audit log, unless its change is noted already.
   void Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
               const absl::Status& status);
-  Executor& executor() { return executor_; }
+  Pools& pools() { return pools_; }
+  LeaseQueue& lease_queue() { return lease_queue_; }
+  Visitors* visitors() { return gate_.visitors; }
   ChangeFeed& feed() { return feed_; }
   Metrics& metrics() { return metrics_; }
 
   // From now on streams and long polls end with UNAVAILABLE; other calls go on.
   void Drain();
   bool draining() const { return draining_; }
-  static absl::Status Draining();
+  static absl::Status Draining();    // UNAVAILABLE (SERVER_DRAINING)
+  static absl::Status Overloaded();  // UNAVAILABLE (OVERLOADED)
+
+  // The resource that a request names, if it names one.
+  static std::string ResourceOf(const google::protobuf::Message& request);
 
  private:
   // Whoever it is, and whether their role allows it.
@@ -93,10 +84,12 @@ class Front {
   static AuditEntry EntryFor(const CallInfo& call, const Caller& caller, absl::string_view resource,
                              const absl::Status& status);
 
-  Executor& executor_;
+  Pools& pools_;
   ChangeFeed& feed_;
+  LeaseQueue& lease_queue_;
   Metrics& metrics_;
   const Gate gate_;
+  CallCounts under_way_;
   std::atomic<bool> draining_ = false;
 };
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "likeness/v1/job_service.pb.h"
-#include "server/api/stream_reactor.h"
+#include "server/api/stream_call.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/admission.h"
 #include "server/jobs/event_cursor.h"

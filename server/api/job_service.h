@@ -3,6 +3,7 @@
 
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "server/api/front.h"
+#include "server/api/method_table.h"
 #include "server/api/signed_token.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/admission.h"
@@ -10,7 +11,7 @@
 
 namespace likeness::server {
 
-class JobServiceImpl final : public v1::JobService::CallbackService {
+class JobServiceImpl {
  public:
   // All must outlive this.
   JobServiceImpl(Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission)
@@ -20,28 +21,24 @@ class JobServiceImpl final : public v1::JobService::CallbackService {
         admission_(admission),
         signer_(jobs.signing_key()) {}
 
-  grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context,
-                                      const v1::CreateJobRequest* request, v1::Job* reply) override;
-  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
-                                   const v1::GetJobRequest* request, v1::Job* reply) override;
-  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
-                                     const v1::ListJobsRequest* request,
-                                     v1::ListJobsResponse* reply) override;
-  grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context,
-                                      const v1::CancelJobRequest* request, v1::Job* reply) override;
-  grpc::ServerUnaryReactor* RetryJob(grpc::CallbackServerContext* context,
-                                     const v1::RetryJobRequest* request, v1::Job* reply) override;
-  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context,
-                                      const v1::DeleteJobRequest* request,
-                                      google::protobuf::Empty* reply) override;
-  grpc::ServerUnaryReactor* WaitJob(grpc::CallbackServerContext* context,
-                                    const v1::WaitJobRequest* request, v1::Job* reply) override;
-  grpc::ServerWriteReactor<v1::JobEvent>* WatchJob(grpc::CallbackServerContext* context,
-                                                   const v1::WatchJobRequest* request) override;
-  grpc::ServerWriteReactor<v1::GenerateImagesResponse>* GenerateImages(
-      grpc::CallbackServerContext* context, const v1::GenerateImagesRequest* request) override;
+  void AddTo(MethodTable& methods);
 
  private:
+  absl::Status CreateJob(Caller& caller, const v1::CreateJobRequest* request, v1::Job* reply);
+  absl::Status GetJob(Caller& caller, const v1::GetJobRequest* request, v1::Job* reply);
+  absl::Status ListJobs(Caller& caller, const v1::ListJobsRequest* request,
+                        v1::ListJobsResponse* reply);
+  absl::Status CancelJob(Caller& caller, const v1::CancelJobRequest* request, v1::Job* reply);
+  absl::Status RetryJob(Caller& caller, const v1::RetryJobRequest* request, v1::Job* reply);
+  absl::Status DeleteJob(Caller& caller, const v1::DeleteJobRequest* request,
+                         google::protobuf::Empty* reply);
+  LongPoll WaitJob(grpc::CallbackServerContext* context, const v1::WaitJobRequest* request,
+                   v1::Job* reply);
+  absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> WatchJob(
+      Caller& caller, const v1::WatchJobRequest* request, std::function<void()> wake);
+  absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> GenerateImages(
+      Caller& caller, const v1::GenerateImagesRequest* request, std::function<void()> wake);
+
   Front& front_;
   JobStore& jobs_;
   BlobStore& blobs_;

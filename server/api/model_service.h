@@ -2,29 +2,26 @@
 #pragma once
 
 #include "likeness/v1/model_service.grpc.pb.h"
-#include "server/api/front.h"
+#include "server/api/method_table.h"
 #include "server/api/signed_token.h"
 #include "server/jobs/job_store.h"
 
 namespace likeness::server {
 
-class ModelServiceImpl final : public v1::ModelService::CallbackService {
+class ModelServiceImpl {
  public:
-  // Both must outlive this.
-  ModelServiceImpl(Front& front, JobStore& jobs)
-      : front_(front), jobs_(jobs), signer_(jobs.signing_key()) {}
+  // Must outlive this.
+  explicit ModelServiceImpl(JobStore& jobs) : jobs_(jobs), signer_(jobs.signing_key()) {}
 
-  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
-                                       const v1::ListModelsRequest* request,
-                                       v1::ListModelsResponse* reply) override;
-  grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
-                                     const v1::GetModelRequest* request, v1::Model* reply) override;
-  grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context,
-                                        const v1::DeleteModelRequest* request,
-                                        google::protobuf::Empty* reply) override;
+  void AddTo(MethodTable& methods);
 
  private:
-  Front& front_;
+  absl::Status ListModels(Caller& caller, const v1::ListModelsRequest* request,
+                          v1::ListModelsResponse* reply);
+  absl::Status GetModel(Caller& caller, const v1::GetModelRequest* request, v1::Model* reply);
+  absl::Status DeleteModel(Caller& caller, const v1::DeleteModelRequest* request,
+                           google::protobuf::Empty* reply);
+
   JobStore& jobs_;
   const TokenSigner signer_;
 };

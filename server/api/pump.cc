@@ -10,7 +10,7 @@ void Pump::Wake() {
   woken_ = true;
   if (running_) return;
   running_ = true;
-  executor_.Run([self = shared_from_this()] { self->RunTurns(); });
+  executor_.Run(lane_, [self = shared_from_this()] { self->RunTurns(); });
 }
 
 void Pump::WakeAfter(absl::Duration delay) {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
@@ -15,8 +17,10 @@ namespace likeness::server {
 // Thread-safe.
 class Pump : public std::enable_shared_from_this<Pump> {
  public:
-  static std::shared_ptr<Pump> Create(Executor& executor, std::function<void()> turn) {
-    return std::shared_ptr<Pump>(new Pump(executor, std::move(turn)));
+  // `lane` is whose time on the executor it takes.
+  static std::shared_ptr<Pump> Create(Executor& executor, std::string lane,
+                                      std::function<void()> turn) {
+    return std::shared_ptr<Pump>(new Pump(executor, std::move(lane), std::move(turn)));
   }
 
   void Wake();
@@ -26,11 +30,12 @@ class Pump : public std::enable_shared_from_this<Pump> {
   void Stop();
 
  private:
-  Pump(Executor& executor, std::function<void()> turn)
-      : executor_(executor), turn_(std::move(turn)) {}
+  Pump(Executor& executor, std::string lane, std::function<void()> turn)
+      : executor_(executor), lane_(std::move(lane)), turn_(std::move(turn)) {}
   void RunTurns();
 
   Executor& executor_;
+  const std::string lane_;
   const std::function<void()> turn_;
   std::mutex mutex_;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;  // or queued on the executor

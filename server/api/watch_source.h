@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "likeness/v1/event.pb.h"
 #include "server/api/signed_token.h"
-#include "server/api/stream_reactor.h"
+#include "server/api/stream_call.h"
 #include "server/jobs/event_cursor.h"
 
 namespace likeness::server {
@@ -26,6 +26,7 @@ class WatchSource : public StreamSource<v1::JobEvent> {
       const std::string& resume_token, std::function<void()> wake);
 
   absl::StatusOr<Pulled> Next(v1::JobEvent* message) override;
+  absl::Duration patience() const override { return kBookmarkInterval; }
 
  private:
   WatchSource(Front& front, JobStore& jobs, const TokenSigner& signer, const JobName& name,

@@ -1,25 +1,61 @@
 #include "server/api/worker_service.h"
 
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/api/worker_checks.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/transitions.h"
 
 namespace likeness::server {
+namespace {
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
-                                                          const v1::AcquireLeaseRequest* request,
-                                                          v1::AcquireLeaseResponse* reply) {
-  auto attempt = [=, this, first = true](Caller& caller, bool) mutable -> absl::StatusOr<bool> {
+// What decides which jobs the worker can run. Two workers of equal text can run the same.
+std::string OfferOf(v1::AcquireLeaseRequest request) {
+  request.clear_worker();
+  request.clear_device();
+  request.clear_wait();
+  request.clear_resident_models();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);  // the labels are a map
+    request.SerializeToCodedStream(&coded);
+  }
+  return Sha256Hex(bytes);
+}
+
+}  // namespace
+
+void WorkerServiceImpl::AddTo(MethodTable& methods) {
+  const char* service = v1::WorkerService::service_full_name();
+  constexpr Pool kPool = Pool::kWorkers;
+  methods.AddLongPoll(service, "AcquireLease", this, &WorkerServiceImpl::AcquireLease, kPool);
+  methods.AddUnary(service, "Heartbeat", this, &WorkerServiceImpl::Heartbeat, kPool);
+  methods.AddUnary(service, "CompleteLease", this, &WorkerServiceImpl::CompleteLease, kPool);
+  methods.AddUnary(service, "FailLease", this, &WorkerServiceImpl::FailLease, kPool);
+  methods.AddUnary(service, "ReleaseLease", this, &WorkerServiceImpl::ReleaseLease, kPool);
+}
+
+LongPoll WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
+                                         const v1::AcquireLeaseRequest* request,
+                                         v1::AcquireLeaseResponse* reply) {
+  LongPoll poll;
+  poll.timeout = FromProto(request->wait());
+  poll.offer = OfferOf(*request);
+  poll.attempt = [=, this, first = true](Caller& caller, bool) mutable -> absl::StatusOr<bool> {
     RETURN_IF_ERROR(CheckOffer(*request));
     RETURN_IF_ERROR(
         jobs_.OfferBaseModels({request->base_models().begin(), request->base_models().end()}));
@@ -47,25 +83,20 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLease(grpc::CallbackServerCo
     *reply->mutable_lease() = *std::move(lease);
     return true;
   };
-  return front_.RespondWhenReady(
-      context, "AcquireLease", *request,
-      {FromProto(request->wait()), ChangeFeed::kPendingJobs, std::move(attempt)});
+  return poll;
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(grpc::CallbackServerContext* context,
-                                                       const v1::HeartbeatRequest* request,
-                                                       v1::HeartbeatResponse* reply) {
-  return front_.Respond(context, "Heartbeat", *request, [=, this](const Caller&) -> absl::Status {
-    ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
-    RETURN_IF_ERROR(CheckHeartbeat(*request, leased.name.tenant, blobs_));
-    if (stalls_.Stalled(*request, SteadyNow())) {
-      return EndStalled(*request, leased.name.ToString());
-    }
-    ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
-    *reply->mutable_expire_time() = ToProto(terms.expire_time);
-    reply->set_cancel_requested(terms.cancel_requested);
-    return absl::OkStatus();
-  });
+absl::Status WorkerServiceImpl::Heartbeat(Caller&, const v1::HeartbeatRequest* request,
+                                          v1::HeartbeatResponse* reply) {
+  ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+  RETURN_IF_ERROR(CheckHeartbeat(*request, leased.name.tenant, blobs_));
+  if (stalls_.Stalled(*request, SteadyNow())) {
+    return EndStalled(*request, leased.name.ToString());
+  }
+  ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
+  *reply->mutable_expire_time() = ToProto(terms.expire_time);
+  reply->set_cancel_requested(terms.cancel_requested);
+  return absl::OkStatus();
 }
 
 absl::Status WorkerServiceImpl::EndStalled(const v1::HeartbeatRequest& heartbeat,
@@ -83,41 +114,31 @@ absl::Status WorkerServiceImpl::EndStalled(const v1::HeartbeatRequest& heartbeat
   return LeaseLost();
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::CompleteLease(grpc::CallbackServerContext* context,
-                                                           const v1::CompleteLeaseRequest* request,
-                                                           v1::CompleteLeaseResponse*) {
-  return front_.Respond(
-      context, "CompleteLease", *request, [=, this](Caller& caller) -> absl::Status {
-        ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
-        caller.resource = leased.name.ToString();
-        RETURN_IF_ERROR(CheckOutcome(*request, leased.name.tenant, blobs_));
-        stalls_.Forget(request->lease_token());
-        return jobs_.Complete(*request);
-      });
+absl::Status WorkerServiceImpl::CompleteLease(Caller& caller,
+                                              const v1::CompleteLeaseRequest* request,
+                                              v1::CompleteLeaseResponse*) {
+  ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+  caller.resource = leased.name.ToString();
+  RETURN_IF_ERROR(CheckOutcome(*request, leased.name.tenant, blobs_));
+  stalls_.Forget(request->lease_token());
+  return jobs_.Complete(*request);
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::FailLease(grpc::CallbackServerContext* context,
-                                                       const v1::FailLeaseRequest* request,
-                                                       v1::FailLeaseResponse*) {
-  return front_.Respond(context, "FailLease", *request, [=, this](Caller& caller) -> absl::Status {
-    ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
-    caller.resource = leased.name.ToString();
-    RETURN_IF_ERROR(CheckFailure(*request));
-    stalls_.Forget(request->lease_token());
-    return jobs_.Fail(*request);
-  });
+absl::Status WorkerServiceImpl::FailLease(Caller& caller, const v1::FailLeaseRequest* request,
+                                          v1::FailLeaseResponse*) {
+  ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+  caller.resource = leased.name.ToString();
+  RETURN_IF_ERROR(CheckFailure(*request));
+  stalls_.Forget(request->lease_token());
+  return jobs_.Fail(*request);
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::ReleaseLease(grpc::CallbackServerContext* context,
-                                                          const v1::ReleaseLeaseRequest* request,
-                                                          v1::ReleaseLeaseResponse*) {
-  return front_.Respond(
-      context, "ReleaseLease", *request, [=, this](Caller& caller) -> absl::Status {
-        ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
-        caller.resource = leased.name.ToString();
-        stalls_.Forget(request->lease_token());
-        return jobs_.Release(*request);
-      });
+absl::Status WorkerServiceImpl::ReleaseLease(Caller& caller, const v1::ReleaseLeaseRequest* request,
+                                             v1::ReleaseLeaseResponse*) {
+  ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
+  caller.resource = leased.name.ToString();
+  stalls_.Forget(request->lease_token());
+  return jobs_.Release(*request);
 }
 
 }  // namespace likeness::server

@@ -18,9 +18,8 @@ namespace likeness::server {
 // Thread-safe.
 class ChangeFeed {
  public:
-  // Topics besides the names of jobs.
-  static constexpr char kPendingJobs[] = "pending jobs";  // a job may wait for a worker
-  static constexpr char kDrain[] = "drain";               // the server is about to stop
+  // A topic besides the names of jobs: the server is about to stop.
+  static constexpr char kDrain[] = "drain";
 
   // `wake` is called until this goes away.
   using Subscription = std::shared_ptr<void>;

@@ -20,7 +20,8 @@ namespace likeness::server {
 namespace {
 
 constexpr const char* kRefusals[] = {"TOKEN_MISSING",     "TOKEN_INVALID", "ROLE_MISSING",
-                                     "TOO_MANY_FAILURES", "RATE_LIMITED",  "QUOTA_EXCEEDED"};
+                                     "TOO_MANY_FAILURES", "TOO_MANY_CALLS", "RATE_LIMITED",
+                                     "QUOTA_EXCEEDED"};
 using Snapshot = Metrics::Snapshot;
 
 // A limit as the auth file names it, and how many tenants have reached it.

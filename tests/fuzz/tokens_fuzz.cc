@@ -50,12 +50,13 @@ struct Service {
   const JobName name{"default", "a"};
   std::unique_ptr<SqliteJobStore> store;
   std::unique_ptr<TokenSigner> signer;
-  Executor executor{1};
+  Pools pools{2};
   ChangeFeed feed;
+  LeaseQueue lease_queue;
   Metrics metrics;
   std::unique_ptr<Authenticator> authenticator = *Authenticator::Open("", clock);
   CallLimits limits;
-  Front front{executor, feed, metrics, Gate{*authenticator, limits}};
+  Front front{pools, feed, lease_queue, metrics, Gate{*authenticator, limits}};
 };
 
 }  // namespace

@@ -12,6 +12,8 @@
 namespace likeness::server {
 namespace {
 
+constexpr int kStepsBetweenLooks = 1000;  // at the clock; well under a millisecond
+
 constexpr int kBusyMilliseconds = 10'000;
 
 // Memory that a connection keeps for what its statements allocate and free each time they run.
@@ -49,6 +51,11 @@ absl::Status ErrorOf(sqlite3* connection, int code) {
     LogError("job store is full", {{"error", message}});
     return RpcError(absl::StatusCode::kResourceExhausted, "STORAGE_FULL",
                     "the disk of the job store is full; nothing was changed");
+  }
+  if ((code & 0xFF) == SQLITE_INTERRUPT) {
+    return RpcError(absl::StatusCode::kResourceExhausted, "SEARCH_TOO_LONG",
+                    "the search took longer than it may; narrow the filter down, by state or by "
+                    "create_time");
   }
   LogError("job store failed", {{"code", code}, {"error", message}});
   return RpcError(absl::StatusCode::kInternal, "STORE_FAILED",
@@ -148,6 +155,17 @@ Database::~Database() {
   for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
   sqlite3_close(connection_);
 }
+
+Database::Patience::Patience(Database& database, absl::Duration patience)
+    : connection_(database.connection_),
+      end_(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(patience)) {
+  const auto is_over = [](void* self) {
+    return std::chrono::steady_clock::now() >= static_cast<Patience*>(self)->end_ ? 1 : 0;
+  };
+  sqlite3_progress_handler(connection_, kStepsBetweenLooks, is_over, this);
+}
+
+Database::Patience::~Patience() { sqlite3_progress_handler(connection_, 0, nullptr, nullptr); }
 
 bool Database::has_checksums() const { return HasChecksums(connection_); }
 

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -87,6 +88,19 @@ class Database {
   bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
   // Whether the pages have checksums.
   bool has_checksums() const;
+
+  // While this lives, statements of the connection are cut off when the time is over:
+  // RESOURCE_EXHAUSTED (SEARCH_TOO_LONG).
+  class Patience {
+   public:
+    Patience(Database& database, absl::Duration patience);
+    ~Patience();
+    Patience(const Patience&) = delete;
+
+   private:
+    sqlite3* const connection_;
+    const std::chrono::steady_clock::time_point end_;
+  };
 
  private:
   explicit Database(sqlite3* connection) : connection_(connection) {}

@@ -258,8 +258,10 @@ absl::StatusOr<JobSnapshot> SqliteJobStore::Snapshot(const JobName& name) {
 
 absl::StatusOr<JobPage> SqliteJobStore::List(const std::string& tenant, const JobQuery& query) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  std::optional<Database::Patience> patience(std::in_place, *database, options_.list_patience);
   auto read = ReadPage(*database, tenant, query, damaged_.All(), PlaceTeller());
   if (absl::IsDataLoss(read.status())) {
+    patience.reset();  // the search for damage takes the time that it takes
     ASSIGN_OR_RETURN(auto searching, readers_.BorrowWithoutTransaction());
     if (damaged_.Search(*searching, tenant)) {
       read = ReadPage(*searching, tenant, query, damaged_.All(), PlaceTeller());

@@ -2,13 +2,14 @@
 // the network, so a client that does not read costs no memory.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "common/rpc_error.h"
-#include "server/api/front.h"
+#include "server/api/call_reactor.h"
 #include "server/api/pump.h"
 
 namespace likeness::server {
@@ -30,31 +31,22 @@ class StreamSource {
   virtual void ClientGone() {}
   // Whether a drain of the server cuts the stream short.
   virtual bool ends_on_drain() const { return true; }
+  // How long at most until it is asked again when it had nothing.
+  virtual absl::Duration patience() const { return absl::InfiniteDuration(); }
 };
 
-// `wake` makes the stream ask its source again.
-template <typename Message>
-using OpenSource = std::function<absl::StatusOr<std::unique_ptr<StreamSource<Message>>>(
-    Caller&, std::function<void()> wake)>;
-
-template <typename Message>
-class StreamReactor : public grpc::ServerWriteReactor<Message> {
+template <typename Request, typename Message>
+class StreamCall final : public CallReactor {
  public:
-  // `request` must live as long as the call, as gRPC's do.
-  StreamReactor(Front& front, grpc::CallbackServerContext* context, const char* method,
-                const google::protobuf::Message& request, OpenSource<Message> open,
-                absl::Duration patience = absl::InfiniteDuration())
-      : front_(front),
-        context_(context),
-        call_(front.Begin(method, *context)),
-        caller_(front.Admit(*context, method)),
-        request_(request),
-        open_(std::move(open)),
-        patience_(patience),
-        pump_(Pump::Create(front.executor(), [this] { Turn(); })) {
-    drain_ = front_.feed().Subscribe(ChangeFeed::kDrain, [pump = pump_] { pump->Wake(); });
-    pump_->Wake();
-  }
+  // `wake` makes the stream ask its source again.
+  using Open = std::function<absl::StatusOr<std::unique_ptr<StreamSource<Message>>>(
+      Caller&, const Request*, std::function<void()> wake)>;
+
+  StreamCall(Front& front, grpc::CallbackServerContext* context, const char* method, Pool pool,
+             const Open& open)
+      : CallReactor(front, context, method, pool),
+        open_(open),
+        pump_(Pump::Create(executor(), lane(), [this] { Turn(); })) {}
 
   void OnWriteDone(bool ok) override {
     broken_ = !ok;
@@ -62,65 +54,66 @@ class StreamReactor : public grpc::ServerWriteReactor<Message> {
     pump_->Wake();
   }
   void OnCancel() override { pump_->Wake(); }
-  void OnDone() override { delete this; }
 
  private:
+  void Received(bool) override {
+    received_ = true;
+    pump_->Wake();
+  }
+
   void Turn() {
     const CallScope scope(call_);
     if (writing_) return;  // OnWriteDone wakes us
     if (broken_ || context_->IsCancelled()) {
       // Cancelled by the server's own end, the client is still there.
       if (source_ && !front_.draining()) source_->ClientGone();
-      return End(absl::CancelledError("the client went away"));
+      return Conclude(absl::CancelledError("the client went away"));
     }
+    if (!received_) return;
     const auto note = front_.NoteFor(call_, caller_);
     if (!source_) {
-      if (auto opened = Open(); !opened.ok()) return End(opened);
+      if (auto opened = OpenIt(); !opened.ok()) return Conclude(opened);
     } else if (auto may = front_.Readmit(*context_, call_.method, *caller_); !may.ok()) {
-      return End(may);
+      return Conclude(may);
     }
-    if (front_.draining() && source_->ends_on_drain()) return End(Front::Draining());
+    if (front_.draining() && source_->ends_on_drain()) return Conclude(Front::Draining());
     auto pulled = source_->Next(&message_);
-    if (!pulled.ok()) return End(pulled.status());
+    if (!pulled.ok()) return Conclude(pulled.status());
     switch (*pulled) {
       case Pulled::kMessage:
         writing_ = true;
-        this->StartWrite(&message_);
+        Write(message_);
         return;
       case Pulled::kNothing:
-        if (patience_ != absl::InfiniteDuration()) pump_->WakeAfter(patience_);
+        if (source_->patience() != absl::InfiniteDuration()) pump_->WakeAfter(source_->patience());
         return;
       case Pulled::kEnd:
-        return End(absl::OkStatus());
+        return Conclude(absl::OkStatus());
     }
   }
 
-  absl::Status Open() {
-    if (!caller_.ok()) return caller_.status();
-    if (auto checked = front_.CheckRequest(request_); !checked.ok()) return checked;
-    auto source = open_(*caller_, [pump = pump_] { pump->Wake(); });
+  absl::Status OpenIt() {
+    if (auto parsed = Parse(&request_); !parsed.ok()) return parsed;
+    auto wake = [pump = pump_] { pump->Wake(); };
+    drain_ = front_.feed().Subscribe(ChangeFeed::kDrain, wake);
+    auto source = open_(*caller_, &request_, wake);
     if (!source.ok()) return source.status();
     source_ = *std::move(source);
     return absl::OkStatus();
   }
 
-  void End(const absl::Status& status) {
+  void Conclude(const absl::Status& status) {
     pump_->Stop();
-    front_.Record(call_, caller_, status);
-    this->Finish(ToGrpcStatus(status));  // this may be gone from here on
+    End(status);
   }
 
-  Front& front_;
-  grpc::CallbackServerContext* const context_;
-  const CallInfo call_;
-  absl::StatusOr<Caller> caller_;
-  const google::protobuf::Message& request_;
-  const OpenSource<Message> open_;
-  const absl::Duration patience_;
+  const Open& open_;  // of the method, which outlives every call
   const std::shared_ptr<Pump> pump_;
+  Request request_;
   ChangeFeed::Subscription drain_;
   std::unique_ptr<StreamSource<Message>> source_;
   Message message_;
+  std::atomic<bool> received_ = false;
   std::atomic<bool> writing_ = false;
   std::atomic<bool> broken_ = false;
 };

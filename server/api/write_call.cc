@@ -1,4 +1,4 @@
-#include "server/api/write_reactor.h"
+#include "server/api/write_call.h"
 
 #include <utility>
 
@@ -10,57 +10,45 @@
 
 namespace likeness::server {
 
-WriteReactor::WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
-                           BlobQuota& quota, JobStore& jobs,
-                           google::bytestream::WriteResponse* reply)
-    : front_(front),
-      context_(context),
+WriteCall::WriteCall(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
+                     BlobQuota& quota, JobStore& jobs)
+    : CallReactor(front, context, "Write", Pool::kClients),
       blobs_(blobs),
       quota_(quota),
       jobs_(jobs),
-      reply_(reply),
-      call_(front.Begin("Write", *context)),
-      caller_(front.Admit(*context, call_.method)),
-      pump_(Pump::Create(front.executor(), [this] { Turn(); })) {
-  if (caller_.ok()) {
-    StartRead(&chunk_);
-  } else {
-    pump_->Wake();
-  }
-}
+      pump_(Pump::Create(executor(), lane(), [this] { Turn(); })) {}
 
-void WriteReactor::OnReadDone(bool ok) {
-  state_ = ok ? State::kChunk : State::kClosed;
+void WriteCall::Received(bool whole) {
+  state_ = whole ? State::kChunk : State::kClosed;
   pump_->Wake();
 }
 
-void WriteReactor::Turn() {
+void WriteCall::Turn() {
   const CallScope scope(call_);
-  if (!caller_.ok()) return End(caller_.status());
   switch (state_.load()) {
     case State::kReading:
-      return;  // OnReadDone wakes us
+      return;  // Received wakes us
     case State::kClosed:
       // Closed without finish_write: what came is kept, and the client may resume.
-      if (context_->IsCancelled()) return End(absl::CancelledError("the client went away"));
-      reply_->set_committed_size(upload_ ? upload_->committed_size() : 0);
-      return End(absl::OkStatus());
+      if (context_->IsCancelled()) return Conclude(absl::CancelledError("the client went away"));
+      reply_.set_committed_size(upload_ ? upload_->committed_size() : 0);
+      return Conclude(absl::OkStatus());
     case State::kChunk:
       break;
   }
   auto finished = TakeChunk();
-  if (!finished.ok()) return End(finished.status());
+  if (!finished.ok()) return Conclude(finished.status());
   if (*finished) {
-    reply_->set_committed_size(upload_->committed_size());
-    return End(absl::OkStatus());
+    reply_.set_committed_size(upload_->committed_size());
+    return Conclude(absl::OkStatus());
   }
   state_ = State::kReading;
-  StartRead(&chunk_);
+  ReadNext();
 }
 
-absl::StatusOr<bool> WriteReactor::TakeChunk() {
+absl::StatusOr<bool> WriteCall::TakeChunk() {
   RETURN_IF_ERROR(front_.Readmit(*context_, call_.method, *caller_));
-  RETURN_IF_ERROR(front_.CheckRequest(chunk_));
+  RETURN_IF_ERROR(Parse(&chunk_));
   if (!upload_) RETURN_IF_ERROR(BeginUpload());
   if (!chunk_.resource_name().empty() && chunk_.resource_name() != resource_name_) {
     return InvalidField("resource_name", "changed within one upload", "INVALID_NAME");
@@ -79,7 +67,7 @@ absl::StatusOr<bool> WriteReactor::TakeChunk() {
   return true;
 }
 
-absl::Status WriteReactor::BeginUpload() {
+absl::Status WriteCall::BeginUpload() {
   resource_name_ = chunk_.resource_name();
   caller_->resource = resource_name_;
   ASSIGN_OR_RETURN(const UploadName name, ParseUploadName(resource_name_));
@@ -95,12 +83,11 @@ absl::Status WriteReactor::BeginUpload() {
   return absl::OkStatus();
 }
 
-void WriteReactor::End(const absl::Status& status) {
+void WriteCall::Conclude(const absl::Status& status) {
   pump_->Stop();
   upload_.reset();  // so that the client can resume as soon as it has the answer
   reservation_.reset();
-  front_.Record(call_, caller_, status);
-  Finish(ToGrpcStatus(status));  // this may be gone from here on
+  End(status, &reply_);
 }
 
 }  // namespace likeness::server

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "google/bytestream/bytestream.pb.h"
-#include "server/api/front.h"
+#include "server/api/call_reactor.h"
 #include "server/api/pump.h"
 #include "server/blobs/blob_quota.h"
 #include "server/blobs/blob_store.h"
@@ -15,33 +15,27 @@
 
 namespace likeness::server {
 
-class WriteReactor : public grpc::ServerReadReactor<google::bytestream::WriteRequest> {
+class WriteCall final : public CallReactor {
  public:
-  WriteReactor(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
-               BlobQuota& quota, JobStore& jobs, google::bytestream::WriteResponse* reply);
-
-  void OnReadDone(bool ok) override;
-  void OnDone() override { delete this; }
+  WriteCall(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs, BlobQuota& quota,
+            JobStore& jobs);
 
  private:
   enum class State { kReading, kChunk, kClosed };
 
+  void Received(bool whole) override;
   void Turn();
   // Whether the upload is finished.
   absl::StatusOr<bool> TakeChunk();
   absl::Status BeginUpload();
-  void End(const absl::Status& status);
+  void Conclude(const absl::Status& status);
 
-  Front& front_;
-  grpc::CallbackServerContext* const context_;
   BlobStore& blobs_;
   BlobQuota& quota_;
   JobStore& jobs_;
-  google::bytestream::WriteResponse* const reply_;
-  const CallInfo call_;
-  absl::StatusOr<Caller> caller_;
   const std::shared_ptr<Pump> pump_;
   google::bytestream::WriteRequest chunk_;
+  google::bytestream::WriteResponse reply_;
   std::string resource_name_;
   std::unique_ptr<BlobUpload> upload_;
   std::optional<BlobQuota::Reservation> reservation_;  // of a client's upload

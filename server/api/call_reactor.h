@@ -1,0 +1,67 @@
+// A call from its first byte to its last. The key is looked at when the headers are there: of who
+// shows none, no byte of the body is taken in. So every method, unary ones too, is a stream of
+// bytes to gRPC, and what is read of it becomes a message here.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
+#include "grpcpp/generic/async_generic_service.h"
+#include "grpcpp/support/proto_buffer_reader.h"
+#include "grpcpp/support/proto_buffer_writer.h"
+#include "server/api/front.h"
+#include "server/base/pools.h"
+
+namespace likeness::server {
+
+class CallReactor : public grpc::ServerGenericBidiReactor {
+ public:
+  // Refuses the call, or reads its first message.
+  void Start();
+
+  void OnReadDone(bool ok) final;
+  void OnDone() final { delete this; }
+
+ protected:
+  CallReactor(Front& front, grpc::CallbackServerContext* context, const char* method, Pool pool);
+
+  // A message has come in whole, or (`whole` is false) none will any more. On a gRPC thread: it
+  // must not block.
+  virtual void Received(bool whole) = 0;
+  void ReadNext() { StartRead(&incoming_); }
+  // What came becomes `message`. INVALID_ARGUMENT (MALFORMED_REQUEST), and what CheckRequest
+  // refuses.
+  absl::Status Parse(google::protobuf::Message* message);
+
+  // Sends `message`; OnWriteDone follows.
+  void Write(const google::protobuf::Message& message);
+
+  // Ends the call, once; with `reply` if all is well. This may be gone from then on.
+  void End(const absl::Status& status, const google::protobuf::Message* reply = nullptr);
+
+  // Whether the caller still may, and the call has a reason to go on; for those that take long.
+  absl::Status CheckGoesOn();
+
+  Executor& executor() { return executor_; }
+  const std::string& lane() const { return lane_; }
+
+  Front& front_;
+  grpc::CallbackServerContext* const context_;
+  const CallInfo call_;
+  absl::StatusOr<Caller> caller_;
+
+ private:
+  Executor& executor_;
+  const std::string lane_;  // the tenant
+  absl::StatusOr<Front::Place> place_;
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
+};
+
+// Whether the bytes are the message. Empties the buffer.
+bool ParseBytes(grpc::ByteBuffer& bytes, google::protobuf::Message* message);
+grpc::ByteBuffer BytesOf(const google::protobuf::Message& message);
+
+}  // namespace likeness::server

@@ -1,0 +1,77 @@
+// Calls that need no key: health and reflection. Whoever reaches the port may make them, so there
+// are few at a time, and none of them holds a thread: one call more ends the oldest of the peer
+// that has the most.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <mutex>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "google/protobuf/message.h"
+#include "grpcpp/generic/async_generic_service.h"
+#include "grpcpp/server_context.h"
+
+namespace likeness::server {
+
+class OpenCall;
+
+// Thread-safe. Must outlive the calls.
+class OpenCalls {
+ public:
+  explicit OpenCalls(size_t most = 64) : most_(most) {}
+
+  void Add(OpenCall* call);
+  void Remove(OpenCall* call);
+
+ private:
+  OpenCall* OldestOfTheBusiest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const size_t most_;
+  std::mutex mutex_;
+  std::list<OpenCall*> calls_ ABSL_GUARDED_BY(mutex_);  // oldest first
+};
+
+// Reads messages one by one and writes what is said in between. Deletes itself.
+class OpenCall : public grpc::ServerGenericBidiReactor {
+ public:
+  void OnReadDone(bool ok) final;
+  void OnWriteDone(bool ok) final;
+  void OnCancel() final;
+  void OnDone() override;
+
+  const std::string& peer() const { return peer_; }
+  // Ends it for another's sake.
+  void GiveWay();
+
+ protected:
+  OpenCall(OpenCalls& all, grpc::CallbackServerContext* context);
+  // Begins to read. Once, when all is constructed.
+  void Start();
+
+  // A message came in whole.
+  virtual void Received(grpc::ByteBuffer& bytes) = 0;
+  // The client sends no more, or is gone.
+  virtual void Closed() = 0;
+  // What was written is on its way: Write may be called again.
+  virtual void Written() = 0;
+
+  void Read();
+  // One at a time.
+  void Write(const google::protobuf::Message& message);
+  // With `reply` if the status is OK and it is not null.
+  void End(const grpc::Status& status, const google::protobuf::Message* reply = nullptr);
+
+ private:
+  OpenCalls& all_;
+  grpc::CallbackServerContext* const context_;
+  const std::string peer_;
+  std::mutex mutex_;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
+};
+
+}  // namespace likeness::server
