@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "client/lib/jobs.h"
 #include "common/ids.h"
+#include "common/model_id.h"
 #include "common/resource_names.h"
 #include "common/status_macros.h"
 
@@ -32,11 +33,16 @@ absl::StatusOr<std::string> JobNameFromArgument(const Connection& connection,
   return JobName{tenant, std::string(argument)}.ToString();
 }
 
+std::string BaseModelNameFromArgument(absl::string_view argument) {
+  absl::ConsumePrefix(&argument, "models/");
+  return ModelName{.tenant = "", .id = BaseModelId(argument)}.ToString();
+}
+
 absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
                                                   absl::string_view argument) {
   if (absl::StartsWith(argument, "tenants/")) return std::string(argument);
+  const auto base = BaseModelNameFromArgument(argument);
   absl::ConsumePrefix(&argument, "models/");
-  const auto base = absl::StrCat("models/", argument);
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   const auto& offered = capabilities.base_models();
   if (std::any_of(offered.begin(), offered.end(),

@@ -17,8 +17,12 @@ std::string ShortName(absl::string_view resource_name);
 absl::StatusOr<std::string> JobNameFromArgument(const Connection& connection,
                                                 absl::string_view argument);
 
-// "mini", "models/mini", "rex-7f3c", "models/rex-7f3c" or a full name, to the full name. A short
-// name is a base model if the server offers one of that name, else a personalized model.
+// "mini", "models/mini", or what its directory or repository is called ("sd 1.5 (fp16)",
+// "org/name"), to the full name of a base model.
+std::string BaseModelNameFromArgument(absl::string_view argument);
+
+// The same for a base model, "rex-7f3c", "models/rex-7f3c" or a full name, to the full name. A
+// short name is a base model if the server offers one of that name, else a personalized model.
 absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
                                                   absl::string_view argument);
 

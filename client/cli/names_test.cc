@@ -16,6 +16,14 @@ TEST(NamesTest, AJobMayBeNamedInThreeWays) {
   EXPECT_EQ(ShortName("tenants/default/jobs/rex-7f3c"), "rex-7f3c");
 }
 
+TEST(NamesTest, ABaseModelIsNamedAsItsDirectoryOrRepositoryIs) {
+  EXPECT_EQ(BaseModelNameFromArgument("mini"), "models/mini");
+  EXPECT_EQ(BaseModelNameFromArgument("models/mini"), "models/mini");
+  EXPECT_EQ(BaseModelNameFromArgument("Realistic_Vision_V5.1"), "models/Realistic_Vision_V5.1");
+  EXPECT_EQ(BaseModelNameFromArgument("runwayml/sd-1-5"), "models/runwayml--sd-1-5");
+  EXPECT_THAT(BaseModelNameFromArgument("sd 1.5 (fp16)"), MatchesRegex("models/sd-1.5-fp16-.{8}"));
+}
+
 TEST(NamesTest, ANewJobRemindsOfItsPhotos) {
   EXPECT_THAT(NewJobId("photos/Rex the Dog/", "dog"), MatchesRegex("rex-the-dog-[a-z0-9]{4}"));
   EXPECT_THAT(NewJobId("my/photos", "rubber duck"), MatchesRegex("rubber-duck-[a-z0-9]{4}"));

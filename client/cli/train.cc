@@ -82,10 +82,6 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
   return absl::StrJoin(parts, " · ");
 }
 
-std::string BaseModelName(const std::string& base) {
-  return base.empty() || base.find('/') != base.npos ? base : absl::StrCat("models/", base);
-}
-
 absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& spec,
                                const Connection& connection, std::stop_token stop) {
   v1::CreateJobRequest request;
@@ -120,7 +116,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   RETURN_IF_ERROR(CheckUsable(photos, "photos"));
   RETURN_IF_ERROR(CheckUsable(validation, "validation_photos"));
 
-  spec.set_base_model(BaseModelName(flags.base));
+  if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   context.screen->Line(Mark::kDone, "photos",
                        PhotoSummary(photos, BaseImageSize(capabilities, spec.base_model())));

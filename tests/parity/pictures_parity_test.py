@@ -1,5 +1,6 @@
 """Whole pictures against diffusers' StableDiffusionPipeline: the same weights, prompts, steps, guidance, image generators."""
 
+import json
 import pathlib
 import tempfile
 
@@ -31,7 +32,6 @@ def set_sampler(pipeline, name):
 
 
 def reference_pictures(pipeline, request):
-    set_sampler(pipeline, request["sampler"])
     pictures = []
     for i in range(request["images"]):
         pictures.append(pipeline(
@@ -41,15 +41,48 @@ def reference_pictures(pipeline, request):
     return (torch.from_numpy(numpy.stack(pictures)) * 255).round() / 255
 
 
+# What scheduler_config.json may hold, whatever sampler it was written for. `from_config` takes each sampler's own default
+# for a key that the file does not state.
+BETAS = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+SCHEDULER_FILES = {
+    "states betas alone": dict(_class_name="PNDMScheduler", skip_prk_steps=True, **BETAS),
+    "states nothing": dict(_class_name="DDIMScheduler"),
+    "of Stable Diffusion 1.5": dict(_class_name="PNDMScheduler", skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1,
+                                    trained_betas=None, clip_sample=False, **BETAS),
+    "linspace": dict(_class_name="EulerDiscreteScheduler", timestep_spacing="linspace", **BETAS),
+    "trailing": dict(_class_name="DDIMScheduler", timestep_spacing="trailing", **BETAS),
+    "Karras": dict(_class_name="DPMSolverMultistepScheduler", use_karras_sigmas=True, **BETAS),
+    "zero terminal SNR": dict(_class_name="DDIMScheduler", timestep_spacing="trailing", rescale_betas_zero_snr=True,
+                              prediction_type="v_prediction", **BETAS),
+}
+
+
+def check_scheduler_files(args, reference, model, report):
+    for what, config in SCHEDULER_FILES.items():
+        (model / "scheduler/scheduler_config.json").write_text(json.dumps(config))
+        for sampler, kind in [("ddim", diffusers.DDIMScheduler), ("dpmpp_2m", diffusers.DPMSolverMultistepScheduler)]:
+            # StableDiffusionPipeline overrides these two of whatever scheduler it is given.
+            overridden = dict(config, steps_offset=1, clip_sample=False)
+            reference.scheduler = kind.from_config(overridden)
+            request = dict(prompt="a dog", negative_prompt="", images=1, seed=3, sampler=sampler, steps=12, guidance=5.0,
+                           batch_size=1)
+            check_request(args, reference, model, report, request, f"scheduler file {what}: ")
+
+
+def check_request(args, reference, model, report, request, prefix=""):
+    settings = {name: str(value) for name, value in request.items()}
+    ours = run_probe(args.probe, "pictures", model, {}, settings)["pictures"] / 255
+    wanted = reference_pictures(reference, request)
+    assert wanted.std() > 0.01, "the picture is blank and shows nothing"
+    what = (f"{prefix}{request['images']} pictures, {request['sampler']}, {request['steps']} steps, guidance "
+            f"{request['guidance']}, prompt {request['prompt'][:20]!r}, largest pixel difference")
+    report.check(what, (ours - wanted).abs().max().item(), LIMIT)
+
+
 def check_pictures(args, reference, model, report, requests):
     for request in requests:
-        settings = {name: str(value) for name, value in request.items()}
-        ours = run_probe(args.probe, "pictures", model, {}, settings)["pictures"] / 255
-        wanted = reference_pictures(reference, request)
-        assert wanted.std() > 0.01, "the picture is blank and shows nothing"
-        what = (f"{request['images']} pictures, {request['sampler']}, {request['steps']} steps, guidance "
-                f"{request['guidance']}, prompt {request['prompt'][:20]!r}, largest pixel difference")
-        report.check(what, (ours - wanted).abs().max().item(), LIMIT)
+        set_sampler(reference, request["sampler"])
+        check_request(args, reference, model, report, request)
 
 
 def main():
@@ -66,6 +99,8 @@ def main():
             reference.set_progress_bar_config(disable=True)
             print(prediction_type)
             check_pictures(args, reference, directory / "model", report, FULL_REQUESTS if args.full else REQUESTS)
+            if prediction_type == "epsilon" and not args.full:
+                check_scheduler_files(args, reference, directory / "model", report)
     report.exit()
 
 

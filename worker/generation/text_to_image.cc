@@ -105,7 +105,8 @@ std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& 
   while (static_cast<int>(images.size()) < request.images) {
     const int done = static_cast<int>(images.size());
     const int count = std::min(request.batch_size, request.images - done);
-    const Denoiser denoiser(unet, pipeline.schedule, conditional_1TD.expand({count, -1, -1}),
+    const Denoiser denoiser(unet, pipeline.schedule.options().prediction_type,
+                            conditional_1TD.expand({count, -1, -1}),
                             unconditional_1TD.expand({count, -1, -1}), request.guidance);
     auto noise_BCHW = InitialNoise(request.seed + static_cast<uint32_t>(done), count, noise_shape);
     auto latents_BCHW =

@@ -1,7 +1,7 @@
 // ClipTextOptions to and from transformers' config.json.
 #include "third_party/nlohmann/json.hpp"
+#include "worker/base/config_reader.h"
 #include "worker/models/clip_text.h"
-#include "worker/models/config_reader.h"
 
 namespace likeness {
 
@@ -12,12 +12,12 @@ ClipTextOptions ClipTextOptions::FromJson(const nlohmann::json& config) {
   ConfigReader reader("text_encoder", config);
   reader.Require("model_type", "clip_text_model");
   reader.Require("attention_dropout", 0.0);
-  reader.Read("vocab_size", options.vocab_size);
-  reader.Read("hidden_size", options.hidden_size);
-  reader.Read("intermediate_size", options.intermediate_size);
-  reader.Read("num_hidden_layers", options.num_hidden_layers);
-  reader.Read("num_attention_heads", options.num_attention_heads);
-  reader.Read("max_position_embeddings", options.max_position_embeddings);
+  reader.ReadSize("vocab_size", options.vocab_size);
+  reader.ReadSize("hidden_size", options.hidden_size);
+  reader.ReadSize("intermediate_size", options.intermediate_size);
+  reader.ReadSize("num_hidden_layers", options.num_hidden_layers);
+  reader.ReadSize("num_attention_heads", options.num_attention_heads);
+  reader.ReadSize("max_position_embeddings", options.max_position_embeddings);
   reader.Read("hidden_act", options.hidden_act);
   reader.Read("layer_norm_eps", options.layer_norm_eps);
   reader.Read("projection_dim", options.projection_dim);
@@ -27,7 +27,7 @@ ClipTextOptions ClipTextOptions::FromJson(const nlohmann::json& config) {
   if (options.hidden_act != "gelu" && options.hidden_act != "quick_gelu") {
     reader.Refuse("hidden_act", "is not supported; it may be gelu or quick_gelu");
   }
-  if (options.num_attention_heads < 1 || options.hidden_size % options.num_attention_heads != 0) {
+  if (options.hidden_size % options.num_attention_heads != 0) {
     reader.Refuse("num_attention_heads", "does not divide hidden_size");
   }
   return options;

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/models/config_reader.h"
+#include "worker/base/config_reader.h"
 #include "worker/models/unet.h"
 
 namespace likeness {
@@ -12,11 +12,11 @@ namespace {
 void ReadHeads(ConfigReader& reader, const nlohmann::json& config, std::vector<int64_t>& heads) {
   const auto found = config.find("attention_head_dim");
   if (found == config.end() || found->is_array()) {
-    reader.Read("attention_head_dim", heads);
+    reader.ReadSizes("attention_head_dim", heads);
     return;
   }
   int64_t everywhere = heads.front();
-  reader.Read("attention_head_dim", everywhere);
+  reader.ReadSize("attention_head_dim", everywhere);
   heads = {everywhere};
 }
 
@@ -33,7 +33,6 @@ void RequireOneOf(const ConfigReader& reader, const std::string& setting,
 
 void Check(const ConfigReader& reader, const UNet2DConditionOptions& options) {
   const size_t levels = options.block_out_channels.size();
-  if (levels == 0) reader.Refuse("block_out_channels", "is empty");
   RequireOneOf(reader, "down_block_types", options.down_block_types, "DownBlock2D",
                "CrossAttnDownBlock2D", levels);
   RequireOneOf(reader, "up_block_types", options.up_block_types, "UpBlock2D", "CrossAttnUpBlock2D",
@@ -42,19 +41,18 @@ void Check(const ConfigReader& reader, const UNet2DConditionOptions& options) {
   if (heads.size() != 1 && heads.size() != levels) {
     reader.Refuse("attention_head_dim", "is neither one number nor one a level");
   }
-  if (options.layers_per_block < 1) reader.Refuse("layers_per_block", "is below 1");
   for (size_t level = 0; level < levels; ++level) {
     const int64_t channels = options.block_out_channels[level];
-    if (channels < 1 || options.norm_num_groups < 1 || channels % options.norm_num_groups != 0) {
+    if (channels % options.norm_num_groups != 0) {
       reader.Refuse("block_out_channels", "has a width that norm_num_groups does not divide");
     }
-    if (options.HeadsAt(level) < 1 || channels % options.HeadsAt(level) != 0) {
+    if (channels % options.HeadsAt(level) != 0) {
       reader.Refuse("attention_head_dim", "does not divide the width of its level");
     }
   }
 }
 
-void RequireTheRest(ConfigReader& reader) {
+void RequireTheRest(ConfigReader& reader, size_t levels) {
   reader.Require("act_fn", "silu");
   reader.Require("attention_type", "default");
   reader.Require("conv_in_kernel", 3);
@@ -68,7 +66,7 @@ void RequireTheRest(ConfigReader& reader) {
   reader.Require("resnet_out_scale_factor", 1.0);
   reader.Require("resnet_time_scale_shift", "default");
   reader.Require("time_embedding_type", "positional");
-  reader.Require("transformer_layers_per_block", 1);
+  reader.RequirePerLevel("transformer_layers_per_block", levels, 1);
   // The first is read only with an addition_embed_type; attention here never loses range in
   // bfloat16 or float32, so the second changes nothing.
   reader.Ignore({"addition_embed_type_num_heads", "upcast_attention"});
@@ -80,20 +78,21 @@ void RequireTheRest(ConfigReader& reader) {
 UNet2DConditionOptions UNet2DConditionOptions::FromJson(const nlohmann::json& config) {
   UNet2DConditionOptions options;
   ConfigReader reader("unet", config);
-  reader.Read("sample_size", options.sample_size);
-  reader.Read("in_channels", options.in_channels);
-  reader.Read("out_channels", options.out_channels);
-  reader.Read("block_out_channels", options.block_out_channels);
+  reader.ReadSize("sample_size", options.sample_size);
+  reader.ReadSize("in_channels", options.in_channels);
+  reader.ReadSize("out_channels", options.out_channels);
+  reader.ReadSizes("block_out_channels", options.block_out_channels);
+  const size_t levels = options.block_out_channels.size();
   reader.Read("down_block_types", options.down_block_types);
   reader.Read("up_block_types", options.up_block_types);
-  reader.Read("layers_per_block", options.layers_per_block);
-  reader.Read("cross_attention_dim", options.cross_attention_dim);
+  reader.ReadSizePerLevel("layers_per_block", levels, options.layers_per_block);
+  reader.ReadSizePerLevel("cross_attention_dim", levels, options.cross_attention_dim);
   ReadHeads(reader, config, options.attention_head_dim);
-  reader.Read("norm_num_groups", options.norm_num_groups);
+  reader.ReadSize("norm_num_groups", options.norm_num_groups);
   reader.Read("norm_eps", options.norm_eps);
   reader.Read("use_linear_projection", options.use_linear_projection);
   Check(reader, options);
-  RequireTheRest(reader);
+  RequireTheRest(reader, levels);
   return options;
 }
 

@@ -97,6 +97,21 @@ TEST(UNet2DConditionOptions, RefuseWhatIsNotSupportedByName) {
   ExpectRefused("a_setting_of_the_future", 3);
 }
 
+TEST(UNet2DConditionOptions, AListOfTheSameNumberForEachLevelIsTheNumber) {
+  const auto plain = Tiny().ToJson();
+  auto config = plain;
+  const size_t levels = config["block_out_channels"].size();
+  for (const char* setting : {"layers_per_block", "cross_attention_dim"}) {
+    config[setting] = std::vector<nlohmann::json>(levels, plain[setting]);
+  }
+  config["transformer_layers_per_block"] = std::vector<int>(levels, 1);
+  config["only_cross_attention"] = std::vector<bool>(levels, false);
+  EXPECT_EQ(UNet2DConditionOptions::FromJson(config).ToJson(), plain);
+  ExpectRefused("layers_per_block", nlohmann::json::array({1, 2, 1}));
+  ExpectRefused("cross_attention_dim", nlohmann::json::array({16, 16}));
+  ExpectRefused("only_cross_attention", nlohmann::json::array({true, false, false}));
+}
+
 TEST(UNet2DConditionOptions, RefuseWhatDoesNotFitTogether) {
   ExpectRefused("down_block_types", nlohmann::json::array({"DownBlock2D"}));
   ExpectRefused("up_block_types",

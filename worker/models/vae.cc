@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/models/config_reader.h"
+#include "worker/base/config_reader.h"
 
 namespace likeness {
 namespace {
@@ -18,18 +18,18 @@ std::vector<std::string> Repeat(const std::string& type, size_t levels) {
 AutoencoderKlOptions AutoencoderKlOptions::FromJson(const nlohmann::json& config) {
   AutoencoderKlOptions options;
   ConfigReader reader("vae", config);
-  reader.Read("in_channels", options.in_channels);
-  reader.Read("out_channels", options.out_channels);
-  reader.Read("latent_channels", options.latent_channels);
-  reader.Read("block_out_channels", options.block_out_channels);
-  reader.Read("layers_per_block", options.layers_per_block);
-  reader.Read("norm_num_groups", options.norm_num_groups);
-  reader.Read("scaling_factor", options.scaling_factor);
-  reader.Read("sample_size", options.sample_size);
+  reader.Require("in_channels", options.in_channels);  // pictures are red, green and blue
+  reader.Require("out_channels", options.out_channels);
+  reader.ReadSize("latent_channels", options.latent_channels);
+  reader.ReadSizes("block_out_channels", options.block_out_channels);
   const auto& channels = options.block_out_channels;
-  if (channels.empty()) reader.Refuse("block_out_channels", "is empty");
+  reader.ReadSizePerLevel("layers_per_block", channels.size(), options.layers_per_block);
+  reader.ReadSize("norm_num_groups", options.norm_num_groups);
+  reader.Read("scaling_factor", options.scaling_factor);
+  if (!(options.scaling_factor > 0)) reader.Refuse("scaling_factor", "is not above 0");
+  reader.ReadSize("sample_size", options.sample_size);
   for (const int64_t width : channels) {
-    if (options.norm_num_groups < 1 || width < 1 || width % options.norm_num_groups != 0) {
+    if (width % options.norm_num_groups != 0) {
       reader.Refuse("block_out_channels", "has a width that norm_num_groups does not divide");
     }
   }

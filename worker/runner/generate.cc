@@ -2,7 +2,8 @@
 
 #include "common/resource_names.h"
 #include "third_party/nlohmann/json.hpp"
-#include "worker/base/error.h"
+#include "worker/base/config_reader.h"
+#include "worker/base/model_json.h"
 #include "worker/runner/engine_options.h"
 #include "worker/runner/guard.h"
 #include "worker/runner/keep_outputs.h"
@@ -27,11 +28,12 @@ struct DrawingModel {
 };
 
 PromptWords WordsFromCard(const fs::path& model_dir) {
-  const auto card = nlohmann::json::parse(ReadFile(model_dir / kCardFile), nullptr, false);
-  if (!card.is_object()) {
-    throw Error(ErrorKind::kDataLoss, std::string(kCardFile) + " of the model cannot be read");
-  }
-  return {card.value("token", ""), card.value("class_noun", "")};
+  const auto card = ParseModelJson(ReadFile(model_dir / kCardFile), kCardFile);
+  ConfigReader reader(kCardFile, card);
+  PromptWords words;
+  reader.Read("token", words.token);
+  reader.Read("class_noun", words.class_noun);
+  return words;
 }
 
 DrawingModel BaseModelOf(const v1::Lease& lease, Workshop& workshop) {

@@ -1,100 +1,54 @@
 #include "worker/runner/model_catalog.h"
 
-#include <algorithm>
-#include <cctype>
-#include <fstream>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/digest.h"
+#include "common/logging.h"
+#include "common/model_id.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
-#include "third_party/nlohmann/json.hpp"
+#include "common/status_macros.h"
+#include "worker/runner/examined_models.h"
 #include "worker/runner/guard.h"
+#include "worker/weights/model_files.h"
 #include "worker/weights/pipeline.h"
 
 namespace likeness {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
-constexpr int kMaxDepth = 3;  // below the directory that is scanned
+// Part of every stamp: raised when a model that passed an earlier examination may fail this one.
+constexpr int kExamination = 2;
 
-bool IsCheckpoint(const fs::path& directory) {
-  if (fs::exists(directory / "measures.json")) return false;  // networks that judge pictures
-  if (fs::exists(directory / "model_index.json") || fs::is_directory(directory / "unet"))
-    return true;
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    const auto extension = entry.path().extension();
-    if (extension == ".safetensors" || extension == ".ckpt" || extension == ".pt" ||
-        extension == ".bin") {
-      return true;
-    }
-  }
-  return false;
-}
-
-void FindCheckpoints(const fs::path& directory, int depth, std::vector<fs::path>& found) {
-  if (IsCheckpoint(directory)) {
-    found.push_back(directory);
-    return;
-  }
-  if (depth == kMaxDepth) return;
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.is_directory() && !entry.path().filename().string().starts_with('.')) {
-      FindCheckpoints(entry.path(), depth + 1, found);
-    }
-  }
-}
-
-std::string ResourceId(const std::string& directory_name) {
-  std::string id;
-  for (unsigned char c : directory_name.substr(0, 63)) {
-    id += std::isalnum(c) ? static_cast<char>(std::tolower(c)) : '-';
-  }
-  return id;
-}
-
-// Changes whenever a file is added, removed, resized or written.
 std::string Stamp(const fs::path& directory) {
-  std::vector<std::string> lines;
-  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    if (!entry.is_regular_file()) continue;
-    lines.push_back(absl::StrCat(entry.path().lexically_relative(directory).string(), " ",
-                                 entry.file_size(), " ",
-                                 entry.last_write_time().time_since_epoch().count()));
+  std::vector<std::string> lines = {absl::StrCat("examination ", kExamination)};
+  for (const auto& [name, file] : FilesOfModel(directory)) {
+    lines.push_back(absl::StrCat(name, " ", fs::file_size(file), " ",
+                                 fs::last_write_time(file).time_since_epoch().count()));
   }
-  std::sort(lines.begin(), lines.end());
   return Sha256Hex(absl::StrJoin(lines, "\n"));
 }
 
-json ReadMemory(const fs::path& file) {
-  std::ifstream in(file);
-  auto memory = json::parse(in, nullptr, /*allow_exceptions=*/false);
-  return memory.is_object() ? memory : json::object();
-}
-
-void WriteMemory(const fs::path& file, const json& memory) {
-  fs::create_directories(file.parent_path());
-  const fs::path draft = file.string() + ".new";
-  std::ofstream(draft) << memory.dump(1) << "\n";
-  fs::rename(draft, file);
-}
-
 // Loads the model to see whether it can be.
-json Examine(const fs::path& directory) {
+ExaminedModel Examine(const fs::path& directory, const std::string& stamp) {
   const auto pipeline = LoadPipeline(directory);
-  return {{"digest", ModelDigest(directory)}, {"image_size", pipeline.image_size()}};
+  return {.stamp = stamp,
+          .digest = pipeline.digest,
+          .image_size = static_cast<int>(pipeline.image_size())};
 }
 
-CatalogEntry EntryOf(const fs::path& directory, const json& known) {
-  CatalogEntry entry{.directory = directory, .facts = {}};
-  entry.facts.name =
-      ModelName{.tenant = "", .id = ResourceId(directory.filename().string())}.ToString();
-  entry.facts.digest = known.at("digest");
-  entry.facts.image_size = known.at("image_size");
-  entry.facts.defaults = ReadModelDefaults(directory);
+std::string BaseModelName(absl::string_view display_name) {
+  return ModelName{.tenant = "", .id = BaseModelId(display_name)}.ToString();
+}
+
+CatalogEntry EntryOf(const FoundModel& found, const ExaminedModel& examined) {
+  CatalogEntry entry{.display_name = found.display_name, .directory = found.directory, .facts = {}};
+  entry.facts.name = BaseModelName(found.display_name);
+  entry.facts.digest = examined.digest;
+  entry.facts.image_size = examined.image_size;
+  entry.facts.defaults = ReadModelDefaults(found.directory);
   return entry;
 }
 
@@ -102,45 +56,42 @@ CatalogEntry EntryOf(const fs::path& directory, const json& known) {
 
 absl::StatusOr<ModelCatalog> ModelCatalog::Scan(const fs::path& models,
                                                 const fs::path& memory_file) {
-  if (!fs::is_directory(models)) {
-    return absl::NotFoundError(absl::StrCat("--models=", models.string(), ": no such directory"));
-  }
-  std::vector<fs::path> directories;
-  // A trailing slash or a dot would leave the directory without a name.
-  FindCheckpoints(fs::canonical(models), 0, directories);
-  std::sort(directories.begin(), directories.end());
-
+  ASSIGN_OR_RETURN(ModelScan scan, ScanForModels(models));
   ModelCatalog catalog;
-  json memory = ReadMemory(memory_file);
-  json remembered = json::object();
-  for (const auto& directory : directories) {
+  catalog.rejected_ = std::move(scan.rejected);
+  const ExaminedModels memory = ReadExaminedModels(memory_file);
+  ExaminedModels examined;
+  for (const auto& found : scan.found) {
     const auto status = Guard([&] {
-      const std::string stamp = Stamp(directory);
-      json known = memory.value(directory.string(), json::object());
-      if (known.value("stamp", "") != stamp) {
-        known = Examine(directory);
-        known["stamp"] = stamp;
-      }
-      CatalogEntry entry = EntryOf(directory, known);
-      remembered[directory.string()] = known;
+      const std::string stamp = Stamp(found.directory);
+      const auto known = memory.find(found.directory.string());
+      const bool unchanged = known != memory.end() && known->second.stamp == stamp;
+      const ExaminedModel model = unchanged ? known->second : Examine(found.directory, stamp);
+      CatalogEntry entry = EntryOf(found, model);
+      examined[found.directory.string()] = model;
       const auto [other, inserted] = catalog.entries_.emplace(entry.facts.name, entry);
       if (!inserted) {
         ThrowIfError(absl::AlreadyExistsError(
             absl::StrCat("another directory is offered as ", entry.facts.name, " already")));
       }
     });
-    if (!status.ok()) catalog.rejected_.push_back({directory.filename().string(), status});
+    if (!status.ok()) catalog.rejected_.push_back({found.display_name, status});
   }
-  if (remembered != memory) {
-    const auto status = Guard([&] { WriteMemory(memory_file, remembered); });
-    if (!status.ok()) return status;
+  if (examined != memory) {
+    const auto written = WriteExaminedModels(memory_file, examined);
+    if (!written.ok()) {
+      LogWarning("examined models not kept", {{"error", written.message()}});
+    }
   }
   return catalog;
 }
 
 absl::StatusOr<CatalogEntry> ModelCatalog::Find(const std::string& name) const {
   if (name.empty() && entries_.size() == 1) return entries_.begin()->second;
-  const auto found = entries_.find(name);
+  auto found = entries_.find(name);
+  if (found == entries_.end()) {
+    found = entries_.find(BaseModelName(absl::StripPrefix(name, "models/")));
+  }
   if (found != entries_.end()) return found->second;
   std::vector<std::string> names;
   for (const auto& [offered, entry] : entries_) names.push_back(offered);

@@ -53,14 +53,16 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   ASSIGN_OR_RETURN(ModelCatalog catalog, ModelCatalog::Scan(flags.models, cache / "models.json"));
   for (const auto& rejected : catalog.rejected()) {
     LogWarning("model not offered",
-               {{"directory", rejected.directory}, {"error", rejected.reason.message()}});
+               {{"directory", rejected.path}, {"error", rejected.reason.message()}});
   }
   if (catalog.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("--models=", flags.models, ": no usable model directory is there"));
   }
-  for (const auto& offer : catalog.Offers()) {
-    LogInfo("model offered", {{"model", offer.name()}, {"digest", offer.digest()}});
+  for (const auto& [name, entry] : catalog.entries()) {
+    LogInfo(
+        "model offered",
+        {{"model", name}, {"display_name", entry.display_name}, {"digest", entry.facts.digest}});
   }
   return std::make_unique<Workshop>(
       Workshop{.catalog = std::move(catalog),

@@ -1,5 +1,4 @@
-// DDIM without noise (eta = 0): Song et al., 2010.02502, eq. 12. Equal to diffusers' DDIMScheduler,
-// "leading" spacing.
+// DDIM without noise (eta = 0): Song et al., 2010.02502, eq. 12. Equal to diffusers' DDIMScheduler.
 #pragma once
 
 #include <optional>
@@ -15,10 +14,11 @@ class Ddim {
  public:
   explicit Ddim(const NoiseSchedule& schedule) : schedule_(schedule) {}
 
-  // kInvalidArgument unless 1 <= steps <= num_train_timesteps - steps_offset.
+  // "leading" spacing where the schedule states none. kInvalidArgument unless 1 <= steps <=
+  // num_train_timesteps, less steps_offset with "leading".
   std::vector<Span> Spans(int steps) const;
 
-  // x at span.t_prev. The sampler looks at one prediction alone: x and the past do not enter.
+  // x at span.a_next. The sampler looks at one prediction alone: x and the past do not enter.
   torch::Tensor Step(const torch::Tensor& x_BCHW, const Prediction& prediction, Span span,
                      const std::optional<PastStep>& past) const;
 

@@ -6,12 +6,11 @@
 
 namespace likeness {
 
-Prediction ToPrediction(const torch::Tensor& output, const torch::Tensor& x, int64_t t,
-                        const NoiseSchedule& schedule) {
-  const double a = schedule.AlphaCumprod(t);
+Prediction ToPrediction(const torch::Tensor& output, const torch::Tensor& x, double a,
+                        PredictionType type) {
   const double signal = std::sqrt(a);
   const double noise = std::sqrt(1 - a);
-  switch (schedule.options().prediction_type) {
+  switch (type) {
     case PredictionType::kEpsilon:
       return {output, (x - noise * output) / signal};
     case PredictionType::kSample:
@@ -22,9 +21,9 @@ Prediction ToPrediction(const torch::Tensor& output, const torch::Tensor& x, int
   return {signal * output + noise * x, signal * x - noise * output};
 }
 
-Denoiser::Denoiser(NoisePredictor model, const NoiseSchedule& schedule,
-                   torch::Tensor conditional_BTD, torch::Tensor unconditional_BTD, double guidance)
-    : model_(std::move(model)), schedule_(schedule), guidance_(guidance) {
+Denoiser::Denoiser(NoisePredictor model, PredictionType type, torch::Tensor conditional_BTD,
+                   torch::Tensor unconditional_BTD, double guidance)
+    : model_(std::move(model)), type_(type), guidance_(guidance) {
   if (!std::isfinite(guidance)) {
     throw Error(ErrorKind::kInvalidArgument,
                 "guidance is " + std::to_string(guidance) + "; allowed: any finite number");
@@ -32,8 +31,8 @@ Denoiser::Denoiser(NoisePredictor model, const NoiseSchedule& schedule,
   context_ = guidance > 1 ? torch::cat({unconditional_BTD, conditional_BTD}) : conditional_BTD;
 }
 
-Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, int64_t t) const {
-  return ToPrediction(Guided(x_BCHW, t), x_BCHW, t, schedule_);
+Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, Span span) const {
+  return ToPrediction(Guided(x_BCHW, span.t), x_BCHW, span.a, type_);
 }
 
 torch::Tensor Denoiser::Guided(const torch::Tensor& x_BCHW, int64_t t) const {

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "worker/samplers/noise_schedule.h"
+#include "worker/samplers/trajectory.h"
 
 namespace likeness {
 
@@ -24,27 +25,29 @@ struct Prediction {
 using NoisePredictor = std::function<torch::Tensor(
     const torch::Tensor& latents, const torch::Tensor& timesteps, const torch::Tensor& context)>;
 
-// The output of a model at (x, t), whatever it was trained to predict, as a Prediction.
+// The output of a model that was asked about x at level a (trajectory.h), as a Prediction. With
+// kEpsilon a is above 0: from noise alone no picture follows.
 Prediction ToPrediction(const torch::Tensor& model_output_BCHW, const torch::Tensor& x_BCHW,
-                        int64_t t, const NoiseSchedule& schedule);
+                        double a, PredictionType type);
 
-// Immutable. Holds references: the schedule must outlive it.
+// Immutable.
 class Denoiser {
  public:
   // guidance 1 or less runs the condition alone; above 1 both halves go through the model in one
   // forward, the unconditional half first. unconditional_BTD may be undefined when guidance <= 1.
   // kInvalidArgument if guidance is not finite. Latents keep the dtype they come in; the model sees
   // the context's dtype.
-  Denoiser(NoisePredictor model, const NoiseSchedule& schedule, torch::Tensor conditional_BTD,
+  Denoiser(NoisePredictor model, PredictionType type, torch::Tensor conditional_BTD,
            torch::Tensor unconditional_BTD, double guidance);
 
-  Prediction operator()(const torch::Tensor& x_BCHW, int64_t t) const;
+  // What is predicted at the beginning of the span.
+  Prediction operator()(const torch::Tensor& x_BCHW, Span span) const;
 
  private:
   torch::Tensor Guided(const torch::Tensor& x_BCHW, int64_t t) const;
 
   NoisePredictor model_;
-  const NoiseSchedule& schedule_;
+  PredictionType type_;
   torch::Tensor context_;  // [B,T,D], or [2B,T,D] when guided
   double guidance_;
 };

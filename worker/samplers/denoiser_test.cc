@@ -20,33 +20,35 @@ struct ConstantModel {
   }
 };
 
+constexpr Span kSpan{.t = 500, .a = 0.28, .a_next = 0.3};
+
 torch::Tensor Context(float value) { return torch::full({2, 3, 4}, value); }
 
 TEST(DenoiserTest, GuidanceLeadsAwayFromTheUnconditional) {
-  const NoiseSchedule schedule;
   int calls = 0;
-  const Denoiser denoiser(ConstantModel{&calls}, schedule, Context(3), Context(1), 7.5);
-  auto eps = denoiser(torch::zeros({2, 4, 2, 2}), 500).eps_BCHW;
+  const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1),
+                          7.5);
+  auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kSpan).eps_BCHW;
   EXPECT_TRUE(torch::allclose(eps, torch::full_like(eps, 1 + 7.5 * (3 - 1))));
   EXPECT_EQ(calls, 1) << "both halves go through the model in one forward";
 }
 
 TEST(DenoiserTest, GuidanceOfOneOrLessIsTheConditionAlone) {
-  const NoiseSchedule schedule;
   int calls = 0;
   for (double guidance : {1.0, 0.0, -3.0}) {
-    const Denoiser denoiser(ConstantModel{&calls}, schedule, Context(3), {}, guidance);
-    auto eps = denoiser(torch::zeros({2, 4, 2, 2}), 500).eps_BCHW;
+    const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), {},
+                            guidance);
+    auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kSpan).eps_BCHW;
     EXPECT_TRUE(torch::allclose(eps, torch::full_like(eps, 3)));
   }
 }
 
 TEST(DenoiserTest, GuidanceThatIsNotANumberIsRefused) {
-  const NoiseSchedule schedule;
   int calls = 0;
   for (double guidance : {std::nan(""), std::numeric_limits<double>::infinity()}) {
-    EXPECT_THROW(Denoiser(ConstantModel{&calls}, schedule, Context(3), Context(1), guidance),
-                 Error);
+    EXPECT_THROW(
+        Denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1), guidance),
+        Error);
   }
 }
 
@@ -58,7 +60,8 @@ TEST(DenoiserTest, APerfectPredictionIsTakenApartExactly) {
     auto x0 = torch::randn({1, 4, 2, 2}), noise = torch::randn({1, 4, 2, 2});
     auto t = torch::tensor({700}, torch::kInt64);
     auto x = schedule.AddNoise(x0, noise, t);
-    auto prediction = ToPrediction(schedule.Target(x0, noise, t), x, 700, schedule);
+    auto prediction =
+        ToPrediction(schedule.Target(x0, noise, t), x, schedule.AlphaCumprod(700), type);
     EXPECT_TRUE(torch::allclose(prediction.x0_BCHW, x0, 1e-4, 1e-5));
     EXPECT_TRUE(torch::allclose(prediction.eps_BCHW, noise, 1e-4, 1e-5));
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "third_party/nlohmann/json.hpp"
+#include "worker/base/config_reader.h"
 #include "worker/base/error.h"
 
 namespace likeness {
@@ -14,55 +15,98 @@ constexpr std::pair<PredictionType, const char*> kPredictionTypes[] = {
     {PredictionType::kSample, "sample"},
 };
 
-[[noreturn]] void Refuse(const std::string& setting, const nlohmann::json& value,
+constexpr std::pair<TimestepSpacing, const char*> kSpacings[] = {
+    {TimestepSpacing::kLeading, "leading"},
+    {TimestepSpacing::kLinspace, "linspace"},
+    {TimestepSpacing::kTrailing, "trailing"},
+};
+
+template <typename Enum, size_t n>
+std::string NameOf(const std::pair<Enum, const char*> (&names)[n], Enum value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  throw Error(ErrorKind::kInternal, "a setting without a name");
+}
+
+// Reads one of the names into `value`, an Enum or an optional one.
+template <typename Enum, size_t n, typename Value>
+void ReadName(ConfigReader& reader, const char* setting,
+              const std::pair<Enum, const char*> (&names)[n], Value& value) {
+  if (!reader.Has(setting)) return;
+  const auto text = reader.Get<std::string>(setting);
+  std::string allowed;
+  for (const auto& [known, name] : names) {
+    if (text == name) {
+      value = known;
+      return;
+    }
+    allowed += (allowed.empty() ? "" : ", ") + std::string(name);
+  }
+  reader.Refuse(setting, "is not supported; allowed: " + allowed);
+}
+
+// Settings of other samplers than ours, which a file holds that was written for one of those; and
+// clip_sample and steps_offset, which StableDiffusionPipeline overrides.
+void IgnoreWhatChangesNothing(ConfigReader& reader) {
+  reader.Ignore({"clip_sample", "steps_offset"});
+  reader.Ignore({"algorithm_type",
+                 "clip_sample_range",
+                 "corrector_order",
+                 "disable_corrector",
+                 "dynamic_thresholding_ratio",
+                 "euler_at_final",
+                 "flow_shift",
+                 "interpolation_type",
+                 "lower_order_final",
+                 "original_inference_steps",
+                 "predict_x0",
+                 "predictor_order",
+                 "sample_max_value",
+                 "sigma_max",
+                 "sigma_min",
+                 "skip_prk_steps",
+                 "solver_order",
+                 "solver_type",
+                 "time_shift_type",
+                 "timestep_scaling",
+                 "use_corrector",
+                 "variance_type"});
+}
+
+[[noreturn]] void Refuse(const std::string& setting, const std::string& value,
                          const std::string& allowed) {
   throw Error(ErrorKind::kFailedPrecondition,
-              "scheduler: " + setting + " is " + value.dump() + "; allowed: " + allowed);
-}
-
-PredictionType ParsePredictionType(const std::string& name) {
-  for (const auto& [type, type_name] : kPredictionTypes) {
-    if (name == type_name) return type;
-  }
-  Refuse("prediction_type", name, "epsilon, v_prediction, sample");
-}
-
-std::string PredictionTypeName(PredictionType type) {
-  for (const auto& [known, name] : kPredictionTypes) {
-    if (type == known) return name;
-  }
-  throw Error(ErrorKind::kInternal, "prediction type without a name");
-}
-
-// Settings that would change the pictures and that no code here follows.
-void RefuseUnsupported(const nlohmann::json& config) {
-  for (const char* setting : {"thresholding", "rescale_betas_zero_snr"}) {
-    if (config.value(setting, false)) Refuse(setting, true, "false");
-  }
-  if (config.contains("trained_betas") && !config["trained_betas"].is_null()) {
-    Refuse("trained_betas", "a list", "null");
-  }
+              "scheduler: " + setting + " is " + value + "; allowed: " + allowed);
 }
 
 void Check(const NoiseScheduleOptions& options) {
-  if (options.num_train_timesteps < 1 || options.num_train_timesteps > 100000) {
-    Refuse("num_train_timesteps", options.num_train_timesteps, "1 to 100000");
+  if (options.num_train_timesteps < 2 || options.num_train_timesteps > 100000) {
+    Refuse("num_train_timesteps", std::to_string(options.num_train_timesteps), "2 to 100000");
   }
   if (!(options.beta_start > 0 && options.beta_start < 1)) {
-    Refuse("beta_start", options.beta_start, "above 0, below 1");
+    Refuse("beta_start", ShownJson(options.beta_start), "above 0, below 1");
   }
   if (!(options.beta_end >= options.beta_start && options.beta_end < 1)) {
-    Refuse("beta_end", options.beta_end, "beta_start or more, below 1");
+    Refuse("beta_end", ShownJson(options.beta_end), "beta_start or more, below 1");
   }
   if (options.beta_schedule != "scaled_linear" && options.beta_schedule != "linear") {
-    Refuse("beta_schedule", options.beta_schedule, "scaled_linear, linear");
+    Refuse("beta_schedule", ShownJson(options.beta_schedule), "scaled_linear, linear");
   }
-  if (options.steps_offset != 0 && options.steps_offset != 1) {
-    Refuse("steps_offset", options.steps_offset, "0, 1");
+  // What is left of a picture in noise alone cannot be divided by the signal.
+  if (options.rescale_betas_zero_snr && options.prediction_type == PredictionType::kEpsilon) {
+    Refuse("rescale_betas_zero_snr", "true", "false where prediction_type is epsilon");
   }
-  if (options.timestep_spacing != "leading") {
-    Refuse("timestep_spacing", options.timestep_spacing, "leading");
-  }
+}
+
+// Lin et al., 2305.08891, algorithm 1, in the reference's order of operations.
+torch::Tensor WithZeroTerminalSnr(const torch::Tensor& betas) {
+  auto signal = (1 - betas).cumprod(0).sqrt();
+  const auto first = signal[0].clone(), last = signal[-1].clone();
+  signal = (signal - last) * (first / (first - last));
+  const auto alphas_cumprod = signal.square();
+  const auto alphas = alphas_cumprod.slice(0, 1) / alphas_cumprod.slice(0, 0, -1);
+  return 1 - torch::cat({alphas_cumprod.slice(0, 0, 1), alphas});
 }
 
 // float32 throughout, as the reference computes it.
@@ -70,8 +114,9 @@ torch::Tensor Betas(const NoiseScheduleOptions& options) {
   const bool scaled = options.beta_schedule == "scaled_linear";
   const double from = scaled ? std::sqrt(options.beta_start) : options.beta_start;
   const double to = scaled ? std::sqrt(options.beta_end) : options.beta_end;
-  auto ramp = torch::linspace(from, to, options.num_train_timesteps, torch::kFloat32);
-  return scaled ? ramp.square() : ramp;
+  const auto ramp = torch::linspace(from, to, options.num_train_timesteps, torch::kFloat32);
+  const auto betas = scaled ? ramp.square() : ramp;
+  return options.rescale_betas_zero_snr ? WithZeroTerminalSnr(betas) : betas;
 }
 
 // sqrt(a_t) and sqrt(1 - a_t), shaped to multiply x_BCHW.
@@ -88,37 +133,52 @@ Coefficients CoefficientsAt(const torch::Tensor& alphas_cumprod, const torch::Te
 
 }  // namespace
 
-NoiseScheduleOptions NoiseScheduleOptions::FromJson(const nlohmann::json& config) try {
-  RefuseUnsupported(config);
+NoiseScheduleOptions NoiseScheduleOptions::FromJson(const nlohmann::json& config) {
+  ConfigReader reader("scheduler", config);
   NoiseScheduleOptions options;
   // What a file leaves out has the defaults of diffusers' classes, which are not Stable
   // Diffusion's.
-  options.num_train_timesteps = config.value("num_train_timesteps", 1000);
-  options.beta_start = config.value("beta_start", 0.0001);
-  options.beta_end = config.value("beta_end", 0.02);
-  options.beta_schedule = config.value("beta_schedule", "linear");
-  options.prediction_type = ParsePredictionType(config.value("prediction_type", "epsilon"));
-  const bool is_ddim = config.value("_class_name", "DDIMScheduler") == "DDIMScheduler";
-  options.set_alpha_to_one = config.value("set_alpha_to_one", is_ddim);
-  options.timestep_spacing = config.value("timestep_spacing", "leading");
+  int64_t timesteps = 1000;
+  reader.ReadSize("num_train_timesteps", timesteps);
+  options.num_train_timesteps = static_cast<int>(timesteps);
+  options.beta_start = 0.0001;
+  options.beta_end = 0.02;
+  options.beta_schedule = "linear";
+  options.set_alpha_to_one = true;
+  reader.Read("beta_start", options.beta_start);
+  reader.Read("beta_end", options.beta_end);
+  reader.Read("beta_schedule", options.beta_schedule);
+  ReadName(reader, "prediction_type", kPredictionTypes, options.prediction_type);
+  reader.Read("rescale_betas_zero_snr", options.rescale_betas_zero_snr);
+  ReadName(reader, "timestep_spacing", kSpacings, options.timestep_spacing);
+  reader.Read("set_alpha_to_one", options.set_alpha_to_one);
+  reader.Read("use_karras_sigmas", options.use_karras_sigmas);
+  reader.Require("trained_betas", nullptr);
+  reader.Require("thresholding", false);
+  reader.Require("final_sigmas_type", "zero");
+  reader.Require("lambda_min_clipped", nullptr);  // -Infinity, which clips nothing
+  reader.Require("timestep_type", "discrete");
+  IgnoreWhatChangesNothing(reader);
+  reader.Finish();
   Check(options);
   return options;
-} catch (const nlohmann::json::exception& e) {
-  throw Error(ErrorKind::kFailedPrecondition, std::string("scheduler: ") + e.what());
 }
 
 nlohmann::json NoiseScheduleOptions::ToJson() const {
-  return {{"_class_name", "DDIMScheduler"},
-          {"num_train_timesteps", num_train_timesteps},
-          {"beta_start", beta_start},
-          {"beta_end", beta_end},
-          {"beta_schedule", beta_schedule},
-          {"prediction_type", PredictionTypeName(prediction_type)},
-          {"steps_offset", steps_offset},
-          {"set_alpha_to_one", set_alpha_to_one},
-          {"timestep_spacing", timestep_spacing},
-          {"clip_sample", false},
-          {"trained_betas", nullptr}};
+  nlohmann::json config = {{"_class_name", "DDIMScheduler"},
+                           {"num_train_timesteps", num_train_timesteps},
+                           {"beta_start", beta_start},
+                           {"beta_end", beta_end},
+                           {"beta_schedule", beta_schedule},
+                           {"prediction_type", NameOf(kPredictionTypes, prediction_type)},
+                           {"rescale_betas_zero_snr", rescale_betas_zero_snr},
+                           {"steps_offset", kStepsOffset},
+                           {"set_alpha_to_one", set_alpha_to_one},
+                           {"clip_sample", false},
+                           {"trained_betas", nullptr}};
+  if (timestep_spacing) config["timestep_spacing"] = NameOf(kSpacings, *timestep_spacing);
+  if (use_karras_sigmas) config["use_karras_sigmas"] = true;
+  return config;
 }
 
 NoiseSchedule::NoiseSchedule(NoiseScheduleOptions options) : options_(std::move(options)) {

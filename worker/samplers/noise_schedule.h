@@ -7,6 +7,7 @@
 
 #include <torch/torch.h>
 
+#include <optional>
 #include <string>
 
 #include "third_party/nlohmann/json_fwd.hpp"
@@ -17,6 +18,13 @@ namespace likeness {
 // a) x_0.
 enum class PredictionType { kEpsilon, kV, kSample };
 
+// Which of the training's timesteps a sampler visits: 2305.08891, table 2.
+enum class TimestepSpacing { kLeading, kLinspace, kTrailing };
+
+// Added to every timestep with "leading" spacing, whatever a file says: StableDiffusionPipeline
+// overrides steps_offset with 1.
+inline constexpr int kStepsOffset = 1;
+
 // The settings of scheduler_config.json that change results; defaults are Stable Diffusion 1.x.
 struct NoiseScheduleOptions {
   int num_train_timesteps = 1000;
@@ -24,13 +32,17 @@ struct NoiseScheduleOptions {
   double beta_end = 0.012;
   std::string beta_schedule = "scaled_linear";  // or "linear"
   PredictionType prediction_type = PredictionType::kEpsilon;
-  int steps_offset = 1;           // added to every sampling timestep
-  bool set_alpha_to_one = false;  // DDIM's last step goes to a = 1 instead of a_0
-  std::string timestep_spacing = "leading";
+  // Rescaled so that the last timestep holds no signal: 2305.08891, algorithm 1. Not with kEpsilon.
+  bool rescale_betas_zero_snr = false;
 
-  // clip_sample and steps_offset are not read: StableDiffusionPipeline overrides them with false
-  // and 1. kFailedPrecondition naming the setting when it is of a kind that is not supported or out
-  // of range.
+  // How samplers go. Each has a spacing of its own where none is stated.
+  std::optional<TimestepSpacing> timestep_spacing;
+  bool set_alpha_to_one = false;   // DDIM's last step goes to a = 1 instead of a_0
+  bool use_karras_sigmas = false;  // DPM-Solver++
+
+  // Every setting that a scheduler of diffusers has is followed, or changes nothing here (it is
+  // another sampler's, or StableDiffusionPipeline overrides it: clip_sample), or is refused by its
+  // name: kFailedPrecondition. docs/decisions/0025 lists which.
   static NoiseScheduleOptions FromJson(const nlohmann::json& config);
   // In the format of diffusers' DDIMScheduler.
   nlohmann::json ToJson() const;

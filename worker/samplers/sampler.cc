@@ -24,10 +24,10 @@ torch::Tensor Sample(const Sampler& sampler, const Denoiser& denoiser, torch::Te
   auto x_BCHW = std::move(noise_BCHW);
   std::optional<PastStep> past;
   for (const Span span : Spans(sampler, steps)) {
-    auto prediction = denoiser(x_BCHW, span.t);
+    auto prediction = denoiser(x_BCHW, span);
     x_BCHW =
         std::visit([&](const auto& s) { return s.Step(x_BCHW, prediction, span, past); }, sampler);
-    past = {span.t, prediction.x0_BCHW};
+    past = {span.a, prediction.x0_BCHW};
     if (after_step) after_step();
   }
   return x_BCHW;

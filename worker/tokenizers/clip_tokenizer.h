@@ -43,9 +43,11 @@ class ClipTokenizer {
                 ClipTokenizerOptions options = {});
 
   // Reads vocab.json and merges.txt, or else tokenizer.json; special tokens and model_max_length
-  // from tokenizer_config.json and special_tokens_map.json, where they are. kNotFound if neither is
-  // there, kDataLoss if a file cannot be understood.
-  static ClipTokenizer Load(const std::filesystem::path& directory);
+  // from tokenizer_config.json and special_tokens_map.json, where they are; `longest` is the length
+  // where none is stated. kNotFound if there is no vocabulary, kDataLoss if a file cannot be
+  // understood, kFailedPrecondition for a value of the wrong type or an added token (there or in
+  // added_tokens.json) that is none of the special ones.
+  static ClipTokenizer Load(const std::filesystem::path& directory, int longest = 77);
   // Writes vocab.json, merges.txt, tokenizer_config.json and special_tokens_map.json, as Load and
   // transformers read.
   void Save(const std::filesystem::path& directory) const;

@@ -3,8 +3,11 @@
 #include <sstream>
 
 #include "third_party/nlohmann/json.hpp"
+#include "worker/base/config_reader.h"
 #include "worker/base/error.h"
+#include "worker/base/model_json.h"
 #include "worker/tokenizers/clip_tokenizer.h"
+#include "worker/tokenizers/clip_tokenizer_config.h"
 
 namespace likeness {
 namespace {
@@ -27,10 +30,8 @@ std::string ReadFile(const fs::path& path) {
   return text.str();
 }
 
-json ReadJson(const fs::path& path) try {
-  return json::parse(ReadFile(path));
-} catch (const json::exception& e) {
-  Corrupt(path.filename(), e.what());
+json ReadJson(const fs::path& path) {
+  return ParseModelJson(ReadFile(path), "tokenizer/" + path.filename().string());
 }
 
 json ReadJsonIfThere(const fs::path& path) {
@@ -39,12 +40,13 @@ json ReadJsonIfThere(const fs::path& path) {
 
 // {"token": id, ...} to tokens by id.
 std::vector<std::string> VocabularyFrom(const json& ids, const std::string& file) {
+  if (!ids.is_object()) Corrupt(file, "the vocabulary is not an object of tokens and ids");
   std::vector<std::string> vocabulary(ids.size());
   std::vector<bool> seen(ids.size());
   for (const auto& [token, value] : ids.items()) {
-    const auto id = value.get<int64_t>();
-    if (id < 0 || id >= static_cast<int64_t>(ids.size()) || seen[id]) {
-      Corrupt(file, "id " + std::to_string(id) + " of \"" + token + "\"; allowed: 0 to " +
+    int64_t id = -1;
+    if (!ConvertJson(value, id) || id < 0 || id >= static_cast<int64_t>(ids.size()) || seen[id]) {
+      Corrupt(file, "id " + ShownJson(value) + " of " + ShownJson(token) + "; allowed: 0 to " +
                         std::to_string(ids.size() - 1) + ", each once");
     }
     vocabulary[id] = token;
@@ -64,8 +66,10 @@ std::pair<std::string, std::string> ParseMerge(const std::string& line, const st
 }
 
 Merges ReadMerges(const fs::path& path) {
+  const std::string text = ReadFile(path);
+  if (const auto instead = WhatLiesInstead(text)) Corrupt(path.filename(), "is " + *instead);
   Merges merges;
-  std::istringstream lines(ReadFile(path));
+  std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty() || line.starts_with("#version")) continue;
@@ -76,62 +80,19 @@ Merges ReadMerges(const fs::path& path) {
 
 // tokenizer.json lists merges as ["a", "b"] or, in older files, as "a b".
 Merges MergesFrom(const json& list) {
+  if (!list.is_array()) Corrupt("tokenizer.json", "model.merges is not a list");
   Merges merges;
   for (const auto& merge : list) {
-    merges.push_back(merge.is_string() ? ParseMerge(merge, "tokenizer.json")
-                                       : merge.get<std::pair<std::string, std::string>>());
+    std::vector<std::string> pair;
+    if (merge.is_string()) {
+      merges.push_back(ParseMerge(merge, "tokenizer.json"));
+    } else if (ConvertJson(merge, pair) && pair.size() == 2) {
+      merges.emplace_back(pair[0], pair[1]);
+    } else {
+      Corrupt("tokenizer.json", ShownJson(merge) + " in model.merges is not two tokens");
+    }
   }
   return merges;
-}
-
-// A special token stands in a file as its text or as an object with flags.
-void ReadSpecial(const json& config, const char* key, SpecialToken& token) {
-  if (!config.contains(key) || config[key].is_null()) return;
-  const json& value = config[key];
-  if (value.is_string()) {
-    token = {value};
-  } else {
-    token = {value.at("content"), value.value("normalized", false)};
-  }
-}
-
-void ReadSpecials(const json& config, ClipTokenizerOptions& options) {
-  ReadSpecial(config, "bos_token", options.bos);
-  ReadSpecial(config, "eos_token", options.eos);
-  ReadSpecial(config, "pad_token", options.pad);
-  ReadSpecial(config, "unk_token", options.unk);
-}
-
-// A list of added tokens knows best how each is looked for; one that is none of the four has no
-// meaning here.
-void ReadAddedToken(const json& added, ClipTokenizerOptions& options) {
-  const std::string content = added.at("content");
-  bool known = false;
-  for (SpecialToken* token : {&options.bos, &options.eos, &options.pad, &options.unk}) {
-    if (token->content != content) continue;
-    token->normalized = added.value("normalized", false);
-    known = true;
-  }
-  if (!known) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "tokenizer: added token \"" + content + "\" is not supported");
-  }
-}
-
-ClipTokenizerOptions OptionsFrom(const json& special_tokens_map, const json& config,
-                                 const json& tokenizer) {
-  ClipTokenizerOptions options;
-  ReadSpecials(config, options);
-  // As transformers has it: the older file wins, unless the newer one lists its added tokens.
-  if (!config.contains("added_tokens_decoder")) ReadSpecials(special_tokens_map, options);
-  const json decoder = config.value("added_tokens_decoder", json::object());
-  for (const auto& added : decoder) ReadAddedToken(added, options);
-  const json added_tokens = tokenizer.value("added_tokens", json::array());
-  for (const auto& added : added_tokens) ReadAddedToken(added, options);
-  // Written as 1e30 where nobody said; no text encoder of this kind reads more than 77.
-  const double most = config.value("model_max_length", 77.0);
-  if (most <= 4096) options.model_max_length = static_cast<int>(most);
-  return options;
 }
 
 json ToJson(const SpecialToken& token) {
@@ -154,25 +115,27 @@ void WriteFile(const fs::path& path, const std::string& text) {
 
 }  // namespace
 
-ClipTokenizer ClipTokenizer::Load(const fs::path& directory) try {
-  const json special_tokens_map = ReadJsonIfThere(directory / "special_tokens_map.json");
-  const json config = ReadJsonIfThere(directory / "tokenizer_config.json");
+ClipTokenizer ClipTokenizer::Load(const fs::path& directory, int longest) {
+  TokenizerConfigs files{
+      .special_tokens_map = ReadJsonIfThere(directory / "special_tokens_map.json"),
+      .config = ReadJsonIfThere(directory / "tokenizer_config.json"),
+      .added_tokens = ReadJsonIfThere(directory / "added_tokens.json")};
   if (fs::exists(directory / "vocab.json") && fs::exists(directory / "merges.txt")) {
-    return ClipTokenizer(VocabularyFrom(ReadJson(directory / "vocab.json"), "vocab.json"),
-                         ReadMerges(directory / "merges.txt"),
-                         OptionsFrom(special_tokens_map, config, json::object()));
+    auto vocabulary = VocabularyFrom(ReadJson(directory / "vocab.json"), "vocab.json");
+    auto options = TokenizerOptions(files, vocabulary, longest);
+    return ClipTokenizer(std::move(vocabulary), ReadMerges(directory / "merges.txt"), options);
   }
   if (!fs::exists(directory / "tokenizer.json")) {
     throw Error(ErrorKind::kNotFound,
                 "tokenizer: neither vocab.json with merges.txt nor tokenizer.json is there");
   }
-  const json tokenizer = ReadJson(directory / "tokenizer.json");
-  const json& model = tokenizer.at("model");
-  return ClipTokenizer(VocabularyFrom(model.at("vocab"), "tokenizer.json"),
-                       MergesFrom(model.at("merges")),
-                       OptionsFrom(special_tokens_map, config, tokenizer));
-} catch (const json::exception& e) {
-  throw Error(ErrorKind::kDataLoss, std::string("tokenizer: ") + e.what());
+  files.tokenizer = ReadJson(directory / "tokenizer.json");
+  ConfigReader("tokenizer/tokenizer.json", files.tokenizer);
+  const json model = MemberOf(files.tokenizer, "model");
+  if (!model.is_object()) Corrupt("tokenizer.json", "model is not an object");
+  auto vocabulary = VocabularyFrom(MemberOf(model, "vocab"), "tokenizer.json");
+  auto options = TokenizerOptions(files, vocabulary, longest);
+  return ClipTokenizer(std::move(vocabulary), MergesFrom(MemberOf(model, "merges")), options);
 }
 
 void ClipTokenizer::Save(const fs::path& directory) const {

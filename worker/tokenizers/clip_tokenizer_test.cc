@@ -30,10 +30,19 @@ class ClipTokenizerTest : public ::testing::Test {
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(directory_ / name) << text;
   }
+  std::string LoadRefusal() const {
+    try {
+      ClipTokenizer::Load(directory_);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  }
   ErrorKind LoadError() const {
     try {
       ClipTokenizer::Load(directory_);
     } catch (const Error& e) {
+      EXPECT_THAT(e.what(), ::testing::Not(::testing::HasSubstr("json.exception")));
       return e.kind();
     }
     ADD_FAILURE() << "loaded";
@@ -112,13 +121,76 @@ TEST_F(ClipTokenizerTest, ASpecialTokenMayBeLookedForAfterNormalization) {
 }
 
 TEST_F(ClipTokenizerTest, LoadsTheOneFileForm) {
-  Write("tokenizer.json", R"({"added_tokens": [{"content": "<|endoftext|>", "normalized": false}],
+  Write("tokenizer.json",
+        R"({"added_tokens": [{"id": 4, "content": "<|endoftext|>", "normalized": false}],
     "model": {"vocab": {"a": 0, "b</w>": 1, "ab</w>": 2, "<|startoftext|>": 3, "<|endoftext|>": 4},
               "merges": [["a", "b</w>"]]}})");
   const auto loaded = ClipTokenizer::Load(directory_);
   EXPECT_THAT(loaded.Encode("ab"), ElementsAre(2));
   EXPECT_EQ(loaded.model_max_length(), 77);
   EXPECT_THAT(loaded.Encode("ac"), ElementsAre(0, 4)) << "an unknown byte is the unknown token";
+}
+
+TEST_F(ClipTokenizerTest, TheLengthIsTheTextEncodersWhereNoneIsStated) {
+  tokenizer_.Save(directory_);
+  Write("tokenizer_config.json", "{}");
+  EXPECT_EQ(ClipTokenizer::Load(directory_, 28).model_max_length(), 28);
+  Write("tokenizer_config.json", R"({"model_max_length": 1000000000000000019884624838656})");
+  EXPECT_EQ(ClipTokenizer::Load(directory_, 28).model_max_length(), 28);
+  Write("tokenizer_config.json", R"({"model_max_length": 20})");
+  EXPECT_EQ(ClipTokenizer::Load(directory_, 28).model_max_length(), 20);
+}
+
+TEST_F(ClipTokenizerTest, AnAddedTokenIsRefusedByItsNameWhereverItIsListed) {
+  tokenizer_.Save(directory_);
+  const auto id = std::to_string(tokenizer_.vocab_size());
+  Write("added_tokens.json", R"({"<cat-toy>": )" + id + "}");
+  EXPECT_THAT(LoadRefusal(), ::testing::StartsWith("tokenizer/added_tokens.json: added token "
+                                                   "\"<cat-toy>\" with id " +
+                                                   id));
+  Write("added_tokens.json", "{}");
+  Write("tokenizer_config.json",
+        R"({"added_tokens_decoder": {")" + id + R"(": {"content": "<cat-toy>"}}})");
+  EXPECT_THAT(LoadRefusal(), ::testing::StartsWith("tokenizer/tokenizer_config.json: added token "
+                                                   "\"<cat-toy>\""));
+}
+
+TEST_F(ClipTokenizerTest, ASpecialTokenMayBeListedUnderItsOwnIdAlone) {
+  tokenizer_.Save(directory_);
+  const auto end = std::to_string(tokenizer_.eos_id());
+  Write("added_tokens.json", R"({"<|endoftext|>": )" + end + "}");
+  EXPECT_EQ(ClipTokenizer::Load(directory_).eos_id(), tokenizer_.eos_id());
+  Write("added_tokens.json", R"({"<|endoftext|>": 100000})");
+  EXPECT_THAT(LoadRefusal(), ::testing::HasSubstr("\"<|endoftext|>\" with id 100000"));
+}
+
+TEST_F(ClipTokenizerTest, ValuesOfTheWrongTypeAreNamed) {
+  tokenizer_.Save(directory_);
+  const auto refused = [&](const char* file, const char* text, const char* clue) {
+    tokenizer_.Save(directory_);
+    Write(file, text);
+    EXPECT_THAT(LoadRefusal(),
+                ::testing::AllOf(::testing::HasSubstr(file), ::testing::HasSubstr(clue),
+                                 ::testing::Not(::testing::HasSubstr("json.exc"))));
+    fs::remove(directory_ / file);
+  };
+  refused("tokenizer_config.json", R"({"model_max_length": "77"})", "model_max_length = \"77\"");
+  refused("tokenizer_config.json", R"({"bos_token": 3})", "bos_token = 3");
+  refused("tokenizer_config.json", "[1]", "not a JSON object");
+  refused("tokenizer_config.json", R"({"added_tokens_decoder": [1]})", "added_tokens_decoder");
+  refused("special_tokens_map.json", R"({"eos_token": {"content": 3}})", "content = 3");
+  refused("special_tokens_map.json", R"({"eos_token": {}})", "content = nothing is missing");
+  refused("added_tokens.json", R"({"<|endoftext|>": "x"})", "= \"x\"");
+  refused("vocab.json", R"({"a": "0"})", "id \"0\" of \"a\"");
+  refused("vocab.json", R"([1, 2])", "not an object");
+  refused("vocab.json", "version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer");
+  refused("merges.txt", "version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer");
+  fs::remove(directory_ / "vocab.json");
+  Write("tokenizer.json", R"({"model": 3})");
+  EXPECT_THAT(LoadRefusal(), ::testing::HasSubstr("model is not an object"));
+  Write("tokenizer.json",
+        R"({"model": {"vocab": {"<|startoftext|>": 0, "<|endoftext|>": 1}, "merges": [1]}})");
+  EXPECT_THAT(LoadRefusal(), ::testing::HasSubstr("1 in model.merges is not two tokens"));
 }
 
 TEST_F(ClipTokenizerTest, BadFilesAreRefused) {

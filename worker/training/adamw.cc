@@ -2,7 +2,9 @@
 
 #include <ATen/ops/_fused_adamw.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 
 #include "worker/base/error.h"
@@ -15,6 +17,25 @@ torch::Tensor GradientFor(const torch::Tensor& parameter, const torch::Tensor& m
   torch::Tensor grad = parameter.grad();
   if (grad.scalar_type() == master.scalar_type() && grad.strides() == master.strides()) return grad;
   return torch::empty_like(master).copy_(grad);
+}
+
+// Counts of updates as the kernel reads them: one tensor for all parameters that are equally far.
+class Counters {
+ public:
+  torch::Tensor Of(int64_t count, const torch::TensorOptions& options) {
+    torch::Tensor& tensor = tensors_[count];
+    if (!tensor.defined() || tensor.device() != options.device())
+      tensor = torch::full({}, static_cast<double>(count), options);
+    return tensor;
+  }
+
+ private:
+  std::map<int64_t, torch::Tensor> tensors_;
+};
+
+// The run's steps: some parameter has a gradient in each.
+int64_t StepsDone(const std::vector<int64_t>& steps) {
+  return steps.empty() ? 0 : *std::max_element(steps.begin(), steps.end());
 }
 
 }  // namespace
@@ -35,6 +56,7 @@ AdamW::AdamW(std::vector<ParameterGroup> groups, AdamWOptions options)
       second_moments_.push_back(torch::zeros_like(master));
     }
   }
+  steps_.assign(first_moments_.size(), 0);
 }
 
 double AdamW::GradNorm() const {
@@ -63,21 +85,24 @@ double AdamW::Step(double schedule_factor) {
   if (!std::isfinite(norm)) {
     throw Error(ErrorKind::kFailedPrecondition,
                 "the gradients' norm is " + std::to_string(norm) + " at step " +
-                    std::to_string(steps_) + ": training diverged; try a lower learning rate");
+                    std::to_string(StepsDone(steps_)) +
+                    ": training diverged; try a lower learning rate");
   }
-  ++steps_;
   // The kernel divides gradients by a scale; clipping multiplies by max / (norm + 1e-6), as
   // clip_grad_norm_ does.
   const bool clip = options_.max_grad_norm > 0 && norm + 1e-6 > options_.max_grad_norm;
   const double scale = clip ? (norm + 1e-6) / options_.max_grad_norm : 1;
 
+  Counters counters;
   size_t index = 0;  // over all groups
   for (ParameterGroup& group : groups_) {
     std::vector<torch::Tensor> masters, grads, first, second, steps;
     std::vector<size_t> updated;
+    std::vector<int64_t> counts;
     for (size_t i = 0; i < group.parameters.size(); ++i, ++index) {
       if (!group.parameters[i].grad().defined()) continue;
       updated.push_back(i);
+      counts.push_back(++steps_[index]);
       masters.push_back(group.masters[i]);
       grads.push_back(GradientFor(group.parameters[i], group.masters[i]));
       first.push_back(first_moments_[index]);
@@ -85,7 +110,7 @@ double AdamW::Step(double schedule_factor) {
     }
     if (updated.empty()) continue;
     const auto options = masters[0].options();
-    steps.assign(updated.size(), torch::full({}, static_cast<double>(steps_), options));
+    for (const int64_t count : counts) steps.push_back(counters.Of(count, options));
     const std::optional<torch::Tensor> grad_scale =
         clip ? std::optional(torch::full({}, scale, options)) : std::nullopt;
     at::_fused_adamw_(masters, grads, first, second, /*max_exp_avg_sqs=*/{}, steps,
@@ -101,10 +126,11 @@ double AdamW::Step(double schedule_factor) {
   return norm;
 }
 
-void AdamW::Restore(int64_t steps, const std::vector<torch::Tensor>& first_moments,
+void AdamW::Restore(const std::vector<int64_t>& steps,
+                    const std::vector<torch::Tensor>& first_moments,
                     const std::vector<torch::Tensor>& second_moments) {
   torch::NoGradGuard no_grad;
-  if (first_moments.size() != first_moments_.size() ||
+  if (steps.size() != steps_.size() || first_moments.size() != first_moments_.size() ||
       second_moments.size() != second_moments_.size())
     throw Error(ErrorKind::kFailedPrecondition, "AdamW: the state is of other parameters");
   steps_ = steps;

@@ -30,28 +30,28 @@ class AdamW {
  public:
   AdamW(std::vector<ParameterGroup> groups, AdamWOptions options);
 
-  // One update with the gradients that are there; a parameter without a gradient is left alone, as
-  // in torch.optim. Learning rates are the groups' times `schedule_factor`. The gradients are
-  // released. Returns their global norm before clipping. A norm that is not finite throws
-  // Error(kFailedPrecondition) before anything is changed.
+  // One update with the gradients that are there; a parameter without a gradient is left alone and
+  // its bias correction does not move on, as in torch.optim. Learning rates are the groups' times
+  // `schedule_factor`. The gradients are released. Returns their global norm before clipping. A
+  // norm that is not finite throws Error(kFailedPrecondition) before anything is changed.
   double Step(double schedule_factor = 1);
 
   // Global L2 norm of the gradients, accumulated in double.
   double GradNorm() const;
   void ReleaseGradients();
 
-  // What a checkpoint holds beside the weights: updates done, and both moments in the order of the
-  // parameters over all groups (float32, the optimizer's own tensors).
-  int64_t steps() const { return steps_; }
+  // What a checkpoint holds beside the weights, in the order of the parameters over all groups: how
+  // often each was updated, and both moments (float32, the optimizer's own tensors).
+  const std::vector<int64_t>& steps() const { return steps_; }
   const std::vector<torch::Tensor>& first_moments() const { return first_moments_; }
   const std::vector<torch::Tensor>& second_moments() const { return second_moments_; }
-  void Restore(int64_t steps, const std::vector<torch::Tensor>& first_moments,
+  void Restore(const std::vector<int64_t>& steps, const std::vector<torch::Tensor>& first_moments,
                const std::vector<torch::Tensor>& second_moments);
 
  private:
   std::vector<ParameterGroup> groups_;
   AdamWOptions options_;
-  int64_t steps_ = 0;
+  std::vector<int64_t> steps_;
   std::vector<torch::Tensor> first_moments_;
   std::vector<torch::Tensor> second_moments_;
 };

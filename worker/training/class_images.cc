@@ -79,19 +79,23 @@ std::vector<Image> ReadCachedBatch(const std::filesystem::path& set, int first, 
 
 }  // namespace
 
-std::string ClassImageKey(const std::string& model_digest, int image_size,
-                          const ClassImageOptions& options) {
-  const nlohmann::json key = {{"model", model_digest},        {"prompt", options.prompt},
-                              {"sampler", options.sampler},   {"steps", options.steps},
-                              {"guidance", options.guidance}, {"size", image_size},
-                              {"seed", options.seed}};
+std::string ClassImageKey(const Pipeline& base, const ClassImageOptions& options) {
+  const nlohmann::json key = {{"model", base.digest},
+                              {"size", base.image_size()},
+                              {"device", c10::DeviceTypeName(base.device.type(), /*lower=*/true)},
+                              {"dtype", c10::toString(base.dtype)},
+                              {"prompt", options.prompt},
+                              {"sampler", options.sampler},
+                              {"steps", options.steps},
+                              {"guidance", options.guidance},
+                              {"seed", options.seed},
+                              {"batch_size", options.batch_size}};
   return Sha256OfBytes(key.dump());
 }
 
 std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
                                const std::filesystem::path& cache, Host& host) {
-  const std::filesystem::path set =
-      cache / ClassImageKey(base.digest, static_cast<int>(base.image_size()), options);
+  const std::filesystem::path set = cache / ClassImageKey(base, options);
   std::filesystem::create_directories(set);
   // Sets that are longest unused may be removed by whoever owns the cache.
   std::filesystem::last_write_time(set, std::filesystem::file_time_type::clock::now());
@@ -106,17 +110,19 @@ std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
   report();
   while (static_cast<int>(images.size()) < options.count) {
     ThrowIfStopped(host.Stop());
-    // Batches always begin at multiples of the batch size and are drawn whole: how many pictures
-    // share a batch can move a rounding, and must not depend on what the cache happens to hold.
+    // Batches always begin at multiples of the batch size and are drawn whole, also where fewer are
+    // asked for: how many pictures share a batch can move a rounding, and must not depend on what
+    // an earlier job left in the cache.
     const int first = static_cast<int>(images.size());
-    const int size = std::min(options.count - first, static_cast<int>(options.batch_size));
+    const int size = options.batch_size;
     std::vector<Image> batch = ReadCachedBatch(set, first, size, base.image_size());
     if (batch.empty()) {
       if (!meter) meter.emplace(Phase::kClassPictures, "pictures", first, options.count);
       batch = Draw(base, options, first, size, *meter, host);
       for (int i = 0; i < size; ++i) WriteCached(CacheFile(set, first + i), batch[i]);
     }
-    std::move(batch.begin(), batch.end(), std::back_inserter(images));
+    const int wanted = std::min(options.count - first, size);
+    std::move(batch.begin(), batch.begin() + wanted, std::back_inserter(images));
     report();
   }
   return images;

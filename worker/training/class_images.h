@@ -23,16 +23,15 @@ struct ClassImageOptions {
   int batch_size = 4;  // speed; a picture depends on it in its last rounding at most
 };
 
-// Names a set: SHA-256, in hex, over everything the pictures depend on: model digest, prompt,
-// sampler, steps, guidance, size, seed. The count is left out, so a larger set begins with a
-// smaller one.
-std::string ClassImageKey(const std::string& model_digest, int image_size,
-                          const ClassImageOptions& options);
+// Names a set: SHA-256, in hex, over everything the pictures depend on: the model's digest, size,
+// dtype and kind of device; prompt, sampler, steps, guidance, seed, batch size. The count is left
+// out, so a larger set begins with a smaller one.
+std::string ClassImageKey(const Pipeline& base, const ClassImageOptions& options);
 
 // The first `count` pictures of the set, read from `cache`/<key>/<index>.safetensors where they lie
-// there intact, drawn by `base` and written there otherwise. Several workers may share one cache.
-// Reports phase kClassPictures. Throws Error(kCancelled) if the host stops it; pictures drawn so
-// far stay.
+// there intact, drawn by `base` and written there otherwise, always a whole batch. Several workers
+// may share one cache. Reports phase kClassPictures. Throws Error(kCancelled) if the host stops it;
+// pictures drawn so far stay.
 std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
                                const std::filesystem::path& cache, Host& host);
 

@@ -27,7 +27,7 @@ class ClassImagesTest : public testing::Test {
   // Whether the last set, or a part of it, was drawn and not read.
   bool Drew() const { return host_.progress.back().units_per_second.has_value(); }
   std::filesystem::path File(const char* name) {
-    return cache_.path() / ClassImageKey(base_.digest, 16, Dogs(1)) / name;
+    return cache_.path() / ClassImageKey(base_, Dogs(1)) / name;
   }
 
   Pipeline base_ = TinyPipeline();
@@ -80,6 +80,14 @@ TEST_F(ClassImagesTest, DrawingReportsFromItsStartAndAfterEverySamplingStep) {
   }
 }
 
+// A convolution's bits depend on the batch; what an earlier job asked for must not.
+TEST_F(ClassImagesTest, BatchesAreDrawnWholeSoThatAPictureDoesNotDependOnTheCachesHistory) {
+  EXPECT_EQ(Get(Dogs(3)).size(), 3u);
+  EXPECT_TRUE(std::filesystem::exists(File("00003.safetensors")));
+  EXPECT_EQ(Get(Dogs(4)).size(), 4u);
+  EXPECT_FALSE(Drew());
+}
+
 TEST_F(ClassImagesTest, ADamagedFileIsDrawnAgain) {
   const auto images = Get(Dogs(2));
   std::ofstream(File("00001.safetensors")) << "cut";
@@ -88,21 +96,29 @@ TEST_F(ClassImagesTest, ADamagedFileIsDrawnAgain) {
 
 // Others counted files in a folder, whatever prompt or model they came from.
 TEST_F(ClassImagesTest, TheKeyHoldsEverythingThatAPictureDependsOn) {
-  const std::string key = ClassImageKey("digest", 32, Dogs(3));
-  EXPECT_EQ(key, ClassImageKey("digest", 32, Dogs(200)));  // a larger set begins with a smaller one
-  EXPECT_NE(key, ClassImageKey("other", 32, Dogs(3)));
-  EXPECT_NE(key, ClassImageKey("digest", 64, Dogs(3)));
-  const auto key_with = [](auto change) {
+  const std::string key = ClassImageKey(base_, Dogs(3));
+  EXPECT_EQ(key, ClassImageKey(base_, Dogs(200)));  // a larger set begins with a smaller one
+  const auto key_on = [&](auto change) {
+    Pipeline other = base_;
+    change(other);
+    return ClassImageKey(other, Dogs(3));
+  };
+  EXPECT_NE(key, key_on([](auto& m) { m.digest = "other"; }));
+  EXPECT_NE(key, key_on([](auto& m) { m.dtype = torch::kBFloat16; }));
+  EXPECT_NE(key, key_on([](auto& m) { m.device = torch::Device(torch::kCUDA, 0); }));
+  EXPECT_EQ(key_on([](auto& m) { m.device = torch::Device(torch::kCUDA, 0); }),
+            key_on([](auto& m) { m.device = torch::Device(torch::kCUDA, 1); }));
+  const auto key_with = [&](auto change) {
     ClassImageOptions options = Dogs(3);
     change(options);
-    return ClassImageKey("digest", 32, options);
+    return ClassImageKey(base_, options);
   };
   EXPECT_NE(key, key_with([](auto& o) { o.prompt = "a cat"; }));
   EXPECT_NE(key, key_with([](auto& o) { o.seed = 0; }));
   EXPECT_NE(key, key_with([](auto& o) { o.sampler = "dpmpp_2m"; }));
   EXPECT_NE(key, key_with([](auto& o) { o.steps = 3; }));
   EXPECT_NE(key, key_with([](auto& o) { o.guidance = 1; }));
-  EXPECT_EQ(key, key_with([](auto& o) { o.batch_size = 8; }));
+  EXPECT_NE(key, key_with([](auto& o) { o.batch_size = 8; }));
 }
 
 }  // namespace

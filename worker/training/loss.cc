@@ -12,7 +12,7 @@ torch::Tensor MinSnrWeight(const torch::Tensor& snr_B, double gamma, PredictionT
   const torch::Tensor least_B = snr_B.clamp_max(gamma);
   switch (prediction) {
     case PredictionType::kEpsilon:
-      return least_B / snr_B;
+      return (gamma / snr_B).clamp_max(1);  // min(snr, gamma) / snr, and 1 without any signal
     case PredictionType::kV:
       return least_B / (snr_B + 1);
     case PredictionType::kSample:

@@ -41,6 +41,14 @@ TEST(LossTest, MinSnrWeighsTheDenoisedPictureAlikeInEveryParametrization) {
   EXPECT_TRUE(torch::allclose(MinSnrWeight(snr_B, 5, PredictionType::kV) * (snr_B + 1), sample));
 }
 
+// The last timestep of zero terminal SNR.
+TEST(LossTest, MinSnrIsFiniteWithoutAnySignal) {
+  const auto snr_B = torch::tensor({0.f});
+  EXPECT_EQ(MinSnrWeight(snr_B, 5, kEpsilon).item<float>(), 1);
+  EXPECT_EQ(MinSnrWeight(snr_B, 5, PredictionType::kV).item<float>(), 0);
+  EXPECT_EQ(MinSnrWeight(snr_B, 5, PredictionType::kSample).item<float>(), 0);
+}
+
 TEST(LossTest, IsTakenInFloat32UnderBfloat16) {
   const auto prediction = Errors().to(torch::kBFloat16);
   const auto loss =

@@ -4,6 +4,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/weights/model_files.h"
 
 namespace likeness {
 namespace {
@@ -60,10 +61,8 @@ void WritePersonalizedModel(const fs::path& base, const fs::path& out,
   try {
     fs::remove_all(partial);
     fs::create_directories(partial);
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(base)) {
-      const fs::path relative = entry.path().lexically_relative(base);
-      if (entry.is_regular_file() && IsShared(relative, changed))
-        LinkOrCopy(entry.path(), partial / relative);
+    for (const auto& [relative, file] : FilesOfModel(base)) {
+      if (IsShared(relative, changed)) LinkOrCopy(file, partial / relative);
     }
     for (const ChangedComponent& component : changed) {
       fs::create_directories(partial / component.folder);

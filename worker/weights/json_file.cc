@@ -3,6 +3,7 @@
 #include <string>
 
 #include "worker/base/error.h"
+#include "worker/base/model_json.h"
 #include "worker/weights/atomic_file.h"
 #include "worker/weights/mapped_file.h"
 
@@ -13,10 +14,7 @@ nlohmann::json ReadJsonFile(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) {
     throw Error(ErrorKind::kFailedPrecondition, label + " is missing");
   }
-  const MappedFile file(path);
-  auto value = nlohmann::json::parse(file.bytes(), /*cb=*/nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) throw Error(ErrorKind::kDataLoss, label + " is not valid JSON");
-  return value;
+  return ParseModelJson(MappedFile(path).bytes(), label);
 }
 
 void WriteJsonFile(const std::filesystem::path& path, const nlohmann::json& value) {

@@ -8,7 +8,7 @@
 namespace likeness {
 
 // Errors name the file with its folder ("unet/config.json"): kFailedPrecondition if it is missing,
-// kDataLoss if it is not JSON.
+// kDataLoss if it is not JSON (worker/base/model_json.h).
 nlohmann::json ReadJsonFile(const std::filesystem::path& path);
 
 // Indented, whole or not at all (see atomic_file.h).

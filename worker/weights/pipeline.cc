@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "worker/base/config_reader.h"
 #include "worker/base/error.h"
 #include "worker/weights/component_files.h"
 #include "worker/weights/json_file.h"
@@ -20,30 +21,72 @@ void CheckIndex(const fs::path& dir) {
     throw Error(ErrorKind::kNotFound, "there is no model directory " + dir.filename().string());
   }
   const auto index = ReadJsonFile(dir / "model_index.json");
-  const auto kind = index.is_object() ? index.value("_class_name", "") : "";
-  if (kind != "StableDiffusionPipeline") {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "model_index.json: _class_name is \"" + kind +
-                    "\"; only StableDiffusionPipeline is supported");
+  ConfigReader reader("model_index.json", index);
+  if (reader.Get<std::string>("_class_name") != "StableDiffusionPipeline") {
+    reader.Refuse("_class_name", "is not supported; it may only be \"StableDiffusionPipeline\"");
   }
 }
 
+// Parts that are whole, each by itself, and do not belong together. An id without a row in the
+// table of tokens, or a position beyond its table, would be read from memory of something else, or
+// stop a GPU for good.
+void CheckParts(const ClipTokenizer& tokenizer, const ClipTextOptions& text,
+                const UNet2DConditionOptions& unet, const AutoencoderKlOptions& vae) {
+  const auto refuse = [](const std::string& part, int64_t value, const std::string& other,
+                         int64_t limit, const char* allowed) {
+    throw Error(ErrorKind::kFailedPrecondition, part + " is " + std::to_string(value) + " where " +
+                                                    other + " is " + std::to_string(limit) + "; " +
+                                                    allowed);
+  };
+  if (tokenizer.vocab_size() > text.vocab_size) {
+    refuse("tokenizer: number of tokens", tokenizer.vocab_size(), "text_encoder's vocab_size",
+           text.vocab_size, "at most so many are allowed");
+  }
+  if (tokenizer.model_max_length() > text.max_position_embeddings) {
+    refuse("tokenizer: model_max_length", tokenizer.model_max_length(),
+           "text_encoder's max_position_embeddings", text.max_position_embeddings,
+           "at most so many are allowed");
+  }
+  if (unet.cross_attention_dim != text.hidden_size) {
+    refuse("unet: cross_attention_dim", unet.cross_attention_dim, "text_encoder's hidden_size",
+           text.hidden_size, "they have to be equal");
+  }
+  if (unet.in_channels != vae.latent_channels) {
+    refuse("unet: in_channels", unet.in_channels, "vae's latent_channels", vae.latent_channels,
+           "they have to be equal");
+  }
+  if (unet.out_channels != unet.in_channels) {
+    refuse("unet: out_channels", unet.out_channels, "its in_channels", unet.in_channels,
+           "they have to be equal");
+  }
+}
+
+template <typename Options>
+Options ReadConfig(const fs::path& dir, const std::string& name) {
+  return Options::FromJson(ReadJsonFile(dir / name / "config.json"));
+}
+
 // Builds a module as its config says and fills it. `Module` is a TORCH_MODULE holder.
-template <typename Module, typename Options>
+template <typename Module, typename Config>
 Module LoadComponent(const fs::path& dir, const std::string& name, const std::string& stem,
-                     const PipelineOptions& options) {
-  const auto config = ReadJsonFile(dir / name / "config.json");
+                     const Config& config, const PipelineOptions& options) {
   const auto files = OpenComponent(dir / name, name, stem, options.dtype);
   Module module = nullptr;
   {
     SkipInitialization skip;
-    module = Module(Options::FromJson(config));
+    module = Module(config);
   }
   for (auto& parameter : module->parameters()) parameter.requires_grad_(false);
   module->to(options.device, options.dtype);
   LoadStateDict(*module, files, name);
   module->eval();
   return module;
+}
+
+std::string SchedulerClass(const nlohmann::json& scheduler) {
+  std::string name = "DDIMScheduler";
+  ConfigReader("scheduler", scheduler).Read("_class_name", name);
+  return name;
 }
 
 template <typename Module>
@@ -60,16 +103,21 @@ void SaveComponent(const fs::path& dir, const std::string& stem, const Module& m
 
 Pipeline LoadPipeline(const fs::path& dir, const PipelineOptions& options) {
   CheckIndex(dir);
-  const auto schedule = ReadJsonFile(dir / "scheduler" / "scheduler_config.json");
+  const auto scheduler = ReadJsonFile(dir / "scheduler" / "scheduler_config.json");
+  const auto text = ReadConfig<ClipTextOptions>(dir, "text_encoder");
+  const auto unet = ReadConfig<UNet2DConditionOptions>(dir, "unet");
+  const auto vae = ReadConfig<AutoencoderKlOptions>(dir, "vae");
+  const auto tokenizer =
+      ClipTokenizer::Load(dir / "tokenizer", static_cast<int>(text.max_position_embeddings));
+  CheckParts(tokenizer, text, unet, vae);
   return {
-      .tokenizer = ClipTokenizer::Load(dir / "tokenizer"),
-      .text_encoder = LoadComponent<ClipTextModel, ClipTextOptions>(dir, "text_encoder",
-                                                                    kTransformersStem, options),
-      .unet = LoadComponent<UNet2DCondition, UNet2DConditionOptions>(dir, "unet", kDiffusersStem,
-                                                                     options),
-      .vae =
-          LoadComponent<AutoencoderKl, AutoencoderKlOptions>(dir, "vae", kDiffusersStem, options),
-      .schedule = NoiseSchedule(NoiseScheduleOptions::FromJson(schedule)),
+      .tokenizer = tokenizer,
+      .text_encoder =
+          LoadComponent<ClipTextModel>(dir, "text_encoder", kTransformersStem, text, options),
+      .unet = LoadComponent<UNet2DCondition>(dir, "unet", kDiffusersStem, unet, options),
+      .vae = LoadComponent<AutoencoderKl>(dir, "vae", kDiffusersStem, vae, options),
+      .schedule = NoiseSchedule(NoiseScheduleOptions::FromJson(scheduler)),
+      .scheduler_config = scheduler.dump(),
       .device = options.device,
       .dtype = options.dtype,
       .digest = ModelDigest(dir),
@@ -83,13 +131,16 @@ void SavePipeline(const fs::path& dir, const Pipeline& pipeline, torch::ScalarTy
   fs::create_directories(dir / "tokenizer");
   pipeline.tokenizer.Save(dir / "tokenizer");
   fs::create_directories(dir / "scheduler");
-  WriteJsonFile(dir / "scheduler" / "scheduler_config.json", pipeline.schedule.options().ToJson());
+  const auto scheduler = pipeline.scheduler_config.empty()
+                             ? pipeline.schedule.options().ToJson()
+                             : nlohmann::json::parse(pipeline.scheduler_config);
+  WriteJsonFile(dir / "scheduler" / "scheduler_config.json", scheduler);
   // Last, so that a directory with an index is a whole one.
   WriteJsonFile(dir / "model_index.json", {{"_class_name", "StableDiffusionPipeline"},
                                            {"feature_extractor", {nullptr, nullptr}},
                                            {"requires_safety_checker", false},
                                            {"safety_checker", {nullptr, nullptr}},
-                                           {"scheduler", {"diffusers", "DDIMScheduler"}},
+                                           {"scheduler", {"diffusers", SchedulerClass(scheduler)}},
                                            {"text_encoder", {"transformers", "CLIPTextModel"}},
                                            {"tokenizer", {"transformers", "CLIPTokenizer"}},
                                            {"unet", {"diffusers", "UNet2DConditionModel"}},

@@ -20,6 +20,7 @@ struct Pipeline {
   UNet2DCondition unet = nullptr;
   AutoencoderKl vae = nullptr;
   NoiseSchedule schedule;
+  std::string scheduler_config = {};  // the file that `schedule` was read from; empty if none
   torch::Device device = torch::kCPU;
   torch::ScalarType dtype = torch::kFloat32;  // of all parameters
   std::string digest;                         // ModelDigest of the directory; empty if none
@@ -36,17 +37,19 @@ struct PipelineOptions {
 
 // Reads model_index.json and the folders unet, vae, text_encoder, tokenizer, scheduler. Modules are
 // in eval mode and their parameters require no gradient.
-// Errors: kNotFound (no such directory), kFailedPrecondition (a part is missing, unsupported, or
-// only there as a pickle), kDataLoss (a weight file is corrupt).
+// The parts are held against each other: every token id has a row in the text encoder's table.
+// Errors: kNotFound (no such directory), kFailedPrecondition (a part is missing, unsupported, only
+// there as a pickle, or does not fit another), kDataLoss (a weight file is corrupt).
 Pipeline LoadPipeline(const std::filesystem::path& dir, const PipelineOptions& options = {});
 
-// Writes a directory that LoadPipeline and diffusers read, its weights in `dtype`. Existing files
-// of the same names are replaced.
+// Writes a directory that LoadPipeline and diffusers read, its weights in `dtype`, its scheduler's
+// config as it was read. Existing files of the same names are replaced.
 void SavePipeline(const std::filesystem::path& dir, const Pipeline& pipeline,
                   torch::ScalarType dtype);
 
-// SHA-256, in hex, over the sorted (relative path, SHA-256 of the file) pairs of the directory's
-// weights, configs and tokenizer files: what the model computes with, and nothing else in there.
+// SHA-256, in hex, over the sorted (relative path, SHA-256 of the file) pairs of model_index.json
+// and of all weights, configs and tokenizer files (.safetensors, .json, .txt) in the directory's
+// folders. A file is read once by this process, until its size or time changes. Thread safe.
 std::string ModelDigest(const std::filesystem::path& dir);
 
 }  // namespace likeness

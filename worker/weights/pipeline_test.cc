@@ -136,6 +136,85 @@ TEST_F(PipelineTest, RefusesAConfigThatIsNotJson) {
   ExpectRefused(ErrorKind::kDataLoss, "unet/config.json is not valid JSON");
 }
 
+TEST_F(PipelineTest, PartsThatDoNotFitTogetherAreRefusedByName) {
+  const auto refused = [&](const char* file, const char* setting, const nlohmann::json& value,
+                           const std::string& says) {
+    const auto whole = ReadJsonFile(dir() / file);
+    auto config = whole;
+    config[setting] = value;
+    WriteJsonFile(dir() / file, config);
+    ExpectRefused(ErrorKind::kFailedPrecondition, says);
+    WriteJsonFile(dir() / file, whole);
+  };
+  refused("tokenizer/tokenizer_config.json", "model_max_length", 77,
+          "tokenizer: model_max_length is 77 where text_encoder's max_position_embeddings is 12");
+  refused("unet/config.json", "cross_attention_dim", 32,
+          "unet: cross_attention_dim is 32 where text_encoder's hidden_size is 16");
+  refused("unet/config.json", "in_channels", 9,
+          "unet: in_channels is 9 where vae's latent_channels is 4");
+  refused("unet/config.json", "out_channels", 8,
+          "unet: out_channels is 8 where its in_channels is");
+  refused("tokenizer/vocab.json", "zzz</w>", 54,
+          "tokenizer: number of tokens is 55 where text_encoder's vocab_size is 54");
+  LoadPipeline(dir());
+}
+
+TEST_F(PipelineTest, ValuesOfTheWrongTypeAreNamedInEveryConfig) {
+  const auto refused = [&](const char* file, const nlohmann::json& value, const std::string& says) {
+    const auto whole = ReadJsonFile(dir() / file);
+    WriteJsonFile(dir() / file, value);
+    ExpectRefused(ErrorKind::kFailedPrecondition, says);
+    WriteJsonFile(dir() / file, whole);
+  };
+  refused("model_index.json", {{"_class_name", {"diffusers", "X"}}},
+          "model_index.json: setting _cl");
+  refused("model_index.json", {{"_class_name", nullptr}}, "model_index.json: setting _class_name");
+  refused("model_index.json", nlohmann::json::array({1}), "model_index.json: the config is not a");
+  refused("unet/config.json", {{"sample_size", "64"}}, "unet: setting sample_size = \"64\"");
+  refused("vae/config.json", {{"scaling_factor", true}}, "vae: setting scaling_factor = true");
+  refused("scheduler/scheduler_config.json", {{"beta_end", "x"}}, "scheduler: setting beta_end");
+}
+
+TEST_F(PipelineTest, TheSchedulersConfigIsKeptWhenAModelIsSaved) {
+  const nlohmann::json own = {
+      {"_class_name", "PNDMScheduler"},   {"beta_start", 0.00085},  {"beta_end", 0.012},
+      {"beta_schedule", "scaled_linear"}, {"skip_prk_steps", true}, {"steps_offset", 1}};
+  WriteJsonFile(dir() / "scheduler/scheduler_config.json", own);
+  const auto again = temp_.path() / "again";
+  SavePipeline(again, LoadPipeline(dir()), torch::kFloat32);
+  EXPECT_EQ(ReadJsonFile(again / "scheduler/scheduler_config.json"), own);
+  EXPECT_EQ(ReadJsonFile(again / "model_index.json")["scheduler"][1], "PNDMScheduler");
+}
+
+TEST_F(PipelineTest, AGitLfsPointerIsNamedForWhatItIs) {
+  std::ofstream(unet_file(), std::ios::trunc)
+      << "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n";
+  ExpectRefused(ErrorKind::kDataLoss,
+                "diffusion_pytorch_model.safetensors is a Git LFS pointer, not the file itself");
+}
+
+// As in a Hugging Face cache, where every file is a link, or where a folder is one.
+TEST_F(PipelineTest, SymbolicLinksAreTheFilesThatTheyLeadTo) {
+  const auto digest = ModelDigest(dir());
+  fs::rename(dir() / "vae", temp_.path() / "vae");
+  fs::create_directory_symlink(temp_.path() / "vae", dir() / "vae");
+  fs::rename(unet_file(), temp_.path() / "blob");
+  fs::create_symlink(temp_.path() / "blob", unet_file());
+  fs::create_directory_symlink(dir(), dir() / "vae" / "back");
+  EXPECT_EQ(ModelDigest(dir()), digest);
+  EXPECT_EQ(LoadPipeline(dir()).digest, digest);
+}
+
+TEST_F(PipelineTest, ModelsThatDifferInAnyFolderHaveUnlikeDigests) {
+  const auto digest = ModelDigest(dir());
+  fs::create_directories(dir() / "feature_extractor");
+  std::ofstream(dir() / "feature_extractor" / "preprocessor_config.json") << "{}";
+  const auto more = ModelDigest(dir());
+  EXPECT_NE(more, digest);
+  std::ofstream(dir() / "feature_extractor" / "preprocessor_config.json") << "[ ]";
+  EXPECT_NE(ModelDigest(dir()), more);
+}
+
 TEST_F(PipelineTest, TheDigestIsOfWhatTheModelComputesWith) {
   const auto digest = ModelDigest(dir());
   EXPECT_EQ(digest.size(), 64);

@@ -7,6 +7,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/model_json.h"
 #include "worker/weights/mapped_file.h"
 #include "worker/weights/safetensors_dtype.h"
 
@@ -33,6 +34,9 @@ std::optional<uint64_t> ByteSize(torch::ScalarType dtype, const std::vector<int6
 }
 
 std::string ReadHeader(const std::string& label, std::string_view bytes) {
+  if (const auto instead = WhatLiesInstead(bytes)) {
+    throw Error(ErrorKind::kDataLoss, label + " is " + *instead);
+  }
   if (bytes.size() < sizeof(uint64_t)) {
     Corrupt(label, "it has " + std::to_string(bytes.size()) + " bytes, fewer than a header");
   }
@@ -71,7 +75,7 @@ void SafetensorsFile::AddEntries(const std::string& header, uint64_t data_begin)
   const auto tensors = json::parse(header);
   for (const auto& [name, value] : tensors.items()) {
     if (name == "__metadata__") {
-      value.get_to(metadata_);
+      ReadMetadata(value);
       continue;
     }
     const auto code = value.at("dtype").get<std::string>();
@@ -90,6 +94,15 @@ void SafetensorsFile::AddEntries(const std::string& header, uint64_t data_begin)
       Corrupt(label_, "tensor " + name + " has a size that is not its dtype times its shape");
     }
     entries_.emplace(name, std::move(entry));
+  }
+}
+
+void SafetensorsFile::ReadMetadata(const json& metadata) {
+  if (metadata.is_null()) return;
+  if (!metadata.is_object()) Corrupt(label_, "its __metadata__ is no object");
+  for (const auto& [key, value] : metadata.items()) {
+    if (!value.is_string()) Corrupt(label_, "in its __metadata__, " + key + " is not a string");
+    metadata_[key] = value;
   }
 }
 

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "third_party/nlohmann/json_fwd.hpp"
+
 namespace likeness {
 
 class MappedFile;
@@ -41,6 +43,7 @@ class SafetensorsFile {
     std::vector<int64_t> shape;
     uint64_t begin, end;  // in the file
   };
+  void ReadMetadata(const nlohmann::json& metadata);
   void AddEntries(const std::string& header, uint64_t data_begin);
   void CheckLayout(uint64_t data_begin) const;
   const Entry& Find(const std::string& name) const;

@@ -63,6 +63,19 @@ TEST_F(SafetensorsTest, GivesBackWhatWasWritten) {
   }
 }
 
+TEST_F(SafetensorsTest, MetadataMayBeNull) {
+  WriteFile(R"({"__metadata__": null, "a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}})",
+            2);
+  EXPECT_EQ(SafetensorsFile::Open(path()).Get("a").numel(), 2);
+}
+
+TEST_F(SafetensorsTest, WhatADownloadLeftInsteadIsNamed) {
+  WriteBytes("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3438167536\n");
+  ExpectDataLoss("t.safetensors is a Git LFS pointer, not the file itself");
+  WriteBytes("<!DOCTYPE html>\n<html><head><title>404</title></head></html>\n");
+  ExpectDataLoss("t.safetensors is a web page, not the file itself");
+}
+
 TEST_F(SafetensorsTest, EqualTensorsGiveEqualBytes) {
   auto a = torch::ones({4}), b = torch::zeros({2});
   WriteSafetensors(path(), {{"a", a}, {"b", b}});

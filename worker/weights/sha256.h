@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4) without a library: the engine builds with LibTorch alone.
+// SHA-256 by OpenSSL. Not common/digest.h, since the engine knows no Abseil.
 #pragma once
 
 #include <filesystem>
