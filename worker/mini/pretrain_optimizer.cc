@@ -6,6 +6,8 @@
 namespace likeness::mini {
 namespace {
 
+constexpr char kAdamWSteps[] = "optimizer/adamw.steps";
+
 bool IsHiddenConvolution(const std::string& name, const torch::Tensor& parameter) {
   const bool spatial = parameter.dim() == 4 && parameter.size(2) > 1;
   return spatial && name.find("conv_in") == std::string::npos &&
@@ -81,6 +83,7 @@ NamedTensors PretrainOptimizer::State() const {
   for (size_t i = 0; i < matrices_.size(); ++i) {
     state.emplace_back("optimizer/muon/" + matrices_[i].first, momenta_[i]);
   }
+  state.emplace_back(kAdamWSteps, adamw_.steps());
   for (size_t i = 0; i < others_.size(); ++i) {
     state.emplace_back("optimizer/adamw.m/" + others_[i].first, adamw_.first_moments()[i]);
     state.emplace_back("optimizer/adamw.v/" + others_[i].first, adamw_.second_moments()[i]);
@@ -98,7 +101,8 @@ void PretrainOptimizer::Restore(const SafetensorsFile& checkpoint, int64_t steps
     first.push_back(checkpoint.Get("optimizer/adamw.m/" + name).clone());
     second.push_back(checkpoint.Get("optimizer/adamw.v/" + name).clone());
   }
-  adamw_.Restore(steps, first, second);
+  const bool counted = checkpoint.Contains(kAdamWSteps);
+  adamw_.Restore(counted ? checkpoint.Get(kAdamWSteps) : torch::tensor(steps), first, second);
 }
 
 }  // namespace likeness::mini

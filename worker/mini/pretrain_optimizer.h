@@ -40,6 +40,7 @@ class PretrainOptimizer {
 
   // What a checkpoint holds beside the weights, under "optimizer/".
   NamedTensors State() const;
+  // `steps`: of the run, for checkpoints that do not hold a count for each parameter.
   void Restore(const SafetensorsFile& checkpoint, int64_t steps);
 
  private:

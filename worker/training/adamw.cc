@@ -2,7 +2,6 @@
 
 #include <ATen/ops/_fused_adamw.h>
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -34,8 +33,8 @@ class Counters {
 };
 
 // The run's steps: some parameter has a gradient in each.
-int64_t StepsDone(const std::vector<int64_t>& steps) {
-  return steps.empty() ? 0 : *std::max_element(steps.begin(), steps.end());
+int64_t StepsDone(const torch::Tensor& steps) {
+  return steps.numel() == 0 ? 0 : steps.max().item<int64_t>();
 }
 
 }  // namespace
@@ -56,7 +55,7 @@ AdamW::AdamW(std::vector<ParameterGroup> groups, AdamWOptions options)
       second_moments_.push_back(torch::zeros_like(master));
     }
   }
-  steps_.assign(first_moments_.size(), 0);
+  steps_ = torch::zeros({static_cast<int64_t>(first_moments_.size())}, torch::kInt64);
 }
 
 double AdamW::GradNorm() const {
@@ -102,7 +101,7 @@ double AdamW::Step(double schedule_factor) {
     for (size_t i = 0; i < group.parameters.size(); ++i, ++index) {
       if (!group.parameters[i].grad().defined()) continue;
       updated.push_back(i);
-      counts.push_back(++steps_[index]);
+      counts.push_back(++steps_.mutable_data_ptr<int64_t>()[index]);
       masters.push_back(group.masters[i]);
       grads.push_back(GradientFor(group.parameters[i], group.masters[i]));
       first.push_back(first_moments_[index]);
@@ -126,14 +125,14 @@ double AdamW::Step(double schedule_factor) {
   return norm;
 }
 
-void AdamW::Restore(const std::vector<int64_t>& steps,
-                    const std::vector<torch::Tensor>& first_moments,
+void AdamW::Restore(const torch::Tensor& steps, const std::vector<torch::Tensor>& first_moments,
                     const std::vector<torch::Tensor>& second_moments) {
   torch::NoGradGuard no_grad;
-  if (steps.size() != steps_.size() || first_moments.size() != first_moments_.size() ||
+  if ((steps.dim() != 0 && steps.sizes() != steps_.sizes()) ||
+      first_moments.size() != first_moments_.size() ||
       second_moments.size() != second_moments_.size())
     throw Error(ErrorKind::kFailedPrecondition, "AdamW: the state is of other parameters");
-  steps_ = steps;
+  steps_.copy_(steps);
   for (size_t i = 0; i < first_moments.size(); ++i) {
     first_moments_[i].copy_(first_moments[i]);
     second_moments_[i].copy_(second_moments[i]);

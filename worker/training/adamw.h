@@ -42,16 +42,17 @@ class AdamW {
 
   // What a checkpoint holds beside the weights, in the order of the parameters over all groups: how
   // often each was updated, and both moments (float32, the optimizer's own tensors).
-  const std::vector<int64_t>& steps() const { return steps_; }
+  const torch::Tensor& steps() const { return steps_; }  // int64 [parameters], on the CPU
   const std::vector<torch::Tensor>& first_moments() const { return first_moments_; }
   const std::vector<torch::Tensor>& second_moments() const { return second_moments_; }
-  void Restore(const std::vector<int64_t>& steps, const std::vector<torch::Tensor>& first_moments,
+  // `steps` may be a single number for all.
+  void Restore(const torch::Tensor& steps, const std::vector<torch::Tensor>& first_moments,
                const std::vector<torch::Tensor>& second_moments);
 
  private:
   std::vector<ParameterGroup> groups_;
   AdamWOptions options_;
-  std::vector<int64_t> steps_;
+  torch::Tensor steps_;
   std::vector<torch::Tensor> first_moments_;
   std::vector<torch::Tensor> second_moments_;
 };

@@ -26,18 +26,6 @@ std::vector<torch::Tensor> Read(const SafetensorsFile& file, const std::string& 
   return tensors;
 }
 
-// How often each of `count` parameters was updated in `step` steps.
-std::vector<int64_t> ReadSteps(const SafetensorsFile& file, size_t count, int64_t step) {
-  if (!file.Contains(kSteps)) return std::vector<int64_t>(count, step);
-  const torch::Tensor steps = file.Get(kSteps).contiguous();
-  if (steps.scalar_type() != torch::kInt64 || steps.numel() != static_cast<int64_t>(count)) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "the checkpoint's update counts are of other parameters");
-  }
-  const auto* const values = steps.const_data_ptr<int64_t>();
-  return {values, values + count};
-}
-
 void CheckMetadata(const std::map<std::string, std::string>& metadata, const std::string& job) {
   const auto saved_job = metadata.find("job");
   if (saved_job == metadata.end() || saved_job->second != job || !metadata.contains("step")) {
@@ -57,7 +45,7 @@ void SaveTrainingState(const std::filesystem::path& file, const std::string& job
     tensors.emplace_back(kFirstMoment + names[i], optimizer.first_moments()[i]);
     tensors.emplace_back(kSecondMoment + names[i], optimizer.second_moments()[i]);
   }
-  tensors.emplace_back(kSteps, torch::tensor(optimizer.steps(), torch::kInt64));
+  tensors.emplace_back(kSteps, optimizer.steps());
   tensors.emplace_back("losses", torch::tensor(state.losses, torch::kFloat32));
   WriteSafetensors(file, tensors, {{"job", job}, {"step", std::to_string(state.step)}});
 }
@@ -74,8 +62,9 @@ TrainingState LoadTrainingState(const std::filesystem::path& file, const std::st
                       losses.const_data_ptr<float>() + losses.numel());
 
   const auto weights = Read(checkpoint, kWeight, names, masters);
-  optimizer.Restore(ReadSteps(checkpoint, names.size(), state.step),
-                    Read(checkpoint, kFirstMoment, names, masters),
+  const torch::Tensor steps =
+      checkpoint.Contains(kSteps) ? checkpoint.Get(kSteps) : torch::tensor(state.step);
+  optimizer.Restore(steps, Read(checkpoint, kFirstMoment, names, masters),
                     Read(checkpoint, kSecondMoment, names, masters));
   for (size_t i = 0; i < masters.size(); ++i) masters[i].detach().copy_(weights[i]);
   return state;
