@@ -92,6 +92,21 @@ class Offline(unittest.TestCase):
         self.assertEqual(self.run_job(job, "killed"), undisturbed)
         self.assertFalse(list((self.directory / "killed").glob("checkpoint*")))
 
+    def test_a_model_made_of_links_is_asked_for_as_it_is_called_and_makes_a_whole_one(self):
+        odd = self.directory / "models/sd 1.5 (fp16)"
+        odd.mkdir()
+        self.addCleanup(shutil.rmtree, odd)
+        for part in (self.directory / "models/tiny").iterdir():
+            (odd / part.name).symlink_to(part, target_is_directory=part.is_dir())
+        stray = self.directory / "models/stray.ckpt"
+        stray.write_bytes(b"x")
+        self.addCleanup(stray.unlink)
+        job = service.fine_tune_job(self.photos)
+        job.fine_tune.base_model = "models/sd 1.5 (fp16)"
+        files = self.run_job(job, "odd")
+        self.assertLessEqual({"model/vae/diffusion_pytorch_model.safetensors", "model/tokenizer/vocab.json",
+                              "model/scheduler/scheduler_config.json", "samples/0001.png"}, set(files))
+
     def test_unknown_fields_and_models_are_named(self):
         for text, clue in [('{"fineTune": {"sweets": 3}}', "sweets"), ("no JSON", "not a Job"),
                            ('{"generate": {"model": "models/none", "prompts": ["x"]}}', "models/none"),
