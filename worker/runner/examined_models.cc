@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-ExaminedModel FromJson(const json& entry) {
+ExaminedModel Parsed(const json& entry) {
   ConfigReader reader("examined model", entry);
   ExaminedModel model{.stamp = reader.Get<std::string>("stamp"),
                       .digest = reader.Get<std::string>("digest")};
@@ -34,7 +34,7 @@ ExaminedModels ReadExaminedModels(const fs::path& file) {
   if (!memory.is_object()) return models;
   for (const auto& [directory, entry] : memory.items()) {
     try {
-      models[directory] = FromJson(entry);
+      models[directory] = Parsed(entry);
     } catch (const Error&) {
       continue;  // not ours: examined again
     }

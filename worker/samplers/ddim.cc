@@ -5,7 +5,7 @@
 namespace likeness {
 namespace {
 
-std::vector<int64_t> Timesteps(const NoiseScheduleOptions& options, int steps) {
+std::vector<int64_t> DdimTimesteps(const NoiseScheduleOptions& options, int steps) {
   const int total = options.num_train_timesteps;
   switch (options.timestep_spacing.value_or(TimestepSpacing::kLeading)) {
     case TimestepSpacing::kLinspace:
@@ -25,7 +25,7 @@ std::vector<int64_t> Timesteps(const NoiseScheduleOptions& options, int steps) {
 
 std::vector<Span> Ddim::Spans(int steps) const {
   const auto& options = schedule_.options();
-  const auto timesteps = Timesteps(options, steps);
+  const auto timesteps = DdimTimesteps(options, steps);
   const int64_t stride = options.num_train_timesteps / steps;
   const double a_final = options.set_alpha_to_one ? 1.0 : schedule_.AlphaCumprod(0);
   std::vector<Span> spans;

@@ -17,7 +17,7 @@ double LevelAt(const NoiseSchedule& schedule, int64_t t) {
 // lambda of the paper at a level.
 double HalfLogSnr(double a) { return 0.5 * std::log(a / (1 - a)); }
 
-std::vector<int64_t> Timesteps(const NoiseScheduleOptions& options, int steps) {
+std::vector<int64_t> SolverTimesteps(const NoiseScheduleOptions& options, int steps) {
   const int total = options.num_train_timesteps;
   switch (options.timestep_spacing.value_or(TimestepSpacing::kLinspace)) {
     case TimestepSpacing::kLeading: {
@@ -75,7 +75,7 @@ std::vector<Span> DpmSolver2M::Spans(int steps) const {
   if (schedule_.options().use_karras_sigmas) {
     spans = KarrasSpans(schedule_, steps);
   } else {
-    for (const int64_t t : Timesteps(schedule_.options(), steps)) {
+    for (const int64_t t : SolverTimesteps(schedule_.options(), steps)) {
       spans.push_back({.t = t, .a = LevelAt(schedule_, t), .a_next = 1});
     }
   }
