@@ -8,6 +8,15 @@ find_package(spdlog REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+
+# Little CMS brings no CMake configuration.
+find_path(LIKENESS_LCMS2_INCLUDE lcms2.h REQUIRED)
+find_library(LIKENESS_LCMS2 lcms2 REQUIRED)
+add_library(likeness_lcms2 INTERFACE)
+target_include_directories(likeness_lcms2 SYSTEM INTERFACE ${LIKENESS_LCMS2_INCLUDE})
+target_link_libraries(likeness_lcms2 INTERFACE ${LIKENESS_LCMS2})
 
 # Debian's OpenCV packages that hold only core, imgproc and imgcodecs bring no CMake configuration.
 find_path(LIKENESS_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)

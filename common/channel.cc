@@ -99,10 +99,12 @@ void ChannelSecurity::AddTo(FlagSet& flags) {
             "Send the token to another machine without encryption.", "LIKENESS_INSECURE_TOKEN");
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(
-    const std::string& address, const ChannelSecurity& security,
-    const grpc::ChannelArguments& arguments) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& address,
+                                                           const ChannelSecurity& security,
+                                                           grpc::ChannelArguments arguments) {
   ASSIGN_OR_RETURN(const Address server, ParseTarget("--server", address));
+  // An http_proxy in the environment is not meant for this machine itself.
+  if (IsLoopback(server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   ASSIGN_OR_RETURN(auto credentials, CredentialsFor(security));
   if (security.token.empty()) {
     return grpc::CreateCustomChannel(address, credentials, arguments);

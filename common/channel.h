@@ -25,11 +25,11 @@ struct ChannelSecurity {
   void AddTo(FlagSet& flags);
 };
 
-// Connects when first used. INVALID_ARGUMENT for an address that is none (INVALID_ADDRESS), a token
-// that would travel readable by anybody (TOKEN_UNPROTECTED), or files that cannot be used
-// (TLS_FILE).
+// Connects when first used; to this machine never through a proxy of the environment.
+// INVALID_ARGUMENT for an address that is none (INVALID_ADDRESS), a token that would travel
+// readable by anybody (TOKEN_UNPROTECTED), or files that cannot be used (TLS_FILE).
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& address,
                                                            const ChannelSecurity& security,
-                                                           const grpc::ChannelArguments& arguments);
+                                                           grpc::ChannelArguments arguments);
 
 }  // namespace likeness

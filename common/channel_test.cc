@@ -1,7 +1,12 @@
 // A token never travels readable by strangers.
 #include "common/channel.h"
 
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
+#include "grpcpp/generic/async_generic_service.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 
 namespace likeness {
@@ -21,6 +26,25 @@ TEST(ChannelTest, TokenGoesUnencryptedToThisMachineAlone) {
     EXPECT_EQ(Refusal(address, {.token = "secret", .tls = true}), "");
     EXPECT_EQ(Refusal(address, {.token = "secret", .insecure_token = true}), "");
   }
+}
+
+TEST(ChannelTest, ThisMachineIsReachedWithoutTheProxyOfTheEnvironment) {
+  int port = 0;
+  grpc::CallbackGenericService service;
+  grpc::ServerBuilder builder;
+  builder.RegisterCallbackGenericService(&service);
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  const auto server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  setenv("http_proxy", "http://127.0.0.1:1", 1);  // where nothing listens
+  for (const char* host : {"127.0.0.1:", "localhost:"}) {
+    const auto channel = OpenChannel(absl::StrCat(host, port), {}, {});
+    ASSERT_TRUE(channel.ok());
+    EXPECT_TRUE(
+        (*channel)->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(5)))
+        << host;
+  }
+  unsetenv("http_proxy");
 }
 
 TEST(ChannelTest, WhatCannotBeUsedIsRefused) {

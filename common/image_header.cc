@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/image_chunks.h"
 #include "common/rpc_error.h"
 
 namespace likeness {
@@ -17,27 +18,14 @@ absl::Status Truncated(absl::string_view what) {
   return Refused("PHOTO_TRUNCATED", absl::StrCat("the ", what, " file ends within its header"));
 }
 
-uint32_t Byte(absl::string_view bytes, size_t at) { return static_cast<unsigned char>(bytes[at]); }
-
-uint32_t BigEndian(absl::string_view bytes, size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = 0; i < count; ++i) value = value << 8 | Byte(bytes, at + i);
-  return value;
-}
-
-uint32_t LittleEndian(absl::string_view bytes, size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = count - 1; i >= 0; --i) value = value << 8 | Byte(bytes, at + i);
-  return value;
-}
-
 // ITU T.81, annex B: segments up to the frame header, then scans up to the end-of-image marker.
 absl::StatusOr<ImageHeader> ReadJpeg(absl::string_view bytes) {
   ImageHeader header{ImageFormat::kJpeg};
   size_t at = 2;
   while (at + 4 <= bytes.size()) {
-    if (Byte(bytes, at) != 0xFF) return Refused("PHOTO_NOT_AN_IMAGE", "the JPEG file is garbled");
-    const uint32_t marker = Byte(bytes, at + 1);
+    if (BigEndian(bytes, at, 1) != 0xFF)
+      return Refused("PHOTO_NOT_AN_IMAGE", "the JPEG file is garbled");
+    const uint32_t marker = BigEndian(bytes, at + 1, 1);
     if (marker == 0xFF) {  // fill byte
       ++at;
       continue;
@@ -85,7 +73,7 @@ absl::StatusOr<ImageHeader> ReadWebP(absl::string_view bytes) {
   ImageHeader header{ImageFormat::kWebp};
   const absl::string_view type = bytes.substr(12, 4);
   if (type == "VP8X") {
-    header.animated = Byte(bytes, 20) & 0x02;
+    header.animated = BigEndian(bytes, 20, 1) & 0x02;
     header.width = 1 + static_cast<int64_t>(LittleEndian(bytes, 24, 3));
     header.height = 1 + static_cast<int64_t>(LittleEndian(bytes, 27, 3));
   } else if (type == "VP8L") {

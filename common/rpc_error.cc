@@ -4,7 +4,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/shorten.h"
-#include "google/protobuf/stubs/common.h"
+#include "common/utf8.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace likeness {
@@ -20,10 +20,7 @@ constexpr size_t kMaxDetailBytes = 2500;
 // What clients can read: UTF-8 of a bounded length. A text that quotes other bytes is escaped.
 std::string Readable(absl::string_view text) {
   const std::string shown = Shorten(text, kMaxMessageBytes);  // before more is made of it
-  if (google::protobuf::internal::IsStructurallyValidUTF8(shown.data(),
-                                                          static_cast<int>(shown.size()))) {
-    return shown;
-  }
+  if (IsUtf8(shown)) return shown;
   return Shorten(absl::CEscape(shown), kMaxMessageBytes);
 }
 

@@ -8,11 +8,10 @@ ExitCode ExitCodeFor(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk:
       return kDone;
-    case absl::StatusCode::kCancelled:
-      return kDetached;
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
       return kNoServer;
+    case absl::StatusCode::kCancelled:  // by somebody else: one's own Ctrl-C is no error
     case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnknown:
     case absl::StatusCode::kDataLoss:

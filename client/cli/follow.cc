@@ -32,7 +32,7 @@ void RefreshQueuePosition(const Connection& connection, JobView& view, const std
 absl::Status ShowEvents(const Context& context, const Connection& connection,
                         const std::string& name, const FollowOptions& options,
                         std::stop_token stop) {
-  JobView view(*context.screen);
+  JobView view(*context.screen, context.names);
   WatchOptions watch;
   watch.on_lost = [&](const absl::Status& status) {
     view.ConnectionLost(std::string(status.message()));

@@ -84,6 +84,14 @@ class Receiver {
   // Whether every picture could be written.
   const absl::Status& written() const { return written_; }
 
+  // The job as it was last seen; without a name if the server accepted none.
+  const v1::Job& job() const { return view_.job(); }
+
+  // Whether it is known, and shown, that the job failed or was cancelled.
+  bool job_ended_badly() const {
+    return view_.state() == v1::JOB_STATE_FAILED || view_.state() == v1::JOB_STATE_CANCELLED;
+  }
+
  private:
   void ReceiveJob(const v1::Job& job) {
     if (folder_.empty()) folder_ = ShortName(job.name());
@@ -123,10 +131,19 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
     context.screen->Text("Stopped. The server cancels the job.");
     return kDetached;
   }
+  if (receiver.job_ended_badly()) {  // which the stream's status says again
+    if (context.json) PrintResult(ToJson(receiver.job()));
+    return kJobFailed;
+  }
   RETURN_IF_ERROR(job.status());
-  RETURN_IF_ERROR(receiver.written());
+  if (!receiver.written().ok()) {
+    const auto again = CommandHint(context, absl::StrCat("download ", ShortName(job->name())));
+    return absl::Status(receiver.written().code(),
+                        absl::StrCat(receiver.written().message(),
+                                     " The server keeps the pictures; ", again, " fetches them."));
+  }
   if (context.json) PrintResult(ToJson(*job));
-  return job->state() == v1::JOB_STATE_SUCCEEDED ? kDone : kJobFailed;
+  return kDone;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/cli/report.h"
+#include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
@@ -27,8 +28,8 @@ constexpr char kUsage[] = R"(All about one job.
 Usage: likeness get JOB [FLAGS])";
 
 void Print(absl::string_view label, absl::string_view text) {
-  if (!text.empty())
-    PrintResult(RenderLine(Mark::kNone, label, text, /*columns=*/0, /*colour=*/false));
+  if (text.empty()) return;
+  PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), /*colour=*/false));
 }
 
 // "2026-11-23 00:10:11 UTC, 3 min ago", or "..., in 3 min"

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/text.h"
+#include "common/version.h"
 
 namespace likeness::client {
 namespace {
@@ -30,8 +31,9 @@ std::string Overview() {
   for (const auto& command : Commands()) {
     absl::StrAppend(&text, "\n  ", PadRight(command.name, kLabelColumns), command.summary);
   }
-  return absl::StrCat(text, "\n\nlikeness help COMMAND tells more, with examples.\n\n",
-                      kExitCodeHelp);
+  return absl::StrCat(
+      text, "\n\nlikeness help COMMAND tells more, with examples; likeness --version.\n\n",
+      kExitCodeHelp);
 }
 
 int UnknownCommand(absl::string_view name) {
@@ -88,6 +90,10 @@ int Help(const Args& arguments) {
 int RunProgram(const Args& arguments) {
   const size_t place = CommandPlace(arguments);
   if (place == arguments.size()) {
+    if (std::find(arguments.begin(), arguments.end(), "--version") != arguments.end()) {
+      PrintResult(Version());
+      return kDone;
+    }
     const bool asked = std::find(arguments.begin(), arguments.end(), "--help") != arguments.end() ||
                        std::find(arguments.begin(), arguments.end(), "-h") != arguments.end();
     Help({});

@@ -7,6 +7,7 @@
 #include "client/cli/describe.h"
 #include "client/cli/names.h"
 #include "client/cli/text.h"
+#include "common/rpc_error.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace likeness::client {
@@ -177,7 +178,8 @@ void JobView::ShowWaiting() {
 
 void JobView::ShowWarnings() {
   for (const auto& warning : job_.warnings()) {
-    if (shown_warnings_.insert(warning).second) screen_.Line(Mark::kWarning, "note", warning);
+    if (!shown_warnings_.insert(warning).second) continue;
+    screen_.Line(Mark::kWarning, "note", WithFileNames(warning, names_));
   }
 }
 
@@ -192,7 +194,10 @@ void JobView::ShowLog(const v1::LogLine& log) {
   const bool bad = log.severity() == v1::LOG_SEVERITY_ERROR;
   // A warning often stands in the job too, and need not be read twice.
   if (odd && !shown_warnings_.insert(log.text()).second) return;
-  screen_.Line(bad ? Mark::kFailed : odd ? Mark::kWarning : Mark::kNone, "note", log.text());
+  screen_.Line(bad   ? Mark::kFailed
+               : odd ? Mark::kWarning
+                     : Mark::kNone,
+               "note", WithFileNames(log.text(), names_));
 }
 
 void JobView::ConnectionLost(const std::string& why) {
@@ -214,7 +219,7 @@ void JobView::ShowEnd(absl::Time at) {
     screen_.Line(Mark::kWarning, "cancelled", absl::StrCat(ShortName(job_.name()), where));
   } else {
     screen_.Line(Mark::kFailed, "failed",
-                 absl::StrCat(job_.error().message(),
+                 absl::StrCat(FailureText(FromRpcStatus(job_.error()), names_),
                               where.empty() ? "" : absl::StrCat(" (", where.substr(1), ")")));
   }
 }

@@ -4,8 +4,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
+#include "client/cli/refusal.h"
 #include "client/cli/screen.h"
 #include "likeness/v1/event.pb.h"
 
@@ -19,7 +21,9 @@ std::string ProgressSummary(const v1::Job& job);
 
 class JobView {
  public:
-  explicit JobView(Screen& screen) : screen_(screen) {}
+  // `names`: files of this machine that messages may speak of.
+  explicit JobView(Screen& screen, RefusalNames names = {})
+      : screen_(screen), names_(std::move(names)) {}
 
   // Feed it every event in order; repeated ones do no harm. A sample's file is shown if
   // `preview_path` is not empty.
@@ -48,6 +52,7 @@ class JobView {
   std::string PhaseResult(absl::Time at) const;
 
   Screen& screen_;
+  const RefusalNames names_;
   v1::Job job_;
   v1::Progress phase_;                     // the latest of the current phase
   std::optional<absl::Time> phase_began_;  // unknown if it began before the watch did

@@ -34,6 +34,7 @@ class JobViewTest : public testing::Test {
     change->set_attempt(attempt);
     if (!error.empty()) {
       *change->mutable_job() = view_.job();
+      change->mutable_job()->mutable_error()->set_code(3);  // INVALID_ARGUMENT
       change->mutable_job()->mutable_error()->set_message(error);
     }
     view_.Apply(event);

@@ -1,7 +1,6 @@
 #include "client/cli/outputs.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "client/lib/download.h"
@@ -51,12 +50,7 @@ absl::StatusOr<std::vector<std::string>> DownloadOutputs(const Connection& conne
 absl::StatusOr<std::string> WriteOutput(const v1::Output& output, const std::string& bytes,
                                         const std::string& folder) {
   ASSIGN_OR_RETURN(auto path, OutputFile(folder, output.path()));
-  std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);
-  std::ofstream file(path, std::ios::binary);
-  if (!file.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush()) {
-    return absl::PermissionDeniedError(absl::StrCat("Cannot write ", path.string(), "."));
-  }
+  RETURN_IF_ERROR(WriteFileWhole(path, bytes));
   return path.string();
 }
 

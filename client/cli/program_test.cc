@@ -2,10 +2,9 @@
 #include "absl/strings/match.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/json.h"
-#include "client/testing/run_program.h"
-#include "client/testing/scripted_server.h"
-#include "client/testing/temp_folder.h"
+#include "client/testing/program_fixture.h"
 #include "common/rpc_error.h"
+#include "common/version.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -19,69 +18,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-v1::Job Rex(v1::JobState state) {
-  v1::Job job;
-  job.set_name("tenants/default/jobs/rex-7f3c");
-  job.set_state(state);
-  job.mutable_fine_tune()->mutable_subject()->set_class_noun("dog");
-  job.mutable_fine_tune()->mutable_subject()->set_token("rhf");
-  job.set_output_model("tenants/default/models/rex-7f3c");
-  (*job.mutable_metrics())["loss"] = 0.0431;
-  (*job.mutable_metrics())["validation_loss_before"] = 0.112;
-  (*job.mutable_metrics())["validation_loss_after"] = 0.0612;
-  return job;
-}
-
-v1::JobEvent Training(int64_t done) {
-  v1::JobEvent event;
-  event.mutable_progress()->set_phase("training");
-  event.mutable_progress()->set_unit("steps");
-  event.mutable_progress()->set_done(done);
-  event.mutable_progress()->set_total(300);
-  return event;
-}
-
-void AddOutput(Script& script, const std::string& path, v1::OutputKind kind,
-               const std::string& bytes) {
-  auto* output = script.job.add_outputs();
-  output->set_path(path);
-  output->set_kind(kind);
-  output->set_blob(AddBlob(script, bytes));
-  output->set_size_bytes(static_cast<int64_t>(bytes.size()));
-}
-
-class ProgramTest : public testing::Test {
- protected:
-  ProgramTest() {
-    auto* base = script_.capabilities.add_base_models();
-    base->set_name("models/mini");
-    base->set_image_size(64);
-    WriteFile(folder_.path() / "rex" / "01.png", GreyPng(64, 64));
-    WriteFile(folder_.path() / "rex" / "02.png", GreyPng(40, 64));
-  }
-
-  Ran Run(std::vector<std::string> arguments) {
-    Serve(arguments);
-    return RunProgramIn(folder_.path(), arguments);
-  }
-
-  Ran RunAndInterruptAt(std::vector<std::string> arguments, const std::string& text) {
-    Serve(arguments);
-    return RunOnTerminal(folder_.path(), arguments, [text](const std::string& shown) {
-      return absl::StrContains(shown, text);
-    });
-  }
-
-  void Serve(std::vector<std::string>& arguments) {
-    server_ = std::make_unique<ScriptedServer>(script_);
-    arguments.push_back("--server=" + server_->address());
-  }
-
-  Script script_;
-  TempFolder folder_;
-  std::unique_ptr<ScriptedServer> server_;
-};
 
 TEST_F(ProgramTest, TrainsAndBringsThePicturesHome) {
   script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
@@ -305,6 +241,12 @@ TEST_F(ProgramTest, GeneratesFilesAndPrintsTheirNames) {
 
   Run({"generate", "--model=rex-7f3c", "a dog"});
   EXPECT_EQ(server_->record().generate.model(), "tenants/default/models/rex-7f3c");
+}
+
+TEST_F(ProgramTest, VersionIsOneLine) {
+  const auto ran = RunProgramIn(folder_.path(), {"--version"});
+  EXPECT_EQ(ran.exit_code, kDone);
+  EXPECT_EQ(ran.out, absl::StrCat(Version(), "\n"));
 }
 
 TEST_F(ProgramTest, ListAndModelsStandInColumns) {

@@ -1,6 +1,7 @@
 #include "client/cli/refusal.h"
 
 #include <array>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -19,7 +20,7 @@ absl::string_view WayOut(absl::string_view reason) {
     absl::string_view reason;
     absl::string_view advice;
   };
-  static constexpr std::array<Advice, 11> kAdvice{{
+  static constexpr std::array<Advice, 12> kAdvice{{
       {"PHOTO_UNSUPPORTED_FORMAT", "Convert it to JPEG or PNG."},
       {"PHOTO_NOT_AN_IMAGE", "Remove it, or export it again as JPEG or PNG."},
       {"PHOTO_TRUNCATED", "Copy it again from where it came."},
@@ -27,6 +28,7 @@ absl::string_view WayOut(absl::string_view reason) {
       {"PHOTO_ANIMATED", "Save one frame of it as a picture."},
       {"PHOTO_TOO_SMALL", "Use a larger version of it."},
       {"PHOTO_TOO_LARGE", "Scale it down."},
+      {"PHOTO_UNUSABLE", "Remove it, or export it again as JPEG or PNG."},
       {"JOB_NOT_FOUND", "likeness list shows the jobs."},
       {"TOKEN_MISSING", "Set LIKENESS_TOKEN, or give --token."},
       {"TOKEN_INVALID", "Ask whoever runs the server for a new one."},
@@ -52,18 +54,47 @@ std::string WithAdvice(absl::string_view message, absl::string_view reason) {
   return absl::StrCat(Sentence(message), advice.empty() ? "" : " ", advice);
 }
 
-// "job.fine_tune.subject.photos[3].inline" -> 3, for `list` "photos"; -1 for another field.
-int IndexIn(absl::string_view field, absl::string_view list) {
-  const auto open = absl::StrCat(".", list, "[");
-  const size_t at = field.find(open);
-  if (at == absl::string_view::npos) return -1;
-  const auto rest = field.substr(at + open.size());
-  int index = -1;
-  return absl::SimpleAtoi(rest.substr(0, rest.find(']')), &index) ? index : -1;
+// A photo, or its caption, that a text names.
+struct PhotoMention {
+  size_t at = 0;  // the place of "job.fine_tune.subject.photos[3].inline"
+  size_t size = 0;
+  std::string path;  // the file's on this machine
+  std::string name;  // "photos[3]"
+  bool caption = false;
+};
+
+std::string PathOf(const std::vector<RefusalNames::Photo>& photos, size_t index, bool caption) {
+  if (index >= photos.size()) return "";
+  return caption ? photos[index].caption_path : photos[index].path;
 }
 
-std::string PathAt(const std::vector<std::string>& paths, int index) {
-  return index >= 0 && index < static_cast<int>(paths.size()) ? paths[index] : "";
+// The first one of `list` ("photos[") that is a file of this machine.
+std::optional<PhotoMention> FindPhoto(absl::string_view text, absl::string_view list,
+                                      const std::vector<RefusalNames::Photo>& photos) {
+  for (size_t at = text.find(list); at != text.npos; at = text.find(list, at + 1)) {
+    // Not the end of a longer word: "validation_photos[".
+    const bool begins = at == 0 || !(absl::ascii_isalnum(text[at - 1]) || text[at - 1] == '_');
+    absl::string_view rest = text.substr(at + list.size());
+    size_t index = 0;
+    if (!begins || !absl::SimpleAtoi(rest.substr(0, rest.find(']')), &index)) continue;
+    rest.remove_prefix(rest.find(']') + 1);
+    const bool caption = absl::ConsumePrefix(&rest, ".caption");
+    if (!caption) absl::ConsumePrefix(&rest, ".inline") || absl::ConsumePrefix(&rest, ".blob");
+    const std::string path = PathOf(photos, index, caption);
+    if (path.empty()) continue;
+    constexpr absl::string_view kOwner = "job.fine_tune.subject.";
+    const size_t start = absl::EndsWith(text.substr(0, at), kOwner) ? at - kOwner.size() : at;
+    return PhotoMention{start, text.size() - rest.size() - start, path,
+                        absl::StrCat(list, index, "]"), caption};
+  }
+  return std::nullopt;
+}
+
+std::optional<PhotoMention> FindMention(absl::string_view text, const RefusalNames& names) {
+  const auto photo = FindPhoto(text, "photos[", names.photos);
+  const auto validation = FindPhoto(text, "validation_photos[", names.validation_photos);
+  if (!photo || !validation) return photo ? photo : validation;
+  return photo->at < validation->at ? photo : validation;
 }
 
 // gRPC tells the story of every address it tried; what went wrong with the last one stands at its
@@ -74,29 +105,42 @@ std::string LastCause(absl::string_view message) {
                                                                 : message.substr(colon + 2));
 }
 
+// "rex/04.heic: HEIC is not supported; JPEG, PNG and WebP are. Convert it. (photos[3])"
+std::string ViolationText(const FieldViolation& violation, absl::string_view reason,
+                          const std::optional<PhotoMention>& mention) {
+  return absl::StrCat(mention ? mention->path : "", mention ? ": " : "",
+                      WithAdvice(violation.description, reason), " (",
+                      mention ? mention->name : violation.field, ")");
+}
+
 void ShowViolation(Screen& screen, const FieldViolation& violation, absl::string_view reason,
                    const RefusalNames& names) {
-  const int photo = IndexIn(violation.field, "photos");
-  const auto validation_path =
-      PathAt(names.validation_photos, IndexIn(violation.field, "validation_photos"));
-  const auto path = PathAt(names.photos, photo);
-  if (!path.empty()) {
-    screen.Line(Mark::kFailed, "photos", PhotoRefusal(path, reason, violation.description, photo));
-  } else if (!validation_path.empty()) {
-    screen.Line(Mark::kFailed, "validation",
-                absl::StrCat(validation_path, ": ", WithAdvice(violation.description, reason)));
-  } else {
-    screen.Line(
-        Mark::kFailed, "refused",
-        absl::StrCat(WithAdvice(violation.description, reason), " (", violation.field, ")"));
-  }
+  const auto mention = FindMention(violation.field, names);
+  screen.Line(Mark::kFailed,
+              !mention           ? "refused"
+              : mention->caption ? "captions"
+                                 : "photos",
+              ViolationText(violation, reason, mention));
 }
 
 }  // namespace
 
-std::string PhotoRefusal(const std::string& path, absl::string_view reason,
-                         absl::string_view message, int index) {
-  return absl::StrCat(path, ": ", WithAdvice(message, reason), " (photos[", index, "])");
+std::string WithFileNames(absl::string_view text, const RefusalNames& names) {
+  std::string named;
+  while (const auto mention = FindMention(text, names)) {
+    absl::StrAppend(&named, text.substr(0, mention->at), mention->path);
+    text.remove_prefix(mention->at + mention->size);
+  }
+  return absl::StrCat(named, text);
+}
+
+std::string FailureText(const absl::Status& error, const RefusalNames& names) {
+  const auto reason = ErrorReason(error);
+  for (const auto& violation : FieldViolations(error)) {
+    const auto mention = FindMention(violation.field, names);
+    if (mention) return ViolationText(violation, reason, mention);
+  }
+  return WithAdvice(WithFileNames(error.message(), names), reason);
 }
 
 void ShowRefusal(Screen& screen, const absl::Status& status, const std::string& server,
@@ -105,13 +149,13 @@ void ShowRefusal(Screen& screen, const absl::Status& status, const std::string& 
   const auto reason = ErrorReason(status);
   switch (ExitCodeFor(status)) {
     case kNoServer:
+      // A reason comes from a server that was reached.
+      if (!reason.empty()) return screen.Line(Mark::kFailed, "server", Sentence(status.message()));
       return screen.Line(
           Mark::kFailed, "server",
           absl::StrCat(server, " cannot be reached (", LastCause(status.message()),
                        "). Is likeness-server running there? To ask another: --server HOST:PORT, "
                        "or LIKENESS_SERVER."));
-    case kDetached:
-      return;
     case kRefused: {
       const auto violations = FieldViolations(status);
       for (const auto& violation : violations) ShowViolation(screen, violation, reason, names);

@@ -11,18 +11,24 @@ namespace likeness::client {
 
 // What the fields of a request are on this machine.
 struct RefusalNames {
-  std::vector<std::string> photos;             // paths by their index in the request
-  std::vector<std::string> validation_photos;  // likewise
+  struct Photo {
+    std::string path;
+    std::string caption_path;  // empty: it has none
+  };
+  std::vector<Photo> photos;             // by their index in the request
+  std::vector<Photo> validation_photos;  // likewise
 };
+
+// `text` of a server or worker with the files' names where it speaks of "photos[3]" or
+// "job.fine_tune.subject.validation_photos[0].caption".
+std::string WithFileNames(absl::string_view text, const RefusalNames& names);
+
+// What went wrong with a job, as far as it can be told from here: the message with the files'
+// names, and what can be done about it.
+std::string FailureText(const absl::Status& error, const RefusalNames& names);
 
 // One line per wrong field, or one for the whole.
 void ShowRefusal(Screen& screen, const absl::Status& status, const std::string& server,
                  const RefusalNames& names);
-
-// "rex/04.heic: HEIC is not supported; JPEG, PNG and WebP are. Convert it: magick rex/04.heic
-// rex/04.jpg (photos[3])". `reason` is that of common/image_header.h; `index` is the photo's in the
-// request.
-std::string PhotoRefusal(const std::string& path, absl::string_view reason,
-                         absl::string_view message, int index);
 
 }  // namespace likeness::client

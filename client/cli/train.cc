@@ -35,23 +35,26 @@ Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
 
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";
 
-std::vector<std::string> Paths(const PhotoSet& set) {
-  std::vector<std::string> paths;
-  for (const auto& photo : set.photos) paths.push_back(photo.path);
-  return paths;
+std::vector<RefusalNames::Photo> Names(const PhotoSet& set) {
+  std::vector<RefusalNames::Photo> names;
+  for (const auto& photo : set.photos) names.push_back({photo.path, photo.caption_path});
+  return names;
 }
 
-// An error that names every photo which the server would refuse.
+// An error that names every photo and caption which the server would refuse.
 absl::Status CheckUsable(const PhotoSet& set, absl::string_view list) {
   std::vector<FieldViolation> violations;
   std::string reason;
-  for (size_t i = 0; i < set.photos.size(); ++i) {
-    const auto& usable = set.photos[i].usable;
-    if (usable.ok()) continue;
+  const auto check = [&](const absl::Status& usable, size_t index, absl::string_view part) {
+    if (usable.ok()) return;
     const auto own_reason = ErrorReason(usable);
     reason = violations.empty() || reason == own_reason ? own_reason : "PHOTO_UNUSABLE";
-    violations.push_back(
-        {absl::StrCat("job.fine_tune.subject.", list, "[", i, "]"), std::string(usable.message())});
+    violations.push_back({absl::StrCat("job.fine_tune.subject.", list, "[", index, "]", part),
+                          std::string(usable.message())});
+  };
+  for (size_t i = 0; i < set.photos.size(); ++i) {
+    check(set.photos[i].usable, i, "");
+    check(set.photos[i].caption_usable, i, ".caption");
   }
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations, reason);
 }
@@ -77,9 +80,29 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
     const auto side = std::min(photo.header.width, photo.header.height);
     if (side < image_size) parts.push_back(absl::StrCat(photo.path, " is small (", side, " px)"));
   }
-  for (const auto& path : set.ignored) parts.push_back(absl::StrCat(path, " left out"));
   if (count == 1) parts.push_back("3 to 6 photos give a better likeness");
   return absl::StrJoin(parts, " · ");
+}
+
+// A line for each of the first few files of the folder that are not taken.
+void ShowLeftOut(Screen& screen, const PhotoSet& set) {
+  constexpr size_t kMostLines = 5;
+  for (size_t i = 0; i < std::min(set.left_out.size(), kMostLines); ++i) {
+    const auto& left_out = set.left_out[i];
+    screen.Line(Mark::kWarning, "left out",
+                absl::StrCat(left_out.file.string(), " ", left_out.why));
+  }
+  if (set.left_out.size() > kMostLines) {
+    screen.Line(Mark::kWarning, "left out",
+                absl::StrCat("and ", set.left_out.size() - kMostLines, " more"));
+  }
+}
+
+// What the server finds odd, for those who do not stay to watch.
+void ShowWarnings(const Context& context, const v1::Job& job) {
+  for (const auto& warning : job.warnings()) {
+    context.screen->Line(Mark::kWarning, "note", WithFileNames(warning, context.names));
+  }
 }
 
 absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& spec,
@@ -112,7 +135,9 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   if (!flags.validation.empty()) {
     ASSIGN_OR_RETURN(validation, ReadPhotos(flags.validation));
   }
-  context.names = {.photos = Paths(photos), .validation_photos = Paths(validation)};
+  context.names = {.photos = Names(photos), .validation_photos = Names(validation)};
+  ShowLeftOut(*context.screen, photos);
+  ShowLeftOut(*context.screen, validation);
   RETURN_IF_ERROR(CheckUsable(photos, "photos"));
   RETURN_IF_ERROR(CheckUsable(validation, "validation_photos"));
 
@@ -146,6 +171,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
     context.screen->Line(
         Mark::kDone, "checked",
         absl::StrCat("the server would accept it, on ", ShortName(job->fine_tune().base_model())));
+    ShowWarnings(context, *job);
     if (context.json) PrintResult(ToJson(*job));
     return kDone;
   }
@@ -153,6 +179,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
       Mark::kDone, "queued",
       absl::StrCat("jobs/", ShortName(job->name()), " · ", QueueText(*job, absl::Now())));
   if (flags.detach || !flags.wait) {
+    ShowWarnings(context, *job);
     PrintResult(context.json ? ToJson(*job) : ShortName(job->name()));
     ShowDetached(context, job->name());
     return kDone;

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "common/address.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -27,7 +26,7 @@ constexpr char kServiceConfig[] = R"json({
   }]
 })json";
 
-grpc::ChannelArguments ArgumentsFor(const std::string& address) {
+grpc::ChannelArguments ArgumentsFor() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
   arguments.SetServiceConfigJSON(kServiceConfig);
@@ -38,8 +37,6 @@ grpc::ChannelArguments ArgumentsFor(const std::string& address) {
   // A watch hears something every 15 s, so a silent minute means that the peer is gone.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
-  // An http_proxy in the environment is not meant for this machine itself.
-  if (IsLoopback(address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return arguments;
 }
 
@@ -47,13 +44,13 @@ grpc::ChannelArguments ArgumentsFor(const std::string& address) {
 
 absl::StatusOr<Connection> Connection::Open(const std::string& address,
                                             const ChannelSecurity& security) {
-  ASSIGN_OR_RETURN(auto channel, OpenChannel(address, security, ArgumentsFor(address)));
+  ASSIGN_OR_RETURN(auto channel, OpenChannel(address, security, ArgumentsFor()));
   return Connection(address, !security.token.empty(), std::move(channel));
 }
 
 // Without a token and TLS nothing but the address could be refused.
 Connection::Connection(const std::string& address)
-    : Connection(address, false, *OpenChannel(address, {}, ArgumentsFor(address))) {}
+    : Connection(address, false, *OpenChannel(address, {}, ArgumentsFor())) {}
 
 Connection::Connection(const std::string& address, bool identified,
                        std::shared_ptr<grpc::Channel> channel)

@@ -1,5 +1,7 @@
 #include "client/lib/download.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,8 @@ namespace likeness::client {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kPartSuffix[] = ".part";
 
 // Feeds the file's bytes to `digest`; returns how many there are, 0 if there is no file.
 int64_t HashFile(const fs::path& path, Sha256& digest) {
@@ -28,6 +32,14 @@ int64_t HashFile(const fs::path& path, Sha256& digest) {
 bool HasDigest(const fs::path& path, const std::string& sha256) {
   Sha256 digest;
   return fs::is_regular_file(path) && (HashFile(path, digest), digest.HexDigest() == sha256);
+}
+
+absl::Status MoveIntoPlace(const fs::path& part, const fs::path& path) {
+  std::error_code error;
+  fs::rename(part, path, error);
+  if (!error) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("Cannot write ", path.string(), ": ", error.message(), "."));
 }
 
 // One stream: appends to `part` what comes from `offset` on, and moves `offset` along.
@@ -64,7 +76,7 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
   if (HasDigest(path, name.sha256)) return absl::OkStatus();
   std::error_code error;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-  const fs::path part = path.string() + ".part";
+  const fs::path part = path.string() + kPartSuffix;
   Sha256 digest;
   int64_t offset = HashFile(part, digest);
   Backoff backoff(options);
@@ -80,12 +92,24 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
                                             " bytes arrived, but not those of digest ", name.sha256,
                                             ". The partial file was removed; download it again."));
   }
-  fs::rename(part, path, error);
-  if (error) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("Cannot write ", path.string(), ": ", error.message(), "."));
+  return MoveIntoPlace(part, path);
+}
+
+absl::Status WriteFileWhole(const fs::path& path, absl::string_view bytes) {
+  std::error_code error;
+  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+  const fs::path part = path.string() + kPartSuffix;
+  errno = 0;
+  std::ofstream file(part, std::ios::binary | std::ios::trunc);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  if (!file) {
+    const std::string why = std::strerror(errno);
+    fs::remove(part, error);
+    return absl::ResourceExhaustedError(
+        absl::StrCat("Cannot write ", path.string(), ": ", why, "."));
   }
-  return absl::OkStatus();
+  return MoveIntoPlace(part, path);
 }
 
 absl::StatusOr<fs::path> OutputFile(const fs::path& folder, const std::string& output_path) {

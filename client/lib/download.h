@@ -20,6 +20,10 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
                           const std::filesystem::path& path, std::stop_token stop = {},
                           const BackoffOptions& backoff = {});
 
+// Writes `bytes` to `path`, whose folders are made. The file appears only when whole. An error
+// without a reason (common/rpc_error.h) if this machine cannot hold it.
+absl::Status WriteFileWhole(const std::filesystem::path& path, absl::string_view bytes);
+
 // `folder` / the output's path. A path that is absolute or leaves the folder is INVALID_ARGUMENT: a
 // server must not be able to write elsewhere.
 absl::StatusOr<std::filesystem::path> OutputFile(const std::filesystem::path& folder,

@@ -2,12 +2,14 @@
 
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 
 namespace likeness::client {
 
 absl::StatusOr<v1::Job> GenerateImages(
     const Connection& connection, const v1::GenerateImagesRequest& request,
     const std::function<void(const v1::GenerateImagesResponse&)>& on_event, std::stop_token stop) {
+  RETURN_IF_ERROR(CheckUtf8(request));
   grpc::ClientContext context;
   std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   auto stream = connection.jobs().GenerateImages(&context, request);

@@ -8,6 +8,7 @@
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 
 namespace likeness::client {
 namespace {
@@ -32,6 +33,7 @@ absl::StatusOr<Reply> Call(std::chrono::seconds deadline, std::stop_token stop,
 
 absl::StatusOr<v1::Job> CreateJob(const Connection& connection, v1::CreateJobRequest request,
                                   std::stop_token stop) {
+  RETURN_IF_ERROR(CheckUtf8(request));
   if (request.request_id().empty()) request.set_request_id(RandomUuid());
   return Call<v1::Job>(kCreateDeadline, stop, [&](auto* context, auto* reply) {
     return connection.jobs().CreateJob(context, request, reply);
@@ -41,6 +43,7 @@ absl::StatusOr<v1::Job> CreateJob(const Connection& connection, v1::CreateJobReq
 absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& name) {
   v1::GetJobRequest request;
   request.set_name(name);
+  RETURN_IF_ERROR(CheckUtf8(request));
   return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
     return connection.jobs().GetJob(context, request, reply);
   });
@@ -49,6 +52,7 @@ absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& 
 absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name) {
   v1::CancelJobRequest request;
   request.set_name(name);
+  RETURN_IF_ERROR(CheckUtf8(request));
   return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
     return connection.jobs().CancelJob(context, request, reply);
   });
@@ -57,6 +61,7 @@ absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::strin
 absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name) {
   v1::RetryJobRequest request;
   request.set_name(name);
+  RETURN_IF_ERROR(CheckUtf8(request));
   return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
     return connection.jobs().RetryJob(context, request, reply);
   });
@@ -65,6 +70,7 @@ absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string
 absl::Status DeleteJob(const Connection& connection, const std::string& name) {
   v1::DeleteJobRequest request;
   request.set_name(name);
+  RETURN_IF_ERROR(CheckUtf8(request));
   return Call<google::protobuf::Empty>(kCallDeadline, {},
                                        [&](auto* context, auto* reply) {
                                          return connection.jobs().DeleteJob(context, request,
@@ -82,6 +88,7 @@ absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
     request.set_order_by(options.order_by);
     request.set_page_size(std::min(options.limit - all.jobs_size(), kPageSize));
     request.set_page_token(all.next_page_token());
+    RETURN_IF_ERROR(CheckUtf8(request));
     ASSIGN_OR_RETURN(auto page,
                      Call<v1::ListJobsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
                        return connection.jobs().ListJobs(context, request, reply);
@@ -111,6 +118,7 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, 
 absl::Status DeleteModel(const Connection& connection, const std::string& name) {
   v1::DeleteModelRequest request;
   request.set_name(name);
+  RETURN_IF_ERROR(CheckUtf8(request));
   return Call<google::protobuf::Empty>(kCallDeadline, {},
                                        [&](auto* context, auto* reply) {
                                          return connection.models().DeleteModel(context, request,

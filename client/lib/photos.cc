@@ -1,16 +1,12 @@
 #include "client/lib/photos.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <set>
+#include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
-#include "client/lib/exif.h"
 #include "client/lib/jobs.h"
 #include "client/lib/upload.h"
 #include "common/digest.h"
+#include "common/exif.h"
 #include "common/resource_names.h"
 #include "common/status_macros.h"
 
@@ -19,35 +15,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Pictures by their name, those that will be refused among them: leaving out somebody's HEIC photos
-// in silence would be worse than refusing them.
-bool IsPictureName(const fs::path& path) {
-  static constexpr absl::string_view kSuffixes[] = {".jpg",  ".jpeg", ".jfif", ".png", ".webp",
-                                                    ".heic", ".heif", ".avif", ".gif", ".bmp",
-                                                    ".tif",  ".tiff", ".jxl",  ".dng"};
-  auto suffix = absl::AsciiStrToLower(path.extension().string());
-  return std::find(std::begin(kSuffixes), std::end(kSuffixes), suffix) != std::end(kSuffixes);
-}
-
-absl::StatusOr<std::string> ReadFile(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::InvalidArgumentError(absl::StrCat("Cannot read ", path.string(), "."));
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-// The text file beside a picture, as other trainers have it too; without the line's end.
-absl::StatusOr<std::string> ReadCaption(fs::path picture) {
-  const fs::path path = picture.replace_extension(".txt");
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) return "";
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  return std::string(absl::StripAsciiWhitespace(text));
-}
-
-absl::StatusOr<PhotoFile> ReadPhoto(const fs::path& path) {
-  PhotoFile photo{.path = path.string()};
-  ASSIGN_OR_RETURN(photo.bytes, ReadFile(path));
-  ASSIGN_OR_RETURN(photo.caption, ReadCaption(path));
+absl::StatusOr<PhotoFile> ReadPhoto(const PhotoFolder::Photo& found) {
+  PhotoFile photo{.path = found.file.string(), .caption_path = found.caption.string()};
+  ASSIGN_OR_RETURN(photo.bytes, ReadUserFile(found.file));
+  if (!found.caption.empty()) {
+    ASSIGN_OR_RETURN(std::string text, ReadUserFile(found.caption));
+    auto caption = ParseCaption(std::move(text));
+    photo.caption_usable = caption.status();
+    if (caption.ok()) photo.caption = *std::move(caption);
+  }
   photo.usable = CheckPhoto(photo.bytes);
   if (!photo.usable.ok()) return photo;
   ASSIGN_OR_RETURN(photo.header, ReadImageHeader(photo.bytes));
@@ -55,42 +31,14 @@ absl::StatusOr<PhotoFile> ReadPhoto(const fs::path& path) {
   return photo;
 }
 
-// Pictures in a folder by name; others go to `ignored`, but for captions and hidden files.
-std::vector<fs::path> ListFolder(const fs::path& folder, std::vector<std::string>& ignored) {
-  std::vector<fs::path> pictures;
-  std::set<fs::path> captions;  // that would belong to a picture
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (!entry.is_regular_file(error) || entry.path().filename().string()[0] == '.') continue;
-    if (IsPictureName(entry.path())) {
-      pictures.push_back(entry.path());
-      captions.insert(fs::path(entry.path()).replace_extension(".txt"));
-    } else {
-      ignored.push_back(entry.path().string());
-    }
-  }
-  std::sort(pictures.begin(), pictures.end());
-  std::erase_if(ignored, [&](const std::string& path) { return captions.contains(path); });
-  std::sort(ignored.begin(), ignored.end());
-  return pictures;
-}
-
 }  // namespace
 
 absl::StatusOr<PhotoSet> ReadPhotos(const fs::path& path) {
-  PhotoSet set;
-  std::error_code error;
-  auto paths = fs::is_directory(path, error) ? ListFolder(path, set.ignored) : std::vector{path};
-  if (!fs::exists(path, error)) {
-    return absl::InvalidArgumentError(absl::StrCat(path.string(), " does not exist."));
-  }
-  if (paths.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path.string(), " holds no photos (JPEG, PNG or WebP)."));
-  }
-  for (const auto& picture : paths) {
-    ASSIGN_OR_RETURN(auto photo, ReadPhoto(picture));
-    set.photos.push_back(std::move(photo));
+  ASSIGN_OR_RETURN(PhotoFolder found, ListPhotos(path));
+  PhotoSet set{.photos = {}, .left_out = std::move(found.left_out)};
+  for (const auto& photo : found.photos) {
+    ASSIGN_OR_RETURN(auto read, ReadPhoto(photo));
+    set.photos.push_back(std::move(read));
   }
   return set;
 }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "client/lib/connection.h"
 #include "common/image_header.h"
+#include "common/photo_folder.h"
 #include "google/protobuf/repeated_field.h"
 #include "likeness/v1/image.pb.h"
 
@@ -17,21 +18,22 @@ namespace likeness::client {
 struct PhotoFile {
   std::string path{};  // as found: "rex/03.jpg"
   std::string bytes{};
-  std::string caption{};  // of the text file beside it, "rex/03.txt"; empty if there is none
-  absl::Status usable{};  // why the server would refuse it (common/image_header.h), or OK
-  ImageHeader header{};   // if usable
+  std::string caption{};          // of the text file beside it; empty if there is none
+  std::string caption_path{};     // "rex/03.txt"; likewise
+  absl::Status usable{};          // why the server would refuse it (common/image_header.h), or OK
+  absl::Status caption_usable{};  // likewise the caption (common/photo_folder.h)
+  ImageHeader header{};           // if usable
   int exif_orientation = 1;
 };
 
 struct PhotoSet {
-  std::vector<PhotoFile> photos;  // in the order of their names
-  std::vector<std::string>
-      ignored;  // files in the folder that are neither pictures by their name nor captions
+  std::vector<PhotoFile> photos;               // in the order of their names
+  std::vector<PhotoFolder::LeftOut> left_out;  // what else lies in the folder
 };
 
-// The photos in `path`, a folder (not its subfolders) or one file. INVALID_ARGUMENT: it does not
-// exist, cannot be read, or holds no picture. A picture that the server would refuse is in the set,
-// with its reason.
+// The photos in `path`, a folder or one file, by the rule of common/photo_folder.h.
+// INVALID_ARGUMENT: there are none, or one cannot be read. A photo or caption that the server would
+// refuse is in the set, with its reason.
 absl::StatusOr<PhotoSet> ReadPhotos(const std::filesystem::path& path);
 
 // Sets of more bytes than this travel as blobs, of which the server keeps one copy however often

@@ -1,6 +1,5 @@
 #include "client/lib/photos.h"
 
-#include "client/lib/exif.h"
 #include "client/testing/scripted_server.h"
 #include "client/testing/temp_folder.h"
 #include "common/rpc_error.h"
@@ -29,7 +28,7 @@ TEST(ReadPhotosTest, TakesPicturesInTheOrderOfTheirNames) {
   auto set = ReadPhotos(folder.path());
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_THAT(FileNames(*set), ElementsAre("a.PNG", "b.png", "c.webp"));
-  EXPECT_THAT(set->ignored, ElementsAre(HasSubstr("notes.txt")));
+  EXPECT_THAT(set->left_out, SizeIs(2)) << "notes.txt and deep/";
   EXPECT_EQ(set->photos[0].header.height, 50);
 }
 
@@ -44,7 +43,6 @@ TEST(ReadPhotosTest, ATextFileBesideAPhotoIsItsCaption) {
   ASSERT_THAT(set->photos, SizeIs(2));
   EXPECT_EQ(set->photos[0].caption, "a {subject} on a sofa");
   EXPECT_EQ(set->photos[1].caption, "");
-  EXPECT_THAT(set->ignored, ElementsAre(HasSubstr("c.txt")));
 }
 
 TEST(ReadPhotosTest, KeepsWhatWillBeRefusedWithItsReason) {
@@ -56,6 +54,19 @@ TEST(ReadPhotosTest, KeepsWhatWillBeRefusedWithItsReason) {
   ASSERT_THAT(set->photos, SizeIs(2));
   EXPECT_TRUE(set->photos[0].usable.ok());
   EXPECT_EQ(ErrorReason(set->photos[1].usable), "PHOTO_UNSUPPORTED_FORMAT");
+}
+
+TEST(ReadPhotosTest, ACaptionThatWouldBeRefusedIsTheTextFilesFault) {
+  TempFolder folder;
+  WriteFile(folder.path() / "a.png", GreyPng(64, 64));
+  WriteFile(folder.path() / "a.txt", std::string("\xFF\xFE"
+                                                 "a\0",
+                                                 4));
+  auto set = ReadPhotos(folder.path());
+  ASSERT_TRUE(set.ok());
+  EXPECT_TRUE(set->photos[0].usable.ok());
+  EXPECT_EQ(ErrorReason(set->photos[0].caption_usable), "CAPTION_UNUSABLE");
+  EXPECT_THAT(set->photos[0].caption_path, HasSubstr("a.txt"));
 }
 
 TEST(ReadPhotosTest, AnEmptyOrMissingFolderIsWrongUse) {
@@ -93,33 +104,6 @@ TEST(AddPhotosTest, OnlyWhatTheServerLacksIsUploaded) {
   EXPECT_EQ(photos[0].blob(), stored_name);
   EXPECT_TRUE(photos[1].has_blob());
   EXPECT_EQ(server.record().uploaded, "new");
-}
-
-// A JPEG's beginning with an EXIF segment that holds one entry, in big-endian order.
-std::string JpegWithOrientation(char orientation) {
-  std::string tiff("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 19);
-  tiff += orientation;
-  tiff += std::string(6, '\0');
-  const std::string body = std::string("Exif\0\0", 6) + tiff;
-  std::string jpeg = "\xff\xd8\xff\xe0";
-  jpeg += std::string("\0\x04zz", 4);  // a segment before it
-  jpeg += "\xff\xe1";
-  jpeg += '\0';
-  jpeg += static_cast<char>(body.size() + 2);
-  return jpeg + body;
-}
-
-TEST(ExifTest, ReadsTheOrientation) {
-  EXPECT_EQ(ExifOrientation(JpegWithOrientation(6)), 6);
-  EXPECT_EQ(ExifOrientation(JpegWithOrientation(9)), 1);
-}
-
-TEST(ExifTest, IsUprightHoweverTheFileIsCut) {
-  const auto jpeg = JpegWithOrientation(6);
-  for (size_t size = 0; size < jpeg.size() - 7; ++size) {
-    EXPECT_EQ(ExifOrientation(absl::string_view(jpeg).substr(0, size)), 1) << size;
-  }
-  EXPECT_EQ(ExifOrientation(GreyPng(40, 40)), 1);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "client/testing/run_program.h"
 
+#include <fcntl.h>
 #include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,7 +44,8 @@ void ReadAll(int file, std::string& text, const std::function<void()>& after_eac
 
 }  // namespace
 
-Ran RunProgramIn(const std::filesystem::path& folder, const std::vector<std::string>& arguments) {
+Ran RunProgramIn(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                 const std::string& stdout_file) {
   std::array<int, 2> out, err;
   if (pipe(out.data()) != 0 || pipe(err.data()) != 0) return {};
   const pid_t child = fork();
@@ -51,6 +53,7 @@ Ran RunProgramIn(const std::filesystem::path& folder, const std::vector<std::str
     dup2(out[1], STDOUT_FILENO);
     dup2(err[1], STDERR_FILENO);
     for (int file : {out[0], out[1], err[0], err[1]}) close(file);
+    if (!stdout_file.empty()) dup2(open(stdout_file.c_str(), O_WRONLY), STDOUT_FILENO);
     Become(folder, arguments);
   }
   close(out[1]);

@@ -14,8 +14,10 @@ struct Ran {
   std::string err;  // stderr; on a terminal, empty
 };
 
-// Runs it in `folder` with stdout and stderr as pipes.
-Ran RunProgramIn(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
+// Runs it in `folder` with stdout and stderr as pipes; with stdout as `stdout_file` if that is
+// given.
+Ran RunProgramIn(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                 const std::string& stdout_file = "");
 
 // Runs it on a terminal of 80 x 24, and presses Ctrl-C once `interrupt_when` says yes to what it
 // showed so far.

@@ -157,7 +157,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
     }
     for (const auto& response : script_.pictures) stream->Write(response);
     HangIfTold(context);
-    return grpc::Status::OK;
+    return ToGrpcStatus(script_.pictures_status);
   }
 
   grpc::Status FindMissingBlobs(grpc::ServerContext*, const v1::FindMissingBlobsRequest* request,

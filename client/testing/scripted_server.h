@@ -28,6 +28,7 @@ struct Script {
   bool forget_tokens = false;          // every resume token is RESUME_TOKEN_EXPIRED
   bool hang_after_events = false;      // the stream stays open until the client leaves
   std::vector<v1::GenerateImagesResponse> pictures{};
+  absl::Status pictures_status{};              // behind them
   std::map<std::string, std::string> blobs{};  // bytes by sha256
   size_t cut_transfers_after =
       0;  // bytes after which a Read or Write is UNAVAILABLE, once; 0: never

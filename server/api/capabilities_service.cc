@@ -1,7 +1,7 @@
 #include "server/api/capabilities_service.h"
 
 #include "common/status_macros.h"
-#include "server/base/version.h"
+#include "common/version.h"
 
 namespace likeness::server {
 

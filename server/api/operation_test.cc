@@ -7,9 +7,9 @@
 #include "absl/strings/str_split.h"
 #include "common/ask_for_page.h"
 #include "common/trace.h"
+#include "common/version.h"
 #include "server/api/service_fixture.h"
 #include "server/base/health.h"
-#include "server/base/version.h"
 #include "tests/support/http_get.h"
 #include "tests/support/raw_call.h"
 

@@ -6,7 +6,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/logging.h"
 #include "common/status_macros.h"
-#include "server/base/version.h"
+#include "common/version.h"
 #include "server/commands/commands.h"
 #include "server/server.h"
 

@@ -4,13 +4,13 @@
 #include <map>
 #include <mutex>
 
+#include "common/version.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
 #include "prometheus/text_serializer.h"
 #include "server/auth/method_rules.h"
-#include "server/base/version.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/limits.h"
 #include "server/jobs/policies/choice.h"

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "server/base/version.h"
+#include "common/version.h"
 
 namespace likeness::server {
 namespace {

@@ -24,7 +24,7 @@ class BadJobs(unittest.TestCase):
     def setUpClass(cls):
         cls.service = service.Service()
         cls.addClassCleanup(cls.service.close)
-        cls.service.start_worker()
+        cls.worker = cls.service.start_worker()
         cls.service.wait_for_models()
         cls.photos = service.draw_photos(cls.service.directory / "photos")
 
@@ -49,6 +49,18 @@ class BadJobs(unittest.TestCase):
         job = service.fine_tune_job(self.photos[:2] + [bytes(broken)])
         self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "PHOTO_UNUSABLE",
                            "job.fine_tune.subject.photos[2]")
+
+    def test_a_jpeg_that_was_cut_and_closed_again_is_named_and_its_decoder_logged(self):
+        out = io.BytesIO()
+        Image.effect_noise((128, 128), 80).convert("RGB").save(out, "jpeg")
+        half = out.getvalue()[:len(out.getvalue()) // 2] + b"\xff\xd9"
+        name = self.service.create(service.fine_tune_job(self.photos[:2] + [half])).name
+        done = self.service.wait(name)
+        self.assertEqual(service.error_fields(done.error), ["job.fine_tune.subject.photos[2]"], done.error)
+        self.assertIn("damaged", done.error.message)
+        line = next(line for line in self.worker.log_text().splitlines() if "premature end" in line)
+        self.assertIn(f"job={name}", line)
+        self.assertIn("photo=photos[2]", line)
 
     def test_a_crop_box_beyond_the_picture_is_named(self):
         job = service.fine_tune_job(self.photos)
@@ -186,6 +198,15 @@ class WrongUse(unittest.TestCase):
         for command in ("serve", "run", "healthcheck", "pretrain-mini", "draw-subject", "contact-sheet"):
             result = self.run_worker(command, "--help")
             self.assertEqual((result.returncode, "Usage: likeness-worker" in result.stdout), (0, True), command)
+
+    def test_results_that_cannot_be_written_are_an_error(self):
+        for program, argument in [("likeness-worker", "--help"), ("likeness-worker", "--version"),
+                                  ("likeness-server", "help"), ("likeness-server", "--version")]:
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([service.BIN / program, argument], stdout=full, stderr=subprocess.PIPE,
+                                        text=True, timeout=30)
+            self.assertEqual(result.returncode, 1, program)
+            self.assertIn("cannot write to stdout", result.stderr)
 
     def test_what_is_wrong_is_named(self):
         for arguments, text in [(["fly"], '"fly"'), (["serve", "--modles=x"], "models"),

@@ -53,6 +53,21 @@ class Offline(unittest.TestCase):
         beside = self.run_job(service.fine_tune_job([]), "beside", f"--photos={self.directory / 'photos'}")
         self.assertEqual(inline, beside)
 
+    def test_a_folder_is_read_as_the_command_line_reads_it(self):
+        folder = self.directory / "mixed"
+        (folder / "more").mkdir(parents=True)
+        for file in sorted((self.directory / "photos").glob("*.png")):
+            (folder / file.name).write_bytes(file.read_bytes())
+            (folder / "more" / file.name).write_bytes(file.read_bytes())
+        (folder / "notes.md").write_text("no photo")
+        (folder / "01.txt").write_bytes(b"\xef\xbb\xbfa {subject} on a sofa\r\n")
+        first = next(file for file in sorted(folder.glob("*.png")))
+        first.rename(folder / "01.png")
+        self.run_job(service.fine_tune_job([], steps=1), "mixed-out", f"--photos={folder}")
+        subject = json.loads((self.directory / "mixed-out/job.json").read_text())["fineTune"]["subject"]
+        self.assertEqual(len(subject["photos"]), len(self.photos))
+        self.assertEqual(subject["photos"][0].get("caption"), "a {subject} on a sofa")
+
     def test_stopped_and_run_again_it_gives_the_same_bytes(self):
         job = service.fine_tune_job(self.photos, steps=60, batch_size=2, checkpoint_every_steps=5)
         undisturbed = self.run_job(job, "undisturbed")

@@ -1,68 +1,40 @@
 #include "worker/images/decode.h"
 
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
+#include <opencv2/core.hpp>
 #include <string>
+#include <utility>
 
+#include "common/exif.h"
 #include "common/image_header.h"
 #include "worker/base/error.h"
-#include "worker/images/exif.h"
+#include "worker/images/colour.h"
+#include "worker/images/decoded_file.h"
 #include "worker/images/mat.h"
 
 namespace likeness {
 namespace {
 
-cv::Mat DecodePixels(std::string_view bytes) {
-  const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-  try {
-    cv::Mat pixels = cv::imdecode(buffer, cv::IMREAD_UNCHANGED);
-    if (!pixels.empty()) return pixels;
-  } catch (const cv::Exception&) {
-    // What OpenCV says names its own sources; the caller needs to know that the file is at fault.
+DecodedFile DecodeFile(std::string_view bytes, ImageFormat format) {
+  switch (format) {
+    case ImageFormat::kJpeg:
+      return DecodeJpeg(bytes);
+    case ImageFormat::kPng:
+      return DecodePng(bytes);
+    case ImageFormat::kWebp:
+      return DecodeWebp(bytes);
   }
-  throw Error(ErrorKind::kInvalidArgument, "the picture cannot be decoded: the file is corrupt");
+  throw Error(ErrorKind::kInternal, "a format without a decoder");
 }
 
-cv::Mat ToEightBits(const cv::Mat& pixels) {
-  if (pixels.depth() == CV_8U) return pixels;
-  if (pixels.depth() != CV_16U) {
-    throw Error(ErrorKind::kInvalidArgument, "the picture has neither 8 nor 16 bits a channel");
-  }
-  cv::Mat narrow;
-  pixels.convertTo(narrow, CV_8U, 1 / 257.0);  // 65535 becomes 255
-  return narrow;
-}
-
-cv::Mat3b LayOverWhite(const cv::Mat4b& bgra) {
-  cv::Mat3b rgb(bgra.size());
-  for (int y = 0; y < bgra.rows; ++y) {
-    for (int x = 0; x < bgra.cols; ++x) {
-      const auto& pixel = bgra(y, x);
-      const int alpha = pixel[3];
-      for (int c = 0; c < 3; ++c) {
-        rgb(y, x)[c] =
-            static_cast<uint8_t>((pixel[2 - c] * alpha + 255 * (255 - alpha) + 127) / 255);
+void LayOverWhite(cv::Mat3b& rgb, const cv::Mat& alpha) {
+  const cv::Mat1b opacity = ToEightBits(alpha);
+  for (int y = 0; y < rgb.rows; ++y) {
+    for (int x = 0; x < rgb.cols; ++x) {
+      const int a = opacity(y, x);
+      for (auto& value : rgb(y, x).val) {
+        value = static_cast<uint8_t>((value * a + 255 * (255 - a) + 127) / 255);
       }
     }
-  }
-  return rgb;
-}
-
-cv::Mat3b ToRgb(const cv::Mat& pixels) {
-  cv::Mat3b rgb;
-  switch (pixels.channels()) {
-    case 1:
-      cv::cvtColor(pixels, rgb, cv::COLOR_GRAY2RGB);
-      return rgb;
-    case 3:
-      cv::cvtColor(pixels, rgb, cv::COLOR_BGR2RGB);
-      return rgb;
-    case 4:
-      return LayOverWhite(pixels);
-    default:
-      throw Error(ErrorKind::kInvalidArgument, "the picture has " +
-                                                   std::to_string(pixels.channels()) +
-                                                   " channels; 1, 3 and 4 are allowed");
   }
 }
 
@@ -81,11 +53,22 @@ cv::Mat3b Upright(cv::Mat3b rgb, int orientation) {
 
 }  // namespace
 
-Image DecodePhoto(std::string_view bytes) {
-  if (auto status = CheckPhoto({bytes.data(), bytes.size()}); !status.ok()) {
+DecodedPhoto DecodePhoto(std::string_view bytes) {
+  const absl::string_view file_bytes(bytes.data(), bytes.size());
+  if (auto status = CheckPhoto(file_bytes); !status.ok()) {
     throw Error(ErrorKind::kInvalidArgument, std::string(status.message()));
   }
-  return ToImage(Upright(ToRgb(ToEightBits(DecodePixels(bytes))), ExifOrientation(bytes)));
+  DecodedFile file = DecodeFile(bytes, ReadImageHeader(file_bytes)->format);
+  SrgbPixels pixels = ToSrgb(file);
+  DecodedPhoto photo{.image = {},
+                     .converted_from = std::move(pixels.converted_from),
+                     .warnings = std::move(file.warnings)};
+  if (file.profile_unusable || pixels.profile_unusable) {
+    photo.warnings.push_back("the colour profile cannot be used; colours are taken as sRGB");
+  }
+  if (!file.alpha.empty()) LayOverWhite(pixels.rgb, file.alpha);
+  photo.image = ToImage(Upright(pixels.rgb, ExifOrientation(file_bytes)));
+  return photo;
 }
 
 }  // namespace likeness

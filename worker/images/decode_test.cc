@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <opencv2/imgproc.hpp>
 
 #include "worker/base/error.h"
@@ -42,7 +43,7 @@ std::string Refusal(const std::string& bytes) {
 
 TEST(DecodeTest, EveryFormatKeepsColoursInPlace) {
   for (const char* extension : {".png", ".jpg", ".webp"}) {
-    const Image image = DecodePhoto(FileOf(Quarters(64, 48), extension));
+    const Image image = DecodePhoto(FileOf(Quarters(64, 48), extension)).image;
     ASSERT_EQ(image.width, 64) << extension;
     ASSERT_EQ(image.height, 48) << extension;
     const int tolerance = std::string(extension) == ".png" ? 0 : 14;
@@ -69,8 +70,10 @@ TEST_P(OrientationTest, PictureIsTurnedUpright) {
                                 PngChunk("eXIf", OrientationTiff(turn.orientation)));
   const auto jpeg =
       WithJpegExif(FileOf(Quarters(64, 48), ".jpg"), OrientationTiff(turn.orientation));
-  for (const auto& bytes : {png, jpeg}) {
-    const Image image = DecodePhoto(bytes);
+  const auto webp =
+      WithWebpChunk(FileOf(Quarters(64, 48), ".webp"), "EXIF", OrientationTiff(turn.orientation));
+  for (const auto& bytes : {png, jpeg, webp}) {
+    const Image image = DecodePhoto(bytes).image;
     const bool on_its_side = turn.orientation >= 5;
     ASSERT_EQ(image.width, on_its_side ? 48 : 64);
     ASSERT_EQ(image.height, on_its_side ? 64 : 48);
@@ -91,7 +94,7 @@ TEST(DecodeTest, AlphaIsLaidOverWhite) {
   cv::Mat4b mat(40, 40, cv::Vec4b(0, 0, 255, 255));
   mat(cv::Rect(0, 0, 20, 40)).setTo(cv::Scalar(0, 0, 255, 0));
   mat(cv::Rect(0, 0, 20, 20)).setTo(cv::Scalar(0, 0, 255, 128));
-  const Image image = DecodePhoto(FileOf(mat, ".png"));
+  const Image image = DecodePhoto(FileOf(mat, ".png")).image;
   EXPECT_EQ(At(image, 30, 30), kRed);
   EXPECT_EQ(At(image, 5, 30), kWhite);
   ExpectNear(At(image, 5, 5), {255, 127, 127}, 1);
@@ -99,15 +102,15 @@ TEST(DecodeTest, AlphaIsLaidOverWhite) {
 
 TEST(DecodeTest, GreyBecomesThreeEqualChannels) {
   const cv::Mat1b mat(40, 40, uint8_t{77});
-  EXPECT_EQ(At(DecodePhoto(FileOf(mat, ".png")), 3, 3), (Pixel{77, 77, 77}));
-  ExpectNear(At(DecodePhoto(FileOf(mat, ".jpg")), 3, 3), {77, 77, 77}, 1);
+  EXPECT_EQ(At(DecodePhoto(FileOf(mat, ".png")).image, 3, 3), (Pixel{77, 77, 77}));
+  ExpectNear(At(DecodePhoto(FileOf(mat, ".jpg")).image, 3, 3), {77, 77, 77}, 1);
 }
 
 TEST(DecodeTest, SixteenBitsAreRoundedToEight) {
   const cv::Mat_<cv::Vec3w> colour(40, 40, cv::Vec3w(65535, 32896, 0));  // 32896 = 128 * 257
-  EXPECT_EQ(At(DecodePhoto(FileOf(colour, ".png")), 3, 3), (Pixel{0, 128, 255}));
+  EXPECT_EQ(At(DecodePhoto(FileOf(colour, ".png")).image, 3, 3), (Pixel{0, 128, 255}));
   const cv::Mat1w grey(40, 40, uint16_t{200 * 257});
-  EXPECT_EQ(At(DecodePhoto(FileOf(grey, ".png")), 3, 3), (Pixel{200, 200, 200}));
+  EXPECT_EQ(At(DecodePhoto(FileOf(grey, ".png")).image, 3, 3), (Pixel{200, 200, 200}));
 }
 
 TEST(DecodeTest, ZeroBytesAreRefused) { EXPECT_THAT(Refusal(""), HasSubstr("zero bytes")); }
@@ -142,6 +145,69 @@ TEST(DecodeTest, CorruptPixelsAreRefused) {
   auto png = FileOf(Quarters(64, 64), ".png");
   for (size_t at = 45; at < 60; ++at) png[at] = static_cast<char>(~png[at]);
   EXPECT_THAT(Refusal(png), HasSubstr("corrupt"));
+}
+
+// A picture with something in every part, so that what is missing shows.
+cv::Mat3b Noise() {
+  cv::Mat3b noise(256, 256);
+  cv::RNG random(1);
+  random.fill(noise, cv::RNG::UNIFORM, 0, 256);
+  cv::GaussianBlur(noise, noise, {5, 5}, 0);
+  return noise;
+}
+
+const std::string kEndOfImage = "\xFF\xD9";
+
+TEST(DecodeTest, AJpegThatWasCutAndClosedAgainIsRefused) {
+  for (int progressive : {0, 1}) {
+    const auto whole = FileOf(Noise(), ".jpg", {cv::IMWRITE_JPEG_PROGRESSIVE, progressive});
+    ASSERT_EQ(Refusal(whole), "");
+    for (double part : {.5, .9}) {
+      const auto cut = whole.substr(0, static_cast<size_t>(part * whole.size())) + kEndOfImage;
+      EXPECT_THAT(Refusal(cut), HasSubstr("damaged")) << progressive << " " << part;
+    }
+  }
+}
+
+TEST(DecodeTest, AProgressiveJpegWithoutItsLaterScansIsRefused) {
+  const auto whole = FileOf(Noise(), ".jpg", {cv::IMWRITE_JPEG_PROGRESSIVE, 1});
+  const std::string scan = "\xFF\xDA";
+  const size_t second = whole.find(scan, whole.find(scan) + 2);
+  ASSERT_NE(second, whole.npos);
+  // Up to the tables before the second scan, which nothing reads.
+  EXPECT_THAT(Refusal(whole.substr(0, second) + kEndOfImage), HasSubstr("damaged"));
+}
+
+TEST(DecodeTest, AJpegWithZerosInItsMiddleIsRefused) {
+  // Of so few bits a pixel that zeros, as codes, make fewer pixels than what they replace.
+  auto jpeg = FileOf(Noise(), ".jpg", {cv::IMWRITE_JPEG_QUALITY, 50});
+  std::fill_n(jpeg.begin() + static_cast<int64_t>(jpeg.size() / 2), jpeg.size() / 10, '\0');
+  EXPECT_THAT(Refusal(jpeg), HasSubstr("damaged"));
+}
+
+TEST(DecodeTest, BytesThatBelongToNoPixelAreAWarning) {
+  auto jpeg = FileOf(Noise(), ".jpg");
+  jpeg.insert(jpeg.size() - 2, std::string(100, 'x'));
+  const auto photo = DecodePhoto(jpeg);
+  ASSERT_EQ(photo.warnings.size(), 1u);
+  EXPECT_THAT(photo.warnings[0], HasSubstr("bytes that belong to no pixel"));
+}
+
+TEST(DecodeTest, WhatFollowsTheJpegIsItsOwnAffair) {
+  const auto jpeg = FileOf(Noise(), ".jpg");
+  const auto photo = DecodePhoto(jpeg + "a motion photo's video");
+  EXPECT_TRUE(photo.warnings.empty());
+  EXPECT_EQ(photo.image.rgb, DecodePhoto(jpeg).image.rgb);
+}
+
+TEST(DecodeTest, ATransparentGreyIsLaidOverWhite) {
+  cv::Mat1b mat(40, 40, uint8_t{77});
+  mat(cv::Rect(0, 0, 20, 40)).setTo(10);
+  const auto png =
+      WithPngChunk(FileOf(mat, ".png"), WithChecksum("tRNS", std::string("\0\x0A", 2)));
+  const auto image = DecodePhoto(png).image;
+  EXPECT_EQ(At(image, 5, 5), kWhite);
+  EXPECT_EQ(At(image, 30, 5), (Pixel{77, 77, 77}));
 }
 
 TEST(DecodeTest, DeclaredSizeIsRefusedBeforeDecoding) {

@@ -20,7 +20,7 @@ Image Gradient() {
 }
 
 TEST(EncodeTest, PngComesBackUnchanged) {
-  const Image decoded = DecodePhoto(EncodePng(Gradient()));
+  const Image decoded = DecodePhoto(EncodePng(Gradient())).image;
   EXPECT_EQ(decoded.width, 48);
   EXPECT_EQ(decoded.height, 40);
   EXPECT_EQ(decoded.rgb, Gradient().rgb);
@@ -28,7 +28,7 @@ TEST(EncodeTest, PngComesBackUnchanged) {
 
 TEST(EncodeTest, JpegComesBackNearly) {
   const Image image = Gradient();
-  const Image decoded = DecodePhoto(EncodeJpeg(image));
+  const Image decoded = DecodePhoto(EncodeJpeg(image)).image;
   ASSERT_EQ(decoded.rgb.size(), image.rgb.size());
   for (size_t i = 0; i < image.rgb.size(); ++i) EXPECT_NEAR(decoded.rgb[i], image.rgb[i], 24);
 }

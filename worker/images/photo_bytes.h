@@ -47,15 +47,37 @@ inline std::string OrientationTiff(int orientation, bool little_endian = false) 
   return tiff + std::string(4, '\0');
 }
 
-inline std::string WithJpegExif(const std::string& jpeg, const std::string& tiff) {
-  const std::string data = std::string("Exif\0\0", 6) + tiff;
-  return jpeg.substr(0, 2) + "\xFF\xE1" + BigEndian32(data.size() + 2).substr(2) + data +
+// Puts a segment at the beginning of a JPEG file.
+inline std::string WithJpegSegment(const std::string& jpeg, char marker, const std::string& data) {
+  return jpeg.substr(0, 2) + "\xFF" + marker + BigEndian32(data.size() + 2).substr(2) + data +
          jpeg.substr(2);
+}
+
+inline std::string WithJpegExif(const std::string& jpeg, const std::string& tiff) {
+  return WithJpegSegment(jpeg, '\xE1', std::string("Exif\0\0", 6) + tiff);
+}
+
+// Puts a chunk at the end of a WebP file.
+inline std::string WithWebpChunk(const std::string& webp, const std::string& type,
+                                 const std::string& data) {
+  const std::string chunks = webp.substr(8) + type + LittleEndian32(data.size()) + data +
+                             std::string(data.size() % 2, '\0');
+  return webp.substr(0, 4) + LittleEndian32(chunks.size()) + chunks;
 }
 
 // A PNG chunk with its place for a checksum, which readers of headers do not look at.
 inline std::string PngChunk(const std::string& type, const std::string& data) {
   return BigEndian32(data.size()) + type + data + std::string(4, '\0');
+}
+
+// A PNG chunk that decoders take. The checksum is CRC-32 (PNG 1.2, annex D).
+inline std::string WithChecksum(const std::string& type, const std::string& data) {
+  uint32_t crc = 0xFFFFFFFF;
+  for (const char c : type + data) {
+    crc ^= static_cast<uint8_t>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
+  }
+  return BigEndian32(data.size()) + type + data + BigEndian32(~crc);
 }
 
 // Puts a chunk behind IHDR.

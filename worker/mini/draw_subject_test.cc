@@ -43,8 +43,8 @@ TEST(DrawSubjectTest, WritesFilesThatDecodeToThePictures) {
   const auto directory = std::filesystem::path(::testing::TempDir()) / "subject" / "dog";
   WriteSubjectPhotos(SubjectClass::kDog, 1, 2, directory);
   const auto photos = SubjectPhotos(SubjectClass::kDog, 1, 2);
-  EXPECT_EQ(DecodePhoto(ReadFile(directory / "01.png")).rgb, Render(photos[0]).rgb);
-  EXPECT_EQ(DecodePhoto(ReadFile(directory / "02.png")).rgb, Render(photos[1]).rgb);
+  EXPECT_EQ(DecodePhoto(ReadFile(directory / "01.png")).image.rgb, Render(photos[0]).rgb);
+  EXPECT_EQ(DecodePhoto(ReadFile(directory / "02.png")).image.rgb, Render(photos[1]).rgb);
   EXPECT_FALSE(std::filesystem::exists(directory / "03.png"));
 }
 

@@ -24,7 +24,7 @@ caption: FILE:CAPTION.
 
 SheetCell ReadCell(const std::string& text) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
-  return {DecodePhoto(ReadFile(parts.first)), parts.second};
+  return {DecodePhoto(ReadFile(parts.first)).image, parts.second};
 }
 
 SheetRow ReadRow(const std::string& text) {

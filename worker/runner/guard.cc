@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 
+#include "common/logging.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 
@@ -55,9 +56,26 @@ absl::Status FromSystem(const std::system_error& error) {
   return RpcError(absl::StatusCode::kInternal, "SYSTEM_ERROR", "The worker's system: " + what);
 }
 
+// What LibTorch warns of is for whoever runs the worker.
+class LogWarnings : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override {
+    LogWarning("engine", {{"library", "libtorch"}, {"line", warning.msg()}});
+  }
+};
+
+// A text that no error of ours carries may be a library's own: "[json.exception.type_error.302]".
+absl::Status Defect(absl::string_view what) {
+  LogError("unexpected exception", {{"what", what}});
+  return RpcError(absl::StatusCode::kInternal, "WORKER_DEFECT",
+                  "The worker met an unexpected error; its log says which.");
+}
+
 }  // namespace
 
 absl::Status Guard(const std::function<void()>& body) {
+  LogWarnings handler;
+  const c10::WarningUtils::WarningHandlerGuard warnings(&handler);
   try {
     body();
     return absl::OkStatus();
@@ -75,9 +93,9 @@ absl::Status Guard(const std::function<void()>& body) {
   } catch (const std::system_error& error) {
     return FromSystem(error);
   } catch (const std::exception& error) {
-    return RpcError(absl::StatusCode::kInternal, "WORKER_DEFECT", error.what());
+    return Defect(error.what());
   } catch (...) {
-    return RpcError(absl::StatusCode::kInternal, "WORKER_DEFECT", "an unknown exception");
+    return Defect("an unknown exception");
   }
 }
 

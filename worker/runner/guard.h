@@ -16,7 +16,8 @@ namespace likeness {
 //   Error                           by its kind
 //   c10::OutOfMemoryError, std::bad_alloc, a full disk   RESOURCE_EXHAUSTED
 //   anything else                   INTERNAL
-// No message holds a path or a stack trace.
+// No message holds a path, a stack trace or a text that a library throws; what LibTorch warns of
+// goes to the log.
 absl::Status Guard(const std::function<void()>& body);
 
 // Whether another attempt, perhaps on another worker, may end better. Wrong input and wrong models

@@ -57,6 +57,19 @@ TEST(GuardTest, ADefectOfTheEngineIsInternalWithoutItsStackTrace) {
   EXPECT_TRUE(IsRetryable(status));
 }
 
+TEST(GuardTest, ALibrarysOwnTextGoesToTheLogAlone) {
+  testing::internal::CaptureStderr();
+  const auto status = Thrown([] {
+    TORCH_WARN("a warning of LibTorch");
+    throw std::runtime_error("[json.exception.type_error.302] type must be string");
+  });
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(ErrorReason(status), "WORKER_DEFECT");
+  EXPECT_EQ(status.message().find("json.exception"), std::string::npos);
+  EXPECT_NE(logged.find("[json.exception.type_error.302]"), std::string::npos);
+  EXPECT_NE(logged.find("library=libtorch"), std::string::npos) << logged;
+}
+
 TEST(GuardTest, AStatusComesThroughUnchanged) {
   const auto thrown = InvalidField("job.fine_tune.subject.token", "too long", "TOKEN_NOT_SINGLE");
   EXPECT_EQ(Thrown([&] { ThrowIfError(thrown); }), thrown);

@@ -88,6 +88,7 @@ void LeaseLoop::Work(const v1::Lease& lease) {
   const absl::Time start = absl::Now();
   const auto created = ParseTraceparent(lease.job().traceparent());
   const TraceScope scope(created ? created->Child() : NewTrace());
+  const LogScope of_job({{"job", lease.job().name()}});
   LogInfo("lease acquired", {{"job", lease.job().name()},
                              {"attempt", lease.job().attempt()},
                              {"checkpoint_step", lease.checkpoint().step()}});

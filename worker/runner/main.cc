@@ -4,7 +4,11 @@
 #include <string>
 
 #include "common/flags.h"
+#include "common/library_logs.h"
+#include "common/standard_output.h"
+#include "common/version.h"
 #include "worker/base/huge_pages.h"
+#include "worker/images/decode.h"
 #include "worker/runner/commands.h"
 
 namespace {
@@ -19,13 +23,10 @@ constexpr char kHelp[] = R"(Usage: likeness-worker [COMMAND] [FLAGS]
   measure-mini    measures pictures of the miniature model's world
   contact-sheet   lays pictures on one page
 
-likeness-worker COMMAND --help lists a command's flags.
+likeness-worker COMMAND --help lists a command's flags; --version prints the version.
 )";
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  likeness::UseHugePages(argv);
+int Run(likeness::CommandLine arguments) {
   const std::map<std::string, int (*)(const likeness::CommandLine&)> commands = {
       {"serve", likeness::ServeCommand},
       {"run", likeness::RunCommand},
@@ -35,10 +36,13 @@ int main(int argc, char** argv) {
       {"measure-mini", likeness::MeasureMiniCommand},
       {"contact-sheet", likeness::ContactSheetCommand},
   };
-  auto arguments = likeness::Arguments(argc, argv);
   if (!arguments.empty() &&
       (arguments[0] == "help" || arguments[0] == "--help" || arguments[0] == "-h")) {
     std::fputs(kHelp, stdout);
+    return 0;
+  }
+  if (!arguments.empty() && arguments[0] == "--version") {
+    std::printf("%s\n", likeness::Version());
     return 0;
   }
   std::string command = "serve";
@@ -52,4 +56,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   return found->second(arguments);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  likeness::UseHugePages(argv);
+  likeness::TakeLibraryLogs();
+  likeness::SilenceImageLibraries();
+  return likeness::FinishStdout("likeness-worker", Run(likeness::Arguments(argc, argv)));
 }

@@ -49,7 +49,7 @@ std::vector<fs::path> PictureFiles(const std::string& path) {
 
 torch::Tensor ReadPictures(const std::vector<fs::path>& files) {
   std::vector<Image> images;
-  for (const auto& file : files) images.push_back(DecodePhoto(ReadFile(file)));
+  for (const auto& file : files) images.push_back(DecodePhoto(ReadFile(file)).image);
   return mini::MeasuredPictures(images);
 }
 

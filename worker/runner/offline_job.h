@@ -15,8 +15,9 @@ struct OfflineJob {
   std::map<std::string, std::string> blobs;  // their bytes, by name
 };
 
-// Photos may be inline; or blobs, found by their digest among the files in `photos`; or absent, and
-// then all files in `photos` are learned from, by name. `file` may also hold a ResolvedSpec.
+// Photos may be inline; or blobs, found by their digest among the photos in `photos`; or absent,
+// and then all photos in the folder `photos` (common/photo_folder.h) are learned from, with their
+// captions. `file` may also hold a ResolvedSpec.
 // Unknown fields are INVALID_ARGUMENT.
 absl::StatusOr<OfflineJob> ReadOfflineJob(const std::filesystem::path& file,
                                           const std::filesystem::path& photos);

@@ -72,7 +72,8 @@ int RunCommand(const CommandLine& arguments) {
   flags.Add("job", &options.job, "The job, as JSON.");
   flags.Add(
       "photos", &options.photos,
-      "Directory of photos: all of them if the job names none, else those it names by digest.");
+      "Directory of photos, each with its caption in a text file beside it: all of them if the job "
+      "names none, else those it names by digest.");
   flags.Add("out", &options.out, "Directory for what is made.");
   options.worker.AddTo(flags);
   return RunWithFlags(flags, arguments, [&] { return Run(options); });

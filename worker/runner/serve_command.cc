@@ -13,6 +13,7 @@
 #include "common/ids.h"
 #include "common/logging.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 #include "worker/runner/command_flags.h"
 #include "worker/runner/commands.h"
 #include "worker/runner/device.h"
@@ -95,6 +96,9 @@ absl::Status Serve(const ServeFlags& flags) {
   ASSIGN_OR_RETURN(const auto labels, ParseLabels(flags.labels));
   const std::string name = flags.name.empty() ? DefaultName() : flags.name;
   RETURN_IF_ERROR(CheckOffer(name, labels));
+  if (!IsUtf8(flags.labels)) {
+    return absl::InvalidArgumentError("--labels: only UTF-8 text is allowed");
+  }
   Shutdown shutdown;  // before any other thread
   ASSIGN_OR_RETURN(const auto channel, ConnectToServer(flags.server, flags.security));
   ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));

@@ -1,7 +1,12 @@
 #include "worker/runner/subject.h"
 
+#include <map>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/logging.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/images/crop.h"
@@ -22,15 +27,25 @@ std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
   return CropBox{box.left(), box.top(), box.width(), box.height()};
 }
 
+// Photos whose colours were converted, by what from: "Display P3" -> "photos[0]", "photos[2]".
+using Conversions = std::map<std::string, std::vector<std::string>>;
+
 // `field` names the photo in messages.
 SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& field, int image_size,
-                        const PromptWords& words, JobEnvironment& environment) {
+                        const PromptWords& words, JobEnvironment& environment,
+                        Conversions& conversions) {
   const auto file = environment.scratch() / "photo";
   environment.FetchBlob(photo.blob(), file, {});
   const std::string bytes = ReadFile(file);
   std::filesystem::remove(file);
+  const LogScope scope({{"photo", field}});
   try {
-    const Image whole = DecodePhoto(bytes);
+    const DecodedPhoto decoded = DecodePhoto(bytes);
+    for (const auto& warning : decoded.warnings) {
+      environment.Warn(absl::StrCat(field, ": ", warning));
+    }
+    if (!decoded.converted_from.empty()) conversions[decoded.converted_from].push_back(field);
+    const Image& whole = decoded.image;
     const auto box = ToCropBox(photo);
     const int side = box ? std::min(box->width, box->height) : std::min(whole.width, whole.height);
     if (side < image_size) {
@@ -50,14 +65,19 @@ SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& field, int im
 SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment) {
   const PromptWords words{subject.token(), subject.class_noun()};
   SubjectPhotos photos;
+  Conversions conversions;
   for (int i = 0; i < subject.photos_size(); ++i) {
     photos.training.push_back(FetchPhoto(subject.photos(i), absl::StrCat("photos[", i, "]"),
-                                         image_size, words, environment));
+                                         image_size, words, environment, conversions));
   }
   for (int i = 0; i < subject.validation_photos_size(); ++i) {
     photos.validation.push_back(FetchPhoto(subject.validation_photos(i),
                                            absl::StrCat("validation_photos[", i, "]"), image_size,
-                                           words, environment));
+                                           words, environment, conversions));
+  }
+  for (const auto& [profile, fields] : conversions) {
+    environment.Warn(absl::StrCat(absl::StrJoin(fields, ", "), ": colours converted from ", profile,
+                                  " to sRGB"));
   }
   if (subject.photos_size() < kFewPhotos) {
     environment.Warn(absl::StrCat("only ", subject.photos_size(),

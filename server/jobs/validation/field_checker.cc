@@ -6,23 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/utf8.h"
 #include "server/jobs/limits.h"
 
 namespace likeness::server {
-namespace {
-
-bool HasControlCharacter(absl::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c == 0x7F) return true;
-    const bool c1 = c == 0xC2 && i + 1 < text.size() &&
-                    static_cast<unsigned char>(text[i + 1]) <= 0x9F;  // U+0080 to U+009F
-    if (c1) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 void FieldChecker::Add(const std::string& field, std::string description,
                        absl::string_view reason) {

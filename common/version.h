@@ -1,9 +1,9 @@
 // What is running.
 #pragma once
 
-namespace likeness::server {
+namespace likeness {
 
 // "0.1.0"
 const char* Version();
 
-}  // namespace likeness::server
+}  // namespace likeness

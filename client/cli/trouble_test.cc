@@ -1,0 +1,154 @@
+// What a person is told when something is odd or goes wrong, and what the program ends with.
+#include "client/cli/exit_code.h"
+#include "client/testing/program_fixture.h"
+#include "common/rpc_error.h"
+#include "gmock/gmock.h"
+
+namespace likeness::client {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class TroubleTest : public ProgramTest {};
+
+// What the server sends of a job of GenerateImages that ends so.
+std::vector<v1::GenerateImagesResponse> EndedDrawing(v1::JobState state) {
+  v1::GenerateImagesResponse accepted, ended;
+  *accepted.mutable_job() = Rex(v1::JOB_STATE_PENDING);
+  *ended.mutable_job() = Rex(state);
+  return {accepted, ended};
+}
+
+TEST_F(TroubleTest, ADrawingThatFailsIsToldOnceAndExitCodeOne) {
+  script_.pictures_status = RpcError(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+                                     "steps is 1000; 1 to 998 are allowed");
+  script_.pictures = EndedDrawing(v1::JOB_STATE_FAILED);
+  *script_.pictures[1].mutable_job()->mutable_error() = ToRpcStatus(script_.pictures_status);
+  const auto ran = Run({"generate", "a dog"});
+  EXPECT_EQ(ran.exit_code, kJobFailed) << ran.err;
+  const std::string told = "teps is 1000; 1 to 998 are allowed";
+  const size_t first = ran.err.find(told);
+  ASSERT_NE(first, std::string::npos) << ran.err;
+  EXPECT_EQ(ran.err.find(told, first + 1), std::string::npos) << ran.err;
+}
+
+TEST_F(TroubleTest, ADrawingThatSomebodyElseCancelsIsNoCtrlC) {
+  script_.pictures = EndedDrawing(v1::JOB_STATE_CANCELLED);
+  script_.pictures_status =
+      RpcError(absl::StatusCode::kCancelled, "JOB_CANCELLED", "the job was cancelled");
+  const auto ran = Run({"generate", "a dog"});
+  EXPECT_EQ(ran.exit_code, kJobFailed);
+  EXPECT_THAT(ran.err, HasSubstr("cancelled   rex-7f3c"));
+}
+
+TEST_F(TroubleTest, ALostWorkerIsNoServerThatCannotBeReached) {
+  script_.pictures_status =
+      RpcError(absl::StatusCode::kUnavailable, "WORKER_LOST", "the worker was lost");
+  script_.pictures = EndedDrawing(v1::JOB_STATE_FAILED);
+  *script_.pictures[1].mutable_job()->mutable_error() = ToRpcStatus(script_.pictures_status);
+  auto ran = Run({"generate", "a dog"});
+  EXPECT_EQ(ran.exit_code, kJobFailed);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("The worker was lost."), Not(HasSubstr("reached"))));
+
+  script_.create_status =
+      RpcError(absl::StatusCode::kUnavailable, "SERVER_DRAINING", "the server is stopping");
+  ran = Run({"train", "--class=dog", "--photos=rex"});
+  EXPECT_EQ(ran.exit_code, kNoServer);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("The server is stopping."), Not(HasSubstr("reached"))));
+}
+
+TEST_F(TroubleTest, APictureThatDoesNotFitLeavesNoFileAndSaysHowToFetchIt) {
+  v1::GenerateImagesResponse job, picture;
+  *job.mutable_job() = Rex(v1::JOB_STATE_SUCCEEDED);
+  picture.mutable_image()->set_png("png bytes");
+  picture.mutable_image()->mutable_output()->set_path("images/0000.png");
+  script_.pictures = {job, picture, job};
+  // A disk that is full as soon as anything is written.
+  std::filesystem::create_directories(folder_.path() / "made");
+  std::filesystem::create_symlink("/dev/full", folder_.path() / "made/0000.png.part");
+  const auto ran = Run({"generate", "a dog", "--out=made"});
+  EXPECT_EQ(ran.exit_code, kJobFailed) << ran.err;
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("Cannot write made/0000.png: No space left on device."),
+                             HasSubstr("likeness download rex-7f3c")));
+  EXPECT_EQ(ran.out, "");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "made"));
+}
+
+TEST_F(TroubleTest, ResultsThatCannotBeWrittenAreAnError) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"get", "rex-7f3c"}, {"list"}, {"help"}, {"--version"}}) {
+    Serve(arguments);
+    const auto ran = RunProgramIn(folder_.path(), arguments, "/dev/full");
+    EXPECT_EQ(ran.exit_code, kJobFailed) << arguments[0];
+    EXPECT_THAT(ran.err, HasSubstr("cannot write to stdout")) << arguments[0];
+  }
+}
+
+TEST_F(TroubleTest, CaptionsAreBlamedByTheirFile) {
+  WriteFile(folder_.path() / "rex/01.txt", std::string("\xFF\xFE"
+                                                       "a\0",
+                                                       4));
+  WriteFile(folder_.path() / "rex/02.TXT", "one line\nanother\n");
+  const auto ran = Run({"train", "--class=dog", "--photos=rex"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("captions    rex/01.txt: The caption is UTF-16 text; save"),
+                             HasSubstr("captions    rex/02.TXT: The caption has several lines;")));
+}
+
+TEST_F(TroubleTest, ACaptionThatTheServerRefusesIsBlamedByItsFileToo) {
+  WriteFile(folder_.path() / "rex/02.txt", "a caption");
+  script_.create_status =
+      InvalidField("job.fine_tune.subject.photos[1].caption", "is too odd", "PROMPT_TOO_LONG");
+  EXPECT_THAT(Run({"train", "--class=dog", "--photos=rex"}).err,
+              HasSubstr("captions    rex/02.txt: Is too odd. (photos[1])"));
+}
+
+TEST_F(TroubleTest, TextThatIsNotUtf8IsNotSent) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"train", "--class=caf\xE9", "--photos=rex"},
+        {"train", "--class=dog", "--photos=rex", "--label=owner=\xFF"},
+        {"generate", "a caf\xE9"},
+        {"list", "--filter=labels.owner = caf\xE9"},
+        {"get", "tenants/default/jobs/caf\xE9"}}) {
+    const auto ran = Run(arguments);
+    EXPECT_EQ(ran.exit_code, kWrongUse) << testing::PrintToString(arguments);
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("only UTF-8 text is allowed"), HasSubstr("\\x"),
+                               Not(HasSubstr("libprotobuf"))));
+  }
+}
+
+TEST_F(TroubleTest, SaysWhatOfTheFolderIsNotTaken) {
+  WriteFile(folder_.path() / "rex/more/03.png", GreyPng(64, 64));
+  std::filesystem::create_symlink("nowhere.png", folder_.path() / "rex/04.png");
+  const auto ran = Run({"train", "--class=dog", "--photos=rex", "--detach"});
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("left out    rex/04.png is a link to nothing"),
+                             HasSubstr("left out    rex/more is a folder")));
+}
+
+TEST_F(TroubleTest, WhatTheServerFindsOddIsSaidToThoseWhoDoNotWatchToo) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  script_.job.add_warnings("the class noun \"a dog\" begins with an article");
+  for (const char* flag : {"--detach", "--check"}) {
+    EXPECT_THAT(Run({"train", "--class=a dog", "--photos=rex", flag}).err,
+                HasSubstr("! note        the class noun \"a dog\" begins with an article\n"));
+  }
+}
+
+TEST_F(TroubleTest, APhotoThatTheWorkerRefusesIsNamedByItsFile) {
+  script_.job = Rex(v1::JOB_STATE_FAILED);
+  script_.job.add_warnings("photos[0]: the JPEG file holds 7 bytes that belong to no pixel");
+  *script_.job.mutable_error() = ToRpcStatus(InvalidField(
+      "job.fine_tune.subject.photos[1]", "the JPEG file is damaged", "PHOTO_UNUSABLE"));
+  *script_.events.emplace_back().mutable_snapshot() = script_.job;
+  const auto ran = Run({"train", "--class=dog", "--photos=rex"});
+  EXPECT_EQ(ran.exit_code, kJobFailed);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("note        rex/01.png: the JPEG file holds 7 bytes"),
+                             HasSubstr("failed      rex/02.png: The JPEG file is damaged. Remove "
+                                       "it, or export it again as JPEG or PNG. (photos[1])")));
+}
+
+}  // namespace
+}  // namespace likeness::client

@@ -1,0 +1,47 @@
+// Which files of a folder are photos, and what their captions are: one rule for every program.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace likeness {
+
+// As the API takes them (likeness.v1.Photo.caption).
+inline constexpr int kMaxCaptionBytes = 1000;
+
+struct PhotoFolder {
+  struct Photo {
+    std::filesystem::path file;
+    std::filesystem::path caption;  // the text file beside it; empty without one
+  };
+  struct LeftOut {
+    std::filesystem::path file;
+    std::string why;  // "is a folder"
+  };
+  std::vector<Photo> photos;      // in the order of their names
+  std::vector<LeftOut> left_out;  // likewise; hidden files are not mentioned
+};
+
+// The photos in `path`, a folder (not its subfolders) or one file, told by their names: JPEG, PNG
+// and WebP, and formats that will be refused, since leaving out somebody's HEIC photos in silence
+// would be worse. INVALID_ARGUMENT: it does not exist, cannot be read, or holds no photo.
+absl::StatusOr<PhotoFolder> ListPhotos(const std::filesystem::path& path);
+
+// No photo that passes CheckPhoto (common/image_header.h) takes more.
+inline constexpr int64_t kMaxUserFileBytes = int64_t{1} << 30;
+
+// The bytes of a file that a person named. INVALID_ARGUMENT: it cannot be read, or holds more than
+// kMaxUserFileBytes.
+absl::StatusOr<std::string> ReadUserFile(const std::filesystem::path& file);
+
+// A caption: one line of UTF-8, without a byte-order mark and without blanks around it; a tab is a
+// space. INVALID_ARGUMENT (CAPTION_UNUSABLE) for UTF-16 and other encodings, several lines, control
+// characters, and more than kMaxCaptionBytes. The message does not name the file.
+absl::StatusOr<std::string> ParseCaption(std::string bytes);
+
+}  // namespace likeness

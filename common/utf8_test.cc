@@ -1,0 +1,49 @@
+#include "common/utf8.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "likeness/v1/job_service.pb.h"
+
+namespace likeness {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string Complaint(const google::protobuf::Message& message) {
+  return std::string(CheckUtf8(message).message());
+}
+
+TEST(Utf8Test, TextOfAnyScriptPasses) {
+  v1::CreateJobRequest request;
+  request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_class_noun("собака 犬 🐕");
+  request.mutable_job()->mutable_fine_tune()->mutable_subject()->add_photos()->set_inline_("\xFF");
+  EXPECT_TRUE(CheckUtf8(request).ok()) << "bytes are no text: " << Complaint(request);
+}
+
+TEST(Utf8Test, TheFieldAndItsValueAreNamedAtAnyDepth) {
+  v1::CreateJobRequest request;
+  auto& subject = *request.mutable_job()->mutable_fine_tune()->mutable_subject();
+  subject.add_photos()->set_caption("fine");
+  subject.add_photos()->set_caption("caf\xE9");
+  EXPECT_THAT(Complaint(request), AllOf(HasSubstr("job.fine_tune.subject.photos[1].caption"),
+                                        HasSubstr("caf\\xe9"), HasSubstr("UTF-8")));
+}
+
+TEST(Utf8Test, ListsAndMapsAreLookedThrough) {
+  v1::CreateJobRequest request;
+  request.mutable_job()->mutable_generate()->add_prompts("a \xC3");
+  EXPECT_THAT(Complaint(request), HasSubstr("job.generate.prompts[0]"));
+  request.Clear();
+  (*request.mutable_job()->mutable_labels())["owner"] = "\x80";
+  EXPECT_THAT(Complaint(request), HasSubstr("job.labels.value"));
+}
+
+TEST(Utf8Test, ALongValueIsShownByItsBeginning) {
+  v1::CreateJobRequest request;
+  request.set_job_id(std::string(100'000, '\xFF'));
+  EXPECT_LT(Complaint(request).size(), 500u);
+}
+
+}  // namespace
+}  // namespace likeness
