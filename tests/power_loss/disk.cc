@@ -66,19 +66,50 @@ Disk::Target Disk::Find(const std::string& path) const {
   return found == names.end() ? Target(Nothing{}) : found->second;
 }
 
+void Disk::Hold(const std::string& from) { Hold(from, root_); }
+
+void Disk::Hold(const std::string& from, const std::string& path) {
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const std::string name = NameOf(entry.path());
+    if (entry.is_directory()) {
+      directories_[path].durable[name] = Directory{};
+      Hold(entry.path(), path + "/" + name);
+    } else {
+      std::ifstream file(entry.path(), std::ios::binary);
+      files_[next_file_].durable.assign(std::istreambuf_iterator<char>(file), {});
+      directories_[path].durable[name] = next_file_++;
+    }
+  }
+}
+
+void Disk::BeginProcess() {
+  of_process_.clear();
+  first_of_process_ = next_file_;
+}
+
+Disk::File& Disk::FileOf(const Record& record) { return files_[of_process_.at(record.file)]; }
+
 void Disk::Apply(const Record& record) {
   switch (record.op) {
-    case Op::kFile:
-      files_[record.file];
-      return SetName(record.path, record.file);
+    case Op::kFile: {
+      const Target known = Find(record.path);
+      const auto* number = std::get_if<uint64_t>(&known);
+      if (number != nullptr && *number < first_of_process_) {  // left by a process before
+        of_process_[record.file] = *number;
+        return;
+      }
+      of_process_[record.file] = next_file_;
+      files_[next_file_];
+      return SetName(record.path, next_file_++);
+    }
     case Op::kWrite:
-      files_[record.file].pending.push_back({false, record.number, record.data});
+      FileOf(record).pending.push_back({false, record.number, record.data});
       return;
     case Op::kTruncate:
-      files_[record.file].pending.push_back({true, record.number, ""});
+      FileOf(record).pending.push_back({true, record.number, ""});
       return;
     case Op::kSync: {
-      File& file = files_[record.file];
+      File& file = FileOf(record);
       for (const Change& change : file.pending) Make(file.durable, change);
       file.pending.clear();
       return;

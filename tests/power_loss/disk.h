@@ -31,6 +31,12 @@ class Disk {
   // `root` is there, empty and durable.
   explicit Disk(std::string root) : root_(std::move(root)) {}
 
+  // Puts the files of the directory `from` on the disk, durably.
+  void Hold(const std::string& from);
+
+  // What is applied from here on was recorded by another process, which numbers files anew.
+  void BeginProcess();
+
   void Apply(const Record& record);
 
   enum class Luck {
@@ -62,6 +68,8 @@ class Disk {
 
   static void Make(std::string& bytes, const Change& change);
   static void Make(std::map<std::string, Target>& names, const std::pair<std::string, Target>& to);
+  void Hold(const std::string& from, const std::string& path);
+  File& FileOf(const Record& record);
   void SetName(const std::string& path, Target target);
   Target Find(const std::string& path) const;
   std::string Contents(const File& file, Luck luck, std::mt19937& random) const;
@@ -69,8 +77,10 @@ class Disk {
              std::mt19937& random) const;
 
   const std::string root_;
-  std::map<uint64_t, File> files_;
-  std::map<std::string, Names> directories_;  // by path
+  std::map<uint64_t, File> files_;                 // by a number of our own
+  std::map<uint64_t, uint64_t> of_process_;        // that number, by the process's
+  uint64_t first_of_process_ = 1, next_file_ = 1;  // of our own numbers
+  std::map<std::string, Names> directories_;       // by path
 };
 
 }  // namespace likeness::testing

@@ -29,5 +29,7 @@ struct Header {
 inline constexpr char kRecordRoot[] = "LIKENESS_RECORD_ROOT";      // what lies below is recorded
 inline constexpr char kRecordLog[] = "LIKENESS_RECORD_LOG";        // the file to write to
 inline constexpr char kRecordForget[] = "LIKENESS_RECORD_FORGET";  // see recorder.cc
+inline constexpr char kRecordHang[] =
+    "LIKENESS_RECORD_HANG";  // while this file is there, the disk hangs
 
 }  // namespace likeness::testing

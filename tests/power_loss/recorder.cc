@@ -6,6 +6,9 @@
 // "store" (files of the database), "store-directory", "blobs" or "blob-directories". The server
 // calls them all the same; to whoever reads the log it looks as if it did not.
 //
+// It also plays a disk that hangs: while the file that LIKENESS_RECORD_HANG names is there, writes
+// and fsyncs below the directory do not return.
+//
 // Only what our programs and SQLite call is taken over; SQLite's shared memory, which nobody needs
 // after a crash, is left out.
 #include <fcntl.h>
@@ -76,7 +79,7 @@ struct Recorder {
     auto [found, fresh] = files.try_emplace(info.st_ino, last_file + 1);
     if (fresh) Note(Op::kFile, ++last_file, 0, path);
     open[descriptor] = {found->second, path};
-    if (truncated && !fresh) Note(Op::kTruncate, found->second, 0, path);
+    if (truncated) Note(Op::kTruncate, found->second, 0, path);
   }
 
   // The name goes; a file without a name is none for us.
@@ -111,8 +114,22 @@ int Open(int directory, const char* path, int flags, mode_t mode) {
   return descriptor;
 }
 
+// Other files go on meanwhile, so the lock is not held.
+void WaitWhileHung(Recorder& self, int descriptor) {
+  static const char* const flag = getenv(kRecordHang);
+  if (flag == nullptr) return;
+  {
+    std::lock_guard lock(self.mutex);
+    if (self.open.count(descriptor) == 0) return;
+  }
+  const int error = errno;
+  while (access(flag, F_OK) == 0) usleep(10000);
+  errno = error;
+}
+
 ssize_t Write(int descriptor, const void* data, size_t size, off_t offset) {
   Recorder& self = Self();
+  WaitWhileHung(self, descriptor);
   std::lock_guard lock(self.mutex);
   const auto file = self.open.find(descriptor);
   if (file == self.open.end()) {
@@ -142,6 +159,7 @@ int Truncate(int descriptor, off_t size) {
 
 int Sync(long number, int descriptor) {
   Recorder& self = Self();
+  WaitWhileHung(self, descriptor);
   std::lock_guard lock(self.mutex);
   const auto result = static_cast<int>(syscall(number, descriptor));
   const auto file = self.open.find(descriptor);

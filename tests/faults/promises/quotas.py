@@ -1,0 +1,73 @@
+"""What a tenant may have: jobs that wait and run, bytes, and time of the workers."""
+import bisect
+import collections
+
+ROOM = 64 << 10  # bytes of photos within requests, which the history does not tell
+SLACK = 0.5  # seconds of a worker, which are charged a little later than they pass
+
+
+def limits(facts, what):
+    return [(entry["tenant"], entry[what]) for entry in facts.by_kind["quota"] if entry.get(what) is not None]
+
+
+def tenant_of(name):
+    return name.split("/")[1]
+
+
+def quotas_are_kept(facts):
+    """So many may wait when one more is created or put back, and so many may be with workers at one time. Jobs that were
+    deleted are not counted, so this may see less than there was."""
+    pending, running = dict(limits(facts, "pending")), dict(limits(facts, "running"))
+    count = collections.Counter()
+    for event in facts.commits:
+        job = facts.jobs.get(event["uid"])
+        if event["kind"] != "state_change" or not job:
+            continue
+        tenant, after, reason = tenant_of(job["name"]), event["to"], event.get("reason", "")
+        count[tenant, event["from"]] -= 1
+        count[tenant, after] += 1
+        waiting = count[tenant, "JOB_STATE_PENDING"]
+        if reason in ("created", "retried by the client") and waiting > pending.get(tenant, waiting):
+            yield f"{event['uid']} was {reason} as number {waiting}; {pending[tenant]} may wait"
+        held = count[tenant, "JOB_STATE_RUNNING"] + count[tenant, "JOB_STATE_CANCELLING"]
+        if after == "JOB_STATE_RUNNING" and held > running.get(tenant, held):
+            yield f"{event['uid']} was leased as number {held}; {running[tenant]} may run"
+
+
+def stored_bytes_are_bounded(facts):
+    for tenant, most in limits(facts, "stored_bytes"):
+        stored = sum(entry["bytes"] for entry in facts.by_kind["bytes"] if entry["tenant"] == tenant)
+        if stored > most:
+            yield f"{tenant} has {stored} bytes stored; {most} are allowed"
+        seen, total, sent = set(), 0, []
+        for call in sorted(facts.calls["upload"], key=lambda call: call["begun"]):
+            if tenant_of(call["blob"]) == tenant and call["blob"] not in seen:
+                seen.add(call["blob"])
+                total += call["size"]
+                sent.append((call["begun"], total))
+        for call in facts.replies("upload", "refused"):
+            if tenant_of(call["blob"]) == tenant and call["reason"] == "QUOTA_EXCEEDED":
+                so_far = sent[bisect.bisect_right(sent, (call["at"], float("inf"))) - 1][1]
+                if so_far + call["size"] + ROOM <= most:
+                    yield (f"{call['blob']} of {call['size']} bytes was refused, and no more than {so_far} of the {most} bytes of "
+                           f"{tenant} were taken")
+
+
+def worker_time_is_bounded(facts):
+    """No lease for a tenant that has had its time of the day. A clock that moves begins another day, perhaps."""
+    ends = {}
+    for op in ("complete", "fail", "release"):
+        for call in facts.replies(op):
+            ends.setdefault(call["token"], call["begun"])
+    moves = [entry["at"] for entry in facts.by_kind["fault"] if entry["kind"] == "move clock"]
+    for tenant, most in limits(facts, "worker_seconds"):
+        leases = [lease for lease in facts.leases() if tenant_of(lease["name"]) == tenant]
+        for lease in leases:
+            since = max((at for at in moves if at < lease["at"]), default=0)
+            had = sum(ends[other["token"]] - other["at"] for other in leases
+                      if other["at"] > since and ends.get(other["token"], lease["begun"]) < lease["begun"])
+            if had > most + SLACK:
+                yield f"{tenant} was leased {lease['uid']} after {had:.2f} s of workers; {most} s are allowed"
+
+
+CHECKS = [quotas_are_kept, stored_bytes_are_bounded, worker_time_is_bounded]

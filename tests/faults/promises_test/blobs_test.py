@@ -1,0 +1,50 @@
+from story import OUTPUT, PromiseTest
+
+
+class BlobsTest(PromiseTest):
+    def test_a_blob_is_corrupt(self):
+        self.story.blobs[OUTPUT] = "f" * 64
+        self.expect("artefacts_equal_their_digests")
+        self.story.write("damage", blob=OUTPUT)
+        self.expect("artefacts_equal_their_digests")  # what is damaged is refused, not handed out
+
+    def test_a_blob_is_missing(self):
+        self.story.blobs[OUTPUT] = ""
+        self.expect("artefacts_equal_their_digests")
+
+    def test_a_damaged_blob_may_be_missing(self):
+        self.story.blobs[OUTPUT] = ""
+        self.story.write("damage", blob=OUTPUT)
+        self.story.call("read", result="refused", blob=OUTPUT, reason="BLOB_DAMAGED")
+        self.expect()
+
+    def test_a_blob_that_was_not_damaged_is_called_so(self):
+        self.story.call("read", result="refused", blob=OUTPUT, reason="BLOB_DAMAGED")
+        self.expect("damage_is_reported_as_damage")
+
+    def test_a_client_reads_wrong_bytes(self):
+        self.story.call("read", blob=OUTPUT, digest="f" * 64)
+        self.expect("artefacts_equal_their_digests")
+
+    def test_a_checkpoint_is_missing(self):
+        self.story.call("read checkpoint", result="refused", blob=OUTPUT, reason="BLOB_NOT_FOUND")
+        self.expect("artefacts_equal_their_digests")
+
+    def test_only_what_no_job_names_may_be_collected(self):
+        self.story.write("collection")
+        self.story.call("upload", blob="tenants/default/blobs/b", size=1)
+        self.assertEqual(self.story.violations(), [])
+        self.story.blobs[OUTPUT] = ""
+        self.expect("artefacts_equal_their_digests")
+
+    def test_a_blob_was_not_looked_at(self):
+        self.story.blobs.clear()
+        self.expect("artefacts_equal_their_digests")
+
+    def test_pictures_are_the_jobs(self):
+        self.story.write("drawn", operation="d", uid="u", result="ok", pictures=[[OUTPUT, "0" * 64]])
+        self.expect()
+
+    def test_pictures_are_not_the_jobs(self):
+        self.story.write("drawn", operation="d", uid="u", result="ok", pictures=[])
+        self.expect("pictures_come_from_jobs_that_succeeded")

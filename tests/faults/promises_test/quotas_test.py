@@ -1,0 +1,47 @@
+from story import JOB, OUTPUT, PromiseTest, change
+
+
+class QuotasTest(PromiseTest):
+    def quota(self, **has):
+        self.story.told[:] = [entry for entry in self.story.told if entry["entry"] != "quota"]
+        self.story.write("quota", tenant="default", **has)
+
+    def test_more_jobs_wait_or_run_than_allowed(self):
+        for pending, running, broken in ((0, 1, True), (1, 0, True), (1, 1, False), (None, None, False)):
+            with self.subTest((pending, running)):
+                self.quota(pending=pending, running=running)
+                self.assertEqual("quotas_are_kept" in self.story.violations(), broken)
+
+    def test_jobs_are_counted_in_the_order_of_commits_whatever_the_clock_said(self):
+        self.quota(pending=1, running=1)
+        self.story.another_job("v", change(1, "-P", 0, "created"), change(2, "PR"), change(3, "RF"))
+        self.expect()
+        for event, commit in zip(self.story.others, (1.2, 3, 5)):  # before the other one ended
+            event["commit"] = commit
+        self.expect("quotas_are_kept")
+
+    def test_more_bytes_are_stored_than_allowed(self):
+        self.quota(stored_bytes=100)
+        self.story.write("bytes", tenant="default", bytes=100)
+        self.expect()
+        self.story.write("bytes", tenant="default", bytes=1)
+        self.expect("stored_bytes_are_bounded")
+
+    def test_bytes_are_refused_for_which_there_is_room(self):
+        self.quota(stored_bytes=100)
+        self.story.call("upload", result="refused", blob=OUTPUT, size=10, reason="QUOTA_EXCEEDED")
+        self.expect()
+        self.quota(stored_bytes=1_000_000)
+        self.expect("stored_bytes_are_bounded")
+
+    def lease(self, token):
+        self.story.call("acquire", process="v", leased=True, uid="u", name=JOB, attempt=int(token), token=token, checkpoint="")
+
+    def test_a_lease_comes_after_the_time_is_used_up(self):
+        self.quota(worker_seconds=1)
+        self.lease("2")
+        self.story.clock += 2
+        self.story.call("release", process="v", uid="u", attempt=2, token="2")
+        self.expect()
+        self.lease("3")
+        self.expect("worker_time_is_bounded")
