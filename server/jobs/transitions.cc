@@ -175,7 +175,7 @@ absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const Le
     *record.job.mutable_progress() = news.progress();
     *AddEvent(record, now).mutable_progress() = news.progress();
   }
-  if (news.has_checkpoint()) {
+  if (news.has_checkpoint() && !(Planted("checkpoint-stale") && record.checkpoint)) {
     record.checkpoint = news.checkpoint();
     AddEvent(record, now).mutable_checkpoint()->set_step(news.checkpoint().step());
   }

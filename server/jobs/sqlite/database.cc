@@ -7,6 +7,7 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/base/planted.h"
 #include "server/jobs/sqlite/checked_files.h"
 
 namespace likeness::server {
@@ -147,6 +148,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
         database->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                           "PRAGMA wal_autocheckpoint = 4000; PRAGMA foreign_keys = ON;"
                           "PRAGMA temp_store = MEMORY; PRAGMA cache_spill = OFF"));
+    if (Planted("visible-before-durable")) (void)database->Execute("PRAGMA synchronous = OFF");
   }
   return database;
 }

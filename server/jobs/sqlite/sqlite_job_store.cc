@@ -5,9 +5,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/ids.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/base/planted.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/blob_names.h"
@@ -198,7 +200,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
     record.job = job.job;
     Begin(record, now);
     RETURN_IF_ERROR(InsertRecord(database, name, transaction.commit, record));
-    if (!job.request_id.empty()) {
+    if (!job.request_id.empty() && !Planted("request-forgotten")) {
       Query query = database.Prepare(kInsertRequest);
       query.Bind(name.tenant).Bind(job.request_id).Bind(job.fingerprint).Bind(record.key);
       RETURN_IF_ERROR(query.Run());
@@ -252,6 +254,12 @@ absl::StatusOr<v1::Job> SqliteJobStore::Get(const JobName& name) {
 absl::StatusOr<JobSnapshot> SqliteJobStore::Snapshot(const JobName& name) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   ASSIGN_OR_RETURN(auto snapshot, ReadSnapshot(*database, name, PlaceTeller()));
+  if (Planted("read-torn")) {
+    absl::SleepFor(absl::Milliseconds(5));
+    ASSIGN_OR_RETURN(auto later, readers_.Borrow());
+    ASSIGN_OR_RETURN(auto second, ReadSnapshot(*later, name, PlaceTeller()));
+    snapshot.last_seq = second.last_seq;
+  }
   snapshot.job = Shown(std::move(snapshot.job));
   return snapshot;
 }
@@ -389,6 +397,7 @@ absl::Status SqliteJobStore::DeleteModel(const ModelName& personalized) {
                       absl::StrCat("a job that has not ended draws with ", personalized.ToString(),
                                    "; wait for it or cancel it"));
     }
+    if (Planted("deletion-forgotten")) return absl::OkStatus();
     return database.Prepare(kDeleteModel).Bind(personalized.tenant).Bind(personalized.id).Run();
   });
 }
@@ -603,6 +612,7 @@ absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
 }
 
 absl::StatusOr<int> SqliteJobStore::TimeOutJobs() {
+  if (Planted("deadline-missed")) return 0;
   {
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
     ASSIGN_OR_RETURN(auto keys, OverdueJobs(*database, clock_.Now().steady));

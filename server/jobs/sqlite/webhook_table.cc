@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
+#include "server/base/planted.h"
 #include "server/jobs/job_state.h"
 
 namespace likeness::server {
@@ -25,6 +26,8 @@ constexpr char kDue[] =
     " AND receiver NOT IN (SELECT value FROM json_each(?)) ORDER BY due, key LIMIT ?";
 constexpr char kNextDue[] = "SELECT MIN(due) FROM webhook_calls WHERE due > ?";
 constexpr char kDelete[] = "DELETE FROM webhook_calls WHERE key = ? AND seq = ?";
+constexpr char kMostlyDelete[] =  // a planted bug
+    "DELETE FROM webhook_calls WHERE key = ? AND seq = ? AND ABS(RANDOM()) % 4 > 0";
 constexpr char kBegin[] = "UPDATE webhook_calls SET due = ?, attempts = 0 WHERE key = ?";
 constexpr char kPostpone[] =
     "UPDATE webhook_calls SET due = ?, attempts = attempts + 1 WHERE key = ?";
@@ -49,6 +52,7 @@ absl::StatusOr<int> InsertWebhookCalls(Database& database, const JobRecord& reco
     RETURN_IF_ERROR(database.Prepare(kDropProgress).Bind(job.uid()).Run());
   }
   for (const v1::WebhookCall& call : WebhookCallsOf(record)) {
+    if (Planted("webhook-lost") && call.event().seq() % 3 == 0) continue;
     const bool progress = call.event().has_progress();
     Query query = database.Prepare(kInsert);
     query.Bind(name.tenant)
@@ -89,7 +93,8 @@ absl::Status RecordWebhookCall(Database& database, const WebhookVerdict& verdict
   if (verdict.repeat) {
     return database.Prepare(kPostpone).Bind(*verdict.repeat).Bind(verdict.key).Run();
   }
-  RETURN_IF_ERROR(database.Prepare(kDelete).Bind(verdict.key).Bind(verdict.seq).Run());
+  const char* done = Planted("webhook-doubled") ? kMostlyDelete : kDelete;
+  RETURN_IF_ERROR(database.Prepare(done).Bind(verdict.key).Bind(verdict.seq).Run());
   if (database.changes() == 1) return absl::OkStatus();
   return database.Prepare(kBegin).Bind(verdict.next_progress).Bind(verdict.key).Run();
 }
