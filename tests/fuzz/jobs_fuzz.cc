@@ -2,51 +2,15 @@
 // one that passes the checks is accepted as it was said it would be.
 #include <memory>
 
-#include "common/clock.h"
-#include "common/rpc_error.h"
 #include "server/api/unknown_fields.h"
-#include "server/blobs/filesystem/filesystem_blob_store.h"
-#include "server/jobs/admission.h"
-#include "server/jobs/sqlite/sqlite_job_store.h"
-#include "server/webhooks/webhook_check.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/queue.h"
 
 namespace likeness::server {
 namespace {
 
 using fuzz::Check;
-
-struct Queue {
-  Queue() {
-    SqliteJobStoreOptions options;
-    options.path = folder.path() + "/jobs.sqlite";
-    jobs = *SqliteJobStore::Open(options, clock);
-    blobs = *FilesystemBlobStore::Open(folder.path() + "/blobs", 1 << 20, clock);
-    v1::BaseModel model;
-    model.set_name("models/a");
-    Check(jobs->OfferBaseModels({model}).ok(), "a model is offered");
-    secrets = *WebhookSecrets::Parse("* whsec_" + std::string(32, 'A'));
-    quota = std::make_unique<BlobQuota>(*blobs, [](const std::string&) { return 1 << 30; });
-    admission =
-        std::make_unique<Admission>(*jobs, *blobs, *quota, Limits(),
-                                    [this](const std::string& tenant, const v1::Webhook& webhook) {
-                                      return CheckWebhook(tenant, webhook, secrets, AddressRules());
-                                    });
-  }
-
-  fuzz::Scratch folder;
-  SystemClock clock;
-  std::unique_ptr<SqliteJobStore> jobs;
-  std::unique_ptr<FilesystemBlobStore> blobs;
-  std::unique_ptr<BlobQuota> quota;
-  WebhookSecrets secrets;
-  std::unique_ptr<Admission> admission;
-};
-
-// The fault would be ours.
-bool IsOurs(const absl::Status& status) {
-  return absl::IsInternal(status) || absl::IsUnknown(status) || absl::IsDataLoss(status);
-}
+using fuzz::IsOurs;
+using fuzz::Queue;
 
 void Run(v1::CreateJobRequest request) {
   static std::unique_ptr<Queue> queue;

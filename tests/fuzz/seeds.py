@@ -1,7 +1,9 @@
 """Writes the inputs that the corpora began with: tests/fuzz/seeds.py (what fuzzing found stands beside them)."""
+import io
 import pathlib
 import struct
 import sys
+import zlib
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER.parent / "e2e"), str(FOLDER.parent / "faults")]
@@ -29,6 +31,16 @@ TUNE = ('fine_tune { base_model: "models/a" subject { photos { inline: "%s" crop
         'prompts: "a {subject}" } samples { prompts: "a {class}" seed: 3 } output_model: "m" }')
 NAME = 'name: "tenants/default/jobs/fuzz"'
 UPLOAD = f"tenants/default/uploads/u/blobs/{SHA}/4"
+# Public keys whose private halves are gone.
+JWKS_EC = '{"keys": [{"kty": "EC", "crv": "P-256", "kid": "e", "use": "sig", "x": "Da9WUBnSOQGOp1Ifo0jXbXkb5RLeSS35ICcQyYbJwmU", "y": "wmAA69ImsjG12sVWIIoK3g7zaATHWitUkqGFe2IWzcQ"}]}'
+JWKS_RSA = ('{"keys": [{"kty": "RSA", "alg": "RS256", "e": "AQAB", "n": "sPgH7mbMVrr_l5_MNE4J0RQ2vybb8mnqwto646_6XvvC9Iy_vDP7Y_l_-rrr5_QscCN6Ab8NfHyMdbsfQbxzAqT8D1Qv6OgbWCrU'
+            'W6hFg6mvrNJQ-F3CBDtWPdKmlKnPox8oFh6dBG8dQ8f-HPt1ga3xFsuB6DahvvWzD4GvrRhS0J8G8iVs7HzG2MM54RN9YAmO5Rfri6qy9DYEcHESytgPXjje'
+            'ZHX5LQWCRPnydY2F2vNQIu02oMIAlvJfBQT8fD0wisC4QCbmFHWDfb2tQvyp-ALw62mgbV1wdwIhx2NPBavsMVa4VYoYqM9l9A5jXSJQm-eXlgqMTsiPO8SKGw"}]}')
+PEM_EC = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDa9WUBnSOQGOp1Ifo0jXbXkb5RLe
+SS35ICcQyYbJwmXCYADr0iayMbXaxVYgigreDvNoBMdaK1SSoYV7YhbNxA==
+-----END PUBLIC KEY-----
+"""
 REQUESTS = {  # method: requests in text format; of a streaming one, lists of them
     "likeness.v1.JobService.CreateJob": [
         f'parent: "tenants/default" job_id: "a" request_id: "r" job {{ labels {{ key: "k" value: "v" }} max_attempts: 2 {JOB} }}',
@@ -67,6 +79,10 @@ REQUESTS = {  # method: requests in text format; of a streaming one, lists of th
 }
 
 
+OFFER = ('worker: "w" device: "cpu" base_models { name: "models/a" digest: "d" image_size: 64 default_token: "t" } '
+         'methods: "generate" methods: "dreambooth" samplers: "ddim" samplers: "dpmpp_2m"')
+
+
 def write(target, seeds):
     folder = FOLDER / "corpus" / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +107,64 @@ def requests():
                 yield method_key(method) + b"".join(struct.pack(">H", len(message)) + message for message in messages)
             else:
                 yield method_key(method) + text_format.Parse(text, kind()).SerializeToString()
+
+
+def photos():
+    """Small files of each format, with an EXIF orientation in each way that a format can carry it."""
+    from PIL import Image
+
+    def encoded(kind, mode="RGB"):
+        out = io.BytesIO()
+        Image.linear_gradient("L").resize((48, 40)).convert(mode).save(out, kind)
+        return out.getvalue()
+
+    jpeg, png = encoded("JPEG"), encoded("PNG")
+    exif = b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"
+    segment = b"Exif\0\0" + exif
+    yield from (jpeg, png, encoded("WEBP"), encoded("PNG", "I;16"), encoded("PNG", "LA"), encoded("PNG", "P"),
+                encoded("JPEG", "CMYK"), encoded("JPEG", "L"))
+    yield jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    yield png[:33] + chunk + png[33:]
+    yield jpeg[:-30]
+
+
+def model_files():
+    """A safetensors file and the configurations of the miniature."""
+    header = (b'{"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}, '
+              b'"b": {"dtype": "U8", "shape": [], "data_offsets": [8, 9]}}')
+    yield b"\0" + struct.pack("<Q", len(header)) + header + b"12345678a"
+    mini = FOLDER.parents[1] / "models/mini"
+    for kind, name in enumerate(("unet/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json"), 1):
+        yield bytes([kind]) + (mini / name).read_bytes()
+
+
+SEQUENCES = [  # steps, each a kind (sequences.h) and a message
+    [("create", 'job_id: "0" job { generate { model: "models/a" prompts: "a dog" } }'),
+     ("acquire", OFFER), ("heartbeat", 'lease_token: "0" log_lines { text: "a line" } progress { phase: "training" done: 1 }'),
+     ("complete", 'lease_token: "0"'), ("delete", 'name: "0"')],
+    [("create", 'job_id: "1" job { max_attempts: 2 execution_timeout { seconds: 60 } generate { model: "models/a" prompts: "a" } }'),
+     ("acquire", OFFER), ("cancel", 'name: "1"'), ("release", 'lease_token: "1" reason: RELEASE_REASON_CANCELLED'),
+     ("retry", 'name: "1"'), ("acquire", OFFER), ("time", "seconds: 3600"), ("complete", 'lease_token: "1"'), ("acquire", OFFER),
+     ("fail", 'lease_token: "1" retryable: true error { code: 13 message: "m" }'), ("time", "seconds: 10"), ("acquire", OFFER)],
+    [("create", f'job_id: "2" request_id: "r" job {{ webhook {{ url: "https://example.com/" }} {JOB} }}'), ("get", 'name: "2"'),
+     ("list", 'filter: "state = PENDING"'), ("cancel", 'name: "2"'), ("get model", 'name: "tenants/default/models/m"'),
+     ("delete model", 'name: "tenants/default/models/m"')],
+]
+
+
+def sequences():
+    from google.protobuf import duration_pb2
+    kinds = {"create": job_service_pb2.CreateJobRequest, "get": job_service_pb2.GetJobRequest,
+             "cancel": job_service_pb2.CancelJobRequest, "retry": job_service_pb2.RetryJobRequest,
+             "delete": job_service_pb2.DeleteJobRequest, "list": job_service_pb2.ListJobsRequest,
+             "acquire": worker_service_pb2.AcquireLeaseRequest, "heartbeat": worker_service_pb2.HeartbeatRequest,
+             "complete": worker_service_pb2.CompleteLeaseRequest, "fail": worker_service_pb2.FailLeaseRequest,
+             "release": worker_service_pb2.ReleaseLeaseRequest, "time": duration_pb2.Duration,
+             "get model": model_service_pb2.GetModelRequest, "delete model": model_service_pb2.DeleteModelRequest}
+    for steps in SEQUENCES:
+        messages = [(list(kinds).index(kind), text_format.Parse(text, kinds[kind]()).SerializeToString()) for kind, text in steps]
+        yield b"".join(struct.pack(">BH", kind, len(message)) + message for kind, message in messages)
 
 
 def main():
@@ -122,6 +196,23 @@ def main():
                        "https://0x7f.1/", "http://[::ffff:10.0.0.1]:8080/a", "http://a:b@example.com/", "ftp://example.com",
                        "HTTP://EXAMPLE.COM", "10.0.0.0/8,fd00::/8", "acme whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
     write("requests", list(requests()))
+    write("traceparent", ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "01-" + "1" * 32 + "-" + "2" * 16 + "-00-more",
+                          "00-" + "0" * 32 + "-" + "0" * 16 + "-00"])
+    key = '{"id": "abcdefgh", "sha256": "%s", "tenant": "acme", "roles": ["admin", "submit"], "note": "n"}' % ("a" * 64)
+    write("auth_file", ['{"keys": [%s]}' % key, '{"keys": [], "tenants": {"*": {"max_pending_jobs": 1, "max_running_jobs": 2, '
+                        '"max_stored_bytes": 3, "worker_seconds_per_day": 4.5, "worker_seconds_per_month": 1e300, '
+                        '"calls_per_second": 0.5, "burst": 3}}}', '{"jwt": {"keys_file": "k", "issuer": "i", "audience": "a"}}',
+                        '{"keys": [{"id": "w", "sha256": "%s", "roles": ["worker"], "expire_time": "2027-01-01T00:00:00Z"}]}' % SHA])
+    write("jwks", [JWKS_EC, JWKS_RSA, '{"keys": []}', PEM_EC])
+    write("secrets", ["* whsec_" + "A" * 32, "# none\n\nacme whsec_" + "B" * 44 + "\nacme whsec_" + "C" * 32, "acme hunter2hunter2"])
+    write("photos", photos())
+    special = '{"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": null, "unk_token": "</s>", "model_max_length": %s}'
+    vocabulary = '{"<s>": 0, "</s>": 1, "a": 2, "b</w>": 3, "ab</w>": 4}'
+    write("tokenizer", ["\n%%\n".join([vocabulary, "#version: 0.2\na b</w>\n", special % "8"]),
+                        "\n%%\n".join(["", "", special % "1e30", "{}", '{"model": {"vocab": %s, "merges": [["a", "b</w>"]]}, '
+                                       '"added_tokens": [{"content": "<s>", "normalized": true}]}' % vocabulary])])
+    write("sequences", list(sequences()))
+    write("model_files", model_files())
 
 
 if __name__ == "__main__":
