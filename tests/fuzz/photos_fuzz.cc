@@ -1,10 +1,10 @@
 // Photos: their EXIF orientation, and decoding. Whatever the bytes are, the answer is a picture of
 // a size that is allowed or an Error.
+#include "common/exif.h"
 #include "common/image_header.h"
 #include "tests/fuzz/fuzz.h"
 #include "worker/base/error.h"
 #include "worker/images/decode.h"
-#include "worker/images/exif.h"
 
 using likeness::fuzz::Check;
 

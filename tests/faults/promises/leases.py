@@ -5,11 +5,11 @@ CALLS = ("heartbeat", "complete", "fail", "release")
 
 
 def leases_are_exclusive(facts):
-    """No two workers hold the same attempt, or the same token."""
+    """No two workers hold the same attempt, or the same token. One that was not heard of yet may be told again of its own."""
     attempts, tokens = {}, {}
     for call in facts.leases():
         for known, key, what in ((attempts, (call["uid"], call["attempt"]), "attempt"), (tokens, call["token"], "token")):
-            if key in known:
+            if key in known and known[key]["process"] != call["process"]:
                 yield f"{known[key]['process']} and {call['process']} were leased the same {what}: {key}"
             known[key] = call
 

@@ -61,7 +61,7 @@ def worker_time_is_bounded(facts):
             ends.setdefault(call["token"], call["begun"])
     moves = [entry["at"] for entry in facts.by_kind["fault"] if entry["kind"] == "move clock"]
     for tenant, most in limits(facts, "worker_seconds"):
-        leases = [lease for lease in facts.leases() if tenant_of(lease["name"]) == tenant]
+        leases = {lease["token"]: lease for lease in facts.leases() if tenant_of(lease["name"]) == tenant}.values()
         for lease in leases:
             since = max((at for at in moves if at < lease["at"]), default=0)
             had = sum(ends[other["token"]] - other["at"] for other in leases

@@ -13,6 +13,10 @@ class LeasesTest(PromiseTest):
         self.lease_again(attempt=1)
         self.expect("leases_are_exclusive")
 
+    def test_a_worker_that_asks_again_is_told_of_its_own_lease(self):
+        self.lease_again(process="w", attempt=1, token="t1", state="JOB_STATE_RUNNING", seq=2)
+        self.expect()
+
     def test_two_completions_are_accepted(self):
         self.lease_again()
         self.story.call("complete", process="v", uid="u", attempt=2, token="t2", outputs=[OUTPUT])
