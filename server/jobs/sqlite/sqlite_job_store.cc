@@ -421,8 +421,10 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   if (IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
     RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire, now));
   }
-  RETURN_IF_ERROR(report ? SaveReport(database, transaction.commit, *stored)
-                         : SaveRecord(database, transaction.commit, *stored));
+  const auto saved = report ? SaveReport(database, transaction.commit, *stored)
+                            : SaveRecord(database, transaction.commit, *stored);
+  damaged_.NoteIfDamaged(database, key, saved);
+  RETURN_IF_ERROR(saved);
   if (IsTerminal(before) != IsTerminal(after)) {
     RETURN_IF_ERROR(NoteKept(transaction, record, before, bytes));
   }
