@@ -47,6 +47,9 @@ TEST_F(OperationTest, DrainEndsWatchesAndPolls) {
   OfferModels();
   const auto job = Create(PictureJob());
   const auto lease = worker_.Acquire();
+  v1::HeartbeatRequest news;
+  news.set_lease_token(lease->lease_token());
+  ASSERT_TRUE(worker_.Heartbeat(news).ok());  // or the worker would be given its lease once more
   std::thread poll([this] {
     EXPECT_EQ(ErrorReason(worker_.Acquire(absl::Seconds(60)).status()), "SERVER_DRAINING");
   });

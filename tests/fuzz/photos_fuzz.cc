@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto header = likeness::ReadImageHeader(bytes);
   if (header.ok() && int64_t{header->width} * header->height > kMaxPixels) return 0;
   try {
-    const likeness::Image image = likeness::DecodePhoto({bytes.data(), bytes.size()});
+    const likeness::Image image = likeness::DecodePhoto({bytes.data(), bytes.size()}).image;
     Check(image.width >= 32 && image.height >= 32, "a photo is no icon");
     Check(image.rgb.size() == size_t{3} * image.width * image.height, "every pixel is there");
   } catch (const likeness::Error&) {

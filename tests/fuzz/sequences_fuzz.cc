@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/duration.pb.h"
+#include "likeness/v1/model_service.pb.h"
 #include "server/api/unknown_fields.h"
 #include "server/api/worker_checks.h"
 #include "server/jobs/job_filter.h"

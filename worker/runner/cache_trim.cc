@@ -41,7 +41,7 @@ std::vector<Entry> ReadEntries(const fs::path& root) {
   std::error_code error;
   for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
     std::error_code gone;
-    Entry entry{.directory = it->path(), .used = fs::last_write_time(it->path(), gone)};
+    Entry entry{.directory = it->path(), .used = fs::last_write_time(it->path(), gone), .bytes_of_files = {}};
     if (gone || !it->is_directory(gone)) continue;
     ForEachFile(entry.directory, [&](const fs::path&, const Inode& inode, int64_t bytes) {
       entry.bytes_of_files[inode] = bytes;

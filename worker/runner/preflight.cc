@@ -14,6 +14,7 @@
 #include "worker/runner/guard.h"
 #include "worker/runner/outputs.h"
 #include "worker/samplers/sampler.h"
+#include "worker/weights/model_files.h"
 #include "worker/weights/pipeline.h"
 
 namespace likeness {
@@ -129,10 +130,9 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
 }
 
 void CheckFileNames(const std::filesystem::path& base_model) {
-  for (const auto& file : FilesBelow(base_model)) {
-    const std::string extension = file.extension();
+  for (const auto& [path, file] : FilesOfModel(base_model)) {
+    const std::string extension = std::filesystem::path(path).extension();
     if (extension != ".json" && extension != ".txt" && extension != ".safetensors") continue;
-    const std::string path = file.lexically_relative(base_model);
     const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
       return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/';
     });

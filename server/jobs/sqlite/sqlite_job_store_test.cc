@@ -288,7 +288,8 @@ TEST(SqliteJobStoreTest, TenantKeepsSoManyJobsThatHaveEnded) {
   };
   const auto ids = [](JobStore& store) {
     std::string ids;
-    for (const v1::Job& job : store.List("default", {})->jobs) {
+    const auto page = store.List("default", {});
+    for (const v1::Job& job : page->jobs) {
       ids += ParseJobName(job.name())->id;
     }
     return ids;
