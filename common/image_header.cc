@@ -35,6 +35,10 @@ absl::StatusOr<ImageHeader> ReadJpeg(absl::string_view bytes) {
       header.complete = bytes.find("\xFF\xD9", at) != absl::string_view::npos;
       return header;
     }
+    // These have no length; a decoder would go on behind them at once, and find another size.
+    if (marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD9)) {
+      return Refused("PHOTO_NOT_AN_IMAGE", "the JPEG file is garbled");
+    }
     const uint32_t length = BigEndian(bytes, at + 2, 2);
     const bool is_frame =
         marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;

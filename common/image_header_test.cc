@@ -137,5 +137,14 @@ TEST(ImageHeaderTest, AnythingElseIsNoImage) {
   EXPECT_EQ(Reason(WebP("ABCD", std::string(20, '\0'))), "PHOTO_NOT_AN_IMAGE");
 }
 
+// A decoder takes these for markers alone, and would find another size behind them.
+TEST(ImageHeaderTest, MarkersWithoutALengthBeforeTheScansAreRefused) {
+  for (const int marker : {0x01, 0xD0, 0xD7, 0xD8}) {
+    std::string bytes = Jpeg(64, 64);
+    bytes.insert(2, Bytes({0xFF, marker}));
+    EXPECT_EQ(ErrorReason(ReadImageHeader(bytes).status()), "PHOTO_NOT_AN_IMAGE") << marker;
+  }
+}
+
 }  // namespace
 }  // namespace likeness

@@ -1,5 +1,5 @@
-// Files of a model directory. The first byte tells which: a safetensors file, whose tensors then lie
-// within it; or the configuration of a component, whose sizes are then ones that can be built.
+// Files of a model directory. The first byte tells which: a safetensors file, whose tensors then
+// lie within it; or the configuration of a component, whose sizes are then ones that can be built.
 // Whatever the bytes are, what cannot be used is refused by an Error.
 #include <fstream>
 

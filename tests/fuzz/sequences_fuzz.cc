@@ -48,7 +48,8 @@ class Run {
     FillIn(*step.message);
     deleted_ = false;
     const absl::Status status = Call(step);
-    Check(!fuzz::IsOurs(status), absl::StrCat("step ", int{step.kind}, " answered ", status.ToString()));
+    Check(!fuzz::IsOurs(status),
+          absl::StrCat("step ", int{step.kind}, " answered ", status.ToString()));
     for (int job = 0; job < kJobs; ++job) Look(job);
   }
 

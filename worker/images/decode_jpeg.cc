@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "common/image_header.h"
 #include "worker/base/error.h"
 #include "worker/images/decoded_file.h"
 
@@ -36,11 +37,9 @@ class JpegReader {
     errors_.emit_message = [](j_common_ptr info, int level) {
       if (level < 0) Of(info)->Warn();
     };
-    jpeg_create_decompress(&info_);
     progress_.progress_monitor = [](j_common_ptr info) {
       if (Of(info)->info_.input_scan_number > kMostScans) std::longjmp(Of(info)->jump_, 1);
     };
-    info_.progress = &progress_;
   }
   ~JpegReader() {
     std::free(profile_);
@@ -119,10 +118,19 @@ class JpegReader {
 
 bool JpegReader::Read(std::string_view bytes) {
   if (setjmp(jump_) != 0) return false;
+  jpeg_create_decompress(&info_);
+  info_.client_data = this;
+  info_.progress = &progress_;
   jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_save_markers(&info_, JPEG_APP0 + 2, 0xFFFF);
   jpeg_read_header(&info_, TRUE);
+  // Before memory is taken: whoever looked at the header may have found another size in it.
+  if (info_.image_width > unsigned{kMaxPhotoSide} || info_.image_height > unsigned{kMaxPhotoSide} ||
+      int64_t{info_.image_width} * info_.image_height > kMaxPhotoPixels) {
+    return false;
+  }
   jpeg_read_icc_profile(&info_, &profile_, &profile_bytes_);
+  if (profile_bytes_ > kMaxProfileBytes) profile_unusable_ = true;
   switch (info_.num_components) {
     case 1:
       info_.out_color_space = JCS_GRAYSCALE;

@@ -71,7 +71,10 @@ void PngReader::ReadProfile() {
   png_bytep profile = nullptr;
   png_uint_32 bytes = 0;
   if (!png_get_iCCP(png_, info_, &name, &compression, &profile, &bytes)) return;
-  if (bytes > kMaxProfileBytes) return;
+  if (bytes > kMaxProfileBytes) {
+    warned_of_profile_ = true;
+    return;
+  }
   profile_ = reinterpret_cast<const char*>(profile);
   profile_bytes_ = bytes;
 }

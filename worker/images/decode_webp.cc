@@ -27,7 +27,8 @@ DecodedFile DecodeWebp(std::string_view bytes) {
   const cv::Mat pixels = DecodePixels(bytes);  // B G R, or B G R alpha
   DecodedFile file;
   const auto profile = WebpChunk({bytes.data(), bytes.size()}, "ICCP");
-  if (profile.size() <= kMaxProfileBytes) file.colour_profile = std::string(profile);
+  file.profile_unusable = profile.size() > kMaxProfileBytes;
+  if (!file.profile_unusable) file.colour_profile = std::string(profile);
   if (pixels.channels() == 4) {
     cv::extractChannel(pixels, file.alpha, 3);
     cv::cvtColor(pixels, file.colours, cv::COLOR_BGRA2RGB);

@@ -41,7 +41,9 @@ std::vector<Entry> ReadEntries(const fs::path& root) {
   std::error_code error;
   for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
     std::error_code gone;
-    Entry entry{.directory = it->path(), .used = fs::last_write_time(it->path(), gone), .bytes_of_files = {}};
+    Entry entry{.directory = it->path(),
+                .used = fs::last_write_time(it->path(), gone),
+                .bytes_of_files = {}};
     if (gone || !it->is_directory(gone)) continue;
     ForEachFile(entry.directory, [&](const fs::path&, const Inode& inode, int64_t bytes) {
       entry.bytes_of_files[inode] = bytes;
@@ -75,6 +77,8 @@ void TrimCache(const fs::path& root, int64_t most_bytes, const fs::path& blobs) 
   const auto oldest_in_use = fs::file_time_type::clock::now() - kInUse;
   for (const Entry& entry : entries) {
     if (total <= most_bytes || entry.used > oldest_in_use) break;
+    std::error_code gone;  // another worker may have begun to use it since
+    if (fs::last_write_time(entry.directory, gone) > oldest_in_use && !gone) continue;
     Remove(entry.directory);
     for (const auto& [inode, bytes] : entry.bytes_of_files) {
       if (--users[inode] == 0) total -= bytes;

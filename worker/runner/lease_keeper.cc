@@ -7,11 +7,14 @@
 
 #include "common/logging.h"
 #include "common/rpc_error.h"
+#include "common/shorten.h"
 #include "common/trace.h"
 #include "worker/runner/rpc_patience.h"
 
 namespace likeness {
 namespace {
+
+constexpr size_t kMostTextBytes = 3990;  // the server takes 4000, and "..." is added
 
 // A watched progress bar moves about this often; each heartbeat is a durable write on the server.
 constexpr absl::Duration kNewsInterval = absl::Milliseconds(500);
@@ -66,7 +69,7 @@ void LeaseKeeper::Checkpoint(const v1::Checkpoint& checkpoint) {
 
 void LeaseKeeper::Warn(const std::string& text) {
   absl::MutexLock lock(&mutex_);
-  news_.add_warnings(text);
+  news_.add_warnings(Shorten(text, kMostTextBytes));
   has_news_ = true;
 }
 
@@ -74,7 +77,7 @@ void LeaseKeeper::Log(v1::LogSeverity severity, const std::string& text) {
   absl::MutexLock lock(&mutex_);
   auto& line = *news_.add_log_lines();
   line.set_severity(severity);
-  line.set_text(text.substr(0, 4000));
+  line.set_text(Shorten(text, kMostTextBytes));
   has_news_ = true;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
+#include "common/shorten.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "worker/runner/guard.h"
@@ -22,13 +23,6 @@ namespace {
 constexpr absl::Duration kAcquireWait = absl::Seconds(20);
 constexpr absl::Duration kCallLimit = absl::Seconds(10);
 constexpr size_t kMostErrorBytes = 5000;
-
-// At most so many bytes, none of them half a character.
-std::string Utf8Prefix(const std::string& text, size_t most) {
-  size_t end = std::min(text.size(), most);
-  while (end > 0 && end < text.size() && (text[end] & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
-}
 
 const char* MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
 
@@ -154,8 +148,7 @@ std::string LeaseLoop::Fail(const v1::Lease& lease, const absl::Status& why) {
   *request.mutable_error() = ToRpcStatus(why);
   if (request.error().ByteSizeLong() > kMostErrorBytes) {  // the server would refuse all of it
     request.mutable_error()->clear_details();
-    request.mutable_error()->set_message(
-        absl::StrCat(Utf8Prefix(request.error().message(), kMostErrorBytes / 2), " ..."));
+    request.mutable_error()->set_message(Shorten(request.error().message(), kMostErrorBytes / 2));
   }
   request.set_retryable(IsRetryable(why));
   const absl::Status status =

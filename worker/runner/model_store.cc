@@ -81,6 +81,7 @@ void ModelStore::Link(const std::string& blob, const fs::path& place, const fs::
     if (!fs::exists(kept)) {
       fetch(blob, part);
       fs::rename(part, kept);
+      fs::remove(part, error);  // which renaming leaves where both are links to one file
     }
     fs::create_hard_link(kept, place, error);
     // Another worker on this disk may have found it unused just now.

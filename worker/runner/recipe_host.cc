@@ -48,7 +48,7 @@ StopReason RecipeHost::Stop() { return environment_.Stop(); }
 
 void RecipeHost::SaveCheckpoint(int64_t step, const std::function<void(const fs::path&)>& write) {
   const fs::path file =
-      environment_.scratch() / absl::StrFormat("checkpoint-%06d.safetensors", step);
+      environment_.scratch() / absl::StrFormat("checkpoint-%06d-%d.safetensors", step, saves_++);
   const absl::Status status = Guard([&] {
     write(file);
     environment_.SaveCheckpoint(step, file);

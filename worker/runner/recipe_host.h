@@ -35,6 +35,7 @@ class RecipeHost : public Host {
   std::optional<std::filesystem::path> checkpoint_;
   uint32_t seed_;
   std::vector<v1::Output> previews_;
+  int saves_ = 0;  // two of one step are two files: the first may still be on its way
 };
 
 }  // namespace likeness
