@@ -133,6 +133,8 @@ struct Server::Parts {
   int port = 0;
   absl::Time next_health_check = absl::InfinitePast();
   absl::Time next_upload_sweep = absl::InfinitePast();
+  std::optional<int64_t>
+      audit_brought;  // the last line that is in the log, until the store drops it
   bool drained = false;
 
   ~Parts() {
@@ -350,14 +352,20 @@ void Server::Parts::CheckHealth() {
 // line come twice.
 void Server::Parts::BringAuditLines() {
   if (!audit) return;
-  for (bool more = true; more;) {
+  for (bool more = true;;) {
+    if (audit_brought) {  // or the same lines would be appended at every tick
+      if (!jobs->DropAuditLines(*audit_brought).ok()) break;
+      audit_brought.reset();
+    }
+    if (!more) break;
     const auto read = jobs->ReadAuditLines(kAuditLines);
     if (!read.ok() || read->lines.empty()) break;
     if (auto brought = audit->Append(read->lines); !brought.ok()) {
       LogError("audit lines wait", {{"error", brought.message()}});
       break;
     }
-    more = jobs->DropAuditLines(read->last).ok() && read->lines.size() == kAuditLines;
+    audit_brought = read->last;
+    more = read->lines.size() == kAuditLines;
   }
   audit->Sync();
 }

@@ -11,6 +11,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -70,7 +72,9 @@ std::string PeerOf(Endpoint& endpoint) {
     return absl::StrCat("ipv4:", text, ":", port);
   }
   inet_ntop(AF_INET6, &ip6, text, sizeof(text));
-  return absl::StrCat("ipv6:%5B", text, "%5D:", port);
+  // As gRPC writes it, which names the interface of link-local addresses.
+  const uint32_t scope = reinterpret_cast<sockaddr_in6*>(&endpoint.storage)->sin6_scope_id;
+  return absl::StrCat("ipv6:%5B", text, scope != 0 ? absl::StrCat("%25", scope) : "", "%5D:", port);
 }
 
 }  // namespace
@@ -90,7 +94,10 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const Address& address)
   const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
   std::unique_ptr<Listener> listener(new Listener);
   int error = 0;
+  std::set<std::string> seen;  // hosts files can name an address twice
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    if (!seen.emplace(reinterpret_cast<const char*>(one->ai_addr), one->ai_addrlen).second)
+      continue;
     Endpoint endpoint;
     std::memcpy(&endpoint.storage, one->ai_addr, one->ai_addrlen);
     endpoint.size = one->ai_addrlen;

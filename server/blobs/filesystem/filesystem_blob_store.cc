@@ -347,13 +347,13 @@ void FilesystemBlobStore::SetAside(const BlobName& name, const File& read, int64
 void FilesystemBlobStore::FoundWhole(const BlobName& name) {
   std::lock_guard lock(mutex_);
   if (found_whole_.size() >= kMaxFoundWhole) found_whole_.clear();
-  found_whole_[PathOf(name)] = clock_.Now();
+  found_whole_[PathOf(name)] = clock_.Steady();
 }
 
 bool FilesystemBlobStore::WasFoundWhole(const BlobName& name) const {
   std::lock_guard lock(mutex_);
   const auto found = found_whole_.find(PathOf(name));
-  return found != found_whole_.end() && clock_.Now() - found->second < kWholeFor;
+  return found != found_whole_.end() && clock_.Steady() - found->second < kWholeFor;
 }
 
 int64_t FilesystemBlobStore::total_bytes() const {

@@ -178,6 +178,7 @@ TEST_P(JobStoreTest, AttemptsShareTheTimeThatAJobMayRun) {
   AcquireAs("w");
   clock_.Advance(absl::Seconds(4));
   EXPECT_EQ(*store().TimeOutJobs(), 0);
+  ASSERT_TRUE(store().CheckWritable().ok());  // now and then, which keeps the time that has passed
   Reopen();
   clock_.Advance(absl::Seconds(1));
   EXPECT_EQ(*store().TimeOutJobs(), 1);
@@ -234,10 +235,12 @@ TEST_P(JobStoreTest, EventsOfAnEndedJobAreCompacted) {
   for (int i = 1; i <= 5; ++i) ASSERT_TRUE(Renew(lease.lease_token(), i).ok());
   ASSERT_TRUE(Complete(lease.lease_token()).ok());
   const int64_t last = Events("a").back().seq();
+  const int reports = static_cast<int>(Events("a").size()) - 3;  // without changes of state
+  ASSERT_GT(reports, 0);
   clock_.Advance(RetentionPolicy().events - absl::Microseconds(1));
   EXPECT_EQ(store().Sweep()->events, 0);
   clock_.Advance(absl::Microseconds(1));
-  EXPECT_EQ(store().Sweep()->events, 5);
+  EXPECT_EQ(store().Sweep()->events, reports);
   EXPECT_EQ(store().Sweep()->events, 0);
   const auto expired = store().EventsAfter({"default", "a"}, KeyOf("a"), 3, 10).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(expired));

@@ -25,7 +25,8 @@ constexpr char kSnapshot[] =
     " LEFT JOIN reports ON owner = key WHERE tenant = ? AND id = ?";
 constexpr char kCompacted[] =
     "SELECT compacted_seq FROM jobs WHERE key = ? AND tenant = ? AND id = ?";
-constexpr char kJob[] = "SELECT job FROM jobs WHERE key = ?";
+constexpr char kJob[] =
+    "SELECT job, progress FROM jobs LEFT JOIN reports ON owner = key WHERE key = ?";
 constexpr char kEvents[] =
     "SELECT event FROM events WHERE job = ? AND seq > ? ORDER BY seq LIMIT ?";
 constexpr char kRequest[] =
@@ -180,7 +181,9 @@ absl::StatusOr<v1::Job> ReadJob(Database& database, int64_t key) {
   if (!found) {
     return RpcError(absl::StatusCode::kDataLoss, "STORE_FAILED", "a stored job is missing");
   }
-  return Parsed<v1::Job>(query.Bytes(0));
+  v1::Job job = Parsed<v1::Job>(query.Bytes(0));
+  if (!query.IsNull(1)) *job.mutable_progress() = Parsed<v1::Progress>(query.Bytes(1));
+  return job;
 }
 
 absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model) {

@@ -40,6 +40,10 @@ constexpr char kSaveReport[] =
     "INSERT INTO reports (owner, expire, seq, time, progress) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (owner) DO UPDATE SET expire = excluded.expire, seq = excluded.seq,"
     " time = excluded.time, progress = excluded.progress";
+// Events that reports made, unlike others, come after the last one that the job's own row knows.
+constexpr char kReplaceProgress[] =
+    "DELETE FROM events WHERE job = ?1 AND seq = ?2"
+    " AND seq > (SELECT last_seq FROM jobs WHERE key = ?1)";
 constexpr char kDeleteEvents[] = "DELETE FROM events WHERE job = ?";
 constexpr char kDeleteRequest[] = "DELETE FROM requests WHERE job = ?";
 constexpr char kMoveRequest[] =  // a planted bug: it names whichever job has the key by now
@@ -208,7 +212,7 @@ absl::Status SaveReport(Database& database, int64_t commit, const StoredRecord& 
     RETURN_IF_ERROR(query.Run());
   }
   if (record.new_events.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(database.Prepare(kDeleteEvent).Bind(record.key).Bind(stored.report).Run());
+  RETURN_IF_ERROR(database.Prepare(kReplaceProgress).Bind(record.key).Bind(stored.report).Run());
   return InsertEvents(database, commit, record);
 }
 

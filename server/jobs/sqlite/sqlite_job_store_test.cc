@@ -388,6 +388,29 @@ TEST(SqliteJobStoreTest, ShorterLeasesAfterARestartMoveNoClock) {
 }
 
 // How many bytes of the job's own row were written anew shows in its version.
+TEST(SqliteJobStoreTest, ProgressTakesThePlaceOfProgressAlone) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  ASSERT_TRUE(store->Create(PictureJob("a")).ok());
+  v1::AcquireLeaseRequest offer;
+  offer.add_base_models()->set_name("models/mini");
+  offer.add_methods("generate");
+  v1::HeartbeatRequest news;
+  news.set_lease_token((*store->Acquire(offer))->lease_token());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->Renew(news).ok());  // nothing new
+  for (int done = 1; done <= 2; ++done) {
+    news.mutable_progress()->set_done(done);
+    ASSERT_TRUE(store->Renew(news).ok());
+  }
+  const auto events =
+      store->EventsAfter({"default", "a"}, store->Snapshot({"default", "a"})->key, 0, 10);
+  ASSERT_EQ(events->size(), 3u);
+  EXPECT_EQ(events->at(0).state_change().to(), v1::JOB_STATE_PENDING);
+  EXPECT_EQ(events->at(1).state_change().to(), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(events->at(2).progress().done(), 2);
+}
+
 TEST(SqliteJobStoreTest, ProgressIsARowOfItsOwnUntilSomethingElseHappens) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
