@@ -68,8 +68,9 @@ class Server:
                 capabilities_service_pb2_grpc.CapabilitiesServiceStub(channel).GetCapabilities(
                     capabilities_service_pb2.GetCapabilitiesRequest(), timeout=1)
                 return True
-            except grpc.RpcError:
-                return False
+            except grpc.RpcError as error:
+                # That what was asked for is damaged is an answer too.
+                return error.code() == grpc.StatusCode.DATA_LOSS
 
     def serve(self, may_fail, meanwhile, seconds=60):
         """Starts the server, again and again as whatever supervises it would do, until it answers; how often that failed.
