@@ -18,8 +18,9 @@ inline constexpr char kDefaultServer[] = "localhost:50051";
 
 class Connection {
  public:
-  // `address` is HOST:PORT, and must be one. Connects when first used: a wrong address shows as UNAVAILABLE there.
-  // Unary calls that are UNAVAILABLE are repeated a few times, within two seconds.
+  // `address` is HOST:PORT, and must be one. Connects when first used: a wrong address shows as
+  // UNAVAILABLE there. Unary calls that are UNAVAILABLE are repeated a few times, within two
+  // seconds.
   explicit Connection(const std::string& address);
 
   // Encrypted, and as somebody. INVALID_ARGUMENT: what OpenChannel (common/channel.h) refuses.

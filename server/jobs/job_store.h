@@ -142,8 +142,8 @@ class JobStore {
   virtual absl::StatusOr<v1::Job> Get(const JobName& name) = 0;
   virtual absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) = 0;
 
-  // At most query.limit jobs, and about 2 MiB of them. RESOURCE_EXHAUSTED (SEARCH_TOO_LONG) when the
-  // filter lets too few jobs through for the time that a list may take.
+  // At most query.limit jobs, and about 2 MiB of them. RESOURCE_EXHAUSTED (SEARCH_TOO_LONG) when
+  // the filter lets too few jobs through for the time that a list may take.
   virtual absl::StatusOr<JobPage> List(const std::string& tenant, const JobQuery& query) = 0;
 
   // FAILED_PRECONDITION (JOB_FINISHED), ABORTED (ETAG_MISMATCH).

@@ -19,7 +19,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr const char* kRefusals[] = {"TOKEN_MISSING",     "TOKEN_INVALID", "ROLE_MISSING",
+constexpr const char* kRefusals[] = {"TOKEN_MISSING",     "TOKEN_INVALID",  "ROLE_MISSING",
                                      "TOO_MANY_FAILURES", "TOO_MANY_CALLS", "RATE_LIMITED",
                                      "QUOTA_EXCEEDED"};
 using Snapshot = Metrics::Snapshot;

@@ -32,7 +32,7 @@ struct SqliteJobStoreOptions {
   QueuePolicy queue;
   RetentionPolicy retention;
   absl::Duration offer_lifetime = 7 * absl::Hours(24);  // of a base model, if it is not repeated
-  absl::Duration list_patience = absl::Seconds(2);  // what a page of a list may cost at most
+  absl::Duration list_patience = absl::Seconds(2);      // what a page of a list may cost at most
   JobQuotas quotas = [](const std::string&) { return JobQuota(); };
   JobStore::Listener listener = [](const JobChange&) {};
 };

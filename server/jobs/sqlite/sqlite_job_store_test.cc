@@ -388,16 +388,22 @@ TEST(SqliteJobStoreTest, ShorterLeasesAfterARestartMoveNoClock) {
 }
 
 // How many bytes of the job's own row were written anew shows in its version.
+// A heartbeat, with no news yet, of the lease of a new job "a".
+v1::HeartbeatRequest LeaseJobA(JobStore& store) {
+  EXPECT_TRUE(store.Create(PictureJob("a")).ok());
+  v1::AcquireLeaseRequest offer;
+  offer.add_base_models()->set_name("models/mini");
+  offer.add_methods("generate");
+  v1::HeartbeatRequest heartbeat;
+  heartbeat.set_lease_token((*store.Acquire(offer))->lease_token());
+  return heartbeat;
+}
+
 TEST(SqliteJobStoreTest, ProgressTakesThePlaceOfProgressAlone) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
   auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
-  ASSERT_TRUE(store->Create(PictureJob("a")).ok());
-  v1::AcquireLeaseRequest offer;
-  offer.add_base_models()->set_name("models/mini");
-  offer.add_methods("generate");
-  v1::HeartbeatRequest news;
-  news.set_lease_token((*store->Acquire(offer))->lease_token());
+  v1::HeartbeatRequest news = LeaseJobA(*store);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->Renew(news).ok());  // nothing new
   for (int done = 1; done <= 2; ++done) {
     news.mutable_progress()->set_done(done);
@@ -415,12 +421,7 @@ TEST(SqliteJobStoreTest, ProgressIsARowOfItsOwnUntilSomethingElseHappens) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
   auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
-  ASSERT_TRUE(store->Create(PictureJob("a")).ok());
-  v1::AcquireLeaseRequest offer;
-  offer.add_base_models()->set_name("models/mini");
-  offer.add_methods("generate");
-  v1::HeartbeatRequest news;
-  news.set_lease_token((*store->Acquire(offer))->lease_token());
+  v1::HeartbeatRequest news = LeaseJobA(*store);
   auto database = *Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kReader);
   const auto number = [&](const char* sql) {
     Query query = database->PrepareOnce(sql);
