@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
 #include "common/shorten.h"
+#include "common/utf8.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -15,10 +16,11 @@ namespace {
 
 constexpr size_t kMaxTextBytes = 2000;  // of a field: some come from outside
 
-// A JSON string. What is not UTF-8 or a control character is escaped bytewise, so a line is always
-// one valid line.
+// A JSON string. Control characters are escaped, and every byte beyond ASCII of what is not UTF-8,
+// so a line is always one valid line.
 void AppendJsonString(absl::string_view text, std::string* out) {
   static constexpr char kHex[] = "0123456789abcdef";
+  const bool is_text = IsUtf8(text);
   out->push_back('"');
   for (unsigned char c : text) {
     if (c == '"' || c == '\\') {
@@ -26,7 +28,7 @@ void AppendJsonString(absl::string_view text, std::string* out) {
       out->push_back(static_cast<char>(c));
     } else if (c == '\n') {
       out->append("\\n");
-    } else if (c < 0x20 || c >= 0x7F) {
+    } else if (c < 0x20 || c == 0x7F || (c > 0x7F && !is_text)) {
       absl::StrAppend(out, "\\u00", std::string(1, kHex[c >> 4]), std::string(1, kHex[c & 15]));
     } else {
       out->push_back(static_cast<char>(c));

@@ -40,13 +40,13 @@ absl::string_view WayOut(absl::string_view reason) {
   return "";
 }
 
-// "the file has zero bytes" -> "The file has zero bytes."; "" stays.
+// "the file has zero bytes" -> "The file has zero bytes."; "" stays, and what is a sentence already:
+// it may begin with the name of a file.
 std::string Sentence(absl::string_view text) {
   std::string sentence(text);
-  if (sentence.empty()) return sentence;
+  if (sentence.empty() || absl::ascii_ispunct(sentence.back())) return sentence;
   sentence[0] = absl::ascii_toupper(sentence[0]);
-  if (!absl::ascii_ispunct(sentence.back())) sentence += '.';
-  return sentence;
+  return sentence + '.';
 }
 
 std::string WithAdvice(absl::string_view message, absl::string_view reason) {

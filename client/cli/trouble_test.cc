@@ -120,6 +120,11 @@ TEST_F(TroubleTest, TextThatIsNotUtf8IsNotSent) {
   }
 }
 
+TEST_F(TroubleTest, NamesOfFilesAreShownAsTheyAreTyped) {
+  const auto ran = Run({"train", "--class=dog", "--photos=nothere", "--detach"});
+  EXPECT_THAT(ran.err, HasSubstr("nothere does not exist."));
+}
+
 TEST_F(TroubleTest, SaysWhatOfTheFolderIsNotTaken) {
   WriteFile(folder_.path() / "rex/more/03.png", GreyPng(64, 64));
   std::filesystem::create_symlink("nowhere.png", folder_.path() / "rex/04.png");
