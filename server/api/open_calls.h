@@ -20,7 +20,7 @@ class OpenCall;
 // Thread-safe. Must outlive the calls.
 class OpenCalls {
  public:
-  explicit OpenCalls(size_t most = 256) : most_(most) {}
+  explicit OpenCalls(size_t most = 64) : most_(most) {}
 
   void Add(OpenCall* call);
   void Remove(OpenCall* call);

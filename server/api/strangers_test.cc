@@ -79,7 +79,7 @@ TEST_F(StrangersTest, OpenReflectionStreamsHoldNoThreadsAndAreFew) {
   const int before = ThreadsOfThisProcess();
   const auto channel = Stranger();
   std::vector<std::unique_ptr<RawCall>> streams;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 100; ++i) {
     streams.push_back(std::make_unique<RawCall>(channel, kReflection));
     ASSERT_TRUE(streams.back()->Write(kListServices));
     EXPECT_THAT(streams.back()->Read().value_or(""), ::testing::HasSubstr("JobService")) << i;
