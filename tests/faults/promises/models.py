@@ -75,12 +75,14 @@ def completions_by_name(facts):
 def leases_name_the_models_files(facts):
     """Who is to draw with a personalized model is given its files."""
     made_by = makers(facts)
+    # A model outlives the job that made it, and its name may be another job's later.
+    forgotten = [sorted(call["outputs"]) for call in facts.may_have_happened("complete") if call["uid"] not in facts.jobs]
     for lease in facts.leases():
         job = facts.jobs.get(lease["uid"])
         if not job or lease.get("model_files") is None:
             continue
         model = job.get("draws_with", "")
-        allowed = [sorted(maker["outputs"]) for maker in made_by[model]] + [[]]  # one that was deleted has none
+        allowed = [sorted(maker["outputs"]) for maker in made_by[model]] + [[]] + forgotten  # one that was deleted has none
         if made_by[model] and sorted(lease["model_files"]) not in allowed:
             yield f"{lease['process']} was leased {lease['uid']} with other files of {model} than its job made"
 
