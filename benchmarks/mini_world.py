@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = ROOT / "build/release/bin"
 MODEL = ROOT / "models/mini"
 
-# As worker/mini/captions.cc says them.
+# As mini/captions.cc says them.
 CLASSES = ["dog", "cat", "duck", "robot", "car", "boat", "teapot", "backpack"]
 SCENES = {"snow": "in the snow", "jungle": "in the jungle", "beach": "on the beach",
           "cobblestones": "on a cobblestone street", "pink-fabric": "on top of pink fabric",
@@ -64,6 +64,6 @@ def service(out):
 
 def measure(pictures, through=None):
     flags = [f"--through={through}"] if through else []
-    lines = run(BIN / "likeness-worker", "measure-mini", f"--pictures={pictures}", "--json",
+    lines = run(BIN / "likeness-mini", "measure", f"--pictures={pictures}", "--json",
                 f"--measures={ROOT / 'models/mini-eval'}", *flags)
     return [json.loads(line) for line in lines.splitlines()]

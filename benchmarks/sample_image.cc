@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "benchmarks/engine_timing.h"
 #include "worker/base/error.h"
+#include "worker/checkpoints/pipeline.h"
 #include "worker/generation/text_to_image.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 namespace {

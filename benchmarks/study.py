@@ -132,7 +132,7 @@ class Subject:
 
 
 def draw_subject(subject_class, seed, photos, folder):
-    run(BIN / "likeness-worker", "draw-subject", "--class", subject_class, "--seed", seed, "--photos", photos,
+    run(BIN / "likeness-mini", "draw-subject", "--class", subject_class, "--seed", seed, "--photos", photos,
         "--out", folder)
 
 

@@ -7,8 +7,8 @@
 
 #include "benchmarks/engine_timing.h"
 #include "worker/base/error.h"
+#include "worker/base/io/temp_dir.h"
 #include "worker/training/dreambooth.h"
-#include "worker/weights/temp_dir.h"
 
 namespace likeness {
 namespace {

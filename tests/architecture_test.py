@@ -13,9 +13,9 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 
-ENGINE = {"worker/base", "worker/nn", "worker/models", "worker/samplers", "worker/tokenizers", "worker/weights",
+ENGINE = {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints",
           "worker/generation", "worker/training"}
-RUNNER = {"worker/runner", "worker/main"}
+SERVICE = {"worker/support", "worker/catalog", "worker/jobs", "worker/wire", "worker/commands"}
 SERVER = {"server/commands", "server/main", "server/server", "server/server_options", "server/server_option_checks",
           "server/data_directory"}
 BELOW = {  # room: the rooms it may include
@@ -34,18 +34,24 @@ BELOW = {  # room: the rooms it may include
     "worker/base": set(),
     "worker/nn": {"worker/base"},
     "worker/models": {"worker/base", "worker/nn"},
-    "worker/samplers": {"worker/base"},
+    "worker/diffusion": {"worker/base"},
     "worker/tokenizers": {"worker/base"},
-    "worker/weights": {"worker/base", "worker/nn", "worker/models", "worker/samplers", "worker/tokenizers"},
-    "worker/generation": {"worker/base", "worker/models", "worker/samplers", "worker/tokenizers", "worker/weights"},
+    "worker/checkpoints": {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers"},
+    "worker/generation": {"worker/base", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints"},
     "worker/training": ENGINE,
     "worker/images": {"worker/base", "common"},
-    "worker/mini": ENGINE | {"worker/images"},
+    "worker/support": {"worker/base", "common"},
+    "worker/catalog": ENGINE | {"worker/support", "common"},
+    "worker/jobs": ENGINE | {"worker/images", "worker/support", "worker/catalog", "common"},
+    "worker/wire": {"worker/base", "worker/jobs", "worker/support", "common"},
+    "worker/commands": ENGINE | SERVICE | {"worker/images", "common"},
+    "mini": ENGINE | {"worker/images", "worker/support", "common"},
 }
-PROGRAMS = ("server", "client", "worker")
+PROGRAMS = ("server", "client", "worker", "mini")
 
 # What a file of these rooms must not reach, however indirectly: name -> (pattern, rooms that may).
-GRPC = re.compile(r"^(grpc|grpcpp|google/protobuf|google/rpc|google/bytestream|likeness/v1)(/|$)")
+GRPC = re.compile(r"^(grpc|grpcpp(?!/support/status\.h)|google/bytestream)/|^likeness/v1/.*\.grpc\.pb\.h$")
+MESSAGES = re.compile(r"^(grpc|grpcpp|google/protobuf|google/rpc|google/bytestream|likeness/v1)(/|$)")
 TORCH = re.compile(r"^(torch|ATen|c10)/")
 OPENCV = re.compile(r"^opencv2/")
 ABSEIL = re.compile(r"^absl/")
@@ -53,7 +59,7 @@ ABSEIL = re.compile(r"^absl/")
 
 def room_of(path):
     parts = path.split("/")
-    if parts[0] not in PROGRAMS:
+    if parts[0] not in PROGRAMS or parts[0] == "mini":
         return parts[0]
     return "/".join(parts[:2]).removesuffix(".cc").removesuffix(".h")
 
@@ -105,8 +111,6 @@ class ArchitectureTest(unittest.TestCase):
                     continue
                 if room in SERVER or (is_test(path) and path.startswith("server/")):
                     fine = header.startswith(("server/", "common/"))
-                elif room in RUNNER:
-                    fine = header.startswith(("worker/", "common/"))
                 else:
                     fine = allowed is not None and below in allowed
                 if not fine:
@@ -115,10 +119,17 @@ class ArchitectureTest(unittest.TestCase):
 
     def test_every_room_is_listed(self):
         rooms = {room_of(path) for path in sources() if path.startswith(PROGRAMS) and not is_test(path)}
-        self.assertEqual(rooms - BELOW.keys() - RUNNER - SERVER, set())
+        self.assertEqual(rooms - BELOW.keys() - SERVER, set())
 
-    def test_only_the_runner_knows_grpc_in_the_worker(self):
-        self.check_unreachable(GRPC, lambda path: path.startswith("worker/") and room_of(path) not in RUNNER)
+    def test_the_engine_knows_neither_grpc_nor_messages(self):
+        self.check_unreachable(MESSAGES, lambda path: room_of(path) in ENGINE | {"worker/images", "mini"})
+
+    def test_only_the_wire_and_the_commands_know_grpc_in_the_worker(self):
+        self.check_unreachable(GRPC, lambda path: path.startswith("worker/") and not is_test(path) and
+                               room_of(path) not in ("worker/wire", "worker/commands"))
+
+    def test_the_wire_does_not_know_torch(self):
+        self.check_unreachable(TORCH, lambda path: room_of(path) == "worker/wire")
 
     def test_server_client_and_common_know_neither_torch_nor_opencv(self):
         bound = ("server/", "client/", "common/")
@@ -129,12 +140,9 @@ class ArchitectureTest(unittest.TestCase):
         self.check_unreachable(TORCH, lambda path: room_of(path) in ("worker/images", "worker/tokenizers"))
 
     def test_only_images_and_mini_know_opencv(self):
-        may = {"worker/images", "worker/mini"}
-        self.check_unreachable(OPENCV, lambda path: room_of(path) not in may | RUNNER)
-        # The runner sets the thread count of every library that has one.
-        named = {path for path, headers in sources().items() if room_of(path) in RUNNER
-                 for header in headers if OPENCV.match(header)}
-        self.assertLessEqual(named, {"worker/runner/device.cc"})
+        may = {"worker/images", "mini"}
+        # The thread count of every library that has one is set in one place.
+        self.check_unreachable(OPENCV, lambda path: room_of(path) not in may and path != "worker/support/device.cc")
 
     def test_the_engine_does_not_know_abseil(self):
         self.check_unreachable(ABSEIL, lambda path: room_of(path) in ENGINE)

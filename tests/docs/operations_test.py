@@ -30,6 +30,11 @@ def help_of(program, *command):
     return flags
 
 
+def commands_of(program):
+    text = subprocess.run([service.BIN / program, "--help"], check=True, capture_output=True, text=True).stdout
+    return set(re.findall(r"^  ([a-z-]+)  ", text, re.M))
+
+
 def table(text):
     """{flag: (variable, default)} of the rows that have four columns."""
     rows = re.findall(r"^\| `(--[\w-]+)` \|(.*?)\|(.*?)\|.*\|$", text, re.M)
@@ -62,13 +67,19 @@ class Flags(unittest.TestCase):
         text = re.search(r"^`likeness-worker healthcheck`.*?\n\n", TEXT, re.M | re.S).group()
         self.assertEqual(named_flags(text), set(help_of("likeness-worker", "healthcheck")))
 
-    def test_of_the_other_commands(self):
-        listed = subprocess.run([service.BIN / "likeness-worker", "--help"], check=True, capture_output=True, text=True)
-        others = set(re.findall(r"^  ([a-z-]+)  ", listed.stdout, re.M)) - {"serve", "run", "healthcheck"}
-        rows = dict(re.findall(r"^\| `([a-z][a-z-]*)` \| (.*) \|$", section("likeness-worker"), re.M))
-        self.assertEqual(set(rows), others)
+    def test_of_the_contact_sheet(self):
+        text = re.search(r"^`likeness-worker contact-sheet`.*?\n\n", TEXT, re.M | re.S).group()
+        self.assertEqual(named_flags(text), set(help_of("likeness-worker", "contact-sheet")))
+
+    def test_every_command_of_the_worker_is_described(self):
+        self.assertEqual(commands_of("likeness-worker"),
+                         set(re.findall(r"`likeness-worker ([a-z-]+)`", section("likeness-worker"))))
+
+    def test_of_the_miniature(self):
+        rows = dict(re.findall(r"^\| `([a-z][a-z-]*)` \|.*?\| (.*) \|$", section("likeness-mini"), re.M))
+        self.assertEqual(set(rows), commands_of("likeness-mini"))
         for command, flags in rows.items():
-            self.assertEqual(named_flags(flags), set(help_of("likeness-worker", command)), command)
+            self.assertEqual(named_flags(flags), set(help_of("likeness-mini", command)), command)
 
 
 class Metrics(unittest.TestCase):

@@ -190,14 +190,16 @@ class BadModels(unittest.TestCase):
 
 
 class WrongUse(unittest.TestCase):
-    def run_worker(self, *arguments):
-        return subprocess.run([service.BIN / "likeness-worker", *arguments], capture_output=True, text=True, timeout=30)
+    def run_worker(self, *arguments, program="likeness-worker"):
+        return subprocess.run([service.BIN / program, *arguments], capture_output=True, text=True, timeout=30)
 
     def test_every_command_has_help(self):
         self.assertIn("serve", self.run_worker("--help").stdout)
-        for command in ("serve", "run", "healthcheck", "pretrain-mini", "draw-subject", "contact-sheet"):
-            result = self.run_worker(command, "--help")
-            self.assertEqual((result.returncode, "Usage: likeness-worker" in result.stdout), (0, True), command)
+        for program, commands in {"likeness-worker": ("serve", "run", "healthcheck", "contact-sheet"),
+                                  "likeness-mini": ("pretrain", "draw-subject", "measure")}.items():
+            for command in commands:
+                result = self.run_worker(command, "--help", program=program)
+                self.assertEqual((result.returncode, f"Usage: {program}" in result.stdout), (0, True), command)
 
     def test_results_that_cannot_be_written_are_an_error(self):
         for program, argument in [("likeness-worker", "--help"), ("likeness-worker", "--version"),
@@ -212,11 +214,16 @@ class WrongUse(unittest.TestCase):
         for arguments, text in [(["fly"], '"fly"'), (["serve", "--modles=x"], "models"),
                                 (["run", "--out=x"], "--job"), (["serve", "--device=tpu"], "cuda:N"),
                                 (["serve", "--threads=100000"], "1024"), (["serve", "--cache-bytes=-1"], "--cache-bytes"),
-                                (["serve", "--name=two words"], "--name"), (["serve", "--labels=ZONE=a"], "ZONE"),
-                                (["draw-subject", "--class=unicorn", "--out=/tmp"], "dog")]:
+                                (["serve", "--name=two words"], "--name"), (["serve", "--labels=ZONE=a"], "ZONE")]:
             result = self.run_worker(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertIn(text, result.stderr)
+        for arguments, text in [([], "a command is needed"), (["fly"], '"fly"'),
+                                (["draw-subject", "--class=unicorn", "--out=/tmp"], "dog")]:
+            result = self.run_worker(*arguments, program="likeness-mini")
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertIn(text, result.stderr)
+            self.assertTrue(result.stderr.startswith("likeness-mini: "), result.stderr)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ PER_PROMPT = 2
 
 def measure(pictures):
     """What models/mini-eval sees in each picture, in the order of their names."""
-    lines = subprocess.run([service.BIN / "likeness-worker", "measure-mini", f"--pictures={pictures}", "--json",
+    lines = subprocess.run([service.BIN / "likeness-mini", "measure", f"--pictures={pictures}", "--json",
                             f"--measures={MODELS / 'mini-eval'}"], check=True, capture_output=True, text=True).stdout
     return [json.loads(line) for line in lines.splitlines()]
 

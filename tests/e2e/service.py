@@ -235,7 +235,7 @@ class Service:
 
 
 def draw_photos(directory, count=3, subject_class="dog", seed=4):
-    subprocess.run([BIN / "likeness-worker", "draw-subject", f"--class={subject_class}", f"--seed={seed}",
+    subprocess.run([BIN / "likeness-mini", "draw-subject", f"--class={subject_class}", f"--seed={seed}",
                     f"--photos={count}", f"--out={directory}"], check=True, stdout=subprocess.DEVNULL)
     return [file.read_bytes() for file in sorted(pathlib.Path(directory).glob("*.png"))]
 

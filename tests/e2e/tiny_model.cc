@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "worker/checkpoints/pipeline.h"
 #include "worker/tokenizers/vocabulary_trainer.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 namespace {

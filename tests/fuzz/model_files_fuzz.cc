@@ -6,10 +6,10 @@
 #include "tests/fuzz/fuzz.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
+#include "worker/diffusion/noise_schedule.h"
 #include "worker/models/clip_text.h"
 #include "worker/models/unet.h"
-#include "worker/samplers/noise_schedule.h"
-#include "worker/weights/safetensors.h"
 
 namespace likeness {
 namespace {

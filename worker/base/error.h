@@ -1,7 +1,7 @@
-// The one exception type of the engine (everything under worker/ but runner/).
+// The one exception type of the engine (docs/architecture.md).
 //
 // The engine builds with LibTorch and OpenSSL alone, and LibTorch reports by throwing, so the
-// engine throws too; worker/runner/guard.h turns every exception into absl::Status once, at the
+// engine throws too; worker/support/guard.h turns every exception into absl::Status once, at the
 // border. See docs/decisions/0002-engine-errors.md.
 #pragma once
 

@@ -1,6 +1,6 @@
 #include "worker/generation/prompt_encoding.h"
 
-#include "worker/weights/pipeline.h"
+#include "worker/checkpoints/pipeline.h"
 
 namespace likeness {
 

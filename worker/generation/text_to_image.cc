@@ -7,11 +7,11 @@
 #include <cmath>
 
 #include "worker/base/error.h"
+#include "worker/checkpoints/pipeline.h"
+#include "worker/diffusion/denoiser.h"
+#include "worker/diffusion/sampler.h"
 #include "worker/generation/prompt_encoding.h"
 #include "worker/generation/tensor_image.h"
-#include "worker/samplers/denoiser.h"
-#include "worker/samplers/sampler.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 namespace {

@@ -7,8 +7,8 @@
 #include <cstdlib>
 
 #include "worker/base/error.h"
+#include "worker/checkpoints/tiny_pipeline.h"
 #include "worker/generation/prompt_encoding.h"
-#include "worker/weights/tiny_pipeline.h"
 
 namespace likeness {
 namespace {

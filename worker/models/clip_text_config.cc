@@ -1,6 +1,6 @@
 // ClipTextOptions to and from transformers' config.json.
 #include "third_party/nlohmann/json.hpp"
-#include "worker/base/config_reader.h"
+#include "worker/base/io/config_reader.h"
 #include "worker/models/clip_text.h"
 
 namespace likeness {

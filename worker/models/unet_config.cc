@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/base/config_reader.h"
+#include "worker/base/io/config_reader.h"
 #include "worker/models/unet.h"
 
 namespace likeness {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/base/config_reader.h"
+#include "worker/base/io/config_reader.h"
 
 namespace likeness {
 namespace {

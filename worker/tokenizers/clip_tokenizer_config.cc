@@ -3,8 +3,8 @@
 #include <charconv>
 #include <optional>
 
-#include "worker/base/config_reader.h"
 #include "worker/base/error.h"
+#include "worker/base/io/config_reader.h"
 
 namespace likeness {
 namespace {

@@ -3,9 +3,9 @@
 #include <sstream>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/base/config_reader.h"
 #include "worker/base/error.h"
-#include "worker/base/model_json.h"
+#include "worker/base/io/config_reader.h"
+#include "worker/base/io/model_json.h"
 #include "worker/tokenizers/clip_tokenizer.h"
 #include "worker/tokenizers/clip_tokenizer_config.h"
 

@@ -1,7 +1,7 @@
 #include "worker/training/checkpoint.h"
 
 #include "worker/base/error.h"
-#include "worker/weights/safetensors.h"
+#include "worker/base/io/safetensors.h"
 
 namespace likeness {
 namespace {

@@ -9,10 +9,10 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
+#include "worker/base/io/sha256.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/training/progress_meter.h"
-#include "worker/weights/safetensors.h"
-#include "worker/weights/sha256.h"
 
 namespace likeness {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "worker/base/image.h"
+#include "worker/checkpoints/pipeline.h"
 #include "worker/training/host.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 

@@ -5,10 +5,10 @@
 #include <fstream>
 
 #include "worker/base/error.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/checkpoints/tiny_pipeline.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/training/recording_host.h"
-#include "worker/weights/temp_dir.h"
-#include "worker/weights/tiny_pipeline.h"
 
 namespace likeness {
 namespace {

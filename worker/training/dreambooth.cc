@@ -7,6 +7,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/checkpoints/state_dict.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/training/adamw.h"
 #include "worker/training/checkpoint.h"
@@ -19,7 +20,6 @@
 #include "worker/training/trainable_weights.h"
 #include "worker/training/training_rng.h"
 #include "worker/training/validation_loss.h"
-#include "worker/weights/state_dict.h"
 
 namespace likeness {
 namespace {

@@ -6,9 +6,9 @@
 #include <optional>
 #include <vector>
 
+#include "worker/checkpoints/pipeline.h"
 #include "worker/training/dreambooth_options.h"
 #include "worker/training/host.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 

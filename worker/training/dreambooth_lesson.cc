@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/weights/sha256.h"
+#include "worker/base/io/sha256.h"
 
 namespace likeness {
 namespace {

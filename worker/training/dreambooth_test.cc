@@ -10,11 +10,11 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/checkpoints/state_dict.h"
+#include "worker/checkpoints/tiny_pipeline.h"
 #include "worker/training/recording_host.h"
-#include "worker/weights/safetensors.h"
-#include "worker/weights/state_dict.h"
-#include "worker/weights/temp_dir.h"
-#include "worker/weights/tiny_pipeline.h"
 
 namespace likeness {
 namespace {

@@ -1,6 +1,5 @@
-// All that a recipe sees of the outside: report, show, keep a checkpoint, be stopped. The runner
-// implements it over gRPC, the offline command over files, a test over vectors. A recipe calls it
-// from one thread.
+// All that a recipe sees of the outside: report, show, keep a checkpoint, be stopped. Jobs
+// implement it over their environment, a test over vectors. A recipe calls it from one thread.
 #pragma once
 
 #include <cstdint>

@@ -6,7 +6,7 @@
 
 #include <optional>
 
-#include "worker/samplers/noise_schedule.h"
+#include "worker/diffusion/noise_schedule.h"
 
 namespace likeness {
 

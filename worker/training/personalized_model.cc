@@ -4,7 +4,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/weights/model_files.h"
+#include "worker/checkpoints/model_files.h"
 
 namespace likeness {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "third_party/nlohmann/json_fwd.hpp"
-#include "worker/weights/safetensors.h"
+#include "worker/base/io/safetensors.h"
 
 namespace likeness {
 

@@ -5,9 +5,9 @@
 #include <fstream>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/weights/state_dict.h"
-#include "worker/weights/temp_dir.h"
-#include "worker/weights/tiny_pipeline.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/checkpoints/state_dict.h"
+#include "worker/checkpoints/tiny_pipeline.h"
 
 namespace likeness {
 namespace {

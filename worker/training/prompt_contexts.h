@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/weights/pipeline.h"
+#include "worker/checkpoints/pipeline.h"
 
 namespace likeness {
 

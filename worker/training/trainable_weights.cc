@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "worker/base/error.h"
-#include "worker/weights/mapped_file.h"
+#include "worker/base/io/mapped_file.h"
 
 namespace likeness {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/weights/state_dict.h"
-#include "worker/weights/tiny_pipeline.h"
+#include "worker/checkpoints/state_dict.h"
+#include "worker/checkpoints/tiny_pipeline.h"
 
 namespace likeness {
 namespace {

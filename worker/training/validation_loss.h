@@ -4,9 +4,9 @@
 
 #include <functional>
 
+#include "worker/checkpoints/pipeline.h"
 #include "worker/training/prompt_contexts.h"
 #include "worker/training/training_data.h"
-#include "worker/weights/pipeline.h"
 
 namespace likeness {
 

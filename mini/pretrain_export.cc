@@ -1,0 +1,15 @@
+#include "mini/pretrain_export.h"
+
+#include <filesystem>
+
+#include "mini/pretrain_unet.h"
+#include "worker/checkpoints/pipeline.h"
+
+namespace likeness::mini {
+
+void ExportPretrained(const PretrainOptions& options) {
+  const auto model = LoadPretrained(options);
+  SavePipeline(options.directory / "model", model, torch::kFloat16);
+}
+
+}  // namespace likeness::mini

@@ -1,0 +1,68 @@
+#include "worker/base/io/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "worker/base/error.h"
+
+namespace likeness {
+namespace {
+
+// Containers that share a directory may have the same process id.
+std::string RandomSuffix() {
+  std::random_device device;
+  char text[17];
+  std::snprintf(text, sizeof(text), "%08x%08x", device(), device());
+  return text;
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::filesystem::path& path)
+    : path_(path), partial_(path.string() + ".partial-" + RandomSuffix()) {
+  file_ = open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file_ < 0) Throw("creating");
+}
+
+AtomicFile::~AtomicFile() {
+  if (file_ < 0) return;
+  close(file_);
+  unlink(partial_.c_str());
+}
+
+void AtomicFile::Write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(file_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) Throw("writing");
+    bytes.remove_prefix(written);
+  }
+}
+
+void AtomicFile::Commit() {
+  if (fsync(file_) != 0) Throw("syncing");
+  if (rename(partial_.c_str(), path_.c_str()) != 0) Throw("renaming");
+  close(std::exchange(file_, -1));
+  const auto parent = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
+  const int directory = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) Throw("syncing the directory of");
+  const int failed = fsync(directory);
+  close(directory);
+  if (failed != 0) Throw("syncing the directory of");
+}
+
+void AtomicFile::Throw(const char* doing) const {
+  const int error = errno;
+  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  throw Error(full ? ErrorKind::kResourceExhausted : ErrorKind::kInternal,
+              std::string(doing) + " " + path_.filename().string() + ": " + std::strerror(error));
+}
+
+}  // namespace likeness

@@ -1,0 +1,44 @@
+#include "worker/catalog/model_defaults.h"
+
+#include <fstream>
+#include <string>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/support/proto_json.h"
+
+namespace likeness {
+namespace {
+
+constexpr char kFile[] = "likeness_defaults.json";
+
+[[noreturn]] void Refuse(const std::string& why) {
+  throw Error(ErrorKind::kFailedPrecondition, std::string(kFile) + ": " + why);
+}
+
+void ReadMember(const nlohmann::json& defaults, const char* member,
+                google::protobuf::Message& message) {
+  if (!defaults.contains(member)) return;
+  const auto status = FromJson(defaults[member].dump(), message);
+  if (!status.ok()) Refuse(std::string(member) + ": " + std::string(status.message()));
+}
+
+}  // namespace
+
+ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
+  ModelDefaults result;
+  std::ifstream file(model_dir / kFile);
+  if (!file) return result;
+  const auto defaults = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!defaults.is_object()) Refuse("not a JSON object");
+  for (const auto& [key, value] : defaults.items()) {
+    if (key != "fine_tune" && key != "generate") {
+      Refuse("unknown member \"" + key + "\"; allowed are fine_tune and generate");
+    }
+  }
+  ReadMember(defaults, "fine_tune", result.fine_tune);
+  ReadMember(defaults, "generate", result.generate);
+  return result;
+}
+
+}  // namespace likeness

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "worker/catalog/model_defaults.h"
+
+namespace likeness {
+
+// What a job needs to know of the model that it uses, before it is loaded.
+struct ModelFacts {
+  std::string name;    // models/{model} or tenants/{tenant}/models/{model}
+  std::string digest;  // SHA-256 over its files
+  int image_size = 0;  // pixels
+  ModelDefaults defaults;
+};
+
+}  // namespace likeness

@@ -1,0 +1,40 @@
+#include "worker/checkpoints/checkpoint_keys.h"
+
+namespace likeness {
+namespace {
+
+// Names that the autoencoder's attention had before diffusers 0.17.
+constexpr struct {
+  const char* old_name;
+  const char* new_name;
+} kVaeAttentionNames[] = {
+    {".attentions.0.query.", ".attentions.0.to_q."},
+    {".attentions.0.key.", ".attentions.0.to_k."},
+    {".attentions.0.value.", ".attentions.0.to_v."},
+    {".attentions.0.proj_attn.", ".attentions.0.to_out.0."},
+};
+
+std::string TodaysVaeKey(std::string key) {
+  for (const auto& [old_name, new_name] : kVaeAttentionNames) {
+    const std::string_view old(old_name);
+    if (const auto at = key.find(old); at != std::string::npos) {
+      return key.replace(at, old.size(), new_name);
+    }
+  }
+  return key;
+}
+
+}  // namespace
+
+std::optional<std::string> ParameterOfKey(const std::string& component, const std::string& key) {
+  if (component == "vae") return TodaysVaeKey(key);
+  if (component == "text_encoder") {
+    // transformers 5 leaves the prefix out.
+    const auto full = key.starts_with("text_model.") ? key : "text_model." + key;
+    if (full == "text_model.embeddings.position_ids") return std::nullopt;  // 0, 1, 2, ...
+    return full;
+  }
+  return key;
+}
+
+}  // namespace likeness

@@ -1,0 +1,39 @@
+// likeness-worker: trains and draws.
+#include "common/flags.h"
+#include "common/library_logs.h"
+#include "common/standard_output.h"
+#include "worker/base/huge_pages.h"
+#include "worker/commands/commands.h"
+#include "worker/images/decode.h"
+
+namespace likeness {
+namespace {
+
+constexpr char kHelp[] = R"(Usage: likeness-worker [COMMAND] [FLAGS]
+
+  serve           works for a likeness-server (the default)
+  run             does one job without a server
+  healthcheck     asks whether the worker of this machine is up
+  contact-sheet   lays pictures on one page
+
+likeness-worker COMMAND --help lists a command's flags; --version prints the version.
+)";
+
+int Run(const CommandLine& arguments) {
+  return RunNamedCommand(arguments,
+                         {{"serve", ServeCommand},
+                          {"run", RunCommand},
+                          {"healthcheck", HealthcheckCommand},
+                          {"contact-sheet", ContactSheetCommand}},
+                         kHelp, "serve");
+}
+
+}  // namespace
+}  // namespace likeness
+
+int main(int argc, char** argv) {
+  likeness::UseHugePages(argv);
+  likeness::TakeLibraryLogs();
+  likeness::SilenceImageLibraries();
+  return likeness::FinishStdout("likeness-worker", likeness::Run(likeness::Arguments(argc, argv)));
+}

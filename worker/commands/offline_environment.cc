@@ -1,0 +1,129 @@
+#include "worker/commands/offline_environment.h"
+
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "worker/base/error.h"
+#include "worker/base/io/atomic_file.h"
+#include "worker/jobs/outputs.h"
+#include "worker/support/files.h"
+#include "worker/support/proto_json.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kCheckpointRecord[] = "checkpoint.json";
+
+std::string CheckpointFile(int64_t step) {
+  return absl::StrCat("checkpoint-", step, ".safetensors");
+}
+
+fs::path ScratchRoot(const fs::path& out) {
+  const fs::path root = out / ".scratch";
+  Scratch::RemoveOrphans(root);
+  return root;
+}
+
+// Other checkpoints than the one of `step`; all for -1.
+void RemoveCheckpointsBut(int64_t step, const fs::path& directory) {
+  std::error_code ignored;  // what stays is in nobody's way
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("checkpoint-") && name != CheckpointFile(step)) {
+      fs::remove(entry.path(), ignored);
+    }
+  }
+}
+
+}  // namespace
+
+OfflineEnvironment::OfflineEnvironment(fs::path out, std::map<std::string, std::string> blobs,
+                                       const Shutdown& shutdown)
+    : out_(std::move(out)),
+      blobs_(std::move(blobs)),
+      shutdown_(shutdown),
+      scratch_(ScratchRoot(out_)) {}
+
+std::optional<v1::Checkpoint> OfflineEnvironment::LatestCheckpoint() const {
+  v1::Checkpoint checkpoint;
+  if (!fs::exists(out_ / kCheckpointRecord)) return std::nullopt;
+  if (!FromJson(ReadFile(out_ / kCheckpointRecord), checkpoint).ok()) {
+    throw Error(ErrorKind::kDataLoss,
+                std::string(kCheckpointRecord) + " cannot be read; remove it to start anew");
+  }
+  return checkpoint;
+}
+
+void OfflineEnvironment::ForgetCheckpoint() {
+  fs::remove(out_ / kCheckpointRecord);
+  RemoveCheckpointsBut(-1, out_);
+}
+
+void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to, const OnBytes&) {
+  const auto known = blobs_.find(blob);
+  if (known != blobs_.end()) {
+    WriteFile(to, known->second);
+    return;
+  }
+  const auto checkpoint = LatestCheckpoint();
+  if (!checkpoint || checkpoint->blob() != blob) {
+    throw Error(ErrorKind::kNotFound, blob + " is not among the photos given");
+  }
+  fs::copy_file(out_ / CheckpointFile(checkpoint->step()), to);
+  if (DescribeFile(to, {}).blob() != blob) {
+    throw Error(ErrorKind::kDataLoss, CheckpointFile(checkpoint->step()) + " is damaged; remove " +
+                                          kCheckpointRecord + " to start anew");
+  }
+}
+
+void OfflineEnvironment::Keep(const fs::path& file, const v1::Output& output, const OnBytes&) {
+  const fs::path place = out_ / output.path();
+  fs::create_directories(place.parent_path());
+  fs::copy_file(file, place, fs::copy_options::overwrite_existing);
+}
+
+void OfflineEnvironment::Resolved(const v1::ResolvedSpec& resolved) { resolved_ = resolved; }
+
+void OfflineEnvironment::Warn(const std::string& text) {
+  warnings_.push_back(text);
+  std::fprintf(stderr, "warning: %s\n", text.c_str());
+}
+
+// A line for each phase and each tenth of it.
+void OfflineEnvironment::Report(const v1::Progress& progress) {
+  const int tenths =
+      progress.total() > 0 ? static_cast<int>(10 * progress.done() / progress.total()) : 0;
+  if (progress.phase() == reported_phase_ && tenths == reported_tenths_) return;
+  reported_phase_ = progress.phase();
+  reported_tenths_ = tenths;
+  std::string line = progress.phase();
+  if (progress.total() > 0) {
+    absl::StrAppend(&line, " ", progress.done(), "/", progress.total(), " ", progress.unit());
+  }
+  if (progress.has_training()) absl::StrAppend(&line, "  loss ", progress.training().loss());
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+void OfflineEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
+  Keep(file, sample.output(), {});
+}
+
+StopReason OfflineEnvironment::Stop() {
+  return shutdown_.requested() ? StopReason::kDrain : StopReason::kNone;
+}
+
+void OfflineEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
+  v1::Checkpoint checkpoint;
+  checkpoint.set_step(step);
+  checkpoint.set_blob(DescribeFile(file, {}).blob());
+  *checkpoint.mutable_resolved() = resolved_;
+  fs::rename(file, out_ / CheckpointFile(step));
+  AtomicFile record(out_ / kCheckpointRecord);
+  record.Write(ToJson(checkpoint));
+  record.Commit();
+  RemoveCheckpointsBut(step, out_);
+}
+
+}  // namespace likeness

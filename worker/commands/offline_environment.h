@@ -1,0 +1,55 @@
+// The environment of a job without a server: photos come from memory, everything else goes below
+// one directory.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "likeness/v1/worker_service.pb.h"
+#include "worker/jobs/job_environment.h"
+#include "worker/support/scratch.h"
+#include "worker/wire/shutdown.h"
+
+namespace likeness {
+
+// Below `out`: the outputs at their paths, and while the job is not finished
+// "checkpoint-{step}.safetensors" and "checkpoint.json" (a Checkpoint), from which the same job
+// goes on. The one is there before the other names it: killed at any moment, a run leaves its last
+// checkpoint or the one before.
+class OfflineEnvironment : public JobEnvironment {
+ public:
+  // blobs: bytes by blob name.
+  OfflineEnvironment(std::filesystem::path out, std::map<std::string, std::string> blobs,
+                     const Shutdown& shutdown);
+
+  // What an earlier run of this directory left.
+  std::optional<v1::Checkpoint> LatestCheckpoint() const;
+  void ForgetCheckpoint();
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  const std::filesystem::path& scratch() const override { return scratch_.path(); }
+  void FetchBlob(const std::string& blob, const std::filesystem::path& to,
+                 const OnBytes& on_bytes) override;
+  void Keep(const std::filesystem::path& file, const v1::Output& output,
+            const OnBytes& on_bytes) override;
+  void Resolved(const v1::ResolvedSpec& resolved) override;
+  void Warn(const std::string& text) override;
+  void Report(const v1::Progress& progress) override;
+  void Show(const v1::SampleEvent& sample, const std::filesystem::path& file) override;
+  StopReason Stop() override;
+  void SaveCheckpoint(int64_t step, const std::filesystem::path& file) override;
+
+ private:
+  std::filesystem::path out_;
+  std::map<std::string, std::string> blobs_;
+  const Shutdown& shutdown_;
+  Scratch scratch_;
+  v1::ResolvedSpec resolved_;
+  std::vector<std::string> warnings_;
+  std::string reported_phase_;
+  int reported_tenths_ = 0;
+};
+
+}  // namespace likeness

@@ -1,0 +1,75 @@
+#include "worker/commands/worker_setup.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "common/logging.h"
+#include "common/status_macros.h"
+#include "worker/support/device.h"
+
+namespace likeness {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+}  // namespace
+
+std::string WorkerFlags::DefaultCacheDir() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return absl::StrCat(cache, "/likeness");
+  if (const char* home = std::getenv("HOME")) return absl::StrCat(home, "/.cache/likeness");
+  return "/var/cache/likeness";
+}
+
+void WorkerFlags::AddTo(FlagSet& flags) {
+  flags.Add("models", &models, "Directory whose model directories are offered by their names.",
+            "LIKENESS_MODELS");
+  flags.Add("device", &device, "auto, cpu, or cuda:N.", "LIKENESS_DEVICE");
+  flags.Add("threads", &threads, "Threads to compute with on the CPU; 0: as LibTorch chooses.",
+            "LIKENESS_THREADS");
+  flags.Add("cache-dir", &cache_dir, "Class pictures, personalized models, digests.",
+            "LIKENESS_CACHE_DIR");
+  flags.Add("cache-bytes", &cache_bytes,
+            "Bytes of personalized models to keep, and of class pictures; the longest unused go.",
+            "LIKENESS_CACHE_BYTES");
+  flags.Add("log-format", &log_format, "text or json.", "LIKENESS_LOG_FORMAT");
+  flags.Add("log-level", &log_level, "debug, info, warning or error.", "LIKENESS_LOG_LEVEL");
+}
+
+absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
+  RETURN_IF_ERROR(InitLogging({.format = flags.log_format, .level = flags.log_level}));
+  if (flags.threads < 0 || flags.threads > kMostThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--threads=", flags.threads, ": 0 to ", kMostThreads, " is allowed"));
+  }
+  if (flags.cache_bytes < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--cache-bytes=", flags.cache_bytes, ": 0 or more is allowed"));
+  }
+  SetThreads(flags.threads);
+  ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(flags.device));
+
+  const std::filesystem::path cache = flags.cache_dir;
+  ASSIGN_OR_RETURN(ModelCatalog catalog, ModelCatalog::Scan(flags.models, cache / "models.json"));
+  for (const auto& rejected : catalog.rejected()) {
+    LogWarning("model not offered",
+               {{"directory", rejected.path}, {"error", rejected.reason.message()}});
+  }
+  if (catalog.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--models=", flags.models, ": no usable model directory is there"));
+  }
+  for (const auto& [name, entry] : catalog.entries()) {
+    LogInfo(
+        "model offered",
+        {{"model", name}, {"display_name", entry.display_name}, {"digest", entry.facts.digest}});
+  }
+  return std::make_unique<Workshop>(
+      Workshop{.catalog = std::move(catalog),
+               .store = ModelStore(cache / "personalized", flags.cache_bytes),
+               .resident = ResidentModel(device),
+               .class_image_cache = cache / "class-pictures",
+               .cache_bytes = flags.cache_bytes});
+}
+
+}  // namespace likeness

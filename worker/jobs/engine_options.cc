@@ -1,0 +1,111 @@
+#include "worker/jobs/engine_options.h"
+
+namespace likeness {
+namespace {
+
+LrDecay ToLrDecay(v1::LearningRateSchedule schedule) {
+  switch (schedule) {
+    case v1::LEARNING_RATE_SCHEDULE_LINEAR:
+      return LrDecay::kLinear;
+    case v1::LEARNING_RATE_SCHEDULE_COSINE:
+      return LrDecay::kCosine;
+    default:
+      return LrDecay::kConstant;
+  }
+}
+
+std::vector<std::string> Filled(const google::protobuf::RepeatedPtrField<std::string>& prompts,
+                                const PromptWords& words) {
+  std::vector<std::string> filled;
+  for (const auto& prompt : prompts) filled.push_back(FillPrompt(prompt, words));
+  return filled;
+}
+
+PromptWords WordsOf(const v1::Subject& subject) { return {subject.token(), subject.class_noun()}; }
+
+ClassImageOptions ToClassImages(const v1::Prior& prior) {
+  ClassImageOptions options;
+  options.prompt = prior.class_prompt();
+  options.count = prior.class_images();
+  options.seed = 0;  // the same for every job, so that jobs share them
+  options.sampler = prior.sampler();
+  options.steps = prior.sampling_steps();
+  options.guidance = prior.guidance();
+  return options;
+}
+
+// Previews are drawn as the samples will be, so that they can be compared.
+PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
+  PreviewOptions options;
+  options.every = spec.previews().every_steps();
+  options.prompts = Filled(spec.previews().prompts(), WordsOf(spec.subject()));
+  options.seed = spec.samples().seed();
+  options.sampler = spec.samples().sampler();
+  options.steps = spec.samples().steps();
+  options.guidance = spec.samples().guidance();
+  return options;
+}
+
+void SetTraining(const v1::Training& training, DreamBoothOptions& options) {
+  options.steps = training.steps();
+  options.learning_rate = training.learning_rate();
+  options.text_encoder_learning_rate = training.text_encoder_learning_rate();
+  options.batch_size = training.batch_size();
+  options.gradient_accumulation = training.gradient_accumulation_steps();
+  options.bfloat16 = training.precision() == v1::PRECISION_BF16;
+  options.adamw.beta1 = training.adam_beta1();
+  options.adamw.beta2 = training.adam_beta2();
+  options.adamw.weight_decay = training.weight_decay();
+  options.adamw.max_grad_norm = training.max_grad_norm();
+  options.lr_decay = ToLrDecay(training.learning_rate_schedule());
+  options.lr_warmup_steps = training.warmup_steps();
+  if (training.snr_gamma() > 0) options.snr_gamma = training.snr_gamma();
+  options.seed = training.seed();
+  options.checkpoint_every = training.checkpoint_every_steps();
+}
+
+}  // namespace
+
+DreamBoothOptions ToDreamBoothOptions(const v1::FineTuneSpec& resolved,
+                                      const SubjectPhotos& photos) {
+  DreamBoothOptions options;
+  options.token = resolved.subject().token();
+  options.class_noun = resolved.subject().class_noun();
+  options.photos = photos.training;
+  options.validation_photos = photos.validation;
+  options.prior_weight = resolved.prior().weight();
+  options.class_images = ToClassImages(resolved.prior());
+  options.train_text_encoder = resolved.dreambooth().train_text_encoder();
+  options.previews = ToPreviews(resolved);
+  SetTraining(resolved.training(), options);
+  return options;
+}
+
+PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
+  const auto& samples = resolved.samples();
+  PictureOrder order;
+  order.prompts = Filled(samples.prompts(), WordsOf(resolved.subject()));
+  order.negative_prompt = samples.negative_prompt();
+  order.images_per_prompt = samples.images_per_prompt();
+  order.seed = samples.seed();
+  order.sampler = samples.sampler();
+  order.steps = samples.steps();
+  order.guidance = samples.guidance();
+  return order;
+}
+
+PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& words) {
+  PictureOrder order;
+  order.prompts = Filled(resolved.prompts(), words);
+  order.negative_prompt = resolved.negative_prompt();
+  order.images_per_prompt = resolved.images_per_prompt();
+  order.seed = resolved.seed();
+  order.sampler = resolved.sampler();
+  order.steps = resolved.steps();
+  order.guidance = resolved.guidance();
+  order.width = resolved.width();
+  order.height = resolved.height();
+  return order;
+}
+
+}  // namespace likeness

@@ -1,0 +1,22 @@
+// Resolved specs of the contract as what the engine takes. The one place where field meets field.
+#pragma once
+
+#include "likeness/v1/fine_tune.pb.h"
+#include "likeness/v1/generate.pb.h"
+#include "worker/jobs/pictures.h"
+#include "worker/jobs/prompts.h"
+#include "worker/jobs/subject.h"
+#include "worker/training/dreambooth_options.h"
+
+namespace likeness {
+
+DreamBoothOptions ToDreamBoothOptions(const v1::FineTuneSpec& resolved,
+                                      const SubjectPhotos& photos);
+
+// The pictures drawn at the end of a fine-tune job.
+PictureOrder SampleOrder(const v1::FineTuneSpec& resolved);
+
+// words: of the personalized model that draws; empty for a base model.
+PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& words);
+
+}  // namespace likeness

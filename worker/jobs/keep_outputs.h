@@ -1,0 +1,26 @@
+// The last phase of a job: what it made is brought to where it is kept.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "worker/jobs/job_environment.h"
+#include "worker/jobs/phases.h"
+
+namespace likeness {
+
+// Phase kUploading. Keeps all of `result`, then as much of `extras` as can be kept; what cannot
+// becomes a warning. Files lie at their paths below the scratch directory. Returns what is kept, in
+// this order. Throws where a part of the result cannot be kept, and when the environment asks to
+// stop.
+std::vector<v1::Output> KeepOutputs(const std::vector<v1::Output>& result,
+                                    const std::vector<v1::Output>& extras,
+                                    JobEnvironment& environment, Phases& phases);
+
+// For what is made after a model and is worth less than the model: runs `make`, and returns why it
+// failed. Throws StatusError where the job itself is at an end: it was asked to stop, its lease is
+// lost, or the model is no good (FAILED_PRECONDITION).
+absl::Status Attempt(JobEnvironment& environment, const std::function<void()>& make);
+
+}  // namespace likeness

@@ -1,0 +1,51 @@
+#include "worker/jobs/phases.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/time.h"
+
+namespace likeness {
+
+Phases::Phases(JobEnvironment& environment, std::vector<Phase> phases)
+    : environment_(environment), phases_(std::move(phases)), current_(phases_.front()) {
+  Report({.phase = current_});
+}
+
+void Phases::Report(const Progress& progress) {
+  Enter(progress.phase);
+  v1::Progress message;
+  message.set_phase(PhaseName(progress.phase));
+  message.set_done(progress.done);
+  message.set_total(progress.total);
+  message.set_unit(progress.unit);
+  for (const Phase phase : phases_) message.add_phases(PhaseName(phase));
+  if (progress.eta_seconds) {
+    absl::Duration left = absl::Seconds(*progress.eta_seconds);
+    message.mutable_eta()->set_seconds(absl::IDivDuration(left, absl::Seconds(1), &left));
+    message.mutable_eta()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(left)));
+  }
+  if (progress.loss) {
+    auto& training = *message.mutable_training();
+    training.set_step(progress.done);
+    training.set_loss(*progress.loss);
+    training.set_learning_rate(progress.learning_rate.value_or(0));
+    training.set_grad_norm(progress.grad_norm.value_or(0));
+    training.set_steps_per_second(progress.units_per_second.value_or(0));
+  }
+  environment_.Report(message);
+}
+
+std::map<std::string, double> Phases::Seconds() {
+  Enter(current_);
+  return seconds_;
+}
+
+void Phases::Enter(Phase phase) {
+  const auto now = Clock::now();
+  const std::string name = absl::StrReplaceAll(PhaseName(current_), {{" ", "_"}});
+  seconds_[absl::StrCat(name, "_seconds")] += std::chrono::duration<double>(now - entered_).count();
+  current_ = phase;
+  entered_ = now;
+}
+
+}  // namespace likeness

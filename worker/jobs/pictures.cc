@@ -1,0 +1,76 @@
+#include "worker/jobs/pictures.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "worker/generation/text_to_image.h"
+#include "worker/images/crop.h"
+#include "worker/images/encode.h"
+#include "worker/jobs/outputs.h"
+#include "worker/support/files.h"
+#include "worker/training/progress_meter.h"
+
+namespace likeness {
+namespace {
+
+constexpr size_t kThumbnailBytes = 64 << 10;
+constexpr int kThumbnailSide = 256;
+}  // namespace
+
+void DrawPictures(Pipeline& model, const PictureOrder& order, JobEnvironment& environment,
+                  Phases& phases, std::vector<Picture>& pictures) {
+  const ProgressMeter meter(Phase::kSamples, "pictures", 0, static_cast<int64_t>(order.size()));
+  phases.Report(meter.After(0));
+  for (const auto& prompt : order.prompts) {
+    const int drawn = static_cast<int>(pictures.size());
+    TextToImageRequest request;
+    request.prompt = prompt;
+    request.negative_prompt = order.negative_prompt;
+    request.images = order.images_per_prompt;
+    request.seed = order.seed + static_cast<uint32_t>(drawn);
+    request.sampler = order.sampler;
+    request.steps = order.steps;
+    request.guidance = order.guidance;
+    request.width = order.width;
+    request.height = order.height;
+    const auto images = GenerateImages(model, request, [&](int step, int steps) {
+      const double done = drawn + static_cast<double>(order.images_per_prompt) * step / steps;
+      const auto whole = static_cast<int64_t>(done);
+      phases.Report(meter.After(whole, done - static_cast<double>(whole)));
+      return environment.Stop() == StopReason::kNone;
+    });
+    for (const auto& image : images) {
+      const auto seed = order.seed + static_cast<uint32_t>(pictures.size());
+      pictures.push_back({prompt, seed, image});
+    }
+  }
+}
+
+std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
+                                      JobEnvironment& environment) {
+  std::vector<v1::Output> outputs;
+  for (const auto& picture : pictures) {
+    v1::Output output;
+    output.set_kind(v1::OUTPUT_KIND_IMAGE);
+    output.set_path(absl::StrFormat("samples/%04d.png", outputs.size()));
+    output.set_prompt(picture.prompt);
+    output.set_seed(picture.seed);
+    const auto file = environment.scratch() / output.path();
+    WriteFile(file, EncodePicture(picture.image));
+    outputs.push_back(DescribeFile(file, output));
+  }
+  return outputs;
+}
+
+std::string EncodePicture(const Image& image) { return EncodePng(image); }
+
+std::string Thumbnail(const Image& image) {
+  std::string png = EncodePicture(image);
+  if (png.size() <= kThumbnailBytes) return png;
+  const double scale = static_cast<double>(kThumbnailSide) / std::max(image.width, image.height);
+  const int width = std::max(1, static_cast<int>(image.width * scale));
+  const int height = std::max(1, static_cast<int>(image.height * scale));
+  return EncodeJpeg(Resize(image, width, height), 85);
+}
+
+}  // namespace likeness

@@ -1,0 +1,52 @@
+// Pictures drawn for a job: which, from what seeds, and as files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "worker/base/image.h"
+#include "worker/jobs/job_environment.h"
+#include "worker/jobs/phases.h"
+#include "worker/jobs/prompts.h"
+
+namespace likeness {
+
+struct Pipeline;
+
+// Samples of a fine-tune job and generate jobs alike.
+struct PictureOrder {
+  size_t size() const { return prompts.size() * static_cast<size_t>(images_per_prompt); }
+
+  std::vector<std::string> prompts;  // "{subject}" and "{class}" filled in
+  std::string negative_prompt;
+  int images_per_prompt = 1;
+  uint32_t seed = 0;  // of the first picture; picture i is drawn from seed + i, modulo 2^32
+  std::string sampler = "ddim";
+  int steps = 50;
+  double guidance = 7.5;
+  int width = 0;  // pixels; 0: the model's own
+  int height = 0;
+};
+
+struct Picture {
+  std::string prompt;
+  uint32_t seed = 0;
+  Image image;
+};
+
+// Phase kSamples. Appends to `pictures` as they are drawn: what fails later loses none. Throws
+// Error(kCancelled) when the environment asks to stop.
+void DrawPictures(Pipeline& model, const PictureOrder& order, JobEnvironment& environment,
+                  Phases& phases, std::vector<Picture>& pictures);
+
+// Writes "samples/0000.png", ... to the job's scratch directory, and describes them.
+std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
+                                      JobEnvironment& environment);
+
+// A PNG file.
+std::string EncodePicture(const Image& image);
+// The picture itself as PNG where it is small, else a smaller one as JPEG: at most 64 KiB.
+std::string Thumbnail(const Image& image);
+
+}  // namespace likeness

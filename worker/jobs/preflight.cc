@@ -1,0 +1,157 @@
+#include "worker/jobs/preflight.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/class_noun.h"
+#include "common/rpc_error.h"
+#include "worker/base/error.h"
+#include "worker/checkpoints/model_files.h"
+#include "worker/checkpoints/pipeline.h"
+#include "worker/diffusion/sampler.h"
+#include "worker/support/guard.h"
+
+namespace likeness {
+namespace {
+
+constexpr int64_t kMostPreviews = 1000;  // they are outputs of the job
+constexpr size_t kMostCutPrompts = 10;   // that are warned of one by one
+
+struct NamedText {
+  std::string field;  // within the spec
+  std::string text;
+};
+
+[[noreturn]] void Refuse(const std::string& field, const std::string& why) {
+  throw StatusError(InvalidField(field, why, "OUT_OF_RANGE"));
+}
+
+// `path` holds the fields: "job.fine_tune.samples."
+void CheckSampling(const std::string& path, const std::string& steps_field,
+                   const std::string& sampler, int steps, double guidance, const Pipeline& model) {
+  try {
+    (void)Spans(ParseSampler(sampler, model.schedule), 1);
+  } catch (const Error& error) {
+    Refuse(path + "sampler", error.what());
+  }
+  try {
+    (void)Spans(ParseSampler(sampler, model.schedule), steps);
+  } catch (const Error& error) {
+    Refuse(path + steps_field, error.what());
+  }
+  if (!std::isfinite(guidance)) {
+    Refuse(path + "guidance", absl::StrCat("is ", guidance, "; a finite number is needed"));
+  }
+}
+
+void CheckPreviews(const v1::FineTuneSpec& spec) {
+  const int64_t every = spec.previews().every_steps();
+  if (every <= 0) return;
+  const int64_t pictures = spec.training().steps() / every * spec.previews().prompts_size();
+  if (pictures <= kMostPreviews) return;
+  Refuse("job.fine_tune.previews.every_steps",
+         absl::StrCat("is ", every, ", which makes ", pictures, " previews; at most ",
+                      kMostPreviews, " are allowed"));
+}
+
+void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& tokenizer,
+                      JobEnvironment& environment) {
+  const size_t room = tokenizer.model_max_length() - 2;  // but for begin and end
+  size_t cut = 0;
+  for (const auto& [field, text] : texts) {
+    const size_t tokens = tokenizer.Encode(text).size();
+    if (tokens <= room || ++cut > kMostCutPrompts) continue;
+    environment.Warn(absl::StrCat(field, " has ", tokens, " tokens, of which the model reads ",
+                                  room, ": the last ", tokens - room, " change nothing"));
+  }
+  if (cut > kMostCutPrompts) {
+    environment.Warn(absl::StrCat(cut - kMostCutPrompts, " more prompts are longer than the ", room,
+                                  " tokens that the model reads"));
+  }
+}
+
+void WarnOfPlaceholders(const v1::GenerateSpec& spec, JobEnvironment& environment) {
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    for (const char* placeholder : {"{subject}", "{class}"}) {
+      if (spec.prompts(i).find(placeholder) == std::string::npos) continue;
+      environment.Warn(absl::StrCat("prompts[", i, "] holds ", placeholder,
+                                    ", which stands for nothing in a base model: it is read as it "
+                                    "is written"));
+      return;  // one says it
+    }
+  }
+}
+
+}  // namespace
+
+void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
+                   JobEnvironment& environment) {
+  const auto& prior = spec.prior();
+  const auto& samples = spec.samples();
+  if (prior.weight() > 0) {
+    CheckSampling("job.fine_tune.prior.", "sampling_steps", prior.sampler(), prior.sampling_steps(),
+                  prior.guidance(), model);
+  }
+  // Previews are drawn as the samples are.
+  if (samples.prompts_size() > 0 || spec.previews().every_steps() > 0) {
+    CheckSampling("job.fine_tune.samples.", "steps", samples.sampler(), samples.steps(),
+                  samples.guidance(), model);
+  }
+  CheckPreviews(spec);
+
+  const auto& subject = spec.subject();
+  if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
+  const PromptWords words{subject.token(), subject.class_noun()};
+  std::vector<NamedText> texts = {
+      {"the subject's prompt", FillPrompt("a {subject}", words)},
+      {"samples.negative_prompt", samples.negative_prompt()},
+  };
+  if (prior.weight() > 0) texts.push_back({"prior.class_prompt", prior.class_prompt()});
+  const auto add = [&](const std::string& field, int i, const std::string& text) {
+    texts.push_back({absl::StrCat(field, "[", i, "]"), FillPrompt(text, words)});
+  };
+  for (int i = 0; i < samples.prompts_size(); ++i) add("samples.prompts", i, samples.prompts(i));
+  for (int i = 0; i < spec.previews().prompts_size(); ++i) {
+    add("previews.prompts", i, spec.previews().prompts(i));
+  }
+  for (int i = 0; i < subject.photos_size(); ++i) {
+    add("caption of photos", i, subject.photos(i).caption());
+  }
+  for (int i = 0; i < subject.validation_photos_size(); ++i) {
+    add("caption of validation_photos", i, subject.validation_photos(i).caption());
+  }
+  WarnOfCutPrompts(texts, model.tokenizer, environment);
+}
+
+void CheckFileNames(const std::filesystem::path& base_model) {
+  for (const auto& [path, file] : FilesOfModel(base_model)) {
+    const std::string extension = std::filesystem::path(path).extension();
+    if (extension != ".json" && extension != ".txt" && extension != ".safetensors") continue;
+    const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
+      return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/';
+    });
+    if (plain) continue;
+    ThrowIfError(absl::FailedPreconditionError(
+        absl::StrCat("the base model's file \"", absl::Utf8SafeCEscape(path),
+                     "\" cannot be part of a personalized model: its name may only hold "
+                     "[A-Za-z0-9._-]; rename or remove it")));
+  }
+}
+
+void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Pipeline& model,
+                   JobEnvironment& environment) {
+  CheckSampling("job.generate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
+  std::vector<NamedText> texts = {{"negative_prompt", spec.negative_prompt()}};
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
+  }
+  if (words.token.empty()) WarnOfPlaceholders(spec, environment);
+  WarnOfCutPrompts(texts, model.tokenizer, environment);
+}
+
+}  // namespace likeness

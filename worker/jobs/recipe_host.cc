@@ -1,0 +1,66 @@
+#include "worker/jobs/recipe_host.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "worker/jobs/outputs.h"
+#include "worker/jobs/pictures.h"
+#include "worker/support/files.h"
+#include "worker/support/guard.h"
+
+namespace likeness {
+
+namespace fs = std::filesystem;
+
+RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
+                       std::optional<fs::path> checkpoint, uint32_t seed)
+    : environment_(environment), phases_(phases), checkpoint_(std::move(checkpoint)), seed_(seed) {}
+
+void RecipeHost::Report(const Progress& progress) { phases_.Report(progress); }
+
+void RecipeHost::ShowPreview(const std::function<std::optional<Preview>()>& draw) {
+  const absl::Status status = Guard([&] {
+    if (const auto preview = draw()) Show(*preview);
+  });
+  if (!status.ok()) {
+    environment_.Warn(absl::StrCat("A preview could not be drawn: ", status.message()));
+  }
+}
+
+void RecipeHost::Show(const Preview& preview) {
+  v1::Output output;
+  output.set_kind(v1::OUTPUT_KIND_PREVIEW);
+  output.set_path(absl::StrFormat("previews/%06d-%d.png", preview.step, previews_.size()));
+  output.set_prompt(preview.prompt);
+  output.set_seed(seed_);
+  const fs::path file = environment_.scratch() / output.path();
+  WriteFile(file, EncodePicture(preview.image));
+  output = DescribeFile(file, output);
+
+  v1::SampleEvent sample;
+  sample.set_step(preview.step);
+  sample.set_prompt(preview.prompt);
+  sample.set_preview(Thumbnail(preview.image));
+  *sample.mutable_output() = output;
+  previews_.push_back(output);
+  environment_.Show(sample, file);
+}
+
+StopReason RecipeHost::Stop() { return environment_.Stop(); }
+
+void RecipeHost::SaveCheckpoint(int64_t step, const std::function<void(const fs::path&)>& write) {
+  const fs::path file =
+      environment_.scratch() / absl::StrFormat("checkpoint-%06d-%d.safetensors", step, saves_++);
+  const absl::Status status = Guard([&] {
+    write(file);
+    environment_.SaveCheckpoint(step, file);
+  });
+  if (status.ok()) return;
+  // It only saves work, should the worker be lost.
+  std::error_code ignored;
+  fs::remove(file, ignored);
+  environment_.Warn(absl::StrCat("A checkpoint could not be written: ", status.message()));
+}
+
+std::optional<fs::path> RecipeHost::LatestCheckpoint() { return checkpoint_; }
+
+}  // namespace likeness

@@ -1,0 +1,41 @@
+// A JobEnvironment as the Host that a training recipe knows.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "worker/jobs/job_environment.h"
+#include "worker/jobs/phases.h"
+#include "worker/training/host.h"
+
+namespace likeness {
+
+class RecipeHost : public Host {
+ public:
+  // checkpoint: the file to go on from, if any. seed: what previews are drawn from.
+  RecipeHost(JobEnvironment& environment, Phases& phases,
+             std::optional<std::filesystem::path> checkpoint, uint32_t seed);
+
+  void Report(const Progress& progress) override;
+  void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
+  StopReason Stop() override;
+  void SaveCheckpoint(int64_t step,
+                      const std::function<void(const std::filesystem::path&)>& write) override;
+  std::optional<std::filesystem::path> LatestCheckpoint() override;
+
+  // The previews of this attempt, as outputs of the job. Their files lie in its scratch directory.
+  const std::vector<v1::Output>& previews() const { return previews_; }
+
+ private:
+  void Show(const Preview& preview);
+
+  JobEnvironment& environment_;
+  Phases& phases_;
+  std::optional<std::filesystem::path> checkpoint_;
+  uint32_t seed_;
+  std::vector<v1::Output> previews_;
+  int saves_ = 0;  // two of one step are two files: the first may still be on its way
+};
+
+}  // namespace likeness

@@ -1,0 +1,105 @@
+#include "worker/jobs/resolve.h"
+
+#include "common/ids.h"
+#include "worker/jobs/prompts.h"
+
+namespace likeness {
+namespace {
+
+// The published values, as the contract's comments give them.
+v1::FineTuneSpec MethodDefaults() {
+  v1::FineTuneSpec spec;
+  spec.mutable_subject()->set_token("sks");
+  spec.mutable_dreambooth()->set_train_text_encoder(false);
+
+  auto& training = *spec.mutable_training();
+  training.set_steps(1000);
+  training.set_learning_rate(5e-6);
+  training.set_batch_size(1);
+  training.set_gradient_accumulation_steps(1);
+  training.set_precision(v1::PRECISION_FP32);
+  training.set_learning_rate_schedule(v1::LEARNING_RATE_SCHEDULE_CONSTANT);
+  training.set_warmup_steps(0);
+  training.set_max_grad_norm(1.0);
+  training.set_adam_beta1(0.9);
+  training.set_adam_beta2(0.999);
+  training.set_weight_decay(0.01);
+  training.set_snr_gamma(0);
+  training.set_checkpoint_every_steps(100);
+
+  auto& prior = *spec.mutable_prior();
+  prior.set_weight(1.0);
+  prior.set_class_images(200);
+  prior.set_class_prompt("a {class}");
+  prior.set_sampler("ddim");
+  prior.set_sampling_steps(50);
+  prior.set_guidance(7.5);
+
+  spec.mutable_previews()->set_every_steps(0);
+
+  auto& samples = *spec.mutable_samples();
+  samples.set_images_per_prompt(1);
+  samples.set_sampler("ddim");
+  samples.set_steps(50);
+  samples.set_guidance(7.5);
+  return spec;
+}
+
+v1::GenerateSpec GenerationDefaults() {
+  v1::GenerateSpec spec;
+  spec.set_images_per_prompt(1);
+  spec.set_sampler("ddim");
+  spec.set_steps(50);
+  spec.set_guidance(7.5);
+  return spec;
+}
+
+// `over` on top of `under`. A list is taken whole from one of them, never joined.
+void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
+  if (over.samples().prompts_size() > 0) under.mutable_samples()->clear_prompts();
+  if (over.previews().prompts_size() > 0) under.mutable_previews()->clear_prompts();
+  under.MergeFrom(over);
+}
+
+}  // namespace
+
+v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts& model) {
+  v1::ResolvedSpec resolved;
+  resolved.set_base_model_digest(model.digest);
+  auto& result = *resolved.mutable_fine_tune();
+  result = MethodDefaults();
+  Overlay(model.defaults.fine_tune, result);
+  Overlay(spec, result);
+
+  result.set_base_model(model.name);
+  auto& training = *result.mutable_training();
+  if (!training.has_text_encoder_learning_rate()) {
+    training.set_text_encoder_learning_rate(training.learning_rate());
+  }
+  if (!training.has_seed()) training.set_seed(RandomSeed());
+  if (!result.samples().has_seed()) result.mutable_samples()->set_seed(RandomSeed());
+  if (result.previews().every_steps() > 0 && result.previews().prompts_size() == 0) {
+    result.mutable_previews()->add_prompts("a {subject}");
+  }
+  const PromptWords words{result.subject().token(), result.subject().class_noun()};
+  result.mutable_prior()->set_class_prompt(FillPrompt(result.prior().class_prompt(), words));
+  return resolved;
+}
+
+v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts& model) {
+  v1::ResolvedSpec resolved;
+  resolved.set_base_model_digest(model.digest);
+  auto& result = *resolved.mutable_generate();
+  result = GenerationDefaults();
+  result.MergeFrom(model.defaults.generate);
+  result.clear_prompts();  // a model recommends how to draw, not what
+  result.MergeFrom(spec);
+
+  result.set_model(model.name);
+  if (!result.has_seed()) result.set_seed(RandomSeed());
+  if (!result.has_width()) result.set_width(model.image_size);
+  if (!result.has_height()) result.set_height(model.image_size);
+  return resolved;
+}
+
+}  // namespace likeness

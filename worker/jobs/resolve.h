@@ -1,0 +1,15 @@
+// Fills every default of a spec: what the job says wins over what the base model recommends
+// (catalog/model_defaults.h), which wins over the method's published values (the comments of the
+// contract). Resolving a resolved spec changes nothing.
+#pragma once
+
+#include "likeness/v1/job.pb.h"
+#include "worker/catalog/model_facts.h"
+
+namespace likeness {
+
+// Seeds that nobody drew yet are drawn here.
+v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts& model);
+v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts& model);
+
+}  // namespace likeness

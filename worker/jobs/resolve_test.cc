@@ -1,0 +1,95 @@
+#include "worker/jobs/resolve.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+namespace likeness {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+
+ModelFacts Model() {
+  ModelFacts model{.name = "models/mini", .digest = "d1", .image_size = 64, .defaults = {}};
+  model.defaults.fine_tune.mutable_subject()->set_token("zwx");
+  model.defaults.fine_tune.mutable_training()->set_learning_rate(2e-4);
+  model.defaults.fine_tune.mutable_training()->set_steps(200);
+  model.defaults.generate.set_steps(25);
+  return model;
+}
+
+v1::FineTuneSpec Spec() {
+  v1::FineTuneSpec spec;
+  spec.mutable_subject()->set_class_noun("dog");
+  spec.mutable_subject()->add_photos()->set_blob("tenants/default/blobs/aa");
+  return spec;
+}
+
+TEST(ResolveTest, TheJobWinsOverTheModelWhichWinsOverTheMethod) {
+  auto spec = Spec();
+  spec.mutable_training()->set_steps(7);
+  const auto resolved = ResolveFineTune(spec, Model());
+  EXPECT_EQ(resolved.fine_tune().training().steps(), 7);
+  EXPECT_EQ(resolved.fine_tune().training().learning_rate(), 2e-4);
+  EXPECT_EQ(resolved.fine_tune().training().adam_beta2(), 0.999);
+  EXPECT_EQ(resolved.fine_tune().subject().token(), "zwx");
+  EXPECT_EQ(resolved.fine_tune().base_model(), "models/mini");
+  EXPECT_EQ(resolved.base_model_digest(), "d1");
+}
+
+TEST(ResolveTest, ZeroIsAValueLikeAnyOther) {
+  auto spec = Spec();
+  spec.mutable_training()->set_seed(0);
+  spec.mutable_samples()->set_seed(0);
+  spec.mutable_prior()->set_weight(0);
+  const auto resolved = ResolveFineTune(spec, Model());
+  EXPECT_EQ(resolved.fine_tune().training().seed(), 0);
+  EXPECT_EQ(resolved.fine_tune().samples().seed(), 0);
+  EXPECT_EQ(resolved.fine_tune().prior().weight(), 0);
+}
+
+TEST(ResolveTest, DerivedDefaultsFollowWhatTheyAreDerivedFrom) {
+  auto spec = Spec();
+  spec.mutable_training()->set_learning_rate(1e-3);
+  spec.mutable_previews()->set_every_steps(10);
+  const auto resolved = ResolveFineTune(spec, Model());
+  EXPECT_EQ(resolved.fine_tune().training().text_encoder_learning_rate(), 1e-3);
+  EXPECT_EQ(resolved.fine_tune().prior().class_prompt(), "a dog");
+  EXPECT_THAT(resolved.fine_tune().previews().prompts(), testing::ElementsAre("a {subject}"));
+}
+
+TEST(ResolveTest, AListOfPromptsIsReplacedNotJoined) {
+  auto model = Model();
+  model.defaults.fine_tune.mutable_samples()->add_prompts("the model's");
+  auto spec = Spec();
+  spec.mutable_samples()->add_prompts("the job's");
+  const auto resolved = ResolveFineTune(spec, model);
+  EXPECT_THAT(resolved.fine_tune().samples().prompts(), testing::ElementsAre("the job's"));
+}
+
+TEST(ResolveTest, ResolvingAResolvedSpecChangesNothing) {
+  auto spec = Spec();
+  spec.mutable_samples()->add_prompts("a {subject} in the snow");
+  spec.mutable_previews()->set_every_steps(10);
+  const auto once = ResolveFineTune(spec, Model());
+  EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), Model())));
+
+  v1::GenerateSpec generate;
+  generate.add_prompts("a cat");
+  const auto drawn = ResolveGenerate(generate, Model());
+  EXPECT_TRUE(MessageDifferencer::Equals(drawn, ResolveGenerate(drawn.generate(), Model())));
+}
+
+TEST(ResolveTest, PicturesAreOfTheModelsSizeUnlessSaid) {
+  v1::GenerateSpec spec;
+  spec.add_prompts("a cat");
+  spec.set_width(128);
+  const auto resolved = ResolveGenerate(spec, Model());
+  EXPECT_EQ(resolved.generate().width(), 128);
+  EXPECT_EQ(resolved.generate().height(), 64);
+  EXPECT_EQ(resolved.generate().steps(), 25);
+  EXPECT_EQ(resolved.generate().guidance(), 7.5);
+}
+
+}  // namespace
+}  // namespace likeness

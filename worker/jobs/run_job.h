@@ -1,0 +1,26 @@
+// A job from its spec to its outputs, whatever its kind.
+#pragma once
+
+#include "likeness/v1/worker_service.pb.h"
+#include "worker/catalog/model_catalog.h"
+#include "worker/catalog/model_store.h"
+#include "worker/catalog/resident_model.h"
+#include "worker/jobs/job_environment.h"
+#include "worker/jobs/job_result.h"
+
+namespace likeness {
+
+// What the jobs of one worker share.
+struct Workshop {
+  ModelCatalog catalog;
+  ModelStore store;
+  ResidentModel resident;
+  std::filesystem::path class_image_cache;
+  int64_t cache_bytes;  // of class pictures
+};
+
+// lease.job with photos as blobs; lease.checkpoint and lease.model_files where there are any.
+// Throws what guard.h knows, Error(kCancelled) when the environment asked to stop.
+JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop);
+
+}  // namespace likeness

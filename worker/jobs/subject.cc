@@ -1,0 +1,106 @@
+#include "worker/jobs/subject.h"
+
+#include <map>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/logging.h"
+#include "common/rpc_error.h"
+#include "worker/base/error.h"
+#include "worker/images/crop.h"
+#include "worker/images/decode.h"
+#include "worker/jobs/prompts.h"
+#include "worker/jobs/token_check.h"
+#include "worker/support/files.h"
+#include "worker/support/guard.h"
+
+namespace likeness {
+namespace {
+
+constexpr int kFewPhotos = 3;
+
+std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
+  if (!photo.has_crop_box()) return std::nullopt;
+  const auto& box = photo.crop_box();
+  return CropBox{box.left(), box.top(), box.width(), box.height()};
+}
+
+// Photos whose colours were converted, by what from: "Display P3" -> "photos[0]", "photos[2]".
+using Conversions = std::map<std::string, std::vector<std::string>>;
+
+// `field` names the photo in messages.
+SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& field, int image_size,
+                        const PromptWords& words, JobEnvironment& environment,
+                        Conversions& conversions) {
+  const auto file = environment.scratch() / "photo";
+  environment.FetchBlob(photo.blob(), file, {});
+  const std::string bytes = ReadFile(file);
+  std::filesystem::remove(file);
+  const LogScope scope({{"photo", field}});
+  try {
+    const DecodedPhoto decoded = DecodePhoto(bytes);
+    for (const auto& warning : decoded.warnings) {
+      environment.Warn(absl::StrCat(field, ": ", warning));
+    }
+    if (!decoded.converted_from.empty()) conversions[decoded.converted_from].push_back(field);
+    const Image& whole = decoded.image;
+    const auto box = ToCropBox(photo);
+    const int side = box ? std::min(box->width, box->height) : std::min(whole.width, whole.height);
+    if (side < image_size) {
+      environment.Warn(absl::StrFormat("%s is small: %d px are enlarged to the model's %d px",
+                                       field, side, image_size));
+    }
+    return {SquarePhoto(whole, box, image_size), FillPrompt(photo.caption(), words)};
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInvalidArgument) throw;
+    throw StatusError(
+        InvalidField("job.fine_tune.subject." + field, error.what(), "PHOTO_UNUSABLE"));
+  }
+}
+
+}  // namespace
+
+SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment) {
+  const PromptWords words{subject.token(), subject.class_noun()};
+  SubjectPhotos photos;
+  Conversions conversions;
+  for (int i = 0; i < subject.photos_size(); ++i) {
+    photos.training.push_back(FetchPhoto(subject.photos(i), absl::StrCat("photos[", i, "]"),
+                                         image_size, words, environment, conversions));
+  }
+  for (int i = 0; i < subject.validation_photos_size(); ++i) {
+    photos.validation.push_back(FetchPhoto(subject.validation_photos(i),
+                                           absl::StrCat("validation_photos[", i, "]"), image_size,
+                                           words, environment, conversions));
+  }
+  for (const auto& [profile, fields] : conversions) {
+    environment.Warn(absl::StrCat(absl::StrJoin(fields, ", "), ": colours converted from ", profile,
+                                  " to sRGB"));
+  }
+  if (subject.photos_size() < kFewPhotos) {
+    environment.Warn(absl::StrCat("only ", subject.photos_size(),
+                                  " photos; 3 to 6 is what the method is made for"));
+  }
+  return photos;
+}
+
+void CheckToken(const v1::Subject& subject, const ClipTokenizer& tokenizer,
+                JobEnvironment& environment) {
+  const std::string& token = subject.token();
+  const size_t pieces = tokenizer.Encode(token).size();
+  if (subject.require_single_token() && pieces != 1) {
+    ThrowIfError(InvalidField("job.fine_tune.subject.token",
+                              absl::StrCat("\"", token, "\" is ", pieces,
+                                           " tokens of this model's vocabulary; 1 is required"),
+                              "TOKEN_NOT_SINGLE"));
+  }
+  if (IsKnownWord(token, tokenizer)) {
+    environment.Warn(absl::StrCat("the token \"", token,
+                                  "\" is a word that the model knows already; its meaning will mix "
+                                  "with the subject's. A rare one works better"));
+  }
+}
+
+}  // namespace likeness

@@ -1,0 +1,29 @@
+// The subject of a fine-tune job, as the recipe wants it: photos decoded, cropped and resized, the
+// token looked at.
+#pragma once
+
+#include <vector>
+
+#include "likeness/v1/fine_tune.pb.h"
+#include "worker/jobs/job_environment.h"
+#include "worker/tokenizers/clip_tokenizer.h"
+#include "worker/training/dreambooth_options.h"
+
+namespace likeness {
+
+struct SubjectPhotos {
+  std::vector<SubjectPhoto> training;
+  std::vector<SubjectPhoto> validation;
+};
+
+// Square photos of image_size x image_size pixels. Oddities become warnings of the job. Throws
+// StatusError (INVALID_ARGUMENT naming the field, e.g. "job.fine_tune.subject.photos[2]") for a
+// photo that cannot be used.
+SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment);
+
+// Throws StatusError (INVALID_ARGUMENT: TOKEN_NOT_SINGLE) if a single token is required and the
+// token is cut into more; warns about a token that the model already knows as a word.
+void CheckToken(const v1::Subject& subject, const ClipTokenizer& tokenizer,
+                JobEnvironment& environment);
+
+}  // namespace likeness

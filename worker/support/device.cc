@@ -1,0 +1,52 @@
+#include "worker/support/device.h"
+
+#include <ATen/DeviceAccelerator.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <opencv2/core.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "worker/support/guard.h"
+
+namespace likeness {
+
+absl::StatusOr<c10::Device> ParseDevice(const std::string& text) {
+  const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  if (text == "cpu" || (text == "auto" && gpus == 0)) return c10::Device(c10::kCPU);
+  if (text == "auto") return c10::Device(c10::kCUDA, 0);
+
+  absl::string_view number = text;
+  int index = -1;
+  if (!absl::ConsumePrefix(&number, "cuda:") || !absl::SimpleAtoi(number, &index) || index < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--device=", text, ": allowed are auto, cpu and cuda:N"));
+  }
+  if (index >= gpus) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--device=", text, ": this machine has ", gpus, " usable GPUs"));
+  }
+  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+int64_t DeviceMemory(c10::Device device) {
+  if (device.is_cpu()) {
+    return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  }
+  int64_t bytes = 0;
+  (void)Guard([&] {
+    at::globalContext().lazyInitDevice(device.type());
+    bytes = static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).second);
+  });
+  return bytes;
+}
+
+void SetThreads(int threads) {
+  if (threads <= 0) return;
+  at::set_num_threads(threads);
+  cv::setNumThreads(threads);
+}
+
+}  // namespace likeness

@@ -1,0 +1,183 @@
+#include "worker/wire/lease_keeper.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "common/logging.h"
+#include "common/rpc_error.h"
+#include "common/shorten.h"
+#include "common/trace.h"
+#include "worker/wire/rpc_patience.h"
+
+namespace likeness {
+namespace {
+
+constexpr size_t kMostTextBytes = 3990;  // the server takes 4000, and "..." is added
+
+// A watched progress bar moves about this often; each heartbeat is a durable write on the server.
+constexpr absl::Duration kNewsInterval = absl::Milliseconds(500);
+
+absl::Duration RetryPause(int failures, absl::Duration interval) {
+  const absl::Duration growing = absl::Milliseconds(100) * (1 << std::min(failures - 1, 5));
+  return std::min(growing, interval);
+}
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+}  // namespace
+
+LeaseKeeper::LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease& lease,
+                         absl::Duration hang_limit)
+    : stub_(stub),
+      token_(lease.lease_token()),
+      interval_(std::max(FromProto(lease.duration()) / 3, absl::Milliseconds(100))),
+      hang_limit_(hang_limit),
+      thread_([this, trace = CurrentTrace()] {
+        const TraceScope scope(trace);
+        Run();
+      }) {}
+
+LeaseKeeper::~LeaseKeeper() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  thread_.join();
+}
+
+void LeaseKeeper::Report(const v1::Progress& progress) {
+  absl::MutexLock lock(&mutex_);
+  *news_.mutable_progress() = progress;
+  has_news_ = true;
+}
+
+void LeaseKeeper::Resolved(const v1::ResolvedSpec& resolved) {
+  absl::MutexLock lock(&mutex_);
+  *news_.mutable_resolved() = resolved;
+  has_news_ = true;
+}
+
+void LeaseKeeper::Checkpoint(const v1::Checkpoint& checkpoint) {
+  absl::MutexLock lock(&mutex_);
+  *news_.mutable_checkpoint() = checkpoint;
+  has_news_ = true;
+}
+
+void LeaseKeeper::Warn(const std::string& text) {
+  absl::MutexLock lock(&mutex_);
+  news_.add_warnings(Shorten(text, kMostTextBytes));
+  has_news_ = true;
+}
+
+void LeaseKeeper::Log(v1::LogSeverity severity, const std::string& text) {
+  absl::MutexLock lock(&mutex_);
+  auto& line = *news_.add_log_lines();
+  line.set_severity(severity);
+  line.set_text(Shorten(text, kMostTextBytes));
+  has_news_ = true;
+}
+
+void LeaseKeeper::Sample(const v1::SampleEvent& sample) {
+  absl::MutexLock lock(&mutex_);
+  *news_.add_samples() = sample;
+  has_news_ = true;
+}
+
+bool LeaseKeeper::Flush(absl::Duration limit) {
+  absl::MutexLock lock(&mutex_);
+  const auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return lost_ || (!has_news_ && !unconfirmed_);
+  };
+  ++flushing_;
+  const bool done = mutex_.AwaitWithTimeout(absl::Condition(&settled), limit);
+  --flushing_;
+  return done;
+}
+
+bool LeaseKeeper::lost() const {
+  absl::MutexLock lock(&mutex_);
+  return lost_;
+}
+
+bool LeaseKeeper::cancel_requested() const {
+  absl::MutexLock lock(&mutex_);
+  return cancel_requested_;
+}
+
+void LeaseKeeper::Run() {
+  while (AwaitNextBeat()) Beat();
+  EndIfItHangs();
+}
+
+void LeaseKeeper::EndIfItHangs() {
+  absl::MutexLock lock(&mutex_);
+  if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), hang_limit_)) return;
+  LogError("the lease is lost and the job does not stop: this worker hangs and is ended");
+  std::_Exit(1);
+}
+
+bool LeaseKeeper::AwaitNextBeat() {
+  absl::MutexLock lock(&mutex_);
+  const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || lost_; };
+  const auto hurried = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || lost_ || (has_news_ && flushing_ > 0);
+  };
+  const auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || lost_ || has_news_;
+  };
+  if (failures_ > 0) {
+    mutex_.AwaitWithTimeout(absl::Condition(&over), RetryPause(failures_, interval_));
+  } else {
+    const absl::Time renewal = absl::Now() + interval_;
+    mutex_.AwaitWithTimeout(absl::Condition(&hurried), std::min(interval_, kNewsInterval));
+    mutex_.AwaitWithDeadline(absl::Condition(&due), renewal);
+  }
+  return !stopping_ && !lost_;
+}
+
+void LeaseKeeper::Beat() {
+  v1::HeartbeatRequest request;
+  {
+    absl::MutexLock lock(&mutex_);
+    // The answer may have been lost alone: what is sent again must be the same, so that the server
+    // can tell. What has come since waits.
+    if (!unconfirmed_) {
+      sending_.Swap(&news_);
+      news_.Clear();
+      has_news_ = false;
+      unconfirmed_ = true;
+    }
+    sending_.set_lease_token(token_);
+    request = sending_;
+  }
+  grpc::ClientContext context;
+  PrepareCall(context, std::max(interval_, absl::Seconds(5)));
+  v1::HeartbeatResponse response;
+  const absl::Status status = FromGrpcStatus(stub_.Heartbeat(&context, request, &response));
+  Settle(status, response);
+}
+
+void LeaseKeeper::Settle(const absl::Status& status, const v1::HeartbeatResponse& response) {
+  absl::MutexLock lock(&mutex_);
+  if (ServerIsAway(status)) {
+    ++failures_;
+    return;
+  }
+  failures_ = 0;
+  unconfirmed_ = false;
+  sending_.Clear();
+  if (status.ok()) {
+    cancel_requested_ = cancel_requested_ || response.cancel_requested();
+  } else if (absl::IsAborted(status)) {
+    lost_ = true;
+  } else {
+    // The news were refused, the lease was not: go on without them.
+    LogError("heartbeat refused", {{"error", status.ToString()}});
+  }
+}
+
+}  // namespace likeness

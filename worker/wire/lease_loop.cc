@@ -1,0 +1,176 @@
+#include "worker/wire/lease_loop.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/logging.h"
+#include "common/rpc_error.h"
+#include "common/shorten.h"
+#include "common/status_macros.h"
+#include "common/trace.h"
+#include "worker/jobs/outputs.h"
+#include "worker/support/guard.h"
+#include "worker/wire/lease_environment.h"
+#include "worker/wire/rpc_patience.h"
+
+namespace likeness {
+namespace {
+
+constexpr absl::Duration kAcquireWait = absl::Seconds(20);
+constexpr absl::Duration kCallLimit = absl::Seconds(10);
+constexpr size_t kMostErrorBytes = 5000;
+
+const char* MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
+
+}  // namespace
+
+LeaseLoop::LeaseLoop(std::shared_ptr<grpc::Channel> channel, LeaseLoopOptions options,
+                     LeaseWork work, WorkerMetrics& metrics, Shutdown& shutdown)
+    : channel_(std::move(channel)),
+      stub_(v1::WorkerService::NewStub(channel_)),
+      options_(std::move(options)),
+      work_(std::move(work)),
+      metrics_(metrics),
+      shutdown_(shutdown) {}
+
+void LeaseLoop::Run() {
+  Backoff backoff;
+  bool server_is_well = true;
+  while (!shutdown_.requested()) {
+    const auto response = Acquire();
+    if (response.ok()) {
+      if (!server_is_well) LogInfo("server answers again");
+      server_is_well = true;
+      backoff.Reset();
+      if (response->has_lease()) Work(response->lease());
+      continue;
+    }
+    if (shutdown_.requested()) return;
+    metrics_.LeaseError();
+    if (server_is_well) LogWarning("no lease", {{"error", response.status().ToString()}});
+    server_is_well = false;
+    backoff.Pause([this] { return shutdown_.requested(); });
+  }
+}
+
+absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire() {
+  v1::AcquireLeaseRequest request;
+  request.set_worker(options_.worker);
+  request.set_device(options_.device);
+  request.set_device_memory_bytes(options_.device_memory_bytes);
+  request.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
+  work_.offer(request);
+  request.mutable_wait()->set_seconds(absl::ToInt64Seconds(kAcquireWait));
+
+  grpc::ClientContext context;
+  PrepareCall(context, kAcquireWait + kCallLimit);
+  const Shutdown::Cancels cancels(shutdown_, context);
+  v1::AcquireLeaseResponse response;
+  RETURN_IF_ERROR(FromGrpcStatus(stub_->AcquireLease(&context, request, &response)));
+  return response;
+}
+
+void LeaseLoop::Work(const v1::Lease& lease) {
+  const absl::Time start = absl::Now();
+  const auto created = ParseTraceparent(lease.job().traceparent());
+  const TraceScope scope(created ? created->Child() : NewTrace());
+  const LogScope of_job({{"job", lease.job().name()}});
+  LogInfo("lease acquired", {{"job", lease.job().name()},
+                             {"attempt", lease.job().attempt()},
+                             {"checkpoint_step", lease.checkpoint().step()}});
+  std::string outcome;
+  {
+    LeaseKeeper keeper(*stub_, lease);
+    BlobClient blobs(channel_, lease.lease_token());
+    std::optional<LeaseEnvironment> environment;
+    JobResult result;
+    const absl::Status status = Guard([&] {
+      environment.emplace(lease, keeper, blobs, metrics_, options_.scratch, shutdown_);
+      result = work_.run(lease, *environment);
+    });
+    shutdown_.Extend();  // what was under way when the stop was requested is done
+    // What was shown and saved counts, however the attempt ended.
+    if (environment) environment->Flush();
+    while (!keeper.Flush(absl::Seconds(1)) && !shutdown_.overdue()) {
+    }
+    outcome = End(lease, keeper, status, result);
+  }
+  metrics_.JobEnded(MethodOf(lease.job()), outcome);
+  LogInfo("lease ended", {{"job", lease.job().name()},
+                          {"outcome", outcome},
+                          {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
+}
+
+std::string LeaseLoop::End(const v1::Lease& lease, const LeaseKeeper& keeper,
+                           const absl::Status& status, const JobResult& result) {
+  if (keeper.lost()) return "lost";
+  if (keeper.cancel_requested()) return Release(lease, v1::RELEASE_REASON_CANCELLED);
+  if (status.ok()) return Complete(lease, result);
+  // With the request to stop, transfers and waiting for the server end.
+  if (shutdown_.requested() && (absl::IsCancelled(status) || ServerIsAway(status))) {
+    return Release(lease, v1::RELEASE_REASON_PREEMPTED);
+  }
+  return Fail(lease, status);
+}
+
+std::string LeaseLoop::Complete(const v1::Lease& lease, const JobResult& result) {
+  v1::CompleteLeaseRequest request;
+  request.set_lease_token(lease.lease_token());
+  const absl::Status named = Guard([&] {
+    for (const v1::Output& output : result.outputs) {
+      *request.add_outputs() = output;
+      request.mutable_outputs()->rbegin()->set_blob(BlobOfJob(lease.job(), output.blob()));
+    }
+  });
+  if (!named.ok()) return Fail(lease, named);
+  request.mutable_metrics()->insert(result.metrics.begin(), result.metrics.end());
+  *request.mutable_resolved() = result.resolved;
+  const absl::Status status =
+      Tell(&v1::WorkerService::Stub::CompleteLease, request, v1::CompleteLeaseResponse());
+  if (status.ok()) return "succeeded";
+  LogWarning("completion refused", {{"job", lease.job().name()}, {"error", status.ToString()}});
+  if (absl::IsAborted(status)) return "lost";
+  return ServerIsAway(status) ? "unknown" : Fail(lease, status);
+}
+
+std::string LeaseLoop::Fail(const v1::Lease& lease, const absl::Status& why) {
+  LogError("job failed", {{"job", lease.job().name()}, {"error", why.ToString()}});
+  v1::FailLeaseRequest request;
+  request.set_lease_token(lease.lease_token());
+  *request.mutable_error() = ToRpcStatus(why);
+  if (request.error().ByteSizeLong() > kMostErrorBytes) {  // the server would refuse all of it
+    request.mutable_error()->clear_details();
+    request.mutable_error()->set_message(Shorten(request.error().message(), kMostErrorBytes / 2));
+  }
+  request.set_retryable(IsRetryable(why));
+  const absl::Status status =
+      Tell(&v1::WorkerService::Stub::FailLease, request, v1::FailLeaseResponse());
+  return absl::IsAborted(status) ? "lost" : "failed";
+}
+
+std::string LeaseLoop::Release(const v1::Lease& lease, v1::ReleaseReason reason) {
+  v1::ReleaseLeaseRequest request;
+  request.set_lease_token(lease.lease_token());
+  request.set_reason(reason);
+  const absl::Status status =
+      Tell(&v1::WorkerService::Stub::ReleaseLease, request, v1::ReleaseLeaseResponse());
+  if (absl::IsAborted(status)) return "lost";
+  return reason == v1::RELEASE_REASON_CANCELLED ? "cancelled" : "preempted";
+}
+
+template <typename Method, typename Request, typename Response>
+absl::Status LeaseLoop::Tell(Method method, const Request& request, Response response) {
+  return CallPatiently(
+      [&] {
+        grpc::ClientContext context;
+        PrepareCall(context, kCallLimit);
+        return FromGrpcStatus((stub_.get()->*method)(&context, request, &response));
+      },
+      [this] { return shutdown_.overdue(); });
+}
+
+}  // namespace likeness
