@@ -13,6 +13,7 @@
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/recipe_host.h"
+#include "worker/jobs/resolve.h"
 #include "worker/jobs/subject.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"

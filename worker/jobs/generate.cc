@@ -10,6 +10,7 @@
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
+#include "worker/jobs/resolve.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
