@@ -16,7 +16,8 @@ COPIES = 6
 def damage(path, rng):
     """Returns what was done to the file, in words."""
     size = path.stat().st_size
-    if rng.random() < 0.2:
+    # A log that lost its end looks like one that was never written: nobody can tell.
+    if rng.random() < 0.2 and not path.name.endswith("-wal"):
         cut = rng.randrange(size)
         with open(path, "r+b") as file:
             file.truncate(cut)
@@ -62,7 +63,8 @@ def look(directory, data, program, keys, names, history, seed):
             server.start()
             started = service.wait_until(lambda: server.has_ended() or server.answers(), 30, "an answer or an end") and \
                 not server.has_ended()
-            history.write("damaged copy", copy=copy, what=what, started=started, said=server.log_end()[-500:])
+            history.write("damaged copy", copy=copy, what=what, started=started, said=server.log_end()[-500:],
+                          left_out="not whole and is left out" in server.log.read_text(errors="replace"))
             if started:
                 ask(server, history, copy, names)
         finally:

@@ -18,5 +18,5 @@ def faults(seed):
         # Most steps of a clock are small; some are an hour or a day, there and back.
         amount = rng.choice([-3, 3, -2, 2, -10, 10, 3600, -3600, 86400]) if kind == "move clock" else rng.random()
         # Once in a while nothing happens for long enough to see whoever waits being told in time.
-        pause = rng.uniform(0.05, 0.7) if rng.random() < 0.97 else 12
+        pause = rng.uniform(0.05, 0.35) if rng.random() < 0.985 else 12
         yield Fault(pause, kind, rng.randrange(WORKERS), rng.uniform(0.5, 4) * LEASE, amount)

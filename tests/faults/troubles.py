@@ -4,7 +4,6 @@ import heapq
 import os
 import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -206,10 +205,10 @@ class Troubles:
         self._hang.unlink(missing_ok=True)
         after = pathlib.Path(f"{self._before.with_suffix('')}.{self._incarnations}")
         subprocess.run([POWER_LOSS, self.data, self._before, after, str(self.rng.randrange(1 << 31)), *self._logs], check=True)
-        for path in self.data.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(after, self.data, dirs_exist_ok=True)
-        shutil.rmtree(self._before)
+        # Thousands of files: Python would take seconds for them.
+        subprocess.run(["find", self.data, "-mindepth", "1", "-delete"], check=True)
+        subprocess.run(["cp", "-R", f"{after}/.", self.data], check=True)
+        subprocess.run(["rm", "-r", self._before], check=True)
         for log in self._logs:
             log.unlink()
         self._before, self._logs = after, []

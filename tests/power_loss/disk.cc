@@ -60,10 +60,13 @@ void Disk::SetName(const std::string& path, Target target) {
 Disk::Target Disk::Find(const std::string& path) const {
   const auto directory = directories_.find(ParentOf(path));
   if (directory == directories_.end()) return Nothing{};
-  auto names = directory->second.durable;
-  for (const auto& change : directory->second.pending) Make(names, change);
-  const auto found = names.find(NameOf(path));
-  return found == names.end() ? Target(Nothing{}) : found->second;
+  const std::string name = NameOf(path);
+  const auto& [durable, pending] = directory->second;
+  for (auto change = pending.rbegin(); change != pending.rend(); ++change) {
+    if (change->first == name) return change->second;
+  }
+  const auto found = durable.find(name);
+  return found == durable.end() ? Target(Nothing{}) : found->second;
 }
 
 void Disk::Hold(const std::string& from) { Hold(from, root_); }

@@ -8,6 +8,8 @@ def damaged_data_is_not_served(facts):
     by_name = {job["name"]: job for job in facts.jobs.values()}
     for found in facts.by_kind["found"]:
         job, what = by_name[found["asked"]], copies[found["copy"]]["what"]
+        if copies[found["copy"]].get("left_out"):
+            continue  # the server said that the last transaction may be missing
         if found["result"] == "ok":
             wrong = {key: (found.get(key), job.get(key)) for key in COMPARED if found.get(key) != job.get(key)}
             if wrong:

@@ -40,12 +40,12 @@ def nothing_happens_twice(facts):
 
 def refused_creations_made_nothing(facts):
     perhaps = {call["operation"] for call in facts.may_have_happened("create")}
+    made = collections.defaultdict(list)
+    for uid, job in facts.jobs.items():
+        made[job["operation"]].append(uid)
     for call in facts.replies("create", "refused"):
-        if call["operation"] in perhaps:
-            continue
-        made = [job["uid"] for job in facts.jobs.values() if job["operation"] == call["operation"]]
-        if made:
-            yield f"the creation {call['operation']} was refused ({call['reason']}) and made {made}"
+        if call["operation"] not in perhaps and call["operation"] in made:
+            yield f"the creation {call['operation']} was refused ({call['reason']}) and made {made[call['operation']]}"
 
 
 def request_ids_are_idempotent(facts):

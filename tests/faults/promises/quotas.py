@@ -1,6 +1,7 @@
 """What a tenant may have: jobs that wait and run, bytes, and time of the workers."""
 import bisect
 import collections
+import itertools
 
 ROOM = 64 << 10  # bytes of photos within requests, which the history does not tell
 SLACK = 0.5  # seconds of a worker, which are charged a little later than they pass
@@ -34,23 +35,57 @@ def quotas_are_kept(facts):
             yield f"{event['uid']} was leased as number {held}; {running[tenant]} may run"
 
 
+def first_calls(facts, tenant):
+    """The first upload of each of a tenant's blobs."""
+    first = {}
+    for call in sorted(facts.calls["upload"], key=lambda call: call["begun"]):
+        if tenant_of(call["blob"]) == tenant:
+            first.setdefault(call["blob"], call)
+    return first
+
+
+def is_of_worker(call):
+    return call["process"].startswith("w")
+
+
 def stored_bytes_are_bounded(facts):
+    """What workers store for jobs that were accepted counts, and is never refused."""
     for tenant, most in limits(facts, "stored_bytes"):
+        first = first_calls(facts, tenant)
         stored = sum(entry["bytes"] for entry in facts.by_kind["bytes"] if entry["tenant"] == tenant)
-        if stored > most:
-            yield f"{tenant} has {stored} bytes stored; {most} are allowed"
-        seen, total, sent = set(), 0, []
-        for call in sorted(facts.calls["upload"], key=lambda call: call["begun"]):
-            if tenant_of(call["blob"]) == tenant and call["blob"] not in seen:
-                seen.add(call["blob"])
-                total += call["size"]
-                sent.append((call["begun"], total))
-        for call in facts.replies("upload", "refused"):
-            if tenant_of(call["blob"]) == tenant and call["reason"] == "QUOTA_EXCEEDED":
-                so_far = sent[bisect.bisect_right(sent, (call["at"], float("inf"))) - 1][1]
-                if so_far + call["size"] + ROOM <= most:
-                    yield (f"{call['blob']} of {call['size']} bytes was refused, and no more than {so_far} of the {most} bytes of "
-                           f"{tenant} were taken")
+        of_workers = {call["blob"] for call in facts.may_have_happened("upload") if is_of_worker(call)} & first.keys()
+        own = stored - sum(first[blob]["size"] for blob in of_workers)
+        if own > most:
+            yield f"{tenant} has {own} bytes stored, what its jobs made not counted; {most} are allowed"
+        yield from uploads_beyond(facts, tenant, most, first)
+        yield from refusals_with_room(facts, tenant, most, first)
+
+
+def uploads_beyond(facts, tenant, most, first):
+    """Uploads that were accepted although so much was there already, by whomever it was stored, that they had no room."""
+    if facts.by_kind["collection"]:
+        return  # nobody knows what is still there
+    accepted = {}
+    for call in sorted(facts.replies("upload"), key=lambda call: call["at"]):
+        if call["blob"] in first and call["blob"] not in facts.damaged():
+            accepted.setdefault(call["blob"], call)
+    times = [call["at"] for call in accepted.values()]
+    totals = list(itertools.accumulate((call["size"] for call in accepted.values()), initial=0))
+    for blob, call in accepted.items():
+        before = totals[bisect.bisect_left(times, first[blob]["begun"])]
+        if not is_of_worker(call) and before + call["size"] > most:
+            yield f"{blob} of {call['size']} bytes was taken when {tenant} had {before} of {most} bytes stored"
+
+
+def refusals_with_room(facts, tenant, most, first):
+    times = [call["begun"] for call in first.values()]
+    totals = list(itertools.accumulate((call["size"] for call in first.values()), initial=0))
+    for call in facts.replies("upload", "refused"):
+        if tenant_of(call["blob"]) == tenant and call["reason"] == "QUOTA_EXCEEDED":
+            so_far = totals[bisect.bisect_right(times, call["at"])]
+            if so_far + call["size"] + ROOM <= most:
+                yield (f"{call['blob']} of {call['size']} bytes was refused, and no more than {so_far} of the {most} bytes of "
+                       f"{tenant} were taken")
 
 
 def worker_time_is_bounded(facts):

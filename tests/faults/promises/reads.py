@@ -65,7 +65,9 @@ def reads_are_fresh(facts):
 def lists_are_of_one_moment(facts):
     """There is a moment at which every job of a page was as the page shows it, and no other one belonged there."""
     creations = {uid: events[1]["commit"] for uid, events in facts.stored.items() if 1 in events}
-    later_creations = sorted((call["begun"], creations[call["uid"]]) for call in facts.replies("create")
+    # A creation may be asked for again and again under its request id: what an answer names then may have been made long ago.
+    first_asked = facts.first_asked()
+    later_creations = sorted((first_asked[call["operation"]], creations[call["uid"]]) for call in facts.replies("create")
                              if call["uid"] in creations)
     of_tenant = collections.defaultdict(list)  # (commit of the creation, uid), in order
     for commit, uid in sorted((creations[uid], uid) for uid in facts.jobs if uid in creations):

@@ -24,6 +24,13 @@ class DamageTest(PromiseTest):
         self.story.write("found", copy=0, asked=JOB, result="refused", reason="JOB_NOT_FOUND")
         self.expect("damaged_data_is_not_served")
 
+    def test_what_the_last_transaction_did_may_be_missing_where_the_server_says_so(self):
+        self.damage()
+        self.find(state="JOB_STATE_RUNNING", seq=2)
+        self.expect("damaged_data_is_not_served")
+        self.story.told[-2]["left_out"] = True
+        self.expect()
+
     def test_a_server_says_why_it_does_not_start(self):
         self.damage(started=False, said="jobs.sqlite is damaged")
         self.expect()

@@ -1,5 +1,7 @@
 from story import JOB, OUTPUT, PromiseTest, change
 
+MORE = "tenants/default/blobs/" + "1" * 64
+
 
 class QuotasTest(PromiseTest):
     def quota(self, **has):
@@ -22,10 +24,38 @@ class QuotasTest(PromiseTest):
 
     def test_more_bytes_are_stored_than_allowed(self):
         self.quota(stored_bytes=100)
-        self.story.write("bytes", tenant="default", bytes=100)
+        self.story.write("bytes", tenant="default", bytes=100 + 10)  # 10 of them by a worker
         self.expect()
         self.story.write("bytes", tenant="default", bytes=1)
         self.expect("stored_bytes_are_bounded")
+
+    def test_what_workers_store_is_beside_the_limit_of_bytes(self):
+        self.quota(stored_bytes=100)
+        self.story.blobs[MORE] = "1" * 64
+        self.story.call("upload", process="w", blob=MORE, size=95)
+        self.story.write("bytes", tenant="default", bytes=10 + 95)
+        self.expect()
+        self.story.write("bytes", tenant="default", bytes=101)
+        self.expect("stored_bytes_are_bounded")
+
+    def test_bytes_are_taken_for_which_there_is_no_room(self):
+        self.quota(stored_bytes=100)
+        for size, broken in ((90, []), (91, ["stored_bytes_are_bounded"])):
+            with self.subTest(size):
+                self.story.blobs[MORE] = "1" * 64
+                call = self.story.call("upload", blob=MORE, size=size)
+                self.expect(*broken)
+                call["process"] = "w1.0"
+                self.expect()
+                self.story.told.remove(call)
+
+    def test_bytes_may_be_on_their_way_when_others_are_stored(self):
+        self.quota(stored_bytes=100)
+        self.story.blobs[MORE] = "1" * 64
+        first = self.story.call("upload", result="unknown", blob=MORE, size=91)
+        self.story.told[-2]["at"] = first["at"] = self.story.creation["at"]  # it reached the disk, and nobody was told
+        self.story.call("upload", blob=MORE, size=91)
+        self.expect()
 
     def test_bytes_are_refused_for_which_there_is_room(self):
         self.quota(stored_bytes=100)

@@ -62,6 +62,14 @@ class ReadsTest(PromiseTest):
         self.later()
         self.expect("lists_are_of_one_moment")
 
+    def test_a_creation_that_is_asked_for_again_is_not_a_later_one(self):
+        """A job was seen to run, and may have ended when the list was made."""
+        self.story.another_job("v", change(1, "-P", 0), change(2, "PR"), change(3, "RF"))
+        self.story.call("get", about="v", uid="v", name=f"{JOB}-v", state="JOB_STATE_RUNNING", seq=2, attempt=1)
+        self.list(listed_by="state = RUNNING")
+        self.story.call("create", operation="o", request_id="r", tenant="default", **self.story.shown("S", 4))
+        self.expect()
+
     def test_a_list_may_leave_out_what_does_not_match(self):
         self.list(listed_by="state = RUNNING")
         self.later()
