@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -33,7 +34,9 @@ struct WebhookQuery {
   absl::Time now;
   int limit = 1;
   std::vector<int64_t> except;  // keys of calls under way
-  std::vector<std::string> except_receivers;
+  std::vector<std::string> except_tenants;
+  // Of a tenant, which comes first.
+  std::vector<std::pair<std::string, std::string>> except_receivers;
 };
 
 struct WebhookPage {

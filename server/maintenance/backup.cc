@@ -16,6 +16,7 @@
 #include "server/data_directory.h"
 #include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/database.h"
+#include "server/jobs/sqlite/log_check.h"
 #include "server/maintenance/blob_set.h"
 
 namespace likeness::server {
@@ -115,6 +116,7 @@ class BlobCopier {
 
 absl::Status CopyStore(const std::string& from, const std::string& to) {
   unlink(to.c_str());  // of a backup that did not end
+  RETURN_IF_ERROR(CheckLog(from));  // no server may have it open
   ASSIGN_OR_RETURN(auto database, Database::Open(from, Database::Mode::kReader));
   RETURN_IF_ERROR(database->PrepareOnce("VACUUM INTO ?").Bind(to).Run());
   ASSIGN_OR_RETURN(const File file, File::OpenForWriting(to));

@@ -12,7 +12,7 @@ namespace likeness::server {
 namespace {
 
 constexpr int kMaxUnderWay = 64;
-constexpr int kMaxPerReceiver = 4;  // so that a slow one leaves room for the others
+constexpr int kMaxPerReceiver = 4;  // of a tenant, so that a slow one leaves room for the others
 constexpr absl::Duration kStoreFailureDelay = absl::Seconds(1);
 constexpr absl::Duration kLongestSleep = absl::Minutes(1);
 
@@ -64,16 +64,21 @@ absl::StatusOr<absl::Time> WebhookDispatcher::StartDue(absl::Time now) {
   query.limit = kMaxUnderWay - static_cast<int>(under_way_.size());
   if (query.limit <= 0) return absl::InfiniteFuture();  // an answer wakes us
   for (const auto& [key, call] : under_way_) query.except.push_back(key);
+  for (const auto& [tenant, count] : tenants_) {
+    if (!Fits(tenant)) query.except_tenants.push_back(tenant);
+  }
   for (const auto& [receiver, count] : receivers_) {
-    if (count >= kMaxPerReceiver) query.except_receivers.push_back(receiver);
+    if (!Fits(receiver)) query.except_receivers.push_back(receiver);
   }
   ASSIGN_OR_RETURN(WebhookPage page, jobs_.DueWebhookCalls(query));
   bool left_out = false;
   for (WebhookTask& task : page.due) {
-    if (receivers_[ReceiverOf(task.call.job().webhook().url())] >= kMaxPerReceiver) {
-      left_out = true;
+    std::string tenant = ParseJobName(task.call.job().name()).value_or(JobName{}).tenant;
+    Receiver receiver(tenant, ReceiverOf(task.call.job().webhook().url()));
+    if (Fits(tenant) && Fits(receiver)) {
+      Begin(UnderWay{std::move(task), std::move(tenant), std::move(receiver), now});
     } else {
-      Begin(std::move(task), now);
+      left_out = true;
     }
   }
   // The place of those that were left out may belong to others.
@@ -81,13 +86,25 @@ absl::StatusOr<absl::Time> WebhookDispatcher::StartDue(absl::Time now) {
   return page.next_due;
 }
 
-void WebhookDispatcher::Begin(WebhookTask task, absl::Time now) {
-  const std::string tenant = ParseJobName(task.call.job().name()).value_or(JobName{}).tenant;
-  const auto& keys = options_.secrets.KeysOf(tenant);
-  const int64_t key = task.key;
-  std::string receiver = ReceiverOf(task.call.job().webhook().url());
-  const UnderWay& call =
-      under_way_.emplace(key, UnderWay{std::move(task), std::move(receiver), now}).first->second;
+// Each tenant may have a quarter of the places that are free: however many endpoints of however
+// many tenants do not answer, there is a place for one who has none.
+bool WebhookDispatcher::Fits(const std::string& tenant) const {
+  const auto count = tenants_.find(tenant);
+  const int free = kMaxUnderWay - static_cast<int>(under_way_.size());
+  return count == tenants_.end() ? free > 0 : 4 * count->second < free;
+}
+
+bool WebhookDispatcher::Fits(const Receiver& receiver) const {
+  const auto count = receivers_.find(receiver);
+  return count == receivers_.end() || count->second < kMaxPerReceiver;
+}
+
+void WebhookDispatcher::Begin(UnderWay begun) {
+  const auto& keys = options_.secrets.KeysOf(begun.tenant);
+  const int64_t key = begun.task.key;
+  const UnderWay& call = under_way_.emplace(key, std::move(begun)).first->second;
+  ++tenants_[call.tenant];
+  ++receivers_[call.receiver];
   if (keys.empty()) {  // the tenant's secret was taken away since
     observer_.given_up();
     LogWarning("webhook call given up", {{"job", call.task.call.job().name()},
@@ -95,7 +112,6 @@ void WebhookDispatcher::Begin(WebhookTask task, absl::Time now) {
                                          {"error", "there is no secret to sign it with"}});
     return Judge(call, std::nullopt);
   }
-  ++receivers_[call.receiver];
   poster_.Start(key, PostOf(call.task.call, keys, absl::Now()));
 }
 
@@ -104,11 +120,12 @@ void WebhookDispatcher::Judge(const UnderWay& call, std::optional<absl::Time> re
                        .seq = call.task.seq,
                        .repeat = repeat,
                        .next_progress = call.start + kProgressInterval});
+  if (--tenants_[call.tenant] == 0) tenants_.erase(call.tenant);
+  if (--receivers_[call.receiver] == 0) receivers_.erase(call.receiver);
 }
 
 void WebhookDispatcher::Conclude(const HttpAnswer& answer) {
   const UnderWay& call = under_way_.at(answer.id);
-  if (--receivers_[call.receiver] == 0) receivers_.erase(call.receiver);
   const std::string outcome = OutcomeOf(answer);
   observer_.attempt(outcome, answer.took);
   if (outcome == "delivered") return Judge(call, std::nullopt);

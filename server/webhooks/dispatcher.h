@@ -10,6 +10,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -46,9 +47,11 @@ class WebhookDispatcher {
   void Wake();
 
  private:
+  using Receiver = std::pair<std::string, std::string>;  // the tenant, and whom its URL calls
   struct UnderWay {
     WebhookTask task;
-    std::string receiver;
+    std::string tenant;
+    Receiver receiver;
     absl::Time start;
   };
 
@@ -57,7 +60,10 @@ class WebhookDispatcher {
   absl::Time RecordAndStart();
   // Begins what is due; returns when to look again.
   absl::StatusOr<absl::Time> StartDue(absl::Time now);
-  void Begin(WebhookTask task, absl::Time now);
+  // Whether there is room for another call of the tenant, or to the receiver.
+  bool Fits(const std::string& tenant) const;
+  bool Fits(const Receiver& receiver) const;
+  void Begin(UnderWay call);
   void Conclude(const HttpAnswer& answer);
   void Judge(const UnderWay& call, std::optional<absl::Time> repeat);
   absl::Status Record();
@@ -69,7 +75,8 @@ class WebhookDispatcher {
   HttpPoster poster_;
   std::minstd_rand random_{std::random_device()()};
   std::map<int64_t, UnderWay> under_way_;       // by key; until its verdict is recorded
-  std::map<std::string, int> receivers_;        // how many of them are under way to each
+  std::map<std::string, int> tenants_;          // how many of them are under way for each
+  std::map<Receiver, int> receivers_;           // and to each
   std::vector<WebhookVerdict> verdicts_;        // still to be recorded
   absl::Time next_try_ = absl::InfinitePast();  // after the store has failed
   std::atomic<bool> woken_ = false;

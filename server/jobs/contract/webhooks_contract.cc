@@ -76,7 +76,14 @@ TEST_P(JobStoreTest, WebhookCallIsRepeatedUntilItsVerdict) {
   const auto task = Due(store(), clock_.Now()).due.at(0);
   EXPECT_THAT(Seqs(Due(store(), clock_.Now(), {.except = {task.key}})), IsEmpty());
   EXPECT_THAT(Seqs(Due(store(), clock_.Now(),
-                       {.except_receivers = {"http://a'\"\\b", "https://receiver.example"}})),
+                       {.except_receivers = {{"other", "http://a'\"\\b"},
+                                             {"default", "https://receiver.example"}}})),
+              IsEmpty());
+  EXPECT_EQ(Seqs(Due(store(), clock_.Now(),
+                     {.except_receivers = {{"other", "https://receiver.example"}}}))
+                .size(),
+            1u);
+  EXPECT_THAT(Seqs(Due(store(), clock_.Now(), {.except_tenants = {"other", "default"}})),
               IsEmpty());
   WebhookVerdict verdict = {.key = task.key, .seq = task.seq};
   verdict.repeat = clock_.Now() + absl::Seconds(1);

@@ -12,7 +12,9 @@
 #include <utility>
 
 #include "common/logging.h"
+#include "server/base/planted.h"
 #include "server/base/storage_failure.h"
+#include "server/jobs/sqlite/log_format.h"
 
 namespace likeness::server {
 namespace {
@@ -20,48 +22,7 @@ namespace {
 constexpr int kHeaderBytes = 100;  // of a database
 constexpr int kPageSizeAt = 16;
 constexpr int kReservedAt = 20;  // in it: how many bytes each page sets aside
-constexpr int kLeastPage = 512;
-constexpr int kLargestPage = 65'536;
 constexpr size_t kMaxNoted = 10'000;  // damaged pages
-
-constexpr int kLogHeaderBytes = 32;
-constexpr int kFrameHeaderBytes = 24;
-constexpr int kFrameSummed = 8;  // of a frame's header: page and size of the database
-constexpr int kSumAt = 16;       // in a frame's header
-constexpr int kLogSumAt = 24;    // in the log's header
-
-bool IsPage(int bytes) {
-  return bytes >= kLeastPage && bytes <= kLargestPage && (bytes & (bytes - 1)) == 0;
-}
-
-uint32_t BigEndian(const unsigned char* bytes) {
-  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
-}
-
-// The checksum of SQLite's file format: two sums over words of 32 bits, each with the other in it.
-struct Sum {
-  uint32_t first = 0;
-  uint32_t second = 0;
-
-  // `size` is a multiple of 8.
-  void Add(const unsigned char* bytes, int size, bool big_endian = false) {
-    for (int i = 0; i < size; i += 8) {
-      uint32_t words[2];
-      std::memcpy(words, bytes + i, sizeof(words));
-      if (big_endian) words[0] = BigEndian(bytes + i), words[1] = BigEndian(bytes + i + 4);
-      first += words[0] + second;
-      second += words[1] + first;
-    }
-  }
-  // As a page carries it.
-  void Write(unsigned char* to) const {
-    std::memcpy(to, &first, 4);
-    std::memcpy(to + 4, &second, 4);
-  }
-  // As the log carries it.
-  static Sum OfLog(const unsigned char* from) { return {BigEndian(from), BigEndian(from + 4)}; }
-  bool operator==(const Sum&) const = default;
-};
 
 enum class Kind { kDatabase, kPlainDatabase, kLog, kJournal };
 
@@ -84,6 +45,7 @@ std::set<std::pair<bool, sqlite3_int64>>& Noted() {
 }
 
 int Damaged(bool in_log, sqlite3_int64 page) {
+  if (Planted("damage-served")) return SQLITE_OK;
   bool fresh = false;
   {
     std::lock_guard lock(noted_mutex);

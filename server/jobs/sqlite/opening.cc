@@ -10,6 +10,7 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/blobs/filesystem/file.h"
+#include "server/jobs/sqlite/log_check.h"
 
 namespace likeness::server {
 namespace {
@@ -47,6 +48,7 @@ absl::Status AddChecksums(Database& database, const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> OpenForWriting(const std::string& path, bool was_there) {
+  RETURN_IF_ERROR(CheckLog(path));
   ASSIGN_OR_RETURN(auto database, Database::Open(path, Database::Mode::kWriter));
   ASSIGN_OR_RETURN(const int64_t version, VersionOf(*database));
   if (version == 0 && was_there) {

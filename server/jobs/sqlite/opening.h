@@ -16,7 +16,8 @@ namespace likeness::server {
 // - What stands in the log is brought into the database and made durable, so that nothing new is
 //   written behind something that a failed fsync may have lost.
 //
-// DATA_LOSS (STORE_DAMAGED) if it cannot be opened, or if it `was_there` and holds nothing.
+// DATA_LOSS (STORE_DAMAGED) if it cannot be opened, if its log is damaged before its end, or if it
+// `was_there` and holds nothing.
 absl::StatusOr<std::unique_ptr<Database>> OpenForWriting(const std::string& path,
                                                          bool was_there = false);
 

@@ -23,7 +23,9 @@ constexpr char kDropProgress[] = "DELETE FROM webhook_calls WHERE job = ? AND pr
 constexpr char kDue[] =
     "SELECT key, seq, attempts, create_time, call FROM webhook_calls"
     " WHERE due <= ? AND key NOT IN (SELECT value FROM json_each(?))"
-    " AND receiver NOT IN (SELECT value FROM json_each(?)) ORDER BY due, key LIMIT ?";
+    " AND tenant NOT IN (SELECT value FROM json_each(?))"
+    " AND tenant || ' ' || receiver NOT IN (SELECT value FROM json_each(?))"
+    " ORDER BY due, key LIMIT ?";
 constexpr char kNextDue[] = "SELECT MIN(due) FROM webhook_calls WHERE due > ?";
 constexpr char kDelete[] = "DELETE FROM webhook_calls WHERE key = ? AND seq = ?";
 constexpr char kMostlyDelete[] =  // a planted bug
@@ -71,7 +73,11 @@ absl::StatusOr<WebhookPage> ReadDueWebhookCalls(Database& database, const Webhoo
   {
     Query rows = database.Prepare(kDue);
     rows.Bind(query.now).Bind(absl::StrCat("[", absl::StrJoin(query.except, ","), "]"));
-    rows.Bind(JsonTexts(query.except_receivers)).Bind(query.limit);
+    std::vector<std::string> receivers;
+    for (const auto& [tenant, receiver] : query.except_receivers) {
+      receivers.push_back(absl::StrCat(tenant, " ", receiver));
+    }
+    rows.Bind(JsonTexts(query.except_tenants)).Bind(JsonTexts(receivers)).Bind(query.limit);
     for (;;) {
       ASSIGN_OR_RETURN(bool found, rows.Step());
       if (!found) break;
