@@ -162,6 +162,21 @@ TEST_F(ServerDiskTest, BlobWhoseNameCouldNotBeMadeDurableIsNotThere) {
   EXPECT_EQ(*ReadBlob(digest), bytes);
 }
 
+TEST_F(ServerDiskTest, BlobThatAKilledServerLeftIsMadeDurableBeforeAnybodyIsToldOfIt) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  StartServer();
+  (void)Create("job");
+  ASSERT_TRUE(worker_.Acquire().ok());
+  const std::string bytes(1000, 'x');
+  ASSERT_TRUE(worker_.Upload(bytes).ok());
+  Kill();  // for all that the next one knows, after the rename and before the fsync
+  StartServer();
+  disk.Set(absl::StrCat("fail-sync /blobs/default/", Sha256Hex(bytes).substr(0, 2), " ", EIO));
+  EXPECT_FALSE(worker_.Upload(bytes).ok());
+  disk.Set("");
+  EXPECT_TRUE(worker_.Upload(bytes).ok());
+}
+
 TEST_F(ServerDiskTest, DiskThatHangsTurnsHealthRedAndBackAgain) {
   DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
   const int page = FreePort();

@@ -4,6 +4,7 @@
 //
 //   fail-sync PART ERRNO    fsync fails, and what was written since the last one that did not is
 //                           gone, as with a kernel that drops the pages it could not write
+//   fail-next-sync PART ERRNO   the same of the next fsync alone
 //   fail-write PART ERRNO   writing fails
 //   fail-read PART ERRNO    reading fails
 //   hang PART               writing and fsync do not return until the line is gone

@@ -88,6 +88,14 @@ struct Disk {
     return nullptr;
   }
 
+  int TakeNextSync(const std::string& path) {
+    const Fault* fault = Find("fail-next-sync", path);
+    if (fault == nullptr) return 0;
+    const int error = fault->error;
+    faults.erase(faults.begin() + (fault - faults.data()));
+    return error;
+  }
+
   void Note(UndoStep::Kind kind, ino_t inode, const Step& step) const {
     if (undo < 0) return;
     const UndoStep header = {kind, static_cast<uint32_t>(step.overwritten.size()), inode,
@@ -160,6 +168,9 @@ int Meet(const char* kind, const std::string& path) {
       std::lock_guard lock(self.mutex);
       const bool reads = std::strcmp(kind, "fail-read") == 0;
       if (reads || self.Find("hang", path) == nullptr) {
+        if (std::strcmp(kind, "fail-sync") == 0) {
+          if (const int error = self.TakeNextSync(path)) return error;
+        }
         const Fault* fault = self.Find(kind, path);
         return fault == nullptr ? 0 : fault->error;
       }

@@ -256,18 +256,24 @@ absl::StatusOr<std::unique_ptr<BlobReader>> FilesystemBlobStore::Open(const Blob
   return std::make_unique<FileReader>(*this, name, *std::move(file), size);
 }
 
-std::optional<int64_t> FilesystemBlobStore::KeepFile(const BlobName& name) {
+absl::StatusOr<std::optional<int64_t>> FilesystemBlobStore::KeepFile(const BlobName& name) {
   const std::string path = PathOf(name);
   const timespec now = absl::ToTimespec(clock_.Now());
   const timespec times[2] = {now, now};
-  std::unique_lock lock(mutex_);
-  published_.wait(lock, [&] { return !publishing_.count(path); });
-  if (utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) return std::nullopt;
-  return FileSize(path);
+  std::optional<int64_t> size;
+  {
+    std::unique_lock lock(mutex_);
+    published_.wait(lock, [&] { return !publishing_.count(path); });
+    if (utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) return std::nullopt;
+    size = FileSize(path);
+  }
+  RETURN_IF_ERROR(MakeDurableDirectory(fs::path(path).parent_path().string()));
+  return size;
 }
 
 absl::Status FilesystemBlobStore::Keep(const BlobName& name) {
-  return KeepFile(name) ? absl::OkStatus() : BlobNotFound(name);
+  ASSIGN_OR_RETURN(const std::optional<int64_t> size, KeepFile(name));
+  return size ? absl::OkStatus() : BlobNotFound(name);
 }
 
 void FilesystemBlobStore::KeptLast(const BlobName& name, absl::Time at) {
@@ -391,7 +397,8 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
                     absl::StrCat("a blob of ", name.size_bytes, " bytes; at most ", max_blob_bytes_,
                                  " are allowed"));
   }
-  if (auto size = KeepFile(name.blob())) return std::make_unique<CompleteUpload>(*size);
+  ASSIGN_OR_RETURN(const std::optional<int64_t> complete, KeepFile(name.blob()));
+  if (complete) return std::make_unique<CompleteUpload>(*complete);
   const std::string path = PathOf(name);
   if (!Enter(path, name.tenant)) {
     return RpcError(absl::StatusCode::kAborted, "UPLOAD_IN_PROGRESS",
@@ -421,7 +428,8 @@ void FilesystemBlobStore::Leave(const std::string& path, const std::string& tena
 }
 
 absl::StatusOr<UploadStatus> FilesystemBlobStore::QueryUpload(const UploadName& name) {
-  if (auto size = KeepFile(name.blob())) return UploadStatus{*size, true};
+  ASSIGN_OR_RETURN(const std::optional<int64_t> complete, KeepFile(name.blob()));
+  if (complete) return UploadStatus{*complete, true};
   if (auto size = FileSize(PathOf(name))) return UploadStatus{*size, false};
   return UploadNotFound();
 }
@@ -444,11 +452,12 @@ absl::Status FilesystemBlobStore::MakeDurableDirectory(const std::string& direct
     std::lock_guard lock(mutex_);
     if (durable_directories_.count(directory)) return absl::OkStatus();
   }
-  // One that is there need not be durable: another call may have made it just now, or an earlier
-  // process that was killed.
+  // What is there need not be durable: another call may have made it just now, or an earlier
+  // process that was killed. So it may be with the names that stand in it.
   auto made = MakeDirectories(directory);
   if (made.ok()) made = SyncDirectory(fs::path(directory).parent_path().string());
   if (made.ok()) made = SyncDirectory(root_);
+  if (made.ok()) made = SyncDirectory(directory);
   if (!made.ok()) {
     rmdir(directory.c_str());  // made anew by the next one; nothing is in it
     return made;
@@ -465,7 +474,9 @@ absl::Status FilesystemBlobStore::Publish(const std::string& upload_path, const 
   RETURN_IF_ERROR(MakeDurableDirectory(directory));
   bool was_there = false;
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    // If another call that is at this blob fails, its file goes again.
+    published_.wait(lock, [&] { return !publishing_.count(path); });
     was_there = FileSize(path).has_value();
     if (rename(upload_path.c_str(), path.c_str()) != 0) return ErrnoStatus(errno, "store a blob");
     if (!was_there) bytes_[name.tenant] += size_bytes;

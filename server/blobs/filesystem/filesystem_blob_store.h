@@ -53,12 +53,12 @@ class FilesystemBlobStore : public BlobStore {
   std::string PathOf(const UploadName& name) const;
   std::string DamagedPathOf(const BlobName& name) const;
   // Keeps the blob and returns its size, if it is there: durable, not only visible.
-  std::optional<int64_t> KeepFile(const BlobName& name);
+  absl::StatusOr<std::optional<int64_t>> KeepFile(const BlobName& name);
   // Removes the file if it was still last kept before `before`. Returns its size, or -1.
   int64_t Remove(const BlobName& name, absl::Time before);
   // Moves the file that `reader` read out of the way.
   void SetAside(const BlobName& name, const File& read, int64_t size);
-  // The directory of a blob's file is there, durably.
+  // The directory of a blob's file is there, durably, and so is what an earlier process left in it.
   absl::Status MakeDurableDirectory(const std::string& directory);
   // An upload is gone on with, and is left again. False: another call is at it.
   bool Enter(const std::string& path, const std::string& tenant);
