@@ -29,6 +29,7 @@ WORKDIR /var/lib/likeness
 FROM runtime AS server
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
       libabsl20220623 libsqlite3-0 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 libcjose0 libcurl4 \
+      libjpeg62-turbo zlib1g \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/likeness/bin/likeness-server /opt/likeness/bin/likeness /opt/likeness/bin/
 USER 10001
@@ -56,7 +57,7 @@ CMD ["serve"]
 
 FROM runtime AS client
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
-      libabsl20220623 libspdlog1.10 libssl3 \
+      libabsl20220623 libspdlog1.10 libssl3 libjpeg62-turbo zlib1g \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/likeness/bin/likeness /opt/likeness/bin/
 USER 10001

@@ -10,6 +10,7 @@ find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
 
 # Little CMS brings no CMake configuration.
 find_path(LIKENESS_LCMS2_INCLUDE lcms2.h REQUIRED)

@@ -1,7 +1,10 @@
 #include "common/image_header.h"
 
+#include <zlib.h>
+
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/image_chunks.h"
@@ -66,7 +69,15 @@ absl::StatusOr<ImageHeader> ReadPng(absl::string_view bytes) {
     const absl::string_view type = bytes.substr(at + 4, 4);
     if (type == "acTL") header.animated = true;
     if (type == "IEND") header.complete = true;
-    at += 12 + static_cast<size_t>(BigEndian(bytes, at, 4));
+    const size_t size = BigEndian(bytes, at, 4);
+    // Decoders leave out chunks that are not critical, which are those in lower case.
+    if (absl::ascii_isupper(static_cast<unsigned char>(type[0])) &&
+        size <= bytes.size() - at - 12) {
+      const absl::string_view summed = bytes.substr(at + 4, 4 + size);
+      const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(summed.data()), summed.size());
+      if (sum != BigEndian(bytes, at + 8 + size, 4)) header.damaged = true;
+    }
+    at += 12 + size;
   }
   return header;
 }
@@ -90,7 +101,13 @@ absl::StatusOr<ImageHeader> ReadWebP(absl::string_view bytes) {
   } else {
     return Refused("PHOTO_NOT_AN_IMAGE", "the WebP file holds no picture");
   }
-  header.complete = bytes.size() >= 8 + static_cast<size_t>(LittleEndian(bytes, 4, 4));
+  const size_t end = 8 + static_cast<size_t>(LittleEndian(bytes, 4, 4));
+  header.complete = bytes.size() >= end;
+  for (size_t at = 12; at + 8 <= end && header.complete;) {
+    const size_t size = LittleEndian(bytes, at + 4, 4);
+    header.complete = size <= end - at - 8;
+    at += 8 + size + size % 2;
+  }
   return header;
 }
 
@@ -162,6 +179,10 @@ absl::Status CheckPhoto(absl::string_view bytes) {
   }
   if (!header->complete) {
     return Refused("PHOTO_TRUNCATED", "the file ends before the picture is complete");
+  }
+  if (header->damaged) {
+    return Refused("PHOTO_DAMAGED",
+                   "the PNG file is damaged: a part of it is not what its checksum says");
   }
   return absl::OkStatus();
 }

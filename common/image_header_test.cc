@@ -1,5 +1,7 @@
 #include "common/image_header.h"
 
+#include <zlib.h>
+
 #include "common/rpc_error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -34,7 +36,10 @@ std::string Jpeg(int width, int height, int frame_marker = 0xC0) {
 }
 
 std::string Chunk(const std::string& type, const std::string& data) {
-  return BigEndian(static_cast<uint32_t>(data.size()), 4) + type + data + BigEndian(0, 4);
+  const std::string summed = type + data;
+  const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(summed.data()), summed.size());
+  return BigEndian(static_cast<uint32_t>(data.size()), 4) + summed +
+         BigEndian(static_cast<uint32_t>(sum), 4);
 }
 
 std::string Png(uint32_t width, uint32_t height, const std::string& more = "") {
@@ -105,6 +110,25 @@ TEST(ImageHeaderTest, EveryCutIsNoticed) {
       EXPECT_NE(Reason(whole.substr(0, size)), "") << size << " of " << whole.size();
     }
   }
+}
+
+TEST(ImageHeaderTest, FlippedBitOfAPngIsNoticedWhereItMatters) {
+  const std::string whole = Png(64, 64, Chunk("tEXt", "a comment"));
+  for (size_t at = 29; at < whole.size(); ++at) {  // behind the size
+    std::string flipped = whole;
+    flipped[at] ^= 4;
+    const bool in_comment = at >= 37 && at < 33 + 12 + 9;  // its length apart
+    EXPECT_EQ(Reason(flipped).empty(), in_comment) << at;
+  }
+}
+
+TEST(ImageHeaderTest, WebpThatWasCutIsNoticedThoughItsHeaderWasMended) {
+  const std::string whole =
+      WebP("VP8L", Bytes({0x2F}) + LittleEndian(299 | (199 << 14), 4) + std::string(100, '\1'));
+  ASSERT_EQ(Reason(whole), "");
+  std::string cut = whole.substr(0, whole.size() - 20);
+  cut.replace(4, 4, LittleEndian(static_cast<uint32_t>(cut.size() - 8), 4));
+  EXPECT_EQ(Reason(cut), "PHOTO_TRUNCATED");
 }
 
 TEST(ImageHeaderTest, LengthsThatLeadOutOfTheFileEnd) {

@@ -20,10 +20,11 @@ absl::string_view WayOut(absl::string_view reason) {
     absl::string_view reason;
     absl::string_view advice;
   };
-  static constexpr std::array<Advice, 12> kAdvice{{
+  static constexpr std::array<Advice, 13> kAdvice{{
       {"PHOTO_UNSUPPORTED_FORMAT", "Convert it to JPEG or PNG."},
       {"PHOTO_NOT_AN_IMAGE", "Remove it, or export it again as JPEG or PNG."},
       {"PHOTO_TRUNCATED", "Copy it again from where it came."},
+      {"PHOTO_DAMAGED", "Copy it again from where it came."},
       {"PHOTO_EMPTY", "Remove it, or copy it again."},
       {"PHOTO_ANIMATED", "Save one frame of it as a picture."},
       {"PHOTO_TOO_SMALL", "Use a larger version of it."},

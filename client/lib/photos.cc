@@ -7,6 +7,7 @@
 #include "client/lib/upload.h"
 #include "common/digest.h"
 #include "common/exif.h"
+#include "common/jpeg_reader.h"
 #include "common/resource_names.h"
 #include "common/status_macros.h"
 
@@ -27,6 +28,8 @@ absl::StatusOr<PhotoFile> ReadPhoto(const PhotoFolder::Photo& found) {
   photo.usable = CheckPhoto(photo.bytes);
   if (!photo.usable.ok()) return photo;
   ASSIGN_OR_RETURN(photo.header, ReadImageHeader(photo.bytes));
+  // The server does not decode what strangers send; a worker would refuse it later.
+  if (photo.header.format == ImageFormat::kJpeg) photo.usable = CheckWholeJpeg(photo.bytes);
   photo.exif_orientation = ExifOrientation(photo.bytes);
   return photo;
 }

@@ -20,7 +20,7 @@ struct PhotoFile {
   std::string bytes{};
   std::string caption{};          // of the text file beside it; empty if there is none
   std::string caption_path{};     // "rex/03.txt"; likewise
-  absl::Status usable{};          // why the server would refuse it (common/image_header.h), or OK
+  absl::Status usable{};          // why the server or a worker would refuse it, or OK
   absl::Status caption_usable{};  // likewise the caption (common/photo_folder.h)
   ImageHeader header{};           // if usable
   int exif_orientation = 1;
@@ -32,8 +32,8 @@ struct PhotoSet {
 };
 
 // The photos in `path`, a folder or one file, by the rule of common/photo_folder.h.
-// INVALID_ARGUMENT: there are none, or one cannot be read. A photo or caption that the server would
-// refuse is in the set, with its reason.
+// INVALID_ARGUMENT: there are none, or one cannot be read. A photo or caption that would be
+// refused is in the set, with its reason.
 absl::StatusOr<PhotoSet> ReadPhotos(const std::filesystem::path& path);
 
 // Sets of more bytes than this travel as blobs, of which the server keeps one copy however often

@@ -1,5 +1,11 @@
 #include "client/lib/photos.h"
 
+#include <cstdio>
+#include <cstdlib>
+
+// It needs what cstdio defines.
+#include <jpeglib.h>
+
 #include "client/testing/scripted_server.h"
 #include "client/testing/temp_folder.h"
 #include "common/rpc_error.h"
@@ -54,6 +60,52 @@ TEST(ReadPhotosTest, KeepsWhatWillBeRefusedWithItsReason) {
   ASSERT_THAT(set->photos, SizeIs(2));
   EXPECT_TRUE(set->photos[0].usable.ok());
   EXPECT_EQ(ErrorReason(set->photos[1].usable), "PHOTO_UNSUPPORTED_FORMAT");
+}
+
+// Grey stripes, of a file of which every half is some hundred bytes.
+std::string JpegOf(bool progressive) {
+  jpeg_compress_struct info;
+  jpeg_error_mgr errors;
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&info);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &bytes, &size);
+  info.image_width = info.image_height = 64;
+  info.input_components = 1;
+  info.in_color_space = JCS_GRAYSCALE;
+  jpeg_set_defaults(&info);
+  if (progressive) jpeg_simple_progression(&info);
+  jpeg_start_compress(&info, TRUE);
+  for (int y = 0; y < 64; ++y) {
+    JSAMPLE row[64];
+    for (int x = 0; x < 64; ++x) row[x] = static_cast<JSAMPLE>(x * y * 37 + x * 11);
+    JSAMPROW rows = row;
+    jpeg_write_scanlines(&info, &rows, 1);
+  }
+  jpeg_finish_compress(&info);
+  std::string file(reinterpret_cast<char*>(bytes), size);
+  jpeg_destroy_compress(&info);
+  free(bytes);
+  return file;
+}
+
+TEST(ReadPhotosTest, JpegThatAWorkerWouldFindDamagedIsRefusedHere) {
+  TempFolder folder;
+  const std::string end = "\xFF\xD9", scan = "\xFF\xDA";
+  const std::string plain = JpegOf(false), progressive = JpegOf(true);
+  WriteFile(folder.path() / "1.jpg", plain);
+  WriteFile(folder.path() / "2.jpg", plain.substr(0, plain.size() / 2) + end);
+  WriteFile(folder.path() / "3.jpg", progressive);
+  const size_t second_scan = progressive.find(scan, progressive.find(scan) + 1);
+  WriteFile(folder.path() / "4.jpg", progressive.substr(0, second_scan) + end);
+  auto set = ReadPhotos(folder.path());
+  ASSERT_TRUE(set.ok());
+  ASSERT_THAT(set->photos, SizeIs(4));
+  EXPECT_TRUE(set->photos[0].usable.ok()) << set->photos[0].usable;
+  EXPECT_EQ(ErrorReason(set->photos[1].usable), "PHOTO_DAMAGED");
+  EXPECT_TRUE(set->photos[2].usable.ok()) << set->photos[2].usable;
+  EXPECT_EQ(ErrorReason(set->photos[3].usable), "PHOTO_DAMAGED");
 }
 
 TEST(ReadPhotosTest, ACaptionThatWouldBeRefusedIsTheTextFilesFault) {

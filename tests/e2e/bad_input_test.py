@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import unittest
+import zlib
 
 from PIL import Image
 
@@ -19,18 +20,7 @@ def png_of(size, colour=(200, 30, 30)):
     return out.getvalue()
 
 
-class BadJobs(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = service.Service()
-        cls.addClassCleanup(cls.service.close)
-        cls.worker = cls.service.start_worker()
-        cls.service.wait_for_models()
-        cls.photos = service.draw_photos(cls.service.directory / "photos")
-
-    def end(self, job):
-        return self.service.wait(self.service.create(job).name)
-
+class BadJobs(service.JobTest):
     def assert_failed(self, job, code, reason, field=None, text=""):
         done = self.end(job)
         self.assertEqual(done.state, State.JOB_STATE_FAILED, done)
@@ -44,8 +34,15 @@ class BadJobs(unittest.TestCase):
 
     def test_a_picture_corrupt_in_its_middle_is_named(self):
         broken = bytearray(png_of((64, 64)))
-        start = broken.index(b"IDAT") + 4
-        broken[start:start + 12] = bytes(12)
+        name = broken.index(b"IDAT")
+        broken[name + 4:name + 16] = bytes(12)
+        job = service.fine_tune_job(self.photos[:2] + [bytes(broken)])
+        with self.assertRaises(service.grpc.RpcError) as refused:  # before anybody waits for a worker
+            self.service.create(job)
+        self.assertEqual(service.error_reason(refused.exception), "PHOTO_DAMAGED")
+        # One whose checksum is that of its garbled pixels takes a decoder.
+        end = name + 4 + struct.unpack(">I", broken[name - 4:name])[0]
+        broken[end:end + 4] = struct.pack(">I", zlib.crc32(broken[name:end]))
         job = service.fine_tune_job(self.photos[:2] + [bytes(broken)])
         self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "PHOTO_UNUSABLE",
                            "job.fine_tune.subject.photos[2]")

@@ -6,18 +6,7 @@ import service
 from service import State
 
 
-class LateFailures(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = service.Service()
-        cls.addClassCleanup(cls.service.close)
-        cls.worker = cls.service.start_worker()
-        cls.service.wait_for_models()
-        cls.photos = service.draw_photos(cls.service.directory / "photos")
-
-    def end(self, job):
-        return self.service.wait(self.service.create(job).name)
-
+class LateFailures(service.JobTest):
     def steps_trained(self):
         line = next(line for line in self.worker.metrics().splitlines()
                     if line.startswith("likeness_worker_training_steps_total "))

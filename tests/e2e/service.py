@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 import urllib.request
 import uuid
 
@@ -232,6 +233,22 @@ class Service:
     def outputs(self, job):
         """Bytes by path; each is what its digest says."""
         return {output.path: self.read_blob(output.blob) for output in job.outputs}
+
+
+class JobTest(unittest.TestCase):
+    """Tests of jobs that one worker does, of three photos of a dog."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service()
+        cls.addClassCleanup(cls.service.close)
+        cls.worker = cls.service.start_worker()
+        cls.service.wait_for_models()
+        cls.photos = draw_photos(cls.service.directory / "photos")
+
+    def end(self, job):
+        """The job, created and ended."""
+        return self.service.wait(self.service.create(job).name)
 
 
 def draw_photos(directory, count=3, subject_class="dog", seed=4):

@@ -13,8 +13,14 @@ from likeness.v1 import job_service_pb2, model_service_pb2, worker_service_pb2, 
 from likeness.v1 import capabilities_service_pb2  # noqa: E402,F401
 
 SHA = "0" * 64
-PNG = (b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0) + b"\0\0\0\0" +
-       struct.pack(">I", 6) + b"IDATpixels\0\0\0\0" + struct.pack(">I", 0) + b"IEND\0\0\0\0")
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+PNG = (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)) +
+       png_chunk(b"IDAT", b"pixels") + png_chunk(b"IEND", b""))
 JPEG = (b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0\xff\xc0\0\x11\x08\0\x40\0\x40\3\1\x22\0\2\x11\1\3\x11\1" +
         b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11\0?\0pixels\xff\xd9")
 WEBP = {

@@ -1,5 +1,7 @@
 #include "tests/support/test_photos.h"
 
+#include <zlib.h>
+
 #include <cstdint>
 
 namespace likeness::testing {
@@ -11,9 +13,11 @@ std::string BigEndian(uint32_t value) {
   return bytes;
 }
 
-// The checksum is left zero: headers are read without it.
 std::string Chunk(const std::string& type, const std::string& data) {
-  return BigEndian(static_cast<uint32_t>(data.size())) + type + data + BigEndian(0);
+  const std::string summed = type + data;
+  const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(summed.data()), summed.size());
+  return BigEndian(static_cast<uint32_t>(data.size())) + summed +
+         BigEndian(static_cast<uint32_t>(sum));
 }
 
 }  // namespace

@@ -171,8 +171,7 @@ std::string PngWith(const cv::Mat& bgr, const std::string& profile) {
   compress(reinterpret_cast<Bytef*>(packed.data()), &size,
            reinterpret_cast<const Bytef*>(profile.data()), profile.size());
   packed.resize(size);
-  return WithPngChunk(FileOf(bgr, ".png"),
-                      WithChecksum("iCCP", std::string("icc\0\0", 5) + packed));
+  return WithPngChunk(FileOf(bgr, ".png"), PngChunk("iCCP", std::string("icc\0\0", 5) + packed));
 }
 
 std::string JpegWith(const cv::Mat& bgr, const std::string& profile) {

@@ -14,8 +14,6 @@
 namespace likeness {
 namespace {
 
-constexpr png_uint_32 kMaxProfileBytes = 4 << 20;
-
 // Between Read() and libpng's callbacks, which leave by longjmp: no object with a destructor may
 // live in Read() or between it and them.
 class PngReader {

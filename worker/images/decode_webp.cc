@@ -2,13 +2,12 @@
 #include <opencv2/imgproc.hpp>
 
 #include "common/image_chunks.h"
+#include "common/image_header.h"
 #include "worker/base/error.h"
 #include "worker/images/decoded_file.h"
 
 namespace likeness {
 namespace {
-
-constexpr size_t kMaxProfileBytes = 4 << 20;
 
 cv::Mat DecodePixels(std::string_view bytes) {
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));

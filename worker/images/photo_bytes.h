@@ -65,13 +65,8 @@ inline std::string WithWebpChunk(const std::string& webp, const std::string& typ
   return webp.substr(0, 4) + LittleEndian32(chunks.size()) + chunks;
 }
 
-// A PNG chunk with its place for a checksum, which readers of headers do not look at.
+// A PNG chunk. The checksum is CRC-32 (PNG 1.2, annex D).
 inline std::string PngChunk(const std::string& type, const std::string& data) {
-  return BigEndian32(data.size()) + type + data + std::string(4, '\0');
-}
-
-// A PNG chunk that decoders take. The checksum is CRC-32 (PNG 1.2, annex D).
-inline std::string WithChecksum(const std::string& type, const std::string& data) {
   uint32_t crc = 0xFFFFFFFF;
   for (const char c : type + data) {
     crc ^= static_cast<uint8_t>(c);
