@@ -87,6 +87,17 @@ absl::StatusOr<Address> ParseTarget(absl::string_view flag, absl::string_view te
   return address;
 }
 
+absl::StatusOr<Address> ParsePageAddress(absl::string_view flag, absl::string_view text) {
+  ASSIGN_OR_RETURN(Address address, ParseAddress(flag, text));
+  const bool ip6 = absl::StrContains(address.host, ':');
+  if (!ip6 && !address.is_unix()) return address;
+  return InvalidField(flag,
+                      absl::StrCat("is \"", text, "\", ", ip6 ? "an IPv6 address" : "a unix socket",
+                                   "; a page of metrics listens on HOST:PORT, with a name or an "
+                                   "IPv4 address"),
+                      "INVALID_ADDRESS");
+}
+
 std::string ToString(const Address& address) {
   if (address.is_unix()) return absl::StrCat(kUnix, address.unix_path);
   const bool ip6 = absl::StrContains(address.host, ':');

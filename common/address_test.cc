@@ -43,6 +43,13 @@ TEST(AddressTest, TargetsMayBeSpeltAsGrpcDoesAndHaveAPort) {
   EXPECT_EQ(ErrorReason(ParseTarget("--server", "localhost:0").status()), "INVALID_ADDRESS");
 }
 
+TEST(AddressTest, PagesOfMetricsHaveNeitherSocketsNorIpv6) {
+  EXPECT_EQ(ParsePageAddress("--metrics-listen", "localhost:9464")->port, 9464);
+  for (const char* text : {"[::1]:9464", "[::]:9464", "unix:/page", "localhost"}) {
+    EXPECT_EQ(ErrorReason(ParsePageAddress("--metrics-listen", text).status()), "INVALID_ADDRESS");
+  }
+}
+
 TEST(AddressTest, LoopbackIsThisMachineAndNothingLikeIt) {
   for (const char* address : {"127.0.0.1:1", "127.8.9.10:1", "[::1]:1", "localhost:1", "unix:/a"}) {
     EXPECT_TRUE(IsLoopback(address)) << address;

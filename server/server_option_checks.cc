@@ -58,11 +58,7 @@ absl::Status CheckAddresses(const ServerOptions& options) {
   }
   const std::string& page = options.metrics_listen;
   if (page.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const Address page_address, ParseAddress("--metrics-listen", page));
-  if (page_address.is_unix()) {
-    return InvalidField("--metrics-listen", "is a unix socket; HOST:PORT is allowed",
-                        "INVALID_ADDRESS");
-  }
+  ASSIGN_OR_RETURN(const Address page_address, ParsePageAddress("--metrics-listen", page));
   if (IsLoopback(page_address) || options.metrics_public) return absl::OkStatus();
   return NotLoopback("--metrics-listen", page, "any other needs --metrics-public");
 }

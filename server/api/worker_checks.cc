@@ -12,6 +12,7 @@
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/worker_limits.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/validation/field_checker.h"
 #include "server/jobs/validation/label_validation.h"
@@ -23,14 +24,11 @@ constexpr int kMaxModels = 1000;
 constexpr int kMaxOutputs = 10'000;
 constexpr int kMaxNews = 1000;  // of one kind in one heartbeat
 constexpr int kMaxPreviewBytes = 64 << 10;
-constexpr int kMaxLogBytes = 4000;
 constexpr int kMaxOfferBytes = 4 << 10;
 constexpr int kMaxProgressBytes = 4 << 10;
 constexpr int kMaxSampleBytes = kMaxPreviewBytes + (32 << 10);  // a prompt, placeholders filled in
 constexpr int kMaxResolvedBytes = 1 << 20;
 constexpr int kMaxMetrics = 1000;
-// gRPC replaces a status of more than about 8,000 bytes, which GenerateImages would end with.
-constexpr int kMaxErrorBytes = 6000;
 constexpr int kLastCode = 16;  // UNAUTHENTICATED
 
 bool IsWorkerName(absl::string_view name) {
@@ -111,11 +109,11 @@ absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, const std::stri
   CheckSize("resolved", request.resolved(), kMaxResolvedBytes, checker);
   for (int i = 0; i < request.warnings_size(); ++i) {
     checker.Integer(absl::StrCat("warnings[", i, "]"),
-                    static_cast<int64_t>(request.warnings(i).size()), 0, kMaxLogBytes);
+                    static_cast<int64_t>(request.warnings(i).size()), 0, kMaxLineBytes);
   }
   for (int i = 0; i < request.log_lines_size(); ++i) {
     checker.Integer(absl::StrCat("log_lines[", i, "].text"),
-                    static_cast<int64_t>(request.log_lines(i).text().size()), 0, kMaxLogBytes);
+                    static_cast<int64_t>(request.log_lines(i).text().size()), 0, kMaxLineBytes);
   }
   RETURN_IF_ERROR(checker.status());
   for (int i = 0; i < request.samples_size(); ++i) {

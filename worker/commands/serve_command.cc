@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/address.h"
 #include "common/ids.h"
 #include "common/logging.h"
 #include "common/status_macros.h"
@@ -107,6 +108,9 @@ absl::Status Serve(const ServeFlags& flags) {
   RETURN_IF_ERROR(CheckOffer(name, labels));
   if (!IsUtf8(flags.labels)) {
     return absl::InvalidArgumentError("--labels: only UTF-8 text is allowed");
+  }
+  if (!flags.metrics_address.empty()) {
+    RETURN_IF_ERROR(ParsePageAddress("--metrics-address", flags.metrics_address).status());
   }
   Shutdown shutdown;  // before any other thread
   ASSIGN_OR_RETURN(const auto channel, ConnectToServer(flags.server, flags.security));

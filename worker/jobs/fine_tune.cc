@@ -132,7 +132,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   JobResult result{.resolved = Resolve(lease, base.facts), .outputs = {}, .metrics = {}};
   const v1::FineTuneSpec& spec = result.resolved.fine_tune();
   Phases phases(environment, PhasesOf(spec));
-  CheckFileNames(base.directory);
+  CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
   const auto photos = FetchPhotos(spec.subject(), base.facts.image_size, environment);
   Pipeline& model = workshop.resident.Get(base.facts.name, base.facts.digest, base.directory);

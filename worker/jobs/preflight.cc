@@ -15,6 +15,7 @@
 #include "worker/checkpoints/pipeline.h"
 #include "worker/diffusion/sampler.h"
 #include "worker/support/guard.h"
+#include "worker/training/personalized_model.h"
 
 namespace likeness {
 namespace {
@@ -128,10 +129,11 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
   WarnOfCutPrompts(texts, model.tokenizer, environment);
 }
 
-void CheckFileNames(const std::filesystem::path& base_model) {
+void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec) {
+  std::vector<std::string> changed = {"unet"};
+  if (spec.dreambooth().train_text_encoder()) changed.push_back("text_encoder");
   for (const auto& [path, file] : FilesOfModel(base_model)) {
-    const std::string extension = std::filesystem::path(path).extension();
-    if (extension != ".json" && extension != ".txt" && extension != ".safetensors") continue;
+    if (!IsShared(path, changed)) continue;
     const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
       return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/';
     });

@@ -21,7 +21,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
                    JobEnvironment& environment);
 // Throws StatusError (FAILED_PRECONDITION naming the file) for a base model with a file whose name
 // no output of a job may have: it is part of what the job makes.
-void CheckFileNames(const std::filesystem::path& base_model);
+void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec);
 // words: of the personalized model that draws; empty for a base model.
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Pipeline& model,
                    JobEnvironment& environment);

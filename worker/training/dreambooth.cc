@@ -132,15 +132,17 @@ DreamBoothResult TrainDreamBooth(Pipeline& base, const DreamBoothOptions& option
   TrainableWeights weights(Trained(base, options),
                            options.bfloat16 ? torch::kBFloat16 : torch::kFloat32);
   const PromptContexts contexts(base, lesson.prompts, options.train_text_encoder);
-  const auto validation_loss = [&](Phase phase) -> std::optional<double> {
+  const auto validation_loss = [&](Phase phase,
+                                   const auto& stop_if_asked) -> std::optional<double> {
     if (!lesson.validation) return std::nullopt;
     const WeightsInDtype as_pipeline(weights, base.dtype);
     return ValidationLoss(base, *lesson.validation, contexts, base.dtype, [&](int64_t done) {
       host.Report({phase, done, lesson.validation->size(), "pictures"});
-      ThrowIfStopped(host.Stop());
+      stop_if_asked();
     });
   };
-  DreamBoothResult result{.validation_loss_before = validation_loss(Phase::kTraining)};
+  DreamBoothResult result{.validation_loss_before = validation_loss(
+                              Phase::kTraining, [&] { ThrowIfStopped(host.Stop()); })};
 
   AdamW optimizer(weights.Groups(), options.adamw);
   TrainingState state;
@@ -205,10 +207,10 @@ DreamBoothResult TrainDreamBooth(Pipeline& base, const DreamBoothOptions& option
   host.Report({.phase = Phase::kSaving, .total = 1, .unit = "models"});
   weights.CheckFinite(state.step);
   CheckLastLoss(base, lesson, contexts, options, state.step);
-  result.validation_loss_after = validation_loss(Phase::kSaving);
+  result.validation_loss_after = validation_loss(Phase::kSaving, stop_if_asked);
   result.losses = state.losses;
   const WeightsInDtype exact(weights, torch::kFloat32);
-  ThrowIfStopped(host.Stop());
+  stop_if_asked();
   WritePersonalizedModel(
       paths.base_model, paths.output_model, Changed(base, options),
       options.save_dtype == SaveDtype::kFloat16 ? torch::kFloat16 : torch::kFloat32,

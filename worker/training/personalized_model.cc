@@ -1,5 +1,6 @@
 #include "worker/training/personalized_model.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "third_party/nlohmann/json.hpp"
@@ -10,21 +11,6 @@ namespace likeness {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Is this file of the base, at `relative` to its directory, part of the personalized model?
-// Configs, tokenizer files and safetensors are; pickles, single-file checkpoints beside
-// model_index.json and the base's own card are not.
-bool IsShared(const fs::path& relative, const std::vector<ChangedComponent>& changed) {
-  const std::string extension = relative.extension();
-  const bool weights =
-      extension == ".safetensors" || relative.string().ends_with(".safetensors.index.json");
-  if (!weights && extension != ".json" && extension != ".txt") return false;
-  if (!relative.has_parent_path()) return !weights && relative != kCardFile;
-  for (const ChangedComponent& component : changed) {
-    if (weights && *relative.begin() == component.folder) return false;
-  }
-  return true;
-}
 
 void LinkOrCopy(const fs::path& from, const fs::path& to) {
   fs::create_directories(to.parent_path());
@@ -51,6 +37,15 @@ NamedTensors InDtype(const NamedTensors& tensors, torch::ScalarType dtype) {
 
 }  // namespace
 
+bool IsShared(const fs::path& relative, const std::vector<std::string>& changed) {
+  const std::string extension = relative.extension();
+  const bool weights =
+      extension == ".safetensors" || relative.string().ends_with(".safetensors.index.json");
+  if (!weights && extension != ".json" && extension != ".txt") return false;
+  if (!relative.has_parent_path()) return !weights && relative != kCardFile;
+  return !weights || std::find(changed.begin(), changed.end(), *relative.begin()) == changed.end();
+}
+
 void WritePersonalizedModel(const fs::path& base, const fs::path& out,
                             const std::vector<ChangedComponent>& changed, torch::ScalarType dtype,
                             const nlohmann::json& card) {
@@ -61,8 +56,10 @@ void WritePersonalizedModel(const fs::path& base, const fs::path& out,
   try {
     fs::remove_all(partial);
     fs::create_directories(partial);
+    std::vector<std::string> folders;
+    for (const ChangedComponent& component : changed) folders.push_back(component.folder);
     for (const auto& [relative, file] : FilesOfModel(base)) {
-      if (IsShared(relative, changed)) LinkOrCopy(file, partial / relative);
+      if (IsShared(relative, folders)) LinkOrCopy(file, partial / relative);
     }
     for (const ChangedComponent& component : changed) {
       fs::create_directories(partial / component.folder);

@@ -19,6 +19,12 @@ struct ChangedComponent {
 
 inline constexpr const char* kCardFile = "likeness_card.json";
 
+// Whether a file of a base model, at `relative` in its directory, becomes part of a personalized
+// model whose weights are others in the folders `changed`. Configurations, tokenizer files and
+// safetensors do; pickles, single-file checkpoints beside model_index.json and the base's own card
+// do not.
+bool IsShared(const std::filesystem::path& relative, const std::vector<std::string>& changed);
+
 // Makes directory `out`, whole or not at all. Every other file of the base that is part of the
 // model is there as a hard link, or a copy where the file system allows none, so content-addressed
 // storage keeps it once. Errors: kFailedPrecondition if `out` exists or a weight does not fit into

@@ -9,12 +9,13 @@
 #include "common/rpc_error.h"
 #include "common/shorten.h"
 #include "common/trace.h"
+#include "common/worker_limits.h"
 #include "worker/wire/rpc_patience.h"
 
 namespace likeness {
 namespace {
 
-constexpr size_t kMostTextBytes = 3990;  // the server takes 4000, and "..." is added
+constexpr size_t kMostTextBytes = kMaxLineBytes - 3;  // Shorten() adds "..."
 
 // A watched progress bar moves about this often; each heartbeat is a durable write on the server.
 constexpr absl::Duration kNewsInterval = absl::Milliseconds(500);

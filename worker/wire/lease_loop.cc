@@ -12,6 +12,7 @@
 #include "common/shorten.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
+#include "common/worker_limits.h"
 #include "worker/jobs/outputs.h"
 #include "worker/support/guard.h"
 #include "worker/wire/lease_environment.h"
@@ -22,7 +23,6 @@ namespace {
 
 constexpr absl::Duration kAcquireWait = absl::Seconds(20);
 constexpr absl::Duration kCallLimit = absl::Seconds(10);
-constexpr size_t kMostErrorBytes = 5000;
 
 const char* MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
 
@@ -142,9 +142,9 @@ std::string LeaseLoop::Fail(const v1::Lease& lease, const absl::Status& why) {
   v1::FailLeaseRequest request;
   request.set_lease_token(lease.lease_token());
   *request.mutable_error() = ToRpcStatus(why);
-  if (request.error().ByteSizeLong() > kMostErrorBytes) {  // the server would refuse all of it
+  if (request.error().ByteSizeLong() > kMaxErrorBytes) {
     request.mutable_error()->clear_details();
-    request.mutable_error()->set_message(Shorten(request.error().message(), kMostErrorBytes / 2));
+    request.mutable_error()->set_message(Shorten(request.error().message(), kMaxErrorBytes / 2));
   }
   request.set_retryable(IsRetryable(why));
   const absl::Status status =

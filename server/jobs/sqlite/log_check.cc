@@ -14,12 +14,12 @@ namespace likeness::server {
 namespace {
 
 constexpr uint32_t kMagic = 0x377f0682;  // with 1 more: sums of words with the high byte first
-constexpr int kPageSizeAt = 8;
+constexpr int kLogPageSizeAt = 8;
 constexpr int kSaltsAt = 16;      // in the log's header
 constexpr int kFrameSaltsAt = 8;  // in a frame's header
 constexpr int kSaltsBytes = 8;
 
-const unsigned char* Bytes(const std::string& text) {
+const unsigned char* AsBytes(const std::string& text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
@@ -31,9 +31,9 @@ struct LogHeader {
 };
 
 std::optional<LogHeader> ParseHeader(const std::string& bytes) {
-  const unsigned char* header = Bytes(bytes);
+  const unsigned char* header = AsBytes(bytes);
   const uint32_t magic = BigEndian(header);
-  const uint32_t page_size = BigEndian(header + kPageSizeAt);
+  const uint32_t page_size = BigEndian(header + kLogPageSizeAt);
   if ((magic & ~uint32_t{1}) != kMagic || !IsPage(page_size)) return std::nullopt;
   const bool big_endian = (magic & 1) != 0;
   Sum sum;
@@ -60,7 +60,7 @@ absl::StatusOr<Findings> LookThrough(const File& file, const LogHeader& log, int
     const int64_t at = kLogHeaderBytes + (number - 1) * frame_bytes;
     ASSIGN_OR_RETURN(const std::string frame, file.ReadAt(at, frame_bytes));
     if (std::ssize(frame) < frame_bytes) break;
-    const unsigned char* bytes = Bytes(frame);
+    const unsigned char* bytes = AsBytes(frame);
     Sum sum = before;
     sum.Add(bytes, kFrameSummed, log.big_endian);
     sum.Add(bytes + kFrameHeaderBytes, log.page_size, log.big_endian);
@@ -75,7 +75,7 @@ absl::StatusOr<Findings> LookThrough(const File& file, const LogHeader& log, int
   return found;
 }
 
-absl::Status Damaged(absl::string_view where, int64_t cut_at) {
+absl::Status DamagedLog(absl::string_view where, int64_t cut_at) {
   LogError("the log of the database is damaged on the disk", {{"where", where}});
   return RpcError(
       absl::StatusCode::kDataLoss, "STORE_DAMAGED",
@@ -102,10 +102,11 @@ absl::Status CheckLog(const std::string& path) {
   // A process that has the database open may have begun the log anew meanwhile.
   ASSIGN_OR_RETURN(const std::string again, file.ReadAt(0, kLogHeaderBytes));
   if (again != bytes) return absl::OkStatus();
-  if (!log) return Damaged("its header", 0);
+  if (!log) return DamagedLog("its header", 0);
   if (found.damaged) {
-    return Damaged(absl::StrCat("frame ", *found.first_bad, " of ", found.frames),
-                   kLogHeaderBytes + (*found.first_bad - 1) * (kFrameHeaderBytes + log->page_size));
+    return DamagedLog(
+        absl::StrCat("frame ", *found.first_bad, " of ", found.frames),
+        kLogHeaderBytes + (*found.first_bad - 1) * (kFrameHeaderBytes + log->page_size));
   }
   if (found.ends_torn) {
     LogWarning(
