@@ -15,15 +15,15 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 JOB = {
     "fineTune": {
-        "baseModel": "models/mini",
-        "subject": {"classNoun": "dog"},
+        "baseModel": "baseModels/mini",
+        "subjects": [{"classNoun": "dog"}],
         "training": {"steps": 20, "seed": 3, "checkpointEverySteps": 10},
         "prior": {"classImages": 6, "samplingSteps": 10},
         "samples": {"prompts": ["a {subject} in the snow", "a {subject} wearing a red hat"], "imagesPerPrompt": 2,
                     "steps": 10, "seed": 7},
     },
 }
-PICTURES = {"generate": {"model": "models/mini", "prompts": ["a dog", "a red cat on the beach"], "imagesPerPrompt": 2,
+PICTURES = {"generate": {"model": {"name": "baseModels/mini"}, "prompts": ["a dog", "a red cat on the beach"], "imagesPerPrompt": 2,
                          "negativePrompt": "snow", "steps": 10, "seed": 9}}
 
 

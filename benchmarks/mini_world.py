@@ -51,7 +51,7 @@ def service(out):
                  for i, c in enumerate(commands)]
     try:
         for _ in range(200):
-            if '"models/mini"' in subprocess.run([BIN / "likeness", "models", "--json"], capture_output=True,
+            if '"baseModels/mini"' in subprocess.run([BIN / "likeness", "models", "--json"], capture_output=True,
                                                  text=True).stdout:
                 break
             time.sleep(0.2)

@@ -43,7 +43,7 @@ def fill(path, options):
         age = draw.randrange(12 * 3600 * 10**6)
         job = job_pb2.Job(name=f"tenants/{tenant}/jobs/{identity}", uid=identity, max_attempts=3, priority=priority,
                           state=job_pb2.JOB_STATE_PENDING if pending else job_pb2.JOB_STATE_SUCCEEDED)
-        job.generate.model = model
+        job.generate.model.name = model
         job.generate.prompts.append("a dog in the snow, " + "and more of it, " * 20)
         return (tenant, identity, 1 if pending else 4, model, now - age, job.SerializeToString(),
                 2**63 - 1 if pending else now - age // 2, priority, now - age, 0 if pending else 2,

@@ -271,8 +271,7 @@ class Target:
         """What a call with the key and so many bytes of photos was refused for; None if it was not."""
         with grpc.insecure_channel(f"127.0.0.1:{self.port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
             request = job_service_pb2.CreateJobRequest()
-            subject = request.job.fine_tune.subject
-            subject.class_noun = "dog"
+            subject = request.job.fine_tune.subjects.add(class_noun="dog")
             for photo in range(3):
                 subject.photos.add().inline = bytes([photo]) * (size // 3)
             try:

@@ -42,7 +42,7 @@ VIEWS = 4             # of the subject, held out: what can be reached, and the l
 # Scenes that no photo of draw-subject shows, and something to wear.
 NEW_SCENES = {name: SCENES[name] for name in ("snow", "beach", "city", "cobblestones", "pink-fabric")}
 WORN = {name: ACCESSORIES[name] for name in ("red-hat", "black-top-hat")}  # what every class can wear
-TOKEN = json.loads((MODEL / "likeness_defaults.json").read_text())["fine_tune"]["subject"]["token"]
+TOKEN = json.loads((MODEL / "likeness_defaults.json").read_text())["fine_tune"]["subjects"][0]["token"]
 PER_PROMPT = 2
 OF_CLASS = 8          # pictures of "a dog"
 PROMPTS_SHOWN = len(NEW_SCENES | WORN) + 3

@@ -20,7 +20,7 @@ bool IsAllowed(char c) {
 }
 
 bool IsId(absl::string_view text) {
-  return !text.empty() && text.size() <= kLongest && text != "." && text != ".." &&
+  return !text.empty() && text.size() <= kLongest && text != "-" && text != "." && text != ".." &&
          std::all_of(text.begin(), text.end(), IsAllowed);
 }
 

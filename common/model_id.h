@@ -1,4 +1,4 @@
-// Ids of base models: what follows "models/".
+// Ids of base models: what follows "baseModels/".
 #pragma once
 
 #include <string>

@@ -59,7 +59,7 @@ TEST(BaseModelIdTest, UnlikeNamesHaveUnlikeIdsWhichParseAndStay) {
   for (const auto& name : names) {
     const std::string id = BaseModelId(name);
     EXPECT_TRUE(ids.insert(id).second) << name << " and another are " << id;
-    EXPECT_TRUE(ParseModelName("models/" + id).ok()) << id;
+    EXPECT_TRUE(ParseModelName("baseModels/" + id).ok()) << id;
     EXPECT_EQ(BaseModelId(id), id);
   }
 }

@@ -37,7 +37,8 @@ bool IsUploadId(absl::string_view text) {
 std::string JobName::ToString() const { return absl::StrCat("tenants/", tenant, "/jobs/", id); }
 
 std::string ModelName::ToString() const {
-  return is_base() ? absl::StrCat("models/", id) : absl::StrCat("tenants/", tenant, "/models/", id);
+  return is_base() ? absl::StrCat("baseModels/", id)
+                   : absl::StrCat("tenants/", tenant, "/models/", id);
 }
 
 std::string BlobName::ToString() const {
@@ -49,9 +50,10 @@ std::string UploadName::ToString() const {
 }
 
 bool IsResourceId(absl::string_view text) {
-  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
+  return !text.empty() && text.size() <= 63 && text != "-" &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
 }
 
 absl::StatusOr<JobName> ParseJobName(absl::string_view text, absl::string_view field) {
@@ -67,20 +69,20 @@ absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_vi
   std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
   // A base model is named by its directory, so it may hold more than an id of ours.
   auto is_directory = [](absl::string_view id) {
-    return !id.empty() && id.size() <= 128 && id != "." && id != ".." &&
+    return !id.empty() && id.size() <= 128 && id != "-" && id != "." && id != ".." &&
            std::all_of(id.begin(), id.end(), [](char c) {
              return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
                     c == '.';
            });
   };
-  if (parts.size() == 2 && parts[0] == "models" && is_directory(parts[1])) {
+  if (parts.size() == 2 && parts[0] == "baseModels" && is_directory(parts[1])) {
     return ModelName{"", std::string(parts[1])};
   }
   if (parts.size() == 4 && parts[0] == "tenants" && IsResourceId(parts[1]) &&
       parts[2] == "models" && IsResourceId(parts[3])) {
     return ModelName{std::string(parts[1]), std::string(parts[3])};
   }
-  return WrongName(field, text, "models/{model} or tenants/{tenant}/models/{model}");
+  return WrongName(field, text, "baseModels/{base_model} or tenants/{tenant}/models/{model}");
 }
 
 absl::StatusOr<BlobName> ParseBlobName(absl::string_view text, absl::string_view field) {

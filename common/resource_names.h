@@ -20,7 +20,7 @@ struct JobName {
   bool operator==(const JobName&) const = default;
 };
 
-// models/{id} for a base model, tenants/{tenant}/models/{id} for a personalized one.
+// baseModels/{id} for a base model, tenants/{tenant}/models/{id} for a personalized one.
 struct ModelName {
   std::string tenant;  // empty: a base model
   std::string id;
@@ -57,7 +57,7 @@ absl::StatusOr<UploadName> ParseUploadName(absl::string_view text,
 // tenants/{tenant}; empty text means the default tenant. Returns the tenant's id.
 absl::StatusOr<std::string> ParseParent(absl::string_view text, absl::string_view field = "parent");
 
-// [a-z0-9-]{1,63}
+// [a-z0-9-]{1,63}, and not "-" alone, which stands for any resource (AIP-159).
 bool IsResourceId(absl::string_view text);
 
 }  // namespace likeness

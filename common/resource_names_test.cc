@@ -12,7 +12,7 @@ const std::string kDigest(64, 'a');
 TEST(ResourceNamesTest, NamesArePrintedAsTheyAreParsed) {
   EXPECT_EQ(ParseJobName("tenants/acme/jobs/rex-1")->ToString(), "tenants/acme/jobs/rex-1");
   EXPECT_EQ(ParseModelName("tenants/acme/models/rex")->ToString(), "tenants/acme/models/rex");
-  EXPECT_EQ(ParseModelName("models/SD_1.5")->ToString(), "models/SD_1.5");
+  EXPECT_EQ(ParseModelName("baseModels/SD_1.5")->ToString(), "baseModels/SD_1.5");
   const std::string blob = "tenants/default/blobs/" + kDigest;
   EXPECT_EQ(ParseBlobName(blob)->ToString(), blob);
   const std::string upload = "tenants/default/uploads/0Af-1/blobs/" + kDigest + "/12";
@@ -23,13 +23,13 @@ TEST(ResourceNamesTest, NamesArePrintedAsTheyAreParsed) {
 }
 
 TEST(ResourceNamesTest, BaseModelsHaveNoTenant) {
-  EXPECT_TRUE(ParseModelName("models/mini")->is_base());
+  EXPECT_TRUE(ParseModelName("baseModels/mini")->is_base());
   EXPECT_FALSE(ParseModelName("tenants/default/models/mini")->is_base());
 }
 
 TEST(ResourceNamesTest, NothingLeadsOutOfADirectory) {
-  for (const char* name : {"models/..", "models/.", "models/a/b", "models/", "models/a b",
-                           "tenants/../models/a", "tenants/default/models/.."}) {
+  for (const char* name : {"baseModels/..", "baseModels/.", "baseModels/a/b", "baseModels/",
+                           "baseModels/a b", "tenants/../models/a", "tenants/default/models/.."}) {
     EXPECT_FALSE(ParseModelName(name).ok()) << name;
   }
   EXPECT_FALSE(ParseBlobName("tenants/../blobs/" + kDigest).ok());

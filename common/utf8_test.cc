@@ -1,5 +1,6 @@
 #include "common/utf8.h"
 
+#include "common/job_spec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.pb.h"
@@ -16,17 +17,17 @@ std::string Complaint(const google::protobuf::Message& message) {
 
 TEST(Utf8Test, TextOfAnyScriptPasses) {
   v1::CreateJobRequest request;
-  request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_class_noun("собака 犬 🐕");
-  request.mutable_job()->mutable_fine_tune()->mutable_subject()->add_photos()->set_inline_("\xFF");
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).set_class_noun("собака 犬 🐕");
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).add_photos()->set_inline_("\xFF");
   EXPECT_TRUE(CheckUtf8(request).ok()) << "bytes are no text: " << Complaint(request);
 }
 
 TEST(Utf8Test, TheFieldAndItsValueAreNamedAtAnyDepth) {
   v1::CreateJobRequest request;
-  auto& subject = *request.mutable_job()->mutable_fine_tune()->mutable_subject();
+  auto& subject = MutableSubjectOf(*request.mutable_job()->mutable_fine_tune());
   subject.add_photos()->set_caption("fine");
   subject.add_photos()->set_caption("caf\xE9");
-  EXPECT_THAT(Complaint(request), AllOf(HasSubstr("job.fine_tune.subject.photos[1].caption"),
+  EXPECT_THAT(Complaint(request), AllOf(HasSubstr("job.fine_tune.subjects[0].photos[1].caption"),
                                         HasSubstr("caf\\xe9"), HasSubstr("UTF-8")));
 }
 

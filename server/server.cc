@@ -11,6 +11,7 @@
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/logging.h"
+#include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "common/version.h"
@@ -40,6 +41,7 @@
 #include "server/data_directory.h"
 #include "server/jobs/admission.h"
 #include "server/jobs/change_feed.h"
+#include "server/jobs/change_log.h"
 #include "server/jobs/sqlite/checked_files.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
 #include "server/maintenance/maintenance.h"
@@ -55,8 +57,9 @@ namespace {
 constexpr absl::Duration kTick = absl::Milliseconds(250);
 constexpr absl::Duration kLook = absl::Milliseconds(20);  // at connections without a key
 constexpr absl::Duration kHealthCheck = absl::Seconds(2);
-constexpr int64_t kFullDisk = 2 << 20;  // blobs leave the last MiB to the job store
-constexpr int kAuditLines = 1000;       // at a time
+constexpr int64_t kFullDisk = 2 << 20;    // blobs leave the last MiB to the job store
+constexpr size_t kKeptChanges = 100'000;  // for those who follow many jobs; some 20 MB
+constexpr int kAuditLines = 1000;         // at a time
 constexpr absl::Duration kUploadLifetime = absl::Hours(24);
 constexpr absl::Duration kUploadSweep = absl::Hours(1);
 constexpr int kConnectionAge = 3'600'000;       // ms; and as long again for what is under way
@@ -94,6 +97,7 @@ struct Server::Parts {
   Metrics metrics;
   Health health;
   ChangeFeed feed;
+  ChangeLog change_log{kKeptChanges};
   LeaseQueue lease_queue;
   Visitors visitors;
   std::unique_ptr<Authenticator> authenticator;
@@ -187,6 +191,12 @@ absl::Status Server::Parts::OpenStores() {
   };
   store_options.listener = [this](const JobChange& change) {
     metrics.ObserveChange(change);
+    if (change.last_seq > change.after_seq || change.deleted) {
+      change_log.Add(change);
+      if (const auto name = ParseJobName(change.name); name.ok()) {
+        feed.Publish(JobsTopic(name->tenant));
+      }
+    }
     feed.Publish(change.name);
     if (change.to == v1::JOB_STATE_PENDING) lease_queue.Publish();
     if (!change.superseded_checkpoint.empty()) maintenance->Release(change.superseded_checkpoint);
@@ -237,7 +247,7 @@ absl::Status Server::Parts::Serve() {
   housekeeping = std::make_unique<Executor>(1);
   front = std::make_unique<Front>(*pools, feed, lease_queue, metrics,
                                   Gate{*authenticator, call_limits, audit.get(), &visitors});
-  job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission);
+  job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission, change_log);
   model_service = std::make_unique<ModelServiceImpl>(*jobs);
   worker_service = std::make_unique<WorkerServiceImpl>(*jobs, *blobs, options.stall_timeout);
   blob_service = std::make_unique<BlobServiceImpl>(*blobs);

@@ -47,7 +47,7 @@ absl::Status MakeJobs(const std::string& path, int64_t jobs) {
     job.job = testing::PictureJob().job();
     job.job.set_name(JobName{kDefaultTenant, IdOf(n)}.ToString());
     job.job.set_uid(RandomUuid());
-    job.job.mutable_generate()->set_model("models/mini");
+    job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
     job.job.set_max_attempts(3);
     if (auto created = (*store)->Create(job); !created.ok()) return created.status();
     auto lease = (*store)->Acquire(offer);

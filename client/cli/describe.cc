@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "client/cli/text.h"
+#include "common/job_spec.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace likeness::client {
@@ -30,7 +31,7 @@ std::string MethodText(const v1::Job& job) {
 }
 
 std::string AboutText(const v1::Job& job) {
-  if (job.has_fine_tune()) return job.fine_tune().subject().class_noun();
+  if (job.has_fine_tune()) return SubjectOf(job.fine_tune()).class_noun();
   if (job.generate().prompts().empty()) return "";
   const auto& prompts = job.generate().prompts();
   const auto more = prompts.size() > 1 ? absl::StrCat(" and ", prompts.size() - 1, " more") : "";

@@ -28,7 +28,7 @@ Usage: likeness generate PROMPT [FLAGS])";
 
 struct GenerateFlags {
   std::string model;
-  std::string negative_prompt;
+  std::optional<std::string> negative_prompt;
   std::optional<int32_t> images;
   std::optional<uint32_t> seed;
   std::optional<std::string> sampler;
@@ -57,23 +57,27 @@ void GenerateFlags::AddTo(FlagSet& flags) {
 
 v1::GenerateImagesRequest ToRequest(const GenerateFlags& flags, const std::string& prompt) {
   v1::GenerateImagesRequest request;
-  request.set_prompt(prompt);
-  request.set_negative_prompt(flags.negative_prompt);
-  if (flags.images) request.set_images(*flags.images);
-  if (flags.seed) request.set_seed(*flags.seed);
-  if (flags.sampler) request.set_sampler(*flags.sampler);
-  if (flags.steps) request.set_steps(*flags.steps);
-  if (flags.guidance) request.set_guidance(*flags.guidance);
-  if (flags.width) request.set_width(*flags.width);
-  if (flags.height) request.set_height(*flags.height);
+  v1::GenerateSpec& spec = *request.mutable_generate();
+  spec.add_prompts(prompt);
+  if (flags.negative_prompt) spec.set_negative_prompt(*flags.negative_prompt);
+  if (flags.images) spec.set_images_per_prompt(*flags.images);
+  if (flags.seed) spec.set_seed(*flags.seed);
+  if (flags.sampler) spec.set_sampler(*flags.sampler);
+  if (flags.steps) spec.set_steps(*flags.steps);
+  if (flags.guidance) spec.set_guidance(*flags.guidance);
+  if (flags.width) spec.set_width(*flags.width);
+  if (flags.height) spec.set_height(*flags.height);
   return request;
 }
 
 // Shows progress, and writes the pictures as they come.
 class Receiver {
  public:
-  Receiver(const Context& context, std::string folder)
-      : context_(context), folder_(std::move(folder)), view_(*context.screen) {}
+  Receiver(const Context& context, const Connection& connection, std::string folder)
+      : context_(context),
+        connection_(connection),
+        folder_(std::move(folder)),
+        view_(*context.screen) {}
 
   void Receive(const v1::GenerateImagesResponse& response) {
     if (response.has_job()) ReceiveJob(response.job());
@@ -103,13 +107,19 @@ class Receiver {
     // Flat in the folder: pictures are all that it holds.
     const auto name = ShortName(output.path());
     output.set_path(name.empty() ? absl::StrCat(image.index(), ".png") : name);
-    ASSIGN_OR_RETURN(auto path, WriteOutput(output, image.png(), folder_));
+    std::string path;
+    if (image.png().empty()) {  // too large for the stream
+      ASSIGN_OR_RETURN(path, DownloadOutput(connection_, output, folder_));
+    } else {
+      ASSIGN_OR_RETURN(path, WriteOutput(output, image.png(), folder_));
+    }
     context_.screen->ClearProgress();  // both may be the same terminal
     if (!context_.json) PrintResult(path);
     return absl::OkStatus();
   }
 
   const Context& context_;
+  const Connection& connection_;
   std::string folder_;
   JobView view_;
   absl::Status written_;
@@ -120,9 +130,10 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   auto request = ToRequest(flags, context.positional[0]);
   if (!flags.model.empty()) {
-    ASSIGN_OR_RETURN(*request.mutable_model(), ModelNameFromArgument(connection, flags.model));
+    ASSIGN_OR_RETURN(*request.mutable_generate()->mutable_model()->mutable_name(),
+                     ModelNameFromArgument(connection, flags.model));
   }
-  Receiver receiver(context, flags.out);
+  Receiver receiver(context, connection, flags.out);
   auto job = GenerateImages(
       connection, request, [&](const auto& response) { receiver.Receive(response); },
       interrupt.token());
@@ -131,7 +142,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
     context.screen->Text("Stopped. The server cancels the job.");
     return kDetached;
   }
-  if (receiver.job_ended_badly()) {  // which the stream's status says again
+  if (receiver.job_ended_badly()) {
     if (context.json) PrintResult(ToJson(receiver.job()));
     return kJobFailed;
   }

@@ -11,10 +11,13 @@
 #include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
+#include "client/cli/refusal.h"
 #include "client/cli/report.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
+#include "common/job_spec.h"
+#include "common/rpc_error.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -109,13 +112,13 @@ void PrintSpec(const v1::Job& job) {
   if (job.has_fine_tune()) {
     const auto& spec = FineTuneOf(job);
     Print("subject",
-          absl::StrCat(SubjectPhrase(job), " · ", Count(spec.subject().photos_size(), "photo")));
+          absl::StrCat(SubjectPhrase(job), " · ", Count(SubjectOf(spec).photos_size(), "photo")));
     Print("base", spec.base_model());
     Print("settings", FineTuneSettings(spec));
   }
   if (job.has_generate()) {
     const auto& spec = GenerateOf(job);
-    Print("model", spec.model());
+    Print("model", spec.model().name());
     for (const auto& prompt : spec.prompts()) Print("prompt", absl::StrCat("\"", prompt, "\""));
     Print("settings", GenerateSettings(spec));
   }
@@ -139,6 +142,18 @@ void PrintOutputs(const v1::Job& job) {
   }
 }
 
+// The photos by the names of their files, as far as the job tells.
+RefusalNames NamesOf(const v1::Job& job) {
+  const auto listed = [](const google::protobuf::RepeatedPtrField<v1::Photo>& photos) {
+    std::vector<RefusalNames::Photo> names;
+    for (const auto& photo : photos) names.push_back({.path = photo.file_name()});
+    return names;
+  };
+  const v1::Subject& subject = SubjectOf(job.fine_tune());
+  return {.photos = listed(subject.photos()),
+          .validation_photos = listed(subject.validation_photos())};
+}
+
 void PrintJob(const v1::Job& job, absl::Time now) {
   Print("job", ShortName(job.name()));
   Print("state", StateLine(job));
@@ -151,8 +166,9 @@ void PrintJob(const v1::Job& job, absl::Time now) {
   if (job.has_expire_time()) Print("kept until", Moment(job.expire_time(), now));
   PrintFigures(job);
   PrintOutputs(job);
-  for (const auto& warning : job.warnings()) Print("note", warning);
-  if (job.has_error()) Print("error", job.error().message());
+  const RefusalNames names = NamesOf(job);
+  for (const auto& warning : job.warnings()) Print("note", WithFileNames(warning, names));
+  if (job.has_error()) Print("error", FailureText(FromRpcStatus(job.error()), names));
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context) {

@@ -7,16 +7,18 @@
 #include "client/cli/describe.h"
 #include "client/cli/names.h"
 #include "client/cli/text.h"
+#include "common/job_phase.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace likeness::client {
 namespace {
 
-// What stands at the left for a phase; a phase that is new to this client stands there by its own
-// name.
-std::string LabelFor(const std::string& phase) {
-  return phase == "class pictures" ? "class" : phase;
+// What stands at the left for a phase.
+std::string LabelFor(v1::JobPhase phase) {
+  if (phase == v1::JOB_PHASE_CLASS_IMAGES) return "class";
+  return phase == v1::JOB_PHASE_SAMPLING ? "samples" : PhaseLabel(phase);
 }
 
 std::string Speed(const v1::Progress& progress) {
@@ -29,7 +31,7 @@ std::string ClassPrompt(const v1::Job& job) {
   const auto& spec = FineTuneOf(job);
   const auto& prompt = spec.prior().class_prompt();
   return absl::StrReplaceAll(prompt.empty() ? "a {class}" : prompt,
-                             {{"{class}", spec.subject().class_noun()}});
+                             {{"{class}", SubjectOf(spec).class_noun()}});
 }
 
 }  // namespace
@@ -39,14 +41,15 @@ ProgressLine LineFor(const v1::Progress& progress) {
                     .done = progress.done(),
                     .total = progress.total(),
                     .bytes = progress.unit() == "bytes"};
-  if (line.total == 0 && progress.phase() == "preparing") line.text = "loading and encoding";
+  if (line.total == 0 && progress.phase() == v1::JOB_PHASE_PREPARING)
+    line.text = "loading and encoding";
   if (progress.has_training()) {
     line.figures = absl::StrCat("loss ", Figure(progress.training().loss()));
     line.speed = Speed(progress);
   }
-  if (progress.has_eta()) {
-    line.eta =
-        absl::Nanoseconds(google::protobuf::util::TimeUtil::DurationToNanoseconds(progress.eta()));
+  if (progress.has_remaining_duration()) {
+    line.eta = absl::Nanoseconds(
+        google::protobuf::util::TimeUtil::DurationToNanoseconds(progress.remaining_duration()));
   }
   return line;
 }
@@ -77,6 +80,8 @@ void JobView::Apply(const v1::JobEvent& event, const std::string& preview_path) 
       return ShowLog(event.log());
     case v1::JobEvent::kCheckpoint:
     case v1::JobEvent::kBookmark:
+    case v1::JobEvent::kUpdated:
+    case v1::JobEvent::kDeleted:
     case v1::JobEvent::EVENT_NOT_SET:
       return;
   }
@@ -110,13 +115,13 @@ void JobView::ApplyState(const v1::StateChange& change, absl::Time at) {
       if (before == v1::JOB_STATE_RUNNING) {
         phase_.Clear();
         screen_.Line(Mark::kWarning, absl::StrCat("attempt ", change.attempt()),
-                     absl::StrCat(change.reason().empty() ? "interrupted" : change.reason(),
+                     absl::StrCat(change.detail().empty() ? "interrupted" : change.detail(),
                                   "; the job waits for another worker"));
       }
       return ShowWaiting();
     case v1::JOB_STATE_RUNNING:
       job_.set_attempt(change.attempt());
-      return EnterPhase("preparing", at);
+      return EnterPhase(v1::JOB_PHASE_PREPARING, at);
     case v1::JOB_STATE_CANCELLING:
       return screen_.Line(Mark::kWarning, "cancelling", "the worker stops after its current step");
     default:
@@ -125,14 +130,16 @@ void JobView::ApplyState(const v1::StateChange& change, absl::Time at) {
 }
 
 void JobView::ApplyProgress(const v1::Progress& progress, absl::Time at) {
-  if (progress.phase().empty() || progress.phase() == "done") return;
-  if (progress.phase() == "queued") return ShowWaiting();
+  if (progress.phase() == v1::JOB_PHASE_UNSPECIFIED || progress.phase() == v1::JOB_PHASE_DONE) {
+    return;
+  }
+  if (progress.phase() == v1::JOB_PHASE_QUEUED) return ShowWaiting();
   if (progress.phase() != phase_.phase()) EnterPhase(progress.phase(), at);
   phase_ = progress;
   screen_.Progress(LineFor(progress));
 }
 
-void JobView::EnterPhase(const std::string& phase, absl::Time at) {
+void JobView::EnterPhase(v1::JobPhase phase, absl::Time at) {
   if (phase_.phase() == phase) return;
   LeavePhase(at);
   phase_.Clear();
@@ -143,7 +150,7 @@ void JobView::EnterPhase(const std::string& phase, absl::Time at) {
 
 void JobView::LeavePhase(absl::Time at) {
   screen_.ClearProgress();
-  if (!phase_.phase().empty() && phase_.phase() != "queued") {
+  if (phase_.phase() != v1::JOB_PHASE_UNSPECIFIED && phase_.phase() != v1::JOB_PHASE_QUEUED) {
     screen_.Line(Mark::kDone, LabelFor(phase_.phase()), PhaseResult(at));
   }
   phase_.Clear();
@@ -157,7 +164,7 @@ std::string JobView::PhaseResult(absl::Time at) const {
     result = ByteSize(phase_.total());
   } else if (phase_.total() > 0) {
     result = absl::StrCat(phase_.total(), " of ", phase_.total(), " ", phase_.unit());
-    if (phase_.phase() == "class pictures") {
+    if (phase_.phase() == v1::JOB_PHASE_CLASS_IMAGES) {
       absl::StrAppend(&result, " of \"", ClassPrompt(job_), "\"");
     }
     if (phase_.has_training()) {
@@ -170,7 +177,7 @@ std::string JobView::PhaseResult(absl::Time at) const {
 
 void JobView::ShowWaiting() {
   phase_.Clear();
-  phase_.set_phase("queued");
+  phase_.set_phase(v1::JOB_PHASE_QUEUED);
   ProgressLine line{.label = "waiting"};
   line.text = QueueText(job_, absl::Now());
   screen_.Progress(line);

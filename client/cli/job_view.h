@@ -46,7 +46,7 @@ class JobView {
   void ShowLog(const v1::LogLine& log);
   void ShowWaiting();
   void ShowWarnings();
-  void EnterPhase(const std::string& phase, absl::Time at);
+  void EnterPhase(v1::JobPhase phase, absl::Time at);
   void LeavePhase(absl::Time at);  // its work is done
   void ShowEnd(absl::Time at);
   std::string PhaseResult(absl::Time at) const;

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/plain_screen.h"
 #include "client/cli/terminal_screen.h"
+#include "common/job_spec.h"
 #include "gtest/gtest.h"
 
 namespace likeness::client {
@@ -23,7 +24,7 @@ class JobViewTest : public testing::Test {
     job->set_name("tenants/default/jobs/rex-7f3c");
     job->set_state(state);
     job->set_queue_position(1);
-    job->mutable_fine_tune()->mutable_subject()->set_class_noun("dog");
+    MutableSubjectOf(*job->mutable_fine_tune()).set_class_noun("dog");
     view_.Apply(event);
   }
 
@@ -40,7 +41,7 @@ class JobViewTest : public testing::Test {
     view_.Apply(event);
   }
 
-  void Progress(int64_t second, const std::string& phase, int64_t done, int64_t total,
+  void Progress(int64_t second, v1::JobPhase phase, int64_t done, int64_t total,
                 const std::string& unit, double loss = 0) {
     auto event = At(second);
     auto* progress = event.mutable_progress();
@@ -51,7 +52,7 @@ class JobViewTest : public testing::Test {
     if (loss > 0) {
       progress->mutable_training()->set_loss(loss);
       progress->mutable_training()->set_steps_per_second(9.84);
-      progress->mutable_eta()->set_seconds(20 - second);
+      progress->mutable_remaining_duration()->set_seconds(20 - second);
     }
     view_.Apply(event);
   }
@@ -64,18 +65,19 @@ class JobViewTest : public testing::Test {
 TEST_F(JobViewTest, TellsAJobFromQueueToEnd) {
   Snapshot(v1::JOB_STATE_PENDING);
   State(4, v1::JOB_STATE_RUNNING);
-  Progress(5, "class pictures", 24, 48, "pictures");
-  Progress(7, "class pictures", 48, 48, "pictures");
-  for (int step = 0; step <= 300; step += 10) Progress(8, "training", step, 300, "steps", 0.05);
-  Progress(20, "samples", 1, 2, "pictures");
-  Progress(22, "uploading", 1'000, 18'200'000, "bytes");
+  Progress(5, v1::JOB_PHASE_CLASS_IMAGES, 24, 48, "images");
+  Progress(7, v1::JOB_PHASE_CLASS_IMAGES, 48, 48, "images");
+  for (int step = 0; step <= 300; step += 10)
+    Progress(8, v1::JOB_PHASE_TRAINING, step, 300, "steps", 0.05);
+  Progress(20, v1::JOB_PHASE_SAMPLING, 1, 2, "images");
+  Progress(22, v1::JOB_PHASE_UPLOADING, 1'000, 18'200'000, "bytes");
   State(23, v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(shown_,
             "   waiting     1 ahead\n"
             "   preparing   loading and encoding\n"
             " ✓ preparing   1 s\n"
             "   class       24/48 50%\n"
-            " ✓ class       48 of 48 pictures of \"a dog\" · 3 s\n"
+            " ✓ class       48 of 48 images of \"a dog\" · 3 s\n"
             "   training      0/300 0%  loss 0.05  9.8 it/s  0:12 left\n"
             "   training     30/300 10%  loss 0.05  9.8 it/s  0:12 left\n"
             "   training     60/300 20%  loss 0.05  9.8 it/s  0:12 left\n"
@@ -88,14 +90,14 @@ TEST_F(JobViewTest, TellsAJobFromQueueToEnd) {
             "   training    270/300 90%  loss 0.05  9.8 it/s  0:12 left\n"
             " ✓ training    300 of 300 steps · loss 0.05 · 12 s\n"
             "   samples     1/2 50%\n"
-            " ✓ samples     2 of 2 pictures · 2 s\n"
+            " ✓ samples     2 of 2 images · 2 s\n"
             "   uploading   1.0 kB of 18.2 MB 0%\n"
             " ✓ uploading   18.2 MB · 1 s\n");
 }
 
 TEST_F(JobViewTest, SaysWhereAJobFailed) {
   Snapshot(v1::JOB_STATE_RUNNING);
-  Progress(5, "training", 150, 300, "steps");
+  Progress(5, v1::JOB_PHASE_TRAINING, 150, 300, "steps");
   State(6, v1::JOB_STATE_FAILED, 1, "The loss is not finite at step 151.");
   EXPECT_EQ(shown_,
             "   training    150/300 50%\n"
@@ -104,7 +106,7 @@ TEST_F(JobViewTest, SaysWhereAJobFailed) {
 
 TEST_F(JobViewTest, SaysThatAnotherWorkerIsWaitedFor) {
   Snapshot(v1::JOB_STATE_RUNNING);
-  Progress(5, "training", 150, 300, "steps");
+  Progress(5, v1::JOB_PHASE_TRAINING, 150, 300, "steps");
   State(6, v1::JOB_STATE_PENDING, 1);
   EXPECT_EQ(shown_,
             "   training    150/300 50%\n"
@@ -115,11 +117,11 @@ TEST_F(JobViewTest, SaysThatAnotherWorkerIsWaitedFor) {
 TEST_F(JobViewTest, ClaimsNoTimeForAPhaseItDidNotSeeBegin) {
   auto event = At(100);
   event.mutable_snapshot()->set_state(v1::JOB_STATE_RUNNING);
-  event.mutable_snapshot()->mutable_progress()->set_phase("training");
+  event.mutable_snapshot()->mutable_progress()->set_phase(v1::JOB_PHASE_TRAINING);
   event.mutable_snapshot()->mutable_progress()->set_total(300);
   event.mutable_snapshot()->mutable_progress()->set_unit("steps");
   view_.Apply(event);
-  Progress(101, "samples", 1, 8, "pictures");
+  Progress(101, v1::JOB_PHASE_SAMPLING, 1, 8, "images");
   EXPECT_EQ(shown_,
             "   training      0/300 0%\n"
             " ✓ training    300 of 300 steps\n"
@@ -143,7 +145,7 @@ TEST_F(JobViewTest, SaysWhenTheServerWasAway) {
   Snapshot(v1::JOB_STATE_RUNNING);
   view_.ConnectionLost("connection refused");
   view_.ConnectionLost("connection refused");
-  Progress(5, "training", 150, 300, "steps");
+  Progress(5, v1::JOB_PHASE_TRAINING, 150, 300, "steps");
   EXPECT_EQ(shown_,
             " ! server      not reachable, trying again (connection refused)\n"
             " ✓ server      connected again\n"

@@ -26,7 +26,8 @@ std::string BaseTable(const v1::Capabilities& capabilities, absl::Time now) {
   std::vector<std::vector<std::string>> rows = {
       {"BASE MODEL", "PICTURES", "TOKEN", "LAST OFFERED"}};
   for (const auto& model : capabilities.base_models()) {
-    rows.push_back({model.name(), absl::StrCat(model.image_size(), " px"), model.default_token(),
+    rows.push_back({model.display_name().empty() ? ShortName(model.name()) : model.display_name(),
+                    absl::StrCat(model.image_size(), " px"), model.default_token(),
                     absl::StrCat(RoundTime(now - ToTime(model.last_offered_time())), " ago")});
   }
   return RenderTable(rows, TableColumns());

@@ -34,7 +34,7 @@ absl::StatusOr<std::string> JobNameFromArgument(const Connection& connection,
 }
 
 std::string BaseModelNameFromArgument(absl::string_view argument) {
-  absl::ConsumePrefix(&argument, "models/");
+  absl::ConsumePrefix(&argument, "models/") || absl::ConsumePrefix(&argument, "baseModels/");
   return ModelName{.tenant = "", .id = BaseModelId(argument)}.ToString();
 }
 
@@ -42,6 +42,7 @@ absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
                                                   absl::string_view argument) {
   if (absl::StartsWith(argument, "tenants/")) return std::string(argument);
   const auto base = BaseModelNameFromArgument(argument);
+  if (absl::StartsWith(argument, "baseModels/")) return base;
   absl::ConsumePrefix(&argument, "models/");
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   const auto& offered = capabilities.base_models();

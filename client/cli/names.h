@@ -17,7 +17,7 @@ std::string ShortName(absl::string_view resource_name);
 absl::StatusOr<std::string> JobNameFromArgument(const Connection& connection,
                                                 absl::string_view argument);
 
-// "mini", "models/mini", or what its directory or repository is called ("sd 1.5 (fp16)",
+// "mini", "baseModels/mini", or what its directory or repository is called ("sd 1.5 (fp16)",
 // "org/name"), to the full name of a base model.
 std::string BaseModelNameFromArgument(absl::string_view argument);
 

@@ -17,11 +17,12 @@ TEST(NamesTest, AJobMayBeNamedInThreeWays) {
 }
 
 TEST(NamesTest, ABaseModelIsNamedAsItsDirectoryOrRepositoryIs) {
-  EXPECT_EQ(BaseModelNameFromArgument("mini"), "models/mini");
-  EXPECT_EQ(BaseModelNameFromArgument("models/mini"), "models/mini");
-  EXPECT_EQ(BaseModelNameFromArgument("Realistic_Vision_V5.1"), "models/Realistic_Vision_V5.1");
-  EXPECT_EQ(BaseModelNameFromArgument("runwayml/sd-1-5"), "models/runwayml--sd-1-5");
-  EXPECT_THAT(BaseModelNameFromArgument("sd 1.5 (fp16)"), MatchesRegex("models/sd-1.5-fp16-.{8}"));
+  EXPECT_EQ(BaseModelNameFromArgument("mini"), "baseModels/mini");
+  EXPECT_EQ(BaseModelNameFromArgument("baseModels/mini"), "baseModels/mini");
+  EXPECT_EQ(BaseModelNameFromArgument("Realistic_Vision_V5.1"), "baseModels/Realistic_Vision_V5.1");
+  EXPECT_EQ(BaseModelNameFromArgument("runwayml/sd-1-5"), "baseModels/runwayml--sd-1-5");
+  EXPECT_THAT(BaseModelNameFromArgument("sd 1.5 (fp16)"),
+              MatchesRegex("baseModels/sd-1.5-fp16-.{8}"));
 }
 
 TEST(NamesTest, ANewJobRemindsOfItsPhotos) {

@@ -40,7 +40,7 @@ TEST_F(ProgramTest, TrainsAndBringsThePicturesHome) {
   const auto sent = server_->record().create;
   EXPECT_THAT(sent.job_id(), StartsWith("rex-"));
   EXPECT_FALSE(sent.request_id().empty());
-  EXPECT_EQ(sent.job().fine_tune().subject().photos_size(), 2);
+  EXPECT_EQ(sent.job().fine_tune().subjects(0).photos_size(), 2);
   EXPECT_TRUE(sent.job().fine_tune().training().has_seed());
   EXPECT_TRUE(sent.job().fine_tune().samples().has_seed());
   EXPECT_TRUE(sent.job().fine_tune().prior().has_weight());
@@ -143,7 +143,7 @@ TEST_F(ProgramTest, DetachPrintsTheNameAlone) {
 
 TEST_F(ProgramTest, CheckMakesNoJob) {
   script_.job = Rex(v1::JOB_STATE_UNSPECIFIED);
-  script_.job.mutable_fine_tune()->set_base_model("models/mini");
+  script_.job.mutable_fine_tune()->set_base_model("baseModels/mini");
   auto ran = Run({"train", "--class=dog", "--photos=rex", "--check", "--label=project=a=b"});
   EXPECT_EQ(ran.exit_code, kDone) << ran.err;
   EXPECT_TRUE(server_->record().create.validate_only());
@@ -209,7 +209,7 @@ TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {
 TEST_F(ProgramTest, CtrlCStopsDrawing) {
   v1::GenerateImagesResponse response;
   *response.mutable_job() = Rex(v1::JOB_STATE_RUNNING);
-  response.mutable_job()->mutable_progress()->set_phase("preparing");
+  response.mutable_job()->mutable_progress()->set_phase(v1::JOB_PHASE_PREPARING);
   script_.pictures = {response};
   script_.hang_after_events = true;
   auto ran = RunAndInterruptAt({"generate", "a dog"}, "preparing");
@@ -236,11 +236,12 @@ TEST_F(ProgramTest, GeneratesFilesAndPrintsTheirNames) {
   EXPECT_EQ(ran.exit_code, kDone) << ran.err;
   EXPECT_EQ(ran.out, "made/0000.png\n");
   EXPECT_EQ(ReadFile(folder_.path() / "made/0000.png"), "png bytes");
-  EXPECT_EQ(server_->record().generate.model(), "models/mini");
-  EXPECT_TRUE(server_->record().generate.has_seed());
+  EXPECT_EQ(server_->record().generate.generate().model().name(), "baseModels/mini");
+  EXPECT_TRUE(server_->record().generate.generate().has_seed());
 
   Run({"generate", "--model=rex-7f3c", "a dog"});
-  EXPECT_EQ(server_->record().generate.model(), "tenants/default/models/rex-7f3c");
+  EXPECT_EQ(server_->record().generate.generate().model().name(),
+            "tenants/default/models/rex-7f3c");
 }
 
 TEST_F(ProgramTest, VersionIsOneLine) {
@@ -261,7 +262,7 @@ TEST_F(ProgramTest, ListAndModelsStandInColumns) {
   model.set_token("rhf");
   model.set_class_noun("dog");
   EXPECT_THAT(Run({"models"}).out,
-              AllOf(HasSubstr("models/mini"), HasSubstr("models/rex-7f3c  rhf dog")));
+              AllOf(HasSubstr("mini  "), HasSubstr("models/rex-7f3c  rhf dog")));
 }
 
 TEST_F(ProgramTest, DeletesWhatItIsTold) {

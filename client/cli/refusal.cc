@@ -41,8 +41,8 @@ absl::string_view WayOut(absl::string_view reason) {
   return "";
 }
 
-// "the file has zero bytes" -> "The file has zero bytes."; "" stays, and what is a sentence already:
-// it may begin with the name of a file.
+// "the file has zero bytes" -> "The file has zero bytes."; "" stays, and what is a sentence
+// already: it may begin with the name of a file.
 std::string Sentence(absl::string_view text) {
   std::string sentence(text);
   if (sentence.empty() || absl::ascii_ispunct(sentence.back())) return sentence;
@@ -57,7 +57,7 @@ std::string WithAdvice(absl::string_view message, absl::string_view reason) {
 
 // A photo, or its caption, that a text names.
 struct PhotoMention {
-  size_t at = 0;  // the place of "job.fine_tune.subject.photos[3].inline"
+  size_t at = 0;  // the place of "job.fine_tune.subjects[0].photos[3].inline"
   size_t size = 0;
   std::string path;  // the file's on this machine
   std::string name;  // "photos[3]"
@@ -83,7 +83,7 @@ std::optional<PhotoMention> FindPhoto(absl::string_view text, absl::string_view 
     if (!caption) absl::ConsumePrefix(&rest, ".inline") || absl::ConsumePrefix(&rest, ".blob");
     const std::string path = PathOf(photos, index, caption);
     if (path.empty()) continue;
-    constexpr absl::string_view kOwner = "job.fine_tune.subject.";
+    constexpr absl::string_view kOwner = "job.fine_tune.subjects[0].";
     const size_t start = absl::EndsWith(text.substr(0, at), kOwner) ? at - kOwner.size() : at;
     return PhotoMention{start, text.size() - rest.size() - start, path,
                         absl::StrCat(list, index, "]"), caption};

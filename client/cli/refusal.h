@@ -20,7 +20,7 @@ struct RefusalNames {
 };
 
 // `text` of a server or worker with the files' names where it speaks of "photos[3]" or
-// "job.fine_tune.subject.validation_photos[0].caption".
+// "job.fine_tune.subjects[0].validation_photos[0].caption".
 std::string WithFileNames(absl::string_view text, const RefusalNames& names);
 
 // What went wrong with a job, as far as it can be told from here: the message with the files'

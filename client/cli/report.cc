@@ -8,6 +8,7 @@
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/cli/text.h"
+#include "common/job_spec.h"
 
 namespace likeness::client {
 namespace {
@@ -38,7 +39,7 @@ void PrintLine(absl::string_view label, absl::string_view text) {
 }  // namespace
 
 std::string SubjectPhrase(const v1::Job& job) {
-  const auto& subject = FineTuneOf(job).subject();
+  const auto& subject = SubjectOf(FineTuneOf(job));
   return subject.token().empty() ? subject.class_noun()
                                  : absl::StrCat(subject.token(), " ", subject.class_noun());
 }

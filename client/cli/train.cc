@@ -14,6 +14,7 @@
 #include "client/cli/train_request.h"
 #include "client/lib/jobs.h"
 #include "client/lib/photos.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -49,7 +50,7 @@ absl::Status CheckUsable(const PhotoSet& set, absl::string_view list) {
     if (usable.ok()) return;
     const auto own_reason = ErrorReason(usable);
     reason = violations.empty() || reason == own_reason ? own_reason : "PHOTO_UNUSABLE";
-    violations.push_back({absl::StrCat("job.fine_tune.subject.", list, "[", index, "]", part),
+    violations.push_back({absl::StrCat("job.fine_tune.subjects[0].", list, "[", index, "]", part),
                           std::string(usable.message())});
   };
   for (size_t i = 0; i < set.photos.size(); ++i) {
@@ -147,7 +148,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
                        PhotoSummary(photos, BaseImageSize(capabilities, spec.base_model())));
 
   context.screen->Progress({.label = "sending", .text = Count(photos.photos.size(), "photo")});
-  auto* subject = spec.mutable_subject();
+  auto* subject = &MutableSubjectOf(spec);
   RETURN_IF_ERROR(
       AddPhotos(connection, photos.photos, subject->mutable_photos(), interrupt.token()));
   RETURN_IF_ERROR(AddPhotos(connection, validation.photos, subject->mutable_validation_photos(),

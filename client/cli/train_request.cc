@@ -111,8 +111,9 @@ void TrainFlags::AddTo(FlagSet& flags) {
 absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
   RETURN_IF_ERROR(CheckFlags(flags));
   v1::FineTuneSpec spec;
-  spec.mutable_subject()->set_class_noun(flags.class_noun);
-  if (flags.token) spec.mutable_subject()->set_token(*flags.token);
+  v1::Subject& subject = *spec.add_subjects();
+  subject.set_class_noun(flags.class_noun);
+  if (flags.token) subject.set_token(*flags.token);
   auto* method = spec.mutable_dreambooth();
   if (flags.train_text_encoder) method->set_train_text_encoder(*flags.train_text_encoder);
   *spec.mutable_training() = ToTraining(flags);

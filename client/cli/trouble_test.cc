@@ -1,6 +1,7 @@
 // What a person is told when something is odd or goes wrong, and what the program ends with.
 #include "client/cli/exit_code.h"
 #include "client/testing/program_fixture.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "gmock/gmock.h"
 
@@ -101,7 +102,7 @@ TEST_F(TroubleTest, CaptionsAreBlamedByTheirFile) {
 TEST_F(TroubleTest, ACaptionThatTheServerRefusesIsBlamedByItsFileToo) {
   WriteFile(folder_.path() / "rex/02.txt", "a caption");
   script_.create_status =
-      InvalidField("job.fine_tune.subject.photos[1].caption", "is too odd", "PROMPT_TOO_LONG");
+      InvalidField("job.fine_tune.subjects[0].photos[1].caption", "is too odd", "PROMPT_TOO_LONG");
   EXPECT_THAT(Run({"train", "--class=dog", "--photos=rex"}).err,
               HasSubstr("captions    rex/02.txt: Is too odd. (photos[1])"));
 }
@@ -146,13 +147,25 @@ TEST_F(TroubleTest, APhotoThatTheWorkerRefusesIsNamedByItsFile) {
   script_.job = Rex(v1::JOB_STATE_FAILED);
   script_.job.add_warnings("photos[0]: the JPEG file holds 7 bytes that belong to no pixel");
   *script_.job.mutable_error() = ToRpcStatus(InvalidField(
-      "job.fine_tune.subject.photos[1]", "the JPEG file is damaged", "PHOTO_UNUSABLE"));
+      "job.fine_tune.subjects[0].photos[1]", "the JPEG file is damaged", "PHOTO_UNUSABLE"));
   *script_.events.emplace_back().mutable_snapshot() = script_.job;
   const auto ran = Run({"train", "--class=dog", "--photos=rex"});
   EXPECT_EQ(ran.exit_code, kJobFailed);
   EXPECT_THAT(ran.err, AllOf(HasSubstr("note        rex/01.png: the JPEG file holds 7 bytes"),
                              HasSubstr("failed      rex/02.png: The JPEG file is damaged. Remove "
                                        "it, or export it again as JPEG or PNG. (photos[1])")));
+}
+
+TEST_F(TroubleTest, AJobThatIsLookedAtLaterNamesThePhotosByTheirFiles) {
+  script_.job = Rex(v1::JOB_STATE_FAILED);
+  v1::Subject& subject = MutableSubjectOf(*script_.job.mutable_fine_tune());
+  for (const char* name : {"01.png", "02.png"}) subject.add_photos()->set_file_name(name);
+  script_.job.add_warnings("photos[0]: the JPEG file holds 7 bytes that belong to no pixel");
+  *script_.job.mutable_error() = ToRpcStatus(InvalidField(
+      "job.fine_tune.subjects[0].photos[1]", "the JPEG file is damaged", "PHOTO_UNUSABLE"));
+  const auto ran = Run({"get", "rex-7f3c"});
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("01.png: the JPEG file holds 7 bytes"),
+                             HasSubstr("02.png: The JPEG file is damaged.")));
 }
 
 }  // namespace

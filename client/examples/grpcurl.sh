@@ -35,16 +35,16 @@ print("" if found is None else found)' "$1"; }
 
 # 1. The job: photos travel inside it, as base64.
 {
-  printf '{"job": {"fineTune": {"dreambooth": {}, "subject": {"classNoun": "%s", "photos": [' "$class"
+  printf '{"job": {"fineTune": {"dreambooth": {}, "subjects": [{"classNoun": "%s", "photos": [' "$class"
   separator=""
   for photo in "$photos"/*.{png,jpg,jpeg,webp}; do
     [ -f "$photo" ] || continue
-    printf '%s{"inline": "' "$separator"
+    printf '%s{"fileName": "%s", "inline": "' "$separator" "$(basename "$photo")"
     base64 -w0 "$photo"
     printf '"}'
     separator=", "
   done
-  printf ']}, "training": %s, "prior": %s}}}' "${LIKENESS_TRAINING:-{\}}" "${LIKENESS_PRIOR:-{\}}"
+  printf ']}], "training": %s, "prior": %s}}}' "${LIKENESS_TRAINING:-{\}}" "${LIKENESS_PRIOR:-{\}}"
 } > "$out/job.json"
 
 # 2. Create it. From here on it survives any crash of the server.
@@ -65,9 +65,9 @@ fi
 # 4. Draw the subject where it never was. "{subject}" becomes its token and class.
 model=$(field outputModel < "$out/finished.json")
 sampling="${LIKENESS_SAMPLING:-{\}}"
-request="{\"model\": \"$model\", \"prompt\": \"a {subject} in the snow\"}"
-request=$(python3 -c 'import json, sys; print(json.dumps(json.loads(sys.argv[1]) | json.loads(sys.argv[2])))' \
-  "$request" "$sampling")
+spec="{\"model\": {\"name\": \"$model\"}, \"prompts\": [\"a {subject} in the snow\"]}"
+request=$(python3 -c 'import json, sys; print(json.dumps({"generate": json.loads(sys.argv[1]) | json.loads(sys.argv[2])}))' \
+  "$spec" "$sampling")
 call GenerateImages <<< "$request" > "$out/pictures.json"
 
 # 5. The picture is one of the stream's messages.

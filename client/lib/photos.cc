@@ -59,6 +59,7 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
   for (const auto& photo : photos) {
     v1::Photo& added = *to->Add();
     added.set_caption(photo.caption);
+    added.set_file_name(fs::path(photo.path).filename().string());
     if (inline_bytes) {
       added.set_inline_(photo.bytes);
     } else {

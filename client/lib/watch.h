@@ -13,8 +13,7 @@
 namespace likeness::client {
 
 struct WatchOptions {
-  std::string
-      resume_token{};  // "": from a snapshot on; "now"; or the token of an event seen before
+  std::string resume_token{};  // of an event seen before; empty: from a snapshot on
   BackoffOptions backoff{};
   // Called each time the connection is lost, before the wait for the next try.
   std::function<void(const absl::Status&)> on_lost = [](const absl::Status&) {};

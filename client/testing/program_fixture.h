@@ -9,6 +9,7 @@
 #include "client/testing/run_program.h"
 #include "client/testing/scripted_server.h"
 #include "client/testing/temp_folder.h"
+#include "common/job_spec.h"
 #include "gtest/gtest.h"
 
 namespace likeness::client {
@@ -17,8 +18,8 @@ inline v1::Job Rex(v1::JobState state) {
   v1::Job job;
   job.set_name("tenants/default/jobs/rex-7f3c");
   job.set_state(state);
-  job.mutable_fine_tune()->mutable_subject()->set_class_noun("dog");
-  job.mutable_fine_tune()->mutable_subject()->set_token("rhf");
+  MutableSubjectOf(*job.mutable_fine_tune()).set_class_noun("dog");
+  MutableSubjectOf(*job.mutable_fine_tune()).set_token("rhf");
   job.set_output_model("tenants/default/models/rex-7f3c");
   (*job.mutable_metrics())["loss"] = 0.0431;
   (*job.mutable_metrics())["validation_loss_before"] = 0.112;
@@ -28,7 +29,7 @@ inline v1::Job Rex(v1::JobState state) {
 
 inline v1::JobEvent Training(int64_t done) {
   v1::JobEvent event;
-  event.mutable_progress()->set_phase("training");
+  event.mutable_progress()->set_phase(v1::JOB_PHASE_TRAINING);
   event.mutable_progress()->set_unit("steps");
   event.mutable_progress()->set_done(done);
   event.mutable_progress()->set_total(300);
@@ -48,7 +49,7 @@ class ProgramTest : public testing::Test {
  protected:
   ProgramTest() {
     auto* base = script_.capabilities.add_base_models();
-    base->set_name("models/mini");
+    base->set_name("baseModels/mini");
     base->set_image_size(64);
     WriteFile(folder_.path() / "rex" / "01.png", GreyPng(64, 64));
     WriteFile(folder_.path() / "rex" / "02.png", GreyPng(40, 64));

@@ -45,6 +45,7 @@ CallReactor::CallReactor(Front& front, grpc::CallbackServerContext* context, con
       context_(context),
       call_(front.Begin(method, *context)),
       caller_(front.Admit(*context, method)),
+      from_worker_(pool == Pool::kWorkers),
       executor_(front.pools().Of(PoolOf(caller_, pool))),
       lane_(caller_.ok() ? caller_->tenant : ""),
       place_(front.Enter(caller_, method)) {
@@ -61,7 +62,9 @@ void CallReactor::OnReadDone(bool ok) { Received(ok); }
 
 absl::Status CallReactor::Parse(Message* message) {
   if (!ParseBytes(incoming_, message)) return Malformed();
-  return RefuseUnknownFields(*message);
+  if (!from_worker_) return RefuseUnknownFields(*message);
+  message->DiscardUnknownFields();
+  return absl::OkStatus();
 }
 
 void CallReactor::Write(const Message& message) {

@@ -53,6 +53,9 @@ class CallReactor : public grpc::ServerGenericBidiReactor {
   absl::StatusOr<Caller> caller_;
 
  private:
+  // Workers and servers are upgraded one after the other: what one does not know of the other is
+  // left out. Of clients it is refused, since what they ask for would be left out.
+  const bool from_worker_;
   Executor& executor_;
   const std::string lane_;  // the tenant
   absl::StatusOr<Front::Place> place_;

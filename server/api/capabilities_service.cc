@@ -4,6 +4,11 @@
 #include "common/version.h"
 
 namespace likeness::server {
+namespace {
+
+constexpr int kMostBaseModels = 1000;
+
+}  // namespace
 
 void CapabilitiesServiceImpl::AddTo(MethodTable& methods) {
   methods.AddUnary(v1::CapabilitiesService::service_full_name(), "GetCapabilities", this,
@@ -18,7 +23,10 @@ absl::Status CapabilitiesServiceImpl::GetCapabilities(Caller& caller,
   for (auto method : kMethods) reply->add_methods(std::string(method));
   for (auto sampler : kSamplers) reply->add_samplers(std::string(sampler));
   ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
-  for (v1::BaseModel& model : models) *reply->add_base_models() = std::move(model);
+  for (v1::BaseModel& model : models) {
+    if (reply->base_models_size() == kMostBaseModels) break;
+    *reply->add_base_models() = std::move(model);
+  }
   v1::Limits& limits = *reply->mutable_limits();
   limits.set_max_request_bytes(limits_.max_request_bytes);
   limits.set_max_blob_bytes(limits_.max_blob_bytes);

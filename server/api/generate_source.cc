@@ -12,24 +12,22 @@ namespace {
 
 constexpr int kMaxImages = 16;
 
+constexpr int64_t kMostInlineBytes = 1 << 20;  // with the rest far below the usual limit of 4 MiB
+
 absl::StatusOr<v1::CreateJobRequest> ToCreateRequest(const v1::GenerateImagesRequest& request) {
-  if (request.has_images() && (request.images() < 1 || request.images() > kMaxImages)) {
-    return InvalidField("images", absl::StrCat("is ", request.images(), "; 1 to 16 is allowed"),
-                        "OUT_OF_RANGE");
+  const v1::GenerateSpec& spec = request.generate();
+  const int64_t images =
+      int64_t{spec.prompts_size()} * (spec.has_images_per_prompt() ? spec.images_per_prompt() : 1);
+  if (images > kMaxImages) {
+    return InvalidField("generate.images_per_prompt",
+                        absl::StrCat(images, " images in total; at most ", kMaxImages,
+                                     " are allowed; use CreateJob for more"),
+                        "TOO_MANY_IMAGES");
   }
   v1::CreateJobRequest create;
-  v1::GenerateSpec& spec = *create.mutable_job()->mutable_generate();
-  spec.set_model(request.model());
-  spec.add_prompts(request.prompt());
-  spec.set_negative_prompt(request.negative_prompt());
-  if (request.has_images()) spec.set_images_per_prompt(request.images());
-  if (request.has_seed()) spec.set_seed(request.seed());
-  if (request.has_sampler()) spec.set_sampler(request.sampler());
-  if (request.has_steps()) spec.set_steps(request.steps());
-  if (request.has_guidance()) spec.set_guidance(request.guidance());
-  if (request.has_width()) spec.set_width(request.width());
-  if (request.has_height()) spec.set_height(request.height());
+  *create.mutable_job()->mutable_generate() = spec;
   create.mutable_job()->set_max_attempts(1);  // somebody is waiting, and can try again
+  create.set_request_id(request.request_id());
   return create;
 }
 
@@ -46,6 +44,7 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> Genera
   ASSIGN_OR_RETURN(const JobSnapshot snapshot, jobs.Snapshot(name));
   std::unique_ptr<GenerateSource> source(
       new GenerateSource(jobs, blobs, name, snapshot.key, std::move(job)));
+  source->outlives_call_ = !request.request_id().empty();
   source->changes_ = std::move(changes);
   return source;
 }
@@ -56,7 +55,7 @@ GenerateSource::GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, i
       blobs_(blobs),
       name_(name),
       to_send_(std::move(created)),
-      cursor_(jobs, std::move(name), key, 0, false) {}
+      cursor_(jobs, std::move(name), key, 0, /*job_ended=*/false, 0) {}
 
 absl::StatusOr<Pulled> GenerateSource::Next(v1::GenerateImagesResponse* message) {
   message->Clear();
@@ -68,10 +67,7 @@ absl::StatusOr<Pulled> GenerateSource::Next(v1::GenerateImagesResponse* message)
     *message->mutable_job() = *std::exchange(to_send_, std::nullopt);
     return Pulled::kMessage;
   }
-  if (finished_) {
-    RETURN_IF_ERROR(Outcome());
-    return Pulled::kEnd;
-  }
+  if (finished_) return Pulled::kEnd;
   return NextEvent(message);
 }
 
@@ -83,8 +79,9 @@ absl::StatusOr<Pulled> GenerateSource::NextEvent(v1::GenerateImagesResponse* mes
       *message->mutable_progress() = event->progress();
       return Pulled::kMessage;
     }
+    if (event->state_change().has_job()) ended_as_ = event->state_change().job();
     if (!cursor_.ended()) continue;
-    finished_ = event->state_change().job();
+    finished_ = std::move(ended_as_);
     to_send_ = finished_;
     for (const v1::Output& output : finished_->outputs()) {
       if (output.kind() == v1::OUTPUT_KIND_IMAGE) images_.push_back(output);
@@ -100,24 +97,15 @@ absl::Status GenerateSource::ReadImage(v1::GenerateImagesResponse* message) {
   ASSIGN_OR_RETURN(auto blob, blobs_.Open(name));
   v1::GeneratedImage& image = *message->mutable_image();
   image.set_index(next_index_++);
-  ASSIGN_OR_RETURN(*image.mutable_png(), blob->Read(0, blob->size()));
+  if (blob->size() <= kMostInlineBytes) {
+    ASSIGN_OR_RETURN(*image.mutable_png(), blob->Read(0, blob->size()));
+  }
   *image.mutable_output() = output;
   return absl::OkStatus();
 }
 
-absl::Status GenerateSource::Outcome() const {
-  switch (finished_->state()) {
-    case v1::JOB_STATE_FAILED:
-      return FromRpcStatus(finished_->error());
-    case v1::JOB_STATE_CANCELLED:
-      return RpcError(absl::StatusCode::kCancelled, "JOB_CANCELLED", "the job was cancelled");
-    default:
-      return absl::OkStatus();
-  }
-}
-
 void GenerateSource::ClientGone() {
-  if (finished_) return;
+  if (finished_ || outlives_call_) return;
   auto cancelled = jobs_.Cancel(name_, "");
   LogInfo("client of GenerateImages went away; job cancelled",
           {{"job", name_.ToString()}, {"ok", cancelled.ok()}});

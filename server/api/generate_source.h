@@ -15,7 +15,7 @@
 
 namespace likeness::server {
 
-// A job that fails or is cancelled ends the stream with its error, after the job itself was sent.
+// How the job ended stands in the job that is sent last; the call is well either way.
 class GenerateSource : public StreamSource<v1::GenerateImagesResponse> {
  public:
   // Creates the job; `created` becomes its name.
@@ -25,22 +25,23 @@ class GenerateSource : public StreamSource<v1::GenerateImagesResponse> {
       std::function<void()> wake, std::string* created);
 
   absl::StatusOr<Pulled> Next(v1::GenerateImagesResponse* message) override;
-  void ClientGone() override;  // cancels the job
+  void ClientGone() override;  // cancels the job, unless the client can come back to it
 
  private:
   GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, int64_t key, v1::Job created);
   absl::StatusOr<Pulled> NextEvent(v1::GenerateImagesResponse* message);
   absl::Status ReadImage(v1::GenerateImagesResponse* message);
-  absl::Status Outcome() const;
 
   JobStore& jobs_;
   BlobStore& blobs_;
   const JobName name_;
   std::optional<v1::Job> to_send_;  // the job as created, then as it ended
   EventCursor cursor_;
+  v1::Job ended_as_;                 // by the last such event
   std::optional<v1::Job> finished_;  // how it ended
   std::deque<v1::Output> images_;    // still to be sent
   int next_index_ = 0;
+  bool outlives_call_ = false;  // the client can ask for the same again
   ChangeFeed::Subscription changes_;
 };
 

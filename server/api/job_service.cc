@@ -10,9 +10,13 @@
 #include "server/api/generate_source.h"
 #include "server/api/names.h"
 #include "server/api/paging.h"
+#include "server/api/watch_jobs_source.h"
 #include "server/api/watch_source.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/policies/choice.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/validation/field_checker.h"
+#include "server/jobs/validation/label_validation.h"
 
 namespace likeness::server {
 namespace {
@@ -38,6 +42,81 @@ std::string PagePurpose(const std::string& tenant, const v1::ListJobsRequest& re
                       request.order_by());
 }
 
+// What a basic view leaves out: what is large.
+void Abridge(v1::Job& job) {
+  job.clear_resolved();
+  job.clear_outputs();
+  job.clear_metrics();
+  job.clear_warnings();
+  if (!job.has_fine_tune()) return;
+  for (v1::Subject& subject : *job.mutable_fine_tune()->mutable_subjects()) {
+    subject.clear_photos();
+    subject.clear_validation_photos();
+  }
+}
+
+absl::StatusOr<JobUpdate> UpdateOf(const v1::UpdateJobRequest& request) {
+  const v1::Job& job = request.job();
+  std::vector<std::string> fields(request.update_mask().paths().begin(),
+                                  request.update_mask().paths().end());
+  if (fields.empty()) {
+    if (!job.labels().empty()) fields.push_back("labels");
+    if (job.has_priority()) fields.push_back("priority");
+  }
+  JobUpdate update;
+  FieldChecker checker;
+  for (const std::string& field : fields) {
+    if (field == "labels") {
+      CheckLabels("job.labels", job.labels(), checker);
+      update.labels.emplace(job.labels().begin(), job.labels().end());
+    } else if (field == "priority") {
+      checker.Integer("job.priority", job.has_priority() ? job.priority() : kDefaultPriority,
+                      kLowestPriority, kHighestPriority);
+      update.priority = job.has_priority() ? job.priority() : kDefaultPriority;
+    } else {
+      checker.Add(
+          "update_mask",
+          absl::StrCat("\"", field.substr(0, 63), "\" cannot be changed; labels and priority can"),
+          "FIELD_NOT_CHANGEABLE");
+    }
+  }
+  RETURN_IF_ERROR(checker.status());
+  return update;
+}
+
+constexpr int kMostAtOnce = 1000;
+
+// Calls `change` with the jobs that match and `fit`, and lists those that it has changed. Jobs that
+// are changed by somebody else meanwhile are left out.
+template <typename Reply>
+absl::Status ForEachJob(JobStore& jobs, const std::string& tenant, const std::string& filter,
+                        absl::FunctionRef<bool(const v1::Job&)> fit,
+                        absl::FunctionRef<absl::Status(const JobName&)> change, Reply* reply) {
+  if (filter.empty()) {
+    return InvalidField("filter", "is empty; say which jobs are meant", "FILTER_MISSING");
+  }
+  JobQuery query;
+  ASSIGN_OR_RETURN(query.filter, ParseJobFilter(filter));
+  query.limit = kMostAtOnce;
+  do {
+    ASSIGN_OR_RETURN(JobPage page, jobs.List(tenant, query));
+    for (const v1::Job& job : page.jobs) {
+      if (!fit(job)) continue;
+      if (reply->jobs_size() == kMostAtOnce) {
+        reply->set_more(true);
+        return absl::OkStatus();
+      }
+      ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
+      const absl::Status changed = change(name);
+      if (absl::IsNotFound(changed) || absl::IsFailedPrecondition(changed)) continue;
+      RETURN_IF_ERROR(changed);
+      reply->add_jobs(job.name());
+    }
+    query.after = page.next;
+  } while (query.after);
+  return absl::OkStatus();
+}
+
 std::optional<JobCursor> CursorFrom(const std::string& token) {
   const std::vector<std::string> parts = absl::StrSplit(token, '/');
   JobCursor cursor;
@@ -55,6 +134,11 @@ void JobServiceImpl::AddTo(MethodTable& methods) {
   methods.AddUnary(service, "CreateJob", this, &JobServiceImpl::CreateJob);
   methods.AddUnary(service, "GetJob", this, &JobServiceImpl::GetJob);
   methods.AddUnary(service, "ListJobs", this, &JobServiceImpl::ListJobs, Pool::kSearches);
+  methods.AddUnary(service, "UpdateJob", this, &JobServiceImpl::UpdateJob);
+  methods.AddUnary(service, "CancelJobs", this, &JobServiceImpl::CancelJobs, Pool::kSearches);
+  methods.AddUnary(service, "DeleteJobs", this, &JobServiceImpl::DeleteJobs, Pool::kSearches);
+  methods.AddUnary(service, "ListJobEvents", this, &JobServiceImpl::ListJobEvents);
+  methods.AddStream(service, "WatchJobs", this, &JobServiceImpl::WatchJobs);
   methods.AddUnary(service, "CancelJob", this, &JobServiceImpl::CancelJob);
   methods.AddUnary(service, "RetryJob", this, &JobServiceImpl::RetryJob);
   methods.AddUnary(service, "DeleteJob", this, &JobServiceImpl::DeleteJob);
@@ -76,7 +160,9 @@ absl::Status JobServiceImpl::CreateJob(Caller& caller, const v1::CreateJobReques
 absl::Status JobServiceImpl::GetJob(Caller& caller, const v1::GetJobRequest* request,
                                     v1::Job* reply) {
   ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
-  ASSIGN_OR_RETURN(*reply, jobs_.Get(name));
+  ASSIGN_OR_RETURN(JobSnapshot snapshot, jobs_.Snapshot(name));
+  *reply = std::move(snapshot.job);
+  reply->set_resume_token(WatchSource::TokenAfter(signer_, *reply, snapshot.last_seq));
   return absl::OkStatus();
 }
 
@@ -90,12 +176,67 @@ absl::Status JobServiceImpl::ListJobs(Caller& caller, const v1::ListJobsRequest*
   const std::string purpose = PagePurpose(tenant, *request);
   ASSIGN_OR_RETURN(auto token, OpenPageToken(signer_, purpose, request->page_token()));
   query.after = CursorFrom(token);
+  if (!v1::JobView_IsValid(request->view())) {
+    return InvalidField("view", absl::StrCat("is ", request->view(), ", which is unknown"),
+                        "OUT_OF_RANGE");
+  }
+  reply->set_resume_token(WatchJobsSource::TokenAt(changes_, signer_, tenant));
   ASSIGN_OR_RETURN(auto page, jobs_.List(tenant, query));
-  for (v1::Job& job : page.jobs) *reply->add_jobs() = std::move(job);
+  for (size_t i = 0; i < page.jobs.size(); ++i) {
+    v1::Job& job = *reply->add_jobs() = std::move(page.jobs[i]);
+    job.set_resume_token(WatchSource::TokenAfter(signer_, job, page.last_seqs[i]));
+    if (request->view() == v1::JOB_VIEW_BASIC) Abridge(job);
+  }
   if (page.next) {
     reply->set_next_page_token(
         signer_.Sign(purpose, absl::StrCat(page.next->value, "/", page.next->key)));
   }
+  return absl::OkStatus();
+}
+
+absl::Status JobServiceImpl::UpdateJob(Caller& caller, const v1::UpdateJobRequest* request,
+                                       v1::Job* reply) {
+  ASSIGN_OR_RETURN(auto name, OwnJob(request->job().name(), caller));
+  caller.resource = name.ToString();
+  ASSIGN_OR_RETURN(const JobUpdate update, UpdateOf(*request));
+  ASSIGN_OR_RETURN(*reply, jobs_.Update(name, update, request->job().etag()));
+  return absl::OkStatus();
+}
+
+absl::Status JobServiceImpl::CancelJobs(Caller& caller, const v1::CancelJobsRequest* request,
+                                        v1::CancelJobsResponse* reply) {
+  ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+  return ForEachJob(
+      jobs_, tenant, request->filter(),
+      [](const v1::Job& job) {
+        return job.state() == v1::JOB_STATE_PENDING || job.state() == v1::JOB_STATE_RUNNING;
+      },
+      [this](const JobName& name) { return jobs_.Cancel(name, "").status(); }, reply);
+}
+
+absl::Status JobServiceImpl::DeleteJobs(Caller& caller, const v1::DeleteJobsRequest* request,
+                                        v1::DeleteJobsResponse* reply) {
+  ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+  return ForEachJob(
+      jobs_, tenant, request->filter(), [](const v1::Job& job) { return IsTerminal(job.state()); },
+      [this](const JobName& name) { return jobs_.Delete(name, ""); }, reply);
+}
+
+absl::Status JobServiceImpl::ListJobEvents(Caller& caller, const v1::ListJobEventsRequest* request,
+                                           v1::ListJobEventsResponse* reply) {
+  ASSIGN_OR_RETURN(auto name, OwnJob(request->parent(), caller));
+  ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
+  ASSIGN_OR_RETURN(const JobSnapshot snapshot, jobs_.Snapshot(name));
+  const std::string purpose = absl::StrCat("events ", snapshot.job.uid());
+  ASSIGN_OR_RETURN(const auto token, OpenPageToken(signer_, purpose, request->page_token()));
+  int64_t after = 0;
+  if (!token.empty() && !absl::SimpleAtoi(token, &after)) after = snapshot.last_seq;
+  ASSIGN_OR_RETURN(auto events, jobs_.KeptEvents(name, snapshot.key, after, size));
+  for (v1::JobEvent& event : events) *reply->add_events() = std::move(event);
+  if (reply->events().empty() || reply->events().rbegin()->seq() >= snapshot.last_seq) {
+    return absl::OkStatus();
+  }
+  reply->set_next_page_token(signer_.Sign(purpose, absl::StrCat(reply->events().rbegin()->seq())));
   return absl::OkStatus();
 }
 
@@ -137,7 +278,13 @@ LongPoll JobServiceImpl::WaitJob(grpc::CallbackServerContext*, const v1::WaitJob
 absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> JobServiceImpl::WatchJob(
     Caller& caller, const v1::WatchJobRequest* request, std::function<void()> wake) {
   ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
-  return WatchSource::Open(front_, jobs_, signer_, name, request->resume_token(), std::move(wake));
+  return WatchSource::Open(front_, jobs_, signer_, name, *request, std::move(wake));
+}
+
+absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> JobServiceImpl::WatchJobs(
+    Caller& caller, const v1::WatchJobsRequest* request, std::function<void()> wake) {
+  ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
+  return WatchJobsSource::Open(front_, jobs_, changes_, signer_, tenant, *request, std::move(wake));
 }
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>>

@@ -7,6 +7,7 @@
 #include "server/api/signed_token.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/admission.h"
+#include "server/jobs/change_log.h"
 #include "server/jobs/job_store.h"
 
 namespace likeness::server {
@@ -14,11 +15,13 @@ namespace likeness::server {
 class JobServiceImpl {
  public:
   // All must outlive this.
-  JobServiceImpl(Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission)
+  JobServiceImpl(Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission,
+                 const ChangeLog& changes)
       : front_(front),
         jobs_(jobs),
         blobs_(blobs),
         admission_(admission),
+        changes_(changes),
         signer_(jobs.signing_key()) {}
 
   void AddTo(MethodTable& methods);
@@ -28,6 +31,13 @@ class JobServiceImpl {
   absl::Status GetJob(Caller& caller, const v1::GetJobRequest* request, v1::Job* reply);
   absl::Status ListJobs(Caller& caller, const v1::ListJobsRequest* request,
                         v1::ListJobsResponse* reply);
+  absl::Status UpdateJob(Caller& caller, const v1::UpdateJobRequest* request, v1::Job* reply);
+  absl::Status CancelJobs(Caller& caller, const v1::CancelJobsRequest* request,
+                          v1::CancelJobsResponse* reply);
+  absl::Status DeleteJobs(Caller& caller, const v1::DeleteJobsRequest* request,
+                          v1::DeleteJobsResponse* reply);
+  absl::Status ListJobEvents(Caller& caller, const v1::ListJobEventsRequest* request,
+                             v1::ListJobEventsResponse* reply);
   absl::Status CancelJob(Caller& caller, const v1::CancelJobRequest* request, v1::Job* reply);
   absl::Status RetryJob(Caller& caller, const v1::RetryJobRequest* request, v1::Job* reply);
   absl::Status DeleteJob(Caller& caller, const v1::DeleteJobRequest* request,
@@ -36,6 +46,8 @@ class JobServiceImpl {
                    v1::Job* reply);
   absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> WatchJob(
       Caller& caller, const v1::WatchJobRequest* request, std::function<void()> wake);
+  absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> WatchJobs(
+      Caller& caller, const v1::WatchJobsRequest* request, std::function<void()> wake);
   absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> GenerateImages(
       Caller& caller, const v1::GenerateImagesRequest* request, std::function<void()> wake);
 
@@ -43,6 +55,7 @@ class JobServiceImpl {
   JobStore& jobs_;
   BlobStore& blobs_;
   Admission& admission_;
+  const ChangeLog& changes_;
   const TokenSigner signer_;
 };
 

@@ -9,6 +9,8 @@ namespace likeness::server {
 
 void ModelServiceImpl::AddTo(MethodTable& methods) {
   const char* service = v1::ModelService::service_full_name();
+  methods.AddUnary(service, "ListBaseModels", this, &ModelServiceImpl::ListBaseModels);
+  methods.AddUnary(service, "GetBaseModel", this, &ModelServiceImpl::GetBaseModel);
   methods.AddUnary(service, "ListModels", this, &ModelServiceImpl::ListModels, Pool::kSearches);
   methods.AddUnary(service, "GetModel", this, &ModelServiceImpl::GetModel);
   methods.AddUnary(service, "DeleteModel", this, &ModelServiceImpl::DeleteModel);
@@ -37,6 +39,36 @@ absl::Status ModelServiceImpl::DeleteModel(Caller& caller, const v1::DeleteModel
                                            google::protobuf::Empty*) {
   ASSIGN_OR_RETURN(auto name, OwnModel(request->name(), caller));
   return jobs_.DeleteModel(name);
+}
+
+absl::Status ModelServiceImpl::ListBaseModels(Caller&, const v1::ListBaseModelsRequest* request,
+                                              v1::ListBaseModelsResponse* reply) {
+  ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
+  const std::string purpose = "base models";
+  ASSIGN_OR_RETURN(const auto after, OpenPageToken(signer_, purpose, request->page_token()));
+  ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
+  for (v1::BaseModel& model : models) {
+    if (model.name() <= after) continue;
+    if (reply->base_models_size() == size) {
+      reply->set_next_page_token(signer_.Sign(purpose, reply->base_models().rbegin()->name()));
+      break;
+    }
+    *reply->add_base_models() = std::move(model);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ModelServiceImpl::GetBaseModel(Caller&, const v1::GetBaseModelRequest* request,
+                                            v1::BaseModel* reply) {
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(request->name()));
+  ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
+  for (v1::BaseModel& model : models) {
+    if (model.name() != name.ToString()) continue;
+    *reply = std::move(model);
+    return absl::OkStatus();
+  }
+  return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                  absl::StrCat("there is no base model ", name.ToString()));
 }
 
 }  // namespace likeness::server

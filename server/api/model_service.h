@@ -21,6 +21,10 @@ class ModelServiceImpl {
   absl::Status GetModel(Caller& caller, const v1::GetModelRequest* request, v1::Model* reply);
   absl::Status DeleteModel(Caller& caller, const v1::DeleteModelRequest* request,
                            google::protobuf::Empty* reply);
+  absl::Status ListBaseModels(Caller& caller, const v1::ListBaseModelsRequest* request,
+                              v1::ListBaseModelsResponse* reply);
+  absl::Status GetBaseModel(Caller& caller, const v1::GetBaseModelRequest* request,
+                            v1::BaseModel* reply);
 
   JobStore& jobs_;
   const TokenSigner signer_;

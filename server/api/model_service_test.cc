@@ -9,7 +9,7 @@ class ModelServiceTest : public ServiceTest {
  protected:
   void MakeModel(const std::string& id) {
     auto request = DogJob();
-    request.mutable_job()->mutable_fine_tune()->set_output_model(id);
+    request.mutable_job()->mutable_fine_tune()->set_output_model_id(id);
     ASSERT_TRUE(Create(request).ok());
     ASSERT_TRUE(worker_.Complete(worker_.Acquire()->lease_token()).ok());
   }
@@ -50,7 +50,7 @@ TEST_F(ModelServiceTest, ModelSaysWhatItIsUntilItIsDeleted) {
   const auto model = GetModel(name);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->class_noun(), "dog");
-  EXPECT_EQ(model->base_model(), "models/mini");
+  EXPECT_EQ(model->base_model(), "baseModels/mini");
   EXPECT_TRUE(model->has_create_time());
   EXPECT_TRUE(Delete(name).ok());
   EXPECT_EQ(ErrorReason(GetModel(name).status()), "MODEL_NOT_FOUND");
@@ -58,7 +58,8 @@ TEST_F(ModelServiceTest, ModelSaysWhatItIsUntilItIsDeleted) {
 
 TEST_F(ModelServiceTest, OnlyPersonalizedModelsOfOnesOwnAreFound) {
   OfferModels();
-  for (const char* name : {"models/mini", "tenants/other/models/rex", "tenants/default/models/x"}) {
+  for (const char* name :
+       {"baseModels/mini", "tenants/other/models/rex", "tenants/default/models/x"}) {
     EXPECT_EQ(ErrorReason(GetModel(name).status()), "MODEL_NOT_FOUND") << name;
     EXPECT_EQ(ErrorReason(Delete(name)), "MODEL_NOT_FOUND") << name;
   }
@@ -95,6 +96,46 @@ TEST_F(ModelServiceTest, TokenOfAnotherListIsRefused) {
   v1::ListModelsRequest request;
   request.set_page_token(page.next_page_token());
   EXPECT_EQ(ErrorReason(List(request).status()), "INVALID_PAGE_TOKEN");
+}
+
+TEST_F(ModelServiceTest, BaseModelsAreACollectionOfTheirOwn) {
+  v1::AcquireLeaseRequest offer = worker_.Offer();
+  offer.clear_base_models();
+  for (const char* name : {"baseModels/b", "baseModels/a", "baseModels/c"}) {
+    v1::BaseModel& model = *offer.add_base_models();
+    model.set_name(name);
+    model.set_display_name("模型");
+  }
+  v1::AcquireLeaseResponse nothing;
+  grpc::ClientContext offering;
+  ASSERT_TRUE(
+      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&offering, offer, &nothing).ok());
+  EXPECT_FALSE(nothing.server_version().empty());
+
+  std::vector<std::string> names;
+  v1::ListBaseModelsRequest request;
+  request.set_page_size(2);
+  do {
+    grpc::ClientContext context;
+    v1::ListBaseModelsResponse reply;
+    ASSERT_TRUE(models_->ListBaseModels(&context, request, &reply).ok());
+    for (const auto& model : reply.base_models()) names.push_back(model.name());
+    request.set_page_token(reply.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(names, (std::vector<std::string>{"baseModels/a", "baseModels/b", "baseModels/c"}));
+
+  const auto get = [&](const std::string& name) -> absl::StatusOr<v1::BaseModel> {
+    grpc::ClientContext context;
+    v1::GetBaseModelRequest get_request;
+    get_request.set_name(name);
+    v1::BaseModel model;
+    const auto status = FromGrpcStatus(models_->GetBaseModel(&context, get_request, &model));
+    if (!status.ok()) return status;
+    return model;
+  };
+  EXPECT_EQ(get("baseModels/b")->display_name(), "模型");
+  EXPECT_EQ(ErrorReason(get("baseModels/d").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(get("models/b").status()), "INVALID_NAME");
 }
 
 }  // namespace

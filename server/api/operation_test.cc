@@ -93,9 +93,9 @@ TEST_F(OperationTest, MetricsTellWhatHappened) {
   ASSERT_TRUE(Get("tenants/default/jobs/nobody").status().code() == absl::StatusCode::kNotFound);
   const int64_t photo = static_cast<int64_t>(PngPhoto().size());
   const auto picture = worker_.Upload(std::string(1000, 'x'));
-  ASSERT_TRUE(FakeWorker(server_.channel()).Acquire().ok());       // never heard of again
-  ASSERT_TRUE(FakeWorker(server_.channel()).Acquire().ok());       // the other job: for good
-  std::thread watching([&] { (void)Watch(job->name(), "now"); });  // ends with the job
+  ASSERT_TRUE(FakeWorker(server_.channel()).Acquire().ok());  // never heard of again
+  ASSERT_TRUE(FakeWorker(server_.channel()).Acquire().ok());  // the other job: for good
+  std::thread watching([&] { (void)Watch(job->name(), kSkipSnapshot); });  // ends with the job
   const auto lease = worker_.Acquire(absl::Seconds(30));
   ASSERT_TRUE(lease.ok());
   ASSERT_EQ(lease->job().name(), job->name()) << "its first lease ran out";

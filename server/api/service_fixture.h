@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "gmock/gmock.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
@@ -57,13 +58,17 @@ class ServiceTest : public ::testing::Test {
     return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
   }
 
+  // In place of a token: from the next event on.
+  static constexpr char kSkipSnapshot[] = "(skip the snapshot)";
+
   // A watch that goes on until `context`, the server or the job ends it.
   std::unique_ptr<grpc::ClientReader<v1::JobEvent>> OpenWatch(grpc::ClientContext& context,
                                                               const std::string& name,
                                                               const std::string& token = "") {
     v1::WatchJobRequest request;
     request.set_name(name);
-    request.set_resume_token(token);
+    request.set_skip_snapshot(token == kSkipSnapshot);
+    if (token != kSkipSnapshot) request.set_resume_token(token);
     return jobs_->WatchJob(&context, request);
   }
 
@@ -99,9 +104,10 @@ class ServiceTest : public ::testing::Test {
 
   void ExpectPhotoRefused(const std::string& bytes, const std::string& reason) {
     auto request = DogJob();
-    request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
-        bytes);
-    ExpectRefused(request, reason, "job.fine_tune.subject.photos[0].inline");
+    MutableSubjectOf(*request.mutable_job()->mutable_fine_tune())
+        .mutable_photos(0)
+        ->set_inline_(bytes);
+    ExpectRefused(request, reason, "job.fine_tune.subjects[0].photos[0].inline");
   }
 
   TestServer server_;

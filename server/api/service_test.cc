@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/digest.h"
+#include "common/job_spec.h"
 #include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
 #include "tests/support/raw_call.h"
@@ -23,8 +24,8 @@ TEST_F(ServiceTest, AcceptedJobIsComplete) {
   const auto job = Create(DogJob());
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->state(), v1::JOB_STATE_PENDING);
-  EXPECT_EQ(job->fine_tune().base_model(), "models/mini");
-  EXPECT_TRUE(job->fine_tune().subject().photos(0).has_blob());
+  EXPECT_EQ(job->fine_tune().base_model(), "baseModels/mini");
+  EXPECT_TRUE(job->fine_tune().subjects(0).photos(0).has_blob());
   EXPECT_TRUE(job->fine_tune().training().has_seed());
   EXPECT_EQ(job->max_attempts(), 3);
   ASSERT_EQ(job->warnings_size(), 1) << "one photo is odd";
@@ -61,22 +62,22 @@ TEST_F(ServiceTest, PhotoFromAPhoneIsNamedInItsError) {
       "\0\0\0\x18"
       "ftypheic\0\0\0\0mif1heic",
       24);
-  request.mutable_job()->mutable_fine_tune()->mutable_subject()->add_photos()->set_inline_(heic);
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).add_photos()->set_inline_(heic);
   const auto status = Create(request).status();
   EXPECT_EQ(ErrorReason(status), "PHOTO_UNSUPPORTED_FORMAT") << status;
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("HEIC"));
-  EXPECT_EQ(FieldViolations(status).at(0).field, "job.fine_tune.subject.photos[1].inline");
+  EXPECT_EQ(FieldViolations(status).at(0).field, "job.fine_tune.subjects[0].photos[1].inline");
 }
 
 TEST_F(ServiceTest, NumberOfPhotosIsChecked) {
   OfferModels();
   auto none = DogJob();
-  none.mutable_job()->mutable_fine_tune()->mutable_subject()->clear_photos();
-  ExpectRefused(none, "NO_PHOTOS", "job.fine_tune.subject.photos");
+  MutableSubjectOf(*none.mutable_job()->mutable_fine_tune()).clear_photos();
+  ExpectRefused(none, "NO_PHOTOS", "job.fine_tune.subjects[0].photos");
   auto many = DogJob();
-  auto* subject = many.mutable_job()->mutable_fine_tune()->mutable_subject();
+  auto* subject = &MutableSubjectOf(*many.mutable_job()->mutable_fine_tune());
   while (subject->photos_size() < 200) subject->add_photos()->set_inline_(PngPhoto());
-  ExpectRefused(many, "TOO_MANY_PHOTOS", "job.fine_tune.subject.photos");
+  ExpectRefused(many, "TOO_MANY_PHOTOS", "job.fine_tune.subjects[0].photos");
 }
 
 TEST_F(ServiceTest, BadFineTuneFieldsAreRefused) {
@@ -92,16 +93,16 @@ TEST_F(ServiceTest, BadFineTuneFieldsAreRefused) {
       std::numeric_limits<double>::quiet_NaN());
   ExpectRefused(request, "NOT_A_NUMBER", path + "training.learning_rate");
   request = DogJob();
-  request.mutable_job()->mutable_fine_tune()->mutable_subject()->clear_class_noun();
-  ExpectRefused(request, "CLASS_NOUN_MISSING", path + "subject.class_noun");
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).clear_class_noun();
+  ExpectRefused(request, "CLASS_NOUN_MISSING", path + "subjects[0].class_noun");
   request = DogJob();
-  request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_token("two words");
-  ExpectRefused(request, "INVALID_TOKEN", path + "subject.token");
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).set_token("two words");
+  ExpectRefused(request, "INVALID_TOKEN", path + "subjects[0].token");
   request = DogJob();
-  auto& subject = *request.mutable_job()->mutable_fine_tune()->mutable_subject();
+  auto& subject = MutableSubjectOf(*request.mutable_job()->mutable_fine_tune());
   subject.set_token("zwx");
   subject.mutable_photos(0)->set_caption("a dog on the grass");
-  ExpectRefused(request, "CAPTION_WITHOUT_TOKEN", path + "subject.photos[0].caption");
+  ExpectRefused(request, "CAPTION_WITHOUT_TOKEN", path + "subjects[0].photos[0].caption");
   request = DogJob();
   request.mutable_job()->mutable_fine_tune()->mutable_prior()->set_sampler("magic");
   ExpectRefused(request, "UNKNOWN_SAMPLER", path + "prior.sampler");
@@ -115,7 +116,7 @@ TEST_F(ServiceTest, AnArticleInTheClassNounIsAWarning) {
   auto request = DogJob();
   EXPECT_THAT(Create(request)->warnings(),
               ::testing::Not(::testing::Contains(::testing::HasSubstr("article"))));
-  request.mutable_job()->mutable_fine_tune()->mutable_subject()->set_class_noun("a dog");
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).set_class_noun("a dog");
   EXPECT_THAT(Create(request)->warnings(), ::testing::Contains(::testing::HasSubstr("article")));
 }
 
@@ -149,20 +150,20 @@ TEST_F(ServiceTest, ValidationTellsWhatCreationWouldAndLeavesNothing) {
   request.set_validate_only(true);
   const auto checked = Create(request);
   ASSERT_TRUE(checked.ok()) << checked.status();
-  EXPECT_EQ(checked->fine_tune().base_model(), "models/mini");
+  EXPECT_EQ(checked->fine_tune().base_model(), "baseModels/mini");
   EXPECT_EQ(checked->max_attempts(), 3);
   EXPECT_FALSE(checked->fine_tune().training().has_seed());
   EXPECT_EQ(checked->name(), "");
   EXPECT_EQ(checked->state(), v1::JOB_STATE_UNSPECIFIED);
-  const auto& photo = checked->fine_tune().subject().photos(0);
+  const auto& photo = checked->fine_tune().subjects(0).photos(0);
   EXPECT_EQ(photo.blob(), "tenants/default/blobs/" + Sha256Hex(PngPhoto()));
 
   grpc::ClientContext context;
   v1::ListJobsResponse jobs;
   ASSERT_TRUE(jobs_->ListJobs(&context, {}, &jobs).ok());
   EXPECT_TRUE(jobs.jobs().empty());
-  *request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0) = photo;
-  ExpectRefused(request, "BLOB_NOT_FOUND", "job.fine_tune.subject.photos[0].blob");
+  *MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).mutable_photos(0) = photo;
+  ExpectRefused(request, "BLOB_NOT_FOUND", "job.fine_tune.subjects[0].photos[0].blob");
 
   request = DogJob();
   request.set_job_id("rex");
@@ -171,7 +172,7 @@ TEST_F(ServiceTest, ValidationTellsWhatCreationWouldAndLeavesNothing) {
   EXPECT_EQ(ErrorReason(Create(request).status()), "JOB_EXISTS");
   request.set_job_id("max");
   EXPECT_EQ(Create(request)->name(), "tenants/default/jobs/max");
-  request.mutable_job()->mutable_fine_tune()->set_output_model("rex");
+  request.mutable_job()->mutable_fine_tune()->set_output_model_id("rex");
   EXPECT_EQ(ErrorReason(Create(request).status()), "MODEL_EXISTS");
   request.mutable_job()->mutable_fine_tune()->mutable_training()->set_steps(0);
   ExpectRefused(request, "OUT_OF_RANGE", "job.fine_tune.training.steps");
@@ -180,11 +181,12 @@ TEST_F(ServiceTest, ValidationTellsWhatCreationWouldAndLeavesNothing) {
 TEST_F(ServiceTest, UnknownModelsAreNotFound) {
   OfferModels();
   auto request = PictureJob();
-  request.mutable_job()->mutable_generate()->set_model("models/other");
+  request.mutable_job()->mutable_generate()->mutable_model()->set_name("baseModels/other");
   const auto status = Create(request).status();
   EXPECT_EQ(ErrorReason(status), "MODEL_NOT_FOUND");
-  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("models/mini"));
-  request.mutable_job()->mutable_generate()->set_model("tenants/default/models/nobody");
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("baseModels/mini"));
+  request.mutable_job()->mutable_generate()->mutable_model()->set_name(
+      "tenants/default/models/nobody");
   EXPECT_EQ(ErrorReason(Create(request).status()), "MODEL_NOT_FOUND");
 }
 
@@ -194,6 +196,67 @@ TEST_F(ServiceTest, UnknownFieldsAreRefused) {
   auto* training = request.mutable_job()->mutable_fine_tune()->mutable_training();
   training->GetReflection()->MutableUnknownFields(training)->AddVarint(4242, 1);
   ExpectRefused(request, "UNKNOWN_FIELDS", "job.fine_tune.training.4242");
+}
+
+TEST_F(ServiceTest, UnknownFieldsOfWorkersAreLeftOut) {
+  OfferModels();
+  ASSERT_TRUE(Create(PictureJob()).ok());
+  v1::HeartbeatRequest news;
+  const auto add = [](google::protobuf::Message& message) {
+    message.GetReflection()->MutableUnknownFields(&message)->AddVarint(4242, 1);
+  };
+  const auto lease = worker_.Acquire();
+  news.set_lease_token(lease->lease_token());
+  news.mutable_progress()->set_done(1);
+  add(news);
+  add(*news.mutable_progress());
+  ASSERT_TRUE(worker_.Heartbeat(news).ok());
+  EXPECT_EQ(Get(lease->job().name())->progress().ByteSizeLong(), 2u) << "it is not kept either";
+}
+
+TEST_F(ServiceTest, WhatTheContractHasRoomForIsRefusedUntilItIsThere) {
+  OfferModels();
+  auto request = DogJob();
+  *request.mutable_job()->mutable_fine_tune()->add_subjects() =
+      request.job().fine_tune().subjects(0);
+  ExpectRefused(request, "TOO_MANY_SUBJECTS", "job.fine_tune.subjects");
+}
+
+TEST_F(ServiceTest, ZeroIsNotTheDefault) {
+  OfferModels();
+  auto request = PictureJob();
+  request.mutable_job()->set_max_attempts(0);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.max_attempts");
+  request.mutable_job()->clear_max_attempts();
+  request.mutable_job()->set_priority(0);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.priority");
+  request.mutable_job()->clear_priority();
+  const auto job = Create(request);
+  EXPECT_EQ(job->max_attempts(), 3);
+  EXPECT_EQ(job->priority(), 3);
+  EXPECT_FALSE(job->generate().has_negative_prompt());
+  request.mutable_job()->mutable_generate()->set_negative_prompt("");
+  EXPECT_TRUE(Create(request)->generate().has_negative_prompt());
+}
+
+TEST_F(ServiceTest, IdThatStandsForAnyResourceIsRefused) {
+  OfferModels();
+  auto request = DogJob();
+  request.set_job_id("-");
+  ExpectRefused(request, "INVALID_NAME", "job_id");
+  request.clear_job_id();
+  request.mutable_job()->mutable_fine_tune()->set_output_model_id("-");
+  ExpectRefused(request, "INVALID_NAME", "job.fine_tune.output_model_id");
+}
+
+TEST_F(ServiceTest, PhotosKeepTheNamesOfTheirFiles) {
+  OfferModels();
+  auto request = DogJob();
+  auto& photo = *MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).mutable_photos(0);
+  photo.set_file_name("rex 犬.png");
+  EXPECT_EQ(Create(request)->fine_tune().subjects(0).photos(0).file_name(), "rex 犬.png");
+  photo.set_file_name("/home/rex.png");
+  ExpectRefused(request, "INVALID_FILE_NAME", "job.fine_tune.subjects[0].photos[0].file_name");
 }
 
 TEST_F(ServiceTest, RequestIdMakesCreationRepeatable) {
@@ -210,8 +273,9 @@ TEST_F(ServiceTest, MessageOverTheLimitIsRefused) {
   OfferModels();
   auto request = DogJob();
   const std::string photo = PngPhoto() + std::string(33 << 20, 'x');
-  request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
-      photo);
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune())
+      .mutable_photos(0)
+      ->set_inline_(photo);
   EXPECT_EQ(Create(request).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
@@ -385,7 +449,7 @@ TEST_F(ServiceTest, GenerateImagesStreamsThePictures) {
   });
   grpc::ClientContext context;
   v1::GenerateImagesRequest request;
-  request.set_prompt("a dog");
+  request.mutable_generate()->add_prompts("a dog");
   auto stream = jobs_->GenerateImages(&context, request);
   std::vector<v1::GenerateImagesResponse> messages;
   for (v1::GenerateImagesResponse message; stream->Read(&message);) messages.push_back(message);
@@ -401,7 +465,7 @@ TEST_F(ServiceTest, ClientOfGenerateImagesThatGoesAwayCancelsTheJob) {
   OfferModels();
   grpc::ClientContext context;
   v1::GenerateImagesRequest request;
-  request.set_prompt("a dog");
+  request.mutable_generate()->add_prompts("a dog");
   auto stream = jobs_->GenerateImages(&context, request);
   v1::GenerateImagesResponse message;
   ASSERT_TRUE(stream->Read(&message));
@@ -413,6 +477,69 @@ TEST_F(ServiceTest, ClientOfGenerateImagesThatGoesAwayCancelsTheJob) {
   v1::Job job;
   ASSERT_TRUE(jobs_->WaitJob(&waiting, wait, &job).ok());
   EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+}
+
+TEST_F(ServiceTest, GenerateImagesEndsWellHoweverItsJobEnds) {
+  OfferModels();
+  std::thread work([&] {
+    const auto lease = worker_.Acquire(absl::Seconds(20));
+    ASSERT_TRUE(lease.ok()) << lease.status();
+    ASSERT_TRUE(worker_.Fail(lease->lease_token(), /*retryable=*/false).ok());
+  });
+  grpc::ClientContext context;
+  v1::GenerateImagesRequest request;
+  request.mutable_generate()->add_prompts("a dog");
+  auto stream = jobs_->GenerateImages(&context, request);
+  v1::GenerateImagesResponse last;
+  for (v1::GenerateImagesResponse message; stream->Read(&message);) last = message;
+  EXPECT_TRUE(stream->Finish().ok());
+  work.join();
+  EXPECT_EQ(last.job().state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(last.job().error().message(), "as told");
+}
+
+TEST_F(ServiceTest, GenerateImagesUnderARequestIdCanBeTakenUpAgain) {
+  OfferModels();
+  v1::GenerateImagesRequest request;
+  request.mutable_generate()->add_prompts("a dog");
+  request.set_request_id("once");
+  std::string name;
+  {
+    grpc::ClientContext context;
+    auto stream = jobs_->GenerateImages(&context, request);
+    v1::GenerateImagesResponse message;
+    ASSERT_TRUE(stream->Read(&message));
+    name = message.job().name();
+    context.TryCancel();
+    while (stream->Read(&message)) {
+    }
+  }
+  const auto lease = worker_.Acquire(absl::Seconds(20));
+  ASSERT_TRUE(lease.ok()) << "the job was cancelled with the call: " << lease.status();
+  EXPECT_EQ(lease->job().name(), name);
+  v1::CompleteLeaseRequest outcome;
+  outcome.set_lease_token(lease->lease_token());
+  const std::string sizes[] = {PngPhoto(), PngPhoto() + std::string(1 << 20, 'x')};
+  for (const std::string& png : sizes) {
+    auto* output = outcome.add_outputs();
+    output->set_path("samples/" + std::to_string(outcome.outputs_size()) + ".png");
+    output->set_kind(v1::OUTPUT_KIND_IMAGE);
+    output->set_blob(*worker_.Upload(png));
+  }
+  ASSERT_TRUE(worker_.Complete(outcome).ok());
+  grpc::ClientContext context;
+  auto stream = jobs_->GenerateImages(&context, request);
+  std::vector<v1::GenerateImagesResponse> messages;
+  for (v1::GenerateImagesResponse message; stream->Read(&message);) messages.push_back(message);
+  EXPECT_TRUE(stream->Finish().ok());
+  ASSERT_GE(messages.size(), 4u);
+  EXPECT_EQ(messages.back().job().name(), name);
+  EXPECT_EQ(messages.back().job().state(), v1::JOB_STATE_SUCCEEDED);
+  const auto& small = messages[messages.size() - 3].image();
+  const auto& large = messages[messages.size() - 2].image();
+  EXPECT_EQ(small.png(), PngPhoto());
+  EXPECT_EQ(large.png(), "") << "it would not fit into a message";
+  EXPECT_EQ(large.output().blob(), outcome.outputs(1).blob());
 }
 
 TEST_F(ServiceTest, OutputsMustBeStoredAndStayBelow) {
@@ -442,7 +569,7 @@ TEST_F(ServiceTest, WorkersSayNoMoreOfAJobThanItCanCarry) {
   EXPECT_EQ(refused([&](auto& news) { news.add_warnings(long_text); }), "OUT_OF_RANGE");
   EXPECT_EQ(refused([&](auto& news) { news.add_log_lines()->set_text(long_text); }),
             "OUT_OF_RANGE");
-  EXPECT_EQ(refused([&](auto& news) { news.mutable_progress()->set_phase(long_text); }),
+  EXPECT_EQ(refused([&](auto& news) { news.mutable_progress()->set_unit(long_text); }),
             "OUT_OF_RANGE");
   EXPECT_EQ(refused([&](auto& news) { news.add_samples()->set_prompt(std::string(100'000, 'x')); }),
             "OUT_OF_RANGE");

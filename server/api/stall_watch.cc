@@ -4,7 +4,8 @@
 
 namespace likeness::server {
 
-bool StallWatch::Stalled(const v1::HeartbeatRequest& heartbeat, absl::Time now) {
+bool StallWatch::Stalled(const v1::HeartbeatRequest& heartbeat, absl::Duration own_timeout,
+                         absl::Time now) {
   absl::MutexLock lock(&mutex_);
   Sweep(now);
   const Attempt first{.progress = "", .changed = now, .heard = now};
@@ -17,7 +18,7 @@ bool StallWatch::Stalled(const v1::HeartbeatRequest& heartbeat, absl::Time now) 
     attempt.progress = std::move(progress);
   }
   if (news) attempt.changed = now;
-  return now - attempt.changed >= timeout_;
+  return now - attempt.changed >= TimeoutOf(own_timeout);
 }
 
 void StallWatch::Forget(const std::string& lease_token) {

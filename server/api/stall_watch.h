@@ -19,14 +19,17 @@ class StallWatch {
  public:
   explicit StallWatch(absl::Duration timeout) : timeout_(timeout) {}
 
-  // Whether nothing new has been reported under the heartbeat's lease for the timeout. News are a
-  // change of the progress, another checkpoint, a sample. `now`: of a steady clock.
-  bool Stalled(const v1::HeartbeatRequest& heartbeat, absl::Time now);
+  // Whether nothing new has been reported under the heartbeat's lease for the job's own timeout, or
+  // the server's if that is zero. News are a change of the progress, another checkpoint, a sample.
+  // `now`: of a steady clock.
+  bool Stalled(const v1::HeartbeatRequest& heartbeat, absl::Duration own_timeout, absl::Time now);
 
   // The lease has ended.
   void Forget(const std::string& lease_token);
 
-  absl::Duration timeout() const { return timeout_; }
+  absl::Duration TimeoutOf(absl::Duration own_timeout) const {
+    return own_timeout > absl::ZeroDuration() ? own_timeout : timeout_;
+  }
 
  private:
   struct Attempt {

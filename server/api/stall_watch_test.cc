@@ -10,16 +10,17 @@ constexpr absl::Duration kTimeout = absl::Minutes(10);
 v1::HeartbeatRequest Beat(int64_t done, int64_t eta_seconds = 0) {
   v1::HeartbeatRequest beat;
   beat.set_lease_token("lease-1");
-  beat.mutable_progress()->set_phase("training");
+  beat.mutable_progress()->set_phase(v1::JOB_PHASE_TRAINING);
   beat.mutable_progress()->set_done(done);
-  beat.mutable_progress()->mutable_eta()->set_seconds(eta_seconds);
+  beat.mutable_progress()->mutable_remaining_duration()->set_seconds(eta_seconds);
   return beat;
 }
 
 class StallWatchTest : public testing::Test {
  protected:
-  bool StalledAfter(absl::Duration pause, const v1::HeartbeatRequest& beat) {
-    return watch_.Stalled(beat, now_ += pause);
+  bool StalledAfter(absl::Duration pause, const v1::HeartbeatRequest& beat,
+                    absl::Duration own_timeout = absl::ZeroDuration()) {
+    return watch_.Stalled(beat, own_timeout, now_ += pause);
   }
   StallWatch watch_{kTimeout};
   absl::Time now_ = absl::UnixEpoch();
@@ -44,6 +45,12 @@ TEST_F(StallWatchTest, AnyChangeOfTheProgressIsNews) {
   EXPECT_FALSE(StalledAfter(absl::Minutes(9), checkpoint));
   EXPECT_FALSE(StalledAfter(absl::Minutes(9), Beat(2, 5)));
   EXPECT_TRUE(StalledAfter(absl::Minutes(1), Beat(2, 5)));
+}
+
+TEST_F(StallWatchTest, TimeoutOfTheJobTakesThePlaceOfTheServers) {
+  EXPECT_FALSE(StalledAfter(absl::ZeroDuration(), Beat(1), absl::Minutes(1)));
+  EXPECT_TRUE(StalledAfter(absl::Minutes(1), Beat(1), absl::Minutes(1)));
+  EXPECT_FALSE(StalledAfter(absl::Minutes(20), Beat(1), absl::Hours(1)));
 }
 
 TEST_F(StallWatchTest, EveryLeaseHasItsOwnTime) {

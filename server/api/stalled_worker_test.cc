@@ -39,6 +39,21 @@ TEST_F(StalledWorkerTest, LosesItsLeaseAndTheJobIsTriedAgainUntilNoAttemptsAreLe
   EXPECT_EQ(ErrorReason(FromRpcStatus(job->error())), "WORKER_STALLED");
 }
 
+TEST_F(StalledWorkerTest, JobMayAllowItsAttemptsMoreTimeThanTheServer) {
+  auto request = PictureJob();
+  request.mutable_job()->mutable_stall_timeout()->set_seconds(3600);
+  Create(request);
+  const std::string patient = worker_.Acquire()->lease_token();
+  request.mutable_job()->clear_stall_timeout();
+  request.mutable_job()->set_max_attempts(1);
+  const std::string name = Create(request)->name();
+  const std::string other = worker_.Acquire()->lease_token();
+  EXPECT_TRUE(worker_.Report(patient, 1).ok());
+  EXPECT_EQ(BeatUntilRefused(other), "LEASE_LOST");
+  EXPECT_TRUE(worker_.Report(patient, 1).ok()) << "it has been silent for longer";
+  EXPECT_EQ(Get(name)->state(), v1::JOB_STATE_FAILED);
+}
+
 TEST_F(StalledWorkerTest, AJobThatWasAskedToStopIsCancelled) {
   const std::string name = Create(PictureJob())->name();
   const auto lease = worker_.Acquire();

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/job_spec.h"
 #include "server/api/service_fixture.h"
 #include "server/auth/auth_file.h"
 #include "server/auth/call_counts.h"
@@ -52,8 +53,9 @@ class StrangersTest : public ::testing::Test {
   // How a call with the key and so many bytes of photos ends.
   absl::Status CreateWithKey(size_t bytes) {
     auto request = DogJob();
-    request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
-        std::string(bytes, 'x'));
+    MutableSubjectOf(*request.mutable_job()->mutable_fine_tune())
+        .mutable_photos(0)
+        ->set_inline_(std::string(bytes, 'x'));
     grpc::ClientContext context;
     v1::Job job;
     return FromGrpcStatus(v1::JobService::NewStub(ChannelTo(server_->server().port(), key_))

@@ -12,6 +12,7 @@
 #include "common/digest.h"
 #include "common/error_details.h"
 #include "common/ids.h"
+#include "common/job_spec.h"
 #include "likeness/v1/capabilities_service.pb.h"
 #include "likeness/v1/model_service.pb.h"
 #include "server/api/service_fixture.h"
@@ -118,7 +119,7 @@ class TenancyTest : public ::testing::Test {
   Things Make() {
     Things made{.tenant = "acme"};
     auto dog = DogJob();
-    dog.mutable_job()->mutable_fine_tune()->set_output_model("rex");
+    dog.mutable_job()->mutable_fine_tune()->set_output_model_id("rex");
     made.job = Create(acme_, dog).name();
     made.model = "tenants/acme/models/rex";
     FakeWorker worker(Channel(worker_));
@@ -177,6 +178,15 @@ const std::map<std::string, Row>& Rows() {
       {"CreateJob", Parent()},
       {"GetJob", Named("name", &Things::job, "JOB_NOT_FOUND")},
       {"ListJobs", Parent()},
+      {"UpdateJob",
+       {[](Message& request, const Things& things) {
+          dynamic_cast<v1::UpdateJobRequest&>(request).mutable_job()->set_name(things.job);
+        },
+        "JOB_NOT_FOUND"}},
+      {"CancelJobs", Parent()},
+      {"DeleteJobs", Parent()},
+      {"WatchJobs", Parent()},
+      {"ListJobEvents", Named("parent", &Things::job, "JOB_NOT_FOUND")},
       {"CancelJob", Named("name", &Things::job, "JOB_NOT_FOUND")},
       {"RetryJob", Named("name", &Things::job, "JOB_NOT_FOUND")},
       {"DeleteJob", Named("name", &Things::job, "JOB_NOT_FOUND")},
@@ -186,6 +196,8 @@ const std::map<std::string, Row>& Rows() {
       {"ListModels", Parent()},
       {"GetModel", Named("name", &Things::model, "MODEL_NOT_FOUND")},
       {"DeleteModel", Named("name", &Things::model, "MODEL_NOT_FOUND")},
+      {"ListBaseModels", {[](Message&, const Things&) {}, ""}},
+      {"GetBaseModel", {[](Message&, const Things&) {}, "INVALID_NAME"}},
       {"GetCapabilities", {[](Message&, const Things&) {}, ""}},
       {"FindMissingBlobs", Named("blobs", &Things::blob, "INVALID_NAME")},
       {"Read", Named("resource_name", &Things::blob, "BLOB_NOT_FOUND")},
@@ -258,11 +270,12 @@ TEST_F(TenancyTest, ThingsOfAnotherTenantAreAsIfTheyWereNotThere) {
 TEST_F(TenancyTest, JobsCannotUseThingsOfAnotherTenant) {
   const Things real = Make();
   auto photo = DogJob();
-  photo.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_blob(
-      real.blob);
+  MutableSubjectOf(*photo.mutable_job()->mutable_fine_tune())
+      .mutable_photos(0)
+      ->set_blob(real.blob);
   EXPECT_EQ(ErrorReason(Call(umbrella_, "CreateJob", photo).status), "BLOB_NOT_FOUND");
   auto picture = PictureJob();
-  picture.mutable_job()->mutable_generate()->set_model(real.model);
+  picture.mutable_job()->mutable_generate()->mutable_model()->set_name(real.model);
   EXPECT_EQ(ErrorReason(Call(umbrella_, "CreateJob", picture).status), "MODEL_NOT_FOUND");
 }
 
@@ -338,19 +351,25 @@ TEST_F(TenancyTest, KeysDoWhatTheyAreForAlone) {
   const std::string submit = Key("acme", {Role::kSubmit});
   const std::string read = Key("acme", {Role::kRead});
   server_->server().Reload();
-  const std::set<std::string> submits = {"CreateJob",        "CancelJob",        "RetryJob",
-                                         "GenerateImages",   "FindMissingBlobs", "Write",
-                                         "QueryWriteStatus", "GetCapabilities"};
-  const std::set<std::string> reads = {"GetJob",     "ListJobs", "WaitJob", "WatchJob",
-                                       "ListModels", "GetModel", "Read",    "GetCapabilities"};
-  const std::set<std::string> works = {"AcquireLease", "Heartbeat",        "CompleteLease",
-                                       "FailLease",    "ReleaseLease",     "Read",
-                                       "Write",        "QueryWriteStatus", "GetCapabilities"};
+  const std::set<std::string> submits = {"UpdateJob",        "CancelJobs",     "CreateJob",
+                                         "CancelJob",        "RetryJob",       "GenerateImages",
+                                         "FindMissingBlobs", "Write",          "QueryWriteStatus",
+                                         "GetCapabilities",  "ListBaseModels", "GetBaseModel"};
+  const std::set<std::string> reads = {
+      "WatchJobs",  "ListJobEvents", "GetJob", "ListJobs",        "WaitJob",        "WatchJob",
+      "ListModels", "GetModel",      "Read",   "GetCapabilities", "ListBaseModels", "GetBaseModel"};
+  const std::set<std::string> works = {"AcquireLease",   "Heartbeat",        "CompleteLease",
+                                       "FailLease",      "ReleaseLease",     "Read",
+                                       "Write",          "QueryWriteStatus", "GetCapabilities",
+                                       "ListBaseModels", "GetBaseModel"};
   for (const auto* method : AllMethods()) {
     const auto may = [&](const std::string& key) {
       // The first message tells: a stream of pictures that nobody draws would go on to its
       // deadline.
-      const auto answer = Call(key, method->name(), *RequestOf(*method), "", 1);
+      auto request = RequestOf(*method);
+      // A watch of all jobs would tell nothing for a while.
+      if (method->name() == "WatchJobs") Set(*request, "resume_token", "wrong");
+      const auto answer = Call(key, method->name(), *request, "", 1);
       return ErrorReason(answer.status) != "ROLE_MISSING";
     };
     EXPECT_EQ(may(submit), submits.count(method->name()) == 1) << method->name();

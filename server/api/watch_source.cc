@@ -36,16 +36,22 @@ absl::StatusOr<int64_t> ResumeAfter(const TokenSigner& signer, const std::string
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> WatchSource::Open(
     Front& front, JobStore& jobs, const TokenSigner& signer, const JobName& name,
-    const std::string& resume_token, std::function<void()> wake) {
+    const v1::WatchJobRequest& request, std::function<void()> wake) {
+  const std::string& resume_token = request.resume_token();
+  if (!resume_token.empty() && request.skip_snapshot()) {
+    return InvalidField("skip_snapshot",
+                        "must not be set together with resume_token, which skips the snapshot too",
+                        "RESUME_TOKEN_CONFLICT");
+  }
   // Subscribed before the snapshot is taken, so that no change falls between.
   auto changes = front.feed().Subscribe(name.ToString(), std::move(wake));
   ASSIGN_OR_RETURN(const JobSnapshot snapshot, jobs.Snapshot(name));
   int64_t after = snapshot.last_seq;
-  if (!resume_token.empty() && resume_token != "now") {
+  if (!resume_token.empty()) {
     ASSIGN_OR_RETURN(after, ResumeAfter(signer, resume_token, snapshot));
   }
   std::unique_ptr<WatchSource> source(new WatchSource(front, jobs, signer, name, snapshot, after));
-  if (resume_token.empty()) source->snapshot_ = snapshot.job;
+  if (resume_token.empty() && !request.skip_snapshot()) source->snapshot_ = snapshot.job;
   source->changes_ = std::move(changes);
   return source;
 }
@@ -55,11 +61,16 @@ WatchSource::WatchSource(Front& front, JobStore& jobs, const TokenSigner& signer
     : front_(front),
       signer_(signer),
       uid_(snapshot.job.uid()),
-      cursor_(jobs, name, snapshot.key, after,
-              IsTerminal(snapshot.job.state()) && after == snapshot.last_seq) {}
+      cursor_(jobs, name, snapshot.key, after, IsTerminal(snapshot.job.state()),
+              snapshot.last_seq) {}
 
 std::string WatchSource::TokenAt(int64_t seq) const {
   return signer_.Sign(kPurpose, absl::StrCat(uid_, "/", seq));
+}
+
+std::string WatchSource::TokenAfter(const TokenSigner& signer, const v1::Job& job,
+                                    int64_t last_seq) {
+  return signer.Sign(kPurpose, absl::StrCat(job.uid(), "/", last_seq));
 }
 
 absl::StatusOr<Pulled> WatchSource::Next(v1::JobEvent* message) {

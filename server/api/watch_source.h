@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "likeness/v1/event.pb.h"
+#include "likeness/v1/job_service.pb.h"
 #include "server/api/signed_token.h"
 #include "server/api/stream_call.h"
 #include "server/jobs/event_cursor.h"
@@ -19,11 +20,15 @@ class WatchSource : public StreamSource<v1::JobEvent> {
  public:
   static constexpr absl::Duration kBookmarkInterval = absl::Seconds(15);
 
-  // INVALID_ARGUMENT (RESUME_TOKEN_INVALID) for a token that was forged or is another job's;
+  // INVALID_ARGUMENT (RESUME_TOKEN_CONFLICT) when a snapshot is to be left out that a token leaves
+  // out anyway, (RESUME_TOKEN_INVALID) for a token that was forged or is another job's;
   // FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) for one of events that are not here.
   static absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> Open(
       Front& front, JobStore& jobs, const TokenSigner& signer, const JobName& name,
-      const std::string& resume_token, std::function<void()> wake);
+      const v1::WatchJobRequest& request, std::function<void()> wake);
+
+  // From where a watch goes on after what a job shows.
+  static std::string TokenAfter(const TokenSigner& signer, const v1::Job& job, int64_t last_seq);
 
   absl::StatusOr<Pulled> Next(v1::JobEvent* message) override;
   absl::Duration patience() const override { return kBookmarkInterval; }

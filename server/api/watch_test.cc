@@ -38,7 +38,7 @@ TEST_F(WatchTest, ResumedWatchMissesNothing) {
   EXPECT_EQ(events[0].progress().done(), 5);
   EXPECT_EQ(events[1].state_change().to(), v1::JOB_STATE_SUCCEEDED);
   EXPECT_THAT(Watch(job->name(), events[1].resume_token()).first, ::testing::IsEmpty());
-  EXPECT_TRUE(Watch(job->name(), "now").second.ok());
+  EXPECT_TRUE(Watch(job->name(), kSkipSnapshot).second.ok());
 }
 
 TEST_F(WatchTest, WatchGoesOnOverARetry) {
@@ -64,6 +64,20 @@ TEST_F(WatchTest, WatchGoesOnOverARetry) {
   }
 }
 
+TEST_F(WatchTest, TokenAndNoSnapshotAreNotAskedForTogether) {
+  OfferModels();
+  const auto job = Create(PictureJob());
+  grpc::ClientContext context;
+  v1::WatchJobRequest request;
+  request.set_name(job->name());
+  request.set_resume_token(TokenOfSnapshot(job->name()));
+  request.set_skip_snapshot(true);
+  auto stream = jobs_->WatchJob(&context, request);
+  v1::JobEvent event;
+  EXPECT_FALSE(stream->Read(&event));
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "RESUME_TOKEN_CONFLICT");
+}
+
 TEST_F(WatchTest, WatchTokenOfAnotherJobOrNobodyIsRefused) {
   OfferModels();
   const auto one = Create(PictureJob());
@@ -80,7 +94,7 @@ TEST_F(WatchTest, WatchFromNowBeginsWithWhatHappensNext) {
   const auto job = Create(PictureJob());
   const auto lease = worker_.Acquire();
   grpc::ClientContext context;
-  auto stream = OpenWatch(context, job->name(), "now");
+  auto stream = OpenWatch(context, job->name(), kSkipSnapshot);
   // Nothing tells that the watch has begun, so steps are reported until it shows one.
   std::atomic<bool> seen = false;
   std::thread work([&] {

@@ -22,6 +22,8 @@ namespace {
 
 constexpr int kMaxModels = 1000;
 constexpr int kMaxOutputs = 10'000;
+constexpr int kMaxFeatures = 100;
+constexpr int kMaxIdBytes = 64;
 constexpr int kMaxNews = 1000;  // of one kind in one heartbeat
 constexpr int kMaxPreviewBytes = 64 << 10;
 constexpr int kMaxOfferBytes = 4 << 10;
@@ -30,6 +32,10 @@ constexpr int kMaxSampleBytes = kMaxPreviewBytes + (32 << 10);  // a prompt, pla
 constexpr int kMaxResolvedBytes = 1 << 20;
 constexpr int kMaxMetrics = 1000;
 constexpr int kLastCode = 16;  // UNAUTHENTICATED
+
+void CheckText(const std::string& field, const std::string& text, FieldChecker& checker) {
+  checker.Integer(field + " (bytes)", std::ssize(text), 0, kMaxIdBytes);
+}
 
 bool IsWorkerName(absl::string_view name) {
   return !name.empty() && name.size() <= 128 &&
@@ -77,7 +83,7 @@ absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
     const std::string field = absl::StrCat("base_models[", i, "].name");
     auto name = ParseModelName(request.base_models(i).name(), field);
     if (!name.ok() || !name->is_base()) {
-      checker.Add(field, "is not of the form models/{model}", "INVALID_NAME");
+      checker.Add(field, "is not of the form baseModels/{base_model}", "INVALID_NAME");
     }
     CheckSize(absl::StrCat("base_models[", i, "]"), request.base_models(i), kMaxOfferBytes,
               checker);
@@ -86,6 +92,10 @@ absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
   checker.Integer("device_memory_bytes", request.device_memory_bytes(), 0,
                   std::numeric_limits<int64_t>::max());
   CheckMatchLabels("labels", request.labels(), checker);
+  CheckText("instance", request.instance(), checker);
+  CheckText("request_id", request.request_id(), checker);
+  CheckText("version", request.version(), checker);
+  checker.Integer("features", request.features_size(), 0, kMaxFeatures);
   const absl::Duration wait = FromProto(request.wait());
   if (wait < absl::ZeroDuration() || wait > absl::Seconds(60)) {
     checker.Add("wait", absl::StrCat("is ", absl::FormatDuration(wait), "; 0 to 60 s is allowed"),
@@ -115,6 +125,10 @@ absl::Status CheckHeartbeat(const v1::HeartbeatRequest& request, const std::stri
     checker.Integer(absl::StrCat("log_lines[", i, "].text"),
                     static_cast<int64_t>(request.log_lines(i).text().size()), 0, kMaxLineBytes);
   }
+  const bool lasting =
+      request.samples_size() + request.log_lines_size() > 0 || request.has_checkpoint();
+  checker.Integer("sequence", request.sequence(), lasting ? 1 : 0,
+                  std::numeric_limits<int64_t>::max());
   RETURN_IF_ERROR(checker.status());
   for (int i = 0; i < request.samples_size(); ++i) {
     if (!request.samples(i).has_output()) continue;

@@ -12,6 +12,7 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
+#include "common/version.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/api/worker_checks.h"
@@ -21,12 +22,16 @@
 namespace likeness::server {
 namespace {
 
+constexpr size_t kLongestKey = 1 << 10;
+
 // What decides which jobs the worker can run. Two workers of equal text can run the same.
 std::string OfferOf(v1::AcquireLeaseRequest request) {
   request.clear_worker();
   request.clear_device();
   request.clear_wait();
   request.clear_resident_models();
+  request.clear_instance();
+  request.clear_request_id();
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
@@ -34,7 +39,7 @@ std::string OfferOf(v1::AcquireLeaseRequest request) {
     coded.SetSerializationDeterministic(true);  // the labels are a map
     request.SerializeToCodedStream(&coded);
   }
-  return Sha256Hex(bytes);
+  return bytes.size() <= kLongestKey ? bytes : Sha256Hex(bytes);
 }
 
 }  // namespace
@@ -55,18 +60,12 @@ LongPoll WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
   LongPoll poll;
   poll.timeout = FromProto(request->wait());
   poll.offer = OfferOf(*request);
-  poll.attempt = [=, this, first = true](Caller& caller, bool) mutable -> absl::StatusOr<bool> {
+  poll.attempt = [=, this](Caller& caller, bool) -> absl::StatusOr<bool> {
+    reply->set_server_version(Version());
     RETURN_IF_ERROR(CheckOffer(*request));
     RETURN_IF_ERROR(
         jobs_.OfferBaseModels({request->base_models().begin(), request->base_models().end()}));
-    std::optional<v1::Lease> lease;
-    // Only a new call can be the repetition of one whose answer was lost.
-    if (std::exchange(first, false)) {
-      ASSIGN_OR_RETURN(lease, jobs_.FindUnheardLease(request->worker()));
-    }
-    if (!lease) {
-      ASSIGN_OR_RETURN(lease, jobs_.Acquire(*request));
-    }
+    ASSIGN_OR_RETURN(auto lease, jobs_.Acquire(*request));
     if (!lease) return false;
     if (context->IsCancelled()) {  // nobody would work on it until the lease ran out
       v1::ReleaseLeaseRequest release;
@@ -78,7 +77,9 @@ LongPoll WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
     caller.resource = lease->job().name();
     const TraceScope scope(ParseTraceparent(lease->job().traceparent()));
     LogInfo("lease granted", {{"job", lease->job().name()},
+                              {"lease", lease->lease_id()},
                               {"worker", request->worker()},
+                              {"worker_version", request->version()},
                               {"attempt", lease->job().attempt()}});
     *reply->mutable_lease() = *std::move(lease);
     return true;
@@ -90,8 +91,8 @@ absl::Status WorkerServiceImpl::Heartbeat(Caller&, const v1::HeartbeatRequest* r
                                           v1::HeartbeatResponse* reply) {
   ASSIGN_OR_RETURN(const LeasedJob leased, jobs_.FindLease(request->lease_token()));
   RETURN_IF_ERROR(CheckHeartbeat(*request, leased.name.tenant, blobs_));
-  if (stalls_.Stalled(*request, SteadyNow())) {
-    return EndStalled(*request, leased.name.ToString());
+  if (stalls_.Stalled(*request, leased.stall_timeout, SteadyNow())) {
+    return EndStalled(*request, leased);
   }
   ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
   *reply->mutable_expire_time() = ToProto(terms.expire_time);
@@ -100,17 +101,18 @@ absl::Status WorkerServiceImpl::Heartbeat(Caller&, const v1::HeartbeatRequest* r
 }
 
 absl::Status WorkerServiceImpl::EndStalled(const v1::HeartbeatRequest& heartbeat,
-                                           const std::string& job) {
+                                           const LeasedJob& leased) {
   v1::FailLeaseRequest failure;
   failure.set_lease_token(heartbeat.lease_token());
   *failure.mutable_error() = ToRpcStatus(
-      RpcError(absl::StatusCode::kDeadlineExceeded, "WORKER_STALLED",
+      RpcError(absl::StatusCode::kDeadlineExceeded, kWorkerStalled,
                absl::StrCat("the worker reported no progress for ",
-                            absl::FormatDuration(stalls_.timeout()), ", though it was alive")));
+                            absl::FormatDuration(stalls_.TimeoutOf(leased.stall_timeout)),
+                            ", though it was alive")));
   failure.set_retryable(true);
   RETURN_IF_ERROR(jobs_.Fail(failure));
   stalls_.Forget(heartbeat.lease_token());
-  LogWarning("attempt ended: no progress", {{"job", job}});
+  LogWarning("attempt ended: no progress", {{"job", leased.name.ToString()}});
   return LeaseLost();
 }
 

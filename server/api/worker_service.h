@@ -31,7 +31,7 @@ class WorkerServiceImpl {
   absl::Status ReleaseLease(Caller& caller, const v1::ReleaseLeaseRequest* request,
                             v1::ReleaseLeaseResponse* reply);
   // As a lost lease: the failure counts, the job is tried again.
-  absl::Status EndStalled(const v1::HeartbeatRequest& heartbeat, const std::string& job);
+  absl::Status EndStalled(const v1::HeartbeatRequest& heartbeat, const LeasedJob& leased);
 
   JobStore& jobs_;
   BlobStore& blobs_;

@@ -24,16 +24,23 @@ const std::vector<MethodRule>& MethodRules() {
       {"CreateJob", kSubmitters, kChanges, kCreates},
       {"GetJob", kReaders},
       {"ListJobs", kReaders},
+      {"UpdateJob", kSubmitters, kChanges},
       {"CancelJob", kSubmitters, kChanges},
+      {"CancelJobs", kSubmitters, kChanges, kCreates},
+      {"DeleteJobs", kAdmins, kChanges, kCreates},
+      {"ListJobEvents", kReaders},
       {"RetryJob", kSubmitters, kChanges, kCreates},
       {"DeleteJob", kAdmins, kChanges},
       {"WaitJob", kReaders},
       {"WatchJob", kReaders},
+      {"WatchJobs", kReaders},
       {"GenerateImages", kSubmitters, kChanges, kCreates},
       // ModelService
       {"ListModels", kReaders},
       {"GetModel", kReaders},
       {"DeleteModel", kAdmins, kChanges},
+      {"ListBaseModels", Roles::All()},
+      {"GetBaseModel", Roles::All()},
       // CapabilitiesService
       {"GetCapabilities", Roles::All()},
       // BlobService and ByteStream. Workers move blobs under a lease of theirs alone.

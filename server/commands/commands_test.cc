@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/digest.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "gtest/gtest.h"
@@ -65,9 +66,10 @@ class CommandsTest : public ::testing::Test {
   absl::Status OneJob(int i) {
     v1::CreateJobRequest request = DogJob();
     request.set_job_id(absl::StrCat("dog-", i));
-    *request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0) = {};
-    request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0)->set_inline_(
-        PngPhoto(64 + i, 64));
+    *MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).mutable_photos(0) = {};
+    MutableSubjectOf(*request.mutable_job()->mutable_fine_tune())
+        .mutable_photos(0)
+        ->set_inline_(PngPhoto(64 + i, 64));
     grpc::ClientContext context;
     v1::Job job;
     if (auto status = jobs_->CreateJob(&context, request, &job); !status.ok()) {

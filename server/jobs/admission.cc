@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/digest.h"
 #include "common/ids.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
@@ -46,13 +47,14 @@ v1::Job ClientFields(const v1::Job& said) {
       job.mutable_webhook()->add_events(v1::WEBHOOK_EVENT_STATE_CHANGE);
     }
   }
-  job.set_max_attempts(said.max_attempts() == 0 ? kDefaultAttempts : said.max_attempts());
+  job.set_max_attempts(said.has_max_attempts() ? said.max_attempts() : kDefaultAttempts);
   job.set_priority(PriorityOf(said));
   if (said.has_schedule_time()) *job.mutable_schedule_time() = said.schedule_time();
   if (said.has_max_queue_duration()) {
     *job.mutable_max_queue_duration() = said.max_queue_duration();
   }
   if (said.has_execution_timeout()) *job.mutable_execution_timeout() = said.execution_timeout();
+  if (said.has_stall_timeout()) *job.mutable_stall_timeout() = said.stall_timeout();
   if (said.has_requirements()) *job.mutable_requirements() = said.requirements();
   return job;
 }
@@ -116,9 +118,9 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
     return job;
   }
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
-  if (spec.output_model().empty()) spec.set_output_model(id);
-  if (!spec.output_model().empty()) {
-    job.set_output_model(ModelName{tenant, spec.output_model()}.ToString());
+  if (spec.output_model_id().empty()) spec.set_output_model_id(id);
+  if (!spec.output_model_id().empty()) {
+    job.set_output_model(ModelName{tenant, spec.output_model_id()}.ToString());
   }
   RETURN_IF_ERROR(ResolveFineTune(tenant, job));
   return job;
@@ -153,8 +155,8 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
 absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job) {
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
-  const v1::Subject& subject = spec.subject();
-  const std::string path = "job.fine_tune.subject";
+  const v1::Subject& subject = SubjectOf(spec);
+  const std::string path = "job.fine_tune.subjects[0]";
   RETURN_IF_ERROR(CheckPhotoBlobs(tenant, subject.photos(), path + ".photos"));
   RETURN_IF_ERROR(
       CheckPhotoBlobs(tenant, subject.validation_photos(), path + ".validation_photos"));
@@ -165,10 +167,11 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
 
 absl::Status Admission::ResolveGenerate(const std::string& tenant, v1::Job& job) {
   v1::GenerateSpec& spec = *job.mutable_generate();
-  const std::string field = "job.generate.model";
-  if (spec.model().empty()) return ResolveBaseModel(spec.mutable_model(), field);
-  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(spec.model(), field));
-  if (model.is_base()) return ResolveBaseModel(spec.mutable_model(), field);
+  const std::string field = "job.generate.model.name";
+  std::string& name = *spec.mutable_model()->mutable_name();
+  if (name.empty()) return ResolveBaseModel(&name, field);
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, field));
+  if (model.is_base()) return ResolveBaseModel(&name, field);
   if (model.tenant != tenant) {
     return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
                     absl::StrCat("there is no model ", model.ToString()));
@@ -180,8 +183,9 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
   if (!model->empty()) {
     ASSIGN_OR_RETURN(const ModelName name, ParseModelName(*model, field));
     if (!name.is_base()) {
-      return InvalidField(field, "is a personalized model; a base model, models/{model}, is needed",
-                          "INVALID_NAME");
+      return InvalidField(
+          field, "is a personalized model; a base model, baseModels/{base_model}, is required",
+          "INVALID_NAME");
     }
   }
   ASSIGN_OR_RETURN(auto offered, jobs_.BaseModels());
@@ -235,7 +239,7 @@ absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
 
 absl::Status Admission::InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job) {
   if (!job.has_fine_tune()) return absl::OkStatus();
-  v1::Subject& subject = *job.mutable_fine_tune()->mutable_subject();
+  v1::Subject& subject = MutableSubjectOf(*job.mutable_fine_tune());
   for (auto* photos : {subject.mutable_photos(), subject.mutable_validation_photos()}) {
     for (v1::Photo& photo : *photos) {
       if (!photo.has_inline_()) continue;

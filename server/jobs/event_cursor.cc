@@ -35,8 +35,9 @@ absl::StatusOr<std::optional<v1::JobEvent>> EventCursor::Next() {
   v1::JobEvent event = std::move(page_.front());
   page_.pop_front();
   after_ = event.seq();
-  if (event.has_state_change() && IsTerminal(event.state_change().to()) && page_.empty()) {
-    // The last event, unless the job was retried after it.
+  if (event.has_state_change()) job_ended_ = IsTerminal(event.state_change().to());
+  if (job_ended_ && page_.empty()) {
+    // The last event, unless the job was retried or changed after it.
     ASSIGN_OR_RETURN(auto later, store_.EventsAfter(name_, key_, after_, 1));
     ended_ = later.empty();
   }

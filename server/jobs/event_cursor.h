@@ -15,17 +15,23 @@ namespace likeness::server {
 // Belongs to one thread at a time. Holds at most one page of events, however slowly it is read.
 class EventCursor {
  public:
-  // Begins after the event `after` of the job that has this name and key. `ended`: the job has
-  // ended, and `after` is its last event.
-  EventCursor(JobStore& store, JobName name, int64_t key, int64_t after, bool ended)
-      : store_(store), name_(std::move(name)), key_(key), after_(after), ended_(ended) {}
+  // Begins after the event `after` of the job that has this name and key. `job_ended`: the job had
+  // ended when its last event was `last`; otherwise its end is still to come.
+  EventCursor(JobStore& store, JobName name, int64_t key, int64_t after, bool job_ended,
+              int64_t last)
+      : store_(store),
+        name_(std::move(name)),
+        key_(key),
+        after_(after),
+        job_ended_(job_ended),
+        ended_(job_ended && after == last) {}
 
   // The next event, or nothing when there is none yet (or no more, see ended). Of progress events
   // that piled up since the last look only the newest is returned; everything else is returned in
   // full.
   absl::StatusOr<std::optional<v1::JobEvent>> Next();
 
-  // The event that ended the job was returned.
+  // The last event of a job that has ended was returned.
   bool ended() const { return ended_; }
   // The seq of the last event that was returned or left out.
   int64_t position() const { return after_; }
@@ -35,6 +41,7 @@ class EventCursor {
   const JobName name_;
   const int64_t key_;
   int64_t after_;
+  bool job_ended_;
   bool ended_;
   std::deque<v1::JobEvent> page_;
 };

@@ -14,7 +14,7 @@ namespace {
 v1::Job RunningDreamBooth() {
   v1::Job job;
   job.set_state(v1::JOB_STATE_RUNNING);
-  job.mutable_fine_tune()->set_base_model("models/mini");
+  job.mutable_fine_tune()->set_base_model("baseModels/mini");
   (*job.mutable_labels())["project"] = "zoo";
   (*job.mutable_labels())["a.b-c"] = "say \"hi\"";
   *job.mutable_create_time() = ToProto(absl::FromUnixSeconds(1'800'000'000));
@@ -30,7 +30,7 @@ bool Passes(const std::string& text) {
 TEST(JobFilterTest, ComparisonsLookAtTheirField) {
   for (const char* text :
        {"", "  ", "state = RUNNING", "state=JOB_STATE_RUNNING", "state != FAILED",
-        "method = dreambooth", "model = models/mini", "model != \"models/other\"",
+        "method = dreambooth", "model = baseModels/mini", "model != \"baseModels/other\"",
         "labels.project = zoo", "labels.project != \"\"", "labels.none != zoo", "labels:project",
         "labels.a.b-c = \"say \\\"hi\\\"\"", "create_time = 2027-01-15T08:00:00Z",
         "create_time <= \"2027-01-15T09:00:00+01:00\"", "create_time < 2027-01-15T08:00:01Z",

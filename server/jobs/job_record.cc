@@ -1,6 +1,7 @@
 #include "server/jobs/job_record.h"
 
 #include "absl/strings/strip.h"
+#include "common/job_spec.h"
 #include "server/jobs/policies/choice.h"
 
 namespace likeness::server {
@@ -8,7 +9,7 @@ namespace likeness::server {
 std::string MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
 
 const std::string& ModelOf(const v1::Job& job) {
-  return job.has_fine_tune() ? job.fine_tune().base_model() : job.generate().model();
+  return job.has_fine_tune() ? job.fine_tune().base_model() : job.generate().model().name();
 }
 
 v1::Model ModelMadeBy(const v1::Job& job) {
@@ -21,8 +22,8 @@ v1::Model ModelMadeBy(const v1::Job& job) {
   const auto& spec = job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
   model.set_base_model(job.fine_tune().base_model());
   model.set_base_model_digest(job.resolved().base_model_digest());
-  model.set_class_noun(spec.subject().class_noun());
-  model.set_token(spec.subject().token());
+  model.set_class_noun(SubjectOf(spec).class_noun());
+  model.set_token(SubjectOf(spec).token());
   for (const v1::Output& output : job.outputs()) {
     if (output.kind() != v1::OUTPUT_KIND_MODEL_FILE) continue;
     v1::Output& file = *model.add_files() = output;

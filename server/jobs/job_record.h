@@ -28,8 +28,11 @@ struct JobRecord {
   absl::Time lease_expire = absl::InfinitePast();
   std::string worker;
   bool heard = true;  // the worker has said something under the lease
-  // Of the last heartbeat that brought more than progress: the same again is no news.
-  std::string last_news;
+  // What AcquireLease asked for it with; empty if its caller cannot repeat the call.
+  std::string acquire_request;
+  // Of the last heartbeat under the lease that brought more than progress: the same again is no
+  // news.
+  int64_t last_sequence = 0;
   // The last lease that its worker gave up, and how: the call may be repeated, though the job be
   // leased again meanwhile.
   std::string ended_token;
@@ -52,7 +55,7 @@ struct JobRecord {
 // "dreambooth" or "generate".
 std::string MethodOf(const v1::Job& job);
 
-// The model the job starts from: models/{model} or tenants/{tenant}/models/{model}.
+// The model the job starts from: baseModels/{base_model} or tenants/{tenant}/models/{model}.
 const std::string& ModelOf(const v1::Job& job);
 
 // What a job that succeeded made under its output_model, with the paths of files from the model's

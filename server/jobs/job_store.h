@@ -16,11 +16,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/resource_names.h"
-#include "likeness/v1/capabilities_service.pb.h"
 #include "likeness/v1/event.pb.h"
 #include "likeness/v1/model.pb.h"
 #include "likeness/v1/worker_service.pb.h"
 #include "server/jobs/job_filter.h"
+#include "server/jobs/job_update.h"
 #include "server/jobs/quota.h"
 #include "server/jobs/webhook_calls.h"
 
@@ -48,7 +48,8 @@ struct JobQuery {
 
 struct JobPage {
   std::vector<v1::Job> jobs;
-  std::optional<JobCursor> next;  // nothing on the last page
+  std::vector<int64_t> last_seqs;  // of each job's last event that it shows
+  std::optional<JobCursor> next;   // nothing on the last page
 };
 
 struct AuditLines {
@@ -75,7 +76,8 @@ struct LeaseTerms {
 // The job that was leased under a token.
 struct LeasedJob {
   JobName name;
-  bool live = false;  // the lease has neither ended nor run out
+  bool live = false;                                    // the lease has neither ended nor run out
+  absl::Duration stall_timeout = absl::ZeroDuration();  // the job's own; zero: the server's
 };
 
 struct JobCount {
@@ -98,6 +100,11 @@ struct Swept {
 struct JobChange {
   std::string name;
   std::string method;
+  int64_t key = 0;
+  // The events of the change are those after the first seq, up to the last.
+  int64_t after_seq = 0;
+  int64_t last_seq = 0;
+  bool deleted = false;
   v1::JobState from = v1::JOB_STATE_UNSPECIFIED;
   v1::JobState to = v1::JOB_STATE_UNSPECIFIED;  // equal to `from` when only other things changed
   absl::Duration queue_wait = absl::ZeroDuration();  // for PENDING -> RUNNING: since it was created
@@ -146,6 +153,10 @@ class JobStore {
   // the filter lets too few jobs through for the time that a list may take.
   virtual absl::StatusOr<JobPage> List(const std::string& tenant, const JobQuery& query) = 0;
 
+  // Changes what a client may change of a job; see transitions.h.
+  virtual absl::StatusOr<v1::Job> Update(const JobName& name, const JobUpdate& update,
+                                         const std::string& etag) = 0;
+
   // FAILED_PRECONDITION (JOB_FINISHED), ABORTED (ETAG_MISMATCH).
   virtual absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) = 0;
 
@@ -165,6 +176,10 @@ class JobStore {
   virtual absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t key,
                                                                 int64_t after, int limit) = 0;
 
+  // The same, of those events that are still kept.
+  virtual absl::StatusOr<std::vector<v1::JobEvent>> KeptEvents(const JobName& name, int64_t key,
+                                                               int64_t after, int limit) = 0;
+
   // NOT_FOUND (MODEL_NOT_FOUND), FAILED_PRECONDITION (MODEL_NOT_READY): the job that makes it has
   // not succeeded yet.
   virtual absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) = 0;
@@ -179,13 +194,11 @@ class JobStore {
 
   // --- Workers
 
-  // Leases the job that policies/choice.h chooses, if there is one.
+  // Leases the job that policies/choice.h chooses, if there is one. A request that was made before
+  // (worker, instance and request_id are the same) gets the lease that it was granted, unless that
+  // has run out or its worker has said something under it.
   virtual absl::StatusOr<std::optional<v1::Lease>> Acquire(
       const v1::AcquireLeaseRequest& offer) = 0;
-
-  // The lease that this worker was granted and under which it has not said a word: one that asks
-  // for work again has never got the answer. What is left of the lease is what is left.
-  virtual absl::StatusOr<std::optional<v1::Lease>> FindUnheardLease(const std::string& worker) = 0;
 
   // ABORTED (LEASE_LOST) unless the token is that of the job's last lease and, below, live; see
   // transitions.h.

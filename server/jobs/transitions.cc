@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <string>
+#include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/digest.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -31,8 +36,35 @@ v1::JobEvent& AddEvent(JobRecord& record, const Moment& now) {
   return event;
 }
 
+// Why a state changes: for programs and for people.
+struct Cause {
+  v1::StateChangeReason reason;
+  absl::string_view detail;
+};
+
+constexpr Cause kCancelled = {v1::STATE_CHANGE_REASON_CANCELLED, "cancelled by the client"};
+
+// An etag names the event of the last change of state, and how often clients have seen the job
+// change since. A weak one, since progress does not change it.
+std::string Etag(int64_t state_seq, int64_t changes) {
+  return absl::StrCat("W/\"", state_seq, "-", changes, "\"");
+}
+
+// Gives the job another etag, since what clients see of it has changed.
+void Touch(JobRecord& record) {
+  absl::string_view etag = record.job.etag();
+  absl::ConsumePrefix(&etag, "W/\"");
+  absl::ConsumeSuffix(&etag, "\"");
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(etag, '-');
+  int64_t seq = 0;
+  int64_t changes = 0;
+  (void)absl::SimpleAtoi(parts.first, &seq);
+  (void)absl::SimpleAtoi(parts.second, &changes);
+  record.job.set_etag(Etag(seq, changes + 1));
+}
+
 // The only place where a state changes.
-void SetState(JobRecord& record, v1::JobState to, absl::string_view reason, const Moment& now) {
+void SetState(JobRecord& record, v1::JobState to, const Cause& cause, const Moment& now) {
   const v1::JobState from = record.job.state();
   if (!CanBecome(from, to)) {  // a defect of ours; committing it would be worse than stopping
     LogError("impossible transition", {{"from", StateLabel(from)}, {"to", StateLabel(to)}});
@@ -41,13 +73,14 @@ void SetState(JobRecord& record, v1::JobState to, absl::string_view reason, cons
   if (IsLeased(from) && !IsLeased(to)) record.run_time += now.steady - record.attempt_time;
   if (!IsLeased(to)) record.deadline = absl::InfiniteFuture();
   record.job.set_state(to);
-  record.job.set_etag(absl::StrCat("s", record.last_seq + 1));
+  record.job.set_etag(Etag(record.last_seq + 1, 0));
   if (IsTerminal(to)) *record.job.mutable_end_time() = ToProto(DateOf(record, now));
   v1::JobEvent& event = AddEvent(record, now);
   auto* change = event.mutable_state_change();
   change->set_from(from);
   change->set_to(to);
-  change->set_reason(std::string(reason));
+  change->set_reason(cause.reason);
+  change->set_detail(std::string(cause.detail));
   change->set_attempt(record.job.attempt());
   if (IsTerminal(to)) *change->mutable_job() = record.job;
 }
@@ -71,40 +104,41 @@ absl::Status JobFinished(const JobRecord& record) {
                   absl::StrCat("the job has ended: it is ", StateLabel(record.job.state())));
 }
 
-void Enqueue(JobRecord& record, absl::string_view reason, absl::Time not_before,
-             const Moment& now) {
+void Enqueue(JobRecord& record, const Cause& cause, absl::Time not_before, const Moment& now) {
   record.not_before = not_before;
   record.job.mutable_progress()->Clear();
-  record.job.mutable_progress()->set_phase("queued");
-  SetState(record, v1::JOB_STATE_PENDING, reason, now);
+  record.job.mutable_progress()->set_phase(v1::JOB_PHASE_QUEUED);
+  SetState(record, v1::JOB_STATE_PENDING, cause, now);
   record.deadline = QueueDeadline(record.job, not_before);
 }
 
 // From the end of the queue, as a job that is new at `now`.
-void EnqueueAnew(JobRecord& record, absl::string_view reason, const Moment& now) {
+void EnqueueAnew(JobRecord& record, const Cause& cause, const Moment& now) {
   record.queue_time = now.steady;
   if (record.job.has_schedule_time()) {
     record.queue_time = std::max(now.steady, now.Steadied(FromProto(record.job.schedule_time())));
   }
-  Enqueue(record, reason, record.queue_time, now);
+  Enqueue(record, cause, record.queue_time, now);
 }
 
-void Finish(JobRecord& record, v1::JobState state, absl::string_view reason, const Moment& now) {
-  if (state == v1::JOB_STATE_SUCCEEDED) record.job.mutable_progress()->set_phase("done");
-  SetState(record, state, reason, now);
+void Finish(JobRecord& record, v1::JobState state, const Cause& cause, const Moment& now) {
+  if (state == v1::JOB_STATE_SUCCEEDED) {
+    record.job.mutable_progress()->set_phase(v1::JOB_PHASE_DONE);
+  }
+  SetState(record, state, cause, now);
 }
 
 // An attempt that counts has failed.
 void AfterFailure(JobRecord& record, const google::rpc::Status& error, bool retryable,
-                  absl::string_view reason, const RetryPolicy& policy, const Moment& now) {
+                  const Cause& cause, const RetryPolicy& policy, const Moment& now) {
   if (record.job.state() == v1::JOB_STATE_CANCELLING) {
-    return Finish(record, v1::JOB_STATE_CANCELLED, reason, now);
+    return Finish(record, v1::JOB_STATE_CANCELLED, cause, now);
   }
   ++record.failures;
   auto delay = DelayAfterFailure(record.failures, record.job.max_attempts(), policy);
-  if (retryable && delay) return Enqueue(record, reason, now.steady + *delay, now);
+  if (retryable && delay) return Enqueue(record, cause, now.steady + *delay, now);
   *record.job.mutable_error() = error;
-  Finish(record, v1::JOB_STATE_FAILED, reason, now);
+  Finish(record, v1::JOB_STATE_FAILED, cause, now);
 }
 
 bool WasGivenUp(const JobRecord& record, const std::string& token, LeaseEnd how) {
@@ -116,21 +150,27 @@ void GiveUp(JobRecord& record, LeaseEnd how) {
   record.ended_by = how;
 }
 
-// Tells heartbeats apart that must count once; empty for one whose repetition changes nothing.
-std::string FingerprintOf(const v1::HeartbeatRequest& news) {
-  const bool lasting = news.samples_size() + news.log_lines_size() > 0 || news.has_checkpoint();
-  return lasting ? Sha256Hex(news.SerializeAsString()) : "";
-}
-
 void AddWarnings(JobRecord& record, const v1::HeartbeatRequest& news) {
   auto* warnings = record.job.mutable_warnings();
+  const int before = warnings->size();
   for (const std::string& warning : news.warnings()) {
     const bool known = std::find(warnings->begin(), warnings->end(), warning) != warnings->end();
     if (!known && warnings->size() < kMaxWarnings) *warnings->Add() = warning;
   }
+  if (warnings->size() != before) Touch(record);
 }
 
 }  // namespace
+
+std::string RepeatableRequest(const v1::AcquireLeaseRequest& request) {
+  if (request.request_id().empty()) return "";
+  return absl::StrCat(request.worker(), "/", request.instance(), "/", request.request_id());
+}
+
+bool BringsMoreThanProgress(const v1::HeartbeatRequest& news) {
+  return news.has_resolved() || news.has_checkpoint() ||
+         news.warnings_size() + news.samples_size() + news.log_lines_size() > 0;
+}
 
 absl::Status LeaseLost() {
   return RpcError(absl::StatusCode::kAborted, "LEASE_LOST",
@@ -139,21 +179,24 @@ absl::Status LeaseLost() {
 
 void Begin(JobRecord& record, const Moment& now) {
   *record.job.mutable_create_time() = ToProto(now.wall);
-  EnqueueAnew(record, "created", now);
+  EnqueueAnew(record, {v1::STATE_CHANGE_REASON_CREATED, "created"}, now);
 }
 
-void Lease(JobRecord& record, const std::string& token, const std::string& worker,
+void Lease(JobRecord& record, const std::string& token, const v1::AcquireLeaseRequest& request,
            const LeasePolicy& policy, const Moment& now) {
   record.lease_token = token;
   record.lease_expire = now.steady + policy.duration;
-  record.worker = worker;
+  record.worker = request.worker();
+  record.acquire_request = RepeatableRequest(request);
+  record.last_sequence = 0;
   record.heard = false;
   record.job.set_attempt(record.job.attempt() + 1);
   if (!record.job.has_start_time()) *record.job.mutable_start_time() = ToProto(DateOf(record, now));
-  record.job.mutable_progress()->set_phase("preparing");
+  record.job.mutable_progress()->set_phase(v1::JOB_PHASE_PREPARING);
   record.attempt_time = now.steady;
   record.deadline = ExecutionDeadline(record.job, now.steady, record.run_time);
-  SetState(record, v1::JOB_STATE_RUNNING, absl::StrCat("leased by ", worker), now);
+  const std::string detail = absl::StrCat("leased by ", request.worker());
+  SetState(record, v1::JOB_STATE_RUNNING, {v1::STATE_CHANGE_REASON_LEASED, detail}, now);
 }
 
 absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const LeasePolicy& policy,
@@ -161,10 +204,14 @@ absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const Le
   if (auto live = CheckLive(record, news.lease_token(), now); !live.ok()) return live;
   record.lease_expire = now.steady + policy.duration;
   record.heard = true;
-  const std::string fingerprint = FingerprintOf(news);
-  if (!fingerprint.empty() && fingerprint == record.last_news) return absl::OkStatus();
-  record.last_news = fingerprint.empty() ? record.last_news : fingerprint;
-  if (news.has_resolved()) *record.job.mutable_resolved() = news.resolved();
+  if (news.sequence() > 0 && news.sequence() <= record.last_sequence) return absl::OkStatus();
+  if (BringsMoreThanProgress(news)) {
+    record.last_sequence = std::max(record.last_sequence, news.sequence());
+  }
+  if (news.has_resolved()) {
+    *record.job.mutable_resolved() = news.resolved();
+    Touch(record);
+  }
   AddWarnings(record, news);
   for (const v1::LogLine& line : news.log_lines()) *AddEvent(record, now).mutable_log() = line;
   for (const v1::SampleEvent& sample : news.samples()) {
@@ -190,13 +237,13 @@ Completion Complete(JobRecord& record, const v1::CompleteLeaseRequest& outcome, 
   if (same_token && record.job.state() == v1::JOB_STATE_CANCELLED) return {cancelled};
   if (auto live = CheckLive(record, outcome.lease_token(), now); !live.ok()) return {live};
   if (record.job.state() == v1::JOB_STATE_CANCELLING) {
-    Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+    Finish(record, v1::JOB_STATE_CANCELLED, kCancelled, now);
     return {cancelled, true};
   }
   *record.job.mutable_outputs() = outcome.outputs();
   *record.job.mutable_metrics() = outcome.metrics();
   if (outcome.has_resolved()) *record.job.mutable_resolved() = outcome.resolved();
-  Finish(record, v1::JOB_STATE_SUCCEEDED, "done", now);
+  Finish(record, v1::JOB_STATE_SUCCEEDED, {v1::STATE_CHANGE_REASON_COMPLETED, "done"}, now);
   return {absl::OkStatus(), true};
 }
 
@@ -205,8 +252,11 @@ absl::Status Fail(JobRecord& record, const v1::FailLeaseRequest& failure, const 
   if (WasGivenUp(record, failure.lease_token(), LeaseEnd::kFailed)) return absl::OkStatus();
   if (auto live = CheckLive(record, failure.lease_token(), now); !live.ok()) return live;
   GiveUp(record, LeaseEnd::kFailed);
-  AfterFailure(record, failure.error(), failure.retryable(), failure.error().message(), policy,
-               now);
+  const bool stalled = ErrorReason(FromRpcStatus(failure.error())) == kWorkerStalled;
+  const Cause cause = {
+      stalled ? v1::STATE_CHANGE_REASON_STALLED : v1::STATE_CHANGE_REASON_ATTEMPT_FAILED,
+      failure.error().message()};
+  AfterFailure(record, failure.error(), failure.retryable(), cause, policy, now);
   return absl::OkStatus();
 }
 
@@ -219,7 +269,7 @@ absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, 
   if (auto live = CheckLive(record, release.lease_token(), now); !live.ok()) return live;
   if (record.job.state() == v1::JOB_STATE_CANCELLING) {
     GiveUp(record, LeaseEnd::kReleased);
-    Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+    Finish(record, v1::JOB_STATE_CANCELLED, kCancelled, now);
     return absl::OkStatus();
   }
   if (release.reason() == v1::RELEASE_REASON_CANCELLED) {
@@ -227,7 +277,32 @@ absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, 
                     "nobody asked the job to stop; release it as PREEMPTED");
   }
   GiveUp(record, LeaseEnd::kReleased);
-  Enqueue(record, "preempted", now.steady, now);
+  Enqueue(record, {v1::STATE_CHANGE_REASON_PREEMPTED, "preempted"}, now.steady, now);
+  return absl::OkStatus();
+}
+
+absl::Status Update(JobRecord& record, const JobUpdate& update, absl::string_view etag,
+                    const Moment& now) {
+  if (auto same = CheckEtag(record, etag); !same.ok()) return same;
+  v1::Job& job = record.job;
+  const std::map<std::string, std::string> labels(job.labels().begin(), job.labels().end());
+  const bool relabels = update.labels && *update.labels != labels;
+  const bool moves = update.priority && *update.priority != PriorityOf(job);
+  if (moves && job.state() != v1::JOB_STATE_PENDING) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_NOT_WAITING",
+                    absl::StrCat("the job is ", StateLabel(job.state()),
+                                 "; only the priority of one that waits can be changed"));
+  }
+  if (!relabels && !moves) return absl::OkStatus();
+  if (relabels) {
+    job.mutable_labels()->clear();
+    job.mutable_labels()->insert(update.labels->begin(), update.labels->end());
+  }
+  if (moves) job.set_priority(*update.priority);
+  Touch(record);
+  v1::JobUpdate& updated = *AddEvent(record, now).mutable_updated();
+  *updated.mutable_labels() = job.labels();
+  updated.set_priority(PriorityOf(job));
   return absl::OkStatus();
 }
 
@@ -235,10 +310,10 @@ absl::Status Cancel(JobRecord& record, absl::string_view etag, const Moment& now
   if (auto same = CheckEtag(record, etag); !same.ok()) return same;
   switch (record.job.state()) {
     case v1::JOB_STATE_PENDING:
-      Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+      Finish(record, v1::JOB_STATE_CANCELLED, kCancelled, now);
       return absl::OkStatus();
     case v1::JOB_STATE_RUNNING:
-      SetState(record, v1::JOB_STATE_CANCELLING, "cancelled by the client", now);
+      SetState(record, v1::JOB_STATE_CANCELLING, kCancelled, now);
       return absl::OkStatus();
     case v1::JOB_STATE_CANCELLING:
     case v1::JOB_STATE_CANCELLED:
@@ -259,7 +334,7 @@ absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_st
       record.failures = 0;
       record.run_time = absl::ZeroDuration();
       if (!checkpoint_stored) record.checkpoint.reset();
-      EnqueueAnew(record, "retried by the client", now);
+      EnqueueAnew(record, {v1::STATE_CHANGE_REASON_RETRIED, "retried by the client"}, now);
       return absl::OkStatus();
     case v1::JOB_STATE_PENDING:
     case v1::JOB_STATE_RUNNING:
@@ -285,13 +360,14 @@ void Expire(JobRecord& record, const RetryPolicy& policy, const Moment& now) {
       absl::StatusCode::kUnavailable, "WORKER_LOST",
       absl::StrCat("the worker was lost in attempt ", record.job.attempt(),
                    ": it sent no heartbeat until its lease ran out, and no attempts are left")));
-  AfterFailure(record, error, true, "lease lost", policy, now);
+  AfterFailure(record, error, true, {v1::STATE_CHANGE_REASON_WORKER_LOST, "lease lost"}, policy,
+               now);
 }
 
 void TimeOut(JobRecord& record, const Moment& now) {
   const v1::Job& job = record.job;
   if (job.state() == v1::JOB_STATE_CANCELLING) {
-    return Finish(record, v1::JOB_STATE_CANCELLED, "cancelled by the client", now);
+    return Finish(record, v1::JOB_STATE_CANCELLED, kCancelled, now);
   }
   const auto deadline_exceeded = [](absl::string_view reason, const std::string& message) {
     return ToRpcStatus(RpcError(absl::StatusCode::kDeadlineExceeded, reason, message));
@@ -300,12 +376,14 @@ void TimeOut(JobRecord& record, const Moment& now) {
     *record.job.mutable_error() = deadline_exceeded(
         "QUEUE_TIMEOUT", absl::StrCat("no worker took the job within its max_queue_duration of ",
                                       absl::FormatDuration(FromProto(job.max_queue_duration()))));
-    return Finish(record, v1::JOB_STATE_FAILED, "waited too long", now);
+    return Finish(record, v1::JOB_STATE_FAILED,
+                  {v1::STATE_CHANGE_REASON_QUEUE_TIMEOUT, "waited too long"}, now);
   }
   *record.job.mutable_error() = deadline_exceeded(
       "EXECUTION_TIMEOUT", absl::StrCat("the job ran for longer than its execution_timeout of ",
                                         absl::FormatDuration(FromProto(job.execution_timeout()))));
-  Finish(record, v1::JOB_STATE_FAILED, "ran too long", now);
+  Finish(record, v1::JOB_STATE_FAILED, {v1::STATE_CHANGE_REASON_EXECUTION_TIMEOUT, "ran too long"},
+         now);
 }
 
 }  // namespace likeness::server

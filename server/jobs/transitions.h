@@ -11,10 +11,20 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/jobs/job_record.h"
+#include "server/jobs/job_update.h"
 #include "server/jobs/moment.h"
 #include "server/jobs/policies/attempts.h"
 
 namespace likeness::server {
+
+// The reason of the error of an attempt that reported no progress for too long.
+inline constexpr char kWorkerStalled[] = "WORKER_STALLED";
+
+// What a request for work and its repetitions have in common; empty for one that is not repeated.
+std::string RepeatableRequest(const v1::AcquireLeaseRequest& request);
+
+// Whether a heartbeat brings anything that has to be written besides progress.
+bool BringsMoreThanProgress(const v1::HeartbeatRequest& news);
 
 // ABORTED (LEASE_LOST).
 absl::Status LeaseLost();
@@ -24,11 +34,11 @@ absl::Status LeaseLost();
 void Begin(JobRecord& record, const Moment& now);
 
 // PENDING -> RUNNING under a new token.
-void Lease(JobRecord& record, const std::string& token, const std::string& worker,
+void Lease(JobRecord& record, const std::string& token, const v1::AcquireLeaseRequest& request,
            const LeasePolicy& policy, const Moment& now);
 
-// Prolongs the lease and records the worker's news. The last news repeated, to the byte, are none:
-// the answer to them was lost.
+// Prolongs the lease and records the worker's news. News with the number of earlier ones are a
+// repetition: the answer to those was lost.
 absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const LeasePolicy& policy,
                    const Moment& now);
 
@@ -48,6 +58,11 @@ absl::Status Fail(JobRecord& record, const v1::FailLeaseRequest& failure, const 
 // cancellation that nobody asked for is FAILED_PRECONDITION (JOB_NOT_CANCELLING). Repeating it is
 // fine.
 absl::Status Release(JobRecord& record, const v1::ReleaseLeaseRequest& release, const Moment& now);
+
+// Changes labels, or the priority of a job that waits: FAILED_PRECONDITION (JOB_NOT_WAITING) of
+// another one; the etag as below. What is the same already is no change.
+absl::Status Update(JobRecord& record, const JobUpdate& update, absl::string_view etag,
+                    const Moment& now);
 
 // PENDING -> CANCELLED, RUNNING -> CANCELLING. Repeating it is fine. A job that ended otherwise is
 // FAILED_PRECONDITION (JOB_FINISHED); an etag that is not empty must match, else ABORTED

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "gtest/gtest.h"
@@ -40,10 +41,10 @@ class CollectTest : public ::testing::Test {
     NewJob job;
     job.job.set_name("tenants/default/jobs/" + id);
     job.job.set_max_attempts(1);
-    job.job.mutable_fine_tune()->set_base_model("models/mini");
+    job.job.mutable_fine_tune()->set_base_model("baseModels/mini");
     job.job.set_output_model("tenants/default/models/" + id);
     for (const auto& photo : photos) {
-      job.job.mutable_fine_tune()->mutable_subject()->add_photos()->set_blob(photo);
+      MutableSubjectOf(*job.job.mutable_fine_tune()).add_photos()->set_blob(photo);
     }
     return jobs_->Create(job).status();
   }
@@ -51,7 +52,7 @@ class CollectTest : public ::testing::Test {
   v1::Lease Lease() {
     v1::AcquireLeaseRequest offer;
     offer.set_worker("w");
-    offer.add_base_models()->set_name("models/mini");
+    offer.add_base_models()->set_name("baseModels/mini");
     offer.add_methods("dreambooth");
     auto lease = jobs_->Acquire(offer);
     return lease.ok() && *lease ? **lease : v1::Lease();

@@ -41,6 +41,12 @@ absl::StatusOr<JobPage> MeasuredJobStore::List(const std::string& tenant, const 
   return Timed(metrics_, StoreOperation::kList, [&] { return store_.List(tenant, query); });
 }
 
+absl::StatusOr<v1::Job> MeasuredJobStore::Update(const JobName& name, const JobUpdate& update,
+                                                 const std::string& etag) {
+  return Timed(metrics_, StoreOperation::kUpdate,
+               [&] { return store_.Update(name, update, etag); });
+}
+
 absl::StatusOr<v1::Job> MeasuredJobStore::Cancel(const JobName& name, const std::string& etag) {
   return Timed(metrics_, StoreOperation::kCancel, [&] { return store_.Cancel(name, etag); });
 }
@@ -59,6 +65,13 @@ absl::StatusOr<std::vector<v1::JobEvent>> MeasuredJobStore::EventsAfter(const Jo
                                                                         int limit) {
   return Timed(metrics_, StoreOperation::kEventsAfter,
                [&] { return store_.EventsAfter(name, key, after, limit); });
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> MeasuredJobStore::KeptEvents(const JobName& name,
+                                                                       int64_t key, int64_t after,
+                                                                       int limit) {
+  return Timed(metrics_, StoreOperation::kKeptEvents,
+               [&] { return store_.KeptEvents(name, key, after, limit); });
 }
 
 absl::StatusOr<v1::Model> MeasuredJobStore::GetModel(const ModelName& personalized) {
@@ -107,12 +120,6 @@ absl::StatusOr<int> MeasuredJobStore::ExpireLeases() {
 
 absl::Status MeasuredJobStore::FollowDate() {
   return Timed(metrics_, StoreOperation::kFollowDate, [&] { return store_.FollowDate(); });
-}
-
-absl::StatusOr<std::optional<v1::Lease>> MeasuredJobStore::FindUnheardLease(
-    const std::string& worker) {
-  return Timed(metrics_, StoreOperation::kFindUnheardLease,
-               [&] { return store_.FindUnheardLease(worker); });
 }
 
 absl::StatusOr<int> MeasuredJobStore::TimeOutJobs() {

@@ -23,12 +23,16 @@ class MeasuredJobStore : public JobStore {
   absl::StatusOr<v1::Job> Get(const JobName& name) override;
   absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) override;
   absl::StatusOr<JobPage> List(const std::string& tenant, const JobQuery& query) override;
+  absl::StatusOr<v1::Job> Update(const JobName& name, const JobUpdate& update,
+                                 const std::string& etag) override;
   absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) override;
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
                                 const IsStored& stored) override;
   absl::Status Delete(const JobName& name, const std::string& etag) override;
   absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t key,
                                                         int64_t after, int limit) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> KeptEvents(const JobName& name, int64_t key,
+                                                       int64_t after, int limit) override;
   absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
   absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
                                        int limit) override;
@@ -41,7 +45,6 @@ class MeasuredJobStore : public JobStore {
   absl::Status Release(const v1::ReleaseLeaseRequest& release) override;
   absl::StatusOr<int> ExpireLeases() override;
   absl::Status FollowDate() override;
-  absl::StatusOr<std::optional<v1::Lease>> FindUnheardLease(const std::string& worker) override;
   absl::StatusOr<int> TimeOutJobs() override;
   absl::StatusOr<Swept> Sweep() override;
   absl::Status ExtendLeases() override;

@@ -12,10 +12,12 @@ namespace likeness::server {
   X(Get) \
   X(Snapshot) \
   X(List) \
+  X(Update) \
   X(Cancel) \
   X(Retry) \
   X(Delete) \
   X(EventsAfter) \
+  X(KeptEvents) \
   X(GetModel) \
   X(ListModels) \
   X(DeleteModel) \
@@ -27,7 +29,6 @@ namespace likeness::server {
   X(Release) \
   X(ExpireLeases) \
   X(FollowDate) \
-  X(FindUnheardLease) \
   X(TimeOutJobs) \
   X(Sweep) \
   X(ExtendLeases) \

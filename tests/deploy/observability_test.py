@@ -75,7 +75,7 @@ class Stack:
         channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         workers, jobs = worker_service_pb2_grpc.WorkerServiceStub(channel), job_service_pb2_grpc.JobServiceStub(channel)
         offer = worker_service_pb2.AcquireLeaseRequest(worker="scripted", device="cpu", methods=["generate"], samplers=["ddim"])
-        offer.base_models.add(name="models/mini", digest="a" * 64, image_size=64, default_token="sks")
+        offer.base_models.add(name="baseModels/mini", digest="a" * 64, image_size=64, default_token="sks")
         workers.AcquireLease(offer)
         request = job_service_pb2.CreateJobRequest()
         request.job.generate.prompts.append("a dog")

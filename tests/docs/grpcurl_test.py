@@ -126,7 +126,8 @@ def tell(story):
     config = b'{"_class_name": "UNet2DConditionModel"}\n'
     offer = {"worker": "gpu-1", "device": "cuda:0 NVIDIA H100", "methods": ["dreambooth", "generate"],
              "samplers": ["ddim", "dpmpp_2m"],
-             "base_models": [{"name": "models/mini", "digest": "c" * 64, "image_size": 64, "default_token": "rhf"}]}
+             "base_models": [{"name": "baseModels/mini", "digest": "c" * 64, "image_size": 64, "default_token": "rhf",
+                              "display_name": "mini"}]}
 
     def upload(data, words=None, uuid="6f1c40f6-38b1-4d5f-9d0c-0a8a3f6a1c55"):
         name = f"tenants/default/uploads/{uuid}/blobs/{hashlib.sha256(data).hexdigest()}/{len(data)}"
@@ -139,7 +140,9 @@ def tell(story):
 
     story.call("grpc.health.v1.Health/Check", {}, "Is it ready for work? `{\"service\": \"liveness\"}` asks whether it is alive.")
     acquire("A worker offers itself. There is no job yet; with `wait` it would stay for one.")
-    story.call("likeness.v1.CapabilitiesService/GetCapabilities", {}, "What there is, and what is refused beyond.")
+    story.call("likeness.v1.CapabilitiesService/GetCapabilities", {}, "What there is, and the limits of requests.")
+    story.call(f"{models}/ListBaseModels", {}, "The base models that workers offer.")
+    story.call(f"{models}/GetBaseModel", {"name": "baseModels/mini"}, "One of them.")
 
     story.call("likeness.v1.BlobService/FindMissingBlobs", {"blobs": [blob(photo)]}, "Before an upload: what the server lacks.")
     name = upload(photo, "A small blob, in one piece. Larger ones come as several messages, each with its `write_offset`.")
@@ -149,7 +152,7 @@ def tell(story):
 
     rex = {"job_id": "rex", "request_id": "order-17", "job": {
         "labels": {"project": "zoo"},
-        "fine_tune": {"subject": {"class_noun": "dog", "photos": [{"blob": blob(photo)}]}, "dreambooth": {},
+        "fine_tune": {"subjects": [{"class_noun": "dog", "photos": [{"blob": blob(photo), "file_name": "rex.png"}]}], "dreambooth": {},
                      "training": {"steps": 200, "seed": 7}}}}
     story.call(f"{jobs}/CreateJob", rex, "A subject to learn. The `request_id` makes it safe to send this again.")
     story.call(f"{jobs}/GetJob", {"name": "tenants/default/jobs/rex"}, "One job.")
@@ -159,7 +162,7 @@ def tell(story):
         lease = acquire("The oldest job that it can run. `lease_token` goes into every further call.")
         token = lease["lease_token"]
         story.call(f"{workers}/Heartbeat", {"lease_token": token, "progress": {
-            "phase": "training", "done": 100, "total": 200, "unit": "steps"}},
+            "phase": "JOB_PHASE_TRAINING", "done": 100, "total": 200, "unit": "steps"}},
             "Within the lease's duration, again and again: news up, and whether to stop down.")
         upload(config, uuid="0d1f3e3c-6c38-4b2b-8a58-6f8e8c6e1a01")
         story.call(f"{workers}/CompleteLease", {"lease_token": token, "outputs": [{
@@ -181,21 +184,31 @@ def tell(story):
             "path": "0000.png", "kind": "OUTPUT_KIND_IMAGE", "blob": blob(photo), "size_bytes": str(len(photo)),
             "media_type": "image/png", "prompt": "a rhf dog in the snow", "seed": 5}]})
 
-    story.stream(f"{jobs}/GenerateImages", {"model": "tenants/default/models/rex", "prompt": "a {subject} in the snow", "seed": 5},
+    story.stream(f"{jobs}/GenerateImages", {"generate": {
+        "model": {"name": "tenants/default/models/rex"}, "prompts": ["a {subject} in the snow"], "seed": 5}},
                  "Pictures while you wait, PNG files in base64.", draw)
 
-    snow = {"job_id": "snow", "job": {"generate": {"model": "models/mini", "prompts": ["a dog in the snow"], "seed": 3}}}
+    snow = {"job_id": "snow", "job": {"generate": {"model": {"name": "baseModels/mini"}, "prompts": ["a dog in the snow"], "seed": 3}}}
     story.call(f"{jobs}/CreateJob", snow)
     story.call(f"{workers}/FailLease", {"lease_token": acquire()["lease_token"], "retryable": False, "error": {
         "code": 8, "message": "the device has no memory left"}}, "An attempt that went wrong.")
     story.call(f"{jobs}/RetryJob", {"name": "tenants/default/jobs/snow"}, "Once more, a job that failed or was cancelled.")
     story.call(f"{workers}/ReleaseLease", {"lease_token": acquire()["lease_token"], "reason": "RELEASE_REASON_PREEMPTED"},
                "The worker goes away, and gives the job back.")
+    listed = story.call(f"{jobs}/ListJobs", {"filter": "method = generate", "view": "JOB_VIEW_BASIC"})
+    story.call(f"{jobs}/UpdateJob", {"job": {"name": "tenants/default/jobs/snow", "labels": {"project": "zoo"}, "priority": 5}},
+               "Other labels, and first in the queue.")
     story.call(f"{jobs}/CancelJob", {"name": "tenants/default/jobs/snow"}, "It waited again, so it is cancelled at once.")
+    story.call(f"{jobs}/ListJobEvents", {"parent": "tenants/default/jobs/snow", "page_size": 2}, "What happened to a job, in pages.")
+    story.call(f"{jobs}/CancelJobs", {"filter": "labels.project = zoo"}, "All that match and have not ended; here, none is left.")
     story.call(f"{jobs}/DeleteJob", {"name": "tenants/default/jobs/snow"}, "Forgotten.")
+    story.call(f"{jobs}/DeleteJobs", {"filter": "labels.project = zoo"}, "All that match and have ended.")
     story.call(f"{models}/DeleteModel", {"name": "tenants/default/models/rex"}, "Forgotten too; its name is free again.")
     story.stream("grpc.health.v1.Health/Watch", {}, "Tells at once when that changes; here, because the server was told to stop.",
-                 lambda _: story.stop(), cut=True)
+                 lambda _: story.stream(
+                     f"{jobs}/WatchJobs", {"resume_token": listed["resume_token"]},
+                     "All jobs at once: what happened since they were listed, and what happens.", lambda _: story.stop(), cut=True),
+                 cut=True)
 
 
 def page():
@@ -231,7 +244,7 @@ def page():
 RANDOM = [
     (re.compile(r'"\d{4}-\d\d-\d\dT[\d:.]+Z"'), '"TIME"'),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
-    (re.compile(r'"(lease_token|resume_token|next_page_token|traceparent|version)": "[^"]*"'), r'"\1": "..."'),
+    (re.compile(r'"(lease_token|resume_token|next_page_token|traceparent|version|server_version|serverVersion|lease_id|leaseId|resumeToken|leaseToken|nextPageToken)": "[^"]*"'), r'"\1": "..."'),
     (re.compile(r"tenants/default/jobs/[a-z][a-z0-9]{11}\b"), "tenants/default/jobs/ID"),
 ]
 

@@ -56,7 +56,7 @@ class Snippet(unittest.TestCase):
 
     def test_believes_the_server_and_nobody_else(self):
         offer = worker_service_pb2.AcquireLeaseRequest(worker="scripted", device="cpu", methods=["generate"])
-        offer.base_models.add(name="models/mini", digest="a" * 64, image_size=64, default_token="sks")
+        offer.base_models.add(name="baseModels/mini", digest="a" * 64, image_size=64, default_token="sks")
         worker_service_pb2_grpc.WorkerServiceStub(self.channel).AcquireLease(offer)
         request = job_service_pb2.CreateJobRequest()
         request.job.generate.prompts.append("a dög")

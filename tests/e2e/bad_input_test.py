@@ -45,7 +45,7 @@ class BadJobs(service.JobTest):
         broken[end:end + 4] = struct.pack(">I", zlib.crc32(broken[name:end]))
         job = service.fine_tune_job(self.photos[:2] + [bytes(broken)])
         self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "PHOTO_UNUSABLE",
-                           "job.fine_tune.subject.photos[2]")
+                           "job.fine_tune.subjects[0].photos[2]")
 
     def test_a_jpeg_that_was_cut_and_closed_again_is_named_and_its_decoder_logged(self):
         out = io.BytesIO()
@@ -53,7 +53,7 @@ class BadJobs(service.JobTest):
         half = out.getvalue()[:len(out.getvalue()) // 2] + b"\xff\xd9"
         name = self.service.create(service.fine_tune_job(self.photos[:2] + [half])).name
         done = self.service.wait(name)
-        self.assertEqual(service.error_fields(done.error), ["job.fine_tune.subject.photos[2]"], done.error)
+        self.assertEqual(service.error_fields(done.error), ["job.fine_tune.subjects[0].photos[2]"], done.error)
         self.assertIn("damaged", done.error.message)
         line = next(line for line in self.worker.log_text().splitlines() if "premature end" in line)
         self.assertIn(f"job={name}", line)
@@ -61,26 +61,26 @@ class BadJobs(service.JobTest):
 
     def test_a_crop_box_beyond_the_picture_is_named(self):
         job = service.fine_tune_job(self.photos)
-        box = job.fine_tune.subject.photos[1].crop_box
+        box = job.fine_tune.subjects[0].photos[1].crop_box
         box.left, box.top, box.width, box.height = 40, 0, 64, 64
         self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "PHOTO_UNUSABLE",
-                           "job.fine_tune.subject.photos[1]")
+                           "job.fine_tune.subjects[0].photos[1]")
 
     def test_a_token_of_several_pieces_is_refused_when_one_is_required(self):
         job = service.fine_tune_job(self.photos)
-        job.fine_tune.subject.token = "qqq"
-        job.fine_tune.subject.require_single_token = True
+        job.fine_tune.subjects[0].token = "qqq"
+        job.fine_tune.subjects[0].require_single_token = True
         self.assert_failed(job, service.grpc.StatusCode.INVALID_ARGUMENT, "TOKEN_NOT_SINGLE",
-                           "job.fine_tune.subject.token", "3 tokens")
+                           "job.fine_tune.subjects[0].token", "3 tokens")
 
     def test_a_token_of_several_pieces_is_allowed_otherwise(self):
         job = service.fine_tune_job(self.photos, steps=1)
-        job.fine_tune.subject.token = "qqq"
+        job.fine_tune.subjects[0].token = "qqq"
         self.assertEqual(self.end(job).state, State.JOB_STATE_SUCCEEDED)
 
     def test_a_common_word_as_token_is_a_warning(self):
         job = service.fine_tune_job(self.photos, steps=1)
-        job.fine_tune.subject.token = "red"
+        job.fine_tune.subjects[0].token = "red"
         done = self.end(job)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         self.assertTrue(any('"red"' in warning for warning in done.warnings), done.warnings)
@@ -104,7 +104,7 @@ class BadJobs(service.JobTest):
 
     def test_prompts_of_any_kind_are_drawn(self):
         prompts = ["", "\U0001f436 in the \U00002744", "a dog\u200d", "dog " * 240]
-        done = self.end(service.generate_job(prompts, "models/tiny", steps=1))
+        done = self.end(service.generate_job(prompts, "baseModels/tiny", steps=1))
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         self.assertEqual(len(done.outputs), len(prompts))
 
@@ -168,7 +168,7 @@ class BadModels(unittest.TestCase):
         self.service.wait_for_models()
         offered = self.service.capabilities.GetCapabilities(
             service.capabilities_service_pb2.GetCapabilitiesRequest()).base_models
-        self.assertEqual([model.name for model in offered], ["models/tiny"])
+        self.assertEqual([model.name for model in offered], ["baseModels/tiny"])
         lines = [line for line in worker.log_text().splitlines() if "model not offered" in line]
         for directory, clue in [("missing-key", "conv_in.weight"), ("wrong-shape", "conv_out.bias"),
                                 ("extra-key", "stray.weight"), ("cut-header", "diffusion_pytorch_model.safetensors"),

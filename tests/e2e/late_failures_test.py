@@ -25,7 +25,7 @@ class LateFailures(service.JobTest):
         many = service.fine_tune_job(self.photos, steps=2000)
         many.fine_tune.previews.every_steps = 1
         self.assertEqual(service.error_fields(self.end(many).error), ["job.fine_tune.previews.every_steps"])
-        drawn = self.end(service.generate_job(["a dog"], "models/tiny", steps=1000))
+        drawn = self.end(service.generate_job(["a dog"], "baseModels/tiny", steps=1000))
         self.assertEqual(service.error_fields(drawn.error), ["job.generate.steps"])
         self.assertEqual(self.steps_trained(), before)
 
@@ -52,7 +52,7 @@ class LateFailures(service.JobTest):
 
     def test_silent_surprises_are_warnings(self):
         job = service.fine_tune_job(self.photos, steps=1)
-        job.fine_tune.subject.class_noun = "a dog"
+        job.fine_tune.subjects[0].class_noun = "a dog"
         job.fine_tune.samples.prompts.append("dog " * 60)
         done = self.end(job)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
@@ -60,7 +60,7 @@ class LateFailures(service.JobTest):
             self.assertTrue(any(text in warning for warning in done.warnings), (text, done.warnings))
         self.assertEqual(len(set(done.warnings)), len(done.warnings))
 
-        drawn = self.end(service.generate_job(["a {subject}", "dog " * 60], "models/tiny", steps=1))
+        drawn = self.end(service.generate_job(["a {subject}", "dog " * 60], "baseModels/tiny", steps=1))
         self.assertEqual(drawn.state, State.JOB_STATE_SUCCEEDED, drawn)
         for text in ("prompts[0] holds {subject}", "prompts[1] has "):
             self.assertTrue(any(text in warning for warning in drawn.warnings), (text, drawn.warnings))

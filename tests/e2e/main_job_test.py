@@ -65,13 +65,13 @@ class MainJob(unittest.TestCase):
     def test_resolved_names_every_default(self):
         resolved = self.done.resolved
         self.assertEqual(len(resolved.base_model_digest), 64)
-        self.assertEqual(resolved.fine_tune.base_model, "models/tiny")
-        self.assertEqual(resolved.fine_tune.subject.token, "zwx")
+        self.assertEqual(resolved.fine_tune.base_model, "baseModels/tiny")
+        self.assertEqual(resolved.fine_tune.subjects[0].token, "zwx")
         self.assertEqual(resolved.fine_tune.training.learning_rate, 1e-3)
-        self.assertEqual(resolved.fine_tune.training.text_encoder_learning_rate, 1e-3)
+        self.assertEqual(resolved.fine_tune.dreambooth.text_encoder_learning_rate, 1e-3)
         self.assertEqual(resolved.fine_tune.prior.class_prompt, "a dog")
         self.assertEqual(resolved.fine_tune.training.seed, 11)
-        self.assertTrue(all(photo.blob for photo in resolved.fine_tune.subject.photos))
+        self.assertTrue(all(photo.blob for photo in resolved.fine_tune.subjects[0].photos))
 
     def test_watch_shows_phases_steps_checkpoints_and_previews(self):
         kinds = {event.WhichOneof("event") for event in self.events}
@@ -105,7 +105,7 @@ class MainJob(unittest.TestCase):
 
     def test_a_job_from_resolved_gives_the_same_bytes(self):
         again = service.job_pb2.Job(fine_tune=self.done.resolved.fine_tune)
-        again.fine_tune.output_model = ""
+        again.fine_tune.output_model_id = ""
         done = self.service.wait(self.service.create(again).name)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         self.assertEqual(self.service.outputs(done), self.outputs)
@@ -143,7 +143,8 @@ class MainJob(unittest.TestCase):
         self.assertEqual(self.service.outputs(drawn)["samples/0000.png"], self.outputs["samples/0000.png"])
 
     def test_generate_images_streams_progress_and_pictures(self):
-        request = service.job_service_pb2.GenerateImagesRequest(prompt="a dog", images=2, seed=1, model="models/tiny")
+        request = service.job_service_pb2.GenerateImagesRequest(generate={
+            "prompts": ["a dog"], "images_per_prompt": 2, "seed": 1, "model": {"name": "baseModels/tiny"}})
         events = list(self.service.jobs.GenerateImages(request, timeout=60))
         images = [event.image for event in events if event.WhichOneof("event") == "image"]
         self.assertEqual([image.index for image in images], [0, 1])
@@ -153,9 +154,9 @@ class MainJob(unittest.TestCase):
 
     def test_image_i_depends_on_seed_plus_i_alone(self):
         two = self.service.outputs(self.service.wait(self.service.create(
-            service.generate_job(["a cat"], "models/tiny", seed=7, images_per_prompt=2)).name))
+            service.generate_job(["a cat"], "baseModels/tiny", seed=7, images_per_prompt=2)).name))
         one = self.service.outputs(self.service.wait(self.service.create(
-            service.generate_job(["a cat"], "models/tiny", seed=8)).name))
+            service.generate_job(["a cat"], "baseModels/tiny", seed=8)).name))
         # Drawn in a batch of two and alone: equal but for the last bit of rounding.
         from PIL import Image, ImageChops
         pictures = [Image.open(io.BytesIO(png)) for png in (two["samples/0001.png"], one["samples/0000.png"])]
@@ -163,11 +164,11 @@ class MainJob(unittest.TestCase):
 
     def test_cancel_stops_a_running_job(self):
         job = self.service.create(service.fine_tune_job(self.photos, steps=100000))
-        self.service.wait_for_phase(job.name, "training", 1)
+        self.service.wait_for_phase(job.name, "TRAINING", 1)
         self.service.jobs.CancelJob(service.job_service_pb2.CancelJobRequest(name=job.name))
         self.assertEqual(self.service.wait(job.name).state, State.JOB_STATE_CANCELLED)
         # The worker is free for the next.
-        self.assertEqual(self.service.wait(self.service.create(service.generate_job(["a dog"], "models/tiny")).name).state,
+        self.assertEqual(self.service.wait(self.service.create(service.generate_job(["a dog"], "baseModels/tiny")).name).state,
                          State.JOB_STATE_SUCCEEDED)
 
 

@@ -40,11 +40,11 @@ class Miniature(unittest.TestCase):
 
         job = service.job_pb2.Job()
         spec = job.fine_tune
-        spec.subject.class_noun = "dog"
+        spec.subjects.add(class_noun="dog")
         for photo in sorted(REX.glob("*.png")):
-            spec.subject.photos.add(inline=photo.read_bytes())
+            spec.subjects[0].photos.add(inline=photo.read_bytes())
         for photo in service.draw_photos(directory / "views", count=8)[4:]:
-            spec.subject.validation_photos.add(inline=photo)
+            spec.subjects[0].validation_photos.add(inline=photo)
         spec.training.seed = 1
         spec.samples.prompts.extend([f"a {{subject}} {words}" for words in SCENES.values()]
                                     + ["a {subject} wearing a red hat", "a {class}", "a {class}"])

@@ -64,7 +64,7 @@ class Offline(unittest.TestCase):
         first = next(file for file in sorted(folder.glob("*.png")))
         first.rename(folder / "01.png")
         self.run_job(service.fine_tune_job([], steps=1), "mixed-out", f"--photos={folder}")
-        subject = json.loads((self.directory / "mixed-out/job.json").read_text())["fineTune"]["subject"]
+        subject = json.loads((self.directory / "mixed-out/job.json").read_text())["fineTune"]["subjects"][0]
         self.assertEqual(len(subject["photos"]), len(self.photos))
         self.assertEqual(subject["photos"][0].get("caption"), "a {subject} on a sofa")
 
@@ -82,7 +82,7 @@ class Offline(unittest.TestCase):
     def test_the_personalized_model_can_be_offered_as_any_other(self):
         self.run_job(service.fine_tune_job(self.photos), "rex")
         (self.directory / "rex/model").rename(self.directory / "models/rex")
-        files = self.run_job(service.generate_job(["a zwx dog"], "models/rex", seed=0), "drawn")
+        files = self.run_job(service.generate_job(["a zwx dog"], "baseModels/rex", seed=0), "drawn")
         self.assertIn("samples/0000.png", files)
 
     def test_a_base_file_that_no_output_can_be_named_after_is_refused_before_training(self):
@@ -117,15 +117,15 @@ class Offline(unittest.TestCase):
         stray.write_bytes(b"x")
         self.addCleanup(stray.unlink)
         job = service.fine_tune_job(self.photos)
-        job.fine_tune.base_model = "models/sd 1.5 (fp16)"
+        job.fine_tune.base_model = "baseModels/sd 1.5 (fp16)"
         files = self.run_job(job, "odd")
         self.assertLessEqual({"model/vae/diffusion_pytorch_model.safetensors", "model/tokenizer/vocab.json",
                               "model/scheduler/scheduler_config.json", "samples/0001.png"}, set(files))
 
     def test_unknown_fields_and_models_are_named(self):
         for text, clue in [('{"fineTune": {"sweets": 3}}', "sweets"), ("no JSON", "not a Job"),
-                           ('{"generate": {"model": "models/none", "prompts": ["x"]}}', "models/none"),
-                           ('{"generate": {"model": "models/tiny", "prompts": ["x"], "sampler": "euler"}}', "euler")]:
+                           ('{"generate": {"model": "baseModels/none", "prompts": ["x"]}}', "baseModels/none"),
+                           ('{"generate": {"model": "baseModels/tiny", "prompts": ["x"], "sampler": "euler"}}', "euler")]:
             file = self.directory / "bad.json"
             file.write_text(text)
             command = self.command(service.job_pb2.Job(), "bad-out")

@@ -56,7 +56,7 @@ class Secured(unittest.TestCase):
         self.assertEqual(trained.returncode, 0, trained.stderr)
         job = json.loads(trained.stdout)
         self.assertEqual(job["name"], "tenants/acme/jobs/rex")
-        self.assertEqual(job["resolved"]["fineTune"]["subject"]["token"], "zwx")
+        self.assertEqual(job["resolved"]["fineTune"]["subjects"][0]["token"], "zwx")
         self.assertTrue(list((out / "samples").glob("*.png")))
         self.assertIn("rex", self.run_client(self.acme, "list").stdout)
         self.assertNotIn("rex", self.run_client(self.other, "list").stdout)

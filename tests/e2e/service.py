@@ -214,12 +214,13 @@ class Service:
         return wait_until(ended, seconds, f"the end of {name}")
 
     def wait_for_phase(self, name, phase, done=0):
-        """The job's progress, once it stands in the phase with so many units done."""
+        """The job's progress, once it stands in the phase ("TRAINING") with so many units done."""
         def there():
             job = self.get(name)
             if job.state in ENDED:
                 raise AssertionError(f"{name} ended before it was seen in {phase!r}:\n{job}")
-            return job.progress.phase == phase and job.progress.done >= done
+            return (job.progress.phase == job_pb2.JobPhase.Value(f"JOB_PHASE_{phase}")
+                    and job.progress.done >= done)
 
         wait_until(there, 60, f"phase {phase!r}")
 
@@ -261,9 +262,9 @@ def fine_tune_job(photos, steps=4, **training):
     """A small DreamBooth job: 4 steps, 2 class pictures, 2 samples, everything seeded."""
     job = job_pb2.Job()
     spec = job.fine_tune
-    spec.subject.class_noun = "dog"
+    spec.subjects.add(class_noun="dog")
     for photo in photos:
-        spec.subject.photos.add(inline=photo)
+        spec.subjects[0].photos.add(inline=photo)
     settings = dict(steps=steps, seed=11, checkpoint_every_steps=2)
     settings.update(training)
     for field, value in settings.items():
@@ -278,7 +279,7 @@ def fine_tune_job(photos, steps=4, **training):
 
 def generate_job(prompts, model="", **settings):
     job = job_pb2.Job()
-    job.generate.model = model
+    job.generate.model.name = model
     job.generate.prompts.extend(prompts)
     for field, value in settings.items():
         setattr(job.generate, field, value)

@@ -51,7 +51,7 @@ Pipeline TinyModel() {
 
 constexpr char kDefaults[] = R"({
   "fine_tune": {
-    "subject": {"token": "zwx"},
+    "subjects": [{"token": "zwx"}],
     "training": {"steps": 4, "learningRate": 1e-3},
     "prior": {"classImages": 2, "samplingSteps": 2},
     "samples": {"steps": 3}

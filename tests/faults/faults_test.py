@@ -58,7 +58,7 @@ class WorkerKilled(Faults):
         spec.fine_tune.prior.class_images = 60
         spec.fine_tune.prior.sampling_steps = 20
         job, first = self.start(spec)
-        self.service.wait_for_phase(job.name, "class pictures")
+        self.service.wait_for_phase(job.name, "CLASS_IMAGES")
         first.kill()
         self.service.start_worker("second")
         done = self.service.wait(job.name)
@@ -85,9 +85,9 @@ class WorkerKilled(Faults):
         spec.fine_tune.samples.steps = 40
         spec.fine_tune.samples.images_per_prompt = 16  # seconds of drawing, in which the line is made slow
         job, first = self.start(spec, server=line.address)
-        self.service.wait_for_phase(job.name, "samples")
+        self.service.wait_for_phase(job.name, "SAMPLING")
         line.bytes_per_second = 100_000
-        self.service.wait_for_phase(job.name, "uploading", 1)
+        self.service.wait_for_phase(job.name, "UPLOADING", 1)
         first.kill()
         self.assertFalse(self.service.get(job.name).outputs)
         second = self.service.start_worker("second")
@@ -100,7 +100,7 @@ class WorkerKilled(Faults):
 class WorkerStopped(Faults):
     def test_past_its_lease_its_completion_is_refused_and_the_others_stands(self):
         job, first = self.start(long_job(self.photos))
-        self.service.wait_for_phase(job.name, "training", 1)
+        self.service.wait_for_phase(job.name, "TRAINING", 1)
         first.send(signal.SIGSTOP)
         self.service.start_worker("second")
         done = self.service.wait(job.name)
@@ -111,12 +111,12 @@ class WorkerStopped(Faults):
         self.assertEqual(after, done)
         self.assert_whole(after)
         # It works on as if nothing had happened.
-        drawn = self.service.create(service.generate_job(["a dog"], "models/tiny"))
+        drawn = self.service.create(service.generate_job(["a dog"], "baseModels/tiny"))
         self.assertEqual(self.service.wait(drawn.name).state, State.JOB_STATE_SUCCEEDED)
 
     def test_asked_to_stop_it_gives_the_job_back_with_a_checkpoint(self):
         job, first = self.start(long_job(self.photos))
-        self.service.wait_for_phase(job.name, "training", 3)
+        self.service.wait_for_phase(job.name, "TRAINING", 3)
         self.assertEqual(first.terminate(), 0)
         waiting = self.service.get(job.name)
         self.assertEqual(waiting.state, State.JOB_STATE_PENDING)
@@ -135,7 +135,7 @@ class ServerKilled(Faults):
         try:
             for event in self.service.watch(job.name):
                 seen.append(event)
-                if event.progress.phase == "training" and self.service.server:
+                if event.progress.phase == service.job_pb2.JOB_PHASE_TRAINING and self.service.server:
                     token = event.resume_token
                     self.service.server.kill()
                     self.service.server = None
@@ -172,7 +172,7 @@ class DiskFull(unittest.TestCase):
         self.assertEqual(done.state, State.JOB_STATE_FAILED, done)
         self.assertEqual(service.error_reason(done.error), "STORAGE_FULL", done.error)
         self.assertFalse(done.outputs)
-        for photo in done.fine_tune.subject.photos:
+        for photo in done.fine_tune.subjects[0].photos:
             self.assertIn(small.read_blob(photo.blob), photos)
 
 

@@ -18,11 +18,11 @@ def write_jobs(database, history):
     for key, stored in database.execute("SELECT key, job FROM jobs"):
         job = job_pb2.Job.FromString(stored)
         uids[key] = job.uid
-        photos = [photo.blob for photo in job.fine_tune.subject.photos]
+        photos = [photo.blob for photo in job.fine_tune.subjects[0].photos]
         facts = job_facts(job)
         blobs.update(facts["outputs"] + photos)
         history.write("job", **facts, photos=photos, priority=job.priority, method=method_of(job), webhook=job.HasField("webhook"),
-                      makes=job.output_model, draws_with=job.generate.model)
+                      makes=job.output_model, draws_with=job.generate.model.name)
     for key, commit, stored in database.execute("SELECT job, commit_number, event FROM events"):
         history.write("stored", uid=uids[key], commit=commit, **event_facts(event_pb2.JobEvent.FromString(stored)))
     return blobs

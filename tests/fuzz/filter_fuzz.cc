@@ -24,9 +24,10 @@ struct Jobs {
       fresh.job.set_name("tenants/default/jobs/j" + std::to_string(i));
       fresh.job.set_uid(std::to_string(i));
       fresh.job.set_max_attempts(1);
-      fresh.job.mutable_generate()->set_model(i % 2 == 0 ? "models/a" : "models/b");
+      fresh.job.mutable_generate()->mutable_model()->set_name(i % 2 == 0 ? "baseModels/a"
+                                                                         : "baseModels/b");
       (*fresh.job.mutable_labels())["project"] = i < 3 ? "x" : "";
-      if (i == 4) fresh.job.mutable_fine_tune()->set_base_model("models/a");
+      if (i == 4) fresh.job.mutable_fine_tune()->set_base_model("baseModels/a");
       all.push_back(*store->Create(fresh));
       clock.Advance(absl::Seconds(1));
       if (i == 1) all.back() = *store->Cancel({"default", "j1"}, "");

@@ -22,7 +22,7 @@ struct Queue {
     jobs = *server::SqliteJobStore::Open(options, clock);
     blobs = *server::FilesystemBlobStore::Open(folder.path() + "/blobs", 1 << 20, clock);
     v1::BaseModel model;
-    model.set_name("models/a");
+    model.set_name("baseModels/a");
     Check(jobs->OfferBaseModels({model}).ok(), "a model is offered");
     secrets = *server::WebhookSecrets::Parse("* whsec_" + std::string(32, 'A'));
     quota = std::make_unique<server::BlobQuota>(*blobs, [](const std::string&) { return 1 << 30; });

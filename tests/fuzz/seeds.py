@@ -30,11 +30,11 @@ WEBP = {
     "animated": b"VP8X" + struct.pack("<I", 10) + b"\2\0\0\0" + b"\x3f\0\0\x3f\0\0",
 }
 
-JOB = 'generate { model: "models/a" prompts: "a dog" }'
-TUNE = ('fine_tune { base_model: "models/a" subject { photos { inline: "%s" crop_box { width: 32 height: 32 } } '
+JOB = 'generate { model { name: "baseModels/a" } prompts: "a dog" }'
+TUNE = ('fine_tune { base_model: "baseModels/a" subjects { photos { inline: "%s" crop_box { width: 32 height: 32 } } '
         'class_noun: "dog" token: "sks" } dreambooth { train_text_encoder: true } training { steps: 10 learning_rate: 1e-5 '
         'warmup_steps: 1 precision: PRECISION_BF16 } prior { class_images: 2 sampler: "ddim" } previews { every_steps: 5 '
-        'prompts: "a {subject}" } samples { prompts: "a {class}" seed: 3 } output_model: "m" }')
+        'prompts: "a {subject}" } samples { prompts: "a {class}" seed: 3 } output_model_id: "m" }')
 NAME = 'name: "tenants/default/jobs/fuzz"'
 UPLOAD = f"tenants/default/uploads/u/blobs/{SHA}/4"
 # Public keys whose private halves are gone.
@@ -54,24 +54,27 @@ REQUESTS = {  # method: requests in text format; of a streaming one, lists of th
     "likeness.v1.JobService.GetJob": [NAME],
     "likeness.v1.JobService.ListJobs": ['page_size: 1 filter: "state = RUNNING OR labels.k = \\"v\\"" order_by: "end_time"',
                                         'page_token: "S1/2"'],
-    "likeness.v1.JobService.CancelJob": [NAME + ' etag: "s1"'],
+    "likeness.v1.JobService.CancelJob": [NAME + ' etag: "W/\\"1-0\\""'],
     "likeness.v1.JobService.RetryJob": [NAME],
     "likeness.v1.JobService.DeleteJob": [NAME],
     "likeness.v1.JobService.WaitJob": [NAME + " timeout { nanos: 1000 }"],
-    "likeness.v1.JobService.WatchJob": [NAME, NAME + ' resume_token: "U1"', NAME + ' resume_token: "now"'],
-    "likeness.v1.JobService.GenerateImages": ['prompt: "a dog" images: 2 seed: 1 sampler: "ddim" steps: 3 guidance: 2'],
+    "likeness.v1.JobService.WatchJob": [NAME, NAME + ' resume_token: "U1"', NAME + ' skip_snapshot: true'],
+    "likeness.v1.JobService.GenerateImages": [
+        'generate { prompts: "a dog" images_per_prompt: 2 seed: 1 sampler: "ddim" steps: 3 guidance: 2 } request_id: "g"'],
     "likeness.v1.ModelService.ListModels": ['page_size: 1 page_token: "Sa"'],
     "likeness.v1.ModelService.GetModel": ['name: "tenants/default/models/m"'],
     "likeness.v1.ModelService.DeleteModel": ['name: "tenants/default/models/m"'],
+    "likeness.v1.ModelService.ListBaseModels": ['page_size: 1 page_token: "Sa"'],
+    "likeness.v1.ModelService.GetBaseModel": ['name: "baseModels/a"'],
     "likeness.v1.BlobService.FindMissingBlobs": [f'blobs: "tenants/default/blobs/{SHA}"'],
     "likeness.v1.CapabilitiesService.GetCapabilities": [""],
     "likeness.v1.WorkerService.AcquireLease": [
-        'worker: "w" device: "cpu" base_models { name: "models/a" digest: "d" image_size: 64 default_token: "t" } '
-        'methods: "generate" samplers: "ddim" wait { }'],
+        'worker: "w" device: "cpu" base_models { name: "baseModels/a" digest: "d" image_size: 64 default_token: "t" } '
+        'methods: "generate" samplers: "ddim" wait { } instance: "i" request_id: "r" version: "1"'],
     "likeness.v1.WorkerService.Heartbeat": [
-        'lease_token: "L" progress { phase: "training" done: 1 total: 2 training { step: 1 loss: 0.5 } } warnings: "w" '
-        'log_lines { severity: LOG_SEVERITY_INFO text: "a line" } samples { step: 1 prompt: "p" preview: "png" }',
-        f'lease_token: "L" checkpoint {{ step: 1 blob: "tenants/default/blobs/{SHA}" }}'],
+        'lease_token: "L" progress { phase: JOB_PHASE_TRAINING done: 1 total: 2 training { step: 1 loss: 0.5 } } warnings: "w" '
+        'sequence: 1 log_lines { severity: LOG_SEVERITY_INFO text: "a line" } samples { step: 1 prompt: "p" preview: "png" }',
+        f'lease_token: "L" sequence: 2 checkpoint {{ step: 1 blob: "tenants/default/blobs/{SHA}" }}'],
     "likeness.v1.WorkerService.CompleteLease": [
         'lease_token: "L" metrics { key: "loss" value: 0.5 } resolved { base_model_digest: "d" }',
         f'lease_token: "L" outputs {{ path: "samples/0.png" kind: OUTPUT_KIND_IMAGE blob: "tenants/default/blobs/{SHA}" }}'],
@@ -85,7 +88,7 @@ REQUESTS = {  # method: requests in text format; of a streaming one, lists of th
 }
 
 
-OFFER = ('worker: "w" device: "cpu" base_models { name: "models/a" digest: "d" image_size: 64 default_token: "t" } '
+OFFER = ('worker: "w" device: "cpu" base_models { name: "baseModels/a" digest: "d" image_size: 64 default_token: "t" } '
          'methods: "generate" methods: "dreambooth" samplers: "ddim" samplers: "dpmpp_2m"')
 
 
@@ -146,10 +149,10 @@ def model_files():
 
 
 SEQUENCES = [  # steps, each a kind (sequences.h) and a message
-    [("create", 'job_id: "0" job { generate { model: "models/a" prompts: "a dog" } }'),
-     ("acquire", OFFER), ("heartbeat", 'lease_token: "0" log_lines { text: "a line" } progress { phase: "training" done: 1 }'),
+    [("create", 'job_id: "0" job { generate { model { name: "baseModels/a" } prompts: "a dog" } }'),
+     ("acquire", OFFER), ("heartbeat", 'lease_token: "0" sequence: 1 log_lines { text: "a line" } progress { phase: JOB_PHASE_TRAINING done: 1 }'),
      ("complete", 'lease_token: "0"'), ("delete", 'name: "0"')],
-    [("create", 'job_id: "1" job { max_attempts: 2 execution_timeout { seconds: 60 } generate { model: "models/a" prompts: "a" } }'),
+    [("create", 'job_id: "1" job { max_attempts: 2 execution_timeout { seconds: 60 } generate { model { name: "baseModels/a" } prompts: "a" } }'),
      ("acquire", OFFER), ("cancel", 'name: "1"'), ("release", 'lease_token: "1" reason: RELEASE_REASON_CANCELLED'),
      ("retry", 'name: "1"'), ("acquire", OFFER), ("time", "seconds: 3600"), ("complete", 'lease_token: "1"'), ("acquire", OFFER),
      ("fail", 'lease_token: "1" retryable: true error { code: 13 message: "m" }'), ("time", "seconds: 10"), ("acquire", OFFER)],
@@ -174,7 +177,7 @@ def sequences():
 
 
 def main():
-    write("names", ["tenants/default/jobs/a-1", "models/mini", "tenants/default/models/rex", f"tenants/default/blobs/{SHA}",
+    write("names", ["tenants/default/jobs/a-1", "baseModels/mini", "tenants/default/models/rex", f"tenants/default/blobs/{SHA}",
                     UPLOAD, "tenants/default", "tenants/../jobs/a"])
     write("image_header", [PNG, JPEG, *(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body for body in WEBP.values()),
                            b"GIF89a\x40\0\x40\0", b"\0\0\0\x18ftypheic", b""])
@@ -182,7 +185,7 @@ def main():
                     "--log-format=json\n--log-level=debug\n--metrics-listen=\n--max-blob-bytes=10\n--", "--help", "--no-version"])
     write("filter", ["\nstate = RUNNING", "create_time desc\nstate != PENDING AND method = generate",
                      "end_time\nlabels.project = \"x\" OR NOT labels:project", 'end_time desc\ncreate_time > "2026-11-24T00:00:00Z"',
-                     'create_time\n-(end_time <= "2027-01-15T08:00:01Z")', 'create_time asc\nmodel = "models/a"',
+                     'create_time\n-(end_time <= "2027-01-15T08:00:01Z")', 'create_time asc\nmodel = "baseModels/a"',
                      'x\nlabels.k != "a\\"b\\\\"'])
     write("tokens", [b"\0u/1", b"\0u/2", b"\0u/9", b"\0v/1", b"\1abcd", b"\1", b"\1now"])
     create = job_service_pb2.CreateJobRequest

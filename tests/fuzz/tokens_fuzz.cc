@@ -26,7 +26,7 @@ struct Service {
     fresh.job.set_name(name.ToString());
     fresh.job.set_uid("u");
     fresh.job.set_max_attempts(1);
-    fresh.job.mutable_generate()->set_model("models/a");
+    fresh.job.mutable_generate()->mutable_model()->set_name("baseModels/a");
     Check(store->Create(fresh).ok() && store->Cancel(name, "").ok(), "there is a job");
   }
 

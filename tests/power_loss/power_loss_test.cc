@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
@@ -89,8 +90,7 @@ class Recording {
     for (int i = 0; i < jobs; ++i) {
       v1::CreateJobRequest request = DogJob();
       request.set_job_id(absl::StrCat("dog-", client, "-", i));
-      auto* photo =
-          request.mutable_job()->mutable_fine_tune()->mutable_subject()->mutable_photos(0);
+      auto* photo = MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).mutable_photos(0);
       photo->set_inline_(PngPhoto(64 + client, 64 + i));
       v1::Job job;
       {

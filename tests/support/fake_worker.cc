@@ -31,7 +31,7 @@ v1::AcquireLeaseRequest FakeWorker::Offer(absl::Duration wait) const {
   offer.set_worker(name_);
   offer.set_device("cpu");
   auto* model = offer.add_base_models();
-  model->set_name("models/mini");
+  model->set_name("baseModels/mini");
   model->set_digest(std::string(64, 'a'));
   model->set_image_size(64);
   model->set_default_token("sks");
@@ -64,7 +64,7 @@ absl::StatusOr<v1::HeartbeatResponse> FakeWorker::Report(const std::string& leas
                                                          int64_t step) {
   v1::HeartbeatRequest news;
   news.set_lease_token(lease_token);
-  news.mutable_progress()->set_phase("training");
+  news.mutable_progress()->set_phase(v1::JOB_PHASE_TRAINING);
   news.mutable_progress()->set_done(step);
   return Heartbeat(news);
 }

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "common/job_spec.h"
+
 namespace likeness::testing {
 namespace {
 
@@ -31,8 +33,8 @@ std::string PngPhoto(int width, int height) {
 v1::CreateJobRequest DogJob() {
   v1::CreateJobRequest request;
   auto* spec = request.mutable_job()->mutable_fine_tune();
-  spec->mutable_subject()->set_class_noun("dog");
-  spec->mutable_subject()->add_photos()->set_inline_(PngPhoto());
+  MutableSubjectOf(*spec).set_class_noun("dog");
+  MutableSubjectOf(*spec).add_photos()->set_inline_(PngPhoto());
   spec->mutable_training()->set_steps(10);
   return request;
 }

@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/digest.h"
+#include "common/job_spec.h"
 #include "common/logging.h"
 #include "common/model_id.h"
 #include "common/resource_names.h"
@@ -90,7 +91,7 @@ absl::StatusOr<CatalogEntry> ModelCatalog::Find(const std::string& name) const {
   if (name.empty() && entries_.size() == 1) return entries_.begin()->second;
   auto found = entries_.find(name);
   if (found == entries_.end()) {
-    found = entries_.find(BaseModelName(absl::StripPrefix(name, "models/")));
+    found = entries_.find(BaseModelName(absl::StripPrefix(name, "baseModels/")));
   }
   if (found != entries_.end()) return found->second;
   std::vector<std::string> names;
@@ -107,7 +108,8 @@ std::vector<v1::BaseModel> ModelCatalog::Offers() const {
     offer.set_name(name);
     offer.set_digest(entry.facts.digest);
     offer.set_image_size(entry.facts.image_size);
-    offer.set_default_token(entry.facts.defaults.fine_tune.subject().token());
+    offer.set_default_token(SubjectOf(entry.facts.defaults.fine_tune).token());
+    offer.set_display_name(entry.display_name);
   }
   return offers;
 }

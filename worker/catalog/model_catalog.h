@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "likeness/v1/capabilities_service.pb.h"
+#include "likeness/v1/model.pb.h"
 #include "worker/catalog/model_facts.h"
 #include "worker/catalog/model_scan.h"
 
@@ -30,8 +30,8 @@ class ModelCatalog {
   static absl::StatusOr<ModelCatalog> Scan(const std::filesystem::path& models,
                                            const std::filesystem::path& memory);
 
-  // By name, "models/mini", or "models/" and a display name; the only one if `name` is empty.
-  // NOT_FOUND (MODEL_NOT_FOUND) names those that are offered.
+  // By name, "baseModels/mini", or "baseModels/" and a display name; the only one if `name` is
+  // empty. NOT_FOUND (MODEL_NOT_FOUND) names those that are offered.
   absl::StatusOr<CatalogEntry> Find(const std::string& name) const;
 
   std::vector<v1::BaseModel> Offers() const;

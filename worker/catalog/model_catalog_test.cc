@@ -48,14 +48,14 @@ TEST_F(ModelCatalogTest, EveryModelIsOfferedUnderAnIdOfItsOwnAndFoundAsItIsCalle
   EXPECT_THAT(catalog.rejected(), IsEmpty());
   EXPECT_THAT(Offered(catalog), SizeIs(6));
   for (const char* name : {"Tiny_V5.1", "tiny-v5-1", "模型甲", "模型乙", "sd 1.5 (fp16)"}) {
-    const auto found = catalog.Find(std::string("models/") + name);
+    const auto found = catalog.Find(std::string("baseModels/") + name);
     ASSERT_TRUE(found.ok()) << found.status();
     EXPECT_EQ(found->display_name, name);
     EXPECT_EQ(catalog.Find(found->facts.name)->directory, found->directory);
   }
-  EXPECT_EQ(catalog.Find("models/Tiny_V5.1")->facts.name, "models/Tiny_V5.1");
-  EXPECT_THAT(catalog.Find("models/sd 1.5 (fp16)")->facts.name,
-              MatchesRegex("models/sd-1.5-fp16-[0-9a-f]{8}"));
+  EXPECT_EQ(catalog.Find("baseModels/Tiny_V5.1")->facts.name, "baseModels/Tiny_V5.1");
+  EXPECT_THAT(catalog.Find("baseModels/sd 1.5 (fp16)")->facts.name,
+              MatchesRegex("baseModels/sd-1.5-fp16-[0-9a-f]{8}"));
 }
 
 TEST_F(ModelCatalogTest, AModelWhosePartsDoNotFitIsNamedAndHidesNothing) {
@@ -64,7 +64,7 @@ TEST_F(ModelCatalogTest, AModelWhosePartsDoNotFitIsNamedAndHidesNothing) {
   config["model_max_length"] = 77;
   WriteJsonFile(models() / "wide/tokenizer/tokenizer_config.json", config);
   const auto catalog = Scan();
-  EXPECT_THAT(Offered(catalog), ElementsAre("models/tiny"));
+  EXPECT_THAT(Offered(catalog), ElementsAre("baseModels/tiny"));
   ASSERT_THAT(catalog.rejected(), SizeIs(1));
   EXPECT_EQ(catalog.rejected()[0].path, "wide");
   EXPECT_THAT(std::string(catalog.rejected()[0].reason.message()),
@@ -72,14 +72,14 @@ TEST_F(ModelCatalogTest, AModelWhosePartsDoNotFitIsNamedAndHidesNothing) {
 }
 
 TEST_F(ModelCatalogTest, AnExaminedModelIsNotReadAgainUntilAFileChanges) {
-  const auto digest = Scan().Find("models/tiny")->facts.digest;
+  const auto digest = Scan().Find("baseModels/tiny")->facts.digest;
   // The same size and time: nothing tells that this is no model any more.
   const auto weights = models() / "tiny/unet/diffusion_pytorch_model.safetensors";
   const auto time = fs::last_write_time(weights);
   const std::string zeros(fs::file_size(weights), '\0');
   std::ofstream(weights, std::ios::binary) << zeros;
   fs::last_write_time(weights, time);
-  EXPECT_EQ(Scan().Find("models/tiny")->facts.digest, digest);
+  EXPECT_EQ(Scan().Find("baseModels/tiny")->facts.digest, digest);
   fs::last_write_time(weights, time + std::chrono::seconds(1));
   EXPECT_THAT(Offered(Scan()), IsEmpty());
 }
@@ -88,7 +88,7 @@ TEST_F(ModelCatalogTest, AnExaminedModelIsNotReadAgainUntilAFileChanges) {
 TEST_F(ModelCatalogTest, AChangeBehindASymbolicLinkIsSeen) {
   fs::rename(models() / "tiny/vae", temp_.path() / "vae");
   fs::create_directory_symlink(temp_.path() / "vae", models() / "tiny/vae");
-  EXPECT_THAT(Offered(Scan()), ElementsAre("models/tiny"));
+  EXPECT_THAT(Offered(Scan()), ElementsAre("baseModels/tiny"));
   std::ofstream(temp_.path() / "vae/config.json") << "{";
   EXPECT_THAT(Offered(Scan()), IsEmpty());
 }
@@ -97,7 +97,7 @@ TEST_F(ModelCatalogTest, AMemoryThatIsNotOursIsWrittenAnew) {
   for (const char* text : {"{", "[1]", R"({"x": 3})", "{}"}) {
     fs::create_directories(memory().parent_path());
     std::ofstream(memory()) << text;
-    EXPECT_THAT(Offered(Scan()), ElementsAre("models/tiny")) << text;
+    EXPECT_THAT(Offered(Scan()), ElementsAre("baseModels/tiny")) << text;
   }
   auto remembered = ReadJsonFile(memory());
   remembered.begin().value()["digest"] = 3;
@@ -108,7 +108,7 @@ TEST_F(ModelCatalogTest, AMemoryThatIsNotOursIsWrittenAnew) {
 TEST_F(ModelCatalogTest, AMemoryThatCannotBeWrittenDoesNotEndTheWorker) {
   fs::create_directories(temp_.path());
   std::ofstream(temp_.path() / "cache") << "a file where the cache should be";
-  EXPECT_THAT(Offered(Scan()), ElementsAre("models/tiny"));
+  EXPECT_THAT(Offered(Scan()), ElementsAre("baseModels/tiny"));
 }
 
 }  // namespace

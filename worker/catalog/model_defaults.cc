@@ -23,19 +23,36 @@ void ReadMember(const nlohmann::json& defaults, const char* member,
   if (!status.ok()) Refuse(std::string(member) + ": " + std::string(status.message()));
 }
 
+// Files written before version 1.0 of the contract, which lie in models that were made then.
+void RenewFineTune(nlohmann::json& fine_tune) {
+  if (!fine_tune.is_object()) return;
+  if (fine_tune.contains("subject")) {
+    fine_tune["subjects"] = nlohmann::json::array({fine_tune["subject"]});
+    fine_tune.erase("subject");
+  }
+  if (!fine_tune.contains("training") || !fine_tune["training"].is_object()) return;
+  for (const char* rate : {"textEncoderLearningRate", "text_encoder_learning_rate"}) {
+    auto& training = fine_tune["training"];
+    if (!training.contains(rate)) continue;
+    fine_tune["dreambooth"][rate] = training[rate];
+    training.erase(rate);
+  }
+}
+
 }  // namespace
 
 ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
   ModelDefaults result;
   std::ifstream file(model_dir / kFile);
   if (!file) return result;
-  const auto defaults = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  auto defaults = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
   if (!defaults.is_object()) Refuse("not a JSON object");
   for (const auto& [key, value] : defaults.items()) {
     if (key != "fine_tune" && key != "generate") {
       Refuse("unknown member \"" + key + "\"; allowed are fine_tune and generate");
     }
   }
+  if (defaults.contains("fine_tune")) RenewFineTune(defaults["fine_tune"]);
   ReadMember(defaults, "fine_tune", result.fine_tune);
   ReadMember(defaults, "generate", result.generate);
   return result;

@@ -1,7 +1,8 @@
 // What a base model recommends: `likeness_defaults.json` in its directory. An object with up to two
 // members, each in the JSON form of the contract's message, holding only the fields that it
 // recommends:
-//   {"fine_tune": {"subject": {"token": "zwx"}, "training": {"steps": 200, "learningRate": 2e-4}},
+//   {"fine_tune": {"subjects": [{"token": "zwx"}], "training": {"steps": 200, "learningRate":
+//   2e-4}},
 //    "generate": {"steps": 25, "guidance": 4}}
 #pragma once
 

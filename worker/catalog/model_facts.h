@@ -8,7 +8,7 @@ namespace likeness {
 
 // What a job needs to know of the model that it uses, before it is loaded.
 struct ModelFacts {
-  std::string name;    // models/{model} or tenants/{tenant}/models/{model}
+  std::string name;    // baseModels/{base_model} or tenants/{tenant}/models/{model}
   std::string digest;  // SHA-256 over its files
   int image_size = 0;  // pixels
   ModelDefaults defaults;

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "common/job_phase.h"
 #include "worker/base/error.h"
 #include "worker/base/io/atomic_file.h"
 #include "worker/jobs/outputs.h"
@@ -98,7 +99,7 @@ void OfflineEnvironment::Report(const v1::Progress& progress) {
   if (progress.phase() == reported_phase_ && tenths == reported_tenths_) return;
   reported_phase_ = progress.phase();
   reported_tenths_ = tenths;
-  std::string line = progress.phase();
+  std::string line = PhaseLabel(progress.phase());
   if (progress.total() > 0) {
     absl::StrAppend(&line, " ", progress.done(), "/", progress.total(), " ", progress.unit());
   }

@@ -48,7 +48,7 @@ class OfflineEnvironment : public JobEnvironment {
   Scratch scratch_;
   v1::ResolvedSpec resolved_;
   std::vector<std::string> warnings_;
-  std::string reported_phase_;
+  v1::JobPhase reported_phase_ = v1::JOB_PHASE_UNSPECIFIED;
   int reported_tenths_ = 0;
 };
 

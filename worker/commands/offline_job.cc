@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
+#include "common/job_spec.h"
 #include "common/logging.h"
 #include "common/photo_folder.h"
 #include "common/resource_names.h"
@@ -52,6 +53,7 @@ absl::Status TakePhotos(const fs::path& folder, v1::Subject& subject,
     if (!take_all) continue;
     v1::Photo& added = *subject.add_photos();
     added.set_blob(name);
+    added.set_file_name(photo.file.filename().string());
     if (photo.caption.empty()) continue;
     ASSIGN_OR_RETURN(std::string text, ReadUserFile(photo.caption));
     auto caption = ParseCaption(std::move(text));
@@ -72,7 +74,7 @@ absl::StatusOr<OfflineJob> ReadOfflineJob(const fs::path& file, const fs::path& 
   ASSIGN_OR_RETURN(result.job, ParseJob(json));
   if (!result.job.has_fine_tune()) return result;
 
-  auto& subject = *result.job.mutable_fine_tune()->mutable_subject();
+  auto& subject = MutableSubjectOf(*result.job.mutable_fine_tune());
   if (!photos.empty()) RETURN_IF_ERROR(TakePhotos(photos, subject, result.blobs));
   MoveInline(*subject.mutable_photos(), result.blobs);
   MoveInline(*subject.mutable_validation_photos(), result.blobs);

@@ -1,5 +1,7 @@
 #include "worker/jobs/engine_options.h"
 
+#include "common/job_spec.h"
+
 namespace likeness {
 namespace {
 
@@ -38,7 +40,7 @@ ClassImageOptions ToClassImages(const v1::Prior& prior) {
 PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   PreviewOptions options;
   options.every = spec.previews().every_steps();
-  options.prompts = Filled(spec.previews().prompts(), WordsOf(spec.subject()));
+  options.prompts = Filled(spec.previews().prompts(), WordsOf(SubjectOf(spec)));
   options.seed = spec.samples().seed();
   options.sampler = spec.samples().sampler();
   options.steps = spec.samples().steps();
@@ -49,7 +51,6 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
 void SetTraining(const v1::Training& training, DreamBoothOptions& options) {
   options.steps = training.steps();
   options.learning_rate = training.learning_rate();
-  options.text_encoder_learning_rate = training.text_encoder_learning_rate();
   options.batch_size = training.batch_size();
   options.gradient_accumulation = training.gradient_accumulation_steps();
   options.bfloat16 = training.precision() == v1::PRECISION_BF16;
@@ -69,13 +70,14 @@ void SetTraining(const v1::Training& training, DreamBoothOptions& options) {
 DreamBoothOptions ToDreamBoothOptions(const v1::FineTuneSpec& resolved,
                                       const SubjectPhotos& photos) {
   DreamBoothOptions options;
-  options.token = resolved.subject().token();
-  options.class_noun = resolved.subject().class_noun();
+  options.token = SubjectOf(resolved).token();
+  options.class_noun = SubjectOf(resolved).class_noun();
   options.photos = photos.training;
   options.validation_photos = photos.validation;
   options.prior_weight = resolved.prior().weight();
   options.class_images = ToClassImages(resolved.prior());
   options.train_text_encoder = resolved.dreambooth().train_text_encoder();
+  options.text_encoder_learning_rate = resolved.dreambooth().text_encoder_learning_rate();
   options.previews = ToPreviews(resolved);
   SetTraining(resolved.training(), options);
   return options;
@@ -84,7 +86,7 @@ DreamBoothOptions ToDreamBoothOptions(const v1::FineTuneSpec& resolved,
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
   const auto& samples = resolved.samples();
   PictureOrder order;
-  order.prompts = Filled(samples.prompts(), WordsOf(resolved.subject()));
+  order.prompts = Filled(samples.prompts(), WordsOf(SubjectOf(resolved)));
   order.negative_prompt = samples.negative_prompt();
   order.images_per_prompt = samples.images_per_prompt();
   order.seed = samples.seed();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "worker/jobs/engine_options.h"
@@ -134,9 +135,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
-  const auto photos = FetchPhotos(spec.subject(), base.facts.image_size, environment);
+  const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment);
   Pipeline& model = workshop.resident.Get(base.facts.name, base.facts.digest, base.directory);
-  CheckToken(spec.subject(), model.tokenizer, environment);
+  CheckToken(SubjectOf(spec), model.tokenizer, environment);
   CheckFineTune(spec, model, environment);
 
   // Train

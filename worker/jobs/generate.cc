@@ -38,15 +38,15 @@ PromptWords WordsFromCard(const fs::path& model_dir) {
 }
 
 DrawingModel BaseModelOf(const v1::Lease& lease, Workshop& workshop) {
-  const auto entry = ValueOrThrow(workshop.catalog.Find(lease.job().generate().model()));
+  const auto entry = ValueOrThrow(workshop.catalog.Find(lease.job().generate().model().name()));
   return {workshop.resident.Get(entry.facts.name, entry.facts.digest, entry.directory),
           entry.facts,
           {}};
 }
 
-DrawingModel PersonalizedModelOf(const v1::Lease& lease, JobEnvironment& environment,
+DrawingModel PersonalizedModelOf(const v1::LeasedModel& model, JobEnvironment& environment,
                                  Phases& phases, Workshop& workshop) {
-  const std::vector<v1::Output> files(lease.model_files().begin(), lease.model_files().end());
+  const std::vector<v1::Output> files(model.files().begin(), model.files().end());
   Progress progress{.phase = Phase::kPreparing, .unit = "bytes"};
   for (const auto& file : files) progress.total += file.size_bytes();
   const auto stored =
@@ -58,10 +58,9 @@ DrawingModel PersonalizedModelOf(const v1::Lease& lease, JobEnvironment& environ
           phases.Report(progress);
         });
       });
-  const std::string& name = lease.job().generate().model();
-  Pipeline& pipeline = workshop.resident.Get(name, stored.digest, stored.directory);
+  Pipeline& pipeline = workshop.resident.Get(model.name(), stored.digest, stored.directory);
   return {.pipeline = pipeline,
-          .facts = {.name = name,
+          .facts = {.name = model.name(),
                     .digest = pipeline.digest,
                     .image_size = static_cast<int>(pipeline.image_size()),
                     .defaults = ReadModelDefaults(stored.directory)},
@@ -74,9 +73,9 @@ std::vector<std::string> SupportedSamplers() { return SamplerNames(); }
 
 JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});
-  const DrawingModel model = lease.model_files().empty()
-                                 ? BaseModelOf(lease, workshop)
-                                 : PersonalizedModelOf(lease, environment, phases, workshop);
+  const DrawingModel model =
+      lease.models().empty() ? BaseModelOf(lease, workshop)
+                             : PersonalizedModelOf(lease.models(0), environment, phases, workshop);
   JobResult result;
   result.resolved = ResolveGenerate(lease.job().generate(), model.facts);
   environment.Resolved(result.resolved);

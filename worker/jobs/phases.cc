@@ -3,8 +3,27 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
+#include "worker/training/phase.h"
 
 namespace likeness {
+
+v1::JobPhase ToJobPhase(Phase phase) {
+  switch (phase) {
+    case Phase::kPreparing:
+      return v1::JOB_PHASE_PREPARING;
+    case Phase::kClassPictures:
+      return v1::JOB_PHASE_CLASS_IMAGES;
+    case Phase::kTraining:
+      return v1::JOB_PHASE_TRAINING;
+    case Phase::kSaving:
+      return v1::JOB_PHASE_SAVING;
+    case Phase::kSamples:
+      return v1::JOB_PHASE_SAMPLING;
+    case Phase::kUploading:
+      return v1::JOB_PHASE_UPLOADING;
+  }
+  return v1::JOB_PHASE_UNSPECIFIED;
+}
 
 Phases::Phases(JobEnvironment& environment, std::vector<Phase> phases)
     : environment_(environment), phases_(std::move(phases)), current_(phases_.front()) {
@@ -14,15 +33,17 @@ Phases::Phases(JobEnvironment& environment, std::vector<Phase> phases)
 void Phases::Report(const Progress& progress) {
   Enter(progress.phase);
   v1::Progress message;
-  message.set_phase(PhaseName(progress.phase));
+  message.set_phase(ToJobPhase(progress.phase));
   message.set_done(progress.done);
   message.set_total(progress.total);
-  message.set_unit(progress.unit);
-  for (const Phase phase : phases_) message.add_phases(PhaseName(phase));
+  message.set_unit(progress.unit == "pictures" ? "images" : progress.unit);
+  for (const Phase phase : phases_) message.add_phases(ToJobPhase(phase));
   if (progress.eta_seconds) {
     absl::Duration left = absl::Seconds(*progress.eta_seconds);
-    message.mutable_eta()->set_seconds(absl::IDivDuration(left, absl::Seconds(1), &left));
-    message.mutable_eta()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(left)));
+    message.mutable_remaining_duration()->set_seconds(
+        absl::IDivDuration(left, absl::Seconds(1), &left));
+    message.mutable_remaining_duration()->set_nanos(
+        static_cast<int32_t>(absl::ToInt64Nanoseconds(left)));
   }
   if (progress.loss) {
     auto& training = *message.mutable_training();

@@ -12,6 +12,9 @@
 
 namespace likeness {
 
+// As clients see it.
+v1::JobPhase ToJobPhase(Phase phase);
+
 // Reports progress with the list of phases, and measures them. One for each job.
 class Phases {
  public:

@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/class_noun.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/checkpoints/model_files.h"
@@ -105,7 +106,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
   }
   CheckPreviews(spec);
 
-  const auto& subject = spec.subject();
+  const auto& subject = SubjectOf(spec);
   if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
   const PromptWords words{subject.token(), subject.class_noun()};
   std::vector<NamedText> texts = {

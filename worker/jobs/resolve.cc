@@ -1,6 +1,9 @@
 #include "worker/jobs/resolve.h"
 
+#include <utility>
+
 #include "common/ids.h"
+#include "common/job_spec.h"
 #include "worker/jobs/prompts.h"
 
 namespace likeness {
@@ -9,7 +12,7 @@ namespace {
 // The published values, as the contract's comments give them.
 v1::FineTuneSpec MethodDefaults() {
   v1::FineTuneSpec spec;
-  spec.mutable_subject()->set_token("sks");
+  MutableSubjectOf(spec).set_token("sks");
   spec.mutable_dreambooth()->set_train_text_encoder(false);
 
   auto& training = *spec.mutable_training();
@@ -58,7 +61,12 @@ v1::GenerateSpec GenerationDefaults() {
 void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
   if (over.samples().prompts_size() > 0) under.mutable_samples()->clear_prompts();
   if (over.previews().prompts_size() > 0) under.mutable_previews()->clear_prompts();
+  // The subject's own settings lie over the recommended ones, not beside them.
+  v1::Subject subject = SubjectOf(under);
+  subject.MergeFrom(SubjectOf(over));
+  over.clear_subjects();
   under.MergeFrom(over);
+  MutableSubjectOf(under) = std::move(subject);
 }
 
 }  // namespace
@@ -73,15 +81,16 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
 
   result.set_base_model(model.name);
   auto& training = *result.mutable_training();
-  if (!training.has_text_encoder_learning_rate()) {
-    training.set_text_encoder_learning_rate(training.learning_rate());
+  auto& dreambooth = *result.mutable_dreambooth();
+  if (!dreambooth.has_text_encoder_learning_rate()) {
+    dreambooth.set_text_encoder_learning_rate(training.learning_rate());
   }
   if (!training.has_seed()) training.set_seed(RandomSeed());
   if (!result.samples().has_seed()) result.mutable_samples()->set_seed(RandomSeed());
   if (result.previews().every_steps() > 0 && result.previews().prompts_size() == 0) {
     result.mutable_previews()->add_prompts("a {subject}");
   }
-  const PromptWords words{result.subject().token(), result.subject().class_noun()};
+  const PromptWords words{SubjectOf(result).token(), SubjectOf(result).class_noun()};
   result.mutable_prior()->set_class_prompt(FillPrompt(result.prior().class_prompt(), words));
   return resolved;
 }
@@ -95,7 +104,7 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
   result.clear_prompts();  // a model recommends how to draw, not what
   result.MergeFrom(spec);
 
-  result.set_model(model.name);
+  result.mutable_model()->set_name(model.name);
   if (!result.has_seed()) result.set_seed(RandomSeed());
   if (!result.has_width()) result.set_width(model.image_size);
   if (!result.has_height()) result.set_height(model.image_size);

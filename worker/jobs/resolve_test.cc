@@ -4,14 +4,16 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "common/job_spec.h"
+
 namespace likeness {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
 ModelFacts Model() {
-  ModelFacts model{.name = "models/mini", .digest = "d1", .image_size = 64, .defaults = {}};
-  model.defaults.fine_tune.mutable_subject()->set_token("zwx");
+  ModelFacts model{.name = "baseModels/mini", .digest = "d1", .image_size = 64, .defaults = {}};
+  MutableSubjectOf(model.defaults.fine_tune).set_token("zwx");
   model.defaults.fine_tune.mutable_training()->set_learning_rate(2e-4);
   model.defaults.fine_tune.mutable_training()->set_steps(200);
   model.defaults.generate.set_steps(25);
@@ -20,8 +22,8 @@ ModelFacts Model() {
 
 v1::FineTuneSpec Spec() {
   v1::FineTuneSpec spec;
-  spec.mutable_subject()->set_class_noun("dog");
-  spec.mutable_subject()->add_photos()->set_blob("tenants/default/blobs/aa");
+  MutableSubjectOf(spec).set_class_noun("dog");
+  MutableSubjectOf(spec).add_photos()->set_blob("tenants/default/blobs/aa");
   return spec;
 }
 
@@ -32,8 +34,8 @@ TEST(ResolveTest, TheJobWinsOverTheModelWhichWinsOverTheMethod) {
   EXPECT_EQ(resolved.fine_tune().training().steps(), 7);
   EXPECT_EQ(resolved.fine_tune().training().learning_rate(), 2e-4);
   EXPECT_EQ(resolved.fine_tune().training().adam_beta2(), 0.999);
-  EXPECT_EQ(resolved.fine_tune().subject().token(), "zwx");
-  EXPECT_EQ(resolved.fine_tune().base_model(), "models/mini");
+  EXPECT_EQ(resolved.fine_tune().subjects(0).token(), "zwx");
+  EXPECT_EQ(resolved.fine_tune().base_model(), "baseModels/mini");
   EXPECT_EQ(resolved.base_model_digest(), "d1");
 }
 

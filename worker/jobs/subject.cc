@@ -56,7 +56,7 @@ SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& field, int im
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInvalidArgument) throw;
     throw StatusError(
-        InvalidField("job.fine_tune.subject." + field, error.what(), "PHOTO_UNUSABLE"));
+        InvalidField("job.fine_tune.subjects[0]." + field, error.what(), "PHOTO_UNUSABLE"));
   }
 }
 
@@ -91,7 +91,7 @@ void CheckToken(const v1::Subject& subject, const ClipTokenizer& tokenizer,
   const std::string& token = subject.token();
   const size_t pieces = tokenizer.Encode(token).size();
   if (subject.require_single_token() && pieces != 1) {
-    ThrowIfError(InvalidField("job.fine_tune.subject.token",
+    ThrowIfError(InvalidField("job.fine_tune.subjects[0].token",
                               absl::StrCat("\"", token, "\" is ", pieces,
                                            " tokens of this model's vocabulary; 1 is required"),
                               "TOKEN_NOT_SINGLE"));

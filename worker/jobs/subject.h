@@ -17,7 +17,7 @@ struct SubjectPhotos {
 };
 
 // Square photos of image_size x image_size pixels. Oddities become warnings of the job. Throws
-// StatusError (INVALID_ARGUMENT naming the field, e.g. "job.fine_tune.subject.photos[2]") for a
+// StatusError (INVALID_ARGUMENT naming the field, e.g. "job.fine_tune.subjects[0].photos[2]") for a
 // photo that cannot be used.
 SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment);
 

@@ -71,7 +71,8 @@ TEST(GuardTest, ALibrarysOwnTextGoesToTheLogAlone) {
 }
 
 TEST(GuardTest, AStatusComesThroughUnchanged) {
-  const auto thrown = InvalidField("job.fine_tune.subject.token", "too long", "TOKEN_NOT_SINGLE");
+  const auto thrown =
+      InvalidField("job.fine_tune.subjects[0].token", "too long", "TOKEN_NOT_SINGLE");
   EXPECT_EQ(Thrown([&] { ThrowIfError(thrown); }), thrown);
   EXPECT_EQ(ValueOrThrow<int>(3), 3);
 }

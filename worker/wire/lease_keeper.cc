@@ -144,13 +144,14 @@ void LeaseKeeper::Beat() {
   v1::HeartbeatRequest request;
   {
     absl::MutexLock lock(&mutex_);
-    // The answer may have been lost alone: what is sent again must be the same, so that the server
-    // can tell. What has come since waits.
+    // The answer may have been lost alone: what is sent again has the same number, so that the
+    // server can tell. What has come since waits.
     if (!unconfirmed_) {
       sending_.Swap(&news_);
       news_.Clear();
       has_news_ = false;
       unconfirmed_ = true;
+      sending_.set_sequence(++sequence_);
     }
     sending_.set_lease_token(token_);
     request = sending_;

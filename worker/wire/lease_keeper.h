@@ -60,6 +60,7 @@ class LeaseKeeper {
   v1::HeartbeatRequest news_ ABSL_GUARDED_BY(mutex_);     // not sent yet
   v1::HeartbeatRequest sending_ ABSL_GUARDED_BY(mutex_);  // sent, not confirmed
   bool has_news_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;  // of what is under way
   bool unconfirmed_ ABSL_GUARDED_BY(mutex_) = false;
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancel_requested_ ABSL_GUARDED_BY(mutex_) = false;

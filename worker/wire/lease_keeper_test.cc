@@ -61,9 +61,9 @@ class LeaseKeeperTest : public testing::Test {
 
   static v1::Progress Step(int64_t step) {
     v1::Progress progress;
-    progress.set_phase("training");
+    progress.set_phase(v1::JOB_PHASE_TRAINING);
     progress.set_done(step);
-    progress.add_phases("training");
+    progress.add_phases(v1::JOB_PHASE_TRAINING);
     return progress;
   }
 

@@ -7,11 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/ids.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/shorten.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
+#include "common/version.h"
 #include "common/worker_limits.h"
 #include "worker/jobs/outputs.h"
 #include "worker/support/guard.h"
@@ -33,6 +35,7 @@ LeaseLoop::LeaseLoop(std::shared_ptr<grpc::Channel> channel, LeaseLoopOptions op
     : channel_(std::move(channel)),
       stub_(v1::WorkerService::NewStub(channel_)),
       options_(std::move(options)),
+      instance_(RandomUuid()),
       work_(std::move(work)),
       metrics_(metrics),
       shutdown_(shutdown) {}
@@ -40,8 +43,11 @@ LeaseLoop::LeaseLoop(std::shared_ptr<grpc::Channel> channel, LeaseLoopOptions op
 void LeaseLoop::Run() {
   Backoff backoff;
   bool server_is_well = true;
+  std::string request_id = RandomUuid();
   while (!shutdown_.requested()) {
-    const auto response = Acquire();
+    const auto response = Acquire(request_id);
+    // The answer may have been lost alone: what is asked again is the same.
+    if (response.ok() || !ServerIsAway(response.status())) request_id = RandomUuid();
     if (response.ok()) {
       if (!server_is_well) LogInfo("server answers again");
       server_is_well = true;
@@ -57,8 +63,11 @@ void LeaseLoop::Run() {
   }
 }
 
-absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire() {
+absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire(const std::string& request_id) {
   v1::AcquireLeaseRequest request;
+  request.set_request_id(request_id);
+  request.set_instance(instance_);
+  request.set_version(Version());
   request.set_worker(options_.worker);
   request.set_device(options_.device);
   request.set_device_memory_bytes(options_.device_memory_bytes);
@@ -80,6 +89,7 @@ void LeaseLoop::Work(const v1::Lease& lease) {
   const TraceScope scope(created ? created->Child() : NewTrace());
   const LogScope of_job({{"job", lease.job().name()}});
   LogInfo("lease acquired", {{"job", lease.job().name()},
+                             {"lease", lease.lease_id()},
                              {"attempt", lease.job().attempt()},
                              {"checkpoint_step", lease.checkpoint().step()}});
   std::string outcome;
@@ -101,6 +111,7 @@ void LeaseLoop::Work(const v1::Lease& lease) {
   }
   metrics_.JobEnded(MethodOf(lease.job()), outcome);
   LogInfo("lease ended", {{"job", lease.job().name()},
+                          {"lease", lease.lease_id()},
                           {"outcome", outcome},
                           {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
 }

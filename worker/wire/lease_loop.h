@@ -43,7 +43,7 @@ class LeaseLoop {
   void Run();
 
  private:
-  absl::StatusOr<v1::AcquireLeaseResponse> Acquire();
+  absl::StatusOr<v1::AcquireLeaseResponse> Acquire(const std::string& request_id);
   void Work(const v1::Lease& lease);
   // Tells the server how the attempt ended; returns that as a word for logs and metrics.
   std::string End(const v1::Lease& lease, const LeaseKeeper& keeper, const absl::Status& status,
@@ -60,6 +60,7 @@ class LeaseLoop {
   const std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   LeaseLoopOptions options_;
+  const std::string instance_;  // of this run of the program
   LeaseWork work_;
   WorkerMetrics& metrics_;
   Shutdown& shutdown_;

@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/job_phase.h"
 #include "worker/support/resident_memory.h"
 
 namespace likeness {
@@ -67,7 +68,7 @@ absl::StatusOr<std::unique_ptr<WorkerMetrics>> WorkerMetrics::Start(const std::s
 void WorkerMetrics::JobEnded(const std::string& method, const std::string& outcome) {
   jobs_.Add({{"method", method}, {"outcome", outcome}}).Increment();
   absl::MutexLock lock(&mutex_);
-  phase_.clear();
+  phase_ = v1::JOB_PHASE_UNSPECIFIED;
   step_ = 0;
 }
 
@@ -76,8 +77,8 @@ void WorkerMetrics::LeaseError() { lease_errors_.Increment(); }
 void WorkerMetrics::Observe(const v1::Progress& progress) {
   absl::MutexLock lock(&mutex_);
   const auto now = Clock::now();
-  if (!phase_.empty()) {
-    phase_seconds_.Add({{"phase", phase_}})
+  if (phase_ != v1::JOB_PHASE_UNSPECIFIED) {
+    phase_seconds_.Add({{"phase", PhaseLabel(phase_)}})
         .Increment(std::chrono::duration<double>(now - observed_).count());
   }
   phase_ = progress.phase();

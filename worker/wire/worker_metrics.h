@@ -50,7 +50,7 @@ class WorkerMetrics {
 
   using Clock = std::chrono::steady_clock;
   absl::Mutex mutex_;
-  std::string phase_ ABSL_GUARDED_BY(mutex_);
+  v1::JobPhase phase_ ABSL_GUARDED_BY(mutex_) = v1::JOB_PHASE_UNSPECIFIED;
   int64_t step_ ABSL_GUARDED_BY(mutex_) = 0;
   Clock::time_point observed_ ABSL_GUARDED_BY(mutex_);
 };

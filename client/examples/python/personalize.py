@@ -46,21 +46,22 @@ def import_stubs(folder: pathlib.Path) -> None:
 
 import_stubs(generate_stubs())
 from google.bytestream import bytestream_pb2, bytestream_pb2_grpc  # noqa: E402
-from likeness.v1 import event_pb2, fine_tune_pb2, image_pb2, job_pb2, job_service_pb2, job_service_pb2_grpc  # noqa: E402
+from likeness.v1 import (event_pb2, fine_tune_pb2, image_pb2, job_pb2, job_service_pb2, job_service_pb2_grpc,  # noqa: E402
+                         output_pb2)
 
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
 
 
 def read_photos(folder: pathlib.Path) -> list[image_pb2.Photo]:
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PHOTO_SUFFIXES)
-    return [image_pb2.Photo(inline=file.read_bytes()) for file in files]
+    return [image_pb2.Photo(inline=file.read_bytes(), file_name=file.name) for file in files]
 
 
 def fine_tune_spec(options: argparse.Namespace) -> fine_tune_pb2.FineTuneSpec:
     """Only what was asked for is set; the rest takes the base model's recommendation."""
     spec = fine_tune_pb2.FineTuneSpec(dreambooth={}, samples={"prompts": options.prompt})
-    spec.subject.class_noun = options.class_noun
-    spec.subject.photos.extend(read_photos(options.photos))
+    spec.subjects.add(class_noun=options.class_noun)
+    spec.subjects[0].photos.extend(read_photos(options.photos))
     if options.steps is not None:
         spec.training.steps = options.steps
     if options.class_images is not None:
@@ -97,10 +98,11 @@ def show(event: event_pb2.JobEvent) -> None:
     elif kind == "progress":
         progress = event.progress
         loss = f"  loss {progress.training.loss:.4f}" if progress.HasField("training") else ""
-        print(f"{progress.phase} {progress.done}/{progress.total}{loss}", file=sys.stderr)
+        phase = job_pb2.JobPhase.Name(progress.phase).removeprefix("JOB_PHASE_").lower().replace("_", " ")
+        print(f"{phase} {progress.done}/{progress.total}{loss}", file=sys.stderr)
 
 
-def download(blobs: bytestream_pb2_grpc.ByteStreamStub, output: job_pb2.Output, folder: pathlib.Path) -> pathlib.Path:
+def download(blobs: bytestream_pb2_grpc.ByteStreamStub, output: output_pb2.Output, folder: pathlib.Path) -> pathlib.Path:
     pieces = blobs.Read(bytestream_pb2.ReadRequest(resource_name=output.blob))
     data = b"".join(piece.data for piece in pieces)
     if hashlib.sha256(data).hexdigest() != output.blob.rsplit("/", 1)[-1]:
@@ -144,7 +146,7 @@ def main() -> int:
             print(f"{job.name}: {job.error.message}", file=sys.stderr)
             return 1
         blobs = bytestream_pb2_grpc.ByteStreamStub(channel)
-        pictures = (job_pb2.OUTPUT_KIND_IMAGE, job_pb2.OUTPUT_KIND_CONTACT_SHEET)
+        pictures = (output_pb2.OUTPUT_KIND_IMAGE, output_pb2.OUTPUT_KIND_CONTACT_SHEET)
         for output in job.outputs:
             if output.kind in pictures:
                 print(download(blobs, output, options.out))

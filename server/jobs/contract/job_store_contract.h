@@ -41,14 +41,14 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
     job.job.set_name("tenants/default/jobs/" + id);
     job.job.set_uid("uid-" + id);
     job.job.set_max_attempts(2);
-    job.job.mutable_generate()->set_model("models/mini");
+    job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
     return job;
   }
 
   static v1::AcquireLeaseRequest Offer(const std::string& worker) {
     v1::AcquireLeaseRequest offer;
     offer.set_worker(worker);
-    offer.add_base_models()->set_name("models/mini");
+    offer.add_base_models()->set_name("baseModels/mini");
     offer.add_methods("generate");
     offer.add_methods("dreambooth");
     return offer;
@@ -104,7 +104,7 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
   // Job make-{id} makes the model.
   void MakeModel(const std::string& id) {
     NewJob training = PictureJob("make-" + id);
-    training.job.mutable_fine_tune()->set_base_model("models/mini");
+    training.job.mutable_fine_tune()->set_base_model("baseModels/mini");
     training.job.set_output_model("tenants/default/models/" + id);
     ASSERT_TRUE(store().Create(training).ok());
     ASSERT_TRUE(Complete(AcquireAs("trainer").lease_token()).ok());

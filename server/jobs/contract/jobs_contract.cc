@@ -122,7 +122,7 @@ TEST_P(JobStoreTest, RetriedJobGoesOnFromItsCheckpointUnlessThatIsGone) {
 TEST_P(JobStoreTest, CursorGoesOnOverARetryThatCameMeanwhile) {
   Create("a");
   ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
-  EventCursor cursor(store(), {"default", "a"}, KeyOf("a"), 0, false);
+  EventCursor cursor(store(), {"default", "a"}, KeyOf("a"), 0, /*job_ended=*/false, 0);
   EXPECT_EQ((*cursor.Next())->seq(), 1);
   ASSERT_TRUE(Retry("a").ok());
   EXPECT_EQ((*cursor.Next())->state_change().to(), v1::JOB_STATE_CANCELLED);

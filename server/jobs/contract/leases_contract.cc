@@ -209,20 +209,30 @@ TEST_P(JobStoreTest, HistoryOfAJobDoesNotGoBackWithTheDate) {
 }
 
 TEST_P(JobStoreTest, LeaseWhoseAnswerWasLostIsFoundUntilTheWorkerSpeaks) {
-  for (const std::string id : {"a", "b"}) Create(id);
-  const auto lease = AcquireAs("w");
-  AcquireAs("other");
+  for (const std::string id : {"a", "b", "c"}) Create(id);
+  v1::AcquireLeaseRequest request = Offer("w");
+  request.set_instance("run 1");
+  request.set_request_id("1");
+  const auto lease = *store().Acquire(request);
+  ASSERT_TRUE(lease.has_value());
   for (int asked = 0; asked < 2; ++asked) {  // that answer may be lost, too
-    const auto again = *store().FindUnheardLease("w");
+    const auto again = *store().Acquire(request);
     ASSERT_TRUE(again.has_value());
-    EXPECT_EQ(again->SerializeAsString(), lease.SerializeAsString());
+    EXPECT_EQ(again->SerializeAsString(), lease->SerializeAsString());
     Reopen();
   }
-  EXPECT_FALSE(store().FindUnheardLease("nobody")->has_value());
-  ASSERT_TRUE(Renew(lease.lease_token()).ok());
-  EXPECT_FALSE(store().FindUnheardLease("w")->has_value());
+  EXPECT_EQ(lease->job().attempt(), 1);
+  v1::AcquireLeaseRequest other = request;
+  other.set_instance("run 2");
+  const auto second = *store().Acquire(other);
+  ASSERT_TRUE(second.has_value());
+  EXPECT_NE(second->job().name(), lease->job().name()) << "another run may use the same ids";
+  ASSERT_TRUE(Renew(lease->lease_token()).ok());
+  const auto third = *store().Acquire(request);
+  ASSERT_TRUE(third.has_value());
+  EXPECT_NE(third->job().name(), lease->job().name()) << "its worker has the first one";
   clock_.Advance(kTestLease);
-  EXPECT_FALSE(store().FindUnheardLease("other")->has_value()) << "it has run out";
+  EXPECT_FALSE(store().Acquire(request)->has_value()) << "it has run out";
 }
 
 TEST_P(JobStoreTest, GivingALeaseUpCanBeRepeatedThoughTheJobIsLeasedAgain) {
@@ -248,6 +258,45 @@ TEST_P(JobStoreTest, GivingALeaseUpCanBeRepeatedThoughTheJobIsLeasedAgain) {
   EXPECT_EQ(Events("a").size(), 7u);
 }
 
+TEST_P(JobStoreTest, ChangesOfStateSayWhy) {
+  Create("a");
+  ASSERT_TRUE(Release(AcquireAs("w").lease_token(), v1::RELEASE_REASON_PREEMPTED).ok());
+  AcquireAs("w");
+  clock_.Advance(kTestLease);
+  ASSERT_EQ(*store().ExpireLeases(), 1);
+  clock_.Advance(kTestRetry);
+  ASSERT_TRUE(Fail(AcquireAs("w").lease_token(), false).ok());
+  ASSERT_TRUE(Retry("a").ok());
+  ASSERT_TRUE(store().Cancel({"default", "a"}, "").ok());
+  std::vector<v1::StateChangeReason> reasons;
+  for (const auto& event : Events("a")) reasons.push_back(event.state_change().reason());
+  EXPECT_THAT(reasons, ::testing::ElementsAre(
+                           v1::STATE_CHANGE_REASON_CREATED, v1::STATE_CHANGE_REASON_LEASED,
+                           v1::STATE_CHANGE_REASON_PREEMPTED, v1::STATE_CHANGE_REASON_LEASED,
+                           v1::STATE_CHANGE_REASON_WORKER_LOST, v1::STATE_CHANGE_REASON_LEASED,
+                           v1::STATE_CHANGE_REASON_ATTEMPT_FAILED, v1::STATE_CHANGE_REASON_RETRIED,
+                           v1::STATE_CHANGE_REASON_CANCELLED));
+}
+
+TEST_P(JobStoreTest, EtagChangesWithAllButProgress) {
+  Create("a");
+  const auto lease = AcquireAs("w");
+  const std::string running = Get("a").etag();
+  ASSERT_TRUE(Renew(lease.lease_token(), 1).ok());
+  EXPECT_EQ(Get("a").etag(), running);
+  v1::HeartbeatRequest news;
+  news.set_lease_token(lease.lease_token());
+  news.add_warnings("odd");
+  ASSERT_TRUE(store().Renew(news).ok());
+  const std::string warned = Get("a").etag();
+  EXPECT_NE(warned, running);
+  ASSERT_TRUE(store().Renew(news).ok());
+  EXPECT_EQ(Get("a").etag(), warned) << "the same warning again changes nothing";
+  news.mutable_resolved()->set_base_model_digest("d");
+  ASSERT_TRUE(store().Renew(news).ok());
+  EXPECT_NE(Get("a").etag(), warned);
+}
+
 TEST_P(JobStoreTest, LeaseThatRanOutWasNotGivenUp) {
   Create("a");
   const auto lease = AcquireAs("w");
@@ -261,6 +310,7 @@ TEST_P(JobStoreTest, RepeatedHeartbeatBringsItsNewsOnce) {
   Create("a");
   v1::HeartbeatRequest news;
   news.set_lease_token(AcquireAs("w").lease_token());
+  news.set_sequence(1);
   news.add_log_lines()->set_text("one");
   news.add_samples()->set_step(10);
   news.mutable_checkpoint()->set_step(10);
@@ -271,7 +321,8 @@ TEST_P(JobStoreTest, RepeatedHeartbeatBringsItsNewsOnce) {
     Reopen();
   }
   EXPECT_EQ(*store().ExpireLeases(), 0) << "it renews the lease all the same";
-  news.mutable_progress()->set_done(1);  // the next one, with a line of the same text
+  news.set_sequence(2);  // with a line of the same text
+  news.mutable_progress()->set_done(1);
   ASSERT_TRUE(store().Renew(news).ok());
   EXPECT_EQ(Events("a").size(), 9u);
 }

@@ -40,7 +40,8 @@ std::vector<v1::Job> VariedJobs(const std::function<NewJob(const std::string&)>&
     if (random() % 2) (*job.job.mutable_labels())["project"] = random() % 2 ? "x" : "a \"b\" c";
     if (random() % 3 == 0) (*job.job.mutable_labels())["owner-1"] = "me";
     if (random() % 2) {
-      job.job.mutable_fine_tune()->set_base_model(random() % 2 ? "models/mini" : "models/other");
+      job.job.mutable_fine_tune()->set_base_model(random() % 2 ? "baseModels/mini"
+                                                               : "baseModels/other");
     }
     EXPECT_TRUE(store.Create(job).ok());
     clock.Advance(absl::Seconds(random() % 3));
@@ -80,7 +81,7 @@ std::string RandomFilter(std::mt19937& random, absl::Time around, int depth) {
       absl::RFC3339_full, around + absl::Seconds(random() % 60), absl::UTCTimeZone());
   return pick({"state = " + pick({"PENDING", "JOB_STATE_RUNNING", "SUCCEEDED", "FAILED"}),
                "state != CANCELLED", "method = generate", "method != generate",
-               "model = \"models/mini\"", "model != models/mini", "labels.project = x",
+               "model = \"baseModels/mini\"", "model != baseModels/mini", "labels.project = x",
                "labels.project != \"a \\\"b\\\" c\"", "labels:project", "labels.owner-1=me",
                pick({"create_time", "end_time"}) + pick({"<", "<=", ">", ">=", "=", "!="}) + time});
 }

@@ -1,4 +1,5 @@
 // Models: made by jobs, listed, deleted; base models on offer.
+#include "common/job_spec.h"
 #include "server/jobs/contract/job_store_contract.h"
 
 namespace likeness::server {
@@ -9,7 +10,7 @@ using ::testing::IsEmpty;
 
 TEST_P(JobStoreTest, RetriedJobTakesTheNameOfItsModelAgain) {
   NewJob training = PictureJob("t");
-  training.job.mutable_fine_tune()->set_base_model("models/mini");
+  training.job.mutable_fine_tune()->set_base_model("baseModels/mini");
   training.job.set_output_model("tenants/default/models/rex");
   ASSERT_TRUE(store().Create(training).ok());
   ASSERT_TRUE(store().Cancel({"default", "t"}, "").ok());
@@ -24,7 +25,7 @@ TEST_P(JobStoreTest, RetriedJobTakesTheNameOfItsModelAgain) {
 
 TEST_P(JobStoreTest, ModelExistsOnceItsJobSucceeded) {
   NewJob training = PictureJob("t");
-  training.job.mutable_fine_tune()->set_base_model("models/mini");
+  training.job.mutable_fine_tune()->set_base_model("baseModels/mini");
   training.job.set_output_model("tenants/default/models/rex");
   const ModelName rex{"default", "rex"};
   EXPECT_EQ(ErrorReason(store().GetModel(rex).status()), "MODEL_NOT_FOUND");
@@ -43,25 +44,27 @@ TEST_P(JobStoreTest, ModelExistsOnceItsJobSucceeded) {
   file->set_kind(v1::OUTPUT_KIND_MODEL_FILE);
   file->set_size_bytes(7);
   outcome.add_outputs()->set_path("samples/0.png");
-  outcome.mutable_resolved()->mutable_fine_tune()->mutable_subject()->set_token("rhf");
+  MutableSubjectOf(*outcome.mutable_resolved()->mutable_fine_tune()).set_token("rhf");
   outcome.mutable_resolved()->set_base_model_digest("d1");
   ASSERT_TRUE(store().Complete(outcome).ok());
   const auto model = store().GetModel(rex);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->name(), "tenants/default/models/rex");
   EXPECT_EQ(model->job(), "tenants/default/jobs/t");
-  EXPECT_EQ(model->base_model(), "models/mini");
+  EXPECT_EQ(model->base_model(), "baseModels/mini");
   EXPECT_EQ(model->base_model_digest(), "d1");
   EXPECT_EQ(model->token(), "rhf");
   EXPECT_EQ(model->size_bytes(), 7);
   EXPECT_EQ(model->files_size(), 1);
 
   NewJob drawing = PictureJob("d");
-  drawing.job.mutable_generate()->set_model("tenants/default/models/rex");
+  drawing.job.mutable_generate()->mutable_model()->set_name("tenants/default/models/rex");
   ASSERT_TRUE(store().Create(drawing).ok());
   const auto lease = AcquireAs("w");
-  ASSERT_EQ(lease.model_files_size(), 1);
-  EXPECT_EQ(lease.model_files(0).path(), "unet/config.json");
+  ASSERT_EQ(lease.models_size(), 1);
+  EXPECT_EQ(lease.models(0).name(), "tenants/default/models/rex");
+  ASSERT_EQ(lease.models(0).files_size(), 1);
+  EXPECT_EQ(lease.models(0).files(0).path(), "unet/config.json");
 }
 
 TEST_P(JobStoreTest, ModelsAreListedByNameInPages) {
@@ -84,7 +87,7 @@ TEST_P(JobStoreTest, ModelIsDeletedOnceNobodyDrawsWithIt) {
   MakeModel("rex");
   const ModelName rex{"default", "rex"};
   NewJob drawing = PictureJob("d");
-  drawing.job.mutable_generate()->set_model(rex.ToString());
+  drawing.job.mutable_generate()->mutable_model()->set_name(rex.ToString());
   ASSERT_TRUE(store().Create(drawing).ok());
   EXPECT_EQ(ErrorReason(store().DeleteModel(rex)), "MODEL_IN_USE");
   ASSERT_TRUE(store().Cancel({"default", "d"}, "").ok());
@@ -92,14 +95,14 @@ TEST_P(JobStoreTest, ModelIsDeletedOnceNobodyDrawsWithIt) {
   EXPECT_EQ(ErrorReason(store().DeleteModel(rex)), "MODEL_NOT_FOUND");
   EXPECT_EQ(StateOf("make-rex"), v1::JOB_STATE_SUCCEEDED) << "the job that made it stays";
   NewJob again = PictureJob("again");
-  again.job.mutable_fine_tune()->set_base_model("models/mini");
+  again.job.mutable_fine_tune()->set_base_model("baseModels/mini");
   again.job.set_output_model(rex.ToString());
   EXPECT_TRUE(store().Create(again).ok()) << "the name is free";
 }
 
 TEST_P(JobStoreTest, NameOfAFailedJobsModelIsFreeAgain) {
   NewJob training = PictureJob("t");
-  training.job.mutable_fine_tune()->set_base_model("models/mini");
+  training.job.mutable_fine_tune()->set_base_model("baseModels/mini");
   training.job.set_output_model("tenants/default/models/rex");
   ASSERT_TRUE(store().Create(training).ok());
   ASSERT_TRUE(store().Cancel({"default", "t"}, "").ok());
@@ -109,7 +112,7 @@ TEST_P(JobStoreTest, NameOfAFailedJobsModelIsFreeAgain) {
 
 TEST_P(JobStoreTest, BaseModelsAreRemembered) {
   v1::BaseModel model;
-  model.set_name("models/mini");
+  model.set_name("baseModels/mini");
   model.set_digest("d1");
   ASSERT_TRUE(store().OfferBaseModels({model}).ok());
   model.set_digest("d2");
@@ -122,8 +125,8 @@ TEST_P(JobStoreTest, BaseModelsAreRemembered) {
 
 TEST_P(JobStoreTest, BaseModelThatNobodyOffersAgainIsForgotten) {
   v1::BaseModel mine, stray;
-  mine.set_name("models/mini");
-  stray.set_name("models/stray");
+  mine.set_name("baseModels/mini");
+  stray.set_name("baseModels/stray");
   ASSERT_TRUE(store().OfferBaseModels({mine, stray}).ok());
   clock_.Advance(absl::Hours(6 * 24));
   ASSERT_TRUE(store().OfferBaseModels({mine}).ok());
@@ -133,7 +136,7 @@ TEST_P(JobStoreTest, BaseModelThatNobodyOffersAgainIsForgotten) {
   for (int i = 0; i < 2; ++i) {
     const auto models = *store().BaseModels();
     ASSERT_EQ(models.size(), 1u);
-    EXPECT_EQ(models[0].name(), "models/mini");
+    EXPECT_EQ(models[0].name(), "baseModels/mini");
     ASSERT_TRUE(
         store().CheckWritable().ok());  // now and then, which keeps the time that has passed
     Reopen();

@@ -19,7 +19,7 @@ NewJob JobFor(const std::string& tenant, const std::string& id) {
   job.job.set_name("tenants/" + tenant + "/jobs/" + id);
   job.job.set_uid("uid-" + id);
   job.job.set_max_attempts(2);
-  job.job.mutable_generate()->set_model("models/mini");
+  job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
   return job;
 }
 
@@ -112,7 +112,7 @@ TEST_P(JobStoreTest, WarmPersonalizedModelIsPreferredForAWhile) {
   MakeModel("rex");
   Create("older");
   NewJob drawing = PictureJob("warm");
-  drawing.job.mutable_generate()->set_model("tenants/default/models/rex");
+  drawing.job.mutable_generate()->mutable_model()->set_name("tenants/default/models/rex");
   ASSERT_TRUE(store().Create(drawing).ok());
   auto offer = Offer("w");
   offer.add_resident_models("tenants/default/models/rex");

@@ -18,7 +18,7 @@ TEST_P(JobStoreTest, OldestJobIsLeasedFirst) {
 TEST_P(JobStoreTest, WorkerGetsOnlyWhatItCanRun) {
   Create("a");
   auto offer = Offer("other");
-  offer.mutable_base_models(0)->set_name("models/other");
+  offer.mutable_base_models(0)->set_name("baseModels/other");
   EXPECT_FALSE(store().Acquire(offer)->has_value());
   offer = Offer("trainer");
   offer.clear_methods();
@@ -57,9 +57,11 @@ TEST_P(JobStoreTest, CheckpointBindsTheJobToTheSameModelFiles) {
 
 TEST_P(JobStoreTest, JobWhoseModelIsGoneIsLeasedAllTheSame) {
   NewJob drawing = PictureJob("d");
-  drawing.job.mutable_generate()->set_model("tenants/default/models/gone");
+  drawing.job.mutable_generate()->mutable_model()->set_name("tenants/default/models/gone");
   ASSERT_TRUE(store().Create(drawing).ok());
-  EXPECT_EQ(AcquireAs("w").model_files_size(), 0) << "the worker says what is wrong";
+  const v1::Lease lease = AcquireAs("w");
+  ASSERT_EQ(lease.models_size(), 1);
+  EXPECT_EQ(lease.models(0).files_size(), 0) << "the worker says what is wrong";
 }
 
 TEST_P(JobStoreTest, OneJobGoesToOneWorker) {

@@ -27,7 +27,7 @@ Candidate JobOf(int64_t key, const std::string& model, absl::Duration after = {}
 
 Candidate JobFor(int64_t key, const std::string& tenant, int priority = 3,
                  absl::Duration after = {}) {
-  Candidate job = JobOf(key, "models/a", after);
+  Candidate job = JobOf(key, "baseModels/a", after);
   job.tenant = tenant;
   job.priority = priority;
   return job;
@@ -50,26 +50,28 @@ std::optional<int64_t> Chosen(const std::vector<Candidate>& jobs, const Shares& 
 }
 
 TEST(ChooseJobTest, ResidentModelIsPreferredButNotForLong) {
-  const std::vector<Candidate> jobs = {JobOf(1, "models/a"), JobOf(2, "models/b")};
-  const auto offer = OfferOf({"models/a", "models/b"}, {"models/b"});
+  const std::vector<Candidate> jobs = {JobOf(1, "baseModels/a"), JobOf(2, "baseModels/b")};
+  const auto offer = OfferOf({"baseModels/a", "baseModels/b"}, {"baseModels/b"});
   EXPECT_EQ(Chosen(jobs, {}, offer, absl::Seconds(1)), 2);
   EXPECT_EQ(Chosen(jobs, {}, offer, absl::Seconds(10)), 1) << "it has waited long enough";
 }
 
 TEST(ChooseJobTest, ResidentModelIsNotPreferredToAMoreUrgentJob) {
-  std::vector<Candidate> jobs = {JobOf(1, "models/a"), JobOf(2, "models/b")};
+  std::vector<Candidate> jobs = {JobOf(1, "baseModels/a"), JobOf(2, "baseModels/b")};
   jobs[0].priority = 4;
-  EXPECT_EQ(Chosen(jobs, {}, OfferOf({"models/a", "models/b"}, {"models/b"}), absl::Seconds(1)), 1);
+  EXPECT_EQ(Chosen(jobs, {}, OfferOf({"baseModels/a", "baseModels/b"}, {"baseModels/b"}),
+                   absl::Seconds(1)),
+            1);
 }
 
 TEST(ChooseJobTest, WorkerMustHaveWhatTheJobNeeds) {
   const auto can = [](auto change) {
-    Candidate job = JobOf(1, "models/a");
+    Candidate job = JobOf(1, "baseModels/a");
     job.needs.samplers = {"ddim"};
     job.needs.base_model_digest = "d1";
     job.needs.device_memory_bytes = 1000;
     job.needs.labels = {{"zone", "a"}};
-    auto offer = OfferOf({"models/a"});
+    auto offer = OfferOf({"baseModels/a"});
     offer.mutable_base_models(0)->set_digest("d1");
     offer.add_samplers("ddim");
     offer.set_device_memory_bytes(1000);
@@ -81,7 +83,7 @@ TEST(ChooseJobTest, WorkerMustHaveWhatTheJobNeeds) {
   using Offer = v1::AcquireLeaseRequest;
   EXPECT_TRUE(can([](Offer&) {}));
   EXPECT_FALSE(can([](Offer& offer) { offer.clear_methods(); }));
-  EXPECT_FALSE(can([](Offer& offer) { offer.mutable_base_models(0)->set_name("models/b"); }));
+  EXPECT_FALSE(can([](Offer& offer) { offer.mutable_base_models(0)->set_name("baseModels/b"); }));
   EXPECT_FALSE(can([](Offer& offer) { offer.mutable_base_models(0)->set_digest("d2"); }));
   EXPECT_FALSE(can([](Offer& offer) { offer.clear_samplers(); }));
   EXPECT_FALSE(can([](Offer& offer) { offer.set_device_memory_bytes(999); }));
@@ -91,8 +93,8 @@ TEST(ChooseJobTest, WorkerMustHaveWhatTheJobNeeds) {
 
 TEST(ChooseJobTest, UrgentJobsComeFirstUntilOthersHaveWaitedForThem) {
   const std::vector<Candidate> jobs = {JobFor(1, "t", 3), JobFor(2, "t", 4, absl::Minutes(30))};
-  EXPECT_EQ(Chosen(jobs, {}, OfferOf({"models/a"}), absl::Minutes(31)), 2);
-  EXPECT_EQ(Chosen(jobs, {}, OfferOf({"models/a"}), absl::Minutes(61)), 1)
+  EXPECT_EQ(Chosen(jobs, {}, OfferOf({"baseModels/a"}), absl::Minutes(31)), 2);
+  EXPECT_EQ(Chosen(jobs, {}, OfferOf({"baseModels/a"}), absl::Minutes(61)), 1)
       << "as urgent, and older";
 }
 
@@ -112,7 +114,7 @@ TEST(ChooseJobTest, TenantForWhichTheFewestWorkComesFirst) {
   const auto chosen = [&](int a, int b) {
     shares.tenants["a"].running = a;
     shares.tenants["b"].running = b;
-    return Chosen(jobs, shares, OfferOf({"models/a"}), {}, policy);
+    return Chosen(jobs, shares, OfferOf({"baseModels/a"}), {}, policy);
   };
   EXPECT_EQ(chosen(1, 0), 2);
   EXPECT_EQ(chosen(1, 2), 2) << "its weight is 3";
@@ -126,7 +128,7 @@ TEST(ChooseJobTest, FloodOfOneTenantDoesNotKeepAnotherWaiting) {
   jobs.push_back(JobFor(101, "quiet", 3, absl::Minutes(10)));
   Shares shares;
   ChargeTenant("flood", absl::Minutes(1), {}, shares);  // the job that has just ended
-  EXPECT_EQ(Chosen(jobs, shares, OfferOf({"models/a"}), absl::Minutes(11)), 101);
+  EXPECT_EQ(Chosen(jobs, shares, OfferOf({"baseModels/a"}), absl::Minutes(11)), 101);
 }
 
 // --- Over random queues
@@ -148,7 +150,7 @@ class RandomQueue {
       job.model =
           "tenants/" + job.tenant + "/models/" + std::string(1, static_cast<char>('a' + Below(3)));
     } else {
-      job.model = job.needs.base_model = Below(2) == 0 ? "models/a" : "models/b";
+      job.model = job.needs.base_model = Below(2) == 0 ? "baseModels/a" : "baseModels/b";
     }
     if (Below(4) == 0) job.needs.labels = {{"zone", "a"}};
     if (Below(4) == 0) job.needs.device_memory_bytes = 1000;
@@ -159,11 +161,11 @@ class RandomQueue {
     v1::AcquireLeaseRequest offer;
     offer.add_methods("generate");
     if (Below(2) == 0) offer.add_methods("dreambooth");
-    offer.add_base_models()->set_name("models/a");
-    if (Below(2) == 0) offer.add_base_models()->set_name("models/b");
+    offer.add_base_models()->set_name("baseModels/a");
+    if (Below(2) == 0) offer.add_base_models()->set_name("baseModels/b");
     if (Below(2) == 0) (*offer.mutable_labels())["zone"] = "a";
     if (Below(2) == 0) offer.set_device_memory_bytes(2000);
-    if (Below(2) == 0) offer.add_resident_models("models/b");
+    if (Below(2) == 0) offer.add_resident_models("baseModels/b");
     if (Below(2) == 0) offer.add_resident_models("tenants/" + Tenant() + "/models/a");
     return offer;
   }
@@ -272,7 +274,7 @@ TEST(ChooseJobTest, TenantsThatAlwaysWaitAreServedByTheirWeights) {
     const absl::Duration longest = absl::Seconds(100);
     for (int step = 0; step < 500; ++step) {
       const std::vector<Candidate> jobs = {JobFor(1, "x"), JobFor(2, "y"), JobFor(3, "z")};
-      const auto chosen = ChooseJob(jobs, shares, OfferOf({"models/a"}), kStart, policy);
+      const auto chosen = ChooseJob(jobs, shares, OfferOf({"baseModels/a"}), kStart, policy);
       ASSERT_TRUE(chosen);
       const absl::Duration cost = absl::Seconds(1 + make.Below(100));
       ChargeTenant(jobs[*chosen].tenant, cost, policy, shares);
@@ -295,7 +297,7 @@ TEST(ChooseJobTest, TenantThatWasAwaySavesUpNothing) {
   std::vector<std::string> order;
   for (int i = 0; i < 6; ++i) {
     const std::vector<Candidate> jobs = {JobFor(1, "busy"), JobFor(2, "back")};
-    const auto chosen = ChooseJob(jobs, shares, OfferOf({"models/a"}), kStart, {});
+    const auto chosen = ChooseJob(jobs, shares, OfferOf({"baseModels/a"}), kStart, {});
     order.push_back(jobs[*chosen].tenant);
     ChargeTenant(order.back(), absl::Minutes(1), {}, shares);
   }
@@ -339,8 +341,8 @@ TEST(ChooseJobTest, NothingStarvesUnderAnyArrivals) {
         }
         bound[job.key] = static_cast<int>(static_cast<double>(before + 1) * rounds);
       }
-      const auto chosen =
-          ChooseJob(waiting, shares, OfferOf({"models/a"}, {"models/a"}), kStart + clock, policy);
+      const auto chosen = ChooseJob(waiting, shares, OfferOf({"baseModels/a"}, {"baseModels/a"}),
+                                    kStart + clock, policy);
       if (!chosen) continue;
       ChargeTenant(waiting[*chosen].tenant, absl::Minutes(1), policy, shares);
       waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(*chosen));

@@ -25,7 +25,8 @@ constexpr int kMost = 10'000;
 
 bool IsSame(const v1::BaseModel& one, const v1::BaseModel& other) {
   return one.name() == other.name() && one.digest() == other.digest() &&
-         one.image_size() == other.image_size() && one.default_token() == other.default_token();
+         one.image_size() == other.image_size() && one.default_token() == other.default_token() &&
+         one.display_name() == other.display_name();
 }
 
 }  // namespace

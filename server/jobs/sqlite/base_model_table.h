@@ -10,7 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "likeness/v1/capabilities_service.pb.h"
+#include "likeness/v1/model.pb.h"
 #include "server/jobs/sqlite/read_pool.h"
 #include "server/jobs/sqlite/store_clock.h"
 #include "server/jobs/sqlite/writer.h"

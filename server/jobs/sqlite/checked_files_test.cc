@@ -37,7 +37,7 @@ class CheckedFilesTest : public ::testing::Test {
     for (int i = 0; i < kJobs; ++i) {
       NewJob job;
       job.job.set_name(absl::StrCat("tenants/default/jobs/job-", i));
-      job.job.mutable_generate()->set_model("models/mini");
+      job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
       job.job.mutable_generate()->add_prompts(std::string(1000 + 500 * i, 'p'));
       EXPECT_TRUE(store->Create(job).ok());
       truth[job.job.name()] = Told(*store, job.job.name())->SerializeAsString();

@@ -19,7 +19,7 @@ TEST(ListPatienceTest, CostlyFilterIsCutOffAndHoldsNothingUp) {
   for (int i = 0; i < 200; ++i) {
     NewJob job;
     job.job.set_name(absl::StrCat("tenants/default/jobs/", i));
-    job.job.mutable_generate()->set_model("models/mini");
+    job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
     (*job.job.mutable_labels())["project"] = "zoo";
     ASSERT_TRUE(store->Create(job).ok());
   }

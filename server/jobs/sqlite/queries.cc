@@ -40,11 +40,12 @@ constexpr char kModelUsers[] =
     "= ? LIMIT 1";
 constexpr char kLease[] =
     "SELECT tenant, id, state IN (2, 3) AND (lease_token = ?2 OR ?3) AND"
-    " IFNULL((SELECT expire FROM reports WHERE owner = key), lease_expire) > ?4 FROM jobs"
+    " IFNULL((SELECT expire FROM reports WHERE owner = key), lease_expire) > ?4, stall_timeout"
+    " FROM jobs"
     " WHERE key = ?1 AND (lease_token = ?2 OR ended_token = ?2 OR ?3)";
 constexpr char kUnheard[] =
-    "SELECT key FROM jobs INDEXED BY jobs_unheard WHERE state = 2 AND heard = 0 AND worker = ?"
-    " AND lease_expire > ? LIMIT 1";
+    "SELECT key FROM jobs INDEXED BY jobs_unheard WHERE state = 2 AND heard = 0"
+    " AND acquire_request = ? AND acquire_request <> '' AND lease_expire > ? LIMIT 1";
 
 constexpr size_t kMaxPageBytes = 2 << 20;
 constexpr size_t kMaxEventBytes = 1 << 20;
@@ -92,7 +93,9 @@ Query PageOf(Database& database, const std::string& tenant, const JobQuery& quer
   const char* column = by_end ? "end_time" : "key";  // keys grow with the time of creation
   const char* direction = query.order.descending ? "DESC" : "ASC";
   const SqlCondition filter = ToSql(query.filter);
-  std::string sql = absl::StrCat("SELECT job, ", column, ", ", kPlace, " FROM jobs INDEXED BY ",
+  std::string sql = absl::StrCat("SELECT job, ", column, ", ", kPlace,
+                                 ", IFNULL((SELECT seq FROM reports WHERE owner = key), last_seq)"
+                                 " FROM jobs INDEXED BY ",
                                  SourceOf(query), " AND ", filter.sql);
   if (!damaged.empty()) {
     absl::StrAppend(&sql, " AND key NOT IN (", absl::StrJoin(damaged, ", "), ")");
@@ -140,20 +143,21 @@ absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
     bytes += rows.Bytes(0).size();
     ASSIGN_OR_RETURN(v1::Job job, JobOf(rows, 2, tenant, tell));
     page.jobs.push_back(std::move(job));
+    page.last_seqs.push_back(rows.Integer(7));
   }
 }
 
-absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, const JobName& name,
-                                                     int64_t key, int64_t after, int limit) {
-  {
-    Query compacted = database.Prepare(kCompacted);
-    ASSIGN_OR_RETURN(bool found, compacted.Bind(key).Bind(name.tenant).Bind(name.id).Step());
-    if (!found) return JobNotFound(name);
-    if (after < compacted.Integer(0)) {
-      return RpcError(absl::StatusCode::kFailedPrecondition, "RESUME_TOKEN_EXPIRED",
-                      "the events after this one are not all kept; watch again from a snapshot");
-    }
-  }
+absl::Status CheckAllKept(Database& database, const JobName& name, int64_t key, int64_t after) {
+  Query compacted = database.Prepare(kCompacted);
+  ASSIGN_OR_RETURN(bool found, compacted.Bind(key).Bind(name.tenant).Bind(name.id).Step());
+  if (!found) return JobNotFound(name);
+  if (after >= compacted.Integer(0)) return absl::OkStatus();
+  return RpcError(absl::StatusCode::kFailedPrecondition, "RESUME_TOKEN_EXPIRED",
+                  "the events after this one are not all kept; watch again from a snapshot");
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
+                                                     int limit) {
   Query query = database.Prepare(kEvents);
   query.Bind(key).Bind(after).Bind(limit);
   std::vector<v1::JobEvent> events;
@@ -232,13 +236,16 @@ absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t k
       bool found,
       query.Bind(key).Bind(token).Bind(int64_t{Planted("no-fencing")}).Bind(now).Step());
   if (!found) return std::nullopt;
-  return LeasedJob{{query.String(0), query.String(1)}, query.Integer(2) != 0};
+  return LeasedJob{{query.String(0), query.String(1)},
+                   query.Integer(2) != 0,
+                   absl::Microseconds(query.Integer(3))};
 }
 
 absl::StatusOr<std::optional<int64_t>> FindUnheardLease(Database& database,
-                                                        const std::string& worker, absl::Time now) {
+                                                        const std::string& request,
+                                                        absl::Time now) {
   Query query = database.Prepare(kUnheard);
-  ASSIGN_OR_RETURN(bool found, query.Bind(worker).Bind(now).Step());
+  ASSIGN_OR_RETURN(bool found, query.Bind(request).Bind(now).Step());
   if (!found) return std::nullopt;
   return query.Integer(0);
 }

@@ -26,9 +26,11 @@ absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
                                  TellPlace tell);
 
 // NOT_FOUND (JOB_NOT_FOUND) unless the job has this name and key; FAILED_PRECONDITION
-// (RESUME_TOKEN_EXPIRED) when some of the events are not kept.
-absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, const JobName& name,
-                                                     int64_t key, int64_t after, int limit);
+// (RESUME_TOKEN_EXPIRED) when some of the events after `after` are not kept.
+absl::Status CheckAllKept(Database& database, const JobName& name, int64_t key, int64_t after);
+
+absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Database& database, int64_t key, int64_t after,
+                                                     int limit);
 
 struct StoredRequest {
   std::string fingerprint;
@@ -57,6 +59,6 @@ absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t k
 
 // The job that is leased to the worker, which has not said a word under the lease.
 absl::StatusOr<std::optional<int64_t>> FindUnheardLease(Database& database,
-                                                        const std::string& worker, absl::Time now);
+                                                        const std::string& request, absl::Time now);
 
 }  // namespace likeness::server

@@ -252,7 +252,7 @@ absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
   RETURN_IF_ERROR(VisitRunnable(database, offer, now.steady, damaged, add));
   for (const std::string& model : offer.resident_models()) {
     // Those of base models are there already: their jobs need the model.
-    if (absl::StartsWith(model, "models/")) continue;
+    if (absl::StartsWith(model, "baseModels/")) continue;
     RETURN_IF_ERROR(VisitOfModel(database, model, now.steady, damaged, add));
   }
   if (candidates.empty()) return std::nullopt;

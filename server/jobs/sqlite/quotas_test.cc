@@ -34,7 +34,7 @@ class QuotaTest : public ::testing::Test {
   absl::Status Create(const std::string& tenant, int number, const std::string& request_id = "") {
     NewJob job;
     job.job.set_name(absl::StrCat("tenants/", tenant, "/jobs/", number));
-    job.job.mutable_generate()->set_model("models/mini");
+    job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
     job.job.set_max_attempts(3);
     job.request_id = request_id;
     return store_->Create(job).status();
@@ -43,7 +43,7 @@ class QuotaTest : public ::testing::Test {
   std::optional<v1::Lease> Acquire() {
     v1::AcquireLeaseRequest offer;
     offer.set_worker("w");
-    offer.add_base_models()->set_name("models/mini");
+    offer.add_base_models()->set_name("baseModels/mini");
     offer.add_methods("generate");
     auto lease = store_->Acquire(offer);
     EXPECT_TRUE(lease.ok()) << lease.status();
@@ -216,7 +216,7 @@ TEST_F(QuotaTest, JobsThatMayNotStartYetAreCountedApart) {
   ASSERT_TRUE(Acquire());
   NewJob later;
   later.job.set_name("tenants/acme/jobs/later");
-  later.job.mutable_generate()->set_model("models/mini");
+  later.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
   *later.job.mutable_schedule_time() = ToProto(clock_.Now() + absl::Hours(1));
   ASSERT_TRUE(store_->Create(later).ok());
   const auto waiting = [&] {

@@ -14,23 +14,26 @@ namespace {
 
 constexpr char kLoad[] =
     "SELECT job, lease_token, lease_expire, worker, failures, not_before, checkpoint, last_seq,"
-    " version, queue_time, deadline, attempt_time, run_time, last_event_time, heard, last_news,"
-    " ended_token, ended_by, expire, seq, time, progress"
+    " version, queue_time, deadline, attempt_time, run_time, last_event_time, heard, last_sequence,"
+    " ended_token, ended_by, acquire_request, expire, seq, time, progress"
     " FROM jobs LEFT JOIN reports ON owner = key WHERE key = ?";
 constexpr char kFind[] = "SELECT key FROM jobs WHERE tenant = ? AND id = ?";
 constexpr char kInsert[] =
     "INSERT INTO jobs (tenant, id, state, method, model, samplers, base_digest, create_time,"
     " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job,"
-    " priority, base_model, requirements, queue_time, deadline, schedule_time, last_event_time)"
-    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING "
+    " priority, base_model, requirements, queue_time, deadline, schedule_time, last_event_time,"
+    " stall_timeout)"
+    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING "
     "key";
 constexpr char kInsertLabel[] = "INSERT INTO labels (job, key, value) VALUES (?, ?, ?)";
+constexpr char kSetPriority[] = "UPDATE jobs SET priority = ? WHERE key = ?";
 constexpr char kDeleteLabels[] = "DELETE FROM labels WHERE job = ?";
 constexpr char kSave[] =
     "UPDATE jobs SET state = ?, base_digest = ?, not_before = ?, lease_token = ?, lease_expire = ?,"
     " worker = ?, failures = ?, last_seq = ?, end_time = ?, checkpoint = ?, job = ?,"
     " base_model = ?, queue_time = ?, deadline = ?, attempt_time = ?, run_time = ?,"
-    " last_event_time = ?, heard = ?, last_news = ?, ended_token = ?, ended_by = ?,"
+    " last_event_time = ?, heard = ?, last_sequence = ?, ended_token = ?, ended_by = ?,"
+    " acquire_request = ?,"
     " version = version + 1"
     " WHERE key = ? AND version = ?";
 constexpr char kInsertEvent[] =
@@ -75,7 +78,7 @@ constexpr char kCompacted[] = "UPDATE jobs SET compacted_seq = last_seq - 1 WHER
 // Jobs of old files have it in the column only once they are written again.
 absl::string_view BaseModelOf(const v1::Job& job) {
   const absl::string_view model = ModelOf(job);
-  return absl::StartsWith(model, "models/") ? model : "";
+  return absl::StartsWith(model, "baseModels/") ? model : "";
 }
 
 absl::StatusOr<std::vector<int64_t>> Keys(Query query) {
@@ -124,14 +127,15 @@ absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64
   record.run_time = absl::Microseconds(query.Integer(12));
   record.last_event_time = query.Time(13);
   record.heard = query.Integer(14) != 0;
-  record.last_news = query.String(15);
+  record.last_sequence = query.Integer(15);
   record.ended_token = query.String(16);
   record.ended_by = static_cast<LeaseEnd>(query.Integer(17));
-  if (query.IsNull(18)) return stored;
-  record.lease_expire = query.Time(18);
-  stored.report = record.last_seq = query.Integer(19);
-  record.last_event_time = query.Time(20);
-  record.job.mutable_progress()->ParseFromString(query.String(21));
+  record.acquire_request = query.String(18);
+  if (query.IsNull(19)) return stored;
+  record.lease_expire = query.Time(19);
+  stored.report = record.last_seq = query.Integer(20);
+  record.last_event_time = query.Time(21);
+  record.job.mutable_progress()->ParseFromString(query.String(22));
   return stored;
 }
 
@@ -163,6 +167,7 @@ absl::Status InsertRecord(Database& database, const JobName& name, int64_t commi
     query.Bind(0);
   }
   query.Bind(record.last_event_time);
+  query.Bind(absl::ToInt64Microseconds(FromProto(record.job.stall_timeout())));
   RETURN_IF_ERROR(query.Run());
   record.key = query.Integer(0);
   for (const auto& [key, value] : record.job.labels()) {
@@ -190,8 +195,10 @@ absl::Status SaveRecord(Database& database, int64_t commit, const StoredRecord& 
     query.BindBlob(record.job.SerializeAsString()).Bind(BaseModelOf(record.job));
     query.Bind(record.queue_time).Bind(record.deadline);
     query.Bind(record.attempt_time).Bind(absl::ToInt64Microseconds(record.run_time));
-    query.Bind(record.last_event_time).Bind(int64_t{record.heard}).Bind(record.last_news);
+    query.Bind(record.last_event_time).Bind(int64_t{record.heard});
+    query.Bind(record.last_sequence);
     query.Bind(record.ended_token).Bind(static_cast<int64_t>(record.ended_by));
+    query.Bind(record.acquire_request);
     query.Bind(record.key).Bind(stored.version);
     RETURN_IF_ERROR(query.Run());
   }
@@ -214,6 +221,15 @@ absl::Status SaveReport(Database& database, int64_t commit, const StoredRecord& 
   if (record.new_events.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(database.Prepare(kReplaceProgress).Bind(record.key).Bind(stored.report).Run());
   return InsertEvents(database, commit, record);
+}
+
+absl::Status SaveUpdate(Database& database, int64_t key, const v1::Job& job) {
+  RETURN_IF_ERROR(database.Prepare(kSetPriority).Bind(PriorityOf(job)).Bind(key).Run());
+  RETURN_IF_ERROR(database.Prepare(kDeleteLabels).Bind(key).Run());
+  for (const auto& [label, value] : job.labels()) {
+    RETURN_IF_ERROR(database.Prepare(kInsertLabel).Bind(key).Bind(label).Bind(value).Run());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status DeleteRecord(Database& database, int64_t key) {

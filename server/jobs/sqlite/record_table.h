@@ -40,6 +40,9 @@ absl::Status SaveRecord(Database& database, int64_t commit, const StoredRecord& 
 // event takes the place of the last one of its kind.
 absl::Status SaveReport(Database& database, int64_t commit, const StoredRecord& stored);
 
+// The columns and rows that lists and the queue look at, after the job was changed by a client.
+absl::Status SaveUpdate(Database& database, int64_t key, const v1::Job& job);
+
 // The record, its events and its request id. A model that it made stays.
 absl::Status DeleteRecord(Database& database, int64_t key);
 

@@ -6,15 +6,16 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
-#include "likeness/v1/capabilities_service.pb.h"
+#include "likeness/v1/model.pb.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/checked_files.h"
+#include "server/jobs/sqlite/old_records.h"
 
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 10;
+constexpr int64_t kVersion = 11;
 
 // Times are microseconds since 1970: of events, creation and end by date, all others on the queue's
 // clock (store_clock.h). `job` is a serialized likeness.v1.Job; the columns before it
@@ -55,9 +56,11 @@ CREATE TABLE jobs (
   schedule_time INTEGER NOT NULL DEFAULT 0,        -- by date; 0 for none
   last_event_time INTEGER NOT NULL DEFAULT 0,      -- by date
   heard INTEGER NOT NULL DEFAULT 1,                -- the lease's worker has said something
-  last_news TEXT NOT NULL DEFAULT '',              -- a digest, see transitions.h
+  last_sequence INTEGER NOT NULL DEFAULT 0,        -- of the lease's heartbeats, see transitions.h
   ended_token TEXT NOT NULL DEFAULT '',            -- of the last lease that its worker gave up
   ended_by INTEGER NOT NULL DEFAULT 0,             -- how: server::LeaseEnd
+  acquire_request TEXT NOT NULL DEFAULT '',        -- what the lease was asked for with, if that is repeatable
+  stall_timeout INTEGER NOT NULL DEFAULT 0,        -- microseconds; 0 for the server's
   UNIQUE (tenant, id)
 );
 CREATE INDEX jobs_queue ON jobs (method, base_model, samplers, base_digest, requirements,
@@ -72,7 +75,7 @@ CREATE INDEX jobs_to_compact ON jobs (end_time, compacted_seq, last_seq, state)
   WHERE state >= 4 AND compacted_seq < last_seq - 1;
 CREATE INDEX jobs_leased ON jobs (lease_expire) WHERE state IN (2, 3);
 CREATE INDEX jobs_by_state ON jobs (state, method);
-CREATE INDEX jobs_unheard ON jobs (worker) WHERE state = 2 AND heard = 0;
+CREATE INDEX jobs_unheard ON jobs (acquire_request) WHERE state = 2 AND heard = 0;
 
 CREATE INDEX jobs_by_end ON jobs (tenant, end_time);
 CREATE INDEX jobs_by_creation ON jobs (tenant, key, state);
@@ -177,7 +180,7 @@ INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
 INSERT INTO meta VALUES ('last_commit', 0);
 INSERT INTO meta VALUES ('steady_time', 0);
-PRAGMA user_version = 10;
+PRAGMA user_version = 11;
 COMMIT;
 )sql";
 
@@ -487,6 +490,33 @@ absl::Status From9To10(Database& database) {
   return database.Execute("DROP TABLE base_models_9; PRAGMA user_version = 10");
 }
 
+// The contract of version 1.0: workers repeat requests under ids and number their heartbeats, jobs
+// have stall timeouts of their own, and records are of new messages (old_records.h).
+constexpr char kContract1[] = R"sql(
+DROP INDEX jobs_unheard;
+ALTER TABLE jobs DROP COLUMN last_news;
+ALTER TABLE jobs ADD COLUMN last_sequence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN acquire_request TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN stall_timeout INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX jobs_unheard ON jobs (acquire_request) WHERE state = 2 AND heard = 0;
+UPDATE jobs SET model = 'baseModels/' || substr(model, 8) WHERE substr(model, 1, 7) = 'models/';
+UPDATE jobs SET base_model = 'baseModels/' || substr(base_model, 8)
+  WHERE substr(base_model, 1, 7) = 'models/';
+UPDATE base_models SET name = 'baseModels/' || substr(name, 8) WHERE substr(name, 1, 7) = 'models/';
+)sql";
+constexpr char kRecount[] = R"sql(
+DELETE FROM kept;
+INSERT INTO kept SELECT tenant, COUNT(*), SUM(LENGTH(job)) FROM jobs WHERE state >= 4
+  GROUP BY tenant;
+PRAGMA user_version = 11;
+)sql";
+
+absl::Status From10To11(Database& database) {
+  RETURN_IF_ERROR(database.Execute(kContract1));
+  RETURN_IF_ERROR(RenewRecords(database));
+  return database.Execute(kRecount);
+}
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
@@ -497,6 +527,7 @@ absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 8) RETURN_IF_ERROR(database.Execute(kByComparison));
   if (version < 9) RETURN_IF_ERROR(database.Execute(kOfState));
   if (version < 10) RETURN_IF_ERROR(From9To10(database));
+  if (version < 11) RETURN_IF_ERROR(From10To11(database));
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/old_schemas.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
+#include "server/jobs/sqlite/version_10_store.h"
 #include "tests/support/test_server.h"
 
 namespace likeness::server {
@@ -172,7 +173,7 @@ TEST_P(SchemaTest, EverythingInAnOldFileGoesOn) {
   EXPECT_TRUE(store->Renew(news).ok()) << "a lease outlives the upgrade";
   v1::AcquireLeaseRequest offer;
   offer.set_worker("w");
-  offer.add_base_models()->set_name("models/mini");
+  offer.add_base_models()->set_name("baseModels/mini");
   offer.add_methods("dreambooth");
   offer.add_samplers("ddim");
   const auto lease = store->Acquire(offer);
@@ -191,7 +192,7 @@ TEST_P(SchemaTest, KeysAreNotUsedAgain) {
   for (int i = 0; i < 3; ++i) {
     NewJob job;
     job.job.set_name("tenants/default/jobs/fresh");
-    job.job.mutable_generate()->set_model("models/mini");
+    job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
     ASSERT_TRUE(store->Create(job).ok());
     const int64_t key = store->Snapshot({"default", "fresh"})->key;
     EXPECT_GT(key, last);
@@ -203,6 +204,112 @@ TEST_P(SchemaTest, KeysAreNotUsedAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Versions, SchemaTest,
                          ::testing::Range(1, static_cast<int>(std::size(kOldVersions)) + 1));
+
+class Version10Test : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto database = *Database::Open(options_.path, Database::Mode::kWriter);
+    ASSERT_TRUE(database->Execute("PRAGMA foreign_keys = OFF").ok());
+    ASSERT_TRUE(database->Execute(kVersion10Store).ok());
+    ASSERT_TRUE(database->Execute("PRAGMA user_version = 10").ok());
+  }
+
+  // The job with all that belongs to it, as it is read after the upgrade.
+  v1::Job Get(JobStore& store, const std::string& id) {
+    auto job = store.Get({"default", id});
+    EXPECT_TRUE(job.ok()) << job.status();
+    return job.value_or(v1::Job());
+  }
+
+  likeness::testing::TempFolder folder_;
+  FakeClock clock_{absl::FromUnixSeconds(1'795'700'754)};
+  SqliteJobStoreOptions options_{.path = folder_.path() + "/jobs.sqlite"};
+};
+
+TEST_F(Version10Test, RecordsAreThoseOfTheNewContract) {
+  auto store = *SqliteJobStore::Open(options_, clock_);
+  const v1::Job made = Get(*store, "made");
+  EXPECT_EQ(made.fine_tune().base_model(), "baseModels/mini");
+  ASSERT_EQ(made.fine_tune().subjects_size(), 1);
+  EXPECT_EQ(made.fine_tune().subjects(0).class_noun(), "dog");
+  EXPECT_EQ(made.fine_tune().subjects(0).photos_size(), 1);
+  EXPECT_EQ(made.fine_tune().output_model_id(), "rex");
+  EXPECT_EQ(made.fine_tune().dreambooth().text_encoder_learning_rate(), 2e-6);
+  EXPECT_TRUE(made.fine_tune().dreambooth().train_text_encoder());
+  EXPECT_EQ(made.fine_tune().samples().negative_prompt(), "cat");
+  EXPECT_EQ(made.progress().phase(), v1::JOB_PHASE_DONE);
+  EXPECT_EQ(made.resolved().fine_tune().base_model(), "baseModels/mini");
+  EXPECT_EQ(made.priority(), 3);
+  EXPECT_TRUE(made.outputs(0).has_seed()) << "a picture that was drawn from seed 0";
+  EXPECT_FALSE(made.outputs(1).has_seed());
+
+  const v1::Job running = Get(*store, "running");
+  EXPECT_EQ(running.generate().model().name(), "baseModels/mini");
+  EXPECT_EQ(running.progress().phase(), v1::JOB_PHASE_SAMPLING);
+  EXPECT_EQ(running.progress().unit(), "images");
+  EXPECT_EQ(running.progress().done(), 7);
+  EXPECT_EQ(Get(*store, "drawing").generate().model().name(), "tenants/default/models/rex");
+
+  const auto model = store->GetModel({"default", "rex"});
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->base_model(), "baseModels/mini");
+  EXPECT_EQ(model->class_noun(), "dog");
+  const auto base = *store->BaseModels();
+  ASSERT_EQ(base.size(), 1u);
+  EXPECT_EQ(base[0].name(), "baseModels/mini");
+  EXPECT_EQ(base[0].display_name(), "mini");
+}
+
+TEST_F(Version10Test, EventsAreThoseOfTheNewContract) {
+  auto store = *SqliteJobStore::Open(options_, clock_);
+  const int64_t key = store->Snapshot({"default", "made"})->key;
+  const auto events = *store->EventsAfter({"default", "made"}, key, 0, 100);
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(events.front().state_change().detail(), "created");
+  bool progress = false;
+  for (const v1::JobEvent& event : events) {
+    EXPECT_EQ(event.DebugString().find("\"models/"), std::string::npos);
+    if (!event.has_progress()) continue;
+    progress = true;
+    EXPECT_EQ(event.progress().phase(), v1::JOB_PHASE_CLASS_IMAGES);
+    EXPECT_EQ(event.progress().phases_size(), 3);
+    EXPECT_EQ(event.progress().remaining_duration().seconds(), 3);
+  }
+  EXPECT_TRUE(progress);
+  EXPECT_EQ(events.back().state_change().job().fine_tune().base_model(), "baseModels/mini");
+}
+
+TEST_F(Version10Test, WorkGoesOn) {
+  auto store = *SqliteJobStore::Open(options_, clock_);
+  v1::HeartbeatRequest news;
+  news.set_lease_token(kVersion10Token);
+  EXPECT_TRUE(store->Renew(news).ok()) << "a lease outlives the upgrade";
+  v1::AcquireLeaseRequest offer;
+  offer.set_worker("w");
+  v1::BaseModel& base = *offer.add_base_models();
+  base.set_name("baseModels/mini");
+  base.set_digest(std::string(64, 'c'));
+  offer.add_methods("dreambooth");
+  offer.add_samplers("ddim");
+  const auto resumed = *store->Acquire(offer);
+  ASSERT_TRUE(resumed.has_value());
+  EXPECT_EQ(resumed->job().name(), "tenants/default/jobs/resumed");
+  EXPECT_EQ(resumed->checkpoint().resolved().fine_tune().base_model(), "baseModels/mini");
+  offer.set_methods(0, "generate");
+  const auto drawing = *store->Acquire(offer);
+  ASSERT_TRUE(drawing.has_value());
+  EXPECT_EQ(drawing->job().name(), "tenants/default/jobs/drawing");
+  ASSERT_EQ(drawing->models_size(), 1);
+  EXPECT_EQ(drawing->models(0).files(0).path(), "unet/config.json");
+}
+
+TEST_F(Version10Test, HasTheShapeOfANewStore) {
+  auto old = *Database::Open(options_.path, Database::Mode::kWriter);
+  ASSERT_TRUE(PrepareSchema(*old).ok());
+  auto fresh = *Database::Open(folder_.path() + "/fresh.sqlite", Database::Mode::kWriter);
+  ASSERT_TRUE(PrepareSchema(*fresh).ok());
+  EXPECT_EQ(ShapeOf(*old), ShapeOf(*fresh));
+}
 
 TEST(OlderSchemaTest, WhoMayNotWriteRefusesIt) {
   likeness::testing::TempFolder folder;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/ids.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/base/planted.h"
@@ -87,7 +88,7 @@ absl::Status CheckModelFree(Database& database, const ModelName& model) {
 
 // Those of a job that ended before it ever ran are not kept as long as it is.
 absl::Status CheckPhotosStored(const v1::Job& job, const JobStore::IsStored& stored) {
-  const v1::Subject& subject = job.fine_tune().subject();
+  const v1::Subject& subject = SubjectOf(job.fine_tune());
   for (const auto* photos : {&subject.photos(), &subject.validation_photos()}) {
     for (const v1::Photo& photo : *photos) {
       if (stored(photo.blob())) continue;
@@ -206,8 +207,11 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
       RETURN_IF_ERROR(query.Run());
     }
     RETURN_IF_ERROR(ClaimModel(database, record));
-    transaction.changes.push_back(
-        {.name = record.job.name(), .method = MethodOf(record.job), .to = record.job.state()});
+    transaction.changes.push_back({.name = record.job.name(),
+                                   .method = MethodOf(record.job),
+                                   .key = record.key,
+                                   .last_seq = record.last_seq,
+                                   .to = record.job.state()});
     place = {.tenant = name.tenant,
              .priority = PriorityOf(record.job),
              // As it is kept, or the job would stand behind itself.
@@ -278,6 +282,29 @@ absl::StatusOr<JobPage> SqliteJobStore::List(const std::string& tenant, const Jo
   ASSIGN_OR_RETURN(JobPage page, std::move(read));
   for (v1::Job& job : page.jobs) job = Shown(std::move(job));
   return page;
+}
+
+absl::StatusOr<v1::Job> SqliteJobStore::Update(const JobName& name, const JobUpdate& update,
+                                               const std::string& etag) {
+  v1::Job updated;
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+    ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
+    int64_t bytes_before = 0;
+    int64_t bytes = 0;
+    RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record, const Moment& now) {
+      bytes_before = static_cast<int64_t>(record.job.ByteSizeLong());
+      auto status = likeness::server::Update(record, update, etag, now);
+      bytes = static_cast<int64_t>(record.job.ByteSizeLong());
+      updated = Shown(record.job);
+      return status;
+    }));
+    if (IsTerminal(updated.state())) {  // what it takes is counted
+      RETURN_IF_ERROR(CountKept(transaction.database, name.tenant, -1, bytes_before));
+      RETURN_IF_ERROR(CountKept(transaction.database, name.tenant, 1, bytes));
+    }
+    return SaveUpdate(transaction.database, key, updated);
+  }));
+  return updated;
 }
 
 absl::StatusOr<v1::Job> SqliteJobStore::Cancel(const JobName& name, const std::string& etag) {
@@ -358,6 +385,9 @@ absl::Status SqliteJobStore::Forget(Transaction& transaction, const JobRecord& r
   const v1::JobState state = record.job.state();
   transaction.changes.push_back({.name = record.job.name(),
                                  .method = MethodOf(record.job),
+                                 .key = record.key,
+                                 .last_seq = record.last_seq,
+                                 .deleted = true,
                                  .from = state,
                                  .to = state});  // whoever looks at it finds nothing
   return absl::OkStatus();
@@ -367,7 +397,24 @@ absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::EventsAfter(const JobN
                                                                       int64_t key, int64_t after,
                                                                       int limit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  ASSIGN_OR_RETURN(auto events, ReadEvents(*database, name, key, after, limit));
+  RETURN_IF_ERROR(CheckAllKept(*database, name, key, after));
+  return ReadShownEvents(*database, key, after, limit);
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::KeptEvents(const JobName& name,
+                                                                     int64_t key, int64_t after,
+                                                                     int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  ASSIGN_OR_RETURN(const int64_t found, FindJob(*database, name));
+  if (found != key) return JobNotFound(name);
+  return ReadShownEvents(*database, key, after, limit);
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> SqliteJobStore::ReadShownEvents(Database& database,
+                                                                          int64_t key,
+                                                                          int64_t after,
+                                                                          int limit) const {
+  ASSIGN_OR_RETURN(auto events, ReadEvents(database, key, after, limit));
   for (v1::JobEvent& event : events) {
     if (event.state_change().has_job()) {
       AddExpiry(*event.mutable_state_change()->mutable_job(), options_.retention);
@@ -440,7 +487,13 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   }
   if (record.new_events.empty()) return absl::OkStatus();
   JobChange& told = transaction.changes.emplace_back();
-  told = {.name = record.job.name(), .method = MethodOf(record.job), .from = before, .to = after};
+  told = {.name = record.job.name(),
+          .method = MethodOf(record.job),
+          .key = record.key,
+          .after_seq = record.new_events.front().seq() - 1,
+          .last_seq = record.last_seq,
+          .from = before,
+          .to = after};
   told.lease_lost = kind == Kind::kLeaseLost;
   const bool needed = after != v1::JOB_STATE_SUCCEEDED && record.checkpoint;
   if (!needed || record.checkpoint->blob() != checkpoint) {
@@ -483,41 +536,47 @@ v1::Lease SqliteJobStore::LeaseOf(const JobRecord& record, const Moment& now) co
   *lease.mutable_expire_time() = ToProto(now.Dated(record.lease_expire));
   *lease.mutable_duration() = ToProto(options_.lease.duration);
   if (record.checkpoint) *lease.mutable_checkpoint() = *record.checkpoint;
+  lease.set_lease_id(absl::StrCat(record.job.uid().substr(0, 8), "-", record.job.attempt()));
   return lease;
 }
 
-// A personalized model: the worker fetches its files. One that was deleted meanwhile must not keep
-// the worker from its lease: it will say itself that there is nothing to draw with.
-absl::Status SqliteJobStore::AddModelFiles(Database& database, v1::Lease& lease) {
+// The personalized models of the job: the worker fetches their files. One that was deleted
+// meanwhile must not keep the worker from its lease: it will say itself that there is nothing to
+// draw with.
+absl::Status SqliteJobStore::AddModels(Database& database, v1::Lease& lease) {
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(ModelOf(lease.job())));
   if (name.is_base()) return absl::OkStatus();
+  v1::LeasedModel& model = *lease.add_models();
+  model.set_name(name.ToString());
   auto personalized = ReadModel(database, name);
   if (absl::IsNotFound(personalized.status())) return absl::OkStatus();
   RETURN_IF_ERROR(personalized.status());
-  *lease.mutable_model_files() = std::move(*personalized->mutable_files());
+  *model.mutable_files() = std::move(*personalized->mutable_files());
   return absl::OkStatus();
 }
 
 absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
-                                      const std::string& worker, std::optional<v1::Lease>* lease) {
+                                      const v1::AcquireLeaseRequest& request,
+                                      std::optional<v1::Lease>* lease) {
   RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record, const Moment& now) {
-    Lease(record, NewLeaseToken(key), worker, options_.lease, now);
+    Lease(record, NewLeaseToken(key), request, options_.lease, now);
     *lease = LeaseOf(record, now);
     return absl::OkStatus();
   }));
-  return AddModelFiles(transaction.database, **lease);
+  return AddModels(transaction.database, **lease);
 }
 
-absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::FindUnheardLease(
-    const std::string& worker) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::GrantedBefore(
+    Database& database, const v1::AcquireLeaseRequest& request) {
+  const std::string repeatable = RepeatableRequest(request);
+  if (repeatable.empty()) return std::nullopt;
   const Moment now = clock_.Now();
-  ASSIGN_OR_RETURN(const auto key, server::FindUnheardLease(*database, worker, now.steady));
+  ASSIGN_OR_RETURN(const auto key, FindUnheardLease(database, repeatable, now.steady));
   if (!key) return std::nullopt;
-  ASSIGN_OR_RETURN(const auto stored, LoadRecord(*database, *key));
+  ASSIGN_OR_RETURN(const auto stored, LoadRecord(database, *key));
   if (!stored) return std::nullopt;
   v1::Lease lease = LeaseOf(stored->record, now);
-  RETURN_IF_ERROR(AddModelFiles(*database, lease));
+  RETURN_IF_ERROR(AddModels(database, lease));
   return lease;
 }
 
@@ -526,6 +585,8 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
   {
     // A look without writing: most polls find nothing.
     ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+    ASSIGN_OR_RETURN(auto granted, GrantedBefore(*database, offer));
+    if (granted) return granted;
     ASSIGN_OR_RETURN(bool any,
                      AnyPending(*database, offer, clock_.Now(), options_.quotas, damaged_));
     if (!any) return std::nullopt;
@@ -539,7 +600,7 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
     if (!choice) return absl::OkStatus();
     const int64_t key = choice->job.key;
     RETURN_IF_ERROR(ChargeFor(database, *std::move(choice), options_.queue));
-    return LeaseJob(transaction, key, offer.worker(), &lease);
+    return LeaseJob(transaction, key, offer, &lease);
   }));
   return lease;
 }
@@ -553,8 +614,7 @@ absl::StatusOr<LeasedJob> SqliteJobStore::FindLease(const std::string& lease_tok
 }
 
 absl::StatusOr<LeaseTerms> SqliteJobStore::Renew(const v1::HeartbeatRequest& news) {
-  const bool more = news.has_resolved() || news.has_checkpoint() ||
-                    news.warnings_size() + news.samples_size() + news.log_lines_size() > 0;
+  const bool more = BringsMoreThanProgress(news);
   LeaseTerms terms;
   const auto renew = [&](JobRecord& record, const Moment& now) {
     auto status = likeness::server::Renew(record, news, options_.lease, now);

@@ -51,19 +51,22 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<v1::Job> Get(const JobName& name) override;
   absl::StatusOr<JobSnapshot> Snapshot(const JobName& name) override;
   absl::StatusOr<JobPage> List(const std::string& tenant, const JobQuery& query) override;
+  absl::StatusOr<v1::Job> Update(const JobName& name, const JobUpdate& update,
+                                 const std::string& etag) override;
   absl::StatusOr<v1::Job> Cancel(const JobName& name, const std::string& etag) override;
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag,
                                 const IsStored& stored) override;
   absl::Status Delete(const JobName& name, const std::string& etag) override;
   absl::StatusOr<std::vector<v1::JobEvent>> EventsAfter(const JobName& name, int64_t key,
                                                         int64_t after, int limit) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> KeptEvents(const JobName& name, int64_t key,
+                                                       int64_t after, int limit) override;
   absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
   absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
                                        int limit) override;
   absl::Status DeleteModel(const ModelName& personalized) override;
 
   absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
-  absl::StatusOr<std::optional<v1::Lease>> FindUnheardLease(const std::string& worker) override;
   absl::StatusOr<LeasedJob> FindLease(const std::string& lease_token) override;
   absl::StatusOr<LeaseTerms> Renew(const v1::HeartbeatRequest& news) override;
   absl::Status Complete(const v1::CompleteLeaseRequest& outcome) override;
@@ -93,6 +96,9 @@ class SqliteJobStore : public JobStore {
  private:
   SqliteJobStore(const SqliteJobStoreOptions& options, const StoreClock& clock,
                  std::unique_ptr<Database> database, std::string signing_key, int64_t last_commit);
+
+  absl::StatusOr<std::vector<v1::JobEvent>> ReadShownEvents(Database& database, int64_t key,
+                                                            int64_t after, int limit) const;
 
   // Writes as one transaction what may change who waits and who runs.
   absl::Status Write(absl::FunctionRef<absl::Status(Transaction&)> work);
@@ -126,9 +132,12 @@ class SqliteJobStore : public JobStore {
   absl::Status ChangeLeased(const std::string& lease_token, Change change,
                             Kind kind = Kind::kChange);
   v1::Lease LeaseOf(const JobRecord& record, const Moment& now) const;
-  static absl::Status AddModelFiles(Database& database, v1::Lease& lease);
-  absl::Status LeaseJob(Transaction& transaction, int64_t key, const std::string& worker,
-                        std::optional<v1::Lease>* lease);
+  static absl::Status AddModels(Database& database, v1::Lease& lease);
+  absl::Status LeaseJob(Transaction& transaction, int64_t key,
+                        const v1::AcquireLeaseRequest& request, std::optional<v1::Lease>* lease);
+  // The lease that an earlier call of this request was granted.
+  absl::StatusOr<std::optional<v1::Lease>> GrantedBefore(Database& database,
+                                                         const v1::AcquireLeaseRequest& request);
 
   const SqliteJobStoreOptions options_;
   const StoreClock clock_;

@@ -89,13 +89,13 @@ TEST(SqliteJobStoreTest, FileOfVersion1IsBroughtUpToDate) {
     for (const std::string id : {"made", "waiting"}) {
       NewJob job;
       job.job.set_name("tenants/default/jobs/" + id);
-      job.job.mutable_fine_tune()->set_base_model("models/mini");
+      job.job.mutable_fine_tune()->set_base_model("baseModels/mini");
       job.job.set_output_model("tenants/default/models/" + id);
       (*job.job.mutable_labels())["id"] = id;
       ASSERT_TRUE(store->Create(job).ok());
     }
     v1::AcquireLeaseRequest offer;
-    offer.add_base_models()->set_name("models/mini");
+    offer.add_base_models()->set_name("baseModels/mini");
     offer.add_methods("dreambooth");
     v1::CompleteLeaseRequest outcome;
     outcome.set_lease_token((*store->Acquire(offer))->lease_token());
@@ -127,7 +127,7 @@ TEST(SqliteJobStoreTest, JobsOfVersion3GoOnUnderTheQueuesPolicies) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
   v1::AcquireLeaseRequest offer;
-  offer.add_base_models()->set_name("models/mini");
+  offer.add_base_models()->set_name("baseModels/mini");
   offer.add_methods("generate");
   std::string running;
   {
@@ -136,7 +136,7 @@ TEST(SqliteJobStoreTest, JobsOfVersion3GoOnUnderTheQueuesPolicies) {
       NewJob job;
       job.job.set_name("tenants/default/jobs/" + id);
       job.job.set_max_attempts(3);
-      job.job.mutable_generate()->set_model("models/mini");
+      job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
       ASSERT_TRUE(store->Create(job).ok());
       clock.Advance(absl::Seconds(1));
     }
@@ -152,7 +152,7 @@ TEST(SqliteJobStoreTest, JobsOfVersion3GoOnUnderTheQueuesPolicies) {
   auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
   NewJob young;
   young.job.set_name("tenants/default/jobs/young");
-  young.job.mutable_generate()->set_model("models/mini");
+  young.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
   ASSERT_TRUE(store->Create(young).ok());
   EXPECT_EQ(store->Get({"default", "second"})->queue_position(), 1);
   for (const std::string id : {"first", "second", "young"}) {
@@ -179,7 +179,7 @@ NewJob PictureJob(const std::string& id) {
   NewJob job;
   job.job.set_name("tenants/default/jobs/" + id);
   job.job.set_uid("uid-" + id);
-  job.job.mutable_generate()->set_model("models/mini");
+  job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
   return job;
 }
 
@@ -265,7 +265,7 @@ TEST(SqliteJobStoreTest, OffersOfTwoDigestsAreNotWrittenAtEveryPoll) {
   for (int poll = 0; poll < 10; ++poll) {
     for (const char* digest : {"d1", "d2"}) {
       v1::BaseModel model;
-      model.set_name("models/mini");
+      model.set_name("baseModels/mini");
       model.set_digest(digest);
       ASSERT_TRUE(store->OfferBaseModels({model}).ok());
     }
@@ -371,7 +371,7 @@ TEST(SqliteJobStoreTest, ShorterLeasesAfterARestartMoveNoClock) {
   options.lease.duration = absl::Hours(1);
   v1::AcquireLeaseRequest offer;
   offer.set_worker("w");
-  offer.add_base_models()->set_name("models/mini");
+  offer.add_base_models()->set_name("baseModels/mini");
   offer.add_methods("generate");
   {
     auto store = *SqliteJobStore::Open(options, clock);
@@ -392,7 +392,7 @@ TEST(SqliteJobStoreTest, ShorterLeasesAfterARestartMoveNoClock) {
 v1::HeartbeatRequest LeaseJobA(JobStore& store) {
   EXPECT_TRUE(store.Create(PictureJob("a")).ok());
   v1::AcquireLeaseRequest offer;
-  offer.add_base_models()->set_name("models/mini");
+  offer.add_base_models()->set_name("baseModels/mini");
   offer.add_methods("generate");
   v1::HeartbeatRequest heartbeat;
   heartbeat.set_lease_token((*store.Acquire(offer))->lease_token());

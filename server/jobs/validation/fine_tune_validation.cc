@@ -4,6 +4,7 @@
 #include "absl/strings/str_split.h"
 #include "common/class_noun.h"
 #include "common/image_header.h"
+#include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -13,6 +14,7 @@ namespace {
 constexpr int kMaxClassWords = 4;
 constexpr int kMaxClassBytes = 100;
 constexpr int kMaxTokenBytes = 64;
+constexpr int kMaxFileNameBytes = 255;
 constexpr int kMaxPreviewPrompts = 8;
 constexpr int kMaxSamplePrompts = 64;
 
@@ -21,6 +23,14 @@ void CheckCropBox(const v1::CropBox& box, const std::string& path, FieldChecker&
   checker.Integer(path + ".top", box.top(), 0, kMaxPhotoSide);
   checker.Integer(path + ".width", box.width(), kMinPhotoSide, kMaxPhotoSide);
   checker.Integer(path + ".height", box.height(), kMinPhotoSide, kMaxPhotoSide);
+}
+
+// Programs of clients write it into messages and look for it beside others.
+void CheckFileName(const std::string& field, absl::string_view name, FieldChecker& checker) {
+  checker.Text(field, name, kMaxFileNameBytes);
+  if (absl::StrContains(name, '/') || absl::StrContains(name, '\\')) {
+    checker.Add(field, "holds a directory; only the file's name is allowed", "INVALID_FILE_NAME");
+  }
 }
 
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
@@ -48,6 +58,7 @@ void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
         checker.Add(field, "has no picture; set inline or blob", "PHOTO_EMPTY");
     }
     checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
+    CheckFileName(field + ".file_name", photo.file_name(), checker);
     if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
   }
 }
@@ -109,9 +120,6 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
   integer("steps", t.has_steps(), t.steps(), 1, limits.max_training_steps);
   if (t.has_learning_rate()) {
     checker.RealAbove(path + ".learning_rate", t.learning_rate(), 0, 1);
-  }
-  if (t.has_text_encoder_learning_rate()) {
-    checker.RealAbove(path + ".text_encoder_learning_rate", t.text_encoder_learning_rate(), 0, 1);
   }
   integer("batch_size", t.has_batch_size(), t.batch_size(), 1, 64);
   integer("gradient_accumulation_steps", t.has_gradient_accumulation_steps(),
@@ -186,7 +194,17 @@ void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChec
 
 void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const Limits& limits,
                    FieldChecker& checker) {
-  CheckSubject(spec.subject(), path + ".subject", limits, checker);
+  if (spec.subjects_size() > 1) {
+    checker.Add(path + ".subjects",
+                absl::StrCat("there are ", spec.subjects_size(), "; exactly 1 is supported"),
+                "TOO_MANY_SUBJECTS");
+    return;
+  }
+  CheckSubject(SubjectOf(spec), path + ".subjects[0]", limits, checker);
+  if (spec.dreambooth().has_text_encoder_learning_rate()) {
+    checker.RealAbove(path + ".dreambooth.text_encoder_learning_rate",
+                      spec.dreambooth().text_encoder_learning_rate(), 0, 1);
+  }
   CheckTraining(spec.training(), path + ".training", limits, checker);
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {
@@ -196,19 +214,19 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
   CheckPrompts(spec.previews().prompts(), path + ".previews.prompts", kMaxPreviewPrompts, limits,
                checker);
   CheckSamples(spec.samples(), path + ".samples", limits, checker);
-  if (!spec.output_model().empty() && !IsResourceId(spec.output_model())) {
-    checker.Add(path + ".output_model", "is not of the form [a-z0-9-]{1,63}", "INVALID_NAME");
+  if (!spec.output_model_id().empty() && !IsResourceId(spec.output_model_id())) {
+    checker.Add(path + ".output_model_id", kInvalidId, "INVALID_NAME");
   }
 }
 
 std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec) {
   std::vector<std::string> warnings;
-  if (spec.subject().photos_size() == 1) {
+  if (SubjectOf(spec).photos_size() == 1) {
     warnings.push_back(
         "one photo: the subject will be learned together with its pose and background; 3 to 6 are "
         "better");
   }
-  if (auto warning = ClassNounWarning(spec.subject().class_noun())) {
+  if (auto warning = ClassNounWarning(SubjectOf(spec).class_noun())) {
     warnings.push_back(*std::move(warning));
   }
   return warnings;

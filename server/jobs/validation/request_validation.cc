@@ -26,9 +26,12 @@ void CheckLimit(const std::string& field, const google::protobuf::Duration& limi
 }
 
 void CheckQueueing(const v1::Job& job, FieldChecker& checker) {
-  // 0 is "not said".
-  checker.Integer("job.max_attempts", job.max_attempts(), 0, kMaxAttempts);
-  checker.Integer("job.priority", job.priority(), 0, kHighestPriority);
+  if (job.has_max_attempts()) {
+    checker.Integer("job.max_attempts", job.max_attempts(), 1, kMaxAttempts);
+  }
+  if (job.has_priority()) {
+    checker.Integer("job.priority", job.priority(), kLowestPriority, kHighestPriority);
+  }
   const auto& schedule = job.schedule_time();
   const bool is_time = schedule.seconds() >= 0 && schedule.seconds() <= kLastSecond &&
                        schedule.nanos() >= 0 && schedule.nanos() < 1'000'000'000;
@@ -41,6 +44,9 @@ void CheckQueueing(const v1::Job& job, FieldChecker& checker) {
   if (job.has_execution_timeout()) {
     CheckLimit("job.execution_timeout", job.execution_timeout(), checker);
   }
+  if (job.has_stall_timeout()) {
+    CheckLimit("job.stall_timeout", job.stall_timeout(), checker);
+  }
   CheckMatchLabels("job.requirements.labels", job.requirements().labels(), checker);
   checker.Integer("job.requirements.min_device_memory_bytes",
                   job.requirements().min_device_memory_bytes(), 0, kMaxMemoryBytes);
@@ -50,7 +56,7 @@ void CheckQueueing(const v1::Job& job, FieldChecker& checker) {
 
 void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& checker) {
   if (!request.job_id().empty() && !IsResourceId(request.job_id())) {
-    checker.Add("job_id", "is not of the form [a-z0-9-]{1,63}", "INVALID_NAME");
+    checker.Add("job_id", kInvalidId, "INVALID_NAME");
   }
   if (request.request_id().size() > kMaxRequestIdBytes) {
     checker.Add("request_id",

@@ -13,6 +13,9 @@
 
 namespace likeness::server {
 
+inline constexpr char kInvalidId[] =
+    "is not of the form [a-z0-9-]{1,63}, or is \"-\", which stands for any resource";
+
 // Everything outside the spec: ids, labels, attempts and times, and that there is a spec.
 void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& checker);
 

@@ -14,7 +14,7 @@ from history import History
 from service import bytestream_pb2, bytestream_pb2_grpc, job_pb2
 
 State = job_pb2.JobState
-BASE_MODEL = "models/tiny"
+BASE_MODEL = "baseModels/tiny"
 CHUNK = 2000  # bytes; small, so that an upload is several messages
 
 
@@ -36,8 +36,8 @@ def job_facts(job):
     """What the checker needs of a job. `seq`: that of the event of its last change of state, which the etag names."""
     facts = {"name": job.name, "uid": job.uid, "state": State.Name(job.state), "attempt": job.attempt,
              "operation": job.labels.get("operation", ""), "outputs": [output.blob for output in job.outputs]}
-    if job.etag.startswith("s"):
-        facts["seq"] = int(job.etag[1:])
+    if job.etag:
+        facts["seq"] = int(job.etag.removeprefix('W/"').split("-")[0])
     return facts
 
 

@@ -74,21 +74,21 @@ class Client(Actor):
         if rng.random() < 0.25:
             spec = job.fine_tune
             spec.base_model = BASE_MODEL
-            spec.subject.class_noun = "dog"
+            spec.subjects.add(class_noun="dog")
             blob = self.upload(self.tenant, photo(rng)) if rng.random() < 0.5 else None
             if blob:
-                spec.subject.photos.add(blob=blob)
+                spec.subjects[0].photos.add(blob=blob)
             else:
-                spec.subject.photos.add(inline=photo(rng))
+                spec.subjects[0].photos.add(inline=photo(rng))
             # A name that was used before is free again once its model, or the job that was to make it, is gone.
             again = rng.random() < 0.2
-            spec.output_model = f"m-{self.name.split('.')[0]}-{rng.randint(0, 9)}" if again else \
+            spec.output_model_id = f"m-{self.name.split('.')[0]}-{rng.randint(0, 9)}" if again else \
                 f"m-{operation.replace('.', '-')}"
-            said["makes"] = f"tenants/{self.tenant}/models/{spec.output_model}"
+            said["makes"] = f"tenants/{self.tenant}/models/{spec.output_model_id}"
             self.made.append(said["makes"])
         else:
             drawn = rng.random() < 0.15 and self.made
-            said["draws_with"] = job.generate.model = rng.choice(self.made[-8:]) if drawn else BASE_MODEL
+            said["draws_with"] = job.generate.model.name = rng.choice(self.made[-8:]) if drawn else BASE_MODEL
             job.generate.prompts.append("a dog")
         return said
 

@@ -24,7 +24,7 @@ def event_facts(event):
     facts = {"seq": event.seq, "kind": kind}
     if kind == "state_change":
         facts.update({"from": State.Name(getattr(event.state_change, "from")), "to": State.Name(event.state_change.to),
-                      "reason": event.state_change.reason, "attempt": event.state_change.attempt})
+                      "reason": event.state_change.detail, "attempt": event.state_change.attempt})
     elif kind == "snapshot":
         facts.update(state=State.Name(event.snapshot.state), shown=job_facts(event.snapshot).get("seq"))
         if event.resume_token:
@@ -102,7 +102,8 @@ class Following:
         self.in_thread(self._draw)
 
     def _draw(self, operation, rng):
-        request = job_service_pb2.GenerateImagesRequest(model=BASE_MODEL, prompt="a dog")
+        request = job_service_pb2.GenerateImagesRequest(
+            generate={"model": {"name": BASE_MODEL}, "prompts": ["a dog"]})
         leaves = rng.random() < 0.3
         facts, pictures, result, reason = {}, [], "ok", ""
         stream = self.client.jobs.GenerateImages(request, timeout=10)

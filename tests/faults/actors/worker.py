@@ -1,4 +1,6 @@
 """An actor that leases jobs and plays the part of a worker; sometimes badly."""
+import uuid
+
 from actors.base import BASE_MODEL, Actor, job_facts
 from service import job_pb2
 from likeness.v1 import worker_service_pb2, worker_service_pb2_grpc
@@ -12,6 +14,7 @@ class Worker(Actor):
         super().__init__(settings, name, address, "worker")
         self.stub = worker_service_pb2_grpc.WorkerServiceStub(self.channel)
         self.lines = 0
+        self.instance, self.request_id = str(uuid.uuid4()), str(uuid.uuid4())
 
     def metadata(self):
         under = [("likeness-lease", self.lease.lease_token)] if self.lease else []
@@ -29,15 +32,20 @@ class Worker(Actor):
                                                        methods=["dreambooth", "generate"], samplers=["ddim", "dpmpp_2m"])
         offer.base_models.add(name=BASE_MODEL, digest="a" * 64, image_size=64, default_token="sks")
         offer.wait.seconds = POLL
+        offer.instance, offer.request_id = self.instance, self.request_id
 
         def told(reply):
             if not reply.HasField("lease"):
                 return {"leased": False}
             lease = reply.lease
             return {"leased": True, "token": lease.lease_token, "checkpoint": lease.checkpoint.blob,
-                    "model_files": [file.blob for file in lease.model_files], **job_facts(lease.job)}
+                    "model_files": [file.blob for model in lease.models for file in model.files], **job_facts(lease.job)}
 
         result, reply = self.history.call("acquire", self.stub.AcquireLease, offer, {}, told, timeout=POLL + 3)
+        if result == "unknown":  # the answer may have been lost alone: the same is asked again
+            self.pause(0.05, 0.2)
+            return None
+        self.request_id = str(uuid.uuid4())
         if result != "ok":
             self.pause(0.05, 0.2)
             return None
@@ -57,10 +65,11 @@ class Worker(Actor):
         self.lines += 1
         line = f"{self.name} says {self.lines}"
         news = worker_service_pb2.HeartbeatRequest(lease_token=lease.lease_token)
-        news.progress.phase = "training"
+        news.progress.phase = job_pb2.JOB_PHASE_TRAINING
         news.progress.done = step
         news.progress.total = steps
         news.log_lines.add(severity=1, text=line)
+        news.sequence = step
         checkpoint = ""
         if self.rng.random() < 0.3:
             checkpoint = self.upload(self.tenant_of(lease), f"{lease.lease_token} checkpoint {step}".encode() *

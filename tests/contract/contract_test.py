@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""The contract in proto/: its style, that it breaks nobody, that it has room, and that its errors are documented.
+
+    .venv/bin/python tests/contract/contract_test.py --freeze    # after a release: what is there now stays
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROTO = ROOT / "proto"
+FROZEN = PROTO / "frozen.binpb"
+BUF = shutil.which("buf") or ROOT / ".node/node_modules/.bin/buf"
+
+
+def buf(*arguments):
+    done = subprocess.run([str(BUF), *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout + done.stderr
+
+
+def breaks(proto):
+    """What `buf breaking` finds in a copy of the contract, a line for each finding; nothing if it breaks nobody."""
+    code, out = buf("breaking", proto, "--against", FROZEN)
+    return out.strip() or ("" if code == 0 else f"buf ended with {code}")
+
+
+# What is planned, as changes of the files: (file, a line to add behind, what is added).
+PLANS = {
+    "LoRA, Textual Inversion and both in one job": [
+        ("fine_tune", "    DreamBooth dreambooth = 3;\n",
+         "    // Low-rank adapters.\n    Lora lora = 20;\n"
+         "    // Embeddings.\n    TextualInversion textual_inversion = 21;\n"
+         "    // An embedding and adapters.\n    PivotalTuning pivotal_tuning = 22;\n"),
+        ("fine_tune", "",
+         "// Low-rank adapters.\nmessage Lora {\n  // The rank.\n  optional int32 rank = 1;\n"
+         "  // The text encoder's learning rate.\n  optional double text_encoder_learning_rate = 2;\n}\n\n"
+         "// Embeddings of new words.\nmessage TextualInversion {\n  // Vectors of a word.\n  optional int32 vectors = 1;\n}\n\n"
+         "// An embedding and adapters.\nmessage PivotalTuning {\n  // The embedding.\n  TextualInversion embedding = 1;\n"
+         "  // The adapters.\n  Lora lora = 2;\n}\n"),
+    ],
+    "evaluate and export jobs": [
+        ("job", "    GenerateSpec generate = 6;\n",
+         "    // Judge a model.\n    EvaluateSpec evaluate = 40;\n    // Convert a model.\n    ExportSpec export = 41;\n"),
+        ("job", "",
+         "// Judges a model.\nmessage EvaluateSpec {\n  // The model.\n  ModelSelection model = 1;\n"
+         "  // Photos of the subject.\n  repeated Photo photos = 2;\n  // The measures.\n  repeated string measures = 3;\n}\n\n"
+         "// Converts a model.\nmessage ExportSpec {\n  // The model.\n  ModelSelection model = 1;\n"
+         "  // The format.\n  string format = 2;\n}\n"),
+        ("job", 'import "likeness/v1/generate.proto";\n', 'import "likeness/v1/image.proto";\nimport "likeness/v1/model.proto";\n'),
+        ("worker_service", "  repeated string features = 13 [(google.api.field_behavior) = OPTIONAL];\n",
+         "  // The evaluators that the worker has.\n  repeated string evaluators = 14 [(google.api.field_behavior) = OPTIONAL];\n"),
+    ],
+    "adapters with strengths": [
+        ("model", "    (google.api.resource_reference) = {type: \"*\"}\n  ];\n",
+         "  // Adapters on top of the model.\n  repeated Adapter adapters = 2;\n"),
+        ("model", "", "// An adapter.\nmessage Adapter {\n  // Its resource name.\n  string name = 1;\n"
+                      "  // How strongly it applies.\n  optional double strength = 2;\n}\n"),
+    ],
+    "two subjects with priors of their own": [
+        ("fine_tune", "  repeated Photo validation_photos = 5 [(google.api.field_behavior) = OPTIONAL];\n",
+         "  // The prior of this subject.\n  Prior prior = 6;\n  // What prompts call it.\n  string alias = 7;\n"),
+    ],
+    "a third phase": [
+        ("job", "  JOB_PHASE_SAMPLING = 6;\n", "  // Judging.\n  JOB_PHASE_EVALUATING = 20;\n"),
+    ],
+}
+
+
+class ContractTest(unittest.TestCase):
+    def setUp(self):
+        if not pathlib.Path(BUF).exists():
+            self.skipTest("buf is not installed (scripts/setup --tests)")
+        self._folder = tempfile.TemporaryDirectory(prefix="likeness-contract-")
+        self.addCleanup(self._folder.cleanup)
+        self.copy = pathlib.Path(self._folder.name) / "proto"
+        shutil.copytree(PROTO, self.copy)
+
+    def change(self, file, old, new):
+        path = self.copy / f"likeness/v1/{file}.proto"
+        text = path.read_text()
+        self.assertIn(old, text)
+        path.write_text(text.replace(old, new, 1))
+
+    def test_it_has_the_style_of_the_apis_of_google(self):
+        self.assertEqual(buf("lint", PROTO), (0, ""))
+
+    def test_it_breaks_nobody(self):
+        self.assertEqual(breaks(PROTO), "")
+
+    def test_a_break_is_found(self):
+        for file, old, new in [
+                ("job", "  int32 attempt = 14", "  int64 attempt = 14"),
+                ("job", "  int32 queue_position = 15", "  int32 queue_place = 15"),
+                ("job", "  JOB_PHASE_SAVING = 5;", "  JOB_PHASE_SAVING = 15;"),
+                ("job_service", "  rpc WaitJob(WaitJobRequest) returns (Job) {", "  rpc AwaitJob(WaitJobRequest) returns (Job) {"),
+                ("generate", "  optional string negative_prompt = 3", "  string negative_prompt = 3")]:
+            with self.subTest(new):
+                shutil.rmtree(self.copy)
+                shutil.copytree(PROTO, self.copy)
+                self.change(file, old, new)
+                self.assertNotEqual(breaks(self.copy), "")
+
+    def test_it_has_room_for_what_is_planned(self):
+        for plan, changes in PLANS.items():
+            for file, behind, added in changes:
+                path = self.copy / f"likeness/v1/{file}.proto"
+                text = path.read_text()
+                self.assertIn(behind, text, plan)
+                path.write_text(text.replace(behind, behind + added, 1) if behind else f"{text}\n{added}")
+        self.assertEqual(breaks(self.copy), "")
+        self.assertEqual(buf("lint", self.copy), (0, ""))
+
+
+REASON = re.compile(r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+|OVERLOADED)"')
+# Words in this form that are no reasons: variables of the environment, names of codes and of states.
+NOT_REASONS = re.compile(r"LIKENESS_|XDG_|GLIBC_|JOB_STATE_|JOB_PHASE_|STATE_CHANGE_|PRECISION_|OUTPUT_KIND_")
+CODES = {"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+         "OUT_OF_RANGE_CODE", "DATA_LOSS", "DEADLINE_EXCEEDED"}
+
+
+class ErrorsTest(unittest.TestCase):
+    def test_every_reason_is_documented_and_every_documented_one_exists(self):
+        used = set()
+        for room in ("server", "common", "worker"):
+            for path in (ROOT / room).rglob("*"):
+                if path.suffix not in {".cc", ".h"} or re.search(r"_test\.cc$|jobs/contract/|_fixture\.h$|planted\.h$",
+                                                                        str(path.relative_to(ROOT))):
+                    continue
+                used |= {word for word in REASON.findall(path.read_text()) if not NOT_REASONS.match(word)}
+        used -= CODES
+        text = (ROOT / "docs/api.md").read_text()
+        section = text[text.index("## Errors"):text.index("## Limits")]
+        documented = {word for word in re.findall(r"`([A-Z][A-Z0-9_]+)`", section) if "_" in word or word == "OVERLOADED"} - CODES
+        self.assertEqual(used - documented, set(), "not in docs/api.md")
+        self.assertEqual(documented - used, set(), "in docs/api.md, but not in the code")
+
+    def test_every_reason_says_whether_to_repeat(self):
+        text = (ROOT / "docs/api.md").read_text()
+        rows = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| ([^|]*) \| [^|]+ \|$", text, re.M)
+        self.assertGreater(len(rows), 80)
+        for reason, _, repeat in rows:
+            self.assertIn(repeat, {"no", "at once", "after a pause", "after RetryInfo", "later"}, reason)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--freeze"]:
+        sys.exit(subprocess.run([str(BUF), "build", str(PROTO), "--as-file-descriptor-set", "--exclude-source-info", "-o", str(FROZEN)]).returncode)
+    unittest.main()
