@@ -34,7 +34,7 @@ BELOW = {  # room: the rooms it may include
     "worker/base": set(),
     "worker/nn": {"worker/base"},
     "worker/models": {"worker/base", "worker/nn"},
-    "worker/diffusion": {"worker/base"},
+    "worker/diffusion": {"worker/base", "common"},
     "worker/tokenizers": {"worker/base"},
     "worker/checkpoints": {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers"},
     "worker/generation": {"worker/base", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints"},

@@ -1,48 +1,81 @@
 #include "worker/diffusion/denoiser.h"
 
 #include <cmath>
+#include <string>
 
 #include "worker/base/error.h"
 
 namespace likeness {
+namespace {
 
-Prediction ToPrediction(const torch::Tensor& output, const torch::Tensor& x, double a,
-                        PredictionType type) {
+Prediction Split(const torch::Tensor& output, const torch::Tensor& x, double a,
+                 PredictionType type) {
   const double signal = std::sqrt(a);
   const double noise = std::sqrt(1 - a);
   switch (type) {
     case PredictionType::kEpsilon:
-      return {output, (x - noise * output) / signal};
+      return {output, output, (x - noise * output) / signal};
     case PredictionType::kSample:
-      return {(x - signal * output) / noise, output};
+      return {output, (x - signal * output) / noise, output};
     case PredictionType::kV:
       break;
   }
-  return {signal * output + noise * x, signal * x - noise * output};
+  return {output, signal * output + noise * x, signal * x - noise * output};
 }
+
+// Each picture by itself: cut at its own quantile, between 1 and max_value, and brought back to 1.
+torch::Tensor Thresholded(const torch::Tensor& x0_BCHW, const Thresholding& thresholding) {
+  const auto flat = x0_BCHW.to(torch::kFloat32).flatten(1);
+  const auto limit = torch::quantile(flat.abs(), thresholding.ratio, /*dim=*/1, /*keepdim=*/true)
+                         .clamp(1, thresholding.max_value);
+  return (flat.clamp(-limit, limit) / limit).view_as(x0_BCHW).to(x0_BCHW.dtype());
+}
+
+torch::Tensor SpreadOf(const torch::Tensor& x_BCHW) {
+  return x_BCHW.std(std::vector<int64_t>{1, 2, 3}, /*unbiased=*/true, /*keepdim=*/true);
+}
+
+}  // namespace
 
 Denoiser::Denoiser(NoisePredictor model, PredictionType type, torch::Tensor conditional_BTD,
-                   torch::Tensor unconditional_BTD, double guidance)
-    : model_(std::move(model)), type_(type), guidance_(guidance) {
-  if (!std::isfinite(guidance)) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "guidance is " + std::to_string(guidance) + "; allowed: any finite number");
+                   torch::Tensor unconditional_BTD, Guidance guidance,
+                   std::optional<Thresholding> thresholding)
+    : model_(std::move(model)), type_(type), guidance_(guidance), thresholding_(thresholding) {
+  if (!std::isfinite(guidance.scale)) {
+    throw Error(ErrorKind::kInvalidArgument, "guidance is " + std::to_string(guidance.scale) +
+                                                 "; allowed: any finite number");
   }
-  context_ = guidance > 1 ? torch::cat({unconditional_BTD, conditional_BTD}) : conditional_BTD;
+  if (!(guidance.rescale >= 0 && guidance.rescale <= 1)) {
+    throw Error(ErrorKind::kInvalidArgument, "guidance_rescale is " +
+                                                 std::to_string(guidance.rescale) +
+                                                 "; allowed: 0 to 1");
+  }
+  context_ = guidance.scale > 1 ? torch::cat({unconditional_BTD, conditional_BTD}) : conditional_BTD;
 }
 
-Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, Span span) const {
-  return ToPrediction(Guided(x_BCHW, span.t), x_BCHW, span.a, type_);
+Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, const Level& level) const {
+  return Read(Guided(x_BCHW, level.t), x_BCHW, level);
 }
 
-torch::Tensor Denoiser::Guided(const torch::Tensor& x_BCHW, int64_t t) const {
-  const bool guided = guidance_ > 1;
+Prediction Denoiser::Read(const torch::Tensor& output_BCHW, const torch::Tensor& x_BCHW,
+                          const Level& level) const {
+  auto prediction = Split(output_BCHW, x_BCHW, level.a, type_);
+  if (thresholding_) prediction.x0_BCHW = Thresholded(prediction.x0_BCHW, *thresholding_);
+  return prediction;
+}
+
+torch::Tensor Denoiser::Guided(const torch::Tensor& x_BCHW, double t) const {
+  const bool guided = guidance_.scale > 1;
   auto x = guided ? torch::cat({x_BCHW, x_BCHW}) : x_BCHW;
-  auto t_N = torch::full({x.size(0)}, t, x.options().dtype(torch::kInt64));
+  const auto dtype = t == std::trunc(t) ? torch::kInt64 : torch::kFloat32;
+  auto t_N = torch::full({x.size(0)}, t, x.options().dtype(dtype));
   auto output = model_(x.to(context_.dtype()), t_N, context_).to(x_BCHW.dtype());
   if (!guided) return output;
   auto halves = output.chunk(2);
-  return halves[0] + guidance_ * (halves[1] - halves[0]);
+  auto mixed = halves[0] + guidance_.scale * (halves[1] - halves[0]);
+  if (guidance_.rescale == 0) return mixed;
+  auto rescaled = mixed * (SpreadOf(halves[1]) / SpreadOf(mixed));
+  return guidance_.rescale * rescaled + (1 - guidance_.rescale) * mixed;
 }
 
 }  // namespace likeness

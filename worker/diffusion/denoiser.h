@@ -7,49 +7,60 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <optional>
 
+#include "worker/diffusion/level.h"
 #include "worker/diffusion/noise_schedule.h"
-#include "worker/diffusion/trajectory.h"
+#include "worker/diffusion/sampler_settings.h"
 
 namespace likeness {
 
-// One prediction at (x, t), as noise and as clean latents; x = sqrt(a_t) x0 + sqrt(1 - a_t) eps
-// holds.
+// One prediction at (x, level), as noise and as clean latents; x = sqrt(a) x0 + sqrt(1 - a) eps
+// holds, unless x0 was thresholded.
 struct Prediction {
+  torch::Tensor output_BCHW;  // what the model said: one of the others, or v
   torch::Tensor eps_BCHW;
   torch::Tensor x0_BCHW;
 };
 
-// A UNet's forward: latents [N,C,H,W], timesteps [N] int64, context [N,T,D] -> prediction
-// [N,C,H,W].
+// A UNet's forward: latents [N,C,H,W], timesteps [N] int64 or float32, context [N,T,D] ->
+// prediction [N,C,H,W].
 using NoisePredictor = std::function<torch::Tensor(
     const torch::Tensor& latents, const torch::Tensor& timesteps, const torch::Tensor& context)>;
 
-// The output of a model that was asked about x at level a (trajectory.h), as a Prediction. With
-// kEpsilon a is above 0: from noise alone no picture follows.
-Prediction ToPrediction(const torch::Tensor& model_output_BCHW, const torch::Tensor& x_BCHW,
-                        double a, PredictionType type);
+struct Guidance {
+  double scale = 7.5;  // 1 or less: the condition alone
+  // From 0 to 1: how far a guided prediction is brought back to the spread that the conditional one
+  // has, picture by picture (Lin et al., 2305.08891, section 3.4).
+  double rescale = 0;
+};
 
 // Immutable.
 class Denoiser {
  public:
-  // guidance 1 or less runs the condition alone; above 1 both halves go through the model in one
-  // forward, the unconditional half first. unconditional_BTD may be undefined when guidance <= 1.
-  // kInvalidArgument if guidance is not finite. Latents keep the dtype they come in; the model sees
+  // Above a scale of 1 both halves go through the model in one forward, the unconditional half
+  // first. unconditional_BTD may be undefined when it is 1 or less. kInvalidArgument if the scale is
+  // not finite or the rescale not within 0 to 1. Latents keep the dtype they come in; the model sees
   // the context's dtype.
   Denoiser(NoisePredictor model, PredictionType type, torch::Tensor conditional_BTD,
-           torch::Tensor unconditional_BTD, double guidance);
+           torch::Tensor unconditional_BTD, Guidance guidance,
+           std::optional<Thresholding> thresholding = std::nullopt);
 
-  // What is predicted at the beginning of the span.
-  Prediction operator()(const torch::Tensor& x_BCHW, Span span) const;
+  // With kEpsilon a is above 0: from noise alone no picture follows.
+  Prediction operator()(const torch::Tensor& x_BCHW, const Level& level) const;
+
+  // An output of the model at (x, level), or what a sampler has made of several.
+  Prediction Read(const torch::Tensor& output_BCHW, const torch::Tensor& x_BCHW,
+                  const Level& level) const;
 
  private:
-  torch::Tensor Guided(const torch::Tensor& x_BCHW, int64_t t) const;
+  torch::Tensor Guided(const torch::Tensor& x_BCHW, double t) const;
 
   NoisePredictor model_;
   PredictionType type_;
   torch::Tensor context_;  // [B,T,D], or [2B,T,D] when guided
-  double guidance_;
+  Guidance guidance_;
+  std::optional<Thresholding> thresholding_;
 };
 
 }  // namespace likeness

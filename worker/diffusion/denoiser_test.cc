@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "worker/base/error.h"
+#include "worker/diffusion/sampler_settings.h"
 
 namespace likeness {
 namespace {
@@ -20,15 +21,15 @@ struct ConstantModel {
   }
 };
 
-constexpr Span kSpan{.t = 500, .a = 0.28, .a_next = 0.3};
+constexpr Level kLevel{.t = 500, .a = 0.28};
 
 torch::Tensor Context(float value) { return torch::full({2, 3, 4}, value); }
 
 TEST(DenoiserTest, GuidanceLeadsAwayFromTheUnconditional) {
   int calls = 0;
   const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1),
-                          7.5);
-  auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kSpan).eps_BCHW;
+                          {.scale = 7.5});
+  auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kLevel).eps_BCHW;
   EXPECT_TRUE(torch::allclose(eps, torch::full_like(eps, 1 + 7.5 * (3 - 1))));
   EXPECT_EQ(calls, 1) << "both halves go through the model in one forward";
 }
@@ -37,8 +38,8 @@ TEST(DenoiserTest, GuidanceOfOneOrLessIsTheConditionAlone) {
   int calls = 0;
   for (double guidance : {1.0, 0.0, -3.0}) {
     const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), {},
-                            guidance);
-    auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kSpan).eps_BCHW;
+                            {.scale = guidance});
+    auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kLevel).eps_BCHW;
     EXPECT_TRUE(torch::allclose(eps, torch::full_like(eps, 3)));
   }
 }
@@ -47,7 +48,8 @@ TEST(DenoiserTest, GuidanceThatIsNotANumberIsRefused) {
   int calls = 0;
   for (double guidance : {std::nan(""), std::numeric_limits<double>::infinity()}) {
     EXPECT_THROW(
-        Denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1), guidance),
+        Denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1),
+                 {.scale = guidance}),
         Error);
   }
 }
@@ -60,11 +62,48 @@ TEST(DenoiserTest, APerfectPredictionIsTakenApartExactly) {
     auto x0 = torch::randn({1, 4, 2, 2}), noise = torch::randn({1, 4, 2, 2});
     auto t = torch::tensor({700}, torch::kInt64);
     auto x = schedule.AddNoise(x0, noise, t);
-    auto prediction =
-        ToPrediction(schedule.Target(x0, noise, t), x, schedule.AlphaCumprod(700), type);
+    const Denoiser denoiser({}, type, {}, {}, {.scale = 1});
+    auto prediction = denoiser.Read(schedule.Target(x0, noise, t), x, schedule.LevelAt(700));
     EXPECT_TRUE(torch::allclose(prediction.x0_BCHW, x0, 1e-4, 1e-5));
     EXPECT_TRUE(torch::allclose(prediction.eps_BCHW, noise, 1e-4, 1e-5));
   }
+}
+
+// Predicts the context's number times the noise that x is taken for: spreads as far as the number.
+torch::Tensor SpreadModel(const torch::Tensor& x, const torch::Tensor&,
+                          const torch::Tensor& context) {
+  return x * context.select(1, 0).select(1, 0).view({-1, 1, 1, 1});
+}
+
+TEST(DenoiserTest, RescaledGuidanceSpreadsAsTheConditionDoes) {
+  const auto x = torch::randn({2, 4, 8, 8});
+  const auto spread = [&](double rescale) {
+    const Denoiser denoiser(SpreadModel, PredictionType::kEpsilon, Context(3), Context(1),
+                            {.scale = 5, .rescale = rescale});
+    return (denoiser(x, kLevel).eps_BCHW.std() / x.std()).item<double>();
+  };
+  EXPECT_NEAR(spread(0), 1 + 5 * (3 - 1), 1e-4);
+  EXPECT_NEAR(spread(1), 3, 1e-4);
+  EXPECT_NEAR(spread(0.5), (3 + 11) / 2.0, 1e-4);
+}
+
+TEST(DenoiserTest, ARescaleBeyondOneIsRefused) {
+  for (double rescale : {-0.1, 1.5, std::nan("")}) {
+    EXPECT_THROW(Denoiser(SpreadModel, PredictionType::kEpsilon, Context(3), Context(1),
+                          {.scale = 5, .rescale = rescale}),
+                 Error);
+  }
+}
+
+TEST(DenoiserTest, ThresholdedPicturesKeepWithinOneEachByItself) {
+  const Denoiser denoiser({}, PredictionType::kSample, {}, {}, {.scale = 1},
+                          Thresholding{.ratio = 0.9, .max_value = 4});
+  auto x0 = torch::linspace(-1, 1, 100).view({1, 1, 10, 10}).repeat({2, 1, 1, 1});
+  x0[1] *= 10;
+  const auto cut = denoiser.Read(x0, x0, kLevel).x0_BCHW;
+  EXPECT_TRUE(torch::equal(cut[0], x0[0])) << "what lies within 1 is left alone";
+  EXPECT_NEAR(cut[1].abs().max().item<float>(), 1, 1e-6);
+  EXPECT_NEAR(cut[1][0][5][5].item<float>(), x0[1][0][5][5].item<float>() / 4, 1e-6);
 }
 
 }  // namespace

@@ -7,10 +7,11 @@
 
 #include <torch/torch.h>
 
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "third_party/nlohmann/json_fwd.hpp"
+#include "worker/diffusion/level.h"
 
 namespace likeness {
 
@@ -18,31 +19,21 @@ namespace likeness {
 // a) x_0.
 enum class PredictionType { kEpsilon, kV, kSample };
 
-// Which of the training's timesteps a sampler visits: 2305.08891, table 2.
-enum class TimestepSpacing { kLeading, kLinspace, kTrailing };
-
-// Added to every timestep with "leading" spacing, whatever a file says: StableDiffusionPipeline
-// overrides steps_offset with 1.
-inline constexpr int kStepsOffset = 1;
-
-// The settings of scheduler_config.json that change results; defaults are Stable Diffusion 1.x.
+// The settings of scheduler_config.json that describe the process itself, whatever goes through it.
+// Defaults are Stable Diffusion 1.x.
 struct NoiseScheduleOptions {
   int num_train_timesteps = 1000;
   double beta_start = 0.00085;
   double beta_end = 0.012;
-  std::string beta_schedule = "scaled_linear";  // or "linear"
+  // "linear", "scaled_linear", or "squaredcos_cap_v2" (Nichol and Dhariwal, 2102.09672), which has
+  // no beta_start and beta_end.
+  std::string beta_schedule = "scaled_linear";
   PredictionType prediction_type = PredictionType::kEpsilon;
   // Rescaled so that the last timestep holds no signal: 2305.08891, algorithm 1. Not with kEpsilon.
   bool rescale_betas_zero_snr = false;
 
-  // How samplers go. Each has a spacing of its own where none is stated.
-  std::optional<TimestepSpacing> timestep_spacing;
-  bool set_alpha_to_one = false;   // DDIM's last step goes to a = 1 instead of a_0
-  bool use_karras_sigmas = false;  // DPM-Solver++
-
-  // Every setting that a scheduler of diffusers has is followed, or changes nothing here (it is
-  // another sampler's, or StableDiffusionPipeline overrides it: clip_sample), or is refused by its
-  // name: kFailedPrecondition. docs/decisions/0025 lists which.
+  // What a model was trained on: the file as DDPMScheduler reads it, as the reference's training
+  // does. kFailedPrecondition names what is not supported; docs/decisions/0025 lists which.
   static NoiseScheduleOptions FromJson(const nlohmann::json& config);
   // In the format of diffusers' DDIMScheduler.
   nlohmann::json ToJson() const;
@@ -62,6 +53,17 @@ class NoiseSchedule {
   // a_t of one timestep, 0 <= t < num_train_timesteps.
   double AlphaCumprod(int64_t t) const;
 
+  // The level that training had at a timestep.
+  Level LevelAt(int64_t t) const;
+  // The same for solvers that divide by the signal: zero terminal SNR leaves 2^-24 of it, as in the
+  // reference.
+  Level SolverLevelAt(int64_t t) const;
+  // A timestep between two, 0 <= t: sigma lies on the line between theirs.
+  Level InterpolatedLevelAt(double t) const;
+  // Where the schedule has this sigma: log sigma lies on the line between two timesteps'. Beyond its
+  // ends, the end.
+  double TimestepOfSigma(double sigma) const;
+
   // x_t from x_0 and eps, each BCHW; t_B int64.
   torch::Tensor AddNoise(const torch::Tensor& x0_BCHW, const torch::Tensor& noise_BCHW,
                          const torch::Tensor& t_B) const;
@@ -74,6 +76,7 @@ class NoiseSchedule {
  private:
   NoiseScheduleOptions options_;
   torch::Tensor alphas_cumprod_;
+  std::vector<double> log_sigmas_;  // of SolverLevelAt, as float32 holds them
 };
 
 }  // namespace likeness

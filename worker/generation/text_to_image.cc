@@ -1,17 +1,17 @@
 #include "worker/generation/text_to_image.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "worker/base/error.h"
-#include "worker/checkpoints/pipeline.h"
-#include "worker/diffusion/denoiser.h"
-#include "worker/diffusion/sampler.h"
+#include "worker/generation/pipeline_sampler.h"
 #include "worker/generation/prompt_encoding.h"
 #include "worker/generation/tensor_image.h"
+#include "worker/diffusion/denoiser.h"
+#include "worker/diffusion/noise_source.h"
+#include "worker/diffusion/sampler_table.h"
+#include "worker/checkpoints/pipeline.h"
 
 namespace likeness {
 namespace {
@@ -37,20 +37,14 @@ int64_t LatentSide(const std::string& field, int64_t pixels, const Pipeline& pip
 void CheckRequest(const TextToImageRequest& request) {
   if (request.images < 1) Refuse("images", std::to_string(request.images), "1 or more");
   if (request.batch_size < 1) Refuse("batch_size", std::to_string(request.batch_size), "1 or more");
-  if (!std::isfinite(request.guidance)) {
-    Refuse("guidance", std::to_string(request.guidance), "any finite number");
-  }
 }
 
-// float32 [count,C,H,W]: picture i's noise is drawn by a generator of its own.
-torch::Tensor InitialNoise(uint32_t first_seed, int count, at::IntArrayRef shape_1CHW) {
-  std::vector<torch::Tensor> noises;
-  for (int i = 0; i < count; ++i) {
-    auto generator =
-        at::make_generator<at::CPUGeneratorImpl>(first_seed + static_cast<uint32_t>(i));
-    noises.push_back(torch::randn(shape_1CHW, generator, torch::kFloat32));
-  }
-  return torch::cat(noises);
+// Picture i has a generator of its own.
+PictureNoise NoiseOf(uint32_t first_seed, int count, const std::vector<int64_t>& shape_CHW,
+                     torch::Device device) {
+  std::vector<uint64_t> seeds;
+  for (int i = 0; i < count; ++i) seeds.push_back(first_seed + static_cast<uint32_t>(i));
+  return PictureNoise(std::move(seeds), shape_CHW, device);
 }
 
 [[noreturn]] void ThrowStopped() { throw Error(ErrorKind::kCancelled, "generation was stopped"); }
@@ -81,10 +75,10 @@ std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& 
                                   const GenerationProgress& progress) {
   torch::NoGradGuard no_grad;
   CheckRequest(request);
-  const Sampler sampler = ParseSampler(request.sampler, pipeline.schedule);
-  const int steps_per_batch = static_cast<int>(Spans(sampler, request.steps).size());
+  const Sampler sampler = SamplerOf(pipeline, request.sampler, request.eta);
+  const int steps_per_batch = static_cast<int>(sampler.GridOf(request.steps).levels.size());
   const int batches = (request.images + request.batch_size - 1) / request.batch_size;
-  const std::vector<int64_t> noise_shape = {1, pipeline.unet->options().in_channels,
+  const std::vector<int64_t> noise_shape = {pipeline.unet->options().in_channels,
                                             LatentSide("height", request.height, pipeline),
                                             LatentSide("width", request.width, pipeline)};
 
@@ -105,12 +99,15 @@ std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& 
   while (static_cast<int>(images.size()) < request.images) {
     const int done = static_cast<int>(images.size());
     const int count = std::min(request.batch_size, request.images - done);
-    const Denoiser denoiser(unet, pipeline.schedule.options().prediction_type,
+    const Denoiser denoiser(unet, sampler.schedule().options().prediction_type,
                             conditional_1TD.expand({count, -1, -1}),
-                            unconditional_1TD.expand({count, -1, -1}), request.guidance);
-    auto noise_BCHW = InitialNoise(request.seed + static_cast<uint32_t>(done), count, noise_shape);
-    auto latents_BCHW =
-        Sample(sampler, denoiser, noise_BCHW.to(pipeline.device), request.steps, after_step);
+                            unconditional_1TD.expand({count, -1, -1}),
+                            {.scale = request.guidance, .rescale = request.guidance_rescale},
+                            sampler.settings().thresholding);
+    auto noise =
+        NoiseOf(request.seed + static_cast<uint32_t>(done), count, noise_shape, pipeline.device);
+    const auto latents_BCHW =
+        sampler.Sample(denoiser, noise.Draw(), noise, request.steps, after_step);
     for (const auto& part_BCHW : latents_BCHW.split(DecodedTogether(latents_BCHW, pipeline))) {
       if (progress && !progress(steps_done, steps_per_batch * batches)) ThrowStopped();
       for (auto& image : Decode(pipeline, part_BCHW)) images.push_back(std::move(image));

@@ -1,11 +1,11 @@
 #include "worker/jobs/generate.h"
 
 #include "common/resource_names.h"
+#include "common/sampler_names.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/config_reader.h"
 #include "worker/base/io/model_json.h"
 #include "worker/checkpoints/pipeline.h"
-#include "worker/diffusion/sampler.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/pictures.h"
@@ -69,7 +69,11 @@ DrawingModel PersonalizedModelOf(const v1::LeasedModel& model, JobEnvironment& e
 
 }  // namespace
 
-std::vector<std::string> SupportedSamplers() { return SamplerNames(); }
+std::vector<std::string> SupportedSamplers() {
+  std::vector<std::string> names;
+  for (const SamplerName& sampler : SamplerNames()) names.emplace_back(sampler.name);
+  return names;
+}
 
 JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});

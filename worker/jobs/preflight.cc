@@ -14,7 +14,7 @@
 #include "worker/base/error.h"
 #include "worker/checkpoints/model_files.h"
 #include "worker/checkpoints/pipeline.h"
-#include "worker/diffusion/sampler.h"
+#include "worker/generation/pipeline_sampler.h"
 #include "worker/support/guard.h"
 #include "worker/training/personalized_model.h"
 
@@ -37,12 +37,12 @@ struct NamedText {
 void CheckSampling(const std::string& path, const std::string& steps_field,
                    const std::string& sampler, int steps, double guidance, const Pipeline& model) {
   try {
-    (void)Spans(ParseSampler(sampler, model.schedule), 1);
+    (void)SamplerOf(model, sampler);
   } catch (const Error& error) {
     Refuse(path + "sampler", error.what());
   }
   try {
-    (void)Spans(ParseSampler(sampler, model.schedule), steps);
+    (void)SamplerOf(model, sampler).GridOf(steps);
   } catch (const Error& error) {
     Refuse(path + steps_field, error.what());
   }

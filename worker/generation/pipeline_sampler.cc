@@ -1,0 +1,23 @@
+#include "worker/generation/pipeline_sampler.h"
+
+#include <string>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/checkpoints/pipeline.h"
+
+namespace likeness {
+
+Sampler SamplerOf(const Pipeline& pipeline, std::string_view asked_for, double eta) {
+  if (!(eta >= 0 && eta <= 1)) {
+    throw Error(ErrorKind::kInvalidArgument, "eta is " + std::to_string(eta) + "; allowed: 0 to 1");
+  }
+  const auto config = pipeline.scheduler_config.empty()
+                          ? pipeline.schedule.options().ToJson()
+                          : nlohmann::json::parse(pipeline.scheduler_config);
+  auto choice = ChooseSampler(config, asked_for);
+  choice.settings.eta = eta;
+  return Sampler(std::move(choice));
+}
+
+}  // namespace likeness
