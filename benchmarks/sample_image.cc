@@ -23,7 +23,7 @@ int Main(int argc, char** argv) {
   TimingOptions timing;
   TextToImageRequest request{.prompt = "a dog", .sampler = "dpmpp_2m", .steps = 20};
   FlagSet flags("Usage: sample_image [FLAGS]\n\nMeasures one picture from a prompt.");
-  flags.Add("sampler", &request.sampler, "ddim or dpmpp_2m.");
+  flags.Add("sampler", &request.sampler, "As in common/sampler_names.h.");
   flags.Add("steps", &request.steps, "Denoising steps.");
   flags.Add("guidance", &request.guidance, "Classifier-free guidance; above 1: two forwards.");
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;

@@ -16,8 +16,8 @@ namespace likeness {
 enum class SigmaSchedule { kTimesteps, kKarras, kExponential, kBeta };
 
 struct SamplerName {
-  std::string_view name;             // "dpmpp_2m"
-  std::string_view diffusers_class;  // "DPMSolverMultistepScheduler"
+  std::string_view name;               // "dpmpp_2m"
+  std::string_view diffusers_class;    // "DPMSolverMultistepScheduler"
   std::string_view diffusers_setting;  // what else makes it this sampler there; empty if nothing
   std::string_view a1111;              // "DPM++ 2M"
   int evaluations_per_step = 1;        // of the model
@@ -30,13 +30,13 @@ std::span<const SamplerName> SamplerNames();
 
 // A sampler as a job asks for it.
 struct NamedSampler {
-  const SamplerName* sampler;              // of SamplerNames()
-  std::optional<SigmaSchedule> sigmas;     // as the model's scheduler file says, where none
+  const SamplerName* sampler;           // of SamplerNames()
+  std::optional<SigmaSchedule> sigmas;  // as the model's scheduler file says, where none
 };
 
 // Any spelling of: a name, "euler"; diffusers' class; the name in the Stable Diffusion web UI,
-// "DPM++ 2M Karras". Names may end in _karras, _exponential or _beta where the sampler takes a sigma
-// schedule. Case, spaces, '_' and '-' do not matter. Nothing for any other text.
+// "DPM++ 2M Karras". Names may end in _karras, _exponential or _beta where the sampler takes a
+// sigma schedule. Case, spaces, '_' and '-' do not matter. Nothing for any other text.
 std::optional<NamedSampler> FindSampler(std::string_view said);
 
 // The one spelling that records hold: "dpmpp_2m_karras".

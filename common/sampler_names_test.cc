@@ -38,7 +38,8 @@ TEST(SamplerNamesTest, OtherProgramsNamesAreUnderstood) {
 }
 
 TEST(SamplerNamesTest, OtherTextIsNoSampler) {
-  for (const char* text : {"", "magic", "karras", "ddim_karras", "Euler a Karras", "euler karras x"}) {
+  for (const char* text :
+       {"", "magic", "karras", "ddim_karras", "Euler a Karras", "euler karras x"}) {
     EXPECT_EQ(Found(text), "none") << text;
   }
   EXPECT_EQ(Found(std::string(100'000, 'e')), "none");

@@ -47,7 +47,9 @@ void GenerateFlags::AddTo(FlagSet& flags) {
   flags.Add("images", &images, "Pictures, 1 to 16.");
   flags.Add("seed", &seed,
             "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.");
-  flags.Add("sampler", &sampler, "ddim or dpmpp_2m.");
+  flags.Add("sampler", &sampler,
+            "As likeness, diffusers or A1111 name it: euler_ancestral, \"DPM++ 2M Karras\" [the "
+            "model's own].");
   flags.Add("steps", &steps, "Sampling steps, 1 to 1000.");
   flags.Add("guidance", &guidance, "How closely the prompt is followed, 0 to 100.");
   flags.Add("width", &width, "Pixels, a multiple of 8.");

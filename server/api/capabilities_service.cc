@@ -1,5 +1,6 @@
 #include "server/api/capabilities_service.h"
 
+#include "common/sampler_names.h"
 #include "common/status_macros.h"
 #include "common/version.h"
 
@@ -21,7 +22,7 @@ absl::Status CapabilitiesServiceImpl::GetCapabilities(Caller& caller,
   reply->set_version(Version());
   reply->set_tenant(caller.tenant);
   for (auto method : kMethods) reply->add_methods(std::string(method));
-  for (auto sampler : kSamplers) reply->add_samplers(std::string(sampler));
+  for (const auto& sampler : SamplerNames()) reply->add_samplers(std::string(sampler.name));
   ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
   for (v1::BaseModel& model : models) {
     if (reply->base_models_size() == kMostBaseModels) break;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/strip.h"
 #include "common/job_spec.h"
+#include "common/sampler_names.h"
 #include "server/jobs/policies/choice.h"
 
 namespace likeness::server {
@@ -38,7 +39,10 @@ v1::Model ModelMadeBy(const v1::Job& job) {
 std::vector<std::string> SamplersOf(const v1::Job& job) {
   std::vector<std::string> samplers;
   auto add = [&](bool said, const std::string& sampler) {
-    if (said) samplers.push_back(sampler);
+    if (!said) return;
+    // Every schedule of sigmas goes with the sampler that it is for.
+    const auto found = FindSampler(sampler);
+    samplers.push_back(found ? std::string(found->sampler->name) : sampler);
   };
   if (job.has_fine_tune()) {
     const auto& spec = job.fine_tune();

@@ -62,7 +62,7 @@ const std::string& ModelOf(const v1::Job& job);
 // directory on: "unet/config.json".
 v1::Model ModelMadeBy(const v1::Job& job);
 
-// Every sampler the job draws with.
+// Every sampler that the job says it draws with, as workers offer them.
 std::vector<std::string> SamplersOf(const v1::Job& job);
 
 // Jobs of old may say none.

@@ -18,6 +18,5 @@ struct Limits {
 };
 
 inline constexpr absl::string_view kMethods[] = {"dreambooth", "generate"};
-inline constexpr absl::string_view kSamplers[] = {"ddim", "dpmpp_2m"};
 
 }  // namespace likeness::server

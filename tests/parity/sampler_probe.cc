@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/diffusion/sampler_table.h"
 #include "worker/checkpoints/safetensors.h"
+#include "worker/diffusion/sampler_table.h"
 
 namespace likeness {
 namespace {

@@ -13,6 +13,7 @@
 #include "worker/catalog/examined_models.h"
 #include "worker/checkpoints/model_files.h"
 #include "worker/checkpoints/pipeline.h"
+#include "worker/generation/pipeline_sampler.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
@@ -49,6 +50,7 @@ CatalogEntry EntryOf(const FoundModel& found, const ExaminedModel& examined) {
   entry.facts.name = BaseModelName(found.display_name);
   entry.facts.digest = examined.digest;
   entry.facts.image_size = examined.image_size;
+  entry.facts.sampler = OwnSampler(found.directory);
   entry.facts.defaults = ReadModelDefaults(found.directory);
   return entry;
 }

@@ -42,15 +42,15 @@ Denoiser::Denoiser(NoisePredictor model, PredictionType type, torch::Tensor cond
                    std::optional<Thresholding> thresholding)
     : model_(std::move(model)), type_(type), guidance_(guidance), thresholding_(thresholding) {
   if (!std::isfinite(guidance.scale)) {
-    throw Error(ErrorKind::kInvalidArgument, "guidance is " + std::to_string(guidance.scale) +
-                                                 "; allowed: any finite number");
+    throw Error(ErrorKind::kInvalidArgument,
+                "guidance is " + std::to_string(guidance.scale) + "; allowed: any finite number");
   }
   if (!(guidance.rescale >= 0 && guidance.rescale <= 1)) {
-    throw Error(ErrorKind::kInvalidArgument, "guidance_rescale is " +
-                                                 std::to_string(guidance.rescale) +
-                                                 "; allowed: 0 to 1");
+    throw Error(ErrorKind::kInvalidArgument,
+                "guidance_rescale is " + std::to_string(guidance.rescale) + "; allowed: 0 to 1");
   }
-  context_ = guidance.scale > 1 ? torch::cat({unconditional_BTD, conditional_BTD}) : conditional_BTD;
+  context_ =
+      guidance.scale > 1 ? torch::cat({unconditional_BTD, conditional_BTD}) : conditional_BTD;
 }
 
 Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, const Level& level) const {

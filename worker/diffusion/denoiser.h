@@ -39,9 +39,9 @@ struct Guidance {
 class Denoiser {
  public:
   // Above a scale of 1 both halves go through the model in one forward, the unconditional half
-  // first. unconditional_BTD may be undefined when it is 1 or less. kInvalidArgument if the scale is
-  // not finite or the rescale not within 0 to 1. Latents keep the dtype they come in; the model sees
-  // the context's dtype.
+  // first. unconditional_BTD may be undefined when it is 1 or less. kInvalidArgument if the scale
+  // is not finite or the rescale not within 0 to 1. Latents keep the dtype they come in; the model
+  // sees the context's dtype.
   Denoiser(NoisePredictor model, PredictionType type, torch::Tensor conditional_BTD,
            torch::Tensor unconditional_BTD, Guidance guidance,
            std::optional<Thresholding> thresholding = std::nullopt);

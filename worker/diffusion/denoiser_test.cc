@@ -47,10 +47,9 @@ TEST(DenoiserTest, GuidanceOfOneOrLessIsTheConditionAlone) {
 TEST(DenoiserTest, GuidanceThatIsNotANumberIsRefused) {
   int calls = 0;
   for (double guidance : {std::nan(""), std::numeric_limits<double>::infinity()}) {
-    EXPECT_THROW(
-        Denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1),
-                 {.scale = guidance}),
-        Error);
+    EXPECT_THROW(Denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1),
+                          {.scale = guidance}),
+                 Error);
   }
 }
 

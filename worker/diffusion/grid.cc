@@ -80,8 +80,8 @@ std::vector<double> SolverTimesteps(const NoiseSchedule& schedule, TimestepSpaci
 
 // What the reference makes whole numbers of, by rounding or by cutting.
 double WholeTimestep(const NoiseSchedule& schedule, SigmaSchedule sigmas, double t) {
-  const bool rounds = sigmas == SigmaSchedule::kKarras &&
-                      schedule.options().beta_schedule != "squaredcos_cap_v2";
+  const bool rounds =
+      sigmas == SigmaSchedule::kKarras && schedule.options().beta_schedule != "squaredcos_cap_v2";
   return rounds ? std::nearbyint(t) : std::trunc(t);
 }
 
@@ -119,7 +119,8 @@ Grid SolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, 
           {.t = WholeTimestep(schedule, settings.sigmas, t), .a = LevelOfSigma(sigma)});
     }
   }
-  if (settings.final_sigma == FinalSigma::kGridMin && settings.sigmas != SigmaSchedule::kTimesteps) {
+  if (settings.final_sigma == FinalSigma::kGridMin &&
+      settings.sigmas != SigmaSchedule::kTimesteps) {
     grid.end = grid.levels.back();
   } else if (settings.final_sigma != FinalSigma::kZero) {
     grid.end = schedule.SolverLevelAt(0);

@@ -24,8 +24,8 @@ struct Grid {
 // All of these throw kInvalidArgument for a number of steps that the schedule does not hold.
 Grid TimestepGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
 
-// The same for PNDM, which takes its first three steps by Runge and Kutta's method unless the settings
-// skip these: 4 steps or more.
+// The same for PNDM, which takes its first three steps by Runge and Kutta's method unless the
+// settings skip these: 4 steps or more.
 Grid PndmGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
 
 // Of the exponential integrators (DPM-Solver, UniPC, DEIS): one timestep more than steps, of which
@@ -33,8 +33,8 @@ Grid PndmGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, in
 // told whole timesteps.
 Grid SolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
 
-// Of Karras et al.'s samplers: `steps` levels, timesteps between two where the spacing says so, and a
-// clean end. A sigma schedule spans the levels that the spacing gives.
+// Of Karras et al.'s samplers: `steps` levels, timesteps between two where the spacing says so, and
+// a clean end. A sigma schedule spans the levels that the spacing gives.
 Grid SigmaGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
 // The same, with whole timesteps on Karras' schedule: the reference's KDPM2 samplers round them.
 Grid RoundedSigmaGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/base/io/config_reader.h"
 #include "worker/base/error.h"
+#include "worker/base/io/config_reader.h"
 #include "worker/diffusion/scheduler_file.h"
 
 namespace likeness {

@@ -60,8 +60,8 @@ class NoiseSchedule {
   Level SolverLevelAt(int64_t t) const;
   // A timestep between two, 0 <= t: sigma lies on the line between theirs.
   Level InterpolatedLevelAt(double t) const;
-  // Where the schedule has this sigma: log sigma lies on the line between two timesteps'. Beyond its
-  // ends, the end.
+  // Where the schedule has this sigma: log sigma lies on the line between two timesteps'. Beyond
+  // its ends, the end.
   double TimestepOfSigma(double sigma) const;
 
   // x_t from x_0 and eps, each BCHW; t_B int64.

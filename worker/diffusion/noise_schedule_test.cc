@@ -64,15 +64,11 @@ TEST(NoiseScheduleOptionsTest, ReadsStableDiffusionsOwnFile) {
 
 TEST(NoiseScheduleOptionsTest, RefusesWhatItCannotFollowByName) {
   const std::pair<const char*, nlohmann::json> cases[] = {
-      {"beta_schedule", "sigmoid"},
-      {"prediction_type", "flow"},
+      {"beta_schedule", "sigmoid"},     {"prediction_type", "flow"},
       {"rescale_betas_zero_snr", true},  // without any signal epsilon says nothing of the picture
-      {"beta_start", "0.00085"},
-      {"num_train_timesteps", 999.5},
-      {"a_setting_of_the_future", 3},
-      {"trained_betas", {0.1, 0.2}},
-      {"num_train_timesteps", 0},
-      {"beta_start", -1.0},
+      {"beta_start", "0.00085"},        {"num_train_timesteps", 999.5},
+      {"a_setting_of_the_future", 3},   {"trained_betas", {0.1, 0.2}},
+      {"num_train_timesteps", 0},       {"beta_start", -1.0},
   };
   for (const auto& [setting, value] : cases) {
     auto config = NoiseScheduleOptions{}.ToJson();

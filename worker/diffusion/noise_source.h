@@ -18,9 +18,9 @@ class NoiseSource {
   // Unit variance, float32 [B,C,H,W] on the latents' device.
   virtual torch::Tensor Draw() = 0;
 
-  // The same, for a step from sigma `from` to `to`, 0 < to < from: what a Brownian motion over sigma
-  // goes in between, brought to unit variance. Steps that overlap are correlated as its increments
-  // are. The first `from` is the largest.
+  // The same, for a step from sigma `from` to `to`, 0 < to < from: what a Brownian motion over
+  // sigma goes in between, brought to unit variance. Steps that overlap are correlated as its
+  // increments are. The first `from` is the largest.
   virtual torch::Tensor DrawBetween(double from, double to) = 0;
 };
 

@@ -79,11 +79,15 @@ void ReadSolver(ConfigReader& reader, const SamplerRow& row, SamplerSettings& se
 // class has others, and then mean nothing.
 void RequireWhatIsAlwaysSo(ConfigReader& reader, const SamplerRow& row) {
   const std::pair<const char*, nlohmann::json> only[] = {
-      {"interpolation_type", "linear"}, {"timestep_type", "discrete"},
+      {"interpolation_type", "linear"},
+      {"timestep_type", "discrete"},
       {"lambda_min_clipped", nullptr},  // -Infinity, which clips nothing
-      {"use_lu_lambdas", false},        {"use_flow_sigmas", false},
-      {"use_dynamic_shifting", false},  {"predict_x0", true},
-      {"solver_p", nullptr},            {"shift_terminal", nullptr},
+      {"use_lu_lambdas", false},
+      {"use_flow_sigmas", false},
+      {"use_dynamic_shifting", false},
+      {"predict_x0", true},
+      {"solver_p", nullptr},
+      {"shift_terminal", nullptr},
       {"disable_corrector", nlohmann::json::array()},
   };
   for (const auto& [key, value] : only) {
@@ -164,8 +168,8 @@ NamedSampler SamplerOfFile(ConfigReader& reader) {
   for (const SamplerName& row : SamplerNames()) {
     if (row.diffusers_class == class_name) return {&row, std::nullopt};
   }
-  reader.Refuse("_class_name", "is not supported; ask for a sampler by its name, any of " +
-                                   AllowedSamplers());
+  reader.Refuse("_class_name",
+                "is not supported; ask for a sampler by its name, any of " + AllowedSamplers());
 }
 
 }  // namespace
@@ -174,14 +178,11 @@ SamplerChoice ChooseSampler(const nlohmann::json& scheduler_config, std::string_
   ConfigReader reader("scheduler", scheduler_config);
   const auto named = asked_for.empty() ? SamplerOfFile(reader) : FindSampler(asked_for);
   if (!named) {
-    throw Error(ErrorKind::kInvalidArgument, "sampler is \"" + std::string(asked_for) +
-                                                 "\"; allowed: " + AllowedSamplers());
+    throw Error(ErrorKind::kInvalidArgument,
+                "sampler is \"" + std::string(asked_for) + "\"; allowed: " + AllowedSamplers());
   }
   const SamplerRow& row = RowNamed(named->sampler->name);
-  SamplerChoice choice{.row = &row,
-                       .schedule = row.schedule,
-                       .settings = row.settings,
-                       .name = {}};
+  SamplerChoice choice{.row = &row, .schedule = row.schedule, .settings = row.settings, .name = {}};
   ReadNoiseSchedule(reader, row.Has("rescale_betas_zero_snr"), choice.schedule);
   ReadSettings(reader, choice);
   IgnoreSamplerSettings(reader);

@@ -1,4 +1,5 @@
-// Which sampler draws, and how: the request's word on top of the checkpoint's scheduler_config.json.
+// Which sampler draws, and how: the request's word on top of the checkpoint's
+// scheduler_config.json.
 #pragma once
 
 #include <optional>
@@ -41,13 +42,13 @@ struct SamplerSettings {
   SigmaSchedule sigmas = SigmaSchedule::kTimesteps;
   FinalSigma final_sigma = FinalSigma::kZero;
   std::optional<Thresholding> thresholding = std::nullopt;
-  bool set_alpha_to_one = true;     // the last step goes to a = 1 instead of a_0
-  int solver_order = 2;             // 1 to 3
+  bool set_alpha_to_one = true;  // the last step goes to a = 1 instead of a_0
+  int solver_order = 2;          // 1 to 3
   SolverType solver_type = SolverType::kMidpoint;
-  bool lower_order_final = true;    // with fewer than 15 steps
+  bool lower_order_final = true;  // with fewer than 15 steps
   bool euler_at_final = false;
-  bool sde = false;                 // "sde-dpmsolver++"
-  bool skip_prk_steps = false;      // no Runge-Kutta steps before PNDM's multistep ones
+  bool sde = false;             // "sde-dpmsolver++"
+  bool skip_prk_steps = false;  // no Runge-Kutta steps before PNDM's multistep ones
   VarianceType variance = VarianceType::kFixedSmall;
   int original_inference_steps = 50;  // of the distillation of LCM and TCD
   double timestep_scaling = 10;       // of LCM's boundary condition
@@ -63,10 +64,10 @@ struct SamplerChoice {
   std::string name;  // the canonical one, common/sampler_names.h
 };
 
-// The sampler `asked_for`, in any spelling of common/sampler_names.h; where it is empty, the one that
-// the file was written for. The file is read as the reference's `from_config` reads it: a key that
-// the sampler's class has is followed, a key of another class is dropped, and a key that is not there
-// has the default of the class that was asked for. kInvalidArgument for an unknown name;
+// The sampler `asked_for`, in any spelling of common/sampler_names.h; where it is empty, the one
+// that the file was written for. The file is read as the reference's `from_config` reads it: a key
+// that the sampler's class has is followed, a key of another class is dropped, and a key that is
+// not there has the default of the class that was asked for. kInvalidArgument for an unknown name;
 // kFailedPrecondition, by name, for what a class has and this code does not do.
 // docs/decisions/0025 lists the keys.
 SamplerChoice ChooseSampler(const nlohmann::json& scheduler_config, std::string_view asked_for);

@@ -10,8 +10,8 @@
 namespace likeness {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 
 SamplerChoice Choose(const char* config, std::string_view asked_for = {}) {
   return ChooseSampler(json::parse(config), asked_for);

@@ -156,8 +156,7 @@ const SamplerRow& RowNamed(std::string_view name) {
   throw Error(ErrorKind::kInternal, "sampler " + std::string(name) + " has no row");
 }
 
-Sampler::Sampler(SamplerChoice choice)
-    : choice_(std::move(choice)), schedule_(choice_.schedule) {}
+Sampler::Sampler(SamplerChoice choice) : choice_(std::move(choice)), schedule_(choice_.schedule) {}
 
 torch::Tensor Sampler::Sample(const Denoiser& denoiser, const torch::Tensor& unit_noise_BCHW,
                               NoiseSource& noise, int steps,

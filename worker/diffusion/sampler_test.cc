@@ -1,5 +1,3 @@
-#include "worker/diffusion/sampler_table.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +6,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/diffusion/sampler_table.h"
 
 namespace likeness {
 namespace {
@@ -28,9 +27,10 @@ class NoNoise : public NoiseSource {
 };
 
 // What a model is trained on, as a file of diffusers' says it.
-nlohmann::json File(PredictionType type, std::optional<const char*> spacing, bool zero_snr = false) {
-  auto file = NoiseScheduleOptions{.prediction_type = type, .rescale_betas_zero_snr = zero_snr}
-                  .ToJson();
+nlohmann::json File(PredictionType type, std::optional<const char*> spacing,
+                    bool zero_snr = false) {
+  auto file =
+      NoiseScheduleOptions{.prediction_type = type, .rescale_betas_zero_snr = zero_snr}.ToJson();
   if (spacing) file["timestep_spacing"] = *spacing;
   return file;
 }

@@ -36,8 +36,8 @@ void ReadName(ConfigReader& reader, const char* setting, const SettingName<Enum>
 // class has rescale_betas_zero_snr. kFailedPrecondition names what is not supported.
 void ReadNoiseSchedule(ConfigReader& reader, bool can_rescale, NoiseScheduleOptions& options);
 
-// Passes over the settings that some class in the table of samplers has: whoever reads the file with
-// another drops them, as the reference's from_config does.
+// Passes over the settings that some class in the table of samplers has: whoever reads the file
+// with another drops them, as the reference's from_config does.
 void IgnoreSamplerSettings(ConfigReader& reader);
 
 }  // namespace likeness

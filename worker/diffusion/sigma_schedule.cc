@@ -11,7 +11,8 @@ constexpr double kRho = 7;          // 2206.00364, table 1
 constexpr double kBetaShape = 0.6;  // 2407.12173, section 4: alpha and beta
 
 // The cumulated distribution at x < 1/2, by the substitution s = x u^(1/alpha), which leaves
-// something smooth for Gauss and Legendre: x^alpha / alpha int_0^1 (1 - x u^(1/alpha))^(beta - 1) du.
+// something smooth for Gauss and Legendre: x^alpha / alpha int_0^1 (1 - x u^(1/alpha))^(beta - 1)
+// du.
 double CumulatedBeta(double x) {
   static const double whole =
       std::exp(2 * std::lgamma(kBetaShape) - std::lgamma(2 * kBetaShape));  // B(alpha, beta)
@@ -23,8 +24,10 @@ double CumulatedBeta(double x) {
   double sum = 0;
   for (int i = 0; i < kPieces; ++i) {
     const double middle = (i + 0.5) / kPieces, half = 0.5 / kPieces;
-    sum += half * (5 * density(middle - kNode * half) + 8 * density(middle) +
-                   5 * density(middle + kNode * half)) / 9;
+    sum += half *
+           (5 * density(middle - kNode * half) + 8 * density(middle) +
+            5 * density(middle + kNode * half)) /
+           9;
   }
   return std::pow(x, kBetaShape) / kBetaShape * sum / whole;
 }

@@ -4,6 +4,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/json_file.h"
 #include "worker/checkpoints/pipeline.h"
 
 namespace likeness {
@@ -18,6 +19,14 @@ Sampler SamplerOf(const Pipeline& pipeline, std::string_view asked_for, double e
   auto choice = ChooseSampler(config, asked_for);
   choice.settings.eta = eta;
   return Sampler(std::move(choice));
+}
+
+std::string OwnSampler(const std::filesystem::path& model_dir) {
+  try {
+    return ChooseSampler(ReadJsonFile(model_dir / "scheduler" / "scheduler_config.json"), {}).name;
+  } catch (const Error&) {
+    return "";
+  }
 }
 
 }  // namespace likeness

@@ -1,6 +1,8 @@
 // The sampler of a model.
 #pragma once
 
+#include <filesystem>
+#include <string>
 #include <string_view>
 
 #include "worker/diffusion/sampler_table.h"
@@ -9,8 +11,12 @@ namespace likeness {
 
 struct Pipeline;
 
-// ChooseSampler on the checkpoint's scheduler_config.json. kInvalidArgument too if eta is not within
-// 0 to 1.
+// ChooseSampler on the checkpoint's scheduler_config.json. kInvalidArgument too if eta is not
+// within 0 to 1.
 Sampler SamplerOf(const Pipeline& pipeline, std::string_view asked_for, double eta = 0);
+
+// The sampler that a model directory's scheduler_config.json was written for, as
+// common/sampler_names.h spells it; empty where it cannot be read or names none that is known.
+std::string OwnSampler(const std::filesystem::path& model_dir);
 
 }  // namespace likeness

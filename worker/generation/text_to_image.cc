@@ -5,13 +5,13 @@
 #include <algorithm>
 
 #include "worker/base/error.h"
-#include "worker/generation/pipeline_sampler.h"
-#include "worker/generation/prompt_encoding.h"
-#include "worker/generation/tensor_image.h"
+#include "worker/checkpoints/pipeline.h"
 #include "worker/diffusion/denoiser.h"
 #include "worker/diffusion/noise_source.h"
 #include "worker/diffusion/sampler_table.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/generation/pipeline_sampler.h"
+#include "worker/generation/prompt_encoding.h"
+#include "worker/generation/tensor_image.h"
 
 namespace likeness {
 namespace {

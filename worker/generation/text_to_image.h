@@ -17,12 +17,12 @@ struct TextToImageRequest {
   std::string negative_prompt = {};  // what guidance leads away from
   int images = 1;                    // at least 1
   uint32_t seed = 0;  // image i is drawn with seed + i, modulo 2^32; 0 is a seed like any other
-  std::string sampler = {};      // as in common/sampler_names.h; empty: the checkpoint's own
-  int steps = 50;                // 1 to the model's training timesteps
-  double guidance = 7.5;         // finite; 1 or less: none
-  double guidance_rescale = 0;   // 0 to 1, worker/diffusion/denoiser.h
-  double eta = 0;                // 0 to 1: noise that DDIM and TCD draw anew; others have none
-  int width = 0;  // pixels, a multiple of the model's latent cell; 0: the model's own
+  std::string sampler = {};     // as in common/sampler_names.h; empty: the checkpoint's own
+  int steps = 50;               // 1 to the model's training timesteps
+  double guidance = 7.5;        // finite; 1 or less: none
+  double guidance_rescale = 0;  // 0 to 1, worker/diffusion/denoiser.h
+  double eta = 0;               // 0 to 1: noise that DDIM and TCD draw anew; others have none
+  int width = 0;                // pixels, a multiple of the model's latent cell; 0: the model's own
   int height = 0;
   int batch_size = 4;  // pictures denoised together; changes memory and speed, not the pictures
 };
@@ -32,8 +32,8 @@ struct TextToImageRequest {
 using GenerationProgress = std::function<bool(int step, int total)>;
 
 // Picture i depends on the request and seed + i alone, not on `images` or `batch_size` (but for
-// rounding in the last bit of float). All its noise is torch.randn([1, C, H, W]) in float32 of a CPU
-// generator seeded with seed + i. kInvalidArgument names the wrong field, its value and what is
+// rounding in the last bit of float). All its noise is torch.randn([1, C, H, W]) in float32 of a
+// CPU generator seeded with seed + i. kInvalidArgument names the wrong field, its value and what is
 // allowed; kCancelled if progress returned false.
 std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& request,
                                   const GenerationProgress& progress = {});

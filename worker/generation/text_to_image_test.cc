@@ -92,6 +92,31 @@ TEST_F(TextToImageTest, PromptSeedSamplerAndGuidanceMatter) {
   EXPECT_NE(image, with([](auto& r) { r.negative_prompt = "red"; }));
 }
 
+// The checkpoint's own sampler draws where none is asked for, as the file's settings say.
+TEST_F(TextToImageTest, TheCheckpointsSamplerIsTheDefault) {
+  auto request = request_;
+  request.sampler = "heun_karras";
+  const auto asked = Generate(request).at(0).rgb;
+  pipeline_.scheduler_config = R"({"_class_name": "HeunDiscreteScheduler", "beta_start": 0.00085,
+      "beta_end": 0.012, "beta_schedule": "scaled_linear", "use_karras_sigmas": true})";
+  EXPECT_EQ(Generate(request_).at(0).rgb, asked);
+}
+
+TEST_F(TextToImageTest, StochasticPicturesDependOnTheirOwnSeedAloneToo) {
+  for (const char* sampler : {"euler_ancestral", "dpmpp_sde", "lcm"}) {
+    auto request = request_;
+    request.sampler = sampler;
+    request.images = 3;
+    request.batch_size = 2;
+    const auto images = Generate(request);
+    auto alone = request;
+    alone.images = 1;
+    alone.seed = request.seed + 1;
+    ExpectAlmostEqual(images[1], Generate(alone).at(0));
+    EXPECT_NE(images[0].rgb, images[1].rgb);
+  }
+}
+
 TEST_F(TextToImageTest, SeedZeroIsASeedAndTheLastOneWrapsAround) {
   auto zero = request_;
   zero.seed = 0;
@@ -124,9 +149,11 @@ TEST_F(TextToImageTest, BadRequestsAreRefusedByField) {
   refused([](auto& r) { r.steps = 1'000'000'000; }, "steps is 1000000000");
   refused([](auto& r) { r.guidance = std::nan(""); }, "guidance is nan");
   refused([](auto& r) { r.guidance = INFINITY; }, "guidance is inf");
+  refused([](auto& r) { r.guidance_rescale = 2; }, "guidance_rescale is 2");
+  refused([](auto& r) { r.eta = -1; }, "eta is -1");
   refused([](auto& r) { r.images = 0; }, "images is 0");
   refused([](auto& r) { r.batch_size = 0; }, "batch_size is 0");
-  refused([](auto& r) { r.sampler = "euler"; }, "sampler is \"euler\"");
+  refused([](auto& r) { r.sampler = "magic"; }, "sampler is \"magic\"");
   refused([](auto& r) { r.width = 17; }, "width is 17; allowed: 0 or a multiple of 2 up to 4096");
   refused([](auto& r) { r.height = -2; }, "height is -2");
   refused([](auto& r) { r.width = 1'000'000; }, "width is 1000000");

@@ -6,6 +6,7 @@
 #include "worker/base/io/config_reader.h"
 #include "worker/base/io/model_json.h"
 #include "worker/checkpoints/pipeline.h"
+#include "worker/generation/pipeline_sampler.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/pictures.h"
@@ -63,6 +64,7 @@ DrawingModel PersonalizedModelOf(const v1::LeasedModel& model, JobEnvironment& e
           .facts = {.name = model.name(),
                     .digest = pipeline.digest,
                     .image_size = static_cast<int>(pipeline.image_size()),
+                    .sampler = OwnSampler(stored.directory),
                     .defaults = ReadModelDefaults(stored.directory)},
           .words = WordsFromCard(stored.directory)};
 }

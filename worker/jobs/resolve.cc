@@ -4,6 +4,7 @@
 
 #include "common/ids.h"
 #include "common/job_spec.h"
+#include "common/sampler_names.h"
 #include "worker/jobs/prompts.h"
 
 namespace likeness {
@@ -34,7 +35,6 @@ v1::FineTuneSpec MethodDefaults() {
   prior.set_weight(1.0);
   prior.set_class_images(200);
   prior.set_class_prompt("a {class}");
-  prior.set_sampler("ddim");
   prior.set_sampling_steps(50);
   prior.set_guidance(7.5);
 
@@ -42,7 +42,6 @@ v1::FineTuneSpec MethodDefaults() {
 
   auto& samples = *spec.mutable_samples();
   samples.set_images_per_prompt(1);
-  samples.set_sampler("ddim");
   samples.set_steps(50);
   samples.set_guidance(7.5);
   return spec;
@@ -51,7 +50,6 @@ v1::FineTuneSpec MethodDefaults() {
 v1::GenerateSpec GenerationDefaults() {
   v1::GenerateSpec spec;
   spec.set_images_per_prompt(1);
-  spec.set_sampler("ddim");
   spec.set_steps(50);
   spec.set_guidance(7.5);
   return spec;
@@ -67,6 +65,13 @@ void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
   over.clear_subjects();
   under.MergeFrom(over);
   MutableSubjectOf(under) = std::move(subject);
+}
+
+// The sampler as records spell it: the one asked for, else the checkpoint's own.
+template <typename Spec>
+void NameSampler(const ModelFacts& model, Spec& spec) {
+  if (!spec.has_sampler() && !model.sampler.empty()) spec.set_sampler(model.sampler);
+  if (const auto found = FindSampler(spec.sampler())) spec.set_sampler(CanonicalName(*found));
 }
 
 }  // namespace
@@ -90,6 +95,8 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
   if (result.previews().every_steps() > 0 && result.previews().prompts_size() == 0) {
     result.mutable_previews()->add_prompts("a {subject}");
   }
+  NameSampler(model, *result.mutable_prior());
+  NameSampler(model, *result.mutable_samples());
   const PromptWords words{SubjectOf(result).token(), SubjectOf(result).class_noun()};
   result.mutable_prior()->set_class_prompt(FillPrompt(result.prior().class_prompt(), words));
   return resolved;
@@ -106,6 +113,7 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
 
   result.mutable_model()->set_name(model.name);
   if (!result.has_seed()) result.set_seed(RandomSeed());
+  NameSampler(model, result);
   if (!result.has_width()) result.set_width(model.image_size);
   if (!result.has_height()) result.set_height(model.image_size);
   return resolved;

@@ -12,7 +12,11 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 
 ModelFacts Model() {
-  ModelFacts model{.name = "baseModels/mini", .digest = "d1", .image_size = 64, .defaults = {}};
+  ModelFacts model{.name = "baseModels/mini",
+                   .digest = "d1",
+                   .image_size = 64,
+                   .sampler = "plms",
+                   .defaults = {}};
   MutableSubjectOf(model.defaults.fine_tune).set_token("zwx");
   model.defaults.fine_tune.mutable_training()->set_learning_rate(2e-4);
   model.defaults.fine_tune.mutable_training()->set_steps(200);
@@ -37,6 +41,19 @@ TEST(ResolveTest, TheJobWinsOverTheModelWhichWinsOverTheMethod) {
   EXPECT_EQ(resolved.fine_tune().subjects(0).token(), "zwx");
   EXPECT_EQ(resolved.fine_tune().base_model(), "baseModels/mini");
   EXPECT_EQ(resolved.base_model_digest(), "d1");
+}
+
+TEST(ResolveTest, TheSamplerIsTheJobsTheModelsOrTheCheckpointsOwn) {
+  auto spec = Spec();
+  auto model = Model();
+  spec.mutable_prior()->set_sampler("DPM++ 2M Karras");
+  model.defaults.fine_tune.mutable_samples()->set_sampler("euler");
+  const auto resolved = ResolveFineTune(spec, model).fine_tune();
+  EXPECT_EQ(resolved.prior().sampler(), "dpmpp_2m_karras");
+  EXPECT_EQ(resolved.samples().sampler(), "euler");
+  EXPECT_EQ(ResolveGenerate({}, model).generate().sampler(), "plms");
+  model.sampler.clear();
+  EXPECT_FALSE(ResolveGenerate({}, model).generate().has_sampler());
 }
 
 TEST(ResolveTest, ZeroIsAValueLikeAnyOther) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/sampler_names.h"
 #include "common/utf8.h"
 #include "server/jobs/limits.h"
 
@@ -45,10 +46,9 @@ void FieldChecker::Text(const std::string& field, absl::string_view value, int m
 }
 
 void FieldChecker::Sampler(const std::string& field, absl::string_view value) {
-  if (std::find(std::begin(kSamplers), std::end(kSamplers), value) != std::end(kSamplers)) return;
+  if (FindSampler(value)) return;
   Add(field,
-      absl::StrCat("\"", value.substr(0, 40), "\" is not a sampler; ",
-                   absl::StrJoin(kSamplers, " and "), " are"),
+      absl::StrCat("\"", value.substr(0, 40), "\" is not a sampler; ", AllowedSamplers(), " are"),
       "UNKNOWN_SAMPLER");
 }
 

@@ -14,8 +14,7 @@ torch::Tensor RunDdim(const Sampling& sampling, torch::Tensor x_BCHW) {
       x_BCHW = DdimStep(prediction, next.a);
     } else {
       // sigma_t of eq. 16: with eta 1 it is DDPM's.
-      const double sigma =
-          eta * std::sqrt((1 - next.a) / (1 - level.a) * (1 - level.a / next.a));
+      const double sigma = eta * std::sqrt((1 - next.a) / (1 - level.a) * (1 - level.a / next.a));
       x_BCHW = std::sqrt(next.a) * prediction.x0_BCHW +
                std::sqrt(1 - next.a - sigma * sigma) * prediction.eps_BCHW +
                sigma * sampling.noise.Draw();

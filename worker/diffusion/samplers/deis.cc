@@ -15,9 +15,9 @@ struct DeisPoint {
   double log_rho;
 };
 
-// The integral over rho from rho_0 to rho_1 of the polynomial in log rho that is 1 at points[k] and 0
-// at the others (eq. 15), of degree 0 to 2. Its antiderivatives: of 1, rho; of log rho,
-// rho (log rho - 1); of its square, rho ((log rho)^2 - 2 log rho + 2).
+// The integral over rho from rho_0 to rho_1 of the polynomial in log rho that is 1 at points[k] and
+// 0 at the others (eq. 15), of degree 0 to 2. Its antiderivatives: of 1, rho; of log rho, rho (log
+// rho - 1); of its square, rho ((log rho)^2 - 2 log rho + 2).
 double DeisCoefficient(const std::deque<DeisPoint>& points, size_t order, size_t k, double from,
                        double to) {
   std::vector<double> roots;

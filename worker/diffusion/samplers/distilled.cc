@@ -16,8 +16,7 @@ torch::Tensor RunLcm(const Sampling& sampling, torch::Tensor x_BCHW) {
     // The consistency function, which is x itself at t = 0.
     const double t = levels[i].t * sampling.settings.timestep_scaling;
     const double spread = t * t + kSigmaData * kSigmaData;
-    x_BCHW = t / std::sqrt(spread) * prediction.x0_BCHW +
-             kSigmaData * kSigmaData / spread * x_BCHW;
+    x_BCHW = t / std::sqrt(spread) * prediction.x0_BCHW + kSigmaData * kSigmaData / spread * x_BCHW;
     if (i + 1 < levels.size()) {
       x_BCHW = levels[i + 1].signal() * x_BCHW + levels[i + 1].noise() * sampling.noise.Draw();
     }

@@ -17,8 +17,7 @@ torch::Tensor MidpointStep(const Sampling& sampling, const torch::Tensor& y_BCHW
   const Level middle = MiddleLevel(sampling.schedule, sigma, to);
   const auto slope_BCHW = DenoiseExploding(sampling, y_BCHW, level).eps_BCHW;
   const auto middle_BCHW = y_BCHW + (middle.sigma() - sigma) * slope_BCHW;
-  return y_BCHW +
-         (to - sigma) * DenoiseExploding(sampling, middle_BCHW, middle).eps_BCHW;
+  return y_BCHW + (to - sigma) * DenoiseExploding(sampling, middle_BCHW, middle).eps_BCHW;
 }
 
 }  // namespace
@@ -40,8 +39,8 @@ torch::Tensor RunDpm2Ancestral(const Sampling& sampling, torch::Tensor x_BCHW) {
   auto y_BCHW = ToExploding(x_BCHW, grid.levels[0]);
   for (size_t i = 0; i + 1 < grid.levels.size(); ++i) {
     const auto step = SplitStep(grid.levels[i].sigma(), grid.levels[i + 1].sigma());
-    y_BCHW = MidpointStep(sampling, y_BCHW, grid.levels[i], step.down) +
-             step.up * sampling.noise.Draw();
+    y_BCHW =
+        MidpointStep(sampling, y_BCHW, grid.levels[i], step.down) + step.up * sampling.noise.Draw();
     sampling.StepDone();
   }
   y_BCHW = DenoiseExploding(sampling, y_BCHW, grid.levels.back()).x0_BCHW;

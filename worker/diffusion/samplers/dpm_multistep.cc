@@ -78,8 +78,7 @@ torch::Tensor RunDpmMultistep(const Sampling& sampling, torch::Tensor x_BCHW) {
       solved_BCHW = solved_BCHW + weight * data.first_BCHW;
     }
     if (order == 3) {
-      const double phi_3 = settings.sde ? (phi_1 - z) / (z * z) - 0.5
-                                        : (z - phi_1) / (z * z) - 0.5;
+      const double phi_3 = settings.sde ? (phi_1 - z) / (z * z) - 0.5 : (z - phi_1) / (z * z) - 0.5;
       solved_BCHW = solved_BCHW + (settings.sde ? 1 : -1) * phi_3 / phi_1 * data.second_BCHW;
     }
     const double kept = std::sqrt((1 - to.a) / (1 - from.a)) * (settings.sde ? std::exp(-h) : 1);

@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t kLmsOrder = 4;
 
-// The integral from `from` to `to` of the polynomial that is 1 at nodes[k] and 0 at the others. Gauss
-// and Legendre's three points are exact up to the fifth power, and it has the third at most.
+// The integral from `from` to `to` of the polynomial that is 1 at nodes[k] and 0 at the others.
+// Gauss and Legendre's three points are exact up to the fifth power, and it has the third at most.
 double LagrangeIntegral(const std::vector<double>& nodes, size_t k, double from, double to) {
   const auto basis = [&](double x) {
     double product = 1;
@@ -41,8 +41,7 @@ torch::Tensor RunLms(const Sampling& sampling, torch::Tensor x_BCHW) {
       sigmas.pop_back();
     }
     for (size_t k = 0; k < slopes.size(); ++k) {
-      y_BCHW = y_BCHW +
-               LagrangeIntegral(sigmas, k, sigmas[0], grid.Next(i).sigma()) * slopes[k];
+      y_BCHW = y_BCHW + LagrangeIntegral(sigmas, k, sigmas[0], grid.Next(i).sigma()) * slopes[k];
     }
     sampling.StepDone();
   }

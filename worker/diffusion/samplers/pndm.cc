@@ -35,13 +35,14 @@ class PndmHistory {
 };
 
 // Where `output` at (x, from) leads.
-torch::Tensor PndmStep(const Sampling& sampling, const torch::Tensor& output, const torch::Tensor& x,
-                       const Level& from, const Level& to) {
+torch::Tensor PndmStep(const Sampling& sampling, const torch::Tensor& output,
+                       const torch::Tensor& x, const Level& from, const Level& to) {
   return DdimStep(sampling.denoise.Read(output, x, from), to.a);
 }
 
 // The first three steps by Runge and Kutta's method of fourth order, four evaluations each.
-torch::Tensor RungeKuttaSteps(const Sampling& sampling, torch::Tensor x_BCHW, PndmHistory& history) {
+torch::Tensor RungeKuttaSteps(const Sampling& sampling, torch::Tensor x_BCHW,
+                              PndmHistory& history) {
   const auto& schedule = sampling.schedule;
   const int64_t half = sampling.grid.stride / 2;
   for (size_t i = 0; i < 3; ++i) {
@@ -93,8 +94,8 @@ torch::Tensor RunPndm(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& levels = sampling.grid.levels;
   PndmHistory history;
   const bool skip = sampling.settings.skip_prk_steps;
-  x_BCHW = skip ? TwofoldStep(sampling, x_BCHW, history)
-                : RungeKuttaSteps(sampling, x_BCHW, history);
+  x_BCHW =
+      skip ? TwofoldStep(sampling, x_BCHW, history) : RungeKuttaSteps(sampling, x_BCHW, history);
   for (size_t i = skip ? 1 : 3; i < levels.size(); ++i) {
     const auto output = sampling.denoise(x_BCHW, levels[i]).output_BCHW;
     history.Add(output);

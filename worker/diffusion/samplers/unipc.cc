@@ -65,8 +65,8 @@ class UniPcStep {
     const auto& now_BCHW = past_[0].x0_BCHW;
     auto solved_BCHW = phi_1_ * now_BCHW;
     for (int i = 1; i < order_; ++i) {
-      solved_BCHW = solved_BCHW +
-                    scale_ * weights[i - 1] / shares_[i - 1] * (past_[i].x0_BCHW - now_BCHW);
+      solved_BCHW =
+          solved_BCHW + scale_ * weights[i - 1] / shares_[i - 1] * (past_[i].x0_BCHW - now_BCHW);
     }
     if (x0_there_BCHW.defined()) {
       solved_BCHW = solved_BCHW + scale_ * weights.back() * (x0_there_BCHW - now_BCHW);
