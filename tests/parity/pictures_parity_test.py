@@ -36,7 +36,8 @@ def reference_pictures(pipeline, request):
     for i in range(request["images"]):
         pictures.append(pipeline(
             request["prompt"], negative_prompt=request["negative_prompt"], num_inference_steps=request["steps"],
-            guidance_scale=request["guidance"], generator=torch.Generator().manual_seed(request["seed"] + i),
+            guidance_scale=request["guidance"], guidance_rescale=request.get("guidance_rescale", 0.0), eta=request.get("eta", 0.0),
+            generator=torch.Generator().manual_seed(request["seed"] + i),
             output_type="np").images[0])
     return (torch.from_numpy(numpy.stack(pictures)) * 255).round() / 255
 
@@ -67,6 +68,29 @@ def check_scheduler_files(args, reference, model, report):
             request = dict(prompt="a dog", negative_prompt="", images=1, seed=3, sampler=sampler, steps=12, guidance=5.0,
                            batch_size=1)
             check_request(args, reference, model, report, request, f"scheduler file {what}: ")
+
+
+# Through the whole pipeline: samplers that draw noise on the way, those that ask the model twice, timesteps between two.
+SAMPLERS = {
+    "plms": (diffusers.PNDMScheduler, {}),
+    "euler_ancestral": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "heun_karras": (diffusers.HeunDiscreteScheduler, dict(use_karras_sigmas=True)),
+    "dpm2_ancestral": (diffusers.KDPM2AncestralDiscreteScheduler, {}),
+    "dpmpp_2m_sde": (diffusers.DPMSolverMultistepScheduler, dict(algorithm_type="sde-dpmsolver++")),
+    "unipc": (diffusers.UniPCMultistepScheduler, {}),
+    "lcm": (diffusers.LCMScheduler, {}),
+    "ddim": (diffusers.DDIMScheduler, {}),
+}
+
+
+def check_samplers(args, reference, model, report):
+    config = SCHEDULER_FILES["of Stable Diffusion 1.5"]
+    (model / "scheduler/scheduler_config.json").write_text(json.dumps(config))
+    for sampler, (kind, settings) in SAMPLERS.items():
+        reference.scheduler = kind.from_config({**config, **settings})
+        request = dict(prompt="a dog", negative_prompt="a cat in red", images=2, seed=11, sampler=sampler, steps=6, guidance=5.0,
+                       batch_size=2, guidance_rescale=0.7, eta=0.5 if sampler == "ddim" else 0.0)
+        check_request(args, reference, model, report, request)
 
 
 def check_request(args, reference, model, report, request, prefix=""):
@@ -101,6 +125,7 @@ def main():
             check_pictures(args, reference, directory / "model", report, FULL_REQUESTS if args.full else REQUESTS)
             if prediction_type == "epsilon" and not args.full:
                 check_scheduler_files(args, reference, directory / "model", report)
+                check_samplers(args, reference, directory / "model", report)
     report.exit()
 
 

@@ -15,9 +15,12 @@ torch::Tensor StackImages(const std::vector<Image>& images) {
   return torch::stack(pictures);
 }
 
-// Settings: the fields of TextToImageRequest. Gives "pictures": uint8 [images,H,W,3].
+// Settings: the fields of TextToImageRequest; guidance_rescale and eta may be left out. Gives "pictures": uint8 [images,H,W,3].
 NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
+  const auto number = [&](const char* name) {
+    return settings.contains(name) ? std::stod(settings.at(name)) : 0;
+  };
   const TextToImageRequest request{
       .prompt = settings.at("prompt"),
       .negative_prompt = settings.at("negative_prompt"),
@@ -26,6 +29,8 @@ NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
       .sampler = settings.at("sampler"),
       .steps = std::stoi(settings.at("steps")),
       .guidance = std::stod(settings.at("guidance")),
+      .guidance_rescale = number("guidance_rescale"),
+      .eta = number("eta"),
       .batch_size = std::stoi(settings.at("batch_size")),
   };
   return {{"pictures", StackImages(GenerateImages(pipeline, request))}};
