@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "worker/base/image.h"
-#include "worker/base/io/safetensors.h"
 #include "worker/checkpoints/pipeline.h"
+#include "worker/base/io/safetensors.h"
 
 namespace likeness {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "third_party/nlohmann/json.hpp"
-#include "worker/checkpoints/safetensors.h"
+#include "worker/base/io/safetensors.h"
 #include "worker/diffusion/sampler_table.h"
 
 namespace likeness {

@@ -46,7 +46,7 @@ void FieldChecker::Text(const std::string& field, absl::string_view value, int m
 }
 
 void FieldChecker::Sampler(const std::string& field, absl::string_view value) {
-  if (FindSampler(value)) return;
+  if (FindSampler({value.data(), value.size()})) return;
   Add(field,
       absl::StrCat("\"", value.substr(0, 40), "\" is not a sampler; ", AllowedSamplers(), " are"),
       "UNKNOWN_SAMPLER");
