@@ -15,7 +15,8 @@ torch::Tensor StackImages(const std::vector<Image>& images) {
   return torch::stack(pictures);
 }
 
-// Settings: the fields of TextToImageRequest; guidance_rescale and eta may be left out. Gives "pictures": uint8 [images,H,W,3].
+// Settings: the fields of TextToImageRequest; guidance_rescale and eta may be left out. Gives
+// "pictures": uint8 [images,H,W,3].
 NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto number = [&](const char* name) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "worker/diffusion/noise_source.h"
 
 namespace likeness {

@@ -2,6 +2,8 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <cmath>
+
 namespace likeness {
 
 PictureNoise::PictureNoise(std::vector<uint64_t> seeds, std::vector<int64_t> shape_CHW,
