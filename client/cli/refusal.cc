@@ -41,8 +41,8 @@ absl::string_view WayOut(absl::string_view reason) {
   return "";
 }
 
-// "the file has zero bytes" -> "The file has zero bytes."; "" stays, and what is a sentence already:
-// it may begin with the name of a file.
+// "the file has zero bytes" -> "The file has zero bytes."; "" stays, and what is a sentence
+// already: it may begin with the name of a file.
 std::string Sentence(absl::string_view text) {
   std::string sentence(text);
   if (sentence.empty() || absl::ascii_ispunct(sentence.back())) return sentence;

@@ -11,8 +11,8 @@ struct ModelFacts {
   std::string name;    // baseModels/{base_model} or tenants/{tenant}/models/{model}
   std::string digest;  // SHA-256 over its files
   int image_size = 0;  // pixels
-  std::string sampler =
-      {};  // that its scheduler file was written for; empty if that is none of ours
+  // That its scheduler file was written for; empty if that is none of ours.
+  std::string sampler = {};
   ModelDefaults defaults;
 };
 
