@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "benchmarks/engine_timing.h"
 #include "worker/base/error.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/diffusers_directory.h"
 #include "worker/generation/text_to_image.h"
 
 namespace likeness {
@@ -29,12 +29,12 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
 
   try {
-    Pipeline pipeline = LoadPipeline(timing.model, {.dtype = timing.ScalarType()});
+    const auto model = LoadModel(timing.model, {.dtype = timing.ScalarType()});
     std::vector<Lap> laps;
     double mean_pixel = 0;
     for (int i = 0; i < timing.warm_up + timing.repetitions; ++i) {
       Stopwatch watch;
-      const auto images = GenerateImages(pipeline, request);
+      const auto images = GenerateImages(*model, request);
       const Lap lap = watch.Read();
       if (i >= timing.warm_up) laps.push_back(lap);
       mean_pixel = MeanPixel(images.at(0));

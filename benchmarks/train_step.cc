@@ -1,4 +1,4 @@
-// Seconds of one DreamBooth training step, as TrainDreamBooth itself takes them: prompts, forward,
+// Seconds of one DreamBooth training step, as FineTuneModel itself takes them: prompts, forward,
 // backward, clipping, AdamW. Loading, class images and encoding are not counted.
 //   train_step --model=models/mini --batch-size=4 --text-encoder --threads=2
 #include <cstdio>
@@ -8,7 +8,8 @@
 #include "benchmarks/engine_timing.h"
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
-#include "worker/training/dreambooth.h"
+#include "worker/families/diffusers_directory.h"
+#include "worker/methods/fine_tune_model.h"
 
 namespace likeness {
 namespace {
@@ -39,8 +40,8 @@ class StepClock : public Host {
   std::vector<Lap> laps_;
 };
 
-DreamBoothOptions Job(const TimingOptions& timing, int batch_size, int image_size) {
-  DreamBoothOptions options;
+FineTuneOptions Job(const TimingOptions& timing, int batch_size, int image_size) {
+  FineTuneOptions options;
   options.class_noun = "dog";
   const auto side = static_cast<size_t>(image_size);
   for (int i = 0; i < batch_size; ++i) {
@@ -68,17 +69,17 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
 
   try {
-    Pipeline base = LoadPipeline(timing.model);
-    DreamBoothOptions job = Job(timing, batch_size, static_cast<int>(base.image_size()));
+    const auto base = LoadModel(timing.model);
+    FineTuneOptions job = Job(timing, batch_size, static_cast<int>(base->image_size()));
     job.train_text_encoder = text_encoder;
     const TempDir scratch;
     StepClock clock(timing);
     try {
-      TrainDreamBooth(base, job,
-                      {.base_model = timing.model,
-                       .class_image_cache = scratch.path() / "class_images",
-                       .output_model = scratch.path() / "model"},
-                      clock);
+      FineTuneModel(*base, job,
+                    {.base_model = timing.model,
+                     .class_image_cache = scratch.path() / "class_images",
+                     .output_model = scratch.path() / "model"},
+                    clock);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kCancelled) throw;
     }

@@ -10,7 +10,7 @@
 #include "mini/measures.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/diffusers_directory.h"
 #include "worker/images/crop.h"
 #include "worker/images/decode.h"
 #include "worker/support/command_flags.h"
@@ -56,8 +56,9 @@ torch::Tensor ReadPictures(const std::vector<fs::path>& files) {
 // As the model's autoencoder gives them back: the most that its pictures can reach.
 torch::Tensor ThroughAutoencoder(const std::string& model, const torch::Tensor& pictures_BCHW) {
   torch::NoGradGuard no_grad;
-  auto pipeline = LoadPipeline(model);
-  return pipeline.vae->Decode(pipeline.vae->Encode(pictures_BCHW).mean_BChw).clamp(-1, 1);
+  const auto drawer = LoadModel(model);
+  const auto latents_BChw = drawer->ToLatents(pictures_BCHW).mean_BChw * drawer->latent_scale();
+  return drawer->ToPixels(latents_BChw).clamp(-1, 1);
 }
 
 double Likeness(const Measurement& picture, const std::vector<Measurement>& photos) {

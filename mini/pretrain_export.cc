@@ -3,13 +3,13 @@
 #include <filesystem>
 
 #include "mini/pretrain_unet.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/diffusers_directory.h"
 
 namespace likeness::mini {
 
 void ExportPretrained(const PretrainOptions& options) {
   const auto model = LoadPretrained(options);
-  SavePipeline(options.directory / "model", model, torch::kFloat16);
+  SaveModel(options.directory / "model", model, torch::kFloat16);
 }
 
 }  // namespace likeness::mini

@@ -38,9 +38,9 @@ torch::Tensor TokenIds(const ClipTokenizer& tokenizer, const std::vector<std::st
   return torch::stack(rows);
 }
 
-torch::Tensor Predict(Pipeline& model, const NoisyBatch& batch) {
-  return model.unet->Forward(batch.latents_BCHW, batch.t_B,
-                             model.text_encoder->Forward(batch.ids_BT));
+torch::Tensor Predict(StableDiffusion& model, const NoisyBatch& batch) {
+  const auto context_BTD = model.parts().text_encoder->Forward(batch.ids_BT);
+  return model.Predict(batch.latents_BCHW, batch.t_B, {.context_NSD = context_BTD});
 }
 
 torch::Tensor SampleLatents(const torch::Tensor& mean, const torch::Tensor& logvar, double scale,
@@ -51,7 +51,7 @@ torch::Tensor SampleLatents(const torch::Tensor& mean, const torch::Tensor& logv
 
 // Draws in order: pictures, captions, latents, timesteps (stratified over the batch, so that every
 // step sees all noise levels), noise.
-NoisyBatch DrawBatch(const Pipeline& model, const LatentSet& latents, int64_t batch,
+NoisyBatch DrawBatch(const StableDiffusion& model, const LatentSet& latents, int64_t batch,
                      at::Generator& generator) {
   const auto chosen = DrawIndices(latents.mean.size(0), batch, generator);
   Random words(DrawSeed(generator));
@@ -61,18 +61,19 @@ NoisyBatch DrawBatch(const Pipeline& model, const LatentSet& latents, int64_t ba
     captions.push_back(Caption(PretrainingDepiction(picture), words));
   }
   const auto clean = SampleLatents(latents.mean.index({chosen}), latents.logvar.index({chosen}),
-                                   model.vae->options().scaling_factor, generator);
-  const double timesteps = model.schedule.num_train_timesteps();
+                                   model.latent_scale(), generator);
+  const double timesteps = model.schedule().num_train_timesteps();
   const auto t_B = ((torch::rand({1}, generator) + torch::arange(batch) / batch).frac() * timesteps)
                        .to(torch::kInt64);
   const auto noise = torch::randn(clean.sizes(), generator);
-  return AddNoise(model.schedule, clean, noise, t_B, TokenIds(model.tokenizer, captions));
+  return AddNoise(model.schedule(), clean, noise, t_B, TokenIds(model.tokenizer(), captions));
 }
 
 // The same pictures, full captions, noise and evenly spread timesteps at every validation.
-std::vector<NoisyBatch> ValidationBatches(Pipeline& model) {
-  const auto moments = EncodePictures(model.vae, kFirstValidationPicture, kValidationPictures);
-  const double scale = model.vae->options().scaling_factor;
+std::vector<NoisyBatch> ValidationBatches(StableDiffusion& model) {
+  const auto moments =
+      EncodePictures(model.parts().vae, kFirstValidationPicture, kValidationPictures);
+  const double scale = model.latent_scale();
   auto generator = at::make_generator<at::CPUGeneratorImpl>(0);
   std::vector<NoisyBatch> batches;
   for (int64_t begin = 0; begin < kValidationPictures; begin += 32) {
@@ -84,16 +85,17 @@ std::vector<NoisyBatch> ValidationBatches(Pipeline& model) {
     const auto clean =
         SampleLatents(moments.mean_BChw.slice(0, begin, begin + 32),
                       moments.logvar_BChw.slice(0, begin, begin + 32), scale, generator);
-    const auto t_B = torch::arange(32) * model.schedule.num_train_timesteps() / 32 + begin / 9;
-    batches.push_back(AddNoise(model.schedule, clean, torch::randn(clean.sizes(), generator),
-                               t_B.to(torch::kInt64), TokenIds(model.tokenizer, captions)));
+    const auto t_B = torch::arange(32) * model.schedule().num_train_timesteps() / 32 + begin / 9;
+    batches.push_back(AddNoise(model.schedule(), clean, torch::randn(clean.sizes(), generator),
+                               t_B.to(torch::kInt64), TokenIds(model.tokenizer(), captions)));
   }
   return batches;
 }
 
 // `validation`: mean squared error over all noise levels, unweighted. `caption_gain`: how much
 // larger it is when each picture gets its neighbour's caption; near 0, captions are not read.
-std::map<std::string, double> Validate(Pipeline& model, const std::vector<NoisyBatch>& batches) {
+std::map<std::string, double> Validate(StableDiffusion& model,
+                                       const std::vector<NoisyBatch>& batches) {
   double with_own = 0, with_other = 0;
   for (auto batch : batches) {
     with_own += SquaredError(Predict(model, batch), batch.target_BCHW).mean().item<double>();
@@ -105,7 +107,7 @@ std::map<std::string, double> Validate(Pipeline& model, const std::vector<NoisyB
 }
 
 // Every class in two scenes, then the colours and the things to wear.
-void DrawSheet(Pipeline& model, const std::filesystem::path& png) {
+void DrawSheet(StableDiffusion& model, const std::filesystem::path& png) {
   std::vector<std::string> prompts;
   for (int i = 0; i < 2 * kClasses; ++i) {
     prompts.push_back(std::string("a ") + Name(static_cast<SubjectClass>(i % kClasses)) + " " +
@@ -157,33 +159,31 @@ ClipTextOptions MiniTextOptions(const ClipTokenizer& tokenizer) {
   return options;
 }
 
-Pipeline LoadPretrained(const PretrainOptions& options) {
+StableDiffusion LoadPretrained(const PretrainOptions& options) {
   torch::manual_seed(options.seed);
   const auto tokenizer = LoadPretrainedTokenizer(options.directory);
-  Pipeline model{.tokenizer = tokenizer,
-                 .text_encoder = ClipTextModel(MiniTextOptions(tokenizer)),
-                 .unet = UNet2DCondition(MiniUnetOptions()),
-                 .vae = LoadPretrainedVae(options.directory),
-                 .schedule = NoiseSchedule(),
-                 .digest = ""};
+  const StableDiffusionParts parts{.tokenizer = tokenizer,
+                                   .text_encoder = ClipTextModel(MiniTextOptions(tokenizer)),
+                                   .unet = UNet2DCondition(MiniUnetOptions()),
+                                   .vae = LoadPretrainedVae(options.directory)};
   const auto load = [&](torch::nn::Module& module, const std::string& name) {
     const auto file = options.directory / (name + ".safetensors");
     if (std::filesystem::exists(file)) LoadStateDict(module, SafetensorsFile::Open(file), name);
   };
-  load(*model.unet, "unet");
-  load(*model.text_encoder, "text_encoder");
-  return model;
+  load(*parts.unet, "unet");
+  load(*parts.text_encoder, "text_encoder");
+  return StableDiffusion(parts, NoiseSchedule());
 }
 
 void PretrainUnet(const PretrainOptions& options) {
   auto model = LoadPretrained(options);
-  const auto latents = LoadOrEncodeLatents(options, model.vae);
+  const auto latents = LoadOrEncodeLatents(options, model.parts().vae);
   const auto validation = ValidationBatches(model);
 
   TrainedStage stage;
   stage.name = "unet";
-  stage.parameters = NamedParameters(*model.unet, "unet.");
-  for (auto& parameter : NamedParameters(*model.text_encoder, "text_encoder.")) {
+  stage.parameters = NamedParameters(*model.parts().unet, "unet.");
+  for (auto& parameter : NamedParameters(*model.parts().text_encoder, "text_encoder.")) {
     stage.parameters.push_back(std::move(parameter));
   }
   // AdamW alone: beside it, Muon gained a little of the loss early, cost a quarter more time, and
@@ -192,16 +192,17 @@ void PretrainUnet(const PretrainOptions& options) {
   stage.samples_per_step = options.unet_batch;
   stage.loss = [&](int64_t, at::Generator generator) {
     const auto batch = DrawBatch(model, latents, options.unet_batch, generator);
-    const auto weight_B = MinSnrWeight(model.schedule.Snr(batch.t_B), kSnrGamma,
-                                       model.schedule.options().prediction_type);
+    const auto weight_B = MinSnrWeight(model.schedule().Snr(batch.t_B), kSnrGamma,
+                                       model.schedule().options().prediction_type);
     return (weight_B * SquaredError(Predict(model, batch), batch.target_BCHW)).mean();
   };
   stage.validate = [&] { return Validate(model, validation); };
   stage.draw_sheet = [&](const std::filesystem::path& png) { DrawSheet(model, png); };
   TrainStage(stage, StageBudget(options, options.unet_minutes, options.unet_steps),
              options.directory);
-  WriteSafetensors(options.directory / "unet.safetensors", StateDict(*model.unet));
-  WriteSafetensors(options.directory / "text_encoder.safetensors", StateDict(*model.text_encoder));
+  WriteSafetensors(options.directory / "unet.safetensors", StateDict(*model.parts().unet));
+  WriteSafetensors(options.directory / "text_encoder.safetensors",
+                   StateDict(*model.parts().text_encoder));
 }
 
 }  // namespace likeness::mini

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "mini/pretrain.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/stable_diffusion.h"
 #include "worker/models/clip_text.h"
 #include "worker/models/unet.h"
 
@@ -22,6 +22,6 @@ void PretrainUnet(const PretrainOptions& options);
 
 // The whole model as far as the stages have come: what is not trained yet has random weights drawn
 // from `options.seed`.
-Pipeline LoadPretrained(const PretrainOptions& options);
+StableDiffusion LoadPretrained(const PretrainOptions& options);
 
 }  // namespace likeness::mini

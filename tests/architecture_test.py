@@ -14,7 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 
 ENGINE = {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints",
-          "worker/generation", "worker/training"}
+          "worker/families", "worker/generation", "worker/training", "worker/exports", "worker/methods"}
+MODELS = {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints"}
 SERVICE = {"worker/support", "worker/catalog", "worker/jobs", "worker/wire", "worker/commands"}
 SERVER = {"server/commands", "server/main", "server/server", "server/server_options", "server/server_option_checks",
           "server/data_directory"}
@@ -36,9 +37,12 @@ BELOW = {  # room: the rooms it may include
     "worker/models": {"worker/base", "worker/nn"},
     "worker/diffusion": {"worker/base", "common"},
     "worker/tokenizers": {"worker/base"},
-    "worker/checkpoints": {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers"},
-    "worker/generation": {"worker/base", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints"},
-    "worker/training": ENGINE,
+    "worker/checkpoints": {"worker/base", "worker/nn", "worker/models"},
+    "worker/families": MODELS,
+    "worker/generation": MODELS | {"worker/families"},
+    "worker/training": MODELS | {"worker/families", "worker/generation"},
+    "worker/exports": MODELS | {"worker/families"},
+    "worker/methods": ENGINE - {"worker/methods"},
     "worker/images": {"worker/base", "common"},
     "worker/support": {"worker/base", "common"},
     "worker/catalog": ENGINE | {"worker/support", "common"},

@@ -5,7 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/diffusers_directory.h"
+#include "worker/families/stable_diffusion.h"
 #include "worker/tokenizers/vocabulary_trainer.h"
 
 namespace likeness {
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kTokens = 16;
 
-Pipeline TinyModel() {
+StableDiffusion TinyModel() {
   torch::manual_seed(1);
   const auto tokenizer = TrainVocabulary(
       {"a", "in", "the", "snow", "on", "beach", "dog", "cat", "red", "photo", "sks", "zwx"},
@@ -41,12 +42,11 @@ Pipeline TinyModel() {
   vae.layers_per_block = 1;
   vae.norm_num_groups = 8;
   vae.sample_size = 64;
-  return {.tokenizer = tokenizer,
-          .text_encoder = ClipTextModel(text),
-          .unet = UNet2DCondition(unet),
-          .vae = AutoencoderKl(vae),
-          .schedule = NoiseSchedule(),
-          .digest = ""};
+  return StableDiffusion({.tokenizer = tokenizer,
+                          .text_encoder = ClipTextModel(text),
+                          .unet = UNet2DCondition(unet),
+                          .vae = AutoencoderKl(vae)},
+                         NoiseSchedule());
 }
 
 constexpr char kDefaults[] = R"({
@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
   }
   try {
     const std::filesystem::path directory = argv[1];
-    likeness::SavePipeline(directory, likeness::TinyModel(), torch::kFloat32);
+    likeness::SaveModel(directory, likeness::TinyModel(), torch::kFloat32);
     std::ofstream(directory / "likeness_defaults.json") << likeness::kDefaults;
     return 0;
   } catch (const std::exception& error) {

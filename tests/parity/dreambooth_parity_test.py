@@ -1,4 +1,4 @@
-"""Ten DreamBooth steps of TrainDreamBooth against the same loop written with diffusers, transformers and torch.optim.
+"""Ten DreamBooth steps of FineTuneModel against the same loop written with diffusers, transformers and torch.optim.
 
 The loop below shares no code with ours: it draws its random numbers with the program in docs/reproducibility.md, and
 takes loss, clipping and AdamW from the papers and PyTorch. Class pictures are held against diffusers' own, then both learn from
@@ -29,6 +29,9 @@ UNET_ALONE = dict(
 CASES = {
     "UNet": UNET_ALONE,
     "UNet and text encoder": dict(UNET_ALONE, text_encoder_learning_rate=4e-5, seed=2**32 - 1),
+    "Stable Diffusion 2": dict(UNET_ALONE, text_encoder_learning_rate=4e-5, snr_gamma=5.0, seed=3),
+    "Stable Diffusion XL": dict(UNET_ALONE, text_encoder_learning_rate=4e-5, seed=5),
+    "Stable Diffusion 2, zero SNR": dict(UNET_ALONE, snr_gamma=5.0, seed=4),
     "two pairs, two forwards a step, min-SNR, cosine, a caption": dict(
         UNET_ALONE, text_encoder_learning_rate=1e-5, batch_size=2, gradient_accumulation=2, prior_weight=0.5,
         snr_gamma=5.0, lr_decay="cosine", lr_warmup_steps=2, first_caption="a red sks dog", seed=7),
@@ -60,27 +63,28 @@ def latent_distributions(vae, pictures):
         return [vae.encode(image[None]).latent_dist for image in images]
 
 
-def loss_of(job, prediction, noise, snr):
+def loss_of(job, prediction, target, snr, predicts_v):
     """DreamBooth, 2208.12242, eq. 2; min-SNR weights, 2303.09556, before the halves part."""
-    error = functional.mse_loss(prediction, noise, reduction="none").mean([1, 2, 3])
+    error = functional.mse_loss(prediction, target, reduction="none").mean([1, 2, 3])
     if job["snr_gamma"]:
-        error = error * snr.clamp(max=job["snr_gamma"]) / snr
+        error = error * snr.clamp(max=job["snr_gamma"]) / (snr + 1 if predicts_v else snr)
     instance, prior = error.chunk(2)
     return instance.mean() + job["prior_weight"] * prior.mean()
 
 
 def train(pipeline, job, photos, class_pictures):
     """Trains the pipeline's modules in place; gives losses, and norms of the gradients before clipping."""
-    text, unet, vae = pipeline.text_encoder, pipeline.unet, pipeline.vae
+    texts, unet, vae = parity.text_encoders(pipeline), pipeline.unet, pipeline.vae
     schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
     with_text = job["text_encoder_learning_rate"] > 0
-    text.requires_grad_(with_text)
+    for text in texts.values():
+        text.requires_grad_(with_text)
     unet.requires_grad_(True)
     subject, prior = latent_distributions(vae, photos), latent_distributions(vae, class_pictures)
     captions = [job["first_caption"] or "a sks dog"] + ["a sks dog"] * (len(photos) - 1)
 
     groups = [dict(params=list(unet.parameters()), lr=job["learning_rate"])]
-    if with_text:
+    for text in texts.values() if with_text else []:
         groups.append(dict(params=list(text.parameters()), lr=job["text_encoder_learning_rate"]))
     trained = [p for group in groups for p in group["params"]]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, fused=False)
@@ -99,9 +103,11 @@ def train(pipeline, job, photos, class_pictures):
             prompts = [captions[i % len(captions)] for i in picks] + ["a dog"] * size
             mean, std = (torch.cat([getattr(d, name) for d in chosen]) for name in ("mean", "std"))
             latents = (mean + std * posterior) * vae.config.scaling_factor
-            ids = pipeline.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
-            prediction = unet(schedule.add_noise(latents, noise, timesteps), timesteps, text(ids)[0]).sample
-            loss = loss_of(job, prediction, noise, compute_snr(schedule, timesteps)) / passes
+            noisy = schedule.add_noise(latents, noise, timesteps)
+            prediction = parity.predict(pipeline, noisy, timesteps, parity.encode(pipeline, prompts))
+            predicts_v = schedule.config.prediction_type == "v_prediction"
+            target = schedule.get_velocity(latents, noise, timesteps) if predicts_v else noise
+            loss = loss_of(job, prediction, target, compute_snr(schedule, timesteps), predicts_v) / passes
             loss.backward()
             step_loss += loss.item()
         norms.append(torch.nn.utils.clip_grad_norm_(trained, job["max_grad_norm"]).item())
@@ -112,8 +118,8 @@ def train(pipeline, job, photos, class_pictures):
     return torch.tensor(losses, dtype=torch.float64), torch.tensor(norms, dtype=torch.float64)
 
 
-def trained_by_us(scratch):
-    files = {"unet": "diffusion_pytorch_model.safetensors", "text_encoder": "model.safetensors"}
+def trained_by_us(scratch, text_encoders):
+    files = {"unet": "diffusion_pytorch_model.safetensors"} | {name: "model.safetensors" for name in text_encoders}
     return {part: {key.removeprefix("text_model."): value  # which some versions of transformers leave out
                    for key, value in load_file(scratch / "model" / part / file).items()}
             for part, file in files.items()}
@@ -137,7 +143,7 @@ def check_weights(name, ours, before, after, report):
 def check_case(name, job, args, report):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        reference = parity.save_random_pipeline(scratch / "base", parity.TINY)
+        reference = parity.save_random_pipeline(scratch / "base", parity.SIZES.get(name, parity.TINY))
         reference.set_progress_bar_config(disable=True)
         size = reference.vae.config.sample_size
         photos = torch.randint(256, (3, size, size, 3), dtype=torch.uint8)
@@ -151,7 +157,7 @@ def check_case(name, job, args, report):
         apart = (class_pictures.double() - wanted.double()).abs().max().item() / 255
         report.check(f"{name}: class pictures, largest pixel difference", apart, PIXEL_LIMIT)
 
-        parts = {part: getattr(reference, part) for part in ("unet", "text_encoder")}
+        parts = {"unet": reference.unet, **parity.text_encoders(reference)}
         before = {part: {k: v.clone() for k, v in module.state_dict().items()} for part, module in parts.items()}
         losses, norms = train(reference, job, photos, class_pictures)
         for what, theirs in (("losses", losses), ("grad_norms", norms)):
@@ -160,7 +166,7 @@ def check_case(name, job, args, report):
                          apart.max().item() if len(apart) == STEPS else float("nan"), LOSS_LIMIT)
         if job["max_grad_norm"] > norms.max():
             raise AssertionError("no gradient was clipped: the test shows nothing of clipping")
-        for part, weights in trained_by_us(scratch).items():
+        for part, weights in trained_by_us(scratch, parity.text_encoders(reference)).items():
             check_weights(f"{name}: {part}", weights, before[part], parts[part].state_dict(), report)
 
 

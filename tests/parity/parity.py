@@ -32,6 +32,35 @@ TINY = types.SimpleNamespace(
              norm_num_groups=8),
 )
 
+# As Stable Diffusion 2 is unlike it: OpenCLIP's text tower without its last layer, linear projections, a number of heads at
+# each level, and a model that predicts v.
+TINY_2 = types.SimpleNamespace(
+    tokens=12,
+    text=dict(TINY.text, num_hidden_layers=4, hidden_act="gelu", projection_dim=24),
+    unet=dict(TINY.unet, attention_head_dim=(2, 4, 8), use_linear_projection=True, upcast_attention=True),
+    vae=TINY.vae,
+    scheduler=dict(prediction_type="v_prediction"),
+)
+
+# With a last timestep that holds no signal.
+TINY_2_ZERO_SNR = types.SimpleNamespace(**vars(TINY_2))
+TINY_2_ZERO_SNR.scheduler = dict(prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing")
+
+# Stable Diffusion XL: two text towers, blocks of several layers, sizes and crops as a condition.
+TINY_XL = types.SimpleNamespace(
+    tokens=12,
+    text=TINY.text,
+    text_2=dict(TINY.text, hidden_size=48, num_hidden_layers=4, hidden_act="gelu", projection_dim=24),
+    unet=dict(TINY.unet, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+              up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=32 + 48,
+              attention_head_dim=(2, 4, 8), transformer_layers_per_block=(1, 2, 3), use_linear_projection=True,
+              addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=24 + 6 * 8),
+    vae=dict(TINY.vae, scaling_factor=0.13025),
+)
+
+SIZES = {"Stable Diffusion 1": TINY, "Stable Diffusion 2": TINY_2, "Stable Diffusion 2, zero SNR": TINY_2_ZERO_SNR,
+         "Stable Diffusion XL": TINY_XL}
+
 # Stable Diffusion 1.5.
 FULL = types.SimpleNamespace(
     tokens=77,
@@ -41,13 +70,43 @@ FULL = types.SimpleNamespace(
     vae=dict(sample_size=512, block_out_channels=(128, 256, 512, 512), layers_per_block=2),
 )
 
+# Stable Diffusion 2.1, of 768 pixels.
+FULL_2 = types.SimpleNamespace(
+    tokens=77,
+    text=dict(vocab_size=49408, hidden_size=1024, intermediate_size=4096, num_hidden_layers=23, num_attention_heads=16,
+              hidden_act="gelu", projection_dim=512),
+    unet=dict(sample_size=96, cross_attention_dim=1024, attention_head_dim=(5, 10, 20, 20), use_linear_projection=True,
+              upcast_attention=True),
+    vae=dict(sample_size=768, block_out_channels=(128, 256, 512, 512), layers_per_block=2),
+    scheduler=dict(prediction_type="v_prediction"),
+)
+FULL_# Stable Diffusion XL: two text towers, blocks of several layers, sizes and crops as a condition.
+TINY_XL = types.SimpleNamespace(
+    tokens=12,
+    text=TINY.text,
+    text_2=dict(TINY.text, hidden_size=48, num_hidden_layers=4, hidden_act="gelu", projection_dim=24),
+    unet=dict(TINY.unet, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+              up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=32 + 48,
+              attention_head_dim=(2, 4, 8), transformer_layers_per_block=(1, 2, 3), use_linear_projection=True,
+              addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=24 + 6 * 8),
+    vae=dict(TINY.vae, scaling_factor=0.13025),
+)
+
+SIZES = {"Stable Diffusion 1": FULL, "Stable Diffusion 2": FULL_2}
+
 
 def parse_args(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--probe", required=True, help="path of likeness_parity_probe")
     parser.add_argument("--full", action="store_true",
-                        help="the sizes of Stable Diffusion 1.5 (12 GB of memory, minutes)")
+                        help="the sizes of Stable Diffusion 1.5 and 2.1 (16 GB of memory, minutes)")
+    parser.add_argument("--only", default="", help="the families whose name holds this")
     return parser.parse_args()
+
+
+def sizes_of(args):
+    """Sizes by the name of the family."""
+    return {name: sizes for name, sizes in (FULL_SIZES if args.full else SIZES).items() if args.only in name}
 
 
 def write_letter_tokenizer(directory, tokens):
@@ -73,14 +132,22 @@ def randomize(model):
 
 
 def save_random_pipeline(directory, sizes, seed=0):
-    """Writes a random StableDiffusionPipeline and returns it."""
+    """Writes a random pipeline and returns it."""
     torch.manual_seed(seed)
     write_letter_tokenizer(directory / "letters", sizes.tokens)
     tokenizer = transformers.CLIPTokenizer.from_pretrained(directory / "letters")
-    text = transformers.CLIPTextConfig(max_position_embeddings=sizes.tokens, bos_token_id=52,
-                                       eos_token_id=53, pad_token_id=53, **sizes.text)
+    tower = dict(max_position_embeddings=sizes.tokens, bos_token_id=52, eos_token_id=53, pad_token_id=53)
+    text = transformers.CLIPTextConfig(**tower, **sizes.text)
+    if hasattr(sizes, "text_2"):
+        kind = diffusers.StableDiffusionXLPipeline
+        text_2 = transformers.CLIPTextConfig(**tower, **sizes.text_2)
+        others = dict(tokenizer_2=tokenizer, add_watermarker=False,
+                      text_encoder_2=randomize(transformers.CLIPTextModelWithProjection(text_2)))
+    else:
+        kind = diffusers.StableDiffusionPipeline
+        others = dict(safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     vae_levels = len(sizes.vae["block_out_channels"])
-    pipeline = diffusers.StableDiffusionPipeline(
+    pipeline = kind(
         tokenizer=tokenizer,
         text_encoder=randomize(transformers.CLIPTextModel(text)),
         unet=randomize(diffusers.UNet2DConditionModel(**sizes.unet)),
@@ -89,10 +156,30 @@ def save_random_pipeline(directory, sizes, seed=0):
             up_block_types=("UpDecoderBlock2D",) * vae_levels, **sizes.vae)),
         scheduler=diffusers.DDIMScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
-            clip_sample=False, set_alpha_to_one=False),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+            clip_sample=False, set_alpha_to_one=False, **getattr(sizes, "scheduler", {})),
+        **others)
     pipeline.save_pretrained(directory / "model")
     return pipeline
+
+
+def text_encoders(pipeline):
+    """By the names of their folders."""
+    return {name: getattr(pipeline, name) for name in ("text_encoder", "text_encoder_2") if getattr(pipeline, name, None)}
+
+
+def encode(pipeline, prompts):
+    """What the UNet is told beside x and t, by the names of the probe; differentiable."""
+    if not getattr(pipeline, "text_encoder_2", None):
+        ids = pipeline.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return {"context": pipeline.text_encoder(ids)[0]}
+    context, _, pooled, _ = pipeline.encode_prompt(prompts, device="cpu", do_classifier_free_guidance=False)
+    side = pipeline.vae.config.sample_size
+    return {"context": context, "pooled": pooled, "numbers": torch.tensor([[side, side, 0, 0, side, side]] * len(prompts))}
+
+
+def predict(pipeline, latents, timesteps, told):
+    more = {"text_embeds": told["pooled"], "time_ids": told["numbers"]} if "pooled" in told else None
+    return pipeline.unet(latents, timesteps, told["context"], added_cond_kwargs=more).sample
 
 
 def run_probe(probe, command, model, inputs, settings=None):

@@ -35,7 +35,7 @@ def reference_pictures(pipeline, request):
     pictures = []
     for i in range(request["images"]):
         pictures.append(pipeline(
-            request["prompt"], negative_prompt=request["negative_prompt"], num_inference_steps=request["steps"],
+            request["prompt"], negative_prompt=request["negative_prompt"] or None, num_inference_steps=request["steps"],
             guidance_scale=request["guidance"], guidance_rescale=request.get("guidance_rescale", 0.0), eta=request.get("eta", 0.0),
             generator=torch.Generator().manual_seed(request["seed"] + i),
             output_type="np").images[0])
@@ -109,6 +109,19 @@ def check_pictures(args, reference, model, report, requests):
         check_request(args, reference, model, report, request)
 
 
+XL_REQUESTS = [dict(request, steps=10) for request in REQUESTS[:4]]
+
+
+def check_xl(args, report):
+    """No prompt is zeros there and not an empty one; the picture's size is told too."""
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = pathlib.Path(scratch)
+        reference = parity.save_random_pipeline(directory, parity.TINY_XL)
+        reference.set_progress_bar_config(disable=True)
+        print("Stable Diffusion XL")
+        check_pictures(args, reference, directory / "model", report, XL_REQUESTS)
+
+
 def main():
     args = parity.parse_args(__doc__)
     report = parity.Report()
@@ -126,6 +139,8 @@ def main():
             if prediction_type == "epsilon" and not args.full:
                 check_scheduler_files(args, reference, directory / "model", report)
                 check_samplers(args, reference, directory / "model", report)
+    if not args.full:
+        check_xl(args, report)
     report.exit()
 
 

@@ -10,23 +10,23 @@
 #include <vector>
 
 #include "worker/base/image.h"
-#include "worker/checkpoints/pipeline.h"
 #include "worker/base/io/safetensors.h"
+#include "worker/families/family.h"
 
 namespace likeness {
 
 // Gives the tensors to write.
-using ProbeCommand = NamedTensors (*)(Pipeline& pipeline, const SafetensorsFile& inputs);
+using ProbeCommand = NamedTensors (*)(Family& model, const SafetensorsFile& inputs);
 
 // uint8 [N,H,W,3], from images of one size.
 torch::Tensor StackImages(const std::vector<Image>& images);
 
-NamedTensors ProbeDreamBooth(Pipeline& pipeline, const SafetensorsFile& inputs);
-NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs);
-NamedTensors ProbeTextModel(Pipeline& pipeline, const SafetensorsFile& inputs);
-NamedTensors ProbeUNet(Pipeline& pipeline, const SafetensorsFile& inputs);
-NamedTensors ProbeUNetGradients(Pipeline& pipeline, const SafetensorsFile& inputs);
-NamedTensors ProbeVae(Pipeline& pipeline, const SafetensorsFile& inputs);
-NamedTensors ProbeSave(Pipeline& pipeline, const SafetensorsFile& inputs);
+NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs);
+NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs);
+NamedTensors ProbeEncode(Family& model, const SafetensorsFile& inputs);
+NamedTensors ProbePredict(Family& model, const SafetensorsFile& inputs);
+NamedTensors ProbeGradients(Family& model, const SafetensorsFile& inputs);
+NamedTensors ProbeVae(Family& model, const SafetensorsFile& inputs);
+NamedTensors ProbeSave(Family& model, const SafetensorsFile& inputs);
 
 }  // namespace likeness

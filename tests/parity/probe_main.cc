@@ -4,16 +4,17 @@
 #include <string>
 
 #include "tests/parity/probe.h"
+#include "worker/families/diffusers_directory.h"
 
 namespace {
 
 const std::map<std::string, likeness::ProbeCommand> kCommands = {
     {"dreambooth", likeness::ProbeDreamBooth},
+    {"encode", likeness::ProbeEncode},
+    {"gradients", likeness::ProbeGradients},
     {"pictures", likeness::ProbePictures},
+    {"predict", likeness::ProbePredict},
     {"save", likeness::ProbeSave},
-    {"text_model", likeness::ProbeTextModel},
-    {"unet", likeness::ProbeUNet},
-    {"unet_gradients", likeness::ProbeUNetGradients},
     {"vae", likeness::ProbeVae},
 };
 
@@ -23,9 +24,9 @@ int Run(const std::string& command, char** paths) {
     std::cerr << "unknown command " << command << "\n";
     return 2;
   }
-  auto pipeline = likeness::LoadPipeline(paths[0]);
+  const auto model = likeness::LoadModel(paths[0]);
   const auto inputs = likeness::SafetensorsFile::Open(paths[1]);
-  likeness::WriteSafetensors(paths[2], found->second(pipeline, inputs));
+  likeness::WriteSafetensors(paths[2], found->second(*model, inputs));
   return 0;
 }
 

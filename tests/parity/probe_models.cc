@@ -1,47 +1,75 @@
-// Forward and backward passes of the models, and the directory that the engine writes.
+// What a family computes, its gradients, and the directory that the engine writes.
+#include <sstream>
+#include <string>
+
 #include "tests/parity/probe.h"
+#include "worker/families/diffusers_directory.h"
 
 namespace likeness {
+namespace {
 
-// input_ids -> hidden
-NamedTensors ProbeTextModel(Pipeline& pipeline, const SafetensorsFile& inputs) {
-  torch::NoGradGuard no_grad;
-  return {{"hidden", pipeline.text_encoder->Forward(inputs.Get("input_ids"))}};
+Conditioning ToldBy(const SafetensorsFile& inputs) {
+  const auto get = [&](const char* name) {
+    return inputs.Contains(name) ? inputs.Get(name) : torch::Tensor();
+  };
+  return {.context_NSD = get("context"), .pooled_NP = get("pooled"), .numbers_NK = get("numbers")};
 }
 
-// latents, timesteps, context -> prediction
-NamedTensors ProbeUNet(Pipeline& pipeline, const SafetensorsFile& inputs) {
-  torch::NoGradGuard no_grad;
-  auto prediction =
-      pipeline.unet->Forward(inputs.Get("latents"), inputs.Get("timesteps"), inputs.Get("context"));
-  return {{"prediction", prediction}};
+torch::Tensor PredictionFor(Family& model, const SafetensorsFile& inputs) {
+  return model.Predict(inputs.Get("latents"), inputs.Get("timesteps"), ToldBy(inputs));
 }
 
-// The gradients of mean((prediction - target)^2) by the name of their parameter.
-NamedTensors ProbeUNetGradients(Pipeline& pipeline, const SafetensorsFile& inputs) {
-  for (auto& parameter : pipeline.unet->parameters()) parameter.requires_grad_(true);
-  auto prediction =
-      pipeline.unet->Forward(inputs.Get("latents"), inputs.Get("timesteps"), inputs.Get("context"));
-  (prediction - inputs.Get("target")).square().mean().backward();
+}  // namespace
+
+// Setting "prompts": a line each -> context, and where the family has them pooled and numbers.
+NamedTensors ProbeEncode(Family& model, const SafetensorsFile& inputs) {
+  torch::NoGradGuard no_grad;
+  std::istringstream lines(inputs.metadata().at("prompts"));
+  std::vector<Prompt> prompts;
+  for (std::string line; std::getline(lines, line);) prompts.emplace_back(line);
+  const auto told = model.Encode(prompts, {model.image_size(), model.image_size()});
+  NamedTensors tensors = {{"context", told.context_NSD}};
+  if (told.pooled_NP.defined()) tensors.emplace_back("pooled", told.pooled_NP);
+  if (told.numbers_NK.defined()) tensors.emplace_back("numbers", told.numbers_NK);
+  return tensors;
+}
+
+// latents, timesteps, and what ProbeEncode gives -> prediction
+NamedTensors ProbePredict(Family& model, const SafetensorsFile& inputs) {
+  torch::NoGradGuard no_grad;
+  return {{"prediction", PredictionFor(model, inputs)}};
+}
+
+// The gradients of mean((prediction - target)^2) by the name of the denoiser's parameter.
+NamedTensors ProbeGradients(Family& model, const SafetensorsFile& inputs) {
+  for (const Part& part : model.Parts()) {
+    for (auto& parameter : part.module->parameters()) {
+      parameter.requires_grad_(part.role == Role::kDenoiser);
+    }
+  }
+  (PredictionFor(model, inputs) - inputs.Get("target")).square().mean().backward();
   NamedTensors gradients;
-  for (const auto& item : pipeline.unet->named_parameters()) {
-    gradients.emplace_back(item.key(), item.value().grad());
+  for (const Part& part : model.Parts()) {
+    if (part.role != Role::kDenoiser) continue;
+    for (const auto& item : part.module->named_parameters()) {
+      gradients.emplace_back(item.key(), item.value().grad());
+    }
   }
   return gradients;
 }
 
-// images -> mean, logvar; latents -> decoded
-NamedTensors ProbeVae(Pipeline& pipeline, const SafetensorsFile& inputs) {
+// images -> mean, logvar; latents, of unit variance -> decoded
+NamedTensors ProbeVae(Family& model, const SafetensorsFile& inputs) {
   torch::NoGradGuard no_grad;
-  auto moments = pipeline.vae->Encode(inputs.Get("images"));
+  const auto moments = model.ToLatents(inputs.Get("images"));
   return {{"mean", moments.mean_BChw},
           {"logvar", moments.logvar_BChw},
-          {"decoded", pipeline.vae->Decode(inputs.Get("latents"))}};
+          {"decoded", model.ToPixels(inputs.Get("latents"))}};
 }
 
 // Writes the model to the directory that the metadata names.
-NamedTensors ProbeSave(Pipeline& pipeline, const SafetensorsFile& inputs) {
-  SavePipeline(inputs.metadata().at("directory"), pipeline, torch::kFloat32);
+NamedTensors ProbeSave(Family& model, const SafetensorsFile& inputs) {
+  SaveModel(inputs.metadata().at("directory"), model, torch::kFloat32);
   return {};
 }
 

@@ -15,16 +15,15 @@ torch::Tensor StackImages(const std::vector<Image>& images) {
   return torch::stack(pictures);
 }
 
-// Settings: the fields of TextToImageRequest; guidance_rescale and eta may be left out. Gives
-// "pictures": uint8 [images,H,W,3].
-NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
+// Settings: the fields of TextToImageRequest; guidance_rescale and eta may be left out, and an
+// empty negative prompt is none. Gives "pictures": uint8 [images,H,W,3].
+NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto number = [&](const char* name) {
     return settings.contains(name) ? std::stod(settings.at(name)) : 0;
   };
-  const TextToImageRequest request{
+  TextToImageRequest request{
       .prompt = settings.at("prompt"),
-      .negative_prompt = settings.at("negative_prompt"),
       .images = std::stoi(settings.at("images")),
       .seed = static_cast<uint32_t>(std::stoul(settings.at("seed"))),
       .sampler = settings.at("sampler"),
@@ -34,7 +33,10 @@ NamedTensors ProbePictures(Pipeline& pipeline, const SafetensorsFile& inputs) {
       .eta = number("eta"),
       .batch_size = std::stoi(settings.at("batch_size")),
   };
-  return {{"pictures", StackImages(GenerateImages(pipeline, request))}};
+  if (!settings.at("negative_prompt").empty()) {
+    request.negative_prompt = settings.at("negative_prompt");
+  }
+  return {{"pictures", StackImages(GenerateImages(model, request))}};
 }
 
 }  // namespace likeness

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "tests/parity/probe.h"
+#include "worker/methods/fine_tune_model.h"
 #include "worker/training/class_images.h"
-#include "worker/training/dreambooth.h"
 #include "worker/training/recording_host.h"
 
 namespace likeness {
@@ -20,11 +20,11 @@ Image ToImage(const torch::Tensor& picture_HWC) {
   return image;
 }
 
-DreamBoothOptions Job(const SafetensorsFile& inputs) {
+FineTuneOptions Job(const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto integer = [&](const char* name) { return std::stoi(settings.at(name)); };
   const auto number = [&](const char* name) { return std::stod(settings.at(name)); };
-  DreamBoothOptions job;
+  FineTuneOptions job;
   job.class_noun = settings.at("class_noun");
   for (const auto& photo_HWC : inputs.Get("photos").unbind())
     job.photos.push_back({.image = ToImage(photo_HWC)});
@@ -50,17 +50,17 @@ DreamBoothOptions Job(const SafetensorsFile& inputs) {
 }  // namespace
 
 // photos: uint8 [N,H,W,3]. Settings: "base", the directory of the model; "scratch", where the
-// result goes as "model"; and fields of DreamBoothOptions,
+// result goes as "model"; and fields of FineTuneOptions,
 // where 0 is a text encoder that stays and no min-SNR weight. Gives "losses" and "grad_norms"
 // (before clipping), float64 [steps], and "class_pictures", uint8 [class_images,H,W,3].
-NamedTensors ProbeDreamBooth(Pipeline& pipeline, const SafetensorsFile& inputs) {
+NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs) {
   const std::filesystem::path scratch = inputs.metadata().at("scratch");
-  const DreamBoothOptions job = Job(inputs);
-  const DreamBoothPaths paths{.base_model = inputs.metadata().at("base"),
-                              .class_image_cache = scratch / "class_images",
-                              .output_model = scratch / "model"};
+  const FineTuneOptions job = Job(inputs);
+  const FineTunePaths paths{.base_model = inputs.metadata().at("base"),
+                            .class_image_cache = scratch / "class_images",
+                            .output_model = scratch / "model"};
   RecordingHost host(scratch);
-  TrainDreamBooth(pipeline, job, paths, host);
+  FineTuneModel(model, job, paths, host);
 
   std::vector<double> losses, grad_norms;
   for (const Progress& progress : host.Steps()) {
@@ -69,7 +69,7 @@ NamedTensors ProbeDreamBooth(Pipeline& pipeline, const SafetensorsFile& inputs) 
   }
   ClassImageOptions cached = job.class_images;
   cached.prompt = job.ClassPrompt();
-  const auto pictures = ClassImages(pipeline, cached, paths.class_image_cache, host);
+  const auto pictures = ClassImages(model, cached, paths.class_image_cache, host);
   return {{"losses", torch::tensor(losses, torch::kFloat64)},
           {"grad_norms", torch::tensor(grad_norms, torch::kFloat64)},
           {"class_pictures", StackImages(pictures)}};

@@ -35,14 +35,12 @@ torch::Tensor Trajectory(const nlohmann::json& wanted, const torch::Tensor& x_BC
   choice.settings.eta = wanted.at("eta");
   const Sampler sampler(std::move(choice));
   std::vector<torch::Tensor> points;
-  const NoisePredictor model = [&](const torch::Tensor& x, const torch::Tensor& t,
-                                   const torch::Tensor&) {
+  const NoisePredictor model = [&](const torch::Tensor& x, const torch::Tensor& t) {
     points.push_back(x.clone());
     const auto t_B111 = t.to(torch::kFloat32).view({-1, 1, 1, 1});
     return torch::tanh(x) * (0.5 + t_B111 / 2000);
   };
-  const Denoiser denoiser(model, sampler.schedule().options().prediction_type,
-                          torch::zeros({x_BCHW.size(0), 1, 1}), {}, {.scale = 1},
+  const Denoiser denoiser(model, sampler.schedule().options().prediction_type, {.scale = 1},
                           sampler.settings().thresholding);
   GivenNoise noise(noise_NBCHW);
   points.push_back(sampler.Sample(denoiser, x_BCHW, noise, wanted.at("steps")));

@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "worker/catalog/examined_models.h"
 #include "worker/checkpoints/model_files.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/diffusers_directory.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/support/guard.h"
 
@@ -35,10 +35,10 @@ std::string Stamp(const fs::path& directory) {
 
 // Loads the model to see whether it can be.
 ExaminedModel Examine(const fs::path& directory, const std::string& stamp) {
-  const auto pipeline = LoadPipeline(directory);
+  const auto model = LoadModel(directory);
   return {.stamp = stamp,
-          .digest = pipeline.digest,
-          .image_size = static_cast<int>(pipeline.image_size())};
+          .digest = model->digest(),
+          .image_size = static_cast<int>(model->image_size())};
 }
 
 std::string BaseModelName(absl::string_view display_name) {

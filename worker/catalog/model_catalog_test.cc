@@ -7,7 +7,8 @@
 
 #include "worker/base/io/json_file.h"
 #include "worker/base/io/temp_dir.h"
-#include "worker/checkpoints/tiny_pipeline.h"
+#include "worker/families/diffusers_directory.h"
+#include "worker/families/tiny_model.h"
 
 namespace likeness {
 namespace {
@@ -21,7 +22,7 @@ using ::testing::SizeIs;
 
 class ModelCatalogTest : public testing::Test {
  protected:
-  ModelCatalogTest() { SavePipeline(models() / "tiny", TinyPipeline(), torch::kFloat32); }
+  ModelCatalogTest() { SaveModel(models() / "tiny", TinyModel(), torch::kFloat32); }
   fs::path models() const { return temp_.path() / "models"; }
   fs::path memory() const { return temp_.path() / "cache" / "models.json"; }
   void Copy(const std::string& name) {

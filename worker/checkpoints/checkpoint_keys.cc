@@ -28,7 +28,8 @@ std::string TodaysVaeKey(std::string key) {
 
 std::optional<std::string> ParameterOfKey(const std::string& component, const std::string& key) {
   if (component == "vae") return TodaysVaeKey(key);
-  if (component == "text_encoder") {
+  if (component.starts_with("text_encoder")) {
+    if (key.starts_with("text_projection.")) return key;
     // transformers 5 leaves the prefix out.
     const auto full = key.starts_with("text_model.") ? key : "text_model." + key;
     if (full == "text_model.embeddings.position_ids") return std::nullopt;  // 0, 1, 2, ...

@@ -1,4 +1,5 @@
-// ModelDigest; see pipeline.h.
+#include "worker/checkpoints/model_digest.h"
+
 #include <sys/stat.h>
 
 #include <map>
@@ -8,7 +9,6 @@
 #include "worker/base/error.h"
 #include "worker/base/io/sha256.h"
 #include "worker/checkpoints/model_files.h"
-#include "worker/checkpoints/pipeline.h"
 
 namespace likeness {
 namespace {
@@ -26,7 +26,7 @@ bool IsPartOfTheModel(const fs::path& relative) {
 // one disk share files as hard links: each is read once.
 class FileDigests {
  public:
-  std::string Of(const fs::path& path) {
+  std::string Of(const fs::path& path, const std::function<void()>& poll) {
     struct stat status = {};
     if (stat(path.c_str(), &status) != 0) {
       throw Error(ErrorKind::kNotFound, path.filename().string() + " is gone");
@@ -37,7 +37,7 @@ class FileDigests {
       const std::lock_guard lock(mutex_);
       if (const auto found = known_.find(key); found != known_.end()) return found->second;
     }
-    std::string digest = Sha256OfFile(path);
+    std::string digest = Sha256OfFile(path, poll);
     const std::lock_guard lock(mutex_);
     if (known_.size() >= kMost) known_.clear();
     known_[key] = digest;
@@ -53,13 +53,24 @@ class FileDigests {
 
 }  // namespace
 
-std::string ModelDigest(const fs::path& dir) {
+std::map<std::string, std::string> ModelFileDigests(const fs::path& dir,
+                                                    const std::function<void()>& poll) {
   static auto* const digests = new FileDigests;
-  std::string lines;
+  std::map<std::string, std::string> files;
   for (const auto& [name, path] : FilesOfModel(dir)) {
-    if (IsPartOfTheModel(name)) lines += name + " " + digests->Of(path) + "\n";
+    if (IsPartOfTheModel(name)) files[name] = digests->Of(path, poll);
   }
+  return files;
+}
+
+std::string ModelDigest(const std::map<std::string, std::string>& files) {
+  std::string lines;
+  for (const auto& [name, digest] : files) lines += name + " " + digest + "\n";
   return Sha256OfBytes(lines);
+}
+
+std::string ModelDigest(const fs::path& dir, const std::function<void()>& poll) {
+  return ModelDigest(ModelFileDigests(dir, poll));
 }
 
 }  // namespace likeness

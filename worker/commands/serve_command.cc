@@ -96,7 +96,7 @@ absl::Status CheckOffer(const std::string& name, const std::map<std::string, std
 // What this worker can do, and what it has in memory.
 void AddOffer(const Workshop& workshop, v1::AcquireLeaseRequest& offer) {
   for (const auto& model : workshop.catalog.Offers()) *offer.add_base_models() = model;
-  if (!workshop.resident.name().empty()) offer.add_resident_models(workshop.resident.name());
+  for (const auto& name : workshop.warm.names()) offer.add_resident_models(name);
   offer.add_methods("dreambooth");
   offer.add_methods("generate");
   for (const auto& sampler : SupportedSamplers()) offer.add_samplers(sampler);
@@ -123,8 +123,8 @@ absl::Status Serve(const ServeFlags& flags) {
     scratch.emplace(root);
   }));
   const LeaseLoopOptions options{.worker = name,
-                                 .device = workshop->resident.device().str(),
-                                 .device_memory_bytes = DeviceMemory(workshop->resident.device()),
+                                 .device = workshop->warm.device().str(),
+                                 .device_memory_bytes = DeviceMemory(workshop->warm.device()),
                                  .labels = labels,
                                  .scratch = scratch->path()};
   LogInfo("worker started",

@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   return std::make_unique<Workshop>(
       Workshop{.catalog = std::move(catalog),
                .store = ModelStore(cache / "personalized", flags.cache_bytes),
-               .resident = ResidentModel(device),
+               .warm = WarmBase(device),
                .class_image_cache = cache / "class-pictures",
                .cache_bytes = flags.cache_bytes});
 }

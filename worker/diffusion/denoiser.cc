@@ -37,8 +37,7 @@ torch::Tensor SpreadOf(const torch::Tensor& x_BCHW) {
 
 }  // namespace
 
-Denoiser::Denoiser(NoisePredictor model, PredictionType type, torch::Tensor conditional_BTD,
-                   torch::Tensor unconditional_BTD, Guidance guidance,
+Denoiser::Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
                    std::optional<Thresholding> thresholding)
     : model_(std::move(model)), type_(type), guidance_(guidance), thresholding_(thresholding) {
   if (!std::isfinite(guidance.scale)) {
@@ -49,8 +48,6 @@ Denoiser::Denoiser(NoisePredictor model, PredictionType type, torch::Tensor cond
     throw Error(ErrorKind::kInvalidArgument,
                 "guidance_rescale is " + std::to_string(guidance.rescale) + "; allowed: 0 to 1");
   }
-  context_ =
-      guidance.scale > 1 ? torch::cat({unconditional_BTD, conditional_BTD}) : conditional_BTD;
 }
 
 Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, const Level& level) const {
@@ -69,7 +66,7 @@ torch::Tensor Denoiser::Guided(const torch::Tensor& x_BCHW, double t) const {
   auto x = guided ? torch::cat({x_BCHW, x_BCHW}) : x_BCHW;
   const auto dtype = t == std::trunc(t) ? torch::kInt64 : torch::kFloat32;
   auto t_N = torch::full({x.size(0)}, t, x.options().dtype(dtype));
-  auto output = model_(x.to(context_.dtype()), t_N, context_).to(x_BCHW.dtype());
+  auto output = model_(x, t_N).to(x_BCHW.dtype());
   if (!guided) return output;
   auto halves = output.chunk(2);
   auto mixed = halves[0] + guidance_.scale * (halves[1] - halves[0]);

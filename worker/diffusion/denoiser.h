@@ -23,10 +23,10 @@ struct Prediction {
   torch::Tensor x0_BCHW;
 };
 
-// A UNet's forward: latents [N,C,H,W], timesteps [N] int64 or float32, context [N,T,D] ->
-// prediction [N,C,H,W].
-using NoisePredictor = std::function<torch::Tensor(
-    const torch::Tensor& latents, const torch::Tensor& timesteps, const torch::Tensor& context)>;
+// A network's forward: latents [N,C,H,W], timesteps [N] int64 or float32 -> prediction [N,C,H,W].
+// Where guided, N is twice the number of pictures: first without the condition, then with it.
+using NoisePredictor =
+    std::function<torch::Tensor(const torch::Tensor& latents, const torch::Tensor& timesteps)>;
 
 struct Guidance {
   double scale = 7.5;  // 1 or less: the condition alone
@@ -39,11 +39,9 @@ struct Guidance {
 class Denoiser {
  public:
   // Above a scale of 1 both halves go through the model in one forward, the unconditional half
-  // first. unconditional_BTD may be undefined when it is 1 or less. kInvalidArgument if the scale
-  // is not finite or the rescale not within 0 to 1. Latents keep the dtype they come in; the model
-  // sees the context's dtype.
-  Denoiser(NoisePredictor model, PredictionType type, torch::Tensor conditional_BTD,
-           torch::Tensor unconditional_BTD, Guidance guidance,
+  // first. kInvalidArgument if the scale is not finite or the rescale not within 0 to 1. Latents
+  // keep the dtype they come in, whatever the model's.
+  Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
            std::optional<Thresholding> thresholding = std::nullopt);
 
   // With kEpsilon a is above 0: from noise alone no picture follows.
@@ -58,7 +56,6 @@ class Denoiser {
 
   NoisePredictor model_;
   PredictionType type_;
-  torch::Tensor context_;  // [B,T,D], or [2B,T,D] when guided
   Guidance guidance_;
   std::optional<Thresholding> thresholding_;
 };

@@ -11,24 +11,30 @@
 namespace likeness {
 namespace {
 
-// Predicts the context's first number everywhere, and counts its calls.
+constexpr int64_t kPictures = 2;
+
+// What a model is told about each of the pictures x, or of their two halves: 3 as the condition,
+// 1 without one. [N,1,1,1].
+torch::Tensor ToldAbout(const torch::Tensor& x) {
+  const auto told = torch::full({x.size(0), 1, 1, 1}, 3.0f);
+  if (x.size(0) > kPictures) told.slice(0, 0, kPictures).fill_(1);
+  return told;
+}
+
+// Predicts what it is told, and counts its calls.
 struct ConstantModel {
   int* calls;
-  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor&,
-                           const torch::Tensor& context) const {
+  torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor&) const {
     ++*calls;
-    return torch::ones_like(x) * context.select(1, 0).select(1, 0).view({-1, 1, 1, 1});
+    return torch::ones_like(x) * ToldAbout(x);
   }
 };
 
 constexpr Level kLevel{.t = 500, .a = 0.28};
 
-torch::Tensor Context(float value) { return torch::full({2, 3, 4}, value); }
-
 TEST(DenoiserTest, GuidanceLeadsAwayFromTheUnconditional) {
   int calls = 0;
-  const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1),
-                          {.scale = 7.5});
+  const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, {.scale = 7.5});
   auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kLevel).eps_BCHW;
   EXPECT_TRUE(torch::allclose(eps, torch::full_like(eps, 1 + 7.5 * (3 - 1))));
   EXPECT_EQ(calls, 1) << "both halves go through the model in one forward";
@@ -37,8 +43,7 @@ TEST(DenoiserTest, GuidanceLeadsAwayFromTheUnconditional) {
 TEST(DenoiserTest, GuidanceOfOneOrLessIsTheConditionAlone) {
   int calls = 0;
   for (double guidance : {1.0, 0.0, -3.0}) {
-    const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), {},
-                            {.scale = guidance});
+    const Denoiser denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, {.scale = guidance});
     auto eps = denoiser(torch::zeros({2, 4, 2, 2}), kLevel).eps_BCHW;
     EXPECT_TRUE(torch::allclose(eps, torch::full_like(eps, 3)));
   }
@@ -47,8 +52,7 @@ TEST(DenoiserTest, GuidanceOfOneOrLessIsTheConditionAlone) {
 TEST(DenoiserTest, GuidanceThatIsNotANumberIsRefused) {
   int calls = 0;
   for (double guidance : {std::nan(""), std::numeric_limits<double>::infinity()}) {
-    EXPECT_THROW(Denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, Context(3), Context(1),
-                          {.scale = guidance}),
+    EXPECT_THROW(Denoiser(ConstantModel{&calls}, PredictionType::kEpsilon, {.scale = guidance}),
                  Error);
   }
 }
@@ -61,23 +65,20 @@ TEST(DenoiserTest, APerfectPredictionIsTakenApartExactly) {
     auto x0 = torch::randn({1, 4, 2, 2}), noise = torch::randn({1, 4, 2, 2});
     auto t = torch::tensor({700}, torch::kInt64);
     auto x = schedule.AddNoise(x0, noise, t);
-    const Denoiser denoiser({}, type, {}, {}, {.scale = 1});
+    const Denoiser denoiser({}, type, {.scale = 1});
     auto prediction = denoiser.Read(schedule.Target(x0, noise, t), x, schedule.LevelAt(700));
     EXPECT_TRUE(torch::allclose(prediction.x0_BCHW, x0, 1e-4, 1e-5));
     EXPECT_TRUE(torch::allclose(prediction.eps_BCHW, noise, 1e-4, 1e-5));
   }
 }
 
-// Predicts the context's number times the noise that x is taken for: spreads as far as the number.
-torch::Tensor SpreadModel(const torch::Tensor& x, const torch::Tensor&,
-                          const torch::Tensor& context) {
-  return x * context.select(1, 0).select(1, 0).view({-1, 1, 1, 1});
-}
+// Predicts what it is told times the noise that x is taken for: spreads as far as the number.
+torch::Tensor SpreadModel(const torch::Tensor& x, const torch::Tensor&) { return x * ToldAbout(x); }
 
 TEST(DenoiserTest, RescaledGuidanceSpreadsAsTheConditionDoes) {
   const auto x = torch::randn({2, 4, 8, 8});
   const auto spread = [&](double rescale) {
-    const Denoiser denoiser(SpreadModel, PredictionType::kEpsilon, Context(3), Context(1),
+    const Denoiser denoiser(SpreadModel, PredictionType::kEpsilon,
                             {.scale = 5, .rescale = rescale});
     return (denoiser(x, kLevel).eps_BCHW.std() / x.std()).item<double>();
   };
@@ -88,14 +89,13 @@ TEST(DenoiserTest, RescaledGuidanceSpreadsAsTheConditionDoes) {
 
 TEST(DenoiserTest, ARescaleBeyondOneIsRefused) {
   for (double rescale : {-0.1, 1.5, std::nan("")}) {
-    EXPECT_THROW(Denoiser(SpreadModel, PredictionType::kEpsilon, Context(3), Context(1),
-                          {.scale = 5, .rescale = rescale}),
+    EXPECT_THROW(Denoiser(SpreadModel, PredictionType::kEpsilon, {.scale = 5, .rescale = rescale}),
                  Error);
   }
 }
 
 TEST(DenoiserTest, ThresholdedPicturesKeepWithinOneEachByItself) {
-  const Denoiser denoiser({}, PredictionType::kSample, {}, {}, {.scale = 1},
+  const Denoiser denoiser({}, PredictionType::kSample, {.scale = 1},
                           Thresholding{.ratio = 0.9, .max_value = 4});
   auto x0 = torch::linspace(-1, 1, 100).view({1, 1, 10, 10}).repeat({2, 1, 1, 1});
   x0[1] *= 10;

@@ -15,8 +15,8 @@ using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 
-// A model that anybody can write down: tanh(x) (0.5 + t / 2000), whatever the context.
-torch::Tensor ToyModel(const torch::Tensor& x, const torch::Tensor& t, const torch::Tensor&) {
+// A model that anybody can write down: tanh(x) (0.5 + t / 2000).
+torch::Tensor ToyModel(const torch::Tensor& x, const torch::Tensor& t) {
   return torch::tanh(x) * (0.5 + t.view({-1, 1, 1, 1}) / 2000.0);
 }
 
@@ -41,8 +41,7 @@ Sampler Named(std::string_view name, const nlohmann::json& file = NoiseScheduleO
 
 std::vector<float> SampleToy(std::string_view name, const nlohmann::json& file) {
   const Sampler sampler = Named(name, file);
-  const Denoiser denoiser(ToyModel, sampler.schedule().options().prediction_type,
-                          torch::zeros({1, 1, 1}), {}, {.scale = 1});
+  const Denoiser denoiser(ToyModel, sampler.schedule().options().prediction_type, {.scale = 1});
   auto unit = torch::tensor({1.5f, -0.5f, 0.25f, -2.0f}).view({1, 4, 1, 1});
   NoNoise noise;
   auto x = sampler.Sample(denoiser, unit, noise, /*steps=*/10);
@@ -155,8 +154,8 @@ TEST(SamplerTest, EveryStepStaysInTheScheduleAndLeadsTowardsThePicture) {
 // found.
 TEST(SamplerTest, APerfectModelsPictureIsFoundByEverySampler) {
   const auto picture = torch::linspace(-1, 1, 64).view({1, 4, 4, 4}).repeat({2, 1, 1, 1});
-  const Denoiser denoiser([&](const auto&, const auto&, const auto&) { return picture; },
-                          PredictionType::kSample, torch::zeros({2, 1, 1}), {}, {.scale = 1});
+  const Denoiser denoiser([&](const auto&, const auto&) { return picture; },
+                          PredictionType::kSample, {.scale = 1});
   for (const SamplerName& name : SamplerNames()) {
     for (const char* spacing : {"leading", "linspace", "trailing"}) {
       auto file = File(PredictionType::kSample, spacing);
@@ -180,8 +179,7 @@ TEST(SamplerTest, StochasticSamplersDrawAPictureTheSameWhateverIsBesideIt) {
     const Sampler sampler(std::move(choice));
     const auto draw = [&](std::vector<uint64_t> seeds) {
       const auto count = static_cast<int64_t>(seeds.size());
-      const Denoiser denoiser(ToyModel, PredictionType::kEpsilon, torch::zeros({count, 1, 1}), {},
-                              {.scale = 1});
+      const Denoiser denoiser(ToyModel, PredictionType::kEpsilon, {.scale = 1});
       PictureNoise noise(std::move(seeds), {4, 4, 4}, torch::kCPU);
       const auto unit = torch::ones({count, 4, 4, 4});
       return sampler.Sample(denoiser, unit, noise, 6);
@@ -198,11 +196,11 @@ TEST(SamplerTest, TheTableSaysHowOftenTheModelIsAsked) {
   for (const SamplerName& name : SamplerNames()) {
     int asked = 0;
     const Denoiser denoiser(
-        [&](const auto& x, const auto& t, const auto& context) {
+        [&](const auto& x, const auto& t) {
           ++asked;
-          return ToyModel(x, t, context);
+          return ToyModel(x, t);
         },
-        PredictionType::kEpsilon, torch::zeros({1, 1, 1}), {}, {.scale = 1});
+        PredictionType::kEpsilon, {.scale = 1});
     PictureNoise noise({1}, {4, 2, 2}, torch::kCPU);
     Named(name.name).Sample(denoiser, noise.Draw(), noise, 50);
     EXPECT_EQ((asked + 25) / 50, name.evaluations_per_step) << name.name << " asked " << asked;

@@ -5,17 +5,17 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/family.h"
 
 namespace likeness {
 
-Sampler SamplerOf(const Pipeline& pipeline, std::string_view asked_for, double eta) {
+Sampler SamplerOf(const Family& model, std::string_view asked_for, double eta) {
   if (!(eta >= 0 && eta <= 1)) {
     throw Error(ErrorKind::kInvalidArgument, "eta is " + std::to_string(eta) + "; allowed: 0 to 1");
   }
-  const auto config = pipeline.scheduler_config.empty()
-                          ? pipeline.schedule.options().ToJson()
-                          : nlohmann::json::parse(pipeline.scheduler_config);
+  const auto config = model.scheduler_config().empty()
+                          ? model.schedule().options().ToJson()
+                          : nlohmann::json::parse(model.scheduler_config());
   auto choice = ChooseSampler(config, asked_for);
   choice.settings.eta = eta;
   return Sampler(std::move(choice));

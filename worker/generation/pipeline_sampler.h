@@ -9,11 +9,11 @@
 
 namespace likeness {
 
-struct Pipeline;
+class Family;
 
 // ChooseSampler on the checkpoint's scheduler_config.json. kInvalidArgument too if eta is not
 // within 0 to 1.
-Sampler SamplerOf(const Pipeline& pipeline, std::string_view asked_for, double eta = 0);
+Sampler SamplerOf(const Family& model, std::string_view asked_for, double eta = 0);
 
 // The sampler that a model directory's scheduler_config.json was written for, as
 // common/sampler_names.h spells it; empty where it cannot be read or names none that is known.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,12 +11,12 @@
 
 namespace likeness {
 
-struct Pipeline;
+class Family;
 
 struct TextToImageRequest {
   std::string prompt;
-  std::string negative_prompt = {};  // what guidance leads away from
-  int images = 1;                    // at least 1
+  std::optional<std::string> negative_prompt = {};  // what guidance leads away from
+  int images = 1;                                   // at least 1
   uint32_t seed = 0;  // image i is drawn with seed + i, modulo 2^32; 0 is a seed like any other
   std::string sampler = {};     // as in common/sampler_names.h; empty: the checkpoint's own
   int steps = 50;               // 1 to the model's training timesteps
@@ -35,7 +36,7 @@ using GenerationProgress = std::function<bool(int step, int total)>;
 // rounding in the last bit of float). All its noise is torch.randn([1, C, H, W]) in float32 of a
 // CPU generator seeded with seed + i. kInvalidArgument names the wrong field, its value and what is
 // allowed; kCancelled if progress returned false.
-std::vector<Image> GenerateImages(Pipeline& pipeline, const TextToImageRequest& request,
+std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& request,
                                   const GenerationProgress& progress = {});
 
 }  // namespace likeness

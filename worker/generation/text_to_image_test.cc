@@ -7,8 +7,7 @@
 #include <cstdlib>
 
 #include "worker/base/error.h"
-#include "worker/checkpoints/tiny_pipeline.h"
-#include "worker/generation/prompt_encoding.h"
+#include "worker/families/tiny_model.h"
 
 namespace likeness {
 namespace {
@@ -20,7 +19,7 @@ class TextToImageTest : public ::testing::Test {
   TextToImageTest() { torch::manual_seed(7); }
 
   std::vector<Image> Generate(const TextToImageRequest& request) {
-    return GenerateImages(pipeline_, request);
+    return GenerateImages(model_, request);
   }
   void ExpectRefused(const TextToImageRequest& request, const std::string& message) {
     try {
@@ -32,9 +31,9 @@ class TextToImageTest : public ::testing::Test {
     }
   }
 
-  Pipeline pipeline_ = [] {
+  StableDiffusion model_ = [] {
     torch::manual_seed(7);
-    return TinyPipeline();
+    return TinyModel();
   }();
   const TextToImageRequest request_{.prompt = "a dog", .seed = 5, .steps = 3};
 };
@@ -97,9 +96,11 @@ TEST_F(TextToImageTest, TheCheckpointsSamplerIsTheDefault) {
   auto request = request_;
   request.sampler = "heun_karras";
   const auto asked = Generate(request).at(0).rgb;
-  pipeline_.scheduler_config = R"({"_class_name": "HeunDiscreteScheduler", "beta_start": 0.00085,
-      "beta_end": 0.012, "beta_schedule": "scaled_linear", "use_karras_sigmas": true})";
-  EXPECT_EQ(Generate(request_).at(0).rgb, asked);
+  const ModelSource source{.scheduler_config =
+                               R"({"_class_name": "HeunDiscreteScheduler", "beta_start": 0.00085,
+      "beta_end": 0.012, "beta_schedule": "scaled_linear", "use_karras_sigmas": true})"};
+  StableDiffusion own(model_.parts(), model_.schedule(), source);
+  EXPECT_EQ(GenerateImages(own, request_).at(0).rgb, asked);
 }
 
 TEST_F(TextToImageTest, StochasticPicturesDependOnTheirOwnSeedAloneToo) {
@@ -165,7 +166,7 @@ TEST_F(TextToImageTest, ProgressCountsAllStepsAndCanStop) {
   request.images = 3;
   request.batch_size = 2;
   std::vector<std::pair<int, int>> seen;
-  GenerateImages(pipeline_, request, [&](int step, int total) {
+  GenerateImages(model_, request, [&](int step, int total) {
     seen.emplace_back(step, total);
     return true;
   });
@@ -173,7 +174,7 @@ TEST_F(TextToImageTest, ProgressCountsAllStepsAndCanStop) {
   EXPECT_EQ(seen.front(), std::pair(1, 6));
   EXPECT_EQ(seen.back(), std::pair(6, 6));
   try {
-    GenerateImages(pipeline_, request, [](int step, int) { return step < 2; });
+    GenerateImages(model_, request, [](int step, int) { return step < 2; });
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kCancelled);
@@ -182,7 +183,7 @@ TEST_F(TextToImageTest, ProgressCountsAllStepsAndCanStop) {
 
 TEST_F(TextToImageTest, AModelThatHasDivergedIsReported) {
   torch::NoGradGuard no_grad;
-  for (auto& parameter : pipeline_.unet->parameters()) parameter.fill_(NAN);
+  for (auto& parameter : model_.parts().unet->parameters()) parameter.fill_(NAN);
   try {
     Generate(request_);
     FAIL();
@@ -192,9 +193,10 @@ TEST_F(TextToImageTest, AModelThatHasDivergedIsReported) {
 }
 
 TEST_F(TextToImageTest, PromptsAreEncodedOneByOneAsTogether) {
-  auto together = EncodePrompts(pipeline_, {"a dog", ""});
+  auto together = model_.Encode({"a dog", ""}, {16, 16}).context_NSD;
   EXPECT_EQ(together.sizes(), at::IntArrayRef({2, 12, 16}));
-  EXPECT_TRUE(torch::allclose(together[1], EncodePrompts(pipeline_, {""})[0], 1e-4, 1e-5));
+  EXPECT_TRUE(
+      torch::allclose(together[1], model_.Encode({""}, {16, 16}).context_NSD[0], 1e-4, 1e-5));
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   return options;
 }
 
-void SetTraining(const v1::Training& training, DreamBoothOptions& options) {
+void SetTraining(const v1::Training& training, FineTuneOptions& options) {
   options.steps = training.steps();
   options.learning_rate = training.learning_rate();
   options.batch_size = training.batch_size();
@@ -67,9 +67,8 @@ void SetTraining(const v1::Training& training, DreamBoothOptions& options) {
 
 }  // namespace
 
-DreamBoothOptions ToDreamBoothOptions(const v1::FineTuneSpec& resolved,
-                                      const SubjectPhotos& photos) {
-  DreamBoothOptions options;
+FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const SubjectPhotos& photos) {
+  FineTuneOptions options;
   options.token = SubjectOf(resolved).token();
   options.class_noun = SubjectOf(resolved).class_noun();
   options.photos = photos.training;

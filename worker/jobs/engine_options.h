@@ -6,12 +6,11 @@
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/prompts.h"
 #include "worker/jobs/subject.h"
-#include "worker/training/dreambooth_options.h"
+#include "worker/training/fine_tune_options.h"
 
 namespace likeness {
 
-DreamBoothOptions ToDreamBoothOptions(const v1::FineTuneSpec& resolved,
-                                      const SubjectPhotos& photos);
+FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const SubjectPhotos& photos);
 
 // The pictures drawn at the end of a fine-tune job.
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved);

@@ -16,10 +16,10 @@
 #include "worker/jobs/recipe_host.h"
 #include "worker/jobs/resolve.h"
 #include "worker/jobs/subject.h"
+#include "worker/methods/fine_tune_model.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
-#include "worker/training/dreambooth.h"
 
 namespace likeness {
 namespace {
@@ -82,12 +82,12 @@ std::vector<Picture> DrawSamples(const v1::Lease& lease, const PictureOrder& ord
   const absl::Status status = Attempt(environment, [&] {
     const auto stored = workshop.store.Adopt(model_dir, files);
     if (order.size() == 0) return;
-    Pipeline& model =
-        workshop.resident.Get(lease.job().output_model(), stored.digest, stored.directory);
+    Family& model = workshop.warm.Get(lease.job().output_model(), stored.digest, stored.directory,
+                                      [&] { ThrowIfStopped(environment.Stop()); });
     DrawPictures(model, order, environment, phases, pictures);
   });
   if (status.ok()) return pictures;
-  workshop.resident.Drop();
+  workshop.warm.Drop();
   if (pictures.size() < order.size()) {
     environment.Warn(absl::StrCat(order.size() - pictures.size(), " of ", order.size(),
                                   " pictures could not be drawn: ", status.message()));
@@ -112,7 +112,7 @@ std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
   return extras;
 }
 
-std::map<std::string, double> Figures(const DreamBoothResult& trained, Phases& phases) {
+std::map<std::string, double> Figures(const FineTuneResult& trained, Phases& phases) {
   auto figures = phases.Seconds();
   if (!trained.losses.empty()) figures["loss"] = trained.losses.back();
   if (trained.validation_loss_before) {
@@ -136,19 +136,20 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
   const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment);
-  Pipeline& model = workshop.resident.Get(base.facts.name, base.facts.digest, base.directory);
-  CheckToken(SubjectOf(spec), model.tokenizer, environment);
+  Family& model = workshop.warm.Get(base.facts.name, base.facts.digest, base.directory,
+                                    [&] { ThrowIfStopped(environment.Stop()); });
+  CheckToken(SubjectOf(spec), model.tokenizer(), environment);
   CheckFineTune(spec, model, environment);
 
   // Train
   const fs::path model_dir = environment.scratch() / kModelDir;
   RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases),
                   spec.samples().seed());
-  const auto trained = TrainDreamBooth(model, ToDreamBoothOptions(spec, photos),
-                                       {.base_model = base.directory,
-                                        .class_image_cache = workshop.class_image_cache,
-                                        .output_model = model_dir},
-                                       host);
+  const auto trained = FineTuneModel(model, ToFineTuneOptions(spec, photos),
+                                     {.base_model = base.directory,
+                                      .class_image_cache = workshop.class_image_cache,
+                                      .output_model = model_dir},
+                                     host);
 
   // Draw
   const auto model_files = DescribeModel(model_dir);

@@ -5,7 +5,8 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/config_reader.h"
 #include "worker/base/io/model_json.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/exports/personalized_model.h"
+#include "worker/families/family.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/keep_outputs.h"
@@ -15,7 +16,6 @@
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
-#include "worker/training/personalized_model.h"
 
 namespace likeness {
 namespace {
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 // The model that draws, wherever it comes from.
 struct DrawingModel {
-  Pipeline& pipeline;
+  Family& model;
   ModelFacts facts;
   PromptWords words;
 };
@@ -38,9 +38,10 @@ PromptWords WordsFromCard(const fs::path& model_dir) {
   return words;
 }
 
-DrawingModel BaseModelOf(const v1::Lease& lease, Workshop& workshop) {
+DrawingModel BaseModelOf(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   const auto entry = ValueOrThrow(workshop.catalog.Find(lease.job().generate().model().name()));
-  return {workshop.resident.Get(entry.facts.name, entry.facts.digest, entry.directory),
+  return {workshop.warm.Get(entry.facts.name, entry.facts.digest, entry.directory,
+                            [&] { ThrowIfStopped(environment.Stop()); }),
           entry.facts,
           {}};
 }
@@ -59,11 +60,12 @@ DrawingModel PersonalizedModelOf(const v1::LeasedModel& model, JobEnvironment& e
           phases.Report(progress);
         });
       });
-  Pipeline& pipeline = workshop.resident.Get(model.name(), stored.digest, stored.directory);
-  return {.pipeline = pipeline,
+  Family& family = workshop.warm.Get(model.name(), stored.digest, stored.directory,
+                                     [&] { ThrowIfStopped(environment.Stop()); });
+  return {.model = family,
           .facts = {.name = model.name(),
-                    .digest = pipeline.digest,
-                    .image_size = static_cast<int>(pipeline.image_size()),
+                    .digest = family.digest(),
+                    .image_size = static_cast<int>(family.image_size()),
                     .sampler = OwnSampler(stored.directory),
                     .defaults = ReadModelDefaults(stored.directory)},
           .words = WordsFromCard(stored.directory)};
@@ -79,17 +81,17 @@ std::vector<std::string> SupportedSamplers() {
 
 JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});
-  const DrawingModel model =
-      lease.models().empty() ? BaseModelOf(lease, workshop)
+  const DrawingModel drawing =
+      lease.models().empty() ? BaseModelOf(lease, environment, workshop)
                              : PersonalizedModelOf(lease.models(0), environment, phases, workshop);
   JobResult result;
-  result.resolved = ResolveGenerate(lease.job().generate(), model.facts);
+  result.resolved = ResolveGenerate(lease.job().generate(), drawing.facts);
   environment.Resolved(result.resolved);
 
-  CheckGenerate(result.resolved.generate(), model.words, model.pipeline, environment);
+  CheckGenerate(result.resolved.generate(), drawing.words, drawing.model, environment);
 
   std::vector<Picture> pictures;
-  DrawPictures(model.pipeline, GenerateOrder(result.resolved.generate(), model.words), environment,
+  DrawPictures(drawing.model, GenerateOrder(result.resolved.generate(), drawing.words), environment,
                phases, pictures);
   result.outputs =
       KeepOutputs(WritePictures(pictures, environment), /*extras=*/{}, environment, phases);

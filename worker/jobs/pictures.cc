@@ -17,7 +17,7 @@ constexpr size_t kThumbnailBytes = 64 << 10;
 constexpr int kThumbnailSide = 256;
 }  // namespace
 
-void DrawPictures(Pipeline& model, const PictureOrder& order, JobEnvironment& environment,
+void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
                   Phases& phases, std::vector<Picture>& pictures) {
   const ProgressMeter meter(Phase::kSamples, "pictures", 0, static_cast<int64_t>(order.size()));
   phases.Report(meter.After(0));
@@ -25,7 +25,7 @@ void DrawPictures(Pipeline& model, const PictureOrder& order, JobEnvironment& en
     const int drawn = static_cast<int>(pictures.size());
     TextToImageRequest request;
     request.prompt = prompt;
-    request.negative_prompt = order.negative_prompt;
+    if (!order.negative_prompt.empty()) request.negative_prompt = order.negative_prompt;
     request.images = order.images_per_prompt;
     request.seed = order.seed + static_cast<uint32_t>(drawn);
     request.sampler = order.sampler;

@@ -12,7 +12,7 @@
 
 namespace likeness {
 
-struct Pipeline;
+class Family;
 
 // Samples of a fine-tune job and generate jobs alike.
 struct PictureOrder {
@@ -37,7 +37,7 @@ struct Picture {
 
 // Phase kSamples. Appends to `pictures` as they are drawn: what fails later loses none. Throws
 // Error(kCancelled) when the environment asks to stop.
-void DrawPictures(Pipeline& model, const PictureOrder& order, JobEnvironment& environment,
+void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
                   Phases& phases, std::vector<Picture>& pictures);
 
 // Writes "samples/0000.png", ... to the job's scratch directory, and describes them.

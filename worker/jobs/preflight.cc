@@ -13,10 +13,10 @@
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/checkpoints/model_files.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/exports/personalized_model.h"
+#include "worker/families/family.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/support/guard.h"
-#include "worker/training/personalized_model.h"
 
 namespace likeness {
 namespace {
@@ -35,7 +35,7 @@ struct NamedText {
 
 // `path` holds the fields: "job.fine_tune.samples."
 void CheckSampling(const std::string& path, const std::string& steps_field,
-                   const std::string& sampler, int steps, double guidance, const Pipeline& model) {
+                   const std::string& sampler, int steps, double guidance, const Family& model) {
   try {
     (void)SamplerOf(model, sampler);
   } catch (const Error& error) {
@@ -91,8 +91,7 @@ void WarnOfPlaceholders(const v1::GenerateSpec& spec, JobEnvironment& environmen
 
 }  // namespace
 
-void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
-                   JobEnvironment& environment) {
+void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnvironment& environment) {
   const auto& prior = spec.prior();
   const auto& samples = spec.samples();
   if (prior.weight() > 0) {
@@ -127,7 +126,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
   for (int i = 0; i < subject.validation_photos_size(); ++i) {
     add("caption of validation_photos", i, subject.validation_photos(i).caption());
   }
-  WarnOfCutPrompts(texts, model.tokenizer, environment);
+  WarnOfCutPrompts(texts, model.tokenizer(), environment);
 }
 
 void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec) {
@@ -146,7 +145,7 @@ void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneS
   }
 }
 
-void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Pipeline& model,
+void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment) {
   CheckSampling("job.generate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
   std::vector<NamedText> texts = {{"negative_prompt", spec.negative_prompt()}};
@@ -154,7 +153,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const
     texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
   }
   if (words.token.empty()) WarnOfPlaceholders(spec, environment);
-  WarnOfCutPrompts(texts, model.tokenizer, environment);
+  WarnOfCutPrompts(texts, model.tokenizer(), environment);
 }
 
 }  // namespace likeness

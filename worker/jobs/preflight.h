@@ -12,18 +12,17 @@
 
 namespace likeness {
 
-struct Pipeline;
+class Family;
 
 // Resolved specs. Throws StatusError (INVALID_ARGUMENT naming the field) for what cannot be done;
 // what is odd becomes a warning of the job: prompts that are longer than the text encoder reads,
 // placeholders that stand for nothing, a class noun with its article.
-void CheckFineTune(const v1::FineTuneSpec& spec, const Pipeline& model,
-                   JobEnvironment& environment);
+void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnvironment& environment);
 // Throws StatusError (FAILED_PRECONDITION naming the file) for a base model with a file whose name
 // no output of a job may have: it is part of what the job makes.
 void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec);
 // words: of the personalized model that draws; empty for a base model.
-void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Pipeline& model,
+void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment);
 
 }  // namespace likeness

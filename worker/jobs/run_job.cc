@@ -28,7 +28,7 @@ JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& 
   JobResult result;
   const absl::Status status = Guard([&] { result = RunByKind(lease, environment, workshop); });
   // Whatever went wrong, the next job gets the model as it is on disk.
-  if (!status.ok() && !absl::IsCancelled(status)) workshop.resident.Drop();
+  if (!status.ok() && !absl::IsCancelled(status)) workshop.warm.Drop();
   TrimCache(workshop.class_image_cache, workshop.cache_bytes);
   ThrowIfError(status);
   return result;

@@ -4,7 +4,7 @@
 #include "likeness/v1/worker_service.pb.h"
 #include "worker/catalog/model_catalog.h"
 #include "worker/catalog/model_store.h"
-#include "worker/catalog/resident_model.h"
+#include "worker/catalog/warm_base.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/job_result.h"
 
@@ -14,7 +14,7 @@ namespace likeness {
 struct Workshop {
   ModelCatalog catalog;
   ModelStore store;
-  ResidentModel resident;
+  WarmBase warm;
   std::filesystem::path class_image_cache;
   int64_t cache_bytes;  // of class pictures
 };

@@ -7,7 +7,7 @@
 #include "likeness/v1/fine_tune.pb.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/tokenizers/clip_tokenizer.h"
-#include "worker/training/dreambooth_options.h"
+#include "worker/training/fine_tune_options.h"
 
 namespace likeness {
 

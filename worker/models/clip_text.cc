@@ -24,6 +24,14 @@ torch::nn::Embedding MakeEmbedding(int64_t rows, int64_t width) {
   return torch::nn::Embedding(torch::nn::EmbeddingOptions(rows, width)._weight(weight));
 }
 
+// Where the text ends, int64 [B]: the first end token. Configs from before transformers 4.31 call
+// it 2, which it is not; it is the last of the vocabulary then.
+torch::Tensor EndOf(const torch::Tensor& input_ids_BT, int64_t eos_token_id) {
+  constexpr int64_t kOldConfig = 2;
+  if (eos_token_id == kOldConfig) return input_ids_BT.argmax(-1);
+  return (input_ids_BT == eos_token_id).to(torch::kInt32).argmax(-1);
+}
+
 }  // namespace
 
 ClipEncoderLayerImpl::ClipEncoderLayerImpl(const ClipTextOptions& options)
@@ -71,9 +79,14 @@ ClipTextModelImpl::ClipTextModelImpl(ClipTextOptions options)
   auto encoder = text_model->register_module("encoder", std::make_shared<torch::nn::Module>());
   RegisterBlocks(*encoder, "layers", layers_);
   text_model->register_module("final_layer_norm", final_layer_norm_);
+  if (options_.with_projection) {
+    text_projection_ =
+        register_module("text_projection",
+                        Linear(options_.hidden_size, options_.projection_dim, /*with_bias=*/false));
+  }
 }
 
-torch::Tensor ClipTextModelImpl::Forward(const torch::Tensor& input_ids_BT) {
+ClipTextModelImpl::Output ClipTextModelImpl::ForwardAll(const torch::Tensor& input_ids_BT) {
   const int64_t tokens = input_ids_BT.size(1);
   if (tokens > options_.max_position_embeddings) {
     throw Error(ErrorKind::kInvalidArgument, "a prompt of " + std::to_string(tokens) +
@@ -82,8 +95,18 @@ torch::Tensor ClipTextModelImpl::Forward(const torch::Tensor& input_ids_BT) {
   }
   auto positions_TD = position_embedding_->weight.slice(/*dim=*/0, 0, tokens);
   auto hidden_BTD = token_embedding_(input_ids_BT) + positions_TD;
-  for (auto& layer : layers_) hidden_BTD = layer(hidden_BTD);
-  return final_layer_norm_(hidden_BTD);
+  Output output;
+  for (auto& layer : layers_) {
+    output.penultimate = hidden_BTD;
+    hidden_BTD = layer(hidden_BTD);
+  }
+  output.last = final_layer_norm_(hidden_BTD);
+  if (text_projection_) {
+    const auto rows_B = torch::arange(input_ids_BT.size(0), input_ids_BT.device());
+    output.projected =
+        text_projection_(output.last.index({rows_B, EndOf(input_ids_BT, options_.eos_token_id)}));
+  }
+  return output;
 }
 
 }  // namespace likeness

@@ -1,6 +1,7 @@
 // CLIP's text tower: token ids to one vector a token, which the UNet attends to.
-// Source: Radford et al. 2103.00020; keys and config.json as transformers' CLIPTextModel.
-// Shapes: B batch, T tokens, D width.
+// Source: Radford et al. 2103.00020; keys and config.json as transformers' CLIPTextModel
+// and CLIPTextModelWithProjection.
+// Shapes: B batch, T tokens, D width, P width of the projection.
 #pragma once
 
 #include <torch/torch.h>
@@ -24,7 +25,8 @@ struct ClipTextOptions {
   int64_t max_position_embeddings = 77;
   std::string hidden_act = "quick_gelu";  // or "gelu"
   double layer_norm_eps = 1e-5;
-  int64_t projection_dim = 768;  // kept for config.json; this tower has no projection
+  int64_t projection_dim = 768;  // kept for config.json where there is no projection
+  bool with_projection = false;  // transformers' CLIPTextModelWithProjection
   int64_t bos_token_id = 49406;
   int64_t eos_token_id = 49407;
   int64_t pad_token_id = 1;
@@ -57,7 +59,14 @@ class ClipTextModelImpl : public torch::nn::Module {
 
   // input_ids_BT: int64, T at most max_position_embeddings. Gives the last hidden state after the
   // final layer norm, BTD.
-  torch::Tensor Forward(const torch::Tensor& input_ids_BT);
+  torch::Tensor Forward(const torch::Tensor& input_ids_BT) { return ForwardAll(input_ids_BT).last; }
+
+  struct Output {
+    torch::Tensor last;         // after the final layer norm, BTD
+    torch::Tensor penultimate;  // what goes into the last layer, BTD
+    torch::Tensor projected;    // `last` at the end token, projected, BP; where with_projection
+  };
+  Output ForwardAll(const torch::Tensor& input_ids_BT);
 
   // [vocab_size, D], the rows that Textual Inversion learns.
   torch::Tensor& token_embedding() { return token_embedding_->weight; }
@@ -69,6 +78,7 @@ class ClipTextModelImpl : public torch::nn::Module {
   torch::nn::Embedding position_embedding_ = nullptr;
   std::vector<ClipEncoderLayer> layers_;
   torch::nn::LayerNorm final_layer_norm_ = nullptr;
+  Linear text_projection_ = nullptr;  // where with_projection
 };
 TORCH_MODULE(ClipTextModel);
 

@@ -1,4 +1,7 @@
 // ClipTextOptions to and from transformers' config.json.
+#include <string>
+#include <vector>
+
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/config_reader.h"
 #include "worker/models/clip_text.h"
@@ -21,6 +24,10 @@ ClipTextOptions ClipTextOptions::FromJson(const nlohmann::json& config) {
   reader.Read("hidden_act", options.hidden_act);
   reader.Read("layer_norm_eps", options.layer_norm_eps);
   reader.Read("projection_dim", options.projection_dim);
+  std::vector<std::string> architectures;
+  reader.Read("architectures", architectures);
+  options.with_projection =
+      architectures == std::vector<std::string>{"CLIPTextModelWithProjection"};
   reader.Read("bos_token_id", options.bos_token_id);
   reader.Read("eos_token_id", options.eos_token_id);
   reader.Read("pad_token_id", options.pad_token_id);
@@ -34,7 +41,8 @@ ClipTextOptions ClipTextOptions::FromJson(const nlohmann::json& config) {
 }
 
 nlohmann::json ClipTextOptions::ToJson() const {
-  return {{"architectures", nlohmann::json::array({"CLIPTextModel"})},
+  return {{"architectures", nlohmann::json::array({with_projection ? "CLIPTextModelWithProjection"
+                                                                   : "CLIPTextModel"})},
           {"model_type", "clip_text_model"},
           {"vocab_size", vocab_size},
           {"hidden_size", hidden_size},

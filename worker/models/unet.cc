@@ -21,6 +21,7 @@ UNetLevelOptions LevelOptions(const UNet2DConditionOptions& unet, size_t level) 
                         .context_width = unet.cross_attention_dim,
                         .heads = unet.HeadsAt(level),
                         .groups = unet.norm_num_groups,
+                        .layers = unet.LayersAt(level),
                         .linear_projection = unet.use_linear_projection},
           .resample = false};
 }
@@ -73,6 +74,11 @@ UNet2DConditionImpl::UNet2DConditionImpl(UNet2DConditionOptions options)
                               .out_channels = options_.out_channels}) {
   register_module("conv_in", conv_in_);
   register_module("time_embedding", time_embedding_);
+  if (options_.has_text_time()) {
+    add_embedding_ = register_module(
+        "add_embedding", TimestepEmbedding(options_.projection_class_embeddings_input_dim,
+                                           4 * options_.block_out_channels.front()));
+  }
   RegisterBlocks(*this, "down_blocks", down_blocks_);
   RegisterBlocks(*this, "up_blocks", up_blocks_);
   register_module("mid_block", mid_block_);
@@ -80,11 +86,25 @@ UNet2DConditionImpl::UNet2DConditionImpl(UNet2DConditionOptions options)
   register_module("conv_out", conv_out_);
 }
 
+torch::Tensor UNet2DConditionImpl::Embed(const torch::Tensor& timesteps_B,
+                                         const TextTime& text_time) {
+  auto time_BE = time_embedding_(timesteps_B);
+  if (!add_embedding_) return time_BE;
+  const auto& ids_BK = text_time.ids_BK;
+  const auto numbers_BF =
+      SinusoidalEmbedding(ids_BK.flatten(), options_.addition_time_embed_dim)
+          .view({ids_BK.size(0), ids_BK.size(1) * options_.addition_time_embed_dim});
+  const auto& pooled_BP = text_time.pooled_BP;
+  return time_BE +
+         add_embedding_->Embed(torch::cat({pooled_BP, numbers_BF.to(pooled_BP.dtype())}, 1));
+}
+
 torch::Tensor UNet2DConditionImpl::Forward(const torch::Tensor& latents_BCHW,
                                            const torch::Tensor& timesteps_B,
-                                           const torch::Tensor& context_BTD) {
+                                           const torch::Tensor& context_BTD,
+                                           const TextTime& text_time) {
   // time embedding
-  const UNetConditioning conditioning{.time_BE = Silu(time_embedding_(timesteps_B)),
+  const UNetConditioning conditioning{.time_BE = Silu(Embed(timesteps_B, text_time)),
                                       .context_BTD = context_BTD};
   // down
   auto x = conv_in_(latents_BCHW);

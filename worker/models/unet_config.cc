@@ -9,15 +9,36 @@
 namespace likeness {
 namespace {
 
-void ReadHeads(ConfigReader& reader, const nlohmann::json& config, std::vector<int64_t>& heads) {
-  const auto found = config.find("attention_head_dim");
+// One number for all levels, or a list of one a level.
+void ReadPerLevel(ConfigReader& reader, const nlohmann::json& config, const char* setting,
+                  size_t levels, std::vector<int64_t>& values) {
+  const auto found = config.find(setting);
   if (found == config.end() || found->is_array()) {
-    reader.ReadSizes("attention_head_dim", heads);
-    return;
+    reader.ReadSizes(setting, values);
+  } else {
+    int64_t everywhere = values.front();
+    reader.ReadSize(setting, everywhere);
+    values = {everywhere};
   }
-  int64_t everywhere = heads.front();
-  reader.ReadSize("attention_head_dim", everywhere);
-  heads = {everywhere};
+  if (values.size() != 1 && values.size() != levels) {
+    reader.Refuse(setting, "is neither one number nor one a level");
+  }
+}
+
+nlohmann::json PerLevel(const std::vector<int64_t>& values) {
+  return values.size() == 1 ? nlohmann::json(values.front()) : nlohmann::json(values);
+}
+
+void ReadTextTime(ConfigReader& reader, UNet2DConditionOptions& options) {
+  reader.Ignore({"addition_embed_type_num_heads"});  // of other addition_embed_types
+  if (!reader.Has("addition_embed_type")) return;
+  reader.Require("addition_embed_type", "text_time");
+  for (const char* needed : {"addition_time_embed_dim", "projection_class_embeddings_input_dim"}) {
+    if (!reader.Has(needed)) reader.Refuse(needed, "is missing beside addition_embed_type");
+  }
+  reader.ReadSize("addition_time_embed_dim", options.addition_time_embed_dim);
+  reader.ReadSize("projection_class_embeddings_input_dim",
+                  options.projection_class_embeddings_input_dim);
 }
 
 void RequireOneOf(const ConfigReader& reader, const std::string& setting,
@@ -37,10 +58,6 @@ void Check(const ConfigReader& reader, const UNet2DConditionOptions& options) {
                "CrossAttnDownBlock2D", levels);
   RequireOneOf(reader, "up_block_types", options.up_block_types, "UpBlock2D", "CrossAttnUpBlock2D",
                levels);
-  const auto& heads = options.attention_head_dim;
-  if (heads.size() != 1 && heads.size() != levels) {
-    reader.Refuse("attention_head_dim", "is neither one number nor one a level");
-  }
   for (size_t level = 0; level < levels; ++level) {
     const int64_t channels = options.block_out_channels[level];
     if (channels % options.norm_num_groups != 0) {
@@ -52,7 +69,7 @@ void Check(const ConfigReader& reader, const UNet2DConditionOptions& options) {
   }
 }
 
-void RequireTheRest(ConfigReader& reader, size_t levels) {
+void RequireTheRest(ConfigReader& reader) {
   reader.Require("act_fn", "silu");
   reader.Require("attention_type", "default");
   reader.Require("conv_in_kernel", 3);
@@ -66,10 +83,6 @@ void RequireTheRest(ConfigReader& reader, size_t levels) {
   reader.Require("resnet_out_scale_factor", 1.0);
   reader.Require("resnet_time_scale_shift", "default");
   reader.Require("time_embedding_type", "positional");
-  reader.RequirePerLevel("transformer_layers_per_block", levels, 1);
-  // The first is read only with an addition_embed_type; attention here never loses range in
-  // bfloat16 or float32, so the second changes nothing.
-  reader.Ignore({"addition_embed_type_num_heads", "upcast_attention"});
   reader.Finish();
 }
 
@@ -87,12 +100,17 @@ UNet2DConditionOptions UNet2DConditionOptions::FromJson(const nlohmann::json& co
   reader.Read("up_block_types", options.up_block_types);
   reader.ReadSizePerLevel("layers_per_block", levels, options.layers_per_block);
   reader.ReadSizePerLevel("cross_attention_dim", levels, options.cross_attention_dim);
-  ReadHeads(reader, config, options.attention_head_dim);
+  ReadPerLevel(reader, config, "attention_head_dim", levels, options.attention_head_dim);
+  ReadPerLevel(reader, config, "transformer_layers_per_block", levels,
+               options.transformer_layers_per_block);
+  ReadTextTime(reader, options);
   reader.ReadSize("norm_num_groups", options.norm_num_groups);
   reader.Read("norm_eps", options.norm_eps);
   reader.Read("use_linear_projection", options.use_linear_projection);
+  // Attention here never loses range in bfloat16 or float32: it changes nothing.
+  reader.Read("upcast_attention", options.upcast_attention);
   Check(reader, options);
-  RequireTheRest(reader, levels);
+  RequireTheRest(reader);
   return options;
 }
 
@@ -110,13 +128,21 @@ nlohmann::json UNet2DConditionOptions::ToJson() const {
                            {"norm_num_groups", norm_num_groups},
                            {"norm_eps", norm_eps},
                            {"act_fn", "silu"},
-                           {"use_linear_projection", use_linear_projection}};
-  if (attention_head_dim.size() == 1) {
-    config["attention_head_dim"] = attention_head_dim.front();
-  } else {
-    config["attention_head_dim"] = attention_head_dim;
+                           {"use_linear_projection", use_linear_projection},
+                           {"upcast_attention", upcast_attention}};
+  config["attention_head_dim"] = PerLevel(attention_head_dim);
+  config["transformer_layers_per_block"] = PerLevel(transformer_layers_per_block);
+  if (has_text_time()) {
+    config["addition_embed_type"] = "text_time";
+    config["addition_time_embed_dim"] = addition_time_embed_dim;
+    config["projection_class_embeddings_input_dim"] = projection_class_embeddings_input_dim;
   }
   return config;
+}
+
+int64_t UNet2DConditionOptions::LayersAt(size_t level) const {
+  const auto& layers = transformer_layers_per_block;
+  return layers.size() == 1 ? layers.front() : layers.at(level);
 }
 
 int64_t UNet2DConditionOptions::HeadsAt(size_t level) const {

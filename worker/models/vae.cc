@@ -39,7 +39,7 @@ AutoencoderKlOptions AutoencoderKlOptions::FromJson(const nlohmann::json& config
   reader.Require("use_quant_conv", true);
   reader.Require("use_post_quant_conv", true);
   reader.Require("mid_block_add_attention", true);
-  reader.Ignore({"force_upcast"});  // says when float16 overflows
+  reader.Read("force_upcast", options.force_upcast);
   reader.Finish();
   return options;
 }
@@ -56,7 +56,8 @@ nlohmann::json AutoencoderKlOptions::ToJson() const {
           {"norm_num_groups", norm_num_groups},
           {"act_fn", "silu"},
           {"sample_size", sample_size},
-          {"scaling_factor", scaling_factor}};
+          {"scaling_factor", scaling_factor},
+          {"force_upcast", force_upcast}};
 }
 
 torch::Tensor LatentMoments::Sample(const torch::Tensor& noise_BChw) const {

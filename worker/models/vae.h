@@ -23,6 +23,7 @@ struct AutoencoderKlOptions {
   int64_t norm_num_groups = 32;
   double scaling_factor = 0.18215;  // latents times this have unit variance
   int64_t sample_size = 512;        // side in pixels of what it was trained on
+  bool force_upcast = true;         // kept for config.json: says whether float16 overflows
 
   // From and to a diffusers config.json. A setting that this code does not support is an Error
   // (kFailedPrecondition) that names it.

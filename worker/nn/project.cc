@@ -33,7 +33,9 @@ class OneDnnProject : public torch::autograd::Function<OneDnnProject> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& weight,
                                const std::optional<torch::Tensor>& bias) {
-    context->save_for_backward({x, weight});
+    // Each is needed for the gradient of the other alone: a frozen weight keeps no activation.
+    context->save_for_backward({weight.requires_grad() ? x : torch::Tensor(),
+                                x.requires_grad() ? weight : torch::Tensor()});
     context->saved_data["biased"] = bias.has_value();
     return OneDnnLinear(x, weight, bias);
   }

@@ -66,6 +66,23 @@ TEST(Project, GivesGradientsOnlyWhereTheyAreAskedFor) {
   EXPECT_FALSE(layer.bias.grad().defined());
 }
 
+TEST(Project, AFrozenWeightKeepsNoInputForTheBackwardPass) {
+  const Layer layer = Layer::Make({2, 7}, /*biased=*/true);
+  layer.weight.requires_grad_(false);
+  layer.bias.requires_grad_(false);
+  const auto x = layer.x * 2;
+  const auto holders = x.use_count();
+  const auto y = Project(x, layer.weight, layer.bias);
+  EXPECT_EQ(x.use_count(), holders);
+  y.sum().backward();
+  EXPECT_TRUE(torch::allclose(layer.x.grad(), 2 * layer.weight.sum(0).expand({2, 7, 24})));
+
+  const auto frozen_x = layer.x.detach();
+  const auto trained = layer.weight.detach().requires_grad_();
+  Project(frozen_x, trained, layer.bias).sum().backward();
+  ExpectClose(trained.grad(), frozen_x.flatten(0, 1).sum(0).expand({40, 24}));
+}
+
 TEST(Project, ComputesInBfloat16) {
   const Layer layer = Layer::Make({2, 7}, /*biased=*/true);
   const auto actual = Project(layer.x.to(torch::kBFloat16), layer.weight.to(torch::kBFloat16),

@@ -21,8 +21,11 @@ TimestepEmbeddingImpl::TimestepEmbeddingImpl(int64_t frequencies, int64_t width)
 }
 
 torch::Tensor TimestepEmbeddingImpl::forward(const torch::Tensor& timesteps_B) {
-  auto embedding_BF = SinusoidalEmbedding(timesteps_B, frequencies_).to(linear_1_->weight.dtype());
-  return linear_2_(Silu(linear_1_(embedding_BF)));
+  return Embed(SinusoidalEmbedding(timesteps_B, frequencies_));
+}
+
+torch::Tensor TimestepEmbeddingImpl::Embed(const torch::Tensor& features_BF) {
+  return linear_2_(Silu(linear_1_(features_BF.to(linear_1_->weight.dtype()))));
 }
 
 }  // namespace likeness

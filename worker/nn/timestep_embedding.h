@@ -21,6 +21,8 @@ class TimestepEmbeddingImpl : public torch::nn::Module {
 
   // Computes in the parameters' dtype.
   torch::Tensor forward(const torch::Tensor& timesteps_B);
+  // The same for frequencies, or other features, that are there already: BF to BE.
+  torch::Tensor Embed(const torch::Tensor& features_BF);
 
  private:
   int64_t frequencies_;

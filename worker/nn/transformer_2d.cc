@@ -46,8 +46,10 @@ torch::Tensor TransformerBlockImpl::forward(torch::Tensor x_BTD, const torch::Te
 }
 
 Transformer2DImpl::Transformer2DImpl(Transformer2DOptions options)
-    : norm_(MakeGroupNorm(options.groups, options.channels, /*eps=*/1e-6)),
-      block_(options.channels, options.context_width, options.heads) {
+    : norm_(MakeGroupNorm(options.groups, options.channels, /*eps=*/1e-6)) {
+  for (int64_t i = 0; i < options.layers; ++i) {
+    blocks_.emplace_back(options.channels, options.context_width, options.heads);
+  }
   const int64_t channels = options.channels;
   register_module("norm", norm_);
   if (options.linear_projection) {
@@ -55,7 +57,7 @@ Transformer2DImpl::Transformer2DImpl(Transformer2DOptions options)
   } else {
     conv_in_ = register_module("proj_in", PointwiseConv(channels, channels));
   }
-  RegisterBlocks(*this, "transformer_blocks", std::vector{block_});
+  RegisterBlocks(*this, "transformer_blocks", blocks_);
   if (options.linear_projection) {
     linear_out_ = register_module("proj_out", Linear(channels, channels));
   } else {
@@ -66,7 +68,7 @@ Transformer2DImpl::Transformer2DImpl(Transformer2DOptions options)
 torch::Tensor Transformer2DImpl::forward(const torch::Tensor& x_BCHW,
                                          const torch::Tensor& context_BSD) {
   auto tokens_BTC = ToTokens(norm_(x_BCHW));
-  tokens_BTC = block_(tokens_BTC, context_BSD);
+  for (auto& block : blocks_) tokens_BTC = block(tokens_BTC, context_BSD);
   return x_BCHW + FromTokens(tokens_BTC, x_BCHW.size(2), x_BCHW.size(3));
 }
 

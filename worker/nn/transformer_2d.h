@@ -1,11 +1,12 @@
 // The transformer between the UNet's residual blocks: places of the feature map attend to each
-// other and to the text (diffusers: Transformer2DModel with one BasicTransformerBlock). Shapes: B
+// other and to the text (diffusers: Transformer2DModel of BasicTransformerBlocks). Shapes: B
 // batch, C channels, H W, T = H W places, S text tokens, D width.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "worker/nn/attention.h"
 #include "worker/nn/layers.h"
@@ -43,6 +44,7 @@ struct Transformer2DOptions {
   int64_t context_width;
   int64_t heads;
   int64_t groups = 32;
+  int64_t layers = 1;              // transformer blocks
   bool linear_projection = false;  // proj_in and proj_out: linear (SD 2.x), else 1x1 convolutions
 };
 
@@ -58,7 +60,7 @@ class Transformer2DImpl : public torch::nn::Module {
   torch::nn::GroupNorm norm_;
   Linear linear_in_ = nullptr, linear_out_ = nullptr;  // either these
   Conv2d conv_in_ = nullptr, conv_out_ = nullptr;      // or these
-  TransformerBlock block_;
+  std::vector<TransformerBlock> blocks_;
 };
 TORCH_MODULE(Transformer2D);
 

@@ -47,7 +47,7 @@ void WriteCached(const std::filesystem::path& file, const Image& image) {
 }
 
 // Reports itself as part of what the meter measures.
-std::vector<Image> Draw(Pipeline& base, const ClassImageOptions& options, int first, int count,
+std::vector<Image> Draw(Family& base, const ClassImageOptions& options, int first, int count,
                         const ProgressMeter& meter, Host& host) {
   TextToImageRequest request;
   request.prompt = options.prompt;
@@ -79,11 +79,11 @@ std::vector<Image> ReadCachedBatch(const std::filesystem::path& set, int first, 
 
 }  // namespace
 
-std::string ClassImageKey(const Pipeline& base, const ClassImageOptions& options) {
-  const nlohmann::json key = {{"model", base.digest},
+std::string ClassImageKey(const Family& base, const ClassImageOptions& options) {
+  const nlohmann::json key = {{"model", base.digest()},
                               {"size", base.image_size()},
-                              {"device", c10::DeviceTypeName(base.device.type(), /*lower=*/true)},
-                              {"dtype", c10::toString(base.dtype)},
+                              {"device", c10::DeviceTypeName(base.device().type(), /*lower=*/true)},
+                              {"dtype", c10::toString(base.dtype())},
                               {"prompt", options.prompt},
                               {"sampler", options.sampler},
                               {"steps", options.steps},
@@ -93,13 +93,17 @@ std::string ClassImageKey(const Pipeline& base, const ClassImageOptions& options
   return Sha256OfBytes(key.dump());
 }
 
-std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
-                               const std::filesystem::path& cache, Host& host) {
-  const std::filesystem::path set = cache / ClassImageKey(base, options);
+std::filesystem::path OpenClassImageSet(const Family& base, const ClassImageOptions& options,
+                                        const std::filesystem::path& cache) {
+  std::filesystem::path set = cache / ClassImageKey(base, options);
   std::filesystem::create_directories(set);
-  // Sets that are longest unused may be removed by whoever owns the cache.
   std::filesystem::last_write_time(set, std::filesystem::file_time_type::clock::now());
+  return set;
+}
 
+std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,
+                               const std::filesystem::path& cache, Host& host) {
+  const std::filesystem::path set = OpenClassImageSet(base, options, cache);
   std::vector<Image> images;
   std::optional<ProgressMeter> meter;  // from the first picture that is drawn
   const auto report = [&] {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "worker/base/image.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/family.h"
 #include "worker/training/host.h"
 
 namespace likeness {
@@ -26,13 +26,18 @@ struct ClassImageOptions {
 // Names a set: SHA-256, in hex, over everything the pictures depend on: the model's digest, size,
 // dtype and kind of device; prompt, sampler, steps, guidance, seed, batch size. The count is left
 // out, so a larger set begins with a smaller one.
-std::string ClassImageKey(const Pipeline& base, const ClassImageOptions& options);
+std::string ClassImageKey(const Family& base, const ClassImageOptions& options);
+
+// The set's directory in `cache`, made if it is not there, and marked as used now: those longest
+// unused may be removed by whoever owns the cache.
+std::filesystem::path OpenClassImageSet(const Family& base, const ClassImageOptions& options,
+                                        const std::filesystem::path& cache);
 
 // The first `count` pictures of the set, read from `cache`/<key>/<index>.safetensors where they lie
 // there intact, drawn by `base` and written there otherwise, always a whole batch. Several workers
 // may share one cache. Reports phase kClassPictures. Throws Error(kCancelled) if the host stops it;
 // pictures drawn so far stay.
-std::vector<Image> ClassImages(Pipeline& base, const ClassImageOptions& options,
+std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,
                                const std::filesystem::path& cache, Host& host);
 
 }  // namespace likeness

@@ -6,7 +6,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
-#include "worker/checkpoints/tiny_pipeline.h"
+#include "worker/families/tiny_model.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/training/recording_host.h"
 
@@ -30,7 +30,7 @@ class ClassImagesTest : public testing::Test {
     return cache_.path() / ClassImageKey(base_, Dogs(1)) / name;
   }
 
-  Pipeline base_ = TinyPipeline();
+  StableDiffusion base_ = TinyModel();
   TempDir cache_;
   RecordingHost host_{cache_.path()};
 };
@@ -99,9 +99,9 @@ TEST_F(ClassImagesTest, TheKeyHoldsEverythingThatAPictureDependsOn) {
   const std::string key = ClassImageKey(base_, Dogs(3));
   EXPECT_EQ(key, ClassImageKey(base_, Dogs(200)));  // a larger set begins with a smaller one
   const auto key_on = [&](auto change) {
-    Pipeline other = base_;
-    change(other);
-    return ClassImageKey(other, Dogs(3));
+    ModelSource source;
+    change(source);
+    return ClassImageKey(StableDiffusion(base_.parts(), base_.schedule(), source), Dogs(3));
   };
   EXPECT_NE(key, key_on([](auto& m) { m.digest = "other"; }));
   EXPECT_NE(key, key_on([](auto& m) { m.dtype = torch::kBFloat16; }));

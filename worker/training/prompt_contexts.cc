@@ -1,33 +1,36 @@
 #include "worker/training/prompt_contexts.h"
 
 #include <algorithm>
-
-#include "worker/generation/prompt_encoding.h"
+#include <numeric>
+#include <utility>
 
 namespace likeness {
 
-PromptContexts::PromptContexts(Pipeline& pipeline, const std::vector<std::string>& prompts,
-                               bool trained)
-    : pipeline_(pipeline), input_ids_PT_(TokenizePrompts(pipeline, prompts)) {
+PromptContexts::PromptContexts(Family& model, std::vector<std::string> prompts, bool trained)
+    : model_(model), prompts_(std::move(prompts)) {
   if (trained) return;
   torch::NoGradGuard no_grad;
-  frozen_PTD_ = pipeline_.text_encoder->Forward(input_ids_PT_);
+  std::vector<int64_t> all(prompts_.size());
+  std::iota(all.begin(), all.end(), 0);
+  frozen_ = Encode(all);
 }
 
-torch::Tensor PromptContexts::For(const std::vector<int64_t>& prompt_of_B) const {
-  const auto device = input_ids_PT_.device();
-  if (frozen_PTD_.defined())
-    return frozen_PTD_.index_select(0, torch::tensor(prompt_of_B).to(device));
+Conditioning PromptContexts::For(const std::vector<int64_t>& prompt_of_N) const {
+  if (frozen_) return frozen_->Select(torch::tensor(prompt_of_N).to(model_.device()));
 
-  std::vector<int64_t> distinct, row_of_B;
-  for (int64_t prompt : prompt_of_B) {
+  std::vector<int64_t> distinct, row_of_N;
+  for (int64_t prompt : prompt_of_N) {
     const auto found = std::find(distinct.begin(), distinct.end(), prompt);
-    row_of_B.push_back(found - distinct.begin());
+    row_of_N.push_back(found - distinct.begin());
     if (found == distinct.end()) distinct.push_back(prompt);
   }
-  const auto ids_RT = input_ids_PT_.index_select(0, torch::tensor(distinct).to(device));
-  return pipeline_.text_encoder->Forward(ids_RT).index_select(0,
-                                                              torch::tensor(row_of_B).to(device));
+  return Encode(distinct).Select(torch::tensor(row_of_N).to(model_.device()));
+}
+
+Conditioning PromptContexts::Encode(const std::vector<int64_t>& numbers) const {
+  std::vector<Prompt> texts;
+  for (const int64_t number : numbers) texts.push_back(prompts_[number]);
+  return model_.Encode(texts, {model_.image_size(), model_.image_size()});
 }
 
 }  // namespace likeness

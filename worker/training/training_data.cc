@@ -5,25 +5,25 @@
 #include "worker/generation/tensor_image.h"
 
 namespace likeness {
-namespace {
 
-constexpr size_t kEncodeBatch = 4;
-
-}  // namespace
-
-LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Phase phase,
-                             Host& host) {
+LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_t begin,
+                          size_t end) {
   torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> tensors;
+  for (size_t i = begin; i < end; ++i) tensors.push_back(ImageToTensor(images[i]));
+  const LatentMoments moments = model.ToLatents(torch::stack(tensors));
+  return {moments.mean_BChw.to(torch::kFloat32), moments.logvar_BChw.to(torch::kFloat32)};
+}
+
+LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Phase phase,
+                             Host& host) {
   std::vector<torch::Tensor> means, logvars;
   for (size_t begin = 0; begin < images.size(); begin += kEncodeBatch) {
     ThrowIfStopped(host.Stop());
-    std::vector<torch::Tensor> tensors;
     const size_t end = std::min(images.size(), begin + kEncodeBatch);
-    for (size_t i = begin; i < end; ++i) tensors.push_back(ImageToTensor(images[i]));
-    const auto batch_BCHW = torch::stack(tensors).to(pipeline.device, pipeline.dtype);
-    const LatentMoments moments = pipeline.vae->Encode(batch_BCHW);
-    means.push_back(moments.mean_BChw.to(torch::kFloat32));
-    logvars.push_back(moments.logvar_BChw.to(torch::kFloat32));
+    const LatentMoments moments = EncodeBatch(model, images, begin, end);
+    means.push_back(moments.mean_BChw);
+    logvars.push_back(moments.logvar_BChw);
     host.Report({.phase = phase,
                  .done = static_cast<int64_t>(end),
                  .total = static_cast<int64_t>(images.size()),

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "worker/base/image.h"
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/family.h"
 #include "worker/models/vae.h"
 #include "worker/training/host.h"
 
@@ -17,15 +17,21 @@ namespace likeness {
 
 // Pictures with their prompts. Prompts are numbered, for several pictures share one.
 struct PictureSet {
-  LatentMoments moments;             // unscaled, float32, on the pipeline's device, [N,C,H,W]
+  LatentMoments moments;             // unscaled, float32, on the model's device, [N,C,H,W]
   std::vector<int64_t> prompt_of_N;  // index into a list of prompts
 
   int64_t size() const { return static_cast<int64_t>(prompt_of_N.size()); }
 };
 
-// Encodes pictures in small batches, which it reports as part of `phase`. Throws Error(kCancelled)
-// if the host stops it.
-LatentMoments EncodePictures(Pipeline& pipeline, const std::vector<Image>& images, Phase phase,
+inline constexpr size_t kEncodeBatch = 4;  // pictures that are encoded together
+
+// Pictures `begin` to `end`, not included, together: float32 [end - begin,C,H,W].
+LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_t begin,
+                          size_t end);
+
+// Encodes pictures in batches of kEncodeBatch, which it reports as part of `phase`. Throws
+// Error(kCancelled) if the host stops it.
+LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Phase phase,
                              Host& host);
 
 // Batch number n (from 0) goes round the set: samples nB .. nB + B - 1, modulo N. No chance is

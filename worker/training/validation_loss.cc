@@ -11,27 +11,25 @@ constexpr int64_t kTimesteps = 8;
 
 }  // namespace
 
-double ValidationLoss(Pipeline& pipeline, const PictureSet& pictures,
-                      const PromptContexts& contexts, torch::ScalarType compute,
+double ValidationLoss(Family& model, const PictureSet& pictures, const PromptContexts& contexts,
                       const std::function<void(int64_t done)>& after_each) {
   torch::NoGradGuard no_grad;
   auto generator = at::make_generator<at::CPUGeneratorImpl>(0);
-  const int64_t spacing = pipeline.schedule.num_train_timesteps() / kTimesteps;
-  const auto timesteps_B = (torch::arange(kTimesteps) * spacing + spacing / 2).to(pipeline.device);
+  const int64_t spacing = model.schedule().num_train_timesteps() / kTimesteps;
+  const auto timesteps_B = (torch::arange(kTimesteps) * spacing + spacing / 2).to(model.device());
 
   double sum = 0;
   for (int64_t i = 0; i < pictures.size(); ++i) {
     const Batch picture = TakeBatch(pictures, i, 1);
-    const auto latents_1CHW = picture.moments.mean_BChw * pipeline.vae->options().scaling_factor;
+    const auto latents_1CHW = picture.moments.mean_BChw * model.latent_scale();
     auto shape = latents_1CHW.sizes().vec();
     shape[0] = kTimesteps;
-    const auto noise_BCHW = torch::randn(shape, generator).to(pipeline.device);
+    const auto noise_BCHW = torch::randn(shape, generator).to(model.device());
     const auto latents_BCHW = latents_1CHW.expand(shape);
-    const auto noisy_BCHW = pipeline.schedule.AddNoise(latents_BCHW, noise_BCHW, timesteps_B);
+    const auto noisy_BCHW = model.schedule().AddNoise(latents_BCHW, noise_BCHW, timesteps_B);
     const std::vector<int64_t> prompt_of_B(kTimesteps, picture.prompt_of_B[0]);
-    const auto prediction_BCHW = pipeline.unet->Forward(noisy_BCHW.to(compute), timesteps_B,
-                                                        contexts.For(prompt_of_B).to(compute));
-    const auto target_BCHW = pipeline.schedule.Target(latents_BCHW, noise_BCHW, timesteps_B);
+    const auto prediction_BCHW = model.Predict(noisy_BCHW, timesteps_B, contexts.For(prompt_of_B));
+    const auto target_BCHW = model.schedule().Target(latents_BCHW, noise_BCHW, timesteps_B);
     sum += SquaredError(prediction_BCHW, target_BCHW).mean().item<double>();
     after_each(i + 1);
   }

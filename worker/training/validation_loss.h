@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "worker/checkpoints/pipeline.h"
+#include "worker/families/family.h"
 #include "worker/training/prompt_contexts.h"
 #include "worker/training/training_data.h"
 
@@ -12,10 +12,8 @@ namespace likeness {
 
 // Mean squared error over all pictures of the set, each with the mean of its latents, at 8
 // timesteps spread evenly, with noise of a CPU generator seeded with 0: randn [8,C,H,W] for each
-// picture in turn. `compute`: the UNet's dtype. `after_each`: called after each picture; what it
-// throws ends this.
-double ValidationLoss(Pipeline& pipeline, const PictureSet& pictures,
-                      const PromptContexts& contexts, torch::ScalarType compute,
+// picture in turn. `after_each`: called after each picture; what it throws ends this.
+double ValidationLoss(Family& model, const PictureSet& pictures, const PromptContexts& contexts,
                       const std::function<void(int64_t done)>& after_each);
 
 }  // namespace likeness

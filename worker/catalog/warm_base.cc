@@ -1,0 +1,106 @@
+#include "worker/catalog/warm_base.h"
+
+#include <algorithm>
+#include <set>
+
+#include "worker/checkpoints/model_digest.h"
+#include "worker/families/diffusers_directory.h"
+
+namespace likeness {
+namespace {
+
+bool HoldsWeights(const std::string& file) {
+  return file.ends_with(".safetensors") || file.ends_with(".safetensors.index.json");
+}
+
+// Files that only one of the two has, or that differ.
+std::set<std::string> Differences(const std::map<std::string, std::string>& a,
+                                  const std::map<std::string, std::string>& b) {
+  std::set<std::string> names;
+  for (const auto& [name, digest] : a) {
+    const auto found = b.find(name);
+    if (found == b.end() || found->second != digest) names.insert(name);
+  }
+  for (const auto& [name, digest] : b) {
+    if (!a.contains(name)) names.insert(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+WarmBase::WarmBase(c10::Device device) : device_(device) {}
+WarmBase::WarmBase(WarmBase&&) = default;
+WarmBase::~WarmBase() = default;
+
+Family& WarmBase::Get(const std::string& name, const std::string& digest,
+                      const std::filesystem::path& directory, const std::function<void()>& poll) {
+  const Id wanted{name, digest};
+  if (model_ && wanted == (on_top_ == Id{} ? base_ : on_top_)) return *model_;
+  TakeOff();
+  if (model_ && wanted == base_) return *model_;
+
+  const LoadOptions options{.device = device_, .dtype = torch::kFloat32, .poll = poll};
+  const FileDigests files = ModelFileDigests(directory, poll);
+  bool more = true;
+  const auto parts = model_ ? DifferingParts(files, more) : std::vector<Part>();
+  if (more) {
+    Drop();
+    model_ = LoadModel(directory, options);
+    base_ = wanted;
+    base_files_ = files;
+    return *model_;
+  }
+  try {
+    for (const Part& part : parts) {
+      for (const auto& parameter : part.module->parameters()) {
+        covered_.emplace_back(parameter, parameter.variable_data());
+      }
+      LoadWeights(directory, part, options);
+    }
+  } catch (...) {
+    TakeOff();
+    throw;
+  }
+  on_top_ = wanted;
+  model_->set_digest(ModelDigest(files));
+  return *model_;
+}
+
+void WarmBase::Drop() {
+  covered_.clear();
+  model_.reset();
+  base_ = on_top_ = {};
+  base_files_.clear();
+}
+
+std::vector<std::string> WarmBase::names() const {
+  std::vector<std::string> names;
+  if (model_ && !(on_top_ == Id{})) names.push_back(on_top_.name);
+  if (model_) names.push_back(base_.name);
+  return names;
+}
+
+std::vector<Part> WarmBase::DifferingParts(const FileDigests& files, bool& more) const {
+  std::set<std::string> folders;
+  more = false;
+  for (const auto& file : Differences(base_files_, files)) {
+    if (!HoldsWeights(file)) more = true;
+    folders.insert(file.substr(0, file.find('/')));
+  }
+  std::vector<Part> parts;
+  for (const Part& part : model_->Parts()) {
+    if (folders.erase(part.name) > 0) parts.push_back(part);
+  }
+  more = more || !folders.empty();
+  return parts;
+}
+
+void WarmBase::TakeOff() noexcept {
+  for (auto& [parameter, value] : covered_) parameter.set_data(value);
+  covered_.clear();
+  on_top_ = {};
+  if (model_) model_->set_digest(ModelDigest(base_files_));
+}
+
+}  // namespace likeness

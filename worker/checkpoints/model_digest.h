@@ -1,0 +1,21 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace likeness {
+
+// SHA-256, in hex, of each file that is part of the model, by its path in the directory:
+// model_index.json, and all weights, configs and tokenizer files (.safetensors, .json, .txt) in the
+// directory's folders. A file is read once by this process, until its size or time changes. Thread
+// safe. `poll`, where there is one, is called every fraction of a second; what it throws ends this.
+std::map<std::string, std::string> ModelFileDigests(const std::filesystem::path& dir,
+                                                    const std::function<void()>& poll = {});
+
+// SHA-256, in hex, over these (path, digest) pairs, sorted.
+std::string ModelDigest(const std::map<std::string, std::string>& files);
+std::string ModelDigest(const std::filesystem::path& dir, const std::function<void()>& poll = {});
+
+}  // namespace likeness

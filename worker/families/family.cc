@@ -1,0 +1,38 @@
+#include "worker/families/family.h"
+
+namespace likeness {
+namespace {
+
+// `change` of every tensor that is there.
+template <typename Change>
+Conditioning Map(const Conditioning& from, const Change& change) {
+  Conditioning to;
+  for (const auto field :
+       {&Conditioning::context_NSD, &Conditioning::pooled_NP, &Conditioning::numbers_NK}) {
+    if ((from.*field).defined()) to.*field = change(from.*field, field);
+  }
+  return to;
+}
+
+}  // namespace
+
+Conditioning Conditioning::Select(const torch::Tensor& index_M) const {
+  return Map(*this,
+             [&](const torch::Tensor& tensor, auto) { return tensor.index_select(0, index_M); });
+}
+
+Conditioning Conditioning::Expand(int64_t count) const {
+  return Map(*this, [&](const torch::Tensor& tensor, auto) {
+    auto shape = tensor.sizes().vec();
+    shape[0] = count;
+    return tensor.expand(shape);
+  });
+}
+
+Conditioning Concatenate(const Conditioning& first, const Conditioning& second) {
+  return Map(first, [&](const torch::Tensor& tensor, auto field) {
+    return torch::cat({tensor, second.*field});
+  });
+}
+
+}  // namespace likeness

@@ -1,0 +1,117 @@
+// What generation and training know of a model: a network that denoises, what conditions it, and
+// the way between pictures and what it denoises. Everything else that tells one architecture from
+// another stays in its own family.
+//
+// Shapes: N samples, S text tokens, D width of the context, P width of the pooled text, K numbers,
+// C channels, H W of pictures in pixels, h w of latents.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/diffusion/noise_schedule.h"
+#include "worker/models/vae.h"
+#include "worker/tokenizers/clip_tokenizer.h"
+
+namespace likeness {
+
+// Nothing: no prompt was given, which some families encode otherwise than an empty one.
+using Prompt = std::optional<std::string>;
+
+// Of the pictures that are drawn or learned from, in pixels.
+struct Geometry {
+  int64_t height = 0;
+  int64_t width = 0;
+};
+
+// What the network is told beside x and t. What a family does not use is undefined.
+struct Conditioning {
+  torch::Tensor context_NSD;      // attended to
+  torch::Tensor pooled_NP = {};   // the text as one vector
+  torch::Tensor numbers_NK = {};  // sizes and crops
+
+  // Sample i of the result is sample index_M[i] of this. index_M: int64, on the same device.
+  Conditioning Select(const torch::Tensor& index_M) const;
+  // One sample as `count`, sharing memory.
+  Conditioning Expand(int64_t count) const;
+};
+// The samples of both.
+Conditioning Concatenate(const Conditioning& first, const Conditioning& second);
+
+enum class Role { kDenoiser, kTextEncoder, kAutoencoder };
+
+// A module with weights of its own, which is a folder of a diffusers directory.
+struct Part {
+  std::string name;  // "unet"
+  Role role;
+  torch::nn::Module* module;  // the family's
+  std::string file_stem;      // of its weights: "diffusion_pytorch_model"
+  std::string config;         // its config.json
+};
+
+// Where a family was read from, and what it computes on.
+struct ModelSource {
+  std::string scheduler_config = {};  // the file that the schedule was read from; empty if none
+  torch::Device device = torch::kCPU;
+  torch::ScalarType dtype = torch::kFloat32;  // of all parameters
+  std::string digest = {};                    // ModelDigest of the directory; empty if none
+};
+
+// Not thread safe.
+class Family {
+ public:
+  virtual ~Family() = default;
+
+  // The one list of what has weights: what is loaded, saved, trained and moved goes by it.
+  virtual std::vector<Part> Parts() const = 0;
+
+  // One sample a prompt, in dtype(). Differentiable in the text encoders' parameters.
+  virtual Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry) = 0;
+
+  // What schedule().options().prediction_type says, NChw, for x_NChw at the timesteps t_N (int64 or
+  // float). Computed and given in the dtype of the network's parameters. Differentiable.
+  virtual torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
+                                const Conditioning& conditioning) = 0;
+
+  // images_NCHW: any float dtype and device, in [-1, 1], H and W multiples of cell(). Gives
+  // latents as they are before latent_scale(), in dtype().
+  virtual LatentMoments ToLatents(const torch::Tensor& images_NCHW) = 0;
+  // latents_NChw of unit variance, as they are sampled. Gives about [-1, 1], in dtype().
+  virtual torch::Tensor ToPixels(const torch::Tensor& latents_NChw) = 0;
+
+  virtual double latent_scale() const = 0;  // ToLatents times this has unit variance
+  virtual int64_t latent_channels() const = 0;
+  // Sides of the square pictures that it was trained on, in latents and in pixels.
+  virtual int64_t latent_size() const = 0;
+  int64_t image_size() const { return latent_size() * cell(); }
+  virtual int64_t cell() const = 0;  // pixels of a latent along one side
+
+  // Cuts prompts to what is read, and knows how many tokens a word has.
+  virtual const ClipTokenizer& tokenizer() const = 0;
+
+  // What a diffusers directory holds beside Parts(): tokenizers, the scheduler's config as it was
+  // read, and last, so that a directory with an index is a whole one, model_index.json.
+  virtual void SaveBesideParts(const std::filesystem::path& dir) const = 0;
+
+  const NoiseSchedule& schedule() const { return schedule_; }
+  torch::Device device() const { return source_.device; }
+  torch::ScalarType dtype() const { return source_.dtype; }
+  const std::string& digest() const { return source_.digest; }
+  void set_digest(std::string digest) { source_.digest = std::move(digest); }
+  const std::string& scheduler_config() const { return source_.scheduler_config; }
+
+ protected:
+  Family(const Family&) = default;
+  Family(NoiseSchedule schedule, ModelSource source)
+      : schedule_(std::move(schedule)), source_(std::move(source)) {}
+
+ private:
+  NoiseSchedule schedule_;
+  ModelSource source_;
+};
+
+}  // namespace likeness

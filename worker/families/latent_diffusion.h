@@ -1,0 +1,65 @@
+// What Stable Diffusion in all its versions shares: a UNet over the latents of an autoencoder.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/io/json_file.h"
+#include "worker/families/family.h"
+#include "worker/models/clip_text.h"
+#include "worker/models/unet.h"
+#include "worker/models/vae.h"
+
+namespace likeness {
+
+class LatentDiffusion : public Family {
+ public:
+  LatentMoments ToLatents(const torch::Tensor& images_NCHW) override;
+  torch::Tensor ToPixels(const torch::Tensor& latents_NChw) override;
+  double latent_scale() const override { return vae_->options().scaling_factor; }
+  int64_t latent_channels() const override { return vae_->options().latent_channels; }
+  int64_t latent_size() const override { return unet_->options().sample_size; }
+  int64_t cell() const override { return vae_->options().Downscale(); }
+
+ protected:
+  LatentDiffusion(UNet2DCondition unet, AutoencoderKl vae, NoiseSchedule schedule,
+                  ModelSource source)
+      : Family(std::move(schedule), std::move(source)),
+        unet_(std::move(unet)),
+        vae_(std::move(vae)) {}
+
+  UNet2DCondition& unet() { return unet_; }
+  std::vector<Part> UnetAndVae() const;
+  // One row a prompt, int64 [N,T] on the model's device; no prompt is an empty one.
+  torch::Tensor TokenIds(const ClipTokenizer& tokenizer, const std::vector<Prompt>& prompts) const;
+  // scheduler/, and what model_index.json says of it and of what all versions have.
+  nlohmann::json SaveScheduler(const std::filesystem::path& dir) const;
+
+ private:
+  UNet2DCondition unet_;
+  AutoencoderKl vae_;
+};
+
+Part TextEncoderPart(const std::string& name, const ClipTextModel& module);
+
+// A folder's config.json.
+template <typename Options>
+Options ReadConfig(const std::filesystem::path& dir, const std::string& name) {
+  return Options::FromJson(ReadJsonFile(dir / name / "config.json"));
+}
+
+// Parts that are whole, each by itself, and do not belong together are refused
+// (kFailedPrecondition). An id without a row in the table of tokens, or a position beyond its
+// table, would be read from memory of something else, or stop a GPU for good. `suffix`: "" or "_2".
+void CheckTokenizer(const ClipTokenizer& tokenizer, const ClipTextOptions& text,
+                    const std::string& suffix);
+void CheckUnet(const UNet2DConditionOptions& unet, const AutoencoderKlOptions& vae);
+inline constexpr char kHaveToBeEqual[] = "they have to be equal";
+// "PART is VALUE where OTHER is LIMIT; ALLOWED", unless `fine`.
+void RequireFit(bool fine, const std::string& part, int64_t value, const std::string& other,
+                int64_t limit, const char* allowed);
+
+}  // namespace likeness

@@ -1,0 +1,72 @@
+#include "worker/families/stable_diffusion.h"
+
+#include "worker/base/error.h"
+#include "worker/nn/layers.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+}  // namespace
+
+std::unique_ptr<Family> StableDiffusion::FromConfigs(const fs::path& dir,
+                                                     const LoadOptions& options) {
+  const auto scheduler = ReadJsonFile(dir / "scheduler" / "scheduler_config.json");
+  const auto text = ReadConfig<ClipTextOptions>(dir, "text_encoder");
+  const auto unet = ReadConfig<UNet2DConditionOptions>(dir, "unet");
+  const auto vae = ReadConfig<AutoencoderKlOptions>(dir, "vae");
+  const auto tokenizer =
+      ClipTokenizer::Load(dir / "tokenizer", static_cast<int>(text.max_position_embeddings));
+  CheckTokenizer(tokenizer, text, "");
+  RequireFit(unet.cross_attention_dim == text.hidden_size, "unet: cross_attention_dim",
+             unet.cross_attention_dim, "text_encoder's hidden_size", text.hidden_size,
+             kHaveToBeEqual);
+  if (unet.has_text_time()) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "unet: setting addition_embed_type = \"text_time\" is not supported in a "
+                "StableDiffusionPipeline");
+  }
+  CheckUnet(unet, vae);
+  const NoiseSchedule schedule(NoiseScheduleOptions::FromJson(scheduler));
+  const SkipInitialization skip;
+  return std::make_unique<StableDiffusion>(
+      StableDiffusionParts{.tokenizer = tokenizer,
+                           .text_encoder = ClipTextModel(text),
+                           .unet = UNet2DCondition(unet),
+                           .vae = AutoencoderKl(vae)},
+      schedule,
+      ModelSource{
+          .scheduler_config = scheduler.dump(), .device = options.device, .dtype = options.dtype});
+}
+
+std::vector<Part> StableDiffusion::Parts() const {
+  std::vector<Part> parts = {TextEncoderPart("text_encoder", parts_.text_encoder)};
+  for (Part& part : UnetAndVae()) parts.push_back(std::move(part));
+  return parts;
+}
+
+Conditioning StableDiffusion::Encode(const std::vector<Prompt>& prompts, Geometry) {
+  return {.context_NSD = parts_.text_encoder->Forward(TokenIds(parts_.tokenizer, prompts))};
+}
+
+torch::Tensor StableDiffusion::Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
+                                       const Conditioning& conditioning) {
+  const auto compute = unet()->dtype();
+  return unet()->Forward(x_NChw.to(compute), t_N, conditioning.context_NSD.to(compute));
+}
+
+void StableDiffusion::SaveBesideParts(const fs::path& dir) const {
+  fs::create_directories(dir / "tokenizer");
+  parts_.tokenizer.Save(dir / "tokenizer");
+  auto index = SaveScheduler(dir);
+  index.update({{"_class_name", "StableDiffusionPipeline"},
+                {"feature_extractor", {nullptr, nullptr}},
+                {"requires_safety_checker", false},
+                {"safety_checker", {nullptr, nullptr}},
+                {"text_encoder", {"transformers", "CLIPTextModel"}},
+                {"tokenizer", {"transformers", "CLIPTokenizer"}}});
+  WriteJsonFile(dir / "model_index.json", index);
+}
+
+}  // namespace likeness

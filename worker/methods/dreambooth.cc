@@ -1,0 +1,45 @@
+#include "worker/methods/dreambooth.h"
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/checkpoints/state_dict.h"
+#include "worker/exports/personalized_model.h"
+#include "worker/methods/full_weights.h"
+
+namespace likeness {
+namespace {
+
+// Denoisers first, then the text encoders.
+std::vector<Part> PartsToTrain(Family& model, bool text_encoders) {
+  std::vector<Part> parts;
+  for (const Part& part : model.Parts()) {
+    if (part.role == Role::kDenoiser) parts.push_back(part);
+  }
+  for (const Part& part : model.Parts()) {
+    if (text_encoders && part.role == Role::kTextEncoder) parts.push_back(part);
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::unique_ptr<Attached> AttachDreamBooth(Family& model, const MethodSpec& spec) {
+  std::vector<TrainedPart> trained;
+  for (const Part& part : PartsToTrain(model, spec.text_encoder_learning_rate.has_value())) {
+    const bool text = part.role == Role::kTextEncoder;
+    trained.push_back({part.name, part.module,
+                       text ? *spec.text_encoder_learning_rate : spec.learning_rate, text});
+  }
+  return std::make_unique<FullWeights>(trained, spec.compute);
+}
+
+void WriteDreamBooth(Family& model, Attached& attached, const WriteSpec& spec,
+                     const nlohmann::json& card) {
+  const TrainedInDtype exact(attached, torch::kFloat32);
+  std::vector<ChangedComponent> changed;
+  for (const Part& part : PartsToTrain(model, attached.trains_text_encoders())) {
+    changed.push_back({part.name, part.file_stem + ".safetensors", StateDict(*part.module)});
+  }
+  WritePersonalizedModel(spec.base_model, spec.out, changed, spec.dtype, card);
+}
+
+}  // namespace likeness

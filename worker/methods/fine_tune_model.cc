@@ -1,0 +1,112 @@
+#include "worker/methods/fine_tune_model.h"
+
+#include <functional>
+#include <string>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/generation/text_to_image.h"
+#include "worker/methods/method.h"
+#include "worker/methods/model_card.h"
+#include "worker/training/dreambooth_objective.h"
+#include "worker/training/lesson.h"
+#include "worker/training/prompt_contexts.h"
+#include "worker/training/train.h"
+#include "worker/training/validation_loss.h"
+
+namespace likeness {
+namespace {
+
+MethodSpec SpecOf(const FineTuneOptions& options) {
+  MethodSpec spec{.learning_rate = options.learning_rate,
+                  .compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32};
+  if (options.train_text_encoder) {
+    spec.text_encoder_learning_rate =
+        options.text_encoder_learning_rate.value_or(options.learning_rate);
+  }
+  return spec;
+}
+
+LoopOptions LoopOf(const FineTuneOptions& options) {
+  return {.steps = options.steps,
+          .gradient_accumulation = options.gradient_accumulation,
+          .learning_rate = options.learning_rate,
+          .adamw = options.adamw,
+          .lr_decay = options.lr_decay,
+          .lr_warmup_steps = options.lr_warmup_steps,
+          .seed = options.seed,
+          .checkpoint_every = options.checkpoint_every,
+          .job = {},
+          .preview_every = options.previews.every};
+}
+
+// `after_part`: called after each sampling step; false stops the drawing.
+void ShowPreviews(Family& model, Attached& attached, const PreviewOptions& options, int64_t step,
+                  const std::function<bool()>& after_part, Host& host) {
+  for (const std::string& prompt : options.prompts) {
+    host.ShowPreview([&]() -> std::optional<Preview> {
+      const TrainedInDtype as_model(attached, model.dtype());
+      TextToImageRequest request;
+      request.prompt = prompt;
+      request.seed = options.seed;
+      request.sampler = options.sampler;
+      request.steps = options.steps;
+      request.guidance = options.guidance;
+      try {
+        const auto images = GenerateImages(model, request, [&](int, int) { return after_part(); });
+        return Preview{.step = step, .prompt = prompt, .image = images.at(0)};
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::kCancelled) throw;
+        return std::nullopt;  // the loop stops, and saves what has to be saved
+      }
+    });
+  }
+}
+
+}  // namespace
+
+FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
+                             const FineTunePaths& paths, Host& host) {
+  // Setup: what is learned from, what is trained.
+  Validate(options, static_cast<int>(base.image_size()));
+  const MethodRow& method = FindMethod(options.method);
+  const Lesson lesson = PrepareLesson(base, options, paths.class_image_cache, host);
+  host.Report({.phase = Phase::kTraining, .total = options.steps, .unit = "steps"});
+  const auto attached = method.attach(base, SpecOf(options));
+  const PromptContexts contexts(base, lesson.prompts, attached->trains_text_encoders());
+  const auto validation_loss = [&](Phase phase,
+                                   const auto& stop_if_asked) -> std::optional<double> {
+    if (!lesson.validation) return std::nullopt;
+    const TrainedInDtype as_model(*attached, base.dtype());
+    return ValidationLoss(base, *lesson.validation, contexts, [&](int64_t done) {
+      host.Report({phase, done, lesson.validation->size(), "pictures"});
+      stop_if_asked();
+    });
+  };
+  FineTuneResult result{.validation_loss_before = validation_loss(
+                            Phase::kTraining, [&] { ThrowIfStopped(host.Stop()); })};
+
+  // Train
+  DreamBoothObjective objective(
+      base, lesson, contexts, options.batch_size,
+      {.prior_weight = options.prior_weight, .snr_gamma = options.snr_gamma});
+  LoopOptions loop = LoopOf(options);
+  loop.job = JobFingerprint(base, options);
+  loop.preview = [&](int64_t step, const std::function<bool()>& after_part) {
+    ShowPreviews(base, *attached, options.previews, step, after_part, host);
+  };
+  loop.finish = [&](const std::vector<float>& losses, const std::function<void()>& stop_if_asked) {
+    result.losses = losses;
+    result.validation_loss_after = validation_loss(Phase::kSaving, stop_if_asked);
+    stop_if_asked();
+    const auto dtype =
+        options.save_dtype == SaveDtype::kFloat16 ? torch::kFloat16 : torch::kFloat32;
+    method.write(base, *attached, {paths.base_model, paths.output_model, dtype},
+                 ModelCard(base.digest(), options, result));
+  };
+  Train(*attached, objective, loop, host);
+  host.Report({.phase = Phase::kSaving, .done = 1, .total = 1, .unit = "models"});
+  return result;
+}
+
+}  // namespace likeness

@@ -1,0 +1,89 @@
+#include "worker/methods/full_weights.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/base/io/mapped_file.h"
+
+namespace likeness {
+namespace {
+
+// Lets the parameters compute with other values of their shapes. Allocates nothing.
+void Exchange(std::vector<torch::Tensor>& parameters,
+              const std::vector<torch::Tensor>& values) noexcept {
+  for (size_t i = 0; i < parameters.size(); ++i) parameters[i].set_data(values[i]);
+}
+
+}  // namespace
+
+FullWeights::FullWeights(const std::vector<TrainedPart>& parts, torch::ScalarType compute)
+    : parts_(parts), compute_(compute) {
+  torch::NoGradGuard no_grad;
+  // All copies are made before the first is lent: when memory ends on the way, the model is as it
+  // was.
+  std::vector<torch::Tensor> lent;
+  for (const TrainedPart& part : parts_) {
+    for (const auto& entry : part.module->named_parameters()) {
+      names_.push_back(part.name + "/" + entry.key());
+      parameters_.push_back(entry.value());
+      base_.push_back(parameters_.back().variable_data());
+      masters_.push_back(base_.back().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
+      // Nobody computes with the model's own values until they come back.
+      if (base_.back().is_cpu()) ReleaseMappedPages(base_.back().data_ptr(), base_.back().nbytes());
+      lent.push_back(masters_.back().to(compute_));
+    }
+  }
+  Exchange(parameters_, lent);
+  for (torch::Tensor& parameter : parameters_) parameter.requires_grad_(true);
+}
+
+FullWeights::~FullWeights() {
+  for (torch::Tensor& parameter : parameters_) {
+    parameter.mutable_grad().reset();
+    parameter.requires_grad_(false);
+  }
+  Exchange(parameters_, base_);
+}
+
+std::vector<ParameterGroup> FullWeights::Groups() const {
+  std::vector<ParameterGroup> groups;
+  size_t begin = 0;
+  for (const TrainedPart& part : parts_) {
+    const size_t end = begin + part.module->parameters().size();
+    groups.push_back({.parameters = {parameters_.begin() + begin, parameters_.begin() + end},
+                      .learning_rate = part.learning_rate,
+                      .masters = {masters_.begin() + begin, masters_.begin() + end}});
+    begin = end;
+  }
+  return groups;
+}
+
+void FullWeights::CopyMastersToParameters() {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!parameters_[i].is_alias_of(masters_[i])) parameters_[i].copy_(masters_[i]);
+  }
+}
+
+bool FullWeights::trains_text_encoders() const {
+  return std::any_of(parts_.begin(), parts_.end(),
+                     [](const TrainedPart& part) { return part.encodes_text; });
+}
+
+void FullWeights::Lend(torch::ScalarType dtype) {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> lent, computing;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    computing.push_back(parameters_[i].variable_data());
+    lent.push_back(masters_[i].to(dtype));
+  }
+  computing_ = std::move(computing);
+  Exchange(parameters_, lent);
+}
+
+void FullWeights::TakeBack() noexcept {
+  Exchange(parameters_, computing_);
+  computing_.clear();
+}
+
+}  // namespace likeness

@@ -1,0 +1,42 @@
+#include "worker/methods/full_weights.h"
+
+#include <gtest/gtest.h>
+
+#include "worker/checkpoints/state_dict.h"
+#include "worker/families/tiny_model.h"
+
+namespace likeness {
+namespace {
+
+// Its second parameter is of a kind that has no float32 copy of its size: the memory ends there.
+struct TooLarge : torch::nn::Module {
+  TooLarge() {
+    small = register_parameter("a", torch::ones({3}), false);
+    // One stored value, spread over 2^60.
+    huge = register_parameter("b", torch::ones({1}).expand({int64_t{1} << 60}), false);
+  }
+  torch::Tensor small, huge;
+};
+
+TEST(FullWeightsTest, AnErrorOnTheWayLeavesEveryPartAsItWas) {
+  const StableDiffusion model = TinyModel();
+  for (auto& parameter : model.parts().unet->parameters()) parameter.requires_grad_(false);
+  std::vector<const void*> before;
+  for (const auto& [name, tensor] : StateDict(*model.parts().unet))
+    before.push_back(tensor.data_ptr());
+  TooLarge too_large;
+  const std::vector<TrainedPart> parts = {{"unet", model.parts().unet.ptr().get(), 1e-3},
+                                          {"more", &too_large, 1e-3}};
+  EXPECT_ANY_THROW(FullWeights(parts, torch::kBFloat16));
+
+  size_t i = 0;
+  for (const auto& [name, tensor] : StateDict(*model.parts().unet)) {
+    EXPECT_EQ(tensor.data_ptr(), before[i++]) << name;
+    EXPECT_EQ(tensor.scalar_type(), torch::kFloat32) << name;
+    EXPECT_FALSE(tensor.requires_grad()) << name;
+  }
+  EXPECT_FALSE(too_large.small.requires_grad());
+}
+
+}  // namespace
+}  // namespace likeness

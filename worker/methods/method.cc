@@ -1,0 +1,31 @@
+#include "worker/methods/method.h"
+
+#include "worker/base/error.h"
+#include "worker/methods/dreambooth.h"
+
+namespace likeness {
+namespace {
+
+const MethodRow kMethods[] = {
+    {"dreambooth", AttachDreamBooth, WriteDreamBooth},
+};
+
+}  // namespace
+
+const MethodRow& FindMethod(std::string_view name) {
+  std::string allowed;
+  for (const MethodRow& row : kMethods) {
+    if (row.name == name) return row;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(row.name);
+  }
+  throw Error(ErrorKind::kInvalidArgument,
+              "method is \"" + std::string(name) + "\"; allowed: " + allowed);
+}
+
+std::vector<std::string> MethodNames() {
+  std::vector<std::string> names;
+  for (const MethodRow& row : kMethods) names.emplace_back(row.name);
+  return names;
+}
+
+}  // namespace likeness

@@ -1,0 +1,58 @@
+// What a method trains of a model, for as long as it is attached to it.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <string>
+#include <vector>
+
+#include "worker/training/adamw.h"
+
+namespace likeness {
+
+// The destructor leaves the model bit for bit as it was. The model outlives this.
+class Attached {
+ public:
+  virtual ~Attached() = default;
+
+  // Every trained parameter: "unet/conv_in.weight", ...; and, in the same order, the float32 values
+  // that are trained.
+  virtual const std::vector<std::string>& names() const = 0;
+  virtual const std::vector<torch::Tensor>& masters() const = 0;
+
+  // The parameters as AdamW takes them, in the order of names().
+  virtual std::vector<ParameterGroup> Groups() const = 0;
+
+  // Whether what text encoders give depends on what is trained.
+  virtual bool trains_text_encoders() const = 0;
+
+  // Brings the parameters up to date with masters that were written to from elsewhere.
+  virtual void CopyMastersToParameters() = 0;
+
+  // Throws Error(kFailedPrecondition) naming a weight with a value that is not finite. The last
+  // update of a run is followed by no loss that would show it.
+  void CheckFinite(int64_t step) const;
+
+ protected:
+  friend class TrainedInDtype;
+  // Lets the model compute with the trained values in `dtype`, or again with the parameters.
+  virtual void Lend(torch::ScalarType dtype) = 0;
+  virtual void TakeBack() noexcept = 0;
+};
+
+// While one lives, the model computes with the trained values in another dtype: its own, for
+// previews; float32, to save them. What is trained stays what it is. One at a time.
+class TrainedInDtype {
+ public:
+  TrainedInDtype(Attached& attached, torch::ScalarType dtype) : attached_(attached) {
+    attached_.Lend(dtype);
+  }
+  ~TrainedInDtype() { attached_.TakeBack(); }
+  TrainedInDtype(const TrainedInDtype&) = delete;
+  TrainedInDtype& operator=(const TrainedInDtype&) = delete;
+
+ private:
+  Attached& attached_;
+};
+
+}  // namespace likeness

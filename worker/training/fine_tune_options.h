@@ -1,0 +1,79 @@
+// What a fine-tune job asks for. Defaults are diffusers' (docs/training.md has the sources).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "third_party/nlohmann/json_fwd.hpp"
+#include "worker/base/image.h"
+#include "worker/training/adamw.h"
+#include "worker/training/class_images.h"
+#include "worker/training/lr_schedule.h"
+
+namespace likeness {
+
+// A photo of the subject, square, of the model's own size (worker/images crops and resizes).
+struct SubjectPhoto {
+  Image image;
+  std::string caption = "";  // empty: "a <token> <class noun>"; otherwise it must hold the token
+};
+
+enum class SaveDtype { kFloat16, kFloat32 };
+
+// Pictures drawn while training, to look at.
+struct PreviewOptions {
+  int64_t every = 0;  // optimizer steps; 0: none
+  std::vector<std::string> prompts;
+  uint32_t seed = 0;
+  std::string sampler = "dpmpp_2m";
+  int steps = 20;
+  double guidance = 7.5;
+};
+
+struct FineTuneOptions {
+  std::string method = "dreambooth";  // a row of worker/methods/method.h
+
+  // What is learned.
+  std::string token = "sks";
+  std::string class_noun;            // "dog"
+  std::vector<SubjectPhoto> photos;  // at least one
+  std::vector<SubjectPhoto>
+      validation_photos;  // never trained on; their loss is measured before and after
+
+  // Prior preservation. `class_images.prompt` empty: "a <class noun>".
+  double prior_weight = 1;  // 0: no prior, no class images
+  ClassImageOptions class_images;
+
+  // How it is learned.
+  int64_t steps = 400;
+  double learning_rate = 5e-6;
+  bool train_text_encoder = false;
+  std::optional<double> text_encoder_learning_rate;  // empty: learning_rate
+  int batch_size = 1;             // pairs of subject and class picture in one forward
+  int gradient_accumulation = 1;  // forwards in one optimizer step
+  bool bfloat16 = false;          // compute in bfloat16 under float32 master weights
+  AdamWOptions adamw;
+  LrDecay lr_decay = LrDecay::kConstant;
+  int64_t lr_warmup_steps = 0;
+  std::optional<double> snr_gamma;  // min-SNR weighting
+  uint32_t seed = 0;
+
+  // What is seen and kept on the way.
+  PreviewOptions previews;
+  int64_t checkpoint_every = 0;  // optimizer steps; 0: only when drained
+  SaveDtype save_dtype = SaveDtype::kFloat16;
+
+  std::string InstancePrompt() const;  // "a <token> <class noun>"
+  std::string ClassPrompt() const;
+};
+
+// Throws Error(kInvalidArgument) naming the first value that is not allowed. `image_size`: the
+// model's, in pixels.
+void Validate(const FineTuneOptions& options, int image_size);
+
+// The settings without pictures, for the model's card.
+nlohmann::json SettingsJson(const FineTuneOptions& options);
+
+}  // namespace likeness

@@ -1,0 +1,79 @@
+#include "worker/training/fine_tune_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+
+namespace likeness {
+namespace {
+
+using ::testing::HasSubstr;
+
+FineTuneOptions Good() {
+  FineTuneOptions options;
+  options.class_noun = "dog";
+  options.photos = {{.image = {8, 8, std::vector<uint8_t>(192)}}};
+  return options;
+}
+
+std::string Refusal(const std::function<void(FineTuneOptions&)>& spoil) {
+  FineTuneOptions options = Good();
+  spoil(options);
+  try {
+    Validate(options, 8);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
+    return error.what();
+  }
+  return "allowed";
+}
+
+TEST(FineTuneOptionsTest, DefaultsAreAllowedAndPromptsFollowTheMethod) {
+  EXPECT_NO_THROW(Validate(Good(), 8));
+  EXPECT_EQ(Good().InstancePrompt(), "a sks dog");
+  EXPECT_EQ(Good().ClassPrompt(), "a dog");
+}
+
+TEST(FineTuneOptionsTest, EveryBadValueIsRefusedByName) {
+  EXPECT_THAT(Refusal([](auto& o) { o.photos.clear(); }), HasSubstr("photos is 0"));
+  EXPECT_THAT(Refusal([](auto& o) { o.photos[0].image.width = 9; }), HasSubstr("9 x 8"));
+  EXPECT_THAT(Refusal([](auto& o) { o.photos[0].caption = "a dog"; }), HasSubstr("token"));
+  EXPECT_THAT(Refusal([](auto& o) { o.class_noun = ""; }), HasSubstr("class_noun"));
+  EXPECT_THAT(Refusal([](auto& o) { o.token = ""; }), HasSubstr("token"));
+  EXPECT_THAT(Refusal([](auto& o) { o.steps = 0; }), HasSubstr("steps is 0"));
+  EXPECT_THAT(Refusal([](auto& o) { o.steps = -1; }), HasSubstr("steps is -1"));
+  EXPECT_THAT(Refusal([](auto& o) { o.steps = 1000000000; }), HasSubstr("1048576"));
+  EXPECT_THAT(Refusal([](auto& o) { o.learning_rate = std::numeric_limits<double>::quiet_NaN(); }),
+              HasSubstr("learning_rate"));
+  EXPECT_THAT(Refusal([](auto& o) { o.learning_rate = -1; }), HasSubstr("learning_rate is -1"));
+  EXPECT_THAT(Refusal([](auto& o) { o.batch_size = 0; }), HasSubstr("batch_size"));
+  EXPECT_THAT(Refusal([](auto& o) { o.gradient_accumulation = 0; }),
+              HasSubstr("gradient_accumulation"));
+  EXPECT_THAT(Refusal([](auto& o) { o.prior_weight = -1; }), HasSubstr("prior_weight"));
+  EXPECT_THAT(Refusal([](auto& o) { o.class_images.count = 0; }), HasSubstr("class_images"));
+  EXPECT_THAT(Refusal([](auto& o) { o.snr_gamma = 0; }), HasSubstr("snr_gamma"));
+  EXPECT_THAT(Refusal([](auto& o) { o.adamw.beta2 = 1; }), HasSubstr("adam_beta2"));
+  EXPECT_THAT(Refusal([](auto& o) { o.lr_warmup_steps = 401; }), HasSubstr("lr_warmup_steps"));
+}
+
+TEST(FineTuneOptionsTest, SeedZeroIsASeedLikeAnyOther) {
+  EXPECT_EQ(Refusal([](auto& o) { o.seed = 0; }), "allowed");
+  EXPECT_EQ(SettingsJson(Good()).at("seed"), 0);
+}
+
+TEST(FineTuneOptionsTest, TheCardNamesWhatWasTrained) {
+  FineTuneOptions options = Good();
+  EXPECT_FALSE(SettingsJson(options).contains("text_encoder_learning_rate"));
+  options.train_text_encoder = true;
+  EXPECT_EQ(SettingsJson(options).at("text_encoder_learning_rate"), options.learning_rate);
+  options.prior_weight = 0;
+  EXPECT_FALSE(SettingsJson(options).contains("class_images"));
+}
+
+}  // namespace
+}  // namespace likeness

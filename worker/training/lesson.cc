@@ -1,0 +1,72 @@
+#include "worker/training/lesson.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/io/sha256.h"
+#include "worker/training/class_latents.h"
+
+namespace likeness {
+namespace {
+
+int64_t NumberOf(const std::string& prompt, std::vector<std::string>& prompts) {
+  const auto found = std::find(prompts.begin(), prompts.end(), prompt);
+  if (found != prompts.end()) return found - prompts.begin();
+  prompts.push_back(prompt);
+  return static_cast<int64_t>(prompts.size()) - 1;
+}
+
+PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
+                        const std::string& default_prompt, std::vector<std::string>& prompts,
+                        Host& host) {
+  PictureSet set;
+  std::vector<Image> images;
+  for (const SubjectPhoto& photo : photos) {
+    images.push_back(photo.image);
+    set.prompt_of_N.push_back(
+        NumberOf(photo.caption.empty() ? default_prompt : photo.caption, prompts));
+  }
+  set.moments = EncodePictures(base, images, Phase::kPreparing, host);
+  return set;
+}
+
+}  // namespace
+
+Batch Lesson::Next(int64_t batch_number, int64_t batch_size) const {
+  const Batch instance = TakeBatch(subject, batch_number, batch_size);
+  return prior ? Concatenate(instance, TakeBatch(*prior, batch_number, batch_size)) : instance;
+}
+
+Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
+                     const std::filesystem::path& class_image_cache, Host& host) {
+  Lesson lesson;
+  const std::string prompt = options.InstancePrompt();
+  lesson.subject = EncodePhotos(base, options.photos, prompt, lesson.prompts, host);
+  if (!options.validation_photos.empty()) {
+    lesson.validation = EncodePhotos(base, options.validation_photos, prompt, lesson.prompts, host);
+  }
+  if (options.prior_weight > 0) {
+    ClassImageOptions class_images = options.class_images;
+    class_images.prompt = options.ClassPrompt();
+    auto latents = ClassLatents(base, class_images, class_image_cache, host);
+    const int64_t number = NumberOf(class_images.prompt, lesson.prompts);
+    lesson.prior = PictureSet{std::move(latents), std::vector<int64_t>(class_images.count, number)};
+  }
+  return lesson;
+}
+
+std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
+  nlohmann::json job = {{"method", options.method},
+                        {"base", base.digest()},
+                        {"prompt", options.InstancePrompt()},
+                        {"settings", SettingsJson(options)}};
+  for (const SubjectPhoto& photo : options.photos) {
+    const auto& rgb = photo.image.rgb;
+    job["photos"].push_back(
+        {Sha256OfBytes({reinterpret_cast<const char*>(rgb.data()), rgb.size()}), photo.caption});
+  }
+  return Sha256OfBytes(job.dump());
+}
+
+}  // namespace likeness

@@ -1,0 +1,114 @@
+#include "worker/training/train.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include "worker/base/error.h"
+#include "worker/training/checkpoint.h"
+#include "worker/training/progress_meter.h"
+#include "worker/training/training_rng.h"
+
+namespace likeness {
+namespace {
+
+[[noreturn]] void ThrowDiverged(double loss, int64_t step) {
+  throw Error(ErrorKind::kFailedPrecondition, "the loss is " + std::to_string(loss) + " at step " +
+                                                  std::to_string(step) +
+                                                  ": training diverged; try a lower learning rate");
+}
+
+// Gradients of optimizer step `step`, from as many forward passes as are accumulated; calls
+// `between` with their number so far. Returns their mean loss.
+double AccumulateGradients(Objective& objective, const LoopOptions& options, int64_t step,
+                           const std::function<void(int done)>& between) {
+  at::Generator generator = StepGenerator(options.seed, step);
+  double mean_loss = 0;
+  for (int part = 0; part < options.gradient_accumulation; ++part) {
+    if (part > 0) between(part);
+    const auto loss = objective.Loss(step * options.gradient_accumulation + part, generator) /
+                      static_cast<double>(options.gradient_accumulation);
+    mean_loss += loss.item<double>();
+    if (!std::isfinite(mean_loss)) ThrowDiverged(mean_loss, step);
+    loss.backward();
+  }
+  return mean_loss;
+}
+
+// Throws Error(kFailedPrecondition) for a model that predicts far worse than one that predicts
+// nothing.
+void CheckLastLoss(Objective& objective, const LoopOptions& options) {
+  constexpr double kDiverged = 100;
+  torch::NoGradGuard no_grad;
+  at::Generator generator = StepGenerator(options.seed, options.steps);
+  const double loss =
+      objective.Loss(options.steps * options.gradient_accumulation, generator).item<double>();
+  if (!(loss <= kDiverged * objective.ScaleOfLoss())) ThrowDiverged(loss, options.steps);
+}
+
+}  // namespace
+
+void Train(Attached& attached, Objective& objective, const LoopOptions& options, Host& host) {
+  // Setup: where we stand.
+  AdamW optimizer(attached.Groups(), options.adamw);
+  TrainingState state;
+  if (const auto file = host.LatestCheckpoint()) {
+    state = LoadTrainingState(*file, options.job, attached.names(), attached.masters(), optimizer);
+    attached.CopyMastersToParameters();
+  }
+  const auto save_checkpoint = [&] {
+    attached.CheckFinite(state.step);
+    host.SaveCheckpoint(state.step, [&](const std::filesystem::path& file) {
+      SaveTrainingState(file, options.job, state, attached.names(), attached.masters(), optimizer);
+    });
+  };
+  const auto stop_if_asked = [&] {
+    const StopReason stop = host.Stop();
+    if (stop == StopReason::kDrain) save_checkpoint();
+    ThrowIfStopped(stop);
+  };
+
+  // Train
+  const LrScheduleOptions schedule{options.lr_decay, options.lr_warmup_steps, options.steps};
+  const ProgressMeter meter(Phase::kTraining, "steps", state.step, options.steps);
+  Progress progress = meter.After(state.step);
+  // Where we stand within a step: the figures are the last step's.
+  const auto report = [&](double part) {
+    Progress now = meter.After(state.step, part);
+    now.loss = progress.loss;
+    now.learning_rate = progress.learning_rate;
+    now.grad_norm = progress.grad_norm;
+    host.Report(now);
+  };
+  report(0);
+  while (state.step < options.steps) {
+    stop_if_asked();
+    const double loss = AccumulateGradients(objective, options, state.step, [&](int done) {
+      report(static_cast<double>(done) / options.gradient_accumulation);
+      stop_if_asked();
+    });
+    const double lr_factor = LrFactor(schedule, state.step);
+    progress.grad_norm = optimizer.Step(lr_factor);
+    progress.loss = loss;
+    progress.learning_rate = options.learning_rate * lr_factor;
+    state.losses.push_back(static_cast<float>(loss));
+    ++state.step;
+    report(0);
+    if (options.checkpoint_every > 0 &&
+        (state.step % options.checkpoint_every == 0 || state.step == options.steps))
+      save_checkpoint();
+    if (options.preview_every > 0 && state.step % options.preview_every == 0) {
+      options.preview(state.step, [&] {
+        report(0);
+        return host.Stop() == StopReason::kNone;
+      });
+    }
+  }
+
+  // Judge
+  host.Report({.phase = Phase::kSaving, .total = 1, .unit = "models"});
+  attached.CheckFinite(state.step);
+  CheckLastLoss(objective, options);
+  if (options.finish) options.finish(state.losses, stop_if_asked);
+}
+
+}  // namespace likeness

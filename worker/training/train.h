@@ -1,0 +1,47 @@
+// The one training loop, whatever is trained and for what.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "worker/training/adamw.h"
+#include "worker/training/attached.h"
+#include "worker/training/host.h"
+#include "worker/training/lr_schedule.h"
+#include "worker/training/objective.h"
+
+namespace likeness {
+
+struct LoopOptions {
+  int64_t steps = 0;              // optimizer steps
+  int gradient_accumulation = 1;  // forward passes in one of them
+  double learning_rate = 0;       // as reported; the groups have their own
+  AdamWOptions adamw;
+  LrDecay lr_decay = LrDecay::kConstant;
+  int64_t lr_warmup_steps = 0;
+  uint32_t seed = 0;             // of training_rng.h
+  int64_t checkpoint_every = 0;  // steps; 0: only when drained
+  std::string job;               // says which run a checkpoint is part of
+
+  // Called with the steps done every `preview_every` steps (0: never). `after_part` is to be called
+  // on the way; false asks to stop.
+  int64_t preview_every = 0;
+  std::function<void(int64_t step, const std::function<bool()>& after_part)> preview = {};
+
+  // Called once after the last step, when what was trained is found sound: to measure and write it.
+  // `stop_if_asked` is to be called on the way: it throws where the host asks to stop, and saves a
+  // checkpoint first where it drains.
+  std::function<void(const std::vector<float>& losses, const std::function<void()>& stop_if_asked)>
+      finish = {};
+};
+
+// Trains what is attached until `options.steps`, from the host's latest checkpoint if there is one,
+// to the same bits; and once more asks for the loss, since the last update is followed by no step
+// that would show what it did. Errors: kFailedPrecondition (loss or gradients not finite; a loss
+// far above its scale in the end; a checkpoint of another job), kCancelled (the host asked to stop;
+// when it asked to drain, a checkpoint was saved first).
+void Train(Attached& attached, Objective& objective, const LoopOptions& options, Host& host);
+
+}  // namespace likeness
