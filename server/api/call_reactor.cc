@@ -49,12 +49,13 @@ CallReactor::CallReactor(Front& front, grpc::CallbackServerContext* context, con
       executor_(front.pools().Of(PoolOf(caller_, pool))),
       lane_(caller_.ok() ? caller_->tenant : ""),
       place_(front.Enter(caller_, method)) {
-  if (!caller_.ok() && front_.visitors()) front_.visitors()->CountRefused(context->peer());
+  if (!caller_.ok() && front_.visitors()) {
+    visit_ = front_.visitors()->Enter(context->peer(), /*refused=*/true);
+  }
 }
 
 void CallReactor::Start() {
-  const absl::Status refused = place_.status();  // End gives the place up
-  if (!refused.ok()) return End(refused);
+  if (!place_.ok()) return End(place_.status());
   ReadNext();
 }
 
@@ -77,7 +78,6 @@ void CallReactor::End(const absl::Status& status, const Message* reply) {
     const CallScope scope(call_);
     front_.Record(call_, caller_, status);
   }
-  place_ = absl::CancelledError();
   if (!status.ok() || reply == nullptr) return Finish(ToGrpcStatus(status));
   outgoing_ = BytesOf(*reply);
   StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), grpc::Status::OK);

@@ -3,6 +3,7 @@
 // bytes to gRPC, and what is read of it becomes a message here.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -57,8 +58,9 @@ class CallReactor : public grpc::ServerGenericBidiReactor {
   // left out. Of clients it is refused, since what they ask for would be left out.
   const bool from_worker_;
   Executor& executor_;
-  const std::string lane_;  // the tenant
-  absl::StatusOr<Front::Place> place_;
+  const std::string lane_;                    // the tenant
+  const absl::StatusOr<Front::Place> place_;  // until the client has the answer, or is gone
+  std::shared_ptr<void> visit_;               // of a call without a key
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
 };

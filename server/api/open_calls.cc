@@ -10,32 +10,56 @@
 
 namespace likeness::server {
 
+namespace {
+
+constexpr size_t kMostOfVisitors = 64;
+constexpr size_t kMostOfKnown = 10'000;
+
+}  // namespace
+
+OpenCalls::Calls& OpenCalls::AllLike(const OpenCall& call) {
+  return call.of_visitor() ? of_visitors_ : of_known_;
+}
+
 void OpenCalls::Add(OpenCall* call) {
   std::lock_guard lock(mutex_);
-  if (calls_.size() >= most_) {
-    OpenCall* const oldest = OldestOfTheBusiest();
-    calls_.remove(oldest);
+  Calls& calls = AllLike(*call);
+  if (calls.size() >= (call->of_visitor() ? kMostOfVisitors : kMostOfKnown)) {
+    OpenCall* const oldest = OldestOfTheBusiest(calls);
+    calls.remove(oldest);
     oldest->GiveWay();  // it stays alive until it has removed itself
   }
-  calls_.push_back(call);
+  calls.push_back(call);
+  if (draining_) call->Drain();
 }
 
 void OpenCalls::Remove(OpenCall* call) {
   std::lock_guard lock(mutex_);
-  calls_.remove(call);
+  AllLike(*call).remove(call);
 }
 
-OpenCall* OpenCalls::OldestOfTheBusiest() {
+void OpenCalls::Drain() {
+  std::lock_guard lock(mutex_);
+  draining_ = true;
+  for (const Calls* calls : {&of_visitors_, &of_known_}) {
+    for (OpenCall* call : *calls) call->Drain();
+  }
+}
+
+OpenCall* OpenCalls::OldestOfTheBusiest(const Calls& calls) {
   std::map<absl::string_view, size_t> counts;
-  for (const OpenCall* call : calls_) ++counts[call->peer()];
+  for (const OpenCall* call : calls) ++counts[call->peer()];
   const auto busiest = std::max_element(counts.begin(), counts.end(),
                                         [](auto& a, auto& b) { return a.second < b.second; });
-  return *std::find_if(calls_.begin(), calls_.end(),
+  return *std::find_if(calls.begin(), calls.end(),
                        [&](const OpenCall* call) { return call->peer() == busiest->first; });
 }
 
 OpenCall::OpenCall(OpenCalls& all, grpc::CallbackServerContext* context)
-    : all_(all), context_(context), peer_(PeerOf(*context)) {}
+    : all_(all),
+      context_(context),
+      peer_(PeerOf(*context)),
+      visit_(all.visitors().Enter(context->peer(), /*refused=*/false)) {}
 
 void OpenCall::Start() {
   all_.Add(this);
@@ -45,11 +69,14 @@ void OpenCall::Start() {
 void OpenCall::OnReadDone(bool ok) { ok ? Received(incoming_) : Closed(); }
 
 void OpenCall::OnWriteDone(bool ok) {
+  bool draining = false;
   {
     std::lock_guard lock(mutex_);
     writing_ = false;
+    draining = draining_;
   }
-  ok ? Written() : End(grpc::Status::CANCELLED);
+  if (!ok) return End(grpc::Status::CANCELLED);
+  draining ? End(ToGrpcStatus(Front::Draining())) : Written();
 }
 
 void OpenCall::OnCancel() {
@@ -73,6 +100,15 @@ void OpenCall::GiveWay() {
   }
   End(ToGrpcStatus(RpcError(absl::StatusCode::kResourceExhausted, "TOO_MANY_CALLS",
                             "too many calls without a key are open; try again later")));
+}
+
+void OpenCall::Drain() {
+  {
+    std::lock_guard lock(mutex_);
+    draining_ = true;
+    if (writing_) return;  // OnWriteDone ends it
+  }
+  End(ToGrpcStatus(Front::Draining()));
 }
 
 void OpenCall::Read() {

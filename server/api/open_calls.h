@@ -1,10 +1,11 @@
-// Calls that need no key: health and reflection. Whoever reaches the port may make them, so there
-// are few at a time, and none of them holds a thread: one call more ends the oldest of the peer
-// that has the most.
+// Calls that need no key: health and reflection. Whoever reaches the port may make them, so of
+// those on connections that have shown no key there are few at a time, and none of them holds a
+// thread: one call more ends the oldest of the peer that has the most.
 #pragma once
 
 #include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "google/protobuf/message.h"
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/server_context.h"
+#include "server/base/visitors.h"
 
 namespace likeness::server {
 
@@ -20,17 +22,27 @@ class OpenCall;
 // Thread-safe. Must outlive the calls.
 class OpenCalls {
  public:
-  explicit OpenCalls(size_t most = 64) : most_(most) {}
+  // `visitors` must outlive the calls too.
+  explicit OpenCalls(Visitors& visitors) : visitors_(visitors) {}
 
   void Add(OpenCall* call);
   void Remove(OpenCall* call);
+  // Ends all of them, and those that still come.
+  void Drain();
+
+  Visitors& visitors() { return visitors_; }
 
  private:
-  OpenCall* OldestOfTheBusiest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  using Calls = std::list<OpenCall*>;  // oldest first
 
-  const size_t most_;
+  static OpenCall* OldestOfTheBusiest(const Calls& calls);
+  Calls& AllLike(const OpenCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Visitors& visitors_;
   std::mutex mutex_;
-  std::list<OpenCall*> calls_ ABSL_GUARDED_BY(mutex_);  // oldest first
+  Calls of_visitors_ ABSL_GUARDED_BY(mutex_);
+  Calls of_known_ ABSL_GUARDED_BY(mutex_);  // on connections that have shown a key
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Reads messages one by one and writes what is said in between. Deletes itself.
@@ -42,8 +54,12 @@ class OpenCall : public grpc::ServerGenericBidiReactor {
   void OnDone() override;
 
   const std::string& peer() const { return peer_; }
+  // Whether its connection has shown no key yet.
+  bool of_visitor() const { return visit_ != nullptr; }
   // Ends it for another's sake.
   void GiveWay();
+  // Ends it when what is being written is out.
+  void Drain();
 
  protected:
   OpenCall(OpenCalls& all, grpc::CallbackServerContext* context);
@@ -67,8 +83,10 @@ class OpenCall : public grpc::ServerGenericBidiReactor {
   OpenCalls& all_;
   grpc::CallbackServerContext* const context_;
   const std::string peer_;
+  const std::shared_ptr<void> visit_;
   std::mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;

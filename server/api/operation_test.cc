@@ -169,8 +169,15 @@ TEST_F(OperationTest, HealthServiceTurnsWithTheDrain) {
   likeness::testing::RawCall watch(server_.channel(), "/grpc.health.v1.Health/Watch");
   ASSERT_TRUE(watch.Write(""));
   EXPECT_EQ(watch.Read(), "\x08\x01");
+  likeness::testing::RawCall reflection(
+      server_.channel(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
+  ASSERT_TRUE(reflection.Write("\x3a\x01*"));  // list_services
+  ASSERT_TRUE(reflection.Read().has_value());
   std::thread drain([this] { server_.server().Drain(); });
   EXPECT_EQ(watch.Read(), "\x08\x02");
+  // Whoever goes on listening does not hold the drain up.
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(watch.Finish())), "SERVER_DRAINING");
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(reflection.Finish())), "SERVER_DRAINING");
   drain.join();
 }
 

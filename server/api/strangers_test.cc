@@ -12,7 +12,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/digest.h"
+#include "common/ids.h"
 #include "common/job_spec.h"
+#include "common/resource_names.h"
 #include "server/api/service_fixture.h"
 #include "server/auth/auth_file.h"
 #include "server/auth/call_counts.h"
@@ -117,6 +120,38 @@ TEST_F(StrangersTest, ConnectionThatSendsMuchWithoutAKeyIsClosed) {
   EXPECT_TRUE(absl::IsInvalidArgument(CreateWithKey(30 << 20))) << "read whole, and no picture";
 }
 
+TEST_F(StrangersTest, ConnectionOnWhichNoCallHasAKeyIsClosed) {
+  const auto stub = v1::JobService::NewStub(Stranger());
+  grpc::Status status;
+  int refused = 0;
+  for (; refused < 300; ++refused) {
+    grpc::ClientContext context;
+    v1::Job job;
+    status = stub->GetJob(&context, v1::GetJobRequest(), &job);
+    if (status.error_code() == grpc::UNAVAILABLE) break;
+  }
+  EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE) << "after " << refused;
+  EXPECT_TRUE(absl::IsInvalidArgument(CreateWithKey(1 << 10))) << "others are served";
+}
+
+TEST_F(StrangersTest, WatchesOfHealthOnAConnectionWithAKeyDoNotGiveWayToOthers) {
+  const auto channel = ChannelTo(server_->server().port(), key_);
+  grpc::ClientContext context;
+  v1::ListJobsRequest request;
+  request.set_parent("tenants/acme");
+  v1::ListJobsResponse jobs;
+  ASSERT_TRUE(v1::JobService::NewStub(channel)->ListJobs(&context, request, &jobs).ok());
+  std::vector<std::unique_ptr<RawCall>> watches;
+  for (int i = 0; i < 80; ++i) {
+    watches.push_back(std::make_unique<RawCall>(channel, "/grpc.health.v1.Health/Watch"));
+    ASSERT_TRUE(watches.back()->Write(""));
+    EXPECT_EQ(watches.back()->Read(), "\x08\x01") << i;
+  }
+  std::thread drain([this] { server_->server().Drain(); });
+  EXPECT_EQ(watches.front()->Read(), "\x08\x02") << "it was open all the time";
+  drain.join();
+}
+
 TEST_F(StrangersTest, CompressedMessagesAreNotUnpacked) {
   grpc::ClientContext context;
   context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
@@ -162,6 +197,43 @@ TEST(CallCountsTest, TenantThatHoldsTooManyCallsLeavesTheOthersTheirs) {
       << "an upload is open";
   EXPECT_TRUE(counts.Enter(acme, "GetJob").ok());
   EXPECT_TRUE(counts.Enter(Caller{.tenant = ""}, "Write").ok());
+}
+
+// An answer takes memory until the client has taken it.
+TEST_F(StrangersTest, CallsWhoseAnswersAreNotReadStillCount) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 5);  // less than an answer has
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto bytes = google::bytestream::ByteStream::NewStub(
+      grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->server().port()),
+                                grpc::InsecureChannelCredentials(), arguments));
+  google::bytestream::WriteRequest piece;
+  const std::string content = "a blob";
+  piece.set_resource_name(
+      UploadName{"acme", RandomUuid(), Sha256Hex(content), std::ssize(content)}.ToString());
+  piece.set_data(content);
+  piece.set_finish_write(true);
+  struct Upload {
+    grpc::ClientContext context;
+    google::bytestream::WriteResponse reply;
+    std::unique_ptr<grpc::ClientWriter<google::bytestream::WriteRequest>> stream;
+  };
+  const auto begin = [&] {
+    auto upload = std::make_unique<Upload>();
+    upload->context.AddMetadata("authorization", "Bearer " + key_);
+    upload->stream = bytes->Write(&upload->context, &upload->reply);
+    upload->stream->Write(piece);
+    return upload;
+  };
+  ASSERT_TRUE(begin()->stream->Finish().ok());
+  std::vector<std::unique_ptr<Upload>> unread;
+  for (int i = 0; i < 128; ++i) {
+    unread.push_back(begin());
+    unread.back()->stream->WaitForInitialMetadata();  // the answer is on its way
+  }
+  EXPECT_EQ(ErrorReason(FromGrpcStatus(begin()->stream->Finish())), "TOO_MANY_CALLS");
+  for (auto& upload : unread) EXPECT_TRUE(upload->stream->Finish().ok());
+  EXPECT_TRUE(begin()->stream->Finish().ok());
 }
 
 // --- Workers that wait

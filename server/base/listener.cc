@@ -150,8 +150,10 @@ void Listener::Loop(const OnConnect& on_connect, const Meanwhile& meanwhile) {
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
       on_connect(fd, PeerOf(peer));
     }
-    const auto patience = static_cast<int>(absl::ToInt64Milliseconds(meanwhile()));
-    (void)poll(polled.data(), polled.size(), patience);
+    const Next next = meanwhile();
+    for (size_t i = 1; i < polled.size(); ++i) polled[i].revents = 0;
+    (void)poll(polled.data(), next.accept ? polled.size() : 1,
+               static_cast<int>(absl::ToInt64Milliseconds(next.patience)));
   }
 }
 

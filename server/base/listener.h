@@ -26,9 +26,13 @@ class Listener {
 
   int port() const { return port_; }
 
+  struct Next {
+    absl::Duration patience;
+    bool accept = true;  // or connections wait meanwhile
+  };
   // Takes connections from now on, on a thread of its own, which calls `meanwhile` in between, at
   // the latest when the time is over that it returned last.
-  using Meanwhile = std::function<absl::Duration()>;
+  using Meanwhile = std::function<Next()>;
   void Start(OnConnect on_connect, Meanwhile meanwhile);
   // Takes none from now on, and closes the sockets.
   void Stop();

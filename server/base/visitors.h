@@ -1,25 +1,40 @@
 // Connections on which nobody has shown a key yet. gRPC takes in whatever a peer sends - a header
-// block or a message of 4 GB - before it looks at any limit of its own; so a connection is closed
-// from outside when it has sent more than a visitor needs, or was refused more calls than
+// block or a message of 4 GB, or calls by the thousand - before it looks at any limit of its own;
+// so such a connection may have little in the kernel's buffer at a time, and is closed from outside
+// when it has sent more than a visitor needs, has more calls open, or was refused more of them than
 // anybody would try. With its first good key a connection is a visitor no longer.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
 
 namespace likeness::server {
 
+// What is left to peers without a key; decision 34 says how it adds up.
 struct VisitorLimits {
-  int64_t bytes = 256 << 10;   // sent in all: headers with a key, or thousands of health checks
-  int refused_calls = 500;     // in all
-  size_t connections = 1'000;  // one more closes the oldest
+  // Sent beyond what may be sent all the time: headers with a key, and as much of a body as clients
+  // send before they hear of us. Less once more than a few calls without a key were seen.
+  int64_t bytes = 256 << 10;
+  int64_t bytes_of_callers = 32 << 10;
+  int few_calls = 10;
+  int64_t bytes_per_second = 1 << 10;  // several health checks
+  int64_t all_bytes = 8 << 20;  // by all of them together; beyond, who sent the most is closed
+  int refused_calls = 200;      // in all
+  int open_calls = 100;         // at a time
+  int all_open_calls = 1'000;   // of all of them together; beyond, who has the most is closed
+  size_t connections = 1'000;   // one more closes the oldest
+  int unread_bytes = 4 << 10;   // that the kernel keeps for us; it doubles them
 };
 
 // Thread-safe.
@@ -34,29 +49,55 @@ class Visitors {
 
   // The peer has shown a good key.
   void Forget(absl::string_view peer);
-  // A call without a good key was refused.
-  void CountRefused(absl::string_view peer);
 
-  // Closes the connections that have sent too much; to be called again and again.
-  void Look();
+  // A call without a key counts until what is returned goes away, which must not be after this.
+  // Null when the peer is no visitor. `refused`: for want of a good key.
+  std::shared_ptr<void> Enter(absl::string_view peer, bool refused);
 
+  // Closes the connections that have sent too much; to be called again and again. Whether much came
+  // in since the last look, so that the next should come soon.
+  bool Look();
+
+  // Whether as many calls without a key are open as may be, those of closed connections included:
+  // they take memory until gRPC has ended them, so no more connections should be taken meanwhile.
+  bool full() const { return open_calls_ >= limits_.all_open_calls; }
   bool any() const { return count_ > 0; }
   int64_t closed() const { return closed_; }  // so far
 
  private:
   struct Visitor {
-    int fd = -1;
+    std::string peer;
+    int fd = -1;           // none once the connection is closed
+    int calls = 0;         // without a key, in all
+    int64_t received = 0;  // bytes, at the last look
+    double level = 0;      // of them, beyond what may be sent all the time
+    absl::Time looked = SteadyNow();
     int refused_calls = 0;
+    int open_calls = 0;
+    bool is_known = false;  // has shown a key: its calls count no more
     std::list<std::string>::iterator place;
-  };
-  using Known = absl::flat_hash_map<std::string, Visitor>;
 
-  void Remove(Known::iterator visitor, bool close_connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    bool open() const { return fd >= 0; }
+  };
+  using Shared = std::shared_ptr<Visitor>;
+
+  // How many bytes have come in since the last look; nothing if the connection is over.
+  static std::optional<int64_t> Measure(Visitor& visitor, int64_t bytes_per_second);
+
+  void Leave(Visitor& visitor);
+  // Of the connections that are not closed; there is one.
+  Shared Busiest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Close(const Shared& visitor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Watches it no longer; its calls count on until they end.
+  void Remove(const Shared& visitor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const VisitorLimits limits_;
   std::mutex mutex_;
-  Known known_ ABSL_GUARDED_BY(mutex_);                    // by peer
-  std::list<std::string> by_age_ ABSL_GUARDED_BY(mutex_);  // peers, oldest first
+  absl::flat_hash_map<std::string, Shared> known_ ABSL_GUARDED_BY(mutex_);  // by peer; closed ones
+                                                                            // until their calls end
+  std::list<std::string> by_age_ ABSL_GUARDED_BY(mutex_);                   // peers, oldest first
+  int kept_open_calls_ ABSL_GUARDED_BY(mutex_) = 0;  // of connections that are not closed
+  std::atomic<int> open_calls_ = 0;                  // of all
   std::atomic<size_t> count_ = 0;
   std::atomic<int64_t> closed_ = 0;
 };

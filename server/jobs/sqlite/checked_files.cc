@@ -21,7 +21,7 @@ namespace {
 
 constexpr int kHeaderBytes = 100;  // of a database
 constexpr int kPageSizeAt = 16;
-constexpr int kReservedAt = 20;  // in it: how many bytes each page sets aside
+constexpr int kReservedAt = 20;       // in it: how many bytes each page sets aside
 constexpr size_t kMaxNoted = 10'000;  // damaged pages
 
 enum class Kind { kDatabase, kPlainDatabase, kLog, kJournal };
@@ -75,28 +75,46 @@ int ReadPage(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
   return IsWhole(static_cast<const unsigned char*>(to), size) ? SQLITE_OK : Damaged(false, page);
 }
 
-// Each frame's sum goes on from that of the frame before, which stands in its header.
+// Whether a frame of the log, header and page of `size` bytes, has the sum that follows from the
+// one before it.
+bool FollowsFrom(const Sum& before, const unsigned char* frame, int size, bool big_endian) {
+  Sum sum = before;
+  sum.Add(frame, kFrameSummed, big_endian);
+  sum.Add(frame + kFrameHeaderBytes, size, big_endian);
+  return sum == Sum::OfLog(frame + kSumAt);
+}
+
+// The log's header says how its sums are made: as suits the processor that began it.
+bool IsBigEndian(sqlite3_file* log) {
+  unsigned char header[kLogHeaderBytes];
+  return Original(log).xRead(log, header, kLogHeaderBytes, 0) == SQLITE_OK &&
+         (BigEndian(header) & 1) != 0;
+}
+
+// Each frame's sum goes on from that of the frame before, which stands in its header; the first
+// one's from that in the log's. Readers come here for every page that was changed lately, so it is
+// read together with its header, and the log's header is asked last.
 int ReadFrame(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
-  const int code = Original(file).xRead(file, to, size, offset);
-  const int frame = size + kFrameHeaderBytes;
+  const int frame_bytes = size + kFrameHeaderBytes;
   const sqlite3_int64 header_at = offset - kFrameHeaderBytes;
-  const bool is_frame = IsPage(size) && (header_at - kLogHeaderBytes) % frame == 0;
-  if (code != SQLITE_OK || !is_frame || unchecked_logs > 0) return code;
-  unsigned char log_header[kLogHeaderBytes];
-  unsigned char before[kFrameHeaderBytes];
-  unsigned char header[kFrameHeaderBytes];
-  const bool first = header_at == kLogHeaderBytes;
-  if (Original(file).xRead(file, log_header, kLogHeaderBytes, 0) != SQLITE_OK ||
-      Original(file).xRead(file, header, kFrameHeaderBytes, header_at) != SQLITE_OK ||
-      (!first &&
-       Original(file).xRead(file, before, kFrameHeaderBytes, header_at - frame) != SQLITE_OK)) {
-    return Damaged(true, header_at / frame + 1);
+  const bool is_frame = IsPage(size) && (header_at - kLogHeaderBytes) % frame_bytes == 0;
+  if (!is_frame || unchecked_logs > 0) return Original(file).xRead(file, to, size, offset);
+  unsigned char frame[kFrameHeaderBytes + kLargestPage];
+  if (const int code = Original(file).xRead(file, frame, frame_bytes, header_at);
+      code != SQLITE_OK) {
+    return code == SQLITE_IOERR_SHORT_READ ? Original(file).xRead(file, to, size, offset) : code;
   }
-  const bool big_endian = (BigEndian(log_header) & 1) != 0;
-  Sum sum = Sum::OfLog(first ? log_header + kLogSumAt : before + kSumAt);
-  sum.Add(header, kFrameSummed, big_endian);
-  sum.Add(static_cast<const unsigned char*>(to), size, big_endian);
-  return sum == Sum::OfLog(header + kSumAt) ? SQLITE_OK : Damaged(true, header_at / frame + 1);
+  std::memcpy(to, frame + kFrameHeaderBytes, static_cast<size_t>(size));
+  unsigned char before[8];
+  const bool first = header_at == kLogHeaderBytes;
+  const sqlite3_int64 before_at = first ? kLogSumAt : header_at - frame_bytes + kSumAt;
+  if (Original(file).xRead(file, before, sizeof(before), before_at) != SQLITE_OK) {
+    return Damaged(true, header_at / frame_bytes + 1);
+  }
+  const Sum sum = Sum::OfLog(before);
+  if (FollowsFrom(sum, frame, size, false)) return SQLITE_OK;
+  if (IsBigEndian(file) && FollowsFrom(sum, frame, size, true)) return SQLITE_OK;
+  return Damaged(true, header_at / frame_bytes + 1);
 }
 
 int LastError(sqlite3_file* file) {

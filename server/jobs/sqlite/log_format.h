@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+
+#include "server/jobs/sqlite/page_sum.h"
 
 namespace likeness::server {
 
@@ -20,34 +21,5 @@ inline constexpr int kLargestPage = 65'536;
 inline bool IsPage(int64_t bytes) {
   return bytes >= kLeastPage && bytes <= kLargestPage && (bytes & (bytes - 1)) == 0;
 }
-
-inline uint32_t BigEndian(const unsigned char* bytes) {
-  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
-}
-
-// The checksum of SQLite's file format: two sums over words of 32 bits, each with the other in it.
-struct Sum {
-  uint32_t first = 0;
-  uint32_t second = 0;
-
-  // `size` is a multiple of 8.
-  void Add(const unsigned char* bytes, int size, bool big_endian = false) {
-    for (int i = 0; i < size; i += 8) {
-      uint32_t words[2];
-      std::memcpy(words, bytes + i, sizeof(words));
-      if (big_endian) words[0] = BigEndian(bytes + i), words[1] = BigEndian(bytes + i + 4);
-      first += words[0] + second;
-      second += words[1] + first;
-    }
-  }
-  // As a page carries it.
-  void Write(unsigned char* to) const {
-    std::memcpy(to, &first, 4);
-    std::memcpy(to + 4, &second, 4);
-  }
-  // As the log carries it.
-  static Sum OfLog(const unsigned char* from) { return {BigEndian(from), BigEndian(from + 4)}; }
-  bool operator==(const Sum&) const = default;
-};
 
 }  // namespace likeness::server

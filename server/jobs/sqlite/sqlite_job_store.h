@@ -2,6 +2,7 @@
 // file system.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -145,7 +146,8 @@ class SqliteJobStore : public JobStore {
   ReadPool readers_;
   ForecastCache forecasts_;
   DamagedJobs damaged_;
-  std::optional<absl::Duration> followed_;  // date less the queue's clock; FollowDate's own
+  std::atomic<bool> leased_lately_ = false;  // the last poll of a worker found a job
+  std::optional<absl::Duration> followed_;   // date less the queue's clock; FollowDate's own
   Writer writer_;
   BaseModelTable base_models_;
 };

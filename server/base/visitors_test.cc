@@ -1,0 +1,202 @@
+#include "server/base/visitors.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+#include "server/base/listener.h"
+
+namespace likeness::server {
+namespace {
+
+// A TCP connection over loopback, both ends.
+struct Connection {
+  Connection() {
+    const int listener = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(listener, any, size), 0);
+    EXPECT_EQ(listen(listener, 1), 0);
+    getsockname(listener, any, &size);
+    client = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(connect(client, any, size), 0);
+    served = accept(listener, nullptr, nullptr);
+    close(listener);
+  }
+  ~Connection() {
+    close(client);
+    close(served);
+  }
+
+  void Send(size_t bytes) const {
+    const std::string data(bytes, 'x');
+    EXPECT_EQ(send(client, data.data(), bytes, 0), static_cast<ssize_t>(bytes));
+  }
+  // Whether the server's end was reset.
+  bool cut() const {
+    char byte = 0;
+    return recv(client, &byte, 1, MSG_DONTWAIT) < 0 && errno == ECONNRESET;
+  }
+  int Option(int name) const {
+    int value = -1;
+    socklen_t size = sizeof(value);
+    getsockopt(served, SOL_SOCKET, name, &value, &size);
+    return value;
+  }
+
+  int client = -1;
+  int served = -1;
+};
+
+TEST(VisitorsTest, OpenCallsAreBoundedForEachConnectionAndForAllTogether) {
+  Visitors visitors({.open_calls = 3, .all_open_calls = 5});
+  Connection greedy, busy, modest;
+  visitors.Add(greedy.served, "greedy");
+  visitors.Add(busy.served, "busy");
+  visitors.Add(modest.served, "modest");
+  std::vector<std::shared_ptr<void>> calls;
+  for (int i = 0; i < 4; ++i) calls.push_back(visitors.Enter("greedy", false));
+  EXPECT_TRUE(greedy.cut()) << "four at a time";
+  EXPECT_FALSE(visitors.full());
+  calls.push_back(visitors.Enter("greedy", false));
+  EXPECT_TRUE(visitors.full()) << "calls of a closed connection take memory as long as they last";
+  for (int i = 0; i < 3; ++i) calls.push_back(visitors.Enter("busy", false));
+  for (int i = 0; i < 2; ++i) calls.push_back(visitors.Enter("modest", false));
+  EXPECT_FALSE(busy.cut());
+  calls.push_back(visitors.Enter("modest", false));
+  EXPECT_EQ(busy.cut() + modest.cut(), 1) << "six in all";
+  EXPECT_TRUE(visitors.full());
+  calls.clear();
+  EXPECT_FALSE(visitors.full());
+  EXPECT_EQ(visitors.closed(), 2);
+}
+
+TEST(VisitorsTest, RefusedCallsAreBoundedInAll) {
+  Visitors visitors({.refused_calls = 3});
+  Connection connection;
+  visitors.Add(connection.served, "peer");
+  for (int i = 0; i < 10; ++i) visitors.Enter("peer", /*refused=*/false);
+  for (int i = 0; i < 3; ++i) visitors.Enter("peer", /*refused=*/true);
+  EXPECT_FALSE(connection.cut());
+  visitors.Enter("peer", /*refused=*/true);
+  EXPECT_TRUE(connection.cut());
+  EXPECT_FALSE(visitors.any());
+}
+
+TEST(VisitorsTest, WhoHasShownAKeyIsLeftAlone) {
+  Visitors visitors({.bytes = 100, .open_calls = 1, .all_open_calls = 1});
+  Connection connection;
+  visitors.Add(connection.served, "peer");
+  const auto call = visitors.Enter("peer", true);
+  EXPECT_TRUE(visitors.full());
+  visitors.Forget("peer");
+  EXPECT_FALSE(visitors.full());
+  EXPECT_EQ(visitors.Enter("peer", true), nullptr);
+  connection.Send(200);
+  visitors.Look();
+  EXPECT_FALSE(connection.cut());
+  EXPECT_EQ(visitors.closed(), 0);
+}
+
+TEST(VisitorsTest, WhoSentTheMostIsClosedWhenAllTogetherSentTooMuch) {
+  Visitors visitors({.bytes = 1000, .all_bytes = 1500});
+  Connection much, more, little;
+  visitors.Add(much.served, "much");
+  visitors.Add(more.served, "more");
+  visitors.Add(little.served, "little");
+  much.Send(700);
+  more.Send(800);
+  visitors.Look();
+  EXPECT_EQ(visitors.closed(), 0);
+  little.Send(100);
+  visitors.Look();
+  EXPECT_EQ(visitors.closed(), 1);
+  EXPECT_TRUE(more.cut());
+  much.Send(500);
+  visitors.Look();
+  EXPECT_TRUE(much.cut()) << "too much for one";
+  EXPECT_FALSE(little.cut());
+}
+
+TEST(VisitorsTest, WhoHasCalledOftenWithoutAKeyMaySendLittleAtOnce) {
+  Visitors visitors({.bytes = 1000, .bytes_of_callers = 100, .few_calls = 2});
+  Connection caller, other;
+  visitors.Add(caller.served, "caller");
+  visitors.Add(other.served, "other");
+  for (int i = 0; i < 3; ++i) visitors.Enter("caller", /*refused=*/false);
+  for (int i = 0; i < 2; ++i) visitors.Enter("other", /*refused=*/false);
+  caller.Send(200);
+  other.Send(200);
+  visitors.Look();
+  EXPECT_TRUE(caller.cut());
+  EXPECT_FALSE(other.cut());
+}
+
+TEST(VisitorsTest, LittleAtATimeMayBeSentForEver) {
+  Visitors visitors({.bytes = 100, .bytes_per_second = int64_t{1} << 40});
+  Connection connection;
+  visitors.Add(connection.served, "peer");
+  for (int i = 0; i < 10; ++i) {
+    connection.Send(90);
+    visitors.Look();
+  }
+  EXPECT_FALSE(connection.cut());
+}
+
+// What lies there unread is read call by call before one of them is answered.
+TEST(VisitorsTest, LittleLiesUnreadUntilAKeyWasShown) {
+  Connection connection;
+  if (connection.Option(SO_BUF_LOCK) < 0) GTEST_SKIP() << "Linux before 5.15";
+  Visitors visitors;
+  const int usual = connection.Option(SO_RCVBUF);
+  visitors.Add(connection.served, "peer");
+  EXPECT_LE(connection.Option(SO_RCVBUF), 8 << 10);
+  visitors.Forget("peer");
+  EXPECT_GE(connection.Option(SO_RCVBUF), std::min(usual, 128 << 10));
+  EXPECT_EQ(connection.Option(SO_BUF_LOCK), 0) << "the kernel adapts it again";
+}
+
+TEST(ListenerTest, ConnectionsWaitWhileNoneAreTaken) {
+  auto listener = Listener::Open({.host = "127.0.0.1", .port = 0});
+  ASSERT_TRUE(listener.ok());
+  std::atomic<bool> accept = false;
+  std::atomic<int> looked = 0;
+  std::atomic<int> taken = 0;
+  (*listener)->Start(
+      [&](int fd, const std::string&) {
+        close(fd);
+        EXPECT_TRUE(accept);
+        ++taken;
+      },
+      [&]() -> Listener::Next {
+        ++looked;
+        return {absl::Milliseconds(1), accept};
+      });
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>((*listener)->port()));
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  for (const int before = looked; looked < before + 10;) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(taken, 0);
+  accept = true;
+  while (taken == 0) absl::SleepFor(absl::Milliseconds(1));
+  close(client);
+}
+
+}  // namespace
+}  // namespace likeness::server
