@@ -17,9 +17,8 @@ COPY scripts/setup scripts/torch*.txt scripts/
 RUN apt-get update && LIKENESS_TORCH="${TORCH}" LIKENESS_PIP_ARGS="${PIP_ARGS}" scripts/setup
 COPY . .
 RUN cmake --preset release -DLIKENESS_TESTS=OFF -DLIKENESS_BENCHMARKS=OFF -DLIKENESS_UNITY=ON \
- && cmake --build --preset release \
- && cmake --install build/release --prefix /opt/likeness --strip \
- && scripts/install-torch /opt/likeness/lib/likeness
+ && cmake --build --preset release --target installed \
+ && cmake --install build/release --prefix /opt/likeness --strip
 
 FROM ${DEBIAN} AS runtime
 RUN useradd --uid 10001 --create-home --home-dir /var/lib/likeness --shell /usr/sbin/nologin likeness

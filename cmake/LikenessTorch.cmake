@@ -55,6 +55,12 @@ target_link_libraries(likeness_torch INTERFACE -Wl,--no-as-needed ${torch_libs} 
 target_compile_options(likeness_torch INTERFACE -pthread)
 target_link_options(likeness_torch INTERFACE -Wl,--allow-shlib-undefined)
 
+# What a program needs of it at run time: all of its libraries but those of Python and of its own tests.
+set(LIKENESS_TORCH_LIBRARIES ${torch_dir}/lib)
+file(GLOB LIKENESS_TORCH_RUNTIME ${LIKENESS_TORCH_LIBRARIES}/*.so ${LIKENESS_TORCH_LIBRARIES}/*.so.*)
+list(FILTER LIKENESS_TORCH_RUNTIME EXCLUDE REGEX
+     "/lib(torch_python|torchbind|jitbackend|backend_with_compiler|aoti_custom_ops|shm)[^/]*$")
+
 # One precompiled header of torch/torch.h, compiled once and shared by every target that uses torch.
 likeness_precompiled_header(likeness_torch_pch HEADERS <torch/torch.h> DEPS likeness_torch)
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/nearest.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -22,22 +23,6 @@ absl::Status Wrong(absl::string_view text, absl::string_view wanted) {
 template <typename T>
 absl::Status SetInteger(absl::string_view text, T* target) {
   return absl::SimpleAtoi(text, target) ? absl::OkStatus() : Wrong(text, "a whole number in range");
-}
-
-// Levenshtein distance, to suggest the flag that was meant.
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row[b.size()];
 }
 
 constexpr size_t kHelpColumns = 80;
@@ -109,6 +94,16 @@ void FlagSet::Push(Flag flag) {
   flags_.push_back(std::move(flag));
 }
 
+FlagSet& FlagSet::Takes(std::string value) {
+  flags_.back().value = std::move(value);
+  return *this;
+}
+
+FlagSet& FlagSet::Letter(char letter) {
+  flags_.back().letter = letter;
+  return *this;
+}
+
 void FlagSet::AddHeading(std::string heading) {
   Flag flag;
   flag.name = std::move(heading);
@@ -123,19 +118,25 @@ const FlagSet::Flag* FlagSet::Find(absl::string_view name) const {
   return nullptr;
 }
 
-absl::Status FlagSet::Unknown(absl::string_view name) const {
-  const Flag* nearest = nullptr;
-  size_t best = 3;  // farther is no typing error
-  for (const Flag& flag : flags_) {
-    if (flag.is_heading) continue;
-    if (size_t distance = EditDistance(name, flag.name); distance < best) {
-      best = distance;
-      nearest = &flag;
+const FlagSet::Flag* FlagSet::Meant(absl::string_view argument) const {
+  if (argument.size() == 2 && argument[0] == '-') {
+    for (const Flag& flag : flags_) {
+      if (flag.letter == argument[1]) return &flag;
     }
   }
+  if (!absl::StartsWith(argument, "--")) return nullptr;
+  return Find(absl::StrReplaceAll(argument.substr(2, argument.find('=') - 2), {{"_", "-"}}));
+}
+
+absl::Status FlagSet::Unknown(absl::string_view name) const {
+  std::vector<std::string> names;
+  for (const Flag& flag : flags_) {
+    if (!flag.is_heading) names.push_back(flag.name);
+  }
+  const auto nearest = Nearest(name, names);
   return InvalidField(absl::StrCat("--", name),
-                      nearest ? absl::StrCat("unknown flag; did you mean --", nearest->name, "?")
-                              : "unknown flag; --help lists all",
+                      nearest.empty() ? "unknown flag; --help lists all"
+                                      : absl::StrCat("unknown flag; did you mean --", nearest, "?"),
                       "UNKNOWN_FLAG");
 }
 
@@ -161,6 +162,11 @@ absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::s
     if (arg == "--help" || arg == "-h") {
       help_requested_ = true;
       return positional;
+    }
+    if (const Flag* flag = Meant(arg); flag != nullptr && flag->letter != 0 && arg[1] != '-') {
+      if (i + 1 == args.size()) return InvalidField(arg, "needs a value", "INVALID_FLAG");
+      RETURN_IF_ERROR(Labelled(arg, flag->set(args[++i])));
+      continue;
     }
     if (!absl::StartsWith(arg, "--")) {
       positional.emplace_back(arg);
@@ -202,7 +208,9 @@ std::string FlagSet::Help() const {
     std::string text = flag.help;
     if (!flag.shown_default.empty()) absl::StrAppend(&text, " [", flag.shown_default, "]");
     if (!flag.environment.empty()) absl::StrAppend(&text, " ($", flag.environment, ")");
-    absl::StrAppend(&help, "  --", flag.name, flag.is_bool ? "" : "=VALUE", "\n", Wrapped(text, 6));
+    const std::string value = flag.is_bool ? "" : absl::StrCat("=", flag.value);
+    const std::string letter = flag.letter ? absl::StrCat(", -", std::string(1, flag.letter)) : "";
+    absl::StrAppend(&help, "  --", flag.name, value, letter, "\n", Wrapped(text, 6));
   }
   return help;
 }

@@ -2,8 +2,8 @@
 //   FlagSet flags("Usage: likeness-server [FLAGS]");
 //   flags.Add("port", &options.port, "Port to listen on.", "LIKENESS_PORT");
 //   ASSIGN_OR_RETURN(auto positional, flags.Parse(args));
-// Forms: --name=value, --name value, --name and --no-name for a bool; dashes and underscores are
-// the same. The command line wins over the environment, the environment over the default (the
+// Forms: --name=value, --name value, --name and --no-name for a bool, -n value for a flag with a
+// letter; dashes and underscores are the same. The command line wins over the environment, the environment over the default (the
 // target's value when it was added).
 // "--" ends the flags. INVALID_ARGUMENT for an unknown flag (the nearest one is suggested) or a
 // wrong value.
@@ -30,7 +30,7 @@ class FlagSet {
   // ("90s", "10m"), std::optional of these, std::vector<std::string> (the flag may be repeated).
   // Each name once: a second flag of a name ends the program.
   template <typename T>
-  void Add(std::string name, T* target, std::string help, std::string environment = "") {
+  FlagSet& Add(std::string name, T* target, std::string help, std::string environment = "") {
     Flag flag;
     flag.name = std::move(name);
     flag.help = std::move(help);
@@ -39,7 +39,14 @@ class FlagSet {
     flag.is_bool = std::is_same_v<T, bool> || std::is_same_v<T, std::optional<bool>>;
     flag.set = [target](absl::string_view text) { return Set(text, target); };
     Push(std::move(flag));
+    return *this;
   }
+
+  // Of the flag that was added last: what its value is called in the help, and what shells offer for
+  // it: DIR, FILE, or words between bars (fp32|bf16).
+  FlagSet& Takes(std::string value);
+  // Of the flag that was added last: -o does the same as --output.
+  FlagSet& Letter(char letter);
 
   // A line between groups of flags in the help.
   void AddHeading(std::string heading);
@@ -52,16 +59,25 @@ class FlagSet {
   // For people, at most 80 columns wide where the usage is.
   std::string Help() const;
 
- private:
   struct Flag {
     std::string name;
     std::string help;
     std::string environment;
     std::string shown_default;
+    std::string value = "VALUE";  // what it is called
+    char letter = 0;              // 0: none
     bool is_bool = false;
     bool is_heading = false;
     std::function<absl::Status(absl::string_view)> set;
   };
+
+  // All flags and headings, in the order in which they were added.
+  const std::vector<Flag>& flags() const { return flags_; }
+  // The flag that `argument` ("--steps", "--steps=7", "-o") means, "--no-" aside; null if there is
+  // none.
+  const Flag* Meant(absl::string_view argument) const;
+
+ private:
 
   void Push(Flag flag);
   static absl::Status Set(absl::string_view text, bool* target);

@@ -1,7 +1,6 @@
 // likeness cancel: stop a job.
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
@@ -19,10 +18,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, CancelJob(connection, name));
-  if (context.json) {
-    PrintResult(ToJson(job));
-    return kDone;
-  }
+  if (PrintObject(context, job, job.name())) return kDone;
   const bool stopped = job.state() == v1::JOB_STATE_CANCELLED;
   context.screen->Line(
       Mark::kDone, stopped ? "cancelled" : "cancelling",
@@ -34,7 +30,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
 
 int Cancel(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, Run);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}}, Run);
 }
 
 }  // namespace likeness::client

@@ -1,38 +1,111 @@
 #include "client/cli/command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/completion.h"
+#include "client/cli/config.h"
 #include "client/cli/json.h"
+#include "client/cli/names.h"
+#include "client/cli/suggest.h"
 #include "common/rpc_error.h"
+#include "common/status_macros.h"
 
 namespace likeness::client {
 namespace {
 
-absl::Status CheckPositional(const Args& found, const Positional& wanted) {
-  if (found.size() < wanted.at_least) {
-    return absl::InvalidArgumentError("An argument is missing; --help says which.");
+std::string KindOf(const Form& form, size_t place) {
+  if (form.kinds.empty()) return "argument";
+  return form.kinds[std::min(place, form.kinds.size() - 1)];
+}
+
+absl::Status CheckPositional(const Args& found, const Form& form) {
+  if (found.size() < form.at_least) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(KindOf(form, found.size()), " is missing; --help shows how it is used."));
   }
-  if (found.size() > wanted.at_most) {
-    return absl::InvalidArgumentError(absl::StrCat("Unexpected argument '", found[wanted.at_most],
+  if (found.size() > form.at_most) {
+    return absl::InvalidArgumentError(absl::StrCat("Unexpected argument '", found[form.at_most],
                                                    "'; --help says what is taken."));
   }
   return absl::OkStatus();
 }
 
+// What every command can be told, as it was said.
+struct CommonFlags {
+  std::string context;
+  std::string output;
+  bool json = false;
+};
+
+void AddTo(FlagSet& flags, CommonFlags& common, Context& context) {
+  flags.AddHeading("Every command");
+  context.server = kDefaultServer;
+  flags.Add("server", &context.server, "HOST:PORT of the server.", "LIKENESS_SERVER")
+      .Takes("HOST:PORT");
+  context.server.clear();
+  context.security.AddTo(flags);
+  flags.Add("context", &common.context, "Server and key by name (likeness config).",
+            "LIKENESS_CONTEXT")
+      .Takes("CONTEXT");
+  flags.Add("output", &common.output,
+            "table; json or yaml: the API's own objects on stdout, errors as JSON on stderr; name: "
+            "names alone.")
+      .Takes(kOutputFormats)
+      .Letter('o');
+  flags.Add("json", &common.json, "The same as --output=json.");
+}
+
+// Fills in from the context what was not said. A server that was named otherwise gets none of the
+// context's keys.
+absl::Status UseContext(const std::string& wanted, Context& context) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig());
+  const auto& name = wanted.empty() ? config.current : wanted;
+  const auto entry = config.contexts.find(name);
+  if (entry == config.contexts.end()) {
+    if (wanted.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("There is no context '", wanted, "'; likeness config list shows them."));
+  }
+  const ServerEntry& known = entry->second;
+  if (context.usual_server.empty()) context.usual_server = known.server;
+  if (context.server.empty()) context.server = known.server;
+  if (context.server != known.server) return absl::OkStatus();
+  context.name = name;
+  const auto fill = [](std::string& text, const std::string& from) {
+    if (text.empty()) text = from;
+  };
+  fill(context.security.token, known.security.token);
+  fill(context.security.tls_ca, known.security.tls_ca);
+  fill(context.security.tls_cert, known.security.tls_cert);
+  fill(context.security.tls_key, known.security.tls_key);
+  context.security.tls |= known.security.tls;
+  context.security.insecure_token |= known.security.insecure_token;
+  return absl::OkStatus();
+}
+
 // A wrong command line is wrong use whatever reason the parser gave it.
-absl::Status Parse(FlagSet& flags, const Args& arguments, const Positional& wanted,
+absl::Status Parse(FlagSet& flags, const Args& arguments, const Form& form, CommonFlags& common,
                    Context& context) {
   auto found = flags.Parse(arguments);
-  if (!found.ok()) return absl::InvalidArgumentError(found.status().message());
+  if (common.json) context.output = OutputFormat::kJson;
+  RETURN_IF_ERROR(CheckUse(found.status()));
   if (flags.help_requested()) return absl::OkStatus();
   context.positional = *std::move(found);
-  return CheckPositional(context.positional, wanted);
+  if (!common.output.empty()) {
+    ASSIGN_OR_RETURN(context.output, ParseOutputFormat(common.output));
+  }
+  if (const char* usual = std::getenv("LIKENESS_SERVER")) context.usual_server = usual;
+  if (!form.offline) RETURN_IF_ERROR(UseContext(common.context, context));
+  if (context.usual_server.empty()) context.usual_server = kDefaultServer;
+  if (context.server.empty()) context.server = kDefaultServer;
+  return CheckPositional(context.positional, form);
 }
 
 int Fail(const Context& context, const absl::Status& status) {
-  if (context.json) {
+  if (context.structured()) {
     context.screen->ClearProgress();
     std::fprintf(stderr, "%s\n", ToJson(ToRpcStatus(status)).c_str());
   } else {
@@ -41,30 +114,62 @@ int Fail(const Context& context, const absl::Status& status) {
   return ExitCodeFor(status);
 }
 
+// The error of a job that is not there names the one that may be meant.
+absl::Status WithNames(const Context& context, const absl::Status& status) {
+  if (ErrorReason(status) != "JOB_NOT_FOUND" || context.positional.empty()) return status;
+  const auto connection = context.Connect();
+  return connection.ok() ? WithNearestJob(*connection, context.positional.back(), status) : status;
+}
+
 }  // namespace
 
-int RunCommand(FlagSet& flags, const Args& arguments, const Positional& positional,
+absl::Status CheckUse(const absl::Status& status) {
+  return status.ok() ? status : absl::InvalidArgumentError(status.message());
+}
+
+absl::StatusOr<Connection> Context::Connect() const {
+  auto connection = Connection::Open(server, security);
+  RETURN_IF_ERROR(CheckUse(connection.status()));
+  return connection;
+}
+
+void AddCommonFlags(FlagSet& flags, Context& context) {
+  static auto& unused = *new CommonFlags;
+  AddTo(flags, unused, context);
+}
+
+int RunCommand(FlagSet& flags, const Args& arguments, const Form& form,
                const std::function<absl::StatusOr<ExitCode>(Context&)>& body) {
   Context context;
-  flags.AddHeading("Every command");
-  flags.Add("server", &context.server, "HOST:PORT of the server.", "LIKENESS_SERVER");
-  context.security.AddTo(flags);
-  flags.Add("json", &context.json, "Print the API's own JSON on stdout, errors as JSON on stderr.");
-  auto parsed = Parse(flags, arguments, positional, context);
-  context.screen = OpenScreen(/*terminal_only=*/context.json);
+  CommonFlags common;
+  AddTo(flags, common, context);
+  if (!arguments.empty() && arguments[0] == kComplete) {
+    const Args words(arguments.begin() + 1, arguments.end());
+    if (words.empty()) return kDone;
+    (void)Parse(flags, Args(words.begin(), words.end() - 1), form, common, context);
+    return CompleteArgument(flags, form, context, words);
+  }
+  auto parsed = Parse(flags, arguments, form, common, context);
+  context.screen = OpenScreen(/*terminal_only=*/context.structured());
   if (!parsed.ok()) return Fail(context, parsed);
   if (flags.help_requested()) {
     PrintResult(absl::StrCat(flags.Help(), "\n", kExitCodeHelp));
     return kDone;
   }
   auto code = body(context);
-  return code.ok() ? *code : Fail(context, code.status());
+  return code.ok() ? *code : Fail(context, WithNames(context, code.status()));
 }
 
 std::string CommandHint(const Context& context, absl::string_view command) {
-  const char* environment = std::getenv("LIKENESS_SERVER");
-  const bool known = context.server == (environment && *environment ? environment : kDefaultServer);
+  const bool known = context.server == context.usual_server;
   return absl::StrCat("likeness ", command, known ? "" : " --server ", known ? "" : context.server);
+}
+
+bool PrintObject(const Context& context, const google::protobuf::Message& object,
+                 absl::string_view resource_name) {
+  if (context.table()) return false;
+  PrintResult(context.structured() ? Format(context.output, object) : ShortName(resource_name));
+  return true;
 }
 
 void PrintResult(absl::string_view line) {

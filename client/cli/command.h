@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/output_format.h"
 #include "client/cli/refusal.h"
 #include "client/cli/screen.h"
 #include "client/lib/connection.h"
@@ -17,23 +18,41 @@ namespace likeness::client {
 
 using Args = std::vector<std::string>;
 
-// How many arguments a command takes that are no flags.
-struct Positional {
+// The arguments of a command that are no flags.
+struct Form {
   size_t at_least = 0;
   size_t at_most = 0;
+  // What each is called in errors, and what shells offer for it: JOB, MODEL, CONTEXT, COMMAND, FILE,
+  // DIR, or words between bars. The last is for all that follow.
+  std::vector<std::string> kinds{};
+  bool offline = false;  // the command asks no server, so that no context is looked up
 };
 
-// What a command works with. `server`, `security` and `json` are the flags that every command has.
+// What a command works with. `server`, `security` and `output` are the flags that every command
+// has; what they do not say is taken from the context.
 struct Context {
-  std::string server = kDefaultServer;
+  std::string server;
+  std::string usual_server;  // that would be asked without --server
+  std::string name;          // of the context that `server` comes from; empty: of none
   ChannelSecurity security;
-  bool json = false;
+  OutputFormat output = OutputFormat::kTable;
   std::unique_ptr<Screen> screen;  // progress and errors: stderr
   Args positional;
   RefusalNames names;  // to tell a person which photo is meant
 
-  absl::StatusOr<Connection> Connect() const { return Connection::Open(server, security); }
+  // Whether the results are for programs, and errors too.
+  bool structured() const {
+    return output == OutputFormat::kJson || output == OutputFormat::kYaml;
+  }
+  // Whether there is nothing else than the results on stdout.
+  bool table() const { return output == OutputFormat::kTable; }
+
+  // INVALID_ARGUMENT without a reason: the flags are wrong.
+  absl::StatusOr<Connection> Connect() const;
 };
+
+// `status` as wrong use of this program, whatever reason it carries.
+absl::Status CheckUse(const absl::Status& status);
 
 // "likeness watch rex-7f3c", with --server if that was given: a command line that works as it
 // stands.
@@ -41,12 +60,20 @@ std::string CommandHint(const Context& context, absl::string_view command);
 
 // Parses `arguments` with `flags`, to which the common ones are added, and runs `body`. Prints the
 // help if asked for, says what went wrong if something did, as google.rpc.Status on stderr with
-// --json, and returns the exit code.
-int RunCommand(FlagSet& flags, const Args& arguments, const Positional& positional,
+// --json, and returns the exit code. Arguments that begin with kComplete ask what the last of them
+// may go on with.
+int RunCommand(FlagSet& flags, const Args& arguments, const Form& form,
                const std::function<absl::StatusOr<ExitCode>(Context&)>& body);
+
+// Adds the flags that every command has.
+void AddCommonFlags(FlagSet& flags, Context& context);
 
 // A line of the result, on stdout.
 void PrintResult(absl::string_view line);
+
+// The result as the API's own object, if --output asks for JSON or YAML, or its name: whether it did.
+bool PrintObject(const Context& context, const google::protobuf::Message& object,
+                 absl::string_view resource_name);
 
 // One command: `run` takes what stands after its name, and returns the exit code.
 struct Command {
@@ -58,8 +85,10 @@ struct Command {
 // All commands in the order in which the help lists them.
 const std::vector<Command>& Commands();
 
+int Create(const Args& arguments);
 int Train(const Args& arguments);
 int Generate(const Args& arguments);
+int Wait(const Args& arguments);
 int Watch(const Args& arguments);
 int List(const Args& arguments);
 int Get(const Args& arguments);
@@ -68,6 +97,9 @@ int Retry(const Args& arguments);
 int Delete(const Args& arguments);
 int Download(const Args& arguments);
 int Models(const Args& arguments);
+int WhoAmI(const Args& arguments);
+int ConfigCommand(const Args& arguments);
+int Completion(const Args& arguments);
 int Help(const Args& arguments);
 
 }  // namespace likeness::client

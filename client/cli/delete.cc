@@ -40,7 +40,7 @@ absl::StatusOr<std::string> DeleteNamed(const Connection& connection, std::strin
 absl::StatusOr<ExitCode> Run(const Context& context) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto deleted, DeleteNamed(connection, context.positional[0]));
-  if (!context.json) context.screen->Line(Mark::kDone, "deleted", deleted);
+  if (!context.structured()) context.screen->Line(Mark::kDone, "deleted", deleted);
   return kDone;
 }
 
@@ -48,7 +48,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
 
 int Delete(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, Run);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB or models/MODEL"}}, Run);
 }
 
 }  // namespace likeness::client

@@ -1,7 +1,11 @@
 #include "client/cli/describe.h"
 
+#include <map>
+
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "client/cli/text.h"
 #include "common/job_spec.h"
@@ -59,6 +63,24 @@ std::string WaitText(const v1::Job& job, absl::Time now) {
   if (job.has_start_time()) return RoundTime(ToTime(job.start_time()) - ToTime(job.create_time()));
   if (job.state() != v1::JOB_STATE_PENDING) return "";
   return RoundTime(now - ToTime(job.create_time()));
+}
+
+std::string Moment(const google::protobuf::Timestamp& time, absl::Time now) {
+  const auto moment = ToTime(time);
+  const auto text = absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", moment, absl::UTCTimeZone());
+  if (moment > now) return absl::StrCat(text, ", in ", RoundTime(moment - now));
+  return absl::StrCat(text, ", ", RoundTime(now - moment), " ago");
+}
+
+std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels) {
+  const std::map<std::string, std::string> sorted(labels.begin(), labels.end());
+  return absl::StrJoin(sorted, " · ", absl::PairFormatter("="));
+}
+
+std::string MetricText(absl::string_view name, double value) {
+  if (absl::EndsWith(name, "_bytes")) return ByteSize(static_cast<int64_t>(value));
+  if (absl::EndsWith(name, "_seconds")) return RoundTime(absl::Seconds(value));
+  return Figure(value);
 }
 
 }  // namespace likeness::client

@@ -3,7 +3,9 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "google/protobuf/map.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "likeness/v1/job.pb.h"
 
@@ -29,5 +31,14 @@ std::string QueueText(const v1::Job& job, absl::Time now);
 
 // How long the job waited for its first attempt; for one that waits still, until `now`.
 std::string WaitText(const v1::Job& job, absl::Time now);
+
+// "2026-11-23 00:10:11 UTC, 3 min ago", or "..., in 3 min".
+std::string Moment(const google::protobuf::Timestamp& time, absl::Time now);
+
+// "owner=me · project=zoo".
+std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels);
+
+// A metric of a job by its name: "421 MB" for ..._bytes, "12 s" for ..._seconds.
+std::string MetricText(absl::string_view name, double value);
 
 }  // namespace likeness::client

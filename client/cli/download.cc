@@ -2,7 +2,6 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
 #include "client/cli/interrupt.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/lib/jobs.h"
@@ -52,8 +51,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
     return kDetached;
   }
   RETURN_IF_ERROR(paths.status());
-  if (context.json) PrintResult(ToJson(job));
-  if (!context.json) {
+  if (!PrintObject(context, job, job.name())) {
     for (const auto& path : *paths) PrintResult(path);
   }
   return kDone;
@@ -64,9 +62,9 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
 int Download(const Args& arguments) {
   std::string only, out;
   FlagSet flags(kUsage);
-  flags.Add("only", &only, "pictures or model [everything].");
-  flags.Add("out", &out, "Folder to write to [the job's name].");
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1},
+  flags.Add("only", &only, "pictures or model [everything].").Takes("pictures|model");
+  flags.Add("out", &out, "Folder to write to [the job's name].").Takes("DIR");
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}},
                     [&](Context& context) { return Run(context, only, out); });
 }
 

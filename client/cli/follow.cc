@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/job_view.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/cli/report.h"
@@ -42,7 +41,7 @@ absl::Status ShowEvents(const Context& context, const Connection& connection,
       [&](const v1::JobEvent& event) {
         if (options.print_events) {
           context.screen->ClearProgress();  // both may be the same terminal
-          PrintResult(ToJsonLine(event));
+          PrintResult(FormatInStream(context.output, event));
         }
         const auto preview =
             event.has_sample() ? FetchPreview(connection, event.sample(), options.folder) : "";
@@ -78,9 +77,14 @@ absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& con
     ASSIGN_OR_RETURN(pictures, DownloadOutputs(connection, job, options.folder, IsPicture,
                                                *context.screen, interrupt.token()));
   }
-  if (options.print_job) PrintResult(ToJson(job));
+  if (options.print_job) PrintObject(context, job, job.name());
   if (!succeeded) return kJobFailed;
-  if (!context.json) ReportSuccess(context, job, options.folder, pictures);
+  if (!context.table()) return kDone;
+  if (options.print_files) {
+    for (const auto& picture : pictures) PrintResult(picture);
+  } else {
+    ReportSuccess(context, job, options.folder, pictures);
+  }
   return kDone;
 }
 

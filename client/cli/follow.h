@@ -11,7 +11,8 @@ namespace likeness::client {
 struct FollowOptions {
   std::string folder;         // previews and pictures go there; empty: they stay on the server
   bool print_events = false;  // every event as a line of JSON on stdout
-  bool print_job = false;     // the job as JSON on stdout at the end
+  bool print_job = false;     // the job on stdout at the end, as --output says
+  bool print_files = false;   // the pictures' files on stdout, instead of a report
 };
 
 // Shows the job's progress until it ends, fetches its pictures and reports. Ctrl-C detaches: the

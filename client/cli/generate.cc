@@ -3,14 +3,18 @@
 
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
+#include "client/cli/suggest.h"
+#include "client/lib/jobs.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -21,10 +25,15 @@ constexpr char kUsage[] = R"(Draw pictures with a base or a personalized model.
   likeness generate --model rex-7f3c "a rhf dog on the beach"
   likeness generate --model rex-7f3c "a {subject} in the snow" --images 4 --seed 7
   likeness generate --model mini "a dog in the jungle" --steps 30 --out pictures
+  likeness generate --model rex-7f3c "a {subject} at sea" "a {subject} at home"
+  likeness generate --model rex-7f3c "a {subject} at sea" --detach
 
-Prints the files, one per line. Ctrl-C stops the drawing.
+Prints the files, one per line. Ctrl-C stops the drawing of one prompt; of several it
+detaches: the job goes on.
 
-Usage: likeness generate PROMPT [FLAGS])";
+Usage: likeness generate PROMPT... [FLAGS])";
+
+constexpr size_t kMostPrompts = 64;
 
 struct GenerateFlags {
   std::string model;
@@ -37,30 +46,36 @@ struct GenerateFlags {
   std::optional<int32_t> width;
   std::optional<int32_t> height;
   std::string out;
+  bool detach = false;
 
   void AddTo(FlagSet& flags);
 };
 
 void GenerateFlags::AddTo(FlagSet& flags) {
-  flags.Add("model", &model, "Needed if several are there (likeness models).");
-  flags.Add("negative-prompt", &negative_prompt, "What should not be seen.");
-  flags.Add("images", &images, "Pictures, 1 to 16.");
+  flags.Add("model", &model, "Needed if several are there (likeness models).")
+      .Takes("MODEL");
+  flags.Add("negative-prompt", &negative_prompt, "What should not be seen.").Takes("TEXT");
+  flags.Add("images", &images, "Pictures of each prompt: 1 to 16, of several prompts 1 to 64.").Takes("N");
   flags.Add("seed", &seed,
-            "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.");
+            "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.")
+      .Takes("N");
   flags.Add("sampler", &sampler,
             "As likeness, diffusers or A1111 name it: euler_ancestral, \"DPM++ 2M Karras\" [the "
-            "model's own].");
-  flags.Add("steps", &steps, "Sampling steps, 1 to 1000.");
-  flags.Add("guidance", &guidance, "How closely the prompt is followed, 0 to 100.");
-  flags.Add("width", &width, "Pixels, a multiple of 8.");
-  flags.Add("height", &height, "Pixels, a multiple of 8.");
-  flags.Add("out", &out, "Folder for the pictures [the job's name].");
+            "model's own].")
+      .Takes("SAMPLER");
+  flags.Add("steps", &steps, "Sampling steps, 1 to 998; a base model of its own schedule may take others.")
+      .Takes("N");
+  flags.Add("guidance", &guidance, "How closely the prompt is followed, 0 to 100.").Takes("X");
+  flags.Add("width", &width, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");
+  flags.Add("height", &height, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");
+  flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
+  flags.Add("detach", &detach, "Submit, print the job's name, and return.");
 }
 
-v1::GenerateImagesRequest ToRequest(const GenerateFlags& flags, const std::string& prompt) {
-  v1::GenerateImagesRequest request;
-  v1::GenerateSpec& spec = *request.mutable_generate();
-  spec.add_prompts(prompt);
+v1::GenerateSpec ToSpec(const GenerateFlags& flags, const Args& prompts, const std::string& model) {
+  v1::GenerateSpec spec;
+  if (!model.empty()) spec.mutable_model()->set_name(model);
+  spec.mutable_prompts()->Add(prompts.begin(), prompts.end());
   if (flags.negative_prompt) spec.set_negative_prompt(*flags.negative_prompt);
   if (flags.images) spec.set_images_per_prompt(*flags.images);
   if (flags.seed) spec.set_seed(*flags.seed);
@@ -69,7 +84,7 @@ v1::GenerateImagesRequest ToRequest(const GenerateFlags& flags, const std::strin
   if (flags.guidance) spec.set_guidance(*flags.guidance);
   if (flags.width) spec.set_width(*flags.width);
   if (flags.height) spec.set_height(*flags.height);
-  return request;
+  return spec;
 }
 
 // Shows progress, and writes the pictures as they come.
@@ -116,7 +131,7 @@ class Receiver {
       ASSIGN_OR_RETURN(path, WriteOutput(output, image.png(), folder_));
     }
     context_.screen->ClearProgress();  // both may be the same terminal
-    if (!context_.json) PrintResult(path);
+    if (context_.table()) PrintResult(path);
     return absl::OkStatus();
   }
 
@@ -127,14 +142,54 @@ class Receiver {
   absl::Status written_;
 };
 
+absl::Status CheckPrompts(const Args& prompts) {
+  for (const auto& prompt : prompts) {
+    if (absl::StripAsciiWhitespace(prompt).empty()) {
+      return absl::InvalidArgumentError("A prompt is empty: say what to draw.");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Draws in a job that may have several prompts, and goes on when this program ends.
+absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& flags,
+                                   const Connection& connection, const std::string& model,
+                                   const Interrupt& interrupt) {
+  v1::CreateJobRequest request;
+  *request.mutable_job()->mutable_generate() = ToSpec(flags, context.positional, model);
+  const auto job = CreateJob(connection, request, interrupt.token());
+  if (interrupt.requested()) return kDetached;
+  RETURN_IF_ERROR(job.status());
+  const auto id = ShortName(job->name());
+  context.screen->Line(Mark::kDone, "queued",
+                       absl::StrCat("jobs/", id, " · ", QueueText(*job, absl::Now())));
+  if (flags.detach) {
+    if (!PrintObject(context, *job, job->name())) PrintResult(id);
+    ShowDetached(context, job->name());
+    return kDone;
+  }
+  return FollowJob(context, connection, job->name(),
+                   {.folder = flags.out.empty() ? id : flags.out,
+                    .print_job = !context.table(),
+                    .print_files = true},
+                   interrupt);
+}
+
 absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags) {
+  RETURN_IF_ERROR(CheckPrompts(context.positional));
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  auto request = ToRequest(flags, context.positional[0]);
+  std::string model;
   if (!flags.model.empty()) {
-    ASSIGN_OR_RETURN(*request.mutable_generate()->mutable_model()->mutable_name(),
-                     ModelNameFromArgument(connection, flags.model));
+    ASSIGN_OR_RETURN(model, ModelNameFromArgument(connection, flags.model));
   }
+  if (flags.detach || context.positional.size() > 1) {
+    auto drawn = DrawInJob(context, flags, connection, model, interrupt);
+    RETURN_IF_ERROR(WithNearestModel(connection, flags.model, drawn.status()));
+    return drawn;
+  }
+  v1::GenerateImagesRequest request;
+  *request.mutable_generate() = ToSpec(flags, context.positional, model);
   Receiver receiver(context, connection, flags.out);
   auto job = GenerateImages(
       connection, request, [&](const auto& response) { receiver.Receive(response); },
@@ -145,17 +200,17 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
     return kDetached;
   }
   if (receiver.job_ended_badly()) {
-    if (context.json) PrintResult(ToJson(receiver.job()));
+    PrintObject(context, receiver.job(), receiver.job().name());
     return kJobFailed;
   }
-  RETURN_IF_ERROR(job.status());
+  RETURN_IF_ERROR(WithNearestModel(connection, flags.model, job.status()));
   if (!receiver.written().ok()) {
     const auto again = CommandHint(context, absl::StrCat("download ", ShortName(job->name())));
     return absl::Status(receiver.written().code(),
                         absl::StrCat(receiver.written().message(),
                                      " The server keeps the pictures; ", again, " fetches them."));
   }
-  if (context.json) PrintResult(ToJson(*job));
+  PrintObject(context, *job, job->name());
   return kDone;
 }
 
@@ -165,7 +220,7 @@ int Generate(const Args& arguments) {
   GenerateFlags values;
   FlagSet flags(kUsage);
   values.AddTo(flags);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1},
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = kMostPrompts, .kinds = {"PROMPT"}},
                     [&](Context& context) { return Run(context, values); });
 }
 

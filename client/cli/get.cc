@@ -8,7 +8,6 @@
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/job_view.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/cli/refusal.h"
@@ -33,14 +32,6 @@ Usage: likeness get JOB [FLAGS])";
 void Print(absl::string_view label, absl::string_view text) {
   if (text.empty()) return;
   PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), /*colour=*/false));
-}
-
-// "2026-11-23 00:10:11 UTC, 3 min ago", or "..., in 3 min"
-std::string Moment(const google::protobuf::Timestamp& time, absl::Time now) {
-  const auto moment = ToTime(time);
-  const auto text = absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", moment, absl::UTCTimeZone());
-  if (moment > now) return absl::StrCat(text, ", in ", RoundTime(moment - now));
-  return absl::StrCat(text, ", ", RoundTime(now - moment), " ago");
 }
 
 std::string StateLine(const v1::Job& job) {
@@ -77,12 +68,6 @@ std::string GenerateSettings(const v1::GenerateSpec& spec) {
   if (spec.has_guidance()) parts.push_back(absl::StrCat("guidance ", Figure(spec.guidance())));
   if (spec.has_seed()) parts.push_back(absl::StrCat("seed ", spec.seed()));
   return absl::StrJoin(parts, " · ");
-}
-
-// "owner=me · project=zoo"
-std::string LabelsText(const v1::Job& job) {
-  const std::map<std::string, std::string> labels(job.labels().begin(), job.labels().end());
-  return absl::StrJoin(labels, " · ", absl::PairFormatter("="));
 }
 
 // "priority 5 · waits at most 30 min · runs at most 2 h · on a worker with zone=a · 24.0 GB"
@@ -127,7 +112,7 @@ void PrintSpec(const v1::Job& job) {
 void PrintFigures(const v1::Job& job) {
   std::vector<std::string> figures;
   for (const auto& [name, value] : job.metrics()) {
-    figures.push_back(absl::StrCat(name, " ", Figure(value)));
+    figures.push_back(absl::StrCat(name, " ", MetricText(name, value)));
   }
   std::sort(figures.begin(), figures.end());
   for (const auto& figure : figures) Print(&figure == &figures.front() ? "figures" : "", figure);
@@ -159,7 +144,7 @@ void PrintJob(const v1::Job& job, absl::Time now) {
   Print("state", StateLine(job));
   PrintSpec(job);
   Print("queue", QueueSettings(job));
-  Print("labels", LabelsText(job));
+  Print("labels", LabelsText(job.labels()));
   Print("created", Moment(job.create_time(), now));
   if (job.has_start_time()) Print("started", Moment(job.start_time(), now));
   if (job.has_end_time()) Print("ended", Moment(job.end_time(), now));
@@ -175,11 +160,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
-  if (context.json) {
-    PrintResult(ToJson(job));
-  } else {
-    PrintJob(job, absl::Now());
-  }
+  if (!PrintObject(context, job, job.name())) PrintJob(job, absl::Now());
   return kDone;
 }
 
@@ -187,7 +168,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
 
 int Get(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, Run);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}}, Run);
 }
 
 }  // namespace likeness::client

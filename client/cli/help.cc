@@ -1,11 +1,12 @@
 #include "client/cli/help.h"
 
 #include <algorithm>
-#include <array>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/completion.h"
 #include "client/cli/text.h"
+#include "common/nearest.h"
 #include "common/version.h"
 
 namespace likeness::client {
@@ -16,15 +17,8 @@ constexpr char kUsage[] = R"(Teach an image model a subject from a few photos, a
   likeness train --class dog --photos rex/
   likeness generate --model rex-7f3c "a rhf dog on the beach"
 
-Usage: likeness COMMAND [ARGUMENTS] [--server=HOST:PORT] [--json]
+Usage: likeness COMMAND [ARGUMENTS] [--server=HOST:PORT] [-o table|json|yaml|name]
 )";
-
-const Command* FindCommand(absl::string_view name) {
-  const auto& commands = Commands();
-  auto found = std::find_if(commands.begin(), commands.end(),
-                            [&](const Command& command) { return command.name == name; });
-  return found == commands.end() ? nullptr : &*found;
-}
 
 std::string Overview() {
   std::string text = kUsage;
@@ -37,19 +31,35 @@ std::string Overview() {
 }
 
 int UnknownCommand(absl::string_view name) {
-  OpenScreen()->Line(Mark::kFailed, "wrong use",
-                     absl::StrCat("There is no command '", name, "'. likeness help lists them."));
+  std::vector<std::string> names;
+  for (const auto& command : Commands()) names.push_back(command.name);
+  const auto nearest = Nearest(name, names);
+  OpenScreen()->Line(
+      Mark::kFailed, "wrong use",
+      absl::StrCat("There is no command '", name, "'. ",
+                   nearest.empty() ? "likeness help lists them."
+                                   : absl::StrCat("Did you mean likeness ", nearest, "?")));
   return kWrongUse;
 }
 
 // Of the flags that may stand before the command, those that take a value.
 bool TakesValue(absl::string_view flag) {
-  constexpr std::array<absl::string_view, 5> kFlags = {"--server", "--token", "--tls-ca",
-                                                       "--tls-cert", "--tls-key"};
-  return std::find(kFlags.begin(), kFlags.end(), flag) != kFlags.end();
+  Context context;
+  FlagSet flags("");
+  AddCommonFlags(flags, context);
+  const auto* meant = flags.Meant(flag);
+  return meant != nullptr && !meant->is_bool && !absl::StrContains(flag, '=');
 }
 
-// The place of the first argument that is neither a flag nor a flag's value.
+}  // namespace
+
+const Command* FindCommand(absl::string_view name) {
+  const auto& commands = Commands();
+  auto found = std::find_if(commands.begin(), commands.end(),
+                            [&](const Command& command) { return command.name == name; });
+  return found == commands.end() ? nullptr : &*found;
+}
+
 size_t CommandPlace(const Args& arguments) {
   size_t place = 0;
   while (place < arguments.size() && absl::StartsWith(arguments[place], "-")) {
@@ -58,13 +68,13 @@ size_t CommandPlace(const Args& arguments) {
   return std::min(place, arguments.size());
 }
 
-}  // namespace
-
 const std::vector<Command>& Commands() {
   static const auto& commands = *new std::vector<Command>{
       {"train", "Teach a base model the subject of some photos.", Train},
       {"generate", "Draw pictures with a base or a personalized model.", Generate},
+      {"create", "Submit a job that a file describes.", Create},
       {"watch", "Follow a job to its end.", Watch},
+      {"wait", "Wait until jobs are in a state, or the server is ready.", Wait},
       {"list", "Jobs, newest first.", List},
       {"get", "All about one job.", Get},
       {"cancel", "Stop a job.", Cancel},
@@ -72,6 +82,9 @@ const std::vector<Command>& Commands() {
       {"delete", "Forget a job that has ended, or a personalized model.", Delete},
       {"download", "Fetch what a job made.", Download},
       {"models", "Base models on offer, and models made from photos.", Models},
+      {"whoami", "Which server, and who you are there.", WhoAmI},
+      {"config", "Servers by name.", ConfigCommand},
+      {"completion", "Completion for bash, zsh and fish.", Completion},
       {"help", "This text, or a command's.", Help},
   };
   return commands;
@@ -88,6 +101,9 @@ int Help(const Args& arguments) {
 }
 
 int RunProgram(const Args& arguments) {
+  if (!arguments.empty() && arguments[0] == kComplete) {
+    return CompleteProgram(Args(arguments.begin() + 1, arguments.end()));
+  }
   const size_t place = CommandPlace(arguments);
   if (place == arguments.size()) {
     if (std::find(arguments.begin(), arguments.end(), "--version") != arguments.end()) {

@@ -4,7 +4,6 @@
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/job_view.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
@@ -41,8 +40,12 @@ absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options)
   }
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto list, ListJobs(connection, options));
-  if (context.json) {
-    PrintResult(ToJson(list));
+  if (context.structured()) {
+    PrintResult(Format(context.output, list));
+    return kDone;
+  }
+  if (!context.table()) {
+    for (const auto& job : list.jobs()) PrintResult(ShortName(job.name()));
     return kDone;
   }
   if (list.jobs().empty()) {
@@ -63,7 +66,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options)
 int List(const Args& arguments) {
   ListOptions options;
   FlagSet flags(kUsage);
-  flags.Add("limit", &options.limit, "How many at most.");
+  flags.Add("limit", &options.limit, "How many at most.").Takes("N");
   flags.Add(
       "filter", &options.filter,
       "Which jobs: comparisons of state, method, model, labels.KEY, create_time and end_time, "

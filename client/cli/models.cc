@@ -1,10 +1,12 @@
 // likeness models: what can be trained from and drawn with.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
+#include "client/cli/suggest.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
@@ -16,9 +18,10 @@ namespace {
 constexpr char kUsage[] = R"(Base models that workers offer, and models made from photos.
 
   likeness models
+  likeness models get rex-7f3c
   likeness models --json      GetCapabilities, and every Model: one object a line
 
-Usage: likeness models [FLAGS])";
+Usage: likeness models [list | get MODEL] [FLAGS])";
 
 constexpr int kAll = 100'000;
 
@@ -44,13 +47,18 @@ std::string PersonalizedTable(const v1::ListModelsResponse& list, absl::Time now
   return rows.size() > 1 ? RenderTable(rows, TableColumns()) : "";
 }
 
-absl::StatusOr<ExitCode> Run(const Context& context) {
+absl::StatusOr<ExitCode> ListAll(const Context& context) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   ASSIGN_OR_RETURN(auto list, ListModels(connection, kAll));
-  if (context.json) {
-    PrintResult(ToJsonLine(capabilities));
-    for (const auto& model : list.models()) PrintResult(ToJsonLine(model));
+  if (context.structured()) {
+    PrintResult(FormatInStream(context.output, capabilities));
+    for (const auto& model : list.models()) PrintResult(FormatInStream(context.output, model));
+    return kDone;
+  }
+  if (!context.table()) {
+    for (const auto& model : capabilities.base_models()) PrintResult(ShortName(model.name()));
+    for (const auto& model : list.models()) PrintResult(ShortName(model.name()));
     return kDone;
   }
   const auto now = absl::Now();
@@ -64,11 +72,57 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   return kDone;
 }
 
+void Print(absl::string_view label, absl::string_view text) {
+  if (!text.empty()) PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), false));
+}
+
+void PrintModel(const v1::Model& model, absl::Time now) {
+  Print("model", absl::StrCat("models/", ShortName(model.name())));
+  Print("say", absl::StrCat("\"", model.token(), " ", model.class_noun(), "\""));
+  Print("base", model.base_model());
+  Print("made by", ShortName(model.job()));
+  Print("created", Moment(model.create_time(), now));
+  Print("size", absl::StrCat(ByteSize(model.size_bytes()), " in ",
+                             Count(model.files_size(), "file")));
+  Print("labels", LabelsText(model.labels()));
+}
+
+void PrintBaseModel(const v1::BaseModel& model, absl::Time now) {
+  Print("model", model.name());
+  Print("pictures", absl::StrCat(model.image_size(), " px"));
+  Print("token", model.default_token());
+  Print("offered", Moment(model.last_offered_time(), now));
+}
+
+absl::StatusOr<ExitCode> GetOne(const Context& context, const std::string& argument) {
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const auto name, ModelNameFromArgument(connection, argument));
+  ASSIGN_OR_RETURN(const auto capabilities, GetCapabilities(connection));
+  for (const auto& model : capabilities.base_models()) {
+    if (model.name() != name) continue;
+    if (!PrintObject(context, model, model.name())) PrintBaseModel(model, absl::Now());
+    return kDone;
+  }
+  const auto model = GetModel(connection, name);
+  RETURN_IF_ERROR(WithNearestModel(connection, argument, model.status()));
+  if (!PrintObject(context, *model, model->name())) PrintModel(*model, absl::Now());
+  return kDone;
+}
+
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  const auto& said = context.positional;
+  if (said.empty() || (said[0] == "list" && said.size() == 1)) return ListAll(context);
+  if (said[0] == "get" && said.size() == 2) return GetOne(context, said[1]);
+  return absl::InvalidArgumentError(
+      said[0] == "get" ? "MODEL is missing: likeness models get MODEL."
+                       : absl::StrCat("'", said[0], "' is neither list nor get MODEL."));
+}
+
 }  // namespace
 
 int Models(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {}, Run);
+  return RunCommand(flags, arguments, {.at_most = 2, .kinds = {"list|get", "MODEL"}}, Run);
 }
 
 }  // namespace likeness::client

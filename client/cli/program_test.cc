@@ -63,7 +63,7 @@ TEST_F(ProgramTest, TellsARefusalByItsField) {
   auto ran = Run({"train", "--class=dog", "--photos=rex", "--steps=-1"});
   EXPECT_EQ(ran.exit_code, kRefused);
   EXPECT_THAT(ran.err, HasSubstr(" ✗ refused     Steps is -1; 1 to 100000 are allowed. "
-                                 "(job.fine_tune.training.steps)\n"));
+                                 "(--steps)\n"));
 }
 
 TEST_F(ProgramTest, AFailedJobIsExitCodeOne) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/field_flags.h"
 #include "common/rpc_error.h"
 
 namespace likeness::client {
@@ -106,12 +107,27 @@ std::string LastCause(absl::string_view message) {
                                                                 : message.substr(colon + 2));
 }
 
-// "rex/04.heic: HEIC is not supported; JPEG, PNG and WebP are. Convert it. (photos[3])"
+// Whether `description` says what its field does: "is 7; 64 to 2048 is allowed".
+bool BeginsWithVerb(absl::string_view description) {
+  return absl::StartsWith(description, "is ") || absl::StartsWith(description, "has ") ||
+         absl::StartsWith(description, "holds ");
+}
+
+// "rex/04.heic: HEIC is not supported; JPEG, PNG and WebP are. Convert it. (photos[3])",
+// "--width is 7; 64 to 2048 is allowed."
 std::string ViolationText(const FieldViolation& violation, absl::string_view reason,
-                          const std::optional<PhotoMention>& mention) {
-  return absl::StrCat(mention ? mention->path : "", mention ? ": " : "",
-                      WithAdvice(violation.description, reason), " (",
-                      mention ? mention->name : violation.field, ")");
+                          const RefusalNames& names, const std::optional<PhotoMention>& mention) {
+  if (mention) {
+    return absl::StrCat(mention->path, ": ", WithAdvice(violation.description, reason), " (",
+                        mention->name, ")");
+  }
+  const auto flag = names.fields_are_flags ? FlagForField(violation.field) : "";
+  const auto& field = flag.empty() ? violation.field : flag;
+  if (BeginsWithVerb(violation.description)) {
+    const auto advice = WayOut(reason);
+    return absl::StrCat(field, " ", violation.description, ".", advice.empty() ? "" : " ", advice);
+  }
+  return absl::StrCat(WithAdvice(violation.description, reason), " (", field, ")");
 }
 
 void ShowViolation(Screen& screen, const FieldViolation& violation, absl::string_view reason,
@@ -121,7 +137,7 @@ void ShowViolation(Screen& screen, const FieldViolation& violation, absl::string
               !mention           ? "refused"
               : mention->caption ? "captions"
                                  : "photos",
-              ViolationText(violation, reason, mention));
+              ViolationText(violation, reason, names, mention));
 }
 
 }  // namespace
@@ -139,7 +155,7 @@ std::string FailureText(const absl::Status& error, const RefusalNames& names) {
   const auto reason = ErrorReason(error);
   for (const auto& violation : FieldViolations(error)) {
     const auto mention = FindMention(violation.field, names);
-    if (mention) return ViolationText(violation, reason, mention);
+    if (mention) return ViolationText(violation, reason, names, mention);
   }
   return WithAdvice(WithFileNames(error.message(), names), reason);
 }

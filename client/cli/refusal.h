@@ -17,6 +17,7 @@ struct RefusalNames {
   };
   std::vector<Photo> photos;             // by their index in the request
   std::vector<Photo> validation_photos;  // likewise
+  bool fields_are_flags = true;          // false: a file of the person's own holds the request
 };
 
 // `text` of a server or worker with the files' names where it speaks of "photos[3]" or

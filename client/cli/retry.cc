@@ -2,7 +2,6 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
@@ -22,10 +21,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, RetryJob(connection, name));
-  if (context.json) {
-    PrintResult(ToJson(job));
-    return kDone;
-  }
+  if (PrintObject(context, job, job.name())) return kDone;
   const auto id = ShortName(name);
   context.screen->Line(
       Mark::kDone, StateText(job.state()),
@@ -37,7 +33,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
 
 int Retry(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, Run);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}}, Run);
 }
 
 }  // namespace likeness::client

@@ -144,13 +144,19 @@ std::string ByteSize(int64_t bytes) {
   if (bytes < 1000) return absl::StrFormat("%d B", bytes);
   double size = static_cast<double>(bytes) / 1000;
   for (const char* unit : {"kB", "MB", "GB"}) {
-    if (size < 999.95) return absl::StrFormat("%.1f %s", size, unit);
+    if (size < 99.95) return absl::StrFormat("%.1f %s", size, unit);
+    if (size < 999.5) return absl::StrFormat("%.0f %s", size, unit);
     size /= 1000;
   }
   return absl::StrFormat("%.1f TB", size);
 }
 
-std::string Figure(double value) { return absl::StrFormat("%.3g", value); }
+std::string Figure(double value) {
+  if (!(std::abs(value) >= 999.5 && std::abs(value) < 1e15)) return absl::StrFormat("%.3g", value);
+  auto digits = absl::StrFormat("%.0f", std::abs(value));
+  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  return absl::StrCat(value < 0 ? "-" : "", digits);
+}
 
 std::string Count(int64_t count, absl::string_view noun) {
   return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");

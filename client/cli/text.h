@@ -37,10 +37,10 @@ std::string ClockTime(absl::Duration duration);
 // "4 s", "3 min", "2 h", "5 days": one unit, for what is told once.
 std::string RoundTime(absl::Duration duration);
 
-// "512 B", "4.1 kB", "18.2 MB": decimal units.
+// "512 B", "4.1 kB", "18.2 MB", "421 MB": decimal units.
 std::string ByteSize(int64_t bytes);
 
-// Three significant digits: "0.0431", "9.82", "120", "5e-06".
+// Three significant digits, "0.0431", "9.82", "120", "5e-06"; whole from 1,000 on: "12,345".
 std::string Figure(double value);
 
 // "1 photo", "4 photos".

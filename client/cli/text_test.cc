@@ -39,7 +39,11 @@ TEST(TextTest, TimesAndSizesReadWell) {
   EXPECT_EQ(ByteSize(512), "512 B");
   EXPECT_EQ(ByteSize(18'200'000), "18.2 MB");
   EXPECT_EQ(ByteSize(999'990), "1.0 MB");
+  EXPECT_EQ(ByteSize(421'300'000), "421 MB");
   EXPECT_EQ(Figure(0.04312), "0.0431");
+  EXPECT_EQ(Figure(421'300'000), "421,300,000");
+  EXPECT_EQ(Figure(-1234.4), "-1,234");
+  EXPECT_EQ(Figure(999.7), "1,000");
   EXPECT_EQ(Figure(5e-6), "5e-06");
   EXPECT_EQ(Count(1, "photo"), "1 photo");
 }

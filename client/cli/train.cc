@@ -8,7 +8,6 @@
 #include "client/cli/describe.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
-#include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/text.h"
 #include "client/cli/train_request.h"
@@ -28,6 +27,7 @@ constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
   likeness train --class backpack --photos bag/ --prompt "a {subject} in the snow"
   likeness train --class cat --photos tom/ --detach
   likeness train --class cat --photos tom/ --check
+  likeness train --class cat --photos tom/ --print-request > job.json
 
 Three to six sharp photos from different sides, on different backgrounds, are best.
 A text file beside a photo (rex/03.txt beside rex/03.jpg) is that photo's caption, and
@@ -81,7 +81,6 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
     const auto side = std::min(photo.header.width, photo.header.height);
     if (side < image_size) parts.push_back(absl::StrCat(photo.path, " is small (", side, " px)"));
   }
-  if (count == 1) parts.push_back("3 to 6 photos give a better likeness");
   return absl::StrJoin(parts, " · ");
 }
 
@@ -106,8 +105,9 @@ void ShowWarnings(const Context& context, const v1::Job& job) {
   }
 }
 
-absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& spec,
-                               const Connection& connection, std::stop_token stop) {
+// The request around the photos.
+absl::StatusOr<v1::CreateJobRequest> ToRequest(const TrainFlags& flags,
+                                               const v1::FineTuneSpec& spec) {
   v1::CreateJobRequest request;
   request.set_job_id(flags.name.empty() ? NewJobId(flags.photos, flags.class_noun) : flags.name);
   request.set_validate_only(flags.check);
@@ -121,44 +121,71 @@ absl::StatusOr<v1::Job> Submit(const TrainFlags& flags, const v1::FineTuneSpec& 
     if (flags.webhook_progress) webhook.add_events(v1::WEBHOOK_EVENT_PROGRESS);
   }
   *request.mutable_job()->mutable_fine_tune() = spec;
-  return CreateJob(connection, request, stop);
+  return request;
+}
+
+struct Photos {
+  PhotoSet learned;
+  PhotoSet validation;
+};
+
+// Every photo is one that the server would take; those that are not are named.
+absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
+  Photos photos;
+  ASSIGN_OR_RETURN(photos.learned, ReadPhotos(flags.photos));
+  if (!flags.validation.empty()) {
+    ASSIGN_OR_RETURN(photos.validation, ReadPhotos(flags.validation));
+  }
+  context.names.photos = Names(photos.learned);
+  context.names.validation_photos = Names(photos.validation);
+  ShowLeftOut(*context.screen, photos.learned);
+  ShowLeftOut(*context.screen, photos.validation);
+  RETURN_IF_ERROR(CheckUsable(photos.learned, "photos"));
+  RETURN_IF_ERROR(CheckUsable(photos.validation, "validation_photos"));
+  return photos;
+}
+
+// What is wrong with flags is told before photos are read and sent.
+absl::StatusOr<v1::FineTuneSpec> CheckedSpec(const TrainFlags& flags) {
+  ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
+  RETURN_IF_ERROR(ToRequest(flags, spec).status());
+  if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
+  return spec;
 }
 
 // Reads the photos, asks the server what it can do, and sends the job.
 absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
                                const Connection& connection, const Interrupt& interrupt) {
-  ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
-  RETURN_IF_ERROR(ParseLabels("--label", flags.labels).status());
-  v1::Job unused;  // what is wrong with flags is told before photos are sent
-  RETURN_IF_ERROR(flags.queue.Apply(absl::Now(), unused));
-  ASSIGN_OR_RETURN(const auto photos, ReadPhotos(flags.photos));
-  PhotoSet validation;
-  if (!flags.validation.empty()) {
-    ASSIGN_OR_RETURN(validation, ReadPhotos(flags.validation));
-  }
-  context.names = {.photos = Names(photos), .validation_photos = Names(validation)};
-  ShowLeftOut(*context.screen, photos);
-  ShowLeftOut(*context.screen, validation);
-  RETURN_IF_ERROR(CheckUsable(photos, "photos"));
-  RETURN_IF_ERROR(CheckUsable(validation, "validation_photos"));
-
-  if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
+  ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
+  ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   context.screen->Line(Mark::kDone, "photos",
-                       PhotoSummary(photos, BaseImageSize(capabilities, spec.base_model())));
+                       PhotoSummary(photos.learned, BaseImageSize(capabilities, spec.base_model())));
 
-  context.screen->Progress({.label = "sending", .text = Count(photos.photos.size(), "photo")});
+  context.screen->Progress({.label = "sending", .text = Count(photos.learned.photos.size(), "photo")});
   auto* subject = &MutableSubjectOf(spec);
   RETURN_IF_ERROR(
-      AddPhotos(connection, photos.photos, subject->mutable_photos(), interrupt.token()));
-  RETURN_IF_ERROR(AddPhotos(connection, validation.photos, subject->mutable_validation_photos(),
-                            interrupt.token()));
-  auto job = Submit(flags, spec, connection, interrupt.token());
+      AddPhotos(connection, photos.learned.photos, subject->mutable_photos(), interrupt.token()));
+  RETURN_IF_ERROR(AddPhotos(connection, photos.validation.photos,
+                            subject->mutable_validation_photos(), interrupt.token()));
+  ASSIGN_OR_RETURN(const auto request, ToRequest(flags, spec));
+  auto job = CreateJob(connection, request, interrupt.token());
   context.screen->ClearProgress();
   return job;
 }
 
+absl::StatusOr<ExitCode> PrintRequest(Context& context, const TrainFlags& flags) {
+  ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
+  ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
+  AddInlinePhotos(photos.learned.photos, spec.mutable_subject()->mutable_photos());
+  AddInlinePhotos(photos.validation.photos, spec.mutable_subject()->mutable_validation_photos());
+  ASSIGN_OR_RETURN(const auto request, ToRequest(flags, spec));
+  PrintResult(Format(context.table() ? OutputFormat::kJson : context.output, request));
+  return kDone;
+}
+
 absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
+  if (flags.print_request) return PrintRequest(context, flags);
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   auto job = Create(context, flags, connection, interrupt);
@@ -173,7 +200,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
         Mark::kDone, "checked",
         absl::StrCat("the server would accept it, on ", ShortName(job->fine_tune().base_model())));
     ShowWarnings(context, *job);
-    if (context.json) PrintResult(ToJson(*job));
+    PrintObject(context, *job, job->name());
     return kDone;
   }
   context.screen->Line(
@@ -181,13 +208,13 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
       absl::StrCat("jobs/", ShortName(job->name()), " · ", QueueText(*job, absl::Now())));
   if (flags.detach || !flags.wait) {
     ShowWarnings(context, *job);
-    PrintResult(context.json ? ToJson(*job) : ShortName(job->name()));
+    if (!PrintObject(context, *job, job->name())) PrintResult(ShortName(job->name()));
     ShowDetached(context, job->name());
     return kDone;
   }
   return FollowJob(
       context, connection, job->name(),
-      {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out, .print_job = context.json},
+      {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out, .print_job = !context.table()},
       interrupt);
 }
 

@@ -69,22 +69,26 @@ v1::Samples ToSamples(const TrainFlags& flags) {
 
 void TrainFlags::AddTo(FlagSet& flags) {
   flags.AddHeading("Subject");
-  flags.Add("class", &class_noun, "The kind of thing, e.g. dog. Needed.");
+  flags.Add("class", &class_noun, "The kind of thing, e.g. dog. Needed.").Takes("NOUN");
   flags.Add("photos", &photos,
-            "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Needed.");
+            "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Needed.").Takes("DIR");
   flags.Add("rare-token", &token,
             "Rare word that will stand for the subject; the base model has one.");
-  flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.");
+  flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.").Takes("DIR");
   flags.AddHeading("Job");
-  flags.Add("base", &base, "Base model; needed if several are offered (likeness models).");
+  flags.Add("base", &base, "Base model; needed if several are offered (likeness models).")
+      .Takes("BASE_MODEL");
   flags.Add("name", &name, "Name of job and model [made from the photos' folder].");
-  flags.Add("out", &out, "Folder for the pictures [the job's name].");
+  flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
   flags.Add("wait", &wait, "Stay until the job ends.");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   flags.Add("label", &labels,
             "KEY=VALUE to find the job by, may be repeated (likeness list --filter).");
   flags.Add("webhook", &webhook, "URL that the server calls at every change of the job's state.");
   flags.Add("webhook-progress", &webhook_progress, "Call it with progress too.");
+  flags.Add("print-request", &print_request,
+            "Print the request as JSON, photos inside, and send nothing: for likeness create or "
+            "grpcurl.");
   flags.Add("check", &check, "Only have photos and settings checked; make no job.");
   queue.AddTo(flags);
   flags.AddHeading("Training (what is not given is the base model's recommendation)");
@@ -92,7 +96,7 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
   flags.Add("seed", &seed, "0 to 4294967295; the same seed trains and draws the same.");
-  flags.Add("precision", &precision, "fp32 or bf16.");
+  flags.Add("precision", &precision, "fp32 or bf16.").Takes("fp32|bf16");
   flags.Add("train-text-encoder", &train_text_encoder,
             "Better likeness, more memory; --no-train-text-encoder: the UNet alone.");
   flags.AddHeading("Prior preservation");

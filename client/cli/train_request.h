@@ -23,6 +23,7 @@ struct TrainFlags {
   std::string out;
   bool detach = false;
   bool check = false;
+  bool print_request = false;
   std::vector<std::string> labels;  // KEY=VALUE
   bool wait = true;
   std::string webhook;

@@ -24,16 +24,16 @@ Usage: likeness watch JOB [FLAGS])";
 int Watch(const Args& arguments) {
   std::string out;
   FlagSet flags(kUsage);
-  flags.Add("out", &out, "Folder for previews and pictures [not fetched].");
+  flags.Add("out", &out, "Folder for previews and pictures [not fetched].").Takes("DIR");
   const auto run = [&](Context& context) -> absl::StatusOr<ExitCode> {
     Interrupt interrupt;
     ASSIGN_OR_RETURN(const Connection connection, context.Connect());
     ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
     RETURN_IF_ERROR(GetJob(connection, name).status());  // a wrong name or server is told at once
-    return FollowJob(context, connection, name, {.folder = out, .print_events = context.json},
+    return FollowJob(context, connection, name, {.folder = out, .print_events = context.structured()},
                      interrupt);
   };
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1}, run);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}}, run);
 }
 
 }  // namespace likeness::client

@@ -115,6 +115,15 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, 
   return all;
 }
 
+absl::StatusOr<v1::Model> GetModel(const Connection& connection, const std::string& name) {
+  v1::GetModelRequest request;
+  request.set_name(name);
+  RETURN_IF_ERROR(CheckUtf8(request));
+  return Call<v1::Model>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+    return connection.models().GetModel(context, request, reply);
+  });
+}
+
 absl::Status DeleteModel(const Connection& connection, const std::string& name) {
   v1::DeleteModelRequest request;
   request.set_name(name);

@@ -39,6 +39,7 @@ absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
 absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, int limit);
 
 // `name` is tenants/{tenant}/models/{model}.
+absl::StatusOr<v1::Model> GetModel(const Connection& connection, const std::string& name);
 absl::Status DeleteModel(const Connection& connection, const std::string& name);
 
 absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection);

@@ -46,6 +46,15 @@ absl::StatusOr<PhotoSet> ReadPhotos(const fs::path& path) {
   return set;
 }
 
+void AddInlinePhotos(const std::vector<PhotoFile>& photos,
+                     google::protobuf::RepeatedPtrField<v1::Photo>* to) {
+  for (const auto& photo : photos) {
+    v1::Photo& added = *to->Add();
+    added.set_caption(photo.caption);
+    added.set_inline_(photo.bytes);
+  }
+}
+
 absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
                        google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop) {
   size_t bytes = 0;

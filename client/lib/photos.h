@@ -40,6 +40,10 @@ absl::StatusOr<PhotoSet> ReadPhotos(const std::filesystem::path& path);
 // they are used.
 inline constexpr size_t kMaxInlineBytes = 8 << 20;
 
+// Appends `photos` to a request, inline.
+void AddInlinePhotos(const std::vector<PhotoFile>& photos,
+                     google::protobuf::RepeatedPtrField<v1::Photo>* to);
+
 // Appends `photos` to a request: inline, or as blobs uploaded now.
 absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
                        google::protobuf::RepeatedPtrField<v1::Photo>* to,

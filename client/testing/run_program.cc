@@ -20,6 +20,7 @@ namespace {
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   unsetenv("LIKENESS_SERVER");
+  setenv("XDG_CONFIG_HOME", folder.c_str(), 1);  // and not the person's own
   unsetenv("NO_COLOR");
   setenv("TERM", "xterm", 1);
   if (chdir(folder.c_str()) == 0) execv(program.c_str(), argv.data());

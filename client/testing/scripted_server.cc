@@ -74,7 +74,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
 
   grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                       v1::Job* reply) override {
-    if (script_.job.name().empty()) {
+    if (script_.job.name().empty() || request->name() == script_.missing_job) {
       return ToGrpcStatus(
           RpcError(absl::StatusCode::kNotFound, "JOB_NOT_FOUND", "there is no such job"));
     }
@@ -104,10 +104,14 @@ class ScriptedServer::Services : public v1::JobService::Service,
     return grpc::Status::OK;
   }
 
-  grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
+  grpc::Status ListJobs(grpc::ServerContext* context, const v1::ListJobsRequest* request,
                         v1::ListJobsResponse* reply) override {
     absl::MutexLock lock(&mutex_);
     record_.list = *request;
+    const auto key = context->client_metadata().find("authorization");
+    record_.authorization = key == context->client_metadata().end()
+                                ? ""
+                                : std::string(key->second.data(), key->second.size());
     *reply->add_jobs() = script_.job;
     return grpc::Status::OK;
   }
@@ -116,6 +120,17 @@ class ScriptedServer::Services : public v1::JobService::Service,
                           v1::ListModelsResponse* reply) override {
     reply->mutable_models()->Add(script_.models.begin(), script_.models.end());
     return grpc::Status::OK;
+  }
+
+  grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
+                        v1::Model* reply) override {
+    for (const auto& model : script_.models) {
+      if (model.name() != request->name()) continue;
+      *reply = model;
+      return grpc::Status::OK;
+    }
+    return ToGrpcStatus(
+        RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND", "there is no such model"));
   }
 
   grpc::Status DeleteModel(grpc::ServerContext*, const v1::DeleteModelRequest* request,

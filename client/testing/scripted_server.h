@@ -22,6 +22,7 @@ struct Script {
   v1::Capabilities capabilities{};
   std::vector<v1::Model> models{};
   v1::Job job{};  // what GetJob, CancelJob, RetryJob and, under the requested id, CreateJob answer
+  std::string missing_job{};           // of which GetJob says that there is none
   absl::Status create_status{};        // instead of the job
   std::vector<v1::JobEvent> events{};  // of every watch; seq and resume_token are filled in
   std::set<size_t> break_before{};     // the watch is UNAVAILABLE once before these events
@@ -43,7 +44,8 @@ struct Record {
   v1::ListJobsRequest list;
   v1::GenerateImagesRequest generate;
   std::string uploaded;
-  std::string deleted;  // the name
+  std::string deleted;        // the name
+  std::string authorization;  // of the latest ListJobs
 };
 
 class ScriptedServer {

@@ -29,7 +29,7 @@ TEST_F(ServiceTest, AcceptedJobIsComplete) {
   EXPECT_TRUE(job->fine_tune().training().has_seed());
   EXPECT_EQ(job->max_attempts(), 3);
   ASSERT_EQ(job->warnings_size(), 1) << "one photo is odd";
-  EXPECT_THAT(job->warnings(0), ::testing::HasSubstr("one photo"));
+  EXPECT_THAT(job->warnings(0), ::testing::HasSubstr("1 photo"));
 }
 
 TEST_F(ServiceTest, SeedZeroIsASeed) {

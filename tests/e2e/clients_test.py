@@ -20,8 +20,8 @@ class Clients(unittest.TestCase):
         cls.photos = cls.service.directory / "photos"
         service.draw_photos(cls.photos)
 
-    def run_client(self, *command):
-        environment = dict(os.environ, LIKENESS_SERVER=self.service.address)
+    def run_client(self, *command, **variables):
+        environment = dict(os.environ, LIKENESS_SERVER=self.service.address, **variables)
         environment["PATH"] = os.pathsep.join([str(service.BIN), str(service.ROOT / ".venv/bin"), environment["PATH"]])
         result = subprocess.run([str(part) for part in command], env=environment, cwd=self.service.directory,
                                 capture_output=True, text=True, timeout=100)
@@ -47,6 +47,17 @@ class Clients(unittest.TestCase):
         out = self.service.directory / "by-python"
         self.run_client(sys.executable, EXAMPLES / "python/personalize.py", self.photos, out, "--class=dog")
         self.assertTrue(list(out.rglob("*.png")))
+
+    def test_python_example_runs_no_stubs_that_were_there_and_leaves_them_where_it_is_told(self):
+        shared, stubs = self.service.directory / "tmp", self.service.directory / "stubs"
+        shared.mkdir()
+        (stubs / "likeness/v1").mkdir(parents=True)
+        (stubs / "likeness/v1/job_pb2.py").write_text("raise SystemExit('planted')")
+        example = EXAMPLES / "python/personalize.py"
+        self.run_client(sys.executable, example, "--help", TMPDIR=str(shared))
+        self.assertEqual(list(shared.iterdir()), [], "what it leaves, others can foresee and replace")
+        self.run_client(sys.executable, example, "--help", "--stubs", stubs)
+        self.assertIn("job.proto", (stubs / "likeness/v1/job_pb2.py").read_text())
 
 
 if __name__ == "__main__":

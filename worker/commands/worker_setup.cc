@@ -15,6 +15,15 @@ constexpr int kMostThreads = 1024;
 
 }  // namespace
 
+std::string WorkerFlags::DefaultModels() {
+  constexpr char kHere[] = "models";
+  std::error_code error;
+  if (std::filesystem::is_directory(kHere, error)) return kHere;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto installed = program.parent_path().parent_path() / "share/likeness/models";
+  return std::filesystem::is_directory(installed, error) ? installed.string() : kHere;
+}
+
 std::string WorkerFlags::DefaultCacheDir() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME")) return absl::StrCat(cache, "/likeness");
   if (const char* home = std::getenv("HOME")) return absl::StrCat(home, "/.cache/likeness");

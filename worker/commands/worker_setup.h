@@ -12,7 +12,7 @@
 namespace likeness {
 
 struct WorkerFlags {
-  std::string models = "models";
+  std::string models = DefaultModels();
   std::string device = "auto";
   int threads = 0;
   std::string cache_dir = DefaultCacheDir();
@@ -21,6 +21,8 @@ struct WorkerFlags {
   std::string log_level = "info";
 
   void AddTo(FlagSet& flags);
+  // ./models; where there is none, what is installed beside the program: PREFIX/share/likeness/models.
+  static std::string DefaultModels();
   // $XDG_CACHE_HOME/likeness, ~/.cache/likeness, or /var/cache/likeness.
   static std::string DefaultCacheDir();
 };

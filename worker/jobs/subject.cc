@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/logging.h"
+#include "common/photo_folder.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/images/crop.h"
@@ -19,7 +20,6 @@
 namespace likeness {
 namespace {
 
-constexpr int kFewPhotos = 3;
 
 std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
   if (!photo.has_crop_box()) return std::nullopt;
@@ -79,10 +79,7 @@ SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnviron
     environment.Warn(absl::StrCat(absl::StrJoin(fields, ", "), ": colours converted from ", profile,
                                   " to sRGB"));
   }
-  if (subject.photos_size() < kFewPhotos) {
-    environment.Warn(absl::StrCat("only ", subject.photos_size(),
-                                  " photos; 3 to 6 is what the method is made for"));
-  }
+  if (const auto warning = PhotoCountWarning(subject.photos_size())) environment.Warn(*warning);
   return photos;
 }
 

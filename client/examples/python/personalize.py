@@ -3,14 +3,16 @@
 
     python3 client/examples/python/personalize.py PHOTOS_DIR OUT_DIR --class dog
 
-Needs grpcio and grpcio-tools (pip install grpcio-tools). The stubs, typed (.pyi) for editors and checkers, are generated
-from proto/ on the first run, into a folder of the temporary directory.
+Needs grpcio and grpcio-tools (pip install grpcio-tools). The stubs, typed (.pyi) for editors and checkers, are generated from
+proto/ on each run: into the folder that --stubs names, else into one that only this run can write to and that goes with it.
 """
 import argparse
+import atexit
 import hashlib
 import importlib.resources
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import uuid
@@ -22,18 +24,26 @@ PROTO = pathlib.Path(__file__).resolve().parents[3] / "proto"
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
-def generate_stubs() -> pathlib.Path:
-    """Compiles the contract; the folder is named by its digest, so that a changed contract is compiled again."""
+def stubs_folder() -> pathlib.Path:
+    """The one that --stubs names, else a private one. Python must find the stubs before the other options can be used."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--stubs", type=pathlib.Path)
+    named = parser.parse_known_args()[0].stubs
+    if named:
+        named.mkdir(parents=True, exist_ok=True)
+        return named
+    private = pathlib.Path(tempfile.mkdtemp(prefix="likeness-stubs-"))  # mode 0700, and a name that nobody can foresee
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    return private
+
+
+def generate_stubs(folder: pathlib.Path) -> pathlib.Path:
+    """Compiles the contract into `folder`, whatever is there already: nothing is run that was only found."""
     files = sorted([*PROTO.glob("likeness/v1/*.proto"), *PROTO.glob("google/*/*.proto")])
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-    folder = pathlib.Path(tempfile.gettempdir()) / f"likeness-stubs-{os.getuid()}-{digest}"
-    if not folder.exists():
-        made = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
-        well_known = importlib.resources.files("grpc_tools") / "_proto"
-        if protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", f"--python_out={made}", f"--pyi_out={made}",
-                        f"--grpc_python_out={made}", *map(str, files)]) != 0:
-            raise RuntimeError("protoc failed")
-        os.rename(made, folder)
+    well_known = importlib.resources.files("grpc_tools") / "_proto"
+    if protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", f"--python_out={folder}", f"--pyi_out={folder}",
+                    f"--grpc_python_out={folder}", *map(str, files)]) != 0:
+        raise RuntimeError("protoc failed")
     return folder
 
 
@@ -44,7 +54,7 @@ def import_stubs(folder: pathlib.Path) -> None:
     google.__path__ = [str(folder / "google"), *google.__path__]
 
 
-import_stubs(generate_stubs())
+import_stubs(generate_stubs(stubs_folder()))
 from google.bytestream import bytestream_pb2, bytestream_pb2_grpc  # noqa: E402
 from likeness.v1 import (event_pb2, fine_tune_pb2, image_pb2, job_pb2, job_service_pb2, job_service_pb2_grpc,  # noqa: E402
                          output_pb2)
@@ -126,6 +136,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--class-images", type=int)
     parser.add_argument("--sampling-steps", type=int)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--stubs", type=pathlib.Path, help="folder to leave the generated stubs in [none]")
     options = parser.parse_args()
     options.prompt = options.prompt or ["a {subject} in the snow"]
     return options

@@ -5,6 +5,7 @@
 #include "common/class_noun.h"
 #include "common/image_header.h"
 #include "common/job_spec.h"
+#include "common/photo_folder.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -221,10 +222,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
 
 std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec) {
   std::vector<std::string> warnings;
-  if (SubjectOf(spec).photos_size() == 1) {
-    warnings.push_back(
-        "one photo: the subject will be learned together with its pose and background; 3 to 6 are "
-        "better");
+  if (auto warning = PhotoCountWarning(SubjectOf(spec).photos_size())) {
+    warnings.push_back(*std::move(warning));
   }
   if (auto warning = ClassNounWarning(SubjectOf(spec).class_noun())) {
     warnings.push_back(*std::move(warning));

@@ -1,0 +1,250 @@
+// What spares people typing: contexts, completion, suggestions, jobs from files, waiting.
+#include <sys/stat.h>
+
+#include "client/cli/exit_code.h"
+#include "client/testing/program_fixture.h"
+#include "common/rpc_error.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace likeness::client {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class ComfortsTest : public ProgramTest {
+ protected:
+  // Without --server.
+  Ran RunAlone(const std::vector<std::string>& arguments) {
+    return RunProgramIn(folder_.path(), arguments);
+  }
+
+  std::filesystem::path ConfigFile() { return folder_.path() / "likeness/config.json"; }
+};
+
+TEST_F(ComfortsTest, AContextStandsForServerAndKey) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  server_ = std::make_unique<ScriptedServer>(script_);
+  EXPECT_EQ(RunAlone({"config", "set", "here", "--server", server_->address()}).exit_code, kDone);
+  EXPECT_EQ(
+      RunAlone({"config", "set", "away", "--server=127.0.0.1:1", "--token=lk_secret"}).exit_code,
+      kDone);
+  EXPECT_EQ(RunAlone({"get", "rex-7f3c"}).exit_code, kDone);  // the first one is used
+  EXPECT_EQ(RunAlone({"get", "rex-7f3c", "--context=away"}).exit_code, kNoServer);
+  EXPECT_EQ(RunAlone({"config", "use", "away"}).exit_code, kDone);
+  EXPECT_EQ(RunAlone({"get", "rex-7f3c"}).exit_code, kNoServer);
+  EXPECT_EQ(RunAlone({"--context", "here", "get", "rex-7f3c"}).exit_code, kDone);
+  const auto list = RunAlone({"config", "list"});
+  EXPECT_THAT(list.out, AllOf(HasSubstr("*  away     127.0.0.1:1"), Not(HasSubstr("lk_secret"))));
+  EXPECT_EQ(RunAlone({"config", "delete", "away"}).exit_code, kDone);
+  EXPECT_EQ(RunAlone({"config", "list", "-o", "name"}).out, "here\n");
+}
+
+TEST_F(ComfortsTest, AContextsKeyGoesToItsServerAlone) {
+  server_ = std::make_unique<ScriptedServer>(script_);
+  RunAlone({"config", "set", "prod", "--server=prod.example:50051", "--tls", "--token=lk_secret"});
+  RunAlone({"list", "--server", server_->address()});
+  EXPECT_EQ(server_->record().authorization, "");
+  RunAlone({"config", "set", "prod", "--server", server_->address(), "--token=lk_secret"});
+  RunAlone({"list"});
+  EXPECT_EQ(server_->record().authorization, "Bearer lk_secret");
+}
+
+TEST_F(ComfortsTest, KeysLieWhereNobodyElseReadsThem) {
+  RunAlone({"config", "set", "prod", "--server=127.0.0.1:1", "--token=lk_secret"});
+  struct stat facts {};
+  ASSERT_EQ(stat(ConfigFile().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600);
+  ASSERT_EQ(chmod(ConfigFile().c_str(), 0644), 0);
+  const auto ran = RunAlone({"list"});
+  EXPECT_EQ(ran.exit_code, kWrongUse);
+  EXPECT_THAT(ran.err, HasSubstr("may be read by others: chmod 600 it."));
+}
+
+TEST_F(ComfortsTest, AWrongConfigurationIsToldByItsFile) {
+  for (const char* text : {"", "[]", "{\"contexts\": {\"a\": {\"sever\": \"x\"}}}", "{\"current\": 3}"}) {
+    WriteFile(ConfigFile(), text);
+    const auto ran = RunAlone({"list"});
+    EXPECT_EQ(ran.exit_code, kWrongUse) << text;
+    EXPECT_THAT(ran.err, HasSubstr("likeness/config.json")) << text;
+  }
+  WriteFile(ConfigFile(), "{\"current\": \"a\", \"contexts\": {\"prod\": {\"server\": \"x:1\"}}}");
+  EXPECT_THAT(RunAlone({"config", "use", "prid"}).err, HasSubstr("Did you mean 'prod'?"));
+  EXPECT_EQ(RunAlone({"list", "--context=none"}).exit_code, kWrongUse);
+  EXPECT_EQ(RunAlone({"config", "set", "x", "--server=localhost:99999"}).exit_code, kWrongUse);
+}
+
+TEST_F(ComfortsTest, MistypedWordsAreNamedAsTheyWereMeant) {
+  EXPECT_THAT(RunAlone({"trian"}).err, HasSubstr("Did you mean likeness train?"));
+  EXPECT_THAT(RunAlone({"fly"}).err, HasSubstr("likeness help lists them."));
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  script_.missing_job = "tenants/default/jobs/rex-7f3d";
+  auto ran = Run({"get", "rex-7f3d"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err, HasSubstr("There is no such job. Did you mean rex-7f3c?"));
+  auto& model = script_.models.emplace_back();
+  model.set_name("tenants/default/models/rex-7f3c");
+  EXPECT_THAT(Run({"models", "get", "rex-7f3"}).err, HasSubstr("Did you mean rex-7f3c?"));
+}
+
+TEST_F(ComfortsTest, ModelsGetShowsOne) {
+  auto& model = script_.models.emplace_back();
+  model.set_name("tenants/default/models/rex-7f3c");
+  model.set_token("rhf");
+  model.set_class_noun("dog");
+  model.set_size_bytes(421'300'000);
+  EXPECT_THAT(Run({"models", "get", "rex-7f3c"}).out,
+              AllOf(HasSubstr("say         \"rhf dog\"\n"), HasSubstr("size        421 MB in 0 files")));
+  EXPECT_THAT(Run({"models", "get", "mini"}).out, HasSubstr("pictures    64 px\n"));
+  EXPECT_EQ(Run({"models", "-o", "name"}).out, "mini\nrex-7f3c\n");
+  EXPECT_EQ(Run({"models", "fetch"}).exit_code, kWrongUse);
+}
+
+TEST_F(ComfortsTest, OutputIsJsonYamlOrNames) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  script_.job.clear_metrics();  // a map, which has no order
+  EXPECT_EQ(Run({"get", "rex-7f3c", "-o", "json"}).out, Run({"get", "rex-7f3c", "--json"}).out);
+  EXPECT_THAT(Run({"get", "rex-7f3c", "--output=yaml"}).out,
+              AllOf(StartsWith("name: \"tenants/default/jobs/rex-7f3c\"\n"),
+                    HasSubstr("fineTune:\n  subject:\n    classNoun: \"dog\"\n")));
+  EXPECT_EQ(Run({"list", "-o", "name"}).out, "rex-7f3c\n");
+  EXPECT_EQ(Run({"list", "-o", "xml"}).exit_code, kWrongUse);
+}
+
+TEST_F(ComfortsTest, ARequestIsPrintedAndCreatedFromItsFile) {
+  auto printed = RunAlone({"train", "--class=dog", "--photos=rex", "--steps=7", "--print-request"});
+  ASSERT_EQ(printed.exit_code, kDone) << printed.err;
+  WriteFile(folder_.path() / "job.json", printed.out);
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  auto ran = Run({"create", "-f", "job.json", "--name=rex-1"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_EQ(ran.out, "rex-1\n");
+  const auto sent = server_->record().create;
+  EXPECT_EQ(sent.job().fine_tune().training().steps(), 7);
+  EXPECT_EQ(sent.job().fine_tune().subject().photos(1).inline_(), GreyPng(40, 64));
+
+  WriteFile(folder_.path() / "job.json", R"({"generate": {"prompts": ["a dog"]}})");
+  EXPECT_EQ(Run({"create", "-f", "job.json"}).exit_code, kDone);
+  EXPECT_EQ(server_->record().create.job().generate().prompts(0), "a dog");
+
+  WriteFile(folder_.path() / "job.json", R"({"generate": {"promts": ["a dog"]}})");
+  ran = Run({"create", "-f", "job.json"});
+  EXPECT_EQ(ran.exit_code, kWrongUse);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("job.json is neither"), HasSubstr("promts")));
+  EXPECT_EQ(Run({"create"}).exit_code, kWrongUse);
+  EXPECT_EQ(Run({"create", "-f", "nowhere.json"}).exit_code, kWrongUse);
+}
+
+TEST_F(ComfortsTest, SeveralPromptsAreOneJob) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  AddOutput(script_, "0000.png", v1::OUTPUT_KIND_IMAGE, "one");
+  AddOutput(script_, "0001.png", v1::OUTPUT_KIND_IMAGE, "two");
+  auto ran = Run({"generate", "--model=mini", "a dog", "a cat", "--images=3", "--out=made"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_EQ(ran.out, "made/0000.png\nmade/0001.png\n");
+  const auto sent = server_->record().create.job().generate();
+  EXPECT_THAT(sent.prompts(), ElementsAre("a dog", "a cat"));
+  EXPECT_EQ(sent.images_per_prompt(), 3);
+  EXPECT_EQ(sent.model(), "models/mini");
+
+  ran = Run({"generate", "a dog", "--detach"});
+  EXPECT_THAT(ran.err, HasSubstr("Detached. The job goes on."));
+  EXPECT_EQ(server_->record().create.job().generate().prompts_size(), 1);
+}
+
+TEST_F(ComfortsTest, AnEmptyPromptIsNotDrawn) {
+  for (const char* prompt : {"", "  "}) {
+    const auto ran = Run({"generate", prompt});
+    EXPECT_EQ(ran.exit_code, kWrongUse);
+    EXPECT_THAT(ran.err, HasSubstr("A prompt is empty"));
+  }
+}
+
+TEST_F(ComfortsTest, RefusalsNameTheFlag) {
+  script_.create_status = InvalidFields({{"job.generate.width", "is 7; 64 to 2048 is allowed"},
+                                         {"job.generate.prompts[1]", "has 2 bytes; 1 is allowed"}});
+  auto ran = Run({"generate", "a dog", "a cat", "--width=7"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("--width is 7; 64 to 2048 is allowed.\n"),
+                             HasSubstr("the prompt has 2 bytes; 1 is allowed.\n")));
+  // A file has no flags.
+  WriteFile(folder_.path() / "job.json", R"({"generate": {"width": 7}})");
+  EXPECT_THAT(Run({"create", "-f", "job.json"}).err,
+              HasSubstr("job.generate.width is 7; 64 to 2048 is allowed.\n"));
+}
+
+TEST_F(ComfortsTest, WaitsForAStateAndSaysWhetherItCame) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(Run({"wait", "rex-7f3c"}).exit_code, kDone);
+  EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=succeeded"}).exit_code, kDone);
+  EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=failed"}).exit_code, kJobFailed);
+  EXPECT_EQ(Run({"wait", "--for=ready"}).exit_code, kDone);
+  EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=ready"}).exit_code, kWrongUse);
+  EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=peace"}).exit_code, kWrongUse);
+  EXPECT_EQ(Run({"wait"}).exit_code, kWrongUse);
+}
+
+TEST_F(ComfortsTest, WaitingEndsWithItsTime) {
+  script_.job = Rex(v1::JOB_STATE_RUNNING);
+  script_.hang_after_events = true;
+  EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=running"}).exit_code, kDone);
+  const auto ran = Run({"wait", "rex-7f3c", "--timeout=50ms"});
+  EXPECT_EQ(ran.exit_code, kJobFailed);
+  EXPECT_THAT(ran.err, HasSubstr("rex-7f3c is not ended after 50ms"));
+  script_.capabilities.clear_base_models();
+  EXPECT_THAT(Run({"wait", "--for=ready", "--timeout=50ms"}).err,
+              HasSubstr("has no base model after 50ms"));
+}
+
+TEST_F(ComfortsTest, WhoAmISaysServerAndTenant) {
+  script_.capabilities.set_tenant("acme");
+  EXPECT_THAT(Run({"whoami", "--token=lk_x"}).out,
+              AllOf(HasSubstr("server      127.0.0.1:"), HasSubstr("tenant      acme\n")));
+  EXPECT_EQ(Run({"whoami", "-o", "name"}).out, "default\n");
+}
+
+TEST_F(ComfortsTest, AWrongAddressIsWrongUse) {
+  for (const char* address : {"localhost:99999", "localhost", ":", "localhost:port"}) {
+    const auto ran = RunAlone({"list", "--server", address});
+    EXPECT_EQ(ran.exit_code, kWrongUse) << address << ran.err;
+  }
+  EXPECT_EQ(RunAlone({"list", "--server=away.example:1", "--token=lk_x"}).exit_code, kWrongUse);
+  EXPECT_EQ(RunAlone({"list", "--tls-ca=nowhere.pem"}).exit_code, kWrongUse);
+}
+
+TEST_F(ComfortsTest, CompletesFromTheTablesOfCommandsAndFlags) {
+  EXPECT_EQ(RunAlone({"__complete", "tra"}).out,
+            "train\tTeach a base model the subject of some photos.\n");
+  EXPECT_EQ(RunAlone({"__complete", "--server", "x:1", "ge"}).out,
+            "generate\tDraw pictures with a base or a personalized model.\nget\tAll about one job.\n");
+  EXPECT_THAT(RunAlone({"__complete", "train", "--cla"}).out, StartsWith("--class\t"));
+  EXPECT_THAT(RunAlone({"__complete", "train", "--no-pr"}).out, StartsWith("--no-prior\t"));
+  EXPECT_EQ(RunAlone({"__complete", "train", "--precision", ""}).out, "fp32\nbf16\n");
+  EXPECT_EQ(RunAlone({"__complete", "train", "--precision=b"}).out, "--precision=bf16\n");
+  EXPECT_EQ(RunAlone({"__complete", "list", "-o", "y"}).out, "yaml\n");
+  EXPECT_EQ(RunAlone({"__complete", "train", "--photos", ""}).out, ":dirs\n");
+  EXPECT_EQ(RunAlone({"__complete", "create", "-f", "jo"}).out, ":files\n");
+  EXPECT_EQ(RunAlone({"__complete", "help", "can"}).out, "cancel\tStop a job.\n");
+  EXPECT_EQ(RunAlone({"__complete", "config", "us"}).out, "use\n");
+  EXPECT_EQ(RunAlone({"__complete", "fly", ""}).out, "");
+}
+
+TEST_F(ComfortsTest, CompletesNamesOfJobsAndModelsWhileTheServerIsThere) {
+  script_.job = Rex(v1::JOB_STATE_RUNNING);
+  server_ = std::make_unique<ScriptedServer>(script_);
+  const auto server = "--server=" + server_->address();
+  EXPECT_EQ(RunAlone({"__complete", "get", server, ""}).out, "rex-7f3c\trunning dog\n");
+  EXPECT_EQ(RunAlone({"__complete", "generate", "a dog", server, "--model", "m"}).out,
+            "mini\tbase model\n");
+  EXPECT_EQ(RunAlone({"__complete", "get", server, "x"}).out, "");
+  const auto away = RunAlone({"__complete", "get", "--server=127.0.0.1:1", ""});
+  EXPECT_EQ(away.exit_code, kDone);
+  EXPECT_EQ(away.out + away.err, "");
+}
+
+}  // namespace
+}  // namespace likeness::client

@@ -1,0 +1,111 @@
+// likeness config: servers by name.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/command.h"
+#include "client/cli/config.h"
+#include "client/cli/table.h"
+#include "common/address.h"
+#include "common/nearest.h"
+#include "common/resource_names.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Servers by name: contexts. They are kept in ~/.config/likeness/config.json, which
+only you can read.
+
+  likeness config set prod --server likeness.example.com:50051 --tls --token lk_...
+  likeness config use prod
+  likeness config list
+  likeness config delete prod
+  likeness list --context prod
+
+--server, --token and the like, and their variables, go before the context. A context's key is
+sent to the context's server alone.
+
+Usage: likeness config list | use NAME | set NAME [FLAGS] | delete NAME)";
+
+std::string Table(const Config& config) {
+  std::vector<std::vector<std::string>> rows = {{"", "CONTEXT", "SERVER", "KEY", "TLS"}};
+  for (const auto& [name, entry] : config.contexts) {
+    const auto& security = entry.security;
+    const bool tls = security.tls || !security.tls_ca.empty() || !security.tls_cert.empty();
+    rows.push_back({name == config.current ? "*" : "", name, entry.server,
+                    security.token.empty() ? "" : "yes", tls ? "yes" : ""});
+  }
+  return RenderTable(rows, TableColumns());
+}
+
+ExitCode List(const Context& context, const Config& config) {
+  if (context.output == OutputFormat::kName) {
+    for (const auto& [name, entry] : config.contexts) PrintResult(name);
+  } else if (config.contexts.empty()) {
+    context.screen->Text("No contexts yet: likeness config set NAME --server HOST:PORT");
+  } else {
+    PrintResult(Table(config));
+  }
+  return kDone;
+}
+
+absl::Status NotThere(const Config& config, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& [known, entry] : config.contexts) names.push_back(known);
+  const auto nearest = Nearest(name, names);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "There is no context '", name, "'.",
+      nearest.empty() ? "" : absl::StrCat(" Did you mean '", nearest, "'?"),
+      names.empty() ? " likeness config set makes one."
+                    : absl::StrCat(" There are: ", absl::StrJoin(names, ", "), ".")));
+}
+
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  ASSIGN_OR_RETURN(Config config, ReadConfig());
+  const auto& said = context.positional;
+  if (said[0] == "list" && said.size() == 1) return List(context, config);
+  if (said[0] != "use" && said[0] != "set" && said[0] != "delete") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", said[0], "' is not one of list, use NAME, set NAME and delete NAME."));
+  }
+  if (said.size() != 2) {
+    return absl::InvalidArgumentError(absl::StrCat("likeness config ", said[0], " takes a NAME."));
+  }
+  const auto& name = said[1];
+  if (said[0] == "set") {
+    if (!IsResourceId(name)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "'", name, "' is not a name for a context: small letters, digits and '-'."));
+    }
+    RETURN_IF_ERROR(CheckUse(ParseTarget("--server", context.server).status()));
+    config.contexts[name] = {.server = context.server, .security = context.security};
+    if (config.contexts.size() == 1) config.current = name;
+  } else if (!config.contexts.contains(name)) {
+    return NotThere(config, name);
+  } else if (said[0] == "use") {
+    config.current = name;
+  } else {
+    config.contexts.erase(name);
+    if (config.current == name) config.current = "";
+  }
+  RETURN_IF_ERROR(WriteConfig(config));
+  context.screen->Line(Mark::kDone, "config",
+                       said[0] == "delete" ? absl::StrCat(name, " is gone")
+                       : config.current == name
+                           ? absl::StrCat(name, " is used: ", config.contexts[name].server)
+                           : absl::StrCat(name, ": ", config.contexts[name].server));
+  return kDone;
+}
+
+}  // namespace
+
+int ConfigCommand(const Args& arguments) {
+  FlagSet flags(kUsage);
+  return RunCommand(flags, arguments,
+                    {.at_least = 1,
+                     .at_most = 2,
+                     .kinds = {"list|use|set|delete", "CONTEXT"},
+                     .offline = true},
+                    Run);
+}
+
+}  // namespace likeness::client

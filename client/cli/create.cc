@@ -1,0 +1,95 @@
+// likeness create: a job as JSON, as the API takes it.
+#include <iostream>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/cli/command.h"
+#include "client/cli/describe.h"
+#include "client/cli/follow.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/names.h"
+#include "client/lib/jobs.h"
+#include "common/photo_folder.h"
+#include "common/status_macros.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Submit a job that a file describes, as JSON: a Job, or a whole CreateJobRequest.
+
+  likeness create -f job.json
+  likeness train --class dog --photos rex/ --print-request > job.json
+  jq '.job.fineTune.training.steps = 400' job.json | likeness create -f - --wait
+
+Prints the job's name. A request with a requestId makes one job, however often it is sent.
+
+Usage: likeness create -f FILE [FLAGS])";
+
+struct CreateFlags {
+  std::string file;
+  std::string name;
+  std::string out;
+  bool wait = false;
+};
+
+absl::StatusOr<std::string> ReadText(const std::string& file) {
+  if (file != "-") return ReadUserFile(file);
+  return std::string{std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+absl::StatusOr<v1::CreateJobRequest> ParseRequest(const std::string& file,
+                                                  const std::string& text) {
+  v1::CreateJobRequest request;
+  const auto as_request = google::protobuf::util::JsonStringToMessage(text, &request);
+  if (as_request.ok() && request.has_job()) return request;
+  // A Job has other fields at the top: which of the two it is shows in what can be parsed.
+  request.Clear();
+  const auto as_job = google::protobuf::util::JsonStringToMessage(text, request.mutable_job());
+  if (as_job.ok()) return request;
+  const bool meant_request = text.find("\"job\"") != text.npos;
+  return absl::InvalidArgumentError(
+      absl::StrCat(file, " is neither a job nor a CreateJobRequest: ",
+                   std::string((meant_request ? as_request : as_job).message())));
+}
+
+absl::StatusOr<ExitCode> Run(Context& context, const CreateFlags& flags) {
+  if (flags.file.empty()) {
+    return absl::InvalidArgumentError("-f is missing: the file with the job, - for stdin.");
+  }
+  context.names.fields_are_flags = false;
+  Interrupt interrupt;
+  ASSIGN_OR_RETURN(const std::string text, ReadText(flags.file));
+  ASSIGN_OR_RETURN(auto request, ParseRequest(flags.file, text));
+  if (!flags.name.empty()) request.set_job_id(flags.name);
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  const auto job = CreateJob(connection, request, interrupt.token());
+  if (interrupt.requested()) return kDetached;
+  RETURN_IF_ERROR(job.status());
+  context.screen->Line(
+      Mark::kDone, "queued",
+      absl::StrCat("jobs/", ShortName(job->name()), " · ", QueueText(*job, absl::Now())));
+  if (flags.wait) {
+    return FollowJob(context, connection, job->name(),
+                     {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
+                      .print_job = !context.table()},
+                     interrupt);
+  }
+  if (!PrintObject(context, *job, job->name())) PrintResult(ShortName(job->name()));
+  return kDone;
+}
+
+}  // namespace
+
+int Create(const Args& arguments) {
+  CreateFlags values;
+  FlagSet flags(kUsage);
+  flags.Add("file", &values.file, "The job as JSON; - for stdin. Needed.").Takes("FILE").Letter('f');
+  flags.Add("name", &values.name, "Name of the job [the file's job_id, else made up].").Takes("NAME");
+  flags.Add("wait", &values.wait, "Stay until the job ends, and fetch its pictures.");
+  flags.Add("out", &values.out, "Folder for the pictures [the job's name].").Takes("DIR");
+  return RunCommand(flags, arguments, {}, [&](Context& context) { return Run(context, values); });
+}
+
+}  // namespace likeness::client

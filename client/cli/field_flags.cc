@@ -1,0 +1,78 @@
+#include "client/cli/field_flags.h"
+
+#include <array>
+
+#include "absl/strings/match.h"
+
+namespace likeness::client {
+namespace {
+
+struct FieldFlag {
+  absl::string_view field;  // where the flag's field begins: "prompts" is "prompts[2]" too
+  absl::string_view flag;
+};
+
+constexpr std::array<absl::string_view, 3> kSpecs = {"job.fine_tune.", "job.generate.", "job."};
+
+constexpr std::array<FieldFlag, 36> kFlags{{
+    {"subject.class_noun", "--class"},
+    {"subject.token", "--rare-token"},
+    {"subject.validation_photos", "--validation"},
+    {"subject.photos", "--photos"},
+    {"base_model", "--base"},
+    {"training.steps", "--steps"},
+    {"training.learning_rate", "--learning-rate"},
+    {"training.batch_size", "--batch-size"},
+    {"training.seed", "--seed"},
+    {"training.precision", "--precision"},
+    {"prior.weight", "--prior-weight"},
+    {"prior.class_images", "--class-images"},
+    {"samples.prompts", "--prompt"},
+    {"samples.images_per_prompt", "--images-per-prompt"},
+    {"previews.every_steps", "--preview-every"},
+    {"job_id", "--name"},
+    {"labels", "--label"},
+    {"webhook", "--webhook"},
+    {"priority", "--priority"},
+    {"schedule_time", "--at"},
+    {"max_queue_duration", "--max-wait"},
+    {"execution_timeout", "--timeout"},
+    {"requirements.labels", "--require"},
+    {"requirements.min_device_memory_bytes", "--min-device-memory"},
+    {"model", "--model"},
+    {"prompt", "the prompt"},
+    {"negative_prompt", "--negative-prompt"},
+    {"images_per_prompt", "--images"},
+    {"images", "--images"},
+    {"sampler", "--sampler"},
+    {"steps", "--steps"},
+    {"guidance", "--guidance"},
+    {"width", "--width"},
+    {"height", "--height"},
+    {"filter", "--filter"},
+    {"order_by", "--order-by"},
+}};
+
+// Whether `field` is `known` or a part of it: "labels.project", "prompts[2]".
+bool IsPartOf(absl::string_view field, absl::string_view known) {
+  if (!absl::StartsWith(field, known)) return false;
+  const auto rest = field.substr(known.size());
+  return rest.empty() || rest[0] == '.' || rest[0] == '[' || rest == "s" ||
+         absl::StartsWith(rest, "s[");
+}
+
+}  // namespace
+
+std::string FlagForField(absl::string_view field) {
+  for (absl::string_view spec : kSpecs) {
+    if (!absl::StartsWith(field, spec)) continue;
+    field.remove_prefix(spec.size());
+    break;
+  }
+  for (const auto& entry : kFlags) {
+    if (IsPartOf(field, entry.field)) return std::string(entry.flag);
+  }
+  return "";
+}
+
+}  // namespace likeness::client
