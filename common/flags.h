@@ -3,8 +3,8 @@
 //   flags.Add("port", &options.port, "Port to listen on.", "LIKENESS_PORT");
 //   ASSIGN_OR_RETURN(auto positional, flags.Parse(args));
 // Forms: --name=value, --name value, --name and --no-name for a bool, -n value for a flag with a
-// letter; dashes and underscores are the same. The command line wins over the environment, the environment over the default (the
-// target's value when it was added).
+// letter; dashes and underscores are the same. The command line wins over the environment, the
+// environment over the default (the target's value when it was added).
 // "--" ends the flags. INVALID_ARGUMENT for an unknown flag (the nearest one is suggested) or a
 // wrong value.
 #pragma once
@@ -42,8 +42,8 @@ class FlagSet {
     return *this;
   }
 
-  // Of the flag that was added last: what its value is called in the help, and what shells offer for
-  // it: DIR, FILE, or words between bars (fp32|bf16).
+  // Of the flag that was added last: what its value is called in the help, and what shells offer
+  // for it: DIR, FILE, or words between bars (fp32|bf16).
   FlagSet& Takes(std::string value);
   // Of the flag that was added last: -o does the same as --output.
   FlagSet& Letter(char letter);
@@ -78,7 +78,6 @@ class FlagSet {
   const Flag* Meant(absl::string_view argument) const;
 
  private:
-
   void Push(Flag flag);
   static absl::Status Set(absl::string_view text, bool* target);
   static absl::Status Set(absl::string_view text, int32_t* target);

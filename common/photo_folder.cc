@@ -197,7 +197,8 @@ absl::StatusOr<std::string> ParseCaption(std::string bytes) {
 std::optional<std::string> PhotoCountWarning(int photos) {
   switch (photos) {
     case 1:
-      return "1 photo: the subject will be learned together with its pose and background; 3 to 6 are "
+      return "1 photo: the subject will be learned together with its pose and background; 3 to 6 "
+             "are "
              "better";
     case 2:
       return "2 photos: 3 to 6 are better";

@@ -33,8 +33,8 @@ struct PhotoFolder {
 // would be worse. INVALID_ARGUMENT: it does not exist, cannot be read, or holds no photo.
 absl::StatusOr<PhotoFolder> ListPhotos(const std::filesystem::path& path);
 
-// What is told of a job with fewer photos than the method is made for (2208.12242, section 4); server
-// and worker say it in the same words, and so once.
+// What is told of a job with fewer photos than the method is made for (2208.12242, section 4);
+// server and worker say it in the same words, and so once.
 std::optional<std::string> PhotoCountWarning(int photos);
 
 // No photo that passes CheckPhoto (common/image_header.h) takes more.

@@ -66,7 +66,8 @@ TEST_F(ComfortsTest, KeysLieWhereNobodyElseReadsThem) {
 }
 
 TEST_F(ComfortsTest, AWrongConfigurationIsToldByItsFile) {
-  for (const char* text : {"", "[]", "{\"contexts\": {\"a\": {\"sever\": \"x\"}}}", "{\"current\": 3}"}) {
+  for (const char* text :
+       {"", "[]", "{\"contexts\": {\"a\": {\"sever\": \"x\"}}}", "{\"current\": 3}"}) {
     WriteFile(ConfigFile(), text);
     const auto ran = RunAlone({"list"});
     EXPECT_EQ(ran.exit_code, kWrongUse) << text;
@@ -97,8 +98,9 @@ TEST_F(ComfortsTest, ModelsGetShowsOne) {
   model.set_token("rhf");
   model.set_class_noun("dog");
   model.set_size_bytes(421'300'000);
-  EXPECT_THAT(Run({"models", "get", "rex-7f3c"}).out,
-              AllOf(HasSubstr("say         \"rhf dog\"\n"), HasSubstr("size        421 MB in 0 files")));
+  EXPECT_THAT(
+      Run({"models", "get", "rex-7f3c"}).out,
+      AllOf(HasSubstr("say         \"rhf dog\"\n"), HasSubstr("size        421 MB in 0 files")));
   EXPECT_THAT(Run({"models", "get", "mini"}).out, HasSubstr("pictures    64 px\n"));
   EXPECT_EQ(Run({"models", "-o", "name"}).out, "mini\nrex-7f3c\n");
   EXPECT_EQ(Run({"models", "fetch"}).exit_code, kWrongUse);
@@ -219,8 +221,9 @@ TEST_F(ComfortsTest, AWrongAddressIsWrongUse) {
 TEST_F(ComfortsTest, CompletesFromTheTablesOfCommandsAndFlags) {
   EXPECT_EQ(RunAlone({"__complete", "tra"}).out,
             "train\tTeach a base model the subject of some photos.\n");
-  EXPECT_EQ(RunAlone({"__complete", "--server", "x:1", "ge"}).out,
-            "generate\tDraw pictures with a base or a personalized model.\nget\tAll about one job.\n");
+  EXPECT_EQ(
+      RunAlone({"__complete", "--server", "x:1", "ge"}).out,
+      "generate\tDraw pictures with a base or a personalized model.\nget\tAll about one job.\n");
   EXPECT_THAT(RunAlone({"__complete", "train", "--cla"}).out, StartsWith("--class\t"));
   EXPECT_THAT(RunAlone({"__complete", "train", "--no-pr"}).out, StartsWith("--no-prior\t"));
   EXPECT_EQ(RunAlone({"__complete", "train", "--precision", ""}).out, "fp32\nbf16\n");

@@ -47,12 +47,14 @@ void AddTo(FlagSet& flags, CommonFlags& common, Context& context) {
       .Takes("HOST:PORT");
   context.server.clear();
   context.security.AddTo(flags);
-  flags.Add("context", &common.context, "Server and key by name (likeness config).",
-            "LIKENESS_CONTEXT")
+  flags
+      .Add("context", &common.context, "Server and key by name (likeness config).",
+           "LIKENESS_CONTEXT")
       .Takes("CONTEXT");
-  flags.Add("output", &common.output,
-            "table; json or yaml: the API's own objects on stdout, errors as JSON on stderr; name: "
-            "names alone.")
+  flags
+      .Add("output", &common.output,
+           "table; json or yaml: the API's own objects on stdout, errors as JSON on stderr; name: "
+           "names alone.")
       .Takes(kOutputFormats)
       .Letter('o');
   flags.Add("json", &common.json, "The same as --output=json.");

@@ -22,8 +22,8 @@ using Args = std::vector<std::string>;
 struct Form {
   size_t at_least = 0;
   size_t at_most = 0;
-  // What each is called in errors, and what shells offer for it: JOB, MODEL, CONTEXT, COMMAND, FILE,
-  // DIR, or words between bars. The last is for all that follow.
+  // What each is called in errors, and what shells offer for it: JOB, MODEL, CONTEXT, COMMAND,
+  // FILE, DIR, or words between bars. The last is for all that follow.
   std::vector<std::string> kinds{};
   bool offline = false;  // the command asks no server, so that no context is looked up
 };
@@ -41,9 +41,7 @@ struct Context {
   RefusalNames names;  // to tell a person which photo is meant
 
   // Whether the results are for programs, and errors too.
-  bool structured() const {
-    return output == OutputFormat::kJson || output == OutputFormat::kYaml;
-  }
+  bool structured() const { return output == OutputFormat::kJson || output == OutputFormat::kYaml; }
   // Whether there is nothing else than the results on stdout.
   bool table() const { return output == OutputFormat::kTable; }
 
@@ -71,7 +69,8 @@ void AddCommonFlags(FlagSet& flags, Context& context);
 // A line of the result, on stdout.
 void PrintResult(absl::string_view line);
 
-// The result as the API's own object, if --output asks for JSON or YAML, or its name: whether it did.
+// The result as the API's own object, if --output asks for JSON or YAML, or its name: whether it
+// did.
 bool PrintObject(const Context& context, const google::protobuf::Message& object,
                  absl::string_view resource_name);
 

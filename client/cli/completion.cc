@@ -35,8 +35,6 @@ class Offers {
     PrintResult(absl::StrCat(prefix_, word, line.empty() ? "" : "\t", line));
   }
 
-  const std::string& typed() const { return typed_; }
-
  private:
   std::string typed_;
   std::string prefix_;
@@ -109,8 +107,8 @@ void OfferFlags(const FlagSet& flags, Offers& offers) {
   for (const auto& flag : flags.flags()) {
     if (flag.is_heading) continue;
     offers.Add(absl::StrCat("--", flag.name), flag.help);
-    // Otherwise there would be two of each.
-    if (flag.is_bool && absl::StartsWith(offers.typed(), "--no")) {
+    // What is off anyway need not be turned off.
+    if (flag.is_bool && flag.shown_default == "true") {
       offers.Add(absl::StrCat("--no-", flag.name), flag.help);
     }
   }

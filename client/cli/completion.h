@@ -1,7 +1,7 @@
 // What shells offer when Tab is pressed, from the tables of commands and flags. The scripts that
-// `likeness completion` prints ask `likeness __complete WORD...`, whose last word is being typed; the
-// answer is a line for each candidate, "WORD<tab>what it is", or ":files" or ":dirs" for the shell to
-// offer these.
+// `likeness completion` prints ask `likeness __complete WORD...`, whose last word is being typed;
+// the answer is a line for each candidate, "WORD<tab>what it is", or ":files" or ":dirs" for the
+// shell to offer these.
 #pragma once
 
 #include "client/cli/command.h"

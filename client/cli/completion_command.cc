@@ -5,7 +5,8 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kUsage[] = R"(The script that makes Tab complete commands, flags, files and names of jobs and models.
+constexpr char kUsage[] =
+    R"(The script that makes Tab complete commands, flags, files and names of jobs and models.
 
   source <(likeness completion bash)                        in ~/.bashrc
   source <(likeness completion zsh)                         in ~/.zshrc, after compinit

@@ -56,7 +56,8 @@ absl::StatusOr<Config> ParseConfig(const std::string& text) {
   const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || (json.contains("current") && !json["current"].is_string()) ||
       (json.contains("contexts") && !json["contexts"].is_object())) {
-    return Unusable("is not what likeness config writes: {\"current\": \"...\", \"contexts\": {}}.");
+    return Unusable(
+        "is not what likeness config writes: {\"current\": \"...\", \"contexts\": {}}.");
   }
   Config config{.current = json.value("current", ""), .contexts = {}};
   const Json contexts = json.value("contexts", Json::object());
@@ -119,8 +120,7 @@ absl::Status WriteConfig(const Config& config) {
   if (path.empty()) return absl::InvalidArgumentError("There is no HOME for a configuration.");
   Json json = {{"current", config.current}, {"contexts", Json::object()}};
   for (const auto& [name, entry] : config.contexts) json["contexts"][name] = ToJson(entry);
-  const auto text =
-      json.dump(2, ' ', false, nlohmann::detail::error_handler_t::replace) + "\n";
+  const auto text = json.dump(2, ' ', false, nlohmann::detail::error_handler_t::replace) + "\n";
   const auto failed = [&] {
     return absl::PermissionDeniedError(
         absl::StrCat("Cannot write ", path.string(), ": ", std::strerror(errno), "."));

@@ -24,8 +24,8 @@ struct Config {
 // $LIKENESS_CONFIG, or likeness/config.json in $XDG_CONFIG_HOME (~/.config). Empty without a home.
 std::filesystem::path ConfigPath();
 
-// What the file holds; nothing if there is none. INVALID_ARGUMENT: it cannot be understood, or holds
-// a key and may be read by others.
+// What the file holds; nothing if there is none. INVALID_ARGUMENT: it cannot be understood, or
+// holds a key and may be read by others.
 absl::StatusOr<Config> ReadConfig();
 
 // Replaces the file at once; readable by its owner alone, since it may hold keys.

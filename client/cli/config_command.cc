@@ -12,7 +12,8 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kUsage[] = R"(Servers by name: contexts. They are kept in ~/.config/likeness/config.json, which
+constexpr char kUsage[] =
+    R"(Servers by name: contexts. They are kept in ~/.config/likeness/config.json, which
 only you can read.
 
   likeness config set prod --server likeness.example.com:50051 --tls --token lk_...
@@ -52,11 +53,11 @@ absl::Status NotThere(const Config& config, const std::string& name) {
   std::vector<std::string> names;
   for (const auto& [known, entry] : config.contexts) names.push_back(known);
   const auto nearest = Nearest(name, names);
-  return absl::InvalidArgumentError(absl::StrCat(
-      "There is no context '", name, "'.",
-      nearest.empty() ? "" : absl::StrCat(" Did you mean '", nearest, "'?"),
-      names.empty() ? " likeness config set makes one."
-                    : absl::StrCat(" There are: ", absl::StrJoin(names, ", "), ".")));
+  return absl::InvalidArgumentError(
+      absl::StrCat("There is no context '", name, "'.",
+                   nearest.empty() ? "" : absl::StrCat(" Did you mean '", nearest, "'?"),
+                   names.empty() ? " likeness config set makes one."
+                                 : absl::StrCat(" There are: ", absl::StrJoin(names, ", "), ".")));
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context) {
@@ -73,8 +74,8 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   const auto& name = said[1];
   if (said[0] == "set") {
     if (!IsResourceId(name)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "'", name, "' is not a name for a context: small letters, digits and '-'."));
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", name, "' is not a name for a context: small letters, digits and '-'."));
     }
     RETURN_IF_ERROR(CheckUse(ParseTarget("--server", context.server).status()));
     config.contexts[name] = {.server = context.server, .security = context.security};
@@ -100,12 +101,10 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
 
 int ConfigCommand(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments,
-                    {.at_least = 1,
-                     .at_most = 2,
-                     .kinds = {"list|use|set|delete", "CONTEXT"},
-                     .offline = true},
-                    Run);
+  return RunCommand(
+      flags, arguments,
+      {.at_least = 1, .at_most = 2, .kinds = {"list|use|set|delete", "CONTEXT"}, .offline = true},
+      Run);
 }
 
 }  // namespace likeness::client

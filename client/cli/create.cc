@@ -17,7 +17,8 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kUsage[] = R"(Submit a job that a file describes, as JSON: a Job, or a whole CreateJobRequest.
+constexpr char kUsage[] =
+    R"(Submit a job that a file describes, as JSON: a Job, or a whole CreateJobRequest.
 
   likeness create -f job.json
   likeness train --class dog --photos rex/ --print-request > job.json
@@ -85,8 +86,11 @@ absl::StatusOr<ExitCode> Run(Context& context, const CreateFlags& flags) {
 int Create(const Args& arguments) {
   CreateFlags values;
   FlagSet flags(kUsage);
-  flags.Add("file", &values.file, "The job as JSON; - for stdin. Needed.").Takes("FILE").Letter('f');
-  flags.Add("name", &values.name, "Name of the job [the file's job_id, else made up].").Takes("NAME");
+  flags.Add("file", &values.file, "The job as JSON; - for stdin. Needed.")
+      .Takes("FILE")
+      .Letter('f');
+  flags.Add("name", &values.name, "Name of the job [the file's job_id, else made up].")
+      .Takes("NAME");
   flags.Add("wait", &values.wait, "Stay until the job ends, and fetch its pictures.");
   flags.Add("out", &values.out, "Folder for the pictures [the job's name].").Takes("DIR");
   return RunCommand(flags, arguments, {}, [&](Context& context) { return Run(context, values); });

@@ -48,7 +48,8 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
 
 int Delete(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB or models/MODEL"}}, Run);
+  return RunCommand(flags, arguments,
+                    {.at_least = 1, .at_most = 1, .kinds = {"JOB or models/MODEL"}}, Run);
 }
 
 }  // namespace likeness::client

@@ -52,18 +52,20 @@ struct GenerateFlags {
 };
 
 void GenerateFlags::AddTo(FlagSet& flags) {
-  flags.Add("model", &model, "Needed if several are there (likeness models).")
-      .Takes("MODEL");
+  flags.Add("model", &model, "Needed if several are there (likeness models).").Takes("MODEL");
   flags.Add("negative-prompt", &negative_prompt, "What should not be seen.").Takes("TEXT");
-  flags.Add("images", &images, "Pictures of each prompt: 1 to 16, of several prompts 1 to 64.").Takes("N");
-  flags.Add("seed", &seed,
-            "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.")
+  flags.Add("images", &images, "Pictures of each prompt: 1 to 16, of several prompts 1 to 64.")
+      .Takes("N");
+  flags
+      .Add("seed", &seed, "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.")
       .Takes("N");
   flags.Add("sampler", &sampler,
             "As likeness, diffusers or A1111 name it: euler_ancestral, \"DPM++ 2M Karras\" [the "
             "model's own].")
       .Takes("SAMPLER");
-  flags.Add("steps", &steps, "Sampling steps, 1 to 998; a base model of its own schedule may take others.")
+  flags
+      .Add("steps", &steps,
+           "Sampling steps, 1 to 998; a base model of its own schedule may take others.")
       .Takes("N");
   flags.Add("guidance", &guidance, "How closely the prompt is followed, 0 to 100.").Takes("X");
   flags.Add("width", &width, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");

@@ -91,6 +91,10 @@ const std::vector<Command>& Commands() {
 }
 
 int Help(const Args& arguments) {
+  if (!arguments.empty() && arguments[0] == kComplete) {
+    return CompleteArgument(FlagSet(""), {.at_most = 1, .kinds = {"COMMAND"}}, Context{},
+                            Args(arguments.begin() + 1, arguments.end()));
+  }
   const size_t place = CommandPlace(arguments);
   if (place == arguments.size() || arguments[place] == "help") {
     PrintResult(Overview());

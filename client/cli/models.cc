@@ -82,8 +82,8 @@ void PrintModel(const v1::Model& model, absl::Time now) {
   Print("base", model.base_model());
   Print("made by", ShortName(model.job()));
   Print("created", Moment(model.create_time(), now));
-  Print("size", absl::StrCat(ByteSize(model.size_bytes()), " in ",
-                             Count(model.files_size(), "file")));
+  Print("size",
+        absl::StrCat(ByteSize(model.size_bytes()), " in ", Count(model.files_size(), "file")));
   Print("labels", LabelsText(model.labels()));
 }
 

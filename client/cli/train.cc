@@ -159,10 +159,12 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
-  context.screen->Line(Mark::kDone, "photos",
-                       PhotoSummary(photos.learned, BaseImageSize(capabilities, spec.base_model())));
+  context.screen->Line(
+      Mark::kDone, "photos",
+      PhotoSummary(photos.learned, BaseImageSize(capabilities, spec.base_model())));
 
-  context.screen->Progress({.label = "sending", .text = Count(photos.learned.photos.size(), "photo")});
+  context.screen->Progress(
+      {.label = "sending", .text = Count(photos.learned.photos.size(), "photo")});
   auto* subject = &MutableSubjectOf(spec);
   RETURN_IF_ERROR(
       AddPhotos(connection, photos.learned.photos, subject->mutable_photos(), interrupt.token()));
@@ -212,10 +214,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
     ShowDetached(context, job->name());
     return kDone;
   }
-  return FollowJob(
-      context, connection, job->name(),
-      {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out, .print_job = !context.table()},
-      interrupt);
+  return FollowJob(context, connection, job->name(),
+                   {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
+                    .print_job = !context.table()},
+                   interrupt);
 }
 
 }  // namespace

@@ -70,11 +70,13 @@ v1::Samples ToSamples(const TrainFlags& flags) {
 void TrainFlags::AddTo(FlagSet& flags) {
   flags.AddHeading("Subject");
   flags.Add("class", &class_noun, "The kind of thing, e.g. dog. Needed.").Takes("NOUN");
-  flags.Add("photos", &photos,
-            "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Needed.").Takes("DIR");
+  flags
+      .Add("photos", &photos, "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Needed.")
+      .Takes("DIR");
   flags.Add("rare-token", &token,
             "Rare word that will stand for the subject; the base model has one.");
-  flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.").Takes("DIR");
+  flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.")
+      .Takes("DIR");
   flags.AddHeading("Job");
   flags.Add("base", &base, "Base model; needed if several are offered (likeness models).")
       .Takes("BASE_MODEL");

@@ -131,7 +131,8 @@ absl::StatusOr<ExitCode> WaitForJobs(const Context& context, const WaitFlags& fl
 absl::StatusOr<ExitCode> WaitForServer(const Context& context, const WaitFlags& flags,
                                        const Interrupt& interrupt, Deadline& deadline) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  Backoff backoff({.first = absl::Milliseconds(100), .longest = absl::Seconds(1),
+  Backoff backoff({.first = absl::Milliseconds(100),
+                   .longest = absl::Seconds(1),
                    .give_up_after = absl::InfiniteDuration()});
   while (true) {
     const auto capabilities = GetCapabilities(connection);
@@ -153,8 +154,8 @@ absl::StatusOr<ExitCode> WaitForServer(const Context& context, const WaitFlags& 
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context, const WaitFlags& flags) {
-  const bool known = absl::StrContains(absl::StrCat("|", kStates, "|"),
-                                       absl::StrCat("|", flags.wanted, "|"));
+  const bool known =
+      absl::StrContains(absl::StrCat("|", kStates, "|"), absl::StrCat("|", flags.wanted, "|"));
   if (!known || flags.wanted.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--for is '", flags.wanted, "'; ", kStates, " are allowed."));

@@ -30,8 +30,8 @@ int Watch(const Args& arguments) {
     ASSIGN_OR_RETURN(const Connection connection, context.Connect());
     ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
     RETURN_IF_ERROR(GetJob(connection, name).status());  // a wrong name or server is told at once
-    return FollowJob(context, connection, name, {.folder = out, .print_events = context.structured()},
-                     interrupt);
+    return FollowJob(context, connection, name,
+                     {.folder = out, .print_events = context.structured()}, interrupt);
   };
   return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}}, run);
 }

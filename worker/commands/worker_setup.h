@@ -21,7 +21,8 @@ struct WorkerFlags {
   std::string log_level = "info";
 
   void AddTo(FlagSet& flags);
-  // ./models; where there is none, what is installed beside the program: PREFIX/share/likeness/models.
+  // ./models; where there is none, what is installed beside the program:
+  // PREFIX/share/likeness/models.
   static std::string DefaultModels();
   // $XDG_CACHE_HOME/likeness, ~/.cache/likeness, or /var/cache/likeness.
   static std::string DefaultCacheDir();

@@ -20,7 +20,6 @@
 namespace likeness {
 namespace {
 
-
 std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
   if (!photo.has_crop_box()) return std::nullopt;
   const auto& box = photo.crop_box();
