@@ -112,7 +112,7 @@ TEST_F(ComfortsTest, OutputIsJsonYamlOrNames) {
   EXPECT_EQ(Run({"get", "rex-7f3c", "-o", "json"}).out, Run({"get", "rex-7f3c", "--json"}).out);
   EXPECT_THAT(Run({"get", "rex-7f3c", "--output=yaml"}).out,
               AllOf(StartsWith("name: \"tenants/default/jobs/rex-7f3c\"\n"),
-                    HasSubstr("fineTune:\n  subject:\n    classNoun: \"dog\"\n")));
+                    HasSubstr("fineTune:\n  subjects:\n    - classNoun: \"dog\"\n")));
   EXPECT_EQ(Run({"list", "-o", "name"}).out, "rex-7f3c\n");
   EXPECT_EQ(Run({"list", "-o", "xml"}).exit_code, kWrongUse);
 }
@@ -127,7 +127,7 @@ TEST_F(ComfortsTest, ARequestIsPrintedAndCreatedFromItsFile) {
   EXPECT_EQ(ran.out, "rex-1\n");
   const auto sent = server_->record().create;
   EXPECT_EQ(sent.job().fine_tune().training().steps(), 7);
-  EXPECT_EQ(sent.job().fine_tune().subject().photos(1).inline_(), GreyPng(40, 64));
+  EXPECT_EQ(sent.job().fine_tune().subjects(0).photos(1).inline_(), GreyPng(40, 64));
 
   WriteFile(folder_.path() / "job.json", R"({"generate": {"prompts": ["a dog"]}})");
   EXPECT_EQ(Run({"create", "-f", "job.json"}).exit_code, kDone);
@@ -151,7 +151,7 @@ TEST_F(ComfortsTest, SeveralPromptsAreOneJob) {
   const auto sent = server_->record().create.job().generate();
   EXPECT_THAT(sent.prompts(), ElementsAre("a dog", "a cat"));
   EXPECT_EQ(sent.images_per_prompt(), 3);
-  EXPECT_EQ(sent.model(), "models/mini");
+  EXPECT_EQ(sent.model().name(), "baseModels/mini");
 
   ran = Run({"generate", "a dog", "--detach"});
   EXPECT_THAT(ran.err, HasSubstr("Detached. The job goes on."));

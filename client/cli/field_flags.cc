@@ -12,13 +12,14 @@ struct FieldFlag {
   absl::string_view flag;
 };
 
-constexpr std::array<absl::string_view, 3> kSpecs = {"job.fine_tune.", "job.generate.", "job."};
+constexpr std::array<absl::string_view, 4> kSpecs = {"job.fine_tune.", "job.generate.", "generate.",
+                                                        "job."};
 
 constexpr std::array<FieldFlag, 36> kFlags{{
-    {"subject.class_noun", "--class"},
-    {"subject.token", "--rare-token"},
-    {"subject.validation_photos", "--validation"},
-    {"subject.photos", "--photos"},
+    {"subjects[0].class_noun", "--class"},
+    {"subjects[0].token", "--rare-token"},
+    {"subjects[0].validation_photos", "--validation"},
+    {"subjects[0].photos", "--photos"},
     {"base_model", "--base"},
     {"training.steps", "--steps"},
     {"training.learning_rate", "--learning-rate"},

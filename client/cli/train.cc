@@ -179,8 +179,9 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
 absl::StatusOr<ExitCode> PrintRequest(Context& context, const TrainFlags& flags) {
   ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
-  AddInlinePhotos(photos.learned.photos, spec.mutable_subject()->mutable_photos());
-  AddInlinePhotos(photos.validation.photos, spec.mutable_subject()->mutable_validation_photos());
+  v1::Subject& subject = MutableSubjectOf(spec);
+  AddInlinePhotos(photos.learned.photos, subject.mutable_photos());
+  AddInlinePhotos(photos.validation.photos, subject.mutable_validation_photos());
   ASSIGN_OR_RETURN(const auto request, ToRequest(flags, spec));
   PrintResult(Format(context.table() ? OutputFormat::kJson : context.output, request));
   return kDone;
