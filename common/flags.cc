@@ -164,6 +164,10 @@ absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::s
       return positional;
     }
     if (const Flag* flag = Meant(arg); flag != nullptr && flag->letter != 0 && arg[1] != '-') {
+      if (flag->is_bool) {
+        RETURN_IF_ERROR(flag->set("true"));
+        continue;
+      }
       if (i + 1 == args.size()) return InvalidField(arg, "needs a value", "INVALID_FLAG");
       RETURN_IF_ERROR(Labelled(arg, flag->set(args[++i])));
       continue;

@@ -25,7 +25,8 @@ class FlagsTest : public ::testing::Test {
     flags_.Add("prior", &prior_, "Whether.");
     flags_.Add("train", &train_, "Whether, or as the model says.");
     flags_.Add("wait", &wait_, "How long.");
-    flags_.Add("photo", &photos_, "Which.");
+    flags_.Add("photo", &photos_, "Which.").Takes("DIR").Letter('p');
+    flags_.Add("quiet", &quiet_, "Whether.").Letter('q');
   }
   ~FlagsTest() override { unsetenv("LIKENESS_FLAGS_TEST_SERVER"); }
 
@@ -35,6 +36,7 @@ class FlagsTest : public ::testing::Test {
   std::optional<bool> train_;
   absl::Duration wait_ = absl::Seconds(30);
   std::vector<std::string> photos_;
+  bool quiet_ = false;
   FlagSet flags_{"Usage: program [FLAGS]"};
 };
 
@@ -93,6 +95,16 @@ TEST_F(FlagsTest, HelpIsAtMostEightyColumnsWide) {
   EXPECT_THAT(help, HasSubstr("[localhost]"));
   EXPECT_THAT(help, HasSubstr("($LIKENESS_FLAGS_TEST_SERVER)\n"));
   EXPECT_THAT(help, HasSubstr("\n  --prior\n"));
+}
+
+TEST_F(FlagsTest, LettersStandForFlags) {
+  const auto rest = flags_.Parse({"-p", "a", "-q", "-p", "b", "-x"});
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_THAT(photos_, ElementsAre("a", "b"));
+  EXPECT_TRUE(quiet_);
+  EXPECT_THAT(*rest, ElementsAre("-x"));
+  EXPECT_EQ(flags_.Parse({"-p"}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(flags_.Help(), HasSubstr("  --photo=DIR, -p\n"));
 }
 
 }  // namespace

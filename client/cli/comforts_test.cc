@@ -202,6 +202,13 @@ TEST_F(ComfortsTest, WaitingEndsWithItsTime) {
               HasSubstr("has no base model after 50ms"));
 }
 
+TEST_F(ComfortsTest, ListWatchesUntilCtrlC) {
+  script_.job = Rex(v1::JOB_STATE_RUNNING);
+  const auto ran = RunAndInterruptAt({"list", "-w"}, "rex-7f3c");
+  EXPECT_EQ(ran.exit_code, kDetached);
+  EXPECT_THAT(ran.out, StartsWith("JOB       STATE    AGE"));
+}
+
 TEST_F(ComfortsTest, WhoAmISaysServerAndTenant) {
   script_.capabilities.set_tenant("acme");
   EXPECT_THAT(Run({"whoami", "--token=lk_x"}).out,

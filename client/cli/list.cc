@@ -1,12 +1,16 @@
 // likeness list: jobs, newest first.
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
 #include "client/cli/names.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
+#include "client/lib/backoff.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
 
@@ -19,26 +23,88 @@ constexpr char kUsage[] = R"(Jobs, newest first.
   likeness list --limit 100 --json
   likeness list --filter "state = FAILED AND labels.project = zoo"
   likeness list --order-by "end_time desc"
+  likeness list --watch
 
 Usage: likeness list [FLAGS])";
 
+constexpr absl::Duration kBetweenLooks = absl::Seconds(1);
+
+const std::vector<std::string>& Header() {
+  static const auto& header = *new std::vector<std::string>{
+      "JOB", "STATE", "AGE", "WAITED", "METHOD", "ABOUT", "PROGRESS"};
+  return header;
+}
+
+std::vector<std::string> Row(const v1::Job& job, absl::Time now) {
+  return {ShortName(job.name()), StateText(job.state()), RoundTime(now - ToTime(job.create_time())),
+          WaitText(job, now),    MethodText(job),        AboutText(job),
+          ProgressSummary(job)};
+}
+
 std::string JobTable(const v1::ListJobsResponse& list, absl::Time now) {
-  std::vector<std::vector<std::string>> rows = {
-      {"JOB", "STATE", "AGE", "WAITED", "METHOD", "ABOUT", "PROGRESS"}};
-  for (const auto& job : list.jobs()) {
-    rows.push_back({ShortName(job.name()), StateText(job.state()),
-                    RoundTime(now - ToTime(job.create_time())), WaitText(job, now), MethodText(job),
-                    AboutText(job), ProgressSummary(job)});
-  }
+  std::vector<std::vector<std::string>> rows = {Header()};
+  for (const auto& job : list.jobs()) rows.push_back(Row(job, now));
   return RenderTable(rows, TableColumns());
 }
 
-absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options) {
+// Prints the jobs that are new or have changed since the last look.
+class Changes {
+ public:
+  explicit Changes(const Context& context) : context_(context) {}
+
+  void Show(const v1::ListJobsResponse& list, absl::Time now) {
+    std::vector<std::vector<std::string>> rows;
+    if (widths_.empty() && context_.table()) rows.push_back(Header());
+    std::map<std::string, std::string> there;
+    for (const auto& job : list.jobs()) {
+      const auto state = absl::StrCat(StateText(job.state()), " ", ProgressSummary(job));
+      there[job.name()] = state;
+      const auto before = seen_.find(job.name());
+      if (before != seen_.end() && before->second == state) continue;
+      if (context_.structured()) {
+        PrintResult(FormatInStream(context_.output, job));
+      } else if (!context_.table()) {
+        PrintResult(ShortName(job.name()));
+      } else {
+        rows.push_back(Row(job, now));
+      }
+    }
+    seen_ = std::move(there);
+    if (!rows.empty()) PrintResult(RenderTable(rows, TableColumns(), widths_));
+  }
+
+ private:
+  const Context& context_;
+  std::map<std::string, std::string> seen_;  // what was shown of each job, by its name
+  std::vector<int> widths_;
+};
+
+absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& connection,
+                               const ListOptions& options) {
+  Interrupt interrupt;
+  Changes changes(context);
+  Backoff pause({.first = kBetweenLooks,
+                 .longest = kBetweenLooks,
+                 .give_up_after = absl::InfiniteDuration()});
+  while (true) {
+    const auto list = ListJobs(connection, options);
+    if (interrupt.requested()) return kDetached;
+    if (list.ok()) {
+      changes.Show(*list, absl::Now());
+    } else if (!absl::IsUnavailable(list.status())) {
+      return list.status();
+    }
+    if (!pause.Wait(interrupt.token())) return kDetached;
+  }
+}
+
+absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options, bool watch) {
   if (options.limit < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("--limit is ", options.limit, "; at least 1 is allowed."));
   }
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  if (watch) return KeepListing(context, connection, options);
   ASSIGN_OR_RETURN(auto list, ListJobs(connection, options));
   if (context.structured()) {
     PrintResult(Format(context.output, list));
@@ -73,7 +139,11 @@ int List(const Args& arguments) {
       "joined by AND, OR, NOT.");
   flags.Add("order-by", &options.order_by,
             "create_time or end_time, with desc behind it for the newest first.");
-  return RunCommand(flags, arguments, {}, [&](Context& context) { return Run(context, options); });
+  bool watch = false;
+  flags.Add("watch", &watch, "Stay, and print each job again when it changes. Ctrl-C ends it.")
+      .Letter('w');
+  return RunCommand(flags, arguments, {},
+                    [&](Context& context) { return Run(context, options, watch); });
 }
 
 }  // namespace likeness::client

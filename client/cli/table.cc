@@ -14,6 +14,11 @@ namespace likeness::client {
 
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns) {
   std::vector<int> widths;
+  return RenderTable(rows, columns, widths);
+}
+
+std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns,
+                        std::vector<int>& widths) {
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) {

@@ -10,6 +10,10 @@ namespace likeness::client {
 // under each other. A line longer than `columns` is cut; 0: none is.
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns);
 
+// The same for rows that go on below others: `widths` holds the columns' widths so far, and grows.
+std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns,
+                        std::vector<int>& widths);
+
 // How wide a table on stdout may be: 0, no limit, if that is no terminal.
 int TableColumns();
 
