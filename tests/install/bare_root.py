@@ -38,6 +38,7 @@ class BareRoot:
             subprocess.run(["debootstrap", "--variant=minbase", "bookworm", self.path, *filter(None, [mirror])], check=True,
                            stdout=subprocess.DEVNULL)
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
+        (self.path / "etc/hosts").write_text("127.0.0.1 localhost\n")  # as Debian's installer does
         self._volumes = os.environ.get("LIKENESS_ROOT_VOLUMES", "").split()
 
     def command(self, text):

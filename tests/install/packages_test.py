@@ -43,7 +43,7 @@ class Packages(unittest.TestCase):
         self.addCleanup(shutil.rmtree, work)
         subprocess.run(["cpack", "--config", BUILD / "CPackConfig.cmake", "-B", work], check=True, capture_output=True)
         packages = sorted(work.glob("*.deb"))
-        self.assertEqual([package.name.split("_")[0] for package in packages], ["likeness", "likeness-server", "likeness-worker"])
+        self.assertEqual({package.name.split("_")[0] for package in packages}, {"likeness", "likeness-server", "likeness-worker"})
         self.tell("packages made: " + ", ".join(f"{p.name} {p.stat().st_size / 1e6:.1f} MB" for p in packages))
         for package in packages:
             shutil.copy(package, self.root.path / "tmp")
