@@ -13,7 +13,7 @@ struct FieldFlag {
 };
 
 constexpr std::array<absl::string_view, 4> kSpecs = {"job.fine_tune.", "job.generate.", "generate.",
-                                                        "job."};
+                                                     "job."};
 
 constexpr std::array<FieldFlag, 36> kFlags{{
     {"subjects[0].class_noun", "--class"},

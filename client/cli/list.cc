@@ -30,8 +30,8 @@ Usage: likeness list [FLAGS])";
 constexpr absl::Duration kBetweenLooks = absl::Seconds(1);
 
 const std::vector<std::string>& Header() {
-  static const auto& header = *new std::vector<std::string>{
-      "JOB", "STATE", "AGE", "WAITED", "METHOD", "ABOUT", "PROGRESS"};
+  static const auto& header =
+      *new std::vector<std::string>{"JOB", "STATE", "AGE", "WAITED", "METHOD", "ABOUT", "PROGRESS"};
   return header;
 }
 
@@ -80,7 +80,7 @@ class Changes {
 };
 
 absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& connection,
-                               const ListOptions& options) {
+                                     const ListOptions& options) {
   Interrupt interrupt;
   Changes changes(context);
   Backoff pause({.first = kBetweenLooks,

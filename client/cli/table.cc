@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,21 @@
 #include "client/cli/text.h"
 
 namespace likeness::client {
+namespace {
+
+constexpr int kBetween = 2;
+constexpr int kNarrowest = 10;
+
+// Takes from the widest column what the line is too long by.
+void FitWidest(int columns, std::vector<int>& widths) {
+  const int beyond = std::accumulate(widths.begin(), widths.end(), -kBetween - columns) +
+                     kBetween * static_cast<int>(widths.size());
+  const auto widest = std::max_element(widths.begin(), widths.end());
+  if (widest == widths.end() || beyond <= 0) return;
+  *widest = std::max(std::min(kNarrowest, *widest), *widest - beyond);
+}
+
+}  // namespace
 
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns) {
   std::vector<int> widths;
@@ -25,11 +41,13 @@ std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int c
       widths[i] = std::max(widths[i], DisplayWidth(Printable(row[i])));
     }
   }
+  if (columns > 0) FitWidest(columns, widths);
   std::string table;
   for (const auto& row : rows) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      absl::StrAppend(&line, PadRight(Printable(row[i]), widths[i] + 2));
+      absl::StrAppend(&line,
+                      PadRight(Truncate(Printable(row[i]), widths[i]), widths[i] + kBetween));
     }
     line = std::string(absl::StripTrailingAsciiWhitespace(line));
     absl::StrAppend(&table, table.empty() ? "" : "\n", columns ? Truncate(line, columns) : line);

@@ -7,7 +7,8 @@
 namespace likeness::client {
 
 // Rows of the same number of cells, the first of them the heading, as lines whose columns stand
-// under each other. A line longer than `columns` is cut; 0: none is.
+// under each other. Where lines are longer than `columns`, the widest column is cut, and then their
+// ends; 0: none is.
 std::string RenderTable(const std::vector<std::vector<std::string>>& rows, int columns);
 
 // The same for rows that go on below others: `widths` holds the columns' widths so far, and grows.

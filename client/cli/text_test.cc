@@ -1,5 +1,6 @@
 #include "client/cli/text.h"
 
+#include "client/cli/table.h"
 #include "gtest/gtest.h"
 
 namespace likeness::client {
@@ -21,6 +22,12 @@ TEST(TextTest, TruncateNeverCutsACharacter) {
 TEST(TextTest, PrintableLeavesNothingThatSteersATerminal) {
   EXPECT_EQ(Printable("a\x1b[2Jb\n\x07"), "a?[2Jb??");
   EXPECT_EQ(Printable("caf\u00e9 \u202e \xff"), "café ? ?");
+}
+
+TEST(TextTest, TablesFitByTheirWidestColumn) {
+  EXPECT_EQ(RenderTable({{"A", "ABOUT", "END"}, {"1", "a long text to be cut", "x"}}, 20),
+            "A  ABOUT         END\n1  a long text…  x");
+  EXPECT_EQ(RenderTable({{"A", "B"}, {"1", "2"}}, 20), "A  B\n1  2");
 }
 
 TEST(TextTest, WrapHangsUnderTheFirstLine) {
