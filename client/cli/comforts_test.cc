@@ -202,6 +202,24 @@ TEST_F(ComfortsTest, WaitingEndsWithItsTime) {
               HasSubstr("has no base model after 50ms"));
 }
 
+TEST_F(ComfortsTest, LogsTellWhatHappenedLineByLine) {
+  script_.job = Rex(v1::JOB_STATE_FAILED);
+  script_.job.mutable_create_time()->set_seconds(1'700'000'000);
+  script_.job.mutable_end_time()->set_seconds(1'700'000'060);
+  script_.job.add_warnings("1 photo: 3 to 6 are better");
+  script_.job.mutable_error()->set_message("the disk is full");
+  EXPECT_EQ(Run({"logs", "rex-7f3c"}).out,
+            "2023-11-14T22:13:20Z created\n"
+            "2023-11-14T22:13:20Z warning: 1 photo: 3 to 6 are better\n"
+            "2023-11-14T22:14:20Z failed: the disk is full\n");
+  auto& event = script_.events.emplace_back();
+  event.mutable_log()->set_severity(v1::LOG_SEVERITY_WARNING);
+  event.mutable_log()->set_text("odd");
+  script_.events.emplace_back().mutable_checkpoint()->set_step(50);
+  EXPECT_EQ(Run({"logs", "rex-7f3c", "-f"}).out,
+            "1970-01-01T00:00:00Z warning: odd\n1970-01-01T00:00:00Z checkpoint at step 50\n");
+}
+
 TEST_F(ComfortsTest, ListWatchesUntilCtrlC) {
   script_.job = Rex(v1::JOB_STATE_RUNNING);
   const auto ran = RunAndInterruptAt({"list", "-w"}, "rex-7f3c");

@@ -89,6 +89,7 @@ int Train(const Args& arguments);
 int Generate(const Args& arguments);
 int Wait(const Args& arguments);
 int Watch(const Args& arguments);
+int Logs(const Args& arguments);
 int List(const Args& arguments);
 int Get(const Args& arguments);
 int Cancel(const Args& arguments);

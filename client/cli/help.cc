@@ -75,6 +75,7 @@ const std::vector<Command>& Commands() {
       {"create", "Submit a job that a file describes.", Create},
       {"watch", "Follow a job to its end.", Watch},
       {"wait", "Wait until jobs are in a state, or the server is ready.", Wait},
+      {"logs", "What happened to a job, line by line.", Logs},
       {"list", "Jobs, newest first.", List},
       {"get", "All about one job.", Get},
       {"cancel", "Stop a job.", Cancel},
