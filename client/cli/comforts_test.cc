@@ -216,8 +216,12 @@ TEST_F(ComfortsTest, LogsTellWhatHappenedLineByLine) {
   event.mutable_log()->set_severity(v1::LOG_SEVERITY_WARNING);
   event.mutable_log()->set_text("odd");
   script_.events.emplace_back().mutable_checkpoint()->set_step(50);
-  EXPECT_EQ(Run({"logs", "rex-7f3c", "-f"}).out,
-            "1970-01-01T00:00:00Z warning: odd\n1970-01-01T00:00:00Z checkpoint at step 50\n");
+  const std::string told =
+      "1970-01-01T00:00:00Z warning: odd\n1970-01-01T00:00:00Z checkpoint at step 50\n";
+  EXPECT_EQ(Run({"logs", "rex-7f3c"}).out, told);
+  script_.job = Rex(v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(Run({"logs", "rex-7f3c", "-f"}).out, told);  // which the watch repeats in part
+  EXPECT_EQ(server_->record().resume_tokens.at(0), "2");
 }
 
 TEST_F(ComfortsTest, ListWatchesUntilCtrlC) {
@@ -256,6 +260,7 @@ TEST_F(ComfortsTest, CompletesFromTheTablesOfCommandsAndFlags) {
   EXPECT_EQ(RunAlone({"__complete", "list", "-o", "y"}).out, "yaml\n");
   EXPECT_EQ(RunAlone({"__complete", "train", "--photos", ""}).out, ":dirs\n");
   EXPECT_EQ(RunAlone({"__complete", "create", "-f", "jo"}).out, ":files\n");
+  EXPECT_THAT(RunAlone({"__complete", "generate", "--sampler", "dd"}).out, StartsWith("ddim\t"));
   EXPECT_EQ(RunAlone({"__complete", "help", "can"}).out, "cancel\tStop a job.\n");
   EXPECT_EQ(RunAlone({"__complete", "config", "us"}).out, "use\n");
   EXPECT_EQ(RunAlone({"__complete", "fly", ""}).out, "");

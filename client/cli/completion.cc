@@ -13,6 +13,7 @@
 #include "client/cli/help.h"
 #include "client/cli/names.h"
 #include "client/lib/jobs.h"
+#include "common/sampler_names.h"
 
 namespace likeness::client {
 namespace {
@@ -75,6 +76,13 @@ void OfferCommands(Offers& offers) {
   for (const auto& command : Commands()) offers.Add(command.name, command.summary);
 }
 
+void OfferSamplers(Offers& offers) {
+  for (const auto& sampler : SamplerNames()) {
+    offers.Add(absl::string_view(sampler.name.data(), sampler.name.size()),
+               absl::string_view(sampler.a1111.data(), sampler.a1111.size()));
+  }
+}
+
 void OfferNames(absl::string_view kind, const Context& context, Offers& offers) {
   const auto connection = context.Connect();
   if (!connection.ok()) return;
@@ -96,6 +104,7 @@ void OfferValues(const std::string& kind, const Context& context, Offers& offers
   if (kind == "FILE") return PrintResult(":files");
   if (kind == "CONTEXT") return OfferContexts(offers);
   if (kind == "COMMAND") return OfferCommands(offers);
+  if (kind == "SAMPLER") return OfferSamplers(offers);
   if (absl::StrContains(kind, "JOB") || absl::StrContains(kind, "MODEL")) {
     return OfferNames(kind, context, offers);
   }

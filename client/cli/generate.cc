@@ -59,9 +59,10 @@ void GenerateFlags::AddTo(FlagSet& flags) {
   flags
       .Add("seed", &seed, "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.")
       .Takes("N");
-  flags.Add("sampler", &sampler,
-            "As likeness, diffusers or A1111 name it: euler_ancestral, \"DPM++ 2M Karras\" [the "
-            "model's own].")
+  flags
+      .Add("sampler", &sampler,
+           "As likeness, diffusers or A1111 name it: euler_ancestral, \"DPM++ 2M Karras\" [the "
+           "model's own].")
       .Takes("SAMPLER");
   flags
       .Add("steps", &steps,

@@ -1,4 +1,6 @@
 // likeness logs: what happened to a job, a line for each event.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
@@ -15,12 +17,13 @@ namespace likeness::client {
 namespace {
 
 constexpr char kUsage[] =
-    R"(What is known of a job, line by line: when it was created, began and ended, its warnings,
-its error. With -f also what happens from now on, until it has ended.
+    R"(What happened to a job, a line for each event: changes of its state, phases, pictures,
+checkpoints, warnings, its error. The server keeps events for a while after the job has ended;
+then times, warnings and error are left.
 
   likeness logs rex-7f3c
-  likeness logs rex-7f3c -f
-  likeness logs rex-7f3c -f -o json     every event as a line of JSON
+  likeness logs rex-7f3c -f             and what happens from now on
+  likeness logs rex-7f3c -o json        every event as a line of JSON
 
 Usage: likeness logs JOB [FLAGS])";
 
@@ -49,10 +52,25 @@ std::string SeverityText(v1::LogSeverity severity) {
   return severity == v1::LOG_SEVERITY_WARNING ? "warning: " : "";
 }
 
-// Lines of the events behind the snapshot.
+// Prints each event once.
 class Events {
  public:
+  explicit Events(const Context& context) : context_(context) {}
+
   void Print(const v1::JobEvent& event) {
+    const bool seen_before = event.seq() > 0 && event.seq() <= last_seq_;
+    if (seen_before) return;
+    last_seq_ = std::max(last_seq_, event.seq());
+    if (!event.resume_token().empty()) resume_token_ = event.resume_token();
+    if (context_.structured()) return PrintResult(FormatInStream(context_.output, event));
+    PrintText(event);
+  }
+
+  // "": nothing was printed yet.
+  const std::string& resume_token() const { return resume_token_; }
+
+ private:
+  void PrintText(const v1::JobEvent& event) {
     switch (event.event_case()) {
       case v1::JobEvent::kStateChange: {
         const auto& change = event.state_change();
@@ -74,13 +92,16 @@ class Events {
         return PrintLine(event.time(),
                          absl::StrCat(SeverityText(event.log().severity()), event.log().text()));
       case v1::JobEvent::kSnapshot:
-      case v1::JobEvent::kBookmark:
-      case v1::JobEvent::EVENT_NOT_SET:
+        if (last_seq_ == 0) PrintJobSoFar(event.snapshot());
+        return;
+      default:
         return;
     }
   }
 
- private:
+  const Context& context_;
+  int64_t last_seq_ = 0;
+  std::string resume_token_;
   v1::JobPhase phase_ = v1::JOB_PHASE_UNSPECIFIED;
 };
 
@@ -89,23 +110,16 @@ absl::StatusOr<ExitCode> Run(const Context& context, bool follow) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(const auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(const auto job, GetJob(connection, name));
-  if (!follow) {
-    if (!PrintObject(context, job, name)) PrintJobSoFar(job);
+  ASSIGN_OR_RETURN(const auto kept, ListJobEvents(connection, name));
+  Events events(context);
+  for (const auto& event : kept) events.Print(event);
+  if (!follow || job.has_end_time()) {
+    if (kept.empty() && !PrintObject(context, job, name)) PrintJobSoFar(job);
     return kDone;
   }
-  Events events;
   const auto watched = WatchJob(
-      connection, name, {},
-      [&](const v1::JobEvent& event) {
-        if (context.structured()) {
-          PrintResult(FormatInStream(context.output, event));
-        } else if (event.has_snapshot()) {
-          PrintJobSoFar(event.snapshot());
-        } else {
-          events.Print(event);
-        }
-      },
-      interrupt.token());
+      connection, name, {.resume_token = events.resume_token()},
+      [&](const v1::JobEvent& event) { events.Print(event); }, interrupt.token());
   if (interrupt.requested()) {
     ShowDetached(context, name);
     return kDetached;

@@ -16,6 +16,7 @@ constexpr char kServiceConfig[] = R"json({
              {"service": "likeness.v1.JobService", "method": "CreateJob"},
              {"service": "likeness.v1.JobService", "method": "GetJob"},
              {"service": "likeness.v1.JobService", "method": "ListJobs"},
+             {"service": "likeness.v1.JobService", "method": "ListJobEvents"},
              {"service": "likeness.v1.JobService", "method": "CancelJob"},
              {"service": "likeness.v1.JobService", "method": "RetryJob"},
              {"service": "likeness.v1.ModelService", "method": "GetModel"},

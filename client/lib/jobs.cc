@@ -79,6 +79,25 @@ absl::Status DeleteJob(const Connection& connection, const std::string& name) {
       .status();
 }
 
+absl::StatusOr<std::vector<v1::JobEvent>> ListJobEvents(const Connection& connection,
+                                                        const std::string& name) {
+  std::vector<v1::JobEvent> events;
+  v1::ListJobEventsRequest request;
+  request.set_parent(name);
+  request.set_page_size(kPageSize);
+  RETURN_IF_ERROR(CheckUtf8(request));
+  do {
+    ASSIGN_OR_RETURN(
+        const auto page,
+        Call<v1::ListJobEventsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+          return connection.jobs().ListJobEvents(context, request, reply);
+        }));
+    events.insert(events.end(), page.events().begin(), page.events().end());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return events;
+}
+
 absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
                                               const ListOptions& options) {
   v1::ListJobsResponse all;

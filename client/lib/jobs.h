@@ -4,6 +4,7 @@
 
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/lib/connection.h"
@@ -20,6 +21,10 @@ absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& 
 absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::string& name);
 absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string& name);
 absl::Status DeleteJob(const Connection& connection, const std::string& name);
+
+// The events of a job that the server still has, in their order.
+absl::StatusOr<std::vector<v1::JobEvent>> ListJobEvents(const Connection& connection,
+                                                        const std::string& name);
 
 struct ListOptions {
   int limit = 20;

@@ -140,6 +140,12 @@ class ScriptedServer::Services : public v1::JobService::Service,
     return grpc::Status::OK;
   }
 
+  grpc::Status ListJobEvents(grpc::ServerContext*, const v1::ListJobEventsRequest*,
+                             v1::ListJobEventsResponse* reply) override {
+    reply->mutable_events()->Add(script_.events.begin(), script_.events.end());
+    return grpc::Status::OK;
+  }
+
   grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
                         grpc::ServerWriter<v1::JobEvent>* stream) override {
     size_t next = 0;
