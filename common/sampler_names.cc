@@ -119,6 +119,16 @@ std::string CanonicalName(const NamedSampler& sampler) {
   return name;
 }
 
+std::vector<std::string> CanonicalNames() {
+  std::vector<std::string> names;
+  for (const SamplerName& row : kSamplerNames) {
+    names.push_back(CanonicalName({&row, std::nullopt}));
+    if (!row.takes_sigma_schedule) continue;
+    for (const auto& suffix : kSuffixes) names.push_back(CanonicalName({&row, suffix.sigmas}));
+  }
+  return names;
+}
+
 std::string AllowedSamplers() {
   std::string allowed;
   for (const SamplerName& row : kSamplerNames) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace likeness {
 
@@ -42,7 +43,10 @@ std::optional<NamedSampler> FindSampler(std::string_view said);
 // The one spelling that records hold: "dpmpp_2m_karras".
 std::string CanonicalName(const NamedSampler& sampler);
 
-// All canonical names, comma between, for messages.
+// The samplers' names, comma between, for messages.
 std::string AllowedSamplers();
+
+// Every canonical name, those with a schedule of sigmas too.
+std::vector<std::string> CanonicalNames();
 
 }  // namespace likeness

@@ -37,6 +37,11 @@ TEST(SamplerNamesTest, OtherProgramsNamesAreUnderstood) {
   EXPECT_EQ(Found("DDIM"), "ddim");
 }
 
+TEST(SamplerNamesTest, EveryCanonicalNameIsFoundAsItIs) {
+  EXPECT_GT(CanonicalNames().size(), SamplerNames().size());
+  for (const auto& name : CanonicalNames()) EXPECT_EQ(Found(name), name);
+}
+
 TEST(SamplerNamesTest, OtherTextIsNoSampler) {
   for (const char* text :
        {"", "magic", "karras", "ddim_karras", "Euler a Karras", "euler karras x"}) {

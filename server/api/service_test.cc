@@ -106,6 +106,9 @@ TEST_F(ServiceTest, BadFineTuneFieldsAreRefused) {
   request = DogJob();
   request.mutable_job()->mutable_fine_tune()->mutable_prior()->set_sampler("magic");
   ExpectRefused(request, "UNKNOWN_SAMPLER", path + "prior.sampler");
+  request.mutable_job()->mutable_fine_tune()->mutable_prior()->set_sampler("dpmp_2m_karras");
+  EXPECT_THAT(FieldViolations(Create(request).status()).at(0).description,
+              ::testing::HasSubstr("did you mean dpmpp_2m_karras?"));
   request = DogJob();
   request.mutable_job()->clear_fine_tune();
   ExpectRefused(request, "SPEC_MISSING", "job.spec");

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/nearest.h"
 #include "common/sampler_names.h"
 #include "common/utf8.h"
 #include "server/jobs/limits.h"
@@ -47,8 +48,11 @@ void FieldChecker::Text(const std::string& field, absl::string_view value, int m
 
 void FieldChecker::Sampler(const std::string& field, absl::string_view value) {
   if (FindSampler({value.data(), value.size()})) return;
+  const std::string meant = Nearest(value.substr(0, 40), CanonicalNames());
   Add(field,
-      absl::StrCat("\"", value.substr(0, 40), "\" is not a sampler; ", AllowedSamplers(), " are"),
+      absl::StrCat("\"", value.substr(0, 40), "\" is not a sampler; ",
+                   meant.empty() ? "" : absl::StrCat("did you mean ", meant, "? "),
+                   AllowedSamplers(), " are"),
       "UNKNOWN_SAMPLER");
 }
 
