@@ -78,13 +78,6 @@ std::vector<double> SolverTimesteps(const NoiseSchedule& schedule, TimestepSpaci
   return timesteps;
 }
 
-// What the reference makes whole numbers of, by rounding or by cutting.
-double WholeTimestep(const NoiseSchedule& schedule, SigmaSchedule sigmas, double t) {
-  const bool rounds =
-      sigmas == SigmaSchedule::kKarras && schedule.options().beta_schedule != "squaredcos_cap_v2";
-  return rounds ? std::nearbyint(t) : std::trunc(t);
-}
-
 }  // namespace
 
 Grid TimestepGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps) {
@@ -115,8 +108,10 @@ Grid SolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, 
          SpreadSigmas(settings.sigmas, schedule.SolverLevelAt(last).sigma(),
                       schedule.SolverLevelAt(0).sigma(), static_cast<int>(timesteps.size()))) {
       const double t = schedule.TimestepOfSigma(sigma);
+      // The reference rounds on Karras' schedule, and cuts on others.
+      const bool rounds = settings.sigmas == SigmaSchedule::kKarras;
       grid.levels.push_back(
-          {.t = WholeTimestep(schedule, settings.sigmas, t), .a = LevelOfSigma(sigma)});
+          {.t = rounds ? std::nearbyint(t) : std::trunc(t), .a = LevelOfSigma(sigma)});
     }
   }
   if (settings.final_sigma == FinalSigma::kGridMin &&
@@ -124,6 +119,15 @@ Grid SolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, 
     grid.end = grid.levels.back();
   } else if (settings.final_sigma != FinalSigma::kZero) {
     grid.end = schedule.SolverLevelAt(0);
+  }
+  return grid;
+}
+
+Grid DpmSolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps) {
+  Grid grid = SolverGrid(schedule, settings, steps);
+  if (settings.sigmas == SigmaSchedule::kKarras &&
+      schedule.options().beta_schedule == "squaredcos_cap_v2") {
+    for (Level& level : grid.levels) level.t = std::trunc(schedule.TimestepOfSigma(level.sigma()));
   }
   return grid;
 }

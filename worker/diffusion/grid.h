@@ -33,6 +33,10 @@ Grid PndmGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, in
 // told whole timesteps.
 Grid SolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
 
+// The same for DPM-Solver, where the reference cuts on Karras' schedule too if the betas are a
+// cosine's.
+Grid DpmSolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
+
 // Of Karras et al.'s samplers: `steps` levels, timesteps between two where the spacing says so, and
 // a clean end. A sigma schedule spans the levels that the spacing gives.
 Grid SigmaGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
