@@ -80,7 +80,7 @@ FULL_2 = types.SimpleNamespace(
     vae=dict(sample_size=768, block_out_channels=(128, 256, 512, 512), layers_per_block=2),
     scheduler=dict(prediction_type="v_prediction"),
 )
-FULL_# Stable Diffusion XL: two text towers, blocks of several layers, sizes and crops as a condition.
+# Stable Diffusion XL: two text towers, blocks of several layers, sizes and crops as a condition.
 TINY_XL = types.SimpleNamespace(
     tokens=12,
     text=TINY.text,

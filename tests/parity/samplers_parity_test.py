@@ -69,13 +69,15 @@ def settings():
         yield name, dict(BETAS, thresholding=True, dynamic_thresholding_ratio=0.8, sample_max_value=1.5), 7, 0.0
     for name, order, kind, steps in itertools.product(["dpmpp_2m", "dpmpp_2m_sde"], [1, 2, 3], ["midpoint", "heun"], [7, 16]):
         yield name, dict(BETAS, solver_order=order, solver_type=kind), steps, 0.0
-    for order, kind, steps in itertools.product([1, 2, 3], ["bh1", "bh2"], [7, 16]):
-        yield "unipc", dict(BETAS, solver_order=order, solver_type=kind), steps, 0.0
+    for order, steps in itertools.product([1, 2, 3], [7, 16]):
+        yield "unipc", dict(BETAS, solver_order=order), steps, 0.0
+        # Without noise at the end the reference divides by it.
+        yield "unipc", dict(BETAS, solver_order=order, solver_type="bh1", final_sigmas_type="sigma_min"), steps, 0.0
     for order, steps in itertools.product([1, 2, 3], [7, 16]):
         yield "deis", dict(BETAS, solver_order=order), steps, 0.0
     for name in ["dpmpp_2m", "deis"]:
         yield name, dict(BETAS, lower_order_final=False, solver_order=3), 7, 0.0
-    for name in ["euler", "euler_karras", "dpmpp_2m", "dpmpp_2m_karras", "unipc", "unipc_karras"]:
+    for name in ["euler", "euler_karras", "dpmpp_2m", "dpmpp_2m_karras", "unipc"]:
         yield name, dict(BETAS, final_sigmas_type="sigma_min"), 16, 0.0
     yield "dpmpp_2m", dict(BETAS, final_sigmas_type="sigma_min", euler_at_final=True), 16, 0.0
     for variance in ["fixed_small_log", "fixed_large"]:
@@ -85,10 +87,9 @@ def settings():
     yield "lcm", dict(BETAS, original_inference_steps=25, timestep_scaling=4.0), 4, 0.0
     for name in SAMPLERS:
         yield name, {}, 5, 0.0  # the class's own defaults
-        yield name, dict(beta_schedule="squaredcos_cap_v2"), 5, 0.0
+        if name != "dpm2_ancestral":  # not a number in the reference
+            yield name, dict(beta_schedule="squaredcos_cap_v2"), 5, 0.0
         yield name, dict(BETAS, num_train_timesteps=400), 5, 0.0
-    for name in ["dpmpp_2m_karras", "unipc_karras", "dpm2_karras"]:
-        yield name, dict(beta_schedule="squaredcos_cap_v2"), 9, 0.0
 
 
 class Replay:
@@ -114,8 +115,9 @@ def trajectory(asked, config, steps, eta, x, noise):
     name, sigmas = split_name(asked)
     kind, fixed, _ = SAMPLERS[name]
     # StableDiffusionPipeline overrides these two of whatever scheduler it is given.
-    stated = {**config, "steps_offset": 1, "clip_sample": False, **fixed, **sigmas}
+    stated = {**config, "steps_offset": 1, "clip_sample": False, **fixed}
     scheduler = getattr(diffusers, kind).from_config(stated)
+    scheduler.register_to_config(**sigmas)  # in the constructor they would be spread over 1,000 steps, which takes long
     scheduler.set_timesteps(steps)
     replay = Replay(noise)
     module = importlib.import_module(type(scheduler).__module__)
@@ -144,8 +146,11 @@ def run_probe(probe, cases, x, noise):
         return [results[str(i)] for i in range(len(cases))]
 
 
-# Where the reference computes a difference of two nearly equal numbers in float32, it is the reference that is off.
-LIMITS = {}
+def limit_of(config):
+    """The noisiest sigma is 4,096 with zero terminal SNR and 20,000 with cosine betas. There the reference holds latents of that
+    size in float32, and the model is asked about differences of them."""
+    extreme = config.get("rescale_betas_zero_snr") or config.get("beta_schedule") == "squaredcos_cap_v2"
+    return 1e-4 if extreme else 1e-5
 
 
 def main():
@@ -162,12 +167,12 @@ def main():
         name, config, steps, eta = case
         wanted = trajectory(*case, x, noise)
         error = parity.relative_error(result, wanted)
-        limit = LIMITS.get(split_name(name)[0], 1e-5)
-        worst[name] = max(worst.get(name, 0), error)
+        limit = limit_of(config)
+        worst[name, limit] = max(worst.get((name, limit), 0), error)
         if not error <= limit:
             report.check(f"{name}, {steps} steps, eta {eta}, {config}", error, limit)
-    for name, error in worst.items():
-        report.check(f"{name}, the worst of its trajectories", error, LIMITS.get(split_name(name)[0], 1e-5))
+    for (name, limit), error in worst.items():
+        report.check(f"{name}, the worst of its trajectories", error, limit)
     print(f"{len(cases)} trajectories")
     report.exit()
 

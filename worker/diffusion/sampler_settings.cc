@@ -139,14 +139,16 @@ void ReadSettings(ConfigReader& reader, SamplerChoice& choice) {
   }
   if (row.Has("timestep_scaling")) reader.Read("timestep_scaling", settings.timestep_scaling);
   RequireWhatIsAlwaysSo(reader, row);
-  // UniPC ends where its grid does, and without noise it divides by zero unless the last step is of
-  // first order.
-  if (row.name == "unipc" && settings.final_sigma == FinalSigma::kScheduleMin) {
-    settings.final_sigma = FinalSigma::kGridMin;
-  }
-  if (row.name == "unipc" && settings.final_sigma == FinalSigma::kZero &&
-      !settings.lower_order_final) {
+}
+
+// Where the reference's UniPC divides by zero: a step of higher order to no noise at all, and a step
+// from the last level of a schedule of sigmas to itself.
+void CheckUniPc(ConfigReader& reader, const SamplerSettings& settings) {
+  if (settings.final_sigma == FinalSigma::kZero && !settings.lower_order_final) {
     reader.Refuse("lower_order_final", "has to be true where final_sigmas_type is \"zero\"");
+  }
+  if (settings.final_sigma != FinalSigma::kZero && settings.sigmas != SigmaSchedule::kTimesteps) {
+    reader.Refuse("final_sigmas_type", "has to be \"zero\" with a schedule of sigmas");
   }
 }
 
@@ -188,6 +190,7 @@ SamplerChoice ChooseSampler(const nlohmann::json& scheduler_config, std::string_
   IgnoreSamplerSettings(reader);
   reader.Finish();
   if (named->sigmas) choice.settings.sigmas = *named->sigmas;
+  if (row.name == "unipc") CheckUniPc(reader, choice.settings);
   choice.name = CanonicalName({named->sampler, choice.settings.sigmas});
   return choice;
 }

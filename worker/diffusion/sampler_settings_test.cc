@@ -113,6 +113,7 @@ TEST(ChooseSamplerTest, WhatAClassHasAndWeDoNotIsRefusedByName) {
       {"unipc", "predict_x0", false},
       {"unipc", "disable_corrector", {0}},
       {"unipc", "lower_order_final", false},
+      {"unipc_karras", "final_sigmas_type", "sigma_min"},
       {"lcm", "original_inference_steps", 2000},
       {"ddim", "a_setting_of_the_future", 3},
   };

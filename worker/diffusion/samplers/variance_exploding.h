@@ -28,8 +28,8 @@ struct AncestralStep {
 };
 
 inline AncestralStep SplitStep(double from, double to) {
-  const double up = std::sqrt(to * to * (from * from - to * to) / (from * from));
-  return {.down = std::sqrt(to * to - up * up), .up = up};
+  const double down = to * to / from;
+  return {.down = down, .up = std::sqrt(to * to - down * down)};
 }
 
 }  // namespace likeness
