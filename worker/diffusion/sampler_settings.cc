@@ -141,8 +141,8 @@ void ReadSettings(ConfigReader& reader, SamplerChoice& choice) {
   RequireWhatIsAlwaysSo(reader, row);
 }
 
-// Where the reference's UniPC divides by zero: a step of higher order to no noise at all, and a step
-// from the last level of a schedule of sigmas to itself.
+// Where the reference's UniPC divides by zero: a step of higher order to no noise at all, and a
+// step from the last level of a schedule of sigmas to itself.
 void CheckUniPc(ConfigReader& reader, const SamplerSettings& settings) {
   if (settings.final_sigma == FinalSigma::kZero && !settings.lower_order_final) {
     reader.Refuse("lower_order_final", "has to be true where final_sigmas_type is \"zero\"");
