@@ -86,7 +86,7 @@ PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
   const auto& samples = resolved.samples();
   PictureOrder order;
   order.prompts = Filled(samples.prompts(), WordsOf(SubjectOf(resolved)));
-  order.negative_prompt = samples.negative_prompt();
+  if (samples.has_negative_prompt()) order.negative_prompt = samples.negative_prompt();
   order.images_per_prompt = samples.images_per_prompt();
   order.seed = samples.seed();
   order.sampler = samples.sampler();
@@ -98,7 +98,7 @@ PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
 PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& words) {
   PictureOrder order;
   order.prompts = Filled(resolved.prompts(), words);
-  order.negative_prompt = resolved.negative_prompt();
+  if (resolved.has_negative_prompt()) order.negative_prompt = resolved.negative_prompt();
   order.images_per_prompt = resolved.images_per_prompt();
   order.seed = resolved.seed();
   order.sampler = resolved.sampler();

@@ -25,7 +25,7 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
     const int drawn = static_cast<int>(pictures.size());
     TextToImageRequest request;
     request.prompt = prompt;
-    if (!order.negative_prompt.empty()) request.negative_prompt = order.negative_prompt;
+    request.negative_prompt = order.negative_prompt;
     request.images = order.images_per_prompt;
     request.seed = order.seed + static_cast<uint32_t>(drawn);
     request.sampler = order.sampler;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,8 @@ class Family;
 struct PictureOrder {
   size_t size() const { return prompts.size() * static_cast<size_t>(images_per_prompt); }
 
-  std::vector<std::string> prompts;  // "{subject}" and "{class}" filled in
-  std::string negative_prompt;
+  std::vector<std::string> prompts;            // "{subject}" and "{class}" filled in
+  std::optional<std::string> negative_prompt;  // an empty one is not the same as none
   int images_per_prompt = 1;
   uint32_t seed = 0;  // of the first picture; picture i is drawn from seed + i, modulo 2^32
   std::string sampler = "ddim";
