@@ -1,6 +1,8 @@
 // likeness wait: for scripts that go on when something has come about.
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -54,7 +56,6 @@ class Deadline {
   }
 
   std::stop_token token() const { return stop_.get_token(); }
-  void Stop() { stop_.request_stop(); }
   bool passed() const { return passed_; }
 
  private:
