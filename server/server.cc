@@ -26,7 +26,9 @@
 #include "server/api/method_table.h"
 #include "server/api/model_service.h"
 #include "server/api/open_calls.h"
+#include "server/api/operator_service.h"
 #include "server/api/reflection_service.h"
+#include "server/api/worker_registry.h"
 #include "server/api/worker_service.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/tls.h"
@@ -61,7 +63,6 @@ constexpr absl::Duration kHealthCheck = absl::Seconds(2);
 constexpr int64_t kFullDisk = 2 << 20;    // blobs leave the last MiB to the job store
 constexpr size_t kKeptChanges = 100'000;  // for those who follow many jobs; some 20 MB
 constexpr int kAuditLines = 1000;         // at a time
-constexpr absl::Duration kUploadLifetime = absl::Hours(24);
 constexpr absl::Duration kUploadSweep = absl::Hours(1);
 constexpr int kConnectionAge = 3'600'000;       // ms; and as long again for what is under way
 constexpr size_t kCallBytes = size_t{1} << 30;  // of gRPC; beyond, calls are cut at random
@@ -122,7 +123,9 @@ struct Server::Parts {
   std::unique_ptr<ReflectionService> reflection_service;
   std::unique_ptr<JobServiceImpl> job_service;
   std::unique_ptr<ModelServiceImpl> model_service;
+  std::unique_ptr<WorkerRegistry> workers;
   std::unique_ptr<WorkerServiceImpl> worker_service;
+  std::unique_ptr<OperatorServiceImpl> operator_service;
   std::unique_ptr<BlobServiceImpl> blob_service;
   std::unique_ptr<ByteStreamServiceImpl> byte_stream_service;
   std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
@@ -249,9 +252,13 @@ absl::Status Server::Parts::Serve() {
   front = std::make_unique<Front>(*pools, feed, lease_queue, metrics,
                                   Gate{*authenticator, call_limits, audit.get(), &visitors});
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission, change_log);
-  model_service = std::make_unique<ModelServiceImpl>(*jobs);
-  worker_service = std::make_unique<WorkerServiceImpl>(*jobs, *blobs, options.stall_timeout);
-  blob_service = std::make_unique<BlobServiceImpl>(*blobs);
+  model_service = std::make_unique<ModelServiceImpl>(*jobs, *blobs);
+  workers = std::make_unique<WorkerRegistry>(*jobs);
+  RETURN_IF_ERROR(workers->Load());
+  worker_service =
+      std::make_unique<WorkerServiceImpl>(*jobs, *blobs, *workers, options.stall_timeout);
+  operator_service = std::make_unique<OperatorServiceImpl>(*jobs, *blobs, *workers);
+  blob_service = std::make_unique<BlobServiceImpl>(*blobs, *blob_quota, metrics);
   byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *blob_quota, *jobs);
   capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*jobs, options.limits);
   health_service = std::make_unique<HealthService>(open_calls);
@@ -259,6 +266,7 @@ absl::Status Server::Parts::Serve() {
       open_calls, std::vector<std::string>{
                       v1::JobService::service_full_name(), v1::ModelService::service_full_name(),
                       v1::WorkerService::service_full_name(), v1::BlobService::service_full_name(),
+                      v1::OperatorService::service_full_name(),
                       google::bytestream::ByteStream::service_full_name(),
                       v1::CapabilitiesService::service_full_name(), "grpc.health.v1.Health",
                       "grpc.reflection.v1alpha.ServerReflection"});
@@ -266,6 +274,7 @@ absl::Status Server::Parts::Serve() {
   job_service->AddTo(*methods);
   model_service->AddTo(*methods);
   worker_service->AddTo(*methods);
+  operator_service->AddTo(*methods);
   blob_service->AddTo(*methods);
   byte_stream_service->AddTo(*methods);
   capabilities_service->AddTo(*methods);

@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/api/generate_source.h"
@@ -12,6 +13,7 @@
 #include "server/api/paging.h"
 #include "server/api/watch_jobs_source.h"
 #include "server/api/watch_source.h"
+#include "server/jobs/erasure.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/proto_time.h"
@@ -142,6 +144,7 @@ void JobServiceImpl::AddTo(MethodTable& methods) {
   methods.AddUnary(service, "CancelJob", this, &JobServiceImpl::CancelJob);
   methods.AddUnary(service, "RetryJob", this, &JobServiceImpl::RetryJob);
   methods.AddUnary(service, "DeleteJob", this, &JobServiceImpl::DeleteJob);
+  methods.AddUnary(service, "EraseJob", this, &JobServiceImpl::EraseJob, Pool::kSearches);
   methods.AddLongPoll(service, "WaitJob", this, &JobServiceImpl::WaitJob);
   methods.AddStream(service, "WatchJob", this, &JobServiceImpl::WatchJob);
   methods.AddStream(service, "GenerateImages", this, &JobServiceImpl::GenerateImages);
@@ -258,6 +261,16 @@ absl::Status JobServiceImpl::DeleteJob(Caller& caller, const v1::DeleteJobReques
                                        google::protobuf::Empty*) {
   ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
   return jobs_.Delete(name, request->etag());
+}
+
+absl::Status JobServiceImpl::EraseJob(Caller& caller, const v1::EraseJobRequest* request,
+                                      v1::Erasure* reply) {
+  ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
+  caller.resource = name.ToString();
+  const absl::Time now = absl::Now();
+  ASSIGN_OR_RETURN(const Erased erased, jobs_.EraseJob(name, request->etag()));
+  ASSIGN_OR_RETURN(*reply, EraseBlobs(jobs_, blobs_, erased, now));
+  return absl::OkStatus();
 }
 
 LongPoll JobServiceImpl::WaitJob(grpc::CallbackServerContext*, const v1::WaitJobRequest* request,

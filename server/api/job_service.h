@@ -40,6 +40,7 @@ class JobServiceImpl {
                              v1::ListJobEventsResponse* reply);
   absl::Status CancelJob(Caller& caller, const v1::CancelJobRequest* request, v1::Job* reply);
   absl::Status RetryJob(Caller& caller, const v1::RetryJobRequest* request, v1::Job* reply);
+  absl::Status EraseJob(Caller& caller, const v1::EraseJobRequest* request, v1::Erasure* reply);
   absl::Status DeleteJob(Caller& caller, const v1::DeleteJobRequest* request,
                          google::protobuf::Empty* reply);
   LongPoll WaitJob(grpc::CallbackServerContext* context, const v1::WaitJobRequest* request,

@@ -1,9 +1,12 @@
 #include "server/api/model_service.h"
 
+#include "absl/time/clock.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "server/api/names.h"
 #include "server/api/paging.h"
+#include "server/jobs/erasure.h"
+#include "server/jobs/model_update.h"
 
 namespace likeness::server {
 
@@ -13,6 +16,8 @@ void ModelServiceImpl::AddTo(MethodTable& methods) {
   methods.AddUnary(service, "GetBaseModel", this, &ModelServiceImpl::GetBaseModel);
   methods.AddUnary(service, "ListModels", this, &ModelServiceImpl::ListModels, Pool::kSearches);
   methods.AddUnary(service, "GetModel", this, &ModelServiceImpl::GetModel);
+  methods.AddUnary(service, "UpdateModel", this, &ModelServiceImpl::UpdateModel);
+  methods.AddUnary(service, "EraseModel", this, &ModelServiceImpl::EraseModel, Pool::kSearches);
   methods.AddUnary(service, "DeleteModel", this, &ModelServiceImpl::DeleteModel);
 }
 
@@ -35,10 +40,29 @@ absl::Status ModelServiceImpl::GetModel(Caller& caller, const v1::GetModelReques
   return absl::OkStatus();
 }
 
+absl::Status ModelServiceImpl::UpdateModel(Caller& caller, const v1::UpdateModelRequest* request,
+                                           v1::Model* reply) {
+  ASSIGN_OR_RETURN(auto name, OwnModel(request->model().name(), caller));
+  caller.resource = name.ToString();
+  RETURN_IF_ERROR(CheckModelUpdate(*request));
+  ASSIGN_OR_RETURN(*reply, jobs_.UpdateModel(name, *request));
+  return absl::OkStatus();
+}
+
 absl::Status ModelServiceImpl::DeleteModel(Caller& caller, const v1::DeleteModelRequest* request,
                                            google::protobuf::Empty*) {
   ASSIGN_OR_RETURN(auto name, OwnModel(request->name(), caller));
   return jobs_.DeleteModel(name);
+}
+
+absl::Status ModelServiceImpl::EraseModel(Caller& caller, const v1::EraseModelRequest* request,
+                                          v1::Erasure* reply) {
+  ASSIGN_OR_RETURN(auto name, OwnModel(request->name(), caller));
+  caller.resource = name.ToString();
+  const absl::Time now = absl::Now();
+  ASSIGN_OR_RETURN(const Erased erased, jobs_.EraseModel(name));
+  ASSIGN_OR_RETURN(*reply, EraseBlobs(jobs_, blobs_, erased, now));
+  return absl::OkStatus();
 }
 
 absl::Status ModelServiceImpl::ListBaseModels(Caller&, const v1::ListBaseModelsRequest* request,

@@ -24,6 +24,14 @@ class ModelServiceTest : public ServiceTest {
     return model;
   }
 
+  absl::StatusOr<v1::Model> Update(const v1::UpdateModelRequest& request) {
+    grpc::ClientContext context;
+    v1::Model model;
+    const auto status = FromGrpcStatus(models_->UpdateModel(&context, request, &model));
+    if (!status.ok()) return status;
+    return model;
+  }
+
   absl::Status Delete(const std::string& name) {
     grpc::ClientContext context;
     v1::DeleteModelRequest request;
@@ -54,6 +62,55 @@ TEST_F(ModelServiceTest, ModelSaysWhatItIsUntilItIsDeleted) {
   EXPECT_TRUE(model->has_create_time());
   EXPECT_TRUE(Delete(name).ok());
   EXPECT_EQ(ErrorReason(GetModel(name).status()), "MODEL_NOT_FOUND");
+}
+
+TEST_F(ModelServiceTest, ModelSaysHowItWasMade) {
+  OfferModels();
+  ASSERT_TRUE(Create(DogJob()).ok());
+  v1::CompleteLeaseRequest outcome;
+  outcome.set_lease_token(worker_.Acquire()->lease_token());
+  (*outcome.mutable_metrics())["loss"] = 0.25;
+  ASSERT_TRUE(worker_.Complete(outcome).ok());
+  const auto models = List({});
+  ASSERT_EQ(models->models_size(), 1);
+  const v1::Model& model = models->models(0);
+  EXPECT_EQ(model.method(), "dreambooth");
+  EXPECT_EQ(model.kind(), v1::MODEL_KIND_PIPELINE);
+  EXPECT_EQ(model.metrics().at("loss"), 0.25);
+  EXPECT_EQ(model.uid(), Get(model.job())->uid());
+  EXPECT_NE(model.etag(), "");
+}
+
+TEST_F(ModelServiceTest, DisplayNameAndLabelsCanBeChangedAndNothingElse) {
+  OfferModels();
+  MakeModel("rex");
+  const auto before = GetModel("tenants/default/models/rex");
+  v1::UpdateModelRequest request;
+  request.mutable_model()->set_name(before->name());
+  request.mutable_model()->set_etag(before->etag());
+  request.mutable_model()->set_display_name("Rex, the dog");
+  const auto named = Update(request);
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_EQ(named->display_name(), "Rex, the dog");
+  EXPECT_NE(named->etag(), before->etag());
+  EXPECT_EQ(ErrorReason(Update(request).status()), "ETAG_MISMATCH") << "it has another one now";
+
+  request.mutable_model()->clear_etag();
+  request.mutable_model()->clear_display_name();
+  (*request.mutable_model()->mutable_labels())["album"] = "summer";
+  EXPECT_EQ(Update(request)->display_name(), "Rex, the dog") << "only what is set is changed";
+  request.mutable_update_mask()->add_paths("display_name");
+  EXPECT_EQ(Update(request)->display_name(), "") << "what the mask names is changed";
+  EXPECT_EQ(GetModel(before->name())->labels().at("album"), "summer");
+
+  *request.mutable_update_mask()->mutable_paths(0) = "files";
+  EXPECT_EQ(ErrorReason(Update(request).status()), "FIELD_NOT_CHANGEABLE");
+  *request.mutable_update_mask()->mutable_paths(0) = "*";
+  (*request.mutable_model()->mutable_labels())["Not Allowed"] = "";
+  EXPECT_EQ(ErrorReason(Update(request).status()), "INVALID_LABEL");
+  request.mutable_model()->clear_labels();
+  request.mutable_model()->set_name("tenants/other/models/rex");
+  EXPECT_EQ(ErrorReason(Update(request).status()), "MODEL_NOT_FOUND");
 }
 
 TEST_F(ModelServiceTest, OnlyPersonalizedModelsOfOnesOwnAreFound) {

@@ -15,6 +15,7 @@
 #include "common/job_spec.h"
 #include "likeness/v1/capabilities_service.pb.h"
 #include "likeness/v1/model_service.pb.h"
+#include "likeness/v1/operator_service.pb.h"
 #include "server/api/service_fixture.h"
 #include "server/auth/auth_file.h"
 #include "server/auth/method_rules.h"
@@ -173,6 +174,8 @@ Row OnlyWorkers() {
   return {[](Message&, const Things&) {}, "ROLE_MISSING"};
 }
 
+Row OnlyOperators() { return OnlyWorkers(); }
+
 const std::map<std::string, Row>& Rows() {
   static const auto& rows = *new std::map<std::string, Row>{
       {"CreateJob", Parent()},
@@ -208,6 +211,22 @@ const std::map<std::string, Row>& Rows() {
       {"CompleteLease", OnlyWorkers()},
       {"FailLease", OnlyWorkers()},
       {"ReleaseLease", OnlyWorkers()},
+      {"EraseJob", Named("name", &Things::job, "JOB_NOT_FOUND")},
+      {"EraseModel", Named("name", &Things::model, "MODEL_NOT_FOUND")},
+      {"UpdateModel",
+       {[](Message& request, const Things& things) {
+          dynamic_cast<v1::UpdateModelRequest&>(request).mutable_model()->set_name(things.model);
+        },
+        "MODEL_NOT_FOUND"}},
+      {"GetBlob", Named("name", &Things::blob, "BLOB_NOT_FOUND")},
+      {"CreateUpload", Parent()},
+      {"UploadPart", Named("name", &Things::upload, "UPLOAD_NOT_FOUND")},
+      {"CompleteUpload", Named("name", &Things::upload, "UPLOAD_NOT_FOUND")},
+      {"ListWorkers", OnlyOperators()},
+      {"DrainWorker", OnlyOperators()},
+      {"UndrainWorker", OnlyOperators()},
+      {"GetQueue", OnlyOperators()},
+      {"GetUsage", Parent()},
   };
   return rows;
 }
@@ -277,6 +296,24 @@ TEST_F(TenancyTest, JobsCannotUseThingsOfAnotherTenant) {
   auto picture = PictureJob();
   picture.mutable_job()->mutable_generate()->mutable_model()->set_name(real.model);
   EXPECT_EQ(ErrorReason(Call(umbrella_, "CreateJob", picture).status), "MODEL_NOT_FOUND");
+}
+
+TEST_F(TenancyTest, OperatorSeesQueueAndUsageOfAllTenantsAndNoJobs) {
+  const std::string operators = Key("house", {Role::kOperator});
+  const Things real = Make();
+  Create(acme_, PictureJob());
+  const auto queue = Call(operators, "GetQueue", v1::GetQueueRequest());
+  ASSERT_TRUE(queue.status.ok()) << queue.status;
+  EXPECT_EQ(dynamic_cast<const v1::GetQueueResponse&>(*queue.messages.at(0)).groups(0).tenant(),
+            "tenants/acme");
+  v1::GetUsageRequest request;
+  request.set_parent("tenants/acme");
+  const auto usage = Call(operators, "GetUsage", request);
+  ASSERT_TRUE(usage.status.ok()) << usage.status;
+  const auto& told = dynamic_cast<const v1::GetUsageResponse&>(*usage.messages.at(0));
+  EXPECT_EQ(told.days(0).ended_jobs(), 1);
+  EXPECT_GT(told.stored_bytes(), 0);
+  EXPECT_EQ(ErrorReason(Call(operators, "ListJobs", v1::ListJobsRequest()).status), "ROLE_MISSING");
 }
 
 TEST_F(TenancyTest, EachTenantHasItsOwnNamesRequestsAndLists) {

@@ -24,6 +24,7 @@ constexpr int kMaxModels = 1000;
 constexpr int kMaxOutputs = 10'000;
 constexpr int kMaxFeatures = 100;
 constexpr int kMaxIdBytes = 64;
+constexpr int kMaxDeviceBytes = 128;
 constexpr int kMaxNews = 1000;  // of one kind in one heartbeat
 constexpr int kMaxPreviewBytes = 64 << 10;
 constexpr int kMaxOfferBytes = 4 << 10;
@@ -35,13 +36,6 @@ constexpr int kLastCode = 16;  // UNAUTHENTICATED
 
 void CheckText(const std::string& field, const std::string& text, FieldChecker& checker) {
   checker.Integer(field + " (bytes)", std::ssize(text), 0, kMaxIdBytes);
-}
-
-bool IsWorkerName(absl::string_view name) {
-  return !name.empty() && name.size() <= 128 &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-         });
 }
 
 // Relative, and never upwards: clients write outputs below a directory of theirs.
@@ -73,6 +67,13 @@ absl::Status CheckStored(const std::string& blob, const std::string& field,
 
 }  // namespace
 
+bool IsWorkerName(absl::string_view name) {
+  return !name.empty() && name.size() <= 128 &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
 absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
   FieldChecker checker;
   if (!IsWorkerName(request.worker())) {
@@ -92,6 +93,7 @@ absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
   checker.Integer("device_memory_bytes", request.device_memory_bytes(), 0,
                   std::numeric_limits<int64_t>::max());
   CheckMatchLabels("labels", request.labels(), checker);
+  checker.Integer("device (bytes)", std::ssize(request.device()), 0, kMaxDeviceBytes);
   CheckText("instance", request.instance(), checker);
   CheckText("request_id", request.request_id(), checker);
   CheckText("version", request.version(), checker);

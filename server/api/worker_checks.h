@@ -9,6 +9,8 @@
 
 namespace likeness::server {
 
+bool IsWorkerName(absl::string_view name);
+
 absl::Status CheckOffer(const v1::AcquireLeaseRequest& request);
 
 // FAILED_PRECONDITION (BLOB_NOT_FOUND) when a blob that is named is not stored or is not the job's

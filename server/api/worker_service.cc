@@ -1,11 +1,13 @@
 #include "server/api/worker_service.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/logging.h"
@@ -23,6 +25,8 @@ namespace likeness::server {
 namespace {
 
 constexpr size_t kLongestKey = 1 << 10;
+constexpr char kErasure[] = "erasure";  // the feature
+constexpr int kErasedAtOnce = 100;      // models
 
 // What decides which jobs the worker can run. Two workers of equal text can run the same.
 std::string OfferOf(v1::AcquireLeaseRequest request) {
@@ -32,6 +36,7 @@ std::string OfferOf(v1::AcquireLeaseRequest request) {
   request.clear_resident_models();
   request.clear_instance();
   request.clear_request_id();
+  request.clear_erasure_number();
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
@@ -40,6 +45,19 @@ std::string OfferOf(v1::AcquireLeaseRequest request) {
     request.SerializeToCodedStream(&coded);
   }
   return bytes.size() <= kLongestKey ? bytes : Sha256Hex(bytes);
+}
+
+// Whether there are models that the worker has to erase first.
+absl::StatusOr<bool> TellErased(JobStore& jobs, const v1::AcquireLeaseRequest& request,
+                                v1::AcquireLeaseResponse& reply) {
+  const auto& features = request.features();
+  if (std::find(features.begin(), features.end(), kErasure) == features.end()) return false;
+  ASSIGN_OR_RETURN(const auto erased, jobs.ErasedModels(request.erasure_number(), kErasedAtOnce));
+  for (const ErasedModel& model : erased) {
+    *reply.add_erased_models() = model.model;
+    reply.set_erasure_number(model.number);
+  }
+  return !erased.empty();
 }
 
 }  // namespace
@@ -59,12 +77,23 @@ LongPoll WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
                                          v1::AcquireLeaseResponse* reply) {
   LongPoll poll;
   poll.timeout = FromProto(request->wait());
-  poll.offer = OfferOf(*request);
+  // A worker that gets no jobs waits for itself alone: none of those that offer the same may take
+  // it for the one that looks.
+  const bool was_drained = workers_.FindDrained(request->worker()).has_value();
+  poll.offer = was_drained ? absl::StrCat("drained ", request->worker()) : OfferOf(*request);
   poll.attempt = [=, this](Caller& caller, bool) -> absl::StatusOr<bool> {
     reply->set_server_version(Version());
     RETURN_IF_ERROR(CheckOffer(*request));
     RETURN_IF_ERROR(
         jobs_.OfferBaseModels({request->base_models().begin(), request->base_models().end()}));
+    workers_.Asked(*request, absl::Now());
+    if (workers_.FindDrained(request->worker())) {
+      reply->set_drained(true);
+      return !was_drained;
+    }
+    reply->set_drained(false);
+    ASSIGN_OR_RETURN(const bool erased, TellErased(jobs_, *request, *reply));
+    if (erased) return true;
     ASSIGN_OR_RETURN(auto lease, jobs_.Acquire(*request));
     if (!lease) return false;
     if (context->IsCancelled()) {  // nobody would work on it until the lease ran out
@@ -97,6 +126,8 @@ absl::Status WorkerServiceImpl::Heartbeat(Caller&, const v1::HeartbeatRequest* r
   ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
   *reply->mutable_expire_time() = ToProto(terms.expire_time);
   reply->set_cancel_requested(terms.cancel_requested);
+  const auto drained = workers_.FindDrained(leased.worker);
+  reply->set_release_requested(drained && drained->release_job);
   return absl::OkStatus();
 }
 

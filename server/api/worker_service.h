@@ -6,6 +6,7 @@
 #include "likeness/v1/worker_service.grpc.pb.h"
 #include "server/api/method_table.h"
 #include "server/api/stall_watch.h"
+#include "server/api/worker_registry.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
 
@@ -13,9 +14,10 @@ namespace likeness::server {
 
 class WorkerServiceImpl {
  public:
-  // Both must outlive this. An attempt that reports nothing new for `stall_timeout` is ended.
-  WorkerServiceImpl(JobStore& jobs, BlobStore& blobs, absl::Duration stall_timeout)
-      : jobs_(jobs), blobs_(blobs), stalls_(stall_timeout) {}
+  // All must outlive this. An attempt that reports nothing new for `stall_timeout` is ended.
+  WorkerServiceImpl(JobStore& jobs, BlobStore& blobs, WorkerRegistry& workers,
+                    absl::Duration stall_timeout)
+      : jobs_(jobs), blobs_(blobs), workers_(workers), stalls_(stall_timeout) {}
 
   void AddTo(MethodTable& methods);
 
@@ -35,6 +37,7 @@ class WorkerServiceImpl {
 
   JobStore& jobs_;
   BlobStore& blobs_;
+  WorkerRegistry& workers_;
   StallWatch stalls_;
 };
 

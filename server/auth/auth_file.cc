@@ -112,7 +112,8 @@ Json ToJson(const ApiKey& key) {
   Json json = {{"id", key.id}};
   if (!key.tenant.empty()) json["tenant"] = key.tenant;
   json["roles"] = Json::array();
-  for (const Role role : {Role::kSubmit, Role::kRead, Role::kAdmin, Role::kWorker}) {
+  for (const Role role :
+       {Role::kSubmit, Role::kRead, Role::kAdmin, Role::kWorker, Role::kOperator}) {
     if (key.roles.Has(role)) json["roles"].push_back(ToString({role}));
   }
   json["sha256"] = key.sha256;

@@ -113,12 +113,13 @@ bool HasAudience(const Json& claims, const std::string& audience) {
          (found->is_array() && std::find(found->begin(), found->end(), audience) != found->end());
 }
 
-// What the provider calls roles may be more than ours, and none of it makes a worker.
+// What the provider calls roles may be more than ours, and none of it makes a worker or an
+// operator.
 Roles RolesIn(const Json& claims, const std::string& name) {
   Roles roles;
   const auto add = [&](absl::string_view word) {
     const auto role = ParseRole(word);
-    if (role && *role != Role::kWorker) roles.Add(*role);
+    if (role && *role != Role::kWorker && *role != Role::kOperator) roles.Add(*role);
   };
   for (const absl::string_view word : absl::StrSplit(Text(claims, name), ' ')) add(word);
   const auto found = claims.find(name);

@@ -42,8 +42,8 @@ absl::StatusOr<ApiKey> WantedKey(const Options& options) {
     for (const absl::string_view name : absl::StrSplit(list, ',')) {
       const auto role = ParseRole(name);
       if (!role) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("--role=", name, " is not known; submit, read, admin and worker are"));
+        return absl::InvalidArgumentError(absl::StrCat(
+            "--role=", name, " is not known; submit, read, admin, worker and operator are"));
       }
       key.roles.Add(*role);
     }

@@ -12,6 +12,7 @@ constexpr Roles kReaders = {Role::kRead, Role::kAdmin};
 constexpr Roles kSubmitters = {Role::kSubmit, Role::kAdmin};
 constexpr Roles kAdmins = {Role::kAdmin};
 constexpr Roles kWorkers = {Role::kWorker};
+constexpr Roles kOperators = {Role::kOperator};
 
 constexpr bool kChanges = true;
 constexpr double kCreates = 5;  // what is checked, stored and worked on
@@ -31,6 +32,7 @@ const std::vector<MethodRule>& MethodRules() {
       {"ListJobEvents", kReaders},
       {"RetryJob", kSubmitters, kChanges, kCreates},
       {"DeleteJob", kAdmins, kChanges},
+      {"EraseJob", kAdmins, kChanges},
       {"WaitJob", kReaders},
       {"WatchJob", kReaders},
       {"WatchJobs", kReaders},
@@ -38,13 +40,19 @@ const std::vector<MethodRule>& MethodRules() {
       // ModelService
       {"ListModels", kReaders},
       {"GetModel", kReaders},
+      {"UpdateModel", kSubmitters, kChanges},
       {"DeleteModel", kAdmins, kChanges},
+      {"EraseModel", kAdmins, kChanges},
       {"ListBaseModels", Roles::All()},
       {"GetBaseModel", Roles::All()},
       // CapabilitiesService
       {"GetCapabilities", Roles::All()},
       // BlobService and ByteStream. Workers move blobs under a lease of theirs alone.
       {"FindMissingBlobs", kSubmitters},
+      {"GetBlob", {Role::kSubmit, Role::kRead, Role::kAdmin}},
+      {"CreateUpload", kSubmitters, kChanges},
+      {"UploadPart", kSubmitters, kChanges},
+      {"CompleteUpload", kSubmitters, kChanges},
       {"Read", {Role::kRead, Role::kAdmin, Role::kWorker}},
       {"Write", {Role::kSubmit, Role::kAdmin, Role::kWorker}, kChanges},
       {"QueryWriteStatus", {Role::kSubmit, Role::kAdmin, Role::kWorker}},
@@ -54,6 +62,12 @@ const std::vector<MethodRule>& MethodRules() {
       {"CompleteLease", kWorkers, kChanges},
       {"FailLease", kWorkers, kChanges},
       {"ReleaseLease", kWorkers, kChanges},
+      // OperatorService
+      {"ListWorkers", kOperators},
+      {"DrainWorker", kOperators, kChanges},
+      {"UndrainWorker", kOperators, kChanges},
+      {"GetQueue", kOperators},
+      {"GetUsage", {Role::kAdmin, Role::kOperator}},
   };
   return rules;
 }

@@ -11,7 +11,8 @@ namespace {
 constexpr std::pair<absl::string_view, Role> kNames[] = {{"submit", Role::kSubmit},
                                                          {"read", Role::kRead},
                                                          {"admin", Role::kAdmin},
-                                                         {"worker", Role::kWorker}};
+                                                         {"worker", Role::kWorker},
+                                                         {"operator", Role::kOperator}};
 
 }  // namespace
 

@@ -10,10 +10,11 @@
 namespace likeness::server {
 
 enum class Role : unsigned {
-  kSubmit = 1,  // uploads photos; creates, cancels and retries jobs
-  kRead = 2,    // looks at jobs and models, downloads
-  kAdmin = 4,   // both, and deletes
-  kWorker = 8,  // leases jobs of all tenants
+  kSubmit = 1,     // uploads photos; creates, cancels and retries jobs
+  kRead = 2,       // looks at jobs and models, downloads
+  kAdmin = 4,      // both, and deletes
+  kWorker = 8,     // leases jobs of all tenants
+  kOperator = 16,  // sees workers, queue and usage of all tenants; drains workers
 };
 
 // A set of roles.
@@ -23,7 +24,9 @@ class Roles {
   constexpr Roles(std::initializer_list<Role> roles) {
     for (const Role role : roles) bits_ |= static_cast<unsigned>(role);
   }
-  static constexpr Roles All() { return {Role::kSubmit, Role::kRead, Role::kAdmin, Role::kWorker}; }
+  static constexpr Roles All() {
+    return {Role::kSubmit, Role::kRead, Role::kAdmin, Role::kWorker, Role::kOperator};
+  }
 
   constexpr void Add(Role role) { bits_ |= static_cast<unsigned>(role); }
   constexpr bool Has(Role role) const { return (bits_ & static_cast<unsigned>(role)) != 0; }
@@ -35,7 +38,7 @@ class Roles {
   unsigned bits_ = 0;
 };
 
-// "submit", "read", "admin", "worker".
+// "submit", "read", "admin", "worker", "operator".
 std::optional<Role> ParseRole(absl::string_view name);
 
 // The names, with `separator` between.

@@ -14,6 +14,9 @@
 
 namespace likeness::server {
 
+// Of one that nobody goes on with.
+inline constexpr absl::Duration kUploadLifetime = absl::Hours(24);
+
 struct UploadStatus {
   int64_t committed_size = 0;  // bytes kept so far
   bool complete = false;       // the blob is stored
@@ -81,6 +84,11 @@ class BlobStore {
   virtual absl::StatusOr<SweptBlobs> Sweep(absl::Time before,
                                            absl::FunctionRef<bool(const BlobName&)> named) = 0;
 
+  // Removes these blobs, damaged ones too, unless they were kept at `before` or later. Nothing
+  // happens while a backup is made: UNAVAILABLE (BACKUP_RUNS).
+  virtual absl::StatusOr<SweptBlobs> Erase(const std::vector<BlobName>& names,
+                                           absl::Time before) = 0;
+
   // Calls `visit` with each blob in the order of their names, those after `after` only, until it
   // returns false.
   virtual absl::Status Visit(const std::string& after,
@@ -105,6 +113,9 @@ class BlobStore {
   virtual int64_t bytes_of(const std::string& tenant) const = 0;
   // Tenants that have some, or had since the start.
   virtual std::vector<std::string> tenants() const = 0;
+
+  // Uploads of a tenant that were begun and are not done.
+  virtual int64_t unfinished_uploads(const std::string& tenant) const = 0;
 
   // Blobs that are set aside because their bytes were wrong.
   virtual int64_t damaged() const = 0;

@@ -14,6 +14,7 @@
 #include "common/trace.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/jobs/estimates.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -87,6 +88,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
     ASSIGN_OR_RETURN(v1::Job job, Resolve(tenant, request.job(), request.job_id()));
     RETURN_IF_ERROR(jobs_.CheckNames(job));
     RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/false, job));
+    RETURN_IF_ERROR(AddEstimates(jobs_, job));
     return job;
   }
   NewJob accepted;

@@ -3,6 +3,7 @@
 #include "absl/strings/strip.h"
 #include "common/job_spec.h"
 #include "common/sampler_names.h"
+#include "server/jobs/model_update.h"
 #include "server/jobs/policies/choice.h"
 
 namespace likeness::server {
@@ -25,6 +26,12 @@ v1::Model ModelMadeBy(const v1::Job& job) {
   model.set_base_model_digest(job.resolved().base_model_digest());
   model.set_class_noun(SubjectOf(spec).class_noun());
   model.set_token(SubjectOf(spec).token());
+  model.set_rehearsed(job.rehearsed());
+  model.set_uid(job.uid());
+  model.set_method(MethodOf(job));
+  model.set_kind(v1::MODEL_KIND_PIPELINE);
+  *model.mutable_metrics() = job.metrics();
+  CompleteModel(model);
   for (const v1::Output& output : job.outputs()) {
     if (output.kind() != v1::OUTPUT_KIND_MODEL_FILE) continue;
     v1::Output& file = *model.add_files() = output;

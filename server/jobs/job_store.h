@@ -18,9 +18,12 @@
 #include "common/resource_names.h"
 #include "likeness/v1/event.pb.h"
 #include "likeness/v1/model.pb.h"
+#include "likeness/v1/model_service.pb.h"
 #include "likeness/v1/worker_service.pb.h"
 #include "server/jobs/job_filter.h"
 #include "server/jobs/job_update.h"
+#include "server/jobs/operations.h"
+#include "server/jobs/policies/work.h"
 #include "server/jobs/quota.h"
 #include "server/jobs/webhook_calls.h"
 
@@ -68,6 +71,18 @@ struct JobSnapshot {
   int64_t last_seq = 0;  // of the last event that the job shows
 };
 
+// What was forgotten of a subject.
+struct Erased {
+  std::vector<std::string> jobs;
+  std::vector<v1::LeasedModel> models;
+  std::vector<std::string> blobs;  // that it named; others may name them too
+};
+
+struct ErasedModel {
+  int64_t number = 0;  // grows
+  v1::LeasedModel model;
+};
+
 struct LeaseTerms {
   absl::Time expire_time;
   bool cancel_requested = false;
@@ -78,6 +93,7 @@ struct LeasedJob {
   JobName name;
   bool live = false;                                    // the lease has neither ended nor run out
   absl::Duration stall_timeout = absl::ZeroDuration();  // the job's own; zero: the server's
+  std::string worker{};                                 // that holds it
 };
 
 struct JobCount {
@@ -188,9 +204,24 @@ class JobStore {
   virtual absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
                                                int limit) = 0;
 
+  // Errors of GetModel and of model_update.h, where the request is checked.
+  virtual absl::StatusOr<v1::Model> UpdateModel(const ModelName& personalized,
+                                                const v1::UpdateModelRequest& request) = 0;
+
   // Errors of GetModel, and FAILED_PRECONDITION (MODEL_IN_USE) while a job that has not ended
   // draws with it.
   virtual absl::Status DeleteModel(const ModelName& personalized) = 0;
+
+  // Forgets a subject: the model, and the jobs that made it and drew with it, with their events and
+  // what waits to be called of them; of a job that made no model that is there, the job alone.
+  // Nothing of it can be read from the store's file afterwards. Errors of GetModel and Delete;
+  // FAILED_PRECONDITION (JOB_NOT_FINISHED, MODEL_IN_USE) while one of the jobs has not ended;
+  // RESOURCE_EXHAUSTED (TOO_MANY_JOBS).
+  virtual absl::StatusOr<Erased> EraseModel(const ModelName& personalized) = 0;
+  virtual absl::StatusOr<Erased> EraseJob(const JobName& name, const std::string& etag) = 0;
+
+  // Models that workers are to erase, with numbers above `after`, in order.
+  virtual absl::StatusOr<std::vector<ErasedModel>> ErasedModels(int64_t after, int limit) = 0;
 
   // --- Workers
 
@@ -232,6 +263,21 @@ class JobStore {
   // Base models that workers offer or offered, by name.
   virtual absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) = 0;
   virtual absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() = 0;
+
+  // How long work took with a base model of this digest, the device that was measured last first.
+  virtual absl::StatusOr<std::vector<DeviceRates>> MeasuredRates(const std::string& digest,
+                                                                 const std::string& method) = 0;
+
+  // For those who operate the service (operations.h): jobs that are leased, by worker; groups of
+  // jobs that wait, the largest first; the days on which the tenant used anything among the last
+  // `days`, the latest first.
+  virtual absl::StatusOr<std::vector<HeldJob>> HeldJobs(int limit) = 0;
+  virtual absl::StatusOr<std::vector<QueueGroup>> QueueGroups(int limit) = 0;
+  virtual absl::StatusOr<int64_t> CountWaiting() = 0;
+  virtual absl::StatusOr<std::vector<UsedDay>> Usage(const std::string& tenant, int days) = 0;
+  virtual absl::StatusOr<std::vector<DrainedWorker>> DrainedWorkers() = 0;
+  virtual absl::Status DrainWorker(const DrainedWorker& worker) = 0;
+  virtual absl::Status UndrainWorker(const std::string& worker) = 0;
 
   // Calls to webhooks, each kept from the commit of its event until a verdict ends it.
   virtual absl::StatusOr<WebhookPage> DueWebhookCalls(const WebhookQuery& query) = 0;

@@ -70,7 +70,12 @@ void SetState(JobRecord& record, v1::JobState to, const Cause& cause, const Mome
     LogError("impossible transition", {{"from", StateLabel(from)}, {"to", StateLabel(to)}});
     std::abort();
   }
-  if (IsLeased(from) && !IsLeased(to)) record.run_time += now.steady - record.attempt_time;
+  if (IsLeased(from) && !IsLeased(to)) {
+    const absl::Duration attempt = now.steady - record.attempt_time;
+    record.run_time += attempt;
+    *record.job.mutable_worker_duration() =
+        ToProto(FromProto(record.job.worker_duration()) + attempt);
+  }
   if (!IsLeased(to)) record.deadline = absl::InfiniteFuture();
   record.job.set_state(to);
   record.job.set_etag(Etag(record.last_seq + 1, 0));
@@ -187,6 +192,8 @@ void Lease(JobRecord& record, const std::string& token, const v1::AcquireLeaseRe
   record.lease_token = token;
   record.lease_expire = now.steady + policy.duration;
   record.worker = request.worker();
+  record.job.set_rehearsed(request.rehearsal());
+  record.job.set_device(request.device());
   record.acquire_request = RepeatableRequest(request);
   record.last_sequence = 0;
   record.heard = false;

@@ -84,6 +84,12 @@ absl::StatusOr<ModelPage> MeasuredJobStore::ListModels(const std::string& tenant
                [&] { return store_.ListModels(tenant, after, limit); });
 }
 
+absl::StatusOr<v1::Model> MeasuredJobStore::UpdateModel(const ModelName& personalized,
+                                                        const v1::UpdateModelRequest& request) {
+  return Timed(metrics_, StoreOperation::kUpdateModel,
+               [&] { return store_.UpdateModel(personalized, request); });
+}
+
 absl::Status MeasuredJobStore::DeleteModel(const ModelName& personalized) {
   return Timed(metrics_, StoreOperation::kDeleteModel,
                [&] { return store_.DeleteModel(personalized); });
@@ -141,6 +147,55 @@ absl::Status MeasuredJobStore::OfferBaseModels(const std::vector<v1::BaseModel>&
 
 absl::StatusOr<std::vector<v1::BaseModel>> MeasuredJobStore::BaseModels() {
   return Timed(metrics_, StoreOperation::kBaseModels, [&] { return store_.BaseModels(); });
+}
+
+absl::StatusOr<Erased> MeasuredJobStore::EraseModel(const ModelName& personalized) {
+  return Timed(metrics_, StoreOperation::kEraseModel,
+               [&] { return store_.EraseModel(personalized); });
+}
+
+absl::StatusOr<Erased> MeasuredJobStore::EraseJob(const JobName& name, const std::string& etag) {
+  return Timed(metrics_, StoreOperation::kEraseJob, [&] { return store_.EraseJob(name, etag); });
+}
+
+absl::StatusOr<std::vector<ErasedModel>> MeasuredJobStore::ErasedModels(int64_t after, int limit) {
+  return Timed(metrics_, StoreOperation::kErasedModels,
+               [&] { return store_.ErasedModels(after, limit); });
+}
+
+absl::StatusOr<std::vector<DeviceRates>> MeasuredJobStore::MeasuredRates(
+    const std::string& digest, const std::string& method) {
+  return Timed(metrics_, StoreOperation::kMeasuredRates,
+               [&] { return store_.MeasuredRates(digest, method); });
+}
+
+absl::StatusOr<std::vector<HeldJob>> MeasuredJobStore::HeldJobs(int limit) {
+  return Timed(metrics_, StoreOperation::kHeldJobs, [&] { return store_.HeldJobs(limit); });
+}
+
+absl::StatusOr<std::vector<QueueGroup>> MeasuredJobStore::QueueGroups(int limit) {
+  return Timed(metrics_, StoreOperation::kQueueGroups, [&] { return store_.QueueGroups(limit); });
+}
+
+absl::StatusOr<int64_t> MeasuredJobStore::CountWaiting() {
+  return Timed(metrics_, StoreOperation::kCountWaiting, [&] { return store_.CountWaiting(); });
+}
+
+absl::StatusOr<std::vector<UsedDay>> MeasuredJobStore::Usage(const std::string& tenant, int days) {
+  return Timed(metrics_, StoreOperation::kUsage, [&] { return store_.Usage(tenant, days); });
+}
+
+absl::StatusOr<std::vector<DrainedWorker>> MeasuredJobStore::DrainedWorkers() {
+  return Timed(metrics_, StoreOperation::kDrainedWorkers, [&] { return store_.DrainedWorkers(); });
+}
+
+absl::Status MeasuredJobStore::DrainWorker(const DrainedWorker& worker) {
+  return Timed(metrics_, StoreOperation::kDrainWorker, [&] { return store_.DrainWorker(worker); });
+}
+
+absl::Status MeasuredJobStore::UndrainWorker(const std::string& worker) {
+  return Timed(metrics_, StoreOperation::kUndrainWorker,
+               [&] { return store_.UndrainWorker(worker); });
 }
 
 absl::StatusOr<WebhookPage> MeasuredJobStore::DueWebhookCalls(const WebhookQuery& query) {

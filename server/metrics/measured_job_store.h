@@ -36,6 +36,8 @@ class MeasuredJobStore : public JobStore {
   absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
   absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
                                        int limit) override;
+  absl::StatusOr<v1::Model> UpdateModel(const ModelName& personalized,
+                                        const v1::UpdateModelRequest& request) override;
   absl::Status DeleteModel(const ModelName& personalized) override;
   absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
   absl::StatusOr<LeasedJob> FindLease(const std::string& lease_token) override;
@@ -50,6 +52,18 @@ class MeasuredJobStore : public JobStore {
   absl::Status ExtendLeases() override;
   absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
+  absl::StatusOr<Erased> EraseModel(const ModelName& personalized) override;
+  absl::StatusOr<Erased> EraseJob(const JobName& name, const std::string& etag) override;
+  absl::StatusOr<std::vector<ErasedModel>> ErasedModels(int64_t after, int limit) override;
+  absl::StatusOr<std::vector<DeviceRates>> MeasuredRates(const std::string& digest,
+                                                         const std::string& method) override;
+  absl::StatusOr<std::vector<HeldJob>> HeldJobs(int limit) override;
+  absl::StatusOr<std::vector<QueueGroup>> QueueGroups(int limit) override;
+  absl::StatusOr<int64_t> CountWaiting() override;
+  absl::StatusOr<std::vector<UsedDay>> Usage(const std::string& tenant, int days) override;
+  absl::StatusOr<std::vector<DrainedWorker>> DrainedWorkers() override;
+  absl::Status DrainWorker(const DrainedWorker& worker) override;
+  absl::Status UndrainWorker(const std::string& worker) override;
   absl::StatusOr<WebhookPage> DueWebhookCalls(const WebhookQuery& query) override;
   absl::Status RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) override;
   absl::StatusOr<int64_t> CountWebhookCalls() override;

@@ -20,6 +20,7 @@ namespace likeness::server {
   X(KeptEvents) \
   X(GetModel) \
   X(ListModels) \
+  X(UpdateModel) \
   X(DeleteModel) \
   X(Acquire) \
   X(FindLease) \
@@ -34,6 +35,17 @@ namespace likeness::server {
   X(ExtendLeases) \
   X(OfferBaseModels) \
   X(BaseModels) \
+  X(EraseModel) \
+  X(EraseJob) \
+  X(ErasedModels) \
+  X(MeasuredRates) \
+  X(HeldJobs) \
+  X(QueueGroups) \
+  X(CountWaiting) \
+  X(Usage) \
+  X(DrainedWorkers) \
+  X(DrainWorker) \
+  X(UndrainWorker) \
   X(DueWebhookCalls) \
   X(RecordWebhookCalls) \
   X(CountWebhookCalls) \

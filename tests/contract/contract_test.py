@@ -44,7 +44,7 @@ PLANS = {
     ],
     "evaluate and export jobs": [
         ("job", "    GenerateSpec generate = 6;\n",
-         "    // Judge a model.\n    EvaluateSpec evaluate = 40;\n    // Convert a model.\n    ExportSpec export = 41;\n"),
+         "    // Judge a model.\n    EvaluateSpec evaluate = 60;\n    // Convert a model.\n    ExportSpec export = 61;\n"),
         ("job", "",
          "// Judges a model.\nmessage EvaluateSpec {\n  // The model.\n  ModelSelection model = 1;\n"
          "  // Photos of the subject.\n  repeated Photo photos = 2;\n  // The measures.\n  repeated string measures = 3;\n}\n\n"
@@ -52,7 +52,7 @@ PLANS = {
          "  // The format.\n  string format = 2;\n}\n"),
         ("job", 'import "likeness/v1/generate.proto";\n', 'import "likeness/v1/image.proto";\nimport "likeness/v1/model.proto";\n'),
         ("worker_service", "  repeated string features = 13 [(google.api.field_behavior) = OPTIONAL];\n",
-         "  // The evaluators that the worker has.\n  repeated string evaluators = 14 [(google.api.field_behavior) = OPTIONAL];\n"),
+         "  // The evaluators that the worker has.\n  repeated string evaluators = 30 [(google.api.field_behavior) = OPTIONAL];\n"),
     ],
     "adapters with strengths": [
         ("model", "    (google.api.resource_reference) = {type: \"*\"}\n  ];\n",

@@ -121,7 +121,8 @@ class Story:
 
 def tell(story):
     """The whole of it."""
-    jobs, workers, models = ("likeness.v1." + name for name in ("JobService", "WorkerService", "ModelService"))
+    jobs, workers, models, blobs, operators = ("likeness.v1." + name for name in (
+        "JobService", "WorkerService", "ModelService", "BlobService", "OperatorService"))
     photo = png()
     config = b'{"_class_name": "UNet2DConditionModel"}\n'
     offer = {"worker": "gpu-1", "device": "cuda:0 NVIDIA H100", "methods": ["dreambooth", "generate"],
@@ -150,6 +151,16 @@ def tell(story):
                "How much of an upload is stored: all of it here.")
     story.call("google.bytestream.ByteStream/Read", {"resource_name": blob(photo)}, "The bytes back, as base64 in JSON.")
 
+    story.call(f"{blobs}/GetBlob", {"name": blob(photo)}, "How large a blob is.")
+    note = b"in two parts"
+    begun = story.call(f"{blobs}/CreateUpload", {"sha256": hashlib.sha256(note).hexdigest(), "size_bytes": str(len(note))},
+                       "For clients that cannot stream: a name for an upload.")
+    for offset, part in ((0, note[:7]), (7, note[7:])):
+        story.call(f"{blobs}/UploadPart", {"name": begun["name"], "offset": str(offset), "data": base64.b64encode(part).decode(),
+                                           "sha256": hashlib.sha256(part).hexdigest()},
+                   None if offset else "The parts, one after the other; here is the first.")
+    story.call(f"{blobs}/CompleteUpload", {"name": begun["name"]}, "The blob, once all parts are there.")
+
     rex = {"job_id": "rex", "request_id": "order-17", "job": {
         "labels": {"project": "zoo"},
         "fine_tune": {"subjects": [{"class_noun": "dog", "photos": [{"blob": blob(photo), "file_name": "rex.png"}]}], "dreambooth": {},
@@ -158,12 +169,15 @@ def tell(story):
     story.call(f"{jobs}/GetJob", {"name": "tenants/default/jobs/rex"}, "One job.")
     story.call(f"{jobs}/ListJobs", {"filter": "state = PENDING AND labels.project = zoo", "page_size": 1}, "Some of them.")
 
+    story.call(f"{operators}/GetQueue", {}, "What waits, for those who operate the service.")
+
     def train(_):
         lease = acquire("The oldest job that it can run. `lease_token` goes into every further call.")
         token = lease["lease_token"]
         story.call(f"{workers}/Heartbeat", {"lease_token": token, "progress": {
             "phase": "JOB_PHASE_TRAINING", "done": 100, "total": 200, "unit": "steps"}},
             "Within the lease's duration, again and again: news up, and whether to stop down.")
+        story.call(f"{operators}/ListWorkers", {}, "Who works on what.")
         upload(config, uuid="0d1f3e3c-6c38-4b2b-8a58-6f8e8c6e1a01")
         story.call(f"{workers}/CompleteLease", {"lease_token": token, "outputs": [{
             "path": "model/unet/config.json", "kind": "OUTPUT_KIND_MODEL_FILE", "blob": blob(config),
@@ -176,6 +190,13 @@ def tell(story):
                "For clients without streams: the job, once it has ended or the time is up.")
     story.call(f"{models}/ListModels", {}, "What fine-tunes made.")
     story.call(f"{models}/GetModel", {"name": "tenants/default/models/rex"}, "One of them.")
+
+    story.call(f"{models}/UpdateModel", {"model": {"name": "tenants/default/models/rex", "display_name": "Rex"}},
+               "A name for people.")
+    story.call(f"{operators}/GetUsage", {"days": 1}, "What the tenant used today.")
+    story.call(f"{operators}/DrainWorker", {"name": "workers/gpu-1"}, "The worker gets no more jobs ...")
+    acquire()
+    story.call(f"{operators}/UndrainWorker", {"name": "workers/gpu-1"}, "... and gets jobs again.")
 
     def draw(_):
         lease = acquire()
@@ -204,6 +225,14 @@ def tell(story):
     story.call(f"{jobs}/DeleteJob", {"name": "tenants/default/jobs/snow"}, "Forgotten.")
     story.call(f"{jobs}/DeleteJobs", {"filter": "labels.project = zoo"}, "All that match and have ended.")
     story.call(f"{models}/DeleteModel", {"name": "tenants/default/models/rex"}, "Forgotten too; its name is free again.")
+    story.call(f"{jobs}/EraseJob", {"name": "tenants/default/jobs/rex"},
+               "The job, its photos and its checkpoints, at once. The photo stays, for the picture drawn before has the same bytes.")
+    story.call(f"{jobs}/CreateJob", rex | {"job_id": "mia", "request_id": "order-18"})
+    upload(config, uuid="0d1f3e3c-6c38-4b2b-8a58-6f8e8c6e1a03")
+    story.call(f"{workers}/CompleteLease", {"lease_token": acquire()["lease_token"], "outputs": [{
+        "path": "model/unet/config.json", "kind": "OUTPUT_KIND_MODEL_FILE", "blob": blob(config)}]})
+    story.call(f"{models}/EraseModel", {"name": "tenants/default/models/mia"},
+               "A model, the job that made it, all pictures drawn with it, and the photos.")
     story.stream("grpc.health.v1.Health/Watch", {}, "Tells at once when that changes; here, because the server was told to stop.",
                  lambda _: story.stream(
                      f"{jobs}/WatchJobs", {"resume_token": listed["resume_token"]},
@@ -243,6 +272,7 @@ def page():
 
 RANDOM = [
     (re.compile(r'"\d{4}-\d\d-\d\dT[\d:.]+Z"'), '"TIME"'),
+    (re.compile(r'"(worker_duration|workerDuration|oldest_wait|oldestWait)": "[\d.]+s"'), r'"\1": "TIME"'),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r'"(lease_token|resume_token|next_page_token|traceparent|version|server_version|serverVersion|lease_id|leaseId|resumeToken|leaseToken|nextPageToken)": "[^"]*"'), r'"\1": "..."'),
     (re.compile(r"tenants/default/jobs/[a-z][a-z0-9]{11}\b"), "tenants/default/jobs/ID"),

@@ -90,6 +90,16 @@ void ModelStore::Link(const std::string& blob, const fs::path& place, const fs::
   if (error) throw fs::filesystem_error("cannot link a file of a model", kept, error);
 }
 
+void ModelStore::Erase(const std::vector<v1::Output>& files) const {
+  const auto blobs_by_path = BlobsByPath(files);
+  fs::remove_all(root_ / "models" / DigestOf(blobs_by_path));
+  for (const auto& [path, blob] : blobs_by_path) {
+    const fs::path kept = root_ / "blobs" / ValueOrThrow(ParseBlobName(blob)).sha256;
+    std::error_code gone;
+    if (fs::hard_link_count(kept, gone) == 1 && !gone) fs::remove(kept);
+  }
+}
+
 StoredModel ModelStore::Adopt(const fs::path& directory,
                               const std::vector<v1::Output>& files) const {
   std::map<std::string, std::string> path_of_blob;

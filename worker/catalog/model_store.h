@@ -37,6 +37,9 @@ class ModelStore {
   StoredModel Adopt(const std::filesystem::path& directory,
                     const std::vector<v1::Output>& files) const;
 
+  // Removes the model with these files, if it is here, and the files that no other model here has.
+  void Erase(const std::vector<v1::Output>& files) const;
+
  private:
   // Makes `place` a link to the blob's file, which is fetched by way of `part` if it is not here.
   void Link(const std::string& blob, const std::filesystem::path& place,

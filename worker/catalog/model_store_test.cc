@@ -49,6 +49,19 @@ TEST_F(ModelStoreTest, LaysFilesWhereTheirPathsSay) {
   EXPECT_EQ(ReadFile(model.directory / "vae/weights"), "v");
 }
 
+TEST_F(ModelStoreTest, ErasedModelIsGoneAndWhatOthersShareIsNot) {
+  const auto shared = Offer("vae/weights", "v");
+  const auto one = Offer("unet/weights", "one");
+  const auto erased = Assemble({one, shared});
+  const auto other = Assemble({Offer("unet/weights", "two"), shared});
+  store_.Erase({one, shared});
+  EXPECT_FALSE(std::filesystem::exists(erased.directory));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() / "blobs" / Sha256Hex("one")));
+  EXPECT_EQ(ReadFile(other.directory / "vae/weights"), "v");
+  store_.Erase({one, shared});  // there is nothing left to erase
+  EXPECT_EQ(ReadFile(Assemble({one, shared}).directory / "unet/weights"), "one");
+}
+
 TEST_F(ModelStoreTest, WhatModelsShareIsFetchedOnce) {
   const auto shared = Offer("vae/weights", "v");
   Assemble({Offer("unet/weights", "one"), shared});

@@ -16,10 +16,9 @@
 #include "common/status_macros.h"
 #include "common/utf8.h"
 #include "worker/commands/commands.h"
+#include "worker/commands/lease_work.h"
 #include "worker/commands/worker_setup.h"
-#include "worker/jobs/generate.h"
 #include "worker/support/command_flags.h"
-#include "worker/support/device.h"
 #include "worker/support/guard.h"
 #include "worker/support/scratch.h"
 #include "worker/wire/lease_loop.h"
@@ -44,6 +43,8 @@ struct ServeFlags {
   std::string name;
   std::string metrics_address = "127.0.0.1:9465";
   std::string labels;
+  bool rehearse = false;
+  std::string rehearse_models = "mini";
 };
 
 std::string DefaultName() {
@@ -93,15 +94,6 @@ absl::Status CheckOffer(const std::string& name, const std::map<std::string, std
   return absl::OkStatus();
 }
 
-// What this worker can do, and what it has in memory.
-void AddOffer(const Workshop& workshop, v1::AcquireLeaseRequest& offer) {
-  for (const auto& model : workshop.catalog.Offers()) *offer.add_base_models() = model;
-  for (const auto& name : workshop.warm.names()) offer.add_resident_models(name);
-  offer.add_methods("dreambooth");
-  offer.add_methods("generate");
-  for (const auto& sampler : SupportedSamplers()) offer.add_samplers(sampler);
-}
-
 absl::Status Serve(const ServeFlags& flags) {
   ASSIGN_OR_RETURN(const auto labels, ParseLabels(flags.labels));
   const std::string name = flags.name.empty() ? DefaultName() : flags.name;
@@ -114,7 +106,9 @@ absl::Status Serve(const ServeFlags& flags) {
   }
   Shutdown shutdown;  // before any other thread
   ASSIGN_OR_RETURN(const auto channel, ConnectToServer(flags.server, flags.security));
-  ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
+  ASSIGN_OR_RETURN(const Workplace workplace,
+                   flags.rehearse ? MakeRehearsal(flags.worker, flags.rehearse_models)
+                                  : MakeWorkplace(flags.worker));
   ASSIGN_OR_RETURN(const auto metrics, WorkerMetrics::Start(flags.metrics_address));
   std::optional<Scratch> scratch;
   RETURN_IF_ERROR(Guard([&] {
@@ -123,17 +117,13 @@ absl::Status Serve(const ServeFlags& flags) {
     scratch.emplace(root);
   }));
   const LeaseLoopOptions options{.worker = name,
-                                 .device = workshop->warm.device().str(),
-                                 .device_memory_bytes = DeviceMemory(workshop->warm.device()),
+                                 .device = workplace.device,
+                                 .device_memory_bytes = workplace.device_memory_bytes,
                                  .labels = labels,
                                  .scratch = scratch->path()};
   LogInfo("worker started",
           {{"worker", options.worker}, {"server", flags.server}, {"device", options.device}});
-  const LeaseWork work{
-      .offer = [&](v1::AcquireLeaseRequest& offer) { AddOffer(*workshop, offer); },
-      .run = [&](const v1::Lease& lease,
-                 JobEnvironment& environment) { return RunJob(lease, environment, *workshop); }};
-  LeaseLoop(channel, options, work, *metrics, shutdown).Run();
+  LeaseLoop(channel, options, workplace.work, *metrics, shutdown).Run();
   LogInfo("worker stopped");
   return absl::OkStatus();
 }
@@ -154,6 +144,13 @@ int ServeCommand(const CommandLine& arguments) {
   flags.Add("labels", &options.labels,
             "KEY=VALUE, with commas between: jobs can require them of their worker.",
             "LIKENESS_WORKER_LABELS");
+  flags.Add(
+      "rehearse", &options.rehearse,
+      "Ends jobs within seconds, with stand-ins for pictures and models: to try out programs.",
+      "LIKENESS_REHEARSE");
+  flags.Add("rehearse-models", &options.rehearse_models,
+            "NAME or NAME:PIXELS, with commas between: the base models to offer with --rehearse.",
+            "LIKENESS_REHEARSE_MODELS");
   return RunWithFlags(flags, arguments, [&] { return Serve(options); });
 }
 

@@ -45,8 +45,12 @@ void WorkerFlags::AddTo(FlagSet& flags) {
   flags.Add("log-level", &log_level, "debug, info, warning or error.", "LIKENESS_LOG_LEVEL");
 }
 
+absl::Status StartLogging(const WorkerFlags& flags) {
+  return InitLogging({.format = flags.log_format, .level = flags.log_level});
+}
+
 absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
-  RETURN_IF_ERROR(InitLogging({.format = flags.log_format, .level = flags.log_level}));
+  RETURN_IF_ERROR(StartLogging(flags));
   if (flags.threads < 0 || flags.threads > kMostThreads) {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads=", flags.threads, ": 0 to ", kMostThreads, " is allowed"));

@@ -28,6 +28,9 @@ struct WorkerFlags {
   static std::string DefaultCacheDir();
 };
 
+// As the flags say.
+absl::Status StartLogging(const WorkerFlags& flags);
+
 // Starts logging, takes threads and device, scans the models; names each that is not offered in the
 // log. FAILED_PRECONDITION if none is left.
 absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags);

@@ -7,6 +7,7 @@
 #include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
+#include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/keep_outputs.h"
@@ -25,18 +26,6 @@ namespace likeness {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr char kModelDir[] = "model";  // of its files, among the outputs as on disk
-
-std::vector<Phase> PhasesOf(const v1::FineTuneSpec& spec) {
-  std::vector<Phase> phases = {Phase::kPreparing};
-  if (spec.prior().weight() > 0) phases.push_back(Phase::kClassPictures);
-  phases.push_back(Phase::kTraining);
-  phases.push_back(Phase::kSaving);
-  if (spec.samples().prompts_size() > 0) phases.push_back(Phase::kSamples);
-  phases.push_back(Phase::kUploading);
-  return phases;
-}
 
 // A resumed attempt uses what the first one resolved, and can do so only with the same base model.
 v1::ResolvedSpec Resolve(const v1::Lease& lease, const ModelFacts& base) {
@@ -113,7 +102,7 @@ std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
 }
 
 std::map<std::string, double> Figures(const FineTuneResult& trained, Phases& phases) {
-  auto figures = phases.Seconds();
+  auto figures = phases.Measurements();
   if (!trained.losses.empty()) figures["loss"] = trained.losses.back();
   if (trained.validation_loss_before) {
     figures["validation_loss_before"] = *trained.validation_loss_before;

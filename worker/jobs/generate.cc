@@ -2,12 +2,11 @@
 
 #include "common/resource_names.h"
 #include "common/sampler_names.h"
-#include "third_party/nlohmann/json.hpp"
-#include "worker/base/io/config_reader.h"
-#include "worker/base/io/model_json.h"
+#include "worker/base/error.h"
 #include "worker/exports/personalized_model.h"
 #include "worker/families/family.h"
 #include "worker/generation/pipeline_sampler.h"
+#include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/pictures.h"
@@ -28,15 +27,6 @@ struct DrawingModel {
   ModelFacts facts;
   PromptWords words;
 };
-
-PromptWords WordsFromCard(const fs::path& model_dir) {
-  const auto card = ParseModelJson(ReadFile(model_dir / kCardFile), kCardFile);
-  ConfigReader reader(kCardFile, card);
-  PromptWords words;
-  reader.Read("token", words.token);
-  reader.Read("class_noun", words.class_noun);
-  return words;
-}
 
 DrawingModel BaseModelOf(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   const auto entry = ValueOrThrow(workshop.catalog.Find(lease.job().generate().model().name()));
@@ -60,6 +50,11 @@ DrawingModel PersonalizedModelOf(const v1::LeasedModel& model, JobEnvironment& e
           phases.Report(progress);
         });
       });
+  const CardFacts card = ReadCardFacts(stored.directory / kCardFile);
+  if (card.rehearsed_image_size > 0) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                model.name() + " was made by a rehearsing worker: it cannot be drawn with");
+  }
   Family& family = workshop.warm.Get(model.name(), stored.digest, stored.directory,
                                      [&] { ThrowIfStopped(environment.Stop()); });
   return {.model = family,
@@ -68,7 +63,7 @@ DrawingModel PersonalizedModelOf(const v1::LeasedModel& model, JobEnvironment& e
                     .image_size = static_cast<int>(family.image_size()),
                     .sampler = OwnSampler(stored.directory),
                     .defaults = ReadModelDefaults(stored.directory)},
-          .words = WordsFromCard(stored.directory)};
+          .words = card.words};
 }
 
 }  // namespace
@@ -95,7 +90,7 @@ JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop
                phases, pictures);
   result.outputs =
       KeepOutputs(WritePictures(pictures, environment), /*extras=*/{}, environment, phases);
-  result.metrics = phases.Seconds();
+  result.metrics = phases.Measurements();
   result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
   return result;
 }

@@ -25,6 +25,16 @@ v1::JobPhase ToJobPhase(Phase phase) {
   return v1::JOB_PHASE_UNSPECIFIED;
 }
 
+std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved) {
+  std::vector<Phase> phases = {Phase::kPreparing};
+  if (resolved.prior().weight() > 0) phases.push_back(Phase::kClassPictures);
+  phases.push_back(Phase::kTraining);
+  phases.push_back(Phase::kSaving);
+  if (resolved.samples().prompts_size() > 0) phases.push_back(Phase::kSamples);
+  phases.push_back(Phase::kUploading);
+  return phases;
+}
+
 Phases::Phases(JobEnvironment& environment, std::vector<Phase> phases)
     : environment_(environment), phases_(std::move(phases)), current_(phases_.front()) {
   Report({.phase = current_});
@@ -32,6 +42,11 @@ Phases::Phases(JobEnvironment& environment, std::vector<Phase> phases)
 
 void Phases::Report(const Progress& progress) {
   Enter(progress.phase);
+  if (progress.phase == Phase::kClassPictures) {
+    class_images_ = progress.total;
+    // Only those that are drawn have a speed.
+    if (!progress.units_per_second) class_images_cached_ = progress.done;
+  }
   v1::Progress message;
   message.set_phase(ToJobPhase(progress.phase));
   message.set_done(progress.done);
@@ -56,9 +71,13 @@ void Phases::Report(const Progress& progress) {
   environment_.Report(message);
 }
 
-std::map<std::string, double> Phases::Seconds() {
+std::map<std::string, double> Phases::Measurements() {
   Enter(current_);
-  return seconds_;
+  std::map<std::string, double> measurements = seconds_;
+  if (class_images_ > 0) {
+    measurements["class_images_drawn"] = static_cast<double>(class_images_ - class_images_cached_);
+  }
+  return measurements;
 }
 
 void Phases::Enter(Phase phase) {

@@ -15,6 +15,9 @@ namespace likeness {
 // As clients see it.
 v1::JobPhase ToJobPhase(Phase phase);
 
+// The phases of a fine-tune with these settings.
+std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved);
+
 // Reports progress with the list of phases, and measures them. One for each job.
 class Phases {
  public:
@@ -24,8 +27,9 @@ class Phases {
   // Enters the phase, unless it is the current one, and says how far it has come.
   void Report(const Progress& progress);
 
-  // "class_pictures_seconds", ... of the phases so far, the current one included.
-  std::map<std::string, double> Seconds();
+  // "class_pictures_seconds", ... of the phases so far, the current one included; and
+  // "class_images_drawn", those that did not lie in the cache.
+  std::map<std::string, double> Measurements();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -36,6 +40,8 @@ class Phases {
   Phase current_;
   Clock::time_point entered_ = Clock::now();
   std::map<std::string, double> seconds_;
+  int64_t class_images_cached_ = 0;
+  int64_t class_images_ = 0;
 };
 
 }  // namespace likeness

@@ -76,12 +76,39 @@ void NameSampler(const ModelFacts& model, Spec& spec) {
 
 }  // namespace
 
+v1::FineTuneSpec FineTuneDefaults(const ModelDefaults& recommended) {
+  v1::FineTuneSpec spec = MethodDefaults();
+  Overlay(recommended.fine_tune, spec);
+  return spec;
+}
+
+v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
+  v1::GenerateSpec spec = GenerationDefaults();
+  spec.MergeFrom(recommended.generate);
+  spec.clear_prompts();  // a model recommends how to draw, not what
+  return spec;
+}
+
+void AddDefaults(const ModelFacts& model, v1::BaseModel& offer) {
+  v1::FineTuneSpec& fine_tune = *offer.mutable_fine_tune_defaults();
+  fine_tune = FineTuneDefaults(model.defaults);
+  NameSampler(model, *fine_tune.mutable_prior());
+  NameSampler(model, *fine_tune.mutable_samples());
+  v1::GenerateSpec spec = GenerateDefaults(model.defaults);
+  NameSampler(model, spec);
+  v1::Samples& samples = *offer.mutable_generate_defaults();
+  samples.set_images_per_prompt(spec.images_per_prompt());
+  samples.set_sampler(spec.sampler());
+  samples.set_steps(spec.steps());
+  samples.set_guidance(spec.guidance());
+  if (spec.has_negative_prompt()) samples.set_negative_prompt(spec.negative_prompt());
+}
+
 v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts& model) {
   v1::ResolvedSpec resolved;
   resolved.set_base_model_digest(model.digest);
   auto& result = *resolved.mutable_fine_tune();
-  result = MethodDefaults();
-  Overlay(model.defaults.fine_tune, result);
+  result = FineTuneDefaults(model.defaults);
   Overlay(spec, result);
 
   result.set_base_model(model.name);
@@ -106,9 +133,7 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
   v1::ResolvedSpec resolved;
   resolved.set_base_model_digest(model.digest);
   auto& result = *resolved.mutable_generate();
-  result = GenerationDefaults();
-  result.MergeFrom(model.defaults.generate);
-  result.clear_prompts();  // a model recommends how to draw, not what
+  result = GenerateDefaults(model.defaults);
   result.MergeFrom(spec);
 
   result.mutable_model()->set_name(model.name);

@@ -4,9 +4,17 @@
 #pragma once
 
 #include "likeness/v1/job.pb.h"
+#include "likeness/v1/model.pb.h"
 #include "worker/catalog/model_facts.h"
 
 namespace likeness {
+
+// The settings of jobs that say none: all defaults, with what the model recommends over them.
+v1::FineTuneSpec FineTuneDefaults(const ModelDefaults& recommended);
+v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended);
+
+// Adds both to what is offered.
+void AddDefaults(const ModelFacts& model, v1::BaseModel& offer);
 
 // Seeds that nobody drew yet are drawn here.
 v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts& model);

@@ -4,14 +4,23 @@
 #include <torch/torch.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <opencv2/core.hpp>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/shorten.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
+namespace {
+
+constexpr size_t kMostNameBytes = 120;
+
+}  // namespace
 
 absl::StatusOr<c10::Device> ParseDevice(const std::string& text) {
   const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
@@ -29,6 +38,19 @@ absl::StatusOr<c10::Device> ParseDevice(const std::string& text) {
         absl::StrCat("--device=", text, ": this machine has ", gpus, " usable GPUs"));
   }
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+std::string DeviceName(c10::Device device) {
+  if (!device.is_cpu()) return device.str();
+  std::string processor;
+  std::ifstream information("/proc/cpuinfo");
+  for (std::string line; processor.empty() && std::getline(information, line);) {
+    if (!absl::StartsWith(line, "model name")) continue;
+    processor = std::string(absl::StripAsciiWhitespace(line.substr(line.find(':') + 1)));
+  }
+  return Shorten(absl::StrCat("cpu ", processor, processor.empty() ? "" : ", ",
+                              at::get_num_threads(), " threads"),
+                 kMostNameBytes);
 }
 
 int64_t DeviceMemory(c10::Device device) {

@@ -14,6 +14,9 @@ namespace likeness {
 // a GPU that is not there.
 absl::StatusOr<c10::Device> ParseDevice(const std::string& text);
 
+// What a worker says of it: "cpu AMD EPYC 7B13, 2 threads", "cuda:0". At most 128 bytes.
+std::string DeviceName(c10::Device device);
+
 // Bytes of the GPU's memory; of the machine's for the CPU. 0 when it cannot be told.
 int64_t DeviceMemory(c10::Device device);
 

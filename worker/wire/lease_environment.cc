@@ -66,7 +66,8 @@ void LeaseEnvironment::DeliverSample(const v1::SampleEvent& sample, const fs::pa
 
 StopReason LeaseEnvironment::Stop() {
   if (keeper_.lost() || keeper_.cancel_requested()) return StopReason::kCancel;
-  return shutdown_.requested() ? StopReason::kDrain : StopReason::kNone;
+  const bool leaves = shutdown_.requested() || keeper_.release_requested();
+  return leaves ? StopReason::kDrain : StopReason::kNone;
 }
 
 void LeaseEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {

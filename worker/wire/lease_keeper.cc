@@ -109,6 +109,11 @@ bool LeaseKeeper::cancel_requested() const {
   return cancel_requested_;
 }
 
+bool LeaseKeeper::release_requested() const {
+  absl::MutexLock lock(&mutex_);
+  return release_requested_;
+}
+
 void LeaseKeeper::Run() {
   while (AwaitNextBeat()) Beat();
   EndIfItHangs();
@@ -174,6 +179,7 @@ void LeaseKeeper::Settle(const absl::Status& status, const v1::HeartbeatResponse
   sending_.Clear();
   if (status.ok()) {
     cancel_requested_ = cancel_requested_ || response.cancel_requested();
+    release_requested_ = release_requested_ || response.release_requested();
   } else if (absl::IsAborted(status)) {
     lost_ = true;
   } else {

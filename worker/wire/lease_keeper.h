@@ -41,6 +41,8 @@ class LeaseKeeper {
   // Another holds the job now, or nobody: nothing this worker says about it counts any more.
   bool lost() const;
   bool cancel_requested() const;
+  // The job is to go to another worker.
+  bool release_requested() const;
 
  private:
   void Run();
@@ -64,6 +66,7 @@ class LeaseKeeper {
   bool unconfirmed_ ABSL_GUARDED_BY(mutex_) = false;
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancel_requested_ ABSL_GUARDED_BY(mutex_) = false;
+  bool release_requested_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int flushing_ ABSL_GUARDED_BY(mutex_) = 0;  // callers in Flush
   int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // heartbeats in a row that did not arrive

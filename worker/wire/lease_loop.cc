@@ -43,6 +43,7 @@ LeaseLoop::LeaseLoop(std::shared_ptr<grpc::Channel> channel, LeaseLoopOptions op
 void LeaseLoop::Run() {
   Backoff backoff;
   bool server_is_well = true;
+  bool drained = false;
   std::string request_id = RandomUuid();
   while (!shutdown_.requested()) {
     const auto response = Acquire(request_id);
@@ -51,7 +52,15 @@ void LeaseLoop::Run() {
     if (response.ok()) {
       if (!server_is_well) LogInfo("server answers again");
       server_is_well = true;
+      if (!Erase(*response)) {
+        backoff.Pause([this] { return shutdown_.requested(); });
+        continue;
+      }
       backoff.Reset();
+      if (drained != response->drained()) {
+        drained = response->drained();
+        LogInfo(drained ? "drained: no more jobs come" : "no longer drained");
+      }
       if (response->has_lease()) Work(response->lease());
       continue;
     }
@@ -73,6 +82,8 @@ absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire(const std::string& r
   request.set_device_memory_bytes(options_.device_memory_bytes);
   request.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
   work_.offer(request);
+  if (work_.erase) request.add_features("erasure");
+  request.set_erasure_number(erasure_number_);
   request.mutable_wait()->set_seconds(absl::ToInt64Seconds(kAcquireWait));
 
   grpc::ClientContext context;
@@ -81,6 +92,20 @@ absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire(const std::string& r
   v1::AcquireLeaseResponse response;
   RETURN_IF_ERROR(FromGrpcStatus(stub_->AcquireLease(&context, request, &response)));
   return response;
+}
+
+bool LeaseLoop::Erase(const v1::AcquireLeaseResponse& response) {
+  if (response.erasure_number() == 0 || !work_.erase) return true;
+  const absl::Status status = Guard([&] {
+    for (const auto& model : response.erased_models()) work_.erase(model);
+  });
+  if (!status.ok()) {
+    LogError("models not erased", {{"error", status.ToString()}});
+    return false;
+  }
+  LogInfo("models erased", {{"models", response.erased_models_size()}});
+  erasure_number_ = response.erasure_number();
+  return true;
 }
 
 void LeaseLoop::Work(const v1::Lease& lease) {
@@ -123,6 +148,9 @@ std::string LeaseLoop::End(const v1::Lease& lease, const LeaseKeeper& keeper,
   if (status.ok()) return Complete(lease, result);
   // With the request to stop, transfers and waiting for the server end.
   if (shutdown_.requested() && (absl::IsCancelled(status) || ServerIsAway(status))) {
+    return Release(lease, v1::RELEASE_REASON_PREEMPTED);
+  }
+  if (keeper.release_requested() && absl::IsCancelled(status)) {
     return Release(lease, v1::RELEASE_REASON_PREEMPTED);
   }
   return Fail(lease, status);

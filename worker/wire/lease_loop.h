@@ -26,12 +26,15 @@ struct LeaseLoopOptions {
   std::filesystem::path scratch;
 };
 
-// What is done with the leases. Both are called from the thread of LeaseLoop::Run.
+// What is done with the leases. All are called from the thread of LeaseLoop::Run.
 struct LeaseWork {
   // Adds base models, those in memory, methods and samplers to a call for a lease.
   std::function<void(v1::AcquireLeaseRequest& offer)> offer;
   // Throws what guard.h knows.
   std::function<JobResult(const v1::Lease& lease, JobEnvironment& environment)> run;
+  // Erases this worker's copies of a model; where there is none, no worker keeps any. Throws
+  // likewise.
+  std::function<void(const v1::LeasedModel& model)> erase = {};
 };
 
 class LeaseLoop {
@@ -44,6 +47,8 @@ class LeaseLoop {
 
  private:
   absl::StatusOr<v1::AcquireLeaseResponse> Acquire(const std::string& request_id);
+  // Whether all are erased; what is not is erased with the next call.
+  bool Erase(const v1::AcquireLeaseResponse& response);
   void Work(const v1::Lease& lease);
   // Tells the server how the attempt ended; returns that as a word for logs and metrics.
   std::string End(const v1::Lease& lease, const LeaseKeeper& keeper, const absl::Status& status,
@@ -62,6 +67,7 @@ class LeaseLoop {
   LeaseLoopOptions options_;
   const std::string instance_;  // of this run of the program
   LeaseWork work_;
+  int64_t erasure_number_ = 0;  // as far as models are erased
   WorkerMetrics& metrics_;
   Shutdown& shutdown_;
 };

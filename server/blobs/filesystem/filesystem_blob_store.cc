@@ -133,14 +133,15 @@ class FilesystemBlobStore::FileReader : public BlobReader {
 
 class FilesystemBlobStore::FileUpload : public BlobUpload {
  public:
-  FileUpload(FilesystemBlobStore& store, UploadName name, std::string path, File file, Sha256 hash,
+  FileUpload(FilesystemBlobStore& store, UploadName name, std::string path, File file,
              int64_t committed_size)
       : store_(store),
         name_(std::move(name)),
         path_(std::move(path)),
         file_(std::move(file)),
-        hash_(std::move(hash)),
-        committed_size_(committed_size) {}
+        committed_size_(committed_size) {
+    if (committed_size == 0) hash_.emplace();
+  }
 
   ~FileUpload() override { store_.Leave(path_, name_.tenant); }
 
@@ -160,7 +161,7 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
       if (!full || !file_.Truncate(committed_size_).ok()) Drop();
       return written;
     }
-    hash_.Update(bytes);
+    if (hash_) hash_->Update(bytes);
     committed_size_ = end;
     return absl::OkStatus();
   }
@@ -171,13 +172,16 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
                       absl::StrCat("the upload was finished after ", committed_size_,
                                    " bytes; the name promises ", name_.size_bytes));
     }
-    if (const std::string digest = hash_.HexDigest(); digest != name_.sha256) {
+    if (dropped_) return UploadNotFound();
+    if (!hash_) {
+      ASSIGN_OR_RETURN(hash_, HashOf(file_, committed_size_));
+    }
+    if (const std::string digest = hash_->HexDigest(); digest != name_.sha256) {
       unlink(path_.c_str());
       return RpcError(
           absl::StatusCode::kInvalidArgument, "BLOB_DIGEST_MISMATCH",
           absl::StrCat("the bytes have SHA-256 ", digest, "; the name promises ", name_.sha256));
     }
-    if (dropped_) return UploadNotFound();
     RETURN_IF_ERROR(file_.Touch(store_.clock_.Now()));
     if (auto synced = file_.Sync(); !synced.ok()) {
       Drop();  // to sync it again would say that all is well, though the pages may be gone
@@ -196,7 +200,9 @@ class FilesystemBlobStore::FileUpload : public BlobUpload {
   const UploadName name_;
   const std::string path_;
   const File file_;
-  Sha256 hash_;
+  // Of what was appended; nothing if an earlier call has begun: then all is read again in the end,
+  // and once, however many parts there are.
+  std::optional<Sha256> hash_;
   int64_t committed_size_;
   bool dropped_ = false;
 };
@@ -295,15 +301,32 @@ int64_t FilesystemBlobStore::Remove(const BlobName& name, absl::Time before) {
   return info.st_size;
 }
 
-absl::StatusOr<SweptBlobs> FilesystemBlobStore::Sweep(
-    absl::Time before, absl::FunctionRef<bool(const BlobName&)> named) {
-  const auto lock =
-      FileLock::Take(SweepLockPath(root_), FileLock::Kind::kExclusive, /*wait=*/false);
+absl::StatusOr<FileLock> FilesystemBlobStore::LockAgainstBackups() const {
+  auto lock = FileLock::Take(SweepLockPath(root_), FileLock::Kind::kExclusive, /*wait=*/false);
   if (absl::IsUnavailable(lock.status())) {
     return RpcError(absl::StatusCode::kUnavailable, "BACKUP_RUNS",
                     "a backup is being made; no blob is removed meanwhile");
   }
-  RETURN_IF_ERROR(lock.status());
+  return lock;
+}
+
+absl::StatusOr<SweptBlobs> FilesystemBlobStore::Erase(const std::vector<BlobName>& names,
+                                                      absl::Time before) {
+  ASSIGN_OR_RETURN(const FileLock lock, LockAgainstBackups());
+  SweptBlobs swept;
+  for (const BlobName& name : names) {
+    unlink(DamagedPathOf(name).c_str());
+    if (const int64_t bytes = Remove(name, before); bytes >= 0) {
+      ++swept.blobs;
+      swept.bytes += bytes;
+    }
+  }
+  return swept;
+}
+
+absl::StatusOr<SweptBlobs> FilesystemBlobStore::Sweep(
+    absl::Time before, absl::FunctionRef<bool(const BlobName&)> named) {
+  ASSIGN_OR_RETURN(const FileLock lock, LockAgainstBackups());
   SweptBlobs swept;
   RETURN_IF_ERROR(Visit("", [&](const BlobName& name) {
     const std::string path = PathOf(name);
@@ -387,6 +410,12 @@ std::vector<std::string> FilesystemBlobStore::tenants() const {
   return {tenants.begin(), tenants.end()};
 }
 
+int64_t FilesystemBlobStore::unfinished_uploads(const std::string& tenant) const {
+  const auto names = NamesIn(root_ + kUploads);
+  return std::count_if(names.begin(), names.end(),
+                       [&](const std::string& name) { return TenantOfUpload(name) == tenant; });
+}
+
 int64_t FilesystemBlobStore::damaged() const {
   return static_cast<int64_t>(NamesIn(root_ + kDamaged).size());
 }
@@ -407,8 +436,7 @@ absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const Up
   auto opened = [&]() -> absl::StatusOr<std::unique_ptr<BlobUpload>> {
     ASSIGN_OR_RETURN(File file, File::OpenForWriting(path));
     ASSIGN_OR_RETURN(int64_t size, file.Size());
-    ASSIGN_OR_RETURN(Sha256 hash, HashOf(file, size));  // goes on with what is there
-    return std::make_unique<FileUpload>(*this, name, path, std::move(file), std::move(hash), size);
+    return std::make_unique<FileUpload>(*this, name, path, std::move(file), size);
   }();
   if (!opened.ok()) Leave(path, name.tenant);
   return opened;

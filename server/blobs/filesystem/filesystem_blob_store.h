@@ -31,6 +31,7 @@ class FilesystemBlobStore : public BlobStore {
   void KeptLast(const BlobName& name, absl::Time at) override;
   absl::StatusOr<SweptBlobs> Sweep(absl::Time before,
                                    absl::FunctionRef<bool(const BlobName&)> named) override;
+  absl::StatusOr<SweptBlobs> Erase(const std::vector<BlobName>& names, absl::Time before) override;
   absl::Status Visit(const std::string& after,
                      absl::FunctionRef<bool(const BlobName&)> visit) override;
   absl::StatusOr<std::unique_ptr<BlobUpload>> Upload(const UploadName& name) override;
@@ -40,6 +41,7 @@ class FilesystemBlobStore : public BlobStore {
   int64_t total_bytes() const override;
   int64_t bytes_of(const std::string& tenant) const override;
   std::vector<std::string> tenants() const override;
+  int64_t unfinished_uploads(const std::string& tenant) const override;
   int64_t damaged() const override;
 
  private:
@@ -54,6 +56,8 @@ class FilesystemBlobStore : public BlobStore {
   std::string DamagedPathOf(const BlobName& name) const;
   // Keeps the blob and returns its size, if it is there: durable, not only visible.
   absl::StatusOr<std::optional<int64_t>> KeepFile(const BlobName& name);
+  // No backup is made while it is held. UNAVAILABLE: BACKUP_RUNS.
+  absl::StatusOr<FileLock> LockAgainstBackups() const;
   // Removes the file if it was still last kept before `before`. Returns its size, or -1.
   int64_t Remove(const BlobName& name, absl::Time before);
   // Moves the file that `reader` read out of the way.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/status_macros.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "server/jobs/proto_time.h"
 
 namespace likeness::server {
@@ -23,10 +24,10 @@ constexpr char kForgetMost[] =
 constexpr absl::Duration kOfferInterval = absl::Minutes(1);
 constexpr int kMost = 10'000;
 
-bool IsSame(const v1::BaseModel& one, const v1::BaseModel& other) {
-  return one.name() == other.name() && one.digest() == other.digest() &&
-         one.image_size() == other.image_size() && one.default_token() == other.default_token() &&
-         one.display_name() == other.display_name();
+// `kept` has a time besides.
+bool IsSame(v1::BaseModel kept, const v1::BaseModel& offered) {
+  kept.clear_last_offered_time();
+  return google::protobuf::util::MessageDifferencer::Equals(kept, offered);
 }
 
 }  // namespace

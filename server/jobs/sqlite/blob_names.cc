@@ -151,6 +151,10 @@ absl::Status VisitModels(Database& database, Visit visit) {
 
 }  // namespace
 
+void VisitBlobsOf(const google::protobuf::Message& message, Visit visit) {
+  VisitMessage(message, visit);
+}
+
 absl::Status VisitBlobNames(Database& database, Visit visit) {
   // Models last: a job that ends and is deleted meanwhile leaves its files to its model.
   RETURN_IF_ERROR(VisitJobs(database, visit));

@@ -12,6 +12,7 @@
 #include "common/status_macros.h"
 #include "server/base/planted.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/model_update.h"
 #include "server/jobs/sqlite/filter_sql.h"
 #include "server/jobs/sqlite/record_table.h"
 
@@ -40,7 +41,8 @@ constexpr char kModelUsers[] =
     "= ? LIMIT 1";
 constexpr char kLease[] =
     "SELECT tenant, id, state IN (2, 3) AND (lease_token = ?2 OR ?3) AND"
-    " IFNULL((SELECT expire FROM reports WHERE owner = key), lease_expire) > ?4, stall_timeout"
+    " IFNULL((SELECT expire FROM reports WHERE owner = key), lease_expire) > ?4, stall_timeout, "
+    "worker"
     " FROM jobs"
     " WHERE key = ?1 AND (lease_token = ?2 OR ended_token = ?2 OR ?3)";
 constexpr char kUnheard[] =
@@ -201,7 +203,9 @@ absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model) 
     return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_NOT_READY",
                     absl::StrCat(model.ToString(), " is still being made"));
   }
-  return Parsed<v1::Model>(query.Bytes(0));
+  auto read = Parsed<v1::Model>(query.Bytes(0));
+  CompleteModel(read);
+  return read;
 }
 
 absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tenant,
@@ -221,6 +225,7 @@ absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tena
     last = query.String(0);
     bytes += query.Bytes(1).size();
     page.models.push_back(Parsed<v1::Model>(query.Bytes(1)));
+    CompleteModel(page.models.back());
   }
 }
 
@@ -238,7 +243,8 @@ absl::StatusOr<std::optional<LeasedJob>> ReadLease(Database& database, int64_t k
   if (!found) return std::nullopt;
   return LeasedJob{{query.String(0), query.String(1)},
                    query.Integer(2) != 0,
-                   absl::Microseconds(query.Integer(3))};
+                   absl::Microseconds(query.Integer(3)),
+                   query.String(4)};
 }
 
 absl::StatusOr<std::optional<int64_t>> FindUnheardLease(Database& database,

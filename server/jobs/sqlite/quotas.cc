@@ -20,6 +20,12 @@ constexpr char kRunning[] = "SELECT COUNT(*) FROM jobs WHERE state IN (2, 3) AND
 constexpr char kCharge[] =
     "INSERT INTO usage (tenant, day, worker_time) VALUES (?, ?, ?)"
     " ON CONFLICT (tenant, day) DO UPDATE SET worker_time = worker_time + excluded.worker_time";
+constexpr char kCountEnded[] =
+    "INSERT INTO usage (tenant, day, worker_time, ended_jobs) VALUES (?, ?, 0, 1)"
+    " ON CONFLICT (tenant, day) DO UPDATE SET ended_jobs = ended_jobs + 1";
+constexpr char kUsage[] =
+    "SELECT day, worker_time, ended_jobs FROM usage WHERE tenant = ? AND day > ?"
+    " ORDER BY day DESC";
 constexpr char kTenants[] =
     "SELECT tenant FROM jobs WHERE state = 1 UNION SELECT tenant FROM jobs WHERE state IN (2, 3)"
     " UNION SELECT tenant FROM usage WHERE day >= ?";
@@ -157,6 +163,23 @@ absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota(Database& database, const Job
     counts.worker_time_per_month += spent;
   }
   return counts;
+}
+
+absl::StatusOr<std::vector<UsedDay>> ReadUsage(Database& database, const std::string& tenant,
+                                               absl::Time now, int days) {
+  std::vector<UsedDay> used;
+  Query query = database.Prepare(kUsage);
+  query.Bind(tenant).Bind(DayNumber(now) - days);
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool found, query.Step());
+    if (!found) return used;
+    used.push_back({absl::UnixEpoch() + query.Integer(0) * absl::Hours(24),
+                    absl::Microseconds(query.Integer(1)), query.Integer(2)});
+  }
+}
+
+absl::Status CountEndedJob(Database& database, const std::string& tenant, absl::Time now) {
+  return database.Prepare(kCountEnded).Bind(tenant).Bind(DayNumber(now)).Run();
 }
 
 absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, absl::Duration time,

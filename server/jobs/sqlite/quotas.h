@@ -3,10 +3,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/jobs/operations.h"
 #include "server/jobs/quota.h"
 #include "server/jobs/sqlite/database.h"
 
@@ -24,6 +26,14 @@ absl::StatusOr<int64_t> FreeStarts(Database& database, const std::string& tenant
 // Of the tenants that have jobs under way, or had workers this month.
 absl::StatusOr<TenantsAtQuota> CountTenantsAtQuota(Database& database, const JobQuotas& quotas,
                                                    absl::Time now);
+
+// What the tenant used on the last `days` days up to `now`, the latest first; without days on which
+// it used nothing.
+absl::StatusOr<std::vector<UsedDay>> ReadUsage(Database& database, const std::string& tenant,
+                                               absl::Time now, int days);
+
+// Notes that a job of the tenant has ended.
+absl::Status CountEndedJob(Database& database, const std::string& tenant, absl::Time now);
 
 // Notes that a worker held a job of the tenant for so long, until `now`.
 absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, absl::Duration time,

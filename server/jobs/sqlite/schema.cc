@@ -15,7 +15,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 11;
+constexpr int64_t kVersion = 12;
 
 // Times are microseconds since 1970: of events, creation and end by date, all others on the queue's
 // clock (store_clock.h). `job` is a serialized likeness.v1.Job; the columns before it
@@ -92,6 +92,7 @@ CREATE TABLE usage (           -- what tenants have had of the workers
   tenant TEXT NOT NULL,
   day INTEGER NOT NULL,        -- since 1970, of UTC
   worker_time INTEGER NOT NULL,  -- microseconds
+  ended_jobs INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant, day)
 ) WITHOUT ROWID;
 
@@ -170,6 +171,31 @@ CREATE TABLE durations (       -- how long jobs that succeeded took of late
   runs INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE rates (           -- how long work took of late, see rate_table.h
+  digest TEXT NOT NULL,        -- of the base model
+  method TEXT NOT NULL,
+  device TEXT NOT NULL,
+  phase INTEGER NOT NULL,      -- likeness.v1.JobPhase; -1: class pictures that lie there
+  variant TEXT NOT NULL,
+  pixels INTEGER NOT NULL,     -- of class pictures their number
+  measured INTEGER NOT NULL,   -- when last, by date
+  rates TEXT NOT NULL,         -- as policies/work.h writes them
+  PRIMARY KEY (digest, method, device, phase, variant, pixels)
+) WITHOUT ROWID;
+CREATE INDEX rates_by_time ON rates (measured);
+
+CREATE TABLE drained (         -- workers that get no jobs
+  worker TEXT PRIMARY KEY,
+  release_job INTEGER NOT NULL,  -- 1: they give back the one that they have
+  time INTEGER NOT NULL        -- since when, by date
+) WITHOUT ROWID;
+
+CREATE TABLE erased (          -- models that workers are to erase
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  time INTEGER NOT NULL,       -- when it was asked for, by date
+  model BLOB NOT NULL          -- likeness.v1.LeasedModel
+);
+
 CREATE TABLE audit (           -- lines about changes, until the audit log has them
   key INTEGER PRIMARY KEY,
   line TEXT NOT NULL
@@ -180,7 +206,7 @@ INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
 INSERT INTO meta VALUES ('last_commit', 0);
 INSERT INTO meta VALUES ('steady_time', 0);
-PRAGMA user_version = 11;
+PRAGMA user_version = 12;
 COMMIT;
 )sql";
 
@@ -517,6 +543,34 @@ absl::Status From10To11(Database& database) {
   return database.Execute(kRecount);
 }
 
+// What estimates are made from, what operators say and ask, and what workers are to erase.
+constexpr char kOperations[] = R"sql(
+CREATE TABLE rates (
+  digest TEXT NOT NULL,
+  method TEXT NOT NULL,
+  device TEXT NOT NULL,
+  phase INTEGER NOT NULL,
+  variant TEXT NOT NULL,
+  pixels INTEGER NOT NULL,
+  measured INTEGER NOT NULL,
+  rates TEXT NOT NULL,
+  PRIMARY KEY (digest, method, device, phase, variant, pixels)
+) WITHOUT ROWID;
+CREATE INDEX rates_by_time ON rates (measured);
+CREATE TABLE drained (
+  worker TEXT PRIMARY KEY,
+  release_job INTEGER NOT NULL,
+  time INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE erased (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  time INTEGER NOT NULL,
+  model BLOB NOT NULL
+);
+ALTER TABLE usage ADD COLUMN ended_jobs INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 12;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
@@ -528,6 +582,7 @@ absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 9) RETURN_IF_ERROR(database.Execute(kOfState));
   if (version < 10) RETURN_IF_ERROR(From9To10(database));
   if (version < 11) RETURN_IF_ERROR(From10To11(database));
+  if (version < 12) RETURN_IF_ERROR(database.Execute(kOperations));
   return absl::OkStatus();
 }
 

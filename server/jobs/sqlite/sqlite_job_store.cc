@@ -12,14 +12,18 @@
 #include "common/status_macros.h"
 #include "server/base/planted.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/model_update.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/blob_names.h"
 #include "server/jobs/sqlite/counts.h"
+#include "server/jobs/sqlite/erasure_table.h"
 #include "server/jobs/sqlite/kept_jobs.h"
 #include "server/jobs/sqlite/opening.h"
+#include "server/jobs/sqlite/operations_table.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/quotas.h"
+#include "server/jobs/sqlite/rate_table.h"
 #include "server/jobs/sqlite/schema.h"
 #include "server/jobs/sqlite/webhook_table.h"
 #include "server/jobs/transitions.h"
@@ -31,6 +35,7 @@ constexpr char kInsertRequest[] =
     "INSERT INTO requests (tenant, request_id, fingerprint, job) VALUES (?, ?, ?, ?)";
 constexpr char kInsertModel[] = "INSERT INTO models (tenant, id, job) VALUES (?, ?, ?)";
 constexpr char kSetModel[] = "UPDATE models SET model = ? WHERE job = ?";
+constexpr char kUpdateModel[] = "UPDATE models SET model = ? WHERE tenant = ? AND id = ?";
 constexpr char kDropModel[] = "DELETE FROM models WHERE job = ?";
 constexpr char kDeleteModel[] = "DELETE FROM models WHERE tenant = ? AND id = ?";
 constexpr char kExtendLeases[] =
@@ -47,10 +52,26 @@ constexpr char kReschedule[] =
 constexpr char kCheckWritable[] =
     "INSERT OR REPLACE INTO meta (name, value) VALUES ('last_check', ?)";
 constexpr char kCheckWhole[] = "PRAGMA quick_check(1)";
+constexpr char kCountWaiting[] = "SELECT COUNT(*) FROM jobs WHERE state = 1";
 constexpr char kAuditLines[] = "SELECT key, line FROM audit ORDER BY key LIMIT ?";
 constexpr char kDropAuditLines[] = "DELETE FROM audit WHERE key <= ?";
 constexpr char kCountAuditLines[] = "SELECT COUNT(*) FROM audit";
 constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key'";
+
+constexpr char kDropWebhookCalls[] = "DELETE FROM webhook_calls WHERE job = ?";
+
+// What is deleted while this lives is overwritten in the file.
+class Overwriting {
+ public:
+  explicit Overwriting(Database& database) : database_(database) {
+    (void)database_.Execute("PRAGMA secure_delete = ON");
+  }
+  ~Overwriting() { (void)database_.Execute("PRAGMA secure_delete = OFF"); }
+  Overwriting(const Overwriting&) = delete;
+
+ private:
+  Database& database_;
+};
 
 // The date is followed where it was set by more than this.
 constexpr absl::Duration kSetClock = absl::Milliseconds(100);
@@ -434,6 +455,20 @@ absl::StatusOr<ModelPage> SqliteJobStore::ListModels(const std::string& tenant,
   return ReadModels(*database, tenant, after, limit);
 }
 
+absl::StatusOr<v1::Model> SqliteJobStore::UpdateModel(const ModelName& personalized,
+                                                      const v1::UpdateModelRequest& request) {
+  v1::Model model;
+  RETURN_IF_ERROR(writer_.Run([&](Transaction& transaction) -> absl::Status {
+    Database& database = transaction.database;
+    ASSIGN_OR_RETURN(model, ReadModel(database, personalized));
+    RETURN_IF_ERROR(likeness::server::UpdateModel(request, model));
+    Query update = database.Prepare(kUpdateModel);
+    update.BindBlob(model.SerializeAsString()).Bind(personalized.tenant).Bind(personalized.id);
+    return update.Run();
+  }));
+  return model;
+}
+
 absl::Status SqliteJobStore::DeleteModel(const ModelName& personalized) {
   return writer_.Run([&](Transaction& transaction) -> absl::Status {
     Database& database = transaction.database;
@@ -474,6 +509,10 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   RETURN_IF_ERROR(saved);
   if (IsTerminal(before) != IsTerminal(after)) {
     RETURN_IF_ERROR(NoteKept(transaction, record, before, bytes));
+    if (IsTerminal(after)) {
+      ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
+      RETURN_IF_ERROR(CountEndedJob(database, name.tenant, now.wall));
+    }
   }
   if (after == v1::JOB_STATE_FAILED || after == v1::JOB_STATE_CANCELLED) {
     RETURN_IF_ERROR(database.Prepare(kDropModel).Bind(key).Run());
@@ -484,6 +523,7 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   }
   if (after == v1::JOB_STATE_SUCCEEDED && before != after) {
     RETURN_IF_ERROR(NoteDuration(database, MethodOf(record.job), record.run_time));
+    RETURN_IF_ERROR(MeasureJob(database, record, now.wall));
   }
   if (record.new_events.empty()) return absl::OkStatus();
   JobChange& told = transaction.changes.emplace_back();
@@ -770,6 +810,117 @@ absl::Status SqliteJobStore::OfferBaseModels(const std::vector<v1::BaseModel>& m
 
 absl::StatusOr<std::vector<v1::BaseModel>> SqliteJobStore::BaseModels() {
   return base_models_.List();
+}
+
+absl::StatusOr<Erased> SqliteJobStore::ForgetSubject(Transaction& transaction,
+                                                     const SubjectRecords& subject) {
+  Database& database = transaction.database;
+  std::vector<JobRecord> records;
+  for (const int64_t key : subject.jobs) {
+    ASSIGN_OR_RETURN(auto stored, LoadRecord(database, key));
+    if (!stored) continue;
+    if (subject.model && !IsTerminal(stored->record.job.state())) {
+      return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
+                      absl::StrCat(stored->record.job.name(), " draws with ", subject.model->name(),
+                                   " and has not ended; wait for it or cancel it"));
+    }
+    records.push_back(std::move(stored->record));
+  }
+  Erased erased;
+  std::set<std::string> blobs;
+  for (const JobRecord& record : records) {
+    RETURN_IF_ERROR(AddBlobsOfJob(database, record.key, blobs));
+    RETURN_IF_ERROR(database.Prepare(kDropWebhookCalls).Bind(record.job.uid()).Run());
+    RETURN_IF_ERROR(Forget(transaction, record));
+    erased.jobs.push_back(record.job.name());
+  }
+  if (subject.model) {
+    AddBlobsOfModel(*subject.model, blobs);
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName(subject.model->name()));
+    RETURN_IF_ERROR(database.Prepare(kDeleteModel).Bind(name.tenant).Bind(name.id).Run());
+    RETURN_IF_ERROR(InsertErasedModel(database, *subject.model, clock_.Now().wall));
+    v1::LeasedModel& model = erased.models.emplace_back();
+    model.set_name(subject.model->name());
+    *model.mutable_files() = subject.model->files();
+  }
+  erased.blobs.assign(blobs.begin(), blobs.end());
+  return erased;
+}
+
+absl::StatusOr<Erased> SqliteJobStore::EraseModel(const ModelName& personalized) {
+  Erased erased;
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+    const Overwriting overwriting(transaction.database);
+    ASSIGN_OR_RETURN(const auto subject, FindSubjectOfModel(transaction.database, personalized));
+    ASSIGN_OR_RETURN(erased, ForgetSubject(transaction, subject));
+    return absl::OkStatus();
+  }));
+  return erased;
+}
+
+absl::StatusOr<Erased> SqliteJobStore::EraseJob(const JobName& name, const std::string& etag) {
+  Erased erased;
+  RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
+    const Overwriting overwriting(transaction.database);
+    Database& database = transaction.database;
+    ASSIGN_OR_RETURN(const int64_t key, FindJob(database, name));
+    ASSIGN_OR_RETURN(const auto stored, LoadRecord(database, key));
+    if (!stored) return JobNotFound(name);
+    RETURN_IF_ERROR(CheckDeletable(stored->record, etag));
+    ASSIGN_OR_RETURN(const auto subject, FindSubjectOfJob(database, name, key));
+    ASSIGN_OR_RETURN(erased, ForgetSubject(transaction, subject));
+    return absl::OkStatus();
+  }));
+  return erased;
+}
+
+absl::StatusOr<std::vector<ErasedModel>> SqliteJobStore::ErasedModels(int64_t after, int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadErasedModels(*database, after, limit);
+}
+
+absl::StatusOr<std::vector<DeviceRates>> SqliteJobStore::MeasuredRates(const std::string& digest,
+                                                                       const std::string& method) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadRates(*database, digest, method);
+}
+
+absl::StatusOr<std::vector<HeldJob>> SqliteJobStore::HeldJobs(int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadHeldJobs(*database, limit);
+}
+
+absl::StatusOr<std::vector<QueueGroup>> SqliteJobStore::QueueGroups(int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadQueueGroups(*database, clock_.Now().steady, limit);
+}
+
+absl::StatusOr<int64_t> SqliteJobStore::CountWaiting() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  Query query = database->Prepare(kCountWaiting);
+  RETURN_IF_ERROR(query.Run());
+  return query.Integer(0);
+}
+
+absl::StatusOr<std::vector<UsedDay>> SqliteJobStore::Usage(const std::string& tenant, int days) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadUsage(*database, tenant, clock_.Now().wall, days);
+}
+
+absl::StatusOr<std::vector<DrainedWorker>> SqliteJobStore::DrainedWorkers() {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadDrained(*database);
+}
+
+absl::Status SqliteJobStore::DrainWorker(const DrainedWorker& worker) {
+  return writer_.Run([&](Transaction& transaction) {
+    return WriteDrained(transaction.database, worker, clock_.Now().wall);
+  });
+}
+
+absl::Status SqliteJobStore::UndrainWorker(const std::string& worker) {
+  return writer_.Run(
+      [&](Transaction& transaction) { return DeleteDrained(transaction.database, worker); });
 }
 
 absl::StatusOr<WebhookPage> SqliteJobStore::DueWebhookCalls(const WebhookQuery& query) {

@@ -17,6 +17,7 @@
 #include "server/jobs/quota.h"
 #include "server/jobs/sqlite/base_model_table.h"
 #include "server/jobs/sqlite/damaged_jobs.h"
+#include "server/jobs/sqlite/erasure_table.h"
 #include "server/jobs/sqlite/forecast_cache.h"
 #include "server/jobs/sqlite/read_pool.h"
 #include "server/jobs/sqlite/record_table.h"
@@ -65,6 +66,8 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<v1::Model> GetModel(const ModelName& personalized) override;
   absl::StatusOr<ModelPage> ListModels(const std::string& tenant, const std::string& after,
                                        int limit) override;
+  absl::StatusOr<v1::Model> UpdateModel(const ModelName& personalized,
+                                        const v1::UpdateModelRequest& request) override;
   absl::Status DeleteModel(const ModelName& personalized) override;
 
   absl::StatusOr<std::optional<v1::Lease>> Acquire(const v1::AcquireLeaseRequest& offer) override;
@@ -81,6 +84,18 @@ class SqliteJobStore : public JobStore {
   absl::Status FollowDate() override;
   absl::Status OfferBaseModels(const std::vector<v1::BaseModel>& models) override;
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
+  absl::StatusOr<Erased> EraseModel(const ModelName& personalized) override;
+  absl::StatusOr<Erased> EraseJob(const JobName& name, const std::string& etag) override;
+  absl::StatusOr<std::vector<ErasedModel>> ErasedModels(int64_t after, int limit) override;
+  absl::StatusOr<std::vector<DeviceRates>> MeasuredRates(const std::string& digest,
+                                                         const std::string& method) override;
+  absl::StatusOr<std::vector<HeldJob>> HeldJobs(int limit) override;
+  absl::StatusOr<std::vector<QueueGroup>> QueueGroups(int limit) override;
+  absl::StatusOr<int64_t> CountWaiting() override;
+  absl::StatusOr<std::vector<UsedDay>> Usage(const std::string& tenant, int days) override;
+  absl::StatusOr<std::vector<DrainedWorker>> DrainedWorkers() override;
+  absl::Status DrainWorker(const DrainedWorker& worker) override;
+  absl::Status UndrainWorker(const std::string& worker) override;
   absl::StatusOr<WebhookPage> DueWebhookCalls(const WebhookQuery& query) override;
   absl::Status RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) override;
   absl::StatusOr<int64_t> CountWebhookCalls() override;
@@ -117,6 +132,8 @@ class SqliteJobStore : public JobStore {
                         int64_t bytes_before);
   // The record, and word of it to those who look at it.
   absl::Status Forget(Transaction& transaction, const JobRecord& record);
+  // All of it; see EraseModel.
+  absl::StatusOr<Erased> ForgetSubject(Transaction& transaction, const SubjectRecords& subject);
 
   // Loads the record, lets `change` change it, saves it, and notes what changed.
   using Change = absl::FunctionRef<absl::Status(JobRecord&, const Moment&)>;

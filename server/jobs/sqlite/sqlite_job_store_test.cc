@@ -1,6 +1,8 @@
 #include "server/jobs/sqlite/sqlite_job_store.h"
 
 #include <atomic>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -23,11 +25,43 @@ std::unique_ptr<JobStore> OpenSqlite(const std::string& folder, const Clock& clo
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreTest, ::testing::Values(&OpenSqlite));
 
+std::string BytesOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+TEST(SqliteJobStoreTest, NothingOfAnErasedJobCanBeReadFromTheFile) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  const std::string prompt = "an unmistakable prompt";
+  const auto write = [&](bool erase) {
+    auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+    NewJob job;
+    job.job.set_name("tenants/default/jobs/erased");
+    job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
+    for (int i = 0; i < 200; ++i) job.job.mutable_generate()->add_prompts(prompt);
+    if (!erase) {
+      ASSERT_TRUE(store->Create(job).ok());
+      ASSERT_TRUE(store->Cancel({"default", "erased"}, "").ok());
+    } else {
+      const auto erased = store->EraseJob({"default", "erased"}, "");
+      ASSERT_TRUE(erased.ok()) << erased.status();
+    }
+  };
+  write(/*erase=*/false);
+  ASSERT_NE(BytesOf(folder.path() + "/jobs.sqlite").find(prompt), std::string::npos);
+  write(/*erase=*/true);
+  EXPECT_EQ(BytesOf(folder.path() + "/jobs.sqlite").find(prompt), std::string::npos);
+}
+
 // The tables of version 3: the oldest job came first, and there were no limits of time.
 constexpr char kBackToVersion3[] = R"sql(
 DROP INDEX jobs_by_creation;
 DROP INDEX jobs_of_state;
 DROP TABLE usage;
+DROP TABLE rates;
+DROP TABLE drained;
+DROP TABLE erased;
 DROP INDEX jobs_queue;
 DROP INDEX jobs_queue_by_model;
 DROP INDEX jobs_running;

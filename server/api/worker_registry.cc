@@ -1,0 +1,114 @@
+#include "server/api/worker_registry.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "server/jobs/proto_time.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr absl::Duration kSeenFor = absl::Minutes(10);
+constexpr size_t kMostSeen = 20'000;
+constexpr int kMostRunning = 20'000;
+
+v1::Worker Describe(const v1::AcquireLeaseRequest& request) {
+  v1::Worker worker;
+  worker.set_name(absl::StrCat("workers/", request.worker()));
+  worker.set_device(request.device());
+  worker.set_device_memory_bytes(request.device_memory_bytes());
+  *worker.mutable_labels() = request.labels();
+  worker.set_instance(request.instance());
+  worker.set_version(request.version());
+  worker.set_rehearsal(request.rehearsal());
+  for (const v1::BaseModel& model : request.base_models()) worker.add_base_models(model.name());
+  return worker;
+}
+
+v1::WorkerState StateOf(const v1::Worker& worker, bool drained) {
+  if (worker.jobs().empty()) return drained ? v1::WORKER_STATE_DRAINED : v1::WORKER_STATE_IDLE;
+  return drained ? v1::WORKER_STATE_DRAINING : v1::WORKER_STATE_RUNNING;
+}
+
+}  // namespace
+
+absl::Status WorkerRegistry::Load() {
+  ASSIGN_OR_RETURN(auto drained, jobs_.DrainedWorkers());
+  std::lock_guard lock(mutex_);
+  for (DrainedWorker& worker : drained) {
+    std::string name = worker.worker;
+    drained_[std::move(name)] = std::move(worker);
+  }
+  return absl::OkStatus();
+}
+
+void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time now) {
+  std::lock_guard lock(mutex_);
+  const auto known = seen_.find(request.worker());
+  // One run of the program says the same each time.
+  if (known != seen_.end() && !request.instance().empty() &&
+      known->second.worker.instance() == request.instance()) {
+    known->second.asked = now;
+    return;
+  }
+  if (seen_.size() >= kMostSeen) ForgetBefore(now - kSeenFor);
+  if (seen_.size() >= kMostSeen) return;
+  seen_[request.worker()] = {Describe(request), now};
+}
+
+void WorkerRegistry::ForgetBefore(absl::Time time) {
+  absl::erase_if(seen_, [&](const auto& entry) { return entry.second.asked < time; });
+}
+
+std::optional<DrainedWorker> WorkerRegistry::FindDrained(const std::string& worker) const {
+  std::lock_guard lock(mutex_);
+  const auto found = drained_.find(worker);
+  if (found == drained_.end()) return std::nullopt;
+  return found->second;
+}
+
+absl::Status WorkerRegistry::Drain(const DrainedWorker& worker) {
+  RETURN_IF_ERROR(jobs_.DrainWorker(worker));
+  std::lock_guard lock(mutex_);
+  drained_[worker.worker] = worker;
+  return absl::OkStatus();
+}
+
+absl::Status WorkerRegistry::Undrain(const std::string& worker) {
+  RETURN_IF_ERROR(jobs_.UndrainWorker(worker));
+  std::lock_guard lock(mutex_);
+  drained_.erase(worker);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<v1::Worker>> WorkerRegistry::List(absl::Time now) const {
+  ASSIGN_OR_RETURN(const auto running, jobs_.HeldJobs(kMostRunning));
+  std::map<std::string, v1::Worker> workers;
+  std::lock_guard lock(mutex_);
+  for (const auto& [name, seen] : seen_) {
+    if (seen.asked < now - kSeenFor) continue;
+    v1::Worker& worker = workers[name] = seen.worker;
+    *worker.mutable_last_poll_time() = ToProto(seen.asked);
+  }
+  for (const HeldJob& job : running) {
+    v1::Worker& worker = workers[job.worker];
+    if (worker.name().empty()) {  // it has not asked for long, since it works
+      const auto seen = seen_.find(job.worker);
+      if (seen != seen_.end()) {
+        worker = seen->second.worker;
+        *worker.mutable_last_poll_time() = ToProto(seen->second.asked);
+      }
+      worker.set_name(absl::StrCat("workers/", job.worker));
+    }
+    worker.add_jobs(job.name.ToString());
+  }
+  std::vector<v1::Worker> list;
+  for (auto& [name, worker] : workers) {
+    worker.set_state(StateOf(worker, drained_.contains(name)));
+    list.push_back(std::move(worker));
+  }
+  return list;
+}
+
+}  // namespace likeness::server

@@ -1,0 +1,56 @@
+// The workers that asked for a job of late, and those that get none. What is drained is in the job
+// store; this keeps a copy, since every poll and heartbeat asks.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "likeness/v1/operator_service.pb.h"
+#include "likeness/v1/worker_service.pb.h"
+#include "server/jobs/job_store.h"
+
+namespace likeness::server {
+
+// Thread-safe.
+class WorkerRegistry {
+ public:
+  // `jobs` must outlive this.
+  explicit WorkerRegistry(JobStore& jobs) : jobs_(jobs) {}
+
+  // Reads what is drained.
+  absl::Status Load();
+
+  // A worker asks for a job. `now` by date.
+  void Asked(const v1::AcquireLeaseRequest& request, absl::Time now);
+
+  // Nothing for a worker that gets jobs.
+  std::optional<DrainedWorker> FindDrained(const std::string& worker) const;
+
+  // Durable before they return.
+  absl::Status Drain(const DrainedWorker& worker);
+  absl::Status Undrain(const std::string& worker);
+
+  // By name: those that asked within ten minutes of `now`, run a job, or both.
+  absl::StatusOr<std::vector<v1::Worker>> List(absl::Time now) const;
+
+ private:
+  struct Seen {
+    v1::Worker worker;  // as it said, without state and jobs
+    absl::Time asked;
+  };
+  void ForgetBefore(absl::Time time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  JobStore& jobs_;
+  mutable std::mutex mutex_;
+  absl::flat_hash_map<std::string, Seen> seen_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, DrainedWorker> drained_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace likeness::server

@@ -1,0 +1,134 @@
+#include "server/jobs/policies/work.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace likeness::server {
+namespace {
+
+using testing::DoubleNear;
+
+v1::ResolvedSpec FineTune(int steps, int batch, int images = 2, int sampling_steps = 20) {
+  v1::ResolvedSpec settings;
+  auto& spec = *settings.mutable_fine_tune();
+  spec.add_subjects()->add_photos();
+  spec.mutable_training()->set_steps(steps);
+  spec.mutable_training()->set_batch_size(batch);
+  spec.mutable_training()->set_gradient_accumulation_steps(1);
+  spec.mutable_prior()->set_weight(1);
+  spec.mutable_prior()->set_class_images(32);
+  spec.mutable_prior()->set_sampling_steps(20);
+  for (int i = 0; i < images; ++i) spec.mutable_samples()->add_prompts("a {subject}");
+  spec.mutable_samples()->set_images_per_prompt(1);
+  spec.mutable_samples()->set_steps(sampling_steps);
+  return settings;
+}
+
+// A device on which everything takes what these say.
+double SecondsOf(const Work& work) {
+  switch (work.kind.phase) {
+    case v1::JOB_PHASE_TRAINING:
+      return 0.02 * work.amounts[0] + 0.01 * work.amounts[1];
+    case v1::JOB_PHASE_SAMPLING:
+    case v1::JOB_PHASE_CLASS_IMAGES:
+      return 0.1 + 0.005 * work.amounts[1] + 0.02 * work.amounts[2];
+    default:
+      return 0.5;
+  }
+}
+
+double SecondsOf(const v1::ResolvedSpec& settings, int64_t drawn) {
+  double seconds = 0;
+  for (const Work& work : WorkOf(settings, drawn)) seconds += SecondsOf(work);
+  return seconds;
+}
+
+void Learn(DeviceRates& device, const v1::ResolvedSpec& settings, int64_t drawn) {
+  for (const Work& work : WorkOf(settings, drawn)) {
+    device.rates[work.kind].Measure(work.amounts, SecondsOf(work));
+  }
+  device.class_images[*ClassImagesOf(settings)] = settings.fine_tune().prior().class_images();
+}
+
+double Estimated(const v1::ResolvedSpec& settings, const DeviceRates& device) {
+  const auto estimate = EstimateWork(settings, device);
+  if (!estimate) return NAN;
+  return static_cast<double>(estimate->worker_duration().seconds()) +
+         1e-9 * estimate->worker_duration().nanos();
+}
+
+TEST(WorkTest, OneJobTellsWhatTheSameAgainAndTwiceTheStepsTake) {
+  DeviceRates device;
+  Learn(device, FineTune(40, 2), 32);
+  const double same = SecondsOf(FineTune(40, 2), 0);  // its class pictures are there now
+  EXPECT_THAT(Estimated(FineTune(40, 2), device), DoubleNear(same, 0.25 * same));
+  const double twice = SecondsOf(FineTune(80, 2), 0);
+  EXPECT_THAT(Estimated(FineTune(80, 2), device), DoubleNear(twice, 0.25 * twice));
+}
+
+TEST(WorkTest, SeveralJobsTellStepsPhotosAndPicturesApart) {
+  DeviceRates device;
+  int64_t drawn = 32;
+  for (int i = 0; i < 8; ++i) {
+    Learn(device, FineTune(20 + 10 * i, 1 + i % 3, 1 + i % 4, 10 + 5 * (i % 2)), drawn);
+    drawn = 0;
+  }
+  for (const auto& job : {FineTune(200, 1, 4, 15), FineTune(10, 4, 8, 30)}) {
+    const double truth = SecondsOf(job, 0);
+    EXPECT_THAT(Estimated(job, device), DoubleNear(truth, 0.05 * truth));
+  }
+}
+
+TEST(WorkTest, ClassPicturesThatTheWorkerDoesNotHaveYetAreDrawnFirst) {
+  DeviceRates device;
+  Learn(device, FineTune(40, 2), 32);
+  Learn(device, FineTune(40, 2), 0);
+  auto another = FineTune(40, 2);
+  another.mutable_fine_tune()->mutable_prior()->set_class_prompt("a cat");
+  EXPECT_GT(Estimated(another, device), Estimated(FineTune(40, 2), device) + 2);
+}
+
+TEST(WorkTest, ASizeThatWasNotMeasuredTakesAsManyTimesLongerAsItHasPixels) {
+  v1::ResolvedSpec settings;
+  auto& spec = *settings.mutable_generate();
+  spec.add_prompts("a dog");
+  spec.set_images_per_prompt(4);
+  spec.set_steps(20);
+  spec.set_width(64);
+  spec.set_height(64);
+  DeviceRates device;
+  for (const Work& work : WorkOf(settings, 0)) {
+    device.rates[work.kind].Measure(work.amounts,
+                                    work.kind.phase == v1::JOB_PHASE_SAMPLING ? 10 : 0.01);
+  }
+  EXPECT_THAT(Estimated(settings, device), DoubleNear(10, 0.5));
+  spec.set_width(128);
+  EXPECT_THAT(Estimated(settings, device), DoubleNear(20, 1));
+}
+
+TEST(WorkTest, NothingIsEstimatedFromNothing) { EXPECT_FALSE(EstimateWork(FineTune(40, 2), {})); }
+
+TEST(WorkTest, RatesAreReadAsTheyWereWritten) {
+  Rates rates;
+  rates.Measure({1, 20, 4}, 3.5);
+  rates.Measure({1, 40, 2}, 5);
+  const auto read = Rates::FromText(rates.ToText());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->runs(), 2);
+  EXPECT_EQ(read->Seconds({1, 30, 3}), rates.Seconds({1, 30, 3}));
+  for (const char* text : {"", "1 2", "x 0 0 0 0 0 0 0 0 0 0 0 0 0"}) {
+    EXPECT_FALSE(Rates::FromText(text)) << text;
+  }
+}
+
+TEST(WorkTest, NoTimeIsNegative) {
+  Rates rates;
+  rates.Measure({1, 100, 1}, 1);
+  rates.Measure({1, 1, 1}, 5);  // more work took less: no rate explains it
+  EXPECT_GE(rates.Seconds({1, 100000, 1}), 0);
+}
+
+}  // namespace
+}  // namespace likeness::server

@@ -1,0 +1,119 @@
+#include "server/jobs/sqlite/erasure_table.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "server/jobs/sqlite/blob_names.h"
+#include "server/jobs/sqlite/queries.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr char kMaker[] = "SELECT job FROM models WHERE tenant = ? AND id = ? AND job <> 0";
+constexpr char kDrawn[] =
+    "SELECT key FROM jobs WHERE tenant = ? AND model = ? AND method = 'generate' ORDER BY key"
+    " LIMIT ?";
+constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
+constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
+constexpr char kEvents[] = "SELECT event FROM events WHERE job = ?";
+constexpr char kInsert[] = "INSERT INTO erased (time, model) VALUES (?, ?)";
+// Workers that have not asked for so long start with an empty cache or are told nothing.
+constexpr char kForget[] =
+    "DELETE FROM erased WHERE key <= (SELECT MAX(key) FROM erased) - ? OR time < ?";
+constexpr char kRead[] = "SELECT key, model FROM erased WHERE key > ? ORDER BY key LIMIT ?";
+
+constexpr int kMostJobs = 10'000;
+constexpr int kMostErased = 10'000;
+constexpr absl::Duration kErasedFor = absl::Hours(24 * 90);
+
+}  // namespace
+
+absl::StatusOr<SubjectRecords> FindSubjectOfModel(Database& database, const ModelName& model) {
+  SubjectRecords found;
+  ASSIGN_OR_RETURN(found.model, ReadModel(database, model));
+  {
+    Query maker = database.Prepare(kMaker);
+    ASSIGN_OR_RETURN(const bool known, maker.Bind(model.tenant).Bind(model.id).Step());
+    if (known) found.jobs.push_back(maker.Integer(0));
+  }
+  Query drawn = database.Prepare(kDrawn);
+  drawn.Bind(model.tenant).Bind(model.ToString()).Bind(int64_t{kMostJobs} + 1);
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, drawn.Step());
+    if (!more) break;
+    found.jobs.push_back(drawn.Integer(0));
+  }
+  if (std::ssize(found.jobs) > kMostJobs) {
+    return RpcError(absl::StatusCode::kResourceExhausted, "TOO_MANY_JOBS",
+                    absl::StrCat("more than ", kMostJobs, " jobs draw with ", model.ToString(),
+                                 "; delete some of them first"));
+  }
+  return found;
+}
+
+absl::StatusOr<SubjectRecords> FindSubjectOfJob(Database& database, const JobName& name,
+                                                int64_t key) {
+  std::string id;
+  {
+    Query made = database.Prepare(kMade);
+    ASSIGN_OR_RETURN(const bool found, made.Bind(key).Step());
+    if (!found) return SubjectRecords{.model = std::nullopt, .jobs = {key}};
+    id = made.String(0);
+  }
+  return FindSubjectOfModel(database, {name.tenant, id});
+}
+
+absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs) {
+  const auto add = [&](const NamedBlob& blob) { blobs.insert(blob.name.ToString()); };
+  {
+    Query query = database.Prepare(kJob);
+    ASSIGN_OR_RETURN(const bool found, query.Bind(key).Step());
+    if (!found) return absl::OkStatus();
+    v1::Job job;
+    job.ParseFromString(query.String(0));
+    VisitBlobsOf(job, add);
+    v1::Checkpoint checkpoint;
+    checkpoint.ParseFromString(query.String(1));
+    VisitBlobsOf(checkpoint, add);
+  }
+  Query events = database.Prepare(kEvents);
+  events.Bind(key);
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool found, events.Step());
+    if (!found) return absl::OkStatus();
+    v1::JobEvent event;
+    event.ParseFromString(events.String(0));
+    VisitBlobsOf(event, add);
+  }
+}
+
+void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs) {
+  VisitBlobsOf(model, [&](const NamedBlob& blob) { blobs.insert(blob.name.ToString()); });
+}
+
+absl::Status InsertErasedModel(Database& database, const v1::Model& model, absl::Time now) {
+  v1::LeasedModel erased;
+  erased.set_name(model.name());
+  *erased.mutable_files() = model.files();
+  Query insert = database.Prepare(kInsert);
+  RETURN_IF_ERROR(insert.Bind(now).BindBlob(erased.SerializeAsString()).Run());
+  return database.Prepare(kForget).Bind(int64_t{kMostErased}).Bind(now - kErasedFor).Run();
+}
+
+absl::StatusOr<std::vector<ErasedModel>> ReadErasedModels(Database& database, int64_t after,
+                                                          int limit) {
+  std::vector<ErasedModel> erased;
+  Query query = database.Prepare(kRead);
+  query.Bind(after).Bind(int64_t{limit});
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool found, query.Step());
+    if (!found) return erased;
+    ErasedModel& model = erased.emplace_back();
+    model.number = query.Integer(0);
+    model.model.ParseFromString(query.String(1));
+  }
+}
+
+}  // namespace likeness::server

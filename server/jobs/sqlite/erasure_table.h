@@ -1,0 +1,43 @@
+// What belongs to a subject is forgotten together; and which models workers are to erase from their
+// caches. Call the writing functions inside a transaction.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/resource_names.h"
+#include "server/jobs/job_store.h"
+#include "server/jobs/sqlite/database.h"
+
+namespace likeness::server {
+
+// A model, and the jobs that made it and drew with it; or a job alone.
+struct SubjectRecords {
+  std::optional<v1::Model> model;
+  std::vector<int64_t> jobs;  // keys
+};
+
+// Errors of ReadModel. RESOURCE_EXHAUSTED (TOO_MANY_JOBS) if more jobs belong to it than can be
+// erased at once.
+absl::StatusOr<SubjectRecords> FindSubjectOfModel(Database& database, const ModelName& model);
+
+// The job with this key, and what belongs to the model that it made, if that is there.
+absl::StatusOr<SubjectRecords> FindSubjectOfJob(Database& database, const JobName& name,
+                                                int64_t key);
+
+// Adds the blobs that the job and its events name.
+absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs);
+void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs);
+
+absl::Status InsertErasedModel(Database& database, const v1::Model& model, absl::Time now);
+
+// With numbers above `after`, in order, at most `limit`.
+absl::StatusOr<std::vector<ErasedModel>> ReadErasedModels(Database& database, int64_t after,
+                                                          int limit);
+
+}  // namespace likeness::server

@@ -1,0 +1,69 @@
+#include "worker/commands/lease_work.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/logging.h"
+#include "common/status_macros.h"
+#include "worker/jobs/generate.h"
+#include "worker/jobs/rehearsal.h"
+#include "worker/jobs/resolve.h"
+#include "worker/support/device.h"
+
+namespace likeness {
+namespace {
+
+void AddAbilities(v1::AcquireLeaseRequest& offer) {
+  offer.add_methods("dreambooth");
+  offer.add_methods("generate");
+  for (const auto& sampler : SupportedSamplers()) offer.add_samplers(sampler);
+}
+
+}  // namespace
+
+absl::StatusOr<Workplace> MakeWorkplace(const WorkerFlags& flags) {
+  ASSIGN_OR_RETURN(std::shared_ptr<Workshop> workshop, SetUp(flags));
+  const auto offer = [workshop](v1::AcquireLeaseRequest& request) {
+    for (const auto& offer : workshop->catalog.Offers()) {
+      AddDefaults(workshop->catalog.entries().at(offer.name()).facts,
+                  *request.add_base_models() = offer);
+    }
+    for (const auto& name : workshop->warm.names()) request.add_resident_models(name);
+    AddAbilities(request);
+  };
+  const auto run = [workshop](const v1::Lease& lease, JobEnvironment& environment) {
+    return RunJob(lease, environment, *workshop);
+  };
+  const auto erase = [workshop](const v1::LeasedModel& model) {
+    const auto names = workshop->warm.names();
+    if (std::find(names.begin(), names.end(), model.name()) != names.end()) workshop->warm.Drop();
+    workshop->store.Erase({model.files().begin(), model.files().end()});
+  };
+  const c10::Device device = workshop->warm.device();
+  return Workplace{.device = DeviceName(device),
+                   .device_memory_bytes = DeviceMemory(device),
+                   .work = {.offer = offer, .run = run, .erase = erase}};
+}
+
+absl::StatusOr<Workplace> MakeRehearsal(const WorkerFlags& flags, const std::string& models) {
+  RETURN_IF_ERROR(StartLogging(flags));
+  ASSIGN_OR_RETURN(RehearsalModels parsed, RehearsalModels::Parse(models));
+  const auto known = std::make_shared<const RehearsalModels>(std::move(parsed));
+  const auto offer = [known](v1::AcquireLeaseRequest& request) {
+    for (const auto& offer : known->Offers()) {
+      AddDefaults({}, *request.add_base_models() = offer);
+    }
+    AddAbilities(request);
+    request.set_rehearsal(true);
+  };
+  const auto run = [known](const v1::Lease& lease, JobEnvironment& environment) {
+    return RehearseJob(lease, environment, *known);
+  };
+  LogWarning("this worker rehearses: it trains nothing, and its pictures are stand-ins");
+  return Workplace{.device = "rehearsal",
+                   .device_memory_bytes = DeviceMemory(c10::Device(c10::kCPU)),
+                   .work = {.offer = offer, .run = run}};
+}
+
+}  // namespace likeness

@@ -1,0 +1,30 @@
+#include "worker/jobs/card_facts.h"
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/io/config_reader.h"
+#include "worker/base/io/model_json.h"
+#include "worker/support/files.h"
+
+namespace likeness {
+
+CardFacts ReadCardFacts(const std::filesystem::path& file) {
+  const auto json = ParseModelJson(ReadFile(file), kCardFile);
+  ConfigReader reader(kCardFile, json);
+  CardFacts card;
+  reader.Read("token", card.words.token);
+  reader.Read("class_noun", card.words.class_noun);
+  int64_t size = 0;
+  if (reader.Has("rehearsed_image_size")) reader.ReadSize("rehearsed_image_size", size);
+  card.rehearsed_image_size = static_cast<int>(size);
+  return card;
+}
+
+std::string RehearsedCard(const v1::Subject& subject, int image_size) {
+  const nlohmann::json card = {{"format", 1},
+                               {"token", subject.token()},
+                               {"class_noun", subject.class_noun()},
+                               {"rehearsed_image_size", image_size}};
+  return card.dump(2) + "\n";
+}
+
+}  // namespace likeness

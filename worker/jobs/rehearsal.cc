@@ -1,0 +1,208 @@
+#include "worker/jobs/rehearsal.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "common/job_spec.h"
+#include "common/resource_names.h"
+#include "worker/base/error.h"
+#include "worker/images/stand_in_picture.h"
+#include "worker/jobs/card_facts.h"
+#include "worker/jobs/engine_options.h"
+#include "worker/jobs/job_sheet.h"
+#include "worker/jobs/keep_outputs.h"
+#include "worker/jobs/outputs.h"
+#include "worker/jobs/pictures.h"
+#include "worker/jobs/recipe_host.h"
+#include "worker/jobs/resolve.h"
+#include "worker/jobs/subject.h"
+#include "worker/support/files.h"
+#include "worker/support/guard.h"
+#include "worker/training/progress_meter.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A phase is seen by whoever watches, and soon over.
+constexpr int kReports = 10;
+constexpr absl::Duration kPause = absl::Milliseconds(40);
+
+constexpr char kWarning[] =
+    "this is a rehearsal: nothing was trained or drawn, and pictures and model are stand-ins";
+
+// Reports `total` units as done, bit by bit.
+void Pace(const ProgressMeter& meter, int64_t total, JobEnvironment& environment, Phases& phases,
+          const std::function<void(Progress& progress)>& at_report = {}) {
+  for (int i = 0; i <= kReports; ++i) {
+    ThrowIfStopped(environment.Stop());
+    if (i > 0) absl::SleepFor(kPause);
+    Progress progress = meter.After(total * i / kReports);
+    if (at_report) at_report(progress);
+    phases.Report(progress);
+  }
+}
+
+// A curve that falls as losses do.
+double LossAfter(int64_t step, int64_t steps) {
+  const double part = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(steps, 1));
+  return 0.09 + 0.06 * std::exp(-4 * part) + 0.004 * std::sin(static_cast<double>(step));
+}
+
+void RehearseTraining(const v1::FineTuneSpec& spec, int image_size, JobEnvironment& environment,
+                      Phases& phases, RecipeHost& host) {
+  const int64_t steps = spec.training().steps();
+  const int64_t every = spec.previews().every_steps();
+  const PromptWords words{SubjectOf(spec).token(), SubjectOf(spec).class_noun()};
+  int64_t shown = 0;
+  Pace(ProgressMeter(Phase::kTraining, "steps", 0, steps), steps, environment, phases,
+       [&](Progress& progress) {
+         if (progress.done == 0) return;
+         progress.loss = LossAfter(progress.done, steps);
+         progress.learning_rate = spec.training().learning_rate();
+         progress.grad_norm = 10 * *progress.loss;
+         // Of the previews since the last report, those of the last step.
+         const int64_t step = every > 0 ? progress.done / every * every : 0;
+         if (step <= shown) return;
+         shown = step;
+         for (const auto& prompt : spec.previews().prompts()) {
+           const std::string text = FillPrompt(prompt, words);
+           host.ShowPreview([&] {
+             return Preview{step, text,
+                            DrawStandIn(text, spec.samples().seed(), image_size, image_size)};
+           });
+         }
+       });
+}
+
+std::vector<Picture> RehearsePictures(const PictureOrder& order, int image_size,
+                                      JobEnvironment& environment, Phases& phases) {
+  const int width = order.width > 0 ? order.width : image_size;
+  const int height = order.height > 0 ? order.height : image_size;
+  std::vector<Picture> pictures;
+  const auto total = static_cast<int64_t>(order.size());
+  Pace(ProgressMeter(Phase::kSamples, "pictures", 0, total), total, environment, phases,
+       [&](const Progress& progress) {
+         while (std::ssize(pictures) < progress.done) {
+           const size_t i = pictures.size();
+           const auto& prompt = order.prompts[i / static_cast<size_t>(order.images_per_prompt)];
+           const uint32_t seed = order.seed + static_cast<uint32_t>(i);
+           pictures.push_back({prompt, seed, DrawStandIn(prompt, seed, width, height)});
+         }
+       });
+  return pictures;
+}
+
+v1::Output WriteCard(const v1::Subject& subject, int image_size, JobEnvironment& environment) {
+  v1::Output output;
+  output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+  output.set_path((fs::path(kModelDir) / kCardFile).string());
+  const fs::path file = environment.scratch() / output.path();
+  WriteFile(file, RehearsedCard(subject, image_size));
+  return DescribeFile(file, output);
+}
+
+JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
+                           const RehearsalModels& models) {
+  const ModelFacts base = ValueOrThrow(models.Find(lease.job().fine_tune().base_model()));
+  JobResult result{
+      .resolved = ResolveFineTune(lease.job().fine_tune(), base), .outputs = {}, .metrics = {}};
+  const v1::FineTuneSpec& spec = result.resolved.fine_tune();
+  Phases phases(environment, PhasesOf(spec));
+  environment.Resolved(result.resolved);
+  environment.Warn(kWarning);
+  const auto photos = FetchPhotos(SubjectOf(spec), base.image_size, environment);
+
+  if (spec.prior().weight() > 0) {
+    const int64_t images = spec.prior().class_images();
+    Pace(ProgressMeter(Phase::kClassPictures, "pictures", 0, images), images, environment, phases);
+  }
+  RecipeHost host(environment, phases, /*checkpoint=*/std::nullopt, spec.samples().seed());
+  RehearseTraining(spec, base.image_size, environment, phases, host);
+  phases.Report({.phase = Phase::kSaving});
+  const v1::Output card = WriteCard(SubjectOf(spec), base.image_size, environment);
+
+  std::vector<v1::Output> extras;
+  if (const PictureOrder order = SampleOrder(spec); order.size() > 0) {
+    const auto pictures = RehearsePictures(order, base.image_size, environment, phases);
+    extras = WritePictures(pictures, environment);
+    for (auto& sheet : WriteContactSheet(photos, pictures, environment)) {
+      extras.push_back(std::move(sheet));
+    }
+  }
+  extras.insert(extras.end(), host.previews().begin(), host.previews().end());
+
+  result.outputs = KeepOutputs({card}, extras, environment, phases);
+  result.metrics = phases.Measurements();
+  const int steps = spec.training().steps();
+  result.metrics["loss"] = LossAfter(steps, steps);
+  if (!photos.validation.empty()) {
+    result.metrics["validation_loss_before"] = LossAfter(0, steps);
+    result.metrics["validation_loss_after"] = LossAfter(steps, steps);
+  }
+  return result;
+}
+
+// The card of the personalized model to draw with, and what the rest of a job needs to know of it.
+CardFacts FetchCard(const v1::LeasedModel& model, JobEnvironment& environment, ModelFacts& facts) {
+  const auto file =
+      std::find_if(model.files().begin(), model.files().end(),
+                   [](const v1::Output& output) { return output.path() == kCardFile; });
+  if (file == model.files().end()) {
+    throw Error(ErrorKind::kFailedPrecondition, model.name() + " has no files: it was deleted");
+  }
+  const fs::path card_file = environment.scratch() / kCardFile;
+  environment.FetchBlob(file->blob(), card_file, {});
+  CardFacts card = ReadCardFacts(card_file);
+  facts.name = model.name();
+  facts.digest = ValueOrThrow(ParseBlobName(file->blob())).sha256;
+  if (card.rehearsed_image_size > 0) facts.image_size = card.rehearsed_image_size;
+  return card;
+}
+
+JobResult RehearseGenerate(const v1::Lease& lease, JobEnvironment& environment,
+                           const RehearsalModels& models) {
+  Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});
+  environment.Warn(kWarning);
+  ModelFacts facts;
+  CardFacts card;
+  if (lease.models().empty()) {
+    facts = ValueOrThrow(models.Find(lease.job().generate().model().name()));
+  } else {
+    facts.image_size = models.Offers().front().image_size();
+    card = FetchCard(lease.models(0), environment, facts);
+  }
+  JobResult result;
+  result.resolved = ResolveGenerate(lease.job().generate(), facts);
+  environment.Resolved(result.resolved);
+  const auto pictures = RehearsePictures(GenerateOrder(result.resolved.generate(), card.words),
+                                         facts.image_size, environment, phases);
+  result.outputs =
+      KeepOutputs(WritePictures(pictures, environment), /*extras=*/{}, environment, phases);
+  result.metrics = phases.Measurements();
+  return result;
+}
+
+}  // namespace
+
+JobResult RehearseJob(const v1::Lease& lease, JobEnvironment& environment,
+                      const RehearsalModels& models) {
+  switch (lease.job().spec_case()) {
+    case v1::Job::kFineTune:
+      return RehearseFineTune(lease, environment, models);
+    case v1::Job::kGenerate:
+      return RehearseGenerate(lease, environment, models);
+    case v1::Job::SPEC_NOT_SET:
+      break;
+  }
+  throw Error(ErrorKind::kInvalidArgument, "the job has no spec that this worker knows");
+}
+
+}  // namespace likeness
