@@ -131,7 +131,9 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
 
 void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec) {
   std::vector<std::string> changed = {"unet"};
-  if (spec.dreambooth().train_text_encoder()) changed.push_back("text_encoder");
+  if (spec.dreambooth().train_text_encoder()) {
+    changed.insert(changed.end(), {"text_encoder", "text_encoder_2"});
+  }
   for (const auto& [path, file] : FilesOfModel(base_model)) {
     if (!IsShared(path, changed)) continue;
     const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
