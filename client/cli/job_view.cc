@@ -219,9 +219,10 @@ void JobView::ShowEnd(absl::Time at) {
   ended_ = true;
   if (job_.state() == v1::JOB_STATE_SUCCEEDED) return LeavePhase(at);
   screen_.ClearProgress();
-  const auto where = phase_.total() > 0 ? absl::StrCat(" in ", phase_.phase(), ", ", phase_.done(),
-                                                       " of ", phase_.total(), " ", phase_.unit())
-                                        : "";
+  const auto where = phase_.total() > 0
+                         ? absl::StrCat(" in ", LabelFor(phase_.phase()), ", ", phase_.done(),
+                                        " of ", phase_.total(), " ", phase_.unit())
+                         : "";
   if (job_.state() == v1::JOB_STATE_CANCELLED) {
     screen_.Line(Mark::kWarning, "cancelled", absl::StrCat(ShortName(job_.name()), where));
   } else {

@@ -109,7 +109,7 @@ TEST_F(LeaseKeeperTest, KeepsNewsWhileTheServerIsAway) {
   const auto heard = service_.heard();
   EXPECT_THAT(heard.back().warnings(), testing::IsEmpty());
   EXPECT_EQ(heard.back().progress().done(), 2);
-  EXPECT_THAT(heard.back().progress().phases(), testing::ElementsAre("training"));
+  EXPECT_THAT(heard.back().progress().phases(), testing::ElementsAre(v1::JOB_PHASE_TRAINING));
   int kept = 0;
   for (const auto& beat : heard) {
     if (beat.warnings().empty()) continue;
