@@ -72,7 +72,7 @@ TEST(ResolveTest, DerivedDefaultsFollowWhatTheyAreDerivedFrom) {
   spec.mutable_training()->set_learning_rate(1e-3);
   spec.mutable_previews()->set_every_steps(10);
   const auto resolved = ResolveFineTune(spec, Model());
-  EXPECT_EQ(resolved.fine_tune().training().text_encoder_learning_rate(), 1e-3);
+  EXPECT_EQ(resolved.fine_tune().dreambooth().text_encoder_learning_rate(), 1e-3);
   EXPECT_EQ(resolved.fine_tune().prior().class_prompt(), "a dog");
   EXPECT_THAT(resolved.fine_tune().previews().prompts(), testing::ElementsAre("a {subject}"));
 }
