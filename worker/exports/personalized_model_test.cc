@@ -6,6 +6,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/temp_dir.h"
+#include "worker/checkpoints/model_digest.h"
 #include "worker/checkpoints/state_dict.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/families/tiny_model.h"
