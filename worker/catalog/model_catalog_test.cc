@@ -7,6 +7,7 @@
 
 #include "worker/base/io/json_file.h"
 #include "worker/base/io/temp_dir.h"
+#include "worker/checkpoints/model_digest.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/families/tiny_model.h"
 
