@@ -129,7 +129,7 @@ void LeaseEnvironment::Flush() {
     progress.set_unit("bytes");
     progress.set_done(reported);
     progress.set_total(0);
-    progress.clear_eta();
+    progress.clear_remaining_duration();
     keeper_.Report(progress);
   }
 }
