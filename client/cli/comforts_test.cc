@@ -260,7 +260,7 @@ TEST_F(ComfortsTest, CompletesFromTheTablesOfCommandsAndFlags) {
   EXPECT_EQ(RunAlone({"__complete", "list", "-o", "y"}).out, "yaml\n");
   EXPECT_EQ(RunAlone({"__complete", "train", "--photos", ""}).out, ":dirs\n");
   EXPECT_EQ(RunAlone({"__complete", "create", "-f", "jo"}).out, ":files\n");
-  EXPECT_THAT(RunAlone({"__complete", "generate", "--sampler", "dd"}).out, StartsWith("ddim\t"));
+  EXPECT_THAT(RunAlone({"__complete", "generate", "--sampler", "ddi"}).out, StartsWith("ddim\t"));
   EXPECT_EQ(RunAlone({"__complete", "help", "can"}).out, "cancel\tStop a job.\n");
   EXPECT_EQ(RunAlone({"__complete", "config", "us"}).out, "use\n");
   EXPECT_EQ(RunAlone({"__complete", "fly", ""}).out, "");
