@@ -162,10 +162,10 @@ ClipTextOptions MiniTextOptions(const ClipTokenizer& tokenizer) {
 StableDiffusion LoadPretrained(const PretrainOptions& options) {
   torch::manual_seed(options.seed);
   const auto tokenizer = LoadPretrainedTokenizer(options.directory);
-  const StableDiffusionParts parts{.tokenizer = tokenizer,
-                                   .text_encoder = ClipTextModel(MiniTextOptions(tokenizer)),
-                                   .unet = UNet2DCondition(MiniUnetOptions()),
-                                   .vae = LoadPretrainedVae(options.directory)};
+  StableDiffusionParts parts{.tokenizer = tokenizer,
+                             .text_encoder = ClipTextModel(MiniTextOptions(tokenizer)),
+                             .unet = UNet2DCondition(MiniUnetOptions()),
+                             .vae = LoadPretrainedVae(options.directory)};
   const auto load = [&](torch::nn::Module& module, const std::string& name) {
     const auto file = options.directory / (name + ".safetensors");
     if (std::filesystem::exists(file)) LoadStateDict(module, SafetensorsFile::Open(file), name);
