@@ -31,7 +31,10 @@ struct Service {
   }
 
   void Watch(const std::string& token) {
-    auto source = WatchSource::Open(front, *store, *signer, name, token, [] {});
+    v1::WatchJobRequest request;
+    request.set_name(name.ToString());
+    request.set_resume_token(token);
+    auto source = WatchSource::Open(front, *store, *signer, name, request, [] {});
     if (!source.ok()) return;
     v1::JobEvent event;
     int64_t seq = 0;
