@@ -5,13 +5,13 @@ import pathlib
 import tempfile
 
 import parity
-from parity import run_probe, torch, transformers
+from parity import diffusers, run_probe, torch, transformers
 
 FORWARD_LIMIT = 1e-5
 GRADIENT_LIMIT = 1e-4
 
 
-PROMPTS = ["a dog in the snow", "dog " * 20, ""]
+PROMPTS = ["a dog in the snow", "", "dog " * 20]
 
 
 def check_encoding(args, reference, model, report):
@@ -103,7 +103,8 @@ def check_saved_directory(args, reference, model, report):
 def main():
     args = parity.parse_args(__doc__)
     report = parity.Report()
-    transformers.logging.set_verbosity_error()  # it warns of every prompt that is cut
+    diffusers.logging.set_verbosity_error()  # they warn of every prompt that is cut
+    transformers.logging.set_verbosity_error()
     for family, sizes in parity.sizes_of(args).items():
         print(family)
         with tempfile.TemporaryDirectory() as directory:

@@ -80,19 +80,7 @@ FULL_2 = types.SimpleNamespace(
     vae=dict(sample_size=768, block_out_channels=(128, 256, 512, 512), layers_per_block=2),
     scheduler=dict(prediction_type="v_prediction"),
 )
-# Stable Diffusion XL: two text towers, blocks of several layers, sizes and crops as a condition.
-TINY_XL = types.SimpleNamespace(
-    tokens=12,
-    text=TINY.text,
-    text_2=dict(TINY.text, hidden_size=48, num_hidden_layers=4, hidden_act="gelu", projection_dim=24),
-    unet=dict(TINY.unet, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-              up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=32 + 48,
-              attention_head_dim=(2, 4, 8), transformer_layers_per_block=(1, 2, 3), use_linear_projection=True,
-              addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=24 + 6 * 8),
-    vae=dict(TINY.vae, scaling_factor=0.13025),
-)
-
-SIZES = {"Stable Diffusion 1": FULL, "Stable Diffusion 2": FULL_2}
+FULL_SIZES = {"Stable Diffusion 1": FULL, "Stable Diffusion 2": FULL_2}
 
 
 def parse_args(description):
