@@ -186,6 +186,7 @@ TEST_F(ServerFaultTest, ServerKilledAgainAndAgainLosesNothingAndRepeatsNothing) 
   for (int round = 0; round < kRounds; ++round) {
     v1::HeartbeatRequest news;  // a log line: unlike progress it is never left out
     news.set_lease_token(lease->lease_token());
+    news.set_sequence(round + 1);
     news.add_log_lines()->set_text(absl::StrCat("round ", round));
     EXPECT_TRUE(Repeated([&] { return worker_.Heartbeat(news).status(); }).ok())
         << "the lease goes on";
@@ -302,7 +303,10 @@ TEST_F(ServerFaultTest, WatchersThatDoNotReadCostNoMemory) {
   v1::HeartbeatRequest news;
   news.set_lease_token(lease->lease_token());
   for (int i = 0; i < 4; ++i) news.add_samples()->set_preview(std::string(64 << 10, 'x'));
-  for (int i = 0; i < kHeartbeats; ++i) ASSERT_TRUE(worker_.Heartbeat(news).ok());
+  for (int i = 0; i < kHeartbeats; ++i) {
+    news.set_sequence(i + 1);
+    ASSERT_TRUE(worker_.Heartbeat(news).ok());
+  }
   // 25 MiB of events for each watcher, 200 MiB in all, were it not for the bound.
   EXPECT_LT(server_->ResidentBytes() - before, 50 << 20);
   for (auto& context : contexts) context.TryCancel();

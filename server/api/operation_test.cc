@@ -74,6 +74,7 @@ TEST_F(OperationTest, DrainEndsThoughAClientDoesNotRead) {
   for (int i = 0; i < 50; ++i) {
     v1::HeartbeatRequest news;
     news.set_lease_token(lease->lease_token());
+    news.set_sequence(i + 1);
     for (int k = 0; k < 4; ++k) news.add_samples()->set_preview(std::string(64 << 10, 'x'));
     ASSERT_TRUE(worker_.Heartbeat(news).ok());
   }

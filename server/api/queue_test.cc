@@ -88,6 +88,7 @@ TEST_F(QueueTest, JobTellsHowItWaits) {
 TEST_F(QueueTest, WorkerThatAsksAgainGetsTheLeaseWhoseAnswerItNeverSaw) {
   const auto first = Create(PictureJob());
   ASSERT_TRUE(Create(PictureJob()).ok());
+  worker_.set_request_id("asked");
   const auto lost = worker_.Acquire();
   ASSERT_TRUE(lost.ok());
   FakeWorker other(server_.channel());

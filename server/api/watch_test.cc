@@ -128,6 +128,7 @@ TEST_F(WatchTest, SlowReaderGetsOldProgressCoalescedAndMissesNothingElse) {
   for (int sent = 0; sent < kSamples; sent += 16) {
     v1::HeartbeatRequest news;
     news.set_lease_token(lease->lease_token());
+    news.set_sequence(sent + 1);
     for (int i = 0; i < 16; ++i) {
       auto* sample = news.add_samples();
       sample->set_step(sent + i);

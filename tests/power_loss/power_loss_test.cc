@@ -102,6 +102,7 @@ class Recording {
       ASSERT_TRUE(lease.ok()) << lease.status();
       v1::HeartbeatRequest news;
       news.set_lease_token(lease->lease_token());
+      news.set_sequence(1);
       news.mutable_checkpoint()->set_blob(
           upload(absl::StrCat(client, " checkpoint ", i, std::string(20'000, 'c'))));
       ASSERT_TRUE(worker.Heartbeat(news).ok());

@@ -29,6 +29,7 @@ FakeWorker::FakeWorker(std::shared_ptr<grpc::Channel> channel, std::string name)
 v1::AcquireLeaseRequest FakeWorker::Offer(absl::Duration wait) const {
   v1::AcquireLeaseRequest offer;
   offer.set_worker(name_);
+  offer.set_request_id(request_id_);
   offer.set_device("cpu");
   auto* model = offer.add_base_models();
   model->set_name("baseModels/mini");

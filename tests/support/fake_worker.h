@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -17,7 +18,10 @@ class FakeWorker {
   // Without a name it gets one that no other has.
   explicit FakeWorker(std::shared_ptr<grpc::Channel> channel, std::string name = UniqueName());
 
-  // What it offers: models/mini, every method and sampler.
+  // Under what AcquireLease is asked from now on, so that it can be repeated.
+  void set_request_id(std::string id) { request_id_ = std::move(id); }
+
+  // What it offers: baseModels/mini, every method and sampler.
   v1::AcquireLeaseRequest Offer(absl::Duration wait = absl::ZeroDuration()) const;
 
   // NOT_FOUND when no job came in time.
@@ -37,6 +41,7 @@ class FakeWorker {
   static std::string UniqueName();
 
   const std::string name_;
+  std::string request_id_;
   std::unique_ptr<v1::WorkerService::Stub> stub_;
   std::unique_ptr<google::bytestream::ByteStream::Stub> bytes_;
 };
