@@ -16,6 +16,7 @@
 #include "common/ids.h"
 #include "common/job_spec.h"
 #include "common/resource_names.h"
+#include "grpcpp/grpcpp.h"
 #include "server/api/service_fixture.h"
 #include "server/auth/auth_file.h"
 #include "server/auth/call_counts.h"
