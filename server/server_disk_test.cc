@@ -1,5 +1,6 @@
 // Disks that fail, lie, hang and forget, under a server as a process of its own.
 #include <signal.h>
+#include <sqlite3.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
+#include "common/ids.h"
 #include "common/rpc_error.h"
 #include "gmock/gmock.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
@@ -177,6 +179,71 @@ TEST_F(ServerDiskTest, BlobThatAKilledServerLeftIsMadeDurableBeforeAnybodyIsTold
   EXPECT_TRUE(worker_.Upload(bytes).ok());
 }
 
+// An upload in two parts.
+class PausedUpload {
+ public:
+  PausedUpload(std::shared_ptr<grpc::Channel> channel, const std::string& bytes)
+      : bytes_(bytes), stub_(google::bytestream::ByteStream::NewStub(channel)) {
+    request_.set_resource_name(absl::StrCat("tenants/default/uploads/", RandomUuid(), "/blobs/",
+                                            Sha256Hex(bytes), "/", bytes.size()));
+    stream_ = stub_->Write(&context_, &response_);
+    request_.set_data(bytes.substr(0, bytes.size() / 2));
+    stream_->Write(request_);
+    google::bytestream::QueryWriteStatusRequest query;
+    query.set_resource_name(request_.resource_name());
+    google::bytestream::QueryWriteStatusResponse status;
+    while (status.committed_size() == 0) {
+      grpc::ClientContext context;
+      (void)stub_->QueryWriteStatus(&context, query, &status);
+    }
+  }
+  void SendTheRest() {
+    request_.set_write_offset(static_cast<int64_t>(bytes_.size() / 2));
+    request_.set_data(bytes_.substr(bytes_.size() / 2));
+    request_.set_finish_write(true);
+    stream_->Write(request_);
+    stream_->WritesDone();
+  }
+  bool IsTaken() { return stream_->Finish().ok(); }
+
+ private:
+  const std::string bytes_;
+  const std::unique_ptr<google::bytestream::ByteStream::Stub> stub_;
+  grpc::ClientContext context_;
+  google::bytestream::WriteRequest request_;
+  google::bytestream::WriteResponse response_;
+  std::unique_ptr<grpc::ClientWriter<google::bytestream::WriteRequest>> stream_;
+};
+
+// Which of the two fsyncs fails is chance where both are made at once.
+TEST_F(ServerDiskTest, BlobThatOneClientWasToldOfStaysThoughTheFsyncOfAnotherFails) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  StartServer();
+  (void)Create("job");
+  ASSERT_TRUE(worker_.Acquire().ok());
+  std::vector<std::string> blobs;  // all in one directory, which is durable with the first
+  for (int i = 0; blobs.size() < 6; ++i) {
+    std::string bytes = absl::StrCat("blob ", i);
+    if (Sha256Hex(bytes).starts_with("ab")) blobs.push_back(std::move(bytes));
+  }
+  for (auto bytes = blobs.begin() + 1; bytes != blobs.end(); ++bytes) {
+    ASSERT_TRUE(worker_.Upload(blobs.front()).ok());
+    PausedUpload one(channel_, *bytes), other(channel_, *bytes);
+    disk.Set("hang /blobs/default/ab");
+    one.SendTheRest();
+    while (!std::filesystem::exists(PathOf(Sha256Hex(*bytes)))) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    other.SendTheRest();
+    absl::SleepFor(absl::Milliseconds(50));  // it comes as far as it may
+    disk.Set(absl::StrCat("fail-next-sync /blobs/default/ab ", EIO));
+    const bool told = one.IsTaken() | other.IsTaken();
+    EXPECT_TRUE(told);
+    EXPECT_EQ(ReadBlob(Sha256Hex(*bytes)).value_or("nothing"), *bytes);
+    disk.Set("");
+  }
+}
+
 TEST_F(ServerDiskTest, DiskThatHangsTurnsHealthRedAndBackAgain) {
   DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
   const int page = FreePort();
@@ -243,6 +310,68 @@ TEST_F(DamageTest, CutBlobIsFoundEvenWhereNothingIsLeft) {
     EXPECT_EQ(ErrorReason(ReadBlob(digest, left == 1000 ? 5000 : 0).status()), "BLOB_DAMAGED");
     EXPECT_TRUE(worker_.Upload(bytes).ok());
   }
+}
+
+TEST_F(DamageTest, FlippedBitOfARecordIsDataLossForThatJobAndOthersGoOn) {
+  StartServer();
+  constexpr int kJobs = 30;
+  for (int i = 0; i < kJobs; ++i) ASSERT_TRUE(Create(absl::StrCat("job-", i)).ok());
+  Kill();
+  StartServer();  // brings all from the log into the database
+  Kill();
+  // The pages of the records alone, as SQLite counts them.
+  std::vector<int64_t> pages;
+  {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open_v2(store_.c_str(), &database, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+    sqlite3_stmt* query = nullptr;
+    ASSERT_EQ(
+        sqlite3_prepare_v2(database,
+                           "SELECT pageno FROM dbstat WHERE name = 'jobs' AND pagetype = 'leaf'"
+                           " ORDER BY path",
+                           -1, &query, nullptr),
+        SQLITE_OK);
+    while (sqlite3_step(query) == SQLITE_ROW) pages.push_back(sqlite3_column_int64(query, 0));
+    sqlite3_finalize(query);
+    sqlite3_close(database);
+  }
+  ASSERT_GT(pages.size(), 2u);
+  FlipBit(store_, (pages.front() - 1) * 4096 + 3000);  // that of the oldest job
+  const int metrics = FreePort();
+  StartServer({absl::StrCat("--metrics-listen=127.0.0.1:", metrics)});
+  EXPECT_EQ(ErrorReason(Get("job-0").status()), "STORE_DAMAGED");
+  EXPECT_TRUE(absl::IsDataLoss(Get("job-0").status()));
+  const std::string page = HttpGet(metrics, "/metrics");
+  EXPECT_EQ(page.find("\nlikeness_damaged_pages 0\n"), std::string::npos) << "counted";
+  std::set<std::string> readable;
+  for (int i = 0; i < kJobs; ++i) {
+    if (Get(absl::StrCat("job-", i)).ok()) readable.insert(absl::StrCat("job-", i));
+  }
+  // Pages hold a few jobs each.
+  EXPECT_GE(readable.size(), kJobs / 2u);
+  EXPECT_LT(readable.size(), size_t{kJobs});
+  std::set<std::string> listed;
+  grpc::ClientContext context;
+  v1::ListJobsRequest list;
+  list.set_page_size(100);
+  v1::ListJobsResponse jobs;
+  const auto status = FromGrpcStatus(jobs_->ListJobs(&context, list, &jobs));
+  EXPECT_TRUE(status.ok()) << status;
+  for (const v1::Job& job : jobs.jobs()) listed.insert(ParseJobName(job.name())->id);
+  EXPECT_EQ(listed, readable);
+  // Work goes on: those that cannot be read are passed over, and so are those on the page beside,
+  // whose records cannot grow without the damaged one.
+  EXPECT_TRUE(Create("another").ok());
+  std::set<std::string> done;
+  while (true) {
+    const auto lease = worker_.Acquire(absl::ZeroDuration());
+    if (!lease.ok()) break;
+    done.insert(ParseJobName(lease->job().name())->id);
+    EXPECT_TRUE(worker_.Complete(lease->lease_token()).ok());
+  }
+  EXPECT_EQ(done.count("another"), 1u);
+  EXPECT_GT(done.size(), readable.size() / 2);
+  for (const std::string& id : readable) EXPECT_TRUE(Get(id).ok()) << id;
 }
 
 TEST_F(DamageTest, DatabaseThatIsGoneOrCutIsNamedAtTheStart) {

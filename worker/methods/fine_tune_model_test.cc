@@ -191,6 +191,28 @@ TEST_F(FineTuneModelTest, WeightsThatTheLastStepRuinedAreNeitherSavedNorCheckpoi
   }
 }
 
+// Without regular checkpoints, nothing else keeps what was learned.
+TEST_F(FineTuneModelTest, DrainWhileTheModelIsSavedLosesNoStep) {
+  FineTuneOptions options = Job();
+  options.checkpoint_every = 0;
+  for (const bool validates : {false, true}) {
+    const std::string out = validates ? "validating" : "saving";
+    if (validates) options.validation_photos = options.photos;
+    Train(options, "straight " + out);
+    host(out).stop = [](const RecordingHost& host) {
+      const bool saves = !host.progress.empty() && host.progress.back().phase == Phase::kSaving;
+      return saves ? StopReason::kDrain : StopReason::kNone;
+    };
+    EXPECT_EQ(FailureOf(options, out), ErrorKind::kCancelled);
+    EXPECT_THAT(host(out).checkpoints, ElementsAre(options.steps));
+    host(out).stop = nullptr;
+    const auto steps_before = host(out).Steps().size();
+    Train(options, out);
+    EXPECT_EQ(host(out).Steps().size(), steps_before) << "no step is done again";
+    EXPECT_EQ(Bytes("straight " + out, kUnetFile), Bytes(out, kUnetFile));
+  }
+}
+
 TEST_F(FineTuneModelTest, PhasesComeInOneOrderAndBeginBeforeTheirWork) {
   FineTuneOptions options = Job();
   options.validation_photos = options.photos;
