@@ -1,4 +1,5 @@
 // UNet2DConditionOptions to and from diffusers' config.json.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,7 @@
 namespace likeness {
 namespace {
 
-// One number for all levels, or a list of one a level.
+// One number for all levels, or a list of one a level; where they are equal, the number.
 void ReadPerLevel(ConfigReader& reader, const nlohmann::json& config, const char* setting,
                   size_t levels, std::vector<int64_t>& values) {
   const auto found = config.find(setting);
@@ -23,6 +24,9 @@ void ReadPerLevel(ConfigReader& reader, const nlohmann::json& config, const char
   if (values.size() != 1 && values.size() != levels) {
     reader.Refuse(setting, "is neither one number nor one a level");
   }
+  const bool equal = std::all_of(values.begin(), values.end(),
+                                 [&](int64_t value) { return value == values.front(); });
+  if (equal) values = {values.front()};
 }
 
 nlohmann::json PerLevel(const std::vector<int64_t>& values) {

@@ -71,9 +71,15 @@ TEST(UNet2DCondition, NamesParametersAsDiffusers) {
 TEST(UNet2DConditionOptions, SurviveTheConfigFile) {
   auto options = Tiny();
   options.attention_head_dim = {2, 4, 4};
+  options.transformer_layers_per_block = {1, 2, 10};
+  options.addition_time_embed_dim = 8;
+  options.projection_class_embeddings_input_dim = 64;
+  options.upcast_attention = true;
   const auto again = UNet2DConditionOptions::FromJson(options.ToJson());
   EXPECT_EQ(again.ToJson(), options.ToJson());
   EXPECT_EQ(again.HeadsAt(1), 4);
+  EXPECT_EQ(again.LayersAt(2), 10);
+  EXPECT_TRUE(again.has_text_time());
 }
 
 void ExpectRefused(const char* setting, const nlohmann::json& value) {
@@ -91,9 +97,10 @@ void ExpectRefused(const char* setting, const nlohmann::json& value) {
 TEST(UNet2DConditionOptions, RefuseWhatIsNotSupportedByName) {
   ExpectRefused("act_fn", "mish");
   ExpectRefused("class_embed_type", "timestep");
-  ExpectRefused("addition_embed_type", "text_time");
+  ExpectRefused("addition_embed_type", "text_time");  // without its widths
+  ExpectRefused("addition_embed_type", "image");
   ExpectRefused("dual_cross_attention", true);
-  ExpectRefused("transformer_layers_per_block", nlohmann::json::array({1, 2, 10}));
+  ExpectRefused("transformer_layers_per_block", nlohmann::json::array({1, 2}));
   ExpectRefused("a_setting_of_the_future", 3);
 }
 
