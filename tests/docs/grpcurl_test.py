@@ -225,14 +225,19 @@ def tell(story):
     story.call(f"{jobs}/DeleteJob", {"name": "tenants/default/jobs/snow"}, "Forgotten.")
     story.call(f"{jobs}/DeleteJobs", {"filter": "labels.project = zoo"}, "All that match and have ended.")
     story.call(f"{models}/DeleteModel", {"name": "tenants/default/models/rex"}, "Forgotten too; its name is free again.")
-    story.call(f"{jobs}/EraseJob", {"name": "tenants/default/jobs/rex"},
-               "The job, its photos and its checkpoints, at once. The photo stays, for the picture drawn before has the same bytes.")
-    story.call(f"{jobs}/CreateJob", rex | {"job_id": "mia", "request_id": "order-18"})
-    upload(config, uuid="0d1f3e3c-6c38-4b2b-8a58-6f8e8c6e1a03")
-    story.call(f"{workers}/CompleteLease", {"lease_token": acquire()["lease_token"], "outputs": [{
-        "path": "model/unet/config.json", "kind": "OUTPUT_KIND_MODEL_FILE", "blob": blob(config)}]})
+
+    def learn(job):
+        story.call(f"{jobs}/CreateJob", rex | {"job_id": job, "request_id": job})
+        upload(config, uuid=f"0d1f3e3c-6c38-4b2b-8a58-6f8e8c6e1a0{len(job)}")
+        story.call(f"{workers}/CompleteLease", {"lease_token": acquire()["lease_token"], "outputs": [{
+            "path": "model/unet/config.json", "kind": "OUTPUT_KIND_MODEL_FILE", "blob": blob(config)}]})
+
+    learn("mia")
+    learn("rosie")
     story.call(f"{models}/EraseModel", {"name": "tenants/default/models/mia"},
-               "A model, the job that made it, all pictures drawn with it, and the photos.")
+               "A model and the job that made it, at once. What the next one has the same bytes of stays.")
+    story.call(f"{jobs}/EraseJob", {"name": "tenants/default/jobs/rosie"},
+               "The same, beginning at the job. The photo stays, because a picture drawn before has the same bytes.")
     story.stream("grpc.health.v1.Health/Watch", {}, "Tells at once when that changes; here, because the server was told to stop.",
                  lambda _: story.stream(
                      f"{jobs}/WatchJobs", {"resume_token": listed["resume_token"]},

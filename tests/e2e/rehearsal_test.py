@@ -86,10 +86,11 @@ class Rehearsal(unittest.TestCase):
         job.fine_tune.subjects[0].class_noun = "cat"  # other class images
         self.assertEqual(len(self.service.create(job, validate_only=True).estimates), 1)
 
-    def test_a_photo_that_is_none_fails_the_job_as_in_earnest(self):
-        photos = self.photo_bytes()
-        photos[1] = photos[1][:len(photos[1]) // 2]
-        job = self.service.wait(self.service.create(service.fine_tune_job(photos)).name)
+    def test_a_photo_that_cannot_be_used_fails_the_job_as_in_earnest(self):
+        job = service.fine_tune_job(self.photo_bytes())
+        box = job.fine_tune.subjects[0].photos[1].crop_box  # beside the photo
+        box.left, box.top, box.width, box.height = 10000, 0, 64, 64
+        job = self.service.wait(self.service.create(job).name)
         self.assertEqual(job.state, State.JOB_STATE_FAILED)
         self.assertEqual(service.error_reason(job.error), "PHOTO_UNUSABLE")
 

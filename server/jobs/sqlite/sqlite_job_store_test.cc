@@ -25,7 +25,10 @@ std::unique_ptr<JobStore> OpenSqlite(const std::string& folder, const Clock& clo
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, JobStoreTest, ::testing::Values(&OpenSqlite));
 
+// Of a database, its log written back.
 std::string BytesOf(const std::string& path) {
+  auto database = Database::Open(path, Database::Mode::kWriter);
+  EXPECT_TRUE((*database)->Execute("PRAGMA wal_checkpoint(TRUNCATE)").ok());
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
