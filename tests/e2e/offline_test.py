@@ -124,8 +124,8 @@ class Offline(unittest.TestCase):
 
     def test_unknown_fields_and_models_are_named(self):
         for text, clue in [('{"fineTune": {"sweets": 3}}', "sweets"), ("no JSON", "not a Job"),
-                           ('{"generate": {"model": "baseModels/none", "prompts": ["x"]}}', "baseModels/none"),
-                           ('{"generate": {"model": "baseModels/tiny", "prompts": ["x"], "sampler": "magic"}}', "magic")]:
+                           ('{"generate": {"model": {"name": "baseModels/none"}, "prompts": ["x"]}}', "baseModels/none"),
+                           ('{"generate": {"model": {"name": "baseModels/tiny"}, "prompts": ["x"], "sampler": "magic"}}', "magic")]:
             file = self.directory / "bad.json"
             file.write_text(text)
             command = self.command(service.job_pb2.Job(), "bad-out")
