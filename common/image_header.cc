@@ -68,15 +68,16 @@ absl::StatusOr<ImageHeader> ReadPng(absl::string_view bytes) {
   for (size_t at = 8; at + 12 <= bytes.size();) {
     const absl::string_view type = bytes.substr(at + 4, 4);
     if (type == "acTL") header.animated = true;
-    if (type == "IEND") header.complete = true;
     const size_t size = BigEndian(bytes, at, 4);
+    const bool fits = size <= bytes.size() - at - 12;
+    if (type == "IEND") header.complete = fits;
     // Decoders leave out chunks that are not critical, which are those in lower case.
-    if (absl::ascii_isupper(static_cast<unsigned char>(type[0])) &&
-        size <= bytes.size() - at - 12) {
+    if (fits && absl::ascii_isupper(static_cast<unsigned char>(type[0]))) {
       const absl::string_view summed = bytes.substr(at + 4, 4 + size);
       const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(summed.data()), summed.size());
       if (sum != BigEndian(bytes, at + 8 + size, 4)) header.damaged = true;
     }
+    if (type == "IEND") break;  // what follows is not part of the picture
     at += 12 + size;
   }
   return header;

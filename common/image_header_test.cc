@@ -122,6 +122,10 @@ TEST(ImageHeaderTest, FlippedBitOfAPngIsNoticedWhereItMatters) {
   }
 }
 
+TEST(ImageHeaderTest, WhatFollowsTheEndOfAPngDoesNotMatter) {
+  EXPECT_EQ(Reason(Png(64, 64) + BigEndian(4, 4) + "ABCDtrailing bytes"), "");
+}
+
 TEST(ImageHeaderTest, WebpThatWasCutIsNoticedThoughItsHeaderWasMended) {
   const std::string whole =
       WebP("VP8L", Bytes({0x2F}) + LittleEndian(299 | (199 << 14), 4) + std::string(100, '\1'));

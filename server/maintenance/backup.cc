@@ -115,7 +115,7 @@ class BlobCopier {
 };
 
 absl::Status CopyStore(const std::string& from, const std::string& to) {
-  unlink(to.c_str());  // of a backup that did not end
+  unlink(to.c_str());               // of a backup that did not end
   RETURN_IF_ERROR(CheckLog(from));  // no server may have it open
   ASSIGN_OR_RETURN(auto database, Database::Open(from, Database::Mode::kReader));
   RETURN_IF_ERROR(database->PrepareOnce("VACUUM INTO ?").Bind(to).Run());
