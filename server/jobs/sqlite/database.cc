@@ -143,11 +143,14 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
     // FULL: a commit is on the disk when it returns. The writer alone checkpoints, every 4,000
     // pages. What a savepoint could take back stays in memory: a batch touches so many pages that
     // it would go to a temporary file. So do the pages of a transaction until it ends, or the log's
-    // checksums would not hold meanwhile.
+    // checksums would not hold meanwhile. What is deleted or replaced is overwritten, however
+    // SQLite was built: a subject that is erased can't be read from pages that its jobs gave back
+    // before.
     RETURN_IF_ERROR(
         database->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                           "PRAGMA wal_autocheckpoint = 4000; PRAGMA foreign_keys = ON;"
-                          "PRAGMA temp_store = MEMORY; PRAGMA cache_spill = OFF"));
+                          "PRAGMA temp_store = MEMORY; PRAGMA cache_spill = OFF;"
+                          "PRAGMA secure_delete = ON"));
     if (Planted("visible-before-durable")) (void)database->Execute("PRAGMA synchronous = OFF");
   }
   return database;

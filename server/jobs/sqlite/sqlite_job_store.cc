@@ -60,19 +60,6 @@ constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key
 
 constexpr char kDropWebhookCalls[] = "DELETE FROM webhook_calls WHERE job = ?";
 
-// What is deleted while this lives is overwritten in the file.
-class Overwriting {
- public:
-  explicit Overwriting(Database& database) : database_(database) {
-    (void)database_.Execute("PRAGMA secure_delete = ON");
-  }
-  ~Overwriting() { (void)database_.Execute("PRAGMA secure_delete = OFF"); }
-  Overwriting(const Overwriting&) = delete;
-
- private:
-  Database& database_;
-};
-
 // The date is followed where it was set by more than this.
 constexpr absl::Duration kSetClock = absl::Milliseconds(100);
 
@@ -850,7 +837,6 @@ absl::StatusOr<Erased> SqliteJobStore::ForgetSubject(Transaction& transaction,
 absl::StatusOr<Erased> SqliteJobStore::EraseModel(const ModelName& personalized) {
   Erased erased;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
-    const Overwriting overwriting(transaction.database);
     ASSIGN_OR_RETURN(const auto subject, FindSubjectOfModel(transaction.database, personalized));
     ASSIGN_OR_RETURN(erased, ForgetSubject(transaction, subject));
     return absl::OkStatus();
@@ -861,7 +847,6 @@ absl::StatusOr<Erased> SqliteJobStore::EraseModel(const ModelName& personalized)
 absl::StatusOr<Erased> SqliteJobStore::EraseJob(const JobName& name, const std::string& etag) {
   Erased erased;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
-    const Overwriting overwriting(transaction.database);
     Database& database = transaction.database;
     ASSIGN_OR_RETURN(const int64_t key, FindJob(database, name));
     ASSIGN_OR_RETURN(const auto stored, LoadRecord(database, key));

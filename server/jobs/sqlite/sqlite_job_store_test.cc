@@ -37,24 +37,32 @@ TEST(SqliteJobStoreTest, NothingOfAnErasedJobCanBeReadFromTheFile) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
   const std::string prompt = "an unmistakable prompt";
-  const auto write = [&](bool erase) {
-    auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  const auto open = [&] { return OpenSqlite(folder.path(), clock, [](const JobChange&) {}); };
+  const auto create = [&](JobStore& store, const std::string& id) {
     NewJob job;
-    job.job.set_name("tenants/default/jobs/erased");
+    job.job.set_name("tenants/default/jobs/" + id);
     job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
     for (int i = 0; i < 200; ++i) job.job.mutable_generate()->add_prompts(prompt);
-    if (!erase) {
-      ASSERT_TRUE(store->Create(job).ok());
-      ASSERT_TRUE(store->Cancel({"default", "erased"}, "").ok());
-    } else {
-      const auto erased = store->EraseJob({"default", "erased"}, "");
-      ASSERT_TRUE(erased.ok()) << erased.status();
-    }
+    ASSERT_TRUE(store.Create(job).ok());
+    ASSERT_TRUE(store.Cancel({"default", id}, "").ok());
   };
-  write(/*erase=*/false);
+  create(*open(), "erased");
   ASSERT_NE(BytesOf(folder.path() + "/jobs.sqlite").find(prompt), std::string::npos);
-  write(/*erase=*/true);
+  {
+    auto store = open();
+    const auto erased = store->EraseJob({"default", "erased"}, "");
+    ASSERT_TRUE(erased.ok()) << erased.status();
+  }
   EXPECT_EQ(BytesOf(folder.path() + "/jobs.sqlite").find(prompt), std::string::npos);
+  {
+    auto store = open();
+    create(*store, "first");
+    ASSERT_TRUE(store->EraseJob({"default", "first"}, "").ok());
+    create(*store, "second");
+    ASSERT_TRUE(store->Delete({"default", "second"}, "").ok());
+  }
+  EXPECT_EQ(BytesOf(folder.path() + "/jobs.sqlite").find(prompt), std::string::npos)
+      << "an erasure does not end the overwriting of what is deleted after it";
 }
 
 // The tables of version 3: the oldest job came first, and there were no limits of time.
