@@ -18,7 +18,7 @@ def write_jobs(database, history):
     for key, stored in database.execute("SELECT key, job FROM jobs"):
         job = job_pb2.Job.FromString(stored)
         uids[key] = job.uid
-        photos = [photo.blob for photo in job.fine_tune.subjects[0].photos]
+        photos = [photo.blob for subject in job.fine_tune.subjects for photo in subject.photos]
         facts = job_facts(job)
         blobs.update(facts["outputs"] + photos)
         history.write("job", **facts, photos=photos, priority=job.priority, method=method_of(job), webhook=job.HasField("webhook"),

@@ -3,7 +3,7 @@ import uuid
 
 from actors.base import BASE_MODEL, Actor, job_facts
 from service import job_pb2
-from likeness.v1 import worker_service_pb2, worker_service_pb2_grpc
+from likeness.v1 import output_pb2, worker_service_pb2, worker_service_pb2_grpc
 
 POLL = 2  # seconds that an idle worker waits for a job in one call
 
@@ -126,10 +126,10 @@ class Worker(Actor):
             if not blob:
                 return self.fail(lease)
             if tunes:
-                request.outputs.add(path=f"model/part-{index}.json", kind=job_pb2.OUTPUT_KIND_MODEL_FILE, blob=blob,
+                request.outputs.add(path=f"model/part-{index}.json", kind=output_pb2.OUTPUT_KIND_MODEL_FILE, blob=blob,
                                     size_bytes=len(data), media_type="application/json")
             else:
-                request.outputs.add(path=f"samples/{index:04}.png", kind=job_pb2.OUTPUT_KIND_IMAGE, blob=blob,
+                request.outputs.add(path=f"samples/{index:04}.png", kind=output_pb2.OUTPUT_KIND_IMAGE, blob=blob,
                                     size_bytes=len(data), media_type="image/png")
         outputs = [output.blob for output in request.outputs]
         result, _ = self.call("complete", self.stub.CompleteLease, request, lease, outputs=outputs)

@@ -27,11 +27,14 @@ def artefacts_equal_their_digests(facts):
 
 
 def pictures_come_from_jobs_that_succeeded(facts):
+    """A call that ends well says how the job ended; one that succeeded has sent all its pictures."""
     for drawn in facts.by_kind["drawn"]:
         job = facts.jobs.get(drawn.get("uid"))
-        if drawn["result"] == "ok" and job and job["state"] != "JOB_STATE_SUCCEEDED":
-            yield f"{drawn['operation']} ended well, and {drawn['uid']} is {job['state']}"
-        if drawn["result"] == "ok" and job and sorted(blob for blob, _ in drawn["pictures"]) != sorted(job["outputs"]):
+        if drawn["result"] != "ok" or not job:
+            continue
+        if drawn["state"] != job["state"]:
+            yield f"{drawn['operation']} ended with {drawn['uid']} in {drawn['state']}, and it is {job['state']}"
+        if drawn["state"] == "JOB_STATE_SUCCEEDED" and sorted(blob for blob, _ in drawn["pictures"]) != sorted(job["outputs"]):
             yield f"{drawn['operation']} was sent other pictures than those of {drawn['uid']}"
 
 

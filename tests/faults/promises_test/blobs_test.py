@@ -42,9 +42,14 @@ class BlobsTest(PromiseTest):
         self.expect("artefacts_equal_their_digests")
 
     def test_pictures_are_the_jobs(self):
-        self.story.write("drawn", operation="d", uid="u", result="ok", pictures=[[OUTPUT, "0" * 64]])
+        self.story.write("drawn", operation="d", uid="u", result="ok", state="JOB_STATE_SUCCEEDED",
+                         pictures=[[OUTPUT, "0" * 64]])
         self.expect()
 
     def test_pictures_are_not_the_jobs(self):
-        self.story.write("drawn", operation="d", uid="u", result="ok", pictures=[])
+        self.story.write("drawn", operation="d", uid="u", result="ok", state="JOB_STATE_SUCCEEDED", pictures=[])
+        self.expect("pictures_come_from_jobs_that_succeeded")
+
+    def test_a_drawing_ended_otherwise_than_its_job(self):
+        self.story.write("drawn", operation="d", uid="u", result="ok", state="JOB_STATE_FAILED", pictures=[])
         self.expect("pictures_come_from_jobs_that_succeeded")
