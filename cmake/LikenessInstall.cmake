@@ -41,7 +41,12 @@ likeness_install_service(server)
 install(TARGETS likeness RUNTIME DESTINATION bin COMPONENT client)
 install(DIRECTORY ${pages}/client/ DESTINATION share/man/man1 COMPONENT client)
 install(FILES ${completions}/likeness DESTINATION share/bash-completion/completions COMPONENT client)
-install(FILES ${completions}/_likeness DESTINATION share/zsh/vendor-completions COMPONENT client)
+# Debian's zsh looks into vendor-completions below /usr alone, where a package should leave site-functions to the administrator.
+install(CODE "set(zsh_folder site-functions)
+if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr\")
+  set(zsh_folder vendor-completions)
+endif()
+file(INSTALL ${completions}/_likeness DESTINATION \${CMAKE_INSTALL_PREFIX}/share/zsh/\${zsh_folder})" COMPONENT client)
 install(FILES ${completions}/likeness.fish DESTINATION share/fish/vendor_completions.d COMPONENT client)
 
 # The worker finds LibTorch by a path relative to its own, so that the whole may be moved.

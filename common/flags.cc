@@ -152,6 +152,10 @@ absl::Status FlagSet::ReadEnvironment() const {
 
 absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::string>& args) {
   RETURN_IF_ERROR(ReadEnvironment());
+  const auto set = [this](const Flag& flag, absl::string_view value) {
+    given_.insert(flag.name);
+    return flag.set(value);
+  };
   std::vector<std::string> positional;
   for (size_t i = 0; i < args.size(); ++i) {
     absl::string_view arg = args[i];
@@ -165,11 +169,11 @@ absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::s
     }
     if (const Flag* flag = Meant(arg); flag != nullptr && flag->letter != 0 && arg[1] != '-') {
       if (flag->is_bool) {
-        RETURN_IF_ERROR(flag->set("true"));
+        RETURN_IF_ERROR(set(*flag, "true"));
         continue;
       }
       if (i + 1 == args.size()) return InvalidField(arg, "needs a value", "INVALID_FLAG");
-      RETURN_IF_ERROR(Labelled(arg, flag->set(args[++i])));
+      RETURN_IF_ERROR(Labelled(arg, set(*flag, args[++i])));
       continue;
     }
     if (!absl::StartsWith(arg, "--")) {
@@ -183,7 +187,7 @@ absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::s
     if (flag == nullptr && absl::StartsWith(name, "no-") && equals == arg.npos) {
       flag = Find(absl::string_view(name).substr(3));
       if (flag != nullptr && flag->is_bool) {
-        RETURN_IF_ERROR(flag->set("false"));
+        RETURN_IF_ERROR(set(*flag, "false"));
         continue;
       }
       flag = nullptr;
@@ -197,7 +201,7 @@ absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::s
         return InvalidField(absl::StrCat("--", name), "needs a value", "INVALID_FLAG");
       value = args[++i];
     }
-    RETURN_IF_ERROR(Labelled(absl::StrCat("--", name), flag->set(value)));
+    RETURN_IF_ERROR(Labelled(absl::StrCat("--", name), set(*flag, value)));
   }
   return positional;
 }

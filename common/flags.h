@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,9 @@ class FlagSet {
 
   // Sets the targets; returns the positional arguments. `args` does not hold the program's name.
   absl::StatusOr<std::vector<std::string>> Parse(const std::vector<std::string>& args);
+
+  // Whether Parse found the flag on the command line, and not in the environment alone.
+  bool Given(absl::string_view name) const { return given_.contains(name); }
 
   // --help or -h was given. Parse then returns early without an error.
   bool help_requested() const { return help_requested_; }
@@ -110,6 +114,7 @@ class FlagSet {
 
   std::string usage_;
   std::vector<Flag> flags_;
+  std::set<std::string, std::less<>> given_;
   bool help_requested_ = false;
 };
 

@@ -65,8 +65,10 @@ TEST_F(FlagsTest, CommandLineWinsOverTheEnvironmentAndThatOverTheDefault) {
   setenv("LIKENESS_FLAGS_TEST_SERVER", "environment", 1);
   ASSERT_TRUE(flags_.Parse({}).ok());
   EXPECT_EQ(server_, "environment");
+  EXPECT_FALSE(flags_.Given("server"));
   ASSERT_TRUE(flags_.Parse({"--server=command"}).ok());
   EXPECT_EQ(server_, "command");
+  EXPECT_TRUE(flags_.Given("server"));
   setenv("LIKENESS_FLAGS_TEST_SERVER", "", 1);
   server_ = "default";
   ASSERT_TRUE(flags_.Parse({}).ok());

@@ -1,6 +1,10 @@
 // What spares people typing: contexts, completion, suggestions, jobs from files, waiting.
 #include <sys/stat.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
 #include "client/cli/exit_code.h"
 #include "client/testing/program_fixture.h"
 #include "common/rpc_error.h"
@@ -44,12 +48,43 @@ TEST_F(ComfortsTest, AContextStandsForServerAndKey) {
   EXPECT_EQ(RunAlone({"config", "list", "-o", "name"}).out, "here\n");
 }
 
+TEST_F(ComfortsTest, SettingAContextChangesWhatIsSaidAlone) {
+  const auto kept = [this] {
+    std::ifstream file(ConfigFile());
+    return std::string{std::istreambuf_iterator<char>(file), {}};
+  };
+  RunAlone({"config", "set", "prod", "--server=a.example:1", "--tls", "--token=lk_secret"});
+  RunAlone({"config", "set", "prod", "--server=b.example:1"});
+  EXPECT_THAT(kept(), AllOf(HasSubstr("\"server\": \"b.example:1\""), HasSubstr("lk_secret"),
+                            HasSubstr("\"tls\": true")));
+  RunAlone({"config", "set", "prod", "--no-tls", "--token="});
+  EXPECT_THAT(kept(), AllOf(HasSubstr("b.example:1"), Not(HasSubstr("lk_secret")),
+                            Not(HasSubstr("\"tls\""))));
+  setenv("LIKENESS_TOKEN", "lk_of_another", 1);
+  setenv("LIKENESS_TLS_CA", "another.pem", 1);
+  EXPECT_EQ(RunAlone({"config", "set", "prod", "--tls"}).exit_code, kDone);
+  EXPECT_EQ(RunAlone({"config", "set", "new", "--server=c.example:1"}).exit_code, kDone);
+  unsetenv("LIKENESS_TOKEN");
+  unsetenv("LIKENESS_TLS_CA");
+  EXPECT_THAT(kept(), AllOf(HasSubstr("c.example:1"), HasSubstr("\"tls\": true"),
+                            Not(HasSubstr("another"))));
+}
+
+TEST_F(ComfortsTest, AConfigurationBehindALinkStaysThere) {
+  WriteFile(folder_.path() / "dotfiles/config.json", "{}");
+  std::filesystem::create_directories(ConfigFile().parent_path());
+  std::filesystem::create_symlink(folder_.path() / "dotfiles/config.json", ConfigFile());
+  EXPECT_EQ(RunAlone({"config", "set", "prod", "--server=a.example:1"}).exit_code, kDone);
+  EXPECT_TRUE(std::filesystem::is_symlink(ConfigFile()));
+  EXPECT_EQ(RunAlone({"config", "list", "-o", "name"}).out, "prod\n");
+}
+
 TEST_F(ComfortsTest, AContextsKeyGoesToItsServerAlone) {
   server_ = std::make_unique<ScriptedServer>(script_);
   RunAlone({"config", "set", "prod", "--server=prod.example:50051", "--tls", "--token=lk_secret"});
   RunAlone({"list", "--server", server_->address()});
   EXPECT_EQ(server_->record().authorization, "");
-  RunAlone({"config", "set", "prod", "--server", server_->address(), "--token=lk_secret"});
+  RunAlone({"config", "set", "prod", "--server", server_->address(), "--no-tls"});
   RunAlone({"list"});
   EXPECT_EQ(server_->record().authorization, "Bearer lk_secret");
 }
@@ -184,6 +219,8 @@ TEST_F(ComfortsTest, WaitsForAStateAndSaysWhetherItCame) {
   EXPECT_EQ(Run({"wait", "rex-7f3c"}).exit_code, kDone);
   EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=succeeded"}).exit_code, kDone);
   EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=failed"}).exit_code, kJobFailed);
+  EXPECT_EQ(Run({"wait", "rex-7f3c", "--timeout=0s"}).exit_code, kDone);
+  EXPECT_EQ(Run({"wait", "rex-7f3c", "rex-7f3c", "--timeout=0s"}).exit_code, kDone);
   EXPECT_EQ(Run({"wait", "--for=ready"}).exit_code, kDone);
   EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=ready"}).exit_code, kWrongUse);
   EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=peace"}).exit_code, kWrongUse);
@@ -274,9 +311,24 @@ TEST_F(ComfortsTest, CompletesNamesOfJobsAndModelsWhileTheServerIsThere) {
   EXPECT_EQ(RunAlone({"__complete", "generate", "a dog", server, "--model", "m"}).out,
             "mini\tbase model\n");
   EXPECT_EQ(RunAlone({"__complete", "get", server, "x"}).out, "");
+  EXPECT_EQ(RunAlone({"__complete", "--server", server_->address(), "get", ""}).out,
+            "rex-7f3c\trunning dog\n");
   const auto away = RunAlone({"__complete", "get", "--server=127.0.0.1:1", ""});
   EXPECT_EQ(away.exit_code, kDone);
   EXPECT_EQ(away.out + away.err, "");
+}
+
+TEST_F(ComfortsTest, WhatIsOfferedDoesNotSteerTheTerminal) {
+  for (const char* id : {"rex-7f3c", "rex\x1b[2J"}) {
+    auto& model = script_.models.emplace_back();
+    model.set_name(std::string("tenants/default/models/") + id);
+    model.set_token("r\x1b[2Jf");
+    model.set_class_noun("dog\nor cat");
+  }
+  server_ = std::make_unique<ScriptedServer>(script_);
+  const auto server = "--server=" + server_->address();
+  EXPECT_EQ(RunAlone({"__complete", "models", "get", server, "re"}).out,
+            "rex-7f3c\tr?[2Jf dog or cat\n");
 }
 
 }  // namespace

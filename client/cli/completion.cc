@@ -12,6 +12,7 @@
 #include "client/cli/describe.h"
 #include "client/cli/help.h"
 #include "client/cli/names.h"
+#include "client/cli/text.h"
 #include "client/lib/jobs.h"
 #include "common/sampler_names.h"
 
@@ -31,8 +32,9 @@ class Offers {
       : typed_(std::move(typed)), prefix_(std::move(prefix)) {}
 
   void Add(absl::string_view word, absl::string_view description = "") {
-    if (!absl::StartsWith(word, typed_)) return;
-    const auto line = absl::StrReplaceAll(description, {{"\t", " "}, {"\n", " "}});
+    // Other people's texts stand in both: neither may steer the terminal.
+    if (!absl::StartsWith(word, typed_) || Printable(word) != word) return;
+    const auto line = Printable(absl::StrReplaceAll(description, {{"\t", " "}, {"\n", " "}}));
     PrintResult(absl::StrCat(prefix_, word, line.empty() ? "" : "\t", line));
   }
 

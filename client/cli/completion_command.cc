@@ -18,33 +18,32 @@ Usage: likeness completion bash | zsh | fish)";
 
 constexpr char kBash[] = R"(# bash completion of likeness, by `likeness completion bash`.
 _likeness() {
-  local words=() glue= i cur line
-  # Bash parts --flag=value at the equals sign.
+  local words=() glue= prefix= flag= i cur line
+  # Readline parts --flag=value and host:port too, and replaces what stands behind the last break.
   for ((i = 1; i <= COMP_CWORD; i++)); do
-    if [[ ${COMP_WORDS[i]} == "=" && ${#words[@]} -gt 0 ]]; then
-      words[-1]+="="
+    if [[ ${COMP_WORDS[i]} =~ ^[=:]+$ && ${#words[@]} -gt 0 ]]; then
+      words[-1]+=${COMP_WORDS[i]}
+      prefix=${words[-1]}
       glue=1
     elif [[ $glue ]]; then
       words[-1]+=${COMP_WORDS[i]}
       glue=
     else
       words+=("${COMP_WORDS[i]}")
+      prefix=
     fi
   done
   cur=${words[-1]}
-  [[ $cur == -*=* ]] && cur=${cur#*=}
+  [[ $cur == -*=* ]] && flag=${cur%%=*}= cur=${cur#*=}
   COMPREPLY=()
   while IFS= read -r line; do
     case $line in
-      :dirs) compopt -o filenames; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -d -- "$cur") ;;
-      :files) compopt -o filenames; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur") ;;
-      *)
-        line=${line%%$'\t'*}
-        [[ $line == -*=* ]] && line=${line#*=}
-        COMPREPLY+=("$line")
-        ;;
+      :dirs) compopt -o filenames; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -d -P "$flag" -- "$cur") ;;
+      :files) compopt -o filenames; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -P "$flag" -- "$cur") ;;
+      *) COMPREPLY+=("${line%%$'\t'*}") ;;
     esac
   done < <(likeness __complete "${words[@]}" 2>/dev/null)
+  COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
 }
 complete -F _likeness likeness)";
 

@@ -126,15 +126,18 @@ absl::Status WriteConfig(const Config& config) {
         absl::StrCat("Cannot write ", path.string(), ": ", std::strerror(errno), "."));
   };
 
+  // A link stays one: what it points to is replaced.
   std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);
-  std::string part = path.string() + ".XXXXXX";
+  auto target = std::filesystem::weakly_canonical(path, error);
+  if (error) target = path;
+  std::filesystem::create_directories(target.parent_path(), error);
+  std::string part = target.string() + ".XXXXXX";
   const int file = mkstemp(part.data());  // which makes it with mode 0600
   if (file < 0) return failed();
   const bool written = write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
                        fsync(file) == 0;
   close(file);
-  if (!written || rename(part.c_str(), path.c_str()) != 0) {
+  if (!written || rename(part.c_str(), target.c_str()) != 0) {
     const auto status = failed();
     unlink(part.c_str());
     return status;

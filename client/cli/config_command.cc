@@ -22,6 +22,7 @@ only you can read.
   likeness config delete prod
   likeness list --context prod
 
+set changes what is said, and leaves the rest of a context as it is; variables do not count.
 --server, --token and the like, and their variables, go before the context. A context's key is
 sent to the context's server alone.
 
@@ -60,7 +61,25 @@ absl::Status NotThere(const Config& config, const std::string& name) {
                                  : absl::StrCat(" There are: ", absl::StrJoin(names, ", "), ".")));
 }
 
-absl::StatusOr<ExitCode> Run(const Context& context) {
+// Lays what the command line said over `entry`. Variables are meant for the command at hand, and a
+// key of theirs should not come to lie in a file unasked.
+void Update(const FlagSet& flags, const Context& context, ServerEntry& entry) {
+  const auto lay = [&flags](absl::string_view flag, const auto& said, auto& over) {
+    if (flags.Given(flag)) over = said;
+  };
+  const ChannelSecurity& said = context.security;
+  ChannelSecurity& security = entry.security;
+  lay("server", context.server, entry.server);
+  lay("token", said.token, security.token);
+  lay("tls", said.tls, security.tls);
+  lay("tls-ca", said.tls_ca, security.tls_ca);
+  lay("tls-cert", said.tls_cert, security.tls_cert);
+  lay("tls-key", said.tls_key, security.tls_key);
+  lay("insecure-token", said.insecure_token, security.insecure_token);
+  if (entry.server.empty()) entry.server = kDefaultServer;
+}
+
+absl::StatusOr<ExitCode> Run(const FlagSet& flags, const Context& context) {
   ASSIGN_OR_RETURN(Config config, ReadConfig());
   const auto& said = context.positional;
   if (said[0] == "list" && said.size() == 1) return List(context, config);
@@ -77,8 +96,9 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
       return absl::InvalidArgumentError(
           absl::StrCat("'", name, "' is not a name for a context: small letters, digits and '-'."));
     }
-    RETURN_IF_ERROR(CheckUse(ParseTarget("--server", context.server).status()));
-    config.contexts[name] = {.server = context.server, .security = context.security};
+    auto& entry = config.contexts[name];
+    Update(flags, context, entry);
+    RETURN_IF_ERROR(CheckUse(ParseTarget("--server", entry.server).status()));
     if (config.contexts.size() == 1) config.current = name;
   } else if (!config.contexts.contains(name)) {
     return NotThere(config, name);
@@ -104,7 +124,7 @@ int ConfigCommand(const Args& arguments) {
   return RunCommand(
       flags, arguments,
       {.at_least = 1, .at_most = 2, .kinds = {"list|use|set|delete", "CONTEXT"}, .offline = true},
-      Run);
+      [&flags](const Context& context) { return Run(flags, context); });
 }
 
 }  // namespace likeness::client

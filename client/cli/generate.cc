@@ -66,7 +66,7 @@ void GenerateFlags::AddTo(FlagSet& flags) {
       .Takes("SAMPLER");
   flags
       .Add("steps", &steps,
-           "Sampling steps, 1 to 998; a base model of its own schedule may take others.")
+           "Sampling steps, 1 to 1000; with some samplers and base models fewer are allowed.")
       .Takes("N");
   flags.Add("guidance", &guidance, "How closely the prompt is followed, 0 to 100.").Takes("X");
   flags.Add("width", &width, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");

@@ -92,7 +92,7 @@ absl::StatusOr<v1::JobState> WaitForJob(const Connection& connection, const std:
         if (IsWanted(state, wanted)) seen.request_stop();
       },
       seen.get_token());
-  if (!IsWanted(state, wanted)) RETURN_IF_ERROR(watched);
+  if (!IsWanted(state, wanted) && !HasEnded(state)) RETURN_IF_ERROR(watched);
   return state;
 }
 
@@ -106,8 +106,10 @@ absl::StatusOr<ExitCode> WaitForJobs(const Context& context, const WaitFlags& fl
   ExitCode code = kDone;
   for (const auto& name : names) {
     const auto state = WaitForJob(connection, name, flags.wanted, deadline.token());
-    if (interrupt.requested()) return kDetached;
-    if (deadline.passed()) {
+    // What is known of the job goes before the time: it may have ended just in time, or long ago.
+    const bool decided = state.ok() && (IsWanted(*state, flags.wanted) || HasEnded(*state));
+    if (!decided && interrupt.requested()) return kDetached;
+    if (!decided && deadline.passed()) {
       context.screen->Line(Mark::kFailed, "wait",
                            absl::StrCat(ShortName(name), " is not ", flags.wanted, " after ",
                                         absl::FormatDuration(flags.timeout)));

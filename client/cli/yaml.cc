@@ -1,6 +1,7 @@
 #include "client/cli/yaml.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
@@ -16,8 +17,19 @@ bool IsPlainKey(absl::string_view key) {
   for (char c : key) {
     if (!absl::ascii_isalnum(c) && c != '_') return false;
   }
-  return key != "true" && key != "false" && key != "null" && key != "yes" && key != "no" &&
-         key != "on" && key != "off" && key != "y" && key != "n";
+  const auto word = absl::AsciiStrToLower(key);  // YAML 1.1 takes "No" and "NO" for false too
+  return word != "true" && word != "false" && word != "null" && word != "yes" && word != "no" &&
+         word != "on" && word != "off" && word != "y" && word != "n";
+}
+
+// JSON's "5e-06" has no point, without which a reader of YAML 1.1 takes it for a string.
+std::string Scalar(const Json& value) {
+  std::string text = value.dump();
+  const size_t exponent = text.find('e');
+  if (value.is_number_float() && exponent != text.npos && !absl::StrContains(text, '.')) {
+    text.insert(exponent, ".0");
+  }
+  return text;
 }
 
 void Append(const Json& value, const std::string& indent, std::string& yaml) {
@@ -38,7 +50,7 @@ void Append(const Json& value, const std::string& indent, std::string& yaml) {
     }
     return;
   }
-  absl::StrAppend(&yaml, value.dump(), "\n");
+  absl::StrAppend(&yaml, Scalar(value), "\n");
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ class Completion(unittest.TestCase):
         self.path = pathlib.Path(self.folder.name)
         (self.path / "rex photos").mkdir()
         (self.path / "job.json").write_text("{}")
+        (self.path / "10:30.json").write_text("{}")
         self.environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(self.path), "LANG": "C.UTF-8", "TERM": "xterm",
                             "LIKENESS_SERVER": "127.0.0.1:1", "XDG_CONFIG_HOME": str(self.path)}
         subprocess.run([BIN / "likeness", "config", "set", "prod", "--server=127.0.0.1:2"], check=True, capture_output=True,
@@ -42,7 +43,7 @@ class Completion(unittest.TestCase):
     def test_bash(self):
         def offered(line):
             """What _likeness puts into COMPREPLY, with the words as readline parts them."""
-            words = re.findall(r"=|[^\s=]+", line) + ([""] if line[-1] in " =" and line[-1] != "=" else [])
+            words = re.findall(r"[=:]+|[^\s=:]+", line) + ([""] if line[-1] == " " else [])
             code = script("bash") + f"""
 compopt() {{ :; }}
 COMP_WORDS=({" ".join(repr(word) for word in words)}) COMP_CWORD={len(words) - 1}
@@ -60,6 +61,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         self.assertNotIn("job.json", offered("likeness train --photos "))
         self.assertEqual(offered("likeness create -f jo"), ["job.json"])
         self.assertEqual(offered("likeness config use "), ["prod"])
+        self.assertEqual(offered("likeness --server 127.0.0.1:1 config use "), ["prod"])
+        self.assertEqual(offered("likeness --server=127.0.0.1:1 config use "), ["prod"])
+        self.assertEqual(offered("likeness create -f 10:3"), ["30.json"], "what stands behind the last break alone")
+        self.assertEqual(offered("likeness create --file=10:3"), ["30.json"])
 
     @needs("fish")
     def test_fish(self):

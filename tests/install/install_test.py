@@ -62,9 +62,21 @@ class Install(unittest.TestCase):
         self.assertIn("learning\\-rate", page)
 
     def test_completion_scripts_lie_where_shells_look(self):
-        for file, shell in (("bash-completion/completions/likeness", "bash"), ("zsh/vendor-completions/_likeness", "zsh"),
+        for file, shell in (("bash-completion/completions/likeness", "bash"), ("zsh/site-functions/_likeness", "zsh"),
                             ("fish/vendor_completions.d/likeness.fish", "fish")):
             self.assertEqual((self.prefix / "share" / file).read_text(), self.run_program("likeness", "completion", shell))
+
+    @unittest.skipUnless(shutil.which("zsh"), "zsh is not installed (scripts/setup --tests installs it)")
+    def test_zsh_finds_its_completion_in_the_usual_prefixes(self):
+        looks_into = subprocess.run(["zsh", "-fc", "print -l $fpath"], check=True, capture_output=True, text=True).stdout.split("\n")
+        for prefix, folder in (("/usr/local", "site-functions"), ("/usr", "vendor-completions")):
+            root = self.folder / "root"
+            subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix, "--component", "client"], check=True, capture_output=True,
+                           env={**os.environ, "DESTDIR": str(root)})
+            script = f"{prefix}/share/zsh/{folder}"
+            self.assertTrue((root / script[1:] / "_likeness").is_file())
+            self.assertIn(script, looks_into)
+            self.assertIn(f"{script}/_likeness", (BUILD / "install_manifest_client.txt").read_text(), "--uninstall removes it")
 
     def test_uninstalling_leaves_nothing_of_it_and_all_else(self):
         prefix = self.folder / "other"
