@@ -155,6 +155,16 @@ TEST_F(ErasureTest, NothingIsErasedWhileAJobOfTheSubjectHasNotEnded) {
   EXPECT_TRUE(EraseModel("tenants/default/models/rex").ok());
 }
 
+TEST_F(ErasureTest, WorkerOfTheTimeBeforeARestoreIsToldWhatIsErasedSince) {
+  EXPECT_EQ(Poll(50).erased_models_size(), 0) << "as the store that was replaced said";
+  MakeSubject("rex", "weights of rex");
+  ASSERT_TRUE(EraseModel("tenants/default/models/rex").ok());
+  const auto told = Poll(50);
+  EXPECT_EQ(told.erased_models_size(), 1);
+  EXPECT_LT(told.erasure_number(), 50);
+  EXPECT_EQ(Poll(told.erasure_number()).erased_models_size(), 0);
+}
+
 TEST_F(ErasureTest, WorkersAreToldOnceWhichCopiesToErase) {
   MakeSubject("rex", "weights of rex");
   EXPECT_EQ(Poll(0).erased_models_size(), 0);

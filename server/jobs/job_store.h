@@ -220,7 +220,7 @@ class JobStore {
   virtual absl::StatusOr<Erased> EraseModel(const ModelName& personalized) = 0;
   virtual absl::StatusOr<Erased> EraseJob(const JobName& name, const std::string& etag) = 0;
 
-  // Models that workers are to erase, with numbers above `after`, in order.
+  // Models for workers to erase, with numbers above `after` (all if none is as high), in order.
   virtual absl::StatusOr<std::vector<ErasedModel>> ErasedModels(int64_t after, int limit) = 0;
 
   // --- Workers

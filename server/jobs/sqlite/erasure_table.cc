@@ -22,7 +22,10 @@ constexpr char kInsert[] = "INSERT INTO erased (time, model) VALUES (?, ?)";
 // Workers that have not asked for so long start with an empty cache or are told nothing.
 constexpr char kForget[] =
     "DELETE FROM erased WHERE key <= (SELECT MAX(key) FROM erased) - ? OR time < ?";
-constexpr char kRead[] = "SELECT key, model FROM erased WHERE key > ? ORDER BY key LIMIT ?";
+// A number above the largest is of a store that was replaced by its backup: all is told again.
+constexpr char kRead[] =
+    "SELECT key, model FROM erased"
+    " WHERE key > IIF(?1 > (SELECT MAX(key) FROM erased), 0, ?1) ORDER BY key LIMIT ?2";
 
 constexpr int kMostJobs = 10'000;
 constexpr int kMostErased = 10'000;

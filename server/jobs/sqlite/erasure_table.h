@@ -36,7 +36,7 @@ void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs);
 
 absl::Status InsertErasedModel(Database& database, const v1::Model& model, absl::Time now);
 
-// With numbers above `after`, in order, at most `limit`.
+// With numbers above `after`, in order, at most `limit`; of all if there is none as high as that.
 absl::StatusOr<std::vector<ErasedModel>> ReadErasedModels(Database& database, int64_t after,
                                                           int limit);
 
