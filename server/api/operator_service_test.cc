@@ -90,6 +90,17 @@ TEST_F(OperatorServiceTest, DrainedWorkerFinishesItsJobAndGetsNoOther) {
   EXPECT_TRUE(bob_.Acquire().ok());
 }
 
+TEST_F(OperatorServiceTest, DrainedWorkerIsListedThoughItIsAway) {
+  ASSERT_TRUE(Drain("workers/carol").ok());
+  const auto workers = Workers();
+  ASSERT_EQ(workers.workers_size(), 1);
+  EXPECT_EQ(workers.workers(0).name(), "workers/carol");
+  EXPECT_EQ(workers.workers(0).state(), v1::WORKER_STATE_DRAINED);
+  EXPECT_FALSE(workers.workers(0).has_last_poll_time());
+  ASSERT_TRUE(Undrain("workers/carol").ok());
+  EXPECT_EQ(Workers().workers_size(), 0);
+}
+
 TEST_F(OperatorServiceTest, WorkerThatIsDrainedWhileItWaitsLeavesTheJobToAnother) {
   OfferModels();
   absl::Status waited;

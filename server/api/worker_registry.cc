@@ -103,6 +103,9 @@ absl::StatusOr<std::vector<v1::Worker>> WorkerRegistry::List(absl::Time now) con
     }
     worker.add_jobs(job.name.ToString());
   }
+  for (const auto& [name, drained] : drained_) {  // those that are away, too
+    workers[name].set_name(absl::StrCat("workers/", name));
+  }
   std::vector<v1::Worker> list;
   for (auto& [name, worker] : workers) {
     worker.set_state(StateOf(worker, drained_.contains(name)));

@@ -37,7 +37,7 @@ class WorkerRegistry {
   absl::Status Drain(const DrainedWorker& worker);
   absl::Status Undrain(const std::string& worker);
 
-  // By name: those that asked within ten minutes of `now`, run a job, or both.
+  // By name: those that asked within ten minutes of `now`, run a job, or are drained.
   absl::StatusOr<std::vector<v1::Worker>> List(absl::Time now) const;
 
  private:
