@@ -258,7 +258,8 @@ absl::Status Server::Parts::Serve() {
   worker_service =
       std::make_unique<WorkerServiceImpl>(*jobs, *blobs, *workers, options.stall_timeout);
   operator_service = std::make_unique<OperatorServiceImpl>(*jobs, *blobs, *workers);
-  blob_service = std::make_unique<BlobServiceImpl>(*blobs, *blob_quota, metrics);
+  blob_service = std::make_unique<BlobServiceImpl>(*blobs, *blob_quota, metrics,
+                                                   options.limits.max_request_bytes);
   byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *blob_quota, *jobs);
   capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*jobs, options.limits);
   health_service = std::make_unique<HealthService>(open_calls);

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -19,7 +20,6 @@ namespace {
 
 constexpr int kMaxBlobs = 1000;
 constexpr int kMaxUploads = 1000;  // of a tenant that are not complete
-constexpr int64_t kMaxPartBytes = 8 << 20;
 
 absl::Status FindMissing(const v1::FindMissingBlobsRequest& request, const std::string& tenant,
                          BlobStore& store, v1::FindMissingBlobsResponse* reply) {
@@ -62,10 +62,10 @@ v1::Upload Shown(const UploadName& name, int64_t committed_size, bool complete) 
   return shown;
 }
 
-absl::Status CheckPart(const v1::UploadPartRequest& request) {
+absl::Status CheckPart(const v1::UploadPartRequest& request, int64_t most_bytes) {
   FieldChecker checker;
   checker.Integer("offset", request.offset(), 0, std::numeric_limits<int64_t>::max());
-  checker.Integer("data (bytes)", std::ssize(request.data()), 1, kMaxPartBytes);
+  checker.Integer("data (bytes)", std::ssize(request.data()), 1, most_bytes);
   RETURN_IF_ERROR(checker.status());
   if (request.sha256().empty()) return absl::OkStatus();
   const std::string digest = Sha256Hex(request.data());
@@ -108,11 +108,14 @@ absl::Status BlobServiceImpl::CreateUpload(Caller& caller, const v1::CreateUploa
   }
   checker.Integer("size_bytes", request->size_bytes(), 0, std::numeric_limits<int64_t>::max());
   RETURN_IF_ERROR(checker.status());
-  ASSIGN_OR_RETURN(const auto room, quota_.Reserve(name.tenant, name.size_bytes));
   const auto status = blobs_.QueryUpload(name);
-  if (!status.ok() && !absl::IsNotFound(status.status())) return status.status();
-  *reply =
-      status.ok() ? Shown(name, status->committed_size, status->complete) : Shown(name, 0, false);
+  if (status.ok()) {
+    *reply = Shown(name, status->committed_size, status->complete);
+  } else {
+    if (!absl::IsNotFound(status.status())) return status.status();
+    RETURN_IF_ERROR(quota_.Reserve(name.tenant, name.size_bytes).status());  // given up again
+    *reply = Shown(name, 0, false);
+  }
   caller.resource = reply->name();
   return absl::OkStatus();
 }
@@ -121,7 +124,7 @@ absl::Status BlobServiceImpl::UploadPart(Caller& caller, const v1::UploadPartReq
                                          v1::Upload* reply) {
   ASSIGN_OR_RETURN(const UploadName name, OwnUpload(request->name(), caller));
   caller.resource = name.ToString();
-  RETURN_IF_ERROR(CheckPart(*request));
+  RETURN_IF_ERROR(CheckPart(*request, max_part_bytes_));
   const bool begun = blobs_.QueryUpload(name).ok();
   if (!begun && blobs_.unfinished_uploads(name.tenant) >= kMaxUploads) {
     return RpcError(absl::StatusCode::kResourceExhausted, "TOO_MANY_UPLOADS",
@@ -129,14 +132,23 @@ absl::Status BlobServiceImpl::UploadPart(Caller& caller, const v1::UploadPartReq
                                  " uploads that are not complete; "
                                  "complete them, or wait until they expire"));
   }
-  ASSIGN_OR_RETURN(const auto upload, blobs_.Upload(name));
-  if (!upload->complete()) RETURN_IF_ERROR(Append(*request, name, *upload));
-  *reply = Shown(name, upload->committed_size(), upload->complete());
+  ASSIGN_OR_RETURN(const Entered entered, Enter(name));
+  BlobUpload& upload = *entered.upload;
+  if (!upload.complete()) RETURN_IF_ERROR(Append(*request, upload));
+  *reply = Shown(name, upload.committed_size(), upload.complete());
   return absl::OkStatus();
 }
 
-absl::Status BlobServiceImpl::Append(const v1::UploadPartRequest& request, const UploadName& name,
-                                     BlobUpload& upload) {
+absl::StatusOr<BlobServiceImpl::Entered> BlobServiceImpl::Enter(const UploadName& name) {
+  Entered entered;
+  ASSIGN_OR_RETURN(entered.upload, blobs_.Upload(name));
+  if (entered.upload->complete()) return entered;
+  ASSIGN_OR_RETURN(auto room, quota_.Reserve(name.tenant, name.size_bytes));
+  entered.room.emplace(std::move(room));
+  return entered;
+}
+
+absl::Status BlobServiceImpl::Append(const v1::UploadPartRequest& request, BlobUpload& upload) {
   const int64_t committed = upload.committed_size();
   if (request.offset() + std::ssize(request.data()) <= committed) return absl::OkStatus();
   if (request.offset() != committed) {
@@ -144,7 +156,6 @@ absl::Status BlobServiceImpl::Append(const v1::UploadPartRequest& request, const
         "offset", absl::StrCat("is ", request.offset(), "; the next part begins at ", committed),
         "WRONG_OFFSET");
   }
-  ASSIGN_OR_RETURN(const auto room, quota_.Reserve(name.tenant, name.size_bytes));
   RETURN_IF_ERROR(upload.Append(request.data()));
   metrics_.ObserveUpload(std::ssize(request.data()));
   return absl::OkStatus();
@@ -157,10 +168,10 @@ absl::Status BlobServiceImpl::CompleteUpload(Caller& caller,
   caller.resource = name.ToString();
   // Of an upload without parts there is nothing to look up, and none is begun.
   if (name.size_bytes > 0) RETURN_IF_ERROR(blobs_.QueryUpload(name).status());
-  ASSIGN_OR_RETURN(const auto upload, blobs_.Upload(name));
-  RETURN_IF_ERROR(upload->Finish());
+  ASSIGN_OR_RETURN(const Entered entered, Enter(name));
+  RETURN_IF_ERROR(entered.upload->Finish());
   reply->set_name(name.blob().ToString());
-  reply->set_size_bytes(name.size_bytes);
+  reply->set_size_bytes(entered.upload->committed_size());
   return absl::OkStatus();
 }
 

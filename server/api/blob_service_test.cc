@@ -9,6 +9,8 @@ namespace {
 
 class BlobServiceTest : public ServiceTest {
  protected:
+  using ServiceTest::ServiceTest;
+
   template <typename Request, typename Reply>
   absl::StatusOr<Reply> Call(grpc::Status (v1::BlobService::Stub::*method)(grpc::ClientContext*,
                                                                            const Request&, Reply*),
@@ -105,6 +107,39 @@ TEST_F(BlobServiceTest, WrongRequestsAreRefused) {
   EXPECT_EQ(ErrorReason(Part(upload->name(), 0, "more than one").status()), "UPLOAD_TOO_LONG");
   EXPECT_EQ(ErrorReason(Complete(upload->name()).status()), "UPLOAD_TOO_SHORT");
   EXPECT_EQ(ErrorReason(Get("tenants/other/blobs/" + Sha256Hex("one")).status()), "BLOB_NOT_FOUND");
+}
+
+TEST_F(BlobServiceTest, BlobThatIsTooLargeIsRefusedBeforeItsFirstPart) {
+  v1::CreateUploadRequest request;
+  request.set_sha256(Sha256Hex("one"));
+  request.set_size_bytes(int64_t{1} << 60);
+  EXPECT_EQ(ErrorReason(Call(&v1::BlobService::Stub::CreateUpload, request).status()),
+            "BLOB_TOO_LARGE");
+}
+
+TEST_F(BlobServiceTest, CompletionTellsTheSizeOfTheBlobThatIsStored) {
+  const auto upload = Begin("one, two");
+  ASSERT_TRUE(Part(upload->name(), 0, "one, two").ok());
+  ASSERT_TRUE(Complete(upload->name()).ok());
+  v1::CreateUploadRequest wrong;
+  wrong.set_sha256(Sha256Hex("one, two"));
+  wrong.set_size_bytes(3);
+  const auto again = Call(&v1::BlobService::Stub::CreateUpload, wrong);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(Complete(again->name())->size_bytes(), 8);
+}
+
+class SmallRequestsTest : public BlobServiceTest {
+ protected:
+  SmallRequestsTest()
+      : BlobServiceTest([](ServerOptions& o) { o.limits.max_request_bytes = 64 << 10; }) {}
+};
+
+TEST_F(SmallRequestsTest, PartIsNoLargerThanARequestMayBe) {
+  const std::string bytes((64 << 10) + 1, 'b');
+  const auto upload = Begin(bytes);
+  EXPECT_EQ(ErrorReason(Part(upload->name(), 0, bytes).status()), "OUT_OF_RANGE");
+  EXPECT_TRUE(Part(upload->name(), 0, bytes.substr(1)).ok());
 }
 
 TEST_F(BlobServiceTest, TenantHasManyUnfinishedUploadsAndNotEndlesslyMany) {

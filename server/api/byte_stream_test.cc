@@ -92,7 +92,7 @@ TEST_F(ByteStreamTest, BlobBeyondTheLimitIsRefusedAtItsFirstPiece) {
   const auto status = Write({Piece(name, 0, "x", false)}).status();
   EXPECT_EQ(ErrorReason(status), "BLOB_TOO_LARGE") << status;
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("1000000"));
-  EXPECT_EQ(ErrorReason(Query(name).status()), "UPLOAD_NOT_FOUND") << "nothing is kept";
+  EXPECT_EQ(ErrorReason(Query(name).status()), "BLOB_TOO_LARGE") << "nothing is kept";
 }
 
 TEST_F(ByteStreamTest, BytesBeyondTheSizeInTheNameAreRefused) {

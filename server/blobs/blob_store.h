@@ -98,7 +98,7 @@ class BlobStore {
   // UPLOAD_IN_PROGRESS.
   virtual absl::StatusOr<std::unique_ptr<BlobUpload>> Upload(const UploadName& name) = 0;
 
-  // NOT_FOUND (UPLOAD_NOT_FOUND) when nothing of it was ever kept.
+  // NOT_FOUND (UPLOAD_NOT_FOUND): nothing of it was ever kept. INVALID_ARGUMENT: BLOB_TOO_LARGE.
   virtual absl::StatusOr<UploadStatus> QueryUpload(const UploadName& name) = 0;
 
   // Stores `bytes` at once.

@@ -420,12 +420,15 @@ int64_t FilesystemBlobStore::damaged() const {
   return static_cast<int64_t>(NamesIn(root_ + kDamaged).size());
 }
 
+absl::Status FilesystemBlobStore::CheckSize(const UploadName& name) const {
+  if (name.size_bytes <= max_blob_bytes_) return absl::OkStatus();
+  return RpcError(absl::StatusCode::kInvalidArgument, "BLOB_TOO_LARGE",
+                  absl::StrCat("a blob of ", name.size_bytes, " bytes; at most ", max_blob_bytes_,
+                               " are allowed"));
+}
+
 absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const UploadName& name) {
-  if (name.size_bytes > max_blob_bytes_) {
-    return RpcError(absl::StatusCode::kInvalidArgument, "BLOB_TOO_LARGE",
-                    absl::StrCat("a blob of ", name.size_bytes, " bytes; at most ", max_blob_bytes_,
-                                 " are allowed"));
-  }
+  RETURN_IF_ERROR(CheckSize(name));
   ASSIGN_OR_RETURN(const std::optional<int64_t> complete, KeepFile(name.blob()));
   if (complete) return std::make_unique<CompleteUpload>(*complete);
   const std::string path = PathOf(name);
@@ -459,6 +462,7 @@ absl::StatusOr<UploadStatus> FilesystemBlobStore::QueryUpload(const UploadName& 
   ASSIGN_OR_RETURN(const std::optional<int64_t> complete, KeepFile(name.blob()));
   if (complete) return UploadStatus{*complete, true};
   if (auto size = FileSize(PathOf(name))) return UploadStatus{*size, false};
+  RETURN_IF_ERROR(CheckSize(name));
   return UploadNotFound();
 }
 

@@ -51,6 +51,8 @@ class FilesystemBlobStore : public BlobStore {
   FilesystemBlobStore(std::string root, int64_t max_blob_bytes, const Clock& clock)
       : root_(std::move(root)), max_blob_bytes_(max_blob_bytes), clock_(clock) {}
 
+  // INVALID_ARGUMENT: BLOB_TOO_LARGE.
+  absl::Status CheckSize(const UploadName& name) const;
   std::string PathOf(const BlobName& name) const;
   std::string PathOf(const UploadName& name) const;
   std::string DamagedPathOf(const BlobName& name) const;
