@@ -6,8 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "common/clock.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/api/bulk_change.h"
 #include "server/api/generate_source.h"
 #include "server/api/names.h"
 #include "server/api/paging.h"
@@ -86,36 +88,18 @@ absl::StatusOr<JobUpdate> UpdateOf(const v1::UpdateJobRequest& request) {
   return update;
 }
 
-constexpr int kMostAtOnce = 1000;
+// What a call that changes many jobs may take, but for the change under way.
+constexpr absl::Duration kBulkPatience = absl::Seconds(5);
 
-// Calls `change` with the jobs that match and `fit`, and lists those that it has changed. Jobs that
-// are changed by somebody else meanwhile are left out.
 template <typename Reply>
-absl::Status ForEachJob(JobStore& jobs, const std::string& tenant, const std::string& filter,
-                        absl::FunctionRef<bool(const v1::Job&)> fit,
-                        absl::FunctionRef<absl::Status(const JobName&)> change, Reply* reply) {
-  if (filter.empty()) {
-    return InvalidField("filter", "is empty; say which jobs are meant", "FILTER_MISSING");
-  }
-  JobQuery query;
-  ASSIGN_OR_RETURN(query.filter, ParseJobFilter(filter));
-  query.limit = kMostAtOnce;
-  do {
-    ASSIGN_OR_RETURN(JobPage page, jobs.List(tenant, query));
-    for (const v1::Job& job : page.jobs) {
-      if (!fit(job)) continue;
-      if (reply->jobs_size() == kMostAtOnce) {
-        reply->set_more(true);
-        return absl::OkStatus();
-      }
-      ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
-      const absl::Status changed = change(name);
-      if (absl::IsNotFound(changed) || absl::IsFailedPrecondition(changed)) continue;
-      RETURN_IF_ERROR(changed);
-      reply->add_jobs(job.name());
-    }
-    query.after = page.next;
-  } while (query.after);
+absl::Status ChangeInBulk(JobStore& jobs, const std::string& tenant, const std::string& filter,
+                          const std::vector<v1::JobState>& states,
+                          absl::FunctionRef<absl::Status(const JobName&)> change, Reply* reply) {
+  const absl::Time end = SteadyNow() + kBulkPatience;
+  ASSIGN_OR_RETURN(const BulkChange changed, ChangeJobs(jobs, tenant, filter, states, change,
+                                                        [&] { return SteadyNow() >= end; }));
+  reply->mutable_jobs()->Assign(changed.jobs.begin(), changed.jobs.end());
+  reply->set_more(changed.more);
   return absl::OkStatus();
 }
 
@@ -209,19 +193,17 @@ absl::Status JobServiceImpl::UpdateJob(Caller& caller, const v1::UpdateJobReques
 absl::Status JobServiceImpl::CancelJobs(Caller& caller, const v1::CancelJobsRequest* request,
                                         v1::CancelJobsResponse* reply) {
   ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
-  return ForEachJob(
-      jobs_, tenant, request->filter(),
-      [](const v1::Job& job) {
-        return job.state() == v1::JOB_STATE_PENDING || job.state() == v1::JOB_STATE_RUNNING;
-      },
+  return ChangeInBulk(
+      jobs_, tenant, request->filter(), {v1::JOB_STATE_PENDING, v1::JOB_STATE_RUNNING},
       [this](const JobName& name) { return jobs_.Cancel(name, "").status(); }, reply);
 }
 
 absl::Status JobServiceImpl::DeleteJobs(Caller& caller, const v1::DeleteJobsRequest* request,
                                         v1::DeleteJobsResponse* reply) {
   ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
-  return ForEachJob(
-      jobs_, tenant, request->filter(), [](const v1::Job& job) { return IsTerminal(job.state()); },
+  return ChangeInBulk(
+      jobs_, tenant, request->filter(),
+      {v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED, v1::JOB_STATE_CANCELLED},
       [this](const JobName& name) { return jobs_.Delete(name, ""); }, reply);
 }
 
@@ -297,7 +279,8 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> JobServiceImpl::Watc
 absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> JobServiceImpl::WatchJobs(
     Caller& caller, const v1::WatchJobsRequest* request, std::function<void()> wake) {
   ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
-  return WatchJobsSource::Open(front_, jobs_, changes_, signer_, tenant, *request, std::move(wake));
+  return WatchJobsSource::Open(front_.feed(), jobs_, changes_, signer_, tenant, *request,
+                               std::move(wake));
 }
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>>

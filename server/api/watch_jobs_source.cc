@@ -60,9 +60,14 @@ absl::Status CheckLasting(const JobFilter& filter) {
   return absl::OkStatus();
 }
 
+bool ComparesLabels(const JobFilter& filter) {
+  return filter.kind == JobFilter::Kind::kLabel || filter.kind == JobFilter::Kind::kHasLabel ||
+         std::any_of(filter.operands.begin(), filter.operands.end(), ComparesLabels);
+}
+
 // One entry for each job, in the order of the first.
-std::vector<ChangeLog::Entry> Joined(std::vector<ChangeLog::Entry> changes) {
-  std::vector<ChangeLog::Entry> joined;
+std::deque<ChangeLog::Entry> Joined(std::vector<ChangeLog::Entry> changes) {
+  std::deque<ChangeLog::Entry> joined;
   for (ChangeLog::Entry& change : changes) {
     const auto known = std::find_if(joined.begin(), joined.end(), [&](const auto& other) {
       return other.key == change.key && !other.deleted;
@@ -84,11 +89,11 @@ std::string WatchJobsSource::TokenAt(const ChangeLog& log, const TokenSigner& si
 }
 
 absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> WatchJobsSource::Open(
-    Front& front, JobStore& jobs, const ChangeLog& log, const TokenSigner& signer,
+    ChangeFeed& feed, JobStore& jobs, const ChangeLog& log, const TokenSigner& signer,
     const std::string& tenant, const v1::WatchJobsRequest& request, std::function<void()> wake) {
   ASSIGN_OR_RETURN(JobFilter filter, ParseJobFilter(request.filter()));
   RETURN_IF_ERROR(CheckLasting(filter));
-  auto changes = front.feed().Subscribe(JobsTopic(tenant), std::move(wake));
+  auto changes = feed.Subscribe(JobsTopic(tenant), std::move(wake));
   int64_t position = log.position();
   if (!request.resume_token().empty()) {
     ASSIGN_OR_RETURN(position, PositionOf(signer, tenant, request.resume_token()));
@@ -112,6 +117,10 @@ WatchJobsSource::WatchJobsSource(JobStore& jobs, const ChangeLog& log, const Tok
 absl::StatusOr<Pulled> WatchJobsSource::Next(v1::JobEvent* message) {
   message->Clear();
   while (events_.empty()) {
+    if (!pending_.empty()) {
+      RETURN_IF_ERROR(ReadEvents());
+      continue;
+    }
     const int64_t before = read_;
     sent_ = read_;
     RETURN_IF_ERROR(ReadChanges());
@@ -120,7 +129,7 @@ absl::StatusOr<Pulled> WatchJobsSource::Next(v1::JobEvent* message) {
   if (!events_.empty()) {
     *message = std::move(events_.front());
     events_.pop_front();
-    if (events_.empty()) sent_ = read_;
+    if (events_.empty() && pending_.empty()) sent_ = read_;
   } else if (SteadyNow() - last_sent_ >= kBookmarkInterval) {
     message->mutable_bookmark();
     *message->mutable_time() = ToProto(absl::Now());
@@ -135,37 +144,50 @@ absl::StatusOr<Pulled> WatchJobsSource::Next(v1::JobEvent* message) {
 absl::Status WatchJobsSource::ReadChanges() {
   auto changes = log_.After(tenant_, &read_, kChangesAtOnce);
   if (!changes) return Expired();
-  for (const ChangeLog::Entry& change : Joined(*std::move(changes))) {
-    if (change.deleted) {
-      v1::JobEvent& event = events_.emplace_back();
-      event.set_job(change.job);
-      event.mutable_deleted();
-      *event.mutable_time() = ToProto(absl::Now());
-      continue;
-    }
-    const absl::Status read = ReadEvents(change);
-    if (!absl::IsNotFound(read)) RETURN_IF_ERROR(read);  // its deletion comes later
-  }
+  pending_ = Joined(*std::move(changes));
   return absl::OkStatus();
 }
 
-absl::Status WatchJobsSource::ReadEvents(const ChangeLog::Entry& change) {
+absl::Status WatchJobsSource::ReadEvents() {
+  ChangeLog::Entry& change = pending_.front();
+  if (change.deleted) {
+    v1::JobEvent& event = events_.emplace_back();
+    event.set_job(change.job);
+    event.mutable_deleted();
+    *event.mutable_time() = ToProto(absl::Now());
+  } else {
+    const absl::StatusOr<bool> more = ReadEventsOf(change);
+    // The deletion of a job that is gone comes later; one that the disk has not kept is left out,
+    // as lists do, so that it does not hold up the others.
+    if (!absl::IsNotFound(more.status()) && !absl::IsDataLoss(more.status())) {
+      RETURN_IF_ERROR(more.status());
+    }
+    if (more.value_or(false)) return absl::OkStatus();
+  }
+  pending_.pop_front();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> WatchJobsSource::ReadEventsOf(ChangeLog::Entry& change) {
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(change.job));
+  bool passes = true;
   if (filter_.kind != JobFilter::Kind::kAnd || !filter_.operands.empty()) {
     ASSIGN_OR_RETURN(const v1::Job job, jobs_.Get(name));
-    if (!Matches(filter_, job)) return absl::OkStatus();
+    passes = Matches(filter_, job);
+    if (!passes && !ComparesLabels(filter_)) return false;
   }
-  for (int64_t after = change.after_seq; after < change.last_seq;) {
-    ASSIGN_OR_RETURN(auto events, jobs_.EventsAfter(name, change.key, after, kEventsAtOnce));
-    if (events.empty()) break;  // later progress has replaced what was there
-    for (v1::JobEvent& event : events) {
-      after = event.seq();
-      if (after > change.last_seq) break;
-      event.set_job(change.job);
-      events_.push_back(std::move(event));
-    }
+  ASSIGN_OR_RETURN(auto events,
+                   jobs_.EventsAfter(name, change.key, change.after_seq, kEventsAtOnce));
+  if (events.empty()) return false;  // later progress has replaced what was there
+  for (v1::JobEvent& event : events) {
+    if (event.seq() > change.last_seq) return false;
+    change.after_seq = event.seq();
+    // The update that takes a job out of the filter is the last that a client hears of it.
+    if (!passes && !event.has_updated()) continue;
+    event.set_job(change.job);
+    events_.push_back(std::move(event));
   }
-  return absl::OkStatus();
+  return change.after_seq < change.last_seq;
 }
 
 }  // namespace likeness::server

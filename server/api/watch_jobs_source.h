@@ -13,6 +13,7 @@
 #include "likeness/v1/job_service.pb.h"
 #include "server/api/signed_token.h"
 #include "server/api/stream_call.h"
+#include "server/jobs/change_feed.h"
 #include "server/jobs/change_log.h"
 #include "server/jobs/job_filter.h"
 #include "server/jobs/job_store.h"
@@ -27,7 +28,7 @@ class WatchJobsSource : public StreamSource<v1::JobEvent> {
   // forged or is another tenant's; FAILED_PRECONDITION (RESUME_TOKEN_EXPIRED) for one after which
   // changes are not kept, or of another run of the server.
   static absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> Open(
-      Front& front, JobStore& jobs, const ChangeLog& log, const TokenSigner& signer,
+      ChangeFeed& feed, JobStore& jobs, const ChangeLog& log, const TokenSigner& signer,
       const std::string& tenant, const v1::WatchJobsRequest& request, std::function<void()> wake);
 
   // From where a watch goes on that follows upon a list. To be made before the list is read.
@@ -40,18 +41,23 @@ class WatchJobsSource : public StreamSource<v1::JobEvent> {
  private:
   WatchJobsSource(JobStore& jobs, const ChangeLog& log, const TokenSigner& signer,
                   std::string tenant, JobFilter filter, int64_t position);
-  // Fills events_ with the next changes, if there are any.
+  // Fills pending_ with the next changes, if there are any.
   absl::Status ReadChanges();
-  absl::Status ReadEvents(const ChangeLog::Entry& change);
+  // Fills events_ with the next of the first pending change, about 1 MiB at most: a client that
+  // does not read holds up no more than that.
+  absl::Status ReadEvents();
+  // Moves the change's after_seq on. Whether there are more of them.
+  absl::StatusOr<bool> ReadEventsOf(ChangeLog::Entry& change);
 
   JobStore& jobs_;
   const ChangeLog& log_;
   const TokenSigner& signer_;
   const std::string tenant_;
   const JobFilter filter_;
-  int64_t sent_;  // changes up to this one have been sent
-  int64_t read_;  // or lie in events_
-  std::deque<v1::JobEvent> events_;
+  int64_t sent_;                          // changes up to this one have been sent
+  int64_t read_;                          // or lie in pending_ and events_
+  std::deque<ChangeLog::Entry> pending_;  // one for each job
+  std::deque<v1::JobEvent> events_;       // of the first pending change, or the one before
   absl::Time last_sent_ = SteadyNow();
   ChangeFeed::Subscription changes_;
 };

@@ -153,6 +153,28 @@ TEST_F(WatchJobsTest, FilterKeepsOtherJobsOut) {
   EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "INVALID_FILTER");
 }
 
+TEST_F(WatchJobsTest, UpdateThatTakesAJobOutOfTheFilterIsTold) {
+  auto request = PictureJob();
+  (*request.mutable_job()->mutable_labels())["project"] = "zoo";
+  const std::string name = Create(request)->name();
+  const std::string token = List().resume_token();
+  v1::UpdateJobRequest update;
+  update.mutable_job()->set_name(name);
+  (*update.mutable_job()->mutable_labels())["project"] = "farm";
+  ASSERT_TRUE(Update(update).ok());
+  ASSERT_TRUE(Cancel(name).ok());  // by then it does not match
+  const std::string next = Create(request)->name();
+  grpc::ClientContext context;
+  auto stream = WatchAll(context, token, "labels.project = zoo");
+  v1::JobEvent event;
+  ASSERT_TRUE(stream->Read(&event));
+  EXPECT_EQ(event.job(), name);
+  EXPECT_EQ(event.updated().labels().at("project"), "farm");
+  ASSERT_TRUE(stream->Read(&event));
+  EXPECT_EQ(event.job(), next);
+  context.TryCancel();
+}
+
 TEST_F(WatchJobsTest, TokenOfAJobOrOfNobodyIsRefused) {
   const auto job = Get(Create(PictureJob())->name());
   for (const std::string& token : {job->resume_token(), std::string("Zm9yZ2Vk")}) {
