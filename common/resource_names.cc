@@ -26,6 +26,13 @@ absl::Status WrongName(absl::string_view field, absl::string_view text, absl::st
                       "INVALID_NAME");
 }
 
+// What was an id once may still be stored.
+bool IsStoredId(absl::string_view text) {
+  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
 bool IsUploadId(absl::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-';
@@ -49,17 +56,12 @@ std::string UploadName::ToString() const {
   return absl::StrCat("tenants/", tenant, "/uploads/", uuid, "/blobs/", sha256, "/", size_bytes);
 }
 
-bool IsResourceId(absl::string_view text) {
-  return !text.empty() && text.size() <= 63 && text != "-" &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-         });
-}
+bool IsResourceId(absl::string_view text) { return text != "-" && IsStoredId(text); }
 
 absl::StatusOr<JobName> ParseJobName(absl::string_view text, absl::string_view field) {
   std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
-  if (parts.size() != 4 || parts[0] != "tenants" || !IsResourceId(parts[1]) || parts[2] != "jobs" ||
-      !IsResourceId(parts[3])) {
+  if (parts.size() != 4 || parts[0] != "tenants" || !IsStoredId(parts[1]) || parts[2] != "jobs" ||
+      !IsStoredId(parts[3])) {
     return WrongName(field, text, "tenants/{tenant}/jobs/{job}");
   }
   return JobName{std::string(parts[1]), std::string(parts[3])};
@@ -69,7 +71,7 @@ absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_vi
   std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
   // A base model is named by its directory, so it may hold more than an id of ours.
   auto is_directory = [](absl::string_view id) {
-    return !id.empty() && id.size() <= 128 && id != "-" && id != "." && id != ".." &&
+    return !id.empty() && id.size() <= 128 && id != "." && id != ".." &&
            std::all_of(id.begin(), id.end(), [](char c) {
              return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
                     c == '.';
@@ -78,8 +80,8 @@ absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_vi
   if (parts.size() == 2 && parts[0] == "baseModels" && is_directory(parts[1])) {
     return ModelName{"", std::string(parts[1])};
   }
-  if (parts.size() == 4 && parts[0] == "tenants" && IsResourceId(parts[1]) &&
-      parts[2] == "models" && IsResourceId(parts[3])) {
+  if (parts.size() == 4 && parts[0] == "tenants" && IsStoredId(parts[1]) && parts[2] == "models" &&
+      IsStoredId(parts[3])) {
     return ModelName{std::string(parts[1]), std::string(parts[3])};
   }
   return WrongName(field, text, "baseModels/{base_model} or tenants/{tenant}/models/{model}");
@@ -87,8 +89,8 @@ absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_vi
 
 absl::StatusOr<BlobName> ParseBlobName(absl::string_view text, absl::string_view field) {
   std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
-  if (parts.size() != 4 || parts[0] != "tenants" || !IsResourceId(parts[1]) ||
-      parts[2] != "blobs" || !IsSha256Hex(parts[3])) {
+  if (parts.size() != 4 || parts[0] != "tenants" || !IsStoredId(parts[1]) || parts[2] != "blobs" ||
+      !IsSha256Hex(parts[3])) {
     return WrongName(field, text, "tenants/{tenant}/blobs/{sha256}");
   }
   return BlobName{std::string(parts[1]), std::string(parts[3])};

@@ -48,6 +48,8 @@ struct UploadName {
   BlobName blob() const { return {tenant, sha256}; }
 };
 
+// Names of jobs, models and blobs may hold the id "-", which jobs and models of before version 1.0
+// may have; who creates one checks it with IsResourceId.
 absl::StatusOr<JobName> ParseJobName(absl::string_view text, absl::string_view field = "name");
 absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_view field = "name");
 absl::StatusOr<BlobName> ParseBlobName(absl::string_view text, absl::string_view field = "name");

@@ -57,6 +57,13 @@ TEST(ResourceNamesTest, ErrorNamesTheFieldAndShowsTheNameWithoutHarm) {
   EXPECT_LT(status.message().size(), 200u);
 }
 
+TEST(ResourceNamesTest, IdThatStandsForAnyResourceIsReadWhereItIsStored) {
+  EXPECT_FALSE(IsResourceId("-"));
+  EXPECT_EQ(ParseJobName("tenants/default/jobs/-")->id, "-");
+  EXPECT_EQ(ParseModelName("tenants/default/models/-")->id, "-");
+  EXPECT_FALSE(ParseParent("tenants/-").ok());
+}
+
 TEST(ResourceNamesTest, EmptyParentIsTheDefaultTenant) {
   EXPECT_EQ(*ParseParent(""), "default");
   EXPECT_EQ(*ParseParent("tenants/acme"), "acme");

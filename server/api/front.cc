@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "common/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
@@ -14,6 +15,9 @@ namespace likeness::server {
 namespace {
 
 constexpr size_t kMaxResourceBytes = 300;
+
+// "tenants/{tenant}" says no more than whose a change is.
+bool NamesMoreThanATenant(absl::string_view resource) { return absl::c_count(resource, '/') > 1; }
 
 }  // namespace
 
@@ -103,9 +107,10 @@ std::optional<AuditNote> Front::NoteFor(const CallInfo& call,
   return std::optional<AuditNote>(
       std::in_place,
       [&call, &caller](const std::string& changed) -> std::string {
-        const std::string& resource = changed.empty() ? caller->resource : changed;
+        const bool known = changed.empty() || NamesMoreThanATenant(caller->resource);
+        const std::string& resource = known ? caller->resource : changed;
         // What a poll for a lease changes besides is no change of anybody's.
-        if (resource.empty() || *call.noted) return "";
+        if (resource.empty() || (*call.noted && !FindRule(call.method)->each)) return "";
         return ToLine(EntryFor(call, *caller, resource, absl::OkStatus()));
       },
       [&call] { *call.noted = true; });

@@ -192,6 +192,7 @@ absl::Status JobServiceImpl::UpdateJob(Caller& caller, const v1::UpdateJobReques
 
 absl::Status JobServiceImpl::CancelJobs(Caller& caller, const v1::CancelJobsRequest* request,
                                         v1::CancelJobsResponse* reply) {
+  caller.resource = absl::StrCat("tenants/", caller.tenant);
   ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
   return ChangeInBulk(
       jobs_, tenant, request->filter(), {v1::JOB_STATE_PENDING, v1::JOB_STATE_RUNNING},
@@ -200,6 +201,7 @@ absl::Status JobServiceImpl::CancelJobs(Caller& caller, const v1::CancelJobsRequ
 
 absl::Status JobServiceImpl::DeleteJobs(Caller& caller, const v1::DeleteJobsRequest* request,
                                         v1::DeleteJobsResponse* reply) {
+  caller.resource = absl::StrCat("tenants/", caller.tenant);
   ASSIGN_OR_RETURN(auto tenant, OwnParent(request->parent(), caller));
   return ChangeInBulk(
       jobs_, tenant, request->filter(),
@@ -249,9 +251,8 @@ absl::Status JobServiceImpl::EraseJob(Caller& caller, const v1::EraseJobRequest*
                                       v1::Erasure* reply) {
   ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
   caller.resource = name.ToString();
-  const absl::Time now = absl::Now();
   ASSIGN_OR_RETURN(const Erased erased, jobs_.EraseJob(name, request->etag()));
-  ASSIGN_OR_RETURN(*reply, EraseBlobs(jobs_, blobs_, erased, now));
+  *reply = EraseBlobs(jobs_, blobs_, erased);
   return absl::OkStatus();
 }
 

@@ -59,9 +59,8 @@ absl::Status ModelServiceImpl::EraseModel(Caller& caller, const v1::EraseModelRe
                                           v1::Erasure* reply) {
   ASSIGN_OR_RETURN(auto name, OwnModel(request->name(), caller));
   caller.resource = name.ToString();
-  const absl::Time now = absl::Now();
   ASSIGN_OR_RETURN(const Erased erased, jobs_.EraseModel(name));
-  ASSIGN_OR_RETURN(*reply, EraseBlobs(jobs_, blobs_, erased, now));
+  *reply = EraseBlobs(jobs_, blobs_, erased);
   return absl::OkStatus();
 }
 

@@ -7,9 +7,20 @@
 #include "server/jobs/transitions.h"
 
 namespace likeness::server {
+namespace {
+
+// A job or model of before version 1.0 may have this ID; DeleteJobs and retention reach it.
+absl::Status CheckNamesOne(absl::string_view id) {
+  if (id != "-") return absl::OkStatus();
+  return InvalidField("name", "has the ID \"-\", which stands for any resource (AIP-159)",
+                      "INVALID_NAME");
+}
+
+}  // namespace
 
 absl::StatusOr<JobName> OwnJob(absl::string_view name, const Caller& caller) {
   ASSIGN_OR_RETURN(JobName job, ParseJobName(name));
+  RETURN_IF_ERROR(CheckNamesOne(job.id));
   if (job.tenant != caller.tenant) {
     return RpcError(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
                     absl::StrCat("there is no job ", job.ToString()));
@@ -19,6 +30,7 @@ absl::StatusOr<JobName> OwnJob(absl::string_view name, const Caller& caller) {
 
 absl::StatusOr<ModelName> OwnModel(absl::string_view name, const Caller& caller) {
   ASSIGN_OR_RETURN(ModelName model, ParseModelName(name));
+  RETURN_IF_ERROR(CheckNamesOne(model.id));
   if (model.tenant != caller.tenant) {
     return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
                     absl::StrCat("there is no personalized model ", model.ToString()));

@@ -250,6 +250,7 @@ TEST_F(ServiceTest, IdThatStandsForAnyResourceIsRefused) {
   request.clear_job_id();
   request.mutable_job()->mutable_fine_tune()->set_output_model_id("-");
   ExpectRefused(request, "INVALID_NAME", "job.fine_tune.output_model_id");
+  EXPECT_EQ(ErrorReason(Get("tenants/default/jobs/-").status()), "INVALID_NAME");
 }
 
 TEST_F(ServiceTest, PhotosKeepTheNamesOfTheirFiles) {

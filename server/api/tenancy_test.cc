@@ -138,6 +138,24 @@ class TenancyTest : public ::testing::Test {
     return made;
   }
 
+  // What the audit log says once the server is gone: lines that commit with a change are in the
+  // file within a second, or then.
+  std::vector<std::string> Recorded(std::string* whole) {
+    server_.reset();
+    std::ifstream file(audit_log_);
+    std::vector<std::string> said;
+    for (std::string text; std::getline(file, text); *whole += text) {
+      const auto line = nlohmann::json::parse(text);
+      EXPECT_EQ(line["peer"], "ipv4:127.0.0.1");
+      const std::string reason = line.count("reason") ? line["reason"].get<std::string>() : "OK";
+      said.push_back(absl::StrCat(line["caller"].get<std::string>(), " ",
+                                  line["tenant"].get<std::string>(), " ",
+                                  line["method"].get<std::string>(), " ",
+                                  line["resource"].get<std::string>(), " ", reason));
+    }
+    return said;
+  }
+
   // Things that nobody has.
   static Things Imagined() {
     return {.tenant = "nobody",
@@ -518,6 +536,42 @@ TEST_F(TenancyTest, UploadStopsWhereItsKeyIsRevoked) {
   EXPECT_EQ(ErrorReason(FromGrpcStatus(stream->Finish())), "TOKEN_INVALID");
 }
 
+TEST_F(TenancyTest, EveryJobOfABulkChangeAndTheErasedModelAreWrittenDown) {
+  const Things made = Make();
+  auto drawing = PictureJob();
+  drawing.mutable_job()->mutable_generate()->mutable_model()->set_name(made.model);
+  const std::string first = Create(acme_, drawing).name();
+  const std::string second = Create(acme_, drawing).name();
+  v1::CancelJobsRequest cancel;
+  cancel.set_filter("state = PENDING");
+  EXPECT_TRUE(Call(acme_, "CancelJobs", cancel).status.ok());
+  EXPECT_FALSE(Call(acme_, "DeleteJobs", v1::DeleteJobsRequest()).status.ok());
+  v1::DeleteJobsRequest remove;
+  remove.set_filter("state = CANCELLED");
+  EXPECT_TRUE(Call(acme_, "DeleteJobs", remove).status.ok());
+  const std::string third = Create(acme_, drawing).name();
+  EXPECT_TRUE(Call(acme_, "CancelJobs", cancel).status.ok());
+  v1::EraseModelRequest erase;
+  erase.set_name(made.model);
+  const auto erased = Call(acme_, "EraseModel", erase);
+  EXPECT_TRUE(erased.status.ok()) << erased.status;
+  std::string whole;
+  std::vector<std::string> said;
+  const std::string acme = absl::StrCat(KeyIdOf(acme_), " acme ");
+  for (const std::string& line : Recorded(&whole)) {
+    for (const char* method : {"CancelJobs ", "DeleteJobs ", "EraseModel "}) {
+      if (absl::StartsWith(line, acme + method)) said.push_back(line.substr(acme.size()));
+    }
+  }
+  EXPECT_THAT(
+      said,
+      ::testing::UnorderedElementsAre(
+          absl::StrCat("CancelJobs ", first, " OK"), absl::StrCat("CancelJobs ", second, " OK"),
+          "DeleteJobs tenants/acme FILTER_MISSING", absl::StrCat("DeleteJobs ", first, " OK"),
+          absl::StrCat("DeleteJobs ", second, " OK"), absl::StrCat("CancelJobs ", third, " OK"),
+          absl::StrCat("EraseModel ", made.model, " OK")));
+}
+
 TEST_F(TenancyTest, EveryChangeIsWrittenDownWithWhoMadeIt) {
   const Things made = Make();
   v1::DeleteJobRequest gone;
@@ -527,18 +581,8 @@ TEST_F(TenancyTest, EveryChangeIsWrittenDownWithWhoMadeIt) {
   v1::GetJobRequest look;
   look.set_name(made.job);
   (void)Call(acme_, "GetJob", look);
-  server_.reset();  // the lines that commit with a change are in the file within a second, or now
-  std::ifstream file(audit_log_);
-  std::vector<std::string> said;
   std::string whole;
-  for (std::string text; std::getline(file, text); whole += text) {
-    const auto line = nlohmann::json::parse(text);
-    EXPECT_EQ(line["peer"], "ipv4:127.0.0.1");
-    const std::string reason = line.count("reason") ? line["reason"].get<std::string>() : "OK";
-    said.push_back(absl::StrCat(
-        line["caller"].get<std::string>(), " ", line["tenant"].get<std::string>(), " ",
-        line["method"].get<std::string>(), " ", line["resource"].get<std::string>(), " ", reason));
-  }
+  const std::vector<std::string> said = Recorded(&whole);
   const std::string acme = absl::StrCat(KeyIdOf(acme_), " acme ");
   const std::string worker = absl::StrCat(KeyIdOf(worker_), "  ");
   const auto starts = [](const std::string& text) { return ::testing::StartsWith(text); };

@@ -83,7 +83,7 @@ absl::Status CheckOffer(const v1::AcquireLeaseRequest& request) {
   for (int i = 0; i < std::min(request.base_models_size(), kMaxModels); ++i) {
     const std::string field = absl::StrCat("base_models[", i, "].name");
     auto name = ParseModelName(request.base_models(i).name(), field);
-    if (!name.ok() || !name->is_base()) {
+    if (!name.ok() || !name->is_base() || name->id == "-") {
       checker.Add(field, "is not of the form baseModels/{base_model}", "INVALID_NAME");
     }
     CheckSize(absl::StrCat("base_models[", i, "]"), request.base_models(i), kMaxOfferBytes,

@@ -15,6 +15,7 @@ constexpr Roles kWorkers = {Role::kWorker};
 constexpr Roles kOperators = {Role::kOperator};
 
 constexpr bool kChanges = true;
+constexpr bool kEach = true;
 constexpr double kCreates = 5;  // what is checked, stored and worked on
 
 }  // namespace
@@ -27,8 +28,8 @@ const std::vector<MethodRule>& MethodRules() {
       {"ListJobs", kReaders},
       {"UpdateJob", kSubmitters, kChanges},
       {"CancelJob", kSubmitters, kChanges},
-      {"CancelJobs", kSubmitters, kChanges, kCreates},
-      {"DeleteJobs", kAdmins, kChanges, kCreates},
+      {"CancelJobs", kSubmitters, kChanges, kCreates, kEach},
+      {"DeleteJobs", kAdmins, kChanges, kCreates, kEach},
       {"ListJobEvents", kReaders},
       {"RetryJob", kSubmitters, kChanges, kCreates},
       {"DeleteJob", kAdmins, kChanges},

@@ -14,6 +14,7 @@ struct MethodRule {
   Roles roles;               // any of these may call it
   bool changes = false;      // goes into the audit log
   double cost = 1;           // of the tenant's calls per second
+  bool each = false;         // changes many jobs, each in a transaction and a line of its own
 };
 
 const std::vector<MethodRule>& MethodRules();

@@ -106,6 +106,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
   accepted.job.set_uid(RandomUuid());
   DrawSeeds(accepted.job);
   if (CurrentTrace()) accepted.job.set_traceparent(CurrentTrace()->ToTraceparent());
+  accepted.keep = KeepsBlobs();
   return jobs_.Create(accepted);
 }
 
@@ -133,10 +134,14 @@ absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string&
   RETURN_IF_ERROR(quota_.Reserve(name.tenant, 0).status());
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(ModelOf(job)));
   if (!model.is_base()) RETURN_IF_ERROR(jobs_.GetModel(model).status());
-  return jobs_.Retry(name, etag, [this](const std::string& blob) {
+  return jobs_.Retry(name, etag, KeepsBlobs());
+}
+
+JobStore::IsStored Admission::KeepsBlobs() {
+  return [this](const std::string& blob) {
     const auto parsed = ParseBlobName(blob);
     return parsed.ok() && blobs_.Keep(*parsed).ok();
-  });
+  };
 }
 
 absl::Status Admission::Check(const v1::CreateJobRequest& request) const {

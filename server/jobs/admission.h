@@ -41,6 +41,8 @@ class Admission {
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag);
 
  private:
+  // Whether a blob is there; it is kept once more.
+  JobStore::IsStored KeepsBlobs();
   absl::Status Check(const v1::CreateJobRequest& request) const;
   // The job with its names, its models looked up and its photos checked; nothing is stored yet. An
   // empty id leaves out the names that would be made of it.

@@ -1,6 +1,6 @@
 #include "server/jobs/erasure.h"
 
-#include <set>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,35 +9,61 @@
 #include "server/jobs/proto_time.h"
 
 namespace likeness::server {
+namespace {
 
-absl::StatusOr<v1::Erasure> EraseBlobs(JobStore& jobs, BlobStore& blobs, const Erased& erased,
-                                       absl::Time now) {
+constexpr int kAtOnce = 10'000;
+
+// Counts in `report`. Of `left` stays what is named by nothing else.
+absl::Status EraseAll(JobStore& jobs, BlobStore& blobs, const std::vector<BlobToErase>& all,
+                      std::map<std::string, absl::Time>& left, v1::Erasure& report) {
+  for (const BlobToErase& blob : all) left[blob.name] = blob.time;
+  RETURN_IF_ERROR(
+      jobs.VisitBlobs([&](const NamedBlob& blob) { left.erase(blob.name.ToString()); }));
+  report.set_shared_blobs(std::ssize(all) - std::ssize(left));
+  std::map<absl::Time, std::vector<BlobName>> by_time;
+  for (const auto& [text, time] : left) {
+    ASSIGN_OR_RETURN(by_time[time].emplace_back(), ParseBlobName(text));
+  }
+  for (const auto& [time, names] : by_time) {
+    ASSIGN_OR_RETURN(const SweptBlobs swept, blobs.Erase(names, time));
+    report.set_erased_blobs(report.erased_blobs() + swept.blobs);
+    report.set_erased_bytes(report.erased_bytes() + swept.bytes);
+  }
+  // What is still there is needed by somebody, or goes with the next collection.
+  return jobs.DropBlobsToErase(all);
+}
+
+}  // namespace
+
+v1::Erasure EraseBlobs(JobStore& jobs, BlobStore& blobs, const Erased& erased) {
   v1::Erasure report;
   report.mutable_jobs()->Assign(erased.jobs.begin(), erased.jobs.end());
   for (const v1::LeasedModel& model : erased.models) report.add_models(model.name());
-  std::set<std::string> left(erased.blobs.begin(), erased.blobs.end());
-  const auto named = static_cast<int64_t>(left.size());
-  RETURN_IF_ERROR(
-      jobs.VisitBlobs([&](const NamedBlob& blob) { left.erase(blob.name.ToString()); }));
-  report.set_shared_blobs(named - static_cast<int64_t>(left.size()));
-
-  std::vector<BlobName> names;
-  for (const std::string& text : left) {
-    ASSIGN_OR_RETURN(names.emplace_back(), ParseBlobName(text));
+  std::vector<BlobToErase> all;
+  for (const std::string& name : erased.blobs) all.push_back({name, erased.time});
+  std::map<std::string, absl::Time> left;
+  // The jobs and models are gone, whatever becomes of their blobs for now.
+  if (const auto status = EraseAll(jobs, blobs, all, left, report); !status.ok()) {
+    LogWarning("blobs not erased yet", {{"error", status.ToString()}});
   }
-  const auto swept = blobs.Erase(names, now);
-  if (!swept.ok()) {
-    // The jobs and models are gone: their blobs go with the next collection.
-    LogWarning("blobs not erased yet", {{"error", swept.status().ToString()}});
-  } else {
-    report.set_erased_blobs(swept->blobs);
-    report.set_erased_bytes(swept->bytes);
+  for (const auto& [text, time] : left) {
+    const auto name = ParseBlobName(text);
+    report.set_pending_blobs(report.pending_blobs() + (name.ok() && blobs.Open(*name).ok()));
   }
-  for (const BlobName& name : names) {
-    report.set_pending_blobs(report.pending_blobs() + blobs.Open(name).ok());
-  }
-  *report.mutable_erase_time() = ToProto(now);
+  *report.mutable_erase_time() = ToProto(erased.time);
   return report;
+}
+
+absl::Status EraseRest(JobStore& jobs, BlobStore& blobs) {
+  for (;;) {
+    ASSIGN_OR_RETURN(const auto all, jobs.BlobsToErase(kAtOnce));
+    if (all.empty()) return absl::OkStatus();
+    std::map<std::string, absl::Time> left;
+    v1::Erasure report;
+    RETURN_IF_ERROR(EraseAll(jobs, blobs, all, left, report));
+    LogInfo("blobs of erased subjects erased",
+            {{"blobs", report.erased_blobs()}, {"bytes", report.erased_bytes()}});
+  }
 }
 
 }  // namespace likeness::server

@@ -34,6 +34,9 @@ struct NewJob {
   v1::Job job;              // name, uid, labels, spec, max_attempts, warnings, output_model
   std::string request_id;   // the client's own; empty for none
   std::string fingerprint;  // of the whole request, to notice a request id that is used twice
+  // Keeps a photo once more, and tells whether it is still there. Called as the job is accepted,
+  // when an erasure before has done its part and one after sees the job; must not call the store.
+  std::function<bool(const std::string& blob)> keep = nullptr;
 };
 
 // A place in an ordered list of jobs: the last one seen. What the numbers say is the store's own.
@@ -76,6 +79,13 @@ struct Erased {
   std::vector<std::string> jobs;
   std::vector<v1::LeasedModel> models;
   std::vector<std::string> blobs;  // that it named; others may name them too
+  absl::Time time;                 // when it was forgotten
+};
+
+// A blob that an erased subject named, until it is erased or known to be another's too.
+struct BlobToErase {
+  std::string name;
+  absl::Time time;  // who kept it then or later goes on to need it
 };
 
 struct ErasedModel {
@@ -148,7 +158,8 @@ class JobStore {
   // --- Clients
 
   // ALREADY_EXISTS: JOB_EXISTS, MODEL_EXISTS (output_model), REQUEST_ID_REUSED. The same request id
-  // with the same fingerprint returns the first job.
+  // with the same fingerprint returns the first job. FAILED_PRECONDITION (BLOB_NOT_FOUND): a photo
+  // was erased meanwhile.
   virtual absl::StatusOr<v1::Job> Create(const NewJob& job) = 0;
 
   // What Create would say about the job's name and its model's: ALREADY_EXISTS (JOB_EXISTS,
@@ -219,6 +230,10 @@ class JobStore {
   // RESOURCE_EXHAUSTED (TOO_MANY_JOBS).
   virtual absl::StatusOr<Erased> EraseModel(const ModelName& personalized) = 0;
   virtual absl::StatusOr<Erased> EraseJob(const JobName& name, const std::string& etag) = 0;
+
+  // What was committed with erasures and not dropped since, at most `limit` of it.
+  virtual absl::StatusOr<std::vector<BlobToErase>> BlobsToErase(int limit) = 0;
+  virtual absl::Status DropBlobsToErase(const std::vector<BlobToErase>& blobs) = 0;
 
   // Models for workers to erase, with numbers above `after` (all if none is as high), in order.
   virtual absl::StatusOr<std::vector<ErasedModel>> ErasedModels(int64_t after, int limit) = 0;

@@ -12,8 +12,11 @@
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
+#include "server/jobs/erasure.h"
+#include "server/jobs/sqlite/database.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
 #include "tests/support/test_server.h"
 
@@ -46,6 +49,7 @@ class CollectTest : public ::testing::Test {
     for (const auto& photo : photos) {
       MutableSubjectOf(*job.job.mutable_fine_tune()).add_photos()->set_blob(photo);
     }
+    job.keep = [this](const std::string& blob) { return blobs_->Keep(*ParseBlobName(blob)).ok(); };
     return jobs_->Create(job).status();
   }
 
@@ -130,6 +134,55 @@ TEST_F(CollectTest, PhotosOfAJobThatNeverRanWaitForARetryAlone) {
   EXPECT_EQ(Collect().blobs, 1);
   EXPECT_EQ(ErrorReason(jobs_->Retry({"default", "rex"}, "", stored).status()), "BLOB_NOT_FOUND");
   EXPECT_EQ(jobs_->Get({"default", "rex"})->state(), v1::JOB_STATE_CANCELLED);
+}
+
+TEST_F(CollectTest, WhatAnErasureDidNotComeToIsErasedLater) {
+  const auto photo = Put("photo");
+  ASSERT_TRUE(Create("rex", {photo}).ok());
+  ASSERT_TRUE(Create("unreadable", {}).ok());
+  ASSERT_TRUE(jobs_->Cancel({"default", "rex"}, "").ok());
+  clock_.Advance(absl::Seconds(1));
+  auto database = *Database::Open(folder_.path() + "/jobs.sqlite", Database::Mode::kWriter);
+  ASSERT_TRUE(database->Execute("UPDATE jobs SET job = '~/blobs/' WHERE id = 'unreadable'").ok());
+  const auto erased = jobs_->EraseJob({"default", "rex"}, "");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  const v1::Erasure answer = EraseBlobs(*jobs_, *blobs_, *erased);
+  EXPECT_THAT(answer.jobs(), ::testing::ElementsAre("tenants/default/jobs/rex"));
+  EXPECT_EQ(answer.pending_blobs(), 1);
+  EXPECT_EQ(answer.erased_blobs(), 0);
+  EXPECT_TRUE(IsThere(photo));
+  EXPECT_FALSE(EraseRest(*jobs_, *blobs_).ok());
+  ASSERT_TRUE(database->Execute("UPDATE jobs SET job = x'' WHERE id = 'unreadable'").ok());
+  const auto rest = EraseRest(*jobs_, *blobs_);
+  EXPECT_TRUE(rest.ok()) << rest;
+  EXPECT_FALSE(IsThere(photo));
+  EXPECT_TRUE(jobs_->BlobsToErase(10)->empty());
+}
+
+TEST_F(CollectTest, ErasureSparesThePhotosOfAJobThatIsAcceptedMeanwhile) {
+  const auto photo = Put("photo");
+  ASSERT_TRUE(Create("rex", {photo}).ok());
+  ASSERT_TRUE(jobs_->Cancel({"default", "rex"}, "").ok());
+  clock_.Advance(absl::Seconds(1));
+  const auto erased = jobs_->EraseJob({"default", "rex"}, "");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(Create("rosie", {photo}).ok());
+  // Though the erasure had looked at all jobs before.
+  EXPECT_EQ(blobs_->Erase({*ParseBlobName(photo)}, erased->time)->blobs, 0);
+  EXPECT_TRUE(IsThere(photo));
+}
+
+TEST_F(CollectTest, JobWhosePhotosWereErasedMeanwhileIsRefused) {
+  const auto photo = Put("photo");
+  ASSERT_TRUE(Create("rex", {photo}).ok());
+  ASSERT_TRUE(jobs_->Cancel({"default", "rex"}, "").ok());
+  clock_.Advance(absl::Seconds(1));
+  const auto erased = jobs_->EraseJob({"default", "rex"}, "");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  EXPECT_EQ(EraseBlobs(*jobs_, *blobs_, *erased).erased_blobs(), 1);
+  EXPECT_EQ(ErrorReason(Create("rosie", {photo})), "BLOB_NOT_FOUND");
+  EXPECT_TRUE(absl::IsNotFound(jobs_->Get({"default", "rosie"}).status()));
 }
 
 TEST_F(CollectTest, BlobThatNothingNamesHasItsGrace) {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/logging.h"
+#include "server/jobs/erasure.h"
 #include "server/maintenance/scrub.h"
 
 namespace likeness::server {
@@ -74,6 +75,7 @@ void Maintenance::Release(std::string checkpoint) {
 }
 
 void Maintenance::Loop() {
+  EraseRest();
   while (Wait(kLook)) Scrub();
 }
 
@@ -98,7 +100,14 @@ bool Maintenance::Wait(absl::Duration duration) {
   }
 }
 
+void Maintenance::EraseRest() {
+  if (auto status = server::EraseRest(jobs_, blobs_); !status.ok()) {
+    LogWarning("blobs of erased subjects not erased yet", {{"error", status.message()}});
+  }
+}
+
 void Maintenance::Collect() {
+  EraseRest();
   const absl::Time start = clock_.Now();
   if (options_.collect_every > absl::ZeroDuration()) {
     next_collect_ = clock_.Steady() + options_.collect_every;

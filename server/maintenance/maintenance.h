@@ -43,6 +43,7 @@ class Maintenance {
   // Does what has become due until the time is over. False: the end has come.
   bool Wait(absl::Duration duration);
   void Collect();
+  void EraseRest();
   void Scrub();
 
   JobStore& jobs_;

@@ -158,6 +158,15 @@ absl::StatusOr<Erased> MeasuredJobStore::EraseJob(const JobName& name, const std
   return Timed(metrics_, StoreOperation::kEraseJob, [&] { return store_.EraseJob(name, etag); });
 }
 
+absl::StatusOr<std::vector<BlobToErase>> MeasuredJobStore::BlobsToErase(int limit) {
+  return Timed(metrics_, StoreOperation::kBlobsToErase, [&] { return store_.BlobsToErase(limit); });
+}
+
+absl::Status MeasuredJobStore::DropBlobsToErase(const std::vector<BlobToErase>& blobs) {
+  return Timed(metrics_, StoreOperation::kDropBlobsToErase,
+               [&] { return store_.DropBlobsToErase(blobs); });
+}
+
 absl::StatusOr<std::vector<ErasedModel>> MeasuredJobStore::ErasedModels(int64_t after, int limit) {
   return Timed(metrics_, StoreOperation::kErasedModels,
                [&] { return store_.ErasedModels(after, limit); });

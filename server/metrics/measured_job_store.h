@@ -54,6 +54,8 @@ class MeasuredJobStore : public JobStore {
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels() override;
   absl::StatusOr<Erased> EraseModel(const ModelName& personalized) override;
   absl::StatusOr<Erased> EraseJob(const JobName& name, const std::string& etag) override;
+  absl::StatusOr<std::vector<BlobToErase>> BlobsToErase(int limit) override;
+  absl::Status DropBlobsToErase(const std::vector<BlobToErase>& blobs) override;
   absl::StatusOr<std::vector<ErasedModel>> ErasedModels(int64_t after, int limit) override;
   absl::StatusOr<std::vector<DeviceRates>> MeasuredRates(const std::string& digest,
                                                          const std::string& method) override;

@@ -37,6 +37,8 @@ namespace likeness::server {
   X(BaseModels) \
   X(EraseModel) \
   X(EraseJob) \
+  X(BlobsToErase) \
+  X(DropBlobsToErase) \
   X(ErasedModels) \
   X(MeasuredRates) \
   X(HeldJobs) \

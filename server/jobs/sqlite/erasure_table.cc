@@ -27,6 +27,10 @@ constexpr char kRead[] =
     "SELECT key, model FROM erased"
     " WHERE key > IIF(?1 > (SELECT MAX(key) FROM erased), 0, ?1) ORDER BY key LIMIT ?2";
 
+constexpr char kInsertBlob[] = "INSERT OR REPLACE INTO to_erase (blob, time) VALUES (?, ?)";
+constexpr char kReadBlobs[] = "SELECT blob, time FROM to_erase LIMIT ?";
+constexpr char kDeleteBlob[] = "DELETE FROM to_erase WHERE blob = ? AND time <= ?";
+
 constexpr int kMostJobs = 10'000;
 constexpr int kMostErased = 10'000;
 constexpr absl::Duration kErasedFor = absl::Hours(24 * 90);
@@ -103,6 +107,25 @@ absl::Status InsertErasedModel(Database& database, const v1::Model& model, absl:
   Query insert = database.Prepare(kInsert);
   RETURN_IF_ERROR(insert.Bind(now).BindBlob(erased.SerializeAsString()).Run());
   return database.Prepare(kForget).Bind(int64_t{kMostErased}).Bind(now - kErasedFor).Run();
+}
+
+absl::Status InsertBlobToErase(Database& database, const BlobToErase& blob) {
+  return database.Prepare(kInsertBlob).Bind(blob.name).Bind(blob.time).Run();
+}
+
+absl::StatusOr<std::vector<BlobToErase>> ReadBlobsToErase(Database& database, int limit) {
+  std::vector<BlobToErase> blobs;
+  Query query = database.Prepare(kReadBlobs);
+  query.Bind(int64_t{limit});
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool found, query.Step());
+    if (!found) return blobs;
+    blobs.push_back({query.String(0), query.Time(1)});
+  }
+}
+
+absl::Status DeleteBlobToErase(Database& database, const BlobToErase& blob) {
+  return database.Prepare(kDeleteBlob).Bind(blob.name).Bind(blob.time).Run();
 }
 
 absl::StatusOr<std::vector<ErasedModel>> ReadErasedModels(Database& database, int64_t after,

@@ -36,6 +36,11 @@ void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs);
 
 absl::Status InsertErasedModel(Database& database, const v1::Model& model, absl::Time now);
 
+absl::Status InsertBlobToErase(Database& database, const BlobToErase& blob);
+absl::StatusOr<std::vector<BlobToErase>> ReadBlobsToErase(Database& database, int limit);
+// Unless it was to be erased again since.
+absl::Status DeleteBlobToErase(Database& database, const BlobToErase& blob);
+
 // With numbers above `after`, in order, at most `limit`; of all if there is none as high as that.
 absl::StatusOr<std::vector<ErasedModel>> ReadErasedModels(Database& database, int64_t after,
                                                           int limit);

@@ -134,10 +134,17 @@ bool RenewIf(Message& message, bool* renewed) {
   return true;
 }
 
+absl::Status DamagedRow(absl::string_view table, absl::string_view key, absl::string_view what) {
+  return RpcError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
+                  absl::StrCat("the job store cannot be brought up to date: table ", table, ", ",
+                               key, ": ", what, "; nothing was changed"));
+}
+
 // Pages through a table by up to two columns of its key, and writes back the records that change.
 // `read` selects key, key, record; both have the same order of keys.
 template <typename Record>
-absl::Status RenewTable(Database& database, const char* read, const char* write) {
+absl::Status RenewTable(Database& database, const char* table, const char* read,
+                        const char* write) {
   constexpr int kRows = 500;
   struct Row {
     int64_t key = -1;
@@ -152,14 +159,19 @@ absl::Status RenewTable(Database& database, const char* read, const char* write)
       Query query = database.Prepare(read);
       query.Bind(last.key).Bind(last.seq).Bind(kRows);
       for (;;) {
-        ASSIGN_OR_RETURN(bool found, query.Step());
-        if (!found) break;
+        const auto found = query.Step();
+        if (!found.ok()) {
+          const Row& before = rows.empty() ? last : rows.back();
+          return DamagedRow(table, absl::StrCat("after key ", before.key, "/", before.seq),
+                            found.status().message());
+        }
+        if (!*found) break;
         Row& row = rows.emplace_back();
         row.key = query.Integer(0);
         row.seq = query.Integer(1);
         if (!row.record.ParseFromString(query.String(2))) {
-          return RpcError(absl::StatusCode::kDataLoss, "STORE_FAILED",
-                          "a stored record cannot be read");
+          return DamagedRow(table, absl::StrCat("key ", row.key, "/", row.seq),
+                            "the record cannot be read");
         }
         row.renewed = RenewRecord(row.record);
       }
@@ -177,15 +189,20 @@ absl::Status RenewTable(Database& database, const char* read, const char* write)
 
 // Tables with keys of text, which are small.
 template <typename Record>
-absl::Status RenewNamed(Database& database, const char* read, const char* write) {
+absl::Status RenewNamed(Database& database, const char* table, const char* read,
+                        const char* write) {
   std::vector<std::pair<std::pair<std::string, std::string>, std::string>> rows;
   {
     Query query = database.Prepare(read);
     for (;;) {
-      ASSIGN_OR_RETURN(bool found, query.Step());
-      if (!found) break;
+      const auto found = query.Step();
+      if (!found.ok()) return DamagedRow(table, "some key", found.status().message());
+      if (!*found) break;
       Record record;
-      record.ParseFromString(query.String(2));
+      if (!record.ParseFromString(query.String(2))) {
+        return DamagedRow(table, absl::StrCat("key ", query.Bytes(0), "/", query.Bytes(1)),
+                          "the record cannot be read");
+      }
       if (!RenewRecord(record)) continue;
       rows.push_back({{query.String(0), query.String(1)}, record.SerializeAsString()});
     }
@@ -224,30 +241,31 @@ bool RenewRecord(Message& message) {
 
 absl::Status RenewRecords(Database& database) {
   RETURN_IF_ERROR(RenewTable<v1::Job>(
-      database, "SELECT key, 0, job FROM jobs WHERE key > ?1 AND ?2 < 1 ORDER BY key LIMIT ?3",
+      database, "jobs",
+      "SELECT key, 0, job FROM jobs WHERE key > ?1 AND ?2 < 1 ORDER BY key LIMIT ?3",
       "UPDATE jobs SET job = ?1 WHERE key = ?2 AND ?3 = 0"));
   RETURN_IF_ERROR(RenewTable<v1::Checkpoint>(
-      database,
+      database, "jobs",
       "SELECT key, 0, checkpoint FROM jobs WHERE key > ?1 AND ?2 < 1 AND checkpoint IS NOT NULL"
       " ORDER BY key LIMIT ?3",
       "UPDATE jobs SET checkpoint = ?1 WHERE key = ?2 AND ?3 = 0"));
   RETURN_IF_ERROR(RenewTable<v1::JobEvent>(
-      database,
+      database, "events",
       "SELECT job, seq, event FROM events WHERE (job, seq) > (?1, ?2) ORDER BY job, seq LIMIT ?3",
       "UPDATE events SET event = ?1 WHERE job = ?2 AND seq = ?3"));
   RETURN_IF_ERROR(RenewTable<v1::Progress>(
-      database,
+      database, "reports",
       "SELECT owner, 0, progress FROM reports WHERE owner > ?1 AND ?2 < 1 ORDER BY owner LIMIT ?3",
       "UPDATE reports SET progress = ?1 WHERE owner = ?2 AND ?3 = 0"));
   RETURN_IF_ERROR(RenewTable<v1::WebhookCall>(
-      database,
+      database, "webhook_calls",
       "SELECT key, 0, call FROM webhook_calls WHERE key > ?1 AND ?2 < 1 ORDER BY key LIMIT ?3",
       "UPDATE webhook_calls SET call = ?1 WHERE key = ?2 AND ?3 = 0"));
   RETURN_IF_ERROR(RenewNamed<v1::Model>(
-      database, "SELECT tenant, id, model FROM models WHERE model IS NOT NULL",
+      database, "models", "SELECT tenant, id, model FROM models WHERE model IS NOT NULL",
       "UPDATE models SET model = ? WHERE tenant = ? AND id = ?"));
   return RenewNamed<v1::BaseModel>(
-      database, "SELECT name, digest, model FROM base_models",
+      database, "base_models", "SELECT name, digest, model FROM base_models",
       "UPDATE base_models SET model = ? WHERE name = ? AND digest = ?");
 }
 

@@ -196,6 +196,11 @@ CREATE TABLE erased (          -- models that workers are to erase
   model BLOB NOT NULL          -- likeness.v1.LeasedModel
 );
 
+CREATE TABLE to_erase (        -- blobs that erased subjects named, until they are erased
+  blob TEXT PRIMARY KEY,
+  time INTEGER NOT NULL        -- when it was asked for, by date
+) WITHOUT ROWID;
+
 CREATE TABLE audit (           -- lines about changes, until the audit log has them
   key INTEGER PRIMARY KEY,
   line TEXT NOT NULL
@@ -567,6 +572,7 @@ CREATE TABLE erased (
   time INTEGER NOT NULL,
   model BLOB NOT NULL
 );
+CREATE TABLE to_erase (blob TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
 ALTER TABLE usage ADD COLUMN ended_jobs INTEGER NOT NULL DEFAULT 0;
 PRAGMA user_version = 12;
 )sql";

@@ -303,6 +303,21 @@ TEST_F(Version10Test, WorkGoesOn) {
   EXPECT_EQ(drawing->models(0).files(0).path(), "unet/config.json");
 }
 
+TEST_F(Version10Test, RecordThatCannotBeReadIsNamed) {
+  int64_t key = 0;
+  {
+    auto database = *Database::Open(options_.path, Database::Mode::kWriter);
+    Query query = database->Prepare("UPDATE jobs SET job = x'ff' WHERE id = 'made' RETURNING key");
+    ASSERT_TRUE(*query.Step());
+    key = query.Integer(0);
+    ASSERT_FALSE(*query.Step());
+  }
+  const auto status = SqliteJobStore::Open(options_, clock_).status();
+  EXPECT_EQ(ErrorReason(status), "STORE_DAMAGED");
+  EXPECT_NE(status.message().find(absl::StrCat("table jobs, key ", key, "/0")), std::string::npos)
+      << status;
+}
+
 TEST_F(Version10Test, HasTheShapeOfANewStore) {
   auto old = *Database::Open(options_.path, Database::Mode::kWriter);
   ASSERT_TRUE(PrepareSchema(*old).ok());

@@ -102,7 +102,7 @@ absl::Status CheckPhotosStored(const v1::Job& job, const JobStore::IsStored& sto
       if (stored(photo.blob())) continue;
       return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
                       absl::StrCat("the job's photo ", photo.blob(),
-                                   " is not kept any longer; create the job again"));
+                                   " is not kept any longer; upload it and create the job again"));
     }
   }
   return absl::OkStatus();
@@ -205,6 +205,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
     RETURN_IF_ERROR(CheckJobFree(database, name));
     const Moment now = clock_.Now();
     RETURN_IF_ERROR(CheckMayWait(database, name.tenant, options_.quotas(name.tenant), now.wall));
+    if (job.keep) RETURN_IF_ERROR(CheckPhotosStored(job.job, job.keep));
     JobRecord record;
     record.job = job.job;
     Begin(record, now);
@@ -830,7 +831,11 @@ absl::StatusOr<Erased> SqliteJobStore::ForgetSubject(Transaction& transaction,
     model.set_name(subject.model->name());
     *model.mutable_files() = subject.model->files();
   }
+  erased.time = clock_.Now().wall;
   erased.blobs.assign(blobs.begin(), blobs.end());
+  for (const std::string& blob : blobs) {
+    RETURN_IF_ERROR(InsertBlobToErase(database, {blob, erased.time}));
+  }
   return erased;
 }
 
@@ -857,6 +862,20 @@ absl::StatusOr<Erased> SqliteJobStore::EraseJob(const JobName& name, const std::
     return absl::OkStatus();
   }));
   return erased;
+}
+
+absl::StatusOr<std::vector<BlobToErase>> SqliteJobStore::BlobsToErase(int limit) {
+  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  return ReadBlobsToErase(*database, limit);
+}
+
+absl::Status SqliteJobStore::DropBlobsToErase(const std::vector<BlobToErase>& blobs) {
+  return writer_.Run([&](Transaction& transaction) -> absl::Status {
+    for (const BlobToErase& blob : blobs) {
+      RETURN_IF_ERROR(DeleteBlobToErase(transaction.database, blob));
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::vector<ErasedModel>> SqliteJobStore::ErasedModels(int64_t after, int limit) {

@@ -65,6 +65,31 @@ TEST(SqliteJobStoreTest, NothingOfAnErasedJobCanBeReadFromTheFile) {
       << "an erasure does not end the overwriting of what is deleted after it";
 }
 
+TEST(SqliteJobStoreTest, JobOfAnIdThatIsRefusedByNowDoesNotHoldUpTheOthers) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  NewJob job;
+  job.job.set_name("tenants/default/jobs/-");
+  job.job.set_max_attempts(1);
+  job.job.mutable_fine_tune()->set_base_model("baseModels/mini");
+  job.job.set_output_model("tenants/default/models/-");
+  ASSERT_TRUE(store->Create(job).ok());
+  v1::AcquireLeaseRequest offer;
+  offer.set_worker("w");
+  offer.add_base_models()->set_name("baseModels/mini");
+  offer.add_methods("dreambooth");
+  ASSERT_TRUE(store->Acquire(offer)->has_value());
+  clock.Advance(absl::Hours(24));
+  const auto expired = store->ExpireLeases();
+  ASSERT_TRUE(expired.ok()) << expired.status();
+  EXPECT_EQ(*expired, 1);
+  clock.Advance(absl::Hours(24 * 1000));
+  const auto swept = store->Sweep();
+  ASSERT_TRUE(swept.ok()) << swept.status();
+  EXPECT_EQ(swept->jobs, 1);
+}
+
 // The tables of version 3: the oldest job came first, and there were no limits of time.
 constexpr char kBackToVersion3[] = R"sql(
 DROP INDEX jobs_by_creation;
@@ -73,6 +98,7 @@ DROP TABLE usage;
 DROP TABLE rates;
 DROP TABLE drained;
 DROP TABLE erased;
+DROP TABLE to_erase;
 DROP INDEX jobs_queue;
 DROP INDEX jobs_queue_by_model;
 DROP INDEX jobs_running;
