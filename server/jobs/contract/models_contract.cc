@@ -67,6 +67,32 @@ TEST_P(JobStoreTest, ModelExistsOnceItsJobSucceeded) {
   EXPECT_EQ(lease.models(0).files(0).path(), "unet/config.json");
 }
 
+TEST_P(JobStoreTest, DrawingWithAPersonalizedModelIsMeasuredForItsBaseModel) {
+  NewJob training = PictureJob("t");
+  training.job.mutable_fine_tune()->set_base_model("baseModels/mini");
+  training.job.set_output_model("tenants/default/models/rex");
+  ASSERT_TRUE(store().Create(training).ok());
+  v1::CompleteLeaseRequest trained;
+  trained.set_lease_token(AcquireAs("w").lease_token());
+  trained.mutable_resolved()->mutable_fine_tune();
+  trained.mutable_resolved()->set_base_model_digest("base-digest");
+  ASSERT_TRUE(store().Complete(trained).ok());
+
+  NewJob drawing = PictureJob("d");
+  drawing.job.mutable_generate()->mutable_model()->set_name("tenants/default/models/rex");
+  ASSERT_TRUE(store().Create(drawing).ok());
+  v1::CompleteLeaseRequest drawn;
+  drawn.set_lease_token(AcquireAs("w").lease_token());
+  drawn.mutable_resolved()->mutable_generate()->add_prompts("a dog");
+  drawn.mutable_resolved()->set_base_model_digest("digest-of-rex");
+  for (const char* phase : {"preparing_seconds", "samples_seconds", "uploading_seconds"}) {
+    (*drawn.mutable_metrics())[phase] = 1;
+  }
+  ASSERT_TRUE(store().Complete(drawn).ok());
+  EXPECT_EQ(store().MeasuredRates("base-digest", "generate")->size(), 1u);
+  EXPECT_THAT(*store().MeasuredRates("digest-of-rex", "generate"), IsEmpty());
+}
+
 TEST_P(JobStoreTest, ModelsAreListedByNameInPages) {
   for (const char* id : {"c", "a", "b"}) MakeModel(id);
   const auto ids = [](const ModelPage& page) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "server/jobs/sqlite/queries.h"
 
 namespace likeness::server {
 namespace {
@@ -63,6 +64,17 @@ absl::Status Measure(Database& database, const Row& row, const Amounts& amounts,
   return WriteRates(database, row, rates.ToText(), now);
 }
 
+// Of the base model, also where a job draws with a personalized one: those made from one base take
+// as long. What the job resolved is the digest of the model that draws.
+std::string BaseDigest(Database& database, const v1::Job& job) {
+  const auto name = ParseModelName(ModelOf(job));
+  if (name.ok() && !name->is_base()) {
+    const auto model = ReadModel(database, *name);
+    if (model.ok()) return model->base_model_digest();
+  }
+  return job.resolved().base_model_digest();
+}
+
 }  // namespace
 
 absl::Status MeasureJob(Database& database, const JobRecord& record, absl::Time now) {
@@ -80,7 +92,8 @@ absl::Status MeasureJob(Database& database, const JobRecord& record, absl::Time 
   const std::vector<Work> work = WorkOf(settings, drawn);
   const std::vector<double> seconds = MeasuredSeconds(work, job, record.run_time);
   if (seconds.empty()) return absl::OkStatus();
-  Row row{settings.base_model_digest(), MethodOf(job), job.device(), 0, "", 0};
+  const std::string digest = BaseDigest(database, job);
+  Row row{digest, MethodOf(job), job.device(), 0, "", 0};
   for (size_t i = 0; i < work.size(); ++i) {
     row.phase = work[i].kind.phase;
     row.variant = work[i].kind.variant;
