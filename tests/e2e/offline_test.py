@@ -77,6 +77,11 @@ class Offline(unittest.TestCase):
         self.assertNotEqual(process.wait(20), 0)
         record = json.loads((self.directory / "stopped/checkpoint.json").read_text())
         self.assertLess(int(record["step"]), 60)
+        other = service.fine_tune_job(self.photos, steps=61, batch_size=2, checkpoint_every_steps=5)
+        refused = subprocess.run(self.command(other, "stopped"), capture_output=True, text=True, timeout=60)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("checkpoint.json", refused.stderr)
+        self.assertNotIn("training", refused.stderr)
         self.assertEqual(self.run_job(job, "stopped"), undisturbed)
 
     def test_the_personalized_model_can_be_offered_as_any_other(self):

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/job_phase.h"
+#include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/atomic_file.h"
 #include "worker/jobs/outputs.h"
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kCheckpointRecord[] = "checkpoint.json";
+constexpr char kJobDigest[] = "jobDigest";
 
 std::string CheckpointFile(int64_t step) {
   return absl::StrCat("checkpoint-", step, ".safetensors");
@@ -41,18 +43,32 @@ void RemoveCheckpointsBut(int64_t step, const fs::path& directory) {
 }  // namespace
 
 OfflineEnvironment::OfflineEnvironment(fs::path out, std::map<std::string, std::string> blobs,
-                                       const Shutdown& shutdown)
+                                       std::string job_digest, const Shutdown& shutdown)
     : out_(std::move(out)),
       blobs_(std::move(blobs)),
+      job_digest_(std::move(job_digest)),
       shutdown_(shutdown),
       scratch_(ScratchRoot(out_)) {}
 
 std::optional<v1::Checkpoint> OfflineEnvironment::LatestCheckpoint() const {
   v1::Checkpoint checkpoint;
   if (!fs::exists(out_ / kCheckpointRecord)) return std::nullopt;
-  if (!FromJson(ReadFile(out_ / kCheckpointRecord), checkpoint).ok()) {
+  auto record = nlohmann::json::parse(ReadFile(out_ / kCheckpointRecord), /*cb=*/nullptr,
+                                      /*allow_exceptions=*/false);
+  std::string job;
+  if (record.is_object() && record.contains(kJobDigest) && record[kJobDigest].is_string()) {
+    job = record[kJobDigest];
+    record.erase(kJobDigest);
+  }
+  if (record.is_discarded() || !FromJson(record.dump(), checkpoint).ok()) {
     throw Error(ErrorKind::kDataLoss,
                 std::string(kCheckpointRecord) + " cannot be read; remove it to start anew");
+  }
+  if (job != job_digest_) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                std::string(kCheckpointRecord) +
+                    " in the output directory belongs to another job; remove it to start this one "
+                    "there");
   }
   return checkpoint;
 }
@@ -122,7 +138,9 @@ void OfflineEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
   *checkpoint.mutable_resolved() = resolved_;
   fs::rename(file, out_ / CheckpointFile(step));
   AtomicFile record(out_ / kCheckpointRecord);
-  record.Write(ToJson(checkpoint));
+  auto json = nlohmann::json::parse(ToJson(checkpoint));
+  json[kJobDigest] = job_digest_;
+  record.Write(json.dump(/*indent=*/1));
   record.Commit();
   RemoveCheckpointsBut(step, out_);
 }

@@ -15,16 +15,17 @@
 namespace likeness {
 
 // Below `out`: the outputs at their paths, and while the job is not finished
-// "checkpoint-{step}.safetensors" and "checkpoint.json" (a Checkpoint), from which the same job
-// goes on. The one is there before the other names it: killed at any moment, a run leaves its last
-// checkpoint or the one before.
+// "checkpoint-{step}.safetensors" and "checkpoint.json" (a Checkpoint, and "jobDigest", whose it
+// is), from which the same job goes on. The one is there before the other names it: killed at any
+// moment, a run leaves its last checkpoint or the one before.
 class OfflineEnvironment : public JobEnvironment {
  public:
-  // blobs: bytes by blob name.
+  // blobs: bytes by blob name. job_digest: JobDigest (offline_job.h).
   OfflineEnvironment(std::filesystem::path out, std::map<std::string, std::string> blobs,
-                     const Shutdown& shutdown);
+                     std::string job_digest, const Shutdown& shutdown);
 
-  // What an earlier run of this directory left.
+  // What an earlier run of this directory left. Throws Error(kFailedPrecondition) if that was
+  // another job's, Error(kDataLoss) if it cannot be read.
   std::optional<v1::Checkpoint> LatestCheckpoint() const;
   void ForgetCheckpoint();
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -44,6 +45,7 @@ class OfflineEnvironment : public JobEnvironment {
  private:
   std::filesystem::path out_;
   std::map<std::string, std::string> blobs_;
+  std::string job_digest_;
   const Shutdown& shutdown_;
   Scratch scratch_;
   v1::ResolvedSpec resolved_;

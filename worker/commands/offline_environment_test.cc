@@ -1,5 +1,6 @@
 #include "worker/commands/offline_environment.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
+#include "worker/commands/offline_job.h"
 #include "worker/support/files.h"
 
 namespace likeness {
@@ -33,7 +35,7 @@ class OfflineEnvironmentTest : public testing::Test {
 
   TempDir dir_;
   Shutdown shutdown_;
-  OfflineEnvironment environment_{dir_.path(), {}, shutdown_};
+  OfflineEnvironment environment_{dir_.path(), {}, "a job", shutdown_};
 };
 
 TEST_F(OfflineEnvironmentTest, KilledAtAnyMomentItLeavesACheckpoint) {
@@ -61,6 +63,34 @@ TEST_F(OfflineEnvironmentTest, TheLastCheckpointAloneIsKept) {
   environment_.ForgetCheckpoint();
   EXPECT_FALSE(fs::exists(dir_.path() / "checkpoint-2.safetensors"));
   EXPECT_FALSE(environment_.LatestCheckpoint().has_value());
+}
+
+TEST_F(OfflineEnvironmentTest, ACheckpointOfAnotherJobIsNotGoneOnFrom) {
+  environment_.SaveCheckpoint(1, Written("first"));
+  const OfflineEnvironment same(dir_.path(), {}, "a job", shutdown_);
+  EXPECT_EQ(same.LatestCheckpoint()->step(), 1);
+  const OfflineEnvironment other(dir_.path(), {}, "another", shutdown_);
+  try {
+    other.LatestCheckpoint();
+    ADD_FAILURE() << "it would go on from there";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kFailedPrecondition);
+    EXPECT_THAT(error.what(), testing::HasSubstr("checkpoint.json"));
+  }
+}
+
+TEST_F(OfflineEnvironmentTest, JobsThatDifferInAnythingHaveOtherDigests) {
+  v1::Job job;
+  job.mutable_fine_tune()->mutable_training()->set_steps(60);
+  (*job.mutable_labels())["a"] = "1";
+  (*job.mutable_labels())["b"] = "2";
+  v1::Job same;
+  (*same.mutable_labels())["b"] = "2";
+  (*same.mutable_labels())["a"] = "1";
+  same.mutable_fine_tune()->mutable_training()->set_steps(60);
+  EXPECT_EQ(JobDigest(job), JobDigest(same));
+  same.mutable_fine_tune()->mutable_training()->set_steps(61);
+  EXPECT_NE(JobDigest(job), JobDigest(same));
 }
 
 TEST_F(OfflineEnvironmentTest, ADamagedCheckpointIsNotGoneOnFrom) {

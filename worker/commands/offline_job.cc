@@ -7,6 +7,8 @@
 #include "common/photo_folder.h"
 #include "common/resource_names.h"
 #include "common/status_macros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "worker/support/proto_json.h"
 
 namespace likeness {
@@ -79,6 +81,17 @@ absl::StatusOr<OfflineJob> ReadOfflineJob(const fs::path& file, const fs::path& 
   MoveInline(*subject.mutable_photos(), result.blobs);
   MoveInline(*subject.mutable_validation_photos(), result.blobs);
   return result;
+}
+
+std::string JobDigest(const v1::Job& job) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);  // the labels are a map
+    job.SerializeToCodedStream(&coded);
+  }
+  return Sha256Hex(bytes);
 }
 
 }  // namespace likeness

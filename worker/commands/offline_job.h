@@ -22,4 +22,7 @@ struct OfflineJob {
 absl::StatusOr<OfflineJob> ReadOfflineJob(const std::filesystem::path& file,
                                           const std::filesystem::path& photos);
 
+// SHA-256, in hex, over all that the job says.
+std::string JobDigest(const v1::Job& job);
+
 }  // namespace likeness

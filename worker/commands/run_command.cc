@@ -49,7 +49,8 @@ absl::Status Run(const RunFlags& flags) {
   ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
   ASSIGN_OR_RETURN(OfflineJob offline, ReadOfflineJob(flags.job, flags.photos));
   return Guard([&] {
-    OfflineEnvironment environment(flags.out, std::move(offline.blobs), shutdown);
+    OfflineEnvironment environment(flags.out, std::move(offline.blobs), JobDigest(offline.job),
+                                   shutdown);
     v1::Lease lease;
     *lease.mutable_job() = offline.job;
     if (lease.job().output_model().empty()) lease.mutable_job()->set_output_model("offline");
