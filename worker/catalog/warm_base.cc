@@ -1,10 +1,14 @@
 #include "worker/catalog/warm_base.h"
 
 #include <algorithm>
+#include <exception>
 #include <set>
 
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
 #include "worker/checkpoints/model_digest.h"
 #include "worker/families/diffusers_directory.h"
+#include "worker/support/guard.h"
 
 namespace likeness {
 namespace {
@@ -44,13 +48,8 @@ Family& WarmBase::Get(const std::string& name, const std::string& digest,
   const FileDigests files = ModelFileDigests(directory, poll);
   bool more = true;
   const auto parts = model_ ? DifferingParts(files, more) : std::vector<Part>();
-  if (more) {
-    Drop();
-    model_ = LoadModel(directory, options);
-    base_ = wanted;
-    base_files_ = files;
-    return *model_;
-  }
+  if (more) return LoadWhole(wanted, directory, files, options);
+  bool out_of_memory = false;
   try {
     for (const Part& part : parts) {
       for (const auto& parameter : part.module->parameters()) {
@@ -60,10 +59,35 @@ Family& WarmBase::Get(const std::string& name, const std::string& digest,
     }
   } catch (...) {
     TakeOff();
-    throw;
+    if (!IsOutOfMemory(std::current_exception())) throw;
+    out_of_memory = true;
   }
+  if (out_of_memory) return LoadWhole(wanted, directory, files, options);
   on_top_ = wanted;
   model_->set_digest(ModelDigest(files));
+  return *model_;
+}
+
+Family& WarmBase::GetBase(const std::string& name, const std::string& digest,
+                          const std::filesystem::path& directory,
+                          const std::function<void()>& poll) {
+  // Also where it is in memory: what a job writes takes the other parts from the files.
+  const std::string found = ModelDigest(directory, poll);
+  if (found != digest) {
+    ThrowIfError(
+        RpcError(absl::StatusCode::kFailedPrecondition, "BASE_MODEL_CHANGED",
+                 absl::StrCat(name, " has digest ", found, " by now; the worker offers it with ",
+                              digest, ". Restart the worker to have it offered as it is")));
+  }
+  return Get(name, digest, directory, poll);
+}
+
+Family& WarmBase::LoadWhole(Id id, const std::filesystem::path& directory, const FileDigests& files,
+                            const LoadOptions& options) {
+  Drop();
+  model_ = LoadModel(directory, options);
+  base_ = std::move(id);
+  base_files_ = files;
   return *model_;
 }
 

@@ -27,9 +27,15 @@ class WarmBase {
   // Where it is what the base in memory is but for the weights of some parts, those alone are read
   // and take the base's place until another model is asked for; else the base is let go first. The
   // reference holds until the next call. Throws Error as LoadModel does; the base is then in memory
-  // as it was, or gone. `poll` is called on the way; what it throws ends the loading.
+  // as it was, or gone. Where memory does not suffice beside the base, that is let go and the whole
+  // model read. `poll` is called on the way; what it throws ends the loading.
   Family& Get(const std::string& name, const std::string& digest,
               const std::filesystem::path& directory, const std::function<void()>& poll = {});
+
+  // The same for a base model, of which `digest` is the ModelDigest. Throws StatusError
+  // FAILED_PRECONDITION (BASE_MODEL_CHANGED) where the files in `directory` are others by now.
+  Family& GetBase(const std::string& name, const std::string& digest,
+                  const std::filesystem::path& directory, const std::function<void()>& poll = {});
 
   // Lets all go: an error may have left the model other than it was loaded.
   void Drop();
@@ -45,6 +51,8 @@ class WarmBase {
     bool operator==(const Id&) const = default;
   };
 
+  Family& LoadWhole(Id id, const std::filesystem::path& directory, const FileDigests& files,
+                    const LoadOptions& options);
   // The base's parts whose weights differ in the files of another model; nothing where the two
   // differ in more than that.
   std::vector<Part> DifferingParts(const FileDigests& files, bool& more) const;

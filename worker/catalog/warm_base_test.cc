@@ -3,16 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <exception>
 #include <fstream>
+#include <new>
+#include <utility>
 
+#include "common/rpc_error.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
 #include "worker/base/io/temp_dir.h"
+#include "worker/checkpoints/model_digest.h"
 #include "worker/checkpoints/state_dict.h"
 #include "worker/exports/personalized_model.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/families/tiny_model.h"
+#include "worker/support/guard.h"
 
 namespace likeness {
 namespace {
@@ -105,6 +111,43 @@ TEST_F(WarmBaseTest, WhatCannotBeReadLeavesTheBaseAsItWas) {
   EXPECT_THROW(warm_.Get("cat", "cat-digest", dir("cat"), stop), Error);
   ExpectIs(Get("base"), "base");
   ExpectIs(Get("cat"), "cat");
+}
+
+TEST_F(WarmBaseTest, ABaseWhoseFilesChangedIsNotUsedUnderItsOldDigest) {
+  const std::string digest = ModelDigest(dir("base"));
+  const auto get = [&] { return &warm_.GetBase("base", digest, dir("base")); };
+  ExpectIs(*get(), "base");
+  for (const bool in_memory : {true, false}) {
+    const auto file = dir("base") / "unet/diffusion_pytorch_model.safetensors";
+    fs::copy_file(dir("dog") / "unet/diffusion_pytorch_model.safetensors", file,
+                  fs::copy_options::overwrite_existing);
+    if (!in_memory) warm_.Drop();
+    try {
+      get();
+      ADD_FAILURE() << "the model that was there before, or the one that is there now";
+    } catch (const StatusError& error) {
+      EXPECT_EQ(ErrorReason(error.status()), "BASE_MODEL_CHANGED");
+    }
+  }
+}
+
+TEST_F(WarmBaseTest, WithoutMemoryForBothTheBaseMakesRoom) {
+  const auto shortages = {
+      std::make_exception_ptr(std::bad_alloc()),
+      std::make_exception_ptr(c10::OutOfMemoryError({}, "CUDA out of memory")),
+      std::make_exception_ptr(c10::Error({}, "DefaultCPUAllocator: can't allocate memory"))};
+  for (const auto& shortage : shortages) {
+    Get("base");
+    bool thrown = false;
+    const auto once = [&] {
+      if (!std::exchange(thrown, true)) std::rethrow_exception(shortage);
+    };
+    ModelFileDigests(dir("dog"));  // read before, so that `once` is called for the weights
+    ExpectIs(warm_.Get("dog", "dog-digest", dir("dog"), once), "dog");
+    EXPECT_TRUE(thrown);
+    EXPECT_THAT(warm_.names(), ElementsAre("dog")) << "the base is gone";
+    warm_.Drop();
+  }
 }
 
 TEST_F(WarmBaseTest, AfterADropEverythingIsReadAgain) {

@@ -125,8 +125,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
   const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment);
-  Family& model = workshop.warm.Get(base.facts.name, base.facts.digest, base.directory,
-                                    [&] { ThrowIfStopped(environment.Stop()); });
+  Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
+                                        [&] { ThrowIfStopped(environment.Stop()); });
   CheckToken(SubjectOf(spec), model.tokenizer(), environment);
   CheckFineTune(spec, model, environment);
 

@@ -30,8 +30,8 @@ struct DrawingModel {
 
 DrawingModel BaseModelOf(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   const auto entry = ValueOrThrow(workshop.catalog.Find(lease.job().generate().model().name()));
-  return {workshop.warm.Get(entry.facts.name, entry.facts.digest, entry.directory,
-                            [&] { ThrowIfStopped(environment.Stop()); }),
+  return {workshop.warm.GetBase(entry.facts.name, entry.facts.digest, entry.directory,
+                                [&] { ThrowIfStopped(environment.Stop()); }),
           entry.facts,
           {}};
 }

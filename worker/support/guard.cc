@@ -39,11 +39,16 @@ absl::Status OutOfMemory(const std::string& what) {
                   "The device's memory does not suffice for this job: " + what);
 }
 
+// The CPU's allocator has no exception type of its own.
+bool IsOutOfCpuMemory(const c10::Error& error) {
+  const std::string what = error.what_without_backtrace();
+  return what.substr(0, what.find('\n')).find("DefaultCPUAllocator") != std::string::npos;
+}
+
 absl::Status FromTorch(const c10::Error& error) {
   const std::string what = error.what_without_backtrace();
   const std::string line = what.substr(0, what.find('\n'));
-  // The CPU's allocator has no exception type of its own.
-  if (line.find("DefaultCPUAllocator") != std::string::npos) return OutOfMemory(line);
+  if (IsOutOfCpuMemory(error)) return OutOfMemory(line);
   return RpcError(absl::StatusCode::kInternal, "ENGINE_FAILURE", line);
 }
 
@@ -96,6 +101,20 @@ absl::Status Guard(const std::function<void()>& body) {
     return Defect(error.what());
   } catch (...) {
     return Defect("an unknown exception");
+  }
+}
+
+bool IsOutOfMemory(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    return true;
+  } catch (const c10::OutOfMemoryError&) {
+    return true;
+  } catch (const c10::Error& torch_error) {
+    return IsOutOfCpuMemory(torch_error);
+  } catch (...) {
+    return false;
   }
 }
 

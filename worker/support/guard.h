@@ -2,6 +2,7 @@
 // and code that returns absl::Status (everything that talks to the server or to a person).
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <stdexcept>
 #include <utility>
@@ -19,6 +20,9 @@ namespace likeness {
 // No message holds a path, a stack trace or a text that a library throws; what LibTorch warns of
 // goes to the log.
 absl::Status Guard(const std::function<void()>& body);
+
+// Whether it says that the memory of the machine or of the device does not suffice.
+bool IsOutOfMemory(const std::exception_ptr& error);
 
 // Whether another attempt, perhaps on another worker, may end better. Wrong input and wrong models
 // stay wrong; memory, disks, lost bytes, lost connections and defects may not.
