@@ -43,9 +43,8 @@ Phases::Phases(JobEnvironment& environment, std::vector<Phase> phases)
 void Phases::Report(const Progress& progress) {
   Enter(progress.phase);
   if (progress.phase == Phase::kClassPictures) {
-    class_images_ = progress.total;
-    // Only those that are drawn have a speed.
-    if (!progress.units_per_second) class_images_cached_ = progress.done;
+    class_images_ = true;
+    class_images_drawn_ = progress.drawn.value_or(class_images_drawn_);
   }
   v1::Progress message;
   message.set_phase(ToJobPhase(progress.phase));
@@ -74,8 +73,8 @@ void Phases::Report(const Progress& progress) {
 std::map<std::string, double> Phases::Measurements() {
   Enter(current_);
   std::map<std::string, double> measurements = seconds_;
-  if (class_images_ > 0) {
-    measurements["class_images_drawn"] = static_cast<double>(class_images_ - class_images_cached_);
+  if (class_images_) {
+    measurements["class_images_drawn"] = static_cast<double>(class_images_drawn_);
   }
   return measurements;
 }

@@ -40,8 +40,8 @@ class Phases {
   Phase current_;
   Clock::time_point entered_ = Clock::now();
   std::map<std::string, double> seconds_;
-  int64_t class_images_cached_ = 0;
-  int64_t class_images_ = 0;
+  bool class_images_ = false;  // whether there were any
+  int64_t class_images_drawn_ = 0;
 };
 
 }  // namespace likeness

@@ -122,7 +122,8 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
 
   if (spec.prior().weight() > 0) {
     const int64_t images = spec.prior().class_images();
-    Pace(ProgressMeter(Phase::kClassPictures, "pictures", 0, images), images, environment, phases);
+    Pace(ProgressMeter(Phase::kClassPictures, "pictures", 0, images), images, environment, phases,
+         [](Progress& progress) { progress.drawn = progress.done; });
   }
   RecipeHost host(environment, phases, /*checkpoint=*/std::nullopt, spec.samples().seed());
   RehearseTraining(spec, base.image_size, environment, phases, host);

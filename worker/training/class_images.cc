@@ -106,10 +106,13 @@ std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,
   const std::filesystem::path set = OpenClassImageSet(base, options, cache);
   std::vector<Image> images;
   std::optional<ProgressMeter> meter;  // from the first picture that is drawn
+  int64_t drawn = 0;
   const auto report = [&] {
     const auto done = static_cast<int64_t>(images.size());
-    host.Report(meter ? meter->After(done)
-                      : Progress{Phase::kClassPictures, done, options.count, "pictures"});
+    Progress progress = meter ? meter->After(done)
+                              : Progress{Phase::kClassPictures, done, options.count, "pictures"};
+    progress.drawn = drawn;
+    host.Report(progress);
   };
   report();
   while (static_cast<int>(images.size()) < options.count) {
@@ -119,13 +122,14 @@ std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,
     // an earlier job left in the cache.
     const int first = static_cast<int>(images.size());
     const int size = options.batch_size;
+    const int wanted = std::min(options.count - first, size);
     std::vector<Image> batch = ReadCachedBatch(set, first, size, base.image_size());
     if (batch.empty()) {
       if (!meter) meter.emplace(Phase::kClassPictures, "pictures", first, options.count);
       batch = Draw(base, options, first, size, *meter, host);
       for (int i = 0; i < size; ++i) WriteCached(CacheFile(set, first + i), batch[i]);
+      drawn += wanted;
     }
-    const int wanted = std::min(options.count - first, size);
     std::move(batch.begin(), batch.begin() + wanted, std::back_inserter(images));
     report();
   }

@@ -35,8 +35,8 @@ std::filesystem::path OpenClassImageSet(const Family& base, const ClassImageOpti
 
 // The first `count` pictures of the set, read from `cache`/<key>/<index>.safetensors where they lie
 // there intact, drawn by `base` and written there otherwise, always a whole batch. Several workers
-// may share one cache. Reports phase kClassPictures. Throws Error(kCancelled) if the host stops it;
-// pictures drawn so far stay.
+// may share one cache. Reports phase kClassPictures, with Progress::drawn. Throws Error(kCancelled)
+// if the host stops it; pictures drawn so far stay.
 std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,
                                const std::filesystem::path& cache, Host& host);
 

@@ -6,6 +6,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/safetensors.h"
+#include "worker/training/progress_meter.h"
 #include "worker/training/training_data.h"
 
 namespace likeness {
@@ -41,25 +42,38 @@ LatentMoments ClassLatents(Family& base, const ClassImageOptions& options,
                            const std::filesystem::path& cache, Host& host) {
   const std::filesystem::path set = OpenClassImageSet(base, options, cache);
   const auto count = static_cast<size_t>(options.count);
-  std::vector<Image> images;  // once a batch is missing
-  std::vector<torch::Tensor> means, logvars;
+  std::vector<std::optional<LatentMoments>> batches;
+  int64_t missing = 0;
   for (size_t first = 0; first < count; first += kEncodeBatch) {
     ThrowIfStopped(host.Stop());
     const size_t size = std::min(kEncodeBatch, count - first);
-    const auto file = BatchFile(set, first, size);
-    auto moments = ReadBatch(file, {static_cast<int64_t>(size), base.latent_channels(),
-                                    base.latent_size(), base.latent_size()});
+    batches.push_back(
+        ReadBatch(BatchFile(set, first, size), {static_cast<int64_t>(size), base.latent_channels(),
+                                                base.latent_size(), base.latent_size()}));
+    if (!batches.back()) missing += static_cast<int64_t>(size);
+  }
+  std::vector<Image> images;
+  if (missing > 0) images = ClassImages(base, options, cache, host);
+  // All pictures are there: from here on the remaining time alone moves.
+  Progress progress{Phase::kClassPictures, options.count, options.count, "pictures"};
+  host.Report(progress);
+  const ProgressMeter encoding(Phase::kClassPictures, "pictures", 0, missing);
+  int64_t encoded = 0;
+  std::vector<torch::Tensor> means, logvars;
+  for (size_t first = 0; first < count; first += kEncodeBatch) {
+    auto& moments = batches[first / kEncodeBatch];
     if (!moments) {
-      if (images.empty()) images = ClassImages(base, options, cache, host);
+      ThrowIfStopped(host.Stop());
+      const size_t size = std::min(kEncodeBatch, count - first);
       moments = EncodeBatch(base, images, first, first + size);
-      WriteSafetensors(file, {{"mean", moments->mean_BChw}, {"logvar", moments->logvar_BChw}});
+      WriteSafetensors(BatchFile(set, first, size),
+                       {{"mean", moments->mean_BChw}, {"logvar", moments->logvar_BChw}});
+      encoded += static_cast<int64_t>(size);
+      progress.eta_seconds = encoding.After(encoded).eta_seconds;
+      host.Report(progress);
     }
     means.push_back(moments->mean_BChw.to(base.device()));
     logvars.push_back(moments->logvar_BChw.to(base.device()));
-    host.Report({.phase = Phase::kClassPictures,
-                 .done = static_cast<int64_t>(first + size),
-                 .total = options.count,
-                 .unit = "pictures"});
   }
   return {torch::cat(means), torch::cat(logvars)};
 }

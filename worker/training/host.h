@@ -26,6 +26,7 @@ struct Progress {
   std::optional<double> grad_norm = {};  // before clipping
   std::optional<double> units_per_second = {};
   std::optional<double> eta_seconds = {};  // to the end of this phase
+  std::optional<int64_t> drawn = {};       // of `done` class pictures: did not lie in the cache
 };
 
 // A picture drawn while training.

@@ -1,0 +1,77 @@
+#include "worker/jobs/phases.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "worker/base/io/temp_dir.h"
+#include "worker/families/tiny_model.h"
+#include "worker/jobs/recipe_host.h"
+#include "worker/training/class_latents.h"
+
+namespace likeness {
+namespace {
+
+// Remembers what is reported.
+class ReportedEnvironment : public JobEnvironment {
+ public:
+  const std::filesystem::path& scratch() const override { return dir_.path(); }
+  void FetchBlob(const std::string&, const std::filesystem::path&, const OnBytes&) override {}
+  void Keep(const std::filesystem::path&, const v1::Output&, const OnBytes&) override {}
+  void Resolved(const v1::ResolvedSpec&) override {}
+  void Warn(const std::string&) override {}
+  void Report(const v1::Progress& progress) override { reports.push_back(progress); }
+  void Show(const v1::SampleEvent&, const std::filesystem::path&) override {}
+  StopReason Stop() override { return StopReason::kNone; }
+  void SaveCheckpoint(int64_t, const std::filesystem::path&) override {}
+
+  std::vector<v1::Progress> reports;
+
+ private:
+  TempDir dir_;
+};
+
+class PhasesTest : public testing::Test {
+ protected:
+  // As a job of so many class pictures finds them: those in the cache are not drawn again.
+  double DrawnForAJobOf(int count) {
+    environment_.reports.clear();
+    Phases phases(environment_, {Phase::kPreparing, Phase::kClassPictures});
+    RecipeHost host(environment_, phases, std::nullopt, 0);
+    ClassLatents(model_, {.prompt = "a dog", .count = count, .steps = 2, .batch_size = 4},
+                 cache_.path(), host);
+    return phases.Measurements().at("class_images_drawn");
+  }
+
+  StableDiffusion model_ = TinyModel();
+  TempDir cache_;
+  ReportedEnvironment environment_;
+};
+
+TEST_F(PhasesTest, ClassImagesThatWereDrawnAreCountedAlsoAfterTheyAreEncoded) {
+  EXPECT_EQ(DrawnForAJobOf(6), 6);
+  EXPECT_EQ(DrawnForAJobOf(6), 0);
+  EXPECT_EQ(DrawnForAJobOf(10), 2) << "the second batch was drawn whole";
+}
+
+TEST_F(PhasesTest, ProgressOfClassImagesNeverGoesBack) {
+  for (const int count : {6, 10, 10}) {
+    DrawnForAJobOf(count);
+    int64_t done = 0;
+    for (const auto& report : environment_.reports) {
+      if (report.phase() != v1::JOB_PHASE_CLASS_IMAGES) continue;
+      EXPECT_GE(report.done(), done);
+      done = report.done();
+    }
+    EXPECT_EQ(done, count);
+  }
+}
+
+TEST_F(PhasesTest, WithoutClassImagesNoneAreCounted) {
+  Phases phases(environment_, {Phase::kPreparing, Phase::kTraining});
+  phases.Report({.phase = Phase::kTraining, .done = 1, .total = 1});
+  EXPECT_FALSE(phases.Measurements().contains("class_images_drawn"));
+}
+
+}  // namespace
+}  // namespace likeness
