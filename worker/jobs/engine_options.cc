@@ -41,6 +41,9 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   PreviewOptions options;
   options.every = spec.previews().every_steps();
   options.prompts = Filled(spec.previews().prompts(), WordsOf(SubjectOf(spec)));
+  if (spec.samples().has_negative_prompt()) {
+    options.negative_prompt = spec.samples().negative_prompt();
+  }
   options.seed = spec.samples().seed();
   options.sampler = spec.samples().sampler();
   options.steps = spec.samples().steps();

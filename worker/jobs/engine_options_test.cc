@@ -22,5 +22,25 @@ TEST(EngineOptionsTest, EmptyNegativePromptIsNotTheSameAsNone) {
   EXPECT_EQ(asked(), "blur");
 }
 
+TEST(EngineOptionsTest, PreviewsAreDrawnAsTheSamplesAre) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects();
+  auto& samples = *spec.mutable_samples();
+  const auto previews = [&] { return ToFineTuneOptions(spec, {}).previews; };
+  EXPECT_EQ(previews().negative_prompt, std::nullopt);
+  for (const char* text : {"", "blur"}) {
+    samples.set_negative_prompt(text);
+    EXPECT_EQ(previews().negative_prompt, text);
+  }
+  samples.set_seed(7);
+  samples.set_sampler("euler");
+  samples.set_steps(9);
+  samples.set_guidance(3);
+  EXPECT_EQ(previews().seed, 7u);
+  EXPECT_EQ(previews().sampler, "euler");
+  EXPECT_EQ(previews().steps, 9);
+  EXPECT_EQ(previews().guidance, 3);
+}
+
 }  // namespace
 }  // namespace likeness

@@ -48,6 +48,7 @@ void ShowPreviews(Family& model, Attached& attached, const PreviewOptions& optio
       const TrainedInDtype as_model(attached, model.dtype());
       TextToImageRequest request;
       request.prompt = prompt;
+      request.negative_prompt = options.negative_prompt;
       request.seed = options.seed;
       request.sampler = options.sampler;
       request.steps = options.steps;

@@ -322,6 +322,18 @@ TEST_F(FineTuneModelTest, PreviewsAreShownAndChangeNothing) {
   }
 }
 
+TEST_F(FineTuneModelTest, PreviewsAreGuidedAwayFromTheNegativePrompt) {
+  FineTuneOptions options = Job();
+  options.previews = {.every = 6, .prompts = {"a sks dog"}, .steps = 2};
+  const auto preview = [&](const std::string& out) {
+    Train(options, out);
+    return host(out).previews.at(0).image.rgb;
+  };
+  const auto plain = preview("plain");
+  options.previews.negative_prompt = "red";
+  EXPECT_NE(preview("guided"), plain);
+}
+
 TEST_F(FineTuneModelTest, Bfloat16LearnsAboutTheSame) {
   FineTuneOptions options = Job();
   const auto exact = Train(options, "fp32").losses;
