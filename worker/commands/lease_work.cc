@@ -9,13 +9,14 @@
 #include "worker/jobs/generate.h"
 #include "worker/jobs/rehearsal.h"
 #include "worker/jobs/resolve.h"
+#include "worker/methods/method.h"
 #include "worker/support/device.h"
 
 namespace likeness {
 namespace {
 
 void AddAbilities(v1::AcquireLeaseRequest& offer) {
-  offer.add_methods("dreambooth");
+  for (const auto& method : MethodNames()) offer.add_methods(method);
   offer.add_methods("generate");
   for (const auto& sampler : SupportedSamplers()) offer.add_samplers(sampler);
 }

@@ -68,8 +68,6 @@ class ClipTextModelImpl : public torch::nn::Module {
   };
   Output ForwardAll(const torch::Tensor& input_ids_BT);
 
-  // [vocab_size, D], the rows that Textual Inversion learns.
-  torch::Tensor& token_embedding() { return token_embedding_->weight; }
   const ClipTextOptions& options() const { return options_; }
 
  private:
