@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "worker/families/family.h"
+#include "worker/families/load_options.h"
 
 namespace likeness {
 
