@@ -58,14 +58,9 @@ absl::StatusOr<std::string> ReadPem(const std::string& flag, const std::string& 
   return InvalidField(flag, absl::StrCat("cannot read ", path), "TLS_FILE");
 }
 
-bool Encrypts(const ChannelSecurity& security) {
-  return security.tls || !security.tls_ca.empty() || !security.tls_cert.empty() ||
-         !security.tls_key.empty();
-}
-
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsFor(
     const ChannelSecurity& security) {
-  if (!Encrypts(security)) return grpc::InsecureChannelCredentials();
+  if (!security.encrypts()) return grpc::InsecureChannelCredentials();
   if (security.tls_cert.empty() != security.tls_key.empty()) {
     return InvalidField("--tls-cert", "and --tls-key need each other", "TLS_FILE");
   }
@@ -83,6 +78,10 @@ bool IsHeaderText(const std::string& token) {
 }
 
 }  // namespace
+
+bool ChannelSecurity::encrypts() const {
+  return tls || !tls_ca.empty() || !tls_cert.empty() || !tls_key.empty();
+}
 
 void ChannelSecurity::AddTo(FlagSet& flags) {
   flags.Add("token", &token,
@@ -112,7 +111,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& ad
   if (!IsHeaderText(security.token)) {
     return InvalidField("--token", "holds characters that no token has", "TOKEN_INVALID");
   }
-  if (!Encrypts(security) && !IsLoopback(server) && !security.insecure_token) {
+  if (!security.encrypts() && !IsLoopback(server) && !security.insecure_token) {
     return InvalidField("--token",
                         absl::StrCat("would go to ", address,
                                      " unencrypted, for anybody on the way to read; use --tls or "

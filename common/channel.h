@@ -22,6 +22,7 @@ struct ChannelSecurity {
   std::string tls_key{};
   bool insecure_token = false;  // the token may go to another machine without TLS
 
+  bool encrypts() const;
   void AddTo(FlagSet& flags);
 };
 

@@ -135,18 +135,6 @@ std::optional<absl::string_view> KnownButUnsupported(absl::string_view bytes) {
 
 }  // namespace
 
-const char* MediaType(ImageFormat format) {
-  switch (format) {
-    case ImageFormat::kJpeg:
-      return "image/jpeg";
-    case ImageFormat::kPng:
-      return "image/png";
-    case ImageFormat::kWebp:
-      return "image/webp";
-  }
-  return "application/octet-stream";
-}
-
 absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view bytes) {
   if (bytes.empty()) return Refused("PHOTO_EMPTY", "the file has zero bytes");
   if (absl::StartsWith(bytes, "\xFF\xD8\xFF")) return ReadJpeg(bytes);

@@ -28,9 +28,6 @@ inline constexpr int64_t kMaxPhotoPixels = 100'000'000;
 // A larger ICC profile is not used: those of cameras and screens have some kilobytes.
 inline constexpr unsigned kMaxProfileBytes = 4 << 20;
 
-// "image/jpeg", ...
-const char* MediaType(ImageFormat format);
-
 // INVALID_ARGUMENT with reason PHOTO_EMPTY, PHOTO_UNSUPPORTED_FORMAT (the message names HEIC, GIF,
 // ... if known), PHOTO_NOT_AN_IMAGE or PHOTO_TRUNCATED.
 absl::StatusOr<ImageHeader> ReadImageHeader(absl::string_view bytes);

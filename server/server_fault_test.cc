@@ -308,7 +308,8 @@ TEST_F(ServerFaultTest, WatchersThatDoNotReadCostNoMemory) {
     ASSERT_TRUE(worker_.Heartbeat(news).ok());
   }
   // 25 MiB of events for each watcher, 200 MiB in all, were it not for the bound. What the server
-  // itself takes for 25 MiB of heartbeats and their records (53 to 62 MiB were seen) is no watcher's.
+  // itself takes for 25 MiB of heartbeats and their records (53 to 62 MiB were seen) is no
+  // watcher's.
   EXPECT_LT(server_->ResidentBytes() - before, 80 << 20);
   for (auto& context : contexts) context.TryCancel();
 }

@@ -10,6 +10,7 @@
 #include "client/cli/json.h"
 #include "client/cli/names.h"
 #include "client/cli/suggest.h"
+#include "client/cli/table.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -178,6 +179,11 @@ void PrintResult(absl::string_view line) {
   std::fwrite(line.data(), 1, line.size(), stdout);
   std::fputc('\n', stdout);
   std::fflush(stdout);
+}
+
+void PrintFact(absl::string_view label, absl::string_view text) {
+  if (text.empty()) return;
+  PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), /*colour=*/false));
 }
 
 }  // namespace likeness::client

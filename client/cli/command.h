@@ -69,6 +69,9 @@ void AddCommonFlags(FlagSet& flags, Context& context);
 // A line of the result, on stdout.
 void PrintResult(absl::string_view line);
 
+// A line of the result that says one thing, if there is anything to say.
+void PrintFact(absl::string_view label, absl::string_view text);
+
 // The result as the API's own object, if --output asks for JSON or YAML, or its name: whether it
 // did.
 bool PrintObject(const Context& context, const google::protobuf::Message& object,

@@ -32,9 +32,8 @@ std::string Table(const Config& config) {
   std::vector<std::vector<std::string>> rows = {{"", "CONTEXT", "SERVER", "KEY", "TLS"}};
   for (const auto& [name, entry] : config.contexts) {
     const auto& security = entry.security;
-    const bool tls = security.tls || !security.tls_ca.empty() || !security.tls_cert.empty();
     rows.push_back({name == config.current ? "*" : "", name, entry.server,
-                    security.token.empty() ? "" : "yes", tls ? "yes" : ""});
+                    security.token.empty() ? "" : "yes", security.encrypts() ? "yes" : ""});
   }
   return RenderTable(rows, TableColumns());
 }

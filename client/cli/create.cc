@@ -68,16 +68,14 @@ absl::StatusOr<ExitCode> Run(Context& context, const CreateFlags& flags) {
   const auto job = CreateJob(connection, request, interrupt.token());
   if (interrupt.requested()) return kDetached;
   RETURN_IF_ERROR(job.status());
-  context.screen->Line(
-      Mark::kDone, "queued",
-      absl::StrCat("jobs/", ShortName(job->name()), " · ", QueueText(*job, absl::Now())));
+  ShowQueued(context, *job);
   if (flags.wait) {
     return FollowJob(context, connection, job->name(),
                      {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
                       .print_job = !context.table()},
                      interrupt);
   }
-  if (!PrintObject(context, *job, job->name())) PrintResult(ShortName(job->name()));
+  PrintJobOrName(context, *job);
   return kDone;
 }
 

@@ -15,7 +15,7 @@ struct FieldFlag {
 constexpr std::array<absl::string_view, 4> kSpecs = {"job.fine_tune.", "job.generate.", "generate.",
                                                      "job."};
 
-constexpr std::array<FieldFlag, 36> kFlags{{
+constexpr std::array<FieldFlag, 35> kFlags{{
     {"subjects[0].class_noun", "--class"},
     {"subjects[0].token", "--rare-token"},
     {"subjects[0].validation_photos", "--validation"},
@@ -41,10 +41,9 @@ constexpr std::array<FieldFlag, 36> kFlags{{
     {"requirements.labels", "--require"},
     {"requirements.min_device_memory_bytes", "--min-device-memory"},
     {"model", "--model"},
-    {"prompt", "the prompt"},
+    {"prompts", "the prompt"},
     {"negative_prompt", "--negative-prompt"},
     {"images_per_prompt", "--images"},
-    {"images", "--images"},
     {"sampler", "--sampler"},
     {"steps", "--steps"},
     {"guidance", "--guidance"},
@@ -58,8 +57,7 @@ constexpr std::array<FieldFlag, 36> kFlags{{
 bool IsPartOf(absl::string_view field, absl::string_view known) {
   if (!absl::StartsWith(field, known)) return false;
   const auto rest = field.substr(known.size());
-  return rest.empty() || rest[0] == '.' || rest[0] == '[' || rest == "s" ||
-         absl::StartsWith(rest, "s[");
+  return rest.empty() || rest[0] == '.' || rest[0] == '[';
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "client/cli/follow.h"
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/describe.h"
 #include "client/cli/job_view.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
@@ -52,6 +53,16 @@ absl::Status ShowEvents(const Context& context, const Connection& connection,
 }
 
 }  // namespace
+
+void ShowQueued(const Context& context, const v1::Job& job) {
+  context.screen->Line(
+      Mark::kDone, "queued",
+      absl::StrCat("jobs/", ShortName(job.name()), " · ", QueueText(job, absl::Now())));
+}
+
+void PrintJobOrName(const Context& context, const v1::Job& job) {
+  if (!PrintObject(context, job, job.name())) PrintResult(ShortName(job.name()));
+}
 
 void ShowDetached(const Context& context, const std::string& name) {
   const auto job = ShortName(name);

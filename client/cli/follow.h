@@ -1,4 +1,5 @@
-// Staying with a job to its end: what `train` and `watch` share.
+// Handing in a job and staying with it to its end: what the commands that make jobs and `watch`
+// share.
 #pragma once
 
 #include <string>
@@ -20,6 +21,12 @@ struct FollowOptions {
 absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& connection,
                                    const std::string& name, const FollowOptions& options,
                                    const Interrupt& interrupt);
+
+// That the server has accepted the job, and when it is to begin.
+void ShowQueued(const Context& context, const v1::Job& job);
+
+// The job on stdout, as --output says; else its id.
+void PrintJobOrName(const Context& context, const v1::Job& job);
 
 // How to come back to a job that goes on.
 void ShowDetached(const Context& context, const std::string& name);

@@ -163,16 +163,14 @@ absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& 
   const auto job = CreateJob(connection, request, interrupt.token());
   if (interrupt.requested()) return kDetached;
   RETURN_IF_ERROR(job.status());
-  const auto id = ShortName(job->name());
-  context.screen->Line(Mark::kDone, "queued",
-                       absl::StrCat("jobs/", id, " · ", QueueText(*job, absl::Now())));
+  ShowQueued(context, *job);
   if (flags.detach) {
-    if (!PrintObject(context, *job, job->name())) PrintResult(id);
+    PrintJobOrName(context, *job);
     ShowDetached(context, job->name());
     return kDone;
   }
   return FollowJob(context, connection, job->name(),
-                   {.folder = flags.out.empty() ? id : flags.out,
+                   {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
                     .print_job = !context.table(),
                     .print_files = true},
                    interrupt);

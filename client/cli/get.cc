@@ -29,11 +29,6 @@ constexpr char kUsage[] = R"(All about one job.
 
 Usage: likeness get JOB [FLAGS])";
 
-void Print(absl::string_view label, absl::string_view text) {
-  if (text.empty()) return;
-  PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), /*colour=*/false));
-}
-
 std::string StateLine(const v1::Job& job) {
   auto text = StateText(job.state());
   if (const auto progress = ProgressSummary(job); !progress.empty()) {
@@ -96,16 +91,16 @@ std::string QueueSettings(const v1::Job& job) {
 void PrintSpec(const v1::Job& job) {
   if (job.has_fine_tune()) {
     const auto& spec = FineTuneOf(job);
-    Print("subject",
-          absl::StrCat(SubjectPhrase(job), " · ", Count(SubjectOf(spec).photos_size(), "photo")));
-    Print("base", spec.base_model());
-    Print("settings", FineTuneSettings(spec));
+    PrintFact("subject", absl::StrCat(SubjectPhrase(job), " · ",
+                                      Count(SubjectOf(spec).photos_size(), "photo")));
+    PrintFact("base", spec.base_model());
+    PrintFact("settings", FineTuneSettings(spec));
   }
   if (job.has_generate()) {
     const auto& spec = GenerateOf(job);
-    Print("model", spec.model().name());
-    for (const auto& prompt : spec.prompts()) Print("prompt", absl::StrCat("\"", prompt, "\""));
-    Print("settings", GenerateSettings(spec));
+    PrintFact("model", spec.model().name());
+    for (const auto& prompt : spec.prompts()) PrintFact("prompt", absl::StrCat("\"", prompt, "\""));
+    PrintFact("settings", GenerateSettings(spec));
   }
 }
 
@@ -115,15 +110,16 @@ void PrintFigures(const v1::Job& job) {
     figures.push_back(absl::StrCat(name, " ", MetricText(name, value)));
   }
   std::sort(figures.begin(), figures.end());
-  for (const auto& figure : figures) Print(&figure == &figures.front() ? "figures" : "", figure);
+  for (const auto& figure : figures)
+    PrintFact(&figure == &figures.front() ? "figures" : "", figure);
 }
 
 void PrintOutputs(const v1::Job& job) {
   const auto pictures = std::count_if(job.outputs().begin(), job.outputs().end(), IsPicture);
-  if (pictures > 0) Print("pictures", absl::StrCat(pictures));
+  if (pictures > 0) PrintFact("pictures", absl::StrCat(pictures));
   if (!job.output_model().empty()) {
     const auto size = ModelBytes(job) > 0 ? absl::StrCat(" · ", ByteSize(ModelBytes(job))) : "";
-    Print("makes", absl::StrCat("models/", ShortName(job.output_model()), size));
+    PrintFact("makes", absl::StrCat("models/", ShortName(job.output_model()), size));
   }
 }
 
@@ -140,20 +136,20 @@ RefusalNames NamesOf(const v1::Job& job) {
 }
 
 void PrintJob(const v1::Job& job, absl::Time now) {
-  Print("job", ShortName(job.name()));
-  Print("state", StateLine(job));
+  PrintFact("job", ShortName(job.name()));
+  PrintFact("state", StateLine(job));
   PrintSpec(job);
-  Print("queue", QueueSettings(job));
-  Print("labels", LabelsText(job.labels()));
-  Print("created", Moment(job.create_time(), now));
-  if (job.has_start_time()) Print("started", Moment(job.start_time(), now));
-  if (job.has_end_time()) Print("ended", Moment(job.end_time(), now));
-  if (job.has_expire_time()) Print("kept until", Moment(job.expire_time(), now));
+  PrintFact("queue", QueueSettings(job));
+  PrintFact("labels", LabelsText(job.labels()));
+  PrintFact("created", Moment(job.create_time(), now));
+  if (job.has_start_time()) PrintFact("started", Moment(job.start_time(), now));
+  if (job.has_end_time()) PrintFact("ended", Moment(job.end_time(), now));
+  if (job.has_expire_time()) PrintFact("kept until", Moment(job.expire_time(), now));
   PrintFigures(job);
   PrintOutputs(job);
   const RefusalNames names = NamesOf(job);
-  for (const auto& warning : job.warnings()) Print("note", WithFileNames(warning, names));
-  if (job.has_error()) Print("error", FailureText(FromRpcStatus(job.error()), names));
+  for (const auto& warning : job.warnings()) PrintFact("note", WithFileNames(warning, names));
+  if (job.has_error()) PrintFact("error", FailureText(FromRpcStatus(job.error()), names));
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context) {

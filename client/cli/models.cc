@@ -72,26 +72,22 @@ absl::StatusOr<ExitCode> ListAll(const Context& context) {
   return kDone;
 }
 
-void Print(absl::string_view label, absl::string_view text) {
-  if (!text.empty()) PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), false));
-}
-
 void PrintModel(const v1::Model& model, absl::Time now) {
-  Print("model", absl::StrCat("models/", ShortName(model.name())));
-  Print("say", absl::StrCat("\"", model.token(), " ", model.class_noun(), "\""));
-  Print("base", model.base_model());
-  Print("made by", ShortName(model.job()));
-  Print("created", Moment(model.create_time(), now));
-  Print("size",
-        absl::StrCat(ByteSize(model.size_bytes()), " in ", Count(model.files_size(), "file")));
-  Print("labels", LabelsText(model.labels()));
+  PrintFact("model", absl::StrCat("models/", ShortName(model.name())));
+  PrintFact("say", absl::StrCat("\"", model.token(), " ", model.class_noun(), "\""));
+  PrintFact("base", model.base_model());
+  PrintFact("made by", ShortName(model.job()));
+  PrintFact("created", Moment(model.create_time(), now));
+  PrintFact("size",
+            absl::StrCat(ByteSize(model.size_bytes()), " in ", Count(model.files_size(), "file")));
+  PrintFact("labels", LabelsText(model.labels()));
 }
 
 void PrintBaseModel(const v1::BaseModel& model, absl::Time now) {
-  Print("model", model.name());
-  Print("pictures", absl::StrCat(model.image_size(), " px"));
-  Print("token", model.default_token());
-  Print("offered", Moment(model.last_offered_time(), now));
+  PrintFact("model", model.name());
+  PrintFact("pictures", absl::StrCat(model.image_size(), " px"));
+  PrintFact("token", model.default_token());
+  PrintFact("offered", Moment(model.last_offered_time(), now));
 }
 
 absl::StatusOr<ExitCode> GetOne(const Context& context, const std::string& argument) {

@@ -206,12 +206,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
     PrintObject(context, *job, job->name());
     return kDone;
   }
-  context.screen->Line(
-      Mark::kDone, "queued",
-      absl::StrCat("jobs/", ShortName(job->name()), " · ", QueueText(*job, absl::Now())));
+  ShowQueued(context, *job);
   if (flags.detach || !flags.wait) {
     ShowWarnings(context, *job);
-    if (!PrintObject(context, *job, job->name())) PrintResult(ShortName(job->name()));
+    PrintJobOrName(context, *job);
     ShowDetached(context, job->name());
     return kDone;
   }

@@ -42,14 +42,11 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
     PrintResult(tenant);
     return kDone;
   }
-  const auto print = [](absl::string_view label, absl::string_view text) {
-    if (!text.empty()) PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), false));
-  };
-  print("server", context.server);
-  print("context", context.name);
-  print("tenant", tenant);
-  print("shown", shows == "nothing" ? "no key: the server takes everybody for its own tenant"
-                                    : absl::StrCat(shows, ", which the server accepts"));
+  PrintFact("server", context.server);
+  PrintFact("context", context.name);
+  PrintFact("tenant", tenant);
+  PrintFact("shown", shows == "nothing" ? "no key: the server takes everybody for its own tenant"
+                                        : absl::StrCat(shows, ", which the server accepts"));
   return kDone;
 }
 

@@ -262,7 +262,7 @@ LongPoll JobServiceImpl::WaitJob(grpc::CallbackServerContext*, const v1::WaitJob
   LongPoll poll;
   poll.timeout = timeout.value_or(absl::ZeroDuration());
   poll.topic = request->name();
-  poll.attempt = [=, this](const Caller& caller, bool) -> absl::StatusOr<bool> {
+  poll.attempt = [=, this](const Caller& caller) -> absl::StatusOr<bool> {
     RETURN_IF_ERROR(timeout.status());
     ASSIGN_OR_RETURN(auto name, OwnJob(request->name(), caller));
     ASSIGN_OR_RETURN(*reply, jobs_.Get(name));

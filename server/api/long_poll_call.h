@@ -20,8 +20,8 @@ struct LongPoll {
   // the turn of a worker with this offer.
   std::string topic{};
   std::string offer{};
-  // Whether the answer is ready. `last`: the time is up, so answer with what there is.
-  std::function<absl::StatusOr<bool>(Caller&, bool last)> attempt;
+  // Whether the answer is ready. When the time is up, it is sent as it is.
+  std::function<absl::StatusOr<bool>(Caller&)> attempt;
 };
 
 template <typename Request, typename Reply>
@@ -59,7 +59,7 @@ class LongPollCall final : public CallReactor {
     const auto note = front_.NoteFor(call_, caller_);
     const absl::Time now = SteadyNow();
     if (turn_) turn_->Begin();
-    auto ready = poll_->attempt(*caller_, now >= deadline_);
+    auto ready = poll_->attempt(*caller_);
     if (turn_) turn_->End(ready.value_or(true));
     if (!ready.ok()) return Conclude(ready.status());
     if (*ready || now >= deadline_) return Conclude(absl::OkStatus());

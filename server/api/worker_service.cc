@@ -81,9 +81,9 @@ LongPoll WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
   // it for the one that looks.
   const bool was_drained = workers_.FindDrained(request->worker()).has_value();
   poll.offer = was_drained ? absl::StrCat("drained ", request->worker()) : OfferOf(*request);
-  poll.attempt = [=, this](Caller& caller, bool) -> absl::StatusOr<bool> {
+  poll.attempt = [=, this, valid = CheckOffer(*request)](Caller& caller) -> absl::StatusOr<bool> {
     reply->set_server_version(Version());
-    RETURN_IF_ERROR(CheckOffer(*request));
+    RETURN_IF_ERROR(valid);
     RETURN_IF_ERROR(
         jobs_.OfferBaseModels({request->base_models().begin(), request->base_models().end()}));
     workers_.Asked(*request, absl::Now());

@@ -38,7 +38,7 @@ absl::Status EraseAll(JobStore& jobs, BlobStore& blobs, const std::vector<BlobTo
 v1::Erasure EraseBlobs(JobStore& jobs, BlobStore& blobs, const Erased& erased) {
   v1::Erasure report;
   report.mutable_jobs()->Assign(erased.jobs.begin(), erased.jobs.end());
-  for (const v1::LeasedModel& model : erased.models) report.add_models(model.name());
+  report.mutable_models()->Assign(erased.models.begin(), erased.models.end());
   std::vector<BlobToErase> all;
   for (const std::string& name : erased.blobs) all.push_back({name, erased.time});
   std::map<std::string, absl::Time> left;

@@ -77,7 +77,7 @@ struct JobSnapshot {
 // What was forgotten of a subject.
 struct Erased {
   std::vector<std::string> jobs;
-  std::vector<v1::LeasedModel> models;
+  std::vector<std::string> models;
   std::vector<std::string> blobs;  // that it named; others may name them too
   absl::Time time;                 // when it was forgotten
 };

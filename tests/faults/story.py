@@ -3,6 +3,7 @@ import copy
 import unittest
 
 import checker
+from promises.facts import CREATION
 
 JOB = "tenants/default/jobs/a"
 OUTPUT = "tenants/default/blobs/" + "0" * 64
@@ -22,7 +23,7 @@ class Story:
     def __init__(self):
         self.told = []
         self.clock = 0
-        self.stored = [change(1, "-P", 0, "created"), change(2, "PR"), {"seq": 3, "kind": "log", "line": "w says 1"},
+        self.stored = [change(1, "-P", 0, CREATION), change(2, "PR"), {"seq": 3, "kind": "log", "line": "w says 1"},
                        change(4, "RS")]
         self.others = []  # events of other jobs, with their uid
         self.job = {"entry": "job", "uid": "u", "name": JOB, "state": "JOB_STATE_SUCCEEDED", "operation": "o", "attempt": 1, "seq": 4,

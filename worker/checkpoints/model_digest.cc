@@ -53,12 +53,16 @@ class FileDigests {
 
 }  // namespace
 
+std::string DigestOfFile(const fs::path& path, const std::function<void()>& poll) {
+  static auto* const digests = new FileDigests;
+  return digests->Of(path, poll);
+}
+
 std::map<std::string, std::string> ModelFileDigests(const fs::path& dir,
                                                     const std::function<void()>& poll) {
-  static auto* const digests = new FileDigests;
   std::map<std::string, std::string> files;
   for (const auto& [name, path] : FilesOfModel(dir)) {
-    if (IsPartOfTheModel(name)) files[name] = digests->Of(path, poll);
+    if (IsPartOfTheModel(name)) files[name] = DigestOfFile(path, poll);
   }
   return files;
 }

@@ -7,10 +7,14 @@
 
 namespace likeness {
 
-// SHA-256, in hex, of each file that is part of the model, by its path in the directory:
+// SHA-256, in hex, of a file. It is read once by this process, under whatever name, until its size
+// or time changes. Thread safe. `poll`, where there is one, is called every fraction of a second;
+// what it throws ends this.
+std::string DigestOfFile(const std::filesystem::path& path, const std::function<void()>& poll = {});
+
+// DigestOfFile of each file that is part of the model, by its path in the directory:
 // model_index.json, and all weights, configs and tokenizer files (.safetensors, .json, .txt) in the
-// directory's folders. A file is read once by this process, until its size or time changes. Thread
-// safe. `poll`, where there is one, is called every fraction of a second; what it throws ends this.
+// directory's folders.
 std::map<std::string, std::string> ModelFileDigests(const std::filesystem::path& dir,
                                                     const std::function<void()>& poll = {});
 

@@ -38,7 +38,7 @@ struct SamplerRow {
   std::vector<std::string_view> keys;
 
   Grid (*grid)(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps);
-  // Clean latents from x_BCHW at grid.levels[grid.first].
+  // Clean latents from x_BCHW at grid.levels[0].
   torch::Tensor (*run)(const Sampling& sampling, torch::Tensor x_BCHW);
 
   bool Has(std::string_view key) const;

@@ -83,7 +83,9 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
   // Encode the prompts, once for all pictures.
   const Geometry geometry{noise_shape[1] * model.cell(), noise_shape[2] * model.cell()};
   const auto conditional = model.Encode({request.prompt}, geometry);
-  const auto unconditional = model.Encode({request.negative_prompt}, geometry);
+  const bool guided = request.guidance > 1;
+  const auto unconditional =
+      guided ? model.Encode({request.negative_prompt}, geometry) : Conditioning();
   int steps_done = 0;
   const auto after_step = [&] {
     if (!progress || progress(++steps_done, steps_per_batch * batches)) return;
@@ -95,7 +97,6 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
   while (static_cast<int>(images.size()) < request.images) {
     const int done = static_cast<int>(images.size());
     const int count = std::min(request.batch_size, request.images - done);
-    const bool guided = request.guidance > 1;
     const auto told = guided ? Concatenate(unconditional.Expand(count), conditional.Expand(count))
                              : conditional.Expand(count);
     const NoisePredictor network = [&](const auto& latents, const auto& timesteps) {

@@ -7,6 +7,7 @@
 #include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
+#include "worker/checkpoints/model_digest.h"
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/job_sheet.h"
@@ -50,14 +51,15 @@ std::optional<fs::path> FetchCheckpoint(const v1::Lease& lease, JobEnvironment& 
   return file;
 }
 
-// The files of a model's directory as outputs below "model/".
+// The files of a model's directory as outputs below "model/". Those that it shares with its base
+// were read when that was loaded.
 std::vector<v1::Output> DescribeModel(const fs::path& directory) {
   std::vector<v1::Output> outputs;
   for (const auto& file : FilesBelow(directory)) {
     v1::Output output;
     output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
     output.set_path((fs::path(kModelDir) / file.lexically_relative(directory)).string());
-    outputs.push_back(DescribeFile(file, output));
+    outputs.push_back(DescribeFile(file, DigestOfFile(file), output));
   }
   return outputs;
 }

@@ -1,5 +1,7 @@
 #include "worker/jobs/outputs.h"
 
+#include <utility>
+
 #include "common/resource_names.h"
 #include "worker/base/error.h"
 #include "worker/support/files.h"
@@ -19,7 +21,12 @@ const char* MediaTypeOf(const std::filesystem::path& file) {
 }  // namespace
 
 v1::Output DescribeFile(const std::filesystem::path& file, v1::Output output) {
-  output.set_blob(BlobName{.sha256 = FileDigest(file)}.ToString());
+  return DescribeFile(file, FileDigest(file), std::move(output));
+}
+
+v1::Output DescribeFile(const std::filesystem::path& file, const std::string& sha256,
+                        v1::Output output) {
+  output.set_blob(BlobName{.sha256 = sha256}.ToString());
   output.set_size_bytes(static_cast<int64_t>(std::filesystem::file_size(file)));
   output.set_media_type(MediaTypeOf(file));
   return output;

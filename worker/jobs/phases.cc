@@ -6,7 +6,9 @@
 #include "worker/training/phase.h"
 
 namespace likeness {
+namespace {
 
+// As clients see it.
 v1::JobPhase ToJobPhase(Phase phase) {
   switch (phase) {
     case Phase::kPreparing:
@@ -24,6 +26,8 @@ v1::JobPhase ToJobPhase(Phase phase) {
   }
   return v1::JOB_PHASE_UNSPECIFIED;
 }
+
+}  // namespace
 
 std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved) {
   std::vector<Phase> phases = {Phase::kPreparing};

@@ -12,9 +12,6 @@
 
 namespace likeness {
 
-// As clients see it.
-v1::JobPhase ToJobPhase(Phase phase);
-
 // The phases of a fine-tune with these settings.
 std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved);
 

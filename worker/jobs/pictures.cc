@@ -64,8 +64,7 @@ std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
 
 std::string EncodePicture(const Image& image) { return EncodePng(image); }
 
-std::string Thumbnail(const Image& image) {
-  std::string png = EncodePicture(image);
+std::string Thumbnail(const Image& image, const std::string& png) {
   if (png.size() <= kThumbnailBytes) return png;
   const double scale = static_cast<double>(kThumbnailSide) / std::max(image.width, image.height);
   const int width = std::max(1, static_cast<int>(image.width * scale));

@@ -47,7 +47,8 @@ std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
 
 // A PNG file.
 std::string EncodePicture(const Image& image);
-// The picture itself as PNG where it is small, else a smaller one as JPEG: at most 64 KiB.
-std::string Thumbnail(const Image& image);
+// `png`, which is EncodePicture(image), where it is small, else a smaller picture as JPEG: at most
+// 64 KiB.
+std::string Thumbnail(const Image& image, const std::string& png);
 
 }  // namespace likeness

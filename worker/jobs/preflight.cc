@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,13 +37,14 @@ struct NamedText {
 // `path` holds the fields: "job.fine_tune.samples."
 void CheckSampling(const std::string& path, const std::string& steps_field,
                    const std::string& sampler, int steps, double guidance, const Family& model) {
+  std::optional<Sampler> made;
   try {
-    (void)SamplerOf(model, sampler);
+    made.emplace(SamplerOf(model, sampler));
   } catch (const Error& error) {
     Refuse(path + "sampler", error.what());
   }
   try {
-    (void)SamplerOf(model, sampler).GridOf(steps);
+    (void)made->GridOf(steps);
   } catch (const Error& error) {
     Refuse(path + steps_field, error.what());
   }

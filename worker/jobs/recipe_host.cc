@@ -33,13 +33,14 @@ void RecipeHost::Show(const Preview& preview) {
   output.set_prompt(preview.prompt);
   output.set_seed(seed_);
   const fs::path file = environment_.scratch() / output.path();
-  WriteFile(file, EncodePicture(preview.image));
+  const std::string png = EncodePicture(preview.image);
+  WriteFile(file, png);
   output = DescribeFile(file, output);
 
   v1::SampleEvent sample;
   sample.set_step(preview.step);
   sample.set_prompt(preview.prompt);
-  sample.set_preview(Thumbnail(preview.image));
+  sample.set_preview(Thumbnail(preview.image, png));
   *sample.mutable_output() = output;
   previews_.push_back(output);
   environment_.Show(sample, file);

@@ -24,10 +24,12 @@ constexpr char kForgetMost[] =
 constexpr absl::Duration kOfferInterval = absl::Minutes(1);
 constexpr int kMost = 10'000;
 
-// `kept` has a time besides.
-bool IsSame(v1::BaseModel kept, const v1::BaseModel& offered) {
-  kept.clear_last_offered_time();
-  return google::protobuf::util::MessageDifferencer::Equals(kept, offered);
+// `kept` has a time besides. What names it is looked at first: most rows are other models.
+bool IsSame(const v1::BaseModel& kept, const v1::BaseModel& offered) {
+  if (kept.name() != offered.name() || kept.digest() != offered.digest()) return false;
+  v1::BaseModel untimed = kept;
+  untimed.clear_last_offered_time();
+  return google::protobuf::util::MessageDifferencer::Equals(untimed, offered);
 }
 
 }  // namespace
@@ -37,8 +39,8 @@ absl::Status BaseModelTable::Offer(const std::vector<v1::BaseModel>& models) {
   ASSIGN_OR_RETURN(const auto rows, Rows());
   std::vector<v1::BaseModel> news;
   for (const v1::BaseModel& model : models) {
-    const bool fresh = std::any_of(rows.begin(), rows.end(), [&](const Row& row) {
-      return IsSame(row.model, model) && now.steady - row.offered < kOfferInterval;
+    const bool fresh = std::any_of(rows->begin(), rows->end(), [&](const Row& row) {
+      return now.steady - row.offered < kOfferInterval && IsSame(row.model, model);
     });
     if (fresh) continue;
     *news.emplace_back(model).mutable_last_offered_time() = ToProto(now.wall);
@@ -61,19 +63,19 @@ absl::Status BaseModelTable::Offer(const std::vector<v1::BaseModel>& models) {
 
 absl::StatusOr<std::vector<v1::BaseModel>> BaseModelTable::List() {
   const absl::Time now = clock_.Now().steady;
-  ASSIGN_OR_RETURN(auto rows, Rows());
+  ASSIGN_OR_RETURN(const auto rows, Rows());
   std::vector<v1::BaseModel> models;
-  for (Row& row : rows) {
+  for (const Row& row : *rows) {
     if (row.offered + lifetime_ <= now) continue;
     if (!models.empty() && models.back().name() == row.model.name()) models.pop_back();
-    models.push_back(std::move(row.model));
+    models.push_back(row.model);
   }
   return models;
 }
 
-absl::StatusOr<std::vector<BaseModelTable::Row>> BaseModelTable::Rows() {
+absl::StatusOr<std::shared_ptr<const std::vector<BaseModelTable::Row>>> BaseModelTable::Rows() {
   std::lock_guard lock(mutex_);
-  if (rows_) return *rows_;
+  if (rows_) return rows_;
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   Query query = database->Prepare(kRead);
   std::vector<Row> rows;
@@ -84,8 +86,8 @@ absl::StatusOr<std::vector<BaseModelTable::Row>> BaseModelTable::Rows() {
     row.model.ParseFromString(query.String(0));
     row.offered = query.Time(1);
   }
-  rows_ = rows;
-  return rows;
+  rows_ = std::make_shared<const std::vector<Row>>(std::move(rows));
+  return rows_;
 }
 
 }  // namespace likeness::server

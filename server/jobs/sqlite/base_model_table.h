@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -36,7 +36,7 @@ class BaseModelTable {
     absl::Time offered;  // on the queue's clock
   };
   // By name and time.
-  absl::StatusOr<std::vector<Row>> Rows();
+  absl::StatusOr<std::shared_ptr<const std::vector<Row>>> Rows();
 
   ReadPool& readers_;
   Writer& writer_;
@@ -44,7 +44,7 @@ class BaseModelTable {
   const absl::Duration lifetime_;
   std::mutex mutex_;
   // As they are in the database; nothing if that may have changed. Every job and poll asks.
-  std::optional<std::vector<Row>> rows_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const std::vector<Row>> rows_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace likeness::server

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/status_macros.h"
+#include "server/jobs/job_state.h"
 
 namespace likeness::server {
 namespace {
@@ -16,6 +17,11 @@ constexpr char kFirst[] =
     "9223372036854775807 ORDER BY end_time LIMIT ?";
 
 }  // namespace
+
+std::optional<int64_t> KeptBytes(const v1::Job& job) {
+  if (!IsTerminal(job.state())) return std::nullopt;
+  return static_cast<int64_t>(job.ByteSizeLong());
+}
 
 absl::Status CountKept(Database& database, const std::string& tenant, int jobs, int64_t bytes) {
   return database.Prepare(kCount).Bind(tenant).Bind(jobs).Bind(jobs * bytes).Run();

@@ -8,10 +8,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "likeness/v1/job.pb.h"
 #include "server/jobs/policies/retention.h"
 #include "server/jobs/sqlite/database.h"
 
 namespace likeness::server {
+
+// What an ended job takes; nothing of one that has not ended.
+std::optional<int64_t> KeptBytes(const v1::Job& job);
 
 // One more job of so many bytes is kept, or, with `jobs` = -1, one less.
 absl::Status CountKept(Database& database, const std::string& tenant, int jobs, int64_t bytes);

@@ -31,8 +31,7 @@ constexpr int kProgressPhases = 6;
 constexpr int kGenerateModel = 1;
 constexpr int kTrainingTextEncoderRate = 3;
 
-// What a message holds under a number that is no field of it any longer; it does not hold it
-// afterwards.
+// What a message holds under a number that is no field of it any longer; valid until Drop.
 std::vector<UnknownField> Take(Message& message, int number) {
   auto& unknown = *message.GetReflection()->MutableUnknownFields(&message);
   std::vector<UnknownField> taken;

@@ -51,17 +51,20 @@ absl::Status WriteRates(Database& database, const Row& row, const std::string& r
   return write.Bind(now).Bind(rates).Run();
 }
 
-absl::Status Measure(Database& database, const Row& row, const Amounts& amounts, double seconds,
-                     absl::Time now) {
+// Whether the row is a new one.
+absl::StatusOr<bool> Measure(Database& database, const Row& row, const Amounts& amounts,
+                             double seconds, absl::Time now) {
   Rates rates;
+  bool found = false;
   {
     Query read = database.Prepare(kReadOne);
     BindRow(read, row);
-    ASSIGN_OR_RETURN(const bool found, read.Step());
+    ASSIGN_OR_RETURN(found, read.Step());
     if (found) rates = Rates::FromText(read.String(0)).value_or(Rates());
   }
   rates.Measure(amounts, seconds);
-  return WriteRates(database, row, rates.ToText(), now);
+  RETURN_IF_ERROR(WriteRates(database, row, rates.ToText(), now));
+  return !found;
 }
 
 // Of the base model, also where a job draws with a personalized one: those made from one base take
@@ -94,18 +97,22 @@ absl::Status MeasureJob(Database& database, const JobRecord& record, absl::Time 
   if (seconds.empty()) return absl::OkStatus();
   const std::string digest = BaseDigest(database, job);
   Row row{digest, MethodOf(job), job.device(), 0, "", 0};
+  bool more = false;
   for (size_t i = 0; i < work.size(); ++i) {
     row.phase = work[i].kind.phase;
     row.variant = work[i].kind.variant;
     row.pixels = work[i].kind.pixels;
-    RETURN_IF_ERROR(Measure(database, row, work[i].amounts, seconds[i], now));
+    ASSIGN_OR_RETURN(const bool added, Measure(database, row, work[i].amounts, seconds[i], now));
+    more = more || added;
   }
   if (const auto images = ClassImagesOf(settings)) {
     row.phase = kClassImages;
     row.variant = *images;
     row.pixels = settings.fine_tune().prior().class_images();
     RETURN_IF_ERROR(WriteRates(database, row, "", now));
+    more = true;
   }
+  if (!more) return absl::OkStatus();
   return database.Prepare(kForget).Bind(kMost).Run();
 }
 

@@ -1,12 +1,8 @@
 #include "server/jobs/sqlite/sqlite_job_store.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "common/ids.h"
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
@@ -14,12 +10,9 @@
 #include "server/jobs/job_state.h"
 #include "server/jobs/model_update.h"
 #include "server/jobs/proto_time.h"
-#include "server/jobs/sqlite/blob_names.h"
-#include "server/jobs/sqlite/counts.h"
 #include "server/jobs/sqlite/erasure_table.h"
 #include "server/jobs/sqlite/kept_jobs.h"
 #include "server/jobs/sqlite/opening.h"
-#include "server/jobs/sqlite/operations_table.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/quotas.h"
@@ -38,9 +31,6 @@ constexpr char kSetModel[] = "UPDATE models SET model = ? WHERE job = ?";
 constexpr char kUpdateModel[] = "UPDATE models SET model = ? WHERE tenant = ? AND id = ?";
 constexpr char kDropModel[] = "DELETE FROM models WHERE job = ?";
 constexpr char kDeleteModel[] = "DELETE FROM models WHERE tenant = ? AND id = ?";
-constexpr char kExtendLeases[] =
-    "UPDATE jobs SET lease_expire = ?, version = version + 1 WHERE state IN (2, 3)";
-constexpr char kExtendReports[] = "UPDATE reports SET expire = ?";
 // ?1: the date less the queue's clock; ?2: the queue's clock. A job that has failed waits for its
 // back-off.
 constexpr char kReschedule[] =
@@ -49,13 +39,6 @@ constexpr char kReschedule[] =
     " deadline),"
     " queue_time = schedule_time - ?1, not_before = schedule_time - ?1, version = version + 1"
     " WHERE state = 1 AND schedule_time > 0 AND failures = 0 AND not_before > ?2";
-constexpr char kCheckWritable[] =
-    "INSERT OR REPLACE INTO meta (name, value) VALUES ('last_check', ?)";
-constexpr char kCheckWhole[] = "PRAGMA quick_check(1)";
-constexpr char kCountWaiting[] = "SELECT COUNT(*) FROM jobs WHERE state = 1";
-constexpr char kAuditLines[] = "SELECT key, line FROM audit ORDER BY key LIMIT ?";
-constexpr char kDropAuditLines[] = "DELETE FROM audit WHERE key <= ?";
-constexpr char kCountAuditLines[] = "SELECT COUNT(*) FROM audit";
 constexpr char kSigningKey[] = "SELECT value FROM meta WHERE name = 'signing_key'";
 
 constexpr char kDropWebhookCalls[] = "DELETE FROM webhook_calls WHERE job = ?";
@@ -68,15 +51,6 @@ constexpr int kSweptAtOnce = 50;  // jobs: others want to write too
 absl::Status RequestIdReused() {
   return RpcError(absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED",
                   "request_id was used for another request; use a new one");
-}
-
-// "{key}.{secret}"
-std::string NewLeaseToken(int64_t key) { return absl::StrCat(key, ".", RandomSecret()); }
-
-absl::StatusOr<int64_t> KeyOfToken(absl::string_view token) {
-  int64_t key = 0;
-  if (!absl::SimpleAtoi(token.substr(0, token.find('.')), &key)) return LeaseLost();
-  return key;
 }
 
 absl::Status CheckJobFree(Database& database, const JobName& name) {
@@ -298,19 +272,11 @@ absl::StatusOr<v1::Job> SqliteJobStore::Update(const JobName& name, const JobUpd
   v1::Job updated;
   RETURN_IF_ERROR(Write([&](Transaction& transaction) -> absl::Status {
     ASSIGN_OR_RETURN(int64_t key, FindJob(transaction.database, name));
-    int64_t bytes_before = 0;
-    int64_t bytes = 0;
     RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record, const Moment& now) {
-      bytes_before = static_cast<int64_t>(record.job.ByteSizeLong());
       auto status = likeness::server::Update(record, update, etag, now);
-      bytes = static_cast<int64_t>(record.job.ByteSizeLong());
       updated = Shown(record.job);
       return status;
     }));
-    if (IsTerminal(updated.state())) {  // what it takes is counted
-      RETURN_IF_ERROR(CountKept(transaction.database, name.tenant, -1, bytes_before));
-      RETURN_IF_ERROR(CountKept(transaction.database, name.tenant, 1, bytes));
-    }
     return SaveUpdate(transaction.database, key, updated);
   }));
   return updated;
@@ -364,12 +330,14 @@ absl::Status SqliteJobStore::Delete(const JobName& name, const std::string& etag
 }
 
 absl::Status SqliteJobStore::NoteKept(Transaction& transaction, const JobRecord& record,
-                                      v1::JobState before, int64_t bytes_before) {
+                                      std::optional<int64_t> before) {
   Database& database = transaction.database;
+  const auto after = KeptBytes(record.job);
+  if (before == after) return absl::OkStatus();
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
-  if (IsTerminal(before)) return CountKept(database, name.tenant, -1, bytes_before);
-  RETURN_IF_ERROR(
-      CountKept(database, name.tenant, 1, static_cast<int64_t>(record.job.ByteSizeLong())));
+  if (before) RETURN_IF_ERROR(CountKept(database, name.tenant, -1, *before));
+  if (after) RETURN_IF_ERROR(CountKept(database, name.tenant, 1, *after));
+  if (before) return absl::OkStatus();
   // Two for one: where less is to be kept than there is, that comes about.
   std::vector<int64_t> except = damaged_.All();
   except.push_back(record.key);
@@ -377,13 +345,17 @@ absl::Status SqliteJobStore::NoteKept(Transaction& transaction, const JobRecord&
     ASSIGN_OR_RETURN(const auto beyond,
                      FirstBeyond(database, name.tenant, options_.retention, except));
     if (!beyond) break;
-    const auto stored = LoadRecord(database, *beyond);
-    auto forgotten = stored.status();
-    if (stored.ok() && *stored) forgotten = Forget(transaction, (*stored)->record);
-    damaged_.NoteIfDamaged(database, *beyond, forgotten);
-    RETURN_IF_ERROR(forgotten);
+    RETURN_IF_ERROR(ForgetKey(transaction, *beyond));
   }
   return absl::OkStatus();
+}
+
+absl::Status SqliteJobStore::ForgetKey(Transaction& transaction, int64_t key) {
+  const auto stored = LoadRecord(transaction.database, key);
+  auto forgotten = stored.status();
+  if (stored.ok() && *stored) forgotten = Forget(transaction, (*stored)->record);
+  damaged_.NoteIfDamaged(transaction.database, key, forgotten);
+  return forgotten;
 }
 
 absl::Status SqliteJobStore::Forget(Transaction& transaction, const JobRecord& record) {
@@ -483,7 +455,7 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   const v1::JobState before = record.job.state();
   std::string checkpoint = record.checkpoint ? record.checkpoint->blob() : "";
   const absl::Time lease_expire = record.lease_expire;
-  const int64_t bytes = static_cast<int64_t>(record.job.ByteSizeLong());
+  const auto kept_before = KeptBytes(record.job);
   const bool report = kind == Kind::kReport && record.heard;
   const Moment now = clock_.Now();
   RETURN_IF_ERROR(change(record, now));
@@ -495,12 +467,10 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
                             : SaveRecord(database, transaction.commit, *stored);
   damaged_.NoteIfDamaged(database, key, saved);
   RETURN_IF_ERROR(saved);
-  if (IsTerminal(before) != IsTerminal(after)) {
-    RETURN_IF_ERROR(NoteKept(transaction, record, before, bytes));
-    if (IsTerminal(after)) {
-      ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
-      RETURN_IF_ERROR(CountEndedJob(database, name.tenant, now.wall));
-    }
+  RETURN_IF_ERROR(NoteKept(transaction, record, kept_before));
+  if (!IsTerminal(before) && IsTerminal(after)) {
+    ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
+    RETURN_IF_ERROR(CountEndedJob(database, name.tenant, now.wall));
   }
   if (after == v1::JOB_STATE_FAILED || after == v1::JOB_STATE_CANCELLED) {
     RETURN_IF_ERROR(database.Prepare(kDropModel).Bind(key).Run());
@@ -538,176 +508,6 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
 
 // A lease expires one period after it was granted or renewed: since then its time is not yet
 // charged.
-absl::Status SqliteJobStore::ChargeSince(Database& database, const std::string& job,
-                                         absl::Time lease_expire, const Moment& now) {
-  ASSIGN_OR_RETURN(const JobName name, ParseJobName(job));
-  const absl::Duration held =
-      std::min(now.steady, lease_expire) - (lease_expire - options_.lease.duration);
-  return ChargeWorkerTime(database, name.tenant, std::max(held, absl::ZeroDuration()), now.wall);
-}
-
-absl::Status SqliteJobStore::ChangeLeased(const std::string& lease_token, Change change,
-                                          Kind kind) {
-  ASSIGN_OR_RETURN(int64_t key, KeyOfToken(lease_token));
-  const auto work = [&](Transaction& transaction) {
-    return ChangeRecord(transaction, key, change, kind);
-  };
-  // A report changes nothing about who waits and who runs.
-  return kind == Kind::kReport ? writer_.Run(work) : Write(work);
-}
-
-v1::Lease SqliteJobStore::LeaseOf(const JobRecord& record, const Moment& now) const {
-  v1::Lease lease;
-  *lease.mutable_job() = record.job;
-  lease.mutable_job()->clear_webhook();
-  lease.set_lease_token(record.lease_token);
-  *lease.mutable_expire_time() = ToProto(now.Dated(record.lease_expire));
-  *lease.mutable_duration() = ToProto(options_.lease.duration);
-  if (record.checkpoint) *lease.mutable_checkpoint() = *record.checkpoint;
-  lease.set_lease_id(absl::StrCat(record.job.uid().substr(0, 8), "-", record.job.attempt()));
-  return lease;
-}
-
-// The personalized models of the job: the worker fetches their files. One that was deleted
-// meanwhile must not keep the worker from its lease: it will say itself that there is nothing to
-// draw with.
-absl::Status SqliteJobStore::AddModels(Database& database, v1::Lease& lease) {
-  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(ModelOf(lease.job())));
-  if (name.is_base()) return absl::OkStatus();
-  v1::LeasedModel& model = *lease.add_models();
-  model.set_name(name.ToString());
-  auto personalized = ReadModel(database, name);
-  if (absl::IsNotFound(personalized.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(personalized.status());
-  *model.mutable_files() = std::move(*personalized->mutable_files());
-  return absl::OkStatus();
-}
-
-absl::Status SqliteJobStore::LeaseJob(Transaction& transaction, int64_t key,
-                                      const v1::AcquireLeaseRequest& request,
-                                      std::optional<v1::Lease>* lease) {
-  RETURN_IF_ERROR(ChangeRecord(transaction, key, [&](JobRecord& record, const Moment& now) {
-    Lease(record, NewLeaseToken(key), request, options_.lease, now);
-    *lease = LeaseOf(record, now);
-    return absl::OkStatus();
-  }));
-  return AddModels(transaction.database, **lease);
-}
-
-absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::GrantedBefore(
-    Database& database, const v1::AcquireLeaseRequest& request) {
-  const std::string repeatable = RepeatableRequest(request);
-  if (repeatable.empty()) return std::nullopt;
-  const Moment now = clock_.Now();
-  ASSIGN_OR_RETURN(const auto key, FindUnheardLease(database, repeatable, now.steady));
-  if (!key) return std::nullopt;
-  ASSIGN_OR_RETURN(const auto stored, LoadRecord(database, *key));
-  if (!stored) return std::nullopt;
-  v1::Lease lease = LeaseOf(stored->record, now);
-  RETURN_IF_ERROR(AddModels(database, lease));
-  return lease;
-}
-
-absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
-    const v1::AcquireLeaseRequest& offer) {
-  // A look without writing: most polls of workers that wait find nothing. Where the last poll found
-  // a job, the writer looks at once: it has in memory what a reader would read from the log.
-  const bool at_once = leased_lately_;
-  if (!at_once) {
-    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(auto granted, GrantedBefore(*database, offer));
-    if (granted) return granted;
-    ASSIGN_OR_RETURN(bool any,
-                     AnyPending(*database, offer, clock_.Now(), options_.quotas, damaged_));
-    if (!any) return std::nullopt;
-  }
-  std::optional<v1::Lease> lease;
-  RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
-    Database& database = transaction.database;
-    lease.reset();
-    if (at_once) {
-      ASSIGN_OR_RETURN(lease, GrantedBefore(database, offer));
-      if (lease) return absl::OkStatus();
-    }
-    ASSIGN_OR_RETURN(auto choice, ChoosePending(database, offer, clock_.Now(), options_.queue,
-                                                options_.quotas, damaged_));
-    if (!choice) return absl::OkStatus();
-    const int64_t key = choice->job.key;
-    RETURN_IF_ERROR(ChargeFor(database, *std::move(choice), options_.queue));
-    return LeaseJob(transaction, key, offer, &lease);
-  }));
-  leased_lately_ = lease.has_value();
-  return lease;
-}
-
-absl::StatusOr<LeasedJob> SqliteJobStore::FindLease(const std::string& lease_token) {
-  ASSIGN_OR_RETURN(const int64_t key, KeyOfToken(lease_token));
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  ASSIGN_OR_RETURN(auto leased, ReadLease(*database, key, lease_token, clock_.Now().steady));
-  if (!leased) return LeaseLost();
-  return *std::move(leased);
-}
-
-absl::StatusOr<LeaseTerms> SqliteJobStore::Renew(const v1::HeartbeatRequest& news) {
-  const bool more = BringsMoreThanProgress(news);
-  LeaseTerms terms;
-  const auto renew = [&](JobRecord& record, const Moment& now) {
-    auto status = likeness::server::Renew(record, news, options_.lease, now);
-    terms = {now.Dated(record.lease_expire), record.job.state() == v1::JOB_STATE_CANCELLING};
-    return status;
-  };
-  RETURN_IF_ERROR(ChangeLeased(news.lease_token(), renew, more ? Kind::kChange : Kind::kReport));
-  return terms;
-}
-
-absl::Status SqliteJobStore::Complete(const v1::CompleteLeaseRequest& outcome) {
-  absl::Status reply;
-  RETURN_IF_ERROR(ChangeLeased(outcome.lease_token(), [&](JobRecord& record, const Moment& now) {
-    auto completion = likeness::server::Complete(record, outcome, now);
-    reply = completion.reply;
-    return completion.changed ? absl::OkStatus() : completion.reply;
-  }));
-  return reply;
-}
-
-absl::Status SqliteJobStore::Fail(const v1::FailLeaseRequest& failure) {
-  return ChangeLeased(failure.lease_token(), [&](JobRecord& record, const Moment& now) {
-    return likeness::server::Fail(record, failure, options_.retry, now);
-  });
-}
-
-absl::Status SqliteJobStore::Release(const v1::ReleaseLeaseRequest& release) {
-  return ChangeLeased(release.lease_token(), [&](JobRecord& record, const Moment& now) {
-    return likeness::server::Release(record, release, now);
-  });
-}
-
-absl::StatusOr<int> SqliteJobStore::ExpireLeases() {
-  {
-    ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(*database, clock_.Now().steady));
-    damaged_.RemoveFrom(keys);
-    if (keys.empty()) return 0;
-  }
-  int expired = 0;
-  RETURN_IF_ERROR(WriteAround([&](Transaction& transaction) -> absl::Status {
-    ASSIGN_OR_RETURN(auto keys, ExpiredLeases(transaction.database, clock_.Now().steady));
-    damaged_.RemoveFrom(keys);
-    for (int64_t key : keys) {
-      RETURN_IF_ERROR(ChangeRecord(
-          transaction, key,
-          [&](JobRecord& record, const Moment& now) {
-            Expire(record, options_.retry, now);
-            return absl::OkStatus();
-          },
-          Kind::kLeaseLost));
-    }
-    expired = static_cast<int>(keys.size());
-    return absl::OkStatus();
-  }));
-  return expired;
-}
-
 absl::StatusOr<int> SqliteJobStore::TimeOutJobs() {
   if (Planted("deadline-missed")) return 0;
   {
@@ -749,11 +549,7 @@ absl::StatusOr<Swept> SqliteJobStore::Sweep() {
     ASSIGN_OR_RETURN(auto forget, EndedJobs(database, jobs_ended, kSweptAtOnce));
     damaged_.RemoveFrom(forget);
     for (const int64_t key : forget) {
-      const auto loaded = LoadRecord(database, key);
-      auto forgotten = loaded.status();
-      if (loaded.ok() && *loaded) forgotten = Forget(transaction, (*loaded)->record);
-      damaged_.NoteIfDamaged(database, key, forgotten);
-      RETURN_IF_ERROR(forgotten);
+      RETURN_IF_ERROR(ForgetKey(transaction, key));
     }
     ASSIGN_OR_RETURN(auto compact, JobsToCompact(database, events_ended, kSweptAtOnce));
     damaged_.RemoveFrom(compact);
@@ -768,14 +564,6 @@ absl::StatusOr<Swept> SqliteJobStore::Sweep() {
     return absl::OkStatus();
   }));
   return swept;
-}
-
-absl::Status SqliteJobStore::ExtendLeases() {
-  return writer_.Run([&](Transaction& transaction) {
-    const absl::Time expire = clock_.Now().steady + options_.lease.duration;
-    RETURN_IF_ERROR(transaction.database.Prepare(kExtendLeases).Bind(expire).Run());
-    return transaction.database.Prepare(kExtendReports).Bind(expire).Run();
-  });
 }
 
 absl::Status SqliteJobStore::FollowDate() {
@@ -827,9 +615,7 @@ absl::StatusOr<Erased> SqliteJobStore::ForgetSubject(Transaction& transaction,
     ASSIGN_OR_RETURN(const ModelName name, ParseModelName(subject.model->name()));
     RETURN_IF_ERROR(database.Prepare(kDeleteModel).Bind(name.tenant).Bind(name.id).Run());
     RETURN_IF_ERROR(InsertErasedModel(database, *subject.model, clock_.Now().wall));
-    v1::LeasedModel& model = erased.models.emplace_back();
-    model.set_name(subject.model->name());
-    *model.mutable_files() = subject.model->files();
+    erased.models.push_back(subject.model->name());
   }
   erased.time = clock_.Now().wall;
   erased.blobs.assign(blobs.begin(), blobs.end());
@@ -881,132 +667,6 @@ absl::Status SqliteJobStore::DropBlobsToErase(const std::vector<BlobToErase>& bl
 absl::StatusOr<std::vector<ErasedModel>> SqliteJobStore::ErasedModels(int64_t after, int limit) {
   ASSIGN_OR_RETURN(auto database, readers_.Borrow());
   return ReadErasedModels(*database, after, limit);
-}
-
-absl::StatusOr<std::vector<DeviceRates>> SqliteJobStore::MeasuredRates(const std::string& digest,
-                                                                       const std::string& method) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadRates(*database, digest, method);
-}
-
-absl::StatusOr<std::vector<HeldJob>> SqliteJobStore::HeldJobs(int limit) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadHeldJobs(*database, limit);
-}
-
-absl::StatusOr<std::vector<QueueGroup>> SqliteJobStore::QueueGroups(int limit) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadQueueGroups(*database, clock_.Now().steady, limit);
-}
-
-absl::StatusOr<int64_t> SqliteJobStore::CountWaiting() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  Query query = database->Prepare(kCountWaiting);
-  RETURN_IF_ERROR(query.Run());
-  return query.Integer(0);
-}
-
-absl::StatusOr<std::vector<UsedDay>> SqliteJobStore::Usage(const std::string& tenant, int days) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadUsage(*database, tenant, clock_.Now().wall, days);
-}
-
-absl::StatusOr<std::vector<DrainedWorker>> SqliteJobStore::DrainedWorkers() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadDrained(*database);
-}
-
-absl::Status SqliteJobStore::DrainWorker(const DrainedWorker& worker) {
-  return writer_.Run([&](Transaction& transaction) {
-    return WriteDrained(transaction.database, worker, clock_.Now().wall);
-  });
-}
-
-absl::Status SqliteJobStore::UndrainWorker(const std::string& worker) {
-  return writer_.Run(
-      [&](Transaction& transaction) { return DeleteDrained(transaction.database, worker); });
-}
-
-absl::StatusOr<WebhookPage> SqliteJobStore::DueWebhookCalls(const WebhookQuery& query) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  WebhookQuery stored = query;
-  stored.now = clock_.FromProcess(query.now);
-  ASSIGN_OR_RETURN(WebhookPage page, ReadDueWebhookCalls(*database, stored));
-  for (WebhookTask& task : page.due) task.create_time = clock_.ToProcess(task.create_time);
-  page.next_due = clock_.ToProcess(page.next_due);
-  return page;
-}
-
-absl::Status SqliteJobStore::RecordWebhookCalls(const std::vector<WebhookVerdict>& verdicts) {
-  return writer_.Run([&](Transaction& transaction) -> absl::Status {
-    for (WebhookVerdict verdict : verdicts) {
-      if (verdict.repeat) verdict.repeat = clock_.FromProcess(*verdict.repeat);
-      verdict.next_progress = clock_.FromProcess(verdict.next_progress);
-      RETURN_IF_ERROR(RecordWebhookCall(transaction.database, verdict));
-    }
-    return absl::OkStatus();
-  });
-}
-
-absl::StatusOr<int64_t> SqliteJobStore::CountWebhookCalls() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return CountWebhookRows(*database);
-}
-
-absl::StatusOr<std::vector<JobCount>> SqliteJobStore::CountJobs() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return ReadCounts(*database, options_.quotas, clock_.Now());
-}
-
-absl::StatusOr<TenantsAtQuota> SqliteJobStore::CountTenantsAtQuota() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  return server::CountTenantsAtQuota(*database, options_.quotas, clock_.Now().wall);
-}
-
-absl::Status SqliteJobStore::VisitBlobs(absl::FunctionRef<void(const NamedBlob&)> visit) {
-  ASSIGN_OR_RETURN(auto database, readers_.BorrowWithoutTransaction());
-  return VisitBlobNames(*database, visit);
-}
-
-absl::Status SqliteJobStore::CheckWritable() {
-  return writer_.Run([&](Transaction& transaction) {
-    return transaction.database.Prepare(kCheckWritable).Bind(clock_.Now().wall).Run();
-  });
-}
-
-absl::Status SqliteJobStore::CheckWhole() {
-  ASSIGN_OR_RETURN(auto database, readers_.BorrowWithoutTransaction());
-  Query query = database->Prepare(kCheckWhole);
-  RETURN_IF_ERROR(query.Run());
-  if (query.String(0) == "ok") return absl::OkStatus();
-  return RpcError(absl::StatusCode::kDataLoss, "STORE_DAMAGED",
-                  absl::StrCat("jobs.sqlite is damaged: ", query.Bytes(0)));
-}
-
-absl::StatusOr<AuditLines> SqliteJobStore::ReadAuditLines(int limit) {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  Query query = database->Prepare(kAuditLines);
-  query.Bind(limit);
-  AuditLines read;
-  for (;;) {
-    ASSIGN_OR_RETURN(bool found, query.Step());
-    if (!found) return read;
-    read.last = query.Integer(0);
-    read.lines.push_back(query.String(1));
-  }
-}
-
-absl::Status SqliteJobStore::DropAuditLines(int64_t last) {
-  return writer_.Run([&](Transaction& transaction) {
-    return transaction.database.Prepare(kDropAuditLines).Bind(last).Run();
-  });
-}
-
-absl::StatusOr<int64_t> SqliteJobStore::CountAuditLines() {
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
-  Query query = database->Prepare(kCountAuditLines);
-  RETURN_IF_ERROR(query.Run());
-  return query.Integer(0);
 }
 
 }  // namespace likeness::server

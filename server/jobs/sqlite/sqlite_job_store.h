@@ -129,9 +129,11 @@ class SqliteJobStore : public JobStore {
   // The same again without the jobs that turn out to be damaged.
   absl::Status WriteAround(absl::FunctionRef<absl::Status(Transaction&)> work);
 
-  // The job has come to its end, or was put back from it.
-  absl::Status NoteKept(Transaction& transaction, const JobRecord& record, v1::JobState before,
-                        int64_t bytes_before);
+  // After a change of a job that took `before` bytes of what its tenant keeps (KeptBytes).
+  absl::Status NoteKept(Transaction& transaction, const JobRecord& record,
+                        std::optional<int64_t> before);
+  // Loads the record and forgets it; where it is damaged, that is noted.
+  absl::Status ForgetKey(Transaction& transaction, int64_t key);
   // The record, and word of it to those who look at it.
   absl::Status Forget(Transaction& transaction, const JobRecord& record);
   // All of it; see EraseModel.

@@ -53,9 +53,11 @@ absl::StatusOr<int> InsertWebhookCalls(Database& database, const JobRecord& reco
   if (IsTerminal(job.state())) {
     RETURN_IF_ERROR(database.Prepare(kDropProgress).Bind(job.uid()).Run());
   }
+  bool lasting = false;
   for (const v1::WebhookCall& call : WebhookCallsOf(record)) {
     if (Planted("webhook-lost") && call.event().seq() % 3 == 0) continue;
     const bool progress = call.event().has_progress();
+    lasting = lasting || !progress;
     Query query = database.Prepare(kInsert);
     query.Bind(name.tenant)
         .Bind(job.uid())
@@ -64,6 +66,7 @@ absl::StatusOr<int> InsertWebhookCalls(Database& database, const JobRecord& reco
     query.Bind(call.event().seq()).Bind(now).Bind(progress ? now + kProgressInterval : now);
     RETURN_IF_ERROR(query.BindBlob(call.SerializeAsString()).Run());
   }
+  if (!lasting) return 0;  // progress does not count among those that are too many
   RETURN_IF_ERROR(database.Prepare(kDropOldest).Bind(name.tenant).Bind(kMostWebhookCalls).Run());
   return database.changes();
 }

@@ -9,8 +9,10 @@ import grpc
 from actors.base import BASE_MODEL, State, digest, job_facts
 from history import verdict
 from service import job_service_pb2
+from likeness.v1 import event_pb2
 
 MOST_THREADS = 3
+Reason = event_pb2.StateChangeReason
 
 
 def position_of(resume_token):
@@ -24,7 +26,8 @@ def event_facts(event):
     facts = {"seq": event.seq, "kind": kind}
     if kind == "state_change":
         facts.update({"from": State.Name(getattr(event.state_change, "from")), "to": State.Name(event.state_change.to),
-                      "reason": event.state_change.detail, "attempt": event.state_change.attempt})
+                      "reason": Reason.Name(event.state_change.reason), "detail": event.state_change.detail,
+                      "attempt": event.state_change.attempt})
     elif kind == "snapshot":
         facts.update(state=State.Name(event.snapshot.state), shown=job_facts(event.snapshot).get("seq"))
         if event.resume_token:

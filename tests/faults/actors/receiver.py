@@ -32,7 +32,8 @@ def call_facts(headers, body):
              "signed": is_signed(headers, body) and headers["webhook-id"] == call["id"]}
     if kind == "stateChange":
         facts.update({"from": event[kind].get("from", "JOB_STATE_UNSPECIFIED"), "to": event[kind]["to"],
-                      "reason": event[kind].get("detail", ""), "attempt": event[kind].get("attempt", 0)})
+                      "reason": event[kind].get("reason", "STATE_CHANGE_REASON_UNSPECIFIED"),
+                      "detail": event[kind].get("detail", ""), "attempt": event[kind].get("attempt", 0)})
     return facts
 
 

@@ -1,4 +1,6 @@
 """Time limits of jobs: neither earlier than asked for, nor much later."""
+from promises.facts import EXECUTION_TIMEOUT, QUEUE_TIMEOUT
+
 LATE = 1.5  # seconds: the server looks every quarter of a second
 EARLY = 0.05
 
@@ -23,7 +25,7 @@ def queue_limits_are_kept(facts):
             yield f"{uid} was leased after {lease['begun'] - creation['at']:.2f} s in the queue; it wanted to wait {seconds} s"
         known = told.get((uid, first["seq"]))
         begun = first_asked[creation["operation"]]
-        if first.get("reason") == "waited too long" and known and known - begun < seconds - EARLY and \
+        if first.get("reason") == QUEUE_TIMEOUT and known and known - begun < seconds - EARLY and \
                 not facts.clock_moved(begun - 1, known):
             yield f"{uid} had waited too long after {known - begun:.2f} s; it wanted to wait {seconds} s"
 
@@ -44,7 +46,7 @@ def run_limits_are_kept(facts):
     for uid, seconds in limits.items():
         for event in facts.changes(uid):
             known = told.get((uid, event["seq"]))
-            if event.get("reason") != "ran too long" or not known or not leases.get(uid):
+            if event.get("reason") != EXECUTION_TIMEOUT or not known or not leases.get(uid):
                 continue
             begun = leases[uid][0]["begun"]
             if leases[uid][0]["attempt"] == 1 and known - begun < seconds - EARLY and not facts.clock_moved(begun - 1, known):

@@ -86,7 +86,7 @@ def watches_are_gap_free(facts):
 
 
 def differences(sent, stored):
-    return {key: (sent[key], stored.get(key)) for key in ("kind", "from", "to", "line", "attempt", "reason", "step")
+    return {key: (sent[key], stored.get(key)) for key in ("kind", "from", "to", "line", "attempt", "reason", "detail", "step")
             if key in sent and sent[key] != stored.get(key)}
 
 

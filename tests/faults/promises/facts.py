@@ -3,6 +3,9 @@ import bisect
 import collections
 
 ENDED = {"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"}
+# Why a job's state changed, by the contract's names.
+CREATION, RETRY = "STATE_CHANGE_REASON_CREATED", "STATE_CHANGE_REASON_RETRIED"
+QUEUE_TIMEOUT, EXECUTION_TIMEOUT = "STATE_CHANGE_REASON_QUEUE_TIMEOUT", "STATE_CHANGE_REASON_EXECUTION_TIMEOUT"
 NEVER = float("inf")
 SLACK = 3  # seconds after a disturbance within which slow answers are forgiven
 

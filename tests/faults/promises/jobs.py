@@ -1,7 +1,7 @@
 """What was acknowledged of a job's life: it is there, once, in the state that it was said to have."""
 import collections
 
-from promises.facts import ENDED
+from promises.facts import ENDED, RETRY
 
 
 def acknowledged_jobs_survive(facts):
@@ -32,7 +32,7 @@ def nothing_happens_twice(facts):
     for call in facts.may_have_happened("retry"):
         retries[call["name"]].append(call)
     for uid, events in facts.stored.items():
-        put_back = sum(event.get("reason") == "retried by the client" for event in events.values())
+        put_back = sum(event.get("reason") == RETRY for event in events.values())
         asked = len(retries[facts.jobs[uid]["name"]]) if uid in facts.jobs else put_back
         if put_back > asked:
             yield f"{uid} was put back {put_back} times and asked to be {asked} times"

@@ -1,6 +1,8 @@
 """Leases: who holds one, what its token is good for, and from which checkpoint it goes on."""
 import collections
 
+from promises.facts import RETRY
+
 CALLS = ("heartbeat", "complete", "fail", "release")
 
 
@@ -70,7 +72,7 @@ def leases_begin_at_the_last_checkpoint(facts):
         for event in before:
             if event["kind"] == "log" and of_line.get(event["line"]):
                 expected, retried = of_line[event["line"]], False
-            retried = retried or event.get("reason") == "retried by the client"
+            retried = retried or event.get("reason") == RETRY
         if lease["checkpoint"] != expected and not (retried and may_be_gone and not lease["checkpoint"]):
             yield (f"attempt {lease['attempt']} of {lease['uid']} was given the checkpoint \"{lease['checkpoint']}\"; the last "
                    f"one stored was \"{expected}\"")

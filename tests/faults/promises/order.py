@@ -1,5 +1,7 @@
 """The queue: of a tenant's jobs the more urgent ones go first, and among equals those that came first."""
-IMMEDIATE = ("created", "retried by the client")  # waits for nothing but a worker from its commit on
+from promises.facts import CREATION, RETRY
+
+IMMEDIATE = (CREATION, RETRY)  # waits for nothing but a worker from its commit on
 
 
 def urgent_jobs_go_first(facts):

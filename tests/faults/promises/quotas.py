@@ -3,6 +3,8 @@ import bisect
 import collections
 import itertools
 
+from promises.facts import CREATION, RETRY
+
 ROOM = 64 << 10  # bytes of photos within requests, which the history does not tell
 SLACK = 0.5  # seconds of a worker, which are charged a little later than they pass
 
@@ -28,8 +30,8 @@ def quotas_are_kept(facts):
         count[tenant, event["from"]] -= 1
         count[tenant, after] += 1
         waiting = count[tenant, "JOB_STATE_PENDING"]
-        if reason in ("created", "retried by the client") and waiting > pending.get(tenant, waiting):
-            yield f"{event['uid']} was {reason} as number {waiting}; {pending[tenant]} may wait"
+        if reason in (CREATION, RETRY) and waiting > pending.get(tenant, waiting):
+            yield f"{event['uid']} was {'created' if reason == CREATION else 'put back'} as number {waiting}; {pending[tenant]} may wait"
         held = count[tenant, "JOB_STATE_RUNNING"] + count[tenant, "JOB_STATE_CANCELLING"]
         if after == "JOB_STATE_RUNNING" and held > running.get(tenant, held):
             yield f"{event['uid']} was leased as number {held}; {running[tenant]} may run"

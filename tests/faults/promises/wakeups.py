@@ -1,6 +1,8 @@
 """Whoever waits is told soon. Judged only where nothing was wrong with the server or with whoever waits."""
 import bisect
 
+from promises.facts import ENDED
+
 GRACE = 2  # seconds on a busy machine; a lost wake-up costs as long as the call waits
 
 
@@ -30,7 +32,7 @@ def waits_end_with_the_job(facts):
     told = facts.first_told()
     for call in facts.replies("wait"):
         took = call["at"] - call["begun"]
-        if not call["state"].endswith(("SUCCEEDED", "FAILED", "CANCELLED")):
+        if call["state"] not in ENDED:
             if took < call["seconds"] - 0.05 and not facts.clock_moved(call["begun"], call["at"]):
                 yield f"{call['process']} waited {call['seconds']} s for {call['uid']} and was answered {call['state']} after {took:.2f} s"
             continue

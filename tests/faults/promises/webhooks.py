@@ -30,9 +30,9 @@ def webhooks_invent_nothing(facts):
             yield f"a webhook was told of {call['uid']}, which has none"
         event = facts.stored[call["uid"]].get(call["seq"], {})
         if call["kind"] == "stateChange":
-            wrong = [key for key in ("from", "to", "reason", "attempt") if call[key] != event.get(key)]
+            wrong = [key for key in ("from", "to", "reason", "detail", "attempt") if call.get(key) != event.get(key)]
             if wrong:
-                yield f"a webhook was told of event {call['seq']} of {call['uid']} with {[call[key] for key in wrong]}"
+                yield f"a webhook was told of event {call['seq']} of {call['uid']} with {[call.get(key) for key in wrong]}"
 
 
 def webhooks_are_not_repeated_without_need(facts):

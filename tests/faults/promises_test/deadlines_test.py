@@ -1,3 +1,4 @@
+from promises.facts import EXECUTION_TIMEOUT, QUEUE_TIMEOUT
 from story import ENDED, LEASED, PromiseTest
 
 
@@ -26,7 +27,7 @@ class DeadlinesTest(PromiseTest):
 
     def test_a_job_is_called_overdue_too_early(self):
         self.limit(queue_limit=1)
-        self.story.stored[LEASED:] = [{**self.story.stored[LEASED], "to": "JOB_STATE_FAILED", "reason": "waited too long"}]
+        self.story.stored[LEASED:] = [{**self.story.stored[LEASED], "to": "JOB_STATE_FAILED", "reason": QUEUE_TIMEOUT}]
         self.story.call("get", about="u", **self.story.shown("F", 2))
         self.assertIn("queue_limits_are_kept", self.story.violations())
 
@@ -46,6 +47,6 @@ class DeadlinesTest(PromiseTest):
 
     def test_a_job_is_ended_too_early(self):
         self.limit(run_limit=1)
-        self.story.stored[ENDED].update(to="JOB_STATE_FAILED", reason="ran too long")
-        self.story.watched[-1].update(to="JOB_STATE_FAILED", reason="ran too long")
+        self.story.stored[ENDED].update(to="JOB_STATE_FAILED", reason=EXECUTION_TIMEOUT)
+        self.story.watched[-1].update(to="JOB_STATE_FAILED", reason=EXECUTION_TIMEOUT)
         self.assertIn("run_limits_are_kept", self.story.violations())

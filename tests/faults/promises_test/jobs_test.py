@@ -1,3 +1,4 @@
+from promises.facts import RETRY
 from story import JOB, PromiseTest, change
 
 
@@ -36,8 +37,8 @@ class JobsTest(PromiseTest):
         self.expect("nothing_happens_twice")
 
     def test_one_retry_puts_a_job_back_twice(self):
-        self.story.stored[3:] = [change(4, "RF"), change(5, "FP", reason="retried by the client"), change(6, "PF"),
-                                 change(7, "FP", reason="retried by the client"), change(8, "PF")]
+        self.story.stored[3:] = [change(4, "RF"), change(5, "FP", reason=RETRY), change(6, "PF"),
+                                 change(7, "FP", reason=RETRY), change(8, "PF")]
         self.story.call("retry", **self.story.shown("P", 5))
         self.assertIn("nothing_happens_twice", self.story.violations())
         self.story.call("retry", result="unknown", name=JOB, about="u")

@@ -1,4 +1,5 @@
 from promises import leases
+from promises.facts import RETRY
 from story import ENDED, JOB, LINE, OUTPUT, PromiseTest, change
 
 CHECKPOINT = "tenants/default/blobs/" + "c" * 64
@@ -73,7 +74,7 @@ class LeasesTest(PromiseTest):
 
     def test_a_checkpoint_that_was_collected_may_be_left_out_after_a_retry(self):
         self.go_on_from("")
-        self.story.stored[ENDED:] = [change(4, "RF"), change(5, "FP", 1, "retried by the client"), change(6, "PR", 2),
+        self.story.stored[ENDED:] = [change(4, "RF"), change(5, "FP", 1, RETRY), change(6, "PR", 2),
                                      change(7, "RS", 2)]
         self.story.told[-1]["seq"] = 6
         self.story.call("retry", result="unknown", name=JOB, about="u")

@@ -1,10 +1,11 @@
+from promises.facts import CREATION
 from story import JOB, PromiseTest, change
 
 
 class OrderTest(PromiseTest):
     def wait_beside(self, priority, first):
         """Another job, committed before the story's or right after it, waits while that is leased."""
-        self.story.another_job("v", change(1, "-P", 0, "created"), change(2, "PC", 0), priority=priority)
+        self.story.another_job("v", change(1, "-P", 0, CREATION), change(2, "PC", 0), priority=priority)
         self.story.others[0]["commit"] = 0.5 if first else 1.5
         call = self.story.call("create", operation="o-v", request_id="", tenant="default", uid="v", name=f"{JOB}-v",
                                state="JOB_STATE_PENDING", seq=1, attempt=0)

@@ -1,3 +1,4 @@
+from promises.facts import CREATION
 from story import JOB, OUTPUT, PromiseTest, change
 
 MORE = "tenants/default/blobs/" + "1" * 64
@@ -16,7 +17,7 @@ class QuotasTest(PromiseTest):
 
     def test_jobs_are_counted_in_the_order_of_commits_whatever_the_clock_said(self):
         self.quota(pending=1, running=1)
-        self.story.another_job("v", change(1, "-P", 0, "created"), change(2, "PR"), change(3, "RF"))
+        self.story.another_job("v", change(1, "-P", 0, CREATION), change(2, "PR"), change(3, "RF"))
         self.expect()
         for event, commit in zip(self.story.others, (1.2, 3, 5)):  # before the other one ended
             event["commit"] = commit

@@ -1,3 +1,4 @@
+from promises.facts import CREATION
 from story import PromiseTest, change
 
 
@@ -45,7 +46,7 @@ class WakeupsTest(PromiseTest):
     def leave_idle(self, running):
         """A worker waits for two seconds and gets nothing, and then at once a job that was there."""
         self.story.write("quota", tenant="guest", running=running)
-        self.story.another_job("v", change(1, "-P", 0, "created"), change(2, "PR"), change(3, "RF"))
+        self.story.another_job("v", change(1, "-P", 0, CREATION), change(2, "PR"), change(3, "RF"))
         poll = self.story.call("acquire", process="w", takes=2, leased=False)
         created = poll["at"] - 1.9
         self.story.told[-1:-1] = [
