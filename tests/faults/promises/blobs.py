@@ -32,8 +32,8 @@ def pictures_come_from_jobs_that_succeeded(facts):
         job = facts.jobs.get(drawn.get("uid"))
         if drawn["result"] != "ok" or not job:
             continue
-        if drawn["state"] != job["state"]:
-            yield f"{drawn['operation']} ended with {drawn['uid']} in {drawn['state']}, and it is {job['state']}"
+        if drawn["state"] not in {change["to"] for change in facts.changes(drawn["uid"])}:  # a retry may follow
+            yield f"{drawn['operation']} ended with {drawn['uid']} in {drawn['state']}, where it never was"
         if drawn["state"] == "JOB_STATE_SUCCEEDED" and sorted(blob for blob, _ in drawn["pictures"]) != sorted(job["outputs"]):
             yield f"{drawn['operation']} was sent other pictures than those of {drawn['uid']}"
 

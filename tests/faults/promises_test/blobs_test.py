@@ -1,4 +1,5 @@
-from story import OUTPUT, PromiseTest
+from promises.facts import CREATION, RETRY
+from story import OUTPUT, PromiseTest, change
 
 
 class BlobsTest(PromiseTest):
@@ -53,3 +54,9 @@ class BlobsTest(PromiseTest):
     def test_a_drawing_ended_otherwise_than_its_job(self):
         self.story.write("drawn", operation="d", uid="u", result="ok", state="JOB_STATE_FAILED", pictures=[])
         self.expect("pictures_come_from_jobs_that_succeeded")
+
+    def test_a_drawing_that_failed_may_be_retried(self):
+        self.story.another_job("v", change(1, "-P", 0, CREATION), change(2, "PR"), change(3, "RF"), change(4, "FP", 1, RETRY),
+                               change(5, "PR", 2), change(6, "RS", 2))
+        self.story.write("drawn", operation="d", uid="v", result="ok", state="JOB_STATE_FAILED", pictures=[])
+        self.assertNotIn("pictures_come_from_jobs_that_succeeded", self.story.violations())
