@@ -77,6 +77,9 @@ PLANS = {
     "rates": {f"{rate:g} x {n}": Setting((f"--learning-rate={rate}", f"--steps={n}"))
               for rate in (5e-5, 1e-4, 2e-4, 4e-4) for n in (100, 200, 400)},
     "photos": {f"{n} photo{'s' * (n > 1)}": Setting(photos=n) for n in (1, 2, 3, 4, 5, 6)},
+    "methods": {"DreamBooth": RECOMMENDED, "LoRA, rank 16": Setting(("--method=lora",)),
+                "LoRA, rank 4": Setting(("--method=lora", "--rank=4")),
+                "Textual Inversion": Setting(("--method=textual_inversion",))},
     "class noun": {"right": RECOMMENDED, "wrong": Setting(noun="wrong"),
                    "right, without prior": WITHOUT_PRIOR, "none, without prior": Setting(("--no-prior",), noun=NO_NOUN)},
 }
@@ -205,7 +208,10 @@ def do_job(args, subject, seed, setting, folder):
             "--photos", photos, "--validation", subject.views, "--base", "mini", "--seed", seed,
             f"--images-per-prompt={PER_PROMPT}", *(f"--prompt={text}" for text in texts), "--wait", "--json",
             "--out", folder, *setting.flags)
-        row = {"held-out loss": json.loads(told)["metrics"]["validation_loss_after"]}
+        job = json.loads(told)
+        kept = sum(int(output["sizeBytes"]) for output in job["outputs"] if output["kind"] == "OUTPUT_KIND_MODEL_FILE")
+        row = {"held-out loss": job["metrics"]["validation_loss_after"], "kilobytes": kept / 1000,
+               "training seconds": job["metrics"]["training_seconds"]}
     else:
         for i, text in enumerate(texts):
             draw("mini", text, PER_PROMPT, seed + PER_PROMPT * i, folder / f"{i:02d}")
@@ -234,7 +240,8 @@ def write_tables(rows, folder):
         writer = csv.DictWriter(file, ["setting", "subject", "seed", *keys], restval="")
         writer.writeheader()
         writer.writerows(rows)
-    keys.remove("seconds")  # tells more of the machine's other work than of the setting
+    for key in {"seconds", "training seconds"} & set(keys) if folder.name != "methods" else {"seconds"}:
+        keys.remove(key)  # tells more of the machine's other work than of the setting
     lines = ["| setting | jobs | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
     for setting in dict.fromkeys(row["setting"] for row in rows):
         mine = [row for row in rows if row["setting"] == setting]

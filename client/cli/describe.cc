@@ -31,7 +31,7 @@ std::string StateText(v1::JobState state) {
 }
 
 std::string MethodText(const v1::Job& job) {
-  return job.has_fine_tune() ? "dreambooth" : job.has_generate() ? "generate" : "";
+  return job.spec_case() == v1::Job::SPEC_NOT_SET ? "" : MethodOf(job);
 }
 
 std::string AboutText(const v1::Job& job) {

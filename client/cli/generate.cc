@@ -2,8 +2,10 @@
 #include "client/lib/generate.h"
 
 #include <optional>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
@@ -27,6 +29,7 @@ constexpr char kUsage[] = R"(Draw pictures with a base or a personalized model.
   likeness generate --model mini "a dog in the jungle" --steps 30 --out pictures
   likeness generate --model rex-7f3c "a {subject} at sea" "a {subject} at home"
   likeness generate --model rex-7f3c "a {subject} at sea" --detach
+  likeness generate --adapter rex-7f3c:0.8 --adapter watercolour "a {subject} at sea"
 
 Prints the files, one per line. Ctrl-C stops the drawing of one prompt; of several it
 detaches: the job goes on.
@@ -37,6 +40,7 @@ constexpr size_t kMostPrompts = 64;
 
 struct GenerateFlags {
   std::string model;
+  std::vector<std::string> adapters;  // NAME or NAME:STRENGTH
   std::optional<std::string> negative_prompt;
   std::optional<int32_t> images;
   std::optional<uint32_t> seed;
@@ -53,6 +57,11 @@ struct GenerateFlags {
 
 void GenerateFlags::AddTo(FlagSet& flags) {
   flags.Add("model", &model, "Needed if several are there (likeness models).").Takes("MODEL");
+  flags
+      .Add("adapter", &adapters,
+           "An adapter to draw with, alone or over the model, may be repeated; its update is "
+           "multiplied by STRENGTH, -10 to 10 [1].")
+      .Takes("MODEL[:STRENGTH]");
   flags.Add("negative-prompt", &negative_prompt, "What should not be seen.").Takes("TEXT");
   flags.Add("images", &images, "Pictures of each prompt: 1 to 16, of several prompts 1 to 64.")
       .Takes("N");
@@ -75,9 +84,10 @@ void GenerateFlags::AddTo(FlagSet& flags) {
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
 }
 
-v1::GenerateSpec ToSpec(const GenerateFlags& flags, const Args& prompts, const std::string& model) {
+v1::GenerateSpec ToSpec(const GenerateFlags& flags, const Args& prompts,
+                        const v1::ModelSelection& model) {
   v1::GenerateSpec spec;
-  if (!model.empty()) spec.mutable_model()->set_name(model);
+  if (!model.name().empty() || !model.adapters().empty()) *spec.mutable_model() = model;
   spec.mutable_prompts()->Add(prompts.begin(), prompts.end());
   if (flags.negative_prompt) spec.set_negative_prompt(*flags.negative_prompt);
   if (flags.images) spec.set_images_per_prompt(*flags.images);
@@ -88,6 +98,35 @@ v1::GenerateSpec ToSpec(const GenerateFlags& flags, const Args& prompts, const s
   if (flags.width) spec.set_width(*flags.width);
   if (flags.height) spec.set_height(*flags.height);
   return spec;
+}
+
+// "rex-7f3c:0.8"
+absl::StatusOr<v1::Adapter> ToAdapter(const Connection& connection, absl::string_view text) {
+  v1::Adapter adapter;
+  const size_t colon = text.rfind(':');
+  if (colon != absl::string_view::npos) {
+    double strength = 0;
+    if (!absl::SimpleAtod(text.substr(colon + 1), &strength)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--adapter is '", text, "'; MODEL and MODEL:STRENGTH are allowed."));
+    }
+    adapter.set_strength(strength);
+    text = text.substr(0, colon);
+  }
+  ASSIGN_OR_RETURN(*adapter.mutable_model(), ModelNameFromArgument(connection, text));
+  return adapter;
+}
+
+absl::StatusOr<v1::ModelSelection> ToSelection(const Connection& connection,
+                                               const GenerateFlags& flags) {
+  v1::ModelSelection selection;
+  if (!flags.model.empty()) {
+    ASSIGN_OR_RETURN(*selection.mutable_name(), ModelNameFromArgument(connection, flags.model));
+  }
+  for (const auto& text : flags.adapters) {
+    ASSIGN_OR_RETURN(*selection.add_adapters(), ToAdapter(connection, text));
+  }
+  return selection;
 }
 
 // Shows progress, and writes the pictures as they come.
@@ -156,7 +195,7 @@ absl::Status CheckPrompts(const Args& prompts) {
 
 // Draws in a job that may have several prompts, and goes on when this program ends.
 absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& flags,
-                                   const Connection& connection, const std::string& model,
+                                   const Connection& connection, const v1::ModelSelection& model,
                                    const Interrupt& interrupt) {
   v1::CreateJobRequest request;
   *request.mutable_job()->mutable_generate() = ToSpec(flags, context.positional, model);
@@ -180,10 +219,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
   RETURN_IF_ERROR(CheckPrompts(context.positional));
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  std::string model;
-  if (!flags.model.empty()) {
-    ASSIGN_OR_RETURN(model, ModelNameFromArgument(connection, flags.model));
-  }
+  ASSIGN_OR_RETURN(const auto model, ToSelection(connection, flags));
   if (flags.detach || context.positional.size() > 1) {
     auto drawn = DrawInJob(context, flags, connection, model, interrupt);
     RETURN_IF_ERROR(WithNearestModel(connection, flags.model, drawn.status()));

@@ -36,11 +36,18 @@ std::string BaseTable(const v1::Capabilities& capabilities, absl::Time now) {
   return RenderTable(rows, TableColumns());
 }
 
+// "lora adapter", "dreambooth"
+std::string KindText(const v1::Model& model) {
+  if (model.kind() != v1::MODEL_KIND_ADAPTER) return model.method();
+  return absl::StrCat(model.method(), " adapter");
+}
+
 std::string PersonalizedTable(const v1::ListModelsResponse& list, absl::Time now) {
-  std::vector<std::vector<std::string>> rows = {{"PERSONALIZED", "SAY", "BASE", "SIZE", "AGE"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"PERSONALIZED", "SAY", "KIND", "BASE", "SIZE", "AGE"}};
   for (const auto& model : list.models()) {
     rows.push_back({absl::StrCat("models/", ShortName(model.name())),
-                    absl::StrCat(model.token(), " ", model.class_noun()),
+                    absl::StrCat(model.token(), " ", model.class_noun()), KindText(model),
                     ShortName(model.base_model()), ByteSize(model.size_bytes()),
                     RoundTime(now - ToTime(model.create_time()))});
   }
@@ -75,6 +82,7 @@ absl::StatusOr<ExitCode> ListAll(const Context& context) {
 void PrintModel(const v1::Model& model, absl::Time now) {
   PrintFact("model", absl::StrCat("models/", ShortName(model.name())));
   PrintFact("say", absl::StrCat("\"", model.token(), " ", model.class_noun(), "\""));
+  PrintFact("kind", KindText(model));
   PrintFact("base", model.base_model());
   PrintFact("made by", ShortName(model.job()));
   PrintFact("created", Moment(model.create_time(), now));

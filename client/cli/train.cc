@@ -25,6 +25,7 @@ constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
   likeness train --class dog --photos rex/
   likeness train --class dog --photos rex/ --rare-token rhf --steps 400 --seed 7
   likeness train --class backpack --photos bag/ --prompt "a {subject} in the snow"
+  likeness train --class dog --photos rex/ --method lora --rank 16
   likeness train --class cat --photos tom/ --detach
   likeness train --class cat --photos tom/ --check
   likeness train --class cat --photos tom/ --print-request > job.json

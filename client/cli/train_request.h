@@ -37,6 +37,11 @@ struct TrainFlags {
   std::string precision;
   std::optional<bool> train_text_encoder;
 
+  std::string method = "dreambooth";
+  std::optional<int32_t> rank;
+  std::optional<double> alpha;
+  std::optional<int32_t> vectors;
+
   bool prior = true;
   std::optional<double> prior_weight;
   std::optional<int32_t> class_images;

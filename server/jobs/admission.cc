@@ -1,6 +1,7 @@
 #include "server/jobs/admission.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -73,6 +74,16 @@ void DrawSeeds(v1::Job& job) {
   }
 }
 
+// The adapter that is named in the model's place becomes the first of the adapters.
+void MoveToAdapters(v1::ModelSelection& selection) {
+  v1::Adapter first;
+  first.set_model(std::move(*selection.mutable_name()));
+  selection.clear_name();
+  *selection.add_adapters() = std::move(first);
+  auto& adapters = *selection.mutable_adapters();
+  std::rotate(adapters.pointer_begin(), adapters.pointer_end() - 1, adapters.pointer_end());
+}
+
 std::string Names(const std::vector<v1::BaseModel>& models) {
   return absl::StrJoin(models, ", ", [](std::string* out, const v1::BaseModel& model) {
     out->append(model.name());
@@ -132,8 +143,10 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
 absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string& etag) {
   ASSIGN_OR_RETURN(const v1::Job job, jobs_.Get(name));
   RETURN_IF_ERROR(quota_.Reserve(name.tenant, 0).status());
-  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(ModelOf(job)));
-  if (!model.is_base()) RETURN_IF_ERROR(jobs_.GetModel(model).status());
+  for (const std::string& used : ModelsOf(job)) {
+    ASSIGN_OR_RETURN(const ModelName model, ParseModelName(used));
+    if (!model.is_base()) RETURN_IF_ERROR(jobs_.GetModel(model).status());
+  }
   return jobs_.Retry(name, etag, KeepsBlobs());
 }
 
@@ -167,23 +180,71 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
   RETURN_IF_ERROR(CheckPhotoBlobs(tenant, subject.photos(), path + ".photos"));
   RETURN_IF_ERROR(
       CheckPhotoBlobs(tenant, subject.validation_photos(), path + ".validation_photos"));
-  if (!spec.has_dreambooth()) spec.mutable_dreambooth();
+  if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
 }
 
 absl::Status Admission::ResolveGenerate(const std::string& tenant, v1::Job& job) {
   v1::GenerateSpec& spec = *job.mutable_generate();
-  const std::string field = "job.generate.model.name";
-  std::string& name = *spec.mutable_model()->mutable_name();
-  if (name.empty()) return ResolveBaseModel(&name, field);
-  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, field));
-  if (model.is_base()) return ResolveBaseModel(&name, field);
-  if (model.tenant != tenant) {
-    return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                    absl::StrCat("there is no model ", model.ToString()));
+  const std::string path = "job.generate.model";
+  v1::ModelSelection& selection = *spec.mutable_model();
+  std::string& name = *selection.mutable_name();
+  std::optional<v1::Model> personalized;
+  if (!name.empty()) {
+    ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, path + ".name"));
+    if (!model.is_base()) {
+      ASSIGN_OR_RETURN(personalized, FindModel(tenant, name, path + ".name"));
+      if (personalized->kind() == v1::MODEL_KIND_ADAPTER) {
+        MoveToAdapters(selection);
+        personalized.reset();
+      }
+    }
   }
-  return jobs_.GetModel(model).status();
+  RETURN_IF_ERROR(CheckAdapters(tenant, personalized, selection));
+  if (personalized) return absl::OkStatus();
+  return ResolveBaseModel(&name, path + ".name");
+}
+
+absl::StatusOr<v1::Model> Admission::FindModel(const std::string& tenant, const std::string& name,
+                                               const std::string& field) {
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, field));
+  if (model.tenant == tenant) return jobs_.GetModel(model);
+  return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                  absl::StrCat("there is no model ", model.ToString()));
+}
+
+absl::Status Admission::CheckAdapters(const std::string& tenant,
+                                      const std::optional<v1::Model>& personalized,
+                                      v1::ModelSelection& selection) {
+  std::string digest = personalized ? personalized->base_model_digest() : "";
+  for (int i = 0; i < selection.adapters_size(); ++i) {
+    const std::string field = absl::StrCat("job.generate.model.adapters[", i, "].model");
+    ASSIGN_OR_RETURN(const v1::Model adapter,
+                     FindModel(tenant, selection.adapters(i).model(), field));
+    if (adapter.kind() != v1::MODEL_KIND_ADAPTER) {
+      return InvalidField(field, "is a whole model; name it as the model to draw with",
+                          "INVALID_ADAPTER");
+    }
+    const double strength = selection.adapters(i).strength();
+    if (adapter.method() == "textual_inversion" && selection.adapters(i).has_strength() &&
+        strength != 1) {
+      return InvalidField(absl::StrCat("job.generate.model.adapters[", i, "].strength"),
+                          absl::StrCat("is ", strength, "; a learned word has no other than 1"),
+                          "INVALID_ADAPTER");
+    }
+    if (selection.name().empty()) selection.set_name(adapter.base_model());
+    const bool other_base = !personalized && selection.name() != adapter.base_model();
+    if (other_base || (!digest.empty() && digest != adapter.base_model_digest())) {
+      return InvalidField(
+          field,
+          absl::StrCat("was made for ", adapter.base_model(), " with the digest ",
+                       adapter.base_model_digest(), "; it fits no other base model"),
+          "INVALID_ADAPTER");
+    }
+    digest = adapter.base_model_digest();
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& field) {

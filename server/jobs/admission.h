@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -50,6 +51,14 @@ class Admission {
                                   const std::string& id);
   absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
   absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
+  // The tenant's own personalized model. NOT_FOUND (MODEL_NOT_FOUND).
+  absl::StatusOr<v1::Model> FindModel(const std::string& tenant, const std::string& name,
+                                      const std::string& field);
+  // All are adapters of one base: that of the model they lie over, which is filled in where it is
+  // empty. `personalized`: that model, unless it is a base model.
+  absl::Status CheckAdapters(const std::string& tenant,
+                             const std::optional<v1::Model>& personalized,
+                             v1::ModelSelection& selection);
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
   absl::Status CheckPhotoBlobs(const std::string& tenant,

@@ -48,6 +48,9 @@ v1::ResolvedSpec SettingsOf(const v1::Job& job, const v1::BaseModel& base) {
   }
   v1::FineTuneSpec& spec = *settings.mutable_fine_tune();
   spec = base.fine_tune_defaults();
+  for (const v1::FineTuneSpec& other : base.other_fine_tune_defaults()) {
+    if (other.method_case() == job.fine_tune().method_case()) spec = other;
+  }
   spec.clear_subjects();
   if (job.fine_tune().samples().prompts_size() > 0) spec.mutable_samples()->clear_prompts();
   if (job.fine_tune().previews().prompts_size() > 0) spec.mutable_previews()->clear_prompts();

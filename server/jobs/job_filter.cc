@@ -316,8 +316,10 @@ bool Matches(const JobFilter& filter, const v1::Job& job) {
       return job.state() == filter.state;
     case Kind::kMethod:
       return MethodOf(job) == filter.text;
-    case Kind::kModel:
-      return ModelOf(job) == filter.text;
+    case Kind::kModel: {
+      const auto models = ModelsOf(job);
+      return std::find(models.begin(), models.end(), filter.text) != models.end();
+    }
     case Kind::kLabel: {
       const auto label = job.labels().find(filter.key);
       return label != job.labels().end() && label->second == filter.text;

@@ -1,17 +1,20 @@
 #include "server/jobs/job_record.h"
 
 #include "absl/strings/strip.h"
-#include "common/job_spec.h"
 #include "common/sampler_names.h"
 #include "server/jobs/model_update.h"
 #include "server/jobs/policies/choice.h"
 
 namespace likeness::server {
 
-std::string MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
-
 const std::string& ModelOf(const v1::Job& job) {
   return job.has_fine_tune() ? job.fine_tune().base_model() : job.generate().model().name();
+}
+
+std::vector<std::string> ModelsOf(const v1::Job& job) {
+  std::vector<std::string> models = {ModelOf(job)};
+  for (const auto& adapter : job.generate().model().adapters()) models.push_back(adapter.model());
+  return models;
 }
 
 v1::Model ModelMadeBy(const v1::Job& job) {
@@ -29,7 +32,7 @@ v1::Model ModelMadeBy(const v1::Job& job) {
   model.set_rehearsed(job.rehearsed());
   model.set_uid(job.uid());
   model.set_method(MethodOf(job));
-  model.set_kind(v1::MODEL_KIND_PIPELINE);
+  model.set_kind(MakesAdapter(job.fine_tune()) ? v1::MODEL_KIND_ADAPTER : v1::MODEL_KIND_PIPELINE);
   *model.mutable_metrics() = job.metrics();
   CompleteModel(model);
   for (const v1::Output& output : job.outputs()) {

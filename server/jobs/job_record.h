@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "likeness/v1/event.pb.h"
 #include "likeness/v1/model.pb.h"
@@ -52,11 +53,11 @@ struct JobRecord {
   std::vector<v1::JobEvent> new_events;  // appended since the record was loaded; committed with it
 };
 
-// "dreambooth" or "generate".
-std::string MethodOf(const v1::Job& job);
-
 // The model the job starts from: baseModels/{base_model} or tenants/{tenant}/models/{model}.
 const std::string& ModelOf(const v1::Job& job);
+
+// That, and the adapters that lie over it.
+std::vector<std::string> ModelsOf(const v1::Job& job);
 
 // What a job that succeeded made under its output_model, with the paths of files from the model's
 // directory on: "unet/config.json".

@@ -17,6 +17,7 @@ struct Limits {
   int max_images = 256;  // of one generate job
 };
 
-inline constexpr absl::string_view kMethods[] = {"dreambooth", "generate"};
+inline constexpr absl::string_view kMethods[] = {"dreambooth", "lora", "textual_inversion",
+                                                 "generate"};
 
 }  // namespace likeness::server

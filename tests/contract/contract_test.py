@@ -30,15 +30,10 @@ def breaks(proto):
 
 # What is planned, as changes of the files: (file, a line to add behind, what is added).
 PLANS = {
-    "LoRA, Textual Inversion and both in one job": [
+    "Textual Inversion and LoRA in one job": [
         ("fine_tune", "    DreamBooth dreambooth = 3;\n",
-         "    // Low-rank adapters.\n    Lora lora = 20;\n"
-         "    // Embeddings.\n    TextualInversion textual_inversion = 21;\n"
          "    // An embedding and adapters.\n    PivotalTuning pivotal_tuning = 22;\n"),
         ("fine_tune", "",
-         "// Low-rank adapters.\nmessage Lora {\n  // The rank.\n  optional int32 rank = 1;\n"
-         "  // The text encoder's learning rate.\n  optional double text_encoder_learning_rate = 2;\n}\n\n"
-         "// Embeddings of new words.\nmessage TextualInversion {\n  // Vectors of a word.\n  optional int32 vectors = 1;\n}\n\n"
          "// An embedding and adapters.\nmessage PivotalTuning {\n  // The embedding.\n  TextualInversion embedding = 1;\n"
          "  // The adapters.\n  Lora lora = 2;\n}\n"),
     ],
@@ -54,11 +49,9 @@ PLANS = {
         ("worker_service", "  repeated string features = 13 [(google.api.field_behavior) = OPTIONAL];\n",
          "  // The evaluators that the worker has.\n  repeated string evaluators = 30 [(google.api.field_behavior) = OPTIONAL];\n"),
     ],
-    "adapters with strengths": [
-        ("model", "    (google.api.resource_reference) = {type: \"*\"}\n  ];\n",
-         "  // Adapters on top of the model.\n  repeated Adapter adapters = 2;\n"),
-        ("model", "", "// An adapter.\nmessage Adapter {\n  // Its resource name.\n  string name = 1;\n"
-                      "  // How strongly it applies.\n  optional double strength = 2;\n}\n"),
+    "adapters that apply to some timesteps alone": [
+        ("model", "  optional double strength = 2 [(google.api.field_behavior) = OPTIONAL];\n",
+         "  // The first timestep.\n  optional double from_timestep = 3;\n"),
     ],
     "two subjects with priors of their own": [
         ("fine_tune", "  repeated Photo validation_photos = 5 [(google.api.field_behavior) = OPTIONAL];\n",

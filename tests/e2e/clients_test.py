@@ -38,6 +38,19 @@ class Clients(unittest.TestCase):
         job = json.loads(self.run_client("likeness", "get", "by-cli", "--json"))
         self.assertEqual(job["state"], "JOB_STATE_SUCCEEDED")
 
+    def test_adapters_by_the_command_line(self):
+        for method, name in (("lora", "dog-lora"), ("textual_inversion", "dog-word")):
+            self.run_client("likeness", "train", "--class=dog", f"--photos={self.photos}", "--steps=3", f"--name={name}",
+                            f"--method={method}", "--no-samples", "--wait", *(["--rank=2"] if method == "lora" else []))
+        table = self.run_client("likeness", "models", "list")
+        self.assertRegex(table, r"models/dog-lora +zwx dog +lora adapter +tiny")
+        self.assertRegex(table, r"models/dog-word +zwx dog +textual_inversion adapter +tiny")
+        out = self.service.directory / "by-adapters"
+        self.run_client("likeness", "generate", "--adapter=dog-lora:0.5", "--adapter=dog-word", "a {subject}", f"--out={out}")
+        self.assertTrue(list(out.rglob("*.png")))
+        self.run_client("likeness", "download", "dog-lora", f"--out={out}/files")
+        self.assertTrue(list((out / "files").rglob("pytorch_lora_weights.safetensors")))
+
     def test_grpcurl_alone(self):
         out = self.service.directory / "by-grpcurl"
         self.run_client("bash", EXAMPLES / "grpcurl.sh", self.photos, out)

@@ -68,24 +68,32 @@ def loss_of(job, prediction, target, snr, predicts_v):
     error = functional.mse_loss(prediction, target, reduction="none").mean([1, 2, 3])
     if job["snr_gamma"]:
         error = error * snr.clamp(max=job["snr_gamma"]) / (snr + 1 if predicts_v else snr)
+    if not job["prior_weight"]:
+        return error.mean()
     instance, prior = error.chunk(2)
     return instance.mean() + job["prior_weight"] * prior.mean()
 
 
-def train(pipeline, job, photos, class_pictures):
-    """Trains the pipeline's modules in place; gives losses, and norms of the gradients before clipping."""
-    texts, unet, vae = parity.text_encoders(pipeline), pipeline.unet, pipeline.vae
-    schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
+def all_weights(pipeline, job):
+    """What DreamBooth trains, as groups of an optimizer."""
+    texts, unet = parity.text_encoders(pipeline), pipeline.unet
     with_text = job["text_encoder_learning_rate"] > 0
     for text in texts.values():
         text.requires_grad_(with_text)
     unet.requires_grad_(True)
-    subject, prior = latent_distributions(vae, photos), latent_distributions(vae, class_pictures)
-    captions = [job["first_caption"] or "a sks dog"] + ["a sks dog"] * (len(photos) - 1)
-
     groups = [dict(params=list(unet.parameters()), lr=job["learning_rate"])]
     for text in texts.values() if with_text else []:
         groups.append(dict(params=list(text.parameters()), lr=job["text_encoder_learning_rate"]))
+    return groups
+
+
+def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: prompt):
+    """Trains what is in the groups in place; gives losses, and norms of the gradients before clipping."""
+    vae = pipeline.vae
+    schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
+    subject, prior = latent_distributions(vae, photos), latent_distributions(vae, class_pictures)
+    captions = [job["first_caption"] or "a sks dog"] + ["a sks dog"] * (len(photos) - 1)
+
     trained = [p for group in groups for p in group["params"]]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, fused=False)
     lr = get_scheduler(job["lr_decay"], optimizer, num_warmup_steps=job["lr_warmup_steps"],
@@ -96,11 +104,15 @@ def train(pipeline, job, photos, class_pictures):
     size, passes = job["batch_size"], job["gradient_accumulation"]
     for step in range(job["steps"]):
         step_loss = 0.0
-        shape = (2 * size, *subject[0].mean.shape[1:])
+        halves = 2 if job["prior_weight"] else 1
+        shape = (halves * size, *subject[0].mean.shape[1:])
         for number, (posterior, timesteps, noise) in enumerate(draws(job["seed"], step, shape, passes)):
             picks = [(step * passes + number) * size + j for j in range(size)]
-            chosen = [subject[i % len(subject)] for i in picks] + [prior[i % len(prior)] for i in picks]
-            prompts = [captions[i % len(captions)] for i in picks] + ["a dog"] * size
+            chosen = [subject[i % len(subject)] for i in picks]
+            prompts = [spoken(captions[i % len(captions)]) for i in picks]
+            if halves == 2:
+                chosen += [prior[i % len(prior)] for i in picks]
+                prompts += ["a dog"] * size
             mean, std = (torch.cat([getattr(d, name) for d in chosen]) for name in ("mean", "std"))
             latents = (mean + std * posterior) * vae.config.scaling_factor
             noisy = schedule.add_noise(latents, noise, timesteps)
@@ -159,7 +171,7 @@ def check_case(name, job, args, report):
 
         parts = {"unet": reference.unet, **parity.text_encoders(reference)}
         before = {part: {k: v.clone() for k, v in module.state_dict().items()} for part, module in parts.items()}
-        losses, norms = train(reference, job, photos, class_pictures)
+        losses, norms = train(reference, job, photos, class_pictures, all_weights(reference, job))
         for what, theirs in (("losses", losses), ("grad_norms", norms)):
             apart = ((ours[what] - theirs) / theirs).abs()
             report.check(f"{name}: {what} of {STEPS} steps, from {theirs[0]:.4f} to {theirs[-1]:.4f}",

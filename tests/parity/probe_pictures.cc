@@ -1,8 +1,10 @@
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "tests/parity/probe.h"
 #include "worker/generation/text_to_image.h"
+#include "worker/methods/method.h"
 
 namespace likeness {
 
@@ -16,7 +18,8 @@ torch::Tensor StackImages(const std::vector<Image>& images) {
 }
 
 // Settings: the fields of TextToImageRequest; guidance_rescale and eta may be left out, and an
-// empty negative prompt is none. Gives "pictures": uint8 [images,H,W,3].
+// empty negative prompt is none; and, where there is one, the directory of an "adapter", its
+// "method" and its "strength". Gives "pictures": uint8 [images,H,W,3].
 NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto number = [&](const char* name) {
@@ -35,6 +38,11 @@ NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
   };
   if (!settings.at("negative_prompt").empty()) {
     request.negative_prompt = settings.at("negative_prompt");
+  }
+  std::unique_ptr<AppliedAdapter> applied;
+  if (settings.contains("adapter")) {
+    applied =
+        FindMethod(settings.at("method")).apply(model, settings.at("adapter"), number("strength"));
   }
   return {{"pictures", StackImages(GenerateImages(model, request))}};
 }

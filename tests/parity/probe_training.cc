@@ -1,6 +1,8 @@
-// A whole DreamBooth run by the recipe itself.
+// A whole training run by the recipe itself.
 #include <cstring>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,11 @@ Image ToImage(const torch::Tensor& picture_HWC) {
   image.rgb.resize(pixels.numel());
   std::memcpy(image.rgb.data(), pixels.const_data_ptr<uint8_t>(), image.rgb.size());
   return image;
+}
+
+std::vector<std::string> Words(const std::string& text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<std::string>(stream), {}};
 }
 
 FineTuneOptions Job(const SafetensorsFile& inputs) {
@@ -44,6 +51,17 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
   if (number("snr_gamma") > 0) job.snr_gamma = number("snr_gamma");
   job.seed = static_cast<uint32_t>(std::stoul(settings.at("seed")));
   job.save_dtype = SaveDtype::kFloat32;
+  if (!settings.contains("method")) return job;
+  job.method = settings.at("method");
+  if (job.method == "textual_inversion") {
+    job.textual_inversion = {.vectors = integer("vectors"),
+                             .initial_text = settings.at("initial_text")};
+    return job;
+  }
+  job.lora = {.rank = integer("rank"),
+              .alpha = number("alpha"),
+              .rank_stabilized = integer("rank_stabilized") != 0,
+              .targets = Words(settings.at("targets"))};
   return job;
 }
 
@@ -51,8 +69,9 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
 
 // photos: uint8 [N,H,W,3]. Settings: "base", the directory of the model; "scratch", where the
 // result goes as "model"; and fields of FineTuneOptions,
-// where 0 is a text encoder that stays and no min-SNR weight. Gives "losses" and "grad_norms"
-// (before clipping), float64 [steps], and "class_pictures", uint8 [class_images,H,W,3].
+// where 0 is a text encoder that stays and no min-SNR weight; "method" may be left out. Gives
+// "losses" and "grad_norms" (before clipping), float64 [steps], and "class_pictures", uint8
+// [class_images,H,W,3].
 NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs) {
   const std::filesystem::path scratch = inputs.metadata().at("scratch");
   const FineTuneOptions job = Job(inputs);

@@ -48,12 +48,15 @@ ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
   auto defaults = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
   if (!defaults.is_object()) Refuse("not a JSON object");
   for (const auto& [key, value] : defaults.items()) {
-    if (key != "fine_tune" && key != "generate") {
-      Refuse("unknown member \"" + key + "\"; allowed are fine_tune and generate");
+    if (key != "fine_tune" && key != "lora" && key != "textual_inversion" && key != "generate") {
+      Refuse("unknown member \"" + key +
+             "\"; allowed are fine_tune, lora, textual_inversion and generate");
     }
   }
   if (defaults.contains("fine_tune")) RenewFineTune(defaults["fine_tune"]);
   ReadMember(defaults, "fine_tune", result.fine_tune);
+  ReadMember(defaults, "lora", result.lora);
+  ReadMember(defaults, "textual_inversion", result.textual_inversion);
   ReadMember(defaults, "generate", result.generate);
   return result;
 }

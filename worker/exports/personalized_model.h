@@ -8,6 +8,7 @@
 
 #include "third_party/nlohmann/json_fwd.hpp"
 #include "worker/base/io/safetensors.h"
+#include "worker/exports/model_directory.h"
 
 namespace likeness {
 
@@ -16,8 +17,6 @@ struct ChangedComponent {
   std::string weights_file;  // "diffusion_pytorch_model.safetensors"
   NamedTensors weights;
 };
-
-inline constexpr const char* kCardFile = "likeness_card.json";
 
 // Whether a file of a base model, at `relative` in its directory, becomes part of a personalized
 // model whose weights are others in the folders `changed`. Configurations, tokenizer files and

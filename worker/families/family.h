@@ -8,12 +8,16 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "worker/diffusion/noise_schedule.h"
+#include "worker/families/new_words.h"
 #include "worker/models/vae.h"
 #include "worker/tokenizers/clip_tokenizer.h"
 
@@ -97,6 +101,20 @@ class Family {
   // read, and last, so that a directory with an index is a whole one, model_index.json.
   virtual void SaveBesideParts(const std::filesystem::path& dir) const = 0;
 
+  // What prompts may hold beside what the tokenizer knows; none at first. A word that is there
+  // already gets the rows of the last.
+  const std::vector<NewWord>& words() const { return words_; }
+  void AddWord(NewWord word) {
+    words_.push_back(std::move(word));
+    WordsChanged();
+  }
+  void RemoveWord(const std::string& word) {
+    const auto last = std::find_if(words_.rbegin(), words_.rend(),
+                                   [&](const NewWord& other) { return other.word == word; });
+    if (last != words_.rend()) words_.erase(std::next(last).base());
+    WordsChanged();
+  }
+
   const NoiseSchedule& schedule() const { return schedule_; }
   torch::Device device() const { return source_.device; }
   torch::ScalarType dtype() const { return source_.dtype; }
@@ -106,12 +124,16 @@ class Family {
 
  protected:
   Family(const Family&) = default;
+  // words() are others: the text encoders get their rows.
+  virtual void WordsChanged() = 0;
+
   Family(NoiseSchedule schedule, ModelSource source)
       : schedule_(std::move(schedule)), source_(std::move(source)) {}
 
  private:
   NoiseSchedule schedule_;
   ModelSource source_;
+  std::vector<NewWord> words_;
 };
 
 }  // namespace likeness

@@ -37,9 +37,21 @@ torch::Tensor LatentDiffusion::TokenIds(const ClipTokenizer& tokenizer,
                                         const std::vector<Prompt>& prompts) const {
   std::vector<torch::Tensor> rows;
   for (const auto& prompt : prompts) {
-    rows.push_back(torch::tensor(tokenizer.EncodePadded(prompt.value_or("")), torch::kInt64));
+    rows.push_back(torch::tensor(EncodePaddedWithWords(tokenizer, prompt.value_or(""), words()),
+                                 torch::kInt64));
   }
   return torch::stack(rows).to(device());
+}
+
+void LatentDiffusion::WordsChanged() {
+  size_t number = 0;
+  for (const Part& part : Parts()) {
+    if (part.role != Role::kTextEncoder) continue;
+    std::vector<torch::Tensor> rows_KD;
+    for (const NewWord& word : words()) rows_KD.push_back(word.rows_KD.at(number));
+    part.module->as<ClipTextModelImpl>()->set_new_rows(std::move(rows_KD));
+    ++number;
+  }
 }
 
 nlohmann::json LatentDiffusion::SaveScheduler(const fs::path& dir) const {

@@ -35,6 +35,7 @@ class LatentDiffusion : public Family {
   std::vector<Part> UnetAndVae() const;
   // One row a prompt, int64 [N,T] on the model's device; no prompt is an empty one.
   torch::Tensor TokenIds(const ClipTokenizer& tokenizer, const std::vector<Prompt>& prompts) const;
+  void WordsChanged() override;
   // scheduler/, and what model_index.json says of it and of what all versions have.
   nlohmann::json SaveScheduler(const std::filesystem::path& dir) const;
 

@@ -13,6 +13,12 @@ CardFacts ReadCardFacts(const std::filesystem::path& file) {
   CardFacts card;
   reader.Read("token", card.words.token);
   reader.Read("class_noun", card.words.class_noun);
+  card.method = "dreambooth";
+  reader.Read("method", card.method);
+  if (json.contains("base")) {
+    ConfigReader base(std::string(kCardFile) + ": base", json["base"]);
+    base.Read("digest", card.base_digest);
+  }
   int64_t size = 0;
   if (reader.Has("rehearsed_image_size")) reader.ReadSize("rehearsed_image_size", size);
   card.rehearsed_image_size = static_cast<int>(size);

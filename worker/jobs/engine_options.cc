@@ -51,6 +51,29 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   return options;
 }
 
+void SetMethod(const v1::FineTuneSpec& resolved, FineTuneOptions& options) {
+  options.method = MethodOf(resolved);
+  options.train_text_encoder = TrainsTextEncoder(resolved);
+  if (resolved.has_textual_inversion()) {
+    options.textual_inversion = {.token = SubjectOf(resolved).token(),
+                                 .vectors = resolved.textual_inversion().vectors(),
+                                 .initial_text = resolved.textual_inversion().initial_text(),
+                                 .keep_norm = resolved.textual_inversion().keep_norm()};
+    return;
+  }
+  if (!resolved.has_lora()) {
+    options.text_encoder_learning_rate = resolved.dreambooth().text_encoder_learning_rate();
+    return;
+  }
+  const v1::Lora& lora = resolved.lora();
+  options.text_encoder_learning_rate = lora.text_encoder_learning_rate();
+  options.lora = {.rank = lora.rank(),
+                  .alpha = lora.alpha(),
+                  .dropout = lora.dropout(),
+                  .rank_stabilized = lora.rank_stabilized(),
+                  .targets = {lora.targets().begin(), lora.targets().end()}};
+}
+
 void SetTraining(const v1::Training& training, FineTuneOptions& options) {
   options.steps = training.steps();
   options.learning_rate = training.learning_rate();
@@ -78,8 +101,7 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const Subjec
   options.validation_photos = photos.validation;
   options.prior_weight = resolved.prior().weight();
   options.class_images = ToClassImages(resolved.prior());
-  options.train_text_encoder = resolved.dreambooth().train_text_encoder();
-  options.text_encoder_learning_rate = resolved.dreambooth().text_encoder_learning_rate();
+  SetMethod(resolved, options);
   options.previews = ToPreviews(resolved);
   SetTraining(resolved.training(), options);
   return options;

@@ -19,6 +19,7 @@
 #include "worker/jobs/resolve.h"
 #include "worker/jobs/subject.h"
 #include "worker/methods/fine_tune_model.h"
+#include "worker/methods/method.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
@@ -65,14 +66,20 @@ std::vector<v1::Output> DescribeModel(const fs::path& directory) {
 }
 
 // Draws with the finished model, which thereby becomes the one in memory: it is the one that is
-// asked for next. What cannot be drawn becomes a warning.
-std::vector<Picture> DrawSamples(const v1::Lease& lease, const PictureOrder& order,
-                                 const fs::path& model_dir, const std::vector<v1::Output>& files,
-                                 JobEnvironment& environment, Phases& phases, Workshop& workshop) {
+// asked for next. An adapter is laid over `base`, which is in memory already. What cannot be drawn
+// becomes a warning.
+std::vector<Picture> DrawSamples(const v1::Lease& lease, const std::string& method, Family& base,
+                                 const PictureOrder& order, const fs::path& model_dir,
+                                 const std::vector<v1::Output>& files, JobEnvironment& environment,
+                                 Phases& phases, Workshop& workshop) {
   std::vector<Picture> pictures;
   const absl::Status status = Attempt(environment, [&] {
     const auto stored = workshop.store.Adopt(model_dir, files);
     if (order.size() == 0) return;
+    if (const auto apply = FindMethod(method).apply) {
+      const auto applied = apply(base, stored.directory, /*strength=*/1);
+      return DrawPictures(base, order, environment, phases, pictures);
+    }
     Family& model = workshop.warm.Get(lease.job().output_model(), stored.digest, stored.directory,
                                       [&] { ThrowIfStopped(environment.Stop()); });
     DrawPictures(model, order, environment, phases, pictures);
@@ -129,7 +136,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment);
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });
-  CheckToken(SubjectOf(spec), model.tokenizer(), environment);
+  // A word with rows of its own may be any.
+  if (!spec.has_textual_inversion()) CheckToken(SubjectOf(spec), model.tokenizer(), environment);
   CheckFineTune(spec, model, environment);
 
   // Train
@@ -144,8 +152,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
 
   // Draw
   const auto model_files = DescribeModel(model_dir);
-  const auto pictures =
-      DrawSamples(lease, SampleOrder(spec), model_dir, model_files, environment, phases, workshop);
+  const auto pictures = DrawSamples(lease, MethodOf(spec), model, SampleOrder(spec), model_dir,
+                                    model_files, environment, phases, workshop);
   auto extras = WriteExtras(pictures, photos, environment);
   extras.insert(extras.end(), host.previews().begin(), host.previews().end());
 

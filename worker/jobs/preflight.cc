@@ -17,6 +17,7 @@
 #include "worker/exports/personalized_model.h"
 #include "worker/families/family.h"
 #include "worker/generation/pipeline_sampler.h"
+#include "worker/nn/hookable_layers.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
@@ -63,6 +64,23 @@ void CheckPreviews(const v1::FineTuneSpec& spec) {
                       kMostPreviews, " are allowed"));
 }
 
+void CheckTargets(const v1::Lora& lora, const Family& model) {
+  const std::vector<std::string> targets(lora.targets().begin(), lora.targets().end());
+  for (const Part& part : model.Parts()) {
+    if (part.role != Role::kDenoiser) continue;
+    const auto layers = LayersOf(*part.module);
+    for (int i = 0; i < lora.targets_size(); ++i) {
+      const bool found = std::any_of(layers.begin(), layers.end(), [&](const auto& layer) {
+        return IsTarget(layer.name, {targets[i]});
+      });
+      if (found) continue;
+      Refuse(absl::StrCat("job.fine_tune.lora.targets[", i, "]"),
+             absl::StrCat("is \"", targets[i], "\", which no layer of the model's ", part.name,
+                          " is called"));
+    }
+  }
+}
+
 void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& tokenizer,
                       JobEnvironment& environment) {
   const size_t room = tokenizer.model_max_length() - 2;  // but for begin and end
@@ -106,6 +124,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
                   samples.guidance(), model);
   }
   CheckPreviews(spec);
+  if (spec.has_lora()) CheckTargets(spec.lora(), model);
 
   const auto& subject = SubjectOf(spec);
   if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
@@ -132,6 +151,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
 }
 
 void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec) {
+  if (MakesAdapter(spec)) return;  // nothing of the base is part of an adapter
   std::vector<std::string> changed = {"unet"};
   if (spec.dreambooth().train_text_encoder()) {
     changed.insert(changed.end(), {"text_encoder", "text_encoder_2"});

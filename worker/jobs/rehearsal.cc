@@ -179,6 +179,7 @@ JobResult RehearseGenerate(const v1::Lease& lease, JobEnvironment& environment,
   } else {
     facts.image_size = models.Offers().front().image_size();
     card = FetchCard(lease.models(0), environment, facts);
+    facts.name = lease.job().generate().model().name();  // the base of an adapter
   }
   JobResult result;
   result.resolved = ResolveGenerate(lease.job().generate(), facts);

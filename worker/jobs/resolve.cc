@@ -10,15 +10,61 @@
 namespace likeness {
 namespace {
 
-// The published values, as the contract's comments give them.
-v1::FineTuneSpec MethodDefaults() {
+using Method = v1::FineTuneSpec::MethodCase;
+
+void SetDreamBoothDefaults(v1::FineTuneSpec& spec) {
+  spec.mutable_dreambooth()->set_train_text_encoder(false);
+  spec.mutable_training()->set_steps(1000);
+  spec.mutable_training()->set_learning_rate(5e-6);
+  spec.mutable_prior()->set_weight(1.0);
+}
+
+void SetLoraDefaults(v1::FineTuneSpec& spec) {
+  auto& lora = *spec.mutable_lora();
+  lora.set_rank(16);
+  lora.set_dropout(0);
+  lora.set_rank_stabilized(false);
+  lora.set_train_text_encoder(false);
+  lora.set_text_encoder_learning_rate(5e-6);
+  for (const char* target : {"to_q", "to_k", "to_v", "to_out.0"}) lora.add_targets(target);
+  spec.mutable_training()->set_steps(800);
+  spec.mutable_training()->set_learning_rate(1e-4);
+  spec.mutable_prior()->set_weight(1.0);
+}
+
+void SetTextualInversionDefaults(v1::FineTuneSpec& spec) {
+  spec.mutable_textual_inversion()->set_vectors(1);
+  spec.mutable_textual_inversion()->set_keep_norm(false);
+  spec.mutable_training()->set_steps(3000);
+  spec.mutable_training()->set_learning_rate(5e-4);
+  spec.mutable_prior()->set_weight(0);
+}
+
+// The methods, with their published values, as the contract's comments give them, and with where a
+// base model recommends its own; the first recommends for all.
+struct MethodDefaults {
+  Method method;
+  void (*set_defaults)(v1::FineTuneSpec& spec);
+  const v1::FineTuneSpec& (*recommended)(const ModelDefaults& defaults);
+};
+
+constexpr MethodDefaults kMethods[] = {
+    {Method::kDreambooth, SetDreamBoothDefaults,
+     [](const ModelDefaults& defaults) -> const v1::FineTuneSpec& { return defaults.fine_tune; }},
+    {Method::kLora, SetLoraDefaults,
+     [](const ModelDefaults& defaults) -> const v1::FineTuneSpec& { return defaults.lora; }},
+    {Method::kTextualInversion, SetTextualInversionDefaults,
+     [](const ModelDefaults& defaults) -> const v1::FineTuneSpec& {
+       return defaults.textual_inversion;
+     }},
+};
+
+v1::FineTuneSpec PublishedDefaults(const MethodDefaults& row) {
   v1::FineTuneSpec spec;
   MutableSubjectOf(spec).set_token("sks");
-  spec.mutable_dreambooth()->set_train_text_encoder(false);
+  row.set_defaults(spec);
 
   auto& training = *spec.mutable_training();
-  training.set_steps(1000);
-  training.set_learning_rate(5e-6);
   training.set_batch_size(1);
   training.set_gradient_accumulation_steps(1);
   training.set_precision(v1::PRECISION_FP32);
@@ -32,7 +78,6 @@ v1::FineTuneSpec MethodDefaults() {
   training.set_checkpoint_every_steps(100);
 
   auto& prior = *spec.mutable_prior();
-  prior.set_weight(1.0);
   prior.set_class_images(200);
   prior.set_class_prompt("a {class}");
   prior.set_sampling_steps(50);
@@ -59,6 +104,7 @@ v1::GenerateSpec GenerationDefaults() {
 void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
   if (over.samples().prompts_size() > 0) under.mutable_samples()->clear_prompts();
   if (over.previews().prompts_size() > 0) under.mutable_previews()->clear_prompts();
+  if (over.lora().targets_size() > 0) under.mutable_lora()->clear_targets();
   // The subject's own settings lie over the recommended ones, not beside them.
   v1::Subject subject = SubjectOf(under);
   subject.MergeFrom(SubjectOf(over));
@@ -74,12 +120,26 @@ void NameSampler(const ModelFacts& model, Spec& spec) {
   if (const auto found = FindSampler(spec.sampler())) spec.set_sampler(CanonicalName(*found));
 }
 
-}  // namespace
-
-v1::FineTuneSpec FineTuneDefaults(const ModelDefaults& recommended) {
-  v1::FineTuneSpec spec = MethodDefaults();
-  Overlay(recommended.fine_tune, spec);
+v1::FineTuneSpec FineTuneDefaults(const MethodDefaults& row, const ModelDefaults& recommended) {
+  v1::FineTuneSpec spec = PublishedDefaults(row);
+  v1::FineTuneSpec common = recommended.fine_tune;
+  if (row.method != Method::kDreambooth) {
+    // How long, how fast and with what prior is DreamBooth's there.
+    common.clear_method();
+    common.mutable_training()->clear_steps();
+    common.mutable_training()->clear_learning_rate();
+    common.mutable_prior()->clear_weight();
+    Overlay(common, spec);
+  }
+  Overlay(row.recommended(recommended), spec);
   return spec;
+}
+
+const MethodDefaults& RowOf(const v1::FineTuneSpec& spec) {
+  for (const MethodDefaults& row : kMethods) {
+    if (row.method == spec.method_case()) return row;
+  }
+  return kMethods[0];
 }
 
 v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
@@ -89,11 +149,17 @@ v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
   return spec;
 }
 
+}  // namespace
+
 void AddDefaults(const ModelFacts& model, v1::BaseModel& offer) {
-  v1::FineTuneSpec& fine_tune = *offer.mutable_fine_tune_defaults();
-  fine_tune = FineTuneDefaults(model.defaults);
-  NameSampler(model, *fine_tune.mutable_prior());
-  NameSampler(model, *fine_tune.mutable_samples());
+  for (const MethodDefaults& row : kMethods) {
+    v1::FineTuneSpec& defaults = row.method == Method::kDreambooth
+                                     ? *offer.mutable_fine_tune_defaults()
+                                     : *offer.add_other_fine_tune_defaults();
+    defaults = FineTuneDefaults(row, model.defaults);
+    NameSampler(model, *defaults.mutable_prior());
+    NameSampler(model, *defaults.mutable_samples());
+  }
   v1::GenerateSpec spec = GenerateDefaults(model.defaults);
   NameSampler(model, spec);
   v1::Samples& samples = *offer.mutable_generate_defaults();
@@ -108,14 +174,19 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
   v1::ResolvedSpec resolved;
   resolved.set_base_model_digest(model.digest);
   auto& result = *resolved.mutable_fine_tune();
-  result = FineTuneDefaults(model.defaults);
+  result = FineTuneDefaults(RowOf(spec), model.defaults);
   Overlay(spec, result);
 
   result.set_base_model(model.name);
   auto& training = *result.mutable_training();
-  auto& dreambooth = *result.mutable_dreambooth();
-  if (!dreambooth.has_text_encoder_learning_rate()) {
-    dreambooth.set_text_encoder_learning_rate(training.learning_rate());
+  if (result.has_dreambooth() && !result.dreambooth().has_text_encoder_learning_rate()) {
+    result.mutable_dreambooth()->set_text_encoder_learning_rate(training.learning_rate());
+  }
+  if (result.has_lora() && !result.lora().has_alpha()) {
+    result.mutable_lora()->set_alpha(result.lora().rank());
+  }
+  if (result.has_textual_inversion() && !result.textual_inversion().has_initial_text()) {
+    result.mutable_textual_inversion()->set_initial_text(SubjectOf(result).class_noun());
   }
   if (!training.has_seed()) training.set_seed(RandomSeed());
   if (!result.samples().has_seed()) result.mutable_samples()->set_seed(RandomSeed());
@@ -137,6 +208,9 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
   result.MergeFrom(spec);
 
   result.mutable_model()->set_name(model.name);
+  for (auto& adapter : *result.mutable_model()->mutable_adapters()) {
+    if (!adapter.has_strength()) adapter.set_strength(1);
+  }
   if (!result.has_seed()) result.set_seed(RandomSeed());
   NameSampler(model, result);
   if (!result.has_width()) result.set_width(model.image_size);

@@ -9,11 +9,8 @@
 
 namespace likeness {
 
-// The settings of jobs that say none: all defaults, with what the model recommends over them.
-v1::FineTuneSpec FineTuneDefaults(const ModelDefaults& recommended);
-v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended);
-
-// Adds both to what is offered.
+// Adds to what is offered the settings of jobs that say none: all defaults, with what the model
+// recommends over them.
 void AddDefaults(const ModelFacts& model, v1::BaseModel& offer);
 
 // Seeds that nobody drew yet are drawn here.

@@ -99,6 +99,57 @@ TEST(ResolveTest, ResolvingAResolvedSpecChangesNothing) {
   EXPECT_TRUE(MessageDifferencer::Equals(drawn, ResolveGenerate(drawn.generate(), Model())));
 }
 
+TEST(ResolveTest, StepsAndRatesAreThoseOfTheMethod) {
+  auto spec = Spec();
+  spec.mutable_lora();
+  auto model = Model();
+  model.defaults.fine_tune.mutable_dreambooth()->set_train_text_encoder(true);
+  model.defaults.fine_tune.mutable_prior()->set_class_images(32);
+  const auto lora = [&] { return ResolveFineTune(spec, model).fine_tune(); };
+  EXPECT_EQ(lora().training().steps(), 800) << "the model's 200 are for DreamBooth";
+  EXPECT_EQ(lora().training().learning_rate(), 1e-4);
+  EXPECT_EQ(lora().prior().class_images(), 32);
+  EXPECT_EQ(lora().subjects(0).token(), "zwx");
+  EXPECT_FALSE(lora().lora().train_text_encoder());
+  EXPECT_THAT(lora().lora().targets(), testing::ElementsAre("to_q", "to_k", "to_v", "to_out.0"));
+  model.defaults.lora.mutable_training()->set_steps(300);
+  model.defaults.lora.mutable_lora()->set_rank(8);
+  model.defaults.lora.mutable_lora()->add_targets("to_q");
+  EXPECT_EQ(lora().training().steps(), 300);
+  EXPECT_EQ(lora().lora().alpha(), 8) << "the rank";
+  EXPECT_THAT(lora().lora().targets(), testing::ElementsAre("to_q"));
+  spec.mutable_lora()->set_rank(4);
+  spec.mutable_lora()->add_targets("conv1");
+  EXPECT_EQ(lora().lora().alpha(), 4);
+  EXPECT_THAT(lora().lora().targets(), testing::ElementsAre("conv1"));
+  const auto once = ResolveFineTune(spec, model);
+  EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), model)));
+}
+
+TEST(ResolveTest, ALearnedWordBeginsAsTheClassNounAndHasNoPrior) {
+  auto spec = Spec();
+  spec.mutable_textual_inversion();
+  auto model = Model();
+  model.defaults.fine_tune.mutable_prior()->set_weight(0.5);
+  const auto resolved = ResolveFineTune(spec, model);
+  const auto& word = resolved.fine_tune();
+  EXPECT_EQ(word.training().steps(), 3000);
+  EXPECT_EQ(word.training().learning_rate(), 5e-4);
+  EXPECT_EQ(word.prior().weight(), 0);
+  EXPECT_EQ(word.textual_inversion().vectors(), 1);
+  EXPECT_EQ(word.textual_inversion().initial_text(), "dog");
+  EXPECT_TRUE(MessageDifferencer::Equals(resolved, ResolveFineTune(word, model)));
+}
+
+TEST(ResolveTest, OffersNameTheSettingsOfEveryMethod) {
+  v1::BaseModel offer;
+  AddDefaults(Model(), offer);
+  EXPECT_EQ(offer.fine_tune_defaults().training().steps(), 200);
+  ASSERT_EQ(offer.other_fine_tune_defaults_size(), 2);
+  EXPECT_EQ(offer.other_fine_tune_defaults(0).lora().rank(), 16);
+  EXPECT_EQ(offer.other_fine_tune_defaults(1).textual_inversion().vectors(), 1);
+}
+
 TEST(ResolveTest, PicturesAreOfTheModelsSizeUnlessSaid) {
   v1::GenerateSpec spec;
   spec.add_prompts("a cat");

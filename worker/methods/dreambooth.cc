@@ -3,7 +3,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/checkpoints/state_dict.h"
 #include "worker/exports/personalized_model.h"
-#include "worker/methods/full_weights.h"
+#include "worker/methods/trained_parameters.h"
 
 namespace likeness {
 namespace {
@@ -26,10 +26,10 @@ std::unique_ptr<Attached> AttachDreamBooth(Family& model, const MethodSpec& spec
   std::vector<TrainedPart> trained;
   for (const Part& part : PartsToTrain(model, spec.text_encoder_learning_rate.has_value())) {
     const bool text = part.role == Role::kTextEncoder;
-    trained.push_back({part.name, part.module,
+    trained.push_back({part.name, ParametersOf(*part.module),
                        text ? *spec.text_encoder_learning_rate : spec.learning_rate, text});
   }
-  return std::make_unique<FullWeights>(trained, spec.compute);
+  return std::make_unique<TrainedParameters>(trained, spec.compute);
 }
 
 void WriteDreamBooth(Family& model, Attached& attached, const WriteSpec& spec,

@@ -19,7 +19,14 @@ namespace {
 
 MethodSpec SpecOf(const FineTuneOptions& options) {
   MethodSpec spec{.learning_rate = options.learning_rate,
-                  .compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32};
+                  .compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32,
+                  .seed = options.seed,
+                  .lora = options.lora,
+                  .textual_inversion = options.textual_inversion};
+  spec.textual_inversion.token = options.token;
+  if (spec.textual_inversion.initial_text.empty()) {
+    spec.textual_inversion.initial_text = options.class_noun;
+  }
   if (options.train_text_encoder) {
     spec.text_encoder_learning_rate =
         options.text_encoder_learning_rate.value_or(options.learning_rate);

@@ -2,12 +2,16 @@
 
 #include "worker/base/error.h"
 #include "worker/methods/dreambooth.h"
+#include "worker/methods/lora.h"
+#include "worker/methods/textual_inversion.h"
 
 namespace likeness {
 namespace {
 
 const MethodRow kMethods[] = {
-    {"dreambooth", AttachDreamBooth, WriteDreamBooth},
+    {"dreambooth", AttachDreamBooth, WriteDreamBooth, /*apply=*/nullptr},
+    {"lora", AttachLora, WriteLora, ApplyLora},
+    {"textual_inversion", AttachTextualInversion, WriteTextualInversion, ApplyTextualInversion},
 };
 
 }  // namespace

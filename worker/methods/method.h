@@ -1,9 +1,10 @@
 // The ways to teach a model a subject, as rows of a table: what is trained and how it enters the
-// forward pass, and how it is written. A method owns no loop.
+// forward pass, how it is written, and how what was written is drawn with. A method owns no loop.
 #pragma once
 
 #include <torch/torch.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -14,6 +15,8 @@
 #include "third_party/nlohmann/json_fwd.hpp"
 #include "worker/families/family.h"
 #include "worker/training/attached.h"
+#include "worker/training/lora_options.h"
+#include "worker/training/textual_inversion_options.h"
 
 namespace likeness {
 
@@ -21,12 +24,22 @@ struct MethodSpec {
   double learning_rate = 0;
   std::optional<double> text_encoder_learning_rate = {};  // empty: text encoders are not trained
   torch::ScalarType compute = torch::kFloat32;            // or bfloat16, under float32 masters
+  uint32_t seed = 0;                                      // of what begins at random
+  LoraOptions lora = {};                                  // of that method
+  TextualInversionOptions textual_inversion = {};         // of that method
 };
 
 struct WriteSpec {
   std::filesystem::path base_model;  // the diffusers directory that the model was loaded from
   std::filesystem::path out;         // made, whole or not at all; must not exist
   torch::ScalarType dtype = torch::kFloat32;
+};
+
+// While one lives, the model computes with an adapter over it; the model's own values are never
+// written to. The model outlives this.
+class AppliedAdapter {
+ public:
+  virtual ~AppliedAdapter() = default;
 };
 
 struct MethodRow {
@@ -37,6 +50,11 @@ struct MethodRow {
   // (worker/exports/personalized_model.h).
   void (*write)(Family& model, Attached& attached, const WriteSpec& spec,
                 const nlohmann::json& card);
+  // Null where what is written is a model of its own. Else that is an adapter: lays the one in
+  // `directory` over the model, its effect times `strength`. Errors: kFailedPrecondition where it
+  // does not fit the model; those of SafetensorsFile::Open.
+  std::unique_ptr<AppliedAdapter> (*apply)(Family& model, const std::filesystem::path& directory,
+                                           double strength);
 };
 
 // kInvalidArgument, with the names that are known, for any other.

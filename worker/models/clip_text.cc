@@ -26,10 +26,12 @@ torch::nn::Embedding MakeEmbedding(int64_t rows, int64_t width) {
 
 // Where the text ends, int64 [B]: the first end token. Configs from before transformers 4.31 call
 // it 2, which it is not; it is the last of the vocabulary then.
-torch::Tensor EndOf(const torch::Tensor& input_ids_BT, int64_t eos_token_id) {
+torch::Tensor EndOf(const torch::Tensor& input_ids_BT, const ClipTextOptions& options) {
   constexpr int64_t kOldConfig = 2;
-  if (eos_token_id == kOldConfig) return input_ids_BT.argmax(-1);
-  return (input_ids_BT == eos_token_id).to(torch::kInt32).argmax(-1);
+  if (options.eos_token_id == kOldConfig) {
+    return input_ids_BT.masked_fill(input_ids_BT >= options.vocab_size, 0).argmax(-1);
+  }
+  return (input_ids_BT == options.eos_token_id).to(torch::kInt32).argmax(-1);
 }
 
 }  // namespace
@@ -86,6 +88,21 @@ ClipTextModelImpl::ClipTextModelImpl(ClipTextOptions options)
   }
 }
 
+torch::Tensor ClipTextModelImpl::RowsOf(const std::vector<int64_t>& ids) const {
+  const auto& table = token_embedding_->weight;
+  return table.index_select(0, torch::tensor(ids, torch::kInt64).to(table.device()));
+}
+
+torch::Tensor ClipTextModelImpl::Embed(const torch::Tensor& input_ids_BT) {
+  if (new_rows_KD_.empty()) return token_embedding_(input_ids_BT);
+  const auto& table = token_embedding_->weight;
+  const int64_t first = options_.vocab_size;
+  const auto known_BTD = token_embedding_(input_ids_BT.clamp_max(first - 1));
+  const auto new_BTD = torch::embedding(torch::cat(new_rows_KD_).to(table.options()),
+                                        (input_ids_BT - first).clamp_min(0));
+  return torch::where((input_ids_BT < first).unsqueeze(-1), known_BTD, new_BTD);
+}
+
 ClipTextModelImpl::Output ClipTextModelImpl::ForwardAll(const torch::Tensor& input_ids_BT) {
   const int64_t tokens = input_ids_BT.size(1);
   if (tokens > options_.max_position_embeddings) {
@@ -94,7 +111,7 @@ ClipTextModelImpl::Output ClipTextModelImpl::ForwardAll(const torch::Tensor& inp
                                                  std::to_string(options_.max_position_embeddings));
   }
   auto positions_TD = position_embedding_->weight.slice(/*dim=*/0, 0, tokens);
-  auto hidden_BTD = token_embedding_(input_ids_BT) + positions_TD;
+  auto hidden_BTD = Embed(input_ids_BT) + positions_TD;
   Output output;
   for (auto& layer : layers_) {
     output.penultimate = hidden_BTD;
@@ -103,8 +120,7 @@ ClipTextModelImpl::Output ClipTextModelImpl::ForwardAll(const torch::Tensor& inp
   output.last = final_layer_norm_(hidden_BTD);
   if (text_projection_) {
     const auto rows_B = torch::arange(input_ids_BT.size(0), input_ids_BT.device());
-    output.projected =
-        text_projection_(output.last.index({rows_B, EndOf(input_ids_BT, options_.eos_token_id)}));
+    output.projected = text_projection_(output.last.index({rows_B, EndOf(input_ids_BT, options_)}));
   }
   return output;
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "third_party/nlohmann/json_fwd.hpp"
@@ -68,15 +69,24 @@ class ClipTextModelImpl : public torch::nn::Module {
   };
   Output ForwardAll(const torch::Tensor& input_ids_BT);
 
+  // The rows of ids below vocab_size, [N,D].
+  torch::Tensor RowsOf(const std::vector<int64_t>& ids) const;
+  // What ids from vocab_size on stand for, one tensor [K,D] after another; none at first.
+  // Differentiable.
+  void set_new_rows(std::vector<torch::Tensor> rows_KD) { new_rows_KD_ = std::move(rows_KD); }
+
   const ClipTextOptions& options() const { return options_; }
 
  private:
+  torch::Tensor Embed(const torch::Tensor& input_ids_BT);
+
   ClipTextOptions options_;
   torch::nn::Embedding token_embedding_ = nullptr;
   torch::nn::Embedding position_embedding_ = nullptr;
   std::vector<ClipEncoderLayer> layers_;
   torch::nn::LayerNorm final_layer_norm_ = nullptr;
   Linear text_projection_ = nullptr;  // where with_projection
+  std::vector<torch::Tensor> new_rows_KD_;
 };
 TORCH_MODULE(ClipTextModel);
 

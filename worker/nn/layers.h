@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "worker/nn/layer_hook.h"
 #include "worker/nn/project.h"
 
 namespace likeness {
@@ -29,9 +30,10 @@ class SkipInitialization {
 class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
-  torch::Tensor forward(const torch::Tensor& x) { return Project(x, weight, bias); }
+  torch::Tensor forward(const torch::Tensor& x) { return hooks.After(x, Project(x, weight, bias)); }
 
   torch::Tensor weight, bias;
+  LayerHooks hooks;
 };
 TORCH_MODULE(Linear);
 
@@ -48,10 +50,13 @@ class Conv2dImpl : public torch::nn::Module {
  public:
   explicit Conv2dImpl(Conv2dOptions options);
   torch::Tensor forward(const torch::Tensor& x_BCHW) {
-    return torch::conv2d(x_BCHW, weight, bias, options_.stride, options_.padding);
+    return hooks.After(x_BCHW,
+                       torch::conv2d(x_BCHW, weight, bias, options_.stride, options_.padding));
   }
+  const Conv2dOptions& options() const { return options_; }
 
   torch::Tensor weight, bias;
+  LayerHooks hooks;
 
  private:
   Conv2dOptions options_;

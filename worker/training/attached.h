@@ -29,6 +29,12 @@ class Attached {
   // Brings the parameters up to date with masters that were written to from elsewhere.
   virtual void CopyMastersToParameters() = 0;
 
+  // Called before each optimizer step with the generator of its random numbers (CPU).
+  virtual void BeginStep(const at::Generator& generator) { (void)generator; }
+
+  // Called after each, when the masters are updated.
+  virtual void EndStep() {}
+
   // Throws Error(kFailedPrecondition) naming a weight with a value that is not finite. The last
   // update of a run is followed by no loss that would show it.
   void CheckFinite(int64_t step) const;

@@ -55,6 +55,13 @@ void ValidateOptimizer(const FineTuneOptions& options) {
           "lr_warmup_steps", options.lr_warmup_steps, "0 to the number of steps is allowed");
 }
 
+void ValidateLora(const LoraOptions& lora) {
+  Require(lora.rank >= 1, "lora.rank", lora.rank, "at least 1 is needed");
+  RequirePositive("lora.alpha", lora.alpha);
+  Require(lora.dropout >= 0 && lora.dropout < 1, "lora.dropout", lora.dropout,
+          "0 to below 1 is allowed");
+}
+
 }  // namespace
 
 std::string FineTuneOptions::InstancePrompt() const { return "a " + token + " " + class_noun; }
@@ -77,6 +84,11 @@ void Validate(const FineTuneOptions& options, int image_size) {
           options.gradient_accumulation, "at least 1 is needed");
   ValidateOptimizer(options);
   if (options.snr_gamma) RequirePositive("snr_gamma", *options.snr_gamma);
+  if (options.method == "lora") ValidateLora(options.lora);
+  if (options.method == "textual_inversion") {
+    Require(options.textual_inversion.vectors >= 1, "textual_inversion.vectors",
+            options.textual_inversion.vectors, "at least 1 is needed");
+  }
 
   Require(std::isfinite(options.prior_weight) && options.prior_weight >= 0, "prior_weight",
           options.prior_weight, "a finite number from 0 (no prior) is needed");
@@ -114,6 +126,18 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
   if (options.train_text_encoder) {
     settings["text_encoder_learning_rate"] =
         options.text_encoder_learning_rate.value_or(options.learning_rate);
+  }
+  if (options.method == "lora") {
+    settings["lora"] = {{"rank", options.lora.rank},
+                        {"alpha", options.lora.alpha},
+                        {"dropout", options.lora.dropout},
+                        {"rank_stabilized", options.lora.rank_stabilized},
+                        {"targets", options.lora.targets}};
+  }
+  if (options.method == "textual_inversion") {
+    settings["textual_inversion"] = {{"vectors", options.textual_inversion.vectors},
+                                     {"initial_text", options.textual_inversion.initial_text},
+                                     {"keep_norm", options.textual_inversion.keep_norm}};
   }
   if (options.snr_gamma) settings["snr_gamma"] = *options.snr_gamma;
   if (options.prior_weight > 0) {

@@ -10,7 +10,9 @@
 #include "worker/base/image.h"
 #include "worker/training/adamw.h"
 #include "worker/training/class_images.h"
+#include "worker/training/lora_options.h"
 #include "worker/training/lr_schedule.h"
+#include "worker/training/textual_inversion_options.h"
 
 namespace likeness {
 
@@ -35,6 +37,9 @@ struct PreviewOptions {
 
 struct FineTuneOptions {
   std::string method = "dreambooth";  // a row of worker/methods/method.h
+  LoraOptions lora;                   // of that method
+  TextualInversionOptions
+      textual_inversion;  // of that method; `token` and the class noun are below
 
   // What is learned.
   std::string token = "sks";

@@ -19,9 +19,10 @@ namespace {
 
 // Gradients of optimizer step `step`, from as many forward passes as are accumulated; calls
 // `between` with their number so far. Returns their mean loss.
-double AccumulateGradients(Objective& objective, const LoopOptions& options, int64_t step,
-                           const std::function<void(int done)>& between) {
+double AccumulateGradients(Attached& attached, Objective& objective, const LoopOptions& options,
+                           int64_t step, const std::function<void(int done)>& between) {
   at::Generator generator = StepGenerator(options.seed, step);
+  attached.BeginStep(generator);
   double mean_loss = 0;
   for (int part = 0; part < options.gradient_accumulation; ++part) {
     if (part > 0) between(part);
@@ -82,12 +83,14 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   report(0);
   while (state.step < options.steps) {
     stop_if_asked();
-    const double loss = AccumulateGradients(objective, options, state.step, [&](int done) {
-      report(static_cast<double>(done) / options.gradient_accumulation);
-      stop_if_asked();
-    });
+    const double loss =
+        AccumulateGradients(attached, objective, options, state.step, [&](int done) {
+          report(static_cast<double>(done) / options.gradient_accumulation);
+          stop_if_asked();
+        });
     const double lr_factor = LrFactor(schedule, state.step);
     progress.grad_norm = optimizer.Step(lr_factor);
+    attached.EndStep();
     progress.loss = loss;
     progress.learning_rate = options.learning_rate * lr_factor;
     state.losses.push_back(static_cast<float>(loss));

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/ids.h"
+#include "common/job_spec.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/shorten.h"
@@ -25,8 +26,6 @@ namespace {
 
 constexpr absl::Duration kAcquireWait = absl::Seconds(20);
 constexpr absl::Duration kCallLimit = absl::Seconds(10);
-
-const char* MethodOf(const v1::Job& job) { return job.has_fine_tune() ? "dreambooth" : "generate"; }
 
 }  // namespace
 

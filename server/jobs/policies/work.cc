@@ -31,7 +31,9 @@ Work Drawing(v1::JobPhase phase, const std::string& sampler, int64_t pixels, dou
 }
 
 std::string TrainingVariant(const v1::FineTuneSpec& spec) {
-  return absl::StrCat(spec.dreambooth().train_text_encoder() ? "unet and text encoder" : "unet",
+  if (spec.has_textual_inversion()) return "word";
+  return absl::StrCat(spec.has_lora() ? "lora of " : "",
+                      TrainsTextEncoder(spec) ? "unet and text encoder" : "unet",
                       spec.training().precision() == v1::PRECISION_BF16 ? ", bf16" : "");
 }
 

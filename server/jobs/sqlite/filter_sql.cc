@@ -23,6 +23,9 @@ const char* Operator(Relation relation) {
   }
 }
 
+// The column holds all models of a job, comma between.
+constexpr char kDrawsWith[] = "instr(',' || model || ',', ',' || ? || ',') > 0";
+
 void Append(const JobFilter& filter, SqlCondition& to);
 
 void AppendList(const JobFilter& filter, const char* separator, SqlCondition& to) {
@@ -58,7 +61,7 @@ void Append(const JobFilter& filter, SqlCondition& to) {
       to.values.emplace_back(filter.text);
       return;
     case Kind::kModel:
-      to.sql += "model = ?";
+      to.sql += kDrawsWith;
       to.values.emplace_back(filter.text);
       return;
     case Kind::kLabel:

@@ -37,8 +37,8 @@ constexpr char kModels[] =
     "SELECT id, model FROM models WHERE tenant = ? AND id > ? AND model IS NOT NULL"
     " ORDER BY id LIMIT ?";
 constexpr char kModelUsers[] =
-    "SELECT 1 FROM jobs INDEXED BY jobs_by_state WHERE state IN (1, 2, 3) AND tenant = ? AND model "
-    "= ? LIMIT 1";
+    "SELECT 1 FROM jobs INDEXED BY jobs_by_state WHERE state IN (1, 2, 3) AND tenant = ?1"
+    " AND instr(',' || model || ',', ',' || ?2 || ',') LIMIT 1";
 constexpr char kLease[] =
     "SELECT tenant, id, state IN (2, 3) AND (lease_token = ?2 OR ?3) AND"
     " IFNULL((SELECT expire FROM reports WHERE owner = key), lease_expire) > ?4, stall_timeout, "

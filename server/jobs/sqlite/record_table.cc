@@ -155,7 +155,8 @@ absl::Status InsertRecord(Database& database, const JobName& name, int64_t commi
                           JobRecord& record) {
   Query query = database.Prepare(kInsert);
   query.Bind(name.tenant).Bind(name.id).Bind(record.job.state()).Bind(MethodOf(record.job));
-  query.Bind(ModelOf(record.job)).Bind(absl::StrJoin(SamplersOf(record.job), ","));
+  query.Bind(absl::StrJoin(ModelsOf(record.job), ","))
+      .Bind(absl::StrJoin(SamplersOf(record.job), ","));
   query.Bind(FromProto(record.job.create_time())).Bind(record.not_before).Bind(record.lease_expire);
   query.Bind(record.last_seq).BindBlob(record.job.SerializeAsString());
   query.Bind(PriorityOf(record.job)).Bind(BaseModelOf(record.job));

@@ -12,10 +12,11 @@ constexpr int64_t kVersion = 12;
 
 // Times are microseconds since 1970: of events, creation and end by date, all others on the queue's
 // clock (store_clock.h). `job` is a serialized likeness.v1.Job; the columns before it
-// repeat what queries and fences look at. Numbers of states are those of likeness.v1.JobState: 1
-// pending, 2 running, 3 cancelling; from 4 on the job has ended. An index says so by comparison:
-// for a list of three states SQLite would build a table each time it writes a job. AUTOINCREMENT: a
-// key that somebody may still hold, as a cursor or in a token, never becomes another row's.
+// repeat what queries and fences look at; `model` has adapters too, with commas between. Numbers of
+// states are those of likeness.v1.JobState: 1 pending, 2 running, 3 cancelling; from 4 on the job
+// has ended. An index says so by comparison: for a list of three states SQLite would build a table
+// each time it writes a job. AUTOINCREMENT: a key that somebody may still hold, as a cursor or in a
+// token, never becomes another row's.
 constexpr char kCreate[] = R"sql(
 BEGIN IMMEDIATE;
 CREATE TABLE jobs (

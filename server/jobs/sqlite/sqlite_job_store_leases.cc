@@ -65,14 +65,16 @@ v1::Lease SqliteJobStore::LeaseOf(const JobRecord& record, const Moment& now) co
 // meanwhile must not keep the worker from its lease: it will say itself that there is nothing to
 // draw with.
 absl::Status SqliteJobStore::AddModels(Database& database, v1::Lease& lease) {
-  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(ModelOf(lease.job())));
-  if (name.is_base()) return absl::OkStatus();
-  v1::LeasedModel& model = *lease.add_models();
-  model.set_name(name.ToString());
-  auto personalized = ReadModel(database, name);
-  if (absl::IsNotFound(personalized.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(personalized.status());
-  *model.mutable_files() = std::move(*personalized->mutable_files());
+  for (const std::string& used : ModelsOf(lease.job())) {
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName(used));
+    if (name.is_base()) continue;
+    v1::LeasedModel& model = *lease.add_models();
+    model.set_name(name.ToString());
+    auto personalized = ReadModel(database, name);
+    if (absl::IsNotFound(personalized.status())) continue;
+    RETURN_IF_ERROR(personalized.status());
+    *model.mutable_files() = std::move(*personalized->mutable_files());
+  }
   return absl::OkStatus();
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -18,6 +20,10 @@ constexpr int kMaxTokenBytes = 64;
 constexpr int kMaxFileNameBytes = 255;
 constexpr int kMaxPreviewPrompts = 8;
 constexpr int kMaxSamplePrompts = 64;
+constexpr int kMaxRank = 256;
+constexpr int kMaxVectors = 64;
+constexpr int kMaxTargets = 32;
+constexpr int kMaxTargetBytes = 200;
 
 void CheckCropBox(const v1::CropBox& box, const std::string& path, FieldChecker& checker) {
   checker.Integer(path + ".left", box.left(), 0, kMaxPhotoSide);
@@ -107,6 +113,41 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   if (has_space) checker.Add(path + ".token", "must be one word", "INVALID_TOKEN");
   CheckCaptions(subject.photos(), subject.token(), path + ".photos", checker);
   CheckCaptions(subject.validation_photos(), subject.token(), path + ".validation_photos", checker);
+}
+
+void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
+  if (lora.has_rank()) checker.Integer(path + ".rank", lora.rank(), 1, kMaxRank);
+  if (lora.has_alpha()) checker.RealAbove(path + ".alpha", lora.alpha(), 0, 1000);
+  if (lora.has_dropout()) checker.Real(path + ".dropout", lora.dropout(), 0, 1 - 1e-9);
+  if (lora.targets_size() > kMaxTargets) {
+    checker.Add(path + ".targets",
+                absl::StrCat(lora.targets_size(), " names; at most ", kMaxTargets, " are allowed"),
+                "OUT_OF_RANGE");
+    return;
+  }
+  for (int i = 0; i < lora.targets_size(); ++i) {
+    const std::string& target = lora.targets(i);
+    const bool named = !target.empty() && std::all_of(target.begin(), target.end(), [](char c) {
+      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
+    });
+    if (named && target.size() <= kMaxTargetBytes) continue;
+    checker.Add(absl::StrCat(path, ".targets[", i, "]"),
+                absl::StrCat("is no name of a layer: 1 to ", kMaxTargetBytes,
+                             " letters, digits, '_' and '.' are allowed"),
+                "INVALID_NAME");
+  }
+}
+
+void CheckTextualInversion(const v1::TextualInversion& inversion, const std::string& path,
+                           FieldChecker& checker) {
+  if (inversion.has_vectors()) {
+    checker.Integer(path + ".vectors", inversion.vectors(), 1, kMaxVectors);
+  }
+  checker.Text(path + ".initial_text", inversion.initial_text(), kMaxClassBytes);
+  if (inversion.has_initial_text() && inversion.initial_text().empty()) {
+    checker.Add(path + ".initial_text", "is empty; leave it out for the class noun",
+                "OUT_OF_RANGE");
+  }
 }
 
 void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
@@ -202,10 +243,15 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
     return;
   }
   CheckSubject(SubjectOf(spec), path + ".subjects[0]", limits, checker);
-  if (spec.dreambooth().has_text_encoder_learning_rate()) {
-    checker.RealAbove(path + ".dreambooth.text_encoder_learning_rate",
-                      spec.dreambooth().text_encoder_learning_rate(), 0, 1);
-  }
+  const auto check_text_encoder = [&](const auto& method, const std::string& field) {
+    if (!method.has_text_encoder_learning_rate()) return;
+    checker.RealAbove(field + ".text_encoder_learning_rate", method.text_encoder_learning_rate(), 0,
+                      1);
+  };
+  check_text_encoder(spec.dreambooth(), path + ".dreambooth");
+  check_text_encoder(spec.lora(), path + ".lora");
+  CheckLora(spec.lora(), path + ".lora", checker);
+  CheckTextualInversion(spec.textual_inversion(), path + ".textual_inversion", checker);
   CheckTraining(spec.training(), path + ".training", limits, checker);
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {

@@ -1,4 +1,7 @@
+#include <set>
+
 #include "absl/strings/str_cat.h"
+#include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -6,11 +9,36 @@ namespace {
 
 constexpr int kMaxPrompts = 64;
 constexpr int kMaxImagesPerPrompt = 64;
+constexpr int kMaxAdapters = 8;  // also after the model itself was moved to them
 
 void CheckSide(const std::string& field, int side, FieldChecker& checker) {
   checker.Integer(field, side, 64, 2048);
   if (side % 8 != 0) {
     checker.Add(field, absl::StrCat("is ", side, "; a multiple of 8 is needed"), "OUT_OF_RANGE");
+  }
+}
+
+void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
+                   FieldChecker& checker) {
+  if (model.adapters_size() > kMaxAdapters) {
+    checker.Add(path,
+                absl::StrCat("there are ", model.adapters_size(), "; at most ", kMaxAdapters,
+                             " are allowed"),
+                "OUT_OF_RANGE");
+    return;
+  }
+  std::set<absl::string_view> seen = {model.name()};
+  for (int i = 0; i < model.adapters_size(); ++i) {
+    const v1::Adapter& adapter = model.adapters(i);
+    const std::string field = absl::StrCat(path, "[", i, "]");
+    const auto name = ParseModelName(adapter.model());
+    if (!name.ok() || name->is_base()) {
+      checker.Add(field + ".model", "is not of the form tenants/{tenant}/models/{model}",
+                  "INVALID_NAME");
+    } else if (!seen.insert(adapter.model()).second) {
+      checker.Add(field + ".model", "is named before; say one strength for it", "INVALID_ADAPTER");
+    }
+    if (adapter.has_strength()) checker.Real(field + ".strength", adapter.strength(), -10, 10);
   }
 }
 
@@ -40,6 +68,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
           "TOO_MANY_IMAGES");
     }
   }
+  CheckAdapters(spec.model(), path + ".model.adapters", checker);
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
   if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);

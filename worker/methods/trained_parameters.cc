@@ -1,4 +1,4 @@
-#include "worker/methods/full_weights.h"
+#include "worker/methods/trained_parameters.h"
 
 #include <algorithm>
 #include <utility>
@@ -6,26 +6,31 @@
 #include "worker/base/io/mapped_file.h"
 
 namespace likeness {
-namespace {
 
-// Lets the parameters compute with other values of their shapes. Allocates nothing.
-void Exchange(std::vector<torch::Tensor>& parameters,
-              const std::vector<torch::Tensor>& values) noexcept {
+NamedTensors ParametersOf(const torch::nn::Module& module) {
+  NamedTensors parameters;
+  for (const auto& entry : module.named_parameters()) {
+    parameters.emplace_back(entry.key(), entry.value());
+  }
+  return parameters;
+}
+
+void ExchangeValues(std::vector<torch::Tensor>& parameters,
+                    const std::vector<torch::Tensor>& values) noexcept {
   for (size_t i = 0; i < parameters.size(); ++i) parameters[i].set_data(values[i]);
 }
 
-}  // namespace
-
-FullWeights::FullWeights(const std::vector<TrainedPart>& parts, torch::ScalarType compute)
+TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
+                                     torch::ScalarType compute)
     : parts_(parts), compute_(compute) {
   torch::NoGradGuard no_grad;
   // All copies are made before the first is lent: when memory ends on the way, the model is as it
   // was.
   std::vector<torch::Tensor> lent;
   for (const TrainedPart& part : parts_) {
-    for (const auto& entry : part.module->named_parameters()) {
-      names_.push_back(part.name + "/" + entry.key());
-      parameters_.push_back(entry.value());
+    for (const auto& [name, parameter] : part.parameters) {
+      names_.push_back(part.name + "/" + name);
+      parameters_.push_back(parameter);
       base_.push_back(parameters_.back().variable_data());
       masters_.push_back(base_.back().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
       // Nobody computes with the model's own values until they come back.
@@ -33,23 +38,23 @@ FullWeights::FullWeights(const std::vector<TrainedPart>& parts, torch::ScalarTyp
       lent.push_back(masters_.back().to(compute_));
     }
   }
-  Exchange(parameters_, lent);
+  ExchangeValues(parameters_, lent);
   for (torch::Tensor& parameter : parameters_) parameter.requires_grad_(true);
 }
 
-FullWeights::~FullWeights() {
+TrainedParameters::~TrainedParameters() {
   for (torch::Tensor& parameter : parameters_) {
     parameter.mutable_grad().reset();
     parameter.requires_grad_(false);
   }
-  Exchange(parameters_, base_);
+  ExchangeValues(parameters_, base_);
 }
 
-std::vector<ParameterGroup> FullWeights::Groups() const {
+std::vector<ParameterGroup> TrainedParameters::Groups() const {
   std::vector<ParameterGroup> groups;
   size_t begin = 0;
   for (const TrainedPart& part : parts_) {
-    const size_t end = begin + part.module->parameters().size();
+    const size_t end = begin + part.parameters.size();
     groups.push_back({.parameters = {parameters_.begin() + begin, parameters_.begin() + end},
                       .learning_rate = part.learning_rate,
                       .masters = {masters_.begin() + begin, masters_.begin() + end}});
@@ -58,19 +63,19 @@ std::vector<ParameterGroup> FullWeights::Groups() const {
   return groups;
 }
 
-void FullWeights::CopyMastersToParameters() {
+void TrainedParameters::CopyMastersToParameters() {
   torch::NoGradGuard no_grad;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!parameters_[i].is_alias_of(masters_[i])) parameters_[i].copy_(masters_[i]);
   }
 }
 
-bool FullWeights::trains_text_encoders() const {
+bool TrainedParameters::trains_text_encoders() const {
   return std::any_of(parts_.begin(), parts_.end(),
                      [](const TrainedPart& part) { return part.encodes_text; });
 }
 
-void FullWeights::Lend(torch::ScalarType dtype) {
+void TrainedParameters::Lend(torch::ScalarType dtype) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> lent, computing;
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -78,11 +83,11 @@ void FullWeights::Lend(torch::ScalarType dtype) {
     lent.push_back(masters_[i].to(dtype));
   }
   computing_ = std::move(computing);
-  Exchange(parameters_, lent);
+  ExchangeValues(parameters_, lent);
 }
 
-void FullWeights::TakeBack() noexcept {
-  Exchange(parameters_, computing_);
+void TrainedParameters::TakeBack() noexcept {
+  ExchangeValues(parameters_, computing_);
   computing_.clear();
 }
 

@@ -1,4 +1,4 @@
-#include "worker/methods/full_weights.h"
+#include "worker/methods/trained_parameters.h"
 
 #include <gtest/gtest.h>
 
@@ -18,16 +18,16 @@ struct TooLarge : torch::nn::Module {
   torch::Tensor small, huge;
 };
 
-TEST(FullWeightsTest, AnErrorOnTheWayLeavesEveryPartAsItWas) {
+TEST(TrainedParametersTest, AnErrorOnTheWayLeavesEveryPartAsItWas) {
   const StableDiffusion model = TinyModel();
   for (auto& parameter : model.parts().unet->parameters()) parameter.requires_grad_(false);
   std::vector<const void*> before;
   for (const auto& [name, tensor] : StateDict(*model.parts().unet))
     before.push_back(tensor.data_ptr());
   TooLarge too_large;
-  const std::vector<TrainedPart> parts = {{"unet", model.parts().unet.ptr().get(), 1e-3},
-                                          {"more", &too_large, 1e-3}};
-  EXPECT_ANY_THROW(FullWeights(parts, torch::kBFloat16));
+  const std::vector<TrainedPart> parts = {{"unet", ParametersOf(*model.parts().unet), 1e-3},
+                                          {"more", ParametersOf(too_large), 1e-3}};
+  EXPECT_ANY_THROW(TrainedParameters(parts, torch::kBFloat16));
 
   size_t i = 0;
   for (const auto& [name, tensor] : StateDict(*model.parts().unet)) {

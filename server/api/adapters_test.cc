@@ -1,0 +1,186 @@
+// Drawing with adapters, over a real port: what is accepted, who gets the job, and what it keeps.
+#include <functional>
+#include <tuple>
+
+#include "likeness/v1/model_service.grpc.pb.h"
+#include "server/api/service_fixture.h"
+
+namespace likeness::server {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::string ModelNamed(const std::string& id) { return "tenants/default/models/" + id; }
+
+class AdaptersTest : public ServiceTest {
+ protected:
+  AdaptersTest() { OfferModels(); }
+
+  // `method`: "lora" or "dreambooth". `digest`: of the base that the worker used.
+  void MakeModel(const std::string& id, const std::string& method,
+                 const std::string& digest = "d1") {
+    auto request = DogJob();
+    auto& spec = *request.mutable_job()->mutable_fine_tune();
+    spec.set_output_model_id(id);
+    if (method == "lora") spec.mutable_lora();
+    ASSERT_TRUE(Create(request).ok());
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token(worker_.Acquire()->lease_token());
+    outcome.mutable_resolved()->set_base_model_digest(digest);
+    auto& file = *outcome.add_outputs();
+    file.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+    file.set_path("model/weights");
+    file.set_blob(*worker_.Upload("weights of " + id));
+    ASSERT_TRUE(worker_.Complete(outcome).ok());
+  }
+
+  static v1::CreateJobRequest Drawing(const std::string& model,
+                                      const std::vector<std::string>& adapters) {
+    auto request = PictureJob();
+    auto& selection = *request.mutable_job()->mutable_generate()->mutable_model();
+    selection.set_name(model);
+    for (const auto& id : adapters) selection.add_adapters()->set_model(ModelNamed(id));
+    return request;
+  }
+
+  static std::vector<std::string> AdaptersOf(const v1::Job& job) {
+    std::vector<std::string> models;
+    for (const auto& adapter : job.generate().model().adapters()) models.push_back(adapter.model());
+    return models;
+  }
+
+  std::string ReasonOfDeleting(const std::string& id) {
+    grpc::ClientContext context;
+    v1::DeleteModelRequest request;
+    request.set_name(ModelNamed(id));
+    google::protobuf::Empty reply;
+    return ErrorReason(FromGrpcStatus(models_->DeleteModel(&context, request, &reply)));
+  }
+
+  std::vector<std::string> Listed(const std::string& filter) {
+    grpc::ClientContext context;
+    v1::ListJobsRequest request;
+    request.set_filter(filter);
+    v1::ListJobsResponse reply;
+    EXPECT_TRUE(jobs_->ListJobs(&context, request, &reply).ok());
+    std::vector<std::string> names;
+    for (const auto& job : reply.jobs()) names.push_back(job.name());
+    return names;
+  }
+
+  std::unique_ptr<v1::ModelService::Stub> models_ = v1::ModelService::NewStub(server_.channel());
+};
+
+TEST_F(AdaptersTest, ModelsSayWhichKindTheyAre) {
+  MakeModel("rex", "lora");
+  MakeModel("tom", "dreambooth");
+  for (const auto& [id, method, kind] :
+       {std::tuple("rex", "lora", v1::MODEL_KIND_ADAPTER),
+        std::tuple("tom", "dreambooth", v1::MODEL_KIND_PIPELINE)}) {
+    grpc::ClientContext context;
+    v1::GetModelRequest request;
+    request.set_name(ModelNamed(id));
+    v1::Model model;
+    ASSERT_TRUE(models_->GetModel(&context, request, &model).ok());
+    EXPECT_EQ(model.method(), method);
+    EXPECT_EQ(model.kind(), kind);
+  }
+}
+
+TEST_F(AdaptersTest, AnAdapterThatIsNamedAsTheModelLiesOverItsBase) {
+  MakeModel("rex", "lora");
+  MakeModel("style", "lora");
+  const auto job = Create(Drawing(ModelNamed("rex"), {"style"}));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->generate().model().name(), "baseModels/mini");
+  EXPECT_THAT(AdaptersOf(*job), ElementsAre(ModelNamed("rex"), ModelNamed("style")));
+  const auto lease = worker_.Acquire();
+  ASSERT_EQ(lease->models_size(), 2);
+  EXPECT_EQ(lease->models(0).name(), ModelNamed("rex"));
+  EXPECT_EQ(lease->models(1).name(), ModelNamed("style"));
+  EXPECT_EQ(lease->models(1).files_size(), 1);
+}
+
+TEST_F(AdaptersTest, WithoutAModelTheBaseIsThatOfTheAdapters) {
+  MakeModel("rex", "lora");
+  const auto job = Create(Drawing("", {"rex"}));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->generate().model().name(), "baseModels/mini");
+}
+
+TEST_F(AdaptersTest, AdaptersLieOverAWholeModelOfTheirBaseToo) {
+  MakeModel("rex", "lora", "d1");
+  MakeModel("tom", "dreambooth", "d1");
+  MakeModel("later", "dreambooth", "d2");
+  ASSERT_TRUE(Create(Drawing(ModelNamed("tom"), {"rex"})).ok());
+  const auto lease = worker_.Acquire();
+  ASSERT_EQ(lease->models_size(), 2);
+  EXPECT_EQ(lease->models(0).name(), ModelNamed("tom"));
+  ExpectRefused(Drawing(ModelNamed("later"), {"rex"}), "INVALID_ADAPTER",
+                "job.generate.model.adapters[0].model");
+}
+
+TEST_F(AdaptersTest, WhatIsNoAdapterOfTheModelIsRefused) {
+  MakeModel("rex", "lora", "d1");
+  MakeModel("old", "lora", "d0");
+  MakeModel("tom", "dreambooth");
+  const std::string second = "job.generate.model.adapters[1].model";
+  ExpectRefused(Drawing("baseModels/mini", {"rex", "tom"}), "INVALID_ADAPTER", second);
+  ExpectRefused(Drawing("baseModels/mini", {"rex", "rex"}), "INVALID_ADAPTER", second);
+  ExpectRefused(Drawing("baseModels/mini", {"rex", "old"}), "INVALID_ADAPTER", second);
+  ExpectRefused(Drawing("", std::vector<std::string>(9, "rex")), "OUT_OF_RANGE",
+                "job.generate.model.adapters");
+  EXPECT_EQ(ErrorReason(Create(Drawing("", {"nobody"})).status()), "MODEL_NOT_FOUND");
+  auto request = Drawing("", {"rex"});
+  auto& adapter = *request.mutable_job()->mutable_generate()->mutable_model()->mutable_adapters(0);
+  adapter.set_strength(11);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.model.adapters[0].strength");
+  adapter.set_model("baseModels/mini");
+  ExpectRefused(request, "INVALID_NAME", "job.generate.model.adapters[0].model");
+}
+
+TEST_F(AdaptersTest, EveryAdapterOfAJobThatWaitsIsInUse) {
+  for (const char* id : {"rex", "style", "rexy"}) MakeModel(id, "lora");
+  const auto job = Create(Drawing("", {"rex", "style"}));
+  EXPECT_EQ(ReasonOfDeleting("rex"), "MODEL_IN_USE");
+  EXPECT_EQ(ReasonOfDeleting("style"), "MODEL_IN_USE");
+  EXPECT_EQ(ReasonOfDeleting("rexy"), "") << "whose name begins alike";
+  for (const char* model : {"tenants/default/models/rex", "tenants/default/models/style"}) {
+    EXPECT_THAT(Listed(std::string("model = ") + model), ElementsAre(job->name())) << model;
+  }
+  EXPECT_THAT(Listed("model = baseModels/mini AND method = generate"), ElementsAre(job->name()));
+  EXPECT_THAT(Listed("model = tenants/default/models/re"), ElementsAre());
+}
+
+TEST_F(AdaptersTest, ErasingAPersonFindsWhatWasDrawnWithAnyAdapter) {
+  MakeModel("rex", "lora");
+  MakeModel("style", "lora");
+  const auto job = Create(Drawing("", {"rex", "style"}));
+  ASSERT_TRUE(worker_.Complete(worker_.Acquire()->lease_token()).ok());
+  grpc::ClientContext context;
+  v1::EraseModelRequest request;
+  request.set_name(ModelNamed("style"));
+  v1::Erasure erasure;
+  ASSERT_TRUE(models_->EraseModel(&context, request, &erasure).ok());
+  EXPECT_EQ(erasure.jobs_size(), 2);
+  EXPECT_EQ(Get(job->name()).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(AdaptersTest, SettingsOfLoraAreChecked) {
+  const auto with = [](const std::function<void(v1::Lora&)>& set) {
+    auto request = DogJob();
+    set(*request.mutable_job()->mutable_fine_tune()->mutable_lora());
+    return request;
+  };
+  const std::string path = "job.fine_tune.lora.";
+  ExpectRefused(with([](auto& lora) { lora.set_rank(0); }), "OUT_OF_RANGE", path + "rank");
+  ExpectRefused(with([](auto& lora) { lora.set_alpha(0); }), "OUT_OF_RANGE", path + "alpha");
+  ExpectRefused(with([](auto& lora) { lora.set_dropout(1); }), "OUT_OF_RANGE", path + "dropout");
+  ExpectRefused(with([](auto& lora) { lora.add_targets("to q"); }), "INVALID_NAME",
+                path + "targets[0]");
+  ExpectRefused(with([](auto& lora) { lora.set_text_encoder_learning_rate(2); }), "OUT_OF_RANGE",
+                path + "text_encoder_learning_rate");
+}
+
+}  // namespace
+}  // namespace likeness::server

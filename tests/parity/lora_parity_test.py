@@ -1,0 +1,123 @@
+"""Ten LoRA steps of FineTuneModel against the same loop with peft, and the files that come out in diffusers' own loader.
+
+The first values of the updates follow docs/reproducibility.md. What comes out must draw in diffusers, loaded by
+load_lora_weights from either format, what it draws in ours.
+"""
+
+import pathlib
+import tempfile
+
+import dreambooth_parity_test as dreambooth
+import parity
+from parity import diffusers, load_file, run_probe, torch, transformers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+
+TEXT_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj"]
+LORA = dict(dreambooth.UNET_ALONE, method="lora", rank=4, alpha=4.0, rank_stabilized=0, learning_rate=1e-3,
+            targets="to_q to_k to_v to_out.0", max_grad_norm=0.01)
+CASES = {
+    "Stable Diffusion 1": dict(LORA, text_encoder_learning_rate=1e-4),
+    "Stable Diffusion 2": dict(LORA, rank=2, alpha=3.0, rank_stabilized=1, targets="to_q to_v conv1 proj_in conv_shortcut"),
+    "Stable Diffusion XL": dict(LORA, alpha=1.0, text_encoder_learning_rate=1e-4, gradient_accumulation=2,
+                                targets="to_q to_k to_v to_out.0 proj_in proj_out conv1 conv2 time_emb_proj conv_shortcut"
+                                        " downsamplers.0.conv upsamplers.0.conv"),
+}
+REQUEST = dict(prompt="a sks dog", negative_prompt="", images=2, seed=7, sampler="ddim", steps=10, guidance=5.0, batch_size=2)
+STRENGTH = 0.8
+
+
+def step_seed(seed, step):
+    return ((seed + 1) * 2654435761 + step) & 0xFFFFFFFF
+
+
+def add_adapters(pipeline, job):
+    """peft's adapters with the first values that the record of random numbers gives; groups of an optimizer."""
+    generator = torch.Generator().manual_seed(step_seed(job["seed"], -1))
+    groups = []
+    rates = {"unet": job["learning_rate"]}
+    if job["text_encoder_learning_rate"]:
+        rates |= {name: job["text_encoder_learning_rate"] for name in parity.text_encoders(pipeline)}
+    for module in (pipeline.unet, *parity.text_encoders(pipeline).values()):
+        module.requires_grad_(False)
+    for part, rate in rates.items():
+        module = getattr(pipeline, part)
+        module.add_adapter(LoraConfig(
+            r=job["rank"], lora_alpha=job["alpha"], use_rslora=bool(job["rank_stabilized"]), init_lora_weights="gaussian",
+            target_modules=job["targets"].split() if part == "unet" else TEXT_TARGETS))
+        adapted = [(name, layer) for name, layer in module.named_modules() if hasattr(layer, "lora_A")]
+        for _, layer in sorted(adapted, key=lambda entry: entry[0].removeprefix("text_model.")):
+            down = layer.lora_A["default"].weight
+            down.data.copy_(torch.randn(down.shape, generator=generator) / job["rank"])
+        groups.append(dict(params=[p for p in module.parameters() if p.requires_grad], lr=rate))
+    return groups
+
+
+def ours_as_peft(file):
+    """The file's tensors by part and peft's names."""
+    parts = {}
+    for key, value in load_file(file).items():
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name.removeprefix("text_model.")] = value
+    return parts
+
+
+def check_pictures(name, model, adapter, job, args, report):
+    """Ours, and diffusers' with either file in its own loader."""
+    settings = dict(REQUEST, adapter=adapter, method="lora", strength=STRENGTH)
+    ours = run_probe(args.probe, "pictures", model, {}, {key: str(value) for key, value in settings.items()})["pictures"]
+    base = run_probe(args.probe, "pictures", model, {}, {key: str(value) for key, value in REQUEST.items()})["pictures"]
+    moved = (ours.double() - base.double()).abs().max().item() / 255
+    report.check(f"{name}: the adapter changes pictures (the reverse of {moved:.3f})", 1 / max(moved, 1e-9), 1 / 0.1)
+    for file in ("pytorch_lora_weights.safetensors", "kohya_lora.safetensors"):
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(model)
+        pipeline.set_progress_bar_config(disable=True)
+        pipeline.load_lora_weights(adapter, weight_name=file, adapter_name="ours")
+        pipeline.set_adapters(["ours"], [STRENGTH])
+        wanted = [torch.from_numpy(pipeline(
+            REQUEST["prompt"], num_inference_steps=REQUEST["steps"], guidance_scale=REQUEST["guidance"],
+            generator=torch.Generator().manual_seed(REQUEST["seed"] + i), output_type="np").images[0]) for i in range(REQUEST["images"])]
+        apart = ((torch.stack(wanted) * 255).round() - ours.double()).abs().max().item() / 255
+        report.check(f"{name}: pictures with {file}, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
+
+
+def check_case(name, job, args, report):
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        reference = parity.save_random_pipeline(scratch / "base", parity.SIZES[name])
+        size = reference.vae.config.sample_size
+        photos = torch.randint(256, (3, size, size, 3), dtype=torch.uint8)
+        model = scratch / "base" / "model"
+        settings = {key: str(value) for key, value in job.items()}
+        ours = run_probe(args.probe, "dreambooth", model, {"photos": photos},
+                         dict(settings, base=str(model), scratch=str(scratch)))
+        groups = add_adapters(reference, job)
+        before = {part: {key: value.clone() for key, value in get_peft_model_state_dict(getattr(reference, part)).items()}
+                  for part in ("unet", *(parity.text_encoders(reference) if len(groups) > 1 else {}))}
+        losses, norms = dreambooth.train(reference, job, photos, ours["class_pictures"], groups)
+        for what, theirs in (("losses", losses), ("grad_norms", norms)):
+            apart = ((ours[what] - theirs) / theirs).abs().max().item()
+            report.check(f"{name}: {what}, from {theirs[0]:.4f} to {theirs[-1]:.4f}", apart, dreambooth.LOSS_LIMIT)
+        if job["max_grad_norm"] > norms.max():
+            raise AssertionError("no gradient was clipped: the test shows nothing of clipping")
+        trained = ours_as_peft(scratch / "model" / "pytorch_lora_weights.safetensors")
+        assert trained.keys() == before.keys()
+        for part, weights in trained.items():
+            dreambooth.check_weights(f"{name}: {part}", weights, before[part],
+                                     get_peft_model_state_dict(getattr(reference, part)), report)
+        check_pictures(name, model, scratch / "model", job, args, report)
+
+
+def main():
+    args = parity.parse_args(__doc__)
+    report = parity.Report()
+    diffusers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()
+    for name, job in CASES.items():
+        if args.only in name:
+            check_case(name, job, args, report)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()

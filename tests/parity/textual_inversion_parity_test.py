@@ -1,0 +1,121 @@
+"""Ten Textual Inversion steps of FineTuneModel against the same loop in PyTorch, and the file in diffusers' own loader.
+
+The reference's embedding is the table with the new rows behind it; the rows alone are trained, as in diffusers' example,
+which puts all others back after each step.
+"""
+
+import pathlib
+import tempfile
+
+import dreambooth_parity_test as dreambooth
+import parity
+from parity import diffusers, load_file, run_probe, torch, transformers
+
+WORD = "sks"
+INVERSION = dict(dreambooth.UNET_ALONE, method="textual_inversion", vectors=2, initial_text="d o", prior_weight=0.0,
+                 learning_rate=5e-3, max_grad_norm=1e-4)
+CASES = {
+    "Stable Diffusion 1": INVERSION,
+    "Stable Diffusion 2": dict(INVERSION, vectors=1, initial_text="q", snr_gamma=5.0, gradient_accumulation=2),
+    "Stable Diffusion XL": INVERSION,
+}
+REQUEST = dict(prompt="a sks dog", negative_prompt="", images=2, seed=7, sampler="ddim", steps=10, guidance=5.0, batch_size=2)
+
+
+class WithRows(torch.nn.Module):
+    """An embedding with trained rows behind its own."""
+
+    def __init__(self, table, rows):
+        super().__init__()
+        self.table, self.rows = table.weight.detach(), torch.nn.Parameter(rows.clone())
+
+    def forward(self, ids):
+        return torch.nn.functional.embedding(ids, torch.cat([self.table, self.rows]))
+
+
+def add_rows(pipeline, job):
+    """Puts rows behind the text encoders' tables, and words for them into the tokenizers."""
+    initial = pipeline.tokenizer(job["initial_text"], add_special_tokens=False).input_ids
+    ids = [initial[k % len(initial)] for k in range(job["vectors"])]
+    added = {}
+    for part, text in parity.text_encoders(pipeline).items():
+        text.requires_grad_(False)
+        embeddings = text.get_input_embeddings()
+        added[part] = WithRows(embeddings, embeddings.weight.detach()[ids])
+        owner = next(module for module in text.modules() if getattr(module, "token_embedding", None) is embeddings)
+        owner.token_embedding = added[part]
+    pipeline.unet.requires_grad_(False)
+    for tokenizer in {id(t): t for t in (pipeline.tokenizer, getattr(pipeline, "tokenizer_2", pipeline.tokenizer))}.values():
+        tokenizer.add_tokens(words(job))
+    return added
+
+
+def words(job):
+    return [WORD] + [f"{WORD}_{k}" for k in range(1, job["vectors"])]
+
+
+def check_pictures(name, model, adapter, args, report):
+    settings = dict(REQUEST, adapter=adapter, method="textual_inversion", strength=1)
+    ours, base = (run_probe(args.probe, "pictures", model, {}, {key: str(value) for key, value in request.items()})["pictures"]
+                  for request in (settings, REQUEST))
+    moved = (ours.double() - base.double()).abs().max().item() / 255
+    report.check(f"{name}: the word changes pictures (the reverse of {moved:.3f})", 1 / max(moved, 1e-9), 1 / 0.01)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(model)
+    pipeline.set_progress_bar_config(disable=True)
+    file = adapter / "learned_embeds.safetensors"
+    if hasattr(pipeline, "text_encoder_2"):
+        for key, text, tokenizer in (("clip_l", pipeline.text_encoder, pipeline.tokenizer),
+                                     ("clip_g", pipeline.text_encoder_2, pipeline.tokenizer_2)):
+            pipeline.load_textual_inversion(load_file(file)[key], token=WORD, text_encoder=text, tokenizer=tokenizer)
+    else:
+        pipeline.load_textual_inversion(str(file))
+    wanted = [torch.from_numpy(pipeline(
+        REQUEST["prompt"], num_inference_steps=REQUEST["steps"], guidance_scale=REQUEST["guidance"],
+        generator=torch.Generator().manual_seed(REQUEST["seed"] + i), output_type="np").images[0]) for i in range(REQUEST["images"])]
+    apart = ((torch.stack(wanted) * 255).round() - ours.double()).abs().max().item() / 255
+    report.check(f"{name}: pictures with learned_embeds.safetensors, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
+
+
+def check_case(name, job, args, report):
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        reference = parity.save_random_pipeline(scratch / "base", parity.SIZES[name])
+        size = reference.vae.config.sample_size
+        photos = torch.randint(256, (3, size, size, 3), dtype=torch.uint8)
+        model = scratch / "base" / "model"
+        ours = run_probe(args.probe, "dreambooth", model, {"photos": photos},
+                         dict({key: str(value) for key, value in job.items()}, base=str(model), scratch=str(scratch)))
+        added = add_rows(reference, job)
+        before = {part: module.rows.detach().clone() for part, module in added.items()}
+        groups = [dict(params=[module.rows], lr=job["learning_rate"]) for module in added.values()]
+        losses, norms = dreambooth.train(reference, job, photos, ours["class_pictures"], groups,
+                                         spoken=lambda prompt: prompt.replace(WORD, " ".join(words(job))))
+        for what, theirs in (("losses", losses), ("grad_norms", norms)):
+            apart = ((ours[what] - theirs) / theirs).abs().max().item()
+            report.check(f"{name}: {what}, from {theirs[0]:.2e} to {theirs[-1]:.2e}", apart, dreambooth.LOSS_LIMIT)
+        if job["max_grad_norm"] > norms.max():
+            raise AssertionError("no gradient was clipped: the test shows nothing of clipping")
+        trained = load_file(scratch / "model" / "learned_embeds.safetensors")
+        keys = dict(zip(added, [WORD] if len(added) == 1 else ["clip_l", "clip_g"]))
+        assert trained.keys() == set(keys.values())
+        for part, module in added.items():
+            dreambooth.check_weights(f"{name}: {part}", {"rows": trained[keys[part]]}, {"rows": before[part]},
+                                     {"rows": module.rows.detach()}, report)
+        assert torch.equal(load_file(scratch / "model" / "a1111_embedding.safetensors")[
+            "emb_params" if len(added) == 1 else "clip_l"], trained[keys["text_encoder"]])
+        check_pictures(name, model, scratch / "model", args, report)
+
+
+def main():
+    args = parity.parse_args(__doc__)
+    report = parity.Report()
+    diffusers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()
+    for name, job in CASES.items():
+        if args.only in name:
+            check_case(name, job, args, report)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+#include "worker/exports/embedding_file.h"
+
+#include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
+
+namespace likeness {
+namespace {
+
+constexpr const char* kWord = "word";  // in the metadata
+constexpr const char* kTowers[] = {"clip_l", "clip_g"};
+
+void Write(const std::filesystem::path& file, const WordEmbedding& embedding,
+           const std::string& key) {
+  NamedTensors tensors;
+  for (size_t i = 0; i < embedding.rows_KD.size(); ++i) {
+    tensors.emplace_back(embedding.rows_KD.size() == 1 ? key : kTowers[i],
+                         embedding.rows_KD[i].detach().cpu().to(torch::kFloat32));
+  }
+  WriteSafetensors(file, tensors, {{"format", "pt"}, {kWord, embedding.word}});
+}
+
+}  // namespace
+
+void WriteEmbedding(const std::filesystem::path& file, const WordEmbedding& embedding) {
+  Write(file, embedding, embedding.word);
+}
+
+void WriteA1111Embedding(const std::filesystem::path& file, const WordEmbedding& embedding) {
+  Write(file, embedding, "emb_params");
+}
+
+WordEmbedding ReadEmbedding(const std::filesystem::path& path) {
+  const SafetensorsFile file = SafetensorsFile::Open(path);
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorKind::kFailedPrecondition, path.filename().string() + ": " + why);
+  };
+  const auto word = file.metadata().find(kWord);
+  if (word == file.metadata().end() || word->second.empty()) refuse("does not name its word");
+  WordEmbedding embedding{.word = word->second, .rows_KD = {}};
+  if (file.Contains(embedding.word)) {
+    embedding.rows_KD.push_back(file.Get(embedding.word));
+  } else {
+    for (const char* tower : kTowers) embedding.rows_KD.push_back(file.Get(tower));
+  }
+  for (const auto& rows_KD : embedding.rows_KD) {
+    if (rows_KD.dim() != 2 || rows_KD.size(0) != embedding.rows_KD[0].size(0) ||
+        rows_KD.size(0) == 0 || !rows_KD.is_floating_point()) {
+      refuse("its tensors are no rows of as many vectors");
+    }
+  }
+  return embedding;
+}
+
+}  // namespace likeness

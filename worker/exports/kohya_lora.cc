@@ -1,0 +1,99 @@
+// Names as in kohya-ss/sd-scripts, networks/lora.py and library/sdxl_model_util.py.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <regex>
+#include <sstream>
+#include <string_view>
+
+#include "worker/exports/lora_file.h"
+
+namespace likeness {
+namespace {
+
+std::string Replaced(std::string text, std::string_view from, std::string_view to) {
+  const size_t at = text.find(from);
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+// Within a residual block; the original counts its layers.
+std::string OriginalResnetName(std::string name) {
+  constexpr std::array<std::array<std::string_view, 2>, 4> kNames = {
+      {{"conv1", "in_layers.2"},
+       {"conv2", "out_layers.3"},
+       {"time_emb_proj", "emb_layers.1"},
+       {"conv_shortcut", "skip_connection"}}};
+  for (const auto& [ours, theirs] : kNames) name = Replaced(std::move(name), ours, theirs);
+  return name;
+}
+
+std::string KohyaPrefix(const std::string& part, bool xl) {
+  if (part == "unet") return "lora_unet_";
+  if (!xl) return "lora_te_";
+  return part == "text_encoder" ? "lora_te1_" : "lora_te2_";
+}
+
+std::string KohyaName(const LoraUpdate& update, const KohyaModel& model) {
+  const bool renamed = model.xl && update.part == "unet";
+  std::string name =
+      renamed ? OriginalUnetName(update.layer, model.layers_per_block) : update.layer;
+  std::replace(name.begin(), name.end(), '.', '_');
+  return KohyaPrefix(update.part, model.xl) + name;
+}
+
+std::string Text(double number) {
+  std::ostringstream text;
+  text << number;
+  return text.str();
+}
+
+}  // namespace
+
+std::string OriginalUnetName(const std::string& layer, int64_t layers_per_block) {
+  static const std::regex kBlock(
+      R"((down|up)_blocks\.(\d+)\.(attentions|resnets|downsamplers|upsamplers)\.(\d+)\.(.*))");
+  static const std::regex kMiddle(R"(mid_block\.(attentions|resnets)\.(\d+)\.(.*))");
+  const auto text = [](int64_t number) { return std::to_string(number); };
+  std::smatch match;
+  if (std::regex_match(layer, match, kMiddle)) {
+    const int64_t number = std::stoll(match[2]);
+    if (match[1] == "attentions") return "middle_block.1." + match[3].str();
+    return "middle_block." + text(2 * number) + "." + OriginalResnetName(match[3]);
+  }
+  if (!std::regex_match(layer, match, kBlock)) return layer;
+  const int64_t block = std::stoll(match[2]), number = std::stoll(match[4]);
+  const std::string kind = match[3], rest = match[5];
+  const int64_t each = layers_per_block + 1;
+  if (match[1] == "down") {
+    if (kind == "downsamplers") return "input_blocks." + text(each * (block + 1)) + ".0.op";
+    const std::string place = "input_blocks." + text(each * block + number + 1);
+    return kind == "attentions" ? place + ".1." + rest : place + ".0." + OriginalResnetName(rest);
+  }
+  if (kind == "upsamplers") {
+    // Behind the attention of the block's last layer: all blocks of XL that scale up have some.
+    return "output_blocks." + text(each * block + layers_per_block) + ".2." + rest;
+  }
+  const std::string place = "output_blocks." + text(each * block + number);
+  return kind == "attentions" ? place + ".1." + rest : place + ".0." + OriginalResnetName(rest);
+}
+
+void WriteKohyaLora(const std::filesystem::path& file, const LoraWeights& weights,
+                    const KohyaModel& model) {
+  const LoraScale& scale = weights.scale;
+  const double alpha = scale.value() * static_cast<double>(scale.rank);
+  NamedTensors tensors;
+  for (const LoraUpdate& update : weights.updates) {
+    const std::string name = KohyaName(update, model);
+    tensors.emplace_back(name + ".lora_down.weight", update.down);
+    tensors.emplace_back(name + ".lora_up.weight", update.up);
+    tensors.emplace_back(name + ".alpha", torch::full({}, alpha, torch::kFloat32));
+  }
+  WriteSafetensors(file, tensors,
+                   {{"format", "pt"},
+                    {"ss_network_module", "networks.lora"},
+                    {"ss_network_dim", std::to_string(scale.rank)},
+                    {"ss_network_alpha", Text(alpha)},
+                    {"ss_base_model_version", model.version}});
+}
+
+}  // namespace likeness

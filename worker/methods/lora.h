@@ -1,0 +1,19 @@
+// LoRA, Hu et al. 2106.09685: what is trained is an update of low rank for some of the layers; the
+// model itself stays. What is written is an adapter: the updates alone, in the formats of other
+// tools. rsLoRA (Kalajdzievski 2312.03732) is a scale.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "worker/methods/method.h"
+
+namespace likeness {
+
+std::unique_ptr<Attached> AttachLora(Family& model, const MethodSpec& spec);
+void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,
+               const nlohmann::json& card);
+std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::path& directory,
+                                          double strength);
+
+}  // namespace likeness

@@ -1,0 +1,151 @@
+#include "worker/methods/textual_inversion.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/exports/embedding_file.h"
+#include "worker/exports/model_directory.h"
+#include "worker/methods/trained_parameters.h"
+#include "worker/models/clip_text.h"
+
+namespace likeness {
+namespace {
+
+// A word of the model for as long as this lives.
+class SpokenWord {
+ public:
+  SpokenWord(Family& model, NewWord word) : model_(model), word_(word.word) {
+    model_.AddWord(std::move(word));
+  }
+  ~SpokenWord() { model_.RemoveWord(word_); }
+  SpokenWord(const SpokenWord&) = delete;
+  SpokenWord& operator=(const SpokenWord&) = delete;
+
+ private:
+  Family& model_;
+  std::string word_;
+};
+
+std::vector<ClipTextModelImpl*> TextEncodersOf(const Family& model) {
+  std::vector<ClipTextModelImpl*> encoders;
+  for (const Part& part : model.Parts()) {
+    if (auto* encoder = part.module->as<ClipTextModelImpl>()) encoders.push_back(encoder);
+  }
+  return encoders;
+}
+
+struct NewRows {
+  NewWord word;
+  std::vector<TrainedPart> parts;
+};
+
+// Row k begins as the initial text's token k, counted round.
+NewRows BeginRows(Family& model, const MethodSpec& spec) {
+  torch::NoGradGuard no_grad;
+  const auto& options = spec.textual_inversion;
+  const auto initial = model.tokenizer().Encode(options.initial_text);
+  if (initial.empty()) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "the initial text \"" + options.initial_text + "\" has no tokens to begin with");
+  }
+  std::vector<int64_t> ids;
+  for (int64_t k = 0; k < options.vectors; ++k) ids.push_back(initial[k % initial.size()]);
+  NewRows rows{.word = {options.token, {}}, .parts = {}};
+  for (const Part& part : model.Parts()) {
+    auto* encoder = part.module->as<ClipTextModelImpl>();
+    if (encoder == nullptr) continue;
+    rows.word.rows_KD.push_back(encoder->RowsOf(ids).to(torch::kFloat32).clone());
+    rows.parts.push_back({part.name,
+                          {{"new_rows", rows.word.rows_KD.back()}},
+                          spec.learning_rate,
+                          /*encodes_text=*/true});
+  }
+  return rows;
+}
+
+class TextualInversion : public TrainedParameters {
+ public:
+  // The rows are float32 whatever else computes in: they are few.
+  TextualInversion(Family& model, NewRows rows, bool keep_norm)
+      : TrainedParameters(rows.parts, torch::kFloat32),
+        word_(rows.word),
+        spoken_(model, std::move(rows.word)) {
+    if (!keep_norm) return;
+    for (const auto& master : masters()) norms_.push_back(NormsOf(master));
+  }
+
+  void EndStep() override {
+    torch::NoGradGuard no_grad;
+    for (size_t i = 0; i < norms_.size(); ++i) {
+      masters()[i].detach().mul_(norms_[i] / NormsOf(masters()[i]).clamp_min(1e-12));
+    }
+    if (!norms_.empty()) CopyMastersToParameters();
+  }
+
+  WordEmbedding Trained() const { return {word_.word, masters()}; }
+
+ private:
+  static torch::Tensor NormsOf(const torch::Tensor& rows_KD) {
+    return rows_KD.detach().norm(2, /*dim=*/1, /*keepdim=*/true);
+  }
+
+  NewWord word_;
+  std::vector<torch::Tensor> norms_;
+  SpokenWord spoken_;
+};
+
+class AppliedWord : public AppliedAdapter {
+ public:
+  AppliedWord(Family& model, NewWord word) : spoken_(model, std::move(word)) {}
+
+ private:
+  SpokenWord spoken_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec& spec) {
+  return std::make_unique<TextualInversion>(model, BeginRows(model, spec),
+                                            spec.textual_inversion.keep_norm);
+}
+
+void WriteTextualInversion(Family&, Attached& attached, const WriteSpec& spec,
+                           const nlohmann::json& card) {
+  const WordEmbedding trained = dynamic_cast<const TextualInversion&>(attached).Trained();
+  MakeModelDirectory(spec.out, card, [&](const std::filesystem::path& partial) {
+    WriteEmbedding(partial / kEmbeddingFile, trained);
+    WriteA1111Embedding(partial / kA1111EmbeddingFile, trained);
+    const WordEmbedding read = ReadEmbedding(partial / kEmbeddingFile);
+    for (size_t i = 0; i < trained.rows_KD.size(); ++i) {
+      if (torch::equal(read.rows_KD.at(i), trained.rows_KD[i].cpu())) continue;
+      throw Error(ErrorKind::kInternal, "the embedding is not read back as it was written");
+    }
+  });
+}
+
+std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
+                                                      const std::filesystem::path& directory,
+                                                      double strength) {
+  if (strength != 1) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "the strength of a learned word is " + std::to_string(strength) + "; 1 is allowed");
+  }
+  WordEmbedding embedding = ReadEmbedding(directory / kEmbeddingFile);
+  const auto encoders = TextEncodersOf(model);
+  bool fits = encoders.size() == embedding.rows_KD.size();
+  for (size_t i = 0; fits && i < encoders.size(); ++i) {
+    fits = encoders[i]->options().hidden_size == embedding.rows_KD[i].size(1);
+  }
+  if (!fits) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "the embedding of \"" + embedding.word + "\" is not of this model's text encoders");
+  }
+  for (auto& rows_KD : embedding.rows_KD) rows_KD = rows_KD.to(model.device()).clone();
+  return std::make_unique<AppliedWord>(
+      model, NewWord{std::move(embedding.word), std::move(embedding.rows_KD)});
+}
+
+}  // namespace likeness

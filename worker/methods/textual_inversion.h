@@ -1,0 +1,21 @@
+// Textual Inversion, Gal et al. 2208.01618: what is trained are the rows that the text encoders
+// read for a word of its own; nothing else of the model moves. Source of the details: diffusers'
+// examples/textual_inversion.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "worker/methods/method.h"
+
+namespace likeness {
+
+std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec& spec);
+void WriteTextualInversion(Family& model, Attached& attached, const WriteSpec& spec,
+                           const nlohmann::json& card);
+// `strength` is 1: kInvalidArgument for any other, since a word is there or is not.
+std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
+                                                      const std::filesystem::path& directory,
+                                                      double strength);
+
+}  // namespace likeness

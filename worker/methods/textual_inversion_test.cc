@@ -1,0 +1,120 @@
+#include "worker/methods/textual_inversion.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/checkpoints/state_dict.h"
+#include "worker/exports/embedding_file.h"
+#include "worker/families/tiny_model.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+
+class TextualInversionTest : public testing::Test {
+ protected:
+  TextualInversionTest() {
+    torch::manual_seed(1);
+    model_ = std::make_unique<StableDiffusion>(TinyModel());
+    for (const Part& part : model_->Parts()) {
+      for (auto& parameter : part.module->parameters()) parameter.requires_grad_(false);
+    }
+  }
+  torch::Tensor Encode(const std::string& prompt) {
+    torch::NoGradGuard no_grad;
+    return model_->Encode({prompt}, {16, 16}).context_NSD;
+  }
+  static MethodSpec Spec(int64_t vectors, bool keep_norm = false) {
+    MethodSpec spec{.learning_rate = 0.1};
+    spec.textual_inversion = {
+        .token = "zw", .vectors = vectors, .initial_text = "d o", .keep_norm = keep_norm};
+    return spec;
+  }
+
+  TempDir temp_;
+  std::unique_ptr<StableDiffusion> model_;
+};
+
+TEST_F(TextualInversionTest, AWordBeginsAsTheInitialText) {
+  const auto before = Encode("a zw");
+  {
+    const auto attached = AttachTextualInversion(*model_, Spec(2));
+    EXPECT_TRUE(torch::equal(Encode("a zw"), Encode("a d o")));
+    EXPECT_THAT(attached->names(), ElementsAre("text_encoder/new_rows"));
+    EXPECT_TRUE(attached->trains_text_encoders());
+    const auto third = AttachTextualInversion(*model_, Spec(3));  // counted round
+    EXPECT_TRUE(torch::equal(Encode("a zw"), Encode("a d o d")));
+  }
+  EXPECT_TRUE(torch::equal(Encode("a zw"), before)) << "nothing of it is left";
+}
+
+TEST_F(TextualInversionTest, OnlyItsRowsMove) {
+  NamedTensors before;
+  for (const auto& [name, tensor] : StateDict(*model_->parts().text_encoder)) {
+    before.emplace_back(name, tensor.clone());
+  }
+  const auto attached = AttachTextualInversion(*model_, Spec(2));
+  const auto begun = attached->masters()[0].clone();
+  AdamW optimizer(attached->Groups(), {});
+  model_->Encode({"a zw"}, {16, 16}).context_NSD.square().sum().backward();
+  optimizer.Step();
+  attached->EndStep();
+  EXPECT_GT((attached->masters()[0] - begun).abs().min().item<float>(), 0.01);
+  size_t i = 0;
+  for (const auto& [name, tensor] : StateDict(*model_->parts().text_encoder)) {
+    EXPECT_TRUE(torch::equal(tensor, before[i++].second)) << name;
+  }
+}
+
+TEST_F(TextualInversionTest, LengthsAreKeptWhereThatIsAsked) {
+  const auto attached = AttachTextualInversion(*model_, Spec(2, /*keep_norm=*/true));
+  const auto lengths = [&] { return attached->masters()[0].detach().norm(2, 1); };
+  const auto before = lengths();
+  attached->masters()[0].detach().add_(0.5);
+  EXPECT_FALSE(torch::allclose(lengths(), before));
+  attached->EndStep();
+  EXPECT_TRUE(torch::allclose(lengths(), before));
+}
+
+TEST_F(TextualInversionTest, WhatIsWrittenIsReadAsTheSameWord) {
+  torch::Tensor trained;
+  const fs::path out = temp_.path() / "word";
+  {
+    const auto attached = AttachTextualInversion(*model_, Spec(2));
+    attached->masters()[0].detach().normal_(0, 1);
+    trained = Encode("the ZW there");
+    WriteTextualInversion(*model_, *attached, {.base_model = {}, .out = out},
+                          {{"method", "textual_inversion"}});
+  }
+  EXPECT_THAT(SafetensorsFile::Open(out / kEmbeddingFile).Names(), ElementsAre("zw"));
+  EXPECT_THAT(SafetensorsFile::Open(out / kA1111EmbeddingFile).Names(), ElementsAre("emb_params"));
+  const auto before = Encode("the ZW there");
+  {
+    const auto applied = ApplyTextualInversion(*model_, out, 1);
+    EXPECT_TRUE(torch::equal(Encode("the ZW there"), trained));
+    EXPECT_FALSE(torch::equal(trained, before));
+  }
+  EXPECT_TRUE(torch::equal(Encode("the ZW there"), before));
+}
+
+TEST_F(TextualInversionTest, WhatDoesNotFitIsRefused) {
+  WriteEmbedding(temp_.path() / kEmbeddingFile, {"zw", {torch::ones({1, 17})}});
+  EXPECT_THROW(ApplyTextualInversion(*model_, temp_.path(), 1), Error);
+  WriteEmbedding(temp_.path() / kEmbeddingFile,
+                 {"zw", {torch::ones({1, 16}), torch::ones({1, 16})}});
+  EXPECT_THROW(ApplyTextualInversion(*model_, temp_.path(), 1), Error);
+  WriteEmbedding(temp_.path() / kEmbeddingFile, {"zw", {torch::ones({1, 16})}});
+  EXPECT_THROW(ApplyTextualInversion(*model_, temp_.path(), 0.5), Error);
+  EXPECT_NO_THROW(ApplyTextualInversion(*model_, temp_.path(), 1));
+  MethodSpec spec = Spec(1);
+  spec.textual_inversion.initial_text = " ";
+  EXPECT_THROW(AttachTextualInversion(*model_, spec), Error);
+}
+
+}  // namespace
+}  // namespace likeness

@@ -1,0 +1,59 @@
+// Parameters of modules as what is trained: a model's own, or those of what lies over it.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <string>
+#include <vector>
+
+#include "worker/base/io/safetensors.h"
+#include "worker/training/attached.h"
+
+namespace likeness {
+
+struct TrainedPart {
+  std::string name;         // "unet": begins the names of its parameters
+  NamedTensors parameters;  // the modules' own: what is exchanged in them is computed with
+  double learning_rate;
+  bool encodes_text = false;
+};
+
+// While one lives, the parts' parameters are copies that require gradients; their own values lie
+// untouched (where they are a mapped file, they cost no memory of the process) and come back with
+// the destructor.
+class TrainedParameters : public Attached {
+ public:
+  // `compute`: float32 or bfloat16. What this throws (memory) leaves the parts as they were.
+  TrainedParameters(const std::vector<TrainedPart>& parts, torch::ScalarType compute);
+  ~TrainedParameters() override;
+  TrainedParameters(const TrainedParameters&) = delete;
+  TrainedParameters& operator=(const TrainedParameters&) = delete;
+
+  const std::vector<std::string>& names() const override { return names_; }
+  const std::vector<torch::Tensor>& masters() const override { return masters_; }
+  std::vector<ParameterGroup> Groups() const override;  // one a part
+  bool trains_text_encoders() const override;
+  void CopyMastersToParameters() override;
+
+ protected:
+  void Lend(torch::ScalarType dtype) override;
+  void TakeBack() noexcept override;
+
+ private:
+  std::vector<TrainedPart> parts_;
+  torch::ScalarType compute_;
+  std::vector<std::string> names_;
+  std::vector<torch::Tensor> parameters_;  // the modules' own
+  std::vector<torch::Tensor> base_;        // their values before
+  std::vector<torch::Tensor> masters_;
+  std::vector<torch::Tensor> computing_;  // the parameters' values while others are lent
+};
+
+// All of a module's. They share memory with it.
+NamedTensors ParametersOf(const torch::nn::Module& module);
+
+// Lets the parameters compute with other values of their shapes. Allocates nothing.
+void ExchangeValues(std::vector<torch::Tensor>& parameters,
+                    const std::vector<torch::Tensor>& values) noexcept;
+
+}  // namespace likeness
