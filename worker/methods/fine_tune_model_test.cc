@@ -302,6 +302,11 @@ TEST_F(FineTuneModelTest, CheckpointsComeEveryNStepsAndAtTheEnd) {
   options.checkpoint_every = 4;
   Train(options, "out");
   EXPECT_THAT(host("out").checkpoints, ElementsAre(4, 6));
+  // The pictures are drawn when the weights in training are gone: a worker that is drained
+  // meanwhile has nothing else to hand on.
+  options.checkpoint_every = 0;
+  Train(options, "finished");
+  EXPECT_THAT(host("finished").checkpoints, ElementsAre(6));
 }
 
 // Others cast the trained weights for a preview, and trained on with those.

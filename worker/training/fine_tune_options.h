@@ -68,7 +68,7 @@ struct FineTuneOptions {
 
   // What is seen and kept on the way.
   PreviewOptions previews;
-  int64_t checkpoint_every = 0;  // optimizer steps; 0: only when drained
+  int64_t checkpoint_every = 0;  // optimizer steps; 0: only the last, and when drained
   SaveDtype save_dtype = SaveDtype::kFloat16;
 
   std::string InstancePrompt() const;  // "a <token> <class noun>"

@@ -52,15 +52,19 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   // Setup: where we stand.
   AdamW optimizer(attached.Groups(), options.adamw);
   TrainingState state;
+  int64_t saved_step = -1;  // of the latest checkpoint
   if (const auto file = host.LatestCheckpoint()) {
     state = LoadTrainingState(*file, options.job, attached.names(), attached.masters(), optimizer);
     attached.CopyMastersToParameters();
+    saved_step = state.step;
   }
   const auto save_checkpoint = [&] {
+    if (saved_step == state.step) return;
     attached.CheckFinite(state.step);
     host.SaveCheckpoint(state.step, [&](const std::filesystem::path& file) {
       SaveTrainingState(file, options.job, state, attached.names(), attached.masters(), optimizer);
     });
+    saved_step = state.step;
   };
   const auto stop_if_asked = [&] {
     const StopReason stop = host.Stop();
@@ -96,9 +100,9 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     state.losses.push_back(static_cast<float>(loss));
     ++state.step;
     report(0);
-    if (options.checkpoint_every > 0 &&
-        (state.step % options.checkpoint_every == 0 || state.step == options.steps))
-      save_checkpoint();
+    const bool regular = options.checkpoint_every > 0 && state.step % options.checkpoint_every == 0;
+    // The last: what follows may be cut short when the attached weights are gone.
+    if (regular || state.step == options.steps) save_checkpoint();
     if (options.preview_every > 0 && state.step % options.preview_every == 0) {
       options.preview(state.step, [&] {
         report(0);

@@ -22,7 +22,7 @@ struct LoopOptions {
   LrDecay lr_decay = LrDecay::kConstant;
   int64_t lr_warmup_steps = 0;
   uint32_t seed = 0;             // of training_rng.h
-  int64_t checkpoint_every = 0;  // steps; 0: only when drained
+  int64_t checkpoint_every = 0;  // steps; 0: only the last one, and when drained
   std::string job;               // says which run a checkpoint is part of
 
   // Called with the steps done every `preview_every` steps (0: never). `after_part` is to be called
@@ -31,8 +31,7 @@ struct LoopOptions {
   std::function<void(int64_t step, const std::function<bool()>& after_part)> preview = {};
 
   // Called once after the last step, when what was trained is found sound: to measure and write it.
-  // `stop_if_asked` is to be called on the way: it throws where the host asks to stop, and saves a
-  // checkpoint first where it drains.
+  // `stop_if_asked` is to be called on the way: it throws where the host asks to stop.
   std::function<void(const std::vector<float>& losses, const std::function<void()>& stop_if_asked)>
       finish = {};
 };
