@@ -20,10 +20,12 @@
 #include "absl/time/clock.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
+#include "server/base/tcp_socket.h"
 
 namespace likeness::server {
 namespace {
 
+constexpr int kUnreadBytes = 2 << 10;  // of a connection before it is taken; the kernel doubles it
 constexpr absl::Duration kOutOfFiles = absl::Milliseconds(100);  // to wait until one is free
 
 struct Endpoint {
@@ -47,6 +49,7 @@ int Listen(Endpoint endpoint) {
   if (endpoint.storage.ss_family == AF_INET6) {  // [::] takes IPv4 as well
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
   }
+  TcpSocket::PrepareListener(fd, kUnreadBytes);
   if (bind(fd, endpoint.get(), endpoint.size) == 0 && listen(fd, SOMAXCONN) == 0) return fd;
   close(fd);
   return -1;

@@ -1,8 +1,9 @@
 // Connections on which nobody has shown a key yet. gRPC takes in whatever a peer sends - a header
 // block or a message of 4 GB, or calls by the thousand - before it looks at any limit of its own;
-// so such a connection may have little in the kernel's buffer at a time, and is closed from outside
-// when it has sent more than a visitor needs, has more calls open, or was refused more of them than
-// anybody would try. With its first good key a connection is a visitor no longer.
+// so such a connection may have little in the kernel's buffer at a time, is let no further while
+// what came before may not have been looked at, and is closed from outside when it has sent more
+// than a visitor needs, has more calls open, or was refused more of them than anybody would try.
+// With its first good key a connection is a visitor no longer.
 #pragma once
 
 #include <atomic>
@@ -12,12 +13,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "server/base/tcp_socket.h"
 
 namespace likeness::server {
 
@@ -34,17 +37,28 @@ struct VisitorLimits {
   int open_calls = 100;         // at a time
   int all_open_calls = 1'000;   // of all of them together; beyond, who has the most is closed
   size_t connections = 1'000;   // one more closes the oldest
-  int unread_bytes = 4 << 10;   // that the kernel keeps for us; it doubles them
+  int unread_bytes = 2 << 10;   // that the kernel keeps for us; it doubles them
+
+  // Bytes that gRPC may have made calls of which we have not seen yet: what came in within
+  // `settles`, and what closed connections had sent as long as gRPC has not let go of them. Beyond,
+  // no connection is taken; and for the time of `alarm`, as after each connection that had to be
+  // closed, a visitor has less.
+  int64_t unsettled_bytes = 64 << 10;
+  int64_t bytes_at_once = 64 << 10;  // of one visitor; the kernel lets no more in
+  int64_t bytes_at_once_alarmed = 4 << 10;
+  int64_t bytes_alarmed = 64 << 10;  // in place of `bytes`, where that is more
+  absl::Duration settles = absl::Milliseconds(10);
+  absl::Duration alarm = absl::Seconds(10);
+  absl::Duration lingers = absl::Seconds(5);  // at most, of a closed connection
 };
 
 // Thread-safe.
 class Visitors {
  public:
   explicit Visitors(const VisitorLimits& limits = {}) : limits_(limits) {}
-  ~Visitors();
 
-  // A connection was opened. `fd` is its socket, of which a copy is kept; `peer` as gRPC spells it:
-  // "ipv4:10.0.0.1:4711".
+  // A connection was opened. `fd` is its socket, of which a copy is kept, and which must be open
+  // until all of the connection's calls are over; `peer` as gRPC spells it: "ipv4:10.0.0.1:4711".
   void Add(int fd, const std::string& peer);
 
   // The peer has shown a good key.
@@ -54,35 +68,52 @@ class Visitors {
   // Null when the peer is no visitor. `refused`: for want of a good key.
   std::shared_ptr<void> Enter(absl::string_view peer, bool refused);
 
-  // Closes the connections that have sent too much; to be called again and again. Whether much came
-  // in since the last look, so that the next should come soon.
+  // Closes the connections that have sent too much, and lets the others on; to be called again and
+  // again. Whether something came in that has not settled, so that the next look should come soon.
   bool Look();
 
   // Whether as many calls without a key are open as may be, those of closed connections included:
   // they take memory until gRPC has ended them, so no more connections should be taken meanwhile.
-  bool full() const { return open_calls_ >= limits_.all_open_calls; }
+  // The same while more may be on their way to us.
+  bool full() const { return open_calls_ >= limits_.all_open_calls || crowded_; }
   bool any() const { return count_ > 0; }
   int64_t closed() const { return closed_; }  // so far
 
  private:
   struct Visitor {
     std::string peer;
-    int fd = -1;           // none once the connection is closed
+    TcpSocket socket;      // none once the connection is closed
     int calls = 0;         // without a key, in all
     int64_t received = 0;  // bytes, at the last look
     double level = 0;      // of them, beyond what may be sent all the time
     absl::Time looked = SteadyNow();
+    int64_t settled = 0;  // bytes of which no calls are on their way to us any more
+    absl::Time last_bytes = absl::InfinitePast();
+    int64_t allowed = 0;  // bytes that the kernel lets in
     int refused_calls = 0;
     int open_calls = 0;
     bool is_known = false;  // has shown a key: its calls count no more
     std::list<std::string>::iterator place;
 
-    bool open() const { return fd >= 0; }
+    bool open() const { return socket.valid(); }
+    int64_t unsettled() const { return received - settled; }
+  };
+  // A connection that is closed, of which gRPC may still have calls.
+  struct Lingering {
+    TcpSocket socket;
+    int64_t bytes = 0;  // that had not settled
+    absl::Time end;     // when it counts no more in any case
   };
   using Shared = std::shared_ptr<Visitor>;
 
   // How many bytes have come in since the last look; nothing if the connection is over.
-  static std::optional<int64_t> Measure(Visitor& visitor, int64_t bytes_per_second);
+  std::optional<int64_t> Measure(Visitor& visitor) const;
+  // How many bytes of the visitor are let in from now on.
+  void Allow(Visitor& visitor, bool alarmed) const;
+  // The same for all that are open. Whether there are bytes that have not settled.
+  bool AllowMore(const std::vector<Shared>& open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Closed connections of which gRPC has let go; the unsettled bytes of the others.
+  int64_t DropReleased() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void Leave(Visitor& visitor);
   // Of the connections that are not closed; there is one.
@@ -97,7 +128,10 @@ class Visitors {
                                                                             // until their calls end
   std::list<std::string> by_age_ ABSL_GUARDED_BY(mutex_);                   // peers, oldest first
   int kept_open_calls_ ABSL_GUARDED_BY(mutex_) = 0;  // of connections that are not closed
-  std::atomic<int> open_calls_ = 0;                  // of all
+  std::vector<Lingering> lingering_ ABSL_GUARDED_BY(mutex_);
+  absl::Time alarm_end_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  std::atomic<bool> crowded_ = false;  // more bytes than may be have not settled
+  std::atomic<int> open_calls_ = 0;    // of all
   std::atomic<size_t> count_ = 0;
   std::atomic<int64_t> closed_ = 0;
 };

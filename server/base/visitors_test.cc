@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -21,8 +23,9 @@ namespace {
 
 // A TCP connection over loopback, both ends.
 struct Connection {
-  Connection() {
+  explicit Connection(bool prepared = false) {
     const int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (prepared) TcpSocket::PrepareListener(listener, 2 << 10);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -44,6 +47,20 @@ struct Connection {
   void Send(size_t bytes) const {
     const std::string data(bytes, 'x');
     EXPECT_EQ(send(client, data.data(), bytes, 0), static_cast<ssize_t>(bytes));
+  }
+  // What the server's end gets until nothing comes for a tenth of a second, or it has so many
+  // bytes.
+  size_t Receive(size_t most) const {
+    const timeval patience = {.tv_sec = 0, .tv_usec = 100'000};
+    setsockopt(served, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    std::string data(64 << 10, ' ');
+    size_t total = 0;
+    while (total < most) {
+      const ssize_t part = recv(served, data.data(), data.size(), 0);
+      if (part <= 0) break;
+      total += static_cast<size_t>(part);
+    }
+    return total;
   }
   // Whether the server's end was reset.
   bool cut() const {
@@ -167,6 +184,52 @@ TEST(VisitorsTest, LittleLiesUnreadUntilAKeyWasShown) {
   visitors.Forget("peer");
   EXPECT_GE(connection.Option(SO_RCVBUF), std::min(usual, 128 << 10));
   EXPECT_EQ(connection.Option(SO_BUF_LOCK), 0) << "the kernel adapts it again";
+}
+
+TEST(VisitorsTest, KernelLetsInNoMoreThanAllowedUntilAKeyWasShown) {
+  Connection connection(/*prepared=*/true);
+  Visitors visitors({.bytes_at_once = 8 << 10});
+  visitors.Add(connection.served, "peer");
+  constexpr size_t kSent = 1 << 20;
+  std::thread sender([&] { connection.Send(kSent); });
+  size_t received = connection.Receive(kSent);
+  EXPECT_LE(received, 8u << 10);
+  EXPECT_FALSE(connection.cut());
+  visitors.Forget("peer");
+  while (received < kSent) received += connection.Receive(kSent);
+  sender.join();
+  EXPECT_EQ(received, kSent) << "what was held back comes again";
+}
+
+TEST(VisitorsTest, AfterAnAlarmVisitorsGoOnOnceWhatCameBeforeHasSettled) {
+  Connection flood, visitor(/*prepared=*/true);
+  Visitors visitors(
+      {.refused_calls = 0, .bytes_at_once_alarmed = 6 << 10, .settles = absl::InfiniteDuration()});
+  visitors.Add(flood.served, "flood");
+  visitors.Enter("flood", /*refused=*/true);
+  EXPECT_TRUE(flood.cut());
+  visitors.Add(visitor.served, "visitor");
+  visitor.Send(20 << 10);
+  size_t received = 0;
+  for (int i = 0; i < 3; ++i) {
+    received += visitor.Receive(20 << 10);
+    visitors.Look();
+  }
+  EXPECT_LE(received, 6u << 10);
+}
+
+TEST(VisitorsTest, ClosedConnectionCountsUntilItsOwnerLetsGoOfIt) {
+  Connection connection, next;
+  Visitors visitors({.refused_calls = 0, .unsettled_bytes = 100});
+  visitors.Add(connection.served, "peer");
+  connection.Send(200);
+  visitors.Enter("peer", /*refused=*/true);
+  EXPECT_TRUE(connection.cut());
+  visitors.Look();
+  EXPECT_TRUE(visitors.full()) << "200 bytes, of which calls may be on their way";
+  close(std::exchange(connection.served, -1));
+  visitors.Look();
+  EXPECT_FALSE(visitors.full());
 }
 
 TEST(ListenerTest, ConnectionsWaitWhileNoneAreTaken) {
