@@ -363,6 +363,16 @@ absl::Status CheckDeletable(const JobRecord& record, absl::string_view etag) {
 }
 
 void Expire(JobRecord& record, const RetryPolicy& policy, const Moment& now) {
+  // Nobody may have known of the lease: its answer was lost. A job of which workers die before they
+  // say a word is not tried for ever all the same.
+  const bool unheard =
+      !record.heard && record.job.attempt() < record.job.max_attempts() + policy.unheard_attempts;
+  if (unheard && record.job.state() == v1::JOB_STATE_RUNNING) {
+    return Enqueue(record,
+                   {v1::STATE_CHANGE_REASON_WORKER_LOST,
+                    "lease lost before its worker said a word: the attempt does not count"},
+                   now.steady + policy.first_delay, now);
+  }
   auto error = ToRpcStatus(RpcError(
       absl::StatusCode::kUnavailable, "WORKER_LOST",
       absl::StrCat("the worker was lost in attempt ", record.job.attempt(),

@@ -79,7 +79,8 @@ absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_st
 // etag as above.
 absl::Status CheckDeletable(const JobRecord& record, absl::string_view etag);
 
-// The lease ran out at `now` or before: as a retryable failure.
+// The lease ran out at `now` or before: as a retryable failure, which does not count where nobody
+// may have known of the lease.
 void Expire(JobRecord& record, const RetryPolicy& policy, const Moment& now);
 
 // The record's deadline has come: PENDING -> FAILED (QUEUE_TIMEOUT), RUNNING -> FAILED

@@ -81,10 +81,38 @@ TEST_P(JobStoreTest, LostLeaseIsQueuedAgainAfterTheBackOff) {
   EXPECT_EQ(AcquireAs("w").job().attempt(), 2);
 }
 
+TEST_P(JobStoreTest, LeaseOfWhichNothingWasHeardCountsAsNoAttempt) {
+  Create("a");
+  for (int lost = 0; lost < 3;
+       ++lost) {  // as answers that no worker has got; two attempts are left
+    AcquireAs("w");
+    clock_.Advance(kTestLease);
+    ASSERT_EQ(*store().ExpireLeases(), 1);
+    ASSERT_EQ(StateOf("a"), v1::JOB_STATE_PENDING);
+    EXPECT_TRUE(NothingToLease()) << "it waits for its back-off all the same";
+    clock_.Advance(kTestRetry);
+  }
+  ASSERT_TRUE(Fail(AcquireAs("w").lease_token(), true).ok());
+  EXPECT_EQ(StateOf("a"), v1::JOB_STATE_PENDING) << "the first that counts";
+}
+
+TEST_P(JobStoreTest, JobThatSilencesItsWorkersIsGivenUp) {
+  Create("a");
+  int leases = 0;
+  for (; StateOf("a") == v1::JOB_STATE_PENDING && leases < 100; ++leases) {
+    AcquireAs("w");
+    clock_.Advance(kTestLease);
+    ASSERT_EQ(*store().ExpireLeases(), 1);
+    clock_.Advance(absl::Minutes(10));
+  }
+  EXPECT_EQ(leases, 13) << "attempts 12 and 13 count";
+  EXPECT_EQ(ErrorReason(FromRpcStatus(Get("a").error())), "WORKER_LOST");
+}
+
 TEST_P(JobStoreTest, JobFailsWhenItsAttemptsAreUsedUp) {
   Create("a");
   for (int attempt = 0; attempt < 2; ++attempt) {
-    AcquireAs("w");
+    ASSERT_TRUE(Renew(AcquireAs("w").lease_token()).ok());
     clock_.Advance(kTestLease);
     ASSERT_EQ(*store().ExpireLeases(), 1);
     clock_.Advance(absl::Minutes(1));

@@ -15,6 +15,9 @@ struct LeasePolicy {
 struct RetryPolicy {
   absl::Duration first_delay = absl::Seconds(1);  // doubles with every further failure
   absl::Duration max_delay = absl::Minutes(5);
+  // A lease that ran out before its worker said a word counts against max_attempts only from the
+  // attempt on that is so many beyond them.
+  int unheard_attempts = 10;
 };
 
 // How long a job waits after its `failures`-th failed attempt (from 1), or nothing when it is given
