@@ -70,14 +70,8 @@ absl::Status ModelServiceImpl::ListBaseModels(Caller&, const v1::ListBaseModelsR
   const std::string purpose = "base models";
   ASSIGN_OR_RETURN(const auto after, OpenPageToken(signer_, purpose, request->page_token()));
   ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
-  for (v1::BaseModel& model : models) {
-    if (model.name() <= after) continue;
-    if (reply->base_models_size() == size) {
-      reply->set_next_page_token(signer_.Sign(purpose, reply->base_models().rbegin()->name()));
-      break;
-    }
-    *reply->add_base_models() = std::move(model);
-  }
+  const auto next = FillPage(std::move(models), after, size, reply->mutable_base_models());
+  if (next) reply->set_next_page_token(signer_.Sign(purpose, *next));
   return absl::OkStatus();
 }
 

@@ -62,14 +62,8 @@ absl::Status OperatorServiceImpl::ListWorkers(Caller&, const v1::ListWorkersRequ
   ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
   ASSIGN_OR_RETURN(const auto after, OpenPageToken(signer_, kWorkersPage, request->page_token()));
   ASSIGN_OR_RETURN(auto workers, workers_.List(absl::Now()));
-  for (v1::Worker& worker : workers) {
-    if (worker.name() <= after) continue;
-    if (reply->workers_size() == size) {
-      reply->set_next_page_token(signer_.Sign(kWorkersPage, reply->workers().rbegin()->name()));
-      break;
-    }
-    *reply->add_workers() = std::move(worker);
-  }
+  const auto next = FillPage(std::move(workers), after, size, reply->mutable_workers());
+  if (next) reply->set_next_page_token(signer_.Sign(kWorkersPage, *next));
   return absl::OkStatus();
 }
 
