@@ -58,7 +58,7 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(250);
 constexpr absl::Duration kLook = absl::Milliseconds(20);  // at connections without a key
-constexpr absl::Duration kSoon = absl::Milliseconds(2);   // the same, while much comes in on them
+constexpr absl::Duration kSoon = absl::Milliseconds(2);   // the same, while something comes in
 constexpr absl::Duration kHealthCheck = absl::Seconds(2);
 constexpr int64_t kFullDisk = 2 << 20;    // blobs leave the last MiB to the job store
 constexpr size_t kKeptChanges = 100'000;  // for those who follow many jobs; some 20 MB
@@ -250,7 +250,8 @@ absl::Status Server::Parts::Serve() {
   pools = std::make_unique<Pools>(options.executor_threads);
   housekeeping = std::make_unique<Executor>(1);
   front = std::make_unique<Front>(*pools, feed, lease_queue, metrics,
-                                  Gate{*authenticator, call_limits, audit.get(), &visitors});
+                                  Gate{*authenticator, call_limits, audit.get(), &visitors,
+                                       [this] { return jobs->CommitNote(); }});
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission, change_log);
   model_service = std::make_unique<ModelServiceImpl>(*jobs, *blobs);
   workers = std::make_unique<WorkerRegistry>(*jobs);

@@ -419,6 +419,24 @@ TEST_F(ServerDiskTest, KilledServerLosesNoAuditLineOfAChange) {
   EXPECT_EQ(AuditedMethods(audit), std::vector<std::string>(kJobs, "CreateJob"));
 }
 
+TEST_F(ServerDiskTest, KilledServerLosesNoAuditLineOfAnUpload) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), folder_.path());
+  const std::string audit = folder_.path() + "/audit.jsonl";
+  const std::vector<std::string> flags = {"--audit-log=" + audit};
+  StartServer(flags);
+  ASSERT_TRUE(Create("job").ok());
+  ASSERT_TRUE(worker_.Acquire().ok());
+  disk.Set(absl::StrCat("fail-write audit.jsonl ", ENOSPC));
+  ASSERT_TRUE(worker_.Upload(std::string(1000, 'x')).ok());
+  Kill();
+  disk.Set("");
+  StartServer(flags);
+  server_->Signal(SIGTERM);
+  EXPECT_EQ(server_->Wait(), 0);
+  EXPECT_EQ(AuditedMethods(audit),
+            (std::vector<std::string>{"CreateJob", "AcquireLease", "Write"}));
+}
+
 TEST_F(ServerDiskTest, AuditLinesWhoseFsyncFailedAreWrittenAgain) {
   DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), folder_.path());
   const std::string audit = folder_.path() + "/audit.jsonl";

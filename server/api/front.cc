@@ -116,6 +116,11 @@ std::optional<AuditNote> Front::NoteFor(const CallInfo& call,
       [&call] { *call.noted = true; });
 }
 
+absl::Status Front::CommitNote(const CallInfo& call, const Caller& caller) const {
+  const bool missing = call.noted && !*call.noted && !caller.resource.empty();
+  return missing && gate_.commit_note ? gate_.commit_note() : absl::OkStatus();
+}
+
 void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
                    const absl::Status& status) {
   const absl::Duration took = SteadyNow() - call.start;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ struct Gate {
   CallLimits& limits;
   AuditLog* audit = nullptr;     // may be nothing
   Visitors* visitors = nullptr;  // may be nothing
+  // Makes the line of this thread's AuditNote durable; nothing without an audit log.
+  std::function<absl::Status()> commit_note{};
 };
 
 class Front {
@@ -54,6 +57,9 @@ class Front {
   // Within it, what the caller makes the job store change is written down in the transaction.
   std::optional<AuditNote> NoteFor(const CallInfo& call,
                                    const absl::StatusOr<Caller>& caller) const;
+  // Within a note, once all is well: the line about a change that is not in the job store (an
+  // upload's) is durable before the caller has the answer.
+  absl::Status CommitNote(const CallInfo& call, const Caller& caller) const;
   // A call's place among those that its caller has under way; free again when this goes away.
   using Place = std::shared_ptr<void>;
   // The caller's own status; RESOURCE_EXHAUSTED (TOO_MANY_CALLS).

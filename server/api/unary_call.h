@@ -19,7 +19,9 @@ class UnaryCall final : public CallReactor {
 
  private:
   void Received(bool) override {
-    if (!executor().TryRun(lane(), [this] { Answer(); })) End(Front::Overloaded());
+    if (executor().TryRun(lane(), [this] { Answer(); })) return;
+    const CallScope scope(call_);
+    End(Front::Overloaded());
   }
 
   void Answer() {
@@ -29,6 +31,7 @@ class UnaryCall final : public CallReactor {
     if (status.ok()) {
       const auto note = front_.NoteFor(call_, caller_);
       status = body_(*caller_, &request_, &reply_);
+      if (status.ok()) status = front_.CommitNote(call_, *caller_);
     }
     End(status, &reply_);
   }

@@ -83,10 +83,14 @@ absl::Status WriteCall::BeginUpload() {
   return absl::OkStatus();
 }
 
-void WriteCall::Conclude(const absl::Status& status) {
+void WriteCall::Conclude(absl::Status status) {
   pump_->Stop();
   upload_.reset();  // so that the client can resume as soon as it has the answer
   reservation_.reset();
+  if (status.ok()) {
+    const auto note = front_.NoteFor(call_, caller_);
+    status = front_.CommitNote(call_, *caller_);
+  }
   End(status, &reply_);
 }
 

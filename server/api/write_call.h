@@ -28,7 +28,7 @@ class WriteCall final : public CallReactor {
   // Whether the upload is finished.
   absl::StatusOr<bool> TakeChunk();
   absl::Status BeginUpload();
-  void Conclude(const absl::Status& status);
+  void Conclude(absl::Status status);
 
   BlobStore& blobs_;
   BlobQuota& quota_;

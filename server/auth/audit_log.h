@@ -1,9 +1,9 @@
 // Who changed what: one JSON line for each change, in a file of its own that only grows.
 //
-// The line about a change of the job store commits with it (see jobs/audit_note.h) and is brought
-// here by Append within a second; one that a crash brought twice has the same id. The other lines,
-// about refusals and uploads, are in the file before the caller has the answer, and on the disk
-// within a second (Sync).
+// The line about a change is in the job store, durably, before the caller has the answer (see
+// jobs/audit_note.h), and is brought here by Append within a second; one that a crash brought twice
+// has the same id. Lines about refusals are in the file before the caller has the answer, and on
+// the disk within a second (Sync).
 #pragma once
 
 #include <memory>

@@ -318,6 +318,9 @@ class JobStore {
   virtual absl::Status DropAuditLines(int64_t last) = 0;
   virtual absl::StatusOr<int64_t> CountAuditLines() = 0;
 
+  // Commits the line of this thread's AuditNote, about a change that is not in this store.
+  virtual absl::Status CommitNote() = 0;
+
   // 32 random bytes, drawn when the store was made: signs what clients hand back to us.
   virtual const std::string& signing_key() const = 0;
 };

@@ -258,4 +258,8 @@ absl::StatusOr<int64_t> MeasuredJobStore::CountAuditLines() {
                [&] { return store_.CountAuditLines(); });
 }
 
+absl::Status MeasuredJobStore::CommitNote() {
+  return Timed(metrics_, StoreOperation::kCommitNote, [&] { return store_.CommitNote(); });
+}
+
 }  // namespace likeness::server

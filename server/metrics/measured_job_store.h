@@ -77,6 +77,7 @@ class MeasuredJobStore : public JobStore {
   absl::StatusOr<AuditLines> ReadAuditLines(int limit) override;
   absl::Status DropAuditLines(int64_t last) override;
   absl::StatusOr<int64_t> CountAuditLines() override;
+  absl::Status CommitNote() override;
   const std::string& signing_key() const override { return store_.signing_key(); }
 
  private:

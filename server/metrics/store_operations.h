@@ -58,7 +58,8 @@ namespace likeness::server {
   X(CheckWhole) \
   X(ReadAuditLines) \
   X(DropAuditLines) \
-  X(CountAuditLines)
+  X(CountAuditLines) \
+  X(CommitNote)
 // clang-format on
 
 enum class StoreOperation {
