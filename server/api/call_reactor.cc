@@ -55,8 +55,9 @@ CallReactor::CallReactor(Front& front, grpc::CallbackServerContext* context, con
 }
 
 void CallReactor::Start() {
-  if (!place_.ok()) return End(place_.status());
-  ReadNext();
+  if (place_.ok()) return ReadNext();
+  const CallScope scope(call_);
+  End(place_.status());
 }
 
 void CallReactor::OnReadDone(bool ok) { Received(ok); }
@@ -74,10 +75,7 @@ void CallReactor::Write(const Message& message) {
 }
 
 void CallReactor::End(const absl::Status& status, const Message* reply) {
-  {
-    const CallScope scope(call_);
-    front_.Record(call_, caller_, status);
-  }
+  front_.Record(call_, caller_, status);
   if (!status.ok() || reply == nullptr) return Finish(ToGrpcStatus(status));
   outgoing_ = BytesOf(*reply);
   StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), grpc::Status::OK);

@@ -39,7 +39,7 @@ class CallReactor : public grpc::ServerGenericBidiReactor {
   // Sends `message`; OnWriteDone follows.
   void Write(const google::protobuf::Message& message);
 
-  // Ends the call, once; with `reply` if all is well. This may be gone from then on.
+  // Ends the call, once, in its scope; with `reply` if all is well. This may be gone from then on.
   void End(const absl::Status& status, const google::protobuf::Message* reply = nullptr);
 
   // Whether the caller still may, and the call has a reason to go on; for those that take long.

@@ -33,7 +33,8 @@ class BaseModelTable {
  private:
   struct Row {
     v1::BaseModel model;
-    absl::Time offered;  // on the queue's clock
+    absl::Time offered;      // on the queue's clock
+    std::string serialized;  // as it was offered, without a time
   };
   // By name and time.
   absl::StatusOr<std::shared_ptr<const std::vector<Row>>> Rows();

@@ -18,7 +18,7 @@ constexpr char kDrawn[] =
 constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
 constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
 constexpr char kEvents[] = "SELECT event FROM events WHERE job = ?";
-constexpr char kInsert[] = "INSERT INTO erased (time, model) VALUES (?, ?)";
+constexpr char kInsert[] = "INSERT INTO erased (time, model) VALUES (?, ?) RETURNING key";
 // Workers that have not asked for so long start with an empty cache or are told nothing.
 constexpr char kForget[] =
     "DELETE FROM erased WHERE key <= (SELECT MAX(key) FROM erased) - ? OR time < ?";
@@ -26,6 +26,8 @@ constexpr char kForget[] =
 constexpr char kRead[] =
     "SELECT key, model FROM erased"
     " WHERE key > IIF(?1 > (SELECT MAX(key) FROM erased), 0, ?1) ORDER BY key LIMIT ?2";
+
+constexpr char kLast[] = "SELECT IFNULL(MAX(key), 0) FROM erased";
 
 constexpr char kInsertBlob[] = "INSERT OR REPLACE INTO to_erase (blob, time) VALUES (?, ?)";
 constexpr char kReadBlobs[] = "SELECT blob, time FROM to_erase LIMIT ?";
@@ -100,13 +102,26 @@ void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs) {
   VisitBlobsOf(model, [&](const NamedBlob& blob) { blobs.insert(blob.name.ToString()); });
 }
 
-absl::Status InsertErasedModel(Database& database, const v1::Model& model, absl::Time now) {
+absl::StatusOr<int64_t> InsertErasedModel(Database& database, const v1::Model& model,
+                                          absl::Time now) {
   v1::LeasedModel erased;
   erased.set_name(model.name());
   *erased.mutable_files() = model.files();
-  Query insert = database.Prepare(kInsert);
-  RETURN_IF_ERROR(insert.Bind(now).BindBlob(erased.SerializeAsString()).Run());
-  return database.Prepare(kForget).Bind(int64_t{kMostErased}).Bind(now - kErasedFor).Run();
+  int64_t number = 0;
+  {
+    Query insert = database.Prepare(kInsert);
+    RETURN_IF_ERROR(insert.Bind(now).BindBlob(erased.SerializeAsString()).Run());
+    number = insert.Integer(0);
+  }
+  RETURN_IF_ERROR(
+      database.Prepare(kForget).Bind(int64_t{kMostErased}).Bind(now - kErasedFor).Run());
+  return number;
+}
+
+absl::StatusOr<int64_t> ReadLastErased(Database& database) {
+  Query query = database.Prepare(kLast);
+  RETURN_IF_ERROR(query.Run());
+  return query.Integer(0);
 }
 
 absl::Status InsertBlobToErase(Database& database, const BlobToErase& blob) {

@@ -34,7 +34,11 @@ absl::StatusOr<SubjectRecords> FindSubjectOfJob(Database& database, const JobNam
 absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs);
 void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs);
 
-absl::Status InsertErasedModel(Database& database, const v1::Model& model, absl::Time now);
+// The model's number.
+absl::StatusOr<int64_t> InsertErasedModel(Database& database, const v1::Model& model,
+                                          absl::Time now);
+// The number of the last one; 0 if there is none.
+absl::StatusOr<int64_t> ReadLastErased(Database& database);
 
 absl::Status InsertBlobToErase(Database& database, const BlobToErase& blob);
 absl::StatusOr<std::vector<BlobToErase>> ReadBlobsToErase(Database& database, int limit);

@@ -179,7 +179,9 @@ absl::Status VisitOfModel(Database& database, const std::string& model, absl::Ti
   }
 }
 
-absl::StatusOr<Shares> ReadShares(Database& database) {
+// Who runs how many jobs is read only where it decides between tenants: it steps through all of
+// them.
+absl::StatusOr<Shares> ReadShares(Database& database, bool running) {
   Shares shares;
   {
     Query query = database.Prepare(kVirtualTime);
@@ -192,11 +194,12 @@ absl::StatusOr<Shares> ReadShares(Database& database) {
     if (!found) break;
     shares.tenants[served.String(0)].served = absl::Microseconds(served.Integer(1));
   }
-  Query running = database.Prepare(kRunning);
+  if (!running) return shares;
+  Query held = database.Prepare(kRunning);
   for (;;) {
-    ASSIGN_OR_RETURN(bool found, running.Step());
+    ASSIGN_OR_RETURN(bool found, held.Step());
     if (!found) return shares;
-    shares.tenants[running.String(0)].running = static_cast<int>(running.Integer(1));
+    shares.tenants[held.String(0)].running = static_cast<int>(held.Integer(1));
   }
 }
 
@@ -256,7 +259,10 @@ absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
     RETURN_IF_ERROR(VisitOfModel(database, model, now.steady, damaged, add));
   }
   if (candidates.empty()) return std::nullopt;
-  ASSIGN_OR_RETURN(Shares shares, ReadShares(database));
+  const bool several = std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& job) {
+    return job.tenant != candidates.front().tenant;
+  });
+  ASSIGN_OR_RETURN(Shares shares, ReadShares(database, /*running=*/several));
   const auto chosen = ChooseJob(candidates, shares, offer, now.steady, policy);
   if (!chosen) return std::nullopt;
   return Choice{std::move(candidates[*chosen]), std::move(shares)};

@@ -18,11 +18,10 @@ constexpr char kUsed[] =
     "SELECT COALESCE(SUM(worker_time), 0) FROM usage WHERE tenant = ? AND day >= ?";
 constexpr char kRunning[] = "SELECT COUNT(*) FROM jobs WHERE state IN (2, 3) AND tenant = ?";
 constexpr char kCharge[] =
-    "INSERT INTO usage (tenant, day, worker_time) VALUES (?, ?, ?)"
-    " ON CONFLICT (tenant, day) DO UPDATE SET worker_time = worker_time + excluded.worker_time";
+    "UPDATE usage SET worker_time = worker_time + ?3 WHERE tenant = ?1 AND day = ?2";
 constexpr char kCountEnded[] =
-    "INSERT INTO usage (tenant, day, worker_time, ended_jobs) VALUES (?, ?, 0, 1)"
-    " ON CONFLICT (tenant, day) DO UPDATE SET ended_jobs = ended_jobs + 1";
+    "UPDATE usage SET ended_jobs = ended_jobs + ?3 WHERE tenant = ?1 AND day = ?2";
+constexpr char kBeginDay[] = "INSERT INTO usage (tenant, day, worker_time) VALUES (?, ?, 0)";
 constexpr char kUsage[] =
     "SELECT day, worker_time, ended_jobs FROM usage WHERE tenant = ? AND day > ?"
     " ORDER BY day DESC";
@@ -99,6 +98,21 @@ absl::StatusOr<std::optional<SpentPeriod>> FindSpent(Database& database, const s
     if (spent) return SpentPeriod{name, allowed, period.end};
   }
   return std::nullopt;
+}
+
+// Adds to the tenant's row of today. When a day begins, those that are no longer kept go.
+// `addition` is a literal of above, as Prepare wants it.
+absl::Status AddToday(Database& database, const char* addition, const std::string& tenant,
+                      absl::Time now, int64_t amount) {
+  const int64_t today = DayNumber(now);
+  const auto add = [&] {
+    return database.Prepare(addition).Bind(tenant).Bind(today).Bind(amount).Run();
+  };
+  RETURN_IF_ERROR(add());
+  if (database.changes() == 1) return absl::OkStatus();
+  RETURN_IF_ERROR(database.Prepare(kBeginDay).Bind(tenant).Bind(today).Run());
+  RETURN_IF_ERROR(database.Prepare(kForget).Bind(tenant).Bind(today - kKeptDays).Run());
+  return add();
 }
 
 }  // namespace
@@ -179,15 +193,12 @@ absl::StatusOr<std::vector<UsedDay>> ReadUsage(Database& database, const std::st
 }
 
 absl::Status CountEndedJob(Database& database, const std::string& tenant, absl::Time now) {
-  return database.Prepare(kCountEnded).Bind(tenant).Bind(DayNumber(now)).Run();
+  return AddToday(database, kCountEnded, tenant, now, 1);
 }
 
 absl::Status ChargeWorkerTime(Database& database, const std::string& tenant, absl::Duration time,
                               absl::Time now) {
-  Query charge = database.Prepare(kCharge);
-  charge.Bind(tenant).Bind(DayNumber(now)).Bind(absl::ToInt64Microseconds(time));
-  RETURN_IF_ERROR(charge.Run());
-  return database.Prepare(kForget).Bind(tenant).Bind(DayNumber(now) - kKeptDays).Run();
+  return AddToday(database, kCharge, tenant, now, absl::ToInt64Microseconds(time));
 }
 
 }  // namespace likeness::server

@@ -47,8 +47,8 @@ class ReadPool {
     return loan;
   }
 
-  // For what reads so long that the log of changes must not be held up by it: each statement sees
-  // the store as it is by then.
+  // Each statement sees the store as it is by then: for a single one, which is a transaction of its
+  // own, and for what reads so long that the log of changes must not be held up by it.
   absl::StatusOr<Loan> BorrowWithoutTransaction() {
     {
       std::lock_guard lock(mutex_);

@@ -109,6 +109,7 @@ class SqliteJobStore : public JobStore {
   absl::StatusOr<AuditLines> ReadAuditLines(int limit) override;
   absl::Status DropAuditLines(int64_t last) override;
   absl::StatusOr<int64_t> CountAuditLines() override;
+  absl::Status CommitNote() override;
   const std::string& signing_key() const override { return signing_key_; }
 
  private:
@@ -168,6 +169,7 @@ class SqliteJobStore : public JobStore {
   ForecastCache forecasts_;
   DamagedJobs damaged_;
   std::atomic<bool> leased_lately_ = false;  // the last poll of a worker found a job
+  std::atomic<int64_t> last_erased_ = 0;     // number of the last model that workers are to erase
   std::optional<absl::Duration> followed_;   // date less the queue's clock; FollowDate's own
   Writer writer_;
   BaseModelTable base_models_;

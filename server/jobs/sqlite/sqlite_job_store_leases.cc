@@ -137,7 +137,7 @@ absl::StatusOr<std::optional<v1::Lease>> SqliteJobStore::Acquire(
 
 absl::StatusOr<LeasedJob> SqliteJobStore::FindLease(const std::string& lease_token) {
   ASSIGN_OR_RETURN(const int64_t key, KeyOfToken(lease_token));
-  ASSIGN_OR_RETURN(auto database, readers_.Borrow());
+  ASSIGN_OR_RETURN(auto database, readers_.BorrowWithoutTransaction());  // one statement
   ASSIGN_OR_RETURN(auto leased, ReadLease(*database, key, lease_token, clock_.Now().steady));
   if (!leased) return LeaseLost();
   return *std::move(leased);
