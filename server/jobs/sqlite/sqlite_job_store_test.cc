@@ -79,7 +79,9 @@ TEST(SqliteJobStoreTest, JobOfAnIdThatIsRefusedByNowDoesNotHoldUpTheOthers) {
   offer.set_worker("w");
   offer.add_base_models()->set_name("baseModels/mini");
   offer.add_methods("dreambooth");
-  ASSERT_TRUE(store->Acquire(offer)->has_value());
+  v1::HeartbeatRequest heard;
+  heard.set_lease_token((*store->Acquire(offer))->lease_token());
+  ASSERT_TRUE(store->Renew(heard).ok());
   clock.Advance(absl::Hours(24));
   const auto expired = store->ExpireLeases();
   ASSERT_TRUE(expired.ok()) << expired.status();
