@@ -40,7 +40,7 @@ struct ServerOptions {
   absl::Duration offer_lifetime = 7 * absl::Hours(24);
   absl::Duration drain_timeout = absl::Seconds(20);
   absl::Duration disk_timeout = absl::Seconds(10);
-  int executor_threads = 64;
+  int executor_threads = 96;
   MaintenanceOptions maintenance;
   std::string webhook_secrets;  // file; "" for no webhooks
   std::string webhook_allow;    // networks that webhooks may reach though they are not public
