@@ -166,6 +166,33 @@ TEST_F(ProgramTest, WhatIsNotSaidIsLeftToTheModel) {
   EXPECT_TRUE(method({"--train-text-encoder"}).train_text_encoder());
 }
 
+TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const std::vector<std::string> train = {"train", "--class=dog", "--photos=rex", "--detach"};
+  const auto run = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = train;
+    command.insert(command.end(), flags.begin(), flags.end());
+    return Run(command);
+  };
+  const auto asked = [&] { return server_->record().create.job().fine_tune(); };
+  ASSERT_EQ(run({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder"}).exit_code, kDone);
+  EXPECT_EQ(asked().lora().rank(), 8);
+  EXPECT_EQ(asked().lora().alpha(), 4);
+  EXPECT_TRUE(asked().lora().train_text_encoder());
+  ASSERT_EQ(run({"--method=textual_inversion", "--vectors=3"}).exit_code, kDone);
+  EXPECT_EQ(asked().textual_inversion().vectors(), 3);
+  const std::pair<std::vector<std::string>, const char*> wrong[] = {
+      {{"--method=magic"}, "--method is 'magic'"},
+      {{"--rank=8"}, "--method lora"},
+      {{"--method=lora", "--vectors=2"}, "--method textual_inversion"},
+      {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"}};
+  for (const auto& [flags, says] : wrong) {
+    const auto ran = run(flags);
+    EXPECT_NE(ran.exit_code, kDone);
+    EXPECT_THAT(ran.err, HasSubstr(says));
+  }
+}
+
 TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   script_.job.set_queue_position(2);

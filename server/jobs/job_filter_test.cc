@@ -80,7 +80,7 @@ TEST(JobFilterTest, WrongFiltersSayWhere) {
       {"labels.x = \"y", "a '\"' is missing"},
       {"labels.x =", "a value is expected"},
       {"labels = x", "':' and a label's key"},
-      {"method = lora", "dreambooth or generate"},
+      {"method = magic", "dreambooth or lora"},
       {"create_time > yesterday", "at character 15: a time is expected"},
       {std::string(2001, ' '), "at most 2000"},
       {std::string(20, '(') + "state = RUNNING" + std::string(20, ')'), "parentheses"}};

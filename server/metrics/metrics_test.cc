@@ -13,20 +13,20 @@ constexpr auto kUnknownState = static_cast<v1::JobState>(99);
 TEST(MetricsTest, WhatANewerServerHasStoredIsCountedAsOther) {
   Metrics metrics;
   metrics.ObserveChange({.name = "tenants/a/jobs/b",
-                         .method = "textual_inversion",
+                         .method = "alchemy",
                          .from = v1::JOB_STATE_PENDING,
                          .to = v1::JOB_STATE_RUNNING});
   metrics.ObserveChange({.method = "generate",
                          .from = v1::JOB_STATE_RUNNING,
                          .to = kUnknownState,
                          .run_time = absl::Seconds(1)});
-  metrics.ObserveChange({.method = "textual_inversion",
+  metrics.ObserveChange({.method = "alchemy",
                          .from = v1::JOB_STATE_RUNNING,
                          .to = v1::JOB_STATE_FAILED,
                          .run_time = absl::Seconds(1)});
   const std::string page = metrics.Page(
-      {.jobs = {{.state = v1::JOB_STATE_PENDING, .method = "textual_inversion", .count = 2},
-                {.state = v1::JOB_STATE_PENDING, .method = "lora", .priority = 99, .count = 3},
+      {.jobs = {{.state = v1::JOB_STATE_PENDING, .method = "alchemy", .count = 2},
+                {.state = v1::JOB_STATE_PENDING, .method = "magic", .priority = 99, .count = 3},
                 {.state = kUnknownState, .method = "generate", .count = 4}}});
   for (const char* line : {
            "likeness_job_transitions_total{method=\"other\",state=\"running\"} 1",
