@@ -2,10 +2,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "likeness/v1/job.pb.h"
 
 namespace likeness {
+
+using Photos = google::protobuf::RepeatedPtrField<v1::Photo>;
 
 // The subject of a fine-tune, of which there is exactly one; an empty one if there is none.
 inline const v1::Subject& SubjectOf(const v1::FineTuneSpec& spec) {
@@ -29,13 +32,34 @@ inline bool MakesAdapter(const v1::FineTuneSpec& spec) {
   return spec.has_lora() || spec.has_textual_inversion();
 }
 
-// The same of any job: "generate" for one that draws.
+// The same of any job: "generate" for one that draws, "evaluate" for one that judges.
 inline std::string MethodOf(const v1::Job& job) {
+  if (job.has_evaluate()) return "evaluate";
   return job.has_fine_tune() ? MethodOf(job.fine_tune()) : "generate";
 }
 
 inline bool TrainsTextEncoder(const v1::FineTuneSpec& spec) {
   return spec.dreambooth().train_text_encoder() || spec.lora().train_text_encoder();
+}
+
+// What a job that draws or judges draws with.
+inline const v1::ModelSelection& SelectionOf(const v1::Job& job) {
+  return job.has_evaluate() ? job.evaluate().model() : job.generate().model();
+}
+
+// All photos of a job, list by list.
+inline std::vector<const Photos*> PhotosOf(const v1::Job& job) {
+  if (job.has_evaluate()) return {&job.evaluate().photos()};
+  const v1::Subject& subject = SubjectOf(job.fine_tune());
+  return {&subject.photos(), &subject.validation_photos()};
+}
+
+// The same to be changed.
+inline std::vector<Photos*> MutablePhotosOf(v1::Job& job) {
+  if (job.has_evaluate()) return {job.mutable_evaluate()->mutable_photos()};
+  if (!job.has_fine_tune() || job.fine_tune().subjects().empty()) return {};
+  v1::Subject& subject = *job.mutable_fine_tune()->mutable_subjects(0);
+  return {subject.mutable_photos(), subject.mutable_validation_photos()};
 }
 
 }  // namespace likeness

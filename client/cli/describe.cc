@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "client/cli/names.h"
 #include "client/cli/text.h"
 #include "common/job_spec.h"
 #include "google/protobuf/util/time_util.h"
@@ -36,6 +37,7 @@ std::string MethodText(const v1::Job& job) {
 
 std::string AboutText(const v1::Job& job) {
   if (job.has_fine_tune()) return SubjectOf(job.fine_tune()).class_noun();
+  if (job.has_evaluate()) return ShortName(job.evaluate().model().name());
   if (job.generate().prompts().empty()) return "";
   const auto& prompts = job.generate().prompts();
   const auto more = prompts.size() > 1 ? absl::StrCat(" and ", prompts.size() - 1, " more") : "";

@@ -20,7 +20,7 @@ const v1::GenerateSpec& GenerateOf(const v1::Job& job);
 // "running", "pending", ...
 std::string StateText(v1::JobState state);
 
-// "dreambooth", "lora" or "generate".
+// "dreambooth", "lora", "generate" or "evaluate".
 std::string MethodText(const v1::Job& job);
 
 // What the job is about: the class, or the first prompt in quotation marks.

@@ -124,6 +124,23 @@ TEST_F(ErasureTest, ModelGoesWithAllThatMadeItAndAllThatWasDrawnWithIt) {
   EXPECT_EQ(ErrorReason(EraseModel("tenants/default/models/rex").status()), "MODEL_NOT_FOUND");
 }
 
+TEST_F(ErasureTest, JudgementGoesWithTheModelThatItJudged) {
+  MakeSubject("rex", "weights of rex");
+  v1::CreateJobRequest request;
+  v1::EvaluateSpec& spec = *request.mutable_job()->mutable_evaluate();
+  spec.mutable_model()->set_name("tenants/default/models/rex");
+  const std::string photo = PngPhoto(77, 77);
+  spec.add_photos()->set_inline_(photo);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  FinishDrawing("a judged picture");
+  const auto erased = EraseModel("tenants/default/models/rex");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  EXPECT_THAT(erased->jobs(), ::testing::Contains(job->name()));
+  EXPECT_FALSE(IsStored(photo));
+  EXPECT_FALSE(IsStored("a judged picture"));
+}
+
 TEST_F(ErasureTest, JobGoesWithTheModelThatItMade) {
   MakeSubject("rex", "weights of rex");
   const auto erasure = EraseJob("tenants/default/jobs/rex");

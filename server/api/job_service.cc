@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "common/job_spec.h"
 #include "common/clock.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
@@ -52,11 +53,7 @@ void Abridge(v1::Job& job) {
   job.clear_outputs();
   job.clear_metrics();
   job.clear_warnings();
-  if (!job.has_fine_tune()) return;
-  for (v1::Subject& subject : *job.mutable_fine_tune()->mutable_subjects()) {
-    subject.clear_photos();
-    subject.clear_validation_photos();
-  }
+  for (Photos* photos : MutablePhotosOf(job)) photos->Clear();
 }
 
 absl::StatusOr<JobUpdate> UpdateOf(const v1::UpdateJobRequest& request) {

@@ -43,6 +43,7 @@ v1::Job ClientFields(const v1::Job& said) {
   *job.mutable_labels() = said.labels();
   if (said.has_fine_tune()) *job.mutable_fine_tune() = said.fine_tune();
   if (said.has_generate()) *job.mutable_generate() = said.generate();
+  if (said.has_evaluate()) *job.mutable_evaluate() = said.evaluate();
   if (said.has_webhook()) {
     *job.mutable_webhook() = said.webhook();
     if (said.webhook().events().empty()) {
@@ -65,6 +66,10 @@ v1::Job ClientFields(const v1::Job& said) {
 void DrawSeeds(v1::Job& job) {
   if (job.has_generate()) {
     if (!job.generate().has_seed()) job.mutable_generate()->set_seed(RandomSeed());
+    return;
+  }
+  if (job.has_evaluate()) {
+    if (!job.evaluate().has_seed()) job.mutable_evaluate()->set_seed(RandomSeed());
     return;
   }
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
@@ -131,6 +136,10 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
     RETURN_IF_ERROR(ResolveGenerate(tenant, job));
     return job;
   }
+  if (job.has_evaluate()) {
+    RETURN_IF_ERROR(ResolveEvaluate(tenant, job));
+    return job;
+  }
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
   if (spec.output_model_id().empty()) spec.set_output_model_id(id);
   if (!spec.output_model_id().empty()) {
@@ -163,6 +172,7 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
   const v1::Job& job = request.job();
   if (job.has_fine_tune()) CheckFineTune(job.fine_tune(), "job.fine_tune", limits_, checker);
   if (job.has_generate()) CheckGenerate(job.generate(), "job.generate", limits_, checker);
+  if (job.has_evaluate()) CheckEvaluate(job.evaluate(), "job.evaluate", limits_, checker);
   if (static_cast<int64_t>(request.ByteSizeLong()) > limits_.max_request_bytes) {
     checker.Add("job",
                 absl::StrCat("the request has ", request.ByteSizeLong(), " bytes; at most ",
@@ -186,9 +196,34 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
 }
 
 absl::Status Admission::ResolveGenerate(const std::string& tenant, v1::Job& job) {
-  v1::GenerateSpec& spec = *job.mutable_generate();
-  const std::string path = "job.generate.model";
-  v1::ModelSelection& selection = *spec.mutable_model();
+  return ResolveSelection(tenant, "job.generate.model", *job.mutable_generate()->mutable_model());
+}
+
+absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job) {
+  v1::EvaluateSpec& spec = *job.mutable_evaluate();
+  const std::string path = "job.evaluate.model";
+  RETURN_IF_ERROR(ResolveSelection(tenant, path, *spec.mutable_model()));
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(spec.model().name(), path + ".name"));
+  if (model.is_base() && spec.model().adapters().empty()) {
+    return InvalidField(path + ".name",
+                        "is a base model; a personalized model, tenants/{tenant}/models/{model}, "
+                        "is required",
+                        "INVALID_NAME");
+  }
+  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
+  const bool judges = std::any_of(offered.begin(), offered.end(), [](const v1::BaseModel& base) {
+    return !base.measures().empty();
+  });
+  if (!judges) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
+                    "no worker offers evaluators, or has of late; docs/evaluation.md says which "
+                    "there are and where a worker looks for them");
+  }
+  return CheckPhotoBlobs(tenant, spec.photos(), "job.evaluate.photos");
+}
+
+absl::Status Admission::ResolveSelection(const std::string& tenant, const std::string& path,
+                                         v1::ModelSelection& selection) {
   std::string& name = *selection.mutable_name();
   std::optional<v1::Model> personalized;
   if (!name.empty()) {
@@ -201,7 +236,7 @@ absl::Status Admission::ResolveGenerate(const std::string& tenant, v1::Job& job)
       }
     }
   }
-  RETURN_IF_ERROR(CheckAdapters(tenant, personalized, selection));
+  RETURN_IF_ERROR(CheckAdapters(tenant, path, personalized, selection));
   if (personalized) return absl::OkStatus();
   return ResolveBaseModel(&name, path + ".name");
 }
@@ -214,12 +249,12 @@ absl::StatusOr<v1::Model> Admission::FindModel(const std::string& tenant, const 
                   absl::StrCat("there is no model ", model.ToString()));
 }
 
-absl::Status Admission::CheckAdapters(const std::string& tenant,
+absl::Status Admission::CheckAdapters(const std::string& tenant, const std::string& path,
                                       const std::optional<v1::Model>& personalized,
                                       v1::ModelSelection& selection) {
   std::string digest = personalized ? personalized->base_model_digest() : "";
   for (int i = 0; i < selection.adapters_size(); ++i) {
-    const std::string field = absl::StrCat("job.generate.model.adapters[", i, "].model");
+    const std::string field = absl::StrCat(path, ".adapters[", i, "].model");
     ASSIGN_OR_RETURN(const v1::Model adapter,
                      FindModel(tenant, selection.adapters(i).model(), field));
     if (adapter.kind() != v1::MODEL_KIND_ADAPTER) {
@@ -306,9 +341,7 @@ absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
 }
 
 absl::Status Admission::InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job) {
-  if (!job.has_fine_tune()) return absl::OkStatus();
-  v1::Subject& subject = MutableSubjectOf(*job.mutable_fine_tune());
-  for (auto* photos : {subject.mutable_photos(), subject.mutable_validation_photos()}) {
+  for (Photos* photos : MutablePhotosOf(job)) {
     for (v1::Photo& photo : *photos) {
       if (!photo.has_inline_()) continue;
       BlobName name{tenant, Sha256Hex(photo.inline_())};

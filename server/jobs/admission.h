@@ -32,8 +32,8 @@ class Admission {
         check_webhook_(std::move(check_webhook)) {}
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
-  // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, MODEL_NOT_READY,
-  // BASE_MODEL_AMBIGUOUS); those of the webhook's check and of BlobQuota::Reserve. With
+  // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, NO_EVALUATORS,
+  // MODEL_NOT_READY, BASE_MODEL_AMBIGUOUS); those of the webhook's check and of BlobQuota::Reserve. With
   // validate_only nothing is stored and nothing drawn.
   absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
 
@@ -51,12 +51,16 @@ class Admission {
                                   const std::string& id);
   absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
   absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
+  absl::Status ResolveEvaluate(const std::string& tenant, v1::Job& job);
+  // `path`: of the selection in the request. Fills in the base model where that is to be used.
+  absl::Status ResolveSelection(const std::string& tenant, const std::string& path,
+                                v1::ModelSelection& selection);
   // The tenant's own personalized model. NOT_FOUND (MODEL_NOT_FOUND).
   absl::StatusOr<v1::Model> FindModel(const std::string& tenant, const std::string& name,
                                       const std::string& field);
   // All are adapters of one base: that of the model they lie over, which is filled in where it is
   // empty. `personalized`: that model, unless it is a base model.
-  absl::Status CheckAdapters(const std::string& tenant,
+  absl::Status CheckAdapters(const std::string& tenant, const std::string& path,
                              const std::optional<v1::Model>& personalized,
                              v1::ModelSelection& selection);
   // Fills in the only base model, or checks the one that is named.

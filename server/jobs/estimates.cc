@@ -15,6 +15,7 @@ namespace likeness::server {
 namespace {
 
 constexpr int kMostEstimates = 10;
+constexpr int kDefaultImagesPerPrompt = 4;  // of EvaluateSpec
 
 // The base model that the job's model was made from, or is.
 absl::StatusOr<std::optional<v1::BaseModel>> BaseOf(JobStore& jobs, const v1::Job& job) {
@@ -44,6 +45,17 @@ v1::ResolvedSpec SettingsOf(const v1::Job& job, const v1::BaseModel& base) {
     spec.MergeFrom(job.generate());
     if (!spec.has_width()) spec.set_width(base.image_size());
     if (!spec.has_height()) spec.set_height(base.image_size());
+    return settings;
+  }
+  if (job.has_evaluate()) {
+    v1::EvaluateSpec& spec = *settings.mutable_evaluate();
+    const v1::Samples& defaults = base.generate_defaults();
+    spec.set_images_per_prompt(kDefaultImagesPerPrompt);
+    spec.set_sampler(defaults.sampler());
+    spec.set_steps(defaults.steps());
+    spec.set_guidance(defaults.guidance());
+    spec.MergeFrom(job.evaluate());
+    if (spec.prompts().empty()) spec.add_prompts();
     return settings;
   }
   v1::FineTuneSpec& spec = *settings.mutable_fine_tune();

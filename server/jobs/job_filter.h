@@ -28,7 +28,7 @@ struct JobFilter {
     kOr,
     kNot,  // the one operand
     kState,
-    kMethod,  // text is "dreambooth" or "generate"
+    kMethod,  // text is a method: "dreambooth", "generate", ...
     kModel,   // text is a model's whole name
     kLabel,   // the label `key` has the value `text`
     kHasLabel,

@@ -8,12 +8,12 @@
 namespace likeness::server {
 
 const std::string& ModelOf(const v1::Job& job) {
-  return job.has_fine_tune() ? job.fine_tune().base_model() : job.generate().model().name();
+  return job.has_fine_tune() ? job.fine_tune().base_model() : SelectionOf(job).name();
 }
 
 std::vector<std::string> ModelsOf(const v1::Job& job) {
   std::vector<std::string> models = {ModelOf(job)};
-  for (const auto& adapter : job.generate().model().adapters()) models.push_back(adapter.model());
+  for (const auto& adapter : SelectionOf(job).adapters()) models.push_back(adapter.model());
   return models;
 }
 
@@ -58,6 +58,8 @@ std::vector<std::string> SamplersOf(const v1::Job& job) {
     const auto& spec = job.fine_tune();
     add(spec.prior().has_sampler(), spec.prior().sampler());
     add(spec.samples().has_sampler(), spec.samples().sampler());
+  } else if (job.has_evaluate()) {
+    add(job.evaluate().has_sampler(), job.evaluate().sampler());
   } else {
     add(job.generate().has_sampler(), job.generate().sampler());
   }

@@ -18,6 +18,6 @@ struct Limits {
 };
 
 inline constexpr absl::string_view kMethods[] = {"dreambooth", "lora", "textual_inversion",
-                                                 "generate"};
+                                                 "generate", "evaluate"};
 
 }  // namespace likeness::server

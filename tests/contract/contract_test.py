@@ -37,15 +37,12 @@ PLANS = {
          "// An embedding and adapters.\nmessage PivotalTuning {\n  // The embedding.\n  TextualInversion embedding = 1;\n"
          "  // The adapters.\n  Lora lora = 2;\n}\n"),
     ],
-    "evaluate and export jobs": [
-        ("job", "    GenerateSpec generate = 6;\n",
-         "    // Judge a model.\n    EvaluateSpec evaluate = 60;\n    // Convert a model.\n    ExportSpec export = 61;\n"),
+    "export jobs": [
+        ("job", "    GenerateSpec generate = 6;\n", "    // Convert a model.\n    ExportSpec export = 61;\n"),
         ("job", "",
-         "// Judges a model.\nmessage EvaluateSpec {\n  // The model.\n  ModelSelection model = 1;\n"
-         "  // Photos of the subject.\n  repeated Photo photos = 2;\n  // The measures.\n  repeated string measures = 3;\n}\n\n"
          "// Converts a model.\nmessage ExportSpec {\n  // The model.\n  ModelSelection model = 1;\n"
          "  // The format.\n  string format = 2;\n}\n"),
-        ("job", 'import "likeness/v1/generate.proto";\n', 'import "likeness/v1/image.proto";\nimport "likeness/v1/model.proto";\n'),
+        ("job", 'import "likeness/v1/generate.proto";\n', 'import "likeness/v1/model.proto";\n'),
         ("worker_service", "  repeated string features = 13 [(google.api.field_behavior) = OPTIONAL];\n",
          "  // The evaluators that the worker has.\n  repeated string evaluators = 30 [(google.api.field_behavior) = OPTIONAL];\n"),
     ],
@@ -57,8 +54,8 @@ PLANS = {
         ("fine_tune", "  repeated Photo validation_photos = 5 [(google.api.field_behavior) = OPTIONAL];\n",
          "  // The prior of this subject.\n  Prior prior = 6;\n  // What prompts call it.\n  string alias = 7;\n"),
     ],
-    "a third phase": [
-        ("job", "  JOB_PHASE_SAMPLING = 6;\n", "  // Judging.\n  JOB_PHASE_EVALUATING = 20;\n"),
+    "one more phase": [
+        ("job", "  JOB_PHASE_SAMPLING = 6;\n", "  // Cropping.\n  JOB_PHASE_CROPPING = 20;\n"),
     ],
 }
 

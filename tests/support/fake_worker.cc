@@ -36,8 +36,10 @@ v1::AcquireLeaseRequest FakeWorker::Offer(absl::Duration wait) const {
   model->set_digest(std::string(64, 'a'));
   model->set_image_size(64);
   model->set_default_token("sks");
-  for (const char* method : {"dreambooth", "lora", "textual_inversion", "generate"})
+  model->add_measures(v1::MEASURE_DINO);
+  for (const char* method : {"dreambooth", "lora", "textual_inversion", "generate", "evaluate"}) {
     offer.add_methods(method);
+  }
   for (const char* sampler : {"ddim", "dpmpp_2m"}) offer.add_samplers(sampler);
   offer.mutable_wait()->set_seconds(absl::ToInt64Seconds(wait));
   return offer;

@@ -15,7 +15,6 @@ namespace likeness {
 namespace {
 
 namespace fs = std::filesystem;
-using Photos = google::protobuf::RepeatedPtrField<v1::Photo>;
 
 absl::StatusOr<v1::Job> ParseJob(const std::string& json) {
   v1::Job job;
@@ -25,6 +24,7 @@ absl::StatusOr<v1::Job> ParseJob(const std::string& json) {
   if (FromJson(json, resolved).ok()) {
     if (resolved.has_fine_tune()) *job.mutable_fine_tune() = resolved.fine_tune();
     if (resolved.has_generate()) *job.mutable_generate() = resolved.generate();
+    if (resolved.has_evaluate()) *job.mutable_evaluate() = resolved.evaluate();
     return job;
   }
   return absl::InvalidArgumentError(absl::StrCat("the file is not a Job: ", as_job.message()));

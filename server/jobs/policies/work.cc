@@ -67,6 +67,7 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
     work.push_back(Drawing(v1::JOB_PHASE_SAMPLING, samples.sampler(), 0, images, samples.steps(),
                            samples.guidance()));
   }
+  if (spec.judge().enabled()) work.push_back({{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}});
   work.push_back({{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images + previews, 0}});
   return work;
 }
@@ -78,6 +79,15 @@ std::vector<Work> WorkOfGenerate(const v1::GenerateSpec& spec) {
           {{v1::JOB_PHASE_PREPARING, "", 0}, {1, 0, 0}},
           Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), pixels, images, spec.steps(),
                   spec.guidance()),
+          {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images, 0}}};
+}
+
+std::vector<Work> WorkOfEvaluate(const v1::EvaluateSpec& spec) {
+  const double images = 1.0 * spec.prompts_size() * spec.images_per_prompt();
+  return {{{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
+          {{v1::JOB_PHASE_PREPARING, "", 0}, {1, 1.0 * spec.photos_size(), 0}},
+          Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), 0, images, spec.steps(), spec.guidance()),
+          {{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}},
           {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images, 0}}};
 }
 
@@ -93,6 +103,8 @@ const char* MetricOf(v1::JobPhase phase) {
       return "saving_seconds";
     case v1::JOB_PHASE_SAMPLING:
       return "samples_seconds";
+    case v1::JOB_PHASE_JUDGING:
+      return "judging_seconds";
     case v1::JOB_PHASE_UPLOADING:
       return "uploading_seconds";
     default:
@@ -151,12 +163,13 @@ Found FindRates(const std::map<WorkKind, Rates>& rates, const WorkKind& kind) {
 
 bool MayTakeLong(v1::JobPhase phase) {
   return phase == v1::JOB_PHASE_CLASS_IMAGES || phase == v1::JOB_PHASE_TRAINING ||
-         phase == v1::JOB_PHASE_SAMPLING;
+         phase == v1::JOB_PHASE_SAMPLING || phase == v1::JOB_PHASE_JUDGING;
 }
 
 }  // namespace
 
 std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_to_draw) {
+  if (settings.has_evaluate()) return WorkOfEvaluate(settings.evaluate());
   return settings.has_fine_tune() ? WorkOfFineTune(settings.fine_tune(), class_images_to_draw)
                                   : WorkOfGenerate(settings.generate());
 }

@@ -70,8 +70,7 @@ absl::Status CheckModelFree(Database& database, const ModelName& model) {
 
 // Those of a job that ended before it ever ran are not kept as long as it is.
 absl::Status CheckPhotosStored(const v1::Job& job, const JobStore::IsStored& stored) {
-  const v1::Subject& subject = SubjectOf(job.fine_tune());
-  for (const auto* photos : {&subject.photos(), &subject.validation_photos()}) {
+  for (const Photos* photos : PhotosOf(job)) {
     for (const v1::Photo& photo : *photos) {
       if (stored(photo.blob())) continue;
       return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",

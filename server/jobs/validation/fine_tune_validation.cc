@@ -40,36 +40,6 @@ void CheckFileName(const std::string& field, absl::string_view name, FieldChecke
   }
 }
 
-void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
-                 const std::string& path, const Limits& limits, FieldChecker& checker) {
-  if (photos.size() > limits.max_photos) {
-    checker.Add(path,
-                absl::StrCat(photos.size(), " photos; at most ", limits.max_photos, " are allowed"),
-                "TOO_MANY_PHOTOS");
-    return;
-  }
-  for (int i = 0; i < photos.size(); ++i) {
-    const v1::Photo& photo = photos[i];
-    const std::string field = absl::StrCat(path, "[", i, "]");
-    switch (photo.source_case()) {
-      case v1::Photo::kInline:
-        CheckPhotoFile(field + ".inline", photo.inline_(), checker);
-        break;
-      case v1::Photo::kBlob:
-        if (auto blob = ParseBlobName(photo.blob(), field + ".blob"); !blob.ok()) {
-          checker.Add(field + ".blob", "is not of the form tenants/{tenant}/blobs/{sha256}",
-                      "INVALID_NAME");
-        }
-        break;
-      default:
-        checker.Add(field, "has no picture; set inline or blob", "PHOTO_EMPTY");
-    }
-    checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
-    CheckFileName(field + ".file_name", photo.file_name(), checker);
-    if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
-  }
-}
-
 // What is learned of a photo hangs on the token, so its caption holds it: as itself or in
 // "{subject}".
 void CheckCaptions(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
@@ -200,20 +170,6 @@ void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& l
   if (prior.has_guidance()) checker.Real(path + ".guidance", prior.guidance(), 0, 100);
 }
 
-void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts,
-                  const std::string& path, int max_prompts, const Limits& limits,
-                  FieldChecker& checker) {
-  if (prompts.size() > max_prompts) {
-    checker.Add(path,
-                absl::StrCat(prompts.size(), " prompts; at most ", max_prompts, " are allowed"),
-                "TOO_MANY_PROMPTS");
-    return;
-  }
-  for (int i = 0; i < prompts.size(); ++i) {
-    checker.Text(absl::StrCat(path, "[", i, "]"), prompts[i], limits.max_prompt_bytes);
-  }
-}
-
 void CheckSamples(const v1::Samples& samples, const std::string& path, const Limits& limits,
                   FieldChecker& checker) {
   CheckPrompts(samples.prompts(), path + ".prompts", kMaxSamplePrompts, limits, checker);
@@ -227,6 +183,50 @@ void CheckSamples(const v1::Samples& samples, const std::string& path, const Lim
 }
 
 }  // namespace
+
+void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                 const std::string& path, const Limits& limits, FieldChecker& checker) {
+  if (photos.size() > limits.max_photos) {
+    checker.Add(path,
+                absl::StrCat(photos.size(), " photos; at most ", limits.max_photos, " are allowed"),
+                "TOO_MANY_PHOTOS");
+    return;
+  }
+  for (int i = 0; i < photos.size(); ++i) {
+    const v1::Photo& photo = photos[i];
+    const std::string field = absl::StrCat(path, "[", i, "]");
+    switch (photo.source_case()) {
+      case v1::Photo::kInline:
+        CheckPhotoFile(field + ".inline", photo.inline_(), checker);
+        break;
+      case v1::Photo::kBlob:
+        if (auto blob = ParseBlobName(photo.blob(), field + ".blob"); !blob.ok()) {
+          checker.Add(field + ".blob", "is not of the form tenants/{tenant}/blobs/{sha256}",
+                      "INVALID_NAME");
+        }
+        break;
+      default:
+        checker.Add(field, "has no picture; set inline or blob", "PHOTO_EMPTY");
+    }
+    checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
+    CheckFileName(field + ".file_name", photo.file_name(), checker);
+    if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
+  }
+}
+
+void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts,
+                  const std::string& path, int max_prompts, const Limits& limits,
+                  FieldChecker& checker) {
+  if (prompts.size() > max_prompts) {
+    checker.Add(path,
+                absl::StrCat(prompts.size(), " prompts; at most ", max_prompts, " are allowed"),
+                "TOO_MANY_PROMPTS");
+    return;
+  }
+  for (int i = 0; i < prompts.size(); ++i) {
+    checker.Text(absl::StrCat(path, "[", i, "]"), prompts[i], limits.max_prompt_bytes);
+  }
+}
 
 void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChecker& checker) {
   if (auto photo = CheckPhoto(bytes); !photo.ok()) {
@@ -261,6 +261,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
   CheckPrompts(spec.previews().prompts(), path + ".previews.prompts", kMaxPreviewPrompts, limits,
                checker);
   CheckSamples(spec.samples(), path + ".samples", limits, checker);
+  CheckJudges(spec.judge().measures(), spec.judge().evaluators(), path + ".judge", checker);
   if (!spec.output_model_id().empty() && !IsResourceId(spec.output_model_id())) {
     checker.Add(path + ".output_model_id", kInvalidId, "INVALID_NAME");
   }

@@ -18,6 +18,8 @@ void CheckSide(const std::string& field, int side, FieldChecker& checker) {
   }
 }
 
+}  // namespace
+
 void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
                    FieldChecker& checker) {
   if (model.adapters_size() > kMaxAdapters) {
@@ -41,8 +43,6 @@ void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
     if (adapter.has_strength()) checker.Real(field + ".strength", adapter.strength(), -10, 10);
   }
 }
-
-}  // namespace
 
 void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const Limits& limits,
                    FieldChecker& checker) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "likeness/v1/evaluate.pb.h"
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/generate.pb.h"
 #include "likeness/v1/job_service.pb.h"
@@ -25,6 +26,24 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
 
 void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const Limits& limits,
                    FieldChecker& checker);
+
+void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const Limits& limits,
+                   FieldChecker& checker);
+
+// Lists of them, wherever they stand.
+void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                 const std::string& path, const Limits& limits, FieldChecker& checker);
+void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts,
+                  const std::string& path, int max_prompts, const Limits& limits,
+                  FieldChecker& checker);
+
+void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
+                   FieldChecker& checker);
+
+// What judges, as Judge and EvaluateSpec name it.
+void CheckJudges(const google::protobuf::RepeatedField<int>& measures,
+                 const google::protobuf::RepeatedPtrField<std::string>& evaluators,
+                 const std::string& path, FieldChecker& checker);
 
 // The photos' bytes, where they are inline. Blobs are looked at when they are found in the store.
 void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChecker& checker);

@@ -1,0 +1,123 @@
+// Evaluate jobs over a real port: what is accepted, what is refused, what a worker gets.
+#include "server/api/service_fixture.h"
+
+namespace likeness::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EvaluateTest : public ServiceTest {
+ protected:
+  void MakeModel() {
+    OfferModels();
+    auto request = DogJob();
+    request.set_job_id("rex");
+    ASSERT_TRUE(Create(request).ok());
+    ASSERT_TRUE(worker_.Complete(worker_.Acquire()->lease_token()).ok());
+  }
+
+  static v1::CreateJobRequest Judgement() {
+    v1::CreateJobRequest request;
+    v1::EvaluateSpec& spec = *request.mutable_job()->mutable_evaluate();
+    spec.mutable_model()->set_name("tenants/default/models/rex");
+    spec.add_photos()->set_inline_(PngPhoto());
+    return request;
+  }
+};
+
+TEST_F(EvaluateTest, JobIsLeasedWithItsPhotosAsBlobsAndItsModel) {
+  MakeModel();
+  const auto job = Create(Judgement());
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_TRUE(job->evaluate().photos(0).has_blob());
+  EXPECT_TRUE(job->evaluate().has_seed());
+  EXPECT_THAT(job->output_model(), "");
+  const auto lease = worker_.Acquire();
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  EXPECT_EQ(lease->job().name(), job->name());
+  ASSERT_EQ(lease->models_size(), 1);
+  EXPECT_EQ(lease->models(0).name(), "tenants/default/models/rex");
+}
+
+TEST_F(EvaluateTest, PhotosOfTheBasicViewAreLeftOut) {
+  MakeModel();
+  ASSERT_TRUE(Create(Judgement()).ok());
+  grpc::ClientContext context;
+  v1::ListJobsRequest request;
+  request.set_filter("method = evaluate");
+  request.set_view(v1::JOB_VIEW_BASIC);
+  v1::ListJobsResponse reply;
+  ASSERT_TRUE(jobs_->ListJobs(&context, request, &reply).ok());
+  ASSERT_EQ(reply.jobs_size(), 1);
+  EXPECT_EQ(reply.jobs(0).evaluate().model().name(), "tenants/default/models/rex");
+  EXPECT_EQ(reply.jobs(0).evaluate().photos_size(), 0);
+}
+
+TEST_F(EvaluateTest, WithoutEvaluatorsThereIsNoJudgement) {
+  MakeModel();
+  auto offer = worker_.Offer();
+  for (auto& base : *offer.mutable_base_models()) base.clear_measures();
+  grpc::ClientContext context;
+  v1::AcquireLeaseResponse nothing;
+  ASSERT_TRUE(
+      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &nothing).ok());
+  const auto status = Create(Judgement()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_EQ(ErrorReason(status), "NO_EVALUATORS");
+}
+
+TEST_F(EvaluateTest, BadFieldsAreRefused) {
+  MakeModel();
+  const auto refused = [this](const std::string& reason, const std::string& field,
+                              const std::function<void(v1::EvaluateSpec&)>& change) {
+    auto request = Judgement();
+    change(*request.mutable_job()->mutable_evaluate());
+    ExpectRefused(request, reason, "job.evaluate." + field);
+  };
+  using Spec = v1::EvaluateSpec;
+  refused("NO_PHOTOS", "photos", [](Spec& spec) { spec.clear_photos(); });
+  refused("PHOTO_NOT_AN_IMAGE", "photos[0].inline",
+          [](Spec& spec) { spec.mutable_photos(0)->set_inline_("this is no picture"); });
+  refused("BLOB_NOT_FOUND", "photos[0].blob", [](Spec& spec) {
+    spec.mutable_photos(0)->set_blob("tenants/default/blobs/" + std::string(64, 'b'));
+  });
+  refused("INVALID_NAME", "model.name", [](Spec& spec) { spec.clear_model(); });
+  refused("INVALID_NAME", "model.name",
+          [](Spec& spec) { spec.mutable_model()->set_name("baseModels/mini"); });
+  refused("OUT_OF_RANGE", "images_per_prompt",
+          [](Spec& spec) { spec.set_images_per_prompt(65); });
+  refused("TOO_MANY_IMAGES", "images_per_prompt", [](Spec& spec) {
+    for (int i = 0; i < 64; ++i) spec.add_prompts("a {subject}");
+    spec.set_images_per_prompt(5);
+  });
+  refused("OUT_OF_RANGE", "measures[0]",
+          [](Spec& spec) { spec.add_measures(static_cast<v1::Measure>(99)); });
+  refused("OUT_OF_RANGE", "evaluators", [](Spec& spec) {
+    for (int i = 0; i < 17; ++i) spec.add_evaluators("x");
+  });
+  refused("UNKNOWN_SAMPLER", "sampler", [](Spec& spec) { spec.set_sampler("unknown"); });
+}
+
+TEST_F(EvaluateTest, JudgeOfAFineTuneIsChecked) {
+  OfferModels();
+  auto request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_judge()->add_measures(
+      v1::MEASURE_UNSPECIFIED);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.fine_tune.judge.measures[0]");
+}
+
+TEST_F(EvaluateTest, WorkerThatJudgesNothingGetsNone) {
+  MakeModel();
+  ASSERT_TRUE(Create(Judgement()).ok());
+  auto offer = worker_.Offer();
+  offer.clear_methods();
+  offer.add_methods("generate");
+  grpc::ClientContext context;
+  v1::AcquireLeaseResponse reply;
+  ASSERT_TRUE(
+      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &reply).ok());
+  EXPECT_FALSE(reply.has_lease());
+}
+
+}  // namespace
+}  // namespace likeness::server

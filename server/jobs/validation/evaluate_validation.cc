@@ -1,0 +1,70 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxPrompts = 64;
+constexpr int kMaxImagesPerPrompt = 64;
+constexpr int kMaxEvaluators = 16;
+constexpr int kMaxEvaluatorBytes = 128;
+
+}  // namespace
+
+void CheckJudges(const google::protobuf::RepeatedField<int>& measures,
+                 const google::protobuf::RepeatedPtrField<std::string>& evaluators,
+                 const std::string& path, FieldChecker& checker) {
+  for (int i = 0; i < measures.size(); ++i) {
+    if (measures[i] != v1::MEASURE_UNSPECIFIED && v1::Measure_IsValid(measures[i])) continue;
+    checker.Add(absl::StrCat(path, ".measures[", i, "]"),
+                absl::StrCat("is ", measures[i], ", which is not known"), "OUT_OF_RANGE");
+  }
+  if (evaluators.size() > kMaxEvaluators) {
+    checker.Add(path + ".evaluators",
+                absl::StrCat(evaluators.size(), " evaluators; at most ", kMaxEvaluators,
+                             " are allowed"),
+                "OUT_OF_RANGE");
+    return;
+  }
+  for (int i = 0; i < evaluators.size(); ++i) {
+    checker.Text(absl::StrCat(path, ".evaluators[", i, "]"), evaluators[i], kMaxEvaluatorBytes);
+  }
+}
+
+void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const Limits& limits,
+                   FieldChecker& checker) {
+  if (spec.model().name().empty() && spec.model().adapters().empty()) {
+    checker.Add(path + ".model.name", "is missing; name the personalized model to judge",
+                "INVALID_NAME");
+  }
+  CheckAdapters(spec.model(), path + ".model.adapters", checker);
+  if (spec.photos().empty()) {
+    checker.Add(path + ".photos",
+                absl::StrCat("there are none; 1 to ", limits.max_photos, " are needed"),
+                "NO_PHOTOS");
+  }
+  CheckPhotos(spec.photos(), path + ".photos", limits, checker);
+  CheckPrompts(spec.prompts(), path + ".prompts", kMaxPrompts, limits, checker);
+  checker.Text(path + ".negative_prompt", spec.negative_prompt(), limits.max_prompt_bytes);
+  if (spec.has_images_per_prompt()) {
+    checker.Integer(path + ".images_per_prompt", spec.images_per_prompt(), 1, kMaxImagesPerPrompt);
+  }
+  constexpr int kDefaultImagesPerPrompt = 4;
+  const int64_t images =
+      int64_t{std::max(spec.prompts_size(), 1)} *
+      (spec.has_images_per_prompt() ? spec.images_per_prompt() : kDefaultImagesPerPrompt);
+  if (images > limits.max_images) {
+    checker.Add(path + ".images_per_prompt",
+                absl::StrCat(images, " pictures in all; at most ", limits.max_images,
+                             " are allowed"),
+                "TOO_MANY_IMAGES");
+  }
+  CheckJudges(spec.measures(), spec.evaluators(), path, checker);
+  if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
+  if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
+  if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);
+}
+
+}  // namespace likeness::server
