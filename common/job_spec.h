@@ -8,6 +8,9 @@
 
 namespace likeness {
 
+// How many images of the class MEASURE_PRES looks at, each before and after the training.
+inline constexpr int kClassImagesJudged = 4;
+
 using Photos = google::protobuf::RepeatedPtrField<v1::Photo>;
 
 // The subject of a fine-tune, of which there is exactly one; an empty one if there is none.

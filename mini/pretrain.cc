@@ -1,5 +1,6 @@
 #include "mini/pretrain.h"
 
+#include "mini/pretrain_evaluators.h"
 #include "mini/pretrain_export.h"
 #include "mini/pretrain_measures.h"
 #include "mini/pretrain_tokenizer.h"
@@ -21,6 +22,7 @@ constexpr struct {
     {PretrainStage::kUnet, "unet", PretrainUnet},
     {PretrainStage::kMeasures, "measures", PretrainMeasures},
     {PretrainStage::kExport, "export", ExportPretrained},
+    {PretrainStage::kEvaluators, "evaluators", PretrainEvaluators},
 };
 
 void Require(bool holds, const char* message) {
@@ -29,9 +31,11 @@ void Require(bool holds, const char* message) {
 
 void Validate(const PretrainOptions& options) {
   Require(!options.directory.empty(), "pretraining needs a directory for its output");
-  Require(options.vae_minutes > 0 && options.decoder_minutes > 0 && options.unet_minutes > 0,
+  Require(options.vae_minutes > 0 && options.decoder_minutes > 0 && options.unet_minutes > 0 &&
+              options.evaluator_minutes > 0,
           "minutes must be above 0");
-  Require(options.vae_steps >= 0 && options.decoder_steps >= 0 && options.unet_steps >= 0,
+  Require(options.vae_steps >= 0 && options.decoder_steps >= 0 && options.unet_steps >= 0 &&
+              options.evaluator_steps >= 0,
           "steps must be 0 (by the clock) or more");
   Require(options.pictures >= 1, "at least one picture is needed");
   Require(options.vae_batch >= 1 && options.unet_batch >= 1, "a batch holds at least one picture");
@@ -48,7 +52,8 @@ PretrainStage ParsePretrainStage(const std::string& name) {
   }
   throw Error(ErrorKind::kInvalidArgument,
               "no such stage: \"" + name +
-                  "\"; allowed are tokenizer, vae, decoder, unet, measures, export, all");
+                  "\"; allowed are tokenizer, vae, decoder, unet, measures, export, "
+                  "evaluators, all");
 }
 
 void PretrainMini(const PretrainOptions& options) {

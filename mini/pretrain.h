@@ -3,8 +3,8 @@
 //
 // Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `decoder` its decoder alone,
 // which leaves latents as they are; `unet` encodes the pictures once, then trains UNet and text
-// tower; `measures` trains what pictures are judged by; `export` writes the model. Each goes on
-// from where it was stopped.
+// tower; `measures` trains what pictures are judged by; `export` writes the model;
+// `evaluators` trains its own DINO and CLIP. Each goes on from where it was stopped.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,19 @@
 
 namespace likeness::mini {
 
-enum class PretrainStage { kTokenizer, kVae, kDecoder, kUnet, kMeasures, kExport, kAll };
+enum class PretrainStage {
+  kTokenizer,
+  kVae,
+  kDecoder,
+  kUnet,
+  kMeasures,
+  kExport,
+  kEvaluators,
+  kAll
+};
 
-// "tokenizer", "vae", "decoder", "unet", "measures", "export", "all"; anything else is an Error
-// (kInvalidArgument).
+// "tokenizer", "vae", "decoder", "unet", "measures", "export", "evaluators", "all"; anything else
+// is an Error (kInvalidArgument).
 PretrainStage ParsePretrainStage(const std::string& name);
 
 struct PretrainOptions {
@@ -36,6 +45,12 @@ struct PretrainOptions {
   int64_t decoder_steps = 0;
   int64_t unet_steps = 0;
   int64_t measures_steps = 1500;  // of each of the two networks
+
+  // Of each of the two evaluators; and the finished model that they are trained for, by default
+  // that of `directory`.
+  double evaluator_minutes = 20;
+  int64_t evaluator_steps = 0;
+  std::filesystem::path model;
 
   int64_t pictures = 24576;  // drawn for training; validation draws 256 others
   int64_t vae_batch = 16;    // the decoder's too

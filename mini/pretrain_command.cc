@@ -20,11 +20,12 @@ the same command goes on from there.
 
 int PretrainCommand(const CommandLine& arguments) {
   PretrainOptions options;
-  std::string out, stage = "all";
+  std::string out, model, stage = "all";
   int threads = 0;
   FlagSet flags(kUsage);
   flags.Add("out", &out, "Directory of the run.");
-  flags.Add("stage", &stage, "tokenizer, vae, decoder, unet, measures, export, or all.");
+  flags.Add("stage", &stage,
+            "tokenizer, vae, decoder, unet, measures, export, evaluators, or all.");
   flags.Add("seed", &options.seed, "Seed of everything.");
   flags.Add("threads", &threads, "Threads to compute with; 0: as LibTorch chooses.");
   flags.Add("vae-minutes", &options.vae_minutes, "How long the autoencoder trains.");
@@ -37,6 +38,11 @@ int PretrainCommand(const CommandLine& arguments) {
   flags.Add("unet-steps", &options.unet_steps,
             "Steps instead of minutes, reproducibly; 0: minutes.");
   flags.Add("measures-steps", &options.measures_steps, "Steps of each of the measures.");
+  flags.Add("evaluator-minutes", &options.evaluator_minutes,
+            "How long each of the evaluators trains.");
+  flags.Add("evaluator-steps", &options.evaluator_steps,
+            "Steps instead of minutes, reproducibly; 0: minutes.");
+  flags.Add("model", &model, "Finished model that evaluators are for [DIR/model].");
   flags.Add("pictures", &options.pictures, "Pictures drawn for training.");
   flags.Add("vae-batch", &options.vae_batch, "Pictures in a batch of the autoencoder.");
   flags.Add("unet-batch", &options.unet_batch, "Pictures in a batch of the UNet.");
@@ -46,6 +52,7 @@ int PretrainCommand(const CommandLine& arguments) {
   return RunWithFlags(flags, arguments, [&]() -> absl::Status {
     RETURN_IF_ERROR(RequireFlag("out", out));
     options.directory = out;
+    options.model = model;
     SetThreads(threads);
     return Guard([&] {
       options.stage = ParsePretrainStage(stage);

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 
 ENGINE = {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints",
-          "worker/families", "worker/generation", "worker/training", "worker/exports", "worker/methods"}
+          "worker/evaluation", "worker/families", "worker/generation", "worker/training", "worker/exports", "worker/methods"}
 MODELS = {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints"}
 SERVICE = {"worker/support", "worker/catalog", "worker/jobs", "worker/wire", "worker/commands"}
 SERVER = {"server/commands", "server/main", "server/server", "server/server_options", "server/server_option_checks",
@@ -38,11 +38,12 @@ BELOW = {  # room: the rooms it may include
     "worker/diffusion": {"worker/base", "common"},
     "worker/tokenizers": {"worker/base"},
     "worker/checkpoints": {"worker/base", "worker/nn", "worker/models"},
+    "worker/evaluation": MODELS,
     "worker/families": MODELS,
     "worker/generation": MODELS | {"worker/families"},
     "worker/training": MODELS | {"worker/families", "worker/generation"},
     "worker/exports": MODELS | {"worker/families"},
-    "worker/methods": ENGINE - {"worker/methods"},
+    "worker/methods": ENGINE - {"worker/evaluation", "worker/methods"},
     "worker/images": {"worker/base", "common"},
     "worker/support": {"worker/base", "common"},
     "worker/catalog": ENGINE | {"worker/support", "common"},

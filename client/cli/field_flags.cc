@@ -12,10 +12,10 @@ struct FieldFlag {
   absl::string_view flag;
 };
 
-constexpr std::array<absl::string_view, 4> kSpecs = {"job.fine_tune.", "job.generate.", "generate.",
-                                                     "job."};
+constexpr std::array<absl::string_view, 5> kSpecs = {"job.fine_tune.", "job.generate.",
+                                                     "job.evaluate.", "generate.", "job."};
 
-constexpr std::array<FieldFlag, 35> kFlags{{
+constexpr std::array<FieldFlag, 38> kFlags{{
     {"subjects[0].class_noun", "--class"},
     {"subjects[0].token", "--rare-token"},
     {"subjects[0].validation_photos", "--validation"},
@@ -40,6 +40,9 @@ constexpr std::array<FieldFlag, 35> kFlags{{
     {"execution_timeout", "--timeout"},
     {"requirements.labels", "--require"},
     {"requirements.min_device_memory_bytes", "--min-device-memory"},
+    {"photos", "--photos"},
+    {"measures", "--measure"},
+    {"evaluators", "--evaluator"},
     {"model", "--model"},
     {"prompts", "the prompt"},
     {"negative_prompt", "--negative-prompt"},

@@ -85,7 +85,7 @@ absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& con
   const bool succeeded = job.state() == v1::JOB_STATE_SUCCEEDED;
   std::vector<std::string> pictures;
   if (succeeded && !options.folder.empty()) {
-    ASSIGN_OR_RETURN(pictures, DownloadOutputs(connection, job, options.folder, IsPicture,
+    ASSIGN_OR_RETURN(pictures, DownloadOutputs(connection, job, options.folder, IsForPeople,
                                                *context.screen, interrupt.token()));
   }
   if (options.print_job) PrintObject(context, job, job.name());

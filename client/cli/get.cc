@@ -96,6 +96,12 @@ void PrintSpec(const v1::Job& job) {
     PrintFact("base", spec.base_model());
     PrintFact("settings", FineTuneSettings(spec));
   }
+  if (job.has_evaluate()) {
+    const auto& spec = job.resolved().has_evaluate() ? job.resolved().evaluate() : job.evaluate();
+    PrintFact("model", spec.model().name());
+    PrintFact("photos", Count(spec.photos_size(), "photo"));
+    for (const auto& prompt : spec.prompts()) PrintFact("prompt", absl::StrCat("\"", prompt, "\""));
+  }
   if (job.has_generate()) {
     const auto& spec = GenerateOf(job);
     PrintFact("model", spec.model().name());

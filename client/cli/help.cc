@@ -72,6 +72,7 @@ const std::vector<Command>& Commands() {
   static const auto& commands = *new std::vector<Command>{
       {"train", "Teach a base model the subject of some photos.", Train},
       {"generate", "Draw pictures with a base or a personalized model.", Generate},
+      {"evaluate", "Judge a personalized model by photos and prompts.", Evaluate},
       {"create", "Submit a job that a file describes.", Create},
       {"watch", "Follow a job to its end.", Watch},
       {"wait", "Wait until jobs are in a state, or the server is ready.", Wait},
@@ -82,6 +83,7 @@ const std::vector<Command>& Commands() {
       {"retry", "Put a job that failed or was cancelled back into the queue.", Retry},
       {"delete", "Forget a job that has ended, or a personalized model.", Delete},
       {"download", "Fetch what a job made.", Download},
+      {"report", "A job's results as one page.", Report},
       {"models", "Base models on offer, and models made from photos.", Models},
       {"whoami", "Which server, and who you are there.", WhoAmI},
       {"config", "Servers by name.", ConfigCommand},

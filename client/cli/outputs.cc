@@ -13,6 +13,10 @@ bool IsPicture(const v1::Output& output) {
          output.kind() == v1::OUTPUT_KIND_CONTACT_SHEET;
 }
 
+bool IsForPeople(const v1::Output& output) {
+  return IsPicture(output) || output.kind() == v1::OUTPUT_KIND_REPORT;
+}
+
 bool IsModelFile(const v1::Output& output) { return output.kind() == v1::OUTPUT_KIND_MODEL_FILE; }
 
 int64_t ModelBytes(const v1::Job& job) {

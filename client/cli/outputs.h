@@ -11,7 +11,8 @@
 
 namespace likeness::client {
 
-bool IsPicture(const v1::Output& output);  // finished ones, previews and the contact sheet
+bool IsPicture(const v1::Output& output);    // finished ones, previews and the contact sheet
+bool IsForPeople(const v1::Output& output);  // those, and reports
 bool IsModelFile(const v1::Output& output);
 
 // Bytes of the personalized model; 0 if the job made none.

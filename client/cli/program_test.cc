@@ -310,8 +310,8 @@ TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {
 
 TEST_F(ProgramTest, HelpNamesEveryCommandWithExamples) {
   EXPECT_THAT(Run({"help"}).out, AllOf(HasSubstr("train"), HasSubstr("130  stopped by Ctrl-C")));
-  for (const char* command : {"train", "generate", "watch", "list", "get", "cancel", "retry",
-                              "delete", "download", "models"}) {
+  for (const char* command : {"train", "generate", "evaluate", "watch", "list", "get", "cancel",
+                              "retry", "delete", "download", "report", "models"}) {
     auto ran = RunProgramIn(folder_.path(), {"help", command});
     EXPECT_EQ(ran.exit_code, kDone);
     EXPECT_THAT(ran.out, HasSubstr(std::string("\n  likeness ") + command)) << command;

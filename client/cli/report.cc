@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/describe.h"
+#include "client/cli/judgement.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/cli/text.h"
@@ -66,6 +67,7 @@ void ReportSuccess(const Context& context, const v1::Job& job, const std::string
   }
   context.screen->Text("");
   if (const auto loss = LossSummary(job); !loss.empty()) PrintLine("loss", loss);
+  for (const auto& [label, text] : JudgementLines(job)) PrintLine(label, text);
   if (!pictures.empty()) PrintLine("pictures", PictureSummary(job, folder, pictures));
   if (pictures.empty() && job.outputs_size() > 0) {
     PrintLine("pictures", CommandHint(context, absl::StrCat("download ", ShortName(job.name()))));

@@ -9,12 +9,12 @@
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
+#include "client/cli/photo_arguments.h"
 #include "client/cli/text.h"
 #include "client/cli/train_request.h"
 #include "client/lib/jobs.h"
 #include "client/lib/photos.h"
 #include "common/job_spec.h"
-#include "common/rpc_error.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -36,30 +36,6 @@ replaces "a {subject}" for it.
 Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
 
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";
-
-std::vector<RefusalNames::Photo> Names(const PhotoSet& set) {
-  std::vector<RefusalNames::Photo> names;
-  for (const auto& photo : set.photos) names.push_back({photo.path, photo.caption_path});
-  return names;
-}
-
-// An error that names every photo and caption which the server would refuse.
-absl::Status CheckUsable(const PhotoSet& set, absl::string_view list) {
-  std::vector<FieldViolation> violations;
-  std::string reason;
-  const auto check = [&](const absl::Status& usable, size_t index, absl::string_view part) {
-    if (usable.ok()) return;
-    const auto own_reason = ErrorReason(usable);
-    reason = violations.empty() || reason == own_reason ? own_reason : "PHOTO_UNUSABLE";
-    violations.push_back({absl::StrCat("job.fine_tune.subjects[0].", list, "[", index, "]", part),
-                          std::string(usable.message())});
-  };
-  for (size_t i = 0; i < set.photos.size(); ++i) {
-    check(set.photos[i].usable, i, "");
-    check(set.photos[i].caption_usable, i, ".caption");
-  }
-  return violations.empty() ? absl::OkStatus() : InvalidFields(violations, reason);
-}
 
 // The base model's picture size in pixels; 0 if it is not known which model it will be.
 int BaseImageSize(const v1::Capabilities& capabilities, const std::string& base_model) {
@@ -83,20 +59,6 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
     if (side < image_size) parts.push_back(absl::StrCat(photo.path, " is small (", side, " px)"));
   }
   return absl::StrJoin(parts, " · ");
-}
-
-// A line for each of the first few files of the folder that are not taken.
-void ShowLeftOut(Screen& screen, const PhotoSet& set) {
-  constexpr size_t kMostLines = 5;
-  for (size_t i = 0; i < std::min(set.left_out.size(), kMostLines); ++i) {
-    const auto& left_out = set.left_out[i];
-    screen.Line(Mark::kWarning, "left out",
-                absl::StrCat(left_out.file.string(), " ", left_out.why));
-  }
-  if (set.left_out.size() > kMostLines) {
-    screen.Line(Mark::kWarning, "left out",
-                absl::StrCat("and ", set.left_out.size() - kMostLines, " more"));
-  }
 }
 
 // What the server finds odd, for those who do not stay to watch.
@@ -137,12 +99,11 @@ absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
   if (!flags.validation.empty()) {
     ASSIGN_OR_RETURN(photos.validation, ReadPhotos(flags.validation));
   }
-  context.names.photos = Names(photos.learned);
-  context.names.validation_photos = Names(photos.validation);
-  ShowLeftOut(*context.screen, photos.learned);
-  ShowLeftOut(*context.screen, photos.validation);
-  RETURN_IF_ERROR(CheckUsable(photos.learned, "photos"));
-  RETURN_IF_ERROR(CheckUsable(photos.validation, "validation_photos"));
+  const std::string subject = "job.fine_tune.subjects[0].";
+  context.names.photos = ShownNames(*context.screen, photos.learned);
+  context.names.validation_photos = ShownNames(*context.screen, photos.validation);
+  RETURN_IF_ERROR(CheckUsable(photos.learned, subject + "photos"));
+  RETURN_IF_ERROR(CheckUsable(photos.validation, subject + "validation_photos"));
   return photos;
 }
 

@@ -84,8 +84,7 @@ TEST_F(EvaluateTest, BadFieldsAreRefused) {
   refused("INVALID_NAME", "model.name", [](Spec& spec) { spec.clear_model(); });
   refused("INVALID_NAME", "model.name",
           [](Spec& spec) { spec.mutable_model()->set_name("baseModels/mini"); });
-  refused("OUT_OF_RANGE", "images_per_prompt",
-          [](Spec& spec) { spec.set_images_per_prompt(65); });
+  refused("OUT_OF_RANGE", "images_per_prompt", [](Spec& spec) { spec.set_images_per_prompt(65); });
   refused("TOO_MANY_IMAGES", "images_per_prompt", [](Spec& spec) {
     for (int i = 0; i < 64; ++i) spec.add_prompts("a {subject}");
     spec.set_images_per_prompt(5);

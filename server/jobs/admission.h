@@ -33,8 +33,8 @@ class Admission {
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, NO_EVALUATORS,
-  // MODEL_NOT_READY, BASE_MODEL_AMBIGUOUS); those of the webhook's check and of BlobQuota::Reserve. With
-  // validate_only nothing is stored and nothing drawn.
+  // MODEL_NOT_READY, BASE_MODEL_AMBIGUOUS); those of the webhook's check and of BlobQuota::Reserve.
+  // With validate_only nothing is stored and nothing drawn.
   absl::StatusOr<v1::Job> Create(const std::string& tenant, const v1::CreateJobRequest& request);
 
   // Puts a job that ended back into the queue. Errors besides those of JobStore::Retry: those of

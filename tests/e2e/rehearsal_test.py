@@ -72,6 +72,17 @@ class Rehearsal(unittest.TestCase):
         models = model_service_pb2_grpc.ModelServiceStub(self.service.channel)
         self.assertTrue(models.GetModel(model_service_pb2.GetModelRequest(name=job.output_model)).rehearsed)
 
+    def test_a_judgement_is_rehearsed_too(self):
+        trained = self.service.wait(self.service.create(service.fine_tune_job(self.photo_bytes())).name)
+        job = job_pb2.Job()
+        job.evaluate.model.name = trained.output_model
+        job.evaluate.photos.add(inline=self.photo_bytes()[0])
+        done = self.service.wait(self.service.create(job).name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertTrue(done.rehearsed)
+        self.assertIn("dino", done.metrics)
+        self.assertIn("report/evaluation.json", self.service.outputs(done))
+
     def test_what_was_measured_is_told_before_the_next_job(self):
         job = service.fine_tune_job(self.photo_bytes())
         self.assertEqual(len(self.service.create(job, validate_only=True).estimates), 0)

@@ -137,7 +137,7 @@ class Process:
 class Service:
     """A server, any number of workers, and one tiny model, in a temporary directory."""
 
-    def __init__(self, lease_duration="30s", data_dir=None, server_flags=()):
+    def __init__(self, lease_duration="30s", data_dir=None, server_flags=(), evaluators=False):
         self._temporary = tempfile.TemporaryDirectory(prefix="likeness-e2e-")
         self.directory = pathlib.Path(self._temporary.name)
         self.data_dir = pathlib.Path(data_dir or self.directory / "data")
@@ -148,7 +148,8 @@ class Service:
         self.server = None
         self.port, self._metrics_port = free_ports(2)
         self.address = f"127.0.0.1:{self.port}"
-        subprocess.run([BIN / "likeness-tiny-model", self.models / "tiny"], check=True)
+        subprocess.run([BIN / "likeness-tiny-model", self.models / "tiny"] + ([self.models / "evaluators"] if evaluators else []),
+                       check=True)
         self.start_server()
         self.channel = grpc.insecure_channel(self.address, options=[
             ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500),

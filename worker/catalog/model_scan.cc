@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "worker/evaluation/evaluator_files.h"
 
 namespace likeness {
 namespace {
@@ -51,7 +52,7 @@ class Scanner {
   explicit Scanner(fs::path root) : root_(std::move(root)) {}
 
   void Scan(const fs::path& directory, int depth) {
-    if (Exists(directory / "measures.json")) return;
+    if (Exists(directory / "measures.json") || IsEvaluator(directory)) return;
     if (Exists(directory / "model_index.json") || IsDirectory(directory / "unet")) {
       scan_.found.push_back({directory.filename().string(), directory});
       return;

@@ -31,7 +31,8 @@ struct ModelScan {
 // Face cache ("models--org--name"): the one that refs/main names by the repository's name, another
 // with the first eight digits of its commit besides. Symbolic links are followed. A folder that
 // cannot be read, and weights that lie beside the folders, are rejected by their names and hide
-// nothing else. Hidden folders and networks that judge pictures (measures.json) are no models.
+// nothing else. Hidden folders and networks that judge pictures (measures.json, evaluators) are no
+// models.
 // NOT_FOUND if there is no such directory, PERMISSION_DENIED if it cannot be read.
 absl::StatusOr<ModelScan> ScanForModels(const std::filesystem::path& models);
 

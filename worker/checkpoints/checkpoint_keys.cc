@@ -35,6 +35,16 @@ std::optional<std::string> ParameterOfKey(const std::string& component, const st
     if (full == "text_model.embeddings.position_ids") return std::nullopt;  // 0, 1, 2, ...
     return full;
   }
+  if (component == "clip_vision" || component == "clip_text") {
+    // One file holds both towers.
+    const bool of_text = key.starts_with("text_");
+    if (key == "logit_scale" || key.ends_with(".position_ids")) return std::nullopt;
+    if (of_text != (component == "clip_text")) return std::nullopt;
+  }
+  if (component == "vit" && (key.starts_with("pooler.") || key == "embeddings.mask_token")) {
+    return std::nullopt;  // of what is left out
+  }
+  if (component == "lpips" && key.starts_with("lins.")) return std::nullopt;  // lin0, ... again
   return key;
 }
 

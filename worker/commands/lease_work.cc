@@ -7,6 +7,7 @@
 #include "common/logging.h"
 #include "common/status_macros.h"
 #include "worker/jobs/generate.h"
+#include "worker/jobs/judge_settings.h"
 #include "worker/jobs/rehearsal.h"
 #include "worker/jobs/resolve.h"
 #include "worker/methods/method.h"
@@ -27,11 +28,14 @@ absl::StatusOr<Workplace> MakeWorkplace(const WorkerFlags& flags) {
   ASSIGN_OR_RETURN(std::shared_ptr<Workshop> workshop, SetUp(flags));
   const auto offer = [workshop](v1::AcquireLeaseRequest& request) {
     for (const auto& offer : workshop->catalog.Offers()) {
-      AddDefaults(workshop->catalog.entries().at(offer.name()).facts,
-                  *request.add_base_models() = offer);
+      const ModelFacts& facts = workshop->catalog.entries().at(offer.name()).facts;
+      v1::BaseModel& model = *request.add_base_models() = offer;
+      AddDefaults(facts, model);
+      AddEvaluators(workshop->evaluators, facts.defaults.fine_tune.judge().evaluators(), model);
     }
     for (const auto& name : workshop->warm.names()) request.add_resident_models(name);
     AddAbilities(request);
+    if (!workshop->evaluators.empty()) request.add_methods("evaluate");
   };
   const auto run = [workshop](const v1::Lease& lease, JobEnvironment& environment) {
     return RunJob(lease, environment, *workshop);
@@ -53,9 +57,13 @@ absl::StatusOr<Workplace> MakeRehearsal(const WorkerFlags& flags, const std::str
   const auto known = std::make_shared<const RehearsalModels>(std::move(parsed));
   const auto offer = [known](v1::AcquireLeaseRequest& request) {
     for (const auto& offer : known->Offers()) {
-      AddDefaults({}, *request.add_base_models() = offer);
+      v1::BaseModel& model = *request.add_base_models() = offer;
+      AddDefaults({}, model);
+      model.add_measures(v1::MEASURE_DINO);
+      model.add_measures(v1::MEASURE_CLIP_T);
     }
     AddAbilities(request);
+    request.add_methods("evaluate");
     request.set_rehearsal(true);
   };
   const auto run = [known](const v1::Lease& lease, JobEnvironment& environment) {

@@ -74,6 +74,9 @@ absl::StatusOr<OfflineJob> ReadOfflineJob(const fs::path& file, const fs::path& 
   ASSIGN_OR_RETURN(const std::string json, ReadUserFile(file));
   OfflineJob result;
   ASSIGN_OR_RETURN(result.job, ParseJob(json));
+  if (result.job.has_evaluate()) {
+    MoveInline(*result.job.mutable_evaluate()->mutable_photos(), result.blobs);
+  }
   if (!result.job.has_fine_tune()) return result;
 
   auto& subject = MutableSubjectOf(*result.job.mutable_fine_tune());

@@ -77,12 +77,20 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
         "model offered",
         {{"model", name}, {"display_name", entry.display_name}, {"digest", entry.facts.digest}});
   }
+  EvaluatorScan evaluators = FindEvaluators(flags.models);
+  for (const auto& rejected : evaluators.rejected) {
+    LogWarning("evaluator not offered", {{"directory", rejected.name}, {"error", rejected.reason}});
+  }
+  for (const auto& evaluator : evaluators.found) {
+    LogInfo("evaluator found", {{"evaluator", evaluator.name}});
+  }
   return std::make_unique<Workshop>(
       Workshop{.catalog = std::move(catalog),
                .store = ModelStore(cache / "personalized", flags.cache_bytes),
                .warm = WarmBase(device),
                .class_image_cache = cache / "class-pictures",
-               .cache_bytes = flags.cache_bytes});
+               .cache_bytes = flags.cache_bytes,
+               .evaluators = std::move(evaluators.found)});
 }
 
 }  // namespace likeness

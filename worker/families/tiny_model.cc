@@ -1,24 +1,8 @@
 #include "worker/families/tiny_model.h"
 
-#include <string>
-#include <vector>
+#include "worker/tokenizers/tiny_tokenizer.h"
 
 namespace likeness {
-namespace {
-
-// Every letter alone and at the end of a word, no merges.
-ClipTokenizer TinyTokenizer(int max_length) {
-  std::vector<std::string> vocabulary;
-  for (char letter = 'a'; letter <= 'z'; ++letter) vocabulary.emplace_back(1, letter);
-  for (char letter = 'a'; letter <= 'z'; ++letter) {
-    vocabulary.push_back(std::string(1, letter) + "</w>");
-  }
-  vocabulary.emplace_back("<|startoftext|>");
-  vocabulary.emplace_back("<|endoftext|>");
-  return ClipTokenizer(vocabulary, /*merges=*/{}, {.model_max_length = max_length});
-}
-
-}  // namespace
 
 StableDiffusion TinyModel() {
   constexpr int kTokens = 12;

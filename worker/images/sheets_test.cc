@@ -1,4 +1,4 @@
-// Contact sheets, plots and the lettering on them.
+// Contact sheets and the lettering on them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,6 @@
 #include "worker/base/error.h"
 #include "worker/images/contact_sheet.h"
 #include "worker/images/lettering.h"
-#include "worker/images/plot.h"
 
 namespace likeness {
 namespace {
@@ -92,26 +91,6 @@ TEST(LetteringTest, TooLongATextIsCutToItsLines) {
 TEST(LetteringTest, OtherAlphabetsAreOneMarkACharacter) {
   const Lettering style;
   EXPECT_EQ(TextWidth("\xE7\x8A\xAC", style), TextWidth("?", style));
-}
-
-TEST(PlotTest, LinesShowInTheirColours) {
-  const PlotOptions options{.title = "loss", .x_label = "step", .y_label = "mse"};
-  const Image empty = DrawPlot({}, options);
-  const Image plot = DrawPlot({{"train", {{0, 1}, {100, .5}, {200, .25}}}}, options);
-  EXPECT_EQ(plot.width, options.width);
-  EXPECT_EQ(plot.height, options.height);
-  EXPECT_EQ(CountPixels(empty, 38, 104, 196), 0);
-  EXPECT_GT(CountPixels(plot, 38, 104, 196), 400);
-}
-
-TEST(PlotTest, ValuesThatAreNotFiniteAreLeftOut) {
-  const Image plain = DrawPlot({{"a", {{0, 1}, {2, 3}}}}, {});
-  EXPECT_EQ(DrawPlot({{"a", {{0, 1}, {1, NAN}, {1, INFINITY}, {2, 3}}}}, {}).rgb, plain.rgb);
-}
-
-TEST(PlotTest, OnePointAndLevelLinesHaveAxes) {
-  EXPECT_FALSE(DrawPlot({{"a", {{5, 5}}}}, {}).rgb.empty());
-  EXPECT_FALSE(DrawPlot({{"a", {{0, 0}, {1, 0}}}}, {}).rgb.empty());
 }
 
 }  // namespace

@@ -120,6 +120,26 @@ PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
   return order;
 }
 
+PictureOrder EvaluateOrder(const v1::EvaluateSpec& resolved, const PromptWords& words) {
+  PictureOrder order;
+  order.prompts = Filled(resolved.prompts(), words);
+  if (resolved.has_negative_prompt()) order.negative_prompt = resolved.negative_prompt();
+  order.images_per_prompt = resolved.images_per_prompt();
+  order.seed = resolved.seed();
+  order.sampler = resolved.sampler();
+  order.steps = resolved.steps();
+  order.guidance = resolved.guidance();
+  return order;
+}
+
+PictureOrder ClassOrder(PictureOrder samples, const PromptWords& words) {
+  constexpr uint32_t kBeyondSamples = 1 << 16;
+  samples.prompts = {FillPrompt("a {class}", words)};
+  samples.images_per_prompt = kClassImagesJudged;
+  samples.seed += kBeyondSamples;
+  return samples;
+}
+
 PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& words) {
   PictureOrder order;
   order.prompts = Filled(resolved.prompts(), words);

@@ -11,11 +11,13 @@
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/job_sheet.h"
+#include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/outputs.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/recipe_host.h"
+#include "worker/jobs/report_page.h"
 #include "worker/jobs/resolve.h"
 #include "worker/jobs/subject.h"
 #include "worker/methods/fine_tune_model.h"
@@ -65,32 +67,101 @@ std::vector<v1::Output> DescribeModel(const fs::path& directory) {
   return outputs;
 }
 
+// What is drawn at the end: the samples, and what is judged beside them.
+struct Drawn {
+  std::vector<Picture> samples;
+  // "a {class}", by the base model and by the new one.
+  std::vector<Picture> class_before, class_after;
+};
+
 // Draws with the finished model, which thereby becomes the one in memory: it is the one that is
 // asked for next. An adapter is laid over `base`, which is in memory already. What cannot be drawn
 // becomes a warning.
-std::vector<Picture> DrawSamples(const v1::Lease& lease, const std::string& method, Family& base,
-                                 const PictureOrder& order, const fs::path& model_dir,
-                                 const std::vector<v1::Output>& files, JobEnvironment& environment,
-                                 Phases& phases, Workshop& workshop) {
-  std::vector<Picture> pictures;
+Drawn DrawSamples(const v1::Lease& lease, const v1::FineTuneSpec& spec, Family& base,
+                  const fs::path& model_dir, const std::vector<v1::Output>& files,
+                  JobEnvironment& environment, Phases& phases, Workshop& workshop) {
+  Drawn drawn;
+  const PictureOrder order = SampleOrder(spec);
+  const bool pres = spec.judge().enabled() && Includes(spec.judge().measures(), v1::MEASURE_PRES);
+  const PromptWords words{SubjectOf(spec).token(), SubjectOf(spec).class_noun()};
+  const PictureOrder of_class = ClassOrder(order, words);
+  PictureMeter meter(order.size() + (pres ? 2 * of_class.size() : 0));
+  const auto draw = [&](Family& model) {
+    DrawPictures(model, order, environment, phases, meter, drawn.samples);
+    if (pres) DrawPictures(model, of_class, environment, phases, meter, drawn.class_after);
+  };
   const absl::Status status = Attempt(environment, [&] {
     const auto stored = workshop.store.Adopt(model_dir, files);
     if (order.size() == 0) return;
-    if (const auto apply = FindMethod(method).apply) {
+    // Training left the base as it was.
+    if (pres) DrawPictures(base, of_class, environment, phases, meter, drawn.class_before);
+    if (const auto apply = FindMethod(MethodOf(spec)).apply) {
       const auto applied = apply(base, stored.directory, /*strength=*/1);
-      return DrawPictures(base, order, environment, phases, pictures);
+      return draw(base);
     }
-    Family& model = workshop.warm.Get(lease.job().output_model(), stored.digest, stored.directory,
-                                      [&] { ThrowIfStopped(environment.Stop()); });
-    DrawPictures(model, order, environment, phases, pictures);
+    draw(workshop.warm.Get(lease.job().output_model(), stored.digest, stored.directory,
+                           [&] { ThrowIfStopped(environment.Stop()); }));
   });
-  if (status.ok()) return pictures;
+  if (status.ok()) return drawn;
   workshop.warm.Drop();
-  if (pictures.size() < order.size()) {
-    environment.Warn(absl::StrCat(order.size() - pictures.size(), " of ", order.size(),
+  if (drawn.samples.size() < order.size()) {
+    environment.Warn(absl::StrCat(order.size() - drawn.samples.size(), " of ", order.size(),
                                   " pictures could not be drawn: ", status.message()));
   }
-  return pictures;
+  return drawn;
+}
+
+// Judges what was drawn, where that is asked for: the figures, and their report as one more output.
+// What cannot be judged becomes a warning.
+std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn& drawn,
+                                      const SubjectPhotos& photos, std::vector<v1::Output>& extras,
+                                      JobEnvironment& environment, Phases& phases,
+                                      Workshop& workshop) {
+  std::optional<Judgement> judgement;
+  const v1::Judge& judge = spec.judge();
+  if (!judge.enabled() || drawn.samples.empty()) return judgement;
+  const absl::Status status = Attempt(environment, [&] {
+    Evidence evidence{.token = SubjectOf(spec).token(),
+                      .photos = {},
+                      .pictures = ToJudge(drawn.samples),
+                      .class_pictures = ImagesOf(drawn.class_after),
+                      .class_pictures_before = ImagesOf(drawn.class_before)};
+    for (const auto& photo : photos.training) evidence.photos.push_back(photo.image);
+    judgement = JudgeInJob(workshop.evaluators, judge.evaluators(), judge.measures(), evidence,
+                           workshop.warm.device(), environment, phases);
+    std::vector<v1::Output> pictures;
+    for (const auto& output : extras) {
+      if (output.kind() == v1::OUTPUT_KIND_IMAGE) pictures.push_back(output);
+    }
+    extras.push_back(WriteReport(*judgement, pictures, judge.evaluators(), environment));
+  });
+  if (!status.ok()) {
+    environment.Warn(absl::StrCat("the images could not be judged: ", status.message()));
+  }
+  return judgement;
+}
+
+// The page that shows it all, as far as it can be written.
+void AddReportPage(const v1::ResolvedSpec& resolved, const FineTuneResult& trained,
+                   const SubjectPhotos& photos, const Drawn& drawn,
+                   const std::optional<Judgement>& judgement, std::vector<v1::Output>& extras,
+                   JobEnvironment& environment) {
+  const absl::Status status = Attempt(environment, [&] {
+    const v1::Subject& subject = SubjectOf(resolved.fine_tune());
+    ReportFacts facts;
+    facts.title = absl::StrCat(subject.token(), " ", subject.class_noun());
+    for (const auto& photo : photos.training) facts.photos.push_back(photo.image);
+    facts.pictures = drawn.samples;
+    facts.judgement = judgement;
+    facts.class_before = ImagesOf(drawn.class_before);
+    facts.class_after = ImagesOf(drawn.class_after);
+    facts.losses = trained.losses;
+    facts.settings = SettingsJson(resolved);
+    extras.push_back(WriteReportPage(facts, environment));
+  });
+  if (!status.ok()) {
+    environment.Warn(absl::StrCat("the report could not be written: ", status.message()));
+  }
 }
 
 // The pictures, and the sheet with the photos above them, as far as they can be written.
@@ -130,6 +201,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const auto base = ValueOrThrow(workshop.catalog.Find(lease.job().fine_tune().base_model()));
   JobResult result{.resolved = Resolve(lease, base.facts), .outputs = {}, .metrics = {}};
   const v1::FineTuneSpec& spec = result.resolved.fine_tune();
+  if (!lease.has_checkpoint()) {
+    ResolveJudge(workshop.evaluators, *result.resolved.mutable_fine_tune(), environment);
+  }
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
@@ -152,14 +226,19 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
 
   // Draw
   const auto model_files = DescribeModel(model_dir);
-  const auto pictures = DrawSamples(lease, MethodOf(spec), model, SampleOrder(spec), model_dir,
-                                    model_files, environment, phases, workshop);
-  auto extras = WriteExtras(pictures, photos, environment);
+  const Drawn drawn =
+      DrawSamples(lease, spec, model, model_dir, model_files, environment, phases, workshop);
+  auto extras = WriteExtras(drawn.samples, photos, environment);
+
+  // Judge
+  const auto judged = JudgeSamples(spec, drawn, photos, extras, environment, phases, workshop);
+  AddReportPage(result.resolved, trained, photos, drawn, judged, extras, environment);
   extras.insert(extras.end(), host.previews().begin(), host.previews().end());
 
   // Keep
   result.outputs = KeepOutputs(model_files, extras, environment, phases);
   result.metrics = Figures(trained, phases);
+  if (judged) result.metrics.insert(judged->metrics.begin(), judged->metrics.end());
   return result;
 }
 

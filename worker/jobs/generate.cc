@@ -1,131 +1,15 @@
 #include "worker/jobs/generate.h"
 
-#include <memory>
-#include <utility>
-
-#include "absl/strings/str_cat.h"
-#include "common/rpc_error.h"
 #include "common/sampler_names.h"
-#include "worker/base/error.h"
-#include "worker/exports/personalized_model.h"
-#include "worker/families/family.h"
-#include "worker/generation/pipeline_sampler.h"
-#include "worker/jobs/card_facts.h"
+#include "worker/jobs/drawing_model.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/resolve.h"
-#include "worker/methods/method.h"
-#include "worker/support/files.h"
-#include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
 
 namespace likeness {
-namespace {
-
-namespace fs = std::filesystem;
-
-// A personalized model in the worker's store.
-struct Fetched {
-  std::string name;
-  StoredModel stored;
-  CardFacts card;
-};
-
-// The model that draws, wherever it comes from, and what lies over it.
-struct DrawingModel {
-  Family& model;
-  ModelFacts facts;
-  PromptWords words;
-  std::vector<std::unique_ptr<AppliedAdapter>> adapters = {};
-};
-
-DrawingModel BaseModelOf(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
-  const auto entry = ValueOrThrow(workshop.catalog.Find(lease.job().generate().model().name()));
-  return {workshop.warm.GetBase(entry.facts.name, entry.facts.digest, entry.directory,
-                                [&] { ThrowIfStopped(environment.Stop()); }),
-          entry.facts,
-          {}};
-}
-
-std::vector<Fetched> FetchModels(const v1::Lease& lease, JobEnvironment& environment,
-                                 Phases& phases, Workshop& workshop) {
-  Progress progress{.phase = Phase::kPreparing, .unit = "bytes"};
-  for (const auto& model : lease.models()) {
-    for (const auto& file : model.files()) progress.total += file.size_bytes();
-  }
-  std::vector<Fetched> fetched;
-  for (const auto& model : lease.models()) {
-    const std::vector<v1::Output> files(model.files().begin(), model.files().end());
-    const auto stored =
-        workshop.store.Assemble(files, [&](const std::string& blob, const fs::path& to) {
-          ThrowIfStopped(environment.Stop());
-          const int64_t before = progress.done;
-          environment.FetchBlob(blob, to, [&](int64_t bytes) {
-            progress.done = before + bytes;
-            phases.Report(progress);
-          });
-        });
-    const CardFacts card = ReadCardFacts(stored.directory / kCardFile);
-    if (card.rehearsed_image_size > 0) {
-      throw Error(ErrorKind::kFailedPrecondition,
-                  model.name() + " was made by a rehearsing worker: it cannot be drawn with");
-    }
-    fetched.push_back({model.name(), stored, card});
-  }
-  return fetched;
-}
-
-DrawingModel PersonalizedModelOf(const Fetched& model, JobEnvironment& environment,
-                                 Workshop& workshop) {
-  const auto& directory = model.stored.directory;
-  Family& family = workshop.warm.Get(model.name, model.stored.digest, directory,
-                                     [&] { ThrowIfStopped(environment.Stop()); });
-  return {.model = family,
-          .facts = {.name = model.name,
-                    .digest = family.digest(),
-                    .image_size = static_cast<int>(family.image_size()),
-                    .sampler = OwnSampler(directory),
-                    .defaults = ReadModelDefaults(directory)},
-          .words = model.card.words};
-}
-
-// `base_digest`: of the base model that draws, or that the model which draws was made from.
-void LayOver(const Fetched& adapter, const std::string& base_digest, double strength,
-             DrawingModel& drawing) {
-  if (adapter.card.base_digest != base_digest) {
-    ThrowIfError(RpcError(
-        absl::StatusCode::kFailedPrecondition, "BASE_MODEL_CHANGED",
-        absl::StrCat(adapter.name, " was made for a base model with digest ",
-                     adapter.card.base_digest, "; that of this worker has ", base_digest)));
-  }
-  const auto apply = FindMethod(adapter.card.method).apply;
-  if (apply == nullptr) {
-    throw Error(ErrorKind::kFailedPrecondition, adapter.name + " is a whole model, no adapter");
-  }
-  drawing.adapters.push_back(apply(drawing.model, adapter.stored.directory, strength));
-  if (drawing.words.token.empty()) drawing.words = adapter.card.words;
-}
-
-DrawingModel ModelOf(const v1::Lease& lease, JobEnvironment& environment, Phases& phases,
-                     Workshop& workshop) {
-  const auto& selection = lease.job().generate().model();
-  auto fetched = FetchModels(lease, environment, phases, workshop);
-  // Leases have the personalized models in order: that which is drawn with, then its adapters.
-  const bool personalized = fetched.size() > static_cast<size_t>(selection.adapters_size());
-  DrawingModel drawing = personalized ? PersonalizedModelOf(fetched.front(), environment, workshop)
-                                      : BaseModelOf(lease, environment, workshop);
-  const std::string digest = personalized ? fetched.front().card.base_digest : drawing.facts.digest;
-  if (personalized) fetched.erase(fetched.begin());
-  for (int i = 0; i < selection.adapters_size(); ++i) {
-    const auto& adapter = selection.adapters(i);
-    LayOver(fetched.at(i), digest, adapter.has_strength() ? adapter.strength() : 1, drawing);
-  }
-  return drawing;
-}
-
-}  // namespace
 
 std::vector<std::string> SupportedSamplers() {
   std::vector<std::string> names;
@@ -135,7 +19,7 @@ std::vector<std::string> SupportedSamplers() {
 
 JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});
-  const DrawingModel drawing = ModelOf(lease, environment, phases, workshop);
+  const DrawingModel drawing = DrawingModelOf(lease, environment, phases, workshop);
   JobResult result;
   result.resolved = ResolveGenerate(lease.job().generate(), drawing.facts);
   environment.Resolved(result.resolved);
@@ -143,8 +27,9 @@ JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   CheckGenerate(result.resolved.generate(), drawing.words, drawing.model, environment);
 
   std::vector<Picture> pictures;
-  DrawPictures(drawing.model, GenerateOrder(result.resolved.generate(), drawing.words), environment,
-               phases, pictures);
+  const auto order = GenerateOrder(result.resolved.generate(), drawing.words);
+  PictureMeter meter(order.size());
+  DrawPictures(drawing.model, order, environment, phases, meter, pictures);
   result.outputs =
       KeepOutputs(WritePictures(pictures, environment), /*extras=*/{}, environment, phases);
   result.metrics = phases.Measurements();

@@ -14,6 +14,7 @@ const char* MediaTypeOf(const std::filesystem::path& file) {
   if (extension == ".png") return "image/png";
   if (extension == ".jpg") return "image/jpeg";
   if (extension == ".json") return "application/json";
+  if (extension == ".html") return "text/html";
   if (extension == ".txt" || extension == ".md") return "text/plain";
   return "application/octet-stream";
 }

@@ -21,6 +21,8 @@ v1::JobPhase ToJobPhase(Phase phase) {
       return v1::JOB_PHASE_SAVING;
     case Phase::kSamples:
       return v1::JOB_PHASE_SAMPLING;
+    case Phase::kJudging:
+      return v1::JOB_PHASE_JUDGING;
     case Phase::kUploading:
       return v1::JOB_PHASE_UPLOADING;
   }
@@ -35,6 +37,7 @@ std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved) {
   phases.push_back(Phase::kTraining);
   phases.push_back(Phase::kSaving);
   if (resolved.samples().prompts_size() > 0) phases.push_back(Phase::kSamples);
+  if (resolved.judge().enabled()) phases.push_back(Phase::kJudging);
   phases.push_back(Phase::kUploading);
   return phases;
 }

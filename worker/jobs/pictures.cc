@@ -8,21 +8,27 @@
 #include "worker/images/encode.h"
 #include "worker/jobs/outputs.h"
 #include "worker/support/files.h"
-#include "worker/training/progress_meter.h"
 
 namespace likeness {
 namespace {
 
 constexpr size_t kThumbnailBytes = 64 << 10;
 constexpr int kThumbnailSide = 256;
+
 }  // namespace
 
+Progress PictureMeter::After(double pictures) const {
+  const double done = static_cast<double>(done_) + pictures;
+  const auto whole = static_cast<int64_t>(done);
+  return meter_.After(whole, done - static_cast<double>(whole));
+}
+
 void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
-                  Phases& phases, std::vector<Picture>& pictures) {
-  const ProgressMeter meter(Phase::kSamples, "pictures", 0, static_cast<int64_t>(order.size()));
+                  Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures) {
+  const size_t first = pictures.size();
   phases.Report(meter.After(0));
   for (const auto& prompt : order.prompts) {
-    const int drawn = static_cast<int>(pictures.size());
+    const int drawn = static_cast<int>(pictures.size() - first);
     TextToImageRequest request;
     request.prompt = prompt;
     request.negative_prompt = order.negative_prompt;
@@ -34,16 +40,16 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
     request.width = order.width;
     request.height = order.height;
     const auto images = GenerateImages(model, request, [&](int step, int steps) {
-      const double done = drawn + static_cast<double>(order.images_per_prompt) * step / steps;
-      const auto whole = static_cast<int64_t>(done);
-      phases.Report(meter.After(whole, done - static_cast<double>(whole)));
+      phases.Report(
+          meter.After(drawn + static_cast<double>(order.images_per_prompt) * step / steps));
       return environment.Stop() == StopReason::kNone;
     });
     for (const auto& image : images) {
-      const auto seed = order.seed + static_cast<uint32_t>(pictures.size());
+      const auto seed = order.seed + static_cast<uint32_t>(pictures.size() - first);
       pictures.push_back({prompt, seed, image});
     }
   }
+  meter.Add(order.size());
 }
 
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,

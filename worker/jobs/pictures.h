@@ -10,6 +10,7 @@
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/phases.h"
 #include "worker/jobs/prompts.h"
+#include "worker/training/progress_meter.h"
 
 namespace likeness {
 
@@ -36,10 +37,24 @@ struct Picture {
   Image image;
 };
 
+// How far a job has come with all that it draws.
+class PictureMeter {
+ public:
+  explicit PictureMeter(size_t total)
+      : meter_(Phase::kSamples, "pictures", 0, static_cast<int64_t>(total)) {}
+  // After `pictures` (the last one in part) of those that are being drawn.
+  Progress After(double pictures) const;
+  void Add(size_t pictures) { done_ += static_cast<int64_t>(pictures); }
+
+ private:
+  ProgressMeter meter_;
+  int64_t done_ = 0;
+};
+
 // Phase kSamples. Appends to `pictures` as they are drawn: what fails later loses none. Throws
 // Error(kCancelled) when the environment asks to stop.
 void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
-                  Phases& phases, std::vector<Picture>& pictures);
+                  Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures);
 
 // Writes "samples/0000.png", ... to the job's scratch directory, and describes them.
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,

@@ -169,6 +169,16 @@ void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneS
   }
 }
 
+void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const Family& model,
+                   JobEnvironment& environment) {
+  CheckSampling("job.evaluate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
+  std::vector<NamedText> texts = {{"negative_prompt", spec.negative_prompt()}};
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
+  }
+  WarnOfCutPrompts(texts, model.tokenizer(), environment);
+}
+
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment) {
   CheckSampling("job.generate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);

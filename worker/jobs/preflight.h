@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "likeness/v1/evaluate.pb.h"
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/generate.pb.h"
 #include "worker/jobs/job_environment.h"
@@ -21,6 +22,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
 // Throws StatusError (FAILED_PRECONDITION naming the file) for a base model with a file whose name
 // no output of a job may have: it is part of what the job makes.
 void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec);
+void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const Family& model,
+                   JobEnvironment& environment);
 // words: of the personalized model that draws; empty for a base model.
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment);

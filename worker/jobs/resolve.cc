@@ -104,6 +104,8 @@ v1::GenerateSpec GenerationDefaults() {
 void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
   if (over.samples().prompts_size() > 0) under.mutable_samples()->clear_prompts();
   if (over.previews().prompts_size() > 0) under.mutable_previews()->clear_prompts();
+  if (over.judge().evaluators_size() > 0) under.mutable_judge()->clear_evaluators();
+  if (over.judge().measures_size() > 0) under.mutable_judge()->clear_measures();
   if (over.lora().targets_size() > 0) under.mutable_lora()->clear_targets();
   // The subject's own settings lie over the recommended ones, not beside them.
   v1::Subject subject = SubjectOf(under);
@@ -197,6 +199,27 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
   NameSampler(model, *result.mutable_samples());
   const PromptWords words{SubjectOf(result).token(), SubjectOf(result).class_noun()};
   result.mutable_prior()->set_class_prompt(FillPrompt(result.prior().class_prompt(), words));
+  return resolved;
+}
+
+v1::ResolvedSpec ResolveEvaluate(const v1::EvaluateSpec& spec, const ModelFacts& model) {
+  v1::ResolvedSpec resolved;
+  resolved.set_base_model_digest(model.digest);
+  auto& result = *resolved.mutable_evaluate();
+  const v1::GenerateSpec drawing = GenerateDefaults(model.defaults);
+  result.set_images_per_prompt(4);
+  result.set_steps(drawing.steps());
+  result.set_guidance(drawing.guidance());
+  if (drawing.has_sampler()) result.set_sampler(drawing.sampler());
+  if (drawing.has_negative_prompt()) result.set_negative_prompt(drawing.negative_prompt());
+  result.MergeFrom(spec);
+
+  if (result.prompts().empty()) result.add_prompts("a {subject}");
+  if (result.evaluators().empty()) {
+    *result.mutable_evaluators() = model.defaults.fine_tune.judge().evaluators();
+  }
+  if (!result.has_seed()) result.set_seed(RandomSeed());
+  NameSampler(model, result);
   return resolved;
 }
 

@@ -15,6 +15,7 @@ void AddDefaults(const ModelFacts& model, v1::BaseModel& offer);
 
 // Seeds that nobody drew yet are drawn here.
 v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts& model);
+v1::ResolvedSpec ResolveEvaluate(const v1::EvaluateSpec& spec, const ModelFacts& model);
 v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts& model);
 
 }  // namespace likeness

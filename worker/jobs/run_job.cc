@@ -1,6 +1,7 @@
 #include "worker/jobs/run_job.h"
 
 #include "worker/base/error.h"
+#include "worker/jobs/evaluate.h"
 #include "worker/jobs/fine_tune.h"
 #include "worker/jobs/generate.h"
 #include "worker/support/cache_trim.h"
@@ -16,6 +17,8 @@ JobResult RunByKind(const v1::Lease& lease, JobEnvironment& environment, Worksho
       return FineTune(lease, environment, workshop);
     case v1::Job::kGenerate:
       return Generate(lease, environment, workshop);
+    case v1::Job::kEvaluate:
+      return Evaluate(lease, environment, workshop);
     case v1::Job::SPEC_NOT_SET:
       break;
   }

@@ -1,10 +1,14 @@
 // A job from its spec to its outputs, whatever its kind.
 #pragma once
 
+#include <filesystem>
+#include <vector>
+
 #include "likeness/v1/worker_service.pb.h"
 #include "worker/catalog/model_catalog.h"
 #include "worker/catalog/model_store.h"
 #include "worker/catalog/warm_base.h"
+#include "worker/evaluation/evaluator_files.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/job_result.h"
 
@@ -17,6 +21,7 @@ struct Workshop {
   WarmBase warm;
   std::filesystem::path class_image_cache;
   int64_t cache_bytes;  // of class pictures
+  std::vector<EvaluatorFiles> evaluators = {};
 };
 
 // lease.job with photos as blobs; lease.checkpoint and lease.model_files where there are any.

@@ -29,9 +29,9 @@ std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
 // Photos whose colours were converted, by what from: "Display P3" -> "photos[0]", "photos[2]".
 using Conversions = std::map<std::string, std::vector<std::string>>;
 
-// `field` names the photo in messages.
-SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& field, int image_size,
-                        const PromptWords& words, JobEnvironment& environment,
+// `field` names the photo in messages; its place in the request is `path` and this.
+SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const std::string& field,
+                        int image_size, const PromptWords& words, JobEnvironment& environment,
                         Conversions& conversions) {
   const auto file = environment.scratch() / "photo";
   environment.FetchBlob(photo.blob(), file, {});
@@ -54,23 +54,23 @@ SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& field, int im
     return {SquarePhoto(whole, box, image_size), FillPrompt(photo.caption(), words)};
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInvalidArgument) throw;
-    throw StatusError(
-        InvalidField("job.fine_tune.subjects[0]." + field, error.what(), "PHOTO_UNUSABLE"));
+    throw StatusError(InvalidField(path + field, error.what(), "PHOTO_UNUSABLE"));
   }
 }
 
 }  // namespace
 
-SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment) {
+SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment,
+                          const std::string& path) {
   const PromptWords words{subject.token(), subject.class_noun()};
   SubjectPhotos photos;
   Conversions conversions;
   for (int i = 0; i < subject.photos_size(); ++i) {
-    photos.training.push_back(FetchPhoto(subject.photos(i), absl::StrCat("photos[", i, "]"),
+    photos.training.push_back(FetchPhoto(subject.photos(i), path, absl::StrCat("photos[", i, "]"),
                                          image_size, words, environment, conversions));
   }
   for (int i = 0; i < subject.validation_photos_size(); ++i) {
-    photos.validation.push_back(FetchPhoto(subject.validation_photos(i),
+    photos.validation.push_back(FetchPhoto(subject.validation_photos(i), path,
                                            absl::StrCat("validation_photos[", i, "]"), image_size,
                                            words, environment, conversions));
   }

@@ -2,6 +2,7 @@
 // token looked at.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "likeness/v1/fine_tune.pb.h"
@@ -19,7 +20,9 @@ struct SubjectPhotos {
 // Square photos of image_size x image_size pixels. Oddities become warnings of the job. Throws
 // StatusError (INVALID_ARGUMENT naming the field, e.g. "job.fine_tune.subjects[0].photos[2]") for a
 // photo that cannot be used.
-SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment);
+// `path`: of the subject in the request.
+SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment,
+                          const std::string& path = "job.fine_tune.subjects[0].");
 
 // Throws StatusError (INVALID_ARGUMENT: TOKEN_NOT_SINGLE) if a single token is required and the
 // token is cut into more; warns about a token that the model already knows as a word.

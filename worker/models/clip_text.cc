@@ -36,8 +36,10 @@ torch::Tensor EndOf(const torch::Tensor& input_ids_BT, const ClipTextOptions& op
 
 }  // namespace
 
-ClipEncoderLayerImpl::ClipEncoderLayerImpl(const ClipTextOptions& options)
-    : heads_(options.num_attention_heads), activation_(ActivationByName(options.hidden_act)) {
+ClipEncoderLayerImpl::ClipEncoderLayerImpl(const ClipLayerOptions& options)
+    : heads_(options.num_attention_heads),
+      causal_(options.causal),
+      activation_(ActivationByName(options.hidden_act)) {
   const int64_t width = options.hidden_size;
   auto attention = register_module("self_attn", std::make_shared<torch::nn::Module>());
   k_proj_ = attention->register_module("k_proj", Linear(width, width));
@@ -58,10 +60,10 @@ ClipEncoderLayerImpl::ClipEncoderLayerImpl(const ClipTextOptions& options)
 }
 
 torch::Tensor ClipEncoderLayerImpl::forward(const torch::Tensor& hidden_BTD) {
-  // self-attention; a token sees itself and those before it
+  // self-attention; where it is causal, a token sees itself and those before it
   auto normed_BTD = layer_norm1_(hidden_BTD);
   auto mixed_BTD = MultiHeadAttention(q_proj_(normed_BTD), k_proj_(normed_BTD), v_proj_(normed_BTD),
-                                      heads_, /*causal=*/true);
+                                      heads_, causal_);
   auto attended_BTD = hidden_BTD + out_proj_(mixed_BTD);
   // feed-forward
   return attended_BTD + fc2_(activation_(fc1_(layer_norm2_(attended_BTD))));
@@ -72,7 +74,14 @@ ClipTextModelImpl::ClipTextModelImpl(ClipTextOptions options)
       token_embedding_(MakeEmbedding(options_.vocab_size, options_.hidden_size)),
       position_embedding_(MakeEmbedding(options_.max_position_embeddings, options_.hidden_size)),
       final_layer_norm_(MakeLayerNorm(options_.hidden_size, options_.layer_norm_eps)) {
-  for (int64_t i = 0; i < options_.num_hidden_layers; ++i) layers_.emplace_back(options_);
+  const ClipLayerOptions layer = {.hidden_size = options_.hidden_size,
+                                  .intermediate_size = options_.intermediate_size,
+                                  .num_hidden_layers = options_.num_hidden_layers,
+                                  .num_attention_heads = options_.num_attention_heads,
+                                  .hidden_act = options_.hidden_act,
+                                  .layer_norm_eps = options_.layer_norm_eps,
+                                  .causal = true};
+  for (int64_t i = 0; i < options_.num_hidden_layers; ++i) layers_.emplace_back(layer);
   auto text_model = register_module("text_model", std::make_shared<torch::nn::Module>());
   auto embeddings =
       text_model->register_module("embeddings", std::make_shared<torch::nn::Module>());

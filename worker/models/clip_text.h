@@ -38,14 +38,25 @@ struct ClipTextOptions {
   nlohmann::json ToJson() const;
 };
 
-// text_model.encoder.layers.N: pre-norm causal self-attention and a two-layer perceptron.
+struct ClipLayerOptions {
+  int64_t hidden_size;
+  int64_t intermediate_size;
+  int64_t num_hidden_layers;  // of the tower: the deeper, the narrower a layer is initialised
+  int64_t num_attention_heads;
+  std::string hidden_act;
+  double layer_norm_eps;
+  bool causal;  // in the text tower
+};
+
+// encoder.layers.N of either tower: pre-norm self-attention and a two-layer perceptron.
 class ClipEncoderLayerImpl : public torch::nn::Module {
  public:
-  explicit ClipEncoderLayerImpl(const ClipTextOptions& options);
+  explicit ClipEncoderLayerImpl(const ClipLayerOptions& options);
   torch::Tensor forward(const torch::Tensor& hidden_BTD);
 
  private:
   int64_t heads_;
+  bool causal_;
   Activation activation_;
   torch::nn::LayerNorm layer_norm1_ = nullptr;
   Linear q_proj_ = nullptr, k_proj_ = nullptr, v_proj_ = nullptr, out_proj_ = nullptr;

@@ -5,8 +5,8 @@
 namespace likeness {
 namespace {
 
-constexpr const char* kNames[] = {"preparing", "class pictures", "training",
-                                  "saving",    "samples",        "uploading"};
+constexpr const char* kNames[] = {"preparing", "class pictures", "training", "saving",
+                                  "samples",   "judging",        "uploading"};
 static_assert(std::size(kNames) == static_cast<size_t>(Phase::kUploading) + 1);
 
 }  // namespace

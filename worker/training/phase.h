@@ -11,6 +11,7 @@ enum class Phase : uint8_t {
   kTraining,       // from the first forward pass to the last update
   kSaving,         // the trained model is judged and written
   kSamples,        // pictures are drawn with the finished model
+  kJudging,        // those pictures are judged
   kUploading,      // what was made is brought to where it is kept
 };
 

@@ -30,6 +30,13 @@ Work Drawing(v1::JobPhase phase, const std::string& sampler, int64_t pixels, dou
   return {{phase, sampler, pixels}, {1, images * steps * PassesPerStep(guidance), images}};
 }
 
+// That are drawn to be judged, with the model and with its base.
+double ClassImages(const google::protobuf::RepeatedField<int>& measures) {
+  const bool judged = measures.empty() || std::find(measures.begin(), measures.end(),
+                                                    v1::MEASURE_PRES) != measures.end();
+  return judged ? 2 * kClassImagesJudged : 0;
+}
+
 std::string TrainingVariant(const v1::FineTuneSpec& spec) {
   if (spec.has_textual_inversion()) return "word";
   return absl::StrCat(spec.has_lora() ? "lora of " : "",
@@ -64,10 +71,12 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
   work.push_back({{v1::JOB_PHASE_SAVING, "", 0}, {1, photos, 0}});
   const double images = 1.0 * samples.prompts_size() * samples.images_per_prompt();
   if (images > 0) {
-    work.push_back(Drawing(v1::JOB_PHASE_SAMPLING, samples.sampler(), 0, images, samples.steps(),
-                           samples.guidance()));
+    const double judged = spec.judge().enabled() ? ClassImages(spec.judge().measures()) : 0;
+    work.push_back(Drawing(v1::JOB_PHASE_SAMPLING, samples.sampler(), 0, images + judged,
+                           samples.steps(), samples.guidance()));
   }
-  if (spec.judge().enabled()) work.push_back({{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}});
+  if (spec.judge().enabled() && images > 0)
+    work.push_back({{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}});
   work.push_back({{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images + previews, 0}});
   return work;
 }
@@ -86,7 +95,8 @@ std::vector<Work> WorkOfEvaluate(const v1::EvaluateSpec& spec) {
   const double images = 1.0 * spec.prompts_size() * spec.images_per_prompt();
   return {{{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
           {{v1::JOB_PHASE_PREPARING, "", 0}, {1, 1.0 * spec.photos_size(), 0}},
-          Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), 0, images, spec.steps(), spec.guidance()),
+          Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), 0, images + ClassImages(spec.measures()),
+                  spec.steps(), spec.guidance()),
           {{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}},
           {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images, 0}}};
 }

@@ -22,10 +22,10 @@ void CheckJudges(const google::protobuf::RepeatedField<int>& measures,
                 absl::StrCat("is ", measures[i], ", which is not known"), "OUT_OF_RANGE");
   }
   if (evaluators.size() > kMaxEvaluators) {
-    checker.Add(path + ".evaluators",
-                absl::StrCat(evaluators.size(), " evaluators; at most ", kMaxEvaluators,
-                             " are allowed"),
-                "OUT_OF_RANGE");
+    checker.Add(
+        path + ".evaluators",
+        absl::StrCat(evaluators.size(), " evaluators; at most ", kMaxEvaluators, " are allowed"),
+        "OUT_OF_RANGE");
     return;
   }
   for (int i = 0; i < evaluators.size(); ++i) {
@@ -56,10 +56,10 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
       int64_t{std::max(spec.prompts_size(), 1)} *
       (spec.has_images_per_prompt() ? spec.images_per_prompt() : kDefaultImagesPerPrompt);
   if (images > limits.max_images) {
-    checker.Add(path + ".images_per_prompt",
-                absl::StrCat(images, " pictures in all; at most ", limits.max_images,
-                             " are allowed"),
-                "TOO_MANY_IMAGES");
+    checker.Add(
+        path + ".images_per_prompt",
+        absl::StrCat(images, " pictures in all; at most ", limits.max_images, " are allowed"),
+        "TOO_MANY_IMAGES");
   }
   CheckJudges(spec.measures(), spec.evaluators(), path, checker);
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());

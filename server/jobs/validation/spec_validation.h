@@ -37,8 +37,7 @@ void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts
                   const std::string& path, int max_prompts, const Limits& limits,
                   FieldChecker& checker);
 
-void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
-                   FieldChecker& checker);
+void CheckAdapters(const v1::ModelSelection& model, const std::string& path, FieldChecker& checker);
 
 // What judges, as Judge and EvaluateSpec name it.
 void CheckJudges(const google::protobuf::RepeatedField<int>& measures,

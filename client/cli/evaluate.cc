@@ -1,0 +1,133 @@
+// likeness evaluate: how good a personalized model is.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/command.h"
+#include "client/cli/follow.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/names.h"
+#include "client/cli/photo_arguments.h"
+#include "client/cli/suggest.h"
+#include "client/lib/jobs.h"
+#include "client/lib/photos.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] =
+    R"(Judge a personalized model: draw pictures and compare them with photos and prompts.
+
+  likeness evaluate rex-7f3c --photos rex/
+  likeness evaluate rex-7f3c --photos rex/ "a {subject} in the snow" "a {subject} at sea"
+  likeness evaluate rex-7f3c --photos rex/ --images 8 --measure dino --measure clip_t
+
+Says how well the subject is recognised, whether prompts are obeyed, whether other
+members of the class are kept, and whether photos were copied. Pictures and the figures
+of each (report/evaluation.json) go to ./JOB/. Ctrl-C detaches: the job goes on.
+
+Usage: likeness evaluate MODEL [PROMPT...] --photos=DIR [FLAGS])";
+
+constexpr size_t kMostPrompts = 64;
+
+struct EvaluateFlags {
+  std::string photos;
+  std::optional<int32_t> images;
+  std::vector<std::string> measures;
+  std::vector<std::string> evaluators;
+  std::optional<uint32_t> seed;
+  std::optional<int32_t> steps;
+  std::optional<double> guidance;
+  std::string out;
+  bool detach = false;
+
+  void AddTo(FlagSet& flags) {
+    flags.Add("photos", &photos, "Folder of photos of the subject, or one photo.").Takes("DIR");
+    flags.Add("images", &images, "Pictures of each prompt, 1 to 64 [4].").Takes("N");
+    flags
+        .Add("measure", &measures,
+             "dino, clip_i, clip_t, pres, div or copying; may be repeated [all that are there].")
+        .Takes("MEASURE");
+    flags
+        .Add("evaluator", &evaluators,
+             "A network of the worker to judge with; may be repeated [the base model's].")
+        .Takes("NAME");
+    flags.Add("seed", &seed, "Of the first picture, 0 to 4294967295.").Takes("N");
+    flags.Add("steps", &steps, "Sampling steps, 1 to 1000.").Takes("N");
+    flags.Add("guidance", &guidance, "How closely prompts are followed, 0 to 100.").Takes("X");
+    flags.Add("out", &out, "Folder for what is made [the job's name].").Takes("DIR");
+    flags.Add("detach", &detach, "Submit, print the job's name, and return.");
+  }
+};
+
+absl::StatusOr<v1::Measure> ParseMeasure(const std::string& name) {
+  v1::Measure measure = v1::MEASURE_UNSPECIFIED;
+  const std::string full = absl::StrCat("MEASURE_", absl::AsciiStrToUpper(name));
+  if (v1::Measure_Parse(full, &measure) && measure != v1::MEASURE_UNSPECIFIED) return measure;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--measure is '", name, "'; dino, clip_i, clip_t, pres, div and copying are allowed."));
+}
+
+absl::StatusOr<v1::EvaluateSpec> ToSpec(const EvaluateFlags& flags, const Args& prompts) {
+  v1::EvaluateSpec spec;
+  if (flags.photos.empty()) {
+    return absl::InvalidArgumentError("--photos is missing: a folder of photos of the subject.");
+  }
+  spec.mutable_prompts()->Add(prompts.begin(), prompts.end());
+  if (flags.images) spec.set_images_per_prompt(*flags.images);
+  for (const auto& name : flags.measures) {
+    ASSIGN_OR_RETURN(const v1::Measure measure, ParseMeasure(name));
+    spec.add_measures(measure);
+  }
+  spec.mutable_evaluators()->Add(flags.evaluators.begin(), flags.evaluators.end());
+  if (flags.seed) spec.set_seed(*flags.seed);
+  if (flags.steps) spec.set_steps(*flags.steps);
+  if (flags.guidance) spec.set_guidance(*flags.guidance);
+  return spec;
+}
+
+absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
+  const std::string& model = context.positional.front();
+  ASSIGN_OR_RETURN(v1::EvaluateSpec spec,
+                   ToSpec(flags, {context.positional.begin() + 1, context.positional.end()}));
+  ASSIGN_OR_RETURN(const PhotoSet photos, ReadPhotos(flags.photos));
+  context.names.photos = ShownNames(*context.screen, photos);
+  RETURN_IF_ERROR(CheckUsable(photos, "job.evaluate.photos"));
+
+  Interrupt interrupt;
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(*spec.mutable_model()->mutable_name(), ModelNameFromArgument(connection, model));
+  RETURN_IF_ERROR(AddPhotos(connection, photos.photos, spec.mutable_photos(), interrupt.token()));
+  for (auto& photo : *spec.mutable_photos()) photo.clear_caption();
+  v1::CreateJobRequest request;
+  *request.mutable_job()->mutable_evaluate() = std::move(spec);
+  const auto job = CreateJob(connection, request, interrupt.token());
+  if (interrupt.requested()) return kDetached;
+  RETURN_IF_ERROR(WithNearestModel(connection, model, job.status()));
+  ShowQueued(context, *job);
+  if (flags.detach) {
+    PrintJobOrName(context, *job);
+    ShowDetached(context, job->name());
+    return kDone;
+  }
+  return FollowJob(context, connection, job->name(),
+                   {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
+                    .print_job = !context.table()},
+                   interrupt);
+}
+
+}  // namespace
+
+int Evaluate(const Args& arguments) {
+  EvaluateFlags values;
+  FlagSet flags(kUsage);
+  values.AddTo(flags);
+  return RunCommand(flags, arguments,
+                    {.at_least = 1, .at_most = 1 + kMostPrompts, .kinds = {"MODEL", "PROMPT"}},
+                    [&](Context& context) { return Run(context, values); });
+}
+
+}  // namespace likeness::client

@@ -1,0 +1,156 @@
+"""Judging over the real service: by default in a fine-tune, and as a job of its own."""
+import io
+import json
+import subprocess
+import tempfile
+import unittest
+
+import service
+from likeness.v1 import capabilities_service_pb2, judge_pb2
+from service import State, job_pb2
+
+PROBE = service.BIN.parent / "tests/parity/likeness_evaluator_probe"
+MEASURED = {"dino", "dino_photos", "clip_i", "clip_i_photos", "clip_t", "pres", "pres_before", "copying_max", "copied_images"}
+
+
+class Evaluate(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = service.Service(evaluators=True)
+        cls.addClassCleanup(cls.service.close)
+        cls.worker = cls.service.start_worker()
+        cls.service.wait_for_models()
+        cls.photo_dir = cls.service.directory / "photos"
+        cls.photos = service.draw_photos(cls.photo_dir)
+        cls.job = cls.service.create(service.fine_tune_job(cls.photos), job_id="rex")
+        cls.events = list(cls.service.watch(cls.job.name))
+        cls.trained = cls.service.get(cls.job.name)
+
+    def judgement(self, **settings):
+        job = job_pb2.Job()
+        job.evaluate.model.name = self.trained.output_model
+        for photo in self.photos:
+            job.evaluate.photos.add(inline=photo)
+        job.evaluate.prompts.extend(["a {subject} in the snow", "a zwx dog"])
+        job.evaluate.images_per_prompt = 2
+        job.evaluate.seed = 3
+        for field, value in settings.items():
+            setattr(job.evaluate, field, value)
+        return job
+
+    def end(self, job):
+        return self.service.wait(self.service.create(job).name)
+
+    def test_the_worker_offers_what_it_can_measure(self):
+        offered, = self.service.capabilities.GetCapabilities(capabilities_service_pb2.GetCapabilitiesRequest()).base_models
+        self.assertEqual(set(offered.evaluators), {"tiny-clip", "tiny-dino", "tiny-lpips"})
+        self.assertEqual(len(offered.measures), 6)
+        self.assertTrue(offered.fine_tune_defaults.judge.enabled)
+
+    def test_a_fine_tune_is_judged_unless_it_says_otherwise(self):
+        self.assertEqual(self.trained.state, State.JOB_STATE_SUCCEEDED, self.trained)
+        self.assertLessEqual(MEASURED, set(self.trained.metrics))
+        self.assertTrue(self.trained.resolved.fine_tune.judge.enabled)
+        phases = {event.progress.phase for event in self.events if event.HasField("progress")}
+        self.assertIn(job_pb2.JOB_PHASE_JUDGING, phases)
+        report = json.loads(self.service.outputs(self.trained)["report/evaluation.json"])
+        self.assertEqual([row["path"] for row in report["pictures"]], ["samples/0000.png", "samples/0001.png"])
+        self.assertEqual({report["best"], report["worst"]}, {"samples/0000.png", "samples/0001.png"})
+
+        silent = service.fine_tune_job(self.photos)
+        silent.fine_tune.judge.enabled = False
+        unjudged = self.end(silent)
+        self.assertEqual(unjudged.state, State.JOB_STATE_SUCCEEDED, unjudged)
+        self.assertFalse(MEASURED & set(unjudged.metrics))
+        # Nothing that is judged has any part in what is trained.
+        files = [{path: data for path, data in self.service.outputs(job).items() if path.startswith("model/")}
+                 for job in (self.trained, unjudged)]
+        self.assertEqual(*files)
+
+    def test_a_job_judges_a_model(self):
+        done = self.end(self.judgement())
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertLessEqual(MEASURED | {"div", "dino_low", "dino_high", "judging_seconds"}, set(done.metrics))
+        self.assertLessEqual(done.metrics["dino_low"], done.metrics["dino"])
+        outputs = self.service.outputs(done)
+        report = json.loads(outputs["report/evaluation.json"])
+        self.assertEqual(len(report["pictures"]), 4)
+        self.assertEqual(sum(path.endswith(".png") for path in outputs), 4)
+        again = self.end(self.judgement())
+        figures = [{name: job.metrics[name] for name in report["metrics"]} for job in (done, again)]
+        self.assertEqual(*figures, "equal jobs give equal figures, intervals included")
+
+    def test_figures_are_those_of_the_pictures_as_they_are_stored(self):
+        import numpy
+        import torch
+        from PIL import Image
+        from safetensors.torch import load_file, save_file
+        done = self.end(self.judgement())
+        outputs = self.service.outputs(done)
+        report = json.loads(outputs["report/evaluation.json"])
+
+        def embed(files):
+            images = torch.from_numpy(numpy.stack([numpy.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]))
+            with tempfile.TemporaryDirectory() as folder:
+                save_file({"images": images.contiguous()}, f"{folder}/in")
+                subprocess.run([PROBE, "vit", self.service.models / "evaluators/tiny-dino", f"{folder}/in", f"{folder}/out"], check=True)
+                return load_file(f"{folder}/out")["embeddings"]
+
+        pictures = embed([outputs[row["path"]] for row in report["pictures"]])
+        photos = embed(self.photos)
+        for row, cosines in zip(report["pictures"], pictures @ photos.T):
+            self.assertAlmostEqual(row["dino"], cosines.mean().item(), places=5)
+            self.assertAlmostEqual(row["copying"], cosines.max().item(), places=5)
+
+    def test_measures_and_evaluators_can_be_chosen(self):
+        job = self.judgement()
+        job.evaluate.measures.append(judge_pb2.MEASURE_CLIP_T)
+        done = self.end(job)
+        self.assertIn("clip_t", done.metrics)
+        self.assertNotIn("dino", done.metrics)
+        job.evaluate.evaluators.append("tiny-dino")
+        failed = self.end(job)
+        self.assertEqual((failed.state, failed.attempt), (State.JOB_STATE_FAILED, 1), failed)
+        self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING")
+        del job.evaluate.measures[:]
+        job.evaluate.evaluators[0] = "other"
+        failed = self.end(job)
+        self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING")
+        self.assertIn("tiny-dino", failed.error.message)
+        self.assertNotIn(str(self.service.directory), failed.error.message)
+
+    def test_a_judge_that_is_asked_for_must_be_there(self):
+        job = service.fine_tune_job(self.photos)
+        job.fine_tune.judge.evaluators.append("other")
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertTrue(any("not judged" in warning for warning in done.warnings), done.warnings)
+        job.fine_tune.judge.enabled = True
+        failed = self.end(job)
+        self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING", failed)
+
+    def test_the_command_line_says_how_good_it_is(self):
+        out = self.service.directory / "judged"
+        model = self.trained.output_model.split("/")[-1]
+        ran = subprocess.run([service.BIN / "likeness", "evaluate", model, f"--photos={self.photo_dir}", f"--server={self.service.address}",
+                              "--images=2", "--seed=1", "--steps=2", f"--out={out}", "a {subject} in the snow", "a {subject}"],
+                             capture_output=True, text=True, timeout=120)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        for text in ("recognised 0.", "your photos among themselves", "obeyed ", "before training", "copied"):
+            self.assertIn(text, ran.stdout)
+        self.assertTrue((out / "report/evaluation.json").exists())
+        self.assertTrue((out / "samples/0003.png").exists())
+
+    def test_the_report_is_one_page_of_every_job(self):
+        page = self.service.directory / "rex.html"
+        subprocess.run([service.BIN / "likeness", "report", "rex", f"--server={self.service.address}", f"--out={page}"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=60)
+        text = page.read_text()
+        self.assertEqual(text.count("<img "), 3 + 2 + 8)  # photos, pictures, the class before and after
+        for part in ("zwx dog", "subject (DINO)", "<path d=", "trainTextEncoder"):
+            self.assertIn(part, text)
+        self.assertNotIn("<script", text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,86 @@
+// The networks that judge pictures, run on what a Python script has written:
+//
+//   likeness_evaluator_probe KIND EVALUATOR_DIR INPUTS.safetensors OUTPUTS.safetensors
+//
+// KIND vit: images -> embeddings. clip: images, and prompts as lines in the metadata -> embeddings,
+// texts. lpips: images, in pairs -> distances. vit_pixels, clip_pixels: the preprocessor alone,
+// images -> pixels. Images are uint8 [N,H,W,3].
+#include <exception>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include "worker/base/io/json_file.h"
+#include "worker/base/io/safetensors.h"
+#include "worker/evaluation/evaluators.h"
+
+namespace likeness {
+namespace {
+
+std::vector<Image> ImagesOf(const SafetensorsFile& inputs) {
+  std::vector<Image> images;
+  for (const auto& bytes_HWC : inputs.Get("images").unbind()) {
+    Image image{.width = static_cast<int>(bytes_HWC.size(1)),
+                .height = static_cast<int>(bytes_HWC.size(0))};
+    const auto whole = bytes_HWC.contiguous();
+    image.rgb.assign(whole.data_ptr<uint8_t>(), whole.data_ptr<uint8_t>() + whole.numel());
+    images.push_back(std::move(image));
+  }
+  return images;
+}
+
+template <typename Evaluator>
+torch::Tensor EmbeddingsOf(Evaluator& evaluator, const SafetensorsFile& inputs) {
+  std::vector<torch::Tensor> rows;
+  for (const auto& image : ImagesOf(inputs)) rows.push_back(evaluator.Embed(image));
+  return torch::cat(rows);
+}
+
+NamedTensors Run(const std::string& kind, const std::string& directory,
+                 const SafetensorsFile& inputs) {
+  if (kind == "vit") {
+    DinoEvaluator evaluator(directory, torch::kCPU);
+    return {{"embeddings", EmbeddingsOf(evaluator, inputs)}};
+  }
+  if (kind == "clip") {
+    ClipEvaluator evaluator(directory, torch::kCPU);
+    std::vector<torch::Tensor> texts;
+    std::istringstream lines(inputs.metadata().at("prompts"));
+    for (std::string line; std::getline(lines, line);) texts.push_back(evaluator.EmbedText(line));
+    return {{"embeddings", EmbeddingsOf(evaluator, inputs)}, {"texts", torch::cat(texts)}};
+  }
+  if (kind == "lpips") {
+    LpipsEvaluator evaluator(directory, torch::kCPU);
+    const auto images = ImagesOf(inputs);
+    std::vector<float> distances;
+    for (size_t i = 0; i + 1 < images.size(); i += 2) {
+      distances.push_back(static_cast<float>(evaluator.Distance(images[i], images[i + 1])));
+    }
+    return {{"distances", torch::tensor(distances)}};
+  }
+  const bool clip = kind == "clip_pixels";
+  const ImagePreprocessor read(ImagePreprocessorOptions::FromJson(
+      ReadJsonFile(std::filesystem::path(directory) / "preprocessor_config.json"), clip));
+  std::vector<torch::Tensor> pixels;
+  for (const auto& image : ImagesOf(inputs)) pixels.push_back(read(image));
+  return {{"pixels", torch::cat(pixels)}};
+}
+
+}  // namespace
+}  // namespace likeness
+
+int main(int argc, char** argv) {
+  if (argc != 5) {
+    std::cerr << "usage: " << argv[0]
+              << " KIND EVALUATOR_DIR INPUTS.safetensors OUTPUTS.safetensors\n";
+    return 2;
+  }
+  try {
+    const auto inputs = likeness::SafetensorsFile::Open(argv[3]);
+    likeness::WriteSafetensors(argv[4], likeness::Run(argv[1], argv[2], inputs));
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << argv[1] << ": " << error.what() << "\n";
+    return 1;
+  }
+}

@@ -1,0 +1,127 @@
+#include "worker/evaluation/evaluator_files.h"
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kFolder[] = "evaluators";
+
+std::string ModelTypeOf(const fs::path& directory) {
+  std::ifstream file(directory / "config.json");
+  if (!file) return "";
+  const auto config = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object() || !config.contains("model_type")) return "";
+  return config["model_type"].is_string() ? config["model_type"].get<std::string>() : "";
+}
+
+std::optional<EvaluatorKind> KindOfDirectory(const fs::path& directory) {
+  const std::string type = ModelTypeOf(directory);
+  if (type == "vit" || type == "dinov2" || type == "dinov2_with_registers") {
+    return EvaluatorKind::kVit;
+  }
+  if (type == "clip") return EvaluatorKind::kClip;
+  if (type == "lpips") return EvaluatorKind::kLpips;
+  return std::nullopt;
+}
+
+std::vector<fs::path> FoldersOf(const fs::path& directory) {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code unseen;
+    const bool hidden = entry->path().filename().string().starts_with('.');
+    if (!hidden && fs::is_directory(entry->path(), unseen)) folders.push_back(entry->path());
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+bool Has(const std::vector<EvaluatorFiles>& found, const std::string& name) {
+  return std::any_of(found.begin(), found.end(),
+                     [&](const EvaluatorFiles& evaluator) { return evaluator.name == name; });
+}
+
+}  // namespace
+
+std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators) {
+  std::set<Measure> measures;
+  for (const auto& evaluator : evaluators) {
+    switch (evaluator.kind) {
+      case EvaluatorKind::kVit:
+        measures.insert({Measure::kDino, Measure::kPres, Measure::kCopying});
+        break;
+      case EvaluatorKind::kClip:
+        measures.insert({Measure::kClipI, Measure::kClipT});
+        break;
+      case EvaluatorKind::kLpips:
+        measures.insert(Measure::kDiv);
+        break;
+    }
+  }
+  return measures;
+}
+
+EvaluatorScan FindEvaluators(const fs::path& models) {
+  EvaluatorScan scan;
+  for (const auto& folder : FoldersOf(models / kFolder)) {
+    const std::string name = folder.filename().string();
+    if (const auto kind = KindOfDirectory(folder)) {
+      scan.found.push_back({name, folder, *kind, /*general=*/true});
+    } else {
+      scan.rejected.push_back({name,
+                               "there is no config.json with a model_type of vit, dinov2, "
+                               "dinov2_with_registers, clip or lpips"});
+    }
+  }
+  for (const auto& folder : FoldersOf(models)) {
+    const std::string name = folder.filename().string();
+    const auto kind = KindOfDirectory(folder);
+    if (!kind || Has(scan.found, name)) continue;
+    scan.found.push_back({name, folder, *kind, /*general=*/false});
+  }
+  return scan;
+}
+
+bool IsEvaluator(const fs::path& directory) { return KindOfDirectory(directory).has_value(); }
+
+std::vector<EvaluatorFiles> ChooseEvaluators(const std::vector<EvaluatorFiles>& found,
+                                             const std::vector<std::string>& names) {
+  std::vector<EvaluatorFiles> chosen;
+  const auto add = [&](const EvaluatorFiles& evaluator) {
+    const bool there = std::any_of(chosen.begin(), chosen.end(), [&](const EvaluatorFiles& other) {
+      return other.kind == evaluator.kind;
+    });
+    if (!there) chosen.push_back(evaluator);
+  };
+  if (names.empty()) {
+    for (const auto& evaluator : found) {
+      if (evaluator.general) add(evaluator);
+    }
+  }
+  for (const auto& name : names) {
+    const auto evaluator =
+        std::find_if(found.begin(), found.end(),
+                     [&](const EvaluatorFiles& other) { return other.name == name; });
+    if (evaluator == found.end()) {
+      std::string there;
+      for (const auto& other : found) there += (there.empty() ? "" : ", ") + other.name;
+      throw Error(ErrorKind::kFailedPrecondition,
+                  "there is no evaluator \"" + name +
+                      "\" on this worker; there are: " + (there.empty() ? "none" : there));
+    }
+    add(*evaluator);
+  }
+  return chosen;
+}
+
+}  // namespace likeness

@@ -1,0 +1,50 @@
+// Which networks that judge pictures lie in a models directory.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace likeness {
+
+enum class EvaluatorKind { kVit, kClip, kLpips };
+
+struct EvaluatorFiles {
+  std::string name;  // of its directory: "dino-vits16"
+  std::filesystem::path directory;
+  EvaluatorKind kind;
+  // Below evaluators/: judges pictures of any model. Beside the models: of those that name it.
+  bool general;
+};
+
+// What is measured (docs/evaluation.md).
+enum class Measure { kDino, kClipI, kClipT, kPres, kDiv, kCopying };
+
+// What evaluators of these kinds can measure.
+std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators);
+
+struct RejectedEvaluator {
+  std::string name;
+  std::string reason;
+};
+
+struct EvaluatorScan {
+  std::vector<EvaluatorFiles> found;  // the general ones first, by name
+  std::vector<RejectedEvaluator> rejected;
+};
+
+// Looks at `models`/evaluators/NAME and `models`/NAME. A directory is an evaluator if its
+// config.json says a model_type that is one: vit, dinov2, dinov2_with_registers, clip, lpips. Its
+// settings and weights are checked when it is loaded.
+EvaluatorScan FindEvaluators(const std::filesystem::path& models);
+
+// Whether the directory holds an evaluator and no model to draw with.
+bool IsEvaluator(const std::filesystem::path& directory);
+
+// Of each kind the one to judge with: of `names`, or of the general ones where there are none, the
+// first. Error (kFailedPrecondition) for a name that is not there; it names those that are.
+std::vector<EvaluatorFiles> ChooseEvaluators(const std::vector<EvaluatorFiles>& found,
+                                             const std::vector<std::string>& names);
+
+}  // namespace likeness

@@ -1,0 +1,125 @@
+#include "worker/evaluation/evaluators.h"
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/base/io/json_file.h"
+#include "worker/checkpoints/component_files.h"
+#include "worker/checkpoints/state_dict.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+nlohmann::json ConfigOf(const fs::path& directory) {
+  return ReadJsonFile(directory / "config.json");
+}
+
+ImagePreprocessor PreprocessorOf(const fs::path& directory, bool clip) {
+  return ImagePreprocessor(ImagePreprocessorOptions::FromJson(
+      ReadJsonFile(directory / "preprocessor_config.json"), clip));
+}
+
+// `make` builds the module.
+template <typename Holder, typename Make>
+Holder LoadNetwork(const fs::path& directory, const std::string& component, c10::Device device,
+                   const Make& make) {
+  Holder model = [&] {
+    const SkipInitialization skip;
+    return make();
+  }();
+  const auto files =
+      OpenComponent(directory, directory.filename().string(), "model", torch::kFloat32);
+  LoadStateDict(*model, files, component);
+  model->to(device);
+  model->eval();
+  for (auto& parameter : model->parameters()) parameter.requires_grad_(false);
+  return model;
+}
+
+torch::Tensor UnitRows(const torch::Tensor& x_ND) {
+  const auto x = x_ND.to(torch::kCPU, torch::kFloat32);
+  return x / x.norm(2, /*dim=*/1, /*keepdim=*/true).clamp_min(1e-12);
+}
+
+torch::Tensor SignedPixels(const Image& image) {
+  auto bytes_HWC = torch::from_blob(const_cast<uint8_t*>(image.rgb.data()),
+                                    {image.height, image.width, 3}, torch::kUInt8);
+  return (bytes_HWC.permute({2, 0, 1}).unsqueeze(0).to(torch::kFloat32) / 127.5 - 1).contiguous();
+}
+
+}  // namespace
+
+DinoEvaluator::DinoEvaluator(const fs::path& directory, c10::Device device)
+    : read_(PreprocessorOf(directory, /*clip=*/false)), device_(device) {
+  const VitOptions options = VitOptions::FromJson(ConfigOf(directory));
+  model_ = LoadNetwork<VitModel>(directory, "vit", device, [&] { return VitModel(options); });
+}
+
+torch::Tensor DinoEvaluator::Embed(const Image& image) {
+  torch::NoGradGuard no_grad;
+  return UnitRows(model_->forward(read_(image).to(device_)));
+}
+
+ClipEvaluator::ClipEvaluator(const fs::path& directory, c10::Device device)
+    : tokenizer_(ClipTokenizer::Load(directory)),
+      read_(PreprocessorOf(directory, /*clip=*/true)),
+      device_(device) {
+  const ClipOptions options = ClipOptions::FromJson(ConfigOf(directory));
+  if (tokenizer_.model_max_length() > options.text.max_position_embeddings ||
+      tokenizer_.vocab_size() > options.text.vocab_size) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "clip: the tokenizer has more tokens than the text model reads");
+  }
+  vision_ = LoadNetwork<ClipVisionModel>(directory, "clip_vision", device,
+                                         [&] { return ClipVisionModel(options.vision); });
+  text_ = LoadNetwork<ClipTextModel>(directory, "clip_text", device,
+                                     [&] { return ClipTextModel(options.text); });
+}
+
+torch::Tensor ClipEvaluator::Embed(const Image& image) {
+  torch::NoGradGuard no_grad;
+  return UnitRows(vision_->forward(read_(image).to(device_)));
+}
+
+torch::Tensor ClipEvaluator::EmbedText(const std::string& prompt) {
+  torch::NoGradGuard no_grad;
+  const auto ids = torch::tensor(tokenizer_.EncodePadded(prompt), torch::kInt64).unsqueeze(0);
+  return UnitRows(text_->ForwardAll(ids.to(device_)).projected);
+}
+
+LpipsEvaluator::LpipsEvaluator(const fs::path& directory, c10::Device device) : device_(device) {
+  const LpipsOptions options = LpipsOptions::FromJson(ConfigOf(directory));
+  model_ = LoadNetwork<Lpips>(directory, "lpips", device, [&] { return Lpips(options); });
+}
+
+double LpipsEvaluator::Distance(const Image& a, const Image& b) {
+  torch::NoGradGuard no_grad;
+  return model_->forward(SignedPixels(a).to(device_), SignedPixels(b).to(device_)).item<double>();
+}
+
+Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device device,
+                          const std::function<void()>& poll) {
+  Evaluators evaluators;
+  for (const auto& evaluator : files) {
+    if (poll) poll();
+    try {
+      switch (evaluator.kind) {
+        case EvaluatorKind::kVit:
+          evaluators.dino = std::make_unique<DinoEvaluator>(evaluator.directory, device);
+          break;
+        case EvaluatorKind::kClip:
+          evaluators.clip = std::make_unique<ClipEvaluator>(evaluator.directory, device);
+          break;
+        case EvaluatorKind::kLpips:
+          evaluators.lpips = std::make_unique<LpipsEvaluator>(evaluator.directory, device);
+          break;
+      }
+    } catch (const Error& error) {
+      throw Error(error.kind(), "evaluator \"" + evaluator.name + "\": " + error.what());
+    }
+  }
+  return evaluators;
+}
+
+}  // namespace likeness

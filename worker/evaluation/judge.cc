@@ -1,0 +1,276 @@
+#include "worker/evaluation/judge.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "worker/evaluation/measures.h"
+
+namespace likeness {
+namespace {
+
+// Counts what is done.
+class Counter {
+ public:
+  Counter(int64_t total, const std::function<void(int64_t, int64_t)>& on_picture)
+      : total_(total), on_picture_(on_picture) {}
+  void Add() {
+    if (on_picture_) on_picture_(std::min(++done_, total_), total_);
+  }
+
+ private:
+  int64_t done_ = 0;
+  int64_t total_;
+  const std::function<void(int64_t, int64_t)>& on_picture_;
+};
+
+template <typename Evaluator>
+torch::Tensor EmbedAll(const std::vector<const Image*>& images, Evaluator& evaluator,
+                       Counter& counter) {
+  std::vector<torch::Tensor> rows;
+  for (const Image* image : images) {
+    rows.push_back(evaluator.Embed(*image));
+    counter.Add();
+  }
+  return torch::cat(rows);
+}
+
+std::vector<const Image*> PointersTo(const std::vector<Image>& images) {
+  std::vector<const Image*> pointers;
+  for (const auto& image : images) pointers.push_back(&image);
+  return pointers;
+}
+
+// Without those that are there twice: a photo compared with itself says nothing.
+std::vector<const Image*> Distinct(const std::vector<Image>& photos) {
+  std::vector<const Image*> distinct;
+  for (const auto& photo : photos) {
+    const bool seen = std::any_of(distinct.begin(), distinct.end(), [&](const Image* other) {
+      return other->width == photo.width && other->rgb == photo.rgb;
+    });
+    if (!seen) distinct.push_back(&photo);
+  }
+  return distinct;
+}
+
+// Pictures of one prompt belong together.
+using Groups = std::map<std::string, std::vector<size_t>>;
+
+Groups GroupByPrompt(const std::vector<PictureToJudge>& pictures) {
+  Groups groups;
+  for (size_t i = 0; i < pictures.size(); ++i) groups[pictures[i].prompt].push_back(i);
+  return groups;
+}
+
+std::vector<std::vector<double>> Grouped(const Groups& groups, const std::vector<double>& values) {
+  std::vector<std::vector<double>> grouped;
+  for (const auto& [prompt, members] : groups) {
+    auto& group = grouped.emplace_back();
+    for (const size_t i : members) group.push_back(values[i]);
+  }
+  return grouped;
+}
+
+std::vector<double> ToDoubles(const torch::Tensor& values_N) {
+  const auto values = values_N.to(torch::kFloat64).contiguous();
+  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+}
+
+void Note(const std::string& name, const Estimate& estimate, Judgement& judgement) {
+  judgement.metrics[name] = estimate.mean;
+  if (!estimate.interval) return;
+  judgement.metrics[name + "_low"] = estimate.interval->low;
+  judgement.metrics[name + "_high"] = estimate.interval->high;
+}
+
+// Each value's distance from the mean, in deviations; of equal ones nothing.
+void AddStandardized(const std::vector<double>& values, std::vector<double>& scores) {
+  double mean = 0, square = 0;
+  for (const double value : values) mean += value / static_cast<double>(values.size());
+  for (const double value : values) square += (value - mean) * (value - mean);
+  const double deviation = std::sqrt(square / static_cast<double>(values.size()));
+  if (deviation < 1e-9) return;
+  for (size_t i = 0; i < values.size(); ++i) scores[i] += (values[i] - mean) / deviation;
+}
+
+class Judge {
+ public:
+  Judge(const Evidence& evidence, const std::set<Measure>& measures, Evaluators& evaluators,
+        Counter& counter)
+      : evidence_(evidence),
+        measures_(measures),
+        evaluators_(evaluators),
+        counter_(counter),
+        photos_(Distinct(evidence.photos)),
+        groups_(GroupByPrompt(evidence.pictures)) {
+    for (const auto& picture : evidence.pictures) pictures_.push_back(&picture.image);
+    judgement_.pictures.resize(pictures_.size());
+    scores_.resize(pictures_.size());
+  }
+
+  Judgement Run() {
+    if (evaluators_.dino && !photos_.empty()) JudgeByDino();
+    if (evaluators_.clip) JudgeByClip();
+    if (evaluators_.lpips && Asked(Measure::kDiv)) JudgeDiversity();
+    NameBestAndWorst();
+    return std::move(judgement_);
+  }
+
+ private:
+  bool Asked(Measure measure) const { return measures_.contains(measure); }
+
+  // The mean cosine of each picture to the photos, under `name`; beside it that of the photos.
+  std::vector<double> JudgeSubject(const std::string& name, const torch::Tensor& pictures_ND,
+                                   const torch::Tensor& photos_MD) {
+    const auto values = ToDoubles(Cosines(pictures_ND, photos_MD).mean(1));
+    Note(name, MeanOfGroups(Grouped(groups_, values)), judgement_);
+    if (const auto among = CosinesAmong(photos_MD)) {
+      judgement_.metrics[name + "_photos"] = among->mean;
+    }
+    return values;
+  }
+
+  void JudgeByDino() {
+    const bool pictures = !pictures_.empty() && (Asked(Measure::kDino) || Asked(Measure::kCopying));
+    const bool pres = Asked(Measure::kPres) && !evidence_.class_pictures.empty() &&
+                      !evidence_.class_pictures_before.empty();
+    if (!pictures && !pres) return;
+    const auto photos_MD = EmbedAll(photos_, *evaluators_.dino, counter_);
+    if (pictures) {
+      const auto pictures_ND = EmbedAll(pictures_, *evaluators_.dino, counter_);
+      if (Asked(Measure::kDino)) {
+        const auto values = JudgeSubject("dino", pictures_ND, photos_MD);
+        for (size_t i = 0; i < values.size(); ++i) judgement_.pictures[i].dino = values[i];
+        AddStandardized(values, scores_);
+      }
+      if (Asked(Measure::kCopying)) JudgeCopying(pictures_ND, photos_MD);
+    }
+    if (!pres) return;
+    const auto mean_to_photos = [&](const std::vector<Image>& images) {
+      const auto images_ND = EmbedAll(PointersTo(images), *evaluators_.dino, counter_);
+      return MeanOfGroups({ToDoubles(Cosines(images_ND, photos_MD).mean(1))});
+    };
+    Note("pres", mean_to_photos(evidence_.class_pictures), judgement_);
+    Note("pres_before", mean_to_photos(evidence_.class_pictures_before), judgement_);
+  }
+
+  void JudgeCopying(const torch::Tensor& pictures_ND, const torch::Tensor& photos_MD) {
+    const auto values = ToDoubles(std::get<0>(Cosines(pictures_ND, photos_MD).max(1)));
+    const auto among = CosinesAmong(photos_MD);
+    int64_t copied = 0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      auto& figures = judgement_.pictures[i];
+      figures.copying = values[i];
+      figures.copied = among && values[i] > among->largest;
+      copied += figures.copied;
+    }
+    judgement_.metrics["copying_max"] = *std::max_element(values.begin(), values.end());
+    if (!among) return;  // of one photo there is nothing to compare with
+    judgement_.metrics["copying_photos"] = among->largest;
+    judgement_.metrics["copied_images"] = static_cast<double>(copied);
+  }
+
+  void JudgeByClip() {
+    if (pictures_.empty() || (!Asked(Measure::kClipI) && !Asked(Measure::kClipT))) return;
+    auto& clip = *evaluators_.clip;
+    const auto pictures_NP = EmbedAll(pictures_, clip, counter_);
+    if (Asked(Measure::kClipI) && !photos_.empty()) {
+      const auto values = JudgeSubject("clip_i", pictures_NP, EmbedAll(photos_, clip, counter_));
+      for (size_t i = 0; i < values.size(); ++i) judgement_.pictures[i].clip_i = values[i];
+      if (!judgement_.metrics.contains("dino")) AddStandardized(values, scores_);
+    }
+    if (!Asked(Measure::kClipT)) return;
+    std::vector<double> values(pictures_.size());
+    for (const auto& [prompt, members] : groups_) {
+      const auto text_1P = clip.EmbedText(WithoutToken(prompt, evidence_.token));
+      for (const size_t i : members) {
+        const auto row = static_cast<int64_t>(i);
+        values[i] = Cosines(pictures_NP.slice(0, row, row + 1), text_1P).item<double>();
+        judgement_.pictures[i].clip_t = values[i];
+      }
+    }
+    Note("clip_t", MeanOfGroups(Grouped(groups_, values)), judgement_);
+    AddStandardized(values, scores_);
+  }
+
+  // Pairs of one prompt; every pair once, no picture with itself. Nothing of pictures that LPIPS
+  // cannot read.
+  void JudgeDiversity() {
+    const bool readable = std::all_of(pictures_.begin(), pictures_.end(), [](const Image* image) {
+      return std::min(image->width, image->height) >= kLpipsSmallestSide;
+    });
+    if (!readable) return;
+    std::vector<std::vector<double>> distances;
+    for (const auto& [prompt, members] : groups_) {
+      auto& group = distances.emplace_back();
+      for (size_t i = 0; i < members.size(); ++i) {
+        for (size_t j = i + 1; j < members.size(); ++j) {
+          const auto &a = *pictures_[members[i]], &b = *pictures_[members[j]];
+          group.push_back(evaluators_.lpips->Distance(a, b));
+        }
+        counter_.Add();
+      }
+    }
+    const bool any = std::any_of(distances.begin(), distances.end(),
+                                 [](const auto& group) { return !group.empty(); });
+    if (any) Note("div", MeanOfGroups(distances), judgement_);
+  }
+
+  void NameBestAndWorst() {
+    const bool judged = judgement_.metrics.contains("dino") ||
+                        judgement_.metrics.contains("clip_i") ||
+                        judgement_.metrics.contains("clip_t");
+    if (!judged || scores_.size() < 2) return;
+    const auto [least, most] = std::minmax_element(scores_.begin(), scores_.end());
+    judgement_.worst = static_cast<size_t>(least - scores_.begin());
+    judgement_.best = static_cast<size_t>(most - scores_.begin());
+    judgement_.metrics["worst_image"] = static_cast<double>(*judgement_.worst);
+    judgement_.metrics["best_image"] = static_cast<double>(*judgement_.best);
+  }
+
+  const Evidence& evidence_;
+  const std::set<Measure>& measures_;
+  Evaluators& evaluators_;
+  Counter& counter_;
+  std::vector<const Image*> photos_, pictures_;
+  Groups groups_;
+  Judgement judgement_;
+  std::vector<double> scores_;  // subject and prompt together, as far as they are measured
+};
+
+}  // namespace
+
+std::string WithoutToken(const std::string& prompt, const std::string& token) {
+  std::string left;
+  for (size_t begin = 0; begin < prompt.size();) {
+    const size_t end = std::min(prompt.find(' ', begin), prompt.size());
+    const std::string word = prompt.substr(begin, end - begin);
+    if (!word.empty() && word != token) left += (left.empty() ? "" : " ") + word;
+    begin = end + 1;
+  }
+  return left;
+}
+
+Judgement JudgePictures(const Evidence& evidence, const std::set<Measure>& measures,
+                        Evaluators& evaluators,
+                        const std::function<void(int64_t done, int64_t total)>& on_picture) {
+  const auto asked = [&](std::initializer_list<Measure> any) {
+    return std::any_of(any.begin(), any.end(), [&](Measure m) { return measures.contains(m); });
+  };
+  const auto pictures = static_cast<int64_t>(evidence.pictures.size());
+  const auto photos = static_cast<int64_t>(evidence.photos.size());
+  int64_t total = 0;
+  if (evaluators.dino && asked({Measure::kDino, Measure::kCopying})) total += pictures;
+  if (evaluators.dino && asked({Measure::kDino, Measure::kCopying, Measure::kPres})) {
+    total += photos;
+  }
+  if (evaluators.dino && asked({Measure::kPres})) {
+    total += std::ssize(evidence.class_pictures) + std::ssize(evidence.class_pictures_before);
+  }
+  if (evaluators.clip && asked({Measure::kClipI, Measure::kClipT})) total += pictures;
+  if (evaluators.clip && asked({Measure::kClipI})) total += photos;
+  if (evaluators.lpips && asked({Measure::kDiv})) total += pictures;
+  Counter counter(total, on_picture);
+  return Judge(evidence, measures, evaluators, counter).Run();
+}
+
+}  // namespace likeness

@@ -1,0 +1,54 @@
+// Pictures of a subject judged: how well it is recognised, whether prompts are obeyed, whether the
+// class is kept, whether photos are copied. docs/evaluation.md has the definitions.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "worker/base/image.h"
+#include "worker/evaluation/evaluators.h"
+
+namespace likeness {
+
+struct PictureToJudge {
+  std::string prompt;  // as it was drawn from
+  Image image;
+};
+
+struct Evidence {
+  std::string token;  // the rare word; left out of prompts where they are compared with pictures
+  std::vector<Image> photos;
+  std::vector<PictureToJudge> pictures;
+  // Of "a {class}", by the personalized model and by its base. Without either there is no PRES.
+  std::vector<Image> class_pictures;
+  std::vector<Image> class_pictures_before;
+};
+
+struct PictureFigures {
+  std::optional<double> dino, clip_i, clip_t;
+  std::optional<double> copying;  // the largest cosine to a photo
+  bool copied = false;            // larger than any between two of the photos
+};
+
+struct Judgement {
+  std::map<std::string, double> metrics;  // by the names of docs/evaluation.md
+  std::vector<PictureFigures> pictures;
+  std::optional<size_t> best, worst;  // of two or more pictures
+};
+
+// The prompt without the rare word: "a sks dog in the snow" -> "a dog in the snow".
+std::string WithoutToken(const std::string& prompt, const std::string& token);
+
+// Judges by those of `measures` that the evaluators and the evidence allow. `on_picture` is called
+// after each picture with how many are done and how many there are, photos included; what it throws
+// ends the judging.
+Judgement JudgePictures(const Evidence& evidence, const std::set<Measure>& measures,
+                        Evaluators& evaluators,
+                        const std::function<void(int64_t done, int64_t total)>& on_picture = {});
+
+}  // namespace likeness

@@ -1,0 +1,198 @@
+// Judging with tiny random networks, written as files and loaded as real ones are.
+#include "worker/evaluation/judge.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/evaluation/tiny_evaluators.h"
+
+namespace likeness {
+namespace {
+
+Image Noise(int seed, int side = 64) {
+  torch::manual_seed(seed);
+  const auto bytes = torch::randint(256, {side * side * 3}, torch::kInt64).to(torch::kUInt8);
+  Image image{.width = side, .height = side};
+  image.rgb.assign(bytes.data_ptr<uint8_t>(), bytes.data_ptr<uint8_t>() + bytes.numel());
+  return image;
+}
+
+// The first picture, a little brighter.
+Image Brighter(Image image) {
+  for (auto& value : image.rgb) value = static_cast<uint8_t>(std::min(255, value + 4));
+  return image;
+}
+
+const std::set<Measure> kAll = {Measure::kDino, Measure::kClipI, Measure::kClipT,
+                                Measure::kPres, Measure::kDiv,   Measure::kCopying};
+
+class JudgeTest : public ::testing::Test {
+ protected:
+  JudgeTest() {
+    torch::manual_seed(7);
+    WriteTinyEvaluators(folder_.path() / "evaluators");
+    evaluators_ =
+        LoadEvaluators(ChooseEvaluators(FindEvaluators(folder_.path()).found, {}), torch::kCPU);
+  }
+
+  Judgement Run(const Evidence& evidence, const std::set<Measure>& measures = kAll) {
+    return JudgePictures(evidence, measures, evaluators_);
+  }
+
+  Evidence TwoPromptsOfTwo() const {
+    return {.token = "sks",
+            .photos = {Noise(1), Noise(2), Noise(3)},
+            .pictures = {{"a sks dog", Noise(4)},
+                         {"a sks dog", Noise(5)},
+                         {"a sks dog in the snow", Noise(6)},
+                         {"a sks dog in the snow", Noise(7)}},
+            .class_pictures = {Noise(8), Noise(9)},
+            .class_pictures_before = {Noise(10), Noise(11)}};
+  }
+
+  TempDir folder_;
+  Evaluators evaluators_;
+};
+
+TEST_F(JudgeTest, EverythingAskedForIsMeasured) {
+  const auto judgement = Run(TwoPromptsOfTwo());
+  for (const char* name :
+       {"dino", "dino_low", "dino_high", "dino_photos", "clip_i", "clip_i_photos", "clip_t",
+        "clip_t_low", "pres", "pres_before", "div", "copying_max", "copying_photos",
+        "copied_images", "best_image", "worst_image"}) {
+    EXPECT_TRUE(judgement.metrics.contains(name)) << name;
+  }
+  EXPECT_EQ(judgement.pictures.size(), 4u);
+}
+
+TEST_F(JudgeTest, WhatIsNotAskedForIsNotMeasured) {
+  const auto judgement = Run(TwoPromptsOfTwo(), {Measure::kClipT});
+  EXPECT_TRUE(judgement.metrics.contains("clip_t"));
+  EXPECT_FALSE(judgement.metrics.contains("clip_i"));
+  EXPECT_FALSE(judgement.metrics.contains("dino"));
+  EXPECT_FALSE(judgement.metrics.contains("pres"));
+}
+
+TEST_F(JudgeTest, TheRareTokenIsNotPartOfThePromptThatIsCompared) {
+  auto evidence = TwoPromptsOfTwo();
+  const auto with_token = Run(evidence, {Measure::kClipT});
+  for (auto& picture : evidence.pictures) picture.prompt = WithoutToken(picture.prompt, "sks");
+  const auto without = Run(evidence, {Measure::kClipT});
+  EXPECT_EQ(with_token.metrics, without.metrics);
+  evidence.token = "dog";  // now another word is left out
+  EXPECT_NE(Run(evidence, {Measure::kClipT}).metrics, without.metrics);
+}
+
+TEST_F(JudgeTest, PromptsCountTheSameHoweverManyPicturesTheyHave) {
+  auto evidence = TwoPromptsOfTwo();
+  const double even = Run(evidence, {Measure::kDino}).metrics.at("dino");
+  // The second prompt's pictures twice: an average over all pictures would move.
+  evidence.pictures.push_back(evidence.pictures[2]);
+  evidence.pictures.push_back(evidence.pictures[3]);
+  EXPECT_NEAR(Run(evidence, {Measure::kDino}).metrics.at("dino"), even, 1e-6);
+}
+
+TEST_F(JudgeTest, APhotoThatIsThereTwiceIsNotComparedWithItself) {
+  auto evidence = TwoPromptsOfTwo();
+  const auto once = Run(evidence, {Measure::kDino, Measure::kCopying});
+  evidence.photos.push_back(evidence.photos[0]);
+  EXPECT_EQ(Run(evidence, {Measure::kDino, Measure::kCopying}).metrics, once.metrics);
+  EXPECT_LT(once.metrics.at("copying_photos"), 0.9999);
+}
+
+TEST_F(JudgeTest, PresIsToldWithItsValueBeforeOrNotAtAll) {
+  auto evidence = TwoPromptsOfTwo();
+  evidence.class_pictures_before.clear();
+  const auto judgement = Run(evidence, {Measure::kPres});
+  EXPECT_TRUE(judgement.metrics.empty());
+  evidence.class_pictures_before = evidence.class_pictures;
+  const auto with = Run(evidence, {Measure::kPres});
+  EXPECT_EQ(with.metrics.at("pres"), with.metrics.at("pres_before"));
+}
+
+TEST_F(JudgeTest, APictureThatIsAPhotoIsFlagged) {
+  auto evidence = TwoPromptsOfTwo();
+  evidence.pictures[2].image = Brighter(evidence.photos[1]);
+  const auto judgement = Run(evidence, {Measure::kCopying});
+  EXPECT_TRUE(judgement.pictures[2].copied);
+  EXPECT_GE(judgement.metrics.at("copied_images"), 1);
+  EXPECT_NEAR(*judgement.pictures[2].copying, judgement.metrics.at("copying_max"), 1e-6);
+  evidence.photos.resize(1);  // nothing to compare with
+  const auto one = Run(evidence, {Measure::kCopying});
+  EXPECT_FALSE(one.metrics.contains("copied_images"));
+  EXPECT_FALSE(one.pictures[2].copied);
+}
+
+TEST_F(JudgeTest, EqualPicturesHaveNoDiversity) {
+  auto evidence = TwoPromptsOfTwo();
+  for (auto& picture : evidence.pictures) picture.image = Noise(4);
+  EXPECT_NEAR(Run(evidence, {Measure::kDiv}).metrics.at("div"), 0, 1e-6);
+}
+
+TEST_F(JudgeTest, ProgressEndsAtTheEndAndMayStop) {
+  int64_t last = 0, of = 0;
+  JudgePictures(TwoPromptsOfTwo(), kAll, evaluators_, [&](int64_t done, int64_t total) {
+    EXPECT_GE(done, last);
+    last = done, of = total;
+  });
+  EXPECT_EQ(last, of);
+  EXPECT_THROW(JudgePictures(TwoPromptsOfTwo(), kAll, evaluators_,
+                             [](int64_t, int64_t) { throw Error(ErrorKind::kCancelled, "stop"); }),
+               Error);
+}
+
+TEST(WithoutToken, LeavesOutWholeWordsAlone) {
+  EXPECT_EQ(WithoutToken("a sks dog in the snow", "sks"), "a dog in the snow");
+  EXPECT_EQ(WithoutToken("skses sks", "sks"), "skses");
+  EXPECT_EQ(WithoutToken("a dog", ""), "a dog");
+}
+
+TEST(FindEvaluators, GeneralOnesLieInTheirFolderAndOthersAreThereByName) {
+  TempDir folder;
+  WriteTinyEvaluators(folder.path() / "evaluators");
+  WriteTinyEvaluators(folder.path());
+  std::filesystem::create_directories(folder.path() / "evaluators" / "pickle");
+  const auto scan = FindEvaluators(folder.path());
+  ASSERT_EQ(scan.found.size(), 3u) << "those beside have names that are taken";
+  std::filesystem::rename(folder.path() / "tiny-dino", folder.path() / "own-dino");
+  const auto again = FindEvaluators(folder.path());
+  ASSERT_EQ(again.found.size(), 4u);
+  EXPECT_FALSE(again.found.back().general);
+  ASSERT_EQ(again.rejected.size(), 1u);
+  EXPECT_EQ(again.rejected[0].name, "pickle");
+
+  const auto chosen = ChooseEvaluators(again.found, {});
+  EXPECT_EQ(chosen.size(), 3u);
+  EXPECT_EQ(ChooseEvaluators(again.found, {"own-dino"}).size(), 1u);
+  try {
+    ChooseEvaluators(again.found, {"other"});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("own-dino"), std::string::npos) << error.what();
+  }
+}
+
+TEST(LoadEvaluators, AMissingKeyIsNamedWithItsEvaluator) {
+  TempDir folder;
+  WriteTinyEvaluators(folder.path() / "evaluators");
+  auto found = FindEvaluators(folder.path()).found;
+  const auto config = folder.path() / "evaluators" / "tiny-dino" / "config.json";
+  auto vit = VitOptions();
+  vit.hidden_size = 12;
+  vit.num_attention_heads = 2;
+  std::ofstream(config) << vit.ToJson();
+  try {
+    LoadEvaluators(found, torch::kCPU);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("tiny-dino"), std::string::npos) << error.what();
+    EXPECT_EQ(error.kind(), ErrorKind::kFailedPrecondition);
+  }
+}
+
+}  // namespace
+}  // namespace likeness

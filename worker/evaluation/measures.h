@@ -1,0 +1,39 @@
+// What is computed from embeddings, as numbers with intervals. Embeddings are rows of unit length,
+// float32 on the CPU. Shapes: N pictures, M photos, D width.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <optional>
+#include <vector>
+
+namespace likeness {
+
+struct Interval {
+  double low, high;
+};
+
+// A mean, and where it would lie in 95 % of repetitions with other prompts; no interval where there
+// is nothing to resample.
+struct Estimate {
+  double mean = 0;
+  std::optional<Interval> interval;
+};
+
+// Cosines between all rows, [N,M].
+torch::Tensor Cosines(const torch::Tensor& a_ND, const torch::Tensor& b_MD);
+
+// The mean of the groups' means: a group with more values counts no more than another. The interval
+// is a bootstrap over groups, or over the values where there is one group alone (Efron and
+// Tibshirani 1993, the percentile method): 2,000 samples from a seed of its own, so that equal
+// values give an equal interval. Empty groups are left out.
+Estimate MeanOfGroups(const std::vector<std::vector<double>>& groups);
+
+// How like each other the photos are, none compared with itself: nothing of fewer than two.
+struct AmongThemselves {
+  double mean;
+  double largest;
+};
+std::optional<AmongThemselves> CosinesAmong(const torch::Tensor& photos_MD);
+
+}  // namespace likeness

@@ -1,0 +1,112 @@
+#include "worker/jobs/evaluate.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "worker/jobs/drawing_model.h"
+#include "worker/jobs/engine_options.h"
+#include "worker/jobs/judging.h"
+#include "worker/jobs/keep_outputs.h"
+#include "worker/jobs/pictures.h"
+#include "worker/jobs/preflight.h"
+#include "worker/jobs/report_page.h"
+#include "worker/jobs/resolve.h"
+#include "worker/jobs/subject.h"
+#include "worker/support/guard.h"
+#include "worker/support/resident_memory.h"
+
+namespace likeness {
+namespace {
+
+std::vector<Image> FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
+                                   JobEnvironment& environment) {
+  v1::Subject subject;
+  *subject.mutable_photos() = spec.photos();
+  for (auto& photo : *subject.mutable_photos()) photo.clear_caption();
+  std::vector<Image> images;
+  for (auto& photo : FetchPhotos(subject, image_size, environment, "job.evaluate.").training) {
+    images.push_back(std::move(photo.image));
+  }
+  return images;
+}
+
+// What the base model of `drawing` draws of the class; nothing, and a warning, where this worker
+// does not have that model. `drawing` draws no more afterwards.
+std::vector<Picture> DrawBefore(DrawingModel& drawing, const PictureOrder& order,
+                                JobEnvironment& environment, Phases& phases, PictureMeter& meter,
+                                Workshop& workshop) {
+  std::vector<Picture> pictures;
+  drawing.adapters.clear();
+  Family* base = nullptr;
+  if (drawing.facts.digest == drawing.base_digest) base = &drawing.model;
+  for (const auto& [name, entry] : workshop.catalog.entries()) {
+    if (base != nullptr || entry.facts.digest != drawing.base_digest) continue;
+    base = &workshop.warm.GetBase(name, entry.facts.digest, entry.directory,
+                                  [&] { ThrowIfStopped(environment.Stop()); });
+  }
+  if (base == nullptr) {
+    environment.Warn("PRES is left out: this worker does not have the base model of the model");
+    return pictures;
+  }
+  DrawPictures(*base, order, environment, phases, meter, pictures);
+  return pictures;
+}
+
+}  // namespace
+
+JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
+  // Prepare: what is judged, by what, against which photos.
+  Phases phases(environment,
+                {Phase::kPreparing, Phase::kSamples, Phase::kJudging, Phase::kUploading});
+  DrawingModel drawing = DrawingModelOf(lease, environment, phases, workshop);
+  JobResult result;
+  result.resolved = ResolveEvaluate(lease.job().evaluate(), drawing.facts);
+  v1::EvaluateSpec& spec = *result.resolved.mutable_evaluate();
+  ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures());
+  environment.Resolved(result.resolved);
+  CheckEvaluate(spec, drawing.words, drawing.model, environment);
+  Evidence evidence{.token = drawing.words.token,
+                    .photos = FetchRealPhotos(spec, drawing.facts.image_size, environment),
+                    .pictures = {},
+                    .class_pictures = {},
+                    .class_pictures_before = {}};
+
+  // Draw
+  const PictureOrder order = EvaluateOrder(spec, drawing.words);
+  const PictureOrder of_class = ClassOrder(order, drawing.words);
+  const bool pres = Includes(spec.measures(), v1::MEASURE_PRES);
+  PictureMeter meter(order.size() + (pres ? 2 * of_class.size() : 0));
+  std::vector<Picture> pictures, class_pictures;
+  DrawPictures(drawing.model, order, environment, phases, meter, pictures);
+  if (pres) {
+    DrawPictures(drawing.model, of_class, environment, phases, meter, class_pictures);
+    evidence.class_pictures_before =
+        ImagesOf(DrawBefore(drawing, of_class, environment, phases, meter, workshop));
+  }
+
+  // Judge
+  evidence.pictures = ToJudge(pictures);
+  evidence.class_pictures = ImagesOf(class_pictures);
+  const Judgement judgement = JudgeInJob(workshop.evaluators, spec.evaluators(), spec.measures(),
+                                         evidence, workshop.warm.device(), environment, phases);
+
+  // Keep
+  auto outputs = WritePictures(pictures, environment);
+  outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
+  ReportFacts facts;
+  facts.title = absl::StrCat(drawing.words.token, " ", drawing.words.class_noun);
+  facts.photos = evidence.photos;
+  facts.pictures = pictures;
+  facts.judgement = judgement;
+  facts.class_before = evidence.class_pictures_before;
+  facts.class_after = evidence.class_pictures;
+  facts.settings = SettingsJson(result.resolved);
+  outputs.push_back(WriteReportPage(facts, environment));
+  result.outputs = KeepOutputs(outputs, /*extras=*/{}, environment, phases);
+  result.metrics = phases.Measurements();
+  result.metrics.insert(judgement.metrics.begin(), judgement.metrics.end());
+  result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
+  return result;
+}
+
+}  // namespace likeness

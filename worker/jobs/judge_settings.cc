@@ -1,0 +1,105 @@
+#include "worker/jobs/judge_settings.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/rpc_error.h"
+#include "worker/base/error.h"
+#include "worker/support/guard.h"
+
+namespace likeness {
+namespace {
+
+constexpr struct {
+  Measure measure;
+  v1::Measure proto;
+} kMeasures[] = {
+    {Measure::kDino, v1::MEASURE_DINO},    {Measure::kClipI, v1::MEASURE_CLIP_I},
+    {Measure::kClipT, v1::MEASURE_CLIP_T}, {Measure::kPres, v1::MEASURE_PRES},
+    {Measure::kDiv, v1::MEASURE_DIV},      {Measure::kCopying, v1::MEASURE_COPYING},
+};
+
+[[noreturn]] void RefuseMissing(const std::string& why) {
+  throw StatusError(RpcError(absl::StatusCode::kFailedPrecondition, "EVALUATOR_MISSING", why));
+}
+
+std::string MeasureName(v1::Measure measure) {
+  return std::string(absl::StripPrefix(v1::Measure_Name(measure), "MEASURE_"));
+}
+
+}  // namespace
+
+std::vector<EvaluatorFiles> ChooseForJob(const std::vector<EvaluatorFiles>& found,
+                                         const Names& names) {
+  try {
+    return ChooseEvaluators(found, {names.begin(), names.end()});
+  } catch (const Error& error) {
+    RefuseMissing(error.what());
+  }
+}
+
+bool Includes(const ProtoMeasures& measures, v1::Measure measure) {
+  return std::find(measures.begin(), measures.end(), measure) != measures.end();
+}
+
+void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
+                   ProtoMeasures& measures) {
+  const auto chosen = ChooseForJob(found, evaluators);
+  if (chosen.empty()) RefuseMissing("this worker has no evaluators for the model");
+  const std::set<Measure> can = MeasuresOf(chosen);
+  for (const auto& [measure, proto] : kMeasures) {
+    if (!Includes(measures, proto) || can.contains(measure)) continue;
+    RefuseMissing(absl::StrCat("the measure ", MeasureName(proto),
+                               " needs an evaluator that this worker does not have for the model"));
+  }
+  if (measures.empty()) {
+    for (const auto& [measure, proto] : kMeasures) {
+      if (can.contains(measure)) measures.Add(proto);
+    }
+  }
+  evaluators.Clear();
+  for (const auto& evaluator : chosen) *evaluators.Add() = evaluator.name;
+}
+
+void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec,
+                  JobEnvironment& environment) {
+  v1::Judge& judge = *spec.mutable_judge();
+  const bool asked = judge.enabled();
+  if (spec.samples().prompts().empty() || (judge.has_enabled() && !asked)) {
+    judge.set_enabled(false);
+    return;
+  }
+  const bool named = !judge.evaluators().empty() || !judge.measures().empty();
+  const absl::Status status =
+      Guard([&] { ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures()); });
+  if (!status.ok() && asked) throw StatusError(status);
+  if (!status.ok() && named) {
+    environment.Warn(absl::StrCat("the images are not judged: ", status.message()));
+  }
+  judge.set_enabled(status.ok());
+}
+
+void AddEvaluators(const std::vector<EvaluatorFiles>& found, const Names& recommended,
+                   v1::BaseModel& offer) {
+  Names names = recommended;
+  ProtoMeasures measures;
+  if (!Guard([&] { ResolveJudges(found, names, measures); }).ok()) return;
+  *offer.mutable_evaluators() = names;
+  *offer.mutable_measures() = measures;
+  const auto judged = [](v1::FineTuneSpec& defaults) {
+    defaults.mutable_judge()->set_enabled(true);
+  };
+  judged(*offer.mutable_fine_tune_defaults());
+  for (auto& defaults : *offer.mutable_other_fine_tune_defaults()) judged(defaults);
+}
+
+std::set<Measure> ToMeasures(const ProtoMeasures& measures) {
+  std::set<Measure> set;
+  for (const auto& [measure, proto] : kMeasures) {
+    if (Includes(measures, proto)) set.insert(measure);
+  }
+  return set;
+}
+
+}  // namespace likeness

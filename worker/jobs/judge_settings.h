@@ -1,0 +1,41 @@
+// Which networks judge in a job, by which measures.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "likeness/v1/fine_tune.pb.h"
+#include "likeness/v1/model.pb.h"
+#include "worker/evaluation/evaluator_files.h"
+#include "worker/jobs/job_environment.h"
+
+namespace likeness {
+
+using ProtoMeasures = google::protobuf::RepeatedField<int>;  // of v1::Measure
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+// Fills in `evaluators` and `measures` where they are empty: all general evaluators, all that these
+// can measure. Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) for an evaluator that is
+// not among `found`, and for a measure that none of them has.
+void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
+                   ProtoMeasures& measures);
+
+// The same for a fine-tune: nothing is judged without samples, nor where evaluators are missing and
+// the job does not ask for the judge itself.
+void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec,
+                  JobEnvironment& environment);
+
+// Adds what judges pictures of the model unless a job says otherwise; `recommended`: by the model.
+// Behind AddDefaults.
+void AddEvaluators(const std::vector<EvaluatorFiles>& found, const Names& recommended,
+                   v1::BaseModel& offer);
+
+bool Includes(const ProtoMeasures& measures, v1::Measure measure);
+std::set<Measure> ToMeasures(const ProtoMeasures& measures);
+
+// ChooseEvaluators. Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING).
+std::vector<EvaluatorFiles> ChooseForJob(const std::vector<EvaluatorFiles>& found,
+                                         const Names& names);
+
+}  // namespace likeness

@@ -1,0 +1,87 @@
+#include "worker/jobs/judging.h"
+
+#include <optional>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/jobs/outputs.h"
+#include "worker/support/files.h"
+#include "worker/support/guard.h"
+#include "worker/support/proto_json.h"
+#include "worker/training/progress_meter.h"
+
+namespace likeness {
+namespace {
+
+nlohmann::json ToJson(const PictureFigures& figures, const v1::Output& picture) {
+  nlohmann::json row = {{"path", picture.path()}, {"prompt", picture.prompt()}};
+  if (picture.has_seed()) row["seed"] = picture.seed();
+  const auto add = [&](const char* name, const std::optional<double>& value) {
+    if (value) row[name] = *value;
+  };
+  add("dino", figures.dino);
+  add("clip_i", figures.clip_i);
+  add("clip_t", figures.clip_t);
+  add("copying", figures.copying);
+  if (figures.copying) row["copied"] = figures.copied;
+  return row;
+}
+
+}  // namespace
+
+Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
+                     const ProtoMeasures& measures, const Evidence& evidence, c10::Device device,
+                     JobEnvironment& environment, Phases& phases) {
+  phases.Report({.phase = Phase::kJudging, .unit = "pictures"});
+  const auto poll = [&] { ThrowIfStopped(environment.Stop()); };
+  Evaluators networks = LoadEvaluators(ChooseForJob(found, evaluators), device, poll);
+  std::optional<ProgressMeter> meter;
+  return JudgePictures(evidence, ToMeasures(measures), networks, [&](int64_t done, int64_t total) {
+    poll();
+    if (!meter) meter.emplace(Phase::kJudging, "pictures", 0, total);
+    phases.Report(meter->After(done));
+  });
+}
+
+v1::Output WriteReport(const Judgement& judgement, const std::vector<v1::Output>& pictures,
+                       const Names& evaluators, JobEnvironment& environment) {
+  nlohmann::json report = {
+      {"format", 1},
+      {"evaluators", std::vector<std::string>(evaluators.begin(), evaluators.end())},
+      {"metrics", judgement.metrics},
+      {"pictures", nlohmann::json::array()}};
+  for (size_t i = 0; i < judgement.pictures.size() && i < pictures.size(); ++i) {
+    report["pictures"].push_back(ToJson(judgement.pictures[i], pictures[i]));
+  }
+  if (judgement.best) report["best"] = pictures.at(*judgement.best).path();
+  if (judgement.worst) report["worst"] = pictures.at(*judgement.worst).path();
+  v1::Output output;
+  output.set_kind(v1::OUTPUT_KIND_REPORT);
+  output.set_path(kReportFile);
+  const auto file = environment.scratch() / output.path();
+  WriteFile(file, report.dump(2) + "\n");
+  return DescribeFile(file, output);
+}
+
+std::string SettingsJson(const v1::ResolvedSpec& resolved) {
+  v1::Job job;
+  if (resolved.has_fine_tune()) {
+    *job.mutable_fine_tune() = resolved.fine_tune();
+    job.mutable_fine_tune()->clear_output_model_id();  // taken by now
+  }
+  if (resolved.has_evaluate()) *job.mutable_evaluate() = resolved.evaluate();
+  return ToJson(job);
+}
+
+std::vector<PictureToJudge> ToJudge(const std::vector<Picture>& pictures) {
+  std::vector<PictureToJudge> judged;
+  for (const auto& picture : pictures) judged.push_back({picture.prompt, picture.image});
+  return judged;
+}
+
+std::vector<Image> ImagesOf(const std::vector<Picture>& pictures) {
+  std::vector<Image> images;
+  for (const auto& picture : pictures) images.push_back(picture.image);
+  return images;
+}
+
+}  // namespace likeness

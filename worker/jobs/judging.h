@@ -1,0 +1,35 @@
+// Judging as part of a job, and the report of it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "likeness/v1/job.pb.h"
+#include "worker/evaluation/judge.h"
+#include "worker/jobs/job_environment.h"
+#include "worker/jobs/judge_settings.h"
+#include "worker/jobs/phases.h"
+#include "worker/jobs/pictures.h"
+
+namespace likeness {
+
+inline constexpr char kReportFile[] = "report/evaluation.json";
+
+// Phase kJudging. Evaluators and measures as resolved.
+Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
+                     const ProtoMeasures& measures, const Evidence& evidence, c10::Device device,
+                     JobEnvironment& environment, Phases& phases);
+
+// Writes kReportFile to the job's scratch directory, and describes it. `pictures`: the outputs of
+// the judged pictures, in order.
+v1::Output WriteReport(const Judgement& judgement, const std::vector<v1::Output>& pictures,
+                       const Names& evaluators, JobEnvironment& environment);
+
+// A job with these settings, as JSON.
+std::string SettingsJson(const v1::ResolvedSpec& resolved);
+
+std::vector<PictureToJudge> ToJudge(const std::vector<Picture>& pictures);
+std::vector<Image> ImagesOf(const std::vector<Picture>& pictures);
+
+}  // namespace likeness

@@ -1,0 +1,63 @@
+#include "worker/jobs/report_page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace likeness {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Image Plain(uint8_t value) {
+  return {.width = 8, .height = 8, .rgb = std::vector<uint8_t>(8 * 8 * 3, value)};
+}
+
+ReportFacts Facts() {
+  ReportFacts facts;
+  facts.title = "sks <dog>";
+  facts.photos = {Plain(10)};
+  facts.pictures = {{"a sks \"dog\" & <b>", 5, Plain(20)}, {"a sks dog", 6, Plain(30)}};
+  Judgement judgement;
+  judgement.metrics = {{"dino", .7}, {"dino_low", .6}, {"dino_high", .8}, {"dino_photos", .75}};
+  judgement.pictures.resize(2);
+  judgement.pictures[0].dino = .6;
+  judgement.pictures[1].copied = true;
+  judgement.best = 0;
+  judgement.worst = 1;
+  facts.judgement = judgement;
+  facts.losses = {.2f, .1f, .15f};
+  facts.settings = "{\"fineTune\": {}}";
+  return facts;
+}
+
+TEST(ReportPage, HoldsAllThatItShows) {
+  const std::string page = ReportPage(Facts());
+  EXPECT_THAT(page, HasSubstr("0.700 (0.600 to 0.800) / 0.750"));
+  EXPECT_THAT(page, HasSubstr("data:image/png;base64,"));
+  EXPECT_THAT(page, HasSubstr("<path d=\"M"));
+  EXPECT_THAT(page, HasSubstr("best"));
+  EXPECT_THAT(page, HasSubstr("copied"));
+  for (const char* outside : {"<script", "http://", "https://", "src=\"/", "url("}) {
+    EXPECT_THAT(page, Not(HasSubstr(outside)));
+  }
+}
+
+TEST(ReportPage, TextOfUsersIsNoMarkup) {
+  const std::string page = ReportPage(Facts());
+  EXPECT_THAT(page, HasSubstr("a sks &quot;dog&quot; &amp; &lt;b&gt;"));
+  EXPECT_THAT(page, Not(HasSubstr("<b>")));
+  EXPECT_THAT(page, Not(HasSubstr("sks <dog>")));
+}
+
+TEST(ReportPage, WhatThereIsNotIsLeftOut) {
+  ReportFacts facts;
+  facts.title = "dog";
+  const std::string page = ReportPage(facts);
+  for (const char* part : {"How good", "Photos", "Pictures", "Loss", "Others"}) {
+    EXPECT_THAT(page, Not(HasSubstr(std::string("<h2>") + part)));
+  }
+}
+
+}  // namespace
+}  // namespace likeness

@@ -1,0 +1,51 @@
+// LPIPS, a learned distance between two pictures (Zhang et al. 1801.03924, eq. 1; version 0.1).
+// Keys as the state dict of lpips.LPIPS, package lpips 0.1.4, without its doubled "lins".
+// Shapes: B batch, C channels, H W pixels.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "third_party/nlohmann/json_fwd.hpp"
+#include "worker/nn/layers.h"
+
+namespace likeness {
+
+inline constexpr int kLpipsSmallestSide = 64;  // pixels
+
+struct LpipsOptions {
+  std::string net = "alex";  // or "vgg"
+
+  // {"model_type": "lpips", "net": "alex", "version": "0.1"}. Errors as VitOptions::FromJson.
+  static LpipsOptions FromJson(const nlohmann::json& config);
+};
+
+class LpipsImpl : public torch::nn::Module {
+ public:
+  explicit LpipsImpl(const LpipsOptions& options);
+
+  // Pictures of one size in [-1,1], at least kLpipsSmallestSide pixels a side. Gives
+  // [B].
+  torch::Tensor forward(const torch::Tensor& a_BCHW, const torch::Tensor& b_BCHW);
+
+ private:
+  // A convolution and its ReLU, behind a pooling of size and stride where it has them.
+  struct Step {
+    Conv2d conv = nullptr;
+    int64_t pool = 0, pool_stride = 0;
+    bool ends_slice = false;
+  };
+  // Of each of the five slices, unit length at each place.
+  std::vector<torch::Tensor> Features(const torch::Tensor& pixels_BCHW);
+
+  torch::Tensor shift_1C11_, scale_1C11_;
+  std::vector<Step> steps_;
+  std::array<torch::Tensor, 5> heads_1C11_;
+};
+TORCH_MODULE(Lpips);
+
+}  // namespace likeness
