@@ -135,15 +135,16 @@ class Process:
 
 
 class Service:
-    """A server, any number of workers, and one tiny model, in a temporary directory."""
+    """A server, any number of workers, and one tiny model, in a temporary directory. `bin`: the folder of the server's program."""
 
-    def __init__(self, lease_duration="30s", data_dir=None, server_flags=(), evaluators=False):
+    def __init__(self, lease_duration="30s", data_dir=None, server_flags=(), evaluators=False, bin=BIN):
         self._temporary = tempfile.TemporaryDirectory(prefix="likeness-e2e-")
         self.directory = pathlib.Path(self._temporary.name)
         self.data_dir = pathlib.Path(data_dir or self.directory / "data")
         self.models = self.directory / "models"
         self._lease_duration = lease_duration
         self._server_flags = list(server_flags)
+        self._server_bin = bin
         self._workers = []
         self.server = None
         self.port, self._metrics_port = free_ports(2)
@@ -166,7 +167,7 @@ class Service:
 
     def start_server(self):
         self.server = Process("server", self.directory, [
-            BIN / "likeness-server", f"--listen={self.address}", f"--metrics-listen=127.0.0.1:{self._metrics_port}",
+            self._server_bin / "likeness-server", f"--listen={self.address}", f"--metrics-listen=127.0.0.1:{self._metrics_port}",
             f"--data-dir={self.data_dir}", f"--lease-duration={self._lease_duration}", *self._server_flags])
         wait_until(self._answers, what="an answer of the server")
         return self.server
@@ -184,10 +185,10 @@ class Service:
             except grpc.RpcError:
                 return False
 
-    def start_worker(self, name="worker", server=None, models=None, flags=()):
+    def start_worker(self, name="worker", server=None, models=None, flags=(), bin=BIN):
         metrics, = free_ports(1)
         worker = Process(name, self.directory, [
-            BIN / "likeness-worker", "serve", f"--server={server or self.address}", f"--models={models or self.models}",
+            bin / "likeness-worker", "serve", f"--server={server or self.address}", f"--models={models or self.models}",
             f"--cache-dir={self.directory / ('cache-' + name)}", f"--name={name}", "--threads=1", "--device=cpu",
             f"--metrics-address=127.0.0.1:{metrics}", *flags])
         worker.metrics = lambda: urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics").read().decode()

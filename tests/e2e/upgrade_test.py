@@ -1,42 +1,41 @@
-"""Server and worker of neighbouring versions: each sends fields that the other does not know, in every message, and a job runs
-through. A proxy between them adds the fields; it also loses answers, which are asked for again."""
+"""Programs of the frozen contract beside programs of today: a job runs through, whichever was upgraded first.
+
+A frozen worker and a frozen client speak in messages that are made from proto/frozen.binpb (frozen.py). A frozen server is today's
+behind a proxy that lets through what the frozen contract has: it drops the fields of workers' calls that a frozen server would not
+have read, refuses requests of clients as such a server would, and has no methods of later. It also adds fields that nobody knows to
+every message of the workers' protocol, and loses an answer of each of its calls.
+
+LIKENESS_OLD_BIN=FOLDER: the programs in that folder, of the commit that froze the contract or a later one, beside today's, too.
+"""
+import os
+import pathlib
+import subprocess
 import unittest
 from concurrent import futures
 
 import grpc
 
+import frozen
 import service
-from service import job_pb2
-from likeness.v1 import worker_service_pb2
+from service import State, job_pb2
+from likeness.v1 import event_pb2, operator_service_pb2, operator_service_pb2_grpc
 
-UNKNOWN = b"\x90\x89\x02\x01"  # field 4242, a number
 WORKERS = "/likeness.v1.WorkerService/"
-State = job_pb2
-
-
-def add_unknown(message):
-    """Adds the field to a message and to all messages in it, but not to those within an Any."""
-    for field, value in message.ListFields():
-        if field.message_type is None or field.message_type.GetOptions().map_entry:
-            continue
-        if field.message_type.full_name in {"google.protobuf.Any", "google.protobuf.Timestamp", "google.protobuf.Duration"}:
-            continue
-        for part in [value] if hasattr(value, "ListFields") else value:
-            add_unknown(part)
-    message.MergeFromString(UNKNOWN)
-    return message
+WORKER_CALLS = {path.removeprefix(WORKERS) for path in frozen.METHODS if path.startswith(WORKERS)}
+BIG = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
 
 
 class Proxy(grpc.GenericRpcHandler):
-    """Hands every call on to the server."""
+    """Hands calls on to a server. `frozen_server`: makes the server look like one of the frozen contract."""
 
-    def __init__(self, address):
-        self.changed = set()  # methods whose messages were changed, both ways
-        self.lost = set()     # methods of which one answer was lost
-        self.channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", 64 << 20)])
-        self.server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 64 << 20)])
+    def __init__(self, address, frozen_server):
+        self.frozen_server = frozen_server
+        self.changed = set()  # calls of workers whose messages were changed, both ways
+        self.lost = set()     # calls of workers of which one answer was lost
+        self.channel = grpc.insecure_channel(address, options=BIG)
+        self.server = grpc.server(futures.ThreadPoolExecutor(24), options=BIG)
         self.server.add_generic_rpc_handlers((self,))
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.server.start()
 
     def close(self):
@@ -44,59 +43,253 @@ class Proxy(grpc.GenericRpcHandler):
         self.channel.close()
 
     def service(self, call):
-        method = call.method
+        path = call.method
+        method = frozen.METHODS.get(path)
         metadata = [(key, value) for key, value in call.invocation_metadata if not key.startswith(("grpc-", "user-agent"))]
-        if method.startswith(WORKERS):
+        if path.startswith(WORKERS) and method:
             return grpc.unary_unary_rpc_method_handler(
-                lambda request, context: self.forward(method, metadata, request, context))
-        def stream(requests, context):
-            try:
-                yield from self.channel.stream_stream(method)(requests, metadata=metadata)
-            except grpc.RpcError as error:
-                context.set_trailing_metadata(error.trailing_metadata() or ())
-                context.abort(error.code(), error.details())
-        return grpc.stream_stream_rpc_method_handler(stream)
+                lambda request, context: self.for_worker(path, method, metadata, request, context))
+        if method is None and self.frozen_server:
+            return None
+        return grpc.stream_stream_rpc_method_handler(
+            lambda requests, context: self.for_client(path, method, metadata, requests, context))
 
-    def forward(self, method, metadata, request, context):
-        name = method.removeprefix(WORKERS)
-        asked = add_unknown(getattr(worker_service_pb2, f"{name}Request").FromString(request))
+    def trimmed(self, message):
+        if self.frozen_server:
+            message.DiscardUnknownFields()
+        return message
+
+    def for_worker(self, path, method, metadata, request, context):
+        name = method.name
+        asked = frozen.add_unknown(self.trimmed(frozen.request_class(method).FromString(request)))
         try:
-            answer = self.channel.unary_unary(method)(asked.SerializeToString(), metadata=metadata, timeout=60)
+            answer = self.channel.unary_unary(path)(asked.SerializeToString(), metadata=metadata, timeout=60)
         except grpc.RpcError as error:
             context.set_trailing_metadata(error.trailing_metadata() or ())
             context.abort(error.code(), error.details())
         self.changed.add(name)
-        reply = getattr(worker_service_pb2, f"{name}Response").FromString(answer)
+        reply = self.trimmed(frozen.response_class(method).FromString(answer))
         worth_losing = name != "AcquireLease" or reply.HasField("lease")
         if worth_losing and name not in self.lost:
             self.lost.add(name)
             context.abort(grpc.StatusCode.UNAVAILABLE, "the answer was lost")
-        return add_unknown(reply).SerializeToString()
+        return frozen.add_unknown(reply).SerializeToString()
+
+    def for_client(self, path, method, metadata, requests, context):
+        judged = self.frozen_server and path in frozen.LIKENESS
+
+        def checked():
+            for request in requests:
+                if judged and frozen.goes_beyond(frozen.request_class(method).FromString(request)):
+                    context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"UNKNOWN_FIELDS: {path}")
+                yield request
+
+        request = None if not judged else next(checked())
+        try:
+            for answer in self.channel.stream_stream(path)(requests if request is None else iter([request]), metadata=metadata):
+                if judged:
+                    answer = self.trimmed(frozen.response_class(method).FromString(answer)).SerializeToString()
+                yield answer
+        except grpc.RpcError as error:
+            context.set_trailing_metadata(error.trailing_metadata() or ())
+            context.abort(error.code(), error.details())
 
 
 class UpgradeTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = service.Service()
-        cls.addClassCleanup(cls.service.close)
-        cls.proxy = Proxy(cls.service.address)
-        cls.addClassCleanup(cls.proxy.close)
-        cls.worker = cls.service.start_worker(server=f"127.0.0.1:{cls.proxy.port}")
-        cls.service.wait_for_models()
+    def start_server(self, **options):
+        self.service = service.Service(**options)
+        self.addCleanup(self.service.close)
+        self.photos = self.service.directory / "photos"
+        service.draw_photos(self.photos)
 
-    def test_a_job_runs_through_between_neighbouring_versions(self):
-        photos = service.draw_photos(self.service.directory / "photos")
-        made = self.service.wait(self.service.create(service.fine_tune_job(photos)).name)
-        self.assertEqual(made.state, State.JOB_STATE_SUCCEEDED, made)
+    def start_proxy(self, frozen_server):
+        self.proxy = Proxy(self.service.address, frozen_server)
+        self.addCleanup(self.proxy.close)
+
+    def wait_for_change(self, job, reason):
+        """The job's state after the first change of its state for this reason."""
+        for event in self.service.watch(job.name, job.resume_token):
+            if event.state_change.reason == event_pb2.StateChangeReason.Value(f"STATE_CHANGE_REASON_{reason}"):
+                return event.state_change.to
+        self.fail(f"{job.name} ended without {reason}: {self.service.get(job.name)}")
+
+
+class FrozenWorkerAndClient(UpgradeTest):
+    """Today's server, and all around it as of the frozen contract."""
+
+    def setUp(self):
+        self.start_server()
+        self.worker = frozen.Worker(self.service.address)
+        self.addCleanup(self.worker.close)
+        self.service.wait_for_models()
+
+    def call(self, path, name, stream=False, **fields):
+        try:
+            answer = frozen.stub(self.service.channel, path)(frozen.message(name, **fields), timeout=30)
+            return list(answer) if stream else answer
+        except grpc.RpcError as error:
+            self.fail(f"{path}: {error.code().name} {error.details()}; the worker: {self.worker.failure}")
+
+    def create(self, **job):
+        return self.call("JobService/CreateJob", "CreateJobRequest", job=job)
+
+    def tune(self, **more):
+        photos = [{"inline": file.read_bytes()} for file in sorted(self.photos.glob("*.png"))]
+        return self.create(fine_tune={"dreambooth": {}, "base_model": "baseModels/tiny",
+                                      "subjects": [{"class_noun": "dog", "photos": photos}]}, **more)
+
+    def state_of(self, name, timeout=20):
+        return self.call("JobService/WaitJob", "WaitJobRequest", name=name, timeout={"seconds": timeout}).state
+
+    def test_a_job_runs_through(self):
+        job = self.tune(labels={"project": "zoo"})
+        events = self.call("JobService/WatchJob", "WatchJobRequest", stream=True, name=job.name)
+        kinds = [event.WhichOneof("event") for event in events]
+        self.assertEqual(kinds[0], "snapshot")
+        self.assertLessEqual({"state_change", "checkpoint", "log"}, set(kinds))
+        made = self.call("JobService/GetJob", "GetJobRequest", name=job.name)
+        self.assertEqual(made.state, frozen.value("JobState.JOB_STATE_SUCCEEDED"), made)
+        model = self.call("ModelService/GetModel", "GetModelRequest", name=made.output_model)
+        self.assertEqual([file.path for file in model.files], ["model/card.json"])
+        self.assertEqual(self.service.read_blob(model.files[0].blob), b"output of " + made.uid.encode())
+        drawn = self.call("JobService/GenerateImages", "GenerateImagesRequest", stream=True,
+                          generate={"model": {"name": made.output_model}, "prompts": ["a {subject}"]})
+        self.assertEqual(drawn[-1].job.state, frozen.value("JobState.JOB_STATE_SUCCEEDED"), drawn[-1])
+        self.assertEqual([job.name for job in self.call("JobService/ListJobs", "ListJobsRequest", filter="labels.project = zoo").jobs],
+                         [job.name])
+
+    def test_a_job_fails_is_retried_and_deleted(self):
+        job = self.create(generate={"model": {"name": "baseModels/tiny"}, "prompts": ["a dog"]}, labels={"fails": "yes"})
+        for _ in range(2):
+            self.assertEqual(self.state_of(job.name), frozen.value("JobState.JOB_STATE_FAILED"))
+            self.call("JobService/RetryJob", "RetryJobRequest", name=job.name)
+        self.assertEqual(self.state_of(job.name), frozen.value("JobState.JOB_STATE_FAILED"))
+        self.call("JobService/DeleteJob", "DeleteJobRequest", name=job.name)
+
+    def test_a_drained_worker_gives_its_job_back_and_another_goes_on_from_the_checkpoint(self):
+        self.worker.hold.set()
+        job = self.tune()
+        service.wait_until(lambda: self.service.get(job.name).progress.done >= 2, what="a checkpoint")
+        operator_service_pb2_grpc.OperatorServiceStub(self.service.channel).DrainWorker(
+            operator_service_pb2.DrainWorkerRequest(name="workers/frozen", release_job=True))
+        service.wait_until(lambda: self.worker.released == [job.name], what="the release")
+        other = frozen.Worker(self.service.address, "other")
+        self.addCleanup(other.close)
+        self.assertEqual(self.state_of(job.name), frozen.value("JobState.JOB_STATE_SUCCEEDED"))
+        self.assertEqual(other.jobs, [job.name])
+
+    def test_a_job_is_cancelled(self):
+        self.worker.hold.set()
+        job = self.tune()
+        service.wait_until(lambda: self.service.get(job.name).progress.done >= 1, what="progress")
+        self.call("JobService/CancelJob", "CancelJobRequest", name=job.name)
+        self.assertEqual(self.state_of(job.name), frozen.value("JobState.JOB_STATE_CANCELLED"))
+        self.assertEqual(self.worker.released, [job.name])
+
+    def test_every_call_is_still_there(self):
+        for path, method in frozen.LIKENESS.items():
+            call = self.service.channel.stream_stream(path)
+            try:
+                list(call(iter([frozen.request_class(method)().SerializeToString()]), timeout=5))
+            except grpc.RpcError as error:
+                self.assertNotEqual(error.code(), grpc.StatusCode.UNIMPLEMENTED, path)
+
+
+class Programs(UpgradeTest):
+    """Today's programs or older ones, with a proxy between server and the others."""
+
+    def run_client(self, *arguments, bin=service.BIN):
+        environment = dict(os.environ, LIKENESS_SERVER=self.proxy.address)
+        done = subprocess.run([bin / "likeness", *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=100)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def check_main_job(self, bin):
+        """By the command line in `bin`."""
+        out = self.service.directory / "out"
+        self.run_client("train", "--class=dog", f"--photos={self.photos}", "--steps=4", "--name=rex", "--wait", f"--out={out}",
+                        "--prompt=a {subject} in the snow", bin=bin)
+        self.assertTrue((out / "contact-sheet.png").exists(), list(out.rglob("*")))
+        made = self.service.get("tenants/default/jobs/rex")
         self.assertEqual(made.attempt, 1, "an answer that is lost costs no attempt")
-        drawn = self.service.wait(self.service.create(service.generate_job(["a {subject}"], made.output_model)).name)
-        self.assertEqual(drawn.state, State.JOB_STATE_SUCCEEDED, drawn)
-        self.assertNotIn(UNKNOWN, made.SerializeToString() + drawn.SerializeToString(), "what is unknown is not kept")
-        bad = service.fine_tune_job([photos[0]])
+        self.assertNotIn(frozen.UNKNOWN, made.SerializeToString(), "what is unknown is not kept")
+        self.run_client("generate", "--model=rex", "a {subject}", "--images=2", f"--out={out}/more", bin=bin)
+        self.assertEqual(len(list((out / "more").rglob("*.png"))), 2)
+        for command in ("list", "get rex", "watch rex", "models", "download rex"):
+            self.run_client(*command.split(), *([f"--out={out}/again"] if command.startswith("download") else []), bin=bin)
+
+    def check_failure(self):
+        bad = service.fine_tune_job([next(self.photos.glob("*.png")).read_bytes()])
         bad.fine_tune.subjects[0].token, bad.fine_tune.subjects[0].require_single_token = "qqq", True
         self.assertEqual(self.service.wait(self.service.create(bad).name).state, State.JOB_STATE_FAILED)
-        self.assertLessEqual({"AcquireLease", "Heartbeat", "CompleteLease", "FailLease"}, self.proxy.changed)
-        self.assertLessEqual({"AcquireLease", "Heartbeat", "CompleteLease", "FailLease"}, self.proxy.lost)
+
+    def start_long_job(self):
+        """A job that goes on until it is stopped, in training."""
+        job = self.service.create(service.fine_tune_job([next(self.photos.glob("*.png")).read_bytes()], steps=20000))
+        self.service.wait_for_phase(job.name, "TRAINING", done=3)
+        return job
+
+
+class FrozenServer(Programs):
+    def test_a_job_runs_through_with_the_worker_and_the_client_of_today(self):
+        self.start_server()
+        self.start_proxy(frozen_server=True)
+        self.service.start_worker(server=self.proxy.address)
+        self.service.wait_for_models()
+        self.check_main_job(service.BIN)
+        self.check_failure()
+        job = self.start_long_job()
+        operators = operator_service_pb2_grpc.OperatorServiceStub(self.service.channel)
+        operators.DrainWorker(operator_service_pb2.DrainWorkerRequest(name="workers/worker", release_job=True))
+        self.assertEqual(self.wait_for_change(job, "PREEMPTED"), State.JOB_STATE_PENDING)
+        operators.UndrainWorker(operator_service_pb2.UndrainWorkerRequest(name="workers/worker"))
+        self.assertEqual(self.wait_for_change(self.service.get(job.name), "LEASED"), State.JOB_STATE_RUNNING)
+        self.run_client("cancel", job.name)
+        self.assertEqual(self.service.wait(job.name).state, State.JOB_STATE_CANCELLED)
+        self.assertEqual(self.proxy.changed, WORKER_CALLS)
+        self.assertEqual(self.proxy.lost, WORKER_CALLS)
+
+    def test_it_has_what_the_frozen_contract_has_alone(self):
+        self.start_server()
+        self.start_proxy(frozen_server=True)
+        with grpc.insecure_channel(self.proxy.address) as channel:
+            jobs = service.job_service_pb2_grpc.JobServiceStub(channel)
+            with self.assertRaises(grpc.RpcError) as refused:
+                jobs.UpdateJob(service.job_service_pb2.UpdateJobRequest(job=job_pb2.Job(name="tenants/default/jobs/a")))
+            self.assertEqual(refused.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+            with self.assertRaises(grpc.RpcError) as refused:
+                jobs.ListJobs(service.job_service_pb2.ListJobsRequest(view=job_pb2.JOB_VIEW_BASIC))
+            self.assertEqual(refused.exception.details(), "UNKNOWN_FIELDS: /likeness.v1.JobService/ListJobs")
+            self.assertFalse(jobs.ListJobs(service.job_service_pb2.ListJobsRequest()).resume_token)
+
+
+@unittest.skipUnless(os.environ.get("LIKENESS_OLD_BIN"), "LIKENESS_OLD_BIN names no folder of older programs")
+class OldPrograms(Programs):
+    OLD = pathlib.Path(os.environ.get("LIKENESS_OLD_BIN", "."))
+
+    def check(self, bin):
+        """Worker and client in `bin`."""
+        self.start_proxy(frozen_server=False)
+        worker = self.service.start_worker(server=self.proxy.address, bin=bin)
+        self.service.wait_for_models()
+        self.check_main_job(bin)
+        self.check_failure()
+        job = self.start_long_job()
+        worker.terminate()
+        self.assertEqual(self.wait_for_change(job, "PREEMPTED"), State.JOB_STATE_PENDING)
+        self.service.start_worker("another", server=self.proxy.address, bin=bin)
+        self.assertEqual(self.wait_for_change(job, "LEASED"), State.JOB_STATE_RUNNING)
+        self.run_client("cancel", job.name, bin=bin)
+        self.assertEqual(self.service.wait(job.name).state, State.JOB_STATE_CANCELLED)
+        self.assertEqual(self.proxy.changed, WORKER_CALLS)
+
+    def test_old_worker_and_client_with_the_server_of_today(self):
+        self.start_server()
+        self.check(self.OLD)
+
+    def test_worker_and_client_of_today_with_the_old_server(self):
+        self.start_server(bin=self.OLD)
+        self.check(service.BIN)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def summarize(seed, troubles, entries, violations, seconds):
         "faults": {kind: count for kind, count in sorted(troubles.counts.items()) if kind != "heals"},
         "skipped": troubles.skipped,
         "calls": {op: dict(results) for op, results in sorted(calls.items())},
-        "jobs at the end": dict(sorted(states.items())), "events watched": kinds["event"], "webhook calls": kinds["called"],
+        "jobs at the end": dict(sorted(states.items())), "events watched": kinds["event"],
+        "events on pages": kinds["change"], "webhook calls": kinds["called"],
         "server, from its kill to its first answer": percentiles(troubles.recoveries),
         "job, from its worker's kill to its next lease": percentiles(recoveries_of_jobs(entries))}
 
@@ -48,7 +49,7 @@ def show(summary, file=None):
         print(f"  {op}: " + ", ".join(f"{results.get(result, 0)} {result}" for result in ("ok", "refused", "unknown")))
     for what in ("jobs at the end", "faults"):
         print(f"  {what}: " + ", ".join(f"{count} {kind}" for kind, count in summary[what].items()))
-    for what in ("events watched", "webhook calls", "server, from its kill to its first answer",
+    for what in ("events watched", "events on pages", "webhook calls", "server, from its kill to its first answer",
                  "job, from its worker's kill to its next lease"):
         print(f"  {what}: {summary[what]}")
     print(f"  {summary['seconds']} s, seed {summary['seed']}, {len(summary['violations'])} violations")

@@ -3,6 +3,7 @@ import grpc
 
 from actors.base import BASE_MODEL, Actor, State, job_facts, photo
 from actors.following import Following
+from actors.page import Page
 from service import job_service_pb2, job_service_pb2_grpc
 from likeness.v1 import model_service_pb2, model_service_pb2_grpc
 
@@ -28,11 +29,12 @@ class Client(Actor):
         self.made = []  # names of models that were asked for
         self.asked = []  # creations with a request id, as (request, what was said of it)
         self.following = Following(self)
+        self.page = Page(self)
 
     def run(self):
         actions = {self.create: 30, self.create_again: 5, self.cancel: 6, self.retry: 7, self.look: 14, self.list: 8, self.delete: 5,
                    self.store: 5, self.read: 6, self.following.watch: 12, self.following.wait: 8, self.following.generate: 4,
-                   self.look_at_model: 6, self.list_models: 4, self.delete_model: 2, self.trespass: 2}
+                   self.page.open: 3, self.look_at_model: 6, self.list_models: 4, self.delete_model: 2, self.trespass: 2}
         while not self.stopping():
             self.rng.choices(list(actions), list(actions.values()))[0]()
             self.pause(0.005, 0.08)
@@ -103,7 +105,7 @@ class Client(Actor):
         repeatable = self.rng.random() < 0.6
         if repeatable:
             request.request_id = operation
-        said.update(operation=operation, request_id=request.request_id, tenant=self.tenant)
+        said.update(operation=operation, request_id=request.request_id, job_id=request.job_id, tenant=self.tenant)
 
         if repeatable:
             self.asked.append((request, said))

@@ -68,6 +68,8 @@ class Following:
     def _follow(self, about, name, watch, rng):
         """Watches a job to its end, over as many connections as it takes."""
         token, seq, uid = "", 0, about
+        if rng.random() < 0.3:
+            token, seq, uid = self._look(name, watch, about)
         for _ in range(30):
             timeout = rng.choice([0.3, 1, 5])
             self.history.write("watch", watch=watch, uid=uid, after=seq, timeout=timeout, resumed=bool(token))
@@ -88,6 +90,17 @@ class Following:
                 if result == "refused" or self.client.stopping():
                     return
             time.sleep(rng.uniform(0.01, 0.1))
+
+    def _look(self, name, watch, about):
+        """From where a watch goes on that follows upon GetJob, which then stands for its snapshot."""
+        self.history.write("watch", watch=watch, uid=about, after=0, timeout=0, resumed=False)
+        try:
+            job = self.client.jobs.GetJob(job_service_pb2.GetJobRequest(name=name), timeout=3)
+        except grpc.RpcError:
+            return "", 0, about
+        snapshot = event_pb2.JobEvent(snapshot=job, resume_token=job.resume_token)
+        self.history.write("event", watch=watch, uid=job.uid, name=name, **event_facts(snapshot))
+        return job.resume_token, position_of(job.resume_token), job.uid
 
     def wait(self):
         if self.client.open:

@@ -19,6 +19,7 @@ class Facts:
         self.calls = collections.defaultdict(list)  # op: what is known of each of its calls
         self.jobs, self.stored, self.blobs, self.models = {}, collections.defaultdict(dict), {}, {}
         self.watches = collections.defaultdict(list)
+        self.pages = collections.defaultdict(list)  # lists of jobs, and the streams that go on from them
         self.by_kind = collections.defaultdict(list)  # entries of every other kind
         begun, answered = {}, set()
         for entry in entries:
@@ -39,6 +40,8 @@ class Facts:
                     self.models[entry["model"]] = entry
                 case "watch" | "event" | "watched":
                     self.watches[entry["watch"]].append(entry)
+                case "page" | "stream" | "change" | "streamed":
+                    self.pages[entry["page"]].append(entry)
                 case kind:
                     self.by_kind[kind].append(entry)
         for entry in entries:  # whoever asked was killed before the answer came

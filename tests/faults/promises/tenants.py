@@ -15,6 +15,11 @@ def tenants_are_apart(facts):
     for call in facts.replies("create"):
         if not call["name"].startswith(f"tenants/{call['tenant']}/"):
             yield f"{call['process']} of {call['tenant']} created {call['name']}"
+    for page, entries in facts.pages.items():
+        tenant = entries[0].get("tenant")
+        for entry in entries:
+            if entry.get("name") and not entry["name"].startswith(f"tenants/{tenant}/"):
+                yield f"the stream {page} of {tenant} showed {entry['name']}"
 
 
 CHECKS = [tenants_are_apart]
