@@ -47,7 +47,12 @@ if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr\")
   set(zsh_folder vendor-completions)
 endif()
 file(INSTALL ${completions}/_likeness DESTINATION \${CMAKE_INSTALL_PREFIX}/share/zsh/\${zsh_folder})" COMPONENT client)
-install(FILES ${completions}/likeness.fish DESTINATION share/fish/vendor_completions.d COMPONENT client)
+# Where XDG_DATA_DIRS is not set, fish knows no folder below /usr/local, but the administrator's.
+install(CODE "set(fish_folder \${CMAKE_INSTALL_PREFIX}/share/fish/vendor_completions.d)
+if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr/local\")
+  set(fish_folder /etc/fish/completions)
+endif()
+file(INSTALL ${completions}/likeness.fish DESTINATION \${fish_folder})" COMPONENT client)
 
 # The worker finds LibTorch by a path relative to its own, so that the whole may be moved.
 set_target_properties(likeness-worker PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/likeness")

@@ -37,9 +37,11 @@ std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
          absl::Nanoseconds(info->retry_delay().nanos());
 }
 
-absl::Status QuotaExceeded(absl::string_view subject, absl::string_view description) {
+absl::Status QuotaExceeded(absl::string_view subject, absl::string_view description,
+                           absl::string_view quota, int64_t limit) {
   absl::Status status = RpcError(absl::StatusCode::kResourceExhausted, "QUOTA_EXCEEDED",
-                                 absl::StrCat(subject, ": ", description));
+                                 absl::StrCat(subject, ": ", description),
+                                 {{"quota", std::string(quota)}, {"limit", absl::StrCat(limit)}});
   google::rpc::QuotaFailure failure;
   auto* violation = failure.add_violations();
   violation->set_subject(std::string(subject));

@@ -20,6 +20,32 @@ TEST(RpcErrorTest, ReasonAndFieldsSurviveTheWayThroughGrpc) {
   EXPECT_EQ(violations[1].description, "is missing");
 }
 
+TEST(RpcErrorTest, ProgramsFindInTheMetadataWhatTheMessageSays) {
+  const auto wrong =
+      InvalidFields({{"a.b", "is 0; 1 to 5 is allowed", {{"minimum", "1"}, {"maximum", "5"}}},
+                     {"c", "is missing"}});
+  const ErrorMetadata expected = {{"field", "a.b"}, {"minimum", "1"}, {"maximum", "5"}};
+  EXPECT_EQ(MetadataOf(FromGrpcStatus(ToGrpcStatus(wrong))), expected);
+  const auto long_one = RpcError(absl::StatusCode::kNotFound, "R", "m",
+                                 {{"resource", std::string(100'000, 'x') + "\x80"}});
+  EXPECT_LE(MetadataOf(long_one).at("resource").size(), 200u);
+  EXPECT_TRUE(MetadataOf(absl::InternalError("x")).empty());
+}
+
+TEST(RpcErrorTest, FieldsAreRenamedWhereverTheyStand) {
+  const auto checked = InvalidFields(
+      {{"job.generate.steps", "is 0", {{"minimum", "1"}}}, {"job.labels", "are many"}});
+  const auto renamed = WithFieldsRenamed(checked, "job.generate", "generate");
+  EXPECT_EQ(renamed.message(), "generate.steps: is 0");
+  EXPECT_EQ(ErrorReason(renamed), "INVALID_FIELD");
+  const ErrorMetadata expected = {{"field", "generate.steps"}, {"minimum", "1"}};
+  EXPECT_EQ(MetadataOf(renamed), expected);
+  const auto fields = FieldViolations(renamed);
+  ASSERT_EQ(fields.size(), 2u);
+  EXPECT_EQ(fields[0].field, "generate.steps");
+  EXPECT_EQ(fields[1].field, "job.labels");
+}
+
 TEST(RpcErrorTest, DomainIsOurs) {
   const auto proto = ToRpcStatus(RpcError(absl::StatusCode::kAborted, "LEASE_LOST", "gone"));
   google::rpc::ErrorInfo info;

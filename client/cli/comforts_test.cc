@@ -54,11 +54,11 @@ TEST_F(ComfortsTest, SettingAContextChangesWhatIsSaidAlone) {
     return std::string{std::istreambuf_iterator<char>(file), {}};
   };
   RunAlone({"config", "set", "prod", "--server=a.example:1", "--tls", "--token=lk_secret"});
-  RunAlone({"config", "set", "prod", "--server=b.example:1"});
-  EXPECT_THAT(kept(), AllOf(HasSubstr("\"server\": \"b.example:1\""), HasSubstr("lk_secret"),
-                            HasSubstr("\"tls\": true")));
+  RunAlone({"config", "set", "prod", "--tls-ca=ca.pem"});
+  EXPECT_THAT(kept(), AllOf(HasSubstr("\"server\": \"a.example:1\""), HasSubstr("lk_secret"),
+                            HasSubstr("\"tls\": true"), HasSubstr("ca.pem")));
   RunAlone({"config", "set", "prod", "--no-tls", "--token="});
-  EXPECT_THAT(kept(), AllOf(HasSubstr("b.example:1"), Not(HasSubstr("lk_secret")),
+  EXPECT_THAT(kept(), AllOf(HasSubstr("a.example:1"), Not(HasSubstr("lk_secret")),
                             Not(HasSubstr("\"tls\""))));
   setenv("LIKENESS_TOKEN", "lk_of_another", 1);
   setenv("LIKENESS_TLS_CA", "another.pem", 1);
@@ -68,6 +68,21 @@ TEST_F(ComfortsTest, SettingAContextChangesWhatIsSaidAlone) {
   unsetenv("LIKENESS_TLS_CA");
   EXPECT_THAT(kept(), AllOf(HasSubstr("c.example:1"), HasSubstr("\"tls\": true"),
                             Not(HasSubstr("another"))));
+}
+
+TEST_F(ComfortsTest, AKeyDoesNotMoveToAnotherServer) {
+  const auto row = [this] { return RunAlone({"config", "list"}).out; };
+  RunAlone({"config", "set", "prod", "--server=a.example:1", "--tls", "--token=lk_secret"});
+  EXPECT_THAT(RunAlone({"config", "set", "prod", "--server=a.example:1"}).err,
+              Not(HasSubstr("dropped")));
+  EXPECT_THAT(row(), HasSubstr("yes  yes"));
+  const auto moved = RunAlone({"config", "set", "prod", "--server=b.example:1"});
+  EXPECT_THAT(moved.err, HasSubstr("the key was for the server before and is dropped"));
+  EXPECT_THAT(row(), AllOf(HasSubstr("b.example:1"), Not(HasSubstr("yes  yes"))));
+  const auto again =
+      RunAlone({"config", "set", "prod", "--server=c.example:1", "--token=lk_other"});
+  EXPECT_THAT(again.err, Not(HasSubstr("dropped")));
+  EXPECT_THAT(row(), AllOf(HasSubstr("c.example:1"), HasSubstr("yes  yes")));
 }
 
 TEST_F(ComfortsTest, AConfigurationBehindALinkStaysThere) {
@@ -84,7 +99,8 @@ TEST_F(ComfortsTest, AContextsKeyGoesToItsServerAlone) {
   RunAlone({"config", "set", "prod", "--server=prod.example:50051", "--tls", "--token=lk_secret"});
   RunAlone({"list", "--server", server_->address()});
   EXPECT_EQ(server_->record().authorization, "");
-  RunAlone({"config", "set", "prod", "--server", server_->address(), "--no-tls"});
+  RunAlone(
+      {"config", "set", "prod", "--server", server_->address(), "--no-tls", "--token=lk_secret"});
   RunAlone({"list"});
   EXPECT_EQ(server_->record().authorization, "Bearer lk_secret");
 }
@@ -163,6 +179,7 @@ TEST_F(ComfortsTest, ARequestIsPrintedAndCreatedFromItsFile) {
   const auto sent = server_->record().create;
   EXPECT_EQ(sent.job().fine_tune().training().steps(), 7);
   EXPECT_EQ(sent.job().fine_tune().subjects(0).photos(1).inline_(), GreyPng(40, 64));
+  EXPECT_EQ(sent.job().fine_tune().subjects(0).photos(1).file_name(), "02.png");
 
   WriteFile(folder_.path() / "job.json", R"({"generate": {"prompts": ["a dog"]}})");
   EXPECT_EQ(Run({"create", "-f", "job.json"}).exit_code, kDone);

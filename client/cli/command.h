@@ -22,8 +22,8 @@ using Args = std::vector<std::string>;
 struct Form {
   size_t at_least = 0;
   size_t at_most = 0;
-  // What each is called in errors, and what shells offer for it: JOB, MODEL, CONTEXT, COMMAND,
-  // FILE, DIR, or words between bars. The last is for all that follow.
+  // What each is called in errors, and what shells offer for it: JOB, MODEL, WORKER, CONTEXT,
+  // COMMAND, FILE, DIR, or words between bars. The last is for all that follow.
   std::vector<std::string> kinds{};
   bool offline = false;  // the command asks no server, so that no context is looked up
 };
@@ -102,6 +102,11 @@ int Delete(const Args& arguments);
 int Download(const Args& arguments);
 int Report(const Args& arguments);
 int Models(const Args& arguments);
+int Workers(const Args& arguments);
+int Drain(const Args& arguments);
+int Undrain(const Args& arguments);
+int Queue(const Args& arguments);
+int Usage(const Args& arguments);
 int WhoAmI(const Args& arguments);
 int ConfigCommand(const Args& arguments);
 int Completion(const Args& arguments);

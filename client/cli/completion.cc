@@ -14,6 +14,7 @@
 #include "client/cli/names.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
+#include "client/lib/operators.h"
 #include "common/sampler_names.h"
 
 namespace likeness::client {
@@ -68,6 +69,14 @@ void OfferPersonalized(const Connection& connection, Offers& offers, absl::strin
   }
 }
 
+void OfferWorkers(const Connection& connection, Offers& offers) {
+  const auto list = ListWorkers(connection);
+  if (!list.ok()) return;
+  for (const auto& worker : list->workers()) {
+    offers.Add(ShortName(worker.name()), worker.device());
+  }
+}
+
 void OfferContexts(Offers& offers) {
   const auto config = ReadConfig();
   if (!config.ok()) return;
@@ -93,6 +102,7 @@ void OfferNames(absl::string_view kind, const Context& context, Offers& offers) 
   alarm(kPatienceSeconds);
   const bool models = absl::StrContains(kind, "MODEL");
   if (absl::StrContains(kind, "JOB")) OfferJobs(*connection, offers);
+  if (kind == "WORKER") OfferWorkers(*connection, offers);
   if (kind == "MODEL" || kind == "BASE_MODEL") OfferBaseModels(*connection, offers);
   if (models && kind != "BASE_MODEL") {
     OfferPersonalized(*connection, offers, absl::StrContains(kind, "models/") ? "models/" : "");
@@ -107,7 +117,7 @@ void OfferValues(const std::string& kind, const Context& context, Offers& offers
   if (kind == "CONTEXT") return OfferContexts(offers);
   if (kind == "COMMAND") return OfferCommands(offers);
   if (kind == "SAMPLER") return OfferSamplers(offers);
-  if (absl::StrContains(kind, "JOB") || absl::StrContains(kind, "MODEL")) {
+  if (absl::StrContains(kind, "JOB") || absl::StrContains(kind, "MODEL") || kind == "WORKER") {
     return OfferNames(kind, context, offers);
   }
   if (!absl::StrContains(kind, '|')) return;

@@ -22,7 +22,8 @@ only you can read.
   likeness config delete prod
   likeness list --context prod
 
-set changes what is said, and leaves the rest of a context as it is; variables do not count.
+set changes what is said, and leaves the rest of a context as it is, but for one thing: another
+server needs another key. Variables do not count.
 --server, --token and the like, and their variables, go before the context. A context's key is
 sent to the context's server alone.
 
@@ -60,9 +61,23 @@ absl::Status NotThere(const Config& config, const std::string& name) {
                                  : absl::StrCat(" There are: ", absl::StrJoin(names, ", "), ".")));
 }
 
+// Makes `entry` forget who one is at its server. Whether it did.
+bool ForgetIdentity(ChannelSecurity& security) {
+  const bool known = !security.token.empty() || !security.tls_cert.empty();
+  security.token.clear();
+  security.tls_cert.clear();
+  security.tls_key.clear();
+  security.insecure_token = false;
+  return known;
+}
+
 // Lays what the command line said over `entry`. Variables are meant for the command at hand, and a
-// key of theirs should not come to lie in a file unasked.
-void Update(const FlagSet& flags, const Context& context, ServerEntry& entry) {
+// key of theirs should not come to lie in a file unasked. A key is not taken along to another
+// server: returns whether one was dropped.
+bool Update(const FlagSet& flags, const Context& context, ServerEntry& entry) {
+  const bool moves =
+      flags.Given("server") && !entry.server.empty() && context.server != entry.server;
+  const bool dropped = moves && ForgetIdentity(entry.security);
   const auto lay = [&flags](absl::string_view flag, const auto& said, auto& over) {
     if (flags.Given(flag)) over = said;
   };
@@ -76,6 +91,7 @@ void Update(const FlagSet& flags, const Context& context, ServerEntry& entry) {
   lay("tls-key", said.tls_key, security.tls_key);
   lay("insecure-token", said.insecure_token, security.insecure_token);
   if (entry.server.empty()) entry.server = kDefaultServer;
+  return dropped && security.token.empty() && security.tls_cert.empty();
 }
 
 absl::StatusOr<ExitCode> Run(const FlagSet& flags, const Context& context) {
@@ -96,8 +112,12 @@ absl::StatusOr<ExitCode> Run(const FlagSet& flags, const Context& context) {
           absl::StrCat("'", name, "' is not a name for a context: small letters, digits and '-'."));
     }
     auto& entry = config.contexts[name];
-    Update(flags, context, entry);
+    const bool key_dropped = Update(flags, context, entry);
     RETURN_IF_ERROR(CheckUse(ParseTarget("--server", entry.server).status()));
+    if (key_dropped) {
+      context.screen->Line(Mark::kWarning, "config",
+                           "the key was for the server before and is dropped: --token sets one");
+    }
     if (config.contexts.size() == 1) config.current = name;
   } else if (!config.contexts.contains(name)) {
     return NotThere(config, name);

@@ -12,6 +12,8 @@
 #include "client/cli/text.h"
 #include "client/lib/backoff.h"
 #include "client/lib/jobs.h"
+#include "client/lib/watch.h"
+#include "common/rpc_error.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -47,7 +49,7 @@ std::string JobTable(const v1::ListJobsResponse& list, absl::Time now) {
   return RenderTable(rows, TableColumns());
 }
 
-// Prints the jobs that are new or have changed since the last look.
+// Prints the jobs that are new or have changed since they were printed.
 class Changes {
  public:
   explicit Changes(const Context& context) : context_(context) {}
@@ -55,29 +57,70 @@ class Changes {
   void Show(const v1::ListJobsResponse& list, absl::Time now) {
     std::vector<std::vector<std::string>> rows;
     if (widths_.empty() && context_.table()) rows.push_back(Header());
-    std::map<std::string, std::string> there;
-    for (const auto& job : list.jobs()) {
-      const auto state = absl::StrCat(StateText(job.state()), " ", ProgressSummary(job));
-      there[job.name()] = state;
-      const auto before = seen_.find(job.name());
-      if (before != seen_.end() && before->second == state) continue;
-      if (context_.structured()) {
-        PrintResult(FormatInStream(context_.output, job));
-      } else if (!context_.table()) {
-        PrintResult(ShortName(job.name()));
-      } else {
-        rows.push_back(Row(job, now));
-      }
+    for (const auto& job : list.jobs()) Add(job, now, rows);
+    Print(rows);
+  }
+
+  void Show(const v1::Job& job, absl::Time now) {
+    std::vector<std::vector<std::string>> rows;
+    Add(job, now, rows);
+    Print(rows);
+  }
+
+  // Progress that comes faster is left out.
+  void ShowProgress(const std::string& name, const v1::Progress& progress, absl::Time now) {
+    const auto known = seen_.find(name);
+    if (known == seen_.end() || now - known->second.shown < kBetweenLooks) return;
+    v1::Job job = known->second.job;
+    *job.mutable_progress() = progress;
+    Show(job, now);
+  }
+
+  void Forget(const std::string& name) { seen_.erase(name); }
+
+ private:
+  struct Seen {
+    v1::Job job;
+    std::string state;  // as it was shown
+    absl::Time shown;
+  };
+
+  void Add(const v1::Job& job, absl::Time now, std::vector<std::vector<std::string>>& rows) {
+    const auto state = absl::StrCat(StateText(job.state()), " ", ProgressSummary(job));
+    const auto before = seen_.find(job.name());
+    if (before != seen_.end() && before->second.state == state) return;
+    seen_[job.name()] = {job, state, now};
+    if (context_.structured()) {
+      PrintResult(FormatInStream(context_.output, job));
+    } else if (!context_.table()) {
+      PrintResult(ShortName(job.name()));
+    } else {
+      rows.push_back(Row(job, now));
     }
-    seen_ = std::move(there);
+  }
+
+  void Print(const std::vector<std::vector<std::string>>& rows) {
     if (!rows.empty()) PrintResult(RenderTable(rows, TableColumns(), widths_));
   }
 
- private:
   const Context& context_;
-  std::map<std::string, std::string> seen_;  // what was shown of each job, by its name
+  std::map<std::string, Seen> seen_;  // by the job's name
   std::vector<int> widths_;
 };
+
+// Shows what an event changed. The server tells what led to a state; the job as it is now is read.
+void ShowEvent(const Connection& connection, const v1::JobEvent& event, Changes& changes) {
+  if (event.has_deleted()) {
+    changes.Forget(event.job());
+  } else if (event.has_progress()) {
+    changes.ShowProgress(event.job(), event.progress(), absl::Now());
+  } else if (event.state_change().has_job()) {
+    changes.Show(event.state_change().job(), absl::Now());
+  } else if (event.has_state_change() || event.has_updated()) {
+    const auto job = GetJob(connection, event.job());
+    if (job.ok()) changes.Show(*job, absl::Now());  // else it is gone by now
+  }
+}
 
 absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& connection,
                                      const ListOptions& options) {
@@ -86,6 +129,7 @@ absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& c
   Backoff pause({.first = kBetweenLooks,
                  .longest = kBetweenLooks,
                  .give_up_after = absl::InfiniteDuration()});
+  bool follow = true;  // not where the filter compares states, which a stream cannot be asked for
   while (true) {
     const auto list = ListJobs(connection, options);
     if (interrupt.requested()) return kDetached;
@@ -93,6 +137,13 @@ absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& c
       changes.Show(*list, absl::Now());
     } else if (!absl::IsUnavailable(list.status())) {
       return list.status();
+    }
+    if (list.ok() && follow) {
+      const auto ended = WatchJobs(
+          connection, options.filter, list->resume_token(),
+          [&](const v1::JobEvent& event) { ShowEvent(connection, event, changes); },
+          interrupt.token());
+      follow = ErrorReason(ended) != "INVALID_FILTER";
     }
     if (!pause.Wait(interrupt.token())) return kDetached;
   }

@@ -13,6 +13,7 @@ constexpr char kServiceConfig[] = R"json({
   "methodConfig": [{
     "name": [{"service": "likeness.v1.CapabilitiesService"},
              {"service": "likeness.v1.BlobService"},
+             {"service": "likeness.v1.OperatorService"},
              {"service": "likeness.v1.JobService", "method": "CreateJob"},
              {"service": "likeness.v1.JobService", "method": "GetJob"},
              {"service": "likeness.v1.JobService", "method": "ListJobs"},
@@ -60,6 +61,7 @@ Connection::Connection(const std::string& address, bool identified,
   models_ = v1::ModelService::NewStub(channel);
   capabilities_ = v1::CapabilitiesService::NewStub(channel);
   blobs_ = v1::BlobService::NewStub(channel);
+  operators_ = v1::OperatorService::NewStub(channel);
   byte_stream_ = google::bytestream::ByteStream::NewStub(channel);
 }
 

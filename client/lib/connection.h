@@ -11,6 +11,7 @@
 #include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "likeness/v1/model_service.grpc.pb.h"
+#include "likeness/v1/operator_service.grpc.pb.h"
 
 namespace likeness::client {
 
@@ -34,6 +35,7 @@ class Connection {
   v1::ModelService::Stub& models() const { return *models_; }
   v1::CapabilitiesService::Stub& capabilities() const { return *capabilities_; }
   v1::BlobService::Stub& blobs() const { return *blobs_; }
+  v1::OperatorService::Stub& operators() const { return *operators_; }
   google::bytestream::ByteStream::Stub& byte_stream() const { return *byte_stream_; }
 
  private:
@@ -45,6 +47,7 @@ class Connection {
   std::unique_ptr<v1::ModelService::Stub> models_;
   std::unique_ptr<v1::CapabilitiesService::Stub> capabilities_;
   std::unique_ptr<v1::BlobService::Stub> blobs_;
+  std::unique_ptr<v1::OperatorService::Stub> operators_;
   std::unique_ptr<google::bytestream::ByteStream::Stub> byte_stream_;
 };
 

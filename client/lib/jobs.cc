@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 
+#include "client/lib/unary_call.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -13,21 +13,8 @@
 namespace likeness::client {
 namespace {
 
-constexpr std::chrono::seconds kCallDeadline{20};
 constexpr std::chrono::seconds kCreateDeadline{120};  // up to 32 MiB of photos travel with it
 constexpr int kPageSize = 200;
-
-// Runs one unary call under a deadline, until `stop`.
-template <typename Reply>
-absl::StatusOr<Reply> Call(std::chrono::seconds deadline, std::stop_token stop,
-                           const std::function<grpc::Status(grpc::ClientContext*, Reply*)>& call) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + deadline);
-  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
-  Reply reply;
-  RETURN_IF_ERROR(FromGrpcStatus(call(&context, &reply)));
-  return reply;
-}
 
 }  // namespace
 
@@ -113,6 +100,7 @@ absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
                        return connection.jobs().ListJobs(context, request, reply);
                      }));
     all.mutable_jobs()->MergeFrom(page.jobs());
+    if (all.resume_token().empty()) all.set_resume_token(page.resume_token());
     all.set_next_page_token(page.next_page_token());
   } while (!all.next_page_token().empty() && all.jobs_size() < options.limit);
   return all;

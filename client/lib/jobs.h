@@ -36,7 +36,7 @@ struct ListOptions {
 absl::StatusOr<std::string> Tenant(const Connection& connection);
 
 // The first jobs of the caller's tenant, over as many pages as that takes; next_page_token is set
-// if there are more.
+// if there are more, and resume_token is that of the first page.
 absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
                                               const ListOptions& options);
 

@@ -34,6 +34,14 @@ absl::StatusOr<PhotoFile> ReadPhoto(const PhotoFolder::Photo& found) {
   return photo;
 }
 
+// All of it but its bytes.
+v1::Photo& AddPhoto(const PhotoFile& photo, google::protobuf::RepeatedPtrField<v1::Photo>* to) {
+  v1::Photo& added = *to->Add();
+  added.set_caption(photo.caption);
+  added.set_file_name(fs::path(photo.path).filename().string());
+  return added;
+}
+
 }  // namespace
 
 absl::StatusOr<PhotoSet> ReadPhotos(const fs::path& path) {
@@ -48,11 +56,7 @@ absl::StatusOr<PhotoSet> ReadPhotos(const fs::path& path) {
 
 void AddInlinePhotos(const std::vector<PhotoFile>& photos,
                      google::protobuf::RepeatedPtrField<v1::Photo>* to) {
-  for (const auto& photo : photos) {
-    v1::Photo& added = *to->Add();
-    added.set_caption(photo.caption);
-    added.set_inline_(photo.bytes);
-  }
+  for (const auto& photo : photos) AddPhoto(photo, to).set_inline_(photo.bytes);
 }
 
 absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
@@ -66,9 +70,7 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
   }
   std::vector<std::string> blobs;
   for (const auto& photo : photos) {
-    v1::Photo& added = *to->Add();
-    added.set_caption(photo.caption);
-    added.set_file_name(fs::path(photo.path).filename().string());
+    v1::Photo& added = AddPhoto(photo, to);
     if (inline_bytes) {
       added.set_inline_(photo.bytes);
     } else {

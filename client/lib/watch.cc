@@ -57,4 +57,18 @@ absl::Status WatchJob(const Connection& connection, const std::string& name,
   }
 }
 
+absl::Status WatchJobs(const Connection& connection, const std::string& filter,
+                       const std::string& resume_token,
+                       const std::function<void(const v1::JobEvent&)>& on_event,
+                       std::stop_token stop) {
+  grpc::ClientContext context;
+  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  v1::WatchJobsRequest request;
+  request.set_filter(filter);
+  request.set_resume_token(resume_token);
+  auto stream = connection.jobs().WatchJobs(&context, request);
+  for (v1::JobEvent event; stream->Read(&event);) on_event(event);
+  return FromGrpcStatus(stream->Finish());
+}
+
 }  // namespace likeness::client

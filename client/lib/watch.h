@@ -28,4 +28,13 @@ absl::Status WatchJob(const Connection& connection, const std::string& name,
                       const std::function<void(const v1::JobEvent&)>& on_event,
                       std::stop_token stop = {});
 
+// Calls `on_event` with every event of the tenant's jobs that pass `filter`, after `resume_token`
+// of a list; blocks until the stream breaks, and returns why. What is missed then, a new list
+// shows. CANCELLED: `stop` was requested. INVALID_ARGUMENT (INVALID_FILTER): the filter compares
+// what changes.
+absl::Status WatchJobs(const Connection& connection, const std::string& filter,
+                       const std::string& resume_token,
+                       const std::function<void(const v1::JobEvent&)>& on_event,
+                       std::stop_token stop);
+
 }  // namespace likeness::client

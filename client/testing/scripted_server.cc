@@ -26,6 +26,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
                                  public v1::ModelService::Service,
                                  public v1::BlobService::Service,
                                  public v1::CapabilitiesService::Service,
+                                 public v1::OperatorService::Service,
                                  public bytestream::ByteStream::Service {
  public:
   explicit Services(Script script) : script_(std::move(script)) {
@@ -44,6 +45,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
     builder.RegisterService(static_cast<v1::ModelService::Service*>(this));
     builder.RegisterService(static_cast<v1::BlobService::Service*>(this));
     builder.RegisterService(static_cast<v1::CapabilitiesService::Service*>(this));
+    builder.RegisterService(static_cast<v1::OperatorService::Service*>(this));
     builder.RegisterService(static_cast<bytestream::ByteStream::Service*>(this));
     server_ = builder.BuildAndStart();
     return absl::StrCat("127.0.0.1:", port);
@@ -112,7 +114,60 @@ class ScriptedServer::Services : public v1::JobService::Service,
     record_.authorization = key == context->client_metadata().end()
                                 ? ""
                                 : std::string(key->second.data(), key->second.size());
+    ++record_.lists;
     *reply->add_jobs() = script_.job;
+    reply->set_resume_token("as listed");
+    return grpc::Status::OK;
+  }
+
+  grpc::Status WatchJobs(grpc::ServerContext* context, const v1::WatchJobsRequest* request,
+                         grpc::ServerWriter<v1::JobEvent>* stream) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      record_.watch_jobs = *request;
+    }
+    if (!script_.changes_status.ok()) return ToGrpcStatus(script_.changes_status);
+    for (const auto& event : script_.changes) stream->Write(event);
+    while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
+                           v1::ListWorkersResponse* reply) override {
+    absl::MutexLock lock(&mutex_);
+    reply->mutable_workers()->Add(script_.workers.begin(), script_.workers.end());
+    return grpc::Status::OK;
+  }
+
+  // Those that run a job end it at once.
+  grpc::Status DrainWorker(grpc::ServerContext*, const v1::DrainWorkerRequest* request,
+                           v1::DrainWorkerResponse*) override {
+    absl::MutexLock lock(&mutex_);
+    record_.drains.push_back(*request);
+    for (auto& worker : script_.workers) {
+      if (worker.name() == request->name()) worker.set_state(v1::WORKER_STATE_DRAINED);
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status UndrainWorker(grpc::ServerContext*, const v1::UndrainWorkerRequest* request,
+                             v1::UndrainWorkerResponse*) override {
+    absl::MutexLock lock(&mutex_);
+    record_.undrained.push_back(request->name());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetQueue(grpc::ServerContext*, const v1::GetQueueRequest*,
+                        v1::GetQueueResponse* reply) override {
+    *reply = script_.queue;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetUsage(grpc::ServerContext*, const v1::GetUsageRequest* request,
+                        v1::GetUsageResponse* reply) override {
+    absl::MutexLock lock(&mutex_);
+    record_.usage = *request;
+    *reply = script_.usage;
     return grpc::Status::OK;
   }
 

@@ -14,6 +14,7 @@
 #include "likeness/v1/event.pb.h"
 #include "likeness/v1/job_service.pb.h"
 #include "likeness/v1/model_service.pb.h"
+#include "likeness/v1/operator_service.pb.h"
 
 namespace likeness::client {
 
@@ -22,12 +23,17 @@ struct Script {
   v1::Capabilities capabilities{};
   std::vector<v1::Model> models{};
   v1::Job job{};  // what GetJob, CancelJob, RetryJob and, under the requested id, CreateJob answer
-  std::string missing_job{};           // of which GetJob says that there is none
-  absl::Status create_status{};        // instead of the job
-  std::vector<v1::JobEvent> events{};  // of every watch; seq and resume_token are filled in
-  std::set<size_t> break_before{};     // the watch is UNAVAILABLE once before these events
-  bool forget_tokens = false;          // every resume token is RESUME_TOKEN_EXPIRED
-  bool hang_after_events = false;      // the stream stays open until the client leaves
+  std::string missing_job{};            // of which GetJob says that there is none
+  absl::Status create_status{};         // instead of the job
+  std::vector<v1::JobEvent> events{};   // of every watch; seq and resume_token are filled in
+  std::set<size_t> break_before{};      // the watch is UNAVAILABLE once before these events
+  bool forget_tokens = false;           // every resume token is RESUME_TOKEN_EXPIRED
+  bool hang_after_events = false;       // the stream stays open until the client leaves
+  std::vector<v1::JobEvent> changes{};  // of every WatchJobs; then the stream stays open
+  absl::Status changes_status{};        // instead of them
+  std::vector<v1::Worker> workers{};
+  v1::GetQueueResponse queue{};
+  v1::GetUsageResponse usage{};
   std::vector<v1::GenerateImagesResponse> pictures{};
   absl::Status pictures_status{};              // behind them
   std::map<std::string, std::string> blobs{};  // bytes by sha256
@@ -43,6 +49,11 @@ struct Record {
   v1::CreateJobRequest create;
   v1::ListJobsRequest list;
   v1::GenerateImagesRequest generate;
+  v1::WatchJobsRequest watch_jobs;
+  std::vector<v1::DrainWorkerRequest> drains;
+  std::vector<std::string> undrained;  // names
+  v1::GetUsageRequest usage;
+  int lists = 0;  // of jobs
   std::string uploaded;
   std::string deleted;        // the name
   std::string authorization;  // of the latest ListJobs

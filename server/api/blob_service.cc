@@ -130,7 +130,8 @@ absl::Status BlobServiceImpl::UploadPart(Caller& caller, const v1::UploadPartReq
     return RpcError(absl::StatusCode::kResourceExhausted, "TOO_MANY_UPLOADS",
                     absl::StrCat("the tenant has ", kMaxUploads,
                                  " uploads that are not complete; "
-                                 "complete them, or wait until they expire"));
+                                 "complete them, or wait until they expire"),
+                    {{"limit", absl::StrCat(kMaxUploads)}});
   }
   ASSIGN_OR_RETURN(const Entered entered, Enter(name));
   BlobUpload& upload = *entered.upload;
@@ -154,7 +155,7 @@ absl::Status BlobServiceImpl::Append(const v1::UploadPartRequest& request, BlobU
   if (request.offset() != committed) {
     return InvalidField(
         "offset", absl::StrCat("is ", request.offset(), "; the next part begins at ", committed),
-        "WRONG_OFFSET");
+        "WRONG_OFFSET", {{"committedSize", absl::StrCat(committed)}});
   }
   RETURN_IF_ERROR(upload.Append(request.data()));
   metrics_.ObserveUpload(std::ssize(request.data()));

@@ -22,7 +22,7 @@ absl::StatusOr<v1::CreateJobRequest> ToCreateRequest(const v1::GenerateImagesReq
     return InvalidField("generate.images_per_prompt",
                         absl::StrCat(images, " images in total; at most ", kMaxImages,
                                      " are allowed; use CreateJob for more"),
-                        "TOO_MANY_IMAGES");
+                        "TOO_MANY_IMAGES", {{"limit", absl::StrCat(kMaxImages)}});
   }
   v1::CreateJobRequest create;
   *create.mutable_job()->mutable_generate() = spec;
@@ -37,7 +37,9 @@ absl::StatusOr<std::unique_ptr<StreamSource<v1::GenerateImagesResponse>>> Genera
     Front& front, JobStore& jobs, BlobStore& blobs, Admission& admission, const std::string& tenant,
     const v1::GenerateImagesRequest& request, std::function<void()> wake, std::string* created) {
   ASSIGN_OR_RETURN(const auto create, ToCreateRequest(request));
-  ASSIGN_OR_RETURN(v1::Job job, admission.Create(tenant, create));
+  auto accepted = admission.Create(tenant, create);
+  if (!accepted.ok()) return WithFieldsRenamed(accepted.status(), "job.generate", "generate");
+  v1::Job job = *std::move(accepted);
   *created = job.name();
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(job.name()));
   auto changes = front.feed().Subscribe(job.name(), std::move(wake));

@@ -85,7 +85,8 @@ absl::Status ModelServiceImpl::GetBaseModel(Caller&, const v1::GetBaseModelReque
     return absl::OkStatus();
   }
   return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                  absl::StrCat("there is no base model ", name.ToString()));
+                  absl::StrCat("there is no base model ", name.ToString()),
+                  {{"resource", name.ToString()}});
 }
 
 }  // namespace likeness::server

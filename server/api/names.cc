@@ -23,7 +23,8 @@ absl::StatusOr<JobName> OwnJob(absl::string_view name, const Caller& caller) {
   RETURN_IF_ERROR(CheckNamesOne(job.id));
   if (job.tenant != caller.tenant) {
     return RpcError(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
-                    absl::StrCat("there is no job ", job.ToString()));
+                    absl::StrCat("there is no job ", job.ToString()),
+                    {{"resource", job.ToString()}});
   }
   return job;
 }
@@ -33,7 +34,8 @@ absl::StatusOr<ModelName> OwnModel(absl::string_view name, const Caller& caller)
   RETURN_IF_ERROR(CheckNamesOne(model.id));
   if (model.tenant != caller.tenant) {
     return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                    absl::StrCat("there is no personalized model ", model.ToString()));
+                    absl::StrCat("there is no personalized model ", model.ToString()),
+                    {{"resource", model.ToString()}});
   }
   return model;
 }

@@ -62,7 +62,8 @@ absl::Status CheckStored(const std::string& blob, const std::string& field,
   const absl::Status kept = name.tenant == tenant ? blobs.Keep(name) : BlobNotFound(name);
   if (!absl::IsNotFound(kept)) return kept;
   return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
-                  absl::StrCat(field, ": ", blob, " is not stored; upload it first"));
+                  absl::StrCat(field, ": ", blob, " is not stored; upload it first"),
+                  {{"field", field}, {"resource", blob}});
 }
 
 }  // namespace

@@ -58,7 +58,8 @@ absl::StatusOr<bool> WriteCall::TakeChunk() {
     return InvalidField("write_offset",
                         absl::StrCat("is ", chunk_.write_offset(), "; go on at ",
                                      upload_->committed_size(), ", as QueryWriteStatus says"),
-                        "WRONG_OFFSET");
+                        "WRONG_OFFSET",
+                        {{"committedSize", absl::StrCat(upload_->committed_size())}});
   }
   RETURN_IF_ERROR(upload_->Append(chunk_.data()));
   front_.metrics().ObserveUpload(static_cast<int64_t>(chunk_.data().size()));

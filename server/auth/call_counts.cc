@@ -11,7 +11,8 @@ constexpr int kWorkersShare = 5;  // how many tenants the workers count as
 absl::Status TooMany(int most, absl::string_view what) {
   return RpcError(absl::StatusCode::kResourceExhausted, "TOO_MANY_CALLS",
                   absl::StrCat("the tenant has ", most, " ", what,
-                               " under way, as many as are allowed; end some of them"));
+                               " under way, as many as are allowed; end some of them"),
+                  {{"limit", absl::StrCat(most)}});
 }
 
 }  // namespace

@@ -87,7 +87,8 @@ absl::Status CheckMayCall(const Caller& caller, absl::string_view method) {
   return RpcError(
       absl::StatusCode::kPermissionDenied, "ROLE_MISSING",
       absl::StrCat(method, " needs the role ", ToString(needed, " or "), "; the caller has ",
-                   caller.roles.empty() ? "none" : ToString(caller.roles, ", ")));
+                   caller.roles.empty() ? "none" : ToString(caller.roles, ", ")),
+      {{"method", std::string(method)}, {"roles", ToString(needed, ",")}});
 }
 
 }  // namespace likeness::server

@@ -17,7 +17,8 @@ absl::StatusOr<BlobQuota::Reservation> BlobQuota::Reserve(const std::string& ten
   if (bytes > most - kept - reserved) {
     return QuotaExceeded(absl::StrCat("tenants/", tenant),
                          absl::StrCat(kept, " bytes are kept, ", reserved, " are on their way and ",
-                                      bytes, " are asked for; at most ", most, " may be kept"));
+                                      bytes, " are asked for; at most ", most, " may be kept"),
+                         "max_stored_bytes", most);
   }
   reserved += bytes;
   return Reservation(*this, tenant, bytes);

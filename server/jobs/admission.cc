@@ -177,7 +177,7 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
     checker.Add("job",
                 absl::StrCat("the request has ", request.ByteSizeLong(), " bytes; at most ",
                              limits_.max_request_bytes, " are allowed; upload photos as blobs"),
-                "REQUEST_TOO_LARGE");
+                "REQUEST_TOO_LARGE", {{"limit", absl::StrCat(limits_.max_request_bytes)}});
   }
   return checker.status();
 }
@@ -246,7 +246,8 @@ absl::StatusOr<v1::Model> Admission::FindModel(const std::string& tenant, const 
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, field));
   if (model.tenant == tenant) return jobs_.GetModel(model);
   return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                  absl::StrCat("there is no model ", model.ToString()));
+                  absl::StrCat("there is no model ", model.ToString()),
+                  {{"resource", model.ToString()}});
 }
 
 absl::Status Admission::CheckAdapters(const std::string& tenant, const std::string& path,
@@ -300,7 +301,8 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
     if (offered.size() > 1) {
       return RpcError(absl::StatusCode::kFailedPrecondition, "BASE_MODEL_AMBIGUOUS",
                       absl::StrCat(field, " may be left out only where one base model is offered; ",
-                                   Names(offered), " are"));
+                                   Names(offered), " are"),
+                      {{"field", field}});
     }
     *model = offered.front().name();
     return absl::OkStatus();
@@ -309,7 +311,8 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
                                  [&](const v1::BaseModel& base) { return base.name() == *model; });
   if (known) return absl::OkStatus();
   return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                  absl::StrCat("no worker offers ", *model, "; offered: ", Names(offered)));
+                  absl::StrCat("no worker offers ", *model, "; offered: ", Names(offered)),
+                  {{"resource", *model}});
 }
 
 absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
@@ -331,7 +334,7 @@ absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
       checker.Add(path,
                   absl::StrCat("has ", blob->size(), " bytes; a photo has at most ",
                                limits_.max_request_bytes),
-                  "PHOTO_TOO_LARGE");
+                  "PHOTO_TOO_LARGE", {{"limit", absl::StrCat(limits_.max_request_bytes)}});
       continue;
     }
     ASSIGN_OR_RETURN(const std::string bytes, blob->Read(0, blob->size()));

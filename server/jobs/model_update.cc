@@ -58,7 +58,8 @@ absl::Status UpdateModel(const v1::UpdateModelRequest& request, v1::Model& model
   CompleteModel(model);
   if (!request.model().etag().empty() && request.model().etag() != model.etag()) {
     return RpcError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                    absl::StrCat("the model has changed: its etag is \"", model.etag(), "\""));
+                    absl::StrCat("the model has changed: its etag is \"", model.etag(), "\""),
+                    {{"resource", model.name()}, {"etag", model.etag()}});
   }
   for (const std::string& path : PathsOf(request)) {
     if (path == kDisplayName) model.set_display_name(request.model().display_name());

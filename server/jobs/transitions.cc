@@ -101,12 +101,15 @@ absl::Status CheckLive(const JobRecord& record, absl::string_view token, const M
 absl::Status CheckEtag(const JobRecord& record, absl::string_view etag) {
   if (etag.empty() || etag == record.job.etag()) return absl::OkStatus();
   return RpcError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                  absl::StrCat("the job has changed: its etag is \"", record.job.etag(), "\""));
+                  absl::StrCat("the job has changed: its etag is \"", record.job.etag(), "\""),
+                  {{"resource", record.job.name()}, {"etag", record.job.etag()}});
 }
 
 absl::Status JobFinished(const JobRecord& record) {
-  return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_FINISHED",
-                  absl::StrCat("the job has ended: it is ", StateLabel(record.job.state())));
+  return RpcError(
+      absl::StatusCode::kFailedPrecondition, "JOB_FINISHED",
+      absl::StrCat("the job has ended: it is ", StateLabel(record.job.state())),
+      {{"resource", record.job.name()}, {"state", v1::JobState_Name(record.job.state())}});
 }
 
 void Enqueue(JobRecord& record, const Cause& cause, absl::Time not_before, const Moment& now) {
@@ -298,7 +301,8 @@ absl::Status Update(JobRecord& record, const JobUpdate& update, absl::string_vie
   if (moves && job.state() != v1::JOB_STATE_PENDING) {
     return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_NOT_WAITING",
                     absl::StrCat("the job is ", StateLabel(job.state()),
-                                 "; only the priority of one that waits can be changed"));
+                                 "; only the priority of one that waits can be changed"),
+                    {{"resource", job.name()}, {"state", v1::JobState_Name(job.state())}});
   }
   if (!relabels && !moves) return absl::OkStatus();
   if (relabels) {
@@ -357,9 +361,11 @@ absl::Status Retry(JobRecord& record, absl::string_view etag, bool checkpoint_st
 absl::Status CheckDeletable(const JobRecord& record, absl::string_view etag) {
   if (auto same = CheckEtag(record, etag); !same.ok()) return same;
   if (IsTerminal(record.job.state())) return absl::OkStatus();
-  return RpcError(absl::StatusCode::kFailedPrecondition, "JOB_NOT_FINISHED",
-                  absl::StrCat("the job is ", StateLabel(record.job.state()),
-                               "; only one that has ended can be deleted: cancel it first"));
+  return RpcError(
+      absl::StatusCode::kFailedPrecondition, "JOB_NOT_FINISHED",
+      absl::StrCat("the job is ", StateLabel(record.job.state()),
+                   "; only one that has ended can be deleted: cancel it first"),
+      {{"resource", record.job.name()}, {"state", v1::JobState_Name(record.job.state())}});
 }
 
 void Expire(JobRecord& record, const RetryPolicy& policy, const Moment& now) {

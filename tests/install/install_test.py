@@ -78,6 +78,21 @@ class Install(unittest.TestCase):
             self.assertIn(script, looks_into)
             self.assertIn(f"{script}/_likeness", (BUILD / "install_manifest_client.txt").read_text(), "--uninstall removes it")
 
+    @unittest.skipUnless(shutil.which("fish"), "fish is not installed (scripts/setup --tests installs it)")
+    def test_fish_finds_its_completion_in_the_usual_prefixes(self):
+        home = self.folder / "home"
+        looks_into = subprocess.run(["fish", "-c", "string join \\n $fish_complete_path"], check=True, capture_output=True, text=True,
+                                    env={"HOME": str(home), "PATH": os.environ["PATH"]}).stdout.split("\n")
+        root = self.folder / "fish-root"
+        for prefix, folder in (("/usr/local", "/etc/fish/completions"), ("/usr", "/usr/share/fish/vendor_completions.d"),
+                               (f"{home}/.local", f"{home}/.local/share/fish/vendor_completions.d")):
+            subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix, "--component", "client"], check=True, capture_output=True,
+                           env={**os.environ, "DESTDIR": str(root)})
+            self.assertTrue((root / folder[1:] / "likeness.fish").is_file(), folder)
+            self.assertIn(folder, looks_into)
+            self.assertIn(f"{folder}/likeness.fish", (BUILD / "install_manifest_client.txt").read_text())
+        self.assertFalse((root / "usr/local/share/fish").exists())
+
     def test_uninstalling_leaves_nothing_of_it_and_all_else(self):
         prefix = self.folder / "other"
         shutil.copytree(self.prefix, prefix, ignore=shutil.ignore_patterns("lib*.so*", "*.safetensors"))

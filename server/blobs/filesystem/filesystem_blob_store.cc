@@ -69,7 +69,8 @@ std::string TenantOfUpload(const std::string& name) {
 
 absl::Status BlobNotFound(const BlobName& name) {
   return RpcError(absl::StatusCode::kNotFound, "BLOB_NOT_FOUND",
-                  absl::StrCat("there is no blob ", name.ToString()));
+                  absl::StrCat("there is no blob ", name.ToString()),
+                  {{"resource", name.ToString()}});
 }
 
 absl::Status UploadNotFound() {
@@ -424,7 +425,8 @@ absl::Status FilesystemBlobStore::CheckSize(const UploadName& name) const {
   if (name.size_bytes <= max_blob_bytes_) return absl::OkStatus();
   return RpcError(absl::StatusCode::kInvalidArgument, "BLOB_TOO_LARGE",
                   absl::StrCat("a blob of ", name.size_bytes, " bytes; at most ", max_blob_bytes_,
-                               " are allowed"));
+                               " are allowed"),
+                  {{"limit", absl::StrCat(max_blob_bytes_)}});
 }
 
 absl::StatusOr<std::unique_ptr<BlobUpload>> FilesystemBlobStore::Upload(const UploadName& name) {

@@ -197,11 +197,13 @@ absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model) 
   ASSIGN_OR_RETURN(bool found, query.Bind(model.tenant).Bind(model.id).Step());
   if (!found) {
     return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
-                    absl::StrCat("there is no model ", model.ToString()));
+                    absl::StrCat("there is no model ", model.ToString()),
+                    {{"resource", model.ToString()}});
   }
   if (query.IsNull(0)) {
     return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_NOT_READY",
-                    absl::StrCat(model.ToString(), " is still being made"));
+                    absl::StrCat(model.ToString(), " is still being made"),
+                    {{"resource", model.ToString()}});
   }
   auto read = Parsed<v1::Model>(query.Bytes(0));
   CompleteModel(read);

@@ -124,14 +124,18 @@ absl::Status CheckMayWait(Database& database, const std::string& tenant, const J
                    JobsAtLimit(database, kWaiting, tenant, quota.max_pending_jobs));
   if (waiting) {
     return QuotaExceeded(
-        subject, absl::StrCat(*waiting, " jobs wait; at most ", quota.max_pending_jobs, " may"));
+        subject, absl::StrCat(*waiting, " jobs wait; at most ", quota.max_pending_jobs, " may"),
+        "max_pending_jobs", quota.max_pending_jobs);
   }
   ASSIGN_OR_RETURN(const auto spent, FindSpent(database, tenant, quota, now));
   if (!spent) return absl::OkStatus();
-  return WithRetryDelay(QuotaExceeded(subject, absl::StrCat("this ", spent->name, "'s ",
-                                                            absl::FormatDuration(spent->allowed),
-                                                            " of workers' time are spent")),
-                        spent->end - now);
+  return WithRetryDelay(
+      QuotaExceeded(subject,
+                    absl::StrCat("this ", spent->name, "'s ", absl::FormatDuration(spent->allowed),
+                                 " of workers' time are spent"),
+                    absl::StrCat("worker_seconds_per_", spent->name),
+                    absl::ToInt64Seconds(spent->allowed)),
+      spent->end - now);
 }
 
 absl::StatusOr<int64_t> FreeStarts(Database& database, const std::string& tenant,

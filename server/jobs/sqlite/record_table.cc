@@ -141,7 +141,8 @@ absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64
 
 absl::Status JobNotFound(const JobName& name) {
   return RpcError(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
-                  absl::StrCat("there is no job ", name.ToString()));
+                  absl::StrCat("there is no job ", name.ToString()),
+                  {{"resource", name.ToString()}});
 }
 
 absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name) {

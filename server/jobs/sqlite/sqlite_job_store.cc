@@ -56,7 +56,8 @@ absl::Status RequestIdReused() {
 absl::Status CheckJobFree(Database& database, const JobName& name) {
   if (!FindJob(database, name).ok()) return absl::OkStatus();
   return RpcError(absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
-                  absl::StrCat("there is a job ", name.ToString(), " already"));
+                  absl::StrCat("there is a job ", name.ToString(), " already"),
+                  {{"resource", name.ToString()}});
 }
 
 absl::Status CheckModelFree(Database& database, const ModelName& model) {
@@ -65,7 +66,8 @@ absl::Status CheckModelFree(Database& database, const ModelName& model) {
   if (!existing.ok() && !absl::IsFailedPrecondition(existing)) return existing;
   return RpcError(
       absl::StatusCode::kAlreadyExists, "MODEL_EXISTS",
-      absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"));
+      absl::StrCat("there is a model ", model.ToString(), " already, or a job that makes it"),
+      {{"resource", model.ToString()}});
 }
 
 // Those of a job that ended before it ever ran are not kept as long as it is.
@@ -75,7 +77,8 @@ absl::Status CheckPhotosStored(const v1::Job& job, const JobStore::IsStored& sto
       if (stored(photo.blob())) continue;
       return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
                       absl::StrCat("the job's photo ", photo.blob(),
-                                   " is not kept any longer; upload it and create the job again"));
+                                   " is not kept any longer; upload it and create the job again"),
+                      {{"resource", photo.blob()}});
     }
   }
   return absl::OkStatus();
@@ -441,7 +444,8 @@ absl::Status SqliteJobStore::DeleteModel(const ModelName& personalized) {
     if (in_use) {
       return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
                       absl::StrCat("a job that has not ended draws with ", personalized.ToString(),
-                                   "; wait for it or cancel it"));
+                                   "; wait for it or cancel it"),
+                      {{"resource", personalized.ToString()}});
     }
     if (Planted("deletion-forgotten")) return absl::OkStatus();
     return database.Prepare(kDeleteModel).Bind(personalized.tenant).Bind(personalized.id).Run();
@@ -602,7 +606,8 @@ absl::StatusOr<Erased> SqliteJobStore::ForgetSubject(Transaction& transaction,
     if (subject.model && !IsTerminal(stored->record.job.state())) {
       return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
                       absl::StrCat(stored->record.job.name(), " draws with ", subject.model->name(),
-                                   " and has not ended; wait for it or cancel it"));
+                                   " and has not ended; wait for it or cancel it"),
+                      {{"resource", subject.model->name()}, {"job", stored->record.job.name()}});
     }
     records.push_back(std::move(stored->record));
   }

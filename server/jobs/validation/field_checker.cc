@@ -12,34 +12,51 @@
 #include "server/jobs/limits.h"
 
 namespace likeness::server {
+namespace {
 
-void FieldChecker::Add(const std::string& field, std::string description,
-                       absl::string_view reason) {
+template <typename Number>
+ErrorMetadata Bounds(Number low, Number high) {
+  return {{"minimum", absl::StrCat(low)}, {"maximum", absl::StrCat(high)}};
+}
+
+}  // namespace
+
+void FieldChecker::Add(const std::string& field, std::string description, absl::string_view reason,
+                       ErrorMetadata metadata) {
   if (violations_.empty()) reason_ = std::string(reason);
-  violations_.push_back({field, std::move(description)});
+  violations_.push_back({field, std::move(description), std::move(metadata)});
 }
 
 void FieldChecker::Integer(const std::string& field, int64_t value, int64_t low, int64_t high) {
   if (value >= low && value <= high) return;
-  Add(field, absl::StrCat("is ", value, "; ", low, " to ", high, " is allowed"), "OUT_OF_RANGE");
+  Add(field, absl::StrCat("is ", value, "; ", low, " to ", high, " is allowed"), "OUT_OF_RANGE",
+      Bounds(low, high));
 }
 
 void FieldChecker::Real(const std::string& field, double value, double low, double high) {
   if (value >= low && value <= high) return;  // false for NaN
   Add(field, absl::StrCat("is ", value, "; ", low, " to ", high, " is allowed"),
-      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE");
+      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE", Bounds(low, high));
 }
 
 void FieldChecker::RealAbove(const std::string& field, double value, double low, double high) {
   if (value > low && value <= high) return;
   Add(field, absl::StrCat("is ", value, "; above ", low, " and at most ", high, " is allowed"),
-      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE");
+      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE",
+      ErrorMetadata{{"above", absl::StrCat(low)}, {"maximum", absl::StrCat(high)}});
+}
+
+void FieldChecker::AtMost(const std::string& field, int64_t count, absl::string_view of_what,
+                          int64_t limit, absl::string_view reason) {
+  if (count <= limit) return;
+  Add(field, absl::StrCat(count, " ", of_what, "; at most ", limit, " are allowed"), reason,
+      {{"limit", absl::StrCat(limit)}});
 }
 
 void FieldChecker::Text(const std::string& field, absl::string_view value, int max_bytes) {
   if (static_cast<int64_t>(value.size()) > max_bytes) {
     Add(field, absl::StrCat("has ", value.size(), " bytes; at most ", max_bytes, " are allowed"),
-        "PROMPT_TOO_LONG");
+        "PROMPT_TOO_LONG", {{"limit", absl::StrCat(max_bytes)}});
   } else if (HasControlCharacter(value)) {
     Add(field, "holds a control character; only visible characters and spaces are allowed",
         "CONTROL_CHARACTERS");

@@ -15,13 +15,18 @@ namespace likeness::server {
 // violation becomes the error's.
 class FieldChecker {
  public:
-  void Add(const std::string& field, std::string description, absl::string_view reason);
+  void Add(const std::string& field, std::string description, absl::string_view reason,
+           ErrorMetadata metadata = {});
 
   // OUT_OF_RANGE; NOT_A_NUMBER for NaN. Bounds are inclusive.
   void Integer(const std::string& field, int64_t value, int64_t low, int64_t high);
   void Real(const std::string& field, double value, double low, double high);
   // Above `low`, and at most `high`.
   void RealAbove(const std::string& field, double value, double low, double high);
+
+  // `reason` for more than `limit`, as in "70 prompts; at most 64 are allowed".
+  void AtMost(const std::string& field, int64_t count, absl::string_view of_what, int64_t limit,
+              absl::string_view reason);
 
   // PROMPT_TOO_LONG for more than `max_bytes`, CONTROL_CHARACTERS for U+0000 to U+001F and U+007F
   // to U+009F.

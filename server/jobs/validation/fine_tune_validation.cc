@@ -186,12 +186,8 @@ void CheckSamples(const v1::Samples& samples, const std::string& path, const Lim
 
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                  const std::string& path, const Limits& limits, FieldChecker& checker) {
-  if (photos.size() > limits.max_photos) {
-    checker.Add(path,
-                absl::StrCat(photos.size(), " photos; at most ", limits.max_photos, " are allowed"),
-                "TOO_MANY_PHOTOS");
-    return;
-  }
+  checker.AtMost(path, photos.size(), "photos", limits.max_photos, "TOO_MANY_PHOTOS");
+  if (photos.size() > limits.max_photos) return;
   for (int i = 0; i < photos.size(); ++i) {
     const v1::Photo& photo = photos[i];
     const std::string field = absl::StrCat(path, "[", i, "]");
@@ -217,12 +213,8 @@ void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
 void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts,
                   const std::string& path, int max_prompts, const Limits& limits,
                   FieldChecker& checker) {
-  if (prompts.size() > max_prompts) {
-    checker.Add(path,
-                absl::StrCat(prompts.size(), " prompts; at most ", max_prompts, " are allowed"),
-                "TOO_MANY_PROMPTS");
-    return;
-  }
+  checker.AtMost(path, prompts.size(), "prompts", max_prompts, "TOO_MANY_PROMPTS");
+  if (prompts.size() > max_prompts) return;
   for (int i = 0; i < prompts.size(); ++i) {
     checker.Text(absl::StrCat(path, "[", i, "]"), prompts[i], limits.max_prompt_bytes);
   }

@@ -48,12 +48,10 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
                    FieldChecker& checker) {
   if (spec.prompts().empty()) {
     checker.Add(path + ".prompts", "there are none; 1 to 64 are needed", "NO_PROMPTS");
-  } else if (spec.prompts_size() > kMaxPrompts) {
-    checker.Add(path + ".prompts",
-                absl::StrCat(spec.prompts_size(), " prompts; at most 64 are allowed"),
-                "TOO_MANY_PROMPTS");
-    return;
   }
+  checker.AtMost(path + ".prompts", spec.prompts_size(), "prompts", kMaxPrompts,
+                 "TOO_MANY_PROMPTS");
+  if (spec.prompts_size() > kMaxPrompts) return;
   for (int i = 0; i < spec.prompts_size(); ++i) {
     checker.Text(absl::StrCat(path, ".prompts[", i, "]"), spec.prompts(i), limits.max_prompt_bytes);
   }
@@ -61,12 +59,8 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_images_per_prompt()) {
     checker.Integer(path + ".images_per_prompt", spec.images_per_prompt(), 1, kMaxImagesPerPrompt);
     const int64_t images = int64_t{spec.prompts_size()} * spec.images_per_prompt();
-    if (images > limits.max_images) {
-      checker.Add(
-          path + ".images_per_prompt",
-          absl::StrCat(images, " pictures in all; at most ", limits.max_images, " are allowed"),
-          "TOO_MANY_IMAGES");
-    }
+    checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
+                   "TOO_MANY_IMAGES");
   }
   CheckAdapters(spec.model(), path + ".model.adapters", checker);
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());

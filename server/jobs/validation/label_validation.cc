@@ -21,10 +21,7 @@ bool IsLabelKey(absl::string_view key) {
 }  // namespace
 
 void CheckLabels(const std::string& field, const Labels& labels, FieldChecker& checker) {
-  if (labels.size() > kMaxLabels) {
-    checker.Add(field, absl::StrCat(labels.size(), " labels; at most ", kMaxLabels, " are allowed"),
-                "TOO_MANY_LABELS");
-  }
+  checker.AtMost(field, std::ssize(labels), "labels", kMaxLabels, "TOO_MANY_LABELS");
   for (const auto& [key, value] : labels) {
     if (!IsLabelKey(key)) {
       checker.Add(field, "a key is not of the form [a-z0-9_-]{1,63}", "INVALID_LABEL");

@@ -20,9 +20,9 @@ void CheckLimit(const std::string& field, const google::protobuf::Duration& limi
                 FieldChecker& checker) {
   const absl::Duration said = FromProto(limit);
   if (said >= absl::Seconds(1) && said <= absl::Seconds(kMaxLimitSeconds)) return;
-  checker.Add(field,
-              absl::StrCat("is ", absl::FormatDuration(said), "; 1 s to 365 days is allowed"),
-              "OUT_OF_RANGE");
+  checker.Add(
+      field, absl::StrCat("is ", absl::FormatDuration(said), "; 1 s to 365 days is allowed"),
+      "OUT_OF_RANGE", {{"minimum", "1s"}, {"maximum", absl::StrCat(kMaxLimitSeconds, "s")}});
 }
 
 void CheckQueueing(const v1::Job& job, FieldChecker& checker) {
@@ -62,7 +62,7 @@ void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& check
     checker.Add("request_id",
                 absl::StrCat("has ", request.request_id().size(), " bytes; at most ",
                              kMaxRequestIdBytes, " are allowed"),
-                "INVALID_REQUEST_ID");
+                "INVALID_REQUEST_ID", {{"limit", absl::StrCat(kMaxRequestIdBytes)}});
   }
   CheckLabels("job.labels", request.job().labels(), checker);
   CheckQueueing(request.job(), checker);
