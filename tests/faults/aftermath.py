@@ -5,8 +5,10 @@ What the campaign's own server kept is known by then, so every answer can be jud
 import random
 import shutil
 
+import disk
 import service
 from actors.base import job_facts
+from names import tenant_of
 from server import TENANTS, Server
 from service import grpc, job_service_pb2, job_service_pb2_grpc
 
@@ -18,17 +20,10 @@ def damage(path, rng):
     size = path.stat().st_size
     # A log that lost its end looks like one that was never written: nobody can tell.
     if rng.random() < 0.2 and not path.name.endswith("-wal"):
-        cut = rng.randrange(size)
-        with open(path, "r+b") as file:
-            file.truncate(cut)
-        return f"{path.name} was cut from {size} to {cut} bytes"
+        return f"{path.name} was cut from {size} to {disk.cut(path, rng)} bytes"
     places = sorted(rng.randrange(size) for _ in range(rng.choice([1, 3, 20])))
-    with open(path, "r+b") as file:
-        for place in places:
-            file.seek(place)
-            byte = file.read(1)[0]
-            file.seek(place)
-            file.write(bytes([byte ^ 1 << rng.randrange(8)]))
+    for place in places:
+        disk.flip_bit(path, rng, place)
     return f"a bit was turned over in bytes {places} of {path.name}"
 
 
@@ -38,7 +33,7 @@ def ask(server, history, copy, names):
         with server.connect(tenant) as channel:
             jobs = job_service_pb2_grpc.JobServiceStub(channel)
             for name in names:
-                if name.split("/")[1] != tenant:
+                if tenant_of(name) != tenant:
                     continue
                 try:
                     found = job_facts(jobs.GetJob(job_service_pb2.GetJobRequest(name=name), timeout=10))

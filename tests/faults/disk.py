@@ -55,10 +55,10 @@ def lose_unsynced(undo, root):
     return changed
 
 
-def flip_bit(path, chance=random):
-    """Turns a bit of a file over; `chance` chooses which. Returns its byte's offset."""
-    size = os.path.getsize(path)
-    offset = chance.randrange(size)
+def flip_bit(path, chance=random, offset=None):
+    """Turns a bit of a file over; `chance` chooses which, of the byte at `offset` or of any. Returns the byte's offset."""
+    if offset is None:
+        offset = chance.randrange(os.path.getsize(path))
     with open(path, "r+b") as file:
         file.seek(offset)
         byte = file.read(1)[0]

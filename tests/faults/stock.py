@@ -6,6 +6,7 @@ from actors.base import digest, job_facts
 from actors.following import event_facts
 from service import bytestream_pb2, bytestream_pb2_grpc, grpc, job_pb2
 from likeness.v1 import event_pb2, model_pb2
+from names import tenant_of
 
 
 def method_of(job):
@@ -56,10 +57,10 @@ def take(data, history, entries, connect, collecting):
     if not collecting:
         wanted |= {entry["blob"] for entry in entries
                    if entry["entry"] == "reply" and entry["op"] == "upload" and entry["result"] == "ok"}
-    tenants = {name.split("/")[1] for name in wanted}
+    tenants = {tenant_of(name) for name in wanted}
     for tenant in sorted(tenants):
         with connect(tenant) as channel:
-            write_blobs([name for name in wanted if name.split("/")[1] == tenant], channel, history)
+            write_blobs([name for name in wanted if tenant_of(name) == tenant], channel, history)
         stored = sum(path.stat().st_size for path in (data / "blobs" / tenant).glob("??/*"))
         history.write("bytes", tenant=tenant, bytes=stored)
 

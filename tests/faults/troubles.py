@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+import disk
 import network
 import service
 from plan import WORKERS
@@ -181,16 +182,7 @@ class Troubles:
             return
         path = self.rng.choice(blobs)
         self.history.write("damage", blob=f"tenants/{path.parent.parent.name}/blobs/{path.name}")
-        size = path.stat().st_size
-        with open(path, "r+b") as file:
-            if fault.amount < 0.3:
-                file.truncate(self.rng.randrange(size))
-                return
-            place = self.rng.randrange(size)
-            file.seek(place)
-            byte = file.read(1)[0] ^ 1 << self.rng.randrange(8)
-            file.seek(place)
-            file.write(bytes([byte]))
+        (disk.cut if fault.amount < 0.3 else disk.flip_bit)(path, self.rng)
 
     def hang_disk(self, fault):
         """Writes and fsyncs do not return for a while."""

@@ -2,6 +2,7 @@
 import uuid
 
 from actors.base import BASE_MODEL, Actor, job_facts
+from names import tenant_of
 from service import job_pb2
 from likeness.v1 import output_pb2, worker_service_pb2, worker_service_pb2_grpc
 
@@ -72,7 +73,7 @@ class Worker(Actor):
         news.sequence = step
         checkpoint = ""
         if self.rng.random() < 0.3:
-            checkpoint = self.upload(self.tenant_of(lease), f"{lease.lease_token} checkpoint {step}".encode() *
+            checkpoint = self.upload(tenant_of(lease.job.name), f"{lease.lease_token} checkpoint {step}".encode() *
                                      self.rng.randint(1, 20)) or ""
             if checkpoint:
                 news.checkpoint.step = step
@@ -81,10 +82,6 @@ class Worker(Actor):
         return self.history.call("heartbeat", self.stub.Heartbeat, news,
                                  {"token": lease.lease_token, "uid": lease.job.uid, "attempt": lease.job.attempt,
                                   "line": line, "checkpoint": checkpoint}, timeout=2)
-
-    @staticmethod
-    def tenant_of(lease):
-        return lease.job.name.split("/")[1]
 
     def work(self, lease):
         if lease.HasField("checkpoint"):
@@ -122,7 +119,7 @@ class Worker(Actor):
         tunes = lease.job.HasField("fine_tune")
         for index in range(self.rng.randint(1, 2)):
             data = f"{lease.lease_token} output {index} ".encode() + self.rng.randbytes(self.rng.choice([50, 5000]))
-            blob = self.upload(self.tenant_of(lease), data)
+            blob = self.upload(tenant_of(lease.job.name), data)
             if not blob:
                 return self.fail(lease)
             if tunes:

@@ -1,4 +1,5 @@
 """The queue: of a tenant's jobs the more urgent ones go first, and among equals those that came first."""
+from names import tenant_of
 from promises.facts import CREATION, RETRY
 
 IMMEDIATE = (CREATION, RETRY)  # waits for nothing but a worker from its commit on
@@ -6,7 +7,7 @@ IMMEDIATE = (CREATION, RETRY)  # waits for nothing but a worker from its commit 
 
 def urgent_jobs_go_first(facts):
     """Looked at by the order of commits. Jobs whose wait a moved clock may have changed are not judged."""
-    tenant = {uid: job["name"].split("/")[1] for uid, job in facts.jobs.items()}
+    tenant = {uid: tenant_of(job["name"]) for uid, job in facts.jobs.items()}
     asked = {}
     for call in sorted(facts.replies("create") + facts.replies("retry"), key=lambda call: call["begun"]):
         if "seq" in call:

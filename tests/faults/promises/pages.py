@@ -6,6 +6,7 @@ after the other; events under them are not compared with what is stored.
 import bisect
 import collections
 
+from names import tenant_of
 from promises.events import differences
 from promises.wakeups import GRACE
 
@@ -91,10 +92,10 @@ def pages_are_told_soon(facts):
     for name, uid in names.uids.items():
         for event in facts.changes(uid):
             if (uid, event["seq"]) in told:
-                changes[name.split("/")[1]].append((told[uid, event["seq"]], name, event["seq"], event["to"]))
+                changes[tenant_of(name)].append((told[uid, event["seq"]], name, event["seq"], event["to"]))
     for call in facts.replies("delete"):
         if call["name"] not in names.chosen:
-            deletions[call["name"].split("/")[1]].append((call["at"], call["begun"], call["name"]))
+            deletions[tenant_of(call["name"])].append((call["at"], call["begun"], call["name"]))
     for listed in (*changes.values(), *deletions.values()):
         listed.sort()
     for page, entries in facts.pages.items():

@@ -3,6 +3,7 @@ import bisect
 import collections
 import itertools
 
+from names import tenant_of
 from promises.facts import CREATION, RETRY
 
 ROOM = 64 << 10  # bytes of photos within requests, which the history does not tell
@@ -11,10 +12,6 @@ SLACK = 0.5  # seconds of a worker, which are charged a little later than they p
 
 def limits(facts, what):
     return [(entry["tenant"], entry[what]) for entry in facts.by_kind["quota"] if entry.get(what) is not None]
-
-
-def tenant_of(name):
-    return name.split("/")[1]
 
 
 def quotas_are_kept(facts):

@@ -2,6 +2,8 @@
 import bisect
 import collections
 
+from names import tenant_of
+
 MATCHES = {
     "": lambda state, method: True,
     "state = RUNNING": lambda state, method: state == "JOB_STATE_RUNNING",
@@ -71,7 +73,7 @@ def lists_are_of_one_moment(facts):
                              if call["uid"] in creations)
     of_tenant = collections.defaultdict(list)  # (commit of the creation, uid), in order
     for commit, uid in sorted((creations[uid], uid) for uid in facts.jobs if uid in creations):
-        of_tenant[facts.jobs[uid]["name"].split("/")[1]].append((commit, uid))
+        of_tenant[tenant_of(facts.jobs[uid]["name"])].append((commit, uid))
     for call in facts.replies("list"):
         shown = [(job, facts.stored[job["uid"]][job["seq"]]["commit"]) for job in call["jobs"]
                  if job.get("seq") in facts.stored.get(job["uid"], {})]
