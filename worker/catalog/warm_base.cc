@@ -6,16 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc_error.h"
+#include "worker/checkpoints/file_kind.h"
 #include "worker/checkpoints/model_digest.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
 namespace {
-
-bool HoldsWeights(const std::string& file) {
-  return file.ends_with(".safetensors") || file.ends_with(".safetensors.index.json");
-}
 
 // Files that only one of the two has, or that differ.
 std::set<std::string> Differences(const std::map<std::string, std::string>& a,
@@ -109,7 +106,7 @@ std::vector<Part> WarmBase::DifferingParts(const FileDigests& files, bool& more)
   std::set<std::string> folders;
   more = false;
   for (const auto& file : Differences(base_files_, files)) {
-    if (!HoldsWeights(file)) more = true;
+    if (KindOfFile(file) != FileKind::kWeights) more = true;
     folders.insert(file.substr(0, file.find('/')));
   }
   std::vector<Part> parts;

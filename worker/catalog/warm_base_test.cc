@@ -87,6 +87,21 @@ TEST_F(WarmBaseTest, ABaseSurvivesItsPersonalizations) {
   EXPECT_THAT(warm_.names(), ElementsAre("base"));
 }
 
+TEST_F(WarmBaseTest, ABaseInShardsOfAVariantSurvivesItsPersonalizations) {
+  const fs::path unet = dir("base") / "unet";
+  const std::string shard = "diffusion_pytorch_model.fp16-00001-of-00001.safetensors";
+  fs::rename(unet / "diffusion_pytorch_model.safetensors", unet / shard);
+  nlohmann::json weight_map;
+  for (const auto& key : SafetensorsFile::Open(unet / shard).Names()) weight_map[key] = shard;
+  WriteJsonFile(unet / "diffusion_pytorch_model.safetensors.index.fp16.json",
+                {{"weight_map", weight_map}});
+  fs::remove_all(dir("dog"));
+  Personalize("dog", 1);
+  Get("base");
+  ExpectIs(Get("dog"), "dog");
+  EXPECT_THAT(warm_.names(), ElementsAre("dog", "base"));
+}
+
 TEST_F(WarmBaseTest, AModelOfAnotherShapeTakesTheBasesPlace) {
   SaveModel(dir("other"), TinyModel(), torch::kFloat32);
   auto config = ReadJsonFile(dir("other") / "scheduler/scheduler_config.json");

@@ -5,6 +5,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
+#include "worker/checkpoints/file_kind.h"
 #include "worker/checkpoints/refuse.h"
 
 namespace likeness {
@@ -42,10 +43,7 @@ std::vector<SafetensorsFile> OpenShards(const fs::path& index_path, const std::s
 
 std::optional<std::string> PickleFile(const fs::path& dir) {
   for (const auto& entry : fs::directory_iterator(dir)) {
-    const auto extension = entry.path().extension();
-    for (const char* pickle : {".bin", ".pt", ".pth", ".ckpt", ".pkl"}) {
-      if (extension == pickle) return entry.path().filename().string();
-    }
+    if (KindOfFile(entry) == FileKind::kPickle) return entry.path().filename().string();
   }
   return std::nullopt;
 }
@@ -57,8 +55,10 @@ std::vector<SafetensorsFile> OpenComponent(const fs::path& dir, const std::strin
   for (const auto& variant : Variants(dtype)) {
     const auto whole = dir / (stem + variant + ".safetensors");
     if (fs::exists(whole)) return {SafetensorsFile::Open(whole)};
-    const auto index = dir / (stem + ".safetensors.index" + variant + ".json");
-    if (fs::exists(index)) return OpenShards(index, component);
+    for (const auto& name : {stem + ".safetensors.index" + variant + ".json",
+                             stem + variant + ".safetensors.index.json"}) {
+      if (fs::exists(dir / name)) return OpenShards(dir / name, component);
+    }
   }
   if (const auto pickle = fs::is_directory(dir) ? PickleFile(dir) : std::nullopt) {
     Refuse(component, *pickle +

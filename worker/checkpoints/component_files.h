@@ -13,7 +13,8 @@ namespace likeness {
 
 // Opens the component's safetensors: STEM.safetensors, or the shards that
 // STEM.safetensors.index.json names, or either of them in the half-precision variants that
-// libraries write (STEM.fp16.safetensors). Where several are there, the variant closest to `dtype`.
+// libraries write (STEM.fp16.safetensors, STEM.safetensors.index.fp16.json or, in older ones,
+// STEM.fp16.safetensors.index.json). Where several are there, the variant closest to `dtype`.
 // STEM is diffusion_pytorch_model or model. Errors: kFailedPrecondition where there is none (pickle
 // files are named, never opened), kDataLoss.
 std::vector<SafetensorsFile> OpenComponent(const std::filesystem::path& dir,

@@ -8,6 +8,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/sha256.h"
+#include "worker/checkpoints/file_kind.h"
 #include "worker/checkpoints/model_files.h"
 
 namespace likeness {
@@ -17,9 +18,8 @@ namespace fs = std::filesystem;
 
 bool IsPartOfTheModel(const fs::path& relative) {
   if (relative == "model_index.json") return true;
-  const auto extension = relative.extension();
-  return relative.has_parent_path() &&
-         (extension == ".safetensors" || extension == ".json" || extension == ".txt");
+  const FileKind kind = KindOfFile(relative);
+  return relative.has_parent_path() && (kind == FileKind::kWeights || kind == FileKind::kText);
 }
 
 // Digests of files that were read already, by what tells that they are the same still. Models on

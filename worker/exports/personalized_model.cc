@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "third_party/nlohmann/json.hpp"
+#include "worker/checkpoints/file_kind.h"
 #include "worker/checkpoints/model_files.h"
 
 namespace likeness {
@@ -20,10 +21,9 @@ void LinkOrCopy(const fs::path& from, const fs::path& to) {
 }  // namespace
 
 bool IsShared(const fs::path& relative, const std::vector<std::string>& changed) {
-  const std::string extension = relative.extension();
-  const bool weights =
-      extension == ".safetensors" || relative.string().ends_with(".safetensors.index.json");
-  if (!weights && extension != ".json" && extension != ".txt") return false;
+  const FileKind kind = KindOfFile(relative);
+  const bool weights = kind == FileKind::kWeights;
+  if (!weights && kind != FileKind::kText) return false;
   if (!relative.has_parent_path()) return !weights && relative != kCardFile;
   return !weights || std::find(changed.begin(), changed.end(), *relative.begin()) == changed.end();
 }

@@ -59,5 +59,22 @@ TEST_F(PersonalizedModelTest, OnlyWhatIsPartOfAModelIsTaken) {
   EXPECT_TRUE(fs::exists(out() / "scheduler/scheduler_config.json"));
 }
 
+// Beside the new weights an index would lead to the base's old ones.
+TEST_F(PersonalizedModelTest, NoIndexOfTheBasesShardsIsLeftBesideWhatTookTheirPlace) {
+  const char* indexes[] = {"diffusion_pytorch_model.safetensors.index.json",
+                           "diffusion_pytorch_model.safetensors.index.fp16.json",
+                           "diffusion_pytorch_model.fp16.safetensors.index.json",
+                           "diffusion_pytorch_model.bin.index.json"};
+  for (const char* index : indexes) {
+    std::ofstream(base() / "unet" / index) << "{}";
+    std::ofstream(base() / "vae" / index) << "{}";
+  }
+  Write();
+  for (const std::string index : indexes) {
+    EXPECT_FALSE(fs::exists(out() / "unet" / index)) << index;
+    EXPECT_EQ(fs::exists(out() / "vae" / index), index.find(".bin") == std::string::npos) << index;
+  }
+}
+
 }  // namespace
 }  // namespace likeness
