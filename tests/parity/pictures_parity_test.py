@@ -58,13 +58,15 @@ SCHEDULER_FILES = {
 }
 
 
-def check_scheduler_files(args, reference, model, report):
-    for what, config in SCHEDULER_FILES.items():
+# StableDiffusionPipeline overrides these two of whatever scheduler it is given; StableDiffusionXLPipeline nothing.
+OVERRIDDEN = dict(steps_offset=1, clip_sample=False)
+
+
+def check_scheduler_files(args, reference, model, report, files, overridden):
+    for what, config in files.items():
         (model / "scheduler/scheduler_config.json").write_text(json.dumps(config))
         for sampler, kind in [("ddim", diffusers.DDIMScheduler), ("dpmpp_2m", diffusers.DPMSolverMultistepScheduler)]:
-            # StableDiffusionPipeline overrides these two of whatever scheduler it is given.
-            overridden = dict(config, steps_offset=1, clip_sample=False)
-            reference.scheduler = kind.from_config(overridden)
+            reference.scheduler = kind.from_config({**config, **overridden})
             request = dict(prompt="a dog", negative_prompt="", images=1, seed=3, sampler=sampler, steps=12, guidance=5.0,
                            batch_size=1)
             check_request(args, reference, model, report, request, f"scheduler file {what}: ")
@@ -109,6 +111,12 @@ def check_pictures(args, reference, model, report, requests):
         check_request(args, reference, model, report, request)
 
 
+XL_SCHEDULER_FILES = {
+    "states betas alone": dict(_class_name="EulerDiscreteScheduler", timestep_spacing="leading", **BETAS),
+    "clips": dict(_class_name="DDIMScheduler", timestep_spacing="leading", steps_offset=2, clip_sample=True,
+                  clip_sample_range=1.2, **BETAS),
+    "of Stable Diffusion XL": dict(_class_name="EulerDiscreteScheduler", timestep_spacing="leading", **OVERRIDDEN, **BETAS),
+}
 XL_REQUESTS = [dict(request, steps=10) for request in REQUESTS[:4]]
 
 
@@ -120,6 +128,7 @@ def check_xl(args, report):
         reference.set_progress_bar_config(disable=True)
         print("Stable Diffusion XL")
         check_pictures(args, reference, directory / "model", report, XL_REQUESTS)
+        check_scheduler_files(args, reference, directory / "model", report, XL_SCHEDULER_FILES, {})
 
 
 def main():
@@ -137,7 +146,7 @@ def main():
             print(prediction_type)
             check_pictures(args, reference, directory / "model", report, FULL_REQUESTS if args.full else REQUESTS)
             if prediction_type == "epsilon" and not args.full:
-                check_scheduler_files(args, reference, directory / "model", report)
+                check_scheduler_files(args, reference, directory / "model", report, SCHEDULER_FILES, OVERRIDDEN)
                 check_samplers(args, reference, directory / "model", report)
     if not args.full:
         check_xl(args, report)

@@ -41,7 +41,7 @@ torch::Tensor Trajectory(const nlohmann::json& wanted, const torch::Tensor& x_BC
     return torch::tanh(x) * (0.5 + t_B111 / 2000);
   };
   const Denoiser denoiser(model, sampler.schedule().options().prediction_type, {.scale = 1},
-                          sampler.settings().thresholding);
+                          sampler.settings().limits);
   GivenNoise noise(noise_NBCHW);
   points.push_back(sampler.Sample(denoiser, x_BCHW, noise, wanted.at("steps")));
   return torch::stack(points);

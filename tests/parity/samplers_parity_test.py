@@ -19,7 +19,8 @@ except ImportError as error:
     print(f"skipped: {error}. scripts/setup installs what the parity tests compare with.")
     sys.exit(parity.SKIPPED)
 
-BETAS = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+# The last two as StableDiffusionPipeline has them, whatever the file says.
+BETAS = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, clip_sample=False)
 # name -> class, settings that make it this sampler, whether its class spreads sigmas
 SAMPLERS = {
     "ddpm": ("DDPMScheduler", {}, False),
@@ -86,6 +87,10 @@ def settings():
     yield "plms", dict(BETAS, set_alpha_to_one=True), 7, 0.0
     yield "lcm", dict(BETAS, original_inference_steps=25, timestep_scaling=4.0), 4, 0.0
     for name in SAMPLERS:
+        yield name, dict(BETAS, timestep_spacing="leading", steps_offset=3), 7, 0.0
+    for name in ["ddpm", "ddim", "lcm"]:
+        yield name, dict(BETAS, clip_sample=True, clip_sample_range=0.8), 7, 0.0
+    for name in SAMPLERS:
         yield name, {}, 5, 0.0  # the class's own defaults
         if name != "dpm2_ancestral":  # not a number in the reference
             yield name, dict(beta_schedule="squaredcos_cap_v2"), 5, 0.0
@@ -114,9 +119,7 @@ def split_name(asked):
 def trajectory(asked, config, steps, eta, x, noise):
     name, sigmas = split_name(asked)
     kind, fixed, _ = SAMPLERS[name]
-    # StableDiffusionPipeline overrides these two of whatever scheduler it is given.
-    stated = {**config, "steps_offset": 1, "clip_sample": False, **fixed}
-    scheduler = getattr(diffusers, kind).from_config(stated)
+    scheduler = getattr(diffusers, kind).from_config({**config, **fixed})
     scheduler.register_to_config(**sigmas)  # in the constructor they would be spread over 1,000 steps, which takes long
     scheduler.set_timesteps(steps)
     replay = Replay(noise)

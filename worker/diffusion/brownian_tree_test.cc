@@ -1,8 +1,11 @@
 #include "worker/diffusion/brownian_tree.h"
 
+#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
+#include <string_view>
 
 #include "worker/diffusion/noise_source.h"
 
@@ -50,6 +53,27 @@ TEST(PictureNoiseTest, NoiseBetweenLevelsHasUnitVarianceAndOverlaps) {
   EXPECT_NEAR(VarianceOf(half), 1, 0.03);
   EXPECT_NEAR(VarianceOf(whole), 1, 0.03);
   EXPECT_NEAR((half * whole).mean().item<double>(), std::sqrt(8 / 15.5), 0.03);
+}
+
+// Of two steps of a sampler that asks about the middle and the end of each: its motion is walked
+// down once for each time.
+TEST(PictureNoiseTest, TimesThatStepsShareAreWalkedToOnce) {
+  PictureNoise noise({3}, {1, 2, 2}, torch::kCPU);
+  int drawn = 0;
+  static thread_local int* counter = nullptr;
+  counter = &drawn;
+  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(
+      [](const at::RecordFunction& call) -> std::unique_ptr<at::ObserverContext> {
+        if (std::string_view(call.name()) == "aten::randn") ++*counter;
+        return nullptr;
+      }));
+  for (const auto& [from, to] : {std::pair{14, 9}, {14, 5}, {5, 3}, {5, 1}}) {
+    noise.DrawBetween(from, to);
+  }
+  at::removeCallback(handle);
+  constexpr int kWalk = 18;  // halvings
+  EXPECT_GT(drawn, kWalk);
+  EXPECT_LE(drawn, 1 + 4 * kWalk) << "the motion's end, and the way to 9, 5, 3 and 1";
 }
 
 }  // namespace

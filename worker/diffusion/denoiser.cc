@@ -38,8 +38,8 @@ torch::Tensor SpreadOf(const torch::Tensor& x_BCHW) {
 }  // namespace
 
 Denoiser::Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
-                   std::optional<Thresholding> thresholding)
-    : model_(std::move(model)), type_(type), guidance_(guidance), thresholding_(thresholding) {
+                   SampleLimits limits)
+    : model_(std::move(model)), type_(type), guidance_(guidance), limits_(limits) {
   if (!std::isfinite(guidance.scale)) {
     throw Error(ErrorKind::kInvalidArgument,
                 "guidance is " + std::to_string(guidance.scale) + "; allowed: any finite number");
@@ -57,7 +57,11 @@ Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, const Level& level)
 Prediction Denoiser::Read(const torch::Tensor& output_BCHW, const torch::Tensor& x_BCHW,
                           const Level& level) const {
   auto prediction = Split(output_BCHW, x_BCHW, level.a, type_);
-  if (thresholding_) prediction.x0_BCHW = Thresholded(prediction.x0_BCHW, *thresholding_);
+  if (limits_.thresholding) {
+    prediction.x0_BCHW = Thresholded(prediction.x0_BCHW, *limits_.thresholding);
+  } else if (const auto range = limits_.clip_range) {
+    prediction.x0_BCHW = prediction.x0_BCHW.clamp(-*range, *range);
+  }
   return prediction;
 }
 

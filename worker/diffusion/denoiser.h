@@ -16,7 +16,7 @@
 namespace likeness {
 
 // One prediction at (x, level), as noise and as clean latents; x = sqrt(a) x0 + sqrt(1 - a) eps
-// holds, unless x0 was thresholded.
+// holds, unless x0 was brought within limits.
 struct Prediction {
   torch::Tensor output_BCHW;  // what the model said: one of the others, or v
   torch::Tensor eps_BCHW;
@@ -42,7 +42,7 @@ class Denoiser {
   // first. kInvalidArgument if the scale is not finite or the rescale not within 0 to 1. Latents
   // keep the dtype they come in, whatever the model's.
   Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
-           std::optional<Thresholding> thresholding = std::nullopt);
+           SampleLimits limits = {});
 
   // With kEpsilon a is above 0: from noise alone no picture follows.
   Prediction operator()(const torch::Tensor& x_BCHW, const Level& level) const;
@@ -57,7 +57,7 @@ class Denoiser {
   NoisePredictor model_;
   PredictionType type_;
   Guidance guidance_;
-  std::optional<Thresholding> thresholding_;
+  SampleLimits limits_;
 };
 
 }  // namespace likeness

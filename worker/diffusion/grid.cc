@@ -31,10 +31,10 @@ std::vector<double> LinspaceTimesteps(int64_t last, int count) {
 }
 
 // count - 1, ..., 0, times `stride`, plus the offset.
-std::vector<double> LeadingTimesteps(int64_t stride, int count) {
+std::vector<double> LeadingTimesteps(int64_t stride, int count, int offset) {
   std::vector<double> timesteps;
   for (int64_t k = count - 1; k >= 0; --k) {
-    timesteps.push_back(static_cast<double>(k * stride + kStepsOffset));
+    timesteps.push_back(static_cast<double>(k * stride + offset));
   }
   return timesteps;
 }
@@ -50,11 +50,15 @@ std::vector<double> TrailingTimesteps(int64_t total, int count) {
   return timesteps;
 }
 
-std::vector<double> SpacedTimesteps(const NoiseSchedule& schedule, TimestepSpacing spacing,
+int OffsetOf(const SamplerSettings& settings) {
+  return settings.spacing == TimestepSpacing::kLeading ? settings.steps_offset : 0;
+}
+
+std::vector<double> SpacedTimesteps(const NoiseSchedule& schedule, const SamplerSettings& settings,
                                     int steps) {
   const int total = schedule.num_train_timesteps();
-  CheckSteps(steps, 1, spacing == TimestepSpacing::kLeading ? total - kStepsOffset : total);
-  switch (spacing) {
+  CheckSteps(steps, 1, total - OffsetOf(settings));
+  switch (settings.spacing) {
     case TimestepSpacing::kLinspace:
       return LinspaceTimesteps(total - 1, steps);
     case TimestepSpacing::kTrailing:
@@ -62,18 +66,18 @@ std::vector<double> SpacedTimesteps(const NoiseSchedule& schedule, TimestepSpaci
     case TimestepSpacing::kLeading:
       break;
   }
-  return LeadingTimesteps(total / steps, steps);
+  return LeadingTimesteps(total / steps, steps, settings.steps_offset);
 }
 
 // One more than steps, the clean end left out; "trailing" has no such end.
-std::vector<double> SolverTimesteps(const NoiseSchedule& schedule, TimestepSpacing spacing,
+std::vector<double> SolverTimesteps(const NoiseSchedule& schedule, const SamplerSettings& settings,
                                     int steps) {
   const int total = schedule.num_train_timesteps();
-  CheckSteps(steps, 1, total - 1 - (spacing == TimestepSpacing::kLeading ? kStepsOffset : 0));
-  if (spacing == TimestepSpacing::kTrailing) return TrailingTimesteps(total, steps);
-  auto timesteps = spacing == TimestepSpacing::kLinspace
+  CheckSteps(steps, 1, total - 1 - OffsetOf(settings));
+  if (settings.spacing == TimestepSpacing::kTrailing) return TrailingTimesteps(total, steps);
+  auto timesteps = settings.spacing == TimestepSpacing::kLinspace
                        ? LinspaceTimesteps(total - 1, steps + 1)
-                       : LeadingTimesteps(total / (steps + 1), steps + 1);
+                       : LeadingTimesteps(total / (steps + 1), steps + 1, settings.steps_offset);
   timesteps.pop_back();
   return timesteps;
 }
@@ -83,7 +87,7 @@ std::vector<double> SolverTimesteps(const NoiseSchedule& schedule, TimestepSpaci
 Grid TimestepGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps) {
   Grid grid{.levels = {},
             .end = {.t = 0, .a = settings.set_alpha_to_one ? 1.0 : schedule.AlphaCumprod(0)}};
-  for (const double t : SpacedTimesteps(schedule, settings.spacing, steps)) {
+  for (const double t : SpacedTimesteps(schedule, settings, steps)) {
     grid.levels.push_back(schedule.LevelAt(std::llrint(std::nearbyint(t))));
   }
   grid.stride = schedule.num_train_timesteps() / steps;
@@ -91,13 +95,15 @@ Grid TimestepGrid(const NoiseSchedule& schedule, const SamplerSettings& settings
 }
 
 Grid PndmGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps) {
-  if (!settings.skip_prk_steps) CheckSteps(steps, 4, schedule.num_train_timesteps() - kStepsOffset);
+  if (!settings.skip_prk_steps) {
+    CheckSteps(steps, 4, schedule.num_train_timesteps() - OffsetOf(settings));
+  }
   return TimestepGrid(schedule, settings, steps);
 }
 
 Grid SolverGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps) {
   Grid grid{.levels = {}, .end = {.t = 0, .a = 1}};
-  const auto timesteps = SolverTimesteps(schedule, settings.spacing, steps);
+  const auto timesteps = SolverTimesteps(schedule, settings, steps);
   if (settings.sigmas == SigmaSchedule::kTimesteps) {
     for (const double t : timesteps) {
       grid.levels.push_back(schedule.SolverLevelAt(std::llrint(std::nearbyint(t))));
@@ -134,7 +140,7 @@ Grid DpmSolverGrid(const NoiseSchedule& schedule, const SamplerSettings& setting
 
 Grid SigmaGrid(const NoiseSchedule& schedule, const SamplerSettings& settings, int steps) {
   Grid grid{.levels = {}, .end = {.t = 0, .a = 1}};
-  for (const double t : SpacedTimesteps(schedule, settings.spacing, steps)) {
+  for (const double t : SpacedTimesteps(schedule, settings, steps)) {
     grid.levels.push_back(schedule.InterpolatedLevelAt(static_cast<float>(t)));
   }
   if (settings.sigmas != SigmaSchedule::kTimesteps) {

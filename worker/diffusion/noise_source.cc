@@ -24,14 +24,26 @@ torch::Tensor PictureNoise::Draw() {
 }
 
 torch::Tensor PictureNoise::DrawBetween(double from, double to) {
-  if (trees_.empty()) {
-    for (const uint64_t seed : seeds_) trees_.emplace_back(seed, from, shape_1CHW_);
+  if (walks_.empty()) {
+    for (const uint64_t seed : seeds_) {
+      walks_.push_back({.tree = BrownianTree(seed, from, shape_1CHW_)});
+    }
   }
   std::vector<torch::Tensor> noises;
-  for (const auto& tree : trees_) {
-    noises.push_back((tree.At(from) - tree.At(to)) / std::sqrt(from - to));
+  for (auto& walk : walks_) {
+    const auto start = walk.At(from);  // first: it is what the last step asked for
+    noises.push_back((start - walk.At(to)) / std::sqrt(from - to));
   }
   return torch::cat(noises).to(device_);
+}
+
+torch::Tensor PictureNoise::Walk::At(double time) {
+  for (const auto& [known, value] : last) {
+    if (known == time) return value;
+  }
+  if (last.size() == 2) last.erase(last.begin());
+  last.emplace_back(time, tree.At(time));
+  return last.back().second;
 }
 
 }  // namespace likeness

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "worker/diffusion/brownian_tree.h"
@@ -39,7 +40,13 @@ class PictureNoise : public NoiseSource {
   std::vector<int64_t> shape_1CHW_;
   torch::Device device_;
   std::vector<at::Generator> generators_;
-  std::vector<BrownianTree> trees_;  // empty until the first step
+  // A walk over one picture's motion. Steps share ends: what was asked for last is kept.
+  struct Walk {
+    BrownianTree tree;
+    std::vector<std::pair<double, torch::Tensor>> last = {};  // at most two times and values
+    torch::Tensor At(double time);
+  };
+  std::vector<Walk> walks_;  // empty until the first step
 };
 
 }  // namespace likeness

@@ -48,6 +48,15 @@ void ReadSigmas(ConfigReader& reader, SamplerSettings& settings) {
   }
 }
 
+void ReadClipping(ConfigReader& reader, SamplerSettings& settings) {
+  bool used = settings.limits.clip_range.has_value();
+  double range = 1;
+  reader.Read("clip_sample", used);
+  reader.Read("clip_sample_range", range);
+  if (!(range > 0)) reader.Refuse("clip_sample_range", "is not above 0");
+  settings.limits.clip_range = used ? std::optional(range) : std::nullopt;
+}
+
 void ReadThresholding(ConfigReader& reader, SamplerSettings& settings) {
   bool used = false;
   reader.Read("thresholding", used);
@@ -59,7 +68,7 @@ void ReadThresholding(ConfigReader& reader, SamplerSettings& settings) {
     reader.Refuse("dynamic_thresholding_ratio", "is not within 0 to 1");
   }
   if (!(thresholding.max_value >= 1)) reader.Refuse("sample_max_value", "is not 1 or more");
-  settings.thresholding = thresholding;
+  settings.limits.thresholding = thresholding;
 }
 
 void ReadSolver(ConfigReader& reader, const SamplerRow& row, SamplerSettings& settings) {
@@ -90,6 +99,7 @@ void RequireWhatIsAlwaysSo(ConfigReader& reader, const SamplerRow& row) {
       {"shift_terminal", nullptr},
       {"disable_corrector", nlohmann::json::array()},
   };
+  if (row.name == "heun") reader.Require("clip_sample", false);  // its slopes are of the model alone
   for (const auto& [key, value] : only) {
     if (row.Has(key)) reader.Require(key, value);
   }
@@ -120,13 +130,24 @@ void ReadDistillation(ConfigReader& reader, int timesteps, SamplerSettings& sett
   settings.original_inference_steps = static_cast<int>(steps);
 }
 
+void ReadOffset(ConfigReader& reader, int timesteps, SamplerSettings& settings) {
+  int64_t offset = settings.steps_offset;
+  reader.Read("steps_offset", offset);
+  if (offset < 0 || offset >= timesteps) {
+    reader.Refuse("steps_offset", "is not within 0 to num_train_timesteps");
+  }
+  settings.steps_offset = static_cast<int>(offset);
+}
+
 void ReadSettings(ConfigReader& reader, SamplerChoice& choice) {
   const SamplerRow& row = *choice.row;
   auto& settings = choice.settings;
   ReadName(reader, "timestep_spacing", kSpacings, settings.spacing);
+  ReadOffset(reader, choice.schedule.num_train_timesteps, settings);
   if (row.Has("set_alpha_to_one")) reader.Read("set_alpha_to_one", settings.set_alpha_to_one);
   if (row.Has("skip_prk_steps")) reader.Read("skip_prk_steps", settings.skip_prk_steps);
   if (row.Has("thresholding")) ReadThresholding(reader, settings);
+  if (row.Has("clip_sample")) ReadClipping(reader, settings);
   if (row.Has("use_karras_sigmas")) ReadSigmas(reader, settings);
   if (row.Has("solver_order")) ReadSolver(reader, row, settings);
   if (row.Has("euler_at_final")) reader.Read("euler_at_final", settings.euler_at_final);

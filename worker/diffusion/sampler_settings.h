@@ -15,10 +15,6 @@ namespace likeness {
 // Which of the training's timesteps a sampler visits: 2305.08891, table 2.
 enum class TimestepSpacing { kLeading, kLinspace, kTrailing };
 
-// Added to every timestep with "leading" spacing, whatever a file says: StableDiffusionPipeline
-// overrides steps_offset with 1.
-inline constexpr int kStepsOffset = 1;
-
 // Where the last step leads. kZero: to the clean picture. kScheduleMin: to the least noise of the
 // training's schedule. kGridMin: nowhere from the last level of a sigma schedule, else as
 // kScheduleMin.
@@ -35,13 +31,20 @@ struct Thresholding {
   double max_value = 1;
 };
 
+// What is done to clean latents that are too large; without either, nothing.
+struct SampleLimits {
+  std::optional<Thresholding> thresholding = std::nullopt;
+  std::optional<double> clip_range = std::nullopt;  // cut to [-range, range]; after thresholding none
+};
+
 // What scheduler_config.json may say of the samplers. A sampler looks at those alone that its class
 // in diffusers has.
 struct SamplerSettings {
   TimestepSpacing spacing = TimestepSpacing::kLeading;
+  int steps_offset = 0;  // added to every timestep with kLeading
   SigmaSchedule sigmas = SigmaSchedule::kTimesteps;
   FinalSigma final_sigma = FinalSigma::kZero;
-  std::optional<Thresholding> thresholding = std::nullopt;
+  SampleLimits limits = {};
   bool set_alpha_to_one = true;  // the last step goes to a = 1 instead of a_0
   int solver_order = 2;          // 1 to 3
   SolverType solver_type = SolverType::kMidpoint;

@@ -64,6 +64,19 @@ TEST(ChooseSamplerTest, WhatAFileDoesNotSayHasTheDefaultOfTheClassAskedFor) {
   EXPECT_EQ(Choose("{}", "lcm").schedule.beta_schedule, "scaled_linear");
 }
 
+TEST(ChooseSamplerTest, OffsetAndClippingAreTheFilesOrTheClasss) {
+  EXPECT_EQ(Choose(kFileXl, "euler").settings.steps_offset, 1);
+  EXPECT_EQ(Choose("{}", "euler").settings.steps_offset, 0);
+  EXPECT_EQ(Choose(R"({"steps_offset": 3})", "ddim").settings.steps_offset, 3);
+  EXPECT_EQ(Choose("{}", "ddim").settings.limits.clip_range, 1.0);
+  EXPECT_EQ(Choose("{}", "lcm").settings.limits.clip_range, std::nullopt);
+  EXPECT_EQ(Choose(kFileXl, "ddim").settings.limits.clip_range, std::nullopt);
+  EXPECT_EQ(Choose(R"({"clip_sample": true})", "euler").settings.limits.clip_range, std::nullopt);
+  EXPECT_EQ(Choose(R"({"clip_sample": true, "clip_sample_range": 2.5})", "lcm")
+                .settings.limits.clip_range,
+            2.5);
+}
+
 TEST(ChooseSamplerTest, KeysOfOtherClassesAreDropped) {
   // These would be refused, or change something, in a class that has them.
   constexpr char kOthers[] = R"({"thresholding": true, "use_karras_sigmas": true,

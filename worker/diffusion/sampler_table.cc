@@ -18,6 +18,8 @@ const NoiseScheduleOptions kScaled = {};
 
 const SamplerSettings kLinspace = {.spacing = TimestepSpacing::kLinspace};
 
+const SamplerSettings kClipped = {.limits = {.clip_range = 1.0}};
+
 using Keys = std::vector<std::string_view>;
 
 Keys Joined(Keys keys, const Keys& more) {
@@ -36,14 +38,14 @@ const Keys kDpmMultistepKeys =
 const SamplerRow kRows[] = {
     {.name = "ddpm",
      .schedule = kWide,
-     .settings = {},
-     .keys = {"rescale_betas_zero_snr", "thresholding", "variance_type"},
+     .settings = kClipped,
+     .keys = {"rescale_betas_zero_snr", "thresholding", "clip_sample", "variance_type"},
      .grid = TimestepGrid,
      .run = RunDdpm},
     {.name = "ddim",
      .schedule = kWide,
-     .settings = {},
-     .keys = {"rescale_betas_zero_snr", "thresholding", "set_alpha_to_one"},
+     .settings = kClipped,
+     .keys = {"rescale_betas_zero_snr", "thresholding", "clip_sample", "set_alpha_to_one"},
      .grid = TimestepGrid,
      .run = RunDdim},
     {.name = "pndm",
@@ -129,7 +131,7 @@ const SamplerRow kRows[] = {
     {.name = "lcm",
      .schedule = kScaled,
      .settings = {},
-     .keys = {"rescale_betas_zero_snr", "thresholding", "original_inference_steps",
+     .keys = {"rescale_betas_zero_snr", "thresholding", "clip_sample", "original_inference_steps",
               "timestep_scaling"},
      .grid = DistilledGrid,
      .run = RunLcm},

@@ -1,5 +1,7 @@
 #include "worker/families/family.h"
 
+#include "third_party/nlohmann/json.hpp"
+
 namespace likeness {
 namespace {
 
@@ -15,6 +17,11 @@ Conditioning Map(const Conditioning& from, const Change& change) {
 }
 
 }  // namespace
+
+nlohmann::json Family::SamplerConfig() const {
+  return scheduler_config().empty() ? schedule().options().ToJson()
+                                    : nlohmann::json::parse(scheduler_config());
+}
 
 Conditioning Conditioning::Select(const torch::Tensor& index_M) const {
   return Map(*this,

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "third_party/nlohmann/json_fwd.hpp"
 #include "worker/diffusion/noise_schedule.h"
 #include "worker/families/new_words.h"
 #include "worker/models/vae.h"
@@ -114,6 +115,9 @@ class Family {
     if (last != words_.rend()) words_.erase(std::next(last).base());
     WordsChanged();
   }
+
+  // scheduler_config() as the family's samplers read it; where there is none, of schedule().
+  virtual nlohmann::json SamplerConfig() const;
 
   const NoiseSchedule& schedule() const { return schedule_; }
   torch::Device device() const { return source_.device; }

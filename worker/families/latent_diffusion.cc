@@ -56,8 +56,7 @@ void LatentDiffusion::WordsChanged() {
 
 nlohmann::json LatentDiffusion::SaveScheduler(const fs::path& dir) const {
   fs::create_directories(dir / "scheduler");
-  const auto scheduler = scheduler_config().empty() ? schedule().options().ToJson()
-                                                    : nlohmann::json::parse(scheduler_config());
+  const auto scheduler = Family::SamplerConfig();  // as it came
   WriteJsonFile(dir / "scheduler" / "scheduler_config.json", scheduler);
   return {{"scheduler", {"diffusers", SchedulerClass(scheduler)}},
           {"unet", {"diffusers", "UNet2DConditionModel"}},

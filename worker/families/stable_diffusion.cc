@@ -56,6 +56,13 @@ torch::Tensor StableDiffusion::Predict(const torch::Tensor& x_NChw, const torch:
   return unet()->Forward(x_NChw.to(compute), t_N, conditioning.context_NSD.to(compute));
 }
 
+nlohmann::json StableDiffusion::SamplerConfig() const {
+  auto config = Family::SamplerConfig();
+  config["steps_offset"] = 1;
+  config["clip_sample"] = false;
+  return config;
+}
+
 void StableDiffusion::SaveBesideParts(const fs::path& dir) const {
   fs::create_directories(dir / "tokenizer");
   parts_.tokenizer.Save(dir / "tokenizer");

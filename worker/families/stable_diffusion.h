@@ -31,6 +31,8 @@ class StableDiffusion : public LatentDiffusion {
   Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry) override;
   torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                         const Conditioning& conditioning) override;
+  // With the offset of 1 and without the clipping that StableDiffusionPipeline gives to every file.
+  nlohmann::json SamplerConfig() const override;
   const ClipTokenizer& tokenizer() const override { return parts_.tokenizer; }
   void SaveBesideParts(const std::filesystem::path& dir) const override;
 

@@ -13,10 +13,7 @@ Sampler SamplerOf(const Family& model, std::string_view asked_for, double eta) {
   if (!(eta >= 0 && eta <= 1)) {
     throw Error(ErrorKind::kInvalidArgument, "eta is " + std::to_string(eta) + "; allowed: 0 to 1");
   }
-  const auto config = model.scheduler_config().empty()
-                          ? model.schedule().options().ToJson()
-                          : nlohmann::json::parse(model.scheduler_config());
-  auto choice = ChooseSampler(config, asked_for);
+  auto choice = ChooseSampler(model.SamplerConfig(), asked_for);
   choice.settings.eta = eta;
   return Sampler(std::move(choice));
 }

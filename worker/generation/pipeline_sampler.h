@@ -11,7 +11,7 @@ namespace likeness {
 
 class Family;
 
-// ChooseSampler on the checkpoint's scheduler_config.json. kInvalidArgument too if eta is not
+// ChooseSampler on the model's SamplerConfig(). kInvalidArgument too if eta is not
 // within 0 to 1.
 Sampler SamplerOf(const Family& model, std::string_view asked_for, double eta = 0);
 

@@ -104,7 +104,7 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
     };
     const Denoiser denoiser(network, sampler.schedule().options().prediction_type,
                             {.scale = request.guidance, .rescale = request.guidance_rescale},
-                            sampler.settings().thresholding);
+                            sampler.settings().limits);
     auto noise =
         NoiseOf(request.seed + static_cast<uint32_t>(done), count, noise_shape, model.device());
     const auto latents_BCHW =
