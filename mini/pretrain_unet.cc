@@ -7,6 +7,7 @@
 #include "mini/pretrain_tokenizer.h"
 #include "mini/pretrain_vae.h"
 #include "worker/checkpoints/state_dict.h"
+#include "worker/families/latent_diffusion.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/training/loss.h"
 
@@ -153,10 +154,7 @@ ClipTextOptions MiniTextOptions(const ClipTokenizer& tokenizer) {
   options.num_attention_heads = 4;
   options.max_position_embeddings = kContextLength;
   options.projection_dim = 128;
-  options.bos_token_id = tokenizer.bos_id();
-  options.eos_token_id = tokenizer.eos_id();
-  options.pad_token_id = tokenizer.pad_id();
-  return options;
+  return WithTokensOf(tokenizer, options);
 }
 
 StableDiffusion LoadPretrained(const PretrainOptions& options) {

@@ -71,6 +71,10 @@ class Flags(unittest.TestCase):
         text = re.search(r"^`likeness-worker contact-sheet`.*?\n\n", TEXT, re.M | re.S).group()
         self.assertEqual(named_flags(text), set(help_of("likeness-worker", "contact-sheet")))
 
+    def test_of_the_conversion(self):
+        text = re.search(r"^`likeness-worker convert`.*?\n\n", TEXT, re.M | re.S).group()
+        self.assertEqual(named_flags(text), set(help_of("likeness-worker", "convert")))
+
     def test_every_command_of_the_worker_is_described(self):
         self.assertEqual(commands_of("likeness-worker"),
                          set(re.findall(r"`likeness-worker ([a-z-]+)`", section("likeness-worker"))))

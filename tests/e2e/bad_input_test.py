@@ -192,7 +192,7 @@ class WrongUse(unittest.TestCase):
 
     def test_every_command_has_help(self):
         self.assertIn("serve", self.run_worker("--help").stdout)
-        for program, commands in {"likeness-worker": ("serve", "run", "healthcheck", "contact-sheet"),
+        for program, commands in {"likeness-worker": ("serve", "run", "healthcheck", "contact-sheet", "convert"),
                                   "likeness-mini": ("pretrain", "draw-subject", "measure")}.items():
             for command in commands:
                 result = self.run_worker(command, "--help", program=program)

@@ -28,9 +28,7 @@ StableDiffusion TinyModel() {
   text.num_hidden_layers = 1;
   text.num_attention_heads = 2;
   text.max_position_embeddings = kTokens;
-  text.bos_token_id = tokenizer.bos_id();
-  text.eos_token_id = tokenizer.eos_id();
-  text.pad_token_id = tokenizer.pad_id();
+  text = WithTokensOf(tokenizer, text);
   UNet2DConditionOptions unet;
   unet.sample_size = 8;
   unet.block_out_channels = {32, 64};

@@ -30,6 +30,7 @@ CASES = {
     "UNet": UNET_ALONE,
     "UNet and text encoder": dict(UNET_ALONE, text_encoder_learning_rate=4e-5, seed=2**32 - 1),
     "Stable Diffusion 2": dict(UNET_ALONE, text_encoder_learning_rate=4e-5, snr_gamma=5.0, seed=3),
+    "Stable Diffusion 1, inpainting": dict(UNET_ALONE, seed=6),
     "Stable Diffusion XL": dict(UNET_ALONE, text_encoder_learning_rate=4e-5, seed=5),
     "Stable Diffusion 2, zero SNR": dict(UNET_ALONE, snr_gamma=5.0, seed=4),
     "two pairs, two forwards a step, min-SNR, cosine, a caption": dict(
@@ -52,7 +53,7 @@ def draw_class_pictures(pipeline, job):
     prompt = f"a {job['class_noun']}"
     return numpy.stack([
         numpy.asarray(pipeline(prompt, num_inference_steps=job["class_image_steps"], guidance_scale=7.5,
-                               generator=torch.Generator().manual_seed(i)).images[0])
+                               generator=torch.Generator().manual_seed(i), **parity.blank_canvas(pipeline)).images[0])
         for i in range(job["class_images"])])
 
 
@@ -89,9 +90,10 @@ def all_weights(pipeline, job):
 
 def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: prompt):
     """Trains what is in the groups in place; gives losses, and norms of the gradients before clipping."""
-    vae = pipeline.vae
+    vae, unet = pipeline.vae, pipeline.unet
     schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
-    subject, prior = latent_distributions(vae, photos), latent_distributions(vae, class_pictures)
+    halves = [photos, class_pictures] if job["prior_weight"] else [photos]
+    distributions = [latent_distributions(vae, pictures) for pictures in halves]
     captions = [job["first_caption"] or "a sks dog"] + ["a sks dog"] * (len(photos) - 1)
 
     trained = [p for group in groups for p in group["params"]]
@@ -104,19 +106,21 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
     size, passes = job["batch_size"], job["gradient_accumulation"]
     for step in range(job["steps"]):
         step_loss = 0.0
-        halves = 2 if job["prior_weight"] else 1
-        shape = (halves * size, *subject[0].mean.shape[1:])
-        for number, (posterior, timesteps, noise) in enumerate(draws(job["seed"], step, shape, passes)):
+        shape = (len(halves) * size, *distributions[0][0].mean.shape[1:])
+        fills_masks = unet.config.in_channels > unet.config.out_channels
+        picture = tuple(photos.shape[1:3]) if fills_masks else None
+        for number, (posterior, timesteps, noise, *canvas) in enumerate(draws(job["seed"], step, shape, passes, picture)):
             picks = [(step * passes + number) * size + j for j in range(size)]
-            chosen = [subject[i % len(subject)] for i in picks]
-            prompts = [spoken(captions[i % len(captions)]) for i in picks]
-            if halves == 2:
-                chosen += [prior[i % len(prior)] for i in picks]
-                prompts += ["a dog"] * size
+            chosen = [half[i % len(half)] for half in distributions for i in picks]
+            prompts = [spoken(captions[i % len(captions)]) for i in picks] + ["a dog"] * size * (len(halves) - 1)
             mean, std = (torch.cat([getattr(d, name) for d in chosen]) for name in ("mean", "std"))
             latents = (mean + std * posterior) * vae.config.scaling_factor
             noisy = schedule.add_noise(latents, noise, timesteps)
-            prediction = parity.predict(pipeline, noisy, timesteps, parity.encode(pipeline, prompts))
+            told = parity.encode(pipeline, prompts)
+            if canvas:
+                pixels = [half[i % len(half)] for half in halves for i in picks]
+                told["canvas"] = parity.canvas(pipeline, torch.stack(pixels), *canvas)
+            prediction = parity.predict(pipeline, noisy, timesteps, told)
             predicts_v = schedule.config.prediction_type == "v_prediction"
             target = schedule.get_velocity(latents, noise, timesteps) if predicts_v else noise
             loss = loss_of(job, prediction, target, compute_snr(schedule, timesteps), predicts_v) / passes

@@ -26,13 +26,15 @@ def check_encoding(args, reference, model, report):
 def unet_inputs(reference, batch, height, width):
     config = reference.unet.config
     inputs = {
-        "latents": torch.randn(batch, config.in_channels, height, width),
+        "latents": torch.randn(batch, config.out_channels, height, width),
         "timesteps": torch.randint(1000, (batch,)),
         "context": torch.randn(batch, reference.tokenizer.model_max_length, config.cross_attention_dim),
     }
     if config.addition_embed_type == "text_time":
         pooled = reference.text_encoder_2.config.projection_dim
         inputs |= {"pooled": torch.randn(batch, pooled), "numbers": torch.randint(1024, (batch, 6))}
+    if config.in_channels > config.out_channels:
+        inputs["canvas"] = torch.randn(batch, config.in_channels - config.out_channels, height, width)
     return inputs
 
 

@@ -58,8 +58,15 @@ TINY_XL = types.SimpleNamespace(
     vae=dict(TINY.vae, scaling_factor=0.13025),
 )
 
+# That fills masks: beside the latents it sees a mask and the latents of what lies outside.
+TINY_INPAINT = types.SimpleNamespace(**vars(TINY))
+TINY_INPAINT.unet = dict(TINY.unet, in_channels=9)
+TINY_XL_INPAINT = types.SimpleNamespace(**vars(TINY_XL))
+TINY_XL_INPAINT.unet = dict(TINY_XL.unet, in_channels=9)
+
 SIZES = {"Stable Diffusion 1": TINY, "Stable Diffusion 2": TINY_2, "Stable Diffusion 2, zero SNR": TINY_2_ZERO_SNR,
-         "Stable Diffusion XL": TINY_XL}
+         "Stable Diffusion XL": TINY_XL, "Stable Diffusion 1, inpainting": TINY_INPAINT,
+         "Stable Diffusion XL, inpainting": TINY_XL_INPAINT}
 
 # Stable Diffusion 1.5.
 FULL = types.SimpleNamespace(
@@ -126,13 +133,14 @@ def save_random_pipeline(directory, sizes, seed=0):
     tokenizer = transformers.CLIPTokenizer.from_pretrained(directory / "letters")
     tower = dict(max_position_embeddings=sizes.tokens, bos_token_id=52, eos_token_id=53, pad_token_id=53)
     text = transformers.CLIPTextConfig(**tower, **sizes.text)
+    fills_masks = sizes.unet.get("in_channels") == 9
     if hasattr(sizes, "text_2"):
-        kind = diffusers.StableDiffusionXLPipeline
+        kind = diffusers.StableDiffusionXLInpaintPipeline if fills_masks else diffusers.StableDiffusionXLPipeline
         text_2 = transformers.CLIPTextConfig(**tower, **sizes.text_2)
         others = dict(tokenizer_2=tokenizer, add_watermarker=False,
                       text_encoder_2=randomize(transformers.CLIPTextModelWithProjection(text_2)))
     else:
-        kind = diffusers.StableDiffusionPipeline
+        kind = diffusers.StableDiffusionInpaintPipeline if fills_masks else diffusers.StableDiffusionPipeline
         others = dict(safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     vae_levels = len(sizes.vae["block_out_channels"])
     pipeline = kind(
@@ -167,7 +175,25 @@ def encode(pipeline, prompts):
 
 def predict(pipeline, latents, timesteps, told):
     more = {"text_embeds": told["pooled"], "time_ids": told["numbers"]} if "pooled" in told else None
+    latents = torch.cat([latents, told["canvas"]], 1) if "canvas" in told else latents
     return pipeline.unet(latents, timesteps, told["context"], added_cond_kwargs=more).sample
+
+
+def blank_canvas(pipeline):
+    """What a pipeline that fills masks has to be given where all is to be drawn."""
+    if pipeline.unet.config.in_channels == pipeline.unet.config.out_channels:
+        return {}
+    side = pipeline.vae.config.sample_size
+    return dict(image=torch.zeros(1, 3, side, side), mask_image=torch.ones(1, 1, side, side), strength=1.0, height=side, width=side)
+
+
+def canvas(pipeline, pixels, masks, noise):
+    """As train_dreambooth_inpaint tells the UNet of masks and what lies outside; pixels: uint8 [N,H,W,3]."""
+    outside = (pixels.permute(0, 3, 1, 2) / 127.5 - 1) * (masks < 0.5)
+    with torch.no_grad():
+        moments = pipeline.vae.encode(outside).latent_dist
+    latents = (moments.mean + moments.std * noise) * pipeline.vae.config.scaling_factor
+    return torch.cat([torch.nn.functional.interpolate(masks, size=latents.shape[2:]), latents], 1)
 
 
 def run_probe(probe, command, model, inputs, settings=None):

@@ -18,6 +18,7 @@ REQUESTS = [
     dict(prompt="", negative_prompt="", images=1, seed=2**32 - 1, sampler="dpmpp_2m", steps=9, guidance=1.0, batch_size=1),
     dict(prompt="dog " * 2500, negative_prompt="", images=1, seed=1, sampler="dpmpp_2m", steps=20, guidance=7.5, batch_size=1),
 ]
+REQUESTS += [dict(REQUESTS[2], steps=5, clip_skip=skip) for skip in (1, 2)]
 FULL_REQUESTS = [dict(request, prompt="a dog", images=1, batch_size=1) for request in REQUESTS[:2]]
 
 SCHEDULE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, timestep_spacing="leading")
@@ -33,12 +34,15 @@ def set_sampler(pipeline, name):
 
 def reference_pictures(pipeline, request):
     pictures = []
+    more = parity.blank_canvas(pipeline)
+    for setting in ("guidance_rescale", "clip_skip"):
+        if setting in request:
+            more[setting] = request[setting]
     for i in range(request["images"]):
         pictures.append(pipeline(
             request["prompt"], negative_prompt=request["negative_prompt"] or None, num_inference_steps=request["steps"],
-            guidance_scale=request["guidance"], guidance_rescale=request.get("guidance_rescale", 0.0), eta=request.get("eta", 0.0),
-            generator=torch.Generator().manual_seed(request["seed"] + i),
-            output_type="np").images[0])
+            guidance_scale=request["guidance"], eta=request.get("eta", 0.0), output_type="np",
+            generator=torch.Generator().manual_seed(request["seed"] + i), **more).images[0])
     return (torch.from_numpy(numpy.stack(pictures)) * 255).round() / 255
 
 
@@ -117,18 +121,18 @@ XL_SCHEDULER_FILES = {
                   clip_sample_range=1.2, **BETAS),
     "of Stable Diffusion XL": dict(_class_name="EulerDiscreteScheduler", timestep_spacing="leading", **OVERRIDDEN, **BETAS),
 }
-XL_REQUESTS = [dict(request, steps=10) for request in REQUESTS[:4]]
+XL_REQUESTS = [dict(request, steps=10) for request in REQUESTS[:4]] + [dict(REQUESTS[2], steps=5, clip_skip=1)]
 
 
-def check_xl(args, report):
-    """No prompt is zeros there and not an empty one; the picture's size is told too."""
+def check_family(args, report, name, requests, files):
+    """XL: no prompt is zeros and not an empty one; the picture's size is told too. Inpainting: all is to be drawn."""
     with tempfile.TemporaryDirectory() as scratch:
         directory = pathlib.Path(scratch)
-        reference = parity.save_random_pipeline(directory, parity.TINY_XL)
+        reference = parity.save_random_pipeline(directory, parity.SIZES[name])
         reference.set_progress_bar_config(disable=True)
-        print("Stable Diffusion XL")
-        check_pictures(args, reference, directory / "model", report, XL_REQUESTS)
-        check_scheduler_files(args, reference, directory / "model", report, XL_SCHEDULER_FILES, {})
+        print(name)
+        check_pictures(args, reference, directory / "model", report, requests)
+        check_scheduler_files(args, reference, directory / "model", report, files, {})
 
 
 def main():
@@ -149,7 +153,9 @@ def main():
                 check_scheduler_files(args, reference, directory / "model", report, SCHEDULER_FILES, OVERRIDDEN)
                 check_samplers(args, reference, directory / "model", report)
     if not args.full:
-        check_xl(args, report)
+        check_family(args, report, "Stable Diffusion XL", XL_REQUESTS, XL_SCHEDULER_FILES)
+        for name in ("Stable Diffusion 1, inpainting", "Stable Diffusion XL, inpainting"):
+            check_family(args, report, name, XL_REQUESTS[:1], {})
     report.exit()
 
 

@@ -1,7 +1,9 @@
 // The C++ half of the parity tests: runs one computation of the engine on tensors that a Python
 // script has written, so that the script can compare it with the reference implementation.
 //
-//   likeness_parity_probe COMMAND MODEL_DIR INPUTS.safetensors OUTPUTS.safetensors
+//   likeness_parity_probe COMMAND MODEL INPUTS.safetensors OUTPUTS.safetensors
+//
+// MODEL: a diffusers directory, or a single file.
 //
 // A new command is one more file with one function, declared here and listed in probe_main.cc.
 // Settings that are not tensors come as strings in the inputs' metadata.

@@ -1,10 +1,14 @@
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "tests/parity/probe.h"
+#include "worker/base/io/temp_dir.h"
 #include "worker/families/diffusers_directory.h"
+#include "worker/families/single_file.h"
 
 namespace {
 
@@ -18,13 +22,21 @@ const std::map<std::string, likeness::ProbeCommand> kCommands = {
     {"vae", likeness::ProbeVae},
 };
 
+// A directory, or a single file.
+std::unique_ptr<likeness::Family> Load(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return likeness::LoadModel(path);
+  const likeness::TempDir scratch;
+  likeness::ImportSingleFile(path, scratch.path() / "model");
+  return likeness::LoadModel(scratch.path() / "model");
+}
+
 int Run(const std::string& command, char** paths) {
   const auto found = kCommands.find(command);
   if (found == kCommands.end()) {
     std::cerr << "unknown command " << command << "\n";
     return 2;
   }
-  const auto model = likeness::LoadModel(paths[0]);
+  const auto model = Load(paths[0]);
   const auto inputs = likeness::SafetensorsFile::Open(paths[1]);
   likeness::WriteSafetensors(paths[2], found->second(*model, inputs));
   return 0;

@@ -4,6 +4,7 @@
 
 #include "tests/parity/probe.h"
 #include "worker/families/diffusers_directory.h"
+#include "worker/families/single_file.h"
 
 namespace likeness {
 namespace {
@@ -12,7 +13,10 @@ Conditioning ToldBy(const SafetensorsFile& inputs) {
   const auto get = [&](const char* name) {
     return inputs.Contains(name) ? inputs.Get(name) : torch::Tensor();
   };
-  return {.context_NSD = get("context"), .pooled_NP = get("pooled"), .numbers_NK = get("numbers")};
+  return {.context_NSD = get("context"),
+          .pooled_NP = get("pooled"),
+          .numbers_NK = get("numbers"),
+          .canvas_NChw = get("canvas")};
 }
 
 torch::Tensor PredictionFor(Family& model, const SafetensorsFile& inputs) {
@@ -27,14 +31,16 @@ NamedTensors ProbeEncode(Family& model, const SafetensorsFile& inputs) {
   std::istringstream lines(inputs.metadata().at("prompts"));
   std::vector<Prompt> prompts;
   for (std::string line; std::getline(lines, line);) prompts.emplace_back(line);
-  const auto told = model.Encode(prompts, {model.image_size(), model.image_size()});
+  const auto& settings = inputs.metadata();
+  const int clip_skip = settings.contains("clip_skip") ? std::stoi(settings.at("clip_skip")) : 0;
+  const auto told = model.Encode(prompts, {model.image_size(), model.image_size()}, clip_skip);
   NamedTensors tensors = {{"context", told.context_NSD}};
   if (told.pooled_NP.defined()) tensors.emplace_back("pooled", told.pooled_NP);
   if (told.numbers_NK.defined()) tensors.emplace_back("numbers", told.numbers_NK);
   return tensors;
 }
 
-// latents, timesteps, and what ProbeEncode gives -> prediction
+// latents, timesteps, what ProbeEncode gives, and where masks are filled canvas -> prediction
 NamedTensors ProbePredict(Family& model, const SafetensorsFile& inputs) {
   torch::NoGradGuard no_grad;
   return {{"prediction", PredictionFor(model, inputs)}};
@@ -67,9 +73,15 @@ NamedTensors ProbeVae(Family& model, const SafetensorsFile& inputs) {
           {"decoded", model.ToPixels(inputs.Get("latents"))}};
 }
 
-// Writes the model to the directory that the metadata names.
+// Writes the model to the directory that the metadata names; or the directory "model" to the single
+// file "file".
 NamedTensors ProbeSave(Family& model, const SafetensorsFile& inputs) {
-  SaveModel(inputs.metadata().at("directory"), model, torch::kFloat32);
+  const auto& settings = inputs.metadata();
+  if (settings.contains("file")) {
+    ExportSingleFile(settings.at("model"), settings.at("file"));
+  } else {
+    SaveModel(settings.at("directory"), model, torch::kFloat32);
+  }
   return {};
 }
 

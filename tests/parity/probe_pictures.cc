@@ -17,8 +17,8 @@ torch::Tensor StackImages(const std::vector<Image>& images) {
   return torch::stack(pictures);
 }
 
-// Settings: the fields of TextToImageRequest; guidance_rescale and eta may be left out, and an
-// empty negative prompt is none; and, where there is one, the directory of an "adapter", its
+// Settings: the fields of TextToImageRequest; guidance_rescale, clip_skip and eta may be left out,
+// and an empty negative prompt is none; and, where there is one, the directory of an "adapter", its
 // "method" and its "strength". Gives "pictures": uint8 [images,H,W,3].
 NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
@@ -33,6 +33,7 @@ NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
       .steps = std::stoi(settings.at("steps")),
       .guidance = std::stod(settings.at("guidance")),
       .guidance_rescale = number("guidance_rescale"),
+      .clip_skip = static_cast<int>(number("clip_skip")),
       .eta = number("eta"),
       .batch_size = std::stoi(settings.at("batch_size")),
   };

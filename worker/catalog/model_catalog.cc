@@ -11,6 +11,7 @@
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "worker/catalog/examined_models.h"
+#include "worker/catalog/imported_files.h"
 #include "worker/checkpoints/model_files.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/generation/pipeline_sampler.h"
@@ -64,8 +65,12 @@ absl::StatusOr<ModelCatalog> ModelCatalog::Scan(const fs::path& models,
   catalog.rejected_ = std::move(scan.rejected);
   const ExaminedModels memory = ReadExaminedModels(memory_file);
   ExaminedModels examined;
-  for (const auto& found : scan.found) {
+  const ImportedFiles imported(memory_file.parent_path() / "single-files");
+  for (auto& found : scan.found) {
     const auto status = Guard([&] {
+      if (fs::is_regular_file(found.directory)) {
+        found.directory = imported.DirectoryOf(found.directory);
+      }
       const std::string stamp = Stamp(found.directory);
       const auto known = memory.find(found.directory.string());
       const bool unchanged = known != memory.end() && known->second.stamp == stamp;

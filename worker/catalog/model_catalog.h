@@ -26,7 +26,8 @@ struct CatalogEntry {
 class ModelCatalog {
  public:
   // `memory`: the file that remembers digests between starts; where it cannot be written, a warning
-  // is logged. Takes as long as reading every new file once. Errors as ScanForModels.
+  // is logged. Beside it is single-files/, where checkpoints in one file become directories. Takes
+  // as long as reading every new file once. Errors as ScanForModels.
   static absl::StatusOr<ModelCatalog> Scan(const std::filesystem::path& models,
                                            const std::filesystem::path& memory);
 

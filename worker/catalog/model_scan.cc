@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "worker/checkpoints/file_kind.h"
 #include "worker/evaluation/evaluator_files.h"
 
 namespace likeness {
@@ -29,10 +30,8 @@ bool IsDirectory(const fs::path& path) {
   return fs::is_directory(path, error);
 }
 
-bool IsWeights(const fs::path& file) {
-  const auto extension = file.extension();
-  return extension == ".safetensors" || extension == ".ckpt" || extension == ".pt" ||
-         extension == ".pth" || extension == ".bin" || extension == ".gguf";
+bool IsStray(const fs::path& file) {
+  return KindOfFile(file) == FileKind::kPickle || file.extension() == ".gguf";
 }
 
 absl::Status StrayWeights(const std::vector<std::string>& files) {
@@ -43,7 +42,7 @@ absl::Status StrayWeights(const std::vector<std::string>& files) {
   return absl::FailedPreconditionError(absl::StrCat(
       absl::StrJoin(named, ", "), more,
       ": weights that do not lie in a model directory; only directories in the diffusers layout, "
-      "with a model_index.json, are offered"));
+      "with a model_index.json, and checkpoints in one safetensors file are offered"));
 }
 
 class Scanner {
@@ -66,7 +65,12 @@ class Scanner {
     const auto entries = List(directory);
     std::vector<std::string> stray;
     for (const auto& entry : entries) {
-      if (!IsDirectory(entry) && IsWeights(entry)) stray.push_back(entry.filename().string());
+      if (IsDirectory(entry)) continue;
+      if (entry.extension() == ".safetensors") {
+        scan_.found.push_back({entry.stem().string(), entry});
+      } else if (IsStray(entry)) {
+        stray.push_back(entry.filename().string());
+      }
     }
     if (!stray.empty()) Reject(directory, StrayWeights(stray));
     if (depth == kMaxDepth) return;

@@ -52,7 +52,7 @@ TEST_F(ModelScanTest, ModelsAreCalledByTheirOwnNamesUpToThreeLevelsDown) {
 
 TEST_F(ModelScanTest, StrayWeightsAreNamedAndHideNothing) {
   Write("mini/model_index.json");
-  for (const char* file : {"a.ckpt", "b.pt", "c.safetensors", "d.safetensors"}) Write(file);
+  for (const char* file : {"a.ckpt", "b.pt", "c.pth", "d.gguf"}) Write(file);
   Write("Stable-diffusion/v1-5.ckpt");
   Write("Stable-diffusion/other/model_index.json");
   EXPECT_THAT(Names(), ElementsAre("other", "mini"));
@@ -60,9 +60,24 @@ TEST_F(ModelScanTest, StrayWeightsAreNamedAndHideNothing) {
   ASSERT_THAT(rejected, SizeIs(2));
   EXPECT_EQ(rejected[0].path, root().filename());
   EXPECT_THAT(std::string(rejected[0].reason.message()),
-              HasSubstr("a.ckpt, b.pt, c.safetensors and 1 more: weights that do not lie in a"));
+              HasSubstr("a.ckpt, b.pt, c.pth and 1 more: weights that do not lie in a"));
   EXPECT_EQ(rejected[1].path, "Stable-diffusion");
   EXPECT_THAT(std::string(rejected[1].reason.message()), HasSubstr("v1-5.ckpt: weights"));
+}
+
+TEST_F(ModelScanTest, ASafetensorsFileThatLiesInNoModelIsOne) {
+  Write("v1-5 (pruned).safetensors");
+  Write("sdxl/base_1.0.safetensors");
+  Write("mini/model_index.json");
+  Write("mini/v1-5-ema.safetensors");
+  Write("mini/unet/diffusion_pytorch_model.safetensors");
+  Write("judges/measures.json");
+  Write("judges/identity.safetensors");
+  Write("tokenizer/vocab.json");
+  Write(".hidden.safetensors");
+  EXPECT_THAT(Names(), ElementsAre("mini", "base_1.0", "v1-5 (pruned)"));
+  EXPECT_EQ(Scan().found[1].directory, fs::canonical(root()) / "sdxl/base_1.0.safetensors");
+  EXPECT_THAT(Scan().rejected, IsEmpty());
 }
 
 // Root reads everything: for as long as this lives, somebody else does.

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
 #include "worker/base/io/temp_dir.h"
@@ -37,8 +36,7 @@ class ComponentFilesTest : public testing::Test {
 };
 
 TEST_F(ComponentFilesTest, ShardsOfAVariantAreFoundWhereverTheIndexNamesIt) {
-  for (const char* index :
-       {"net.safetensors.index.fp16.json", "net.fp16.safetensors.index.json"}) {
+  for (const char* index : {"net.safetensors.index.fp16.json", "net.fp16.safetensors.index.json"}) {
     WriteShards("net.fp16", index, 16);
     EXPECT_EQ(Opened(torch::kFloat32), 16) << index << " where there is nothing else";
     fs::remove(temp_.path() / index);

@@ -12,6 +12,11 @@ namespace likeness {
 // what it throws ends this.
 std::string DigestOfFile(const std::filesystem::path& path, const std::function<void()>& poll = {});
 
+// From here on digests of large files are remembered in `file`, too, and those that earlier
+// processes left there are taken for files that are the same still. One that cannot be read or
+// written is passed over; whoever may write it decides what a file's digest is.
+void RememberDigestsIn(const std::filesystem::path& file);
+
 // DigestOfFile of each file that is part of the model, by its path in the directory:
 // model_index.json, and all weights, configs and tokenizer files (.safetensors, .json, .txt) in the
 // directory's folders.

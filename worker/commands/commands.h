@@ -9,5 +9,6 @@ int ServeCommand(const CommandLine& arguments);
 int RunCommand(const CommandLine& arguments);
 int HealthcheckCommand(const CommandLine& arguments);
 int ContactSheetCommand(const CommandLine& arguments);
+int ConvertCommand(const CommandLine& arguments);
 
 }  // namespace likeness

@@ -15,6 +15,7 @@ constexpr char kHelp[] = R"(Usage: likeness-worker [COMMAND] [FLAGS]
   run             does one job without a server
   healthcheck     asks whether the worker of this machine is up
   contact-sheet   lays pictures on one page
+  convert         makes a diffusers directory of a single-file checkpoint, or the reverse
 
 likeness-worker COMMAND --help lists a command's flags; --version prints the version.
 )";
@@ -24,7 +25,8 @@ int Run(const CommandLine& arguments) {
                          {{"serve", ServeCommand},
                           {"run", RunCommand},
                           {"healthcheck", HealthcheckCommand},
-                          {"contact-sheet", ContactSheetCommand}},
+                          {"contact-sheet", ContactSheetCommand},
+                          {"convert", ConvertCommand}},
                          kHelp, "serve");
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/logging.h"
 #include "common/status_macros.h"
+#include "worker/checkpoints/model_digest.h"
 #include "worker/support/device.h"
 
 namespace likeness {
@@ -63,6 +64,7 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(flags.device));
 
   const std::filesystem::path cache = flags.cache_dir;
+  RememberDigestsIn(cache / "digests.json");
   ASSIGN_OR_RETURN(ModelCatalog catalog, ModelCatalog::Scan(flags.models, cache / "models.json"));
   for (const auto& rejected : catalog.rejected()) {
     LogWarning("model not offered",

@@ -41,8 +41,7 @@ class Denoiser {
   // Above a scale of 1 both halves go through the model in one forward, the unconditional half
   // first. kInvalidArgument if the scale is not finite or the rescale not within 0 to 1. Latents
   // keep the dtype they come in, whatever the model's.
-  Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
-           SampleLimits limits = {});
+  Denoiser(NoisePredictor model, PredictionType type, Guidance guidance, SampleLimits limits = {});
 
   // With kEpsilon a is above 0: from noise alone no picture follows.
   Prediction operator()(const torch::Tensor& x_BCHW, const Level& level) const;

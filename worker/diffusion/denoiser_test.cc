@@ -96,7 +96,7 @@ TEST(DenoiserTest, ARescaleBeyondOneIsRefused) {
 
 TEST(DenoiserTest, ThresholdedPicturesKeepWithinOneEachByItself) {
   const Denoiser denoiser({}, PredictionType::kSample, {.scale = 1},
-                          Thresholding{.ratio = 0.9, .max_value = 4});
+                          {.thresholding = Thresholding{.ratio = 0.9, .max_value = 4}});
   auto x0 = torch::linspace(-1, 1, 100).view({1, 1, 10, 10}).repeat({2, 1, 1, 1});
   x0[1] *= 10;
   const auto cut = denoiser.Read(x0, x0, kLevel).x0_BCHW;

@@ -99,7 +99,8 @@ void RequireWhatIsAlwaysSo(ConfigReader& reader, const SamplerRow& row) {
       {"shift_terminal", nullptr},
       {"disable_corrector", nlohmann::json::array()},
   };
-  if (row.name == "heun") reader.Require("clip_sample", false);  // its slopes are of the model alone
+  if (row.name == "heun")
+    reader.Require("clip_sample", false);  // its slopes are of the model alone
   for (const auto& [key, value] : only) {
     if (row.Has(key)) reader.Require(key, value);
   }

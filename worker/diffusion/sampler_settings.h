@@ -34,7 +34,8 @@ struct Thresholding {
 // What is done to clean latents that are too large; without either, nothing.
 struct SampleLimits {
   std::optional<Thresholding> thresholding = std::nullopt;
-  std::optional<double> clip_range = std::nullopt;  // cut to [-range, range]; after thresholding none
+  std::optional<double> clip_range =
+      std::nullopt;  // cut to [-range, range]; after thresholding none
 };
 
 // What scheduler_config.json may say of the samplers. A sampler looks at those alone that its class

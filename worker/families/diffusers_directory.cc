@@ -22,10 +22,23 @@ struct FamilyRow {
 
 constexpr FamilyRow kFamilies[] = {
     {"StableDiffusionPipeline", StableDiffusion::FromConfigs},
+    {"StableDiffusionInpaintPipeline", StableDiffusion::FromConfigs},
     {"StableDiffusionXLPipeline", StableDiffusionXl::FromConfigs},
+    {"StableDiffusionXLInpaintPipeline", StableDiffusionXl::FromConfigs},
 };
 
-std::unique_ptr<Family> FromConfigs(const fs::path& dir, const LoadOptions& options) {
+void SavePart(const fs::path& dir, const Part& part, torch::ScalarType dtype) {
+  fs::create_directories(dir / part.name);
+  auto tensors = StateDict(*part.module);
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(dtype);
+  WriteSafetensors(dir / part.name / (part.file_stem + ".safetensors"), tensors,
+                   {{"format", "pt"}});
+  WriteJsonFile(dir / part.name / "config.json", nlohmann::json::parse(part.config));
+}
+
+}  // namespace
+
+std::unique_ptr<Family> ModelOfConfigs(const fs::path& dir, const LoadOptions& options) {
   if (!fs::is_directory(dir)) {
     throw Error(ErrorKind::kNotFound, "there is no model directory " + dir.filename().string());
   }
@@ -40,17 +53,6 @@ std::unique_ptr<Family> FromConfigs(const fs::path& dir, const LoadOptions& opti
   reader.Refuse("_class_name", "is not supported; allowed: " + allowed);
 }
 
-void SavePart(const fs::path& dir, const Part& part, torch::ScalarType dtype) {
-  fs::create_directories(dir / part.name);
-  auto tensors = StateDict(*part.module);
-  for (auto& [name, tensor] : tensors) tensor = tensor.to(dtype);
-  WriteSafetensors(dir / part.name / (part.file_stem + ".safetensors"), tensors,
-                   {{"format", "pt"}});
-  WriteJsonFile(dir / part.name / "config.json", nlohmann::json::parse(part.config));
-}
-
-}  // namespace
-
 void LoadWeights(const fs::path& dir, const Part& part, const LoadOptions& options) {
   if (options.poll) options.poll();
   const auto files = OpenComponent(dir / part.name, part.name, part.file_stem, options.dtype);
@@ -61,7 +63,7 @@ void LoadWeights(const fs::path& dir, const Part& part, const LoadOptions& optio
 }
 
 std::unique_ptr<Family> LoadModel(const fs::path& dir, const LoadOptions& options) {
-  auto model = FromConfigs(dir, options);
+  auto model = ModelOfConfigs(dir, options);
   for (const Part& part : model->Parts()) LoadWeights(dir, part, options);
   model->set_digest(ModelDigest(dir, options.poll));
   return model;

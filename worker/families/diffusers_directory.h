@@ -16,6 +16,10 @@ namespace likeness {
 std::unique_ptr<Family> LoadModel(const std::filesystem::path& dir,
                                   const LoadOptions& options = {});
 
+// The same without its weights: they are not filled, and a part may have none yet.
+std::unique_ptr<Family> ModelOfConfigs(const std::filesystem::path& dir,
+                                       const LoadOptions& options = {});
+
 // Fills a part of a model from the directory's folder of its name, as LoadModel does. Errors as
 // there; where a key or a shape is wrong the part is unchanged.
 void LoadWeights(const std::filesystem::path& dir, const Part& part, const LoadOptions& options);

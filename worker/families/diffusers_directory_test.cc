@@ -166,10 +166,10 @@ TEST_F(DiffusersDirectoryTest, PartsThatDoNotFitTogetherAreRefusedByName) {
           "tokenizer: model_max_length is 77 where text_encoder's max_position_embeddings is 12");
   refused("unet/config.json", "cross_attention_dim", 32,
           "unet: cross_attention_dim is 32 where text_encoder's hidden_size is 16");
-  refused("unet/config.json", "in_channels", 9,
-          "unet: in_channels is 9 where vae's latent_channels is 4");
+  refused("unet/config.json", "in_channels", 5,
+          "unet: in_channels is 5 where vae's latent_channels is 4");
   refused("unet/config.json", "out_channels", 8,
-          "unet: out_channels is 8 where its in_channels is");
+          "unet: out_channels is 8 where vae's latent_channels is 4");
   refused("tokenizer/vocab.json", "zzz</w>", 54,
           "tokenizer: number of tokens is 55 where text_encoder's vocab_size is 54");
   LoadModel(dir());

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -35,9 +36,10 @@ struct Geometry {
 
 // What the network is told beside x and t. What a family does not use is undefined.
 struct Conditioning {
-  torch::Tensor context_NSD;      // attended to
-  torch::Tensor pooled_NP = {};   // the text as one vector
-  torch::Tensor numbers_NK = {};  // sizes and crops
+  torch::Tensor context_NSD;       // attended to
+  torch::Tensor pooled_NP = {};    // the text as one vector
+  torch::Tensor numbers_NK = {};   // sizes and crops
+  torch::Tensor canvas_NChw = {};  // Family::Canvas
 
   // Sample i of the result is sample index_M[i] of this. index_M: int64, on the same device.
   Conditioning Select(const torch::Tensor& index_M) const;
@@ -74,8 +76,23 @@ class Family {
   // The one list of what has weights: what is loaded, saved, trained and moved goes by it.
   virtual std::vector<Part> Parts() const = 0;
 
-  // One sample a prompt, in dtype(). Differentiable in the text encoders' parameters.
-  virtual Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry) = 0;
+  // One sample a prompt, in dtype(). Differentiable in the text encoders' parameters. `clip_skip`:
+  // of the text encoders' last layers so many are left out beside those that the family leaves out
+  // anyway; at least 0. Error: kInvalidArgument where there are not as many.
+  virtual Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
+                              int clip_skip = 0) = 0;
+
+  // Whether the network is one that fills masks, and so is to be told of a canvas.
+  virtual bool fills_masks() const { return false; }
+  // What such a network sees beside x: the mask, in latents' places, and the pictures outside of
+  // it as latents of unit variance. images_NCHW as in ToLatents; mask_N1HW: 1 where is to be drawn,
+  // 0 elsewhere. `noise_NChw` is called once, for the posterior's sample. Undefined, and nothing
+  // called, for any other network.
+  virtual torch::Tensor Canvas(const torch::Tensor& images_NCHW, const torch::Tensor& mask_N1HW,
+                               const std::function<torch::Tensor()>& noise_NChw);
+  // Of pictures that are to be drawn all over.
+  torch::Tensor BlankCanvas(int64_t count, Geometry geometry,
+                            const std::function<torch::Tensor()>& noise_NChw);
 
   // What schedule().options().prediction_type says, NChw, for x_NChw at the timesteps t_N (int64 or
   // float). Computed and given in the dtype of the network's parameters. Differentiable.

@@ -26,6 +26,29 @@ torch::Tensor LatentDiffusion::ToPixels(const torch::Tensor& latents_NChw) {
   return vae_->Decode((latents_NChw / latent_scale()).to(dtype()));
 }
 
+torch::Tensor LatentDiffusion::Canvas(const torch::Tensor& images_NCHW,
+                                      const torch::Tensor& mask_N1HW,
+                                      const std::function<torch::Tensor()>& noise_NChw) {
+  if (!fills_masks()) return {};
+  torch::NoGradGuard no_grad;
+  const auto outside_NCHW = images_NCHW * (mask_N1HW < 0.5).to(images_NCHW.scalar_type());
+  const auto latents_NChw =
+      ToLatents(outside_NCHW).Sample(noise_NChw().to(device(), dtype())) * latent_scale();
+  const auto mask_N1hw = torch::nn::functional::interpolate(
+      mask_N1HW.to(torch::kFloat32),
+      torch::nn::functional::InterpolateFuncOptions()
+          .size(std::vector<int64_t>{latents_NChw.size(2), latents_NChw.size(3)})
+          .mode(torch::kNearest));
+  return torch::cat({mask_N1hw.to(device(), dtype()), latents_NChw}, 1);
+}
+
+torch::Tensor LatentDiffusion::UnetInput(const torch::Tensor& x_NChw,
+                                         const Conditioning& conditioning) {
+  const auto compute = unet_->dtype();
+  if (!conditioning.canvas_NChw.defined()) return x_NChw.to(compute);
+  return torch::cat({x_NChw.to(compute), conditioning.canvas_NChw.to(compute)}, 1);
+}
+
 std::vector<Part> LatentDiffusion::UnetAndVae() const {
   return {{"unet", Role::kDenoiser, unet_.ptr().get(), "diffusion_pytorch_model",
            unet_->options().ToJson().dump()},
@@ -54,11 +77,12 @@ void LatentDiffusion::WordsChanged() {
   }
 }
 
-nlohmann::json LatentDiffusion::SaveScheduler(const fs::path& dir) const {
+nlohmann::json LatentDiffusion::SaveScheduler(const fs::path& dir, const char* pipeline) const {
   fs::create_directories(dir / "scheduler");
   const auto scheduler = Family::SamplerConfig();  // as it came
   WriteJsonFile(dir / "scheduler" / "scheduler_config.json", scheduler);
-  return {{"scheduler", {"diffusers", SchedulerClass(scheduler)}},
+  return {{"_class_name", std::string(pipeline) + (fills_masks() ? "InpaintPipeline" : "Pipeline")},
+          {"scheduler", {"diffusers", SchedulerClass(scheduler)}},
           {"unet", {"diffusers", "UNet2DConditionModel"}},
           {"vae", {"diffusers", "AutoencoderKL"}}};
 }
@@ -75,8 +99,10 @@ void RequireFit(bool fine, const std::string& part, int64_t value, const std::st
                                                   allowed);
 }
 
-void CheckTokenizer(const ClipTokenizer& tokenizer, const ClipTextOptions& text,
-                    const std::string& suffix) {
+ClipTokenizer LoadTokenizer(const fs::path& dir, const std::string& suffix,
+                            const ClipTextOptions& text) {
+  auto tokenizer = ClipTokenizer::Load(dir / ("tokenizer" + suffix),
+                                       static_cast<int>(text.max_position_embeddings));
   RequireFit(tokenizer.vocab_size() <= text.vocab_size, "tokenizer" + suffix + ": number of tokens",
              tokenizer.vocab_size(), "text_encoder" + suffix + "'s vocab_size", text.vocab_size,
              kAtMost);
@@ -84,13 +110,30 @@ void CheckTokenizer(const ClipTokenizer& tokenizer, const ClipTextOptions& text,
              "tokenizer" + suffix + ": model_max_length", tokenizer.model_max_length(),
              "text_encoder" + suffix + "'s max_position_embeddings", text.max_position_embeddings,
              kAtMost);
+  return tokenizer;
+}
+
+ClipTextOptions WithTokensOf(const ClipTokenizer& tokenizer, ClipTextOptions options) {
+  options.bos_token_id = tokenizer.bos_id();
+  options.eos_token_id = tokenizer.eos_id();
+  options.pad_token_id = tokenizer.pad_id();
+  return options;
+}
+
+ModelSource SourceOf(const nlohmann::json& scheduler_config, const LoadOptions& options) {
+  return {.scheduler_config = scheduler_config.dump(),
+          .device = options.device,
+          .dtype = options.dtype};
 }
 
 void CheckUnet(const UNet2DConditionOptions& unet, const AutoencoderKlOptions& vae) {
-  RequireFit(unet.in_channels == vae.latent_channels, "unet: in_channels", unet.in_channels,
+  // Latents, and a mask and the latents outside of it.
+  const int64_t with_canvas = 2 * vae.latent_channels + 1;
+  RequireFit(unet.in_channels == vae.latent_channels || unet.in_channels == with_canvas,
+             "unet: in_channels", unet.in_channels, "vae's latent_channels", vae.latent_channels,
+             "allowed are as many, and twice as many and one to fill masks");
+  RequireFit(unet.out_channels == vae.latent_channels, "unet: out_channels", unet.out_channels,
              "vae's latent_channels", vae.latent_channels, kHaveToBeEqual);
-  RequireFit(unet.out_channels == unet.in_channels, "unet: out_channels", unet.out_channels,
-             "its in_channels", unet.in_channels, kHaveToBeEqual);
 }
 
 }  // namespace likeness

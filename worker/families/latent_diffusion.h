@@ -9,6 +9,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/json_file.h"
 #include "worker/families/family.h"
+#include "worker/families/load_options.h"
 #include "worker/models/clip_text.h"
 #include "worker/models/unet.h"
 #include "worker/models/vae.h"
@@ -19,6 +20,11 @@ class LatentDiffusion : public Family {
  public:
   LatentMoments ToLatents(const torch::Tensor& images_NCHW) override;
   torch::Tensor ToPixels(const torch::Tensor& latents_NChw) override;
+  bool fills_masks() const override {
+    return unet_->options().in_channels > unet_->options().out_channels;
+  }
+  torch::Tensor Canvas(const torch::Tensor& images_NCHW, const torch::Tensor& mask_N1HW,
+                       const std::function<torch::Tensor()>& noise_NChw) override;
   double latent_scale() const override { return vae_->options().scaling_factor; }
   int64_t latent_channels() const override { return vae_->options().latent_channels; }
   int64_t latent_size() const override { return unet_->options().sample_size; }
@@ -33,11 +39,14 @@ class LatentDiffusion : public Family {
 
   UNet2DCondition& unet() { return unet_; }
   std::vector<Part> UnetAndVae() const;
+  // x and the canvas, in the UNet's dtype.
+  torch::Tensor UnetInput(const torch::Tensor& x_NChw, const Conditioning& conditioning);
   // One row a prompt, int64 [N,T] on the model's device; no prompt is an empty one.
   torch::Tensor TokenIds(const ClipTokenizer& tokenizer, const std::vector<Prompt>& prompts) const;
   void WordsChanged() override;
-  // scheduler/, and what model_index.json says of it and of what all versions have.
-  nlohmann::json SaveScheduler(const std::filesystem::path& dir) const;
+  // scheduler/, and what model_index.json says of it and of what all versions have. `pipeline`:
+  // "StableDiffusion", of "StableDiffusionPipeline" or "StableDiffusionInpaintPipeline".
+  nlohmann::json SaveScheduler(const std::filesystem::path& dir, const char* pipeline) const;
 
  private:
   UNet2DCondition unet_;
@@ -52,11 +61,18 @@ Options ReadConfig(const std::filesystem::path& dir, const std::string& name) {
   return Options::FromJson(ReadJsonFile(dir / name / "config.json"));
 }
 
+// The folder tokenizer`suffix`, "" or "_2", of the tower text_encoder`suffix`.
+//
 // Parts that are whole, each by itself, and do not belong together are refused
 // (kFailedPrecondition). An id without a row in the table of tokens, or a position beyond its
-// table, would be read from memory of something else, or stop a GPU for good. `suffix`: "" or "_2".
-void CheckTokenizer(const ClipTokenizer& tokenizer, const ClipTextOptions& text,
-                    const std::string& suffix);
+// table, would be read from memory of something else, or stop a GPU for good.
+ClipTokenizer LoadTokenizer(const std::filesystem::path& dir, const std::string& suffix,
+                            const ClipTextOptions& text);
+// The options with the tokenizer's begin, end and padding.
+ClipTextOptions WithTokensOf(const ClipTokenizer& tokenizer, ClipTextOptions options);
+
+ModelSource SourceOf(const nlohmann::json& scheduler_config, const LoadOptions& options);
+
 void CheckUnet(const UNet2DConditionOptions& unet, const AutoencoderKlOptions& vae);
 inline constexpr char kHaveToBeEqual[] = "they have to be equal";
 // "PART is VALUE where OTHER is LIMIT; ALLOWED", unless `fine`.

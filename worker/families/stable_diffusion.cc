@@ -16,9 +16,7 @@ std::unique_ptr<Family> StableDiffusion::FromConfigs(const fs::path& dir,
   const auto text = ReadConfig<ClipTextOptions>(dir, "text_encoder");
   const auto unet = ReadConfig<UNet2DConditionOptions>(dir, "unet");
   const auto vae = ReadConfig<AutoencoderKlOptions>(dir, "vae");
-  const auto tokenizer =
-      ClipTokenizer::Load(dir / "tokenizer", static_cast<int>(text.max_position_embeddings));
-  CheckTokenizer(tokenizer, text, "");
+  const auto tokenizer = LoadTokenizer(dir, "", text);
   RequireFit(unet.cross_attention_dim == text.hidden_size, "unet: cross_attention_dim",
              unet.cross_attention_dim, "text_encoder's hidden_size", text.hidden_size,
              kHaveToBeEqual);
@@ -30,14 +28,11 @@ std::unique_ptr<Family> StableDiffusion::FromConfigs(const fs::path& dir,
   CheckUnet(unet, vae);
   const NoiseSchedule schedule(NoiseScheduleOptions::FromJson(scheduler));
   const SkipInitialization skip;
-  return std::make_unique<StableDiffusion>(
-      StableDiffusionParts{.tokenizer = tokenizer,
-                           .text_encoder = ClipTextModel(text),
-                           .unet = UNet2DCondition(unet),
-                           .vae = AutoencoderKl(vae)},
-      schedule,
-      ModelSource{
-          .scheduler_config = scheduler.dump(), .device = options.device, .dtype = options.dtype});
+  return std::make_unique<StableDiffusion>(StableDiffusionParts{.tokenizer = tokenizer,
+                                                                .text_encoder = ClipTextModel(text),
+                                                                .unet = UNet2DCondition(unet),
+                                                                .vae = AutoencoderKl(vae)},
+                                           schedule, SourceOf(scheduler, options));
 }
 
 std::vector<Part> StableDiffusion::Parts() const {
@@ -46,29 +41,33 @@ std::vector<Part> StableDiffusion::Parts() const {
   return parts;
 }
 
-Conditioning StableDiffusion::Encode(const std::vector<Prompt>& prompts, Geometry) {
-  return {.context_NSD = parts_.text_encoder->Forward(TokenIds(parts_.tokenizer, prompts))};
+Conditioning StableDiffusion::Encode(const std::vector<Prompt>& prompts, Geometry, int clip_skip) {
+  return {.context_NSD =
+              parts_.text_encoder->Forward(TokenIds(parts_.tokenizer, prompts), clip_skip)};
 }
 
 torch::Tensor StableDiffusion::Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                                        const Conditioning& conditioning) {
-  const auto compute = unet()->dtype();
-  return unet()->Forward(x_NChw.to(compute), t_N, conditioning.context_NSD.to(compute));
+  return unet()->Forward(UnetInput(x_NChw, conditioning), t_N,
+                         conditioning.context_NSD.to(unet()->dtype()));
 }
 
 nlohmann::json StableDiffusion::SamplerConfig() const {
   auto config = Family::SamplerConfig();
   config["steps_offset"] = 1;
-  config["clip_sample"] = false;
+  if (fills_masks()) {
+    config["skip_prk_steps"] = true;
+  } else {
+    config["clip_sample"] = false;
+  }
   return config;
 }
 
 void StableDiffusion::SaveBesideParts(const fs::path& dir) const {
   fs::create_directories(dir / "tokenizer");
   parts_.tokenizer.Save(dir / "tokenizer");
-  auto index = SaveScheduler(dir);
-  index.update({{"_class_name", "StableDiffusionPipeline"},
-                {"feature_extractor", {nullptr, nullptr}},
+  auto index = SaveScheduler(dir, "StableDiffusion");
+  index.update({{"feature_extractor", {nullptr, nullptr}},
                 {"requires_safety_checker", false},
                 {"safety_checker", {nullptr, nullptr}},
                 {"text_encoder", {"transformers", "CLIPTextModel"}},

@@ -28,10 +28,12 @@ class StableDiffusion : public LatentDiffusion {
                                              const LoadOptions& options);
 
   std::vector<Part> Parts() const override;
-  Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry) override;
+  Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
+                      int clip_skip = 0) override;
   torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                         const Conditioning& conditioning) override;
-  // With the offset of 1 and without the clipping that StableDiffusionPipeline gives to every file.
+  // With what StableDiffusionPipeline, or StableDiffusionInpaintPipeline, overrides of every file:
+  // the offset is 1, nothing is clipped; or the offset is 1, PNDM skips its Runge-Kutta steps.
   nlohmann::json SamplerConfig() const override;
   const ClipTokenizer& tokenizer() const override { return parts_.tokenizer; }
   void SaveBesideParts(const std::filesystem::path& dir) const override;

@@ -11,10 +11,6 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kNumbers = 6;  // original height and width, crop's top and left, target's sides
 
-ClipTokenizer LoadTokenizer(const fs::path& dir, const ClipTextOptions& text) {
-  return ClipTokenizer::Load(dir, static_cast<int>(text.max_position_embeddings));
-}
-
 void CheckTowers(const ClipTextOptions& first, const ClipTextOptions& second,
                  const UNet2DConditionOptions& unet) {
   const auto refuse = [](const char* why) { throw Error(ErrorKind::kFailedPrecondition, why); };
@@ -55,10 +51,8 @@ std::unique_ptr<Family> StableDiffusionXl::FromConfigs(const fs::path& dir,
   const auto text_2 = ReadConfig<ClipTextOptions>(dir, "text_encoder_2");
   const auto unet = ReadConfig<UNet2DConditionOptions>(dir, "unet");
   const auto vae = ReadConfig<AutoencoderKlOptions>(dir, "vae");
-  const auto tokenizer = LoadTokenizer(dir / "tokenizer", text);
-  const auto tokenizer_2 = LoadTokenizer(dir / "tokenizer_2", text_2);
-  CheckTokenizer(tokenizer, text, "");
-  CheckTokenizer(tokenizer_2, text_2, "_2");
+  const auto tokenizer = LoadTokenizer(dir, "", text);
+  const auto tokenizer_2 = LoadTokenizer(dir, "_2", text_2);
   CheckTowers(text, text_2, unet);
   CheckUnet(unet, vae);
   const NoiseSchedule schedule(NoiseScheduleOptions::FromJson(scheduler));
@@ -71,9 +65,7 @@ std::unique_ptr<Family> StableDiffusionXl::FromConfigs(const fs::path& dir,
                              .unet = UNet2DCondition(unet),
                              .vae = AutoencoderKl(vae),
                              .force_zeros_for_empty_prompt = zeros},
-      schedule,
-      ModelSource{
-          .scheduler_config = scheduler.dump(), .device = options.device, .dtype = options.dtype});
+      schedule, SourceOf(scheduler, options));
 }
 
 std::vector<Part> StableDiffusionXl::Parts() const {
@@ -83,10 +75,11 @@ std::vector<Part> StableDiffusionXl::Parts() const {
   return parts;
 }
 
-Conditioning StableDiffusionXl::Encode(const std::vector<Prompt>& prompts, Geometry geometry) {
+Conditioning StableDiffusionXl::Encode(const std::vector<Prompt>& prompts, Geometry geometry,
+                                       int clip_skip) {
   const auto first = parts_.text_encoder->ForwardAll(TokenIds(parts_.tokenizer, prompts));
   const auto second = parts_.text_encoder_2->ForwardAll(TokenIds(parts_.tokenizer_2, prompts));
-  auto context_NSD = torch::cat({first.penultimate, second.penultimate}, -1);
+  auto context_NSD = torch::cat({first.Before(1 + clip_skip), second.Before(1 + clip_skip)}, -1);
   auto pooled_NP = second.projected;
   if (parts_.force_zeros_for_empty_prompt) {
     const auto given_N1 = Given(prompts, pooled_NP);
@@ -105,7 +98,7 @@ torch::Tensor StableDiffusionXl::Predict(const torch::Tensor& x_NChw, const torc
                                          const Conditioning& conditioning) {
   const auto compute = unet()->dtype();
   return unet()->Forward(
-      x_NChw.to(compute), t_N, conditioning.context_NSD.to(compute),
+      UnetInput(x_NChw, conditioning), t_N, conditioning.context_NSD.to(compute),
       {.pooled_BP = conditioning.pooled_NP.to(compute), .ids_BK = conditioning.numbers_NK});
 }
 
@@ -115,9 +108,8 @@ void StableDiffusionXl::SaveBesideParts(const fs::path& dir) const {
     fs::create_directories(dir / name);
     tokenizer->Save(dir / name);
   }
-  auto index = SaveScheduler(dir);
-  index.update({{"_class_name", "StableDiffusionXLPipeline"},
-                {"feature_extractor", {nullptr, nullptr}},
+  auto index = SaveScheduler(dir, "StableDiffusionXL");
+  index.update({{"feature_extractor", {nullptr, nullptr}},
                 {"force_zeros_for_empty_prompt", parts_.force_zeros_for_empty_prompt},
                 {"image_encoder", {nullptr, nullptr}},
                 {"text_encoder", {"transformers", "CLIPTextModel"}},

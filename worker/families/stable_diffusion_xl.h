@@ -31,7 +31,8 @@ class StableDiffusionXl : public LatentDiffusion {
   std::vector<Part> Parts() const override;
   // The towers' layers before the last, side by side; pooled: the second's projection. The numbers
   // are the geometry as original and as target size, and no crop.
-  Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry) override;
+  Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
+                      int clip_skip = 0) override;
   torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                         const Conditioning& conditioning) override;
   const ClipTokenizer& tokenizer() const override { return parts_.tokenizer; }

@@ -14,16 +14,13 @@ namespace fs = std::filesystem;
 
 StableDiffusionXl TinyXl() {
   const auto tokenizer = TinyModel().parts().tokenizer;
-  ClipTextOptions text{.vocab_size = tokenizer.vocab_size(),
-                       .hidden_size = 16,
-                       .intermediate_size = 32,
-                       .num_hidden_layers = 2,
-                       .num_attention_heads = 2,
-                       .max_position_embeddings = 12,
-                       .projection_dim = 8,
-                       .bos_token_id = tokenizer.bos_id(),
-                       .eos_token_id = tokenizer.eos_id(),
-                       .pad_token_id = tokenizer.pad_id()};
+  const auto text = WithTokensOf(tokenizer, {.vocab_size = tokenizer.vocab_size(),
+                                             .hidden_size = 16,
+                                             .intermediate_size = 32,
+                                             .num_hidden_layers = 2,
+                                             .num_attention_heads = 2,
+                                             .max_position_embeddings = 12,
+                                             .projection_dim = 8});
   auto text_2 = text;
   text_2.with_projection = true;
   const UNet2DConditionOptions unet{.sample_size = 8,

@@ -82,7 +82,7 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
 
   // Encode the prompts, once for all pictures.
   const Geometry geometry{noise_shape[1] * model.cell(), noise_shape[2] * model.cell()};
-  const auto conditional = model.Encode({request.prompt}, geometry);
+  const auto conditional = model.Encode({request.prompt}, geometry, request.clip_skip);
   const bool guided = request.guidance > 1;
   const auto unconditional =
       guided ? model.Encode({request.negative_prompt}, geometry) : Conditioning();
@@ -97,18 +97,25 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
   while (static_cast<int>(images.size()) < request.images) {
     const int done = static_cast<int>(images.size());
     const int count = std::min(request.batch_size, request.images - done);
-    const auto told = guided ? Concatenate(unconditional.Expand(count), conditional.Expand(count))
-                             : conditional.Expand(count);
+    auto noise =
+        NoiseOf(request.seed + static_cast<uint32_t>(done), count, noise_shape, model.device());
+    const auto start_BCHW = noise.Draw();
+    const auto canvas_BCHW = model.BlankCanvas(count, geometry, [&] { return noise.Draw(); });
+    const auto told_of = [&](const Conditioning& prompt) {
+      auto told = prompt.Expand(count);
+      told.canvas_NChw = canvas_BCHW;
+      return told;
+    };
+    const auto told =
+        guided ? Concatenate(told_of(unconditional), told_of(conditional)) : told_of(conditional);
     const NoisePredictor network = [&](const auto& latents, const auto& timesteps) {
       return model.Predict(latents, timesteps, told);
     };
     const Denoiser denoiser(network, sampler.schedule().options().prediction_type,
                             {.scale = request.guidance, .rescale = request.guidance_rescale},
                             sampler.settings().limits);
-    auto noise =
-        NoiseOf(request.seed + static_cast<uint32_t>(done), count, noise_shape, model.device());
     const auto latents_BCHW =
-        sampler.Sample(denoiser, noise.Draw(), noise, request.steps, after_step);
+        sampler.Sample(denoiser, start_BCHW, noise, request.steps, after_step);
     for (const auto& part_BCHW : latents_BCHW.split(DecodedTogether(latents_BCHW, model))) {
       if (progress && !progress(steps_done, steps_per_batch * batches)) ThrowStopped();
       for (auto& image : Decode(model, part_BCHW)) images.push_back(std::move(image));

@@ -22,6 +22,7 @@ struct TextToImageRequest {
   int steps = 50;               // 1 to the model's training timesteps
   double guidance = 7.5;        // finite; 1 or less: none
   double guidance_rescale = 0;  // 0 to 1, worker/diffusion/denoiser.h
+  int clip_skip = 0;            // of the text encoder's last layers, left out for `prompt` alone
   double eta = 0;               // 0 to 1: noise that DDIM and TCD draw anew; others have none
   int width = 0;                // pixels, a multiple of the model's latent cell; 0: the model's own
   int height = 0;

@@ -112,6 +112,21 @@ torch::Tensor ClipTextModelImpl::Embed(const torch::Tensor& input_ids_BT) {
   return torch::where((input_ids_BT < first).unsqueeze(-1), known_BTD, new_BTD);
 }
 
+const torch::Tensor& ClipTextModelImpl::Output::Before(int layers) const {
+  const auto most = static_cast<int>(hidden.size()) - 1;
+  if (layers < 0 || layers > most) {
+    throw Error(ErrorKind::kInvalidArgument, "clip_skip leaves out " + std::to_string(layers) +
+                                                 " layers of the text encoder's " +
+                                                 std::to_string(most));
+  }
+  return hidden[static_cast<size_t>(most - layers)];
+}
+
+torch::Tensor ClipTextModelImpl::Forward(const torch::Tensor& input_ids_BT, int skipped) {
+  const auto output = ForwardAll(input_ids_BT);
+  return skipped == 0 ? output.last : final_layer_norm_(output.Before(skipped));
+}
+
 ClipTextModelImpl::Output ClipTextModelImpl::ForwardAll(const torch::Tensor& input_ids_BT) {
   const int64_t tokens = input_ids_BT.size(1);
   if (tokens > options_.max_position_embeddings) {
@@ -121,12 +136,9 @@ ClipTextModelImpl::Output ClipTextModelImpl::ForwardAll(const torch::Tensor& inp
   }
   auto positions_TD = position_embedding_->weight.slice(/*dim=*/0, 0, tokens);
   auto hidden_BTD = Embed(input_ids_BT) + positions_TD;
-  Output output;
-  for (auto& layer : layers_) {
-    output.penultimate = hidden_BTD;
-    hidden_BTD = layer(hidden_BTD);
-  }
-  output.last = final_layer_norm_(hidden_BTD);
+  Output output{.hidden = {hidden_BTD}};
+  for (auto& layer : layers_) output.hidden.push_back(layer(output.hidden.back()));
+  output.last = final_layer_norm_(output.hidden.back());
   if (text_projection_) {
     const auto rows_B = torch::arange(input_ids_BT.size(0), input_ids_BT.device());
     output.projected = text_projection_(output.last.index({rows_B, EndOf(input_ids_BT, options_)}));

@@ -69,14 +69,17 @@ class ClipTextModelImpl : public torch::nn::Module {
  public:
   explicit ClipTextModelImpl(ClipTextOptions options);
 
-  // input_ids_BT: int64, T at most max_position_embeddings. Gives the last hidden state after the
-  // final layer norm, BTD.
-  torch::Tensor Forward(const torch::Tensor& input_ids_BT) { return ForwardAll(input_ids_BT).last; }
+  // input_ids_BT: int64, T at most max_position_embeddings. Gives what comes out of the last layer,
+  // or of the one `skipped` before it, after the final layer norm, BTD.
+  torch::Tensor Forward(const torch::Tensor& input_ids_BT, int skipped = 0);
 
   struct Output {
-    torch::Tensor last;         // after the final layer norm, BTD
-    torch::Tensor penultimate;  // what goes into the last layer, BTD
-    torch::Tensor projected;    // `last` at the end token, projected, BP; where with_projection
+    std::vector<torch::Tensor> hidden;  // of each layer what goes into it, BTD, and what comes out
+    torch::Tensor last;                 // after the final layer norm, BTD
+    torch::Tensor projected;  // `last` at the end token, projected, BP; where with_projection
+
+    // What goes into the last layers, so many of them, BTD. Error: kInvalidArgument.
+    const torch::Tensor& Before(int layers) const;
   };
   Output ForwardAll(const torch::Tensor& input_ids_BT);
 

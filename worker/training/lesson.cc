@@ -5,6 +5,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/sha256.h"
+#include "worker/training/class_images.h"
 #include "worker/training/class_latents.h"
 
 namespace likeness {
@@ -28,6 +29,7 @@ PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
         NumberOf(photo.caption.empty() ? default_prompt : photo.caption, prompts));
   }
   set.moments = EncodePictures(base, images, Phase::kPreparing, host);
+  set.pixels_NCHW = PixelsFor(base, images);
   return set;
 }
 
@@ -52,6 +54,10 @@ Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
     auto latents = ClassLatents(base, class_images, class_image_cache, host);
     const int64_t number = NumberOf(class_images.prompt, lesson.prompts);
     lesson.prior = PictureSet{std::move(latents), std::vector<int64_t>(class_images.count, number)};
+    if (base.fills_masks()) {  // they are there, for their latents are
+      lesson.prior->pixels_NCHW =
+          PixelsFor(base, ClassImages(base, class_images, class_image_cache, host));
+    }
   }
   return lesson;
 }

@@ -32,22 +32,40 @@ LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Ph
   return {torch::cat(means), torch::cat(logvars)};
 }
 
+torch::Tensor PixelsFor(const Family& model, const std::vector<Image>& images) {
+  if (!model.fills_masks()) return {};
+  std::vector<torch::Tensor> pixels;
+  for (const Image& image : images) {
+    const auto view = torch::from_blob(const_cast<uint8_t*>(image.rgb.data()),
+                                       {image.height, image.width, 3}, torch::kUInt8);
+    pixels.push_back(view.permute({2, 0, 1}).clone(torch::MemoryFormat::Contiguous));
+  }
+  return torch::stack(pixels);
+}
+
 Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size) {
   std::vector<int64_t> pictures, prompts;
   for (int64_t i = 0; i < batch_size; ++i) {
     pictures.push_back((batch_number * batch_size + i) % set.size());
     prompts.push_back(set.prompt_of_N[pictures.back()]);
   }
-  const auto index_B = torch::tensor(pictures).to(set.moments.mean_BChw.device());
+  const auto index_N = torch::tensor(pictures);
+  const auto index_B = index_N.to(set.moments.mean_BChw.device());
+  const auto& pixels = set.pixels_NCHW;
   return {{set.moments.mean_BChw.index_select(0, index_B),
            set.moments.logvar_BChw.index_select(0, index_B)},
-          prompts};
+          prompts,
+          pixels.defined() ? pixels.index_select(0, index_N) : pixels};
 }
 
 Batch Concatenate(const Batch& subject, const Batch& prior) {
   Batch both = {{torch::cat({subject.moments.mean_BChw, prior.moments.mean_BChw}),
                  torch::cat({subject.moments.logvar_BChw, prior.moments.logvar_BChw})},
-                subject.prompt_of_B};
+                subject.prompt_of_B,
+                subject.pixels_BCHW};
+  if (both.pixels_BCHW.defined()) {
+    both.pixels_BCHW = torch::cat({subject.pixels_BCHW, prior.pixels_BCHW});
+  }
   both.prompt_of_B.insert(both.prompt_of_B.end(), prior.prompt_of_B.begin(),
                           prior.prompt_of_B.end());
   return both;

@@ -19,6 +19,7 @@ namespace likeness {
 struct PictureSet {
   LatentMoments moments;             // unscaled, float32, on the model's device, [N,C,H,W]
   std::vector<int64_t> prompt_of_N;  // index into a list of prompts
+  torch::Tensor pixels_NCHW = {};    // uint8, on the CPU, where the model fills masks
 
   int64_t size() const { return static_cast<int64_t>(prompt_of_N.size()); }
 };
@@ -34,12 +35,16 @@ LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_
 LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Phase phase,
                              Host& host);
 
+// uint8 [N,3,H,W] for PictureSet, where the model fills masks; else undefined.
+torch::Tensor PixelsFor(const Family& model, const std::vector<Image>& images);
+
 // Batch number n (from 0) goes round the set: samples nB .. nB + B - 1, modulo N. No chance is
 // involved, so every picture is seen as often as the others, and a resumed run goes on where it
 // stopped.
 struct Batch {
   LatentMoments moments;  // [B,C,H,W]
   std::vector<int64_t> prompt_of_B;
+  torch::Tensor pixels_BCHW = {};  // as PictureSet's
 };
 Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size);
 

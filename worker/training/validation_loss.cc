@@ -28,7 +28,10 @@ double ValidationLoss(Family& model, const PictureSet& pictures, const PromptCon
     const auto latents_BCHW = latents_1CHW.expand(shape);
     const auto noisy_BCHW = model.schedule().AddNoise(latents_BCHW, noise_BCHW, timesteps_B);
     const std::vector<int64_t> prompt_of_B(kTimesteps, picture.prompt_of_B[0]);
-    const auto prediction_BCHW = model.Predict(noisy_BCHW, timesteps_B, contexts.For(prompt_of_B));
+    auto told = contexts.For(prompt_of_B);
+    told.canvas_NChw = model.BlankCanvas(kTimesteps, {model.image_size(), model.image_size()},
+                                         [&] { return torch::zeros(shape); });
+    const auto prediction_BCHW = model.Predict(noisy_BCHW, timesteps_B, told);
     const auto target_BCHW = model.schedule().Target(latents_BCHW, noise_BCHW, timesteps_B);
     sum += SquaredError(prediction_BCHW, target_BCHW).mean().item<double>();
     after_each(i + 1);

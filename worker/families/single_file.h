@@ -1,0 +1,34 @@
+// Between a checkpoint in one file, in the original layout, and a diffusers directory.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "worker/diffusion/noise_schedule.h"
+
+namespace likeness {
+
+struct ImportOptions {
+  std::optional<PredictionType> prediction_type = {};  // where the file does not say it
+  std::function<void()> poll = {};                     // as in LoadOptions
+};
+
+// Makes directory `out`, whole or not at all, of the safetensors `file`; every tensor keeps its
+// dtype and, but for its place, its bytes. The vocabulary, which such a file does not hold, is
+// CLIP's from the folder tokenizer/ beside the file (and tokenizer_2/, where it is there). Errors:
+// kFailedPrecondition (out is there already; what ReadSingleFileModel and LoadModel refuse),
+// kDataLoss, kNotFound without a vocabulary, kResourceExhausted, kInternal.
+void ImportSingleFile(const std::filesystem::path& file, const std::filesystem::path& out,
+                      const ImportOptions& options = {});
+
+// Writes a diffusers directory as one file that the original tools and diffusers' from_single_file
+// read, whole or not at all; tensors in `dtype`, or each in its own. Tokenizer and configurations
+// are not part of it; what the model predicts stands in the metadata. Errors as LoadModel's, and
+// kResourceExhausted, kInternal.
+void ExportSingleFile(const std::filesystem::path& dir, const std::filesystem::path& file,
+                      std::optional<torch::ScalarType> dtype = {});
+
+}  // namespace likeness
