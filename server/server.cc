@@ -58,7 +58,7 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(250);
 constexpr absl::Duration kLook = absl::Milliseconds(20);  // at connections without a key
-constexpr absl::Duration kSoon = absl::Milliseconds(2);   // the same, while something comes in
+constexpr absl::Duration kSoon = absl::Milliseconds(2);   // the same, while much comes in on them
 constexpr absl::Duration kHealthCheck = absl::Seconds(2);
 constexpr int64_t kFullDisk = 2 << 20;    // blobs leave the last MiB to the job store
 constexpr size_t kKeptChanges = 100'000;  // for those who follow many jobs; some 20 MB

@@ -6,6 +6,11 @@
 #include <vector>
 
 namespace likeness::server {
+namespace {
+
+constexpr int64_t kMuchAtOnce = 16 << 10;
+
+}  // namespace
 
 void Visitors::Add(int fd, const std::string& peer) {
   TcpSocket copy = TcpSocket::CopyOf(fd);
@@ -117,7 +122,7 @@ bool Visitors::AllowMore(const std::vector<Shared>& open) {
   const absl::Time now = SteadyNow();
   if (crowded_) alarm_end_ = now + limits_.alarm;
   for (const Shared& visitor : open) Allow(*visitor, now < alarm_end_);
-  return unsettled > 0;
+  return unsettled > kMuchAtOnce;
 }
 
 int64_t Visitors::DropReleased() {

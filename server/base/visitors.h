@@ -69,7 +69,7 @@ class Visitors {
   std::shared_ptr<void> Enter(absl::string_view peer, bool refused);
 
   // Closes the connections that have sent too much, and lets the others on; to be called again and
-  // again. Whether something came in that has not settled, so that the next look should come soon.
+  // again. Whether much came in that has not settled, so that the next look should come soon.
   bool Look();
 
   // Whether as many calls without a key are open as may be, those of closed connections included:
@@ -110,7 +110,7 @@ class Visitors {
   std::optional<int64_t> Measure(Visitor& visitor) const;
   // How many bytes of the visitor are let in from now on.
   void Allow(Visitor& visitor, bool alarmed) const;
-  // The same for all that are open. Whether there are bytes that have not settled.
+  // The same for all that are open. Whether many bytes have not settled.
   bool AllowMore(const std::vector<Shared>& open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Closed connections of which gRPC has let go; the unsettled bytes of the others.
   int64_t DropReleased() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
