@@ -21,13 +21,9 @@ void CheckJudges(const google::protobuf::RepeatedField<int>& measures,
     checker.Add(absl::StrCat(path, ".measures[", i, "]"),
                 absl::StrCat("is ", measures[i], ", which is not known"), "OUT_OF_RANGE");
   }
-  if (evaluators.size() > kMaxEvaluators) {
-    checker.Add(
-        path + ".evaluators",
-        absl::StrCat(evaluators.size(), " evaluators; at most ", kMaxEvaluators, " are allowed"),
-        "OUT_OF_RANGE");
-    return;
-  }
+  checker.AtMost(path + ".evaluators", evaluators.size(), "evaluators", kMaxEvaluators,
+                 "OUT_OF_RANGE");
+  if (evaluators.size() > kMaxEvaluators) return;
   for (int i = 0; i < evaluators.size(); ++i) {
     checker.Text(absl::StrCat(path, ".evaluators[", i, "]"), evaluators[i], kMaxEvaluatorBytes);
   }
@@ -55,12 +51,8 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
   const int64_t images =
       int64_t{std::max(spec.prompts_size(), 1)} *
       (spec.has_images_per_prompt() ? spec.images_per_prompt() : kDefaultImagesPerPrompt);
-  if (images > limits.max_images) {
-    checker.Add(
-        path + ".images_per_prompt",
-        absl::StrCat(images, " pictures in all; at most ", limits.max_images, " are allowed"),
-        "TOO_MANY_IMAGES");
-  }
+  checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
+                 "TOO_MANY_IMAGES");
   CheckJudges(spec.measures(), spec.evaluators(), path, checker);
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
   if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
