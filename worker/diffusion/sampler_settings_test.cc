@@ -84,12 +84,12 @@ TEST(ChooseSamplerTest, KeysOfOtherClassesAreDropped) {
       "final_sigmas_type": "sigma_min", "predict_x0": false, "lambda_min_clipped": -5.1,
       "prediction_type": "v_prediction"})";
   const auto pndm = Choose(kOthers, "pndm");
-  EXPECT_FALSE(pndm.settings.thresholding.has_value());
+  EXPECT_FALSE(pndm.settings.limits.thresholding.has_value());
   EXPECT_EQ(pndm.settings.sigmas, SigmaSchedule::kTimesteps);
   EXPECT_FALSE(pndm.schedule.rescale_betas_zero_snr);
   EXPECT_EQ(pndm.settings.final_sigma, FinalSigma::kZero);
   EXPECT_TRUE(Choose(kOthers, "ddim").schedule.rescale_betas_zero_snr);
-  EXPECT_TRUE(Choose(kOthers, "ddim").settings.thresholding.has_value());
+  EXPECT_TRUE(Choose(kOthers, "ddim").settings.limits.thresholding.has_value());
 }
 
 TEST(ChooseSamplerTest, SolversTakeEachOthersNamesForTheirOwnDefaults) {
