@@ -54,8 +54,8 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
   if (!settings.contains("method")) return job;
   job.method = settings.at("method");
   if (job.method == "textual_inversion") {
-    job.textual_inversion = {.vectors = integer("vectors"),
-                             .initial_text = settings.at("initial_text")};
+    job.textual_inversion.vectors = integer("vectors");
+    job.textual_inversion.initial_text = settings.at("initial_text");
     return job;
   }
   job.lora = {.rank = integer("rank"),
