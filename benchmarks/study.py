@@ -240,8 +240,9 @@ def write_tables(rows, folder):
         writer = csv.DictWriter(file, ["setting", "subject", "seed", *keys], restval="")
         writer.writeheader()
         writer.writerows(rows)
-    for key in {"seconds", "training seconds"} & set(keys) if folder.name != "methods" else {"seconds"}:
-        keys.remove(key)  # tells more of the machine's other work than of the setting
+    # Times tell more of the machine's other work than of the setting, except between methods that ran side by side.
+    untold = {"seconds"} if folder.name == "methods" else {"seconds", "training seconds", "kilobytes"}
+    keys = [key for key in keys if key not in untold]
     lines = ["| setting | jobs | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
     for setting in dict.fromkeys(row["setting"] for row in rows):
         mine = [row for row in rows if row["setting"] == setting]
