@@ -20,7 +20,7 @@ METHODS = {f"/{file.package}.{one.name}/{method.name}": _pool.FindServiceByName(
 LIKENESS = {path: method for path, method in METHODS.items() if path.startswith("/likeness.v1.")}
 
 
-def message(name, **fields):
+def message(name, /, **fields):
     """A message of the frozen contract."""
     return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"likeness.v1.{name}"))(**fields)
 
@@ -92,7 +92,8 @@ class Worker:
         self._channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", 64 << 20)])
         self._bytes = service.bytestream_pb2_grpc.ByteStreamStub(self._channel)
         self._stopped = threading.Event()
-        self.hold = threading.Event()  # while it is set, a job goes on and on
+        self.hold = threading.Event()   # while it is set, a job goes on and on
+        self.yields = threading.Event()  # while it is set, it gives jobs back, as one that is to stop
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -101,7 +102,7 @@ class Worker:
         self._thread.join(20)
         self._channel.close()
 
-    def _call(self, name, **fields):
+    def _call(self, name, /, **fields):
         """The answer to the request, which has unknown fields in every message."""
         request = add_unknown(message(f"{name}Request", **fields))
         return stub(self._channel, f"WorkerService/{name}")(request, metadata=self._metadata, timeout=20)
@@ -127,7 +128,7 @@ class Worker:
                               checkpoint={"step": sequence, "blob": self._store(lease, b"checkpoint %d" % sequence)},
                               samples=[{"step": sequence, "prompt": "a dog"}],
                               log_lines=[{"severity": 1, "text": f"step {sequence}"}])
-            if news.cancel_requested or news.release_requested:
+            if news.cancel_requested or self.yields.is_set():
                 reason = "RELEASE_REASON_CANCELLED" if news.cancel_requested else "RELEASE_REASON_PREEMPTED"
                 self._call("ReleaseLease", lease_token=token, reason=value(f"ReleaseReason.{reason}"))
                 self.released.append(lease.job.name)
