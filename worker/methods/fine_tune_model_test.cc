@@ -134,6 +134,38 @@ TEST_F(FineTuneModelTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
   }
 }
 
+TEST_F(FineTuneModelTest, AdaptersResumeToTheSameBitsToo) {
+  FineTuneOptions lora = Job();
+  lora.method = "lora";
+  lora.lora = {.rank = 2, .alpha = 2, .dropout = 0.2};
+  lora.train_text_encoder = true;
+  lora.gradient_accumulation = 2;
+  FineTuneOptions bfloat16 = lora;
+  bfloat16.bfloat16 = true;
+  FineTuneOptions word = Job();
+  word.method = "textual_inversion";
+  word.textual_inversion.vectors = 2;
+  word.textual_inversion.keep_norm = true;
+  word.prior_weight = 0;
+  int number = 0;
+  for (const auto& options : {lora, bfloat16, word}) {
+    const std::string straight = "straight-adapter" + std::to_string(++number);
+    const std::string resumed = "resumed-adapter" + std::to_string(number);
+    Train(options, straight);
+    host(resumed).stop = DrainAfterThree;
+    EXPECT_EQ(FailureOf(options, resumed), ErrorKind::kCancelled);
+    host(resumed).stop = nullptr;
+    Train(options, resumed);
+    int files = 0;
+    for (const auto& entry : fs::directory_iterator(dir_.path() / straight)) {
+      const std::string name = entry.path().filename();
+      EXPECT_EQ(Bytes(straight, name), Bytes(resumed, name)) << options.method << " " << name;
+      ++files;
+    }
+    EXPECT_EQ(files, 3);
+  }
+}
+
 TEST_F(FineTuneModelTest, ACheckpointOfAnotherJobIsRefused) {
   host("out").stop = DrainAfterThree;
   FailureOf(Job(), "out");
