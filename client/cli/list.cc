@@ -30,6 +30,7 @@ constexpr char kUsage[] = R"(Jobs, newest first.
 Usage: likeness list [FLAGS])";
 
 constexpr absl::Duration kBetweenLooks = absl::Seconds(1);
+constexpr size_t kMostSeen = 1000;  // jobs; beyond, those that have ended are forgotten
 
 const std::vector<std::string>& Header() {
   static const auto& header =
@@ -89,6 +90,7 @@ class Changes {
     const auto state = absl::StrCat(StateText(job.state()), " ", ProgressSummary(job));
     const auto before = seen_.find(job.name());
     if (before != seen_.end() && before->second.state == state) return;
+    if (seen_.size() >= kMostSeen) ForgetEnded();
     seen_[job.name()] = {job, state, now};
     if (context_.structured()) {
       PrintResult(FormatInStream(context_.output, job));
@@ -97,6 +99,10 @@ class Changes {
     } else {
       rows.push_back(Row(job, now));
     }
+  }
+
+  void ForgetEnded() {
+    std::erase_if(seen_, [](const auto& known) { return known.second.job.has_end_time(); });
   }
 
   void Print(const std::vector<std::vector<std::string>>& rows) {

@@ -107,7 +107,8 @@ TEST(RateLimiterTest, NamesAreForgottenWhenTheyAreFullAgain) {
 
 TEST(ErrorDetailsTest, SurviveTheWire) {
   const auto status = FromGrpcStatus(ToGrpcStatus(
-      WithRetryDelay(QuotaExceeded("tenants/acme", "3 jobs wait", "max_pending_jobs", 3), absl::Milliseconds(1500))));
+      WithRetryDelay(QuotaExceeded("tenants/acme", "3 jobs wait", "max_pending_jobs", 3),
+                     absl::Milliseconds(1500))));
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_EQ(ErrorReason(status), "QUOTA_EXCEEDED");
   EXPECT_EQ(RetryDelay(status), absl::Milliseconds(1500));
