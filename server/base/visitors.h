@@ -40,7 +40,8 @@ struct VisitorLimits {
   int unread_bytes = 2 << 10;   // that the kernel keeps for us; it doubles them
 
   // Bytes that gRPC may have made calls of which we have not seen yet: what came in within
-  // `settles`, and what closed connections had sent as long as gRPC has not let go of them. Beyond,
+  // `settles`, or `settles_unseen` if no call has come out of it; and what closed connections had
+  // sent as long as gRPC has not let go of them. Beyond,
   // no connection is taken; and for the time of `alarm`, as after each connection that had to be
   // closed, a visitor has less.
   int64_t unsettled_bytes = 64 << 10;
@@ -48,6 +49,7 @@ struct VisitorLimits {
   int64_t bytes_at_once_alarmed = 4 << 10;
   int64_t bytes_alarmed = 64 << 10;  // in place of `bytes`, where that is more
   absl::Duration settles = absl::Milliseconds(10);
+  absl::Duration settles_unseen = absl::Milliseconds(500);
   absl::Duration alarm = absl::Seconds(10);
   absl::Duration lingers = absl::Seconds(5);  // at most, of a closed connection
 };
@@ -89,7 +91,8 @@ class Visitors {
     absl::Time looked = SteadyNow();
     int64_t settled = 0;  // bytes of which no calls are on their way to us any more
     absl::Time last_bytes = absl::InfinitePast();
-    int64_t allowed = 0;  // bytes that the kernel lets in
+    int calls_before = 0;  // `calls` when bytes last came in
+    int64_t allowed = 0;   // bytes that the kernel lets in
     int refused_calls = 0;
     int open_calls = 0;
     bool is_known = false;  // has shown a key: its calls count no more

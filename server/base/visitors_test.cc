@@ -203,8 +203,10 @@ TEST(VisitorsTest, KernelLetsInNoMoreThanAllowedUntilAKeyWasShown) {
 
 TEST(VisitorsTest, AfterAnAlarmVisitorsGoOnOnceWhatCameBeforeHasSettled) {
   Connection flood, visitor(/*prepared=*/true);
-  Visitors visitors(
-      {.refused_calls = 0, .bytes_at_once_alarmed = 6 << 10, .settles = absl::InfiniteDuration()});
+  Visitors visitors({.refused_calls = 0,
+                     .bytes_at_once_alarmed = 6 << 10,
+                     .settles = absl::InfiniteDuration(),
+                     .settles_unseen = absl::InfiniteDuration()});
   visitors.Add(flood.served, "flood");
   visitors.Enter("flood", /*refused=*/true);
   EXPECT_TRUE(flood.cut());
@@ -216,6 +218,20 @@ TEST(VisitorsTest, AfterAnAlarmVisitorsGoOnOnceWhatCameBeforeHasSettled) {
     visitors.Look();
   }
   EXPECT_LE(received, 6u << 10);
+}
+
+TEST(VisitorsTest, BytesDoNotSettleBeforeACallHasComeOutOfThem) {
+  Connection connection;
+  Visitors visitors({.unsettled_bytes = 100,
+                     .settles = absl::ZeroDuration(),
+                     .settles_unseen = absl::InfiniteDuration()});
+  visitors.Add(connection.served, "peer");
+  connection.Send(200);
+  for (int i = 0; i < 3; ++i) visitors.Look();
+  EXPECT_TRUE(visitors.full());
+  visitors.Enter("peer", /*refused=*/true);
+  visitors.Look();
+  EXPECT_FALSE(visitors.full());
 }
 
 TEST(VisitorsTest, ClosedConnectionCountsUntilItsOwnerLetsGoOfIt) {
