@@ -34,7 +34,7 @@ class Client(Actor):
     def run(self):
         actions = {self.create: 30, self.create_again: 5, self.cancel: 6, self.retry: 7, self.look: 14, self.list: 8, self.delete: 5,
                    self.store: 5, self.read: 6, self.following.watch: 12, self.following.wait: 8, self.following.generate: 4,
-                   self.page.open: 3, self.look_at_model: 6, self.list_models: 4, self.delete_model: 2, self.trespass: 2}
+                   self.page.open: 5, self.look_at_model: 6, self.list_models: 4, self.delete_model: 2, self.trespass: 2}
         while not self.stopping():
             self.rng.choices(list(actions), list(actions.values()))[0]()
             self.pause(0.005, 0.08)

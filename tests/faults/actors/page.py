@@ -9,7 +9,7 @@ from history import verdict
 from service import job_pb2, job_service_pb2
 
 FILTERS = ["", "", "method = generate"]
-MOST_STREAMS = 8
+MOST_STREAMS = 10
 
 
 class Page:
@@ -31,7 +31,7 @@ class Page:
                 token = self._stream(page, filter, token, rng.choice([0.3, 2, 8]))
             if self.client.stopping():
                 return
-            time.sleep(rng.uniform(0.01, 0.1))
+            time.sleep(rng.uniform(0.05, 0.3))
 
     def _list(self, page, filter):
         """The token from which to go on; None if there was no answer."""
