@@ -28,7 +28,7 @@ TEST(RpcErrorTest, ProgramsFindInTheMetadataWhatTheMessageSays) {
   EXPECT_EQ(MetadataOf(FromGrpcStatus(ToGrpcStatus(wrong))), expected);
   const auto long_one = RpcError(absl::StatusCode::kNotFound, "R", "m",
                                  {{"resource", std::string(100'000, 'x') + "\x80"}});
-  EXPECT_LE(MetadataOf(long_one).at("resource").size(), 200u);
+  EXPECT_LT(MetadataOf(long_one).at("resource").size(), 210u);
   EXPECT_TRUE(MetadataOf(absl::InternalError("x")).empty());
 }
 
