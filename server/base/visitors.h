@@ -49,7 +49,7 @@ struct VisitorLimits {
   int64_t bytes_at_once_alarmed = 4 << 10;
   int64_t bytes_alarmed = 64 << 10;  // in place of `bytes`, where that is more
   absl::Duration settles = absl::Milliseconds(10);
-  absl::Duration settles_unseen = absl::Milliseconds(500);
+  absl::Duration settles_unseen = absl::Milliseconds(250);
   absl::Duration alarm = absl::Seconds(10);
   absl::Duration lingers = absl::Seconds(5);  // at most, of a closed connection
 };
