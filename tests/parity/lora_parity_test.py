@@ -21,7 +21,8 @@ CASES = {
     "Stable Diffusion 2": dict(LORA, rank=2, alpha=3.0, rank_stabilized=1, targets="to_q to_v conv1 proj_in conv_shortcut"),
     "Stable Diffusion XL": dict(LORA, alpha=1.0, text_encoder_learning_rate=1e-4, gradient_accumulation=2,
                                 targets="to_q to_k to_v to_out.0 proj_in proj_out conv1 conv2 time_emb_proj conv_shortcut"
-                                        " downsamplers.0.conv upsamplers.0.conv"),
+                                        " downsamplers.0.conv upsamplers.0.conv conv_in conv_out time_embedding.linear_1"
+                                        " add_embedding.linear_2"),
 }
 REQUEST = dict(prompt="a sks dog", negative_prompt="", images=2, seed=7, sampler="ddim", steps=10, guidance=5.0, batch_size=2)
 STRENGTH = 0.8

@@ -27,6 +27,20 @@ std::string OriginalResnetName(std::string name) {
   return name;
 }
 
+std::string OriginalNameOutsideBlocks(const std::string& layer) {
+  constexpr std::array<std::array<std::string_view, 2>, 6> kNames = {
+      {{"conv_in", "input_blocks.0.0"},
+       {"conv_out", "out.2"},
+       {"time_embedding.linear_1", "time_embed.0"},
+       {"time_embedding.linear_2", "time_embed.2"},
+       {"add_embedding.linear_1", "label_emb.0.0"},
+       {"add_embedding.linear_2", "label_emb.0.2"}}};
+  for (const auto& [ours, theirs] : kNames) {
+    if (layer == ours) return std::string(theirs);
+  }
+  return layer;
+}
+
 std::string KohyaPrefix(const std::string& part, bool xl) {
   if (part == "unet") return "lora_unet_";
   if (!xl) return "lora_te_";
@@ -60,7 +74,7 @@ std::string OriginalUnetName(const std::string& layer, int64_t layers_per_block)
     if (match[1] == "attentions") return "middle_block.1." + match[3].str();
     return "middle_block." + text(2 * number) + "." + OriginalResnetName(match[3]);
   }
-  if (!std::regex_match(layer, match, kBlock)) return layer;
+  if (!std::regex_match(layer, match, kBlock)) return OriginalNameOutsideBlocks(layer);
   const int64_t block = std::stoll(match[2]), number = std::stoll(match[4]);
   const std::string kind = match[3], rest = match[5];
   const int64_t each = layers_per_block + 1;

@@ -19,7 +19,11 @@ TEST(KohyaLoraTest, BlocksOfXlHaveTheirOriginalNames) {
       {"up_blocks.1.attentions.0.proj_in", "output_blocks.3.1.proj_in"},
       {"up_blocks.2.resnets.2.conv_shortcut", "output_blocks.8.0.skip_connection"},
       {"up_blocks.1.upsamplers.0.conv", "output_blocks.5.2.conv"},
-      {"conv_in", "conv_in"},
+      {"conv_in", "input_blocks.0.0"},
+      {"conv_out", "out.2"},
+      {"time_embedding.linear_2", "time_embed.2"},
+      {"add_embedding.linear_1", "label_emb.0.0"},
+      {"other", "other"},
   };
   for (const auto& [ours, original] : names) EXPECT_EQ(OriginalUnetName(ours, 2), original);
 }
