@@ -308,9 +308,9 @@ TEST_F(ServerFaultTest, WatchersThatDoNotReadCostNoMemory) {
     ASSERT_TRUE(worker_.Heartbeat(news).ok());
   }
   // 25 MiB of events for each watcher, 200 MiB in all, were it not for the bound. What the server
-  // itself takes is no watcher's: 22 MiB without any, 35 with eight, as much after 400 heartbeats as
-  // after 50. It is the pages that each connection to the database keeps in memory (16 MiB at most),
-  // and what the allocator keeps for each thread that has carried a heartbeat.
+  // itself takes is no watcher's: 22 MiB without any, 35 with eight, as much after 400 heartbeats
+  // as after 50. It is the pages that each connection to the database keeps in memory (16 MiB at
+  // most), and what the allocator keeps for each thread that has carried a heartbeat.
   EXPECT_LT(server_->ResidentBytes() - before, 80 << 20);
   for (auto& context : contexts) context.TryCancel();
 }
