@@ -18,6 +18,7 @@ ClipOptions TinyClip() {
                     .patch_size = 8,
                     .projection_dim = 12};
   options.text.hidden_size = 8;
+  options.text.num_attention_heads = 2;
   options.text.projection_dim = 12;
   options.text.with_projection = true;
   return options;
