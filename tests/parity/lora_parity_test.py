@@ -63,13 +63,27 @@ def ours_as_peft(file):
     return parts
 
 
+def check_weights(name, ours, before, after, report):
+    """Up projections begin at zero: they are all update, and AdamW makes as much of a gradient that is rounding error as of
+    any other. So each tensor is held against the reference in norm, not by its worst value."""
+    before, after = ({key.removeprefix("text_model."): value.double() for key, value in x.items()} for x in (before, after))
+    assert ours.keys() == after.keys()
+    apart = {key: (ours[key].double() - after[key]).norm().item() for key in after}
+    errors = {key: apart[key] / max(after[key].norm().item(), 1e-30) for key in after}  # XL leaves the last layer of a tower out
+    worst = max(errors, key=errors.get)
+    report.check(f"{name}: {len(errors)} weights after {dreambooth.STEPS} steps, in norm, worst {worst}", errors[worst],
+                 dreambooth.WEIGHT_LIMIT)
+    moved = sum((after[key] - before[key]).square().sum().item() for key in after) ** 0.5
+    report.check(f"{name}: what training changed", sum(value**2 for value in apart.values()) ** 0.5 / moved, dreambooth.UPDATE_LIMIT)
+
+
 def check_pictures(name, model, adapter, job, args, report):
     """Ours, and diffusers' with either file in its own loader."""
     settings = dict(REQUEST, adapter=adapter, method="lora", strength=STRENGTH)
     ours = run_probe(args.probe, "pictures", model, {}, {key: str(value) for key, value in settings.items()})["pictures"]
     base = run_probe(args.probe, "pictures", model, {}, {key: str(value) for key, value in REQUEST.items()})["pictures"]
     moved = (ours.double() - base.double()).abs().max().item() / 255
-    report.check(f"{name}: the adapter changes pictures (the reverse of {moved:.3f})", 1 / max(moved, 1e-9), 1 / 0.1)
+    report.check(f"{name}: the adapter changes pictures (the reverse of {moved:.3f})", 1 / max(moved, 1e-9), 1 / 0.02)
     for file in ("pytorch_lora_weights.safetensors", "kohya_lora.safetensors"):
         pipeline = diffusers.DiffusionPipeline.from_pretrained(model)
         pipeline.set_progress_bar_config(disable=True)
@@ -104,8 +118,8 @@ def check_case(name, job, args, report):
         trained = ours_as_peft(scratch / "model" / "pytorch_lora_weights.safetensors")
         assert trained.keys() == before.keys()
         for part, weights in trained.items():
-            dreambooth.check_weights(f"{name}: {part}", weights, before[part],
-                                     get_peft_model_state_dict(getattr(reference, part)), report)
+            check_weights(f"{name}: {part}", weights, before[part],
+                          get_peft_model_state_dict(getattr(reference, part)), report)
         check_pictures(name, model, scratch / "model", job, args, report)
 
 
