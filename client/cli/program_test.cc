@@ -175,7 +175,8 @@ TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
     return Run(command);
   };
   const auto asked = [&] { return server_->record().create.job().fine_tune(); };
-  ASSERT_EQ(run({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder"}).exit_code, kDone);
+  ASSERT_EQ(run({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder"}).exit_code,
+            kDone);
   EXPECT_EQ(asked().lora().rank(), 8);
   EXPECT_EQ(asked().lora().alpha(), 4);
   EXPECT_TRUE(asked().lora().train_text_encoder());

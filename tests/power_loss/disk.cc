@@ -86,14 +86,37 @@ void Disk::Hold(const std::string& from, const std::string& path) {
 }
 
 void Disk::BeginProcess() {
+  if (announced_) undecided_.push_back(*std::exchange(announced_, std::nullopt));
   of_process_.clear();
   first_of_process_ = next_file_;
 }
 
 Disk::File& Disk::FileOf(const Record& record) { return files_[of_process_.at(record.file)]; }
 
+void Disk::MakeName(const Record& announced) {
+  if (announced.op == Op::kMakeDirectory) return SetName(announced.path, Directory{});
+  const Target target = Find(announced.path);
+  if (std::holds_alternative<Nothing>(target)) return;  // one that is not recorded
+  SetName(announced.data, target);
+  SetName(announced.path, Nothing{});
+}
+
+void Disk::Decide(const Record& record) {
+  if (announced_ && record.op != Op::kFailed) MakeName(*announced_);
+  announced_.reset();
+  std::erase_if(undecided_, [&](const Record& announced) {
+    const bool is_directory = announced.op == Op::kMakeDirectory;  // there, or made anew
+    const bool is_there = is_directory || record.path == announced.data;
+    if (is_there) MakeName(announced);
+    return is_there || record.path == announced.path;
+  });
+}
+
 void Disk::Apply(const Record& record) {
+  Decide(record);
   switch (record.op) {
+    case Op::kFailed:
+      return;
     case Op::kFile: {
       const Target known = Find(record.path);
       const auto* number = std::get_if<uint64_t>(&known);
@@ -118,13 +141,9 @@ void Disk::Apply(const Record& record) {
       return;
     }
     case Op::kMakeDirectory:
-      return SetName(record.path, Directory{});
-    case Op::kRename: {
-      const Target target = Find(record.path);
-      if (std::holds_alternative<Nothing>(target)) return;  // one that is not recorded
-      SetName(record.data, target);
-      return SetName(record.path, Nothing{});
-    }
+    case Op::kRename:
+      announced_ = record;
+      return;
     case Op::kUnlink:
       return SetName(record.path, Nothing{});
     case Op::kSyncDirectory: {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <variant>
@@ -66,6 +67,12 @@ class Disk {
     std::vector<std::pair<std::string, Target>> pending;
   };
 
+  // Makes the name that was announced.
+  void MakeName(const Record& announced);
+  // Makes the names that `record` shows to be there: a process goes on after what it announced, and
+  // no process uses a name that is not there.
+  void Decide(const Record& record);
+
   static void Make(std::string& bytes, const Change& change);
   static void Make(std::map<std::string, Target>& names, const std::pair<std::string, Target>& to);
   void Hold(const std::string& from, const std::string& path);
@@ -81,6 +88,8 @@ class Disk {
   std::map<uint64_t, uint64_t> of_process_;        // that number, by the process's
   uint64_t first_of_process_ = 1, next_file_ = 1;  // of our own numbers
   std::map<std::string, Names> directories_;       // by path
+  std::optional<Record> announced_;                // a new name, by this process
+  std::vector<Record> undecided_;                  // those that processes before it announced last
 };
 
 }  // namespace likeness::testing

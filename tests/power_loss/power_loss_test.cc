@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <random>
 #include <set>
@@ -222,6 +223,33 @@ TEST_F(PowerLossTest, NothingAcknowledgedIsLost) {
   ASSERT_GT(recording.promises().size(), 150u);
   EXPECT_EQ(LosePower(recording, /*moments=*/40), std::vector<std::string>());
 }
+
+// A process is killed after it announced that a blob gets its name. The next one finds that it has,
+// or that it has not, and goes on from there.
+class KilledAtRenameTest : public ::testing::Test {
+ protected:
+  // What a loss of power leaves of "/d/blob" once the next process opened `found` and fsynced all.
+  std::string BlobAfter(const std::string& found) {
+    Disk disk("/d");
+    disk.Apply({Op::kFile, 1, 0, "/d/upload", "", 0});
+    disk.Apply({Op::kWrite, 1, 0, "", "bytes", 0});
+    disk.Apply({Op::kSync, 1, 0, "/d/upload", "", 0});
+    disk.Apply({Op::kRename, 0, 0, "/d/upload", "/d/blob", 0});
+    disk.BeginProcess();
+    disk.Apply({Op::kFile, 1, 0, found, "", 0});
+    disk.Apply({Op::kSync, 1, 0, found, "", 0});
+    if (found == "/d/upload") disk.Apply({Op::kRename, 0, 0, "/d/upload", "/d/blob", 0});
+    disk.Apply({Op::kSyncDirectory, 0, 0, "/d", "", 0});
+    const TempFolder left;
+    std::mt19937 random(0);
+    disk.LeaveAfterPowerLoss(left.path(), Disk::Luck::kNothing, random);
+    std::ifstream blob(left.path() + "/blob", std::ios::binary);
+    return {std::istreambuf_iterator<char>(blob), {}};
+  }
+};
+
+TEST_F(KilledAtRenameTest, TheNameWasThere) { EXPECT_EQ(BlobAfter("/d/blob"), "bytes"); }
+TEST_F(KilledAtRenameTest, TheNameWasNotThere) { EXPECT_EQ(BlobAfter("/d/upload"), "bytes"); }
 
 // The test itself: a server that leaves out an fsync would be found out.
 class ForgottenSyncTest : public PowerLossTest,

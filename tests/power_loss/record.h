@@ -1,5 +1,7 @@
 // What the recorder writes and the test reads: one record after the other, each a Header, a path of
-// `path_size` bytes, and `data_size` bytes.
+// `path_size` bytes, and `data_size` bytes. New directories and names are recorded before they are
+// made, everything else once it is done: of a process that was killed, the last record may have
+// come to nothing.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +17,7 @@ enum class Op : uint32_t {
   kRename,         // from `path` to `data`
   kUnlink,         // `path`
   kSyncDirectory,  // `path`
+  kFailed,         // the record before this came to nothing
 };
 
 struct Header {

@@ -69,6 +69,12 @@ struct Recorder {
     }
   }
 
+  void NoteFailure() const {
+    const int error = errno;
+    Note(Op::kFailed, 0, 0, "");
+    errno = error;
+  }
+
   void Opened(int descriptor, const char* path, bool truncated) {
     struct stat info;
     if (fstat(descriptor, &info) != 0) return;
@@ -225,16 +231,22 @@ int fdatasync(int descriptor) { return likeness::testing::Sync(SYS_fdatasync, de
 int mkdir(const char* path, mode_t mode) noexcept {
   Recorder& self = Self();
   std::lock_guard lock(self.mutex);
+  const bool concerns = self.Concerns(path);
+  if (concerns) self.Note(Op::kMakeDirectory, 0, 0, path);
   const auto result = static_cast<int>(syscall(SYS_mkdir, path, mode));
-  if (result == 0 && self.Concerns(path)) self.Note(Op::kMakeDirectory, 0, 0, path);
+  if (result != 0 && concerns) self.NoteFailure();
   return result;
 }
 int rename(const char* from, const char* to) noexcept {
   Recorder& self = Self();
   std::lock_guard lock(self.mutex);
-  if (self.Concerns(to)) self.Forget(to);
+  const bool concerns = self.Concerns(to);
+  if (concerns) {
+    self.Forget(to);
+    self.Note(Op::kRename, 0, 0, from, to);
+  }
   const auto result = static_cast<int>(syscall(SYS_rename, from, to));
-  if (result == 0 && self.Concerns(to)) self.Note(Op::kRename, 0, 0, from, to);
+  if (result != 0 && concerns) self.NoteFailure();
   return result;
 }
 int unlink(const char* path) noexcept {

@@ -1,7 +1,8 @@
 // Pictures as networks that judge them read them: what preprocessor_config.json says, as
 // transformers' ViTImageProcessor, BitImageProcessor and CLIPImageProcessor do it with Pillow:
-// resized with antialias to whole levels of 8 bits (the width, then the height; Pillow 13 begins with
-// the height where a tall picture loses its proportions), cropped in the middle, scaled, normalized.
+// resized with antialias to whole levels of 8 bits (the width, then the height; Pillow 13 begins
+// with the height where a tall picture loses its proportions), cropped in the middle, scaled,
+// normalized.
 #pragma once
 
 #include <torch/torch.h>
