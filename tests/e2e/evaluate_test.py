@@ -51,7 +51,7 @@ class Evaluate(unittest.TestCase):
         self.assertEqual(self.trained.state, State.JOB_STATE_SUCCEEDED, self.trained)
         self.assertLessEqual(MEASURED, set(self.trained.metrics))
         self.assertTrue(self.trained.resolved.fine_tune.judge.enabled)
-        phases = {event.progress.phase for event in self.events if event.HasField("progress")}
+        phases = {phase for event in self.events if event.HasField("progress") for phase in event.progress.phases}
         self.assertIn(job_pb2.JOB_PHASE_JUDGING, phases)
         report = json.loads(self.service.outputs(self.trained)["report/evaluation.json"])
         self.assertEqual([row["path"] for row in report["pictures"]], ["samples/0000.png", "samples/0001.png"])

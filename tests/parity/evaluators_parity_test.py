@@ -97,7 +97,7 @@ def check_vits(args, report):
             ("DINOv2", transformers.Dinov2Model, {}),
             ("DINOv2 with a gated perceptron", transformers.Dinov2Model, dict(use_swiglu_ffn=True)),
             ("DINOv2 with registers", transformers.Dinov2WithRegistersModel, dict(num_register_tokens=3))]:
-        check_vit(args, report, name, kind(kind.config_class(**tiny, **more)), bit(**cropped), [(61, 100), (130, 60)])
+        check_vit(args, report, name, kind(kind.config_class(**tiny, **more)), bit(**cropped), [(61, 100), (60, 60)])
 
 
 def check_clip(args, report, what, text, vision, projection, sizes):
@@ -141,7 +141,7 @@ def check_clips(args, report):
     text = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=16,
                 vocab_size=54)
     vision = dict(hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8)
-    check_clip(args, report, "CLIP", text, vision, 24, [(50, 77), (32, 32), (120, 40)])
+    check_clip(args, report, "CLIP", text, vision, 24, [(50, 77), (32, 32), (40, 120)])
     check_clip(args, report, "CLIP with gelu", text | dict(hidden_act="gelu"), vision | dict(hidden_act="gelu"), 24, [(40, 50)])
 
 
