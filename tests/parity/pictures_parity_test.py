@@ -1,5 +1,6 @@
 """Whole pictures against diffusers' StableDiffusionPipeline: the same weights, prompts, steps, guidance, image generators."""
 
+import contextlib
 import json
 import pathlib
 import tempfile
@@ -32,7 +33,26 @@ def set_sampler(pipeline, name):
         pipeline.scheduler = diffusers.DPMSolverMultistepScheduler(**settings)
 
 
+@contextlib.contextmanager
+def tower_within_itself(pipeline):
+    """StableDiffusionPipeline looks for the text tower's last norm within `text_model`, which transformers 5 does without."""
+    kind = type(pipeline.text_encoder)
+    flat = not hasattr(pipeline.text_encoder, "text_model")
+    if flat:
+        kind.text_model = property(lambda tower: tower)
+    try:
+        yield
+    finally:
+        if flat:
+            del kind.text_model
+
+
 def reference_pictures(pipeline, request):
+    with tower_within_itself(pipeline) if "clip_skip" in request else contextlib.nullcontext():
+        return draw_reference(pipeline, request)
+
+
+def draw_reference(pipeline, request):
     pictures = []
     more = parity.blank_canvas(pipeline)
     for setting in ("guidance_rescale", "clip_skip"):
