@@ -8,6 +8,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Whose directories those written here are like. diffusers asks for it where masks are filled.
+constexpr char kDiffusersVersion[] = "0.42.1";
+
 constexpr char kAtMost[] = "at most so many are allowed";
 
 std::string SchedulerClass(const nlohmann::json& scheduler) {
@@ -81,10 +84,15 @@ nlohmann::json LatentDiffusion::SaveScheduler(const fs::path& dir, const char* p
   fs::create_directories(dir / "scheduler");
   const auto scheduler = Family::SamplerConfig();  // as it came
   WriteJsonFile(dir / "scheduler" / "scheduler_config.json", scheduler);
-  return {{"_class_name", std::string(pipeline) + (fills_masks() ? "InpaintPipeline" : "Pipeline")},
-          {"scheduler", {"diffusers", SchedulerClass(scheduler)}},
-          {"unet", {"diffusers", "UNet2DConditionModel"}},
-          {"vae", {"diffusers", "AutoencoderKL"}}};
+  nlohmann::json index = {{"_class_name", std::string(pipeline) + "Pipeline"},
+                          {"scheduler", {"diffusers", SchedulerClass(scheduler)}},
+                          {"unet", {"diffusers", "UNet2DConditionModel"}},
+                          {"vae", {"diffusers", "AutoencoderKL"}}};
+  if (fills_masks()) {
+    index["_class_name"] = std::string(pipeline) + "InpaintPipeline";
+    index["_diffusers_version"] = kDiffusersVersion;
+  }
+  return index;
 }
 
 Part TextEncoderPart(const std::string& name, const ClipTextModel& module) {
