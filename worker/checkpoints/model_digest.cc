@@ -37,9 +37,11 @@ constexpr int64_t kLarge = 1 << 20;  // bytes: smaller ones are read as quickly 
 constexpr int64_t kSettled = 2;      // seconds: a file that is younger may change within its time
 
 Digests ReadDigests(const fs::path& file) {
+  Digests digests;
+  std::error_code none;
+  if (!fs::is_regular_file(file, none)) return digests;
   std::ifstream in(file);
   const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-  Digests digests;
   if (!json.is_object() || json.size() > kMostDigests) return digests;
   for (const auto& [identity, value] : json.items()) {
     std::istringstream parts(identity);
