@@ -1,8 +1,12 @@
 // What a machine computes and how quickly, by the engine alone; scripts/gpu-check runs it.
 //
-//   gpu_check parity CASE DEVICE DTYPE   how far from the reference's tensors
-//   (tests/parity/reference_tensors.py) gpu_check speed SIZE DEVICE DTYPE    seconds and bytes;
-//   SIZE: tiny, or full as Stable Diffusion 1.5
+//   gpu_check parity CASE DEVICE DTYPE
+//
+// How far from the reference's tensors (tests/parity/reference_tensors.py).
+//
+//   gpu_check speed SIZE DEVICE DTYPE
+//
+// Seconds and bytes; SIZE: tiny, or full as Stable Diffusion 1.5.
 //
 // DEVICE: cpu or cuda:N; DTYPE: float32 or bfloat16. Prints one JSON object.
 #include <c10/core/CachingDeviceAllocator.h>
@@ -40,12 +44,15 @@ struct Machine {
   torch::ScalarType dtype;
 };
 
+// std::max would pass over what is no number.
+double FiniteOrInfinity(double error) { return std::isfinite(error) ? error : INFINITY; }
+
 // Largest difference over the largest of the reference, in double precision.
 double RelativeError(const torch::Tensor& ours, const torch::Tensor& reference) {
   const auto a = ours.detach().to(torch::kCPU, torch::kFloat64);
   const auto b = reference.to(torch::kFloat64);
   if (a.sizes() != b.sizes()) return INFINITY;
-  return ((a - b).abs().max() / b.abs().max().clamp_min(1e-30)).item<double>();
+  return FiniteOrInfinity(((a - b).abs().max() / b.abs().max().clamp_min(1e-30)).item<double>());
 }
 
 // Convolutions and products as exact as the dtype is, as the reference's were.
@@ -120,7 +127,7 @@ double WorstLoss(const fs::path& directory, const SafetensorsFile& tensors, Mach
   int64_t step = 0;
   for (const Progress& progress : host.Steps()) {
     const double wanted = losses[step++].item<double>();
-    worst = std::max(worst, std::abs(progress.loss.value() - wanted) / wanted);
+    worst = std::max(worst, FiniteOrInfinity(std::abs(progress.loss.value() - wanted) / wanted));
   }
   return step == losses.size(0) ? worst : INFINITY;
 }

@@ -129,6 +129,35 @@ class Evaluate(unittest.TestCase):
         failed = self.end(job)
         self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING", failed)
 
+    def test_a_judge_that_cannot_be_loaded_is_told_before_anything_is_drawn(self):
+        config = self.service.models / "evaluators/tiny-dino/preprocessor_config.json"
+        text = config.read_text()
+        config.unlink()
+        self.addCleanup(config.write_text, text)
+        job = service.fine_tune_job(self.photos)
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        warning, = [warning for warning in done.warnings if "not judged" in warning]
+        self.assertIn("tiny-dino", warning)
+        self.assertIn("model/unet/diffusion_pytorch_model.safetensors", [output.path for output in done.outputs])
+        job.fine_tune.judge.enabled = True
+        for asked in (job, self.judgement()):
+            created = self.service.create(asked)
+            phases = {event.progress.phase for event in self.service.watch(created.name) if event.HasField("progress")}
+            self.assertFalse(phases & {job_pb2.JOB_PHASE_TRAINING, job_pb2.JOB_PHASE_SAMPLING}, phases)
+            failed = self.service.get(created.name)
+            self.assertEqual((failed.state, failed.attempt), (State.JOB_STATE_FAILED, 1), failed)
+            self.assertIn("tiny-dino", failed.error.message)
+            self.assertNotIn(str(self.service.directory), failed.error.message)
+
+    def test_judging_that_is_asked_for_without_samples_is_a_warning(self):
+        job = service.fine_tune_job(self.photos)
+        job.fine_tune.judge.enabled = True
+        job.fine_tune.samples.ClearField("prompts")
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertTrue(any("draws no samples" in warning for warning in done.warnings), done.warnings)
+
     def test_the_command_line_says_how_good_it_is(self):
         out = self.service.directory / "judged"
         model = self.trained.output_model.split("/")[-1]

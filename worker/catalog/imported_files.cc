@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/digest.h"
+#include "worker/base/io/atomic_file.h"
 #include "worker/families/single_file.h"
 #include "worker/support/scratch.h"
 
@@ -49,7 +50,10 @@ ImportedFiles::ImportedFiles(fs::path root) : root_(std::move(root)) {
   for (const auto& entry : fs::directory_iterator(root_ / "files", error)) {
     std::string source;
     std::getline(std::ifstream(entry.path() / kSource), source);
-    if (!fs::exists(source, error)) fs::remove_all(entry.path(), error);
+    // What this process does not see may be another worker's.
+    const fs::path file = source;
+    if (source.empty() || !fs::is_directory(file.parent_path(), error)) continue;
+    if (!fs::exists(file, error) && !error) fs::remove_all(entry.path(), error);
   }
 }
 
@@ -62,7 +66,9 @@ fs::path ImportedFiles::DirectoryOf(const fs::path& file) const {
   const Scratch draft(root_ / "drafts");
   ImportSingleFile(source, draft.path() / "model");
   fs::create_directories(place);
-  std::ofstream(place / kSource) << source.string() << "\n";
+  AtomicFile named(place / kSource);
+  named.Write(source.string() + "\n");
+  named.Commit();
   std::error_code error;
   fs::rename(draft.path() / "model", directory, error);
   // Another worker on this disk may have been faster.

@@ -64,6 +64,13 @@ TEST_F(ImportedFilesTest, TheDirectoryOfAFileThatIsGoneIsRemoved) {
   EXPECT_EQ(Kept(), 0);
 }
 
+TEST_F(ImportedFilesTest, TheDirectoryOfAFileWhoseFolderIsNotThereIsKept) {
+  Directory();
+  fs::rename(models(), temp_.path() / "of another worker");
+  const ImportedFiles imported(cache());
+  EXPECT_EQ(Kept(), 1);
+}
+
 TEST_F(ImportedFilesTest, ACatalogueOffersFilesBesideDirectoriesAndNamesThoseThatAreNone) {
   fs::rename(temp_.path() / "model", models() / "folder");
   std::ofstream(models() / "lora.safetensors") << "no tensors";

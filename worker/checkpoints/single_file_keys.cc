@@ -105,13 +105,18 @@ void AddVaeHalf(Rows& rows, const std::string& half, const char* levels, const c
 
 bool IsCrossed(const std::string& block_type) { return block_type.starts_with("CrossAttn"); }
 
-torch::Tensor PartOf(const torch::Tensor& tensor, const KeyRow& row) {
+torch::Tensor PartOf(const std::string& key, const torch::Tensor& tensor, const KeyRow& row,
+                     const std::string& component) {
   switch (row.change) {
     case TensorChange::kConv1x1:
       return tensor.dim() > 2 ? tensor.flatten(1) : tensor;
     case TensorChange::kTransposed:
+      if (tensor.dim() != 2) Refuse(component, "key " + key + " has to have 2 dimensions");
       return tensor.t();
     case TensorChange::kThird:
+      if (tensor.dim() < 1 || tensor.size(0) % 3 != 0) {
+        Refuse(component, "key " + key + " has to have rows for three tensors of one size");
+      }
       return tensor.chunk(3)[row.third];
     default:
       return tensor;
@@ -217,7 +222,7 @@ NamedTensors FromOriginal(const SafetensorsFile& file, std::string_view prefix,
       known = true;
       if (row.change == TensorChange::kLeftOut) break;
       tensors.emplace_back(row.diffusers + key.substr(row.original.size()),
-                           PartOf(file.Get(key), row));
+                           PartOf(key, file.Get(key), row, component));
       if (row.change != TensorChange::kThird) break;
     }
     if (!known) Refuse(component, "key " + key + " is not part of the model");

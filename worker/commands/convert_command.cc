@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -58,12 +59,24 @@ int ConvertCommand(const CommandLine& arguments) {
     RETURN_IF_ERROR(RequireFlag("to", to));
     ASSIGN_OR_RETURN(const auto dtype, ParseDtype(dtype_name));
     ASSIGN_OR_RETURN(const auto prediction, ParsePrediction(prediction_name));
+    const bool exports = fs::is_directory(from);
+    if (exports && prediction) {
+      return absl::InvalidArgumentError(absl::StrCat("--prediction-type=", prediction_name,
+                                                     ": a directory says what its model predicts"));
+    }
+    if (!exports && dtype) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--dtype=", dtype_name, ": a directory is written with the dtypes of the file"));
+    }
     return Guard([&] {
-      if (fs::is_directory(from)) {
+      if (exports) {
         ExportSingleFile(from, to, dtype);
       } else {
         ImportSingleFile(from, to, {.prediction_type = prediction, .poll = {}});
-        LoadModel(to);  // says what of it cannot be used
+        const absl::Status usable = Guard([&] { LoadModel(to); });
+        std::error_code ignored;
+        if (!usable.ok()) fs::remove_all(to, ignored);
+        ThrowIfError(usable);
       }
     });
   });

@@ -1,8 +1,10 @@
 #include "worker/evaluation/evaluator_files.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "third_party/nlohmann/json.hpp"
@@ -14,10 +16,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kFolder[] = "evaluators";
+constexpr uintmax_t kLargestConfig = 1 << 20;  // bytes; real ones have a few thousand
 
 std::string ModelTypeOf(const fs::path& directory) {
-  std::ifstream file(directory / "config.json");
-  if (!file) return "";
+  const fs::path path = directory / "config.json";
+  std::error_code unseen;
+  const auto size = fs::file_size(path, unseen);
+  std::ifstream file(path);
+  if (unseen || size > kLargestConfig || !file) return "";
   const auto config = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
   if (!config.is_object() || !config.contains("model_type")) return "";
   return config["model_type"].is_string() ? config["model_type"].get<std::string>() : "";

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+#include <string_view>
 
 #include "worker/evaluation/measures.h"
+#include "worker/tokenizers/find_word.h"
 
 namespace likeness {
 namespace {
@@ -11,15 +14,21 @@ namespace {
 // Counts what is done.
 class Counter {
  public:
-  Counter(int64_t total, const std::function<void(int64_t, int64_t)>& on_picture)
-      : total_(total), on_picture_(on_picture) {}
+  explicit Counter(const std::function<void(int64_t, int64_t)>& on_picture)
+      : on_picture_(on_picture) {}
+  void set_total(int64_t total) { total_ = total; }
   void Add() {
-    if (on_picture_) on_picture_(std::min(++done_, total_), total_);
+    ++done_;
+    Poll();
+  }
+  // Between two that count, so that who wants it to stop is heard.
+  void Poll() {
+    if (on_picture_) on_picture_(done_, total_);
   }
 
  private:
   int64_t done_ = 0;
-  int64_t total_;
+  int64_t total_ = 0;
   const std::function<void(int64_t, int64_t)>& on_picture_;
 };
 
@@ -95,28 +104,65 @@ void AddStandardized(const std::vector<double>& values, std::vector<double>& sco
 class Judge {
  public:
   Judge(const Evidence& evidence, const std::set<Measure>& measures, Evaluators& evaluators,
-        Counter& counter)
+        const std::function<void(int64_t, int64_t)>& on_picture)
       : evidence_(evidence),
         measures_(measures),
         evaluators_(evaluators),
-        counter_(counter),
+        counter_(on_picture),
         photos_(Distinct(evidence.photos)),
         groups_(GroupByPrompt(evidence.pictures)) {
     for (const auto& picture : evidence.pictures) pictures_.push_back(&picture.image);
     judgement_.pictures.resize(pictures_.size());
     scores_.resize(pictures_.size());
+    counter_.set_total(ToCount());
   }
 
   Judgement Run() {
-    if (evaluators_.dino && !photos_.empty()) JudgeByDino();
-    if (evaluators_.clip) JudgeByClip();
-    if (evaluators_.lpips && Asked(Measure::kDiv)) JudgeDiversity();
+    if (DinoReadsPictures() || MeasuresPres()) JudgeByDino();
+    if (ClipReadsPictures()) JudgeByClip();
+    if (MeasuresDiversity()) JudgeDiversity();
     NameBestAndWorst();
     return std::move(judgement_);
   }
 
  private:
   bool Asked(Measure measure) const { return measures_.contains(measure); }
+
+  bool DinoReadsPictures() const {
+    return evaluators_.dino && !photos_.empty() && !pictures_.empty() &&
+           (Asked(Measure::kDino) || Asked(Measure::kCopying));
+  }
+  bool MeasuresPres() const {
+    return evaluators_.dino && !photos_.empty() && Asked(Measure::kPres) &&
+           !evidence_.class_pictures.empty() && !evidence_.class_pictures_before.empty();
+  }
+  bool ClipReadsPictures() const {
+    return evaluators_.clip && !pictures_.empty() &&
+           (Asked(Measure::kClipI) || Asked(Measure::kClipT));
+  }
+  bool ClipReadsPhotos() const {
+    return ClipReadsPictures() && Asked(Measure::kClipI) && !photos_.empty();
+  }
+  // Nothing of pictures that LPIPS cannot read.
+  bool MeasuresDiversity() const {
+    return evaluators_.lpips && Asked(Measure::kDiv) &&
+           std::all_of(pictures_.begin(), pictures_.end(), [](const Image* image) {
+             return std::min(image->width, image->height) >= kLpipsSmallestSide;
+           });
+  }
+  // As often as the counter will be added to.
+  int64_t ToCount() const {
+    int64_t total = 0;
+    if (DinoReadsPictures()) total += std::ssize(pictures_);
+    if (DinoReadsPictures() || MeasuresPres()) total += std::ssize(photos_);
+    if (MeasuresPres()) {
+      total += std::ssize(evidence_.class_pictures) + std::ssize(evidence_.class_pictures_before);
+    }
+    if (ClipReadsPictures()) total += std::ssize(pictures_);
+    if (ClipReadsPhotos()) total += std::ssize(photos_);
+    if (MeasuresDiversity()) total += std::ssize(pictures_);
+    return total;
+  }
 
   // The mean cosine of each picture to the photos, under `name`; beside it that of the photos.
   std::vector<double> JudgeSubject(const std::string& name, const torch::Tensor& pictures_ND,
@@ -130,12 +176,8 @@ class Judge {
   }
 
   void JudgeByDino() {
-    const bool pictures = !pictures_.empty() && (Asked(Measure::kDino) || Asked(Measure::kCopying));
-    const bool pres = Asked(Measure::kPres) && !evidence_.class_pictures.empty() &&
-                      !evidence_.class_pictures_before.empty();
-    if (!pictures && !pres) return;
     const auto photos_MD = EmbedAll(photos_, *evaluators_.dino, counter_);
-    if (pictures) {
+    if (DinoReadsPictures()) {
       const auto pictures_ND = EmbedAll(pictures_, *evaluators_.dino, counter_);
       if (Asked(Measure::kDino)) {
         const auto values = JudgeSubject("dino", pictures_ND, photos_MD);
@@ -144,7 +186,7 @@ class Judge {
       }
       if (Asked(Measure::kCopying)) JudgeCopying(pictures_ND, photos_MD);
     }
-    if (!pres) return;
+    if (!MeasuresPres()) return;
     const auto mean_to_photos = [&](const std::vector<Image>& images) {
       const auto images_ND = EmbedAll(PointersTo(images), *evaluators_.dino, counter_);
       return MeanOfGroups({ToDoubles(Cosines(images_ND, photos_MD).mean(1))});
@@ -170,10 +212,9 @@ class Judge {
   }
 
   void JudgeByClip() {
-    if (pictures_.empty() || (!Asked(Measure::kClipI) && !Asked(Measure::kClipT))) return;
     auto& clip = *evaluators_.clip;
     const auto pictures_NP = EmbedAll(pictures_, clip, counter_);
-    if (Asked(Measure::kClipI) && !photos_.empty()) {
+    if (ClipReadsPhotos()) {
       const auto values = JudgeSubject("clip_i", pictures_NP, EmbedAll(photos_, clip, counter_));
       for (size_t i = 0; i < values.size(); ++i) judgement_.pictures[i].clip_i = values[i];
       if (!judgement_.metrics.contains("dino")) AddStandardized(values, scores_);
@@ -192,13 +233,8 @@ class Judge {
     AddStandardized(values, scores_);
   }
 
-  // Pairs of one prompt; every pair once, no picture with itself. Nothing of pictures that LPIPS
-  // cannot read.
+  // Pairs of one prompt; every pair once, no picture with itself.
   void JudgeDiversity() {
-    const bool readable = std::all_of(pictures_.begin(), pictures_.end(), [](const Image* image) {
-      return std::min(image->width, image->height) >= kLpipsSmallestSide;
-    });
-    if (!readable) return;
     std::vector<std::vector<double>> distances;
     for (const auto& [prompt, members] : groups_) {
       auto& group = distances.emplace_back();
@@ -206,6 +242,7 @@ class Judge {
         for (size_t j = i + 1; j < members.size(); ++j) {
           const auto &a = *pictures_[members[i]], &b = *pictures_[members[j]];
           group.push_back(evaluators_.lpips->Distance(a, b));
+          counter_.Poll();
         }
         counter_.Add();
       }
@@ -230,7 +267,7 @@ class Judge {
   const Evidence& evidence_;
   const std::set<Measure>& measures_;
   Evaluators& evaluators_;
-  Counter& counter_;
+  Counter counter_;
   std::vector<const Image*> photos_, pictures_;
   Groups groups_;
   Judgement judgement_;
@@ -240,37 +277,24 @@ class Judge {
 }  // namespace
 
 std::string WithoutToken(const std::string& prompt, const std::string& token) {
-  std::string left;
-  for (size_t begin = 0; begin < prompt.size();) {
-    const size_t end = std::min(prompt.find(' ', begin), prompt.size());
-    const std::string word = prompt.substr(begin, end - begin);
-    if (!word.empty() && word != token) left += (left.empty() ? "" : " ") + word;
-    begin = end + 1;
+  constexpr std::string_view kOwns = "'s";
+  std::string plain;
+  std::string_view rest = prompt;
+  for (size_t at = 0; (at = FindWord(rest, token)) != std::string_view::npos;) {
+    plain += rest.substr(0, at);
+    rest.remove_prefix(at + token.size());
+    if (rest.starts_with(kOwns)) rest.remove_prefix(kOwns.size());
   }
+  std::istringstream words(plain.append(rest));
+  std::string left, word;
+  while (words >> word) left += (left.empty() ? "" : " ") + word;
   return left;
 }
 
 Judgement JudgePictures(const Evidence& evidence, const std::set<Measure>& measures,
                         Evaluators& evaluators,
                         const std::function<void(int64_t done, int64_t total)>& on_picture) {
-  const auto asked = [&](std::initializer_list<Measure> any) {
-    return std::any_of(any.begin(), any.end(), [&](Measure m) { return measures.contains(m); });
-  };
-  const auto pictures = static_cast<int64_t>(evidence.pictures.size());
-  const auto photos = static_cast<int64_t>(evidence.photos.size());
-  int64_t total = 0;
-  if (evaluators.dino && asked({Measure::kDino, Measure::kCopying})) total += pictures;
-  if (evaluators.dino && asked({Measure::kDino, Measure::kCopying, Measure::kPres})) {
-    total += photos;
-  }
-  if (evaluators.dino && asked({Measure::kPres})) {
-    total += std::ssize(evidence.class_pictures) + std::ssize(evidence.class_pictures_before);
-  }
-  if (evaluators.clip && asked({Measure::kClipI, Measure::kClipT})) total += pictures;
-  if (evaluators.clip && asked({Measure::kClipI})) total += photos;
-  if (evaluators.lpips && asked({Measure::kDiv})) total += pictures;
-  Counter counter(total, on_picture);
-  return Judge(evidence, measures, evaluators, counter).Run();
+  return Judge(evidence, measures, evaluators, on_picture).Run();
 }
 
 }  // namespace likeness

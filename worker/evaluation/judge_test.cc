@@ -135,11 +135,24 @@ TEST_F(JudgeTest, EqualPicturesHaveNoDiversity) {
 
 TEST_F(JudgeTest, ProgressEndsAtTheEndAndMayStop) {
   int64_t last = 0, of = 0;
-  JudgePictures(TwoPromptsOfTwo(), kAll, evaluators_, [&](int64_t done, int64_t total) {
-    EXPECT_GE(done, last);
-    last = done, of = total;
-  });
-  EXPECT_EQ(last, of);
+  auto evidence = TwoPromptsOfTwo();
+  evidence.photos.push_back(evidence.photos[0]);  // which is read once
+  auto alone = evidence;
+  alone.class_pictures_before.clear();
+  for (const auto& judged : {evidence, alone}) {
+    last = 0;
+    JudgePictures(judged, kAll, evaluators_, [&](int64_t done, int64_t total) {
+      EXPECT_GE(done, last);
+      last = done, of = total;
+    });
+    EXPECT_EQ(last, of);
+  }
+  // Between the pairs of LPIPS too: of three pictures of one prompt there are three.
+  Evidence three;
+  for (int i = 0; i < 3; ++i) three.pictures.push_back({"a sks dog", Noise(i)});
+  int called = 0;
+  JudgePictures(three, {Measure::kDiv}, evaluators_, [&](int64_t, int64_t) { ++called; });
+  EXPECT_EQ(called, 3 + 3);
   EXPECT_THROW(JudgePictures(TwoPromptsOfTwo(), kAll, evaluators_,
                              [](int64_t, int64_t) { throw Error(ErrorKind::kCancelled, "stop"); }),
                Error);
@@ -149,6 +162,9 @@ TEST(WithoutToken, LeavesOutWholeWordsAlone) {
   EXPECT_EQ(WithoutToken("a sks dog in the snow", "sks"), "a dog in the snow");
   EXPECT_EQ(WithoutToken("skses sks", "sks"), "skses");
   EXPECT_EQ(WithoutToken("a dog", ""), "a dog");
+  EXPECT_EQ(WithoutToken("SKS, a dog", "sks"), ", a dog");
+  EXPECT_EQ(WithoutToken("sks's collar", "sks"), "collar");
+  EXPECT_EQ(WithoutToken("a dog (sks)", "sks"), "a dog ()");
 }
 
 TEST(FindEvaluators, GeneralOnesLieInTheirFolderAndOthersAreThereByName) {
@@ -176,7 +192,7 @@ TEST(FindEvaluators, GeneralOnesLieInTheirFolderAndOthersAreThereByName) {
   }
 }
 
-TEST(LoadEvaluators, AMissingKeyIsNamedWithItsEvaluator) {
+TEST(LoadEvaluators, WhatDoesNotFitIsNamedWithItsEvaluator) {
   TempDir folder;
   WriteTinyEvaluators(folder.path() / "evaluators");
   auto found = FindEvaluators(folder.path()).found;

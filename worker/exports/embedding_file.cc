@@ -6,7 +6,8 @@
 namespace likeness {
 namespace {
 
-constexpr const char* kWord = "word";  // in the metadata
+constexpr const char* kWord = "word";           // in the metadata
+constexpr const char* kAnyWord = "emb_params";  // of the tensor; the file's name says the word
 constexpr const char* kTowers[] = {"clip_l", "clip_g"};
 
 void Write(const std::filesystem::path& file, const WordEmbedding& embedding,
@@ -22,11 +23,13 @@ void Write(const std::filesystem::path& file, const WordEmbedding& embedding,
 }  // namespace
 
 void WriteEmbedding(const std::filesystem::path& file, const WordEmbedding& embedding) {
-  Write(file, embedding, embedding.word);
+  // Which no tensor of a safetensors file may be called.
+  const bool reserved = embedding.word == "__metadata__";
+  Write(file, embedding, reserved ? kAnyWord : embedding.word);
 }
 
 void WriteA1111Embedding(const std::filesystem::path& file, const WordEmbedding& embedding) {
-  Write(file, embedding, "emb_params");
+  Write(file, embedding, kAnyWord);
 }
 
 WordEmbedding ReadEmbedding(const std::filesystem::path& path) {
@@ -37,8 +40,9 @@ WordEmbedding ReadEmbedding(const std::filesystem::path& path) {
   const auto word = file.metadata().find(kWord);
   if (word == file.metadata().end() || word->second.empty()) refuse("does not name its word");
   WordEmbedding embedding{.word = word->second, .rows_KD = {}};
-  if (file.Contains(embedding.word)) {
-    embedding.rows_KD.push_back(file.Get(embedding.word));
+  // By their number: the word itself may be "clip_l".
+  if (const auto names = file.Names(); names.size() == 1) {
+    embedding.rows_KD.push_back(file.Get(names.front()));
   } else {
     for (const char* tower : kTowers) embedding.rows_KD.push_back(file.Get(tower));
   }

@@ -19,6 +19,17 @@ std::string SchedulerClass(const nlohmann::json& scheduler) {
   return name;
 }
 
+// Of the tower that reads this tokenizer's ids.
+int64_t RowsOfTable(const Family& model, const ClipTokenizer& tokenizer) {
+  int64_t rows = 0;
+  for (const Part& part : model.Parts()) {
+    if (part.role != Role::kTextEncoder) continue;
+    rows = part.module->as<ClipTextModelImpl>()->options().vocab_size;
+    if (&tokenizer == &model.tokenizer()) break;  // of the first
+  }
+  return rows;
+}
+
 }  // namespace
 
 LatentMoments LatentDiffusion::ToLatents(const torch::Tensor& images_NCHW) {
@@ -61,10 +72,14 @@ std::vector<Part> LatentDiffusion::UnetAndVae() const {
 
 torch::Tensor LatentDiffusion::TokenIds(const ClipTokenizer& tokenizer,
                                         const std::vector<Prompt>& prompts) const {
+  // New words count on from the tokenizer's last, new rows from the table's, which may be padded.
+  const int64_t tokens = tokenizer.vocab_size();
+  const int64_t padding = words().empty() ? 0 : RowsOfTable(*this, tokenizer) - tokens;
   std::vector<torch::Tensor> rows;
   for (const auto& prompt : prompts) {
-    rows.push_back(torch::tensor(EncodePaddedWithWords(tokenizer, prompt.value_or(""), words()),
-                                 torch::kInt64));
+    auto ids = EncodePaddedWithWords(tokenizer, prompt.value_or(""), words());
+    for (auto& id : ids) id += id >= tokens ? padding : 0;
+    rows.push_back(torch::tensor(ids, torch::kInt64));
   }
   return torch::stack(rows).to(device());
 }

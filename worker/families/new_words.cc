@@ -1,41 +1,10 @@
 #include "worker/families/new_words.h"
 
-#include <algorithm>
 #include <string_view>
 
+#include "worker/tokenizers/find_word.h"
+
 namespace likeness {
-namespace {
-
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// Of ASCII; what has its high bit set belongs to a letter of some script.
-bool IsPartOfWord(char c) {
-  const char lower = Lower(c);
-  return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || (c & 0x80) != 0;
-}
-
-bool StandsAlone(std::string_view text, size_t at, size_t size) {
-  const bool begins = at == 0 || !IsPartOfWord(text[at - 1]) || !IsPartOfWord(text[at]);
-  const size_t end = at + size;
-  const bool ends = end == text.size() || !IsPartOfWord(text[end]) || !IsPartOfWord(text[end - 1]);
-  return begins && ends;
-}
-
-size_t Find(std::string_view text, std::string_view word) {
-  const auto same = [](char a, char b) { return Lower(a) == Lower(b); };
-  for (size_t from = 0; from <= text.size();) {
-    const auto found = std::search(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(),
-                                   word.begin(), word.end(), same);
-    if (found == text.end()) break;
-    const auto at = static_cast<size_t>(found - text.begin());
-    if (StandsAlone(text, at, word.size())) return at;
-    from = at + 1;
-  }
-  return std::string_view::npos;
-}
-
-}  // namespace
-
 std::vector<int64_t> EncodeWithWords(const ClipTokenizer& tokenizer, const std::string& text,
                                      const std::vector<NewWord>& words) {
   std::vector<int64_t> ids;
@@ -49,7 +18,7 @@ std::vector<int64_t> EncodeWithWords(const ClipTokenizer& tokenizer, const std::
     int64_t first_id = 0;
     int64_t id = tokenizer.vocab_size();
     for (const NewWord& word : words) {
-      const size_t at = word.word.empty() ? std::string_view::npos : Find(rest, word.word);
+      const size_t at = FindWord(rest, word.word);
       if (at != std::string_view::npos && at <= first_at) {
         first_at = at;
         first = &word;

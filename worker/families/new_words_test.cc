@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "worker/base/error.h"
 #include "worker/families/tiny_model.h"
 
 namespace likeness {
@@ -51,6 +52,26 @@ TEST_F(NewWordsTest, TheModelReadsTheRows) {
   EXPECT_TRUE(torch::equal(encode(), with));
   model_.RemoveWord("zw");
   EXPECT_TRUE(torch::equal(encode(), before));
+}
+
+// As text encoders are whose table of tokens is padded to a round number.
+TEST(NewWords, AreReadWhereTheTableHasMoreRowsThanTheTokenizerTokens) {
+  torch::NoGradGuard no_grad;
+  const auto tiny = TinyModel();
+  auto text = tiny.parts().text_encoder->options();
+  text.vocab_size += 64;
+  StableDiffusion model({.tokenizer = tiny.tokenizer(),
+                         .text_encoder = ClipTextModel(text),
+                         .unet = tiny.parts().unet,
+                         .vae = tiny.parts().vae},
+                        NoiseSchedule());
+  const auto encode = [&](const char* prompt) {
+    return model.Encode({prompt}, {16, 16}).context_NSD;
+  };
+  const auto b = model.tokenizer().Encode("b");
+  model.AddWord({"zw", {model.parts().text_encoder->RowsOf({b[0], b[0]})}});
+  EXPECT_TRUE(torch::equal(encode("a zw"), encode("a b b")));
+  EXPECT_THROW(model.parts().text_encoder->RowsOf({text.vocab_size}), Error);
 }
 
 }  // namespace

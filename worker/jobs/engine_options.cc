@@ -104,6 +104,8 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const Subjec
   SetMethod(resolved, options);
   options.previews = ToPreviews(resolved);
   SetTraining(resolved.training(), options);
+  // The rows of a new word are learned in float32 whatever is asked for.
+  if (resolved.has_textual_inversion()) options.bfloat16 = false;
   return options;
 }
 

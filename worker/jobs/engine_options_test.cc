@@ -22,6 +22,15 @@ TEST(EngineOptionsTest, EmptyNegativePromptIsNotTheSameAsNone) {
   EXPECT_EQ(asked(), "blur");
 }
 
+TEST(EngineOptionsTest, ANewWordIsLearnedInFloat32) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects();
+  spec.mutable_training()->set_precision(v1::PRECISION_BF16);
+  EXPECT_TRUE(ToFineTuneOptions(spec, {}).bfloat16);
+  spec.mutable_textual_inversion()->set_vectors(1);
+  EXPECT_FALSE(ToFineTuneOptions(spec, {}).bfloat16);
+}
+
 TEST(EngineOptionsTest, PreviewsAreDrawnAsTheSamplesAre) {
   v1::FineTuneSpec spec;
   spec.add_subjects();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "worker/base/error.h"
 #include "worker/jobs/drawing_model.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/judging.h"
@@ -31,25 +32,28 @@ std::vector<Image> FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
 }
 
 // What the base model of `drawing` draws of the class; nothing, and a warning, where this worker
-// does not have that model. `drawing` draws no more afterwards.
+// does not have that model or cannot draw with it. `drawing` draws no more afterwards.
 std::vector<Picture> DrawBefore(DrawingModel& drawing, const PictureOrder& order,
                                 JobEnvironment& environment, Phases& phases, PictureMeter& meter,
                                 Workshop& workshop) {
   std::vector<Picture> pictures;
   drawing.adapters.clear();
-  Family* base = nullptr;
-  if (drawing.facts.digest == drawing.base_digest) base = &drawing.model;
-  for (const auto& [name, entry] : workshop.catalog.entries()) {
-    if (base != nullptr || entry.facts.digest != drawing.base_digest) continue;
-    base = &workshop.warm.GetBase(name, entry.facts.digest, entry.directory,
-                                  [&] { ThrowIfStopped(environment.Stop()); });
-  }
-  if (base == nullptr) {
-    environment.Warn("PRES is left out: this worker does not have the base model of the model");
-    return pictures;
-  }
-  DrawPictures(*base, order, environment, phases, meter, pictures);
-  return pictures;
+  const absl::Status status = Attempt(environment, [&] {
+    Family* base = nullptr;
+    if (drawing.facts.digest == drawing.base_digest) base = &drawing.model;
+    for (const auto& [name, entry] : workshop.catalog.entries()) {
+      if (base != nullptr || entry.facts.digest != drawing.base_digest) continue;
+      base = &workshop.warm.GetBase(name, entry.facts.digest, entry.directory,
+                                    [&] { ThrowIfStopped(environment.Stop()); });
+    }
+    if (base == nullptr) {
+      throw Error(ErrorKind::kNotFound, "this worker does not have the base model of the model");
+    }
+    DrawPictures(*base, order, environment, phases, meter, pictures);
+  });
+  if (status.ok()) return pictures;
+  environment.Warn(absl::StrCat("PRES is left out: ", status.message()));
+  return {};
 }
 
 }  // namespace
@@ -63,6 +67,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   result.resolved = ResolveEvaluate(lease.job().evaluate(), drawing.facts);
   v1::EvaluateSpec& spec = *result.resolved.mutable_evaluate();
   ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures());
+  CheckJudges(workshop.evaluators, spec.evaluators());
   environment.Resolved(result.resolved);
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
   Evidence evidence{.token = drawing.words.token,
@@ -95,11 +100,11 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
   ReportFacts facts;
   facts.title = absl::StrCat(drawing.words.token, " ", drawing.words.class_noun);
-  facts.photos = evidence.photos;
-  facts.pictures = pictures;
+  facts.photos = std::move(evidence.photos);
+  facts.pictures = std::move(pictures);
   facts.judgement = judgement;
-  facts.class_before = evidence.class_pictures_before;
-  facts.class_after = evidence.class_pictures;
+  facts.class_before = std::move(evidence.class_pictures_before);
+  facts.class_after = std::move(evidence.class_pictures);
   facts.settings = SettingsJson(result.resolved);
   outputs.push_back(WriteReportPage(facts, environment));
   result.outputs = KeepOutputs(outputs, /*extras=*/{}, environment, phases);

@@ -76,25 +76,37 @@ struct Drawn {
 
 // Draws with the finished model, which thereby becomes the one in memory: it is the one that is
 // asked for next. An adapter is laid over `base`, which is in memory already. What cannot be drawn
-// becomes a warning.
+// becomes a warning; a model that cannot be loaded is no result (FAILED_PRECONDITION).
 Drawn DrawSamples(const v1::Lease& lease, const v1::FineTuneSpec& spec, Family& base,
                   const fs::path& model_dir, const std::vector<v1::Output>& files,
                   JobEnvironment& environment, Phases& phases, Workshop& workshop) {
   Drawn drawn;
   const PictureOrder order = SampleOrder(spec);
-  const bool pres = spec.judge().enabled() && Includes(spec.judge().measures(), v1::MEASURE_PRES);
+  bool pres = spec.judge().enabled() && Includes(spec.judge().measures(), v1::MEASURE_PRES);
   const PromptWords words{SubjectOf(spec).token(), SubjectOf(spec).class_noun()};
   const PictureOrder of_class = ClassOrder(order, words);
   PictureMeter meter(order.size() + (pres ? 2 * of_class.size() : 0));
+  // Worth less than the samples: what fails here costs the measure alone.
+  const auto draw_class = [&](Family& model, std::vector<Picture>& pictures) {
+    if (!pres) return;
+    const absl::Status status = Attempt(
+        environment, [&] { DrawPictures(model, of_class, environment, phases, meter, pictures); });
+    if (status.ok()) return;
+    pres = false;
+    drawn.class_before.clear();
+    drawn.class_after.clear();
+    environment.Warn(
+        absl::StrCat("PRES is left out: the class could not be drawn: ", status.message()));
+  };
   const auto draw = [&](Family& model) {
     DrawPictures(model, order, environment, phases, meter, drawn.samples);
-    if (pres) DrawPictures(model, of_class, environment, phases, meter, drawn.class_after);
+    draw_class(model, drawn.class_after);
   };
   const absl::Status status = Attempt(environment, [&] {
     const auto stored = workshop.store.Adopt(model_dir, files);
     if (order.size() == 0) return;
     // Training left the base as it was.
-    if (pres) DrawPictures(base, of_class, environment, phases, meter, drawn.class_before);
+    draw_class(base, drawn.class_before);
     if (const auto apply = FindMethod(MethodOf(spec)).apply) {
       const auto applied = apply(base, stored.directory, /*strength=*/1);
       return draw(base);
@@ -102,6 +114,7 @@ Drawn DrawSamples(const v1::Lease& lease, const v1::FineTuneSpec& spec, Family& 
     draw(workshop.warm.Get(lease.job().output_model(), stored.digest, stored.directory,
                            [&] { ThrowIfStopped(environment.Stop()); }));
   });
+  if (absl::IsFailedPrecondition(status)) throw StatusError(status);
   if (status.ok()) return drawn;
   workshop.warm.Drop();
   if (drawn.samples.size() < order.size()) {

@@ -6,6 +6,7 @@
 #include "absl/strings/strip.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
+#include "worker/evaluation/evaluators.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
@@ -62,19 +63,27 @@ void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
   for (const auto& evaluator : chosen) *evaluators.Add() = evaluator.name;
 }
 
+// On the CPU weights stay in their files until they are computed with.
+void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators) {
+  (void)LoadEvaluators(ChooseForJob(found, evaluators), torch::kCPU);
+}
+
 void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec,
                   JobEnvironment& environment) {
   v1::Judge& judge = *spec.mutable_judge();
   const bool asked = judge.enabled();
   if (spec.samples().prompts().empty() || (judge.has_enabled() && !asked)) {
+    if (asked) environment.Warn("nothing is judged: the job draws no samples");
     judge.set_enabled(false);
     return;
   }
   const bool named = !judge.evaluators().empty() || !judge.measures().empty();
-  const absl::Status status =
+  absl::Status status =
       Guard([&] { ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures()); });
+  const bool there = status.ok();
+  if (there) status = Guard([&] { CheckJudges(found, judge.evaluators()); });
   if (!status.ok() && asked) throw StatusError(status);
-  if (!status.ok() && named) {
+  if (!status.ok() && (named || there)) {
     environment.Warn(absl::StrCat("the images are not judged: ", status.message()));
   }
   judge.set_enabled(status.ok());

@@ -21,8 +21,12 @@ using Names = google::protobuf::RepeatedPtrField<std::string>;
 void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
                    ProtoMeasures& measures);
 
-// The same for a fine-tune: nothing is judged without samples, nor where evaluators are missing and
-// the job does not ask for the judge itself.
+// Reads the evaluators' settings and the shapes of their weights. Throws Error where one of them
+// cannot be loaded: known before hours of computing, not after.
+void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators);
+
+// Both for a fine-tune: nothing is judged without samples, nor where evaluators are missing or
+// cannot be loaded and the job does not ask for the judge itself.
 void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec,
                   JobEnvironment& environment);
 

@@ -8,7 +8,7 @@ namespace likeness {
 absl::Status Attempt(JobEnvironment& environment, const std::function<void()>& make) {
   const absl::Status status = Guard(make);
   const bool ends_job = environment.Stop() != StopReason::kNone || absl::IsCancelled(status) ||
-                        absl::IsAborted(status) || absl::IsFailedPrecondition(status);
+                        absl::IsAborted(status);
   if (!status.ok() && ends_job) throw StatusError(status);
   return status;
 }

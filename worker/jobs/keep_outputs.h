@@ -19,8 +19,8 @@ std::vector<v1::Output> KeepOutputs(const std::vector<v1::Output>& result,
                                     JobEnvironment& environment, Phases& phases);
 
 // For what is made after a model and is worth less than the model: runs `make`, and returns why it
-// failed. Throws StatusError where the job itself is at an end: it was asked to stop, its lease is
-// lost, or the model is no good (FAILED_PRECONDITION).
+// failed. Throws StatusError where the job itself is at an end: it was asked to stop, or its lease
+// is lost.
 absl::Status Attempt(JobEnvironment& environment, const std::function<void()>& make);
 
 }  // namespace likeness

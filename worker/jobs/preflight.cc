@@ -81,12 +81,13 @@ void CheckTargets(const v1::Lora& lora, const Family& model) {
   }
 }
 
+// `words`: learned ones, of as many tokens as they have rows.
 void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& tokenizer,
-                      JobEnvironment& environment) {
+                      const std::vector<NewWord>& words, JobEnvironment& environment) {
   const size_t room = tokenizer.model_max_length() - 2;  // but for begin and end
   size_t cut = 0;
   for (const auto& [field, text] : texts) {
-    const size_t tokens = tokenizer.Encode(text).size();
+    const size_t tokens = EncodeWithWords(tokenizer, text, words).size();
     if (tokens <= room || ++cut > kMostCutPrompts) continue;
     environment.Warn(absl::StrCat(field, " has ", tokens, " tokens, of which the model reads ",
                                   room, ": the last ", tokens - room, " change nothing"));
@@ -94,6 +95,18 @@ void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& 
   if (cut > kMostCutPrompts) {
     environment.Warn(absl::StrCat(cut - kMostCutPrompts, " more prompts are longer than the ", room,
                                   " tokens that the model reads"));
+  }
+}
+
+// Of a word whose rows are all that is trained.
+void WarnOfUselessSettings(const v1::FineTuneSpec& spec, JobEnvironment& environment) {
+  if (spec.prior().weight() > 0) {
+    environment.Warn(
+        "prior.weight is above 0: a new word changes nothing that is drawn of the "
+        "class, so class images cost time and teach nothing");
+  }
+  if (spec.training().precision() == v1::PRECISION_BF16) {
+    environment.Warn("training.precision is BF16: a new word is learned in float32 all the same");
   }
 }
 
@@ -126,6 +139,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   CheckPreviews(spec);
   if (spec.has_lora()) CheckTargets(spec.lora(), model);
 
+  if (spec.has_textual_inversion()) WarnOfUselessSettings(spec, environment);
   const auto& subject = SubjectOf(spec);
   if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
   const PromptWords words{subject.token(), subject.class_noun()};
@@ -147,7 +161,12 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   for (int i = 0; i < subject.validation_photos_size(); ++i) {
     add("caption of validation_photos", i, subject.validation_photos(i).caption());
   }
-  WarnOfCutPrompts(texts, model.tokenizer(), environment);
+  std::vector<NewWord> learned;
+  if (spec.has_textual_inversion()) {
+    const int64_t vectors = spec.textual_inversion().vectors();
+    learned.push_back({subject.token(), {torch::empty({vectors, 0})}});
+  }
+  WarnOfCutPrompts(texts, model.tokenizer(), learned, environment);
 }
 
 void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec) {
@@ -176,7 +195,7 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const
   for (int i = 0; i < spec.prompts_size(); ++i) {
     texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
   }
-  WarnOfCutPrompts(texts, model.tokenizer(), environment);
+  WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment);
 }
 
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
@@ -187,7 +206,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const
     texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
   }
   if (words.token.empty()) WarnOfPlaceholders(spec, environment);
-  WarnOfCutPrompts(texts, model.tokenizer(), environment);
+  WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment);
 }
 
 }  // namespace likeness

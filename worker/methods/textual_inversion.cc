@@ -10,6 +10,7 @@
 #include "worker/exports/model_directory.h"
 #include "worker/methods/trained_parameters.h"
 #include "worker/models/clip_text.h"
+#include "worker/tokenizers/find_word.h"
 
 namespace likeness {
 namespace {
@@ -134,6 +135,14 @@ std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
                 "the strength of a learned word is " + std::to_string(strength) + "; 1 is allowed");
   }
   WordEmbedding embedding = ReadEmbedding(directory / kEmbeddingFile);
+  for (const NewWord& word : model.words()) {
+    if (FindWord(embedding.word, word.word) != 0 || word.word.size() != embedding.word.size()) {
+      continue;
+    }
+    throw Error(ErrorKind::kInvalidArgument,
+                "two adapters have learned the word \"" + embedding.word +
+                    "\", in upper or lower case; one of them can be drawn with at a time");
+  }
   const auto encoders = TextEncodersOf(model);
   bool fits = encoders.size() == embedding.rows_KD.size();
   for (size_t i = 0; fits && i < encoders.size(); ++i) {

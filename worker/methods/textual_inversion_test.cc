@@ -102,6 +102,27 @@ TEST_F(TextualInversionTest, WhatIsWrittenIsReadAsTheSameWord) {
   EXPECT_TRUE(torch::equal(Encode("the ZW there"), before));
 }
 
+TEST_F(TextualInversionTest, OneWordIsLearnedByOneAdapter) {
+  WriteEmbedding(temp_.path() / kEmbeddingFile, {"zw", {torch::ones({1, 16})}});
+  fs::create_directories(temp_.path() / "other");
+  WriteEmbedding(temp_.path() / "other" / kEmbeddingFile, {"ZW", {torch::ones({1, 16})}});
+  const auto first = ApplyTextualInversion(*model_, temp_.path(), 1);
+  EXPECT_THROW(ApplyTextualInversion(*model_, temp_.path() / "other", 1), Error);
+  WriteEmbedding(temp_.path() / "other" / kEmbeddingFile, {"zwx", {torch::ones({1, 16})}});
+  EXPECT_NO_THROW(ApplyTextualInversion(*model_, temp_.path() / "other", 1));
+}
+
+TEST_F(TextualInversionTest, AnyWordIsWrittenAndReadAgain) {
+  const auto rows_KD = torch::ones({2, 16});
+  for (const char* word : {"__metadata__", "clip_l", "emb_params"}) {
+    WriteEmbedding(temp_.path() / kEmbeddingFile, {word, {rows_KD}});
+    EXPECT_EQ(ReadEmbedding(temp_.path() / kEmbeddingFile).word, word);
+    EXPECT_EQ(ReadEmbedding(temp_.path() / kEmbeddingFile).rows_KD.size(), 1u);
+  }
+  WriteEmbedding(temp_.path() / kEmbeddingFile, {"clip_l", {rows_KD, torch::ones({2, 20})}});
+  EXPECT_EQ(ReadEmbedding(temp_.path() / kEmbeddingFile).rows_KD.size(), 2u);
+}
+
 TEST_F(TextualInversionTest, WhatDoesNotFitIsRefused) {
   WriteEmbedding(temp_.path() / kEmbeddingFile, {"zw", {torch::ones({1, 17})}});
   EXPECT_THROW(ApplyTextualInversion(*model_, temp_.path(), 1), Error);

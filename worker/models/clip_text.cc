@@ -98,6 +98,12 @@ ClipTextModelImpl::ClipTextModelImpl(ClipTextOptions options)
 }
 
 torch::Tensor ClipTextModelImpl::RowsOf(const std::vector<int64_t>& ids) const {
+  for (const int64_t id : ids) {
+    if (id >= 0 && id < options_.vocab_size) continue;
+    throw Error(ErrorKind::kFailedPrecondition, "token " + std::to_string(id) +
+                                                    " is none of the text encoder's " +
+                                                    std::to_string(options_.vocab_size));
+  }
   const auto& table = token_embedding_->weight;
   return table.index_select(0, torch::tensor(ids, torch::kInt64).to(table.device()));
 }

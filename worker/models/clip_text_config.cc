@@ -11,7 +11,11 @@ namespace likeness {
 // Configs of this library carry whatever settings its version knew for any model, so what is not
 // read here is not refused; only what would change the numbers is looked at.
 ClipTextOptions ClipTextOptions::FromJson(const nlohmann::json& config) {
-  ClipTextOptions options;
+  // Where it says nothing: as CLIPTextConfig has it, which is not Stable Diffusion's tower.
+  ClipTextOptions options{.hidden_size = 512,
+                          .intermediate_size = 2048,
+                          .num_attention_heads = 8,
+                          .projection_dim = 512};
   ConfigReader reader("text_encoder", config);
   reader.Require("model_type", "clip_text_model");
   reader.Require("attention_dropout", 0.0);

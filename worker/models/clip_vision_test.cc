@@ -41,6 +41,19 @@ TEST(ClipOptions, SurviveTheConfigFile) {
   EXPECT_EQ(again.text.projection_dim, 12) << "that of the whole, for both towers";
 }
 
+TEST(ClipOptions, WhatTheConfigLeavesOutIsAsTransformersHasIt) {
+  const auto options = ClipOptions::FromJson({{"model_type", "clip"},
+                                              {"text_config", nlohmann::json::object()},
+                                              {"vision_config", nlohmann::json::object()}});
+  EXPECT_EQ(options.text.hidden_size, 512);
+  EXPECT_EQ(options.text.intermediate_size, 2048);
+  EXPECT_EQ(options.text.num_attention_heads, 8);
+  EXPECT_EQ(options.text.num_hidden_layers, 12);
+  EXPECT_EQ(options.text.projection_dim, 512);
+  EXPECT_EQ(options.vision.hidden_size, 768);
+  EXPECT_EQ(options.vision.projection_dim, 512);
+}
+
 TEST(ClipOptions, WhatIsNotSupportedIsRefusedByName) {
   for (const auto& [tower, setting] :
        std::vector<std::pair<std::string, std::string>>{{"vision_config", "hidden_act"},
