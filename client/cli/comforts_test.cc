@@ -141,6 +141,11 @@ TEST_F(ComfortsTest, MistypedWordsAreNamedAsTheyWereMeant) {
   auto& model = script_.models.emplace_back();
   model.set_name("tenants/default/models/rex-7f3c");
   EXPECT_THAT(Run({"models", "get", "rex-7f3"}).err, HasSubstr("Did you mean rex-7f3c?"));
+  script_.pictures_status =
+      RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND", "there is no such model",
+               {{"resource", "tenants/default/models/rex-7f3"}});
+  EXPECT_THAT(Run({"generate", "--model=mini", "--adapter=rex-7f3", "a dog"}).err,
+              HasSubstr("Did you mean rex-7f3c?"));
 }
 
 TEST_F(ComfortsTest, ModelsGetShowsOne) {

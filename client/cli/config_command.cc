@@ -13,19 +13,19 @@ namespace likeness::client {
 namespace {
 
 constexpr char kUsage[] =
-    R"(Servers by name: contexts. They are kept in ~/.config/likeness/config.json, which
-only you can read.
+    R"(Servers by name: contexts. They are kept in ~/.config/likeness/config.json,
+which only you can read.
 
-  likeness config set prod --server likeness.example.com:50051 --tls --token lk_...
+  likeness config set prod --server likeness.example.com:50051 --tls
   likeness config use prod
   likeness config list
   likeness config delete prod
   likeness list --context prod
 
-set changes what is said, and leaves the rest of a context as it is, but for one thing: another
-server needs another key. Variables do not count.
---server, --token and the like, and their variables, go before the context. A context's key is
-sent to the context's server alone.
+set changes what is said, and leaves the rest of a context as it is, but for
+one thing: another server needs another key. Variables do not count.
+--server, --token and the like, and their variables, go before the context. A
+context's key is sent to the context's server alone.
 
 Usage: likeness config list | use NAME | set NAME [FLAGS] | delete NAME)";
 

@@ -37,11 +37,23 @@ std::string MethodText(const v1::Job& job) {
 
 std::string AboutText(const v1::Job& job) {
   if (job.has_fine_tune()) return SubjectOf(job.fine_tune()).class_noun();
-  if (job.has_evaluate()) return ShortName(job.evaluate().model().name());
+  if (job.has_evaluate()) {
+    const auto& model = job.evaluate().model();
+    return absl::StrCat(ShortName(model.name()), AdaptersText(model));
+  }
   if (job.generate().prompts().empty()) return "";
   const auto& prompts = job.generate().prompts();
   const auto more = prompts.size() > 1 ? absl::StrCat(" and ", prompts.size() - 1, " more") : "";
   return absl::StrCat("\"", Truncate(prompts[0], 32), "\"", more);
+}
+
+std::string AdaptersText(const v1::ModelSelection& selection) {
+  std::string text;
+  for (const auto& adapter : selection.adapters()) {
+    absl::StrAppend(&text, " + ", ShortName(adapter.model()));
+    if (adapter.has_strength()) absl::StrAppend(&text, ":", Figure(adapter.strength()));
+  }
+  return text;
 }
 
 std::string QueueText(const v1::Job& job, absl::Time now) {

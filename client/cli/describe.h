@@ -26,6 +26,9 @@ std::string MethodText(const v1::Job& job);
 // What the job is about: the class, or the first prompt in quotation marks.
 std::string AboutText(const v1::Job& job);
 
+// " + rex:0.8 + watercolour": what lies over the model; empty without adapters.
+std::string AdaptersText(const v1::ModelSelection& selection);
+
 // Where a job that waits stands: "next in line", "3 ahead · starts in about 40 s".
 std::string QueueText(const v1::Job& job, absl::Time now);
 

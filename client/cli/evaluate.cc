@@ -19,15 +19,16 @@ namespace likeness::client {
 namespace {
 
 constexpr char kUsage[] =
-    R"(Judge a personalized model: draw pictures and compare them with photos and prompts.
+    R"(Judge a personalized model: draw pictures, compare them with photos and prompts.
 
   likeness evaluate rex-7f3c --photos rex/
-  likeness evaluate rex-7f3c --photos rex/ "a {subject} in the snow" "a {subject} at sea"
-  likeness evaluate rex-7f3c --photos rex/ --images 8 --measure dino --measure clip_t
+  likeness evaluate rex-7f3c --photos rex/ "a {subject} at sea" "a {subject}"
+  likeness evaluate rex-7f3c --photos rex/ --images 8 --measure dino
 
-Says how well the subject is recognised, whether prompts are obeyed, whether other
-members of the class are kept, and whether photos were copied. Pictures and the figures
-of each (report/evaluation.json) go to ./JOB/. Ctrl-C detaches: the job goes on.
+Says how well the subject is recognised, whether prompts are obeyed, whether
+other members of the class are kept, and whether photos were copied. Pictures
+and the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C detaches:
+the job goes on.
 
 Usage: likeness evaluate MODEL [PROMPT...] --photos=DIR [FLAGS])";
 

@@ -15,7 +15,7 @@ struct FieldFlag {
 constexpr std::array<absl::string_view, 5> kSpecs = {"job.fine_tune.", "job.generate.",
                                                      "job.evaluate.", "generate.", "job."};
 
-constexpr std::array<FieldFlag, 38> kFlags{{
+constexpr std::array<FieldFlag, 42> kFlags{{
     {"subjects[0].class_noun", "--class"},
     {"subjects[0].token", "--rare-token"},
     {"subjects[0].validation_photos", "--validation"},
@@ -43,6 +43,10 @@ constexpr std::array<FieldFlag, 38> kFlags{{
     {"photos", "--photos"},
     {"measures", "--measure"},
     {"evaluators", "--evaluator"},
+    {"lora.rank", "--rank"},
+    {"lora.alpha", "--alpha"},
+    {"textual_inversion.vectors", "--vectors"},
+    {"model.adapters", "--adapter"},
     {"model", "--model"},
     {"prompts", "the prompt"},
     {"negative_prompt", "--negative-prompt"},
@@ -66,6 +70,7 @@ bool IsPartOf(absl::string_view field, absl::string_view known) {
 }  // namespace
 
 std::string FlagForField(absl::string_view field) {
+  if (IsPartOf(field, "job.evaluate.model")) return "MODEL";  // likeness evaluate MODEL
   for (absl::string_view spec : kSpecs) {
     if (!absl::StartsWith(field, spec)) continue;
     field.remove_prefix(spec.size());

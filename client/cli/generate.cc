@@ -29,10 +29,10 @@ constexpr char kUsage[] = R"(Draw pictures with a base or a personalized model.
   likeness generate --model mini "a dog in the jungle" --steps 30 --out pictures
   likeness generate --model rex-7f3c "a {subject} at sea" "a {subject} at home"
   likeness generate --model rex-7f3c "a {subject} at sea" --detach
-  likeness generate --adapter rex-7f3c:0.8 --adapter watercolour "a {subject} at sea"
+  likeness generate --adapter rex-7f3c:0.8 --adapter inks "a {subject} at sea"
 
-Prints the files, one per line. Ctrl-C stops the drawing of one prompt; of several it
-detaches: the job goes on.
+Prints the files, one per line. Ctrl-C stops the drawing of one prompt; of
+several it detaches: the job goes on.
 
 Usage: likeness generate PROMPT... [FLAGS])";
 

@@ -98,13 +98,13 @@ void PrintSpec(const v1::Job& job) {
   }
   if (job.has_evaluate()) {
     const auto& spec = job.resolved().has_evaluate() ? job.resolved().evaluate() : job.evaluate();
-    PrintFact("model", spec.model().name());
+    PrintFact("model", absl::StrCat(spec.model().name(), AdaptersText(spec.model())));
     PrintFact("photos", Count(spec.photos_size(), "photo"));
     for (const auto& prompt : spec.prompts()) PrintFact("prompt", absl::StrCat("\"", prompt, "\""));
   }
   if (job.has_generate()) {
     const auto& spec = GenerateOf(job);
-    PrintFact("model", spec.model().name());
+    PrintFact("model", absl::StrCat(spec.model().name(), AdaptersText(spec.model())));
     for (const auto& prompt : spec.prompts()) PrintFact("prompt", absl::StrCat("\"", prompt, "\""));
     PrintFact("settings", GenerateSettings(spec));
   }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/cli/text.h"
 
 namespace likeness::client {
 namespace {
@@ -48,8 +49,9 @@ std::string Copying(const v1::Job& job) {
   const auto copied = Metric(job, "copied_images");
   if (!copied) return "";
   if (*copied == 0) return "nothing";
-  return absl::StrCat(static_cast<int64_t>(*copied),
-                      " images are closer to a photo than the photos are to each other");
+  const auto count = static_cast<int64_t>(*copied);
+  return absl::StrCat(Count(count, "image"), count == 1 ? " is" : " are",
+                      " closer to a photo than the photos are to each other");
 }
 
 std::string ImagePath(double index) {

@@ -46,6 +46,12 @@ TEST(JudgementLines, WithoutDinoClipTellsTheSubject) {
                                "each other")));
 }
 
+TEST(JudgementLines, OneCopyIsOne) {
+  EXPECT_THAT(JudgementLines(Judged({{"copied_images", 1}})),
+              ElementsAre(Pair("copied",
+                               "1 image is closer to a photo than the photos are to each other")));
+}
+
 TEST(JudgementLines, AJobThatWasNotJudgedHasNone) {
   EXPECT_THAT(JudgementLines(Judged({{"loss", .1}})), IsEmpty());
 }

@@ -1,5 +1,7 @@
 // likeness list: jobs, newest first.
+#include <iterator>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -30,7 +32,8 @@ constexpr char kUsage[] = R"(Jobs, newest first.
 Usage: likeness list [FLAGS])";
 
 constexpr absl::Duration kBetweenLooks = absl::Seconds(1);
-constexpr size_t kMostSeen = 1000;  // jobs; beyond, those that have ended are forgotten
+constexpr int kMostSeen =
+    1000;  // jobs; beyond, those that the latest list does not show are forgotten
 
 const std::vector<std::string>& Header() {
   static const auto& header =
@@ -58,6 +61,8 @@ class Changes {
   void Show(const v1::ListJobsResponse& list, absl::Time now) {
     std::vector<std::vector<std::string>> rows;
     if (widths_.empty() && context_.table()) rows.push_back(Header());
+    listed_.clear();
+    for (const auto& job : list.jobs()) listed_.insert(job.name());
     for (const auto& job : list.jobs()) Add(job, now, rows);
     Print(rows);
   }
@@ -90,7 +95,7 @@ class Changes {
     const auto state = absl::StrCat(StateText(job.state()), " ", ProgressSummary(job));
     const auto before = seen_.find(job.name());
     if (before != seen_.end() && before->second.state == state) return;
-    if (seen_.size() >= kMostSeen) ForgetEnded();
+    if (std::ssize(seen_) >= kMostSeen) ForgetUnlisted();
     seen_[job.name()] = {job, state, now};
     if (context_.structured()) {
       PrintResult(FormatInStream(context_.output, job));
@@ -101,8 +106,8 @@ class Changes {
     }
   }
 
-  void ForgetEnded() {
-    std::erase_if(seen_, [](const auto& known) { return known.second.job.has_end_time(); });
+  void ForgetUnlisted() {
+    std::erase_if(seen_, [this](const auto& known) { return !listed_.contains(known.first); });
   }
 
   void Print(const std::vector<std::vector<std::string>>& rows) {
@@ -111,11 +116,13 @@ class Changes {
 
   const Context& context_;
   std::map<std::string, Seen> seen_;  // by the job's name
+  std::set<std::string> listed_;      // names of the jobs of the latest list
   std::vector<int> widths_;
 };
 
 // Shows what an event changed. The server tells what led to a state; the job as it is now is read.
-void ShowEvent(const Connection& connection, const v1::JobEvent& event, Changes& changes) {
+// Whether that could be done.
+bool ShowEvent(const Connection& connection, const v1::JobEvent& event, Changes& changes) {
   if (event.has_deleted()) {
     changes.Forget(event.job());
   } else if (event.has_progress()) {
@@ -124,8 +131,10 @@ void ShowEvent(const Connection& connection, const v1::JobEvent& event, Changes&
     changes.Show(event.state_change().job(), absl::Now());
   } else if (event.has_state_change() || event.has_updated()) {
     const auto job = GetJob(connection, event.job());
-    if (job.ok()) changes.Show(*job, absl::Now());  // else it is gone by now
+    if (job.ok()) changes.Show(*job, absl::Now());
+    return job.ok() || absl::IsNotFound(job.status());  // it is gone by now
   }
+  return true;
 }
 
 absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& connection,
@@ -136,20 +145,29 @@ absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& c
                  .longest = kBetweenLooks,
                  .give_up_after = absl::InfiniteDuration()});
   bool follow = true;  // not where the filter compares states, which a stream cannot be asked for
+  std::string resume_token;  // of the last event that was shown; empty: all is to be listed anew
   while (true) {
-    const auto list = ListJobs(connection, options);
-    if (interrupt.requested()) return kDetached;
-    if (list.ok()) {
-      changes.Show(*list, absl::Now());
-    } else if (!absl::IsUnavailable(list.status())) {
-      return list.status();
+    if (resume_token.empty()) {
+      const auto list = ListJobs(connection, options);
+      if (interrupt.requested()) return kDetached;
+      if (list.ok()) {
+        changes.Show(*list, absl::Now());
+        if (follow) resume_token = list->resume_token();
+      } else if (!absl::IsUnavailable(list.status())) {
+        return list.status();
+      }
     }
-    if (list.ok() && follow) {
-      const auto ended = WatchJobs(
-          connection, options.filter, list->resume_token(),
-          [&](const v1::JobEvent& event) { ShowEvent(connection, event, changes); },
-          interrupt.token());
+    if (!resume_token.empty()) {
+      bool all_shown = true;
+      const auto show = [&](const v1::JobEvent& event) {
+        all_shown = ShowEvent(connection, event, changes) && all_shown;
+        if (!event.resume_token().empty()) resume_token = event.resume_token();
+      };
+      const auto ended =
+          WatchJobs(connection, options.filter, resume_token, show, interrupt.token());
       follow = ErrorReason(ended) != "INVALID_FILTER";
+      const bool broken = ended.ok() || absl::IsUnavailable(ended);
+      if (!broken || !all_shown) resume_token.clear();
     }
     if (!pause.Wait(interrupt.token())) return kDetached;
   }
@@ -159,6 +177,10 @@ absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options,
   if (options.limit < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("--limit is ", options.limit, "; at least 1 is allowed."));
+  }
+  if (watch && options.limit > kMostSeen) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--limit is ", options.limit, "; with --watch at most ", kMostSeen, " is allowed."));
   }
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   if (watch) return KeepListing(context, connection, options);

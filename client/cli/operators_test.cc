@@ -1,6 +1,10 @@
 // What operators type, and lists that stay up to date.
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/exit_code.h"
 #include "client/testing/program_fixture.h"
 #include "common/rpc_error.h"
@@ -54,6 +58,10 @@ TEST_F(OperatorsTest, AWorkerIsDrainedAndGetsJobsAgain) {
   EXPECT_THAT(ran.err, HasSubstr("Did you mean 'gpu-1'?"));
   EXPECT_TRUE(server_->record().drains.empty());
 
+  ran = Run({"undrain", "gpu-2"});
+  EXPECT_EQ(ran.exit_code, kWrongUse);
+  EXPECT_THAT(ran.err, HasSubstr("Did you mean 'gpu-1'?"));
+  EXPECT_TRUE(server_->record().undrained.empty());
   EXPECT_EQ(Run({"undrain", "workers/gpu-1"}).exit_code, kDone);
   EXPECT_THAT(server_->record().undrained, ElementsAre("workers/gpu-1"));
 }
@@ -107,6 +115,63 @@ TEST_F(OperatorsTest, AListStaysUpToDateFromOneStream) {
   EXPECT_EQ(record.watch_jobs.resume_token(), "as listed");
   EXPECT_EQ(record.watch_jobs.filter(), "labels.a = b");
   EXPECT_EQ(record.lists, 1) << "nothing is asked while the stream is there";
+}
+
+TEST_F(OperatorsTest, AListGoesOnBehindTheLastEventWhenTheStreamBreaks) {
+  script_.job = Rex(v1::JOB_STATE_RUNNING);
+  auto& end = script_.changes.emplace_back();
+  end.set_job("tenants/default/jobs/luna-1");
+  *end.mutable_state_change()->mutable_job() = Rex(v1::JOB_STATE_SUCCEEDED);
+  end.mutable_state_change()->mutable_job()->set_name("tenants/default/jobs/luna-1");
+  end.set_resume_token("behind luna");
+  const auto watch = [this] {
+    std::vector<std::string> arguments = {"list", "-w"};
+    Serve(arguments);
+    const auto ran = RunOnTerminal(folder_.path(), arguments, [this](const std::string&) {
+      while (server_->record().watches < 2) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      return true;
+    });
+    EXPECT_EQ(ran.exit_code, kDetached);
+    return server_->record();
+  };
+  script_.changes_break = absl::UnavailableError("broken");
+  auto record = watch();
+  EXPECT_EQ(record.watch_jobs.resume_token(), "behind luna");
+  EXPECT_EQ(record.lists, 1);
+  script_.changes_break = RpcError(absl::StatusCode::kFailedPrecondition, "RESUME_TOKEN_EXPIRED",
+                                   "the events are gone");
+  record = watch();
+  EXPECT_EQ(record.watch_jobs.resume_token(), "as listed");
+  EXPECT_EQ(record.lists, 2);
+}
+
+TEST_F(OperatorsTest, AJobOfTheListIsPrintedOnceHoweverManyChange) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  for (int i = 0; i < 1000; ++i) {
+    auto& job = *script_.changes.emplace_back().mutable_state_change()->mutable_job();
+    job = Rex(v1::JOB_STATE_SUCCEEDED);
+    job.set_name(absl::StrCat("tenants/default/jobs/other-", i));
+    script_.changes.back().set_job(job.name());
+  }
+  script_.changes_break = RpcError(absl::StatusCode::kFailedPrecondition, "RESUME_TOKEN_EXPIRED",
+                                   "the events are gone");
+  std::vector<std::string> arguments = {"list", "-w"};
+  Serve(arguments);
+  const auto ran = RunOnTerminal(folder_.path(), arguments, [this](const std::string&) {
+    return server_->record().watches >= 2;
+  });
+  EXPECT_EQ(ran.exit_code, kDetached);
+  EXPECT_EQ(server_->record().lists, 2);
+  const std::vector<std::string> parts = absl::StrSplit(ran.out, "rex-7f3c");
+  EXPECT_EQ(parts.size(), 2u);
+}
+
+TEST_F(OperatorsTest, AWatchedListIsBounded) {
+  const auto ran = Run({"list", "-w", "--limit=1001"});
+  EXPECT_EQ(ran.exit_code, kWrongUse);
+  EXPECT_THAT(ran.err, HasSubstr("with --watch at most 1000 is allowed"));
 }
 
 TEST_F(OperatorsTest, AListWhoseFilterCannotBeFollowedIsReadAgain) {

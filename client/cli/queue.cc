@@ -15,7 +15,8 @@ constexpr char kUsage[] = R"(Jobs that wait for a worker, by tenant, method and 
   likeness queue
   likeness queue -o json
 
-Needs a key with the role operator, where the server has keys. likeness list shows your own jobs.
+Needs a key with the role operator, where the server has keys. Your own jobs:
+likeness list.
 
 Usage: likeness queue [FLAGS])";
 

@@ -43,10 +43,11 @@ absl::Status WithNearestModel(const Connection& connection, absl::string_view ar
   const auto capabilities = GetCapabilities(connection);
   const auto list = ListModels(connection, kMostNames);
   if (!capabilities.ok() || !list.ok()) return status;
+  const auto missing = MetadataOf(status)["resource"];  // of several that were said
   std::vector<std::string> names;
   for (const auto& model : capabilities->base_models()) names.push_back(ShortName(model.name()));
   for (const auto& model : list->models()) names.push_back(ShortName(model.name()));
-  return WithNearest(status, argument, names);
+  return WithNearest(status, missing.empty() ? argument : missing, names);
 }
 
 }  // namespace likeness::client

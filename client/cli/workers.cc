@@ -33,7 +33,7 @@ constexpr char kDrainUsage[] =
     R"(Give a worker no more jobs, so that its machine can be stopped or upgraded.
 
   likeness drain gpu-1 --wait            until it has finished its job
-  likeness drain gpu-1 --release-job     its job goes on elsewhere, from its checkpoint
+  likeness drain gpu-1 --release-job     its job goes on elsewhere
   likeness undrain gpu-1
 
 Needs a key with the role operator, where the server has keys.
@@ -110,6 +110,18 @@ absl::Status CheckKnown(const v1::ListWorkersResponse& list, const std::string& 
                    " likeness workers lists them."));
 }
 
+// The names of the workers that the command line says; all of them are known.
+absl::StatusOr<std::vector<std::string>> KnownWorkers(const Context& context,
+                                                      const Connection& connection) {
+  ASSIGN_OR_RETURN(const auto list, ListWorkers(connection));
+  std::vector<std::string> names;
+  for (const auto& argument : context.positional) {
+    names.push_back(WorkerName(argument));
+    RETURN_IF_ERROR(CheckKnown(list, names.back()));
+  }
+  return names;
+}
+
 // Until none of the workers runs a job.
 absl::StatusOr<ExitCode> WaitUntilDrained(const Context& context, const Connection& connection,
                                           const std::vector<std::string>& names) {
@@ -141,12 +153,7 @@ struct DrainOptions {
 
 absl::StatusOr<ExitCode> RunDrain(const Context& context, const DrainOptions& options) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  ASSIGN_OR_RETURN(const auto list, ListWorkers(connection));
-  std::vector<std::string> names;
-  for (const auto& argument : context.positional) {
-    names.push_back(WorkerName(argument));
-    RETURN_IF_ERROR(CheckKnown(list, names.back()));
-  }
+  ASSIGN_OR_RETURN(const auto names, KnownWorkers(context, connection));
   for (const auto& name : names) {
     RETURN_IF_ERROR(DrainWorker(connection, name, options.release_job));
     PrintResult(ShortName(name));
@@ -157,9 +164,10 @@ absl::StatusOr<ExitCode> RunDrain(const Context& context, const DrainOptions& op
 
 absl::StatusOr<ExitCode> RunUndrain(const Context& context) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  for (const auto& argument : context.positional) {
-    RETURN_IF_ERROR(UndrainWorker(connection, WorkerName(argument)));
-    PrintResult(ShortName(WorkerName(argument)));
+  ASSIGN_OR_RETURN(const auto names, KnownWorkers(context, connection));
+  for (const auto& name : names) {
+    RETURN_IF_ERROR(UndrainWorker(connection, name));
+    PrintResult(ShortName(name));
   }
   return kDone;
 }

@@ -122,12 +122,15 @@ class ScriptedServer::Services : public v1::JobService::Service,
 
   grpc::Status WatchJobs(grpc::ServerContext* context, const v1::WatchJobsRequest* request,
                          grpc::ServerWriter<v1::JobEvent>* stream) override {
+    bool first = false;
     {
       absl::MutexLock lock(&mutex_);
       record_.watch_jobs = *request;
+      first = ++record_.watches == 1;
     }
     if (!script_.changes_status.ok()) return ToGrpcStatus(script_.changes_status);
     for (const auto& event : script_.changes) stream->Write(event);
+    if (first && !script_.changes_break.ok()) return ToGrpcStatus(script_.changes_break);
     while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return grpc::Status::OK;
   }

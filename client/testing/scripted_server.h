@@ -31,6 +31,7 @@ struct Script {
   bool hang_after_events = false;       // the stream stays open until the client leaves
   std::vector<v1::JobEvent> changes{};  // of every WatchJobs; then the stream stays open
   absl::Status changes_status{};        // instead of them
+  absl::Status changes_break{};         // ends the first WatchJobs behind them
   std::vector<v1::Worker> workers{};
   v1::GetQueueResponse queue{};
   v1::GetUsageResponse usage{};
@@ -49,7 +50,8 @@ struct Record {
   v1::CreateJobRequest create;
   v1::ListJobsRequest list;
   v1::GenerateImagesRequest generate;
-  v1::WatchJobsRequest watch_jobs;
+  v1::WatchJobsRequest watch_jobs;  // the latest
+  int watches = 0;                  // of jobs
   std::vector<v1::DrainWorkerRequest> drains;
   std::vector<std::string> undrained;  // names
   v1::GetUsageRequest usage;

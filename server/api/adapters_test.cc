@@ -1,5 +1,6 @@
 // Drawing with adapters, over a real port: what is accepted, who gets the job, and what it keeps.
 #include <functional>
+#include <string>
 #include <tuple>
 
 #include "likeness/v1/model_service.grpc.pb.h"
@@ -9,6 +10,7 @@ namespace likeness::server {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::string ModelNamed(const std::string& id) { return "tenants/default/models/" + id; }
 
@@ -101,6 +103,48 @@ TEST_F(AdaptersTest, AnAdapterThatIsNamedAsTheModelLiesOverItsBase) {
   EXPECT_EQ(lease->models(1).files_size(), 1);
 }
 
+TEST_F(AdaptersTest, AnOfferMayHaveLongDefaultsOfEveryMethod) {
+  auto offer = worker_.Offer();
+  auto& base = *offer.mutable_base_models(0);
+  for (int i = 0; i < 3; ++i) {
+    base.add_other_fine_tune_defaults()->mutable_samples()->set_negative_prompt(
+        std::string(1500, 'x'));
+  }
+  grpc::ClientContext context;
+  v1::AcquireLeaseResponse reply;
+  const auto status = FromGrpcStatus(
+      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &reply));
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+// It would draw without the adapter.
+TEST_F(AdaptersTest, AWorkerThatKnowsNoAdaptersGetsNoJobWithOne) {
+  MakeModel("rex", "lora");
+  ASSERT_TRUE(Create(Drawing("", {"rex"})).ok());
+  auto offer = worker_.Offer();
+  const auto acquired = [&] {
+    grpc::ClientContext context;
+    v1::AcquireLeaseResponse reply;
+    EXPECT_TRUE(
+        v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &reply).ok());
+    return reply.has_lease();
+  };
+  offer.clear_methods();
+  for (const char* method : {"dreambooth", "generate"}) offer.add_methods(method);
+  EXPECT_FALSE(acquired());
+  offer.add_methods("lora");
+  EXPECT_TRUE(acquired());
+}
+
+TEST_F(AdaptersTest, TheAdapterThatIsNamedAsTheModelCountsAmongThem) {
+  std::vector<std::string> others;
+  MakeModel("rex", "lora");
+  for (int i = 0; i < 8; ++i) MakeModel(others.emplace_back("a" + std::to_string(i)), "lora");
+  ExpectRefused(Drawing(ModelNamed("rex"), others), "OUT_OF_RANGE", "job.generate.model.adapters");
+  others.pop_back();
+  EXPECT_TRUE(Create(Drawing(ModelNamed("rex"), others)).ok());
+}
+
 TEST_F(AdaptersTest, WithoutAModelTheBaseIsThatOfTheAdapters) {
   MakeModel("rex", "lora");
   const auto job = Create(Drawing("", {"rex"}));
@@ -175,7 +219,10 @@ TEST_F(AdaptersTest, SettingsOfLoraAreChecked) {
   const std::string path = "job.fine_tune.lora.";
   ExpectRefused(with([](auto& lora) { lora.set_rank(0); }), "OUT_OF_RANGE", path + "rank");
   ExpectRefused(with([](auto& lora) { lora.set_alpha(0); }), "OUT_OF_RANGE", path + "alpha");
-  ExpectRefused(with([](auto& lora) { lora.set_dropout(1); }), "OUT_OF_RANGE", path + "dropout");
+  const auto all_dropped = with([](auto& lora) { lora.set_dropout(1); });
+  ExpectRefused(all_dropped, "OUT_OF_RANGE", path + "dropout");
+  EXPECT_THAT(std::string(Create(all_dropped).status().message()),
+              HasSubstr("is 1; at least 0 and below 1 is allowed"));
   ExpectRefused(with([](auto& lora) { lora.add_targets("to q"); }), "INVALID_NAME",
                 path + "targets[0]");
   ExpectRefused(with([](auto& lora) { lora.set_text_encoder_learning_rate(2); }), "OUT_OF_RANGE",

@@ -16,6 +16,17 @@ class EvaluateTest : public ServiceTest {
     ASSERT_TRUE(worker_.Complete(worker_.Acquire()->lease_token()).ok());
   }
 
+  // Whether a worker that knows these methods alone gets a job.
+  bool WouldGetAJob(const std::vector<std::string>& methods) {
+    auto offer = worker_.Offer();
+    offer.mutable_methods()->Assign(methods.begin(), methods.end());
+    grpc::ClientContext context;
+    v1::AcquireLeaseResponse reply;
+    EXPECT_TRUE(
+        v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &reply).ok());
+    return reply.has_lease();
+  }
+
   static v1::CreateJobRequest Judgement() {
     v1::CreateJobRequest request;
     v1::EvaluateSpec& spec = *request.mutable_job()->mutable_evaluate();
@@ -61,9 +72,27 @@ TEST_F(EvaluateTest, WithoutEvaluatorsThereIsNoJudgement) {
   v1::AcquireLeaseResponse nothing;
   ASSERT_TRUE(
       v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &nothing).ok());
-  const auto status = Create(Judgement()).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_EQ(ErrorReason(status), "NO_EVALUATORS");
+  auto training = DogJob();
+  training.mutable_job()->mutable_fine_tune()->mutable_judge()->set_enabled(true);
+  training.mutable_job()->mutable_fine_tune()->mutable_samples()->add_prompts("a {subject}");
+  for (const auto& request : {Judgement(), training}) {
+    const auto status = Create(request).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_EQ(ErrorReason(status), "NO_EVALUATORS");
+  }
+}
+
+TEST_F(EvaluateTest, EvaluatorsOfAnotherBaseModelAreNoHelp) {
+  MakeModel();
+  auto offer = worker_.Offer();
+  auto& other = *offer.add_base_models() = offer.base_models(0);
+  other.set_name("baseModels/other");
+  offer.mutable_base_models(0)->clear_measures();
+  grpc::ClientContext context;
+  v1::AcquireLeaseResponse nothing;
+  ASSERT_TRUE(
+      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &nothing).ok());
+  EXPECT_EQ(ErrorReason(Create(Judgement()).status()), "NO_EVALUATORS");
 }
 
 TEST_F(EvaluateTest, BadFieldsAreRefused) {
@@ -91,6 +120,12 @@ TEST_F(EvaluateTest, BadFieldsAreRefused) {
   });
   refused("OUT_OF_RANGE", "measures[0]",
           [](Spec& spec) { spec.add_measures(static_cast<v1::Measure>(99)); });
+  refused("OUT_OF_RANGE", "measures",
+          [](Spec& spec) { spec.mutable_measures()->Resize(1'000'000, 99); });
+  refused("OUT_OF_RANGE", "measures[1]", [](Spec& spec) {
+    spec.add_measures(v1::MEASURE_DINO);
+    spec.add_measures(v1::MEASURE_DINO);
+  });
   refused("OUT_OF_RANGE", "evaluators", [](Spec& spec) {
     for (int i = 0; i < 17; ++i) spec.add_evaluators("x");
   });
@@ -108,14 +143,19 @@ TEST_F(EvaluateTest, JudgeOfAFineTuneIsChecked) {
 TEST_F(EvaluateTest, WorkerThatJudgesNothingGetsNone) {
   MakeModel();
   ASSERT_TRUE(Create(Judgement()).ok());
-  auto offer = worker_.Offer();
-  offer.clear_methods();
-  offer.add_methods("generate");
-  grpc::ClientContext context;
-  v1::AcquireLeaseResponse reply;
-  ASSERT_TRUE(
-      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &reply).ok());
-  EXPECT_FALSE(reply.has_lease());
+  EXPECT_FALSE(WouldGetAJob({"generate"}));
+  EXPECT_TRUE(WouldGetAJob({"generate", "evaluate"}));
+}
+
+TEST_F(EvaluateTest, AFineTuneThatIsToBeJudgedWaitsForAWorkerThatJudges) {
+  OfferModels();
+  auto request = DogJob();
+  auto& spec = *request.mutable_job()->mutable_fine_tune();
+  spec.mutable_judge()->set_enabled(true);
+  spec.mutable_samples()->add_prompts("a {subject}");
+  ASSERT_TRUE(Create(request).ok());
+  EXPECT_FALSE(WouldGetAJob({"dreambooth", "generate"}));
+  EXPECT_TRUE(WouldGetAJob({"dreambooth", "generate", "evaluate"}));
 }
 
 }  // namespace

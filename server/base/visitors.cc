@@ -101,6 +101,12 @@ std::optional<int64_t> Visitors::Measure(Visitor& visitor) const {
   const double leaked = absl::ToDoubleSeconds(now - std::exchange(visitor.looked, now)) *
                         static_cast<double>(limits_.bytes_per_second);
   visitor.level = std::max(0.0, visitor.level - leaked) + static_cast<double>(fresh);
+  // Who sends byte after byte must not keep those before from settling.
+  if (now - visitor.mark_time >= limits_.settles_unseen) {
+    visitor.settled = std::max(visitor.settled, visitor.mark_received);
+    visitor.mark_time = now;
+    visitor.mark_received = visitor.received;
+  }
   if (fresh > 0) {
     visitor.last_bytes = now;
     visitor.calls_before = visitor.calls;

@@ -40,10 +40,10 @@ struct VisitorLimits {
   int unread_bytes = 2 << 10;   // that the kernel keeps for us; it doubles them
 
   // Bytes that gRPC may have made calls of which we have not seen yet: what came in within
-  // `settles`, or `settles_unseen` if no call has come out of it; and what closed connections had
-  // sent as long as gRPC has not let go of them. Beyond,
-  // no connection is taken; and for the time of `alarm`, as after each connection that had to be
-  // closed, a visitor has less.
+  // `settles`, or `settles_unseen` if no call has come out of it or more has come since; and what
+  // closed connections had sent as long as gRPC has not let go of them. Beyond, no connection is
+  // taken; and for the time of `alarm`, as after each connection that had to be closed, a visitor
+  // has less.
   int64_t unsettled_bytes = 64 << 10;
   int64_t bytes_at_once = 64 << 10;  // of one visitor; the kernel lets no more in
   int64_t bytes_at_once_alarmed = 4 << 10;
@@ -91,6 +91,9 @@ class Visitors {
     absl::Time looked = SteadyNow();
     int64_t settled = 0;  // bytes of which no calls are on their way to us any more
     absl::Time last_bytes = absl::InfinitePast();
+    // What had come in by then: settles by itself, however much comes in after it.
+    absl::Time mark_time = SteadyNow();
+    int64_t mark_received = 0;
     int calls_before = 0;  // `calls` when bytes last came in
     int64_t allowed = 0;   // bytes that the kernel lets in
     int refused_calls = 0;

@@ -190,6 +190,7 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
   RETURN_IF_ERROR(CheckPhotoBlobs(tenant, subject.photos(), path + ".photos"));
   RETURN_IF_ERROR(
       CheckPhotoBlobs(tenant, subject.validation_photos(), path + ".validation_photos"));
+  if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model()));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
@@ -210,16 +211,29 @@ absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job)
                         "is required",
                         "INVALID_NAME");
   }
-  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
-  const bool judges = std::any_of(offered.begin(), offered.end(), [](const v1::BaseModel& base) {
-    return !base.measures().empty();
-  });
-  if (!judges) {
-    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
-                    "no worker offers evaluators, or has of late; docs/evaluation.md says which "
-                    "there are and where a worker looks for them");
+  std::string base = spec.model().name();
+  if (!model.is_base()) {
+    ASSIGN_OR_RETURN(const v1::Model made, jobs_.GetModel(model));
+    base = made.base_model();
   }
+  RETURN_IF_ERROR(CheckJudged(base));
   return CheckPhotoBlobs(tenant, spec.photos(), "job.evaluate.photos");
+}
+
+absl::Status Admission::CheckJudged(const std::string& base) {
+  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
+  const auto judges = [](const v1::BaseModel& offer) { return !offer.measures().empty(); };
+  const auto own = std::find_if(offered.begin(), offered.end(),
+                                [&](const v1::BaseModel& offer) { return offer.name() == base; });
+  const bool judged = own != offered.end() ? judges(*own)  // else it waits for its base
+                                           : std::any_of(offered.begin(), offered.end(), judges);
+  if (!judged) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
+                    absl::StrCat("no worker that offers ", base,
+                                 " has evaluators, or had of late; docs/evaluation.md says which "
+                                 "there are and where a worker looks for them"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Admission::ResolveSelection(const std::string& tenant, const std::string& path,
@@ -233,6 +247,11 @@ absl::Status Admission::ResolveSelection(const std::string& tenant, const std::s
       if (personalized->kind() == v1::MODEL_KIND_ADAPTER) {
         MoveToAdapters(selection);
         personalized.reset();
+        FieldChecker checker;
+        checker.AtMost(path + ".adapters", selection.adapters_size(),
+                       "adapters with the one that is named as the model", kMaxAdapters,
+                       "OUT_OF_RANGE");
+        RETURN_IF_ERROR(checker.status());
       }
     }
   }
@@ -265,7 +284,7 @@ absl::Status Admission::CheckAdapters(const std::string& tenant, const std::stri
     const double strength = selection.adapters(i).strength();
     if (adapter.method() == "textual_inversion" && selection.adapters(i).has_strength() &&
         strength != 1) {
-      return InvalidField(absl::StrCat("job.generate.model.adapters[", i, "].strength"),
+      return InvalidField(absl::StrCat(path, ".adapters[", i, "].strength"),
                           absl::StrCat("is ", strength, "; a learned word has no other than 1"),
                           "INVALID_ADAPTER");
     }

@@ -51,6 +51,8 @@ class Admission {
                                   const std::string& id);
   absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
   absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
+  // NO_EVALUATORS if no worker judges what is drawn with the base model.
+  absl::Status CheckJudged(const std::string& base);
   absl::Status ResolveEvaluate(const std::string& tenant, v1::Job& job);
   // `path`: of the selection in the request. Fills in the base model where that is to be used.
   absl::Status ResolveSelection(const std::string& tenant, const std::string& path,

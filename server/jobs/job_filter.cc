@@ -148,6 +148,8 @@ class Parser {
   }
 
   absl::StatusOr<JobFilter> Model(std::string value) {
+    // No name holds one, and lists of names are kept with commas between.
+    if (absl::StrContains(value, ',')) return WrongValue("the name of one model is expected");
     JobFilter filter;
     filter.kind = Kind::kModel;
     filter.text = std::move(value);

@@ -79,6 +79,7 @@ TEST(JobFilterTest, WrongFiltersSayWhere) {
       {"(state = RUNNING", "a ')' is missing"},
       {"labels.x = \"y", "a '\"' is missing"},
       {"labels.x =", "a value is expected"},
+      {"model = \"a,b\"", "the name of one model"},
       {"labels = x", "':' and a label's key"},
       {"method = magic", "dreambooth or lora"},
       {"create_time > yesterday", "at character 15: a time is expected"},

@@ -17,6 +17,10 @@ std::vector<std::string> ModelsOf(const v1::Job& job) {
   return models;
 }
 
+bool MustBeJudged(const v1::FineTuneSpec& spec) {
+  return spec.judge().enabled() && !spec.samples().prompts().empty();
+}
+
 v1::Model ModelMadeBy(const v1::Job& job) {
   v1::Model model;
   model.set_name(job.output_model());

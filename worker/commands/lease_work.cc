@@ -32,6 +32,7 @@ absl::StatusOr<Workplace> MakeWorkplace(const WorkerFlags& flags) {
       v1::BaseModel& model = *request.add_base_models() = offer;
       AddDefaults(facts, model);
       AddEvaluators(workshop->evaluators, facts.defaults.fine_tune.judge().evaluators(), model);
+      FitOffer(model);
     }
     for (const auto& name : workshop->warm.names()) request.add_resident_models(name);
     AddAbilities(request);

@@ -188,10 +188,11 @@ std::string ReportPage(const ReportFacts& facts) {
       Section("Pictures", PicturesByPrompt(facts)),
       Section("Others of the class", ClassBeforeAndAfter(facts)),
       Section("Loss", LossCurve(facts.losses)),
-      Section("To make it again",
-              absl::StrCat("<p>Save these settings as <code>job.json</code> and run <code>likeness "
-                           "create job.json</code>.</p>\n<details><summary>Settings</summary><pre>",
-                           Escaped(facts.settings), "</pre></details>\n")),
+      Section(
+          "To make it again",
+          absl::StrCat("<p>Save these settings as <code>job.json</code> and run <code>likeness "
+                       "create -f job.json</code>.</p>\n<details><summary>Settings</summary><pre>",
+                       Escaped(facts.settings), "</pre></details>\n")),
       "</body>\n</html>\n");
 }
 

@@ -37,6 +37,7 @@ TEST(ReportPage, HoldsAllThatItShows) {
   EXPECT_THAT(page, HasSubstr("data:image/png;base64,"));
   EXPECT_THAT(page, HasSubstr("<path d=\"M"));
   EXPECT_THAT(page, HasSubstr("best"));
+  EXPECT_THAT(page, HasSubstr("<code>likeness create -f job.json</code>"));
   EXPECT_THAT(page, HasSubstr("copied"));
   for (const char* outside : {"<script", "http://", "https://", "src=\"/", "url("}) {
     EXPECT_THAT(page, Not(HasSubstr(outside)));

@@ -172,6 +172,11 @@ void AddDefaults(const ModelFacts& model, v1::BaseModel& offer) {
   if (spec.has_negative_prompt()) samples.set_negative_prompt(spec.negative_prompt());
 }
 
+void FitOffer(v1::BaseModel& offer) {
+  constexpr size_t kMaxBytes = 4 << 10;
+  if (offer.ByteSizeLong() > kMaxBytes) offer.clear_other_fine_tune_defaults();
+}
+
 v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts& model) {
   v1::ResolvedSpec resolved;
   resolved.set_base_model_digest(model.digest);

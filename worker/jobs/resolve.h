@@ -13,6 +13,10 @@ namespace likeness {
 // recommends over them.
 void AddDefaults(const ModelFacts& model, v1::BaseModel& offer);
 
+// Leaves out the settings of the other methods where the offer would be larger than servers of
+// before them take (4 KiB): they would refuse the worker for it.
+void FitOffer(v1::BaseModel& offer);
+
 // Seeds that nobody drew yet are drawn here.
 v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts& model);
 v1::ResolvedSpec ResolveEvaluate(const v1::EvaluateSpec& spec, const ModelFacts& model);

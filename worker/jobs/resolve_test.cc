@@ -56,6 +56,21 @@ TEST(ResolveTest, TheSamplerIsTheJobsTheModelsOrTheCheckpointsOwn) {
   EXPECT_FALSE(ResolveGenerate({}, model).generate().has_sampler());
 }
 
+TEST(ResolveTest, AnOfferThatIsTooLargeForOlderServersNamesOneMethodsSettings) {
+  auto model = Model();
+  v1::BaseModel offer;
+  AddDefaults(model, offer);
+  FitOffer(offer);
+  EXPECT_EQ(offer.other_fine_tune_defaults_size(), 2);
+  model.defaults.fine_tune.mutable_samples()->set_negative_prompt(std::string(1000, 'x'));
+  model.defaults.generate.set_negative_prompt(std::string(1000, 'x'));
+  offer.Clear();
+  AddDefaults(model, offer);
+  FitOffer(offer);
+  EXPECT_EQ(offer.other_fine_tune_defaults_size(), 0);
+  EXPECT_LT(offer.ByteSizeLong(), 4096u);
+}
+
 TEST(ResolveTest, ZeroIsAValueLikeAnyOther) {
   auto spec = Spec();
   spec.mutable_training()->set_seed(0);

@@ -53,7 +53,11 @@ double QueuePolicy::WeightOf(const std::string& tenant) const {
 }
 
 bool CanRun(const Needs& needs, const v1::AcquireLeaseRequest& offer) {
-  return Contains(offer.methods(), needs.method) && OffersModel(needs, offer) &&
+  return Contains(offer.methods(), needs.method) &&
+         std::all_of(
+             needs.methods.begin(), needs.methods.end(),
+             [&](const std::string& method) { return Contains(offer.methods(), method); }) &&
+         OffersModel(needs, offer) &&
          std::all_of(
              needs.samplers.begin(), needs.samplers.end(),
              [&](const std::string& sampler) { return Contains(offer.samplers(), sampler); }) &&

@@ -40,6 +40,7 @@ struct QueuePolicy {
 // What a job needs of the worker that runs it.
 struct Needs {
   std::string method;                 // "dreambooth", "generate", "evaluate"
+  std::vector<std::string> methods;   // besides: those of its adapters, "evaluate" to be judged
   std::string base_model;             // baseModels/{base_model}; empty when any worker will do
   std::string base_model_digest;      // set when a checkpoint binds the job to these very files
   std::vector<std::string> samplers;  // all that the job draws with

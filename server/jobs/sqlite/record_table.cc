@@ -1,5 +1,7 @@
 #include "server/jobs/sqlite/record_table.h"
 
+#include <set>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -7,6 +9,7 @@
 #include "common/status_macros.h"
 #include "server/base/planted.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/requirements_text.h"
 
 namespace likeness::server {
@@ -79,6 +82,19 @@ constexpr char kCompacted[] = "UPDATE jobs SET compacted_seq = last_seq - 1 WHER
 absl::string_view BaseModelOf(const v1::Job& job) {
   const absl::string_view model = ModelOf(job);
   return absl::StartsWith(model, "baseModels/") ? model : "";
+}
+
+// What a worker must know besides the job's own method. One of before adapters and judges would
+// draw without them, judge nothing, and say that the job succeeded.
+absl::StatusOr<std::set<std::string>> OtherMethods(Database& database, const v1::Job& job) {
+  std::set<std::string> methods;
+  if (MustBeJudged(job.fine_tune())) methods.insert("evaluate");
+  for (const v1::Adapter& adapter : SelectionOf(job).adapters()) {
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName(adapter.model()));
+    ASSIGN_OR_RETURN(const v1::Model model, ReadModel(database, name));
+    methods.insert(model.method());
+  }
+  return methods;
 }
 
 absl::StatusOr<std::vector<int64_t>> Keys(Query query) {
@@ -161,7 +177,8 @@ absl::Status InsertRecord(Database& database, const JobName& name, int64_t commi
   query.Bind(FromProto(record.job.create_time())).Bind(record.not_before).Bind(record.lease_expire);
   query.Bind(record.last_seq).BindBlob(record.job.SerializeAsString());
   query.Bind(PriorityOf(record.job)).Bind(BaseModelOf(record.job));
-  query.Bind(RequirementsText(record.job));
+  ASSIGN_OR_RETURN(const auto methods, OtherMethods(database, record.job));
+  query.Bind(RequirementsText(record.job.requirements(), methods));
   query.Bind(record.queue_time).Bind(record.deadline);
   if (record.job.has_schedule_time()) {
     query.Bind(FromProto(record.job.schedule_time()));

@@ -7,16 +7,26 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace likeness::server {
+namespace {
 
-std::string RequirementsText(const v1::Job& job) {
-  const v1::Requirements& requirements = job.requirements();
-  if (requirements.labels().empty() && requirements.min_device_memory_bytes() == 0) return "";
+constexpr char kMethodMark[] = "+";  // no label's key begins so
+
+}  // namespace
+
+std::string RequirementsText(const v1::Requirements& requirements,
+                             const std::set<std::string>& methods) {
+  if (requirements.labels().empty() && requirements.min_device_memory_bytes() == 0 &&
+      methods.empty()) {
+    return "";
+  }
   std::vector<std::string> lines;
   for (const auto& [key, value] : requirements.labels()) {
     lines.push_back(absl::StrCat(key, "=", value));
   }
+  for (const auto& method : methods) lines.push_back(absl::StrCat(kMethodMark, method));
   std::sort(lines.begin(), lines.end());
   lines.insert(lines.begin(), absl::StrCat(requirements.min_device_memory_bytes()));
   return absl::StrJoin(lines, "\n");
@@ -24,9 +34,13 @@ std::string RequirementsText(const v1::Job& job) {
 
 void ParseRequirements(absl::string_view text, Needs& needs) {
   if (text.empty()) return;
-  const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
+  std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   (void)absl::SimpleAtoi(lines[0], &needs.device_memory_bytes);
   for (size_t i = 1; i < lines.size(); ++i) {
+    if (absl::ConsumePrefix(&lines[i], kMethodMark)) {
+      needs.methods.emplace_back(lines[i]);
+      continue;
+    }
     needs.labels.push_back(absl::StrSplit(lines[i], absl::MaxSplits('=', 1)));
   }
 }

@@ -1,7 +1,9 @@
-// The column `requirements`: what a job's client requires of workers, the same text for the same
-// requirements. Device memory and labels, a line each; empty where there are none.
+// The column `requirements`: what a job requires of workers besides its own method, base model and
+// samplers; the same text for the same requirements. Device memory, labels, and methods as "+lora",
+// a line each; empty where there are none.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -10,7 +12,8 @@
 
 namespace likeness::server {
 
-std::string RequirementsText(const v1::Job& job);
+std::string RequirementsText(const v1::Requirements& requirements,
+                             const std::set<std::string>& methods);
 
 void ParseRequirements(absl::string_view text, Needs& needs);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "server/jobs/validation/spec_validation.h"
@@ -8,6 +9,7 @@ namespace {
 
 constexpr int kMaxPrompts = 64;
 constexpr int kMaxImagesPerPrompt = 64;
+constexpr int kMaxMeasures = v1::Measure_ARRAYSIZE - 1;  // each of them once
 constexpr int kMaxEvaluators = 16;
 constexpr int kMaxEvaluatorBytes = 128;
 
@@ -16,7 +18,14 @@ constexpr int kMaxEvaluatorBytes = 128;
 void CheckJudges(const google::protobuf::RepeatedField<int>& measures,
                  const google::protobuf::RepeatedPtrField<std::string>& evaluators,
                  const std::string& path, FieldChecker& checker) {
+  checker.AtMost(path + ".measures", measures.size(), "measures", kMaxMeasures, "OUT_OF_RANGE");
+  if (measures.size() > kMaxMeasures) return;
+  std::set<int> seen;
   for (int i = 0; i < measures.size(); ++i) {
+    if (!seen.insert(measures[i]).second) {
+      checker.Add(absl::StrCat(path, ".measures[", i, "]"), "is named before", "OUT_OF_RANGE");
+      continue;
+    }
     if (measures[i] != v1::MEASURE_UNSPECIFIED && v1::Measure_IsValid(measures[i])) continue;
     checker.Add(absl::StrCat(path, ".measures[", i, "]"),
                 absl::StrCat("is ", measures[i], ", which is not known"), "OUT_OF_RANGE");

@@ -46,6 +46,13 @@ void FieldChecker::RealAbove(const std::string& field, double value, double low,
       ErrorMetadata{{"above", absl::StrCat(low)}, {"maximum", absl::StrCat(high)}});
 }
 
+void FieldChecker::RealBelow(const std::string& field, double value, double low, double high) {
+  if (value >= low && value < high) return;
+  Add(field, absl::StrCat("is ", value, "; at least ", low, " and below ", high, " is allowed"),
+      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE",
+      ErrorMetadata{{"minimum", absl::StrCat(low)}, {"below", absl::StrCat(high)}});
+}
+
 void FieldChecker::AtMost(const std::string& field, int64_t count, absl::string_view of_what,
                           int64_t limit, absl::string_view reason) {
   if (count <= limit) return;

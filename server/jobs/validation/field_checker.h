@@ -23,6 +23,8 @@ class FieldChecker {
   void Real(const std::string& field, double value, double low, double high);
   // Above `low`, and at most `high`.
   void RealAbove(const std::string& field, double value, double low, double high);
+  // At least `low`, and below `high`.
+  void RealBelow(const std::string& field, double value, double low, double high);
 
   // `reason` for more than `limit`, as in "70 prompts; at most 64 are allowed".
   void AtMost(const std::string& field, int64_t count, absl::string_view of_what, int64_t limit,

@@ -88,13 +88,9 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
 void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
   if (lora.has_rank()) checker.Integer(path + ".rank", lora.rank(), 1, kMaxRank);
   if (lora.has_alpha()) checker.RealAbove(path + ".alpha", lora.alpha(), 0, 1000);
-  if (lora.has_dropout()) checker.Real(path + ".dropout", lora.dropout(), 0, 1 - 1e-9);
-  if (lora.targets_size() > kMaxTargets) {
-    checker.Add(path + ".targets",
-                absl::StrCat(lora.targets_size(), " names; at most ", kMaxTargets, " are allowed"),
-                "OUT_OF_RANGE");
-    return;
-  }
+  if (lora.has_dropout()) checker.RealBelow(path + ".dropout", lora.dropout(), 0, 1);
+  checker.AtMost(path + ".targets", lora.targets_size(), "names", kMaxTargets, "OUT_OF_RANGE");
+  if (lora.targets_size() > kMaxTargets) return;
   for (int i = 0; i < lora.targets_size(); ++i) {
     const std::string& target = lora.targets(i);
     const bool named = !target.empty() && std::all_of(target.begin(), target.end(), [](char c) {
@@ -148,8 +144,8 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
   integer("warmup_steps", t.has_warmup_steps(), t.warmup_steps(), 0,
           t.has_steps() ? t.steps() : limits.max_training_steps);
   real("max_grad_norm", t.has_max_grad_norm(), t.max_grad_norm(), 0, 1e6);
-  real("adam_beta1", t.has_adam_beta1(), t.adam_beta1(), 0, 1 - 1e-9);
-  real("adam_beta2", t.has_adam_beta2(), t.adam_beta2(), 0, 1 - 1e-9);
+  if (t.has_adam_beta1()) checker.RealBelow(path + ".adam_beta1", t.adam_beta1(), 0, 1);
+  if (t.has_adam_beta2()) checker.RealBelow(path + ".adam_beta2", t.adam_beta2(), 0, 1);
   real("weight_decay", t.has_weight_decay(), t.weight_decay(), 0, 1);
   real("snr_gamma", t.has_snr_gamma(), t.snr_gamma(), 0, 1e6);
   integer("checkpoint_every_steps", t.has_checkpoint_every_steps(), t.checkpoint_every_steps(), 1,

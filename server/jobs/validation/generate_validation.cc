@@ -9,7 +9,6 @@ namespace {
 
 constexpr int kMaxPrompts = 64;
 constexpr int kMaxImagesPerPrompt = 64;
-constexpr int kMaxAdapters = 8;  // also after the model itself was moved to them
 
 void CheckSide(const std::string& field, int side, FieldChecker& checker) {
   checker.Integer(field, side, 64, 2048);
@@ -22,13 +21,8 @@ void CheckSide(const std::string& field, int side, FieldChecker& checker) {
 
 void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
                    FieldChecker& checker) {
-  if (model.adapters_size() > kMaxAdapters) {
-    checker.Add(path,
-                absl::StrCat("there are ", model.adapters_size(), "; at most ", kMaxAdapters,
-                             " are allowed"),
-                "OUT_OF_RANGE");
-    return;
-  }
+  checker.AtMost(path, model.adapters_size(), "adapters", kMaxAdapters, "OUT_OF_RANGE");
+  if (model.adapters_size() > kMaxAdapters) return;
   std::set<absl::string_view> seen = {model.name()};
   for (int i = 0; i < model.adapters_size(); ++i) {
     const v1::Adapter& adapter = model.adapters(i);

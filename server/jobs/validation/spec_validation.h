@@ -37,6 +37,8 @@ void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts
                   const std::string& path, int max_prompts, const Limits& limits,
                   FieldChecker& checker);
 
+// One that is named as the model counts among them.
+inline constexpr int kMaxAdapters = 8;
 void CheckAdapters(const v1::ModelSelection& model, const std::string& path, FieldChecker& checker);
 
 // What judges, as Judge and EvaluateSpec name it.

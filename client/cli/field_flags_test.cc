@@ -1,0 +1,21 @@
+#include "client/cli/field_flags.h"
+
+#include <gtest/gtest.h>
+
+namespace likeness::client {
+namespace {
+
+TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
+  EXPECT_EQ(FlagForField("job.generate.model.name"), "--model");
+  EXPECT_EQ(FlagForField("generate.model.adapters[0].strength"), "--adapter");
+  EXPECT_EQ(FlagForField("job.generate.model.adapters"), "--adapter");
+  EXPECT_EQ(FlagForField("job.evaluate.model.name"), "MODEL");
+  EXPECT_EQ(FlagForField("job.evaluate.measures[1]"), "--measure");
+  EXPECT_EQ(FlagForField("job.fine_tune.lora.rank"), "--rank");
+  EXPECT_EQ(FlagForField("job.fine_tune.lora.alpha"), "--alpha");
+  EXPECT_EQ(FlagForField("job.fine_tune.textual_inversion.vectors"), "--vectors");
+  EXPECT_EQ(FlagForField("job.fine_tune.lora.dropout"), "");
+}
+
+}  // namespace
+}  // namespace likeness::client
