@@ -32,8 +32,8 @@ constexpr char kUsage[] = R"(Jobs, newest first.
 Usage: likeness list [FLAGS])";
 
 constexpr absl::Duration kBetweenLooks = absl::Seconds(1);
-constexpr int kMostSeen =
-    1000;  // jobs; beyond, those that the latest list does not show are forgotten
+// Jobs; beyond, those that the latest list does not show are forgotten.
+constexpr int kMostSeen = 1000;
 
 const std::vector<std::string>& Header() {
   static const auto& header =

@@ -170,6 +170,7 @@ absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name) {
 
 absl::Status InsertRecord(Database& database, const JobName& name, int64_t commit,
                           JobRecord& record) {
+  ASSIGN_OR_RETURN(const auto methods, OtherMethods(database, record.job));
   Query query = database.Prepare(kInsert);
   query.Bind(name.tenant).Bind(name.id).Bind(record.job.state()).Bind(MethodOf(record.job));
   query.Bind(absl::StrJoin(ModelsOf(record.job), ","))
@@ -177,7 +178,6 @@ absl::Status InsertRecord(Database& database, const JobName& name, int64_t commi
   query.Bind(FromProto(record.job.create_time())).Bind(record.not_before).Bind(record.lease_expire);
   query.Bind(record.last_seq).BindBlob(record.job.SerializeAsString());
   query.Bind(PriorityOf(record.job)).Bind(BaseModelOf(record.job));
-  ASSIGN_OR_RETURN(const auto methods, OtherMethods(database, record.job));
   query.Bind(RequirementsText(record.job.requirements(), methods));
   query.Bind(record.queue_time).Bind(record.deadline);
   if (record.job.has_schedule_time()) {
