@@ -1,10 +1,7 @@
 // The program as scripts and people run it, against a server that does as told.
 #include "absl/strings/match.h"
-#include "absl/strings/str_split.h"
-#include "client/cli/command.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/json.h"
-#include "client/cli/text.h"
 #include "client/testing/program_fixture.h"
 #include "common/rpc_error.h"
 #include "common/version.h"
@@ -319,15 +316,6 @@ TEST_F(ProgramTest, HelpNamesEveryCommandWithExamples) {
     auto ran = RunProgramIn(folder_.path(), {"help", command});
     EXPECT_EQ(ran.exit_code, kDone);
     EXPECT_THAT(ran.out, HasSubstr(std::string("\n  likeness ") + command)) << command;
-  }
-}
-
-TEST_F(ProgramTest, HelpFitsIntoEightyColumns) {
-  for (const Command& command : Commands()) {
-    const auto help = RunProgramIn(folder_.path(), {"help", std::string(command.name)}).out;
-    for (absl::string_view line : absl::StrSplit(help, '\n')) {
-      EXPECT_LE(DisplayWidth(line), 80) << command.name << ": " << line;
-    }
   }
 }
 
