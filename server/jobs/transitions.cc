@@ -373,7 +373,6 @@ void Expire(JobRecord& record, const RetryPolicy& policy, const Moment& now) {
   // say a word is not tried for ever all the same.
   const bool unheard =
       !record.heard && record.job.attempt() < record.job.max_attempts() + policy.unheard_attempts;
-  if (!record.heard) record.attempt_time = now.steady;  // nobody is known to have worked
   if (unheard && record.job.state() == v1::JOB_STATE_RUNNING) {
     return Enqueue(record,
                    {v1::STATE_CHANGE_REASON_WORKER_LOST,

@@ -465,11 +465,10 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   const absl::Time lease_expire = record.lease_expire;
   const auto kept_before = KeptBytes(record.job);
   const bool report = kind == Kind::kReport && record.heard;
-  const bool unheard = kind == Kind::kLeaseLost && !record.heard;  // nobody is known to have worked
   const Moment now = clock_.Now();
   RETURN_IF_ERROR(change(record, now));
   const v1::JobState after = record.job.state();
-  if (!unheard && IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
+  if (IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
     RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire, now));
   }
   const auto saved = report ? SaveReport(database, transaction.commit, *stored)
