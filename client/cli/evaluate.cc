@@ -109,15 +109,8 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
   if (interrupt.requested()) return kDetached;
   RETURN_IF_ERROR(WithNearestModel(connection, model, job.status()));
   ShowQueued(context, *job);
-  if (flags.detach) {
-    PrintJobOrName(context, *job);
-    ShowDetached(context, job->name());
-    return kDone;
-  }
-  return FollowJob(context, connection, job->name(),
-                   {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
-                    .print_job = !context.table()},
-                   interrupt);
+  if (flags.detach) return LeaveJob(context, *job);
+  return FollowOwnJob(context, connection, *job, flags.out, interrupt);
 }
 
 }  // namespace

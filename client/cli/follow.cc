@@ -99,4 +99,19 @@ absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& con
   return kDone;
 }
 
+ExitCode LeaveJob(const Context& context, const v1::Job& job) {
+  PrintJobOrName(context, job);
+  ShowDetached(context, job.name());
+  return kDone;
+}
+
+absl::StatusOr<ExitCode> FollowOwnJob(const Context& context, const Connection& connection,
+                                      const v1::Job& job, const std::string& out,
+                                      const Interrupt& interrupt) {
+  return FollowJob(
+      context, connection, job.name(),
+      {.folder = out.empty() ? ShortName(job.name()) : out, .print_job = !context.table()},
+      interrupt);
+}
+
 }  // namespace likeness::client

@@ -31,4 +31,12 @@ void PrintJobOrName(const Context& context, const v1::Job& job);
 // How to come back to a job that goes on.
 void ShowDetached(const Context& context, const std::string& name);
 
+// For a job that is left to itself: which one it is, and how to come back to it.
+ExitCode LeaveJob(const Context& context, const v1::Job& job);
+
+// FollowJob for the job of a command whose --out is `out`: by default a folder of the job's name.
+absl::StatusOr<ExitCode> FollowOwnJob(const Context& context, const Connection& connection,
+                                      const v1::Job& job, const std::string& out,
+                                      const Interrupt& interrupt);
+
 }  // namespace likeness::client

@@ -203,11 +203,7 @@ absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& 
   if (interrupt.requested()) return kDetached;
   RETURN_IF_ERROR(job.status());
   ShowQueued(context, *job);
-  if (flags.detach) {
-    PrintJobOrName(context, *job);
-    ShowDetached(context, job->name());
-    return kDone;
-  }
+  if (flags.detach) return LeaveJob(context, *job);
   return FollowJob(context, connection, job->name(),
                    {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
                     .print_job = !context.table(),

@@ -171,14 +171,9 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
   ShowQueued(context, *job);
   if (flags.detach || !flags.wait) {
     ShowWarnings(context, *job);
-    PrintJobOrName(context, *job);
-    ShowDetached(context, job->name());
-    return kDone;
+    return LeaveJob(context, *job);
   }
-  return FollowJob(context, connection, job->name(),
-                   {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
-                    .print_job = !context.table()},
-                   interrupt);
+  return FollowOwnJob(context, connection, *job, flags.out, interrupt);
 }
 
 }  // namespace

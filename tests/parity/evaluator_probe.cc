@@ -54,7 +54,8 @@ NamedTensors Run(const std::string& kind, const std::string& directory,
     const auto images = ImagesOf(inputs);
     std::vector<float> distances;
     for (size_t i = 0; i + 1 < images.size(); i += 2) {
-      distances.push_back(static_cast<float>(evaluator.Distance(images[i], images[i + 1])));
+      distances.push_back(
+          static_cast<float>(evaluator.Distance(evaluator.Features(images[i]), images[i + 1])));
     }
     return {{"distances", torch::tensor(distances)}};
   }

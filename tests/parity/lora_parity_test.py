@@ -89,10 +89,7 @@ def check_pictures(name, model, adapter, job, args, report):
         pipeline.set_progress_bar_config(disable=True)
         pipeline.load_lora_weights(adapter, weight_name=file, adapter_name="ours")
         pipeline.set_adapters(["ours"], [STRENGTH])
-        wanted = [torch.from_numpy(pipeline(
-            REQUEST["prompt"], num_inference_steps=REQUEST["steps"], guidance_scale=REQUEST["guidance"],
-            generator=torch.Generator().manual_seed(REQUEST["seed"] + i), output_type="np").images[0]) for i in range(REQUEST["images"])]
-        apart = ((torch.stack(wanted) * 255).round() - ours.double()).abs().max().item() / 255
+        apart = (parity.drawn(pipeline, REQUEST) - ours.double()).abs().max().item() / 255
         report.check(f"{name}: pictures with {file}, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
 
 

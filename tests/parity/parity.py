@@ -227,3 +227,11 @@ class Report:
 
     def exit(self):
         sys.exit(1 if self.failed else 0)
+
+
+def drawn(pipeline, request):
+    """What a diffusers pipeline draws of a request of the probe's: [images,H,W,3], whole numbers from 0 to 255."""
+    pictures = [torch.from_numpy(pipeline(
+        request["prompt"], num_inference_steps=request["steps"], guidance_scale=request["guidance"],
+        generator=torch.Generator().manual_seed(request["seed"] + i), output_type="np").images[0]) for i in range(request["images"])]
+    return (torch.stack(pictures) * 255).round()

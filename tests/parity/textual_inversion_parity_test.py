@@ -69,10 +69,7 @@ def check_pictures(name, model, adapter, args, report):
             pipeline.load_textual_inversion(load_file(file)[key], token=WORD, text_encoder=text, tokenizer=tokenizer)
     else:
         pipeline.load_textual_inversion(str(file))
-    wanted = [torch.from_numpy(pipeline(
-        REQUEST["prompt"], num_inference_steps=REQUEST["steps"], guidance_scale=REQUEST["guidance"],
-        generator=torch.Generator().manual_seed(REQUEST["seed"] + i), output_type="np").images[0]) for i in range(REQUEST["images"])]
-    apart = ((torch.stack(wanted) * 255).round() - ours.double()).abs().max().item() / 255
+    apart = (parity.drawn(pipeline, REQUEST) - ours.double()).abs().max().item() / 255
     report.check(f"{name}: pictures with learned_embeds.safetensors, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
 
 

@@ -93,9 +93,14 @@ LpipsEvaluator::LpipsEvaluator(const fs::path& directory, c10::Device device) : 
   model_ = LoadNetwork<Lpips>(directory, "lpips", device, [&] { return Lpips(options); });
 }
 
-double LpipsEvaluator::Distance(const Image& a, const Image& b) {
+LpipsFeatures LpipsEvaluator::Features(const Image& image) {
   torch::NoGradGuard no_grad;
-  return model_->forward(SignedPixels(a).to(device_), SignedPixels(b).to(device_)).item<double>();
+  return model_->Features(SignedPixels(image).to(device_));
+}
+
+double LpipsEvaluator::Distance(const LpipsFeatures& a, const Image& b) {
+  torch::NoGradGuard no_grad;
+  return model_->Distance(a, Features(b)).item<double>();
 }
 
 Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device device,

@@ -51,8 +51,10 @@ class ClipEvaluator {
 class LpipsEvaluator {
  public:
   LpipsEvaluator(const std::filesystem::path& directory, c10::Device device);
-  // Of pictures of one size, at least 64 pixels a side.
-  double Distance(const Image& a, const Image& b);
+  // Of a picture of at least 64 pixels a side, for several comparisons.
+  LpipsFeatures Features(const Image& image);
+  // Of pictures of one size.
+  double Distance(const LpipsFeatures& a, const Image& b);
 
  private:
   Lpips model_ = nullptr;

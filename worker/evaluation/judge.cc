@@ -233,15 +233,17 @@ class Judge {
     AddStandardized(values, scores_);
   }
 
-  // Pairs of one prompt; every pair once, no picture with itself.
+  // Pairs of one prompt; every pair once, no picture with itself. The features of one picture at a
+  // time are kept: those of all would be gigabytes.
   void JudgeDiversity() {
     std::vector<std::vector<double>> distances;
     for (const auto& [prompt, members] : groups_) {
       auto& group = distances.emplace_back();
       for (size_t i = 0; i < members.size(); ++i) {
+        LpipsFeatures a;
+        if (i + 1 < members.size()) a = evaluators_.lpips->Features(*pictures_[members[i]]);
         for (size_t j = i + 1; j < members.size(); ++j) {
-          const auto &a = *pictures_[members[i]], &b = *pictures_[members[j]];
-          group.push_back(evaluators_.lpips->Distance(a, b));
+          group.push_back(evaluators_.lpips->Distance(a, *pictures_[members[j]]));
           counter_.Poll();
         }
         counter_.Add();

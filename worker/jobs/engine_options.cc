@@ -23,6 +23,20 @@ std::vector<std::string> Filled(const google::protobuf::RepeatedPtrField<std::st
   return filled;
 }
 
+// `spec`: Samples, EvaluateSpec or GenerateSpec, which say in the same words what is drawn.
+template <typename Spec>
+PictureOrder OrderOf(const Spec& spec, const PromptWords& words) {
+  PictureOrder order;
+  order.prompts = Filled(spec.prompts(), words);
+  if (spec.has_negative_prompt()) order.negative_prompt = spec.negative_prompt();
+  order.images_per_prompt = spec.images_per_prompt();
+  order.seed = spec.seed();
+  order.sampler = spec.sampler();
+  order.steps = spec.steps();
+  order.guidance = spec.guidance();
+  return order;
+}
+
 PromptWords WordsOf(const v1::Subject& subject) { return {subject.token(), subject.class_noun()}; }
 
 ClassImageOptions ToClassImages(const v1::Prior& prior) {
@@ -110,28 +124,11 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const Subjec
 }
 
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
-  const auto& samples = resolved.samples();
-  PictureOrder order;
-  order.prompts = Filled(samples.prompts(), WordsOf(SubjectOf(resolved)));
-  if (samples.has_negative_prompt()) order.negative_prompt = samples.negative_prompt();
-  order.images_per_prompt = samples.images_per_prompt();
-  order.seed = samples.seed();
-  order.sampler = samples.sampler();
-  order.steps = samples.steps();
-  order.guidance = samples.guidance();
-  return order;
+  return OrderOf(resolved.samples(), WordsOf(SubjectOf(resolved)));
 }
 
 PictureOrder EvaluateOrder(const v1::EvaluateSpec& resolved, const PromptWords& words) {
-  PictureOrder order;
-  order.prompts = Filled(resolved.prompts(), words);
-  if (resolved.has_negative_prompt()) order.negative_prompt = resolved.negative_prompt();
-  order.images_per_prompt = resolved.images_per_prompt();
-  order.seed = resolved.seed();
-  order.sampler = resolved.sampler();
-  order.steps = resolved.steps();
-  order.guidance = resolved.guidance();
-  return order;
+  return OrderOf(resolved, words);
 }
 
 PictureOrder ClassOrder(PictureOrder samples, const PromptWords& words) {
@@ -143,14 +140,7 @@ PictureOrder ClassOrder(PictureOrder samples, const PromptWords& words) {
 }
 
 PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& words) {
-  PictureOrder order;
-  order.prompts = Filled(resolved.prompts(), words);
-  if (resolved.has_negative_prompt()) order.negative_prompt = resolved.negative_prompt();
-  order.images_per_prompt = resolved.images_per_prompt();
-  order.seed = resolved.seed();
-  order.sampler = resolved.sampler();
-  order.steps = resolved.steps();
-  order.guidance = resolved.guidance();
+  PictureOrder order = OrderOf(resolved, words);
   order.width = resolved.width();
   order.height = resolved.height();
   return order;

@@ -5,6 +5,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/config_reader.h"
 #include "worker/models/clip_text.h"
+#include "worker/models/encoder.h"
 
 namespace likeness {
 
@@ -35,12 +36,7 @@ ClipTextOptions ClipTextOptions::FromJson(const nlohmann::json& config) {
   reader.Read("bos_token_id", options.bos_token_id);
   reader.Read("eos_token_id", options.eos_token_id);
   reader.Read("pad_token_id", options.pad_token_id);
-  if (options.hidden_act != "gelu" && options.hidden_act != "quick_gelu") {
-    reader.Refuse("hidden_act", "is not supported; it may be gelu or quick_gelu");
-  }
-  if (options.hidden_size % options.num_attention_heads != 0) {
-    reader.Refuse("num_attention_heads", "does not divide hidden_size");
-  }
+  CheckEncoder(reader, options);
   return options;
 }
 

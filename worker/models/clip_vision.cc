@@ -6,17 +6,13 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/config_reader.h"
+#include "worker/models/encoder.h"
 #include "worker/nn/block_list.h"
 
 namespace likeness {
 namespace {
 
 using nlohmann::json;
-
-torch::Tensor DrawnClipParameter(torch::IntArrayRef shape, double deviation) {
-  auto parameter = torch::empty(shape, torch::kFloat32);
-  return SkipInitialization::Active() ? parameter : parameter.normal_(0, deviation);
-}
 
 ClipVisionOptions VisionFromJson(const json& config) {
   ClipVisionOptions options;
@@ -31,15 +27,7 @@ ClipVisionOptions VisionFromJson(const json& config) {
   reader.ReadSize("patch_size", options.patch_size);
   reader.Read("hidden_act", options.hidden_act);
   reader.Read("layer_norm_eps", options.layer_norm_eps);
-  if (options.hidden_act != "gelu" && options.hidden_act != "quick_gelu") {
-    reader.Refuse("hidden_act", "is not supported; it may be gelu or quick_gelu");
-  }
-  if (options.hidden_size % options.num_attention_heads != 0) {
-    reader.Refuse("num_attention_heads", "does not divide hidden_size");
-  }
-  if (options.image_size % options.patch_size != 0) {
-    reader.Refuse("patch_size", "does not divide image_size");
-  }
+  CheckVisionEncoder(reader, options);
   return options;
 }
 
@@ -96,15 +84,15 @@ ClipVisionModelImpl::ClipVisionModelImpl(ClipVisionOptions options)
   auto embeddings =
       vision_model->register_module("embeddings", std::make_shared<torch::nn::Module>());
   class_embedding_D_ = embeddings->register_parameter(
-      "class_embedding", DrawnClipParameter({width}, std::pow(width, -0.5)));
+      "class_embedding", DrawnParameter({width}, std::pow(width, -0.5)));
   auto patches =
       embeddings->register_module("patch_embedding", std::make_shared<torch::nn::Module>());
   patch_embedding_DCpp_ = patches->register_parameter(
-      "weight", DrawnClipParameter({width, 3, options_.patch_size, options_.patch_size}, 0.02));
+      "weight", DrawnParameter({width, 3, options_.patch_size, options_.patch_size}, 0.02));
   auto positions =
       embeddings->register_module("position_embedding", std::make_shared<torch::nn::Module>());
   position_embedding_TD_ =
-      positions->register_parameter("weight", DrawnClipParameter({side * side + 1, width}, 0.02));
+      positions->register_parameter("weight", DrawnParameter({side * side + 1, width}, 0.02));
   vision_model->register_module("pre_layrnorm", pre_layernorm_);  // spelt so in every checkpoint
   const ClipLayerOptions layer = {.hidden_size = width,
                                   .intermediate_size = options_.intermediate_size,

@@ -1,5 +1,6 @@
 #include "worker/models/lpips.h"
 
+#include <algorithm>
 #include <map>
 
 #include "third_party/nlohmann/json.hpp"
@@ -50,6 +51,11 @@ std::vector<BackboneConv> Vgg16() {
   return convs;
 }
 
+[[noreturn]] void RefuseSizes() {
+  throw Error(ErrorKind::kInvalidArgument,
+              "LPIPS compares pictures of one size, at least 64 pixels a side");
+}
+
 }  // namespace
 
 LpipsOptions LpipsOptions::FromJson(const nlohmann::json& config) {
@@ -92,29 +98,30 @@ LpipsImpl::LpipsImpl(const LpipsOptions& options) {
   }
 }
 
-std::vector<torch::Tensor> LpipsImpl::Features(const torch::Tensor& pixels_BCHW) {
-  std::vector<torch::Tensor> features;
+LpipsFeatures LpipsImpl::Features(const torch::Tensor& pixels_BCHW) {
+  LpipsFeatures features{.height = pixels_BCHW.size(2), .width = pixels_BCHW.size(3)};
+  if (std::min(features.height, features.width) < kLpipsSmallestSide) RefuseSizes();
   auto x = (pixels_BCHW - shift_1C11_) / scale_1C11_;
   for (auto& step : steps_) {
     if (step.pool > 0) x = torch::max_pool2d(x, step.pool, step.pool_stride);
     x = torch::relu(step.conv(x));
     if (!step.ends_slice) continue;
-    features.push_back(x / (x.square().sum(1, /*keepdim=*/true).sqrt() + 1e-10));
+    features.slices_BCHW.push_back(x / (x.square().sum(1, /*keepdim=*/true).sqrt() + 1e-10));
   }
   return features;
 }
 
-torch::Tensor LpipsImpl::forward(const torch::Tensor& a_BCHW, const torch::Tensor& b_BCHW) {
-  if (a_BCHW.sizes() != b_BCHW.sizes() || a_BCHW.size(2) < kLpipsSmallestSide ||
-      a_BCHW.size(3) < kLpipsSmallestSide) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "LPIPS compares pictures of one size, at least 64 pixels a side");
+torch::Tensor LpipsImpl::Distance(const LpipsFeatures& a, const LpipsFeatures& b) const {
+  const auto& first_BCHW = a.slices_BCHW.front();
+  const int64_t batch = first_BCHW.size(0);
+  if (a.height != b.height || a.width != b.width || batch != b.slices_BCHW.front().size(0)) {
+    RefuseSizes();
   }
-  const auto a = Features(a_BCHW), b = Features(b_BCHW);
   // d = sum over layers of the mean over places of w . (a - b)^2
-  auto distance_B = torch::zeros({a_BCHW.size(0)}, a_BCHW.options());
-  for (size_t layer = 0; layer < a.size(); ++layer) {
-    const auto weighted = (a[layer] - b[layer]).square() * heads_1C11_[layer];
+  auto distance_B = torch::zeros({batch}, first_BCHW.options());
+  for (size_t layer = 0; layer < heads_1C11_.size(); ++layer) {
+    const auto difference_BCHW = a.slices_BCHW[layer] - b.slices_BCHW[layer];
+    const auto weighted = difference_BCHW.square() * heads_1C11_[layer];
     distance_B = distance_B + weighted.sum(1).mean({1, 2});
   }
   return distance_B;

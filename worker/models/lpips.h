@@ -24,13 +24,23 @@ struct LpipsOptions {
   static LpipsOptions FromJson(const nlohmann::json& config);
 };
 
+// What LPIPS compares of pictures.
+struct LpipsFeatures {
+  int64_t height = 0, width = 0;                // of the pictures
+  std::vector<torch::Tensor> slices_BCHW = {};  // five, of unit length at each place
+};
+
 class LpipsImpl : public torch::nn::Module {
  public:
   explicit LpipsImpl(const LpipsOptions& options);
 
-  // Pictures of one size in [-1,1], at least kLpipsSmallestSide pixels a side. Gives
-  // [B].
-  torch::Tensor forward(const torch::Tensor& a_BCHW, const torch::Tensor& b_BCHW);
+  // Of pictures in [-1,1], at least kLpipsSmallestSide pixels a side.
+  LpipsFeatures Features(const torch::Tensor& pixels_BCHW);
+  // [B]. The pictures are of one size.
+  torch::Tensor Distance(const LpipsFeatures& a, const LpipsFeatures& b) const;
+  torch::Tensor forward(const torch::Tensor& a_BCHW, const torch::Tensor& b_BCHW) {
+    return Distance(Features(a_BCHW), Features(b_BCHW));
+  }
 
  private:
   // A convolution and its ReLU, behind a pooling of size and stride where it has them.
@@ -39,8 +49,6 @@ class LpipsImpl : public torch::nn::Module {
     int64_t pool = 0, pool_stride = 0;
     bool ends_slice = false;
   };
-  // Of each of the five slices, unit length at each place.
-  std::vector<torch::Tensor> Features(const torch::Tensor& pixels_BCHW);
 
   torch::Tensor shift_1C11_, scale_1C11_;
   std::vector<Step> steps_;

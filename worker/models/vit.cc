@@ -4,16 +4,12 @@
 #include <utility>
 
 #include "worker/base/error.h"
+#include "worker/models/encoder.h"
 #include "worker/nn/attention.h"
 #include "worker/nn/block_list.h"
 
 namespace likeness {
 namespace {
-
-torch::Tensor DrawnVitParameter(torch::IntArrayRef shape) {
-  auto parameter = torch::empty(shape, torch::kFloat32);
-  return SkipInitialization::Active() ? parameter : parameter.normal_(0, 0.02);
-}
 
 // A module that is there for its name in the checkpoint alone.
 std::shared_ptr<torch::nn::Module> Folder(torch::nn::Module& parent, const std::string& name) {
@@ -85,12 +81,12 @@ VitModelImpl::VitModelImpl(VitOptions options) : options_(std::move(options)) {
   const int64_t width = options_.hidden_size;
   const int64_t side = options_.image_size / options_.patch_size;
   auto embeddings = Folder(*this, "embeddings");
-  cls_token_11D_ = embeddings->register_parameter("cls_token", DrawnVitParameter({1, 1, width}));
+  cls_token_11D_ = embeddings->register_parameter("cls_token", DrawnParameter({1, 1, width}, 0.02));
   position_embeddings_1TD_ = embeddings->register_parameter(
-      "position_embeddings", DrawnVitParameter({1, side * side + 1, width}));
+      "position_embeddings", DrawnParameter({1, side * side + 1, width}, 0.02));
   if (options_.kind == VitKind::kDinov2WithRegisters) {
     register_tokens_1RD_ = embeddings->register_parameter(
-        "register_tokens", DrawnVitParameter({1, options_.num_register_tokens, width}));
+        "register_tokens", DrawnParameter({1, options_.num_register_tokens, width}, 0.02));
   }
   projection_ =
       Folder(*embeddings, "patch_embeddings")

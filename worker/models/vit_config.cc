@@ -6,6 +6,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/config_reader.h"
+#include "worker/models/encoder.h"
 #include "worker/models/vit.h"
 
 namespace likeness {
@@ -68,15 +69,7 @@ VitOptions VitOptions::FromJson(const nlohmann::json& config) {
   reader.Ignore({"model_type", "architectures", "dtype", "torch_dtype", "transformers_version",
                  "attention_probs_dropout_prob", "hidden_dropout_prob", "initializer_range"});
   reader.Finish();
-  if (options.hidden_act != "gelu" && options.hidden_act != "quick_gelu") {
-    reader.Refuse("hidden_act", "is not supported; it may be gelu or quick_gelu");
-  }
-  if (options.hidden_size % options.num_attention_heads != 0) {
-    reader.Refuse("num_attention_heads", "does not divide hidden_size");
-  }
-  if (options.image_size % options.patch_size != 0) {
-    reader.Refuse("patch_size", "does not divide image_size");
-  }
+  CheckVisionEncoder(reader, options);
   return options;
 }
 
