@@ -11,8 +11,6 @@ namespace likeness {
 // How many images of the class MEASURE_PRES looks at, each before and after the training.
 inline constexpr int kClassImagesJudged = 4;
 
-using Photos = google::protobuf::RepeatedPtrField<v1::Photo>;
-
 // The subject of a fine-tune, of which there is exactly one; an empty one if there is none.
 inline const v1::Subject& SubjectOf(const v1::FineTuneSpec& spec) {
   return spec.subjects().empty() ? v1::Subject::default_instance() : spec.subjects(0);
@@ -23,16 +21,18 @@ inline v1::Subject& MutableSubjectOf(v1::FineTuneSpec& spec) {
   return spec.subjects().empty() ? *spec.add_subjects() : *spec.mutable_subjects(0);
 }
 
-// As jobs and workers name the method: "dreambooth", "lora", "textual_inversion". A spec without
-// one is of DreamBooth.
+// As jobs and workers name the method: as its field is named, such as "lora". A spec without one is
+// of DreamBooth.
 inline std::string MethodOf(const v1::FineTuneSpec& spec) {
-  if (spec.has_lora()) return "lora";
-  return spec.has_textual_inversion() ? "textual_inversion" : "dreambooth";
+  static const auto* const methods = v1::FineTuneSpec::descriptor()->FindOneofByName("method");
+  const auto* method = spec.GetReflection()->GetOneofFieldDescriptor(spec, methods);
+  return method == nullptr ? "dreambooth" : std::string(method->name());
 }
 
 // Whether it makes an adapter of its base model, and no model of its own.
 inline bool MakesAdapter(const v1::FineTuneSpec& spec) {
-  return spec.has_lora() || spec.has_textual_inversion();
+  return spec.method_case() != v1::FineTuneSpec::kDreambooth &&
+         spec.method_case() != v1::FineTuneSpec::METHOD_NOT_SET;
 }
 
 // The same of any job: "generate" for one that draws, "evaluate" for one that judges.
@@ -50,19 +50,27 @@ inline const v1::ModelSelection& SelectionOf(const v1::Job& job) {
   return job.has_evaluate() ? job.evaluate().model() : job.generate().model();
 }
 
-// All photos of a job, list by list.
-inline std::vector<const Photos*> PhotosOf(const v1::Job& job) {
-  if (job.has_evaluate()) return {&job.evaluate().photos()};
-  const v1::Subject& subject = SubjectOf(job.fine_tune());
-  return {&subject.photos(), &subject.validation_photos()};
+// All photos of a job, and the images that it starts from.
+inline std::vector<const v1::Photo*> PhotosOf(const v1::Job& job) {
+  std::vector<const v1::Photo*> photos;
+  if (job.has_evaluate()) {
+    for (const v1::Photo& photo : job.evaluate().photos()) photos.push_back(&photo);
+  }
+  for (const v1::Subject& subject : job.fine_tune().subjects()) {
+    for (const v1::Photo& photo : subject.photos()) photos.push_back(&photo);
+    for (const v1::Photo& photo : subject.validation_photos()) photos.push_back(&photo);
+  }
+  const v1::ImageToImage& start = job.generate().image_to_image();
+  if (start.has_image()) photos.push_back(&start.image());
+  if (start.has_mask()) photos.push_back(&start.mask());
+  return photos;
 }
 
 // The same to be changed.
-inline std::vector<Photos*> MutablePhotosOf(v1::Job& job) {
-  if (job.has_evaluate()) return {job.mutable_evaluate()->mutable_photos()};
-  if (!job.has_fine_tune() || job.fine_tune().subjects().empty()) return {};
-  v1::Subject& subject = *job.mutable_fine_tune()->mutable_subjects(0);
-  return {subject.mutable_photos(), subject.mutable_validation_photos()};
+inline std::vector<v1::Photo*> MutablePhotosOf(v1::Job& job) {
+  std::vector<v1::Photo*> photos;
+  for (const v1::Photo* photo : PhotosOf(job)) photos.push_back(const_cast<v1::Photo*>(photo));
+  return photos;
 }
 
 }  // namespace likeness

@@ -53,7 +53,13 @@ void Abridge(v1::Job& job) {
   job.clear_outputs();
   job.clear_metrics();
   job.clear_warnings();
-  for (Photos* photos : MutablePhotosOf(job)) photos->Clear();
+  if (job.has_evaluate()) job.mutable_evaluate()->clear_photos();
+  if (job.has_generate()) job.mutable_generate()->clear_image_to_image();
+  if (!job.has_fine_tune()) return;
+  for (v1::Subject& subject : *job.mutable_fine_tune()->mutable_subjects()) {
+    subject.clear_photos();
+    subject.clear_validation_photos();
+  }
 }
 
 absl::StatusOr<JobUpdate> UpdateOf(const v1::UpdateJobRequest& request) {

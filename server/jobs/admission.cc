@@ -363,16 +363,14 @@ absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
 }
 
 absl::Status Admission::InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job) {
-  for (Photos* photos : MutablePhotosOf(job)) {
-    for (v1::Photo& photo : *photos) {
-      if (!photo.has_inline_()) continue;
-      BlobName name{tenant, Sha256Hex(photo.inline_())};
-      if (store && !blobs_.Keep(name).ok()) {
-        ASSIGN_OR_RETURN(const auto room, quota_.Reserve(tenant, std::ssize(photo.inline_())));
-        ASSIGN_OR_RETURN(name, blobs_.Put(tenant, photo.inline_()));
-      }
-      photo.set_blob(name.ToString());
+  for (v1::Photo* photo : MutablePhotosOf(job)) {
+    if (!photo->has_inline_()) continue;
+    BlobName name{tenant, Sha256Hex(photo->inline_())};
+    if (store && !blobs_.Keep(name).ok()) {
+      ASSIGN_OR_RETURN(const auto room, quota_.Reserve(tenant, std::ssize(photo->inline_())));
+      ASSIGN_OR_RETURN(name, blobs_.Put(tenant, photo->inline_()));
     }
+    photo->set_blob(name.ToString());
   }
   return absl::OkStatus();
 }

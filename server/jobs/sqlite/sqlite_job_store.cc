@@ -72,14 +72,12 @@ absl::Status CheckModelFree(Database& database, const ModelName& model) {
 
 // Those of a job that ended before it ever ran are not kept as long as it is.
 absl::Status CheckPhotosStored(const v1::Job& job, const JobStore::IsStored& stored) {
-  for (const Photos* photos : PhotosOf(job)) {
-    for (const v1::Photo& photo : *photos) {
-      if (stored(photo.blob())) continue;
-      return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
-                      absl::StrCat("the job's photo ", photo.blob(),
-                                   " is not kept any longer; upload it and create the job again"),
-                      {{"resource", photo.blob()}});
-    }
+  for (const v1::Photo* photo : PhotosOf(job)) {
+    if (stored(photo->blob())) continue;
+    return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
+                    absl::StrCat("the job's photo ", photo->blob(),
+                                 " is not kept any longer; upload it and create the job again"),
+                    {{"resource", photo->blob()}});
   }
   return absl::OkStatus();
 }

@@ -241,6 +241,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
   CheckLora(spec.lora(), path + ".lora", checker);
   CheckTextualInversion(spec.textual_inversion(), path + ".textual_inversion", checker);
   CheckTraining(spec.training(), path + ".training", limits, checker);
+  CheckUnsupported(spec, path, checker);
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {
     checker.Integer(path + ".previews.every_steps", spec.previews().every_steps(), 0,

@@ -62,6 +62,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);
   if (spec.has_width()) CheckSide(path + ".width", spec.width(), checker);
   if (spec.has_height()) CheckSide(path + ".height", spec.height(), checker);
+  CheckUnsupported(spec, path, checker);
 }
 
 }  // namespace likeness::server
