@@ -1,4 +1,4 @@
-// What lies over a layer of a model for a while, and adds to what the layer gives.
+// What lies over a layer of a model for a while, and changes what the layer sees or gives.
 #pragma once
 
 #include <torch/torch.h>
@@ -12,15 +12,25 @@ class LayerHook {
  public:
   virtual ~LayerHook() = default;
 
-  // What the layer gives for its input x, where it would give y. `y` may be written to when
+  // What the layer sees, where it would see x.
+  virtual torch::Tensor Before(const torch::Tensor& x) { return x; }
+
+  // What the layer gives for what it sees, x, where it would give y. `y` may be written to when
   // gradients are off.
-  virtual torch::Tensor After(const torch::Tensor& x, torch::Tensor y) = 0;
+  virtual torch::Tensor After(const torch::Tensor& x, torch::Tensor y) {
+    (void)x;
+    return y;
+  }
 };
 
 // Those of one layer, in the order in which they came. A layer without any computes what it did
 // before there were hooks.
 class LayerHooks {
  public:
+  torch::Tensor Before(torch::Tensor x) const {
+    for (LayerHook* hook : hooks_) x = hook->Before(x);
+    return x;
+  }
   torch::Tensor After(const torch::Tensor& x, torch::Tensor y) const {
     for (LayerHook* hook : hooks_) y = hook->After(x, std::move(y));
     return y;

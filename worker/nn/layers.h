@@ -30,7 +30,11 @@ class SkipInitialization {
 class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
-  torch::Tensor forward(const torch::Tensor& x) { return hooks.After(x, Project(x, weight, bias)); }
+  torch::Tensor forward(const torch::Tensor& x) {
+    if (hooks.empty()) return Project(x, weight, bias);
+    const auto seen = hooks.Before(x);
+    return hooks.After(seen, Project(seen, weight, bias));
+  }
 
   torch::Tensor weight, bias;
   LayerHooks hooks;
@@ -50,8 +54,9 @@ class Conv2dImpl : public torch::nn::Module {
  public:
   explicit Conv2dImpl(Conv2dOptions options);
   torch::Tensor forward(const torch::Tensor& x_BCHW) {
-    return hooks.After(x_BCHW,
-                       torch::conv2d(x_BCHW, weight, bias, options_.stride, options_.padding));
+    if (hooks.empty()) return Convolve(x_BCHW);
+    const auto seen_BCHW = hooks.Before(x_BCHW);
+    return hooks.After(seen_BCHW, Convolve(seen_BCHW));
   }
   const Conv2dOptions& options() const { return options_; }
 
@@ -59,6 +64,10 @@ class Conv2dImpl : public torch::nn::Module {
   LayerHooks hooks;
 
  private:
+  torch::Tensor Convolve(const torch::Tensor& x_BCHW) {
+    return torch::conv2d(x_BCHW, weight, bias, options_.stride, options_.padding);
+  }
+
   Conv2dOptions options_;
 };
 TORCH_MODULE(Conv2d);
