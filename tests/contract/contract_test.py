@@ -30,11 +30,11 @@ def breaks(proto):
 
 # What is planned, as changes of the files: (file, a line to add behind, what is added).
 PLANS = {
-    "Textual Inversion and LoRA in one job": [
+    "a method that draws on photos at generation": [
         ("fine_tune", "    DreamBooth dreambooth = 3;\n",
-         "    // An embedding and adapters.\n    PivotalTuning pivotal_tuning = 22;\n"),
+         "    // An encoder of photos and adapters.\n    PhotoEncoder photo_encoder = 52;\n"),
         ("fine_tune", "",
-         "// An embedding and adapters.\nmessage PivotalTuning {\n  // The embedding.\n  TextualInversion embedding = 1;\n"
+         "// An encoder of photos and adapters.\nmessage PhotoEncoder {\n  // The size.\n  int32 tokens = 1;\n"
          "  // The adapters.\n  Lora lora = 2;\n}\n"),
     ],
     "export jobs": [
