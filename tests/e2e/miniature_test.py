@@ -79,9 +79,19 @@ class Miniature(unittest.TestCase):
     def test_views_that_it_did_not_learn_from_became_likelier(self):
         self.assertLess(self.job.metrics["validation_loss_after"], self.job.metrics["validation_loss_before"])
 
+    def test_its_own_evaluators_say_how_good_it_is(self):
+        metrics = self.job.metrics
+        self.assertGreater(metrics["dino"], 0.5)
+        self.assertGreater(metrics["dino_photos"], 0.7)
+        self.assertLess(metrics["pres"], metrics["dino"] - 0.2)
+        self.assertLess(metrics["pres_before"], 0.35)
+        self.assertIn("clip_t_low", metrics)
+
     def test_the_weights_in_the_repository_are_small(self):
         size = sum(file.stat().st_size for file in (MODELS / "mini").rglob("*.safetensors"))
         self.assertLess(size, 32 << 20)
+        evaluators = sum(file.stat().st_size for name in ("mini-clip", "mini-dino") for file in (MODELS / name).iterdir())
+        self.assertLess(evaluators, 4 << 20)
 
 
 if __name__ == "__main__":
