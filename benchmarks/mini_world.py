@@ -8,7 +8,7 @@ import subprocess
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = ROOT / "build/release/bin"
+BIN = pathlib.Path(os.environ.get("LIKENESS_BUILD_DIR", ROOT / "build/release")) / "bin"
 MODEL = ROOT / "models/mini"
 
 # As mini/captions.cc says them.
@@ -32,8 +32,8 @@ def run(*command, **options):
 
 
 @contextlib.contextmanager
-def service(out):
-    """A server and a worker on free ports of loopback; their logs in `out`."""
+def service(out, models=ROOT / "models", base="mini"):
+    """A server and a worker on free ports of loopback, once they offer `base` (or any base model); their logs in `out`."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
@@ -44,14 +44,15 @@ def service(out):
     commands = [
         [BIN / "likeness-server", f"--listen=127.0.0.1:{ports[0]}", f"--metrics-listen=127.0.0.1:{ports[1]}",
          f"--data-dir={state / 'data'}"],
-        [BIN / "likeness-worker", "serve", f"--models={ROOT / 'models'}", f"--cache-dir={state / 'cache'}",
+        [BIN / "likeness-worker", "serve", f"--models={models}", f"--cache-dir={state / 'cache'}",
          f"--metrics-address=127.0.0.1:{ports[2]}"],
     ]
     processes = [subprocess.Popen(list(map(str, c)), stderr=open(state / f"{i}.log", "w"))
                  for i, c in enumerate(commands)]
     try:
         for _ in range(200):
-            if '"baseModels/mini"' in subprocess.run([BIN / "likeness", "models", "--json"], capture_output=True,
+            offered = f'"baseModels/{base}"' if base else '"baseModels/'
+            if offered in subprocess.run([BIN / "likeness", "models", "--json"], capture_output=True,
                                                  text=True).stdout:
                 break
             time.sleep(0.2)

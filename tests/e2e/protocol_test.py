@@ -1,0 +1,104 @@
+"""benchmarks/protocol.py over a dataset in the published layout, through the real service, with a tiny random model."""
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+
+import service
+
+PROTOCOL = service.ROOT / "benchmarks/protocol.py"
+PROMPTS = """Classes
+
+subject_name,class
+backpack,backpack
+dog6,dog
+
+Prompts
+
+Object Prompts
+prompt_list = [
+'a {0} {1} in the jungle'.format(unique_token, class_token),
+'a {0} {1} with a city in the background'.format(unique_token, class_token),
+'a cube shaped {0} {1}'.format(unique_token, class_token),
+]
+
+Live Subject Prompts
+prompt_list = [
+'a {0} {1} wearing a red hat'.format(unique_token, class_token),
+'a {0} {1} wearing a santa hat'.format(unique_token, class_token),
+]
+"""
+
+
+class Protocol(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = service.Service(evaluators=True)
+        cls.addClassCleanup(cls.service.close)
+        cls.service.start_worker()
+        cls.service.wait_for_models()
+        cls.dataset = cls.service.directory / "dataset"
+        for subject in ("backpack", "dog6"):
+            service.draw_photos(cls.dataset / subject)
+        (cls.dataset / "prompts_and_classes.txt").write_text(PROMPTS)
+
+    def run_protocol(self, out, *flags, dataset=None):
+        return subprocess.run([sys.executable, PROTOCOL, dataset or self.dataset, f"--out={out}", f"--server={self.service.address}",
+                               "--prompts=2", "--images-per-prompt=1", "--train-flags=--steps=2", "--evaluate-flags=--steps=2", *flags],
+                              capture_output=True, text=True, timeout=240,
+                              env=os.environ | {"LIKENESS_BUILD_DIR": str(service.BIN.parent)})
+
+    def test_tables_are_made_of_every_subject_and_method_and_a_stopped_run_goes_on(self):
+        out = self.service.directory / "protocol"
+        first = self.run_protocol(out, "--methods=dreambooth", "--subjects=backpack")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        methods = "--methods=dreambooth,dreambooth-without-prior,noun-right,noun-none"
+        whole = self.run_protocol(out, methods)
+        self.assertEqual(whole.returncode, 0, whole.stderr)
+        self.assertIn("7/7  noun-none, dog6, seed 0: dino ", whole.stderr, "one of eight was done before")
+        self.assertRegex(whole.stderr, r"min gone, about \d+ left")
+        for title in ("## Subject and prompt fidelity", "## Prior preservation", "## Class noun"):
+            self.assertIn(title, whole.stdout)
+        tables = json.loads((out / "tables.json").read_text())
+        columns, rows = tables["Subject and prompt fidelity"]
+        self.assertEqual(columns, ["", "jobs", "DINO ↑", "CLIP-I ↑", "CLIP-T ↑"])
+        self.assertEqual([row[:2] for row in rows], [["real photos", ""], ["DreamBooth", "2"]])
+        self.assertRegex(rows[1][2], r"^-?\d\.\d{3} \(-?\d\.\d{3} to -?\d\.\d{3}\)$")
+        with open(out / "jobs.csv") as file:
+            found = list(csv.DictReader(file))
+        self.assertEqual(len(found), 8)
+        self.assertTrue(all(float(row["clip_t"]) <= 1 and row["pres_before"] for row in found))
+        page = (out / "report.html").read_text()
+        self.assertEqual(page.count("<img "), 2 * 2 + 8 * 2)
+        again = self.run_protocol(out, methods)
+        self.assertEqual((again.returncode, again.stdout, again.stderr), (0, whole.stdout, ""), "nothing is done twice")
+
+    def test_prompts_are_those_of_the_subjects_kind(self):
+        out = self.service.directory / "kinds"
+        ran = self.run_protocol(out, "--methods=noun-none,dreambooth")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        prompts = {}
+        for name in ("dreambooth-dog6-0", "noun-none-dog6-0", "dreambooth-backpack-0"):
+            report = json.loads((out / "pictures" / name / "report/evaluation.json").read_text())
+            prompts[name] = [row["prompt"] for row in report["pictures"]]
+        self.assertEqual(prompts, {"dreambooth-dog6-0": ["a sks dog wearing a red hat", "a sks dog wearing a santa hat"],
+                                   "noun-none-dog6-0": ["a sks wearing a red hat", "a sks wearing a santa hat"],
+                                   "dreambooth-backpack-0": ["a sks backpack in the jungle",
+                                                             "a sks backpack with a city in the background"]})
+
+    def test_what_is_wrong_with_a_dataset_is_named(self):
+        odd = self.service.directory / "odd"
+        odd.mkdir()
+        self.assertIn("prompts_and_classes.txt", self.run_protocol(odd, dataset=odd).stderr)
+        shutil.copytree(self.dataset, odd / "more")
+        shutil.rmtree(odd / "more/dog6")
+        self.assertIn("dog6", self.run_protocol(odd, dataset=odd / "more").stderr)
+        self.assertIn("there is no subject cat", self.run_protocol(odd, "--subjects=cat").stderr)
+        self.assertIn("magic", self.run_protocol(odd, "--methods=magic").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
