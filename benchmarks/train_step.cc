@@ -1,8 +1,9 @@
 // Seconds of one DreamBooth training step, as FineTuneModel itself takes them: prompts, forward,
-// backward, clipping, AdamW. Loading, class images and encoding are not counted.
+// backward, clipping, the optimizer. Loading, class images and encoding are not counted.
 //   train_step --model=models/mini --batch-size=4 --text-encoder --threads=2
 #include <cstdio>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "benchmarks/engine_timing.h"
@@ -63,15 +64,26 @@ int Main(int argc, char** argv) {
   TimingOptions timing;
   int batch_size = 4;
   bool text_encoder = true;
+  bool checkpointing = false, base_prediction = false;
+  std::string optimizer = "adamw";
+  double ema_decay = 0;
   FlagSet flags("Usage: train_step [FLAGS]\n\nMeasures DreamBooth's training step.");
   flags.Add("batch-size", &batch_size, "Pairs of a photo and a class picture.");
   flags.Add("text-encoder", &text_encoder, "Train the text encoder too.");
+  flags.Add("optimizer", &optimizer, "adamw, adamw_8bit, adafactor or prodigy.");
+  flags.Add("gradient-checkpointing", &checkpointing, "Compute activations twice.");
+  flags.Add("base-prediction", &base_prediction, "The prior is what the base predicts.");
+  flags.Add("ema-decay", &ema_decay, "Of an average of the weights; 0: none.");
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
 
   try {
     const auto base = LoadModel(timing.model);
     FineTuneOptions job = Job(timing, batch_size, static_cast<int>(base->image_size()));
     job.train_text_encoder = text_encoder;
+    job.optimizer.name = optimizer;
+    job.gradient_checkpointing = checkpointing;
+    job.ema_decay = ema_decay;
+    if (base_prediction) job.prior_kind = PriorKind::kBasePrediction;
     const TempDir scratch;
     StepClock clock(timing);
     try {

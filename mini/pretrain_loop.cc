@@ -75,8 +75,8 @@ class Training {
     const auto checkpoint = SafetensorsFile::Open(file_);
     step_ = std::stoll(checkpoint.metadata().at("step"));
     seconds_before_ = std::stod(checkpoint.metadata().at("seconds"));
-    std::vector<torch::Tensor> averages;
-    for (const auto& [name, parameter] : stage_.parameters) {
+    for (size_t i = 0; i < stage_.parameters.size(); ++i) {
+      const auto& [name, parameter] = stage_.parameters[i];
       const auto saved = checkpoint.Get("weight/" + name);
       if (saved.sizes() != parameter.sizes()) {
         throw Error(ErrorKind::kFailedPrecondition,
@@ -84,10 +84,10 @@ class Training {
                         " was made with other sizes; start in an empty directory (" + name + ")");
       }
       parameter.detach().copy_(saved);
-      averages.push_back(checkpoint.Get("average/" + name).clone());
+      ema_.averages()[i].copy_(checkpoint.Get("average/" + name));
     }
     optimizer_.Restore(checkpoint, step_);
-    ema_.Restore(step_, averages);
+    ema_.set_updates(step_);
   }
 
   const TrainedStage& stage_;

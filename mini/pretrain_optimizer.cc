@@ -6,7 +6,7 @@
 namespace likeness::mini {
 namespace {
 
-constexpr char kAdamWSteps[] = "optimizer/adamw.steps";
+constexpr char kAdamWSteps[] = "adamw.steps";
 
 bool IsHiddenConvolution(const std::string& name, const torch::Tensor& parameter) {
   const bool spatial = parameter.dim() == 4 && parameter.size(2) > 1;
@@ -83,11 +83,7 @@ NamedTensors PretrainOptimizer::State() const {
   for (size_t i = 0; i < matrices_.size(); ++i) {
     state.emplace_back("optimizer/muon/" + matrices_[i].first, momenta_[i]);
   }
-  state.emplace_back(kAdamWSteps, adamw_.steps());
-  for (size_t i = 0; i < others_.size(); ++i) {
-    state.emplace_back("optimizer/adamw.m/" + others_[i].first, adamw_.first_moments()[i]);
-    state.emplace_back("optimizer/adamw.v/" + others_[i].first, adamw_.second_moments()[i]);
-  }
+  for (const auto& [name, tensor] : AdamWState()) state.emplace_back("optimizer/" + name, tensor);
   return state;
 }
 
@@ -96,13 +92,17 @@ void PretrainOptimizer::Restore(const SafetensorsFile& checkpoint, int64_t steps
   for (size_t i = 0; i < matrices_.size(); ++i) {
     momenta_[i].copy_(checkpoint.Get("optimizer/muon/" + matrices_[i].first));
   }
-  std::vector<torch::Tensor> first, second;
-  for (const auto& [name, parameter] : others_) {
-    first.push_back(checkpoint.Get("optimizer/adamw.m/" + name).clone());
-    second.push_back(checkpoint.Get("optimizer/adamw.v/" + name).clone());
+  for (auto& [name, tensor] : AdamWState()) {
+    const std::string stored = "optimizer/" + name;
+    const bool counted = name != kAdamWSteps || checkpoint.Contains(stored);
+    tensor.copy_(counted ? checkpoint.Get(stored) : torch::tensor(steps));
   }
-  const bool counted = checkpoint.Contains(kAdamWSteps);
-  adamw_.Restore(counted ? checkpoint.Get(kAdamWSteps) : torch::tensor(steps), first, second);
+}
+
+NamedTensors PretrainOptimizer::AdamWState() const {
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : others_) names.push_back(name);
+  return adamw_.State(names);
 }
 
 }  // namespace likeness::mini

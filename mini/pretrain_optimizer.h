@@ -45,6 +45,7 @@ class PretrainOptimizer {
 
  private:
   void StepMuon(double learning_rate);
+  NamedTensors AdamWState() const;
 
   PretrainOptimizerOptions options_;
   NamedTensors matrices_;

@@ -15,7 +15,7 @@ struct FieldFlag {
 constexpr std::array<absl::string_view, 5> kSpecs = {"job.fine_tune.", "job.generate.",
                                                      "job.evaluate.", "generate.", "job."};
 
-constexpr std::array<FieldFlag, 42> kFlags{{
+constexpr auto kFlags = std::to_array<FieldFlag>({
     {"subjects[0].class_noun", "--class"},
     {"subjects[0].token", "--rare-token"},
     {"subjects[0].validation_photos", "--validation"},
@@ -26,6 +26,19 @@ constexpr std::array<FieldFlag, 42> kFlags{{
     {"training.batch_size", "--batch-size"},
     {"training.seed", "--seed"},
     {"training.precision", "--precision"},
+    {"training.optimizer", "--optimizer"},
+    {"training.learning_rate_schedule", "--schedule"},
+    {"training.schedule_cycles", "--schedule-cycles"},
+    {"training.warmup_steps", "--warmup-steps"},
+    {"training.snr_gamma", "--snr-gamma"},
+    {"training.debiased_estimation", "--debiased-estimation"},
+    {"training.noise_offset", "--noise-offset"},
+    {"training.input_perturbation", "--input-perturbation"},
+    {"training.horizontal_flips", "--flips"},
+    {"training.caption_dropout", "--caption-dropout"},
+    {"training.ema_decay", "--ema-decay"},
+    {"training.gradient_checkpointing", "--gradient-checkpointing"},
+    {"prior.kind", "--prior-kind"},
     {"prior.weight", "--prior-weight"},
     {"prior.class_images", "--class-images"},
     {"samples.prompts", "--prompt"},
@@ -58,7 +71,7 @@ constexpr std::array<FieldFlag, 42> kFlags{{
     {"height", "--height"},
     {"filter", "--filter"},
     {"order_by", "--order-by"},
-}};
+});
 
 // Whether `field` is `known` or a part of it: "labels.project", "prompts[2]".
 bool IsPartOf(absl::string_view field, absl::string_view known) {

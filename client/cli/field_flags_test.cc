@@ -14,6 +14,9 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.fine_tune.lora.rank"), "--rank");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.alpha"), "--alpha");
   EXPECT_EQ(FlagForField("job.fine_tune.textual_inversion.vectors"), "--vectors");
+  EXPECT_EQ(FlagForField("job.fine_tune.training.learning_rate_schedule"), "--schedule");
+  EXPECT_EQ(FlagForField("job.fine_tune.training.learning_rate"), "--learning-rate");
+  EXPECT_EQ(FlagForField("job.fine_tune.prior.kind"), "--prior-kind");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.dropout"), "");
 }
 

@@ -16,6 +16,7 @@
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
 #include "common/job_spec.h"
+#include "common/prior.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -50,6 +51,8 @@ std::string FineTuneSettings(const v1::FineTuneSpec& spec) {
   const bool without_prior = spec.prior().has_weight() && spec.prior().weight() == 0;
   if (without_prior) {
     parts.push_back("no prior");
+  } else if (IsBasePrediction(spec.prior())) {
+    parts.push_back("prior of the base's predictions");
   } else if (spec.prior().has_class_images()) {
     parts.push_back(Count(spec.prior().class_images(), "class picture"));
   }

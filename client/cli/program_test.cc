@@ -194,6 +194,43 @@ TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
   }
 }
 
+TEST_F(ProgramTest, FlagsOfTheTrainingFillItsFields) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const std::vector<std::string> train = {"train", "--class=dog", "--photos=rex", "--detach"};
+  const auto run = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = train;
+    command.insert(command.end(), flags.begin(), flags.end());
+    return Run(command);
+  };
+  ASSERT_EQ(run({"--optimizer=adamw-8bit", "--schedule=cosine_with_restarts", "--schedule-cycles=3",
+                 "--warmup-steps=10", "--debiased-estimation", "--noise-offset=0.05",
+                 "--input-perturbation=0.1", "--flips", "--caption-dropout=0.2",
+                 "--ema-decay=0.999", "--gradient-checkpointing", "--prior-kind=base_prediction"})
+                .exit_code,
+            kDone);
+  const auto asked = server_->record().create.job().fine_tune();
+  EXPECT_EQ(asked.training().optimizer(), v1::OPTIMIZER_ADAMW_8BIT);
+  EXPECT_EQ(asked.training().learning_rate_schedule(),
+            v1::LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS);
+  EXPECT_EQ(asked.training().schedule_cycles(), 3);
+  EXPECT_EQ(asked.training().warmup_steps(), 10);
+  EXPECT_TRUE(asked.training().debiased_estimation());
+  EXPECT_EQ(asked.training().noise_offset(), 0.05);
+  EXPECT_EQ(asked.training().input_perturbation(), 0.1);
+  EXPECT_TRUE(asked.training().horizontal_flips());
+  EXPECT_EQ(asked.training().caption_dropout(), 0.2);
+  EXPECT_EQ(asked.training().ema_decay(), 0.999);
+  EXPECT_TRUE(asked.training().gradient_checkpointing());
+  EXPECT_EQ(asked.prior().kind(), v1::PRIOR_KIND_BASE_PREDICTION);
+  ASSERT_EQ(run({}).exit_code, kDone);
+  const auto unsaid = server_->record().create.job().fine_tune();
+  EXPECT_EQ(unsaid.training().optimizer(), v1::OPTIMIZER_UNSPECIFIED);
+  EXPECT_FALSE(unsaid.has_prior());
+  const auto wrong = run({"--optimizer=sgd"});
+  EXPECT_NE(wrong.exit_code, kDone);
+  EXPECT_THAT(wrong.err, HasSubstr("adamw, adamw_8bit, adafactor, prodigy are allowed"));
+}
+
 TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   script_.job.set_queue_position(2);

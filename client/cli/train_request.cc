@@ -50,9 +50,11 @@ absl::Status CheckFlags(const TrainFlags& flags) {
   if (flags.method != kLora && (flags.rank || flags.alpha)) {
     return absl::InvalidArgumentError("--rank and --alpha are of LoRA: say --method lora.");
   }
-  if (!flags.prior && (flags.prior_weight || flags.class_images)) {
+  if (!flags.prior &&
+      (flags.prior_weight || flags.class_images || !flags.training.prior_kind.empty())) {
     return absl::InvalidArgumentError(
-        "--no-prior leaves class pictures out, so --prior-weight and --class-images mean nothing.");
+        "--no-prior leaves class pictures out, so --prior-weight, --prior-kind and --class-images "
+        "mean nothing.");
   }
   if (flags.webhook_progress && flags.webhook.empty()) {
     return absl::InvalidArgumentError("--webhook is missing: where to report progress to.");
@@ -145,9 +147,11 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("rank", &rank, "Of a LoRA's updates, 1 to 256.");
   flags.Add("alpha", &alpha, "A LoRA's updates are scaled by alpha / rank [the rank].");
   flags.Add("vectors", &vectors, "Of a word of Textual Inversion, 1 to 64.");
+  training.AddTo(flags);
   flags.AddHeading("Prior preservation");
   flags.Add("prior", &prior, "Learn class pictures beside the photos; --no-prior: do not.");
   flags.Add("prior-weight", &prior_weight, "Weight of the class pictures' loss, 0 to 10.");
+  training.AddPriorTo(flags);
   flags.Add("class-images", &class_images, "How many class pictures, 1 to 2000.");
   flags.AddHeading("Pictures");
   flags.Add("prompt", &prompts,
@@ -168,6 +172,7 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
   *spec.mutable_training() = ToTraining(flags);
   ASSIGN_OR_RETURN(auto precision, ParsePrecision(flags.precision));
   spec.mutable_training()->set_precision(precision);
+  RETURN_IF_ERROR(flags.training.Apply(spec));
   if (!flags.prior) spec.mutable_prior()->set_weight(0);
   if (flags.prior_weight) spec.mutable_prior()->set_weight(*flags.prior_weight);
   if (flags.class_images) spec.mutable_prior()->set_class_images(*flags.class_images);

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/cli/queue_flags.h"
+#include "client/cli/training_flags.h"
 #include "common/flags.h"
 #include "likeness/v1/fine_tune.pb.h"
 
@@ -41,6 +42,8 @@ struct TrainFlags {
   std::optional<int32_t> rank;
   std::optional<double> alpha;
   std::optional<int32_t> vectors;
+
+  TrainingFlags training;
 
   bool prior = true;
   std::optional<double> prior_weight;

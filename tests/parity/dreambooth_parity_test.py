@@ -5,6 +5,7 @@ takes loss, clipping and AdamW from the papers and PyTorch. Class pictures are h
 ours, since one rounded pixel would move everything after it.
 """
 
+import copy
 import pathlib
 import re
 import tempfile
@@ -12,7 +13,7 @@ import tempfile
 import numpy
 import parity
 from diffusers.optimization import get_scheduler
-from diffusers.training_utils import compute_snr
+from diffusers.training_utils import EMAModel, compute_snr
 from parity import diffusers, load_file, run_probe, torch, transformers
 from torch.nn import functional
 
@@ -69,6 +70,8 @@ def loss_of(job, prediction, target, snr, predicts_v):
     error = functional.mse_loss(prediction, target, reduction="none").mean([1, 2, 3])
     if job["snr_gamma"]:
         error = error * snr.clamp(max=job["snr_gamma"]) / (snr + 1 if predicts_v else snr)
+    if job.get("debiased_estimation"):  # 2310.08442; of v so that the denoised picture has the same weight
+        error = error * (snr.sqrt() / (snr + 1) if predicts_v else snr.rsqrt())
     if not job["prior_weight"]:
         return error.mean()
     instance, prior = error.chunk(2)
@@ -88,20 +91,38 @@ def all_weights(pipeline, job):
     return groups
 
 
+def make_optimizer(job, groups):
+    name = job.get("optimizer", "adamw")
+    if name == "adafactor":
+        return transformers.optimization.Adafactor(groups, weight_decay=1e-2, scale_parameter=False, relative_step=False)
+    if name == "prodigy":
+        import prodigyopt
+        return prodigyopt.Prodigy(groups, betas=(0.9, 0.999), weight_decay=1e-2, use_bias_correction=True, safeguard_warmup=True)
+    if name == "adamw_8bit":
+        import bitsandbytes
+        return bitsandbytes.optim.AdamW8bit(groups, betas=(0.9, 0.999), weight_decay=1e-2)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, fused=False)
+
+
 def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: prompt):
     """Trains what is in the groups in place; gives losses, and norms of the gradients before clipping."""
     vae, unet = pipeline.vae, pipeline.unet
     schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
-    halves = [photos, class_pictures] if job["prior_weight"] else [photos]
+    base = copy.deepcopy(pipeline) if job.get("prior_kind") == "base_prediction" else None
+    halves = [photos, class_pictures] if job["prior_weight"] and not base else [photos]
     distributions = [latent_distributions(vae, pictures) for pictures in halves]
+    mirrored = latent_distributions(vae, photos.flip(2))
     captions = [job["first_caption"] or "a sks dog"] + ["a sks dog"] * (len(photos) - 1)
 
     trained = [p for group in groups for p in group["params"]]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, fused=False)
+    optimizer = make_optimizer(job, groups)
+    optimizer.defaults["lr"] = job["learning_rate"]  # what get_scheduler's "polynomial" reads
     lr = get_scheduler(job["lr_decay"], optimizer, num_warmup_steps=job["lr_warmup_steps"],
-                       num_training_steps=job["steps"])
+                       num_training_steps=job["steps"], num_cycles=job.get("lr_cycles", 1))
+    average = EMAModel(trained, decay=job["ema_decay"]) if job.get("ema_decay") else None
 
     draws = documented_draws()
+    used = [name for name in ("noise_offset", "input_perturbation", "horizontal_flips", "caption_dropout") if job.get(name)]
     losses, norms = [], []
     size, passes = job["batch_size"], job["gradient_accumulation"]
     for step in range(job["steps"]):
@@ -109,20 +130,33 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
         shape = (len(halves) * size, *distributions[0][0].mean.shape[1:])
         fills_masks = unet.config.in_channels > unet.config.out_channels
         picture = tuple(photos.shape[1:3]) if fills_masks else None
-        for number, (posterior, timesteps, noise, *canvas) in enumerate(draws(job["seed"], step, shape, passes, picture)):
+        steps_draws = draws(job["seed"], step, shape, passes, picture, used)
+        for number, (posterior, timesteps, noise, drawn, *canvas) in enumerate(steps_draws):
             picks = [(step * passes + number) * size + j for j in range(size)]
             chosen = [half[i % len(half)] for half in distributions for i in picks]
+            pixels = [half[i % len(half)] for half in halves for i in picks]
             prompts = [spoken(captions[i % len(captions)]) for i in picks] + ["a dog"] * size * (len(halves) - 1)
+            for j, i in enumerate(picks):
+                if "horizontal_flips" in drawn and drawn["horizontal_flips"][j] < 0.5:
+                    chosen[j], pixels[j] = mirrored[i % len(mirrored)], pixels[j].flip(1)
+                if "caption_dropout" in drawn and drawn["caption_dropout"][j] < job["caption_dropout"]:
+                    prompts[j] = ""
             mean, std = (torch.cat([getattr(d, name) for d in chosen]) for name in ("mean", "std"))
             latents = (mean + std * posterior) * vae.config.scaling_factor
-            noisy = schedule.add_noise(latents, noise, timesteps)
-            told = parity.encode(pipeline, prompts)
-            if canvas:
-                pixels = [half[i % len(half)] for half in halves for i in picks]
-                told["canvas"] = parity.canvas(pipeline, torch.stack(pixels), *canvas)
-            prediction = parity.predict(pipeline, noisy, timesteps, told)
+            noise = noise + job.get("noise_offset", 0) * drawn.get("noise_offset", 0)
+            seen = noise + job.get("input_perturbation", 0) * drawn.get("input_perturbation", 0)
+            noisy = schedule.add_noise(latents, seen, timesteps)
             predicts_v = schedule.config.prediction_type == "v_prediction"
             target = schedule.get_velocity(latents, noise, timesteps) if predicts_v else noise
+            told = {"canvas": parity.canvas(pipeline, torch.stack(pixels), *canvas)} if canvas else {}
+            if base:
+                of_class = ["a dog"] * size
+                with torch.no_grad():
+                    of_base = parity.predict(base, noisy, timesteps, parity.encode(base, of_class) | told)
+                prompts, target = prompts + of_class, torch.cat([target, of_base])
+                noisy, timesteps = torch.cat([noisy] * 2), torch.cat([timesteps] * 2)
+                told = {key: torch.cat([value] * 2) for key, value in told.items()}
+            prediction = parity.predict(pipeline, noisy, timesteps, parity.encode(pipeline, prompts) | told)
             loss = loss_of(job, prediction, target, compute_snr(schedule, timesteps), predicts_v) / passes
             loss.backward()
             step_loss += loss.item()
@@ -130,7 +164,11 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
         optimizer.step()
         lr.step()
         optimizer.zero_grad()
+        if average:
+            average.step(trained)
         losses.append(step_loss)
+    if average:
+        average.copy_to(trained)
     return torch.tensor(losses, dtype=torch.float64), torch.tensor(norms, dtype=torch.float64)
 
 
@@ -156,10 +194,10 @@ def check_weights(name, ours, before, after, report):
         report.check(f"{name}: what training changed", apart / moved, UPDATE_LIMIT)
 
 
-def check_case(name, job, args, report):
+def check_case(name, job, args, report, family=None):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        reference = parity.save_random_pipeline(scratch / "base", parity.SIZES.get(name, parity.TINY))
+        reference = parity.save_random_pipeline(scratch / "base", parity.SIZES.get(family or name, parity.TINY))
         reference.set_progress_bar_config(disable=True)
         size = reference.vae.config.sample_size
         photos = torch.randint(256, (3, size, size, 3), dtype=torch.uint8)

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -27,6 +28,24 @@ std::vector<std::string> Words(const std::string& text) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
+// What most jobs leave as it is.
+void SetExtras(const std::map<std::string, std::string>& settings, FineTuneOptions& job) {
+  const auto said = [&](const char* name) { return settings.contains(name); };
+  const auto number = [&](const char* name) {
+    return said(name) ? std::stod(settings.at(name)) : 0;
+  };
+  if (said("optimizer")) job.optimizer.name = settings.at("optimizer");
+  if (said("lr_cycles")) job.lr_cycles = std::stoi(settings.at("lr_cycles"));
+  if (said("prior_kind")) job.prior_kind = PriorKind::kBasePrediction;
+  job.debiased_estimation = number("debiased_estimation") > 0;
+  job.draws = {.noise_offset = number("noise_offset"),
+               .input_perturbation = number("input_perturbation"),
+               .horizontal_flips = number("horizontal_flips") > 0,
+               .caption_dropout = number("caption_dropout")};
+  job.ema_decay = number("ema_decay");
+  job.gradient_checkpointing = number("gradient_checkpointing") > 0;
+}
+
 FineTuneOptions Job(const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto integer = [&](const char* name) { return std::stoi(settings.at(name)); };
@@ -45,10 +64,11 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
   if (job.train_text_encoder) job.text_encoder_learning_rate = number("text_encoder_learning_rate");
   job.batch_size = integer("batch_size");
   job.gradient_accumulation = integer("gradient_accumulation");
-  job.adamw.max_grad_norm = number("max_grad_norm");
+  job.optimizer.max_grad_norm = number("max_grad_norm");
   job.lr_decay = ParseLrDecay(settings.at("lr_decay"));
   job.lr_warmup_steps = integer("lr_warmup_steps");
   if (number("snr_gamma") > 0) job.snr_gamma = number("snr_gamma");
+  SetExtras(settings, job);
   job.seed = static_cast<uint32_t>(std::stoul(settings.at("seed")));
   job.save_dtype = SaveDtype::kFloat32;
   if (!settings.contains("method")) return job;

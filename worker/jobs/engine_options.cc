@@ -1,6 +1,9 @@
 #include "worker/jobs/engine_options.h"
 
+#include <algorithm>
+
 #include "common/job_spec.h"
+#include "common/prior.h"
 
 namespace likeness {
 namespace {
@@ -11,8 +14,25 @@ LrDecay ToLrDecay(v1::LearningRateSchedule schedule) {
       return LrDecay::kLinear;
     case v1::LEARNING_RATE_SCHEDULE_COSINE:
       return LrDecay::kCosine;
+    case v1::LEARNING_RATE_SCHEDULE_POLYNOMIAL:
+      return LrDecay::kPolynomial;
+    case v1::LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS:
+      return LrDecay::kCosineWithRestarts;
     default:
       return LrDecay::kConstant;
+  }
+}
+
+const char* OptimizerName(v1::Optimizer optimizer) {
+  switch (optimizer) {
+    case v1::OPTIMIZER_ADAMW_8BIT:
+      return "adamw_8bit";
+    case v1::OPTIMIZER_ADAFACTOR:
+      return "adafactor";
+    case v1::OPTIMIZER_PRODIGY:
+      return "prodigy";
+    default:
+      return "adamw";
   }
 }
 
@@ -94,13 +114,22 @@ void SetTraining(const v1::Training& training, FineTuneOptions& options) {
   options.batch_size = training.batch_size();
   options.gradient_accumulation = training.gradient_accumulation_steps();
   options.bfloat16 = training.precision() == v1::PRECISION_BF16;
-  options.adamw.beta1 = training.adam_beta1();
-  options.adamw.beta2 = training.adam_beta2();
-  options.adamw.weight_decay = training.weight_decay();
-  options.adamw.max_grad_norm = training.max_grad_norm();
+  options.optimizer.beta1 = training.adam_beta1();
+  options.optimizer.beta2 = training.adam_beta2();
+  options.optimizer.weight_decay = training.weight_decay();
+  options.optimizer.max_grad_norm = training.max_grad_norm();
   options.lr_decay = ToLrDecay(training.learning_rate_schedule());
   options.lr_warmup_steps = training.warmup_steps();
+  options.lr_cycles = std::max(1, training.schedule_cycles());
+  options.optimizer.name = OptimizerName(training.optimizer());
   if (training.snr_gamma() > 0) options.snr_gamma = training.snr_gamma();
+  options.debiased_estimation = training.debiased_estimation();
+  options.draws = {.noise_offset = training.noise_offset(),
+                   .input_perturbation = training.input_perturbation(),
+                   .horizontal_flips = training.horizontal_flips(),
+                   .caption_dropout = training.caption_dropout()};
+  options.ema_decay = training.ema_decay();
+  options.gradient_checkpointing = training.gradient_checkpointing();
   options.seed = training.seed();
   options.checkpoint_every = training.checkpoint_every_steps();
 }
@@ -114,6 +143,8 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const Subjec
   options.photos = photos.training;
   options.validation_photos = photos.validation;
   options.prior_weight = resolved.prior().weight();
+  options.prior_kind =
+      IsBasePrediction(resolved.prior()) ? PriorKind::kBasePrediction : PriorKind::kClassImages;
   options.class_images = ToClassImages(resolved.prior());
   SetMethod(resolved, options);
   options.previews = ToPreviews(resolved);

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "worker/jobs/resolve.h"
+#include "worker/training/optimizer_table.h"
 
 namespace likeness {
 namespace {
@@ -29,6 +33,59 @@ TEST(EngineOptionsTest, ANewWordIsLearnedInFloat32) {
   EXPECT_TRUE(ToFineTuneOptions(spec, {}).bfloat16);
   spec.mutable_textual_inversion()->set_vectors(1);
   EXPECT_FALSE(ToFineTuneOptions(spec, {}).bfloat16);
+}
+
+TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects();
+  const FineTuneOptions before = ToFineTuneOptions(spec, {});
+  EXPECT_EQ(before.optimizer.name, "adamw");
+  EXPECT_EQ(before.lr_cycles, 1);
+  v1::Training& training = *spec.mutable_training();
+  training.set_noise_offset(0.1);
+  training.set_input_perturbation(0.2);
+  training.set_debiased_estimation(true);
+  training.set_ema_decay(0.3);
+  training.set_gradient_checkpointing(true);
+  training.set_schedule_cycles(4);
+  training.set_learning_rate_schedule(v1::LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS);
+  training.set_horizontal_flips(true);
+  training.set_caption_dropout(0.5);
+  spec.mutable_prior()->set_kind(v1::PRIOR_KIND_BASE_PREDICTION);
+  const FineTuneOptions options = ToFineTuneOptions(spec, {});
+  EXPECT_EQ(options.draws.noise_offset, 0.1);
+  EXPECT_EQ(options.draws.input_perturbation, 0.2);
+  EXPECT_TRUE(options.draws.horizontal_flips);
+  EXPECT_EQ(options.draws.caption_dropout, 0.5);
+  EXPECT_TRUE(options.debiased_estimation);
+  EXPECT_EQ(options.ema_decay, 0.3);
+  EXPECT_TRUE(options.gradient_checkpointing);
+  EXPECT_EQ(options.lr_decay, LrDecay::kCosineWithRestarts);
+  EXPECT_EQ(options.lr_cycles, 4);
+  EXPECT_EQ(options.prior_kind, PriorKind::kBasePrediction);
+}
+
+// Each value of the contract's is one that the engine knows, and another than the others.
+TEST(EngineOptionsTest, EveryOptimizerAndScheduleOfTheContractIsTheEngines) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects();
+  std::set<std::string> optimizers;
+  std::set<LrDecay> schedules;
+  const auto* values = v1::Optimizer_descriptor();
+  for (int i = 1; i < values->value_count(); ++i) {
+    spec.mutable_training()->set_optimizer(static_cast<v1::Optimizer>(values->value(i)->number()));
+    const std::string name = ToFineTuneOptions(spec, {}).optimizer.name;
+    EXPECT_EQ(FindOptimizer(name).name, name);
+    optimizers.insert(name);
+  }
+  EXPECT_EQ(static_cast<int>(optimizers.size()), values->value_count() - 1);
+  const auto* rows = v1::LearningRateSchedule_descriptor();
+  for (int i = 1; i < rows->value_count(); ++i) {
+    spec.mutable_training()->set_learning_rate_schedule(
+        static_cast<v1::LearningRateSchedule>(rows->value(i)->number()));
+    schedules.insert(ToFineTuneOptions(spec, {}).lr_decay);
+  }
+  EXPECT_EQ(static_cast<int>(schedules.size()), rows->value_count() - 1);
 }
 
 TEST(EngineOptionsTest, PreviewsAreDrawnAsTheSamplesAre) {

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
+#include "common/prior.h"
 #include "worker/training/phase.h"
 
 namespace likeness {
@@ -33,7 +34,7 @@ v1::JobPhase ToJobPhase(Phase phase) {
 
 std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved) {
   std::vector<Phase> phases = {Phase::kPreparing};
-  if (resolved.prior().weight() > 0) phases.push_back(Phase::kClassPictures);
+  if (UsesClassImages(resolved.prior())) phases.push_back(Phase::kClassPictures);
   phases.push_back(Phase::kTraining);
   phases.push_back(Phase::kSaving);
   if (resolved.samples().prompts_size() > 0) phases.push_back(Phase::kSamples);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/class_noun.h"
 #include "common/job_spec.h"
+#include "common/prior.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/checkpoints/model_files.h"
@@ -127,7 +128,7 @@ void WarnOfPlaceholders(const v1::GenerateSpec& spec, JobEnvironment& environmen
 void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnvironment& environment) {
   const auto& prior = spec.prior();
   const auto& samples = spec.samples();
-  if (prior.weight() > 0) {
+  if (UsesClassImages(prior)) {
     CheckSampling("job.fine_tune.prior.", "sampling_steps", prior.sampler(), prior.sampling_steps(),
                   prior.guidance(), model);
   }

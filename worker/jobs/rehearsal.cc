@@ -10,6 +10,7 @@
 
 #include "absl/time/clock.h"
 #include "common/job_spec.h"
+#include "common/prior.h"
 #include "common/resource_names.h"
 #include "worker/base/error.h"
 #include "worker/images/stand_in_picture.h"
@@ -121,7 +122,7 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   environment.Warn(kWarning);
   const auto photos = FetchPhotos(SubjectOf(spec), base.image_size, environment);
 
-  if (spec.prior().weight() > 0) {
+  if (UsesClassImages(spec.prior())) {
     const int64_t images = spec.prior().class_images();
     Pace(ProgressMeter(Phase::kClassPictures, "pictures", 0, images), images, environment, phases,
          [](Progress& progress) { progress.drawn = progress.done; });

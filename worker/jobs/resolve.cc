@@ -75,6 +75,15 @@ v1::FineTuneSpec PublishedDefaults(const MethodDefaults& row) {
   training.set_adam_beta2(0.999);
   training.set_weight_decay(0.01);
   training.set_snr_gamma(0);
+  training.set_optimizer(v1::OPTIMIZER_ADAMW);
+  training.set_noise_offset(0);
+  training.set_input_perturbation(0);
+  training.set_debiased_estimation(false);
+  training.set_ema_decay(0);
+  training.set_gradient_checkpointing(false);
+  training.set_schedule_cycles(1);
+  training.set_horizontal_flips(false);
+  training.set_caption_dropout(0);
   training.set_checkpoint_every_steps(100);
 
   auto& prior = *spec.mutable_prior();
@@ -82,6 +91,7 @@ v1::FineTuneSpec PublishedDefaults(const MethodDefaults& row) {
   prior.set_class_prompt("a {class}");
   prior.set_sampling_steps(50);
   prior.set_guidance(7.5);
+  prior.set_kind(v1::PRIOR_KIND_CLASS_IMAGES);
 
   spec.mutable_previews()->set_every_steps(0);
 
@@ -137,6 +147,27 @@ v1::FineTuneSpec FineTuneDefaults(const MethodDefaults& row, const ModelDefaults
   return spec;
 }
 
+// What a job that names one setting means by it, where it does not name the other: `result` is
+// resolved but for that.
+void Derive(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
+  const v1::Training& asked = spec.training();
+  auto& training = *result.mutable_training();
+  // One weighting of the loss replaces the other.
+  if (asked.debiased_estimation() && !asked.has_snr_gamma()) training.set_snr_gamma(0);
+  if (asked.snr_gamma() > 0 && !asked.has_debiased_estimation()) {
+    training.set_debiased_estimation(false);
+  }
+  // Prodigy finds one rate for all that is trained; what is recommended is another's.
+  const bool prodigy = asked.optimizer() == v1::OPTIMIZER_PRODIGY;
+  if (prodigy && !asked.has_learning_rate()) training.set_learning_rate(1);
+  if (prodigy && result.has_lora() && !spec.lora().has_text_encoder_learning_rate()) {
+    result.mutable_lora()->set_text_encoder_learning_rate(training.learning_rate());
+  }
+  if (prodigy && result.has_dreambooth() && !spec.dreambooth().has_text_encoder_learning_rate()) {
+    result.mutable_dreambooth()->clear_text_encoder_learning_rate();
+  }
+}
+
 const MethodDefaults& RowOf(const v1::FineTuneSpec& spec) {
   for (const MethodDefaults& row : kMethods) {
     if (row.method == spec.method_case()) return row;
@@ -185,6 +216,7 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
   Overlay(spec, result);
 
   result.set_base_model(model.name);
+  Derive(spec, result);
   auto& training = *result.mutable_training();
   if (result.has_dreambooth() && !result.dreambooth().has_text_encoder_learning_rate()) {
     result.mutable_dreambooth()->set_text_encoder_learning_rate(training.learning_rate());

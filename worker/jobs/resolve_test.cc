@@ -141,6 +141,34 @@ TEST(ResolveTest, StepsAndRatesAreThoseOfTheMethod) {
   EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), model)));
 }
 
+TEST(ResolveTest, ProdigyHasOneRateThatIsOneUnlessSaid) {
+  auto spec = Spec();
+  spec.mutable_training()->set_optimizer(v1::OPTIMIZER_PRODIGY);
+  const auto resolved = [&] { return ResolveFineTune(spec, Model()).fine_tune(); };
+  EXPECT_EQ(resolved().training().learning_rate(), 1) << "the model's 2e-4 is AdamW's";
+  EXPECT_EQ(resolved().dreambooth().text_encoder_learning_rate(), 1);
+  spec.mutable_lora();
+  EXPECT_EQ(resolved().lora().text_encoder_learning_rate(), 1);
+  spec.mutable_training()->set_learning_rate(0.5);
+  EXPECT_EQ(resolved().training().learning_rate(), 0.5);
+  EXPECT_EQ(resolved().lora().text_encoder_learning_rate(), 0.5);
+  const auto once = ResolveFineTune(spec, Model());
+  EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), Model())));
+}
+
+TEST(ResolveTest, OneWeightingOfTheLossReplacesTheOther) {
+  auto spec = Spec();
+  auto model = Model();
+  model.defaults.fine_tune.mutable_training()->set_snr_gamma(5);
+  spec.mutable_training()->set_debiased_estimation(true);
+  EXPECT_EQ(ResolveFineTune(spec, model).fine_tune().training().snr_gamma(), 0);
+  model.defaults.fine_tune.mutable_training()->set_snr_gamma(0);
+  model.defaults.fine_tune.mutable_training()->set_debiased_estimation(true);
+  spec.mutable_training()->clear_debiased_estimation();
+  spec.mutable_training()->set_snr_gamma(5);
+  EXPECT_FALSE(ResolveFineTune(spec, model).fine_tune().training().debiased_estimation());
+}
+
 TEST(ResolveTest, ALearnedWordBeginsAsTheClassNounAndHasNoPrior) {
   auto spec = Spec();
   spec.mutable_textual_inversion();

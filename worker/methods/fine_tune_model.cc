@@ -38,9 +38,11 @@ LoopOptions LoopOf(const FineTuneOptions& options) {
   return {.steps = options.steps,
           .gradient_accumulation = options.gradient_accumulation,
           .learning_rate = options.learning_rate,
-          .adamw = options.adamw,
+          .optimizer = options.optimizer,
           .lr_decay = options.lr_decay,
           .lr_warmup_steps = options.lr_warmup_steps,
+          .lr_cycles = options.lr_cycles,
+          .ema_decay = options.ema_decay,
           .seed = options.seed,
           .checkpoint_every = options.checkpoint_every,
           .job = {},
@@ -95,9 +97,13 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
                             Phase::kTraining, [&] { ThrowIfStopped(host.Stop()); })};
 
   // Train
-  DreamBoothObjective objective(
-      base, lesson, contexts, options.batch_size,
-      {.prior_weight = options.prior_weight, .snr_gamma = options.snr_gamma});
+  DreamBoothObjective objective(base, *attached, lesson, contexts,
+                                {.batch_size = options.batch_size,
+                                 .loss = {.prior_weight = options.prior_weight,
+                                          .snr_gamma = options.snr_gamma,
+                                          .debiased = options.debiased_estimation},
+                                 .draws = options.draws,
+                                 .gradient_checkpointing = options.gradient_checkpointing});
   LoopOptions loop = LoopOf(options);
   loop.job = JobFingerprint(base, options);
   loop.preview = [&](int64_t step, const std::function<bool()>& after_part) {

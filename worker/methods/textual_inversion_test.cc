@@ -9,6 +9,7 @@
 #include "worker/checkpoints/state_dict.h"
 #include "worker/exports/embedding_file.h"
 #include "worker/families/tiny_model.h"
+#include "worker/training/adamw.h"
 
 namespace likeness {
 namespace {

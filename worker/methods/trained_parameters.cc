@@ -33,7 +33,7 @@ TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
       parameters_.push_back(parameter);
       base_.push_back(parameters_.back().variable_data());
       masters_.push_back(base_.back().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
-      // Nobody computes with the model's own values until they come back.
+      // Nobody computes with the model's own values until they come back, or are lent.
       if (base_.back().is_cpu()) ReleaseMappedPages(base_.back().data_ptr(), base_.back().nbytes());
       lent.push_back(masters_.back().to(compute_));
     }
@@ -85,6 +85,19 @@ void TrainedParameters::Lend(torch::ScalarType dtype) {
   computing_ = std::move(computing);
   ExchangeValues(parameters_, lent);
 }
+
+void TrainedParameters::LendBase() {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> lent, computing;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    computing.push_back(parameters_[i].variable_data());
+    lent.push_back(WithoutIt(base_[i]).to(compute_));
+  }
+  computing_ = std::move(computing);
+  ExchangeValues(parameters_, lent);
+}
+
+void TrainedParameters::TakeBackBase() noexcept { TrainedParameters::TakeBack(); }
 
 void TrainedParameters::TakeBack() noexcept {
   ExchangeValues(parameters_, computing_);

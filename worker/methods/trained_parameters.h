@@ -38,6 +38,11 @@ class TrainedParameters : public Attached {
  protected:
   void Lend(torch::ScalarType dtype) override;
   void TakeBack() noexcept override;
+  void LendBase() override;
+  void TakeBackBase() noexcept override;
+  // What a parameter computes with where nothing is attached. `before`: its value before the
+  // training. A method whose parameters do not begin as what changes nothing overrides it.
+  virtual torch::Tensor WithoutIt(const torch::Tensor& before) const { return before; }
 
  private:
   std::vector<TrainedPart> parts_;

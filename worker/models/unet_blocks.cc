@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "worker/nn/block_list.h"
+#include "worker/nn/gradient_checkpointing.h"
 
 namespace likeness {
 namespace {
@@ -13,6 +14,25 @@ ResnetBlock MakeResnet(const UNetLevelOptions& options, int64_t in_channels) {
                                         .time_channels = options.time_channels,
                                         .groups = options.groups,
                                         .eps = options.eps});
+}
+
+// One layer: a residual block of x, with its skip where it has one, and attention where it has it.
+torch::Tensor RunLayer(ResnetBlock resnet, Transformer2D attention,
+                       const UNetConditioning& conditioning, std::vector<torch::Tensor> x_BCHW) {
+  const size_t count = x_BCHW.size();
+  x_BCHW.push_back(conditioning.time_BE);
+  x_BCHW.push_back(conditioning.context_BTD);
+  return Checkpointed(
+      [resnet, attention, count](const std::vector<torch::Tensor>& inputs) mutable {
+        const auto h = resnet(
+            count == 1 ? inputs[0] : torch::cat({inputs[0], inputs[1]}, /*dim=*/1), inputs[count]);
+        return attention ? attention(h, inputs[count + 1]) : h;
+      },
+      x_BCHW);
+}
+
+Transformer2D AttentionOf(const std::vector<Transformer2D>& attentions, size_t layer) {
+  return attentions.empty() ? Transformer2D(nullptr) : attentions[layer];
 }
 
 }  // namespace
@@ -33,8 +53,7 @@ UNetDownBlockImpl::UNetDownBlockImpl(const UNetLevelOptions& options) {
 torch::Tensor UNetDownBlockImpl::forward(torch::Tensor x_BCHW, const UNetConditioning& conditioning,
                                          std::vector<torch::Tensor>& skips) {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    x_BCHW = resnets_[i](x_BCHW, conditioning.time_BE);
-    if (!attentions_.empty()) x_BCHW = attentions_[i](x_BCHW, conditioning.context_BTD);
+    x_BCHW = RunLayer(resnets_[i], AttentionOf(attentions_, i), conditioning, {x_BCHW});
     skips.push_back(x_BCHW);
   }
   if (downsample_) {
@@ -54,9 +73,8 @@ UNetMidBlockImpl::UNetMidBlockImpl(const UNetLevelOptions& options)
 
 torch::Tensor UNetMidBlockImpl::forward(const torch::Tensor& x_BCHW,
                                         const UNetConditioning& conditioning) {
-  auto h = before_(x_BCHW, conditioning.time_BE);
-  h = attention_(h, conditioning.context_BTD);
-  return after_(h, conditioning.time_BE);
+  const auto h = RunLayer(before_, attention_, conditioning, {x_BCHW});
+  return RunLayer(after_, nullptr, conditioning, {h});
 }
 
 UNetUpBlockImpl::UNetUpBlockImpl(const UNetLevelOptions& options,
@@ -77,9 +95,9 @@ UNetUpBlockImpl::UNetUpBlockImpl(const UNetLevelOptions& options,
 torch::Tensor UNetUpBlockImpl::forward(torch::Tensor x_BCHW, const UNetConditioning& conditioning,
                                        std::vector<torch::Tensor>& skips) {
   for (size_t i = 0; i < resnets_.size(); ++i) {
-    x_BCHW = resnets_[i](torch::cat({x_BCHW, skips.back()}, /*dim=*/1), conditioning.time_BE);
+    x_BCHW =
+        RunLayer(resnets_[i], AttentionOf(attentions_, i), conditioning, {x_BCHW, skips.back()});
     skips.pop_back();
-    if (!attentions_.empty()) x_BCHW = attentions_[i](x_BCHW, conditioning.context_BTD);
   }
   return upsample_ ? upsample_->forward(x_BCHW, skips.back().sizes().slice(2)) : x_BCHW;
 }

@@ -1,9 +1,11 @@
 #include "worker/models/unet.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/nn/gradient_checkpointing.h"
 
 namespace likeness {
 namespace {
@@ -48,6 +50,29 @@ TEST(UNet2DCondition, GivesTheSameWithAndWithoutGradients) {
   auto recorded = unet->Forward(latents, torch::tensor({7}), context);
   torch::NoGradGuard no_grad;
   EXPECT_TRUE(torch::allclose(unet->Forward(latents, torch::tensor({7}), context), recorded));
+}
+
+// What is computed again is the same, so that sums alone are taken in another order.
+TEST(UNet2DCondition, GradientsAreEqualWhereActivationsAreComputedAgain) {
+  torch::manual_seed(2);
+  UNet2DCondition unet(Tiny());
+  const auto latents = torch::randn({2, 4, 8, 8}), context = torch::randn({2, 5, 24});
+  const auto gradients = [&] {
+    unet->zero_grad();
+    auto leaf = context.clone().requires_grad_();
+    unet->Forward(latents, torch::tensor({3, 999}), leaf).square().mean().backward();
+    std::vector<torch::Tensor> all = {leaf.grad()};
+    for (const auto& parameter : unet->parameters()) all.push_back(parameter.grad().clone());
+    return all;
+  };
+  const auto kept = gradients();
+  const GradientCheckpointing scope(at::make_generator<at::CPUGeneratorImpl>(0));
+  const auto again = gradients();
+  for (size_t i = 0; i < kept.size(); ++i) {
+    EXPECT_LE((kept[i] - again[i]).abs().max().item<float>(),
+              1e-6 * kept[i].abs().max().item<float>() + 1e-12)
+        << i;
+  }
 }
 
 TEST(UNet2DCondition, NamesParametersAsDiffusers) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/training/adamw.h"
+#include "worker/training/optimizer.h"
 
 namespace likeness {
 
@@ -20,7 +20,7 @@ class Attached {
   virtual const std::vector<std::string>& names() const = 0;
   virtual const std::vector<torch::Tensor>& masters() const = 0;
 
-  // The parameters as AdamW takes them, in the order of names().
+  // The parameters as optimizers take them, in the order of names().
   virtual std::vector<ParameterGroup> Groups() const = 0;
 
   // Whether what text encoders give depends on what is trained.
@@ -44,6 +44,25 @@ class Attached {
   // Lets the model compute with the trained values in `dtype`, or again with the parameters.
   virtual void Lend(torch::ScalarType dtype) = 0;
   virtual void TakeBack() noexcept = 0;
+
+  friend class BaseAlone;
+  // Lets the model compute, in the dtype that is trained in, as if nothing were attached, or again
+  // with what is.
+  virtual void LendBase() = 0;
+  virtual void TakeBackBase() noexcept = 0;
+};
+
+// While one lives, the model computes as if nothing were attached, without gradients. One at a
+// time, and none beside a TrainedInDtype.
+class BaseAlone {
+ public:
+  explicit BaseAlone(Attached& attached) : attached_(attached) { attached_.LendBase(); }
+  ~BaseAlone() { attached_.TakeBackBase(); }
+  BaseAlone(const BaseAlone&) = delete;
+  BaseAlone& operator=(const BaseAlone&) = delete;
+
+ private:
+  Attached& attached_;
 };
 
 // While one lives, the model computes with the trained values in another dtype: its own, for

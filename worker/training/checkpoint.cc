@@ -6,24 +6,34 @@
 namespace likeness {
 namespace {
 
-constexpr const char* kWeight = "weight/";
-constexpr const char* kFirstMoment = "adamw.m/";
-constexpr const char* kSecondMoment = "adamw.v/";
-constexpr const char* kSteps = "adamw.steps";
+constexpr const char* kAdamWSteps = "adamw.steps";
 
-std::vector<torch::Tensor> Read(const SafetensorsFile& file, const std::string& prefix,
-                                const std::vector<std::string>& names,
-                                const std::vector<torch::Tensor>& like) {
-  std::vector<torch::Tensor> tensors;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const std::string name = prefix + names[i];
-    if (!file.Contains(name) || file.Get(name).sizes() != like[i].sizes()) {
-      throw Error(ErrorKind::kFailedPrecondition,
-                  "the checkpoint holds no " + name + " of the shape that is trained");
+// All that is trained, by the names that the file has for it; the run's own tensors.
+NamedTensors TensorsOf(const TrainedState& trained) {
+  NamedTensors tensors;
+  const auto add = [&](const char* kind, const std::vector<torch::Tensor>& values) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      tensors.emplace_back(kind + ("/" + trained.names[i]), values[i].detach());
     }
-    tensors.push_back(file.Get(name));
-  }
+  };
+  add("weight", trained.masters);
+  if (trained.average != nullptr) add("average", trained.average->averages());
+  const NamedTensors state = trained.optimizer.State(trained.names);
+  tensors.insert(tensors.end(), state.begin(), state.end());
   return tensors;
+}
+
+// What the file holds for a tensor.
+torch::Tensor Read(const SafetensorsFile& file, const std::string& name,
+                   const torch::Tensor& like) {
+  if (file.Contains(name)) {
+    const torch::Tensor stored = file.Get(name);
+    if (stored.sizes() == like.sizes() && stored.scalar_type() == like.scalar_type()) return stored;
+  } else if (name == kAdamWSteps) {
+    return torch::full_like(like, std::stoll(file.metadata().at("step")));
+  }
+  throw Error(ErrorKind::kFailedPrecondition,
+              "the checkpoint holds no " + name + " of the shape that is trained");
 }
 
 void CheckMetadata(const std::map<std::string, std::string>& metadata, const std::string& job) {
@@ -37,22 +47,14 @@ void CheckMetadata(const std::map<std::string, std::string>& metadata, const std
 }  // namespace
 
 void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
-                       const TrainingState& state, const std::vector<std::string>& names,
-                       const std::vector<torch::Tensor>& masters, const AdamW& optimizer) {
-  NamedTensors tensors;
-  for (size_t i = 0; i < names.size(); ++i) {
-    tensors.emplace_back(kWeight + names[i], masters[i]);
-    tensors.emplace_back(kFirstMoment + names[i], optimizer.first_moments()[i]);
-    tensors.emplace_back(kSecondMoment + names[i], optimizer.second_moments()[i]);
-  }
-  tensors.emplace_back(kSteps, optimizer.steps());
+                       const TrainingState& state, const TrainedState& trained) {
+  NamedTensors tensors = TensorsOf(trained);
   tensors.emplace_back("losses", torch::tensor(state.losses, torch::kFloat32));
   WriteSafetensors(file, tensors, {{"job", job}, {"step", std::to_string(state.step)}});
 }
 
 TrainingState LoadTrainingState(const std::filesystem::path& file, const std::string& job,
-                                const std::vector<std::string>& names,
-                                const std::vector<torch::Tensor>& masters, AdamW& optimizer) {
+                                const TrainedState& trained) {
   torch::NoGradGuard no_grad;
   const SafetensorsFile checkpoint = SafetensorsFile::Open(file);
   CheckMetadata(checkpoint.metadata(), job);
@@ -61,12 +63,12 @@ TrainingState LoadTrainingState(const std::filesystem::path& file, const std::st
   state.losses.assign(losses.const_data_ptr<float>(),
                       losses.const_data_ptr<float>() + losses.numel());
 
-  const auto weights = Read(checkpoint, kWeight, names, masters);
-  const torch::Tensor steps =
-      checkpoint.Contains(kSteps) ? checkpoint.Get(kSteps) : torch::tensor(state.step);
-  optimizer.Restore(steps, Read(checkpoint, kFirstMoment, names, masters),
-                    Read(checkpoint, kSecondMoment, names, masters));
-  for (size_t i = 0; i < masters.size(); ++i) masters[i].detach().copy_(weights[i]);
+  NamedTensors tensors = TensorsOf(trained);
+  // All is found before the first is written to.
+  std::vector<torch::Tensor> stored;
+  for (const auto& [name, tensor] : tensors) stored.push_back(Read(checkpoint, name, tensor));
+  for (size_t i = 0; i < tensors.size(); ++i) tensors[i].second.copy_(stored[i]);
+  if (trained.average != nullptr) trained.average->set_updates(state.step);
   return state;
 }
 

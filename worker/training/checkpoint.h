@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "worker/training/adamw.h"
+#include "worker/training/ema.h"
+#include "worker/training/optimizer.h"
 
 namespace likeness {
 
@@ -16,18 +17,25 @@ struct TrainingState {
   std::vector<float> losses = {};  // one a step
 };
 
-// Tensors "weight/<name>", "adamw.m/<name>", "adamw.v/<name>" (float32), "adamw.steps" (int64, one
-// a name), "losses"; metadata "step" and "job". names, masters: of every trained parameter, in the
-// optimizer's order. `job` says which run this is part of.
-void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
-                       const TrainingState& state, const std::vector<std::string>& names,
-                       const std::vector<torch::Tensor>& masters, const AdamW& optimizer);
+// What a run moves, beside its step. Names and masters: of every trained parameter, in the
+// optimizer's order.
+struct TrainedState {
+  const std::vector<std::string>& names;
+  const std::vector<torch::Tensor>& masters;
+  Optimizer& optimizer;
+  Ema* average;  // of the masters; may be null
+};
 
-// Fills masters and optimizer. A checkpoint without "adamw.steps", as earlier versions wrote them,
-// counts every parameter as updated in every step, as they did. Throws Error(kFailedPrecondition)
-// if the file belongs to another job or holds other parameters, Error(kDataLoss) if it is cut.
+// Tensors "weight/<name>" and, where there is an average, "average/<name>" (float32), the
+// optimizer's state as it names it, "losses"; metadata "step" and "job". `job` says which run this
+// is part of.
+void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
+                       const TrainingState& state, const TrainedState& trained);
+
+// Fills what is trained. A checkpoint without "adamw.steps", as earlier versions wrote them, counts
+// every parameter as updated in every step, as they did. Throws Error(kFailedPrecondition) if the
+// file belongs to another job or holds other parameters, Error(kDataLoss) if it is cut.
 TrainingState LoadTrainingState(const std::filesystem::path& file, const std::string& job,
-                                const std::vector<std::string>& names,
-                                const std::vector<torch::Tensor>& masters, AdamW& optimizer);
+                                const TrainedState& trained);
 
 }  // namespace likeness

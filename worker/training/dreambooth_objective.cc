@@ -1,22 +1,59 @@
 #include "worker/training/dreambooth_objective.h"
 
+#include <optional>
+
+#include "worker/nn/gradient_checkpointing.h"
 #include "worker/training/random_masks.h"
 #include "worker/training/training_data.h"
 
 namespace likeness {
 
-torch::Tensor DreamBoothObjective::Loss(int64_t pass, at::Generator& generator) {
+DreamBoothObjective::Task DreamBoothObjective::NextTask(int64_t pass, at::Generator& generator) {
   const NoiseSchedule& schedule = model_.schedule();
-  const Batch batch = lesson_.Next(pass, batch_size_);
-  const Draws draws = DrawFor(batch, schedule.num_train_timesteps(), generator);
+  Batch batch = lesson_.Next(pass, options_.batch_size);
+  const Draws draws = DrawFor(batch, schedule.num_train_timesteps(), options_.draws, generator);
+  Alter(batch, draws, options_.batch_size, lesson_.empty_prompt);
   const auto latents_BCHW = batch.moments.Sample(draws.posterior_BCHW) * model_.latent_scale();
-  const auto noisy_BCHW = schedule.AddNoise(latents_BCHW, draws.noise_BCHW, draws.timesteps_B);
-  auto told = contexts_.For(batch.prompt_of_B);
-  told.canvas_NChw = MaskedCanvas(model_, batch, generator);
-  const auto prediction_BCHW = model_.Predict(noisy_BCHW, draws.timesteps_B, told);
-  const auto target_BCHW = schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B);
-  return DreamBoothLoss(prediction_BCHW, target_BCHW, schedule.Snr(draws.timesteps_B),
-                        schedule.options().prediction_type, options_);
+  return {schedule.AddNoise(latents_BCHW, draws.seen_noise_BCHW, draws.timesteps_B),
+          draws.timesteps_B, batch.prompt_of_B, MaskedCanvas(model_, batch, generator),
+          schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B)};
+}
+
+torch::Tensor DreamBoothObjective::Predict(const Task& task) {
+  auto told = contexts_.For(task.prompt_of_B);
+  told.canvas_NChw = task.canvas_BChw;
+  return model_.Predict(task.noisy_BCHW, task.timesteps_B, told);
+}
+
+void DreamBoothObjective::AddBasePrediction(int64_t class_prompt, Task& task) {
+  torch::NoGradGuard no_grad;
+  Task prior = task;
+  prior.prompt_of_B.assign(task.prompt_of_B.size(), class_prompt);
+  {
+    const BaseAlone base(attached_);
+    prior.target_BCHW = Predict(prior);
+  }
+  const auto twice = [](const torch::Tensor& tensor) {
+    return tensor.defined() ? torch::cat({tensor, tensor}) : tensor;
+  };
+  task.noisy_BCHW = twice(task.noisy_BCHW);
+  task.timesteps_B = twice(task.timesteps_B);
+  task.canvas_BChw = twice(task.canvas_BChw);
+  task.prompt_of_B.insert(task.prompt_of_B.end(), prior.prompt_of_B.begin(),
+                          prior.prompt_of_B.end());
+  task.target_BCHW =
+      torch::cat({task.target_BCHW, prior.target_BCHW.to(task.target_BCHW.scalar_type())});
+}
+
+torch::Tensor DreamBoothObjective::Loss(int64_t pass, at::Generator& generator) {
+  Task task = NextTask(pass, generator);
+  if (lesson_.class_prompt) AddBasePrediction(*lesson_.class_prompt, task);
+  std::optional<GradientCheckpointing> checkpointing;
+  if (options_.gradient_checkpointing) checkpointing.emplace(generator);
+  const auto prediction_BCHW = Predict(task);
+  const NoiseSchedule& schedule = model_.schedule();
+  return DreamBoothLoss(prediction_BCHW, task.target_BCHW, schedule.Snr(task.timesteps_B),
+                        schedule.options().prediction_type, options_.loss);
 }
 
 }  // namespace likeness

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "worker/families/family.h"
+#include "worker/training/attached.h"
+#include "worker/training/draw_options.h"
 #include "worker/training/lesson.h"
 #include "worker/training/loss.h"
 #include "worker/training/objective.h"
@@ -9,27 +11,49 @@
 
 namespace likeness {
 
+struct DreamBoothOptions {
+  int64_t batch_size = 1;  // pairs of a subject's picture and one of the prior in one forward pass
+  LossOptions loss;
+  DrawOptions draws;
+  bool gradient_checkpointing = false;
+};
+
+// Where the lesson names a class prompt, the prior is what the base predicts: the photos' noisy
+// latents go through the network once more with that prompt, and the error is that against the
+// prediction of the base alone.
+//
 // Everything that is handed over by reference outlives this.
 class DreamBoothObjective : public Objective {
  public:
-  // batch_size: pairs of a subject's picture and one of the prior in one forward pass.
-  DreamBoothObjective(Family& model, const Lesson& lesson, const PromptContexts& contexts,
-                      int64_t batch_size, LossOptions options)
+  DreamBoothObjective(Family& model, Attached& attached, const Lesson& lesson,
+                      const PromptContexts& contexts, DreamBoothOptions options)
       : model_(model),
+        attached_(attached),
         lesson_(lesson),
         contexts_(contexts),
-        batch_size_(batch_size),
         options_(options) {}
 
   torch::Tensor Loss(int64_t pass, at::Generator& generator) override;
-  double ScaleOfLoss() const override { return 1 + options_.prior_weight; }
+  double ScaleOfLoss() const override { return 1 + options_.loss.prior_weight; }
 
  private:
+  // What goes into the network, and what should come out.
+  struct Task {
+    torch::Tensor noisy_BCHW;
+    torch::Tensor timesteps_B;
+    std::vector<int64_t> prompt_of_B;
+    torch::Tensor canvas_BChw;  // as Conditioning's
+    torch::Tensor target_BCHW;
+  };
+  Task NextTask(int64_t pass, at::Generator& generator);
+  void AddBasePrediction(int64_t class_prompt, Task& task);
+  torch::Tensor Predict(const Task& task);
+
   Family& model_;
+  Attached& attached_;
   const Lesson& lesson_;
   const PromptContexts& contexts_;
-  int64_t batch_size_;
-  LossOptions options_;
+  DreamBoothOptions options_;
 };
 
 }  // namespace likeness

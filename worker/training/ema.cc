@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "worker/base/error.h"
-
 namespace likeness {
 
 Ema::Ema(std::vector<torch::Tensor> parameters, double decay)
@@ -16,7 +14,7 @@ Ema::Ema(std::vector<torch::Tensor> parameters, double decay)
 void Ema::Update() {
   torch::NoGradGuard no_grad;
   const double n = static_cast<double>(updates_++);
-  const double decay = std::min(decay_, (1 + n) / (10 + n));
+  const double decay = n == 0 ? 0 : std::min(decay_, (1 + n) / (10 + n));
   for (size_t i = 0; i < parameters_.size(); ++i)
     averages_[i].lerp_(parameters_[i].detach().to(torch::kFloat32), 1 - decay);
 }
@@ -28,14 +26,6 @@ void Ema::Swap() {
     parameters_[i].detach().copy_(averages_[i]);
     averages_[i].copy_(value);
   }
-}
-
-void Ema::Restore(int64_t updates, const std::vector<torch::Tensor>& averages) {
-  torch::NoGradGuard no_grad;
-  if (averages.size() != averages_.size())
-    throw Error(ErrorKind::kFailedPrecondition, "EMA: the state is of other parameters");
-  updates_ = updates;
-  for (size_t i = 0; i < averages.size(); ++i) averages_[i].copy_(averages[i]);
 }
 
 }  // namespace likeness

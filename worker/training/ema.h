@@ -14,15 +14,16 @@ class Ema {
   Ema(std::vector<torch::Tensor> parameters, double decay);
 
   // average += (1 - decay) * (parameter - average). Early on the decay is min(decay, (1 + n) / (10
-  // + n)) after n updates, so that the first, untrained weights are soon forgotten.
+  // + n)) after n updates, and 0 at the first, so that the untrained weights are soon forgotten: as
+  // diffusers' EMAModel.
   void Update();
 
   // Exchanges the averages with the parameters' values; a second call puts both back.
   void Swap();
 
-  int64_t updates() const { return updates_; }
   const std::vector<torch::Tensor>& averages() const { return averages_; }
-  void Restore(int64_t updates, const std::vector<torch::Tensor>& averages);
+  // Of averages() that were written to from elsewhere.
+  void set_updates(int64_t updates) { updates_ = updates; }
 
  private:
   std::vector<torch::Tensor> parameters_;

@@ -9,8 +9,12 @@ TEST(EmaTest, ForgetsTheStartQuicklyAndThenFollowsSlowly) {
   auto parameter = torch::zeros({2});
   Ema ema({parameter}, 0.99);
   parameter.fill_(1);
-  ema.Update();  // decay 1 / 10
-  EXPECT_FLOAT_EQ(ema.averages()[0][0].item<float>(), 0.9f);
+  ema.Update();  // decay 0
+  EXPECT_FLOAT_EQ(ema.averages()[0][0].item<float>(), 1);
+  parameter.fill_(12);
+  ema.Update();  // decay 2 / 11
+  EXPECT_FLOAT_EQ(ema.averages()[0][0].item<float>(), 10);
+  parameter.fill_(1);
   for (int i = 0; i < 2000; ++i) ema.Update();
   parameter.fill_(2);
   ema.Update();  // decay 0.99

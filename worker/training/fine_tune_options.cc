@@ -4,6 +4,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/training/optimizer_table.h"
 
 namespace likeness {
 namespace {
@@ -41,7 +42,8 @@ void ValidateOptimizer(const FineTuneOptions& options) {
   RequirePositive("learning_rate", options.learning_rate);
   if (options.text_encoder_learning_rate)
     RequirePositive("text_encoder_learning_rate", *options.text_encoder_learning_rate);
-  const AdamWOptions& adamw = options.adamw;
+  FindOptimizer(options.optimizer.name);
+  const OptimizerOptions& adamw = options.optimizer;
   Require(adamw.beta1 >= 0 && adamw.beta1 < 1, "adam_beta1", adamw.beta1,
           "0 to below 1 is allowed");
   Require(adamw.beta2 >= 0 && adamw.beta2 < 1, "adam_beta2", adamw.beta2,
@@ -53,6 +55,25 @@ void ValidateOptimizer(const FineTuneOptions& options) {
           adamw.max_grad_norm, "a finite number from 0 (no clipping) is needed");
   Require(options.lr_warmup_steps >= 0 && options.lr_warmup_steps <= options.steps,
           "lr_warmup_steps", options.lr_warmup_steps, "0 to the number of steps is allowed");
+  Require(options.lr_cycles >= 1, "lr_cycles", options.lr_cycles, "at least 1 is needed");
+  Require(options.lr_decay != LrDecay::kPolynomial || options.learning_rate > kPolynomialEnd,
+          "learning_rate", options.learning_rate,
+          "the polynomial schedule ends at 1e-7 and needs more");
+  Require(options.ema_decay >= 0 && options.ema_decay < 1, "ema_decay", options.ema_decay,
+          "0 to below 1 is allowed");
+}
+
+void ValidateLoss(const FineTuneOptions& options) {
+  if (options.snr_gamma) RequirePositive("snr_gamma", *options.snr_gamma);
+  Require(!options.snr_gamma || !options.debiased_estimation, "snr_gamma",
+          options.snr_gamma.value_or(0), "debiased_estimation takes its place");
+  const DrawOptions& draws = options.draws;
+  Require(std::isfinite(draws.noise_offset) && draws.noise_offset >= 0, "noise_offset",
+          draws.noise_offset, "a finite number from 0 is needed");
+  Require(std::isfinite(draws.input_perturbation) && draws.input_perturbation >= 0,
+          "input_perturbation", draws.input_perturbation, "a finite number from 0 is needed");
+  Require(draws.caption_dropout >= 0 && draws.caption_dropout < 1, "caption_dropout",
+          draws.caption_dropout, "0 to below 1 is allowed");
 }
 
 void ValidateLora(const LoraOptions& lora) {
@@ -83,7 +104,7 @@ void Validate(const FineTuneOptions& options, int image_size) {
   Require(options.gradient_accumulation >= 1, "gradient_accumulation",
           options.gradient_accumulation, "at least 1 is needed");
   ValidateOptimizer(options);
-  if (options.snr_gamma) RequirePositive("snr_gamma", *options.snr_gamma);
+  ValidateLoss(options);
   if (options.method == "lora") ValidateLora(options.lora);
   if (options.method == "textual_inversion") {
     Require(options.textual_inversion.vectors >= 1, "textual_inversion.vectors",
@@ -92,7 +113,7 @@ void Validate(const FineTuneOptions& options, int image_size) {
 
   Require(std::isfinite(options.prior_weight) && options.prior_weight >= 0, "prior_weight",
           options.prior_weight, "a finite number from 0 (no prior) is needed");
-  if (options.prior_weight > 0) {
+  if (options.UsesClassImages()) {
     Require(options.class_images.count >= 1, "class_images", options.class_images.count,
             "at least 1 is needed where the prior has a weight");
     Require(options.class_images.batch_size >= 1, "class_images.batch_size",
@@ -104,6 +125,33 @@ void Validate(const FineTuneOptions& options, int image_size) {
           "0 (none) or more is allowed");
 }
 
+namespace {
+
+// Settings that are named where they are used: a checkpoint of a job that uses none is read by
+// versions that know none.
+void AddExtras(const FineTuneOptions& options, nlohmann::json& settings) {
+  const auto add = [&](const char* name, bool used, const auto& value) {
+    if (used) settings[name] = value;
+  };
+  add("snr_gamma", options.snr_gamma.has_value(), options.snr_gamma.value_or(0));
+  add("debiased_estimation", options.debiased_estimation, true);
+  add("optimizer", options.optimizer.name != "adamw", options.optimizer.name);
+  add("lr_cycles", options.lr_decay == LrDecay::kCosineWithRestarts, options.lr_cycles);
+  add("gradient_checkpointing", options.gradient_checkpointing, true);
+  add("ema_decay", options.ema_decay > 0, options.ema_decay);
+  const DrawOptions& draws = options.draws;
+  add("noise_offset", draws.noise_offset > 0, draws.noise_offset);
+  add("input_perturbation", draws.input_perturbation > 0, draws.input_perturbation);
+  add("horizontal_flips", draws.horizontal_flips, true);
+  add("caption_dropout", draws.caption_dropout > 0, draws.caption_dropout);
+  const bool base_prediction =
+      options.prior_weight > 0 && options.prior_kind == PriorKind::kBasePrediction;
+  add("prior_kind", base_prediction, "base_prediction");
+  add("class_prompt", base_prediction, options.ClassPrompt());
+}
+
+}  // namespace
+
 nlohmann::json SettingsJson(const FineTuneOptions& options) {
   nlohmann::json settings = {
       {"photos", options.photos.size()},
@@ -114,10 +162,10 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
       {"batch_size", options.batch_size},
       {"gradient_accumulation", options.gradient_accumulation},
       {"compute", options.bfloat16 ? "bf16" : "fp32"},
-      {"adam_betas", {options.adamw.beta1, options.adamw.beta2}},
-      {"adam_epsilon", options.adamw.epsilon},
-      {"weight_decay", options.adamw.weight_decay},
-      {"max_grad_norm", options.adamw.max_grad_norm},
+      {"adam_betas", {options.optimizer.beta1, options.optimizer.beta2}},
+      {"adam_epsilon", options.optimizer.epsilon},
+      {"weight_decay", options.optimizer.weight_decay},
+      {"max_grad_norm", options.optimizer.max_grad_norm},
       {"lr_schedule", LrDecayName(options.lr_decay)},
       {"lr_warmup_steps", options.lr_warmup_steps},
       {"seed", options.seed},
@@ -139,8 +187,8 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
                                      {"initial_text", options.textual_inversion.initial_text},
                                      {"keep_norm", options.textual_inversion.keep_norm}};
   }
-  if (options.snr_gamma) settings["snr_gamma"] = *options.snr_gamma;
-  if (options.prior_weight > 0) {
+  AddExtras(options, settings);
+  if (options.UsesClassImages()) {
     const ClassImageOptions& images = options.class_images;
     settings["class_images"] = {
         {"prompt", options.ClassPrompt()}, {"count", images.count}, {"seed", images.seed},

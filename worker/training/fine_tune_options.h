@@ -8,10 +8,11 @@
 
 #include "third_party/nlohmann/json_fwd.hpp"
 #include "worker/base/image.h"
-#include "worker/training/adamw.h"
 #include "worker/training/class_images.h"
+#include "worker/training/draw_options.h"
 #include "worker/training/lora_options.h"
 #include "worker/training/lr_schedule.h"
+#include "worker/training/optimizer.h"
 #include "worker/training/textual_inversion_options.h"
 
 namespace likeness {
@@ -20,6 +21,12 @@ namespace likeness {
 struct SubjectPhoto {
   Image image;
   std::string caption = "";  // empty: "a <token> <class noun>"; otherwise it must hold the token
+};
+
+// What keeps the class.
+enum class PriorKind {
+  kClassImages,
+  kBasePrediction,  // what the base predicts for the photos with the class prompt
 };
 
 enum class SaveDtype { kFloat16, kFloat32 };
@@ -50,6 +57,7 @@ struct FineTuneOptions {
 
   // Prior preservation. `class_images.prompt` empty: "a <class noun>".
   double prior_weight = 1;  // 0: no prior, no class images
+  PriorKind prior_kind = PriorKind::kClassImages;
   ClassImageOptions class_images;
 
   // How it is learned.
@@ -60,10 +68,15 @@ struct FineTuneOptions {
   int batch_size = 1;             // pairs of subject and class picture in one forward
   int gradient_accumulation = 1;  // forwards in one optimizer step
   bool bfloat16 = false;          // compute in bfloat16 under float32 master weights
-  AdamWOptions adamw;
+  bool gradient_checkpointing = false;
+  OptimizerOptions optimizer;
   LrDecay lr_decay = LrDecay::kConstant;
   int64_t lr_warmup_steps = 0;
+  int64_t lr_cycles = 1;            // of LrDecay::kCosineWithRestarts
   std::optional<double> snr_gamma;  // min-SNR weighting
+  bool debiased_estimation = false;
+  DrawOptions draws;
+  double ema_decay = 0;  // of the average that the model is made of; 0: none
   uint32_t seed = 0;
 
   // What is seen and kept on the way.
@@ -71,6 +84,7 @@ struct FineTuneOptions {
   int64_t checkpoint_every = 0;  // optimizer steps; 0: only the last, and when drained
   SaveDtype save_dtype = SaveDtype::kFloat16;
 
+  bool UsesClassImages() const { return prior_weight > 0 && prior_kind == PriorKind::kClassImages; }
   std::string InstancePrompt() const;  // "a <token> <class noun>"
   std::string ClassPrompt() const;
 };

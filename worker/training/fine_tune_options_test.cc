@@ -57,8 +57,26 @@ TEST(FineTuneOptionsTest, EveryBadValueIsRefusedByName) {
   EXPECT_THAT(Refusal([](auto& o) { o.prior_weight = -1; }), HasSubstr("prior_weight"));
   EXPECT_THAT(Refusal([](auto& o) { o.class_images.count = 0; }), HasSubstr("class_images"));
   EXPECT_THAT(Refusal([](auto& o) { o.snr_gamma = 0; }), HasSubstr("snr_gamma"));
-  EXPECT_THAT(Refusal([](auto& o) { o.adamw.beta2 = 1; }), HasSubstr("adam_beta2"));
+  EXPECT_THAT(Refusal([](auto& o) { o.optimizer.beta2 = 1; }), HasSubstr("adam_beta2"));
   EXPECT_THAT(Refusal([](auto& o) { o.lr_warmup_steps = 401; }), HasSubstr("lr_warmup_steps"));
+  EXPECT_THAT(Refusal([](auto& o) { o.lr_cycles = 0; }), HasSubstr("lr_cycles"));
+  EXPECT_THAT(Refusal([](auto& o) { o.ema_decay = 1; }), HasSubstr("ema_decay"));
+  EXPECT_THAT(Refusal([](auto& o) { o.draws.noise_offset = -1; }), HasSubstr("noise_offset"));
+  EXPECT_THAT(Refusal([](auto& o) { o.draws.input_perturbation = -1; }),
+              HasSubstr("input_perturbation"));
+  EXPECT_THAT(Refusal([](auto& o) { o.draws.caption_dropout = 1; }), HasSubstr("caption_dropout"));
+  EXPECT_THAT(Refusal([](auto& o) { o.optimizer.name = "sgd"; }),
+              HasSubstr("adamw, adamw_8bit, adafactor, prodigy"));
+  EXPECT_THAT(Refusal([](auto& o) {
+                o.lr_decay = LrDecay::kPolynomial;
+                o.learning_rate = 1e-7;
+              }),
+              HasSubstr("polynomial"));
+  EXPECT_THAT(Refusal([](auto& o) {
+                o.snr_gamma = 5;
+                o.debiased_estimation = true;
+              }),
+              HasSubstr("debiased_estimation"));
 }
 
 TEST(FineTuneOptionsTest, SeedZeroIsASeedLikeAnyOther) {

@@ -19,8 +19,8 @@ int64_t NumberOf(const std::string& prompt, std::vector<std::string>& prompts) {
 }
 
 PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
-                        const std::string& default_prompt, std::vector<std::string>& prompts,
-                        Host& host) {
+                        const std::string& default_prompt, bool mirrored,
+                        std::vector<std::string>& prompts, Host& host) {
   PictureSet set;
   std::vector<Image> images;
   for (const SubjectPhoto& photo : photos) {
@@ -30,6 +30,9 @@ PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
   }
   set.moments = EncodePictures(base, images, Phase::kPreparing, host);
   set.pixels_NCHW = PixelsFor(base, images);
+  if (!mirrored) return set;
+  for (Image& image : images) image = Mirrored(image);
+  set.mirrored = EncodePictures(base, images, Phase::kPreparing, host);
   return set;
 }
 
@@ -44,11 +47,14 @@ Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
                      const std::filesystem::path& class_image_cache, Host& host) {
   Lesson lesson;
   const std::string prompt = options.InstancePrompt();
-  lesson.subject = EncodePhotos(base, options.photos, prompt, lesson.prompts, host);
+  lesson.subject = EncodePhotos(base, options.photos, prompt, options.draws.horizontal_flips,
+                                lesson.prompts, host);
   if (!options.validation_photos.empty()) {
-    lesson.validation = EncodePhotos(base, options.validation_photos, prompt, lesson.prompts, host);
+    lesson.validation = EncodePhotos(base, options.validation_photos, prompt, /*mirrored=*/false,
+                                     lesson.prompts, host);
   }
-  if (options.prior_weight > 0) {
+  if (options.draws.caption_dropout > 0) lesson.empty_prompt = NumberOf("", lesson.prompts);
+  if (options.UsesClassImages()) {
     ClassImageOptions class_images = options.class_images;
     class_images.prompt = options.ClassPrompt();
     auto latents = ClassLatents(base, class_images, class_image_cache, host);
@@ -58,6 +64,9 @@ Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
       lesson.prior->pixels_NCHW =
           PixelsFor(base, ClassImages(base, class_images, class_image_cache, host));
     }
+  }
+  if (options.prior_weight > 0 && !lesson.prior) {
+    lesson.class_prompt = NumberOf(options.ClassPrompt(), lesson.prompts);
   }
   return lesson;
 }

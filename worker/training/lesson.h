@@ -19,6 +19,8 @@ struct Lesson {
   PictureSet subject;
   std::optional<PictureSet> prior;
   std::optional<PictureSet> validation;
+  int64_t empty_prompt = -1;                 // number of "", where prompts are left out
+  std::optional<int64_t> class_prompt = {};  // where the base's prediction is the prior
 
   // The pairs of one forward pass: the subject's half first, then the prior's.
   Batch Next(int64_t batch_number, int64_t batch_size) const;

@@ -21,11 +21,24 @@ torch::Tensor MinSnrWeight(const torch::Tensor& snr_B, double gamma, PredictionT
   return least_B;
 }
 
+torch::Tensor DebiasedWeight(const torch::Tensor& snr_B, PredictionType prediction) {
+  switch (prediction) {
+    case PredictionType::kEpsilon:
+      return torch::where(snr_B > 0, snr_B.rsqrt(), torch::ones_like(snr_B));
+    case PredictionType::kV:
+      return snr_B.sqrt() / (snr_B + 1);
+    case PredictionType::kSample:
+      return snr_B.sqrt();
+  }
+  return snr_B.sqrt();
+}
+
 torch::Tensor DreamBoothLoss(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW,
                              const torch::Tensor& snr_B, PredictionType prediction,
                              const LossOptions& options) {
   torch::Tensor error_B = SquaredError(prediction_BCHW, target_BCHW);
   if (options.snr_gamma) error_B = error_B * MinSnrWeight(snr_B, *options.snr_gamma, prediction);
+  if (options.debiased) error_B = error_B * DebiasedWeight(snr_B, prediction);
   if (options.prior_weight == 0) return error_B.mean();
   const auto halves = error_B.chunk(2);
   return halves[0].mean() + options.prior_weight * halves[1].mean();

@@ -14,6 +14,7 @@ struct LossOptions {
   double prior_weight = 1;  // lambda of DreamBooth's eq. 2; 0: the batch has no prior half
   std::optional<double>
       snr_gamma;  // min-SNR weighting, Hang et al. 2303.09556; 5 is usual; empty: all weights 1
+  bool debiased = false;  // weights of Yu et al. 2310.08442 instead
 };
 
 // Squared error of each sample, float32 [B].
@@ -23,6 +24,11 @@ torch::Tensor SquaredError(const torch::Tensor& prediction_BCHW, const torch::Te
 // over snr + 1 (v), over 1 (sample), so that every parametrization weighs the denoised picture
 // alike.
 torch::Tensor MinSnrWeight(const torch::Tensor& snr_B, double gamma, PredictionType prediction);
+
+// Debiased weights w_t [B]: 1 / sqrt(snr) where noise is predicted (2310.08442), for v and sample
+// those that weigh the denoised picture alike: sqrt(snr) / (snr + 1), sqrt(snr). 1 for noise where
+// there is no signal.
+torch::Tensor DebiasedWeight(const torch::Tensor& snr_B, PredictionType prediction);
 
 // DreamBooth, 2208.12242 eq. 2: E[ w_t |eps_hat(x_t, c) - eps|^2 + lambda w_t' |eps_hat(x_t', c_pr)
 // - eps'|^2 ]. The batch holds the subject's half first, then the prior's. Weights are per sample,

@@ -41,6 +41,16 @@ TEST(LossTest, MinSnrWeighsTheDenoisedPictureAlikeInEveryParametrization) {
   EXPECT_TRUE(torch::allclose(MinSnrWeight(snr_B, 5, PredictionType::kV) * (snr_B + 1), sample));
 }
 
+TEST(LossTest, DebiasedWeightsAreOneOverTheRootOfSnr) {
+  const auto snr_B = torch::tensor({4.f, 0.25f, 1.f, 100.f});
+  EXPECT_NEAR(Loss(snr_B, {.prior_weight = 1, .debiased = true}),
+              (0.5 * 1 + 2 * 4) / 2 + (1 * 9 + 0.1 * 16) / 2, 1e-6);
+  const auto sample = DebiasedWeight(snr_B, PredictionType::kSample);
+  EXPECT_TRUE(torch::allclose(DebiasedWeight(snr_B, kEpsilon) * snr_B, sample));
+  EXPECT_TRUE(torch::allclose(DebiasedWeight(snr_B, PredictionType::kV) * (snr_B + 1), sample));
+  EXPECT_EQ(DebiasedWeight(torch::zeros(1), kEpsilon).item<float>(), 1);
+}
+
 // The last timestep of zero terminal SNR.
 TEST(LossTest, MinSnrIsFiniteWithoutAnySignal) {
   const auto snr_B = torch::tensor({0.f});

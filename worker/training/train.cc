@@ -2,9 +2,12 @@
 
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include "worker/base/error.h"
 #include "worker/training/checkpoint.h"
+#include "worker/training/ema.h"
+#include "worker/training/optimizer_table.h"
 #include "worker/training/progress_meter.h"
 #include "worker/training/training_rng.h"
 
@@ -50,11 +53,15 @@ void CheckLastLoss(Objective& objective, const LoopOptions& options) {
 
 void Train(Attached& attached, Objective& objective, const LoopOptions& options, Host& host) {
   // Setup: where we stand.
-  AdamW optimizer(attached.Groups(), options.adamw);
+  const auto optimizer = MakeOptimizer(attached.Groups(), options.optimizer);
+  std::optional<Ema> average;
+  if (options.ema_decay > 0) average.emplace(attached.masters(), options.ema_decay);
+  const TrainedState trained{attached.names(), attached.masters(), *optimizer,
+                             average ? &*average : nullptr};
   TrainingState state;
   int64_t saved_step = -1;  // of the latest checkpoint
   if (const auto file = host.LatestCheckpoint()) {
-    state = LoadTrainingState(*file, options.job, attached.names(), attached.masters(), optimizer);
+    state = LoadTrainingState(*file, options.job, trained);
     attached.CopyMastersToParameters();
     saved_step = state.step;
   }
@@ -62,7 +69,7 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     if (saved_step == state.step) return;
     attached.CheckFinite(state.step);
     host.SaveCheckpoint(state.step, [&](const std::filesystem::path& file) {
-      SaveTrainingState(file, options.job, state, attached.names(), attached.masters(), optimizer);
+      SaveTrainingState(file, options.job, state, trained);
     });
     saved_step = state.step;
   };
@@ -72,8 +79,19 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     ThrowIfStopped(stop);
   };
 
+  // Lets what is attached change places with its average.
+  const auto swap_with_average = [&] {
+    if (!average) return;
+    average->Swap();
+    attached.CopyMastersToParameters();
+  };
+
   // Train
-  const LrScheduleOptions schedule{options.lr_decay, options.lr_warmup_steps, options.steps};
+  const LrScheduleOptions schedule{.decay = options.lr_decay,
+                                   .warmup_steps = options.lr_warmup_steps,
+                                   .total_steps = options.steps,
+                                   .learning_rate = options.learning_rate,
+                                   .cycles = options.lr_cycles};
   const ProgressMeter meter(Phase::kTraining, "steps", state.step, options.steps);
   Progress progress = meter.After(state.step);
   // Where we stand within a step: the figures are the last step's.
@@ -93,10 +111,12 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
           stop_if_asked();
         });
     const double lr_factor = LrFactor(schedule, state.step);
-    progress.grad_norm = optimizer.Step(lr_factor);
+    const double rate_scale = optimizer->RateScale();
+    progress.grad_norm = optimizer->Step(lr_factor);
     attached.EndStep();
+    if (average) average->Update();
     progress.loss = loss;
-    progress.learning_rate = options.learning_rate * lr_factor;
+    progress.learning_rate = options.learning_rate * lr_factor * rate_scale;
     state.losses.push_back(static_cast<float>(loss));
     ++state.step;
     report(0);
@@ -104,10 +124,12 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     // The last: what follows may be cut short when the attached weights are gone.
     if (regular || state.step == options.steps) save_checkpoint();
     if (options.preview_every > 0 && state.step % options.preview_every == 0) {
+      swap_with_average();
       options.preview(state.step, [&] {
         report(0);
         return host.Stop() == StopReason::kNone;
       });
+      swap_with_average();
     }
   }
 
@@ -115,6 +137,7 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   host.Report({.phase = Phase::kSaving, .total = 1, .unit = "models"});
   attached.CheckFinite(state.step);
   CheckLastLoss(objective, options);
+  swap_with_average();
   if (options.finish) options.finish(state.losses, stop_if_asked);
 }
 

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "worker/training/adamw.h"
 #include "worker/training/attached.h"
 #include "worker/training/host.h"
 #include "worker/training/lr_schedule.h"
 #include "worker/training/objective.h"
+#include "worker/training/optimizer.h"
 
 namespace likeness {
 
@@ -18,9 +18,11 @@ struct LoopOptions {
   int64_t steps = 0;              // optimizer steps
   int gradient_accumulation = 1;  // forward passes in one of them
   double learning_rate = 0;       // as reported; the groups have their own
-  AdamWOptions adamw;
+  OptimizerOptions optimizer;
   LrDecay lr_decay = LrDecay::kConstant;
   int64_t lr_warmup_steps = 0;
+  int64_t lr_cycles = 1;
+  double ema_decay = 0;          // of the average of what is trained; 0: none
   uint32_t seed = 0;             // of training_rng.h
   int64_t checkpoint_every = 0;  // steps; 0: only the last one, and when drained
   std::string job;               // says which run a checkpoint is part of
@@ -31,6 +33,7 @@ struct LoopOptions {
   std::function<void(int64_t step, const std::function<bool()>& after_part)> preview = {};
 
   // Called once after the last step, when what was trained is found sound: to measure and write it.
+  // Where there is an average, it is what is attached then, and while a preview is drawn.
   // `stop_if_asked` is to be called on the way: it throws where the host asks to stop.
   std::function<void(const std::vector<float>& losses, const std::function<void()>& stop_if_asked)>
       finish = {};

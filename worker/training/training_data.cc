@@ -5,6 +5,27 @@
 #include "worker/generation/tensor_image.h"
 
 namespace likeness {
+namespace {
+
+LatentMoments Select(const LatentMoments& moments, const torch::Tensor& index) {
+  if (!moments.mean_BChw.defined()) return {};
+  return {moments.mean_BChw.index_select(0, index), moments.logvar_BChw.index_select(0, index)};
+}
+
+LatentMoments Joined(const LatentMoments& first, const LatentMoments& second) {
+  return {torch::cat({first.mean_BChw, second.mean_BChw}),
+          torch::cat({first.logvar_BChw, second.logvar_BChw})};
+}
+
+// Which of `count` draws are below a limit.
+std::vector<bool> Below(double limit, int64_t count, at::Generator& generator) {
+  const auto shares = torch::rand({count}, generator, torch::kFloat32);
+  std::vector<bool> below;
+  for (int64_t i = 0; i < count; ++i) below.push_back(shares[i].item<float>() < limit);
+  return below;
+}
+
+}  // namespace
 
 LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_t begin,
                           size_t end) {
@@ -32,6 +53,18 @@ LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Ph
   return {torch::cat(means), torch::cat(logvars)};
 }
 
+Image Mirrored(const Image& image) {
+  Image mirrored = image;
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x) {
+      const auto from = 3 * (static_cast<size_t>(y) * image.width + x);
+      const auto to = 3 * (static_cast<size_t>(y) * image.width + image.width - 1 - x);
+      std::copy_n(image.rgb.begin() + from, 3, mirrored.rgb.begin() + to);
+    }
+  }
+  return mirrored;
+}
+
 torch::Tensor PixelsFor(const Family& model, const std::vector<Image>& images) {
   if (!model.fills_masks()) return {};
   std::vector<torch::Tensor> pixels;
@@ -52,26 +85,26 @@ Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size)
   const auto index_N = torch::tensor(pictures);
   const auto index_B = index_N.to(set.moments.mean_BChw.device());
   const auto& pixels = set.pixels_NCHW;
-  return {{set.moments.mean_BChw.index_select(0, index_B),
-           set.moments.logvar_BChw.index_select(0, index_B)},
-          prompts,
-          pixels.defined() ? pixels.index_select(0, index_N) : pixels};
+  return {Select(set.moments, index_B), prompts,
+          pixels.defined() ? pixels.index_select(0, index_N) : pixels,
+          Select(set.mirrored, index_B)};
 }
 
 Batch Concatenate(const Batch& subject, const Batch& prior) {
-  Batch both = {{torch::cat({subject.moments.mean_BChw, prior.moments.mean_BChw}),
-                 torch::cat({subject.moments.logvar_BChw, prior.moments.logvar_BChw})},
-                subject.prompt_of_B,
-                subject.pixels_BCHW};
+  Batch both = {Joined(subject.moments, prior.moments), subject.prompt_of_B, subject.pixels_BCHW};
   if (both.pixels_BCHW.defined()) {
     both.pixels_BCHW = torch::cat({subject.pixels_BCHW, prior.pixels_BCHW});
+  }
+  if (subject.mirrored.mean_BChw.defined()) {
+    both.mirrored = Joined(subject.mirrored, prior.moments);
   }
   both.prompt_of_B.insert(both.prompt_of_B.end(), prior.prompt_of_B.begin(),
                           prior.prompt_of_B.end());
   return both;
 }
 
-Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, at::Generator generator) {
+Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, const DrawOptions& options,
+              at::Generator generator) {
   const auto shape = batch.moments.mean_BChw.sizes();
   const auto device = batch.moments.mean_BChw.device();
   Draws draws;
@@ -79,7 +112,30 @@ Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, at::Generator gen
   draws.timesteps_B =
       torch::randint(num_train_timesteps, {shape[0]}, generator, torch::kInt64).to(device);
   draws.noise_BCHW = torch::randn(shape, generator).to(device);
+  if (options.noise_offset > 0) {
+    const auto offset_BC11 = torch::randn({shape[0], shape[1], 1, 1}, generator).to(device);
+    draws.noise_BCHW = draws.noise_BCHW + options.noise_offset * offset_BC11;
+  }
+  draws.seen_noise_BCHW = draws.noise_BCHW;
+  if (options.input_perturbation > 0) {
+    draws.seen_noise_BCHW =
+        draws.noise_BCHW + options.input_perturbation * torch::randn(shape, generator).to(device);
+  }
+  if (options.horizontal_flips) draws.mirrored_B = Below(0.5, shape[0], generator);
+  if (options.caption_dropout > 0) {
+    draws.dropped_B = Below(options.caption_dropout, shape[0], generator);
+  }
   return draws;
+}
+
+void Alter(Batch& batch, const Draws& draws, int64_t photos, int64_t empty_prompt) {
+  for (int64_t i = 0; i < photos; ++i) {
+    if (!draws.dropped_B.empty() && draws.dropped_B[i]) batch.prompt_of_B[i] = empty_prompt;
+    if (draws.mirrored_B.empty() || !draws.mirrored_B[i]) continue;
+    batch.moments.mean_BChw[i].copy_(batch.mirrored.mean_BChw[i]);
+    batch.moments.logvar_BChw[i].copy_(batch.mirrored.logvar_BChw[i]);
+    if (batch.pixels_BCHW.defined()) batch.pixels_BCHW[i].copy_(batch.pixels_BCHW[i].flip(-1));
+  }
 }
 
 }  // namespace likeness

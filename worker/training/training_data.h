@@ -11,6 +11,7 @@
 #include "worker/base/image.h"
 #include "worker/families/family.h"
 #include "worker/models/vae.h"
+#include "worker/training/draw_options.h"
 #include "worker/training/host.h"
 
 namespace likeness {
@@ -20,6 +21,7 @@ struct PictureSet {
   LatentMoments moments;             // unscaled, float32, on the model's device, [N,C,H,W]
   std::vector<int64_t> prompt_of_N;  // index into a list of prompts
   torch::Tensor pixels_NCHW = {};    // uint8, on the CPU, where the model fills masks
+  LatentMoments mirrored = {};       // of the pictures mirrored, where they are to be
 
   int64_t size() const { return static_cast<int64_t>(prompt_of_N.size()); }
 };
@@ -35,6 +37,8 @@ LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_
 LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Phase phase,
                              Host& host);
 
+Image Mirrored(const Image& image);
+
 // uint8 [N,3,H,W] for PictureSet, where the model fills masks; else undefined.
 torch::Tensor PixelsFor(const Family& model, const std::vector<Image>& images);
 
@@ -45,19 +49,31 @@ struct Batch {
   LatentMoments moments;  // [B,C,H,W]
   std::vector<int64_t> prompt_of_B;
   torch::Tensor pixels_BCHW = {};  // as PictureSet's
+  LatentMoments mirrored = {};     // likewise
 };
 Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size);
 
-// The subject's half first, then the prior's.
+// The subject's half first, then the prior's, which is mirrored as it is.
 Batch Concatenate(const Batch& subject, const Batch& prior);
 
 // The numbers a batch draws, in this order, from one CPU generator: posterior noise (float32
-// randn), timesteps (randint), noise (float32 randn).
+// randn), timesteps (randint), noise (float32 randn); and where the options ask for them, what is
+// added to the noise (randn [B,C,1,1]), what is added to that which the network sees (randn), which
+// pictures are mirrored and whose prompts are left out (rand [B] each, below a half, below the
+// share).
 struct Draws {
   torch::Tensor posterior_BCHW;
   torch::Tensor timesteps_B;  // int64
   torch::Tensor noise_BCHW;
+  torch::Tensor seen_noise_BCHW;  // that the network sees, and need not predict all of
+  std::vector<bool> mirrored_B = {};
+  std::vector<bool> dropped_B = {};
 };
-Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, at::Generator generator);
+Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, const DrawOptions& options,
+              at::Generator generator);
+
+// Mirrors what was drawn to be mirrored of the batch's first `photos` samples, and replaces the
+// prompts that were drawn to be left out by number `empty_prompt`.
+void Alter(Batch& batch, const Draws& draws, int64_t photos, int64_t empty_prompt);
 
 }  // namespace likeness

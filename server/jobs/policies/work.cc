@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/digest.h"
 #include "common/job_spec.h"
+#include "common/prior.h"
 #include "server/jobs/proto_time.h"
 
 namespace likeness::server {
@@ -38,10 +39,21 @@ double ClassImages(const google::protobuf::RepeatedField<int>& measures) {
 }
 
 std::string TrainingVariant(const v1::FineTuneSpec& spec) {
-  if (spec.has_textual_inversion()) return "word";
-  return absl::StrCat(spec.has_lora() ? "lora of " : "",
-                      TrainsTextEncoder(spec) ? "unet and text encoder" : "unet",
-                      spec.training().precision() == v1::PRECISION_BF16 ? ", bf16" : "");
+  const v1::Training& training = spec.training();
+  std::string variant =
+      spec.has_textual_inversion()
+          ? "word"
+          : absl::StrCat(spec.has_lora() ? "lora of " : "",
+                         TrainsTextEncoder(spec) ? "unet and text encoder" : "unet",
+                         training.precision() == v1::PRECISION_BF16 ? ", bf16" : "");
+  if (training.gradient_checkpointing()) absl::StrAppend(&variant, ", computed twice");
+  if (training.optimizer() > v1::OPTIMIZER_ADAMW) {
+    absl::StrAppend(&variant, ", optimizer ", static_cast<int>(training.optimizer()));
+  }
+  if (spec.prior().weight() > 0 && IsBasePrediction(spec.prior())) {
+    absl::StrAppend(&variant, ", with its base");
+  }
+  return variant;
 }
 
 int64_t Previews(const v1::FineTuneSpec& spec) {
@@ -57,7 +69,7 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
   const double batches = 1.0 * training.steps() * training.gradient_accumulation_steps();
   std::vector<Work> work = {{{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
                             {{v1::JOB_PHASE_PREPARING, "", 0}, {1, photos, 0}}};
-  if (prior) {
+  if (UsesClassImages(spec.prior())) {
     work.push_back(Drawing(v1::JOB_PHASE_CLASS_IMAGES, spec.prior().sampler(), 0,
                            static_cast<double>(class_images_to_draw), spec.prior().sampling_steps(),
                            spec.prior().guidance()));
@@ -186,7 +198,7 @@ std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_
 
 std::optional<std::string> ClassImagesOf(const v1::ResolvedSpec& settings) {
   const v1::Prior& prior = settings.fine_tune().prior();
-  if (!settings.has_fine_tune() || prior.weight() <= 0) return std::nullopt;
+  if (!settings.has_fine_tune() || !UsesClassImages(prior)) return std::nullopt;
   return Sha256Hex(absl::StrCat(prior.class_prompt(), "\n", prior.sampler(), "\n",
                                 prior.sampling_steps(), "\n", prior.guidance()))
       .substr(0, 16);

@@ -90,6 +90,33 @@ TEST(WorkTest, ClassPicturesThatTheWorkerDoesNotHaveYetAreDrawnFirst) {
   EXPECT_GT(Estimated(another, device), Estimated(FineTune(40, 2), device) + 2);
 }
 
+TEST(WorkTest, TheBasesPredictionNeedsNoClassPictures) {
+  DeviceRates device;
+  Learn(device, FineTune(40, 2), 32);
+  auto of_base = FineTune(40, 2);
+  of_base.mutable_fine_tune()->mutable_prior()->set_kind(v1::PRIOR_KIND_BASE_PREDICTION);
+  EXPECT_FALSE(ClassImagesOf(of_base));
+  for (const Work& work : WorkOf(of_base, 32)) {
+    EXPECT_NE(work.kind.phase, v1::JOB_PHASE_CLASS_IMAGES);
+  }
+}
+
+// Their steps take other times.
+TEST(WorkTest, OptimizersAndCheckpointingAreMeasuredApart) {
+  const auto variant = [](const auto& set) {
+    auto job = FineTune(40, 2);
+    set(*job.mutable_fine_tune()->mutable_training());
+    for (const Work& work : WorkOf(job, 0)) {
+      if (work.kind.phase == v1::JOB_PHASE_TRAINING) return work.kind.variant;
+    }
+    return std::string();
+  };
+  const auto plain = variant([](auto&) {});
+  EXPECT_EQ(plain, variant([](auto& t) { t.set_optimizer(v1::OPTIMIZER_ADAMW); }));
+  EXPECT_NE(plain, variant([](auto& t) { t.set_optimizer(v1::OPTIMIZER_PRODIGY); }));
+  EXPECT_NE(plain, variant([](auto& t) { t.set_gradient_checkpointing(true); }));
+}
+
 TEST(WorkTest, ASizeThatWasNotMeasuredTakesAsManyTimesLongerAsItHasPixels) {
   v1::ResolvedSpec settings;
   auto& spec = *settings.mutable_generate();

@@ -116,56 +116,6 @@ void CheckTextualInversion(const v1::TextualInversion& inversion, const std::str
   }
 }
 
-void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
-                   FieldChecker& checker) {
-  auto integer = [&](const char* name, bool said, int64_t value, int64_t low, int64_t high) {
-    if (said) checker.Integer(absl::StrCat(path, ".", name), value, low, high);
-  };
-  auto real = [&](const char* name, bool said, double value, double low, double high) {
-    if (said) checker.Real(absl::StrCat(path, ".", name), value, low, high);
-  };
-  const v1::Training& t = training;
-  integer("steps", t.has_steps(), t.steps(), 1, limits.max_training_steps);
-  if (t.has_learning_rate()) {
-    checker.RealAbove(path + ".learning_rate", t.learning_rate(), 0, 1);
-  }
-  integer("batch_size", t.has_batch_size(), t.batch_size(), 1, 64);
-  integer("gradient_accumulation_steps", t.has_gradient_accumulation_steps(),
-          t.gradient_accumulation_steps(), 1, 64);
-  if (!v1::Precision_IsValid(t.precision())) {
-    checker.Add(path + ".precision", absl::StrCat("is ", t.precision(), ", which is not known"),
-                "OUT_OF_RANGE");
-  }
-  if (!v1::LearningRateSchedule_IsValid(t.learning_rate_schedule())) {
-    checker.Add(path + ".learning_rate_schedule",
-                absl::StrCat("is ", t.learning_rate_schedule(), ", which is not known"),
-                "OUT_OF_RANGE");
-  }
-  integer("warmup_steps", t.has_warmup_steps(), t.warmup_steps(), 0,
-          t.has_steps() ? t.steps() : limits.max_training_steps);
-  real("max_grad_norm", t.has_max_grad_norm(), t.max_grad_norm(), 0, 1e6);
-  if (t.has_adam_beta1()) checker.RealBelow(path + ".adam_beta1", t.adam_beta1(), 0, 1);
-  if (t.has_adam_beta2()) checker.RealBelow(path + ".adam_beta2", t.adam_beta2(), 0, 1);
-  real("weight_decay", t.has_weight_decay(), t.weight_decay(), 0, 1);
-  real("snr_gamma", t.has_snr_gamma(), t.snr_gamma(), 0, 1e6);
-  integer("checkpoint_every_steps", t.has_checkpoint_every_steps(), t.checkpoint_every_steps(), 1,
-          limits.max_training_steps);
-}
-
-void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& limits,
-                FieldChecker& checker) {
-  if (prior.has_weight()) checker.Real(path + ".weight", prior.weight(), 0, 10);
-  if (prior.has_class_images()) {
-    checker.Integer(path + ".class_images", prior.class_images(), 1, 2000);
-  }
-  checker.Text(path + ".class_prompt", prior.class_prompt(), limits.max_prompt_bytes);
-  if (prior.has_sampler()) checker.Sampler(path + ".sampler", prior.sampler());
-  if (prior.has_sampling_steps()) {
-    checker.Integer(path + ".sampling_steps", prior.sampling_steps(), 1, 1000);
-  }
-  if (prior.has_guidance()) checker.Real(path + ".guidance", prior.guidance(), 0, 100);
-}
-
 void CheckSamples(const v1::Samples& samples, const std::string& path, const Limits& limits,
                   FieldChecker& checker) {
   CheckPrompts(samples.prompts(), path + ".prompts", kMaxSamplePrompts, limits, checker);

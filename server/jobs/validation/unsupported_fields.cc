@@ -17,22 +17,8 @@ void CheckUnsupported(const v1::FineTuneSpec& spec, const std::string& path,
   refuse(spec.lora().has_up_learning_rate_ratio(), "lora.up_learning_rate_ratio");
   refuse(spec.lora().variant() > v1::LORA_VARIANT_LORA, "lora.variant");
   refuse(spec.lora().has_lokr_factor(), "lora.lokr_factor");
-  // Optimization.
-  const v1::Training& training = spec.training();
-  refuse(training.optimizer() > v1::OPTIMIZER_ADAMW, "training.optimizer");
-  refuse(training.has_noise_offset(), "training.noise_offset");
-  refuse(training.has_input_perturbation(), "training.input_perturbation");
-  refuse(training.has_debiased_estimation(), "training.debiased_estimation");
-  refuse(training.has_ema_decay(), "training.ema_decay");
-  refuse(training.has_gradient_checkpointing(), "training.gradient_checkpointing");
-  refuse(training.learning_rate_schedule() > v1::LEARNING_RATE_SCHEDULE_COSINE,
-         "training.learning_rate_schedule");
-  refuse(training.has_schedule_cycles(), "training.schedule_cycles");
-  refuse(training.has_horizontal_flips(), "training.horizontal_flips");
-  refuse(training.has_caption_dropout(), "training.caption_dropout");
-  refuse(spec.prior().kind() > v1::PRIOR_KIND_CLASS_IMAGES, "prior.kind");
   // Judge.
-  refuse(training.stop_rule() > v1::STOP_RULE_LAST, "training.stop_rule");
+  refuse(spec.training().stop_rule() > v1::STOP_RULE_LAST, "training.stop_rule");
 }
 
 void CheckUnsupported(const v1::GenerateSpec& spec, const std::string& path,

@@ -1,0 +1,102 @@
+#include "client/cli/training_flags.h"
+
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+// Values of an enum as words: "adamw_8bit" for OPTIMIZER_ADAMW_8BIT.
+struct Words {
+  const google::protobuf::EnumDescriptor* values;
+  absl::string_view prefix;
+
+  std::vector<std::string> All() const {
+    std::vector<std::string> all;
+    for (int i = 0; i < values->value_count(); ++i) {
+      if (values->value(i)->number() == 0) continue;
+      all.push_back(absl::AsciiStrToLower(values->value(i)->name().substr(prefix.size())));
+    }
+    return all;
+  }
+  std::string WithBars() const { return absl::StrJoin(All(), "|"); }
+
+  // 0 for an empty text.
+  absl::StatusOr<int> Parse(absl::string_view flag, const std::string& text) const {
+    if (text.empty()) return 0;
+    const std::string word = absl::StrReplaceAll(absl::AsciiStrToUpper(text), {{"-", "_"}});
+    const auto* value = values->FindValueByName(absl::StrCat(prefix, word));
+    if (value != nullptr && value->number() != 0) return value->number();
+    return absl::InvalidArgumentError(absl::StrCat("--", flag, " is '", text, "'; ",
+                                                   absl::StrJoin(All(), ", "), " are allowed."));
+  }
+};
+
+Words Optimizers() { return {v1::Optimizer_descriptor(), "OPTIMIZER_"}; }
+Words Schedules() { return {v1::LearningRateSchedule_descriptor(), "LEARNING_RATE_SCHEDULE_"}; }
+Words PriorKinds() { return {v1::PriorKind_descriptor(), "PRIOR_KIND_"}; }
+
+}  // namespace
+
+void TrainingFlags::AddTo(FlagSet& flags) {
+  flags
+      .Add("optimizer", &optimizer,
+           "adamw_8bit and adafactor need less memory; prodigy finds "
+           "the rate itself.")
+      .Takes(Optimizers().WithBars());
+  flags.Add("schedule", &schedule, "How the learning rate changes after the warm-up.")
+      .Takes(Schedules().WithBars());
+  flags.Add("schedule-cycles", &schedule_cycles, "Cosines of cosine_with_restarts, 1 to 1000.");
+  flags.Add("warmup-steps", &warmup_steps, "Steps in which the learning rate rises from 0.");
+  flags.Add("snr-gamma", &snr_gamma, "Gamma of min-SNR weighting; 5 is usual, 0: off.");
+  flags.Add("debiased-estimation", &debiased_estimation, "Weight the loss by 1 / sqrt(SNR).");
+  flags.Add("noise-offset", &noise_offset, "0 to 1; 0.05 to 0.1 learns dark and bright pictures.");
+  flags.Add("input-perturbation", &input_perturbation, "0 to 1; 0.1 is usual.");
+  flags.Add("flips", &flips, "Mirror each photo in half of the steps.");
+  flags.Add("caption-dropout", &caption_dropout,
+            "Share of steps without a photo's prompt, 0 to below 1.");
+  flags.Add("ema-decay", &ema_decay,
+            "Make the model of the weights' average, 0 to below 1; 0.999 is usual.");
+  flags.Add("gradient-checkpointing", &gradient_checkpointing,
+            "Much less memory for a third more time.");
+}
+
+void TrainingFlags::AddPriorTo(FlagSet& flags) {
+  flags
+      .Add("prior-kind", &prior_kind,
+           "Class pictures, or the base model's own prediction, which needs none.")
+      .Takes(PriorKinds().WithBars());
+}
+
+absl::Status TrainingFlags::Apply(v1::FineTuneSpec& spec) const {
+  v1::Training& training = *spec.mutable_training();
+  ASSIGN_OR_RETURN(const int parsed_optimizer, Optimizers().Parse("optimizer", optimizer));
+  if (parsed_optimizer != 0) {
+    training.set_optimizer(static_cast<v1::Optimizer>(parsed_optimizer));
+  }
+  ASSIGN_OR_RETURN(const int parsed_schedule, Schedules().Parse("schedule", schedule));
+  if (parsed_schedule != 0) {
+    training.set_learning_rate_schedule(static_cast<v1::LearningRateSchedule>(parsed_schedule));
+  }
+  ASSIGN_OR_RETURN(const int kind, PriorKinds().Parse("prior-kind", prior_kind));
+  if (kind != 0) spec.mutable_prior()->set_kind(static_cast<v1::PriorKind>(kind));
+  if (schedule_cycles) training.set_schedule_cycles(*schedule_cycles);
+  if (warmup_steps) training.set_warmup_steps(*warmup_steps);
+  if (snr_gamma) training.set_snr_gamma(*snr_gamma);
+  if (debiased_estimation) training.set_debiased_estimation(*debiased_estimation);
+  if (noise_offset) training.set_noise_offset(*noise_offset);
+  if (input_perturbation) training.set_input_perturbation(*input_perturbation);
+  if (flips) training.set_horizontal_flips(*flips);
+  if (caption_dropout) training.set_caption_dropout(*caption_dropout);
+  if (ema_decay) training.set_ema_decay(*ema_decay);
+  if (gradient_checkpointing) training.set_gradient_checkpointing(*gradient_checkpointing);
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::client

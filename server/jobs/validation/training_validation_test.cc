@@ -1,0 +1,72 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What is wrong with a spec.
+std::string WrongWith(const std::function<void(v1::FineTuneSpec&)>& set) {
+  v1::FineTuneSpec spec;
+  set(spec);
+  FieldChecker checker;
+  CheckTraining(spec.training(), "training", {}, checker);
+  CheckPrior(spec.prior(), "prior", {}, checker);
+  CheckUnsupported(spec, "spec", checker);
+  return std::string(checker.status().message());
+}
+
+TEST(TrainingValidationTest, EverySettingIsTakenInItsRange) {
+  EXPECT_EQ(WrongWith([](v1::FineTuneSpec& spec) {
+              v1::Training& training = *spec.mutable_training();
+              training.set_optimizer(v1::OPTIMIZER_ADAFACTOR);
+              training.set_learning_rate_schedule(v1::LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS);
+              training.set_schedule_cycles(1000);
+              training.set_noise_offset(1);
+              training.set_input_perturbation(0);
+              training.set_debiased_estimation(true);
+              training.set_snr_gamma(0);
+              training.set_ema_decay(0.9999);
+              training.set_gradient_checkpointing(true);
+              training.set_horizontal_flips(true);
+              training.set_caption_dropout(0.1);
+              spec.mutable_prior()->set_kind(v1::PRIOR_KIND_BASE_PREDICTION);
+            }),
+            "");
+}
+
+TEST(TrainingValidationTest, WhatIsOutOfRangeIsRefusedByItsField) {
+  using Set = std::function<void(v1::FineTuneSpec&)>;
+  const std::pair<Set, const char*> wrong[] = {
+      {[](auto& s) { s.mutable_training()->set_optimizer(static_cast<v1::Optimizer>(99)); },
+       "training.optimizer"},
+      {[](auto& s) { s.mutable_training()->set_schedule_cycles(0); }, "training.schedule_cycles"},
+      {[](auto& s) { s.mutable_training()->set_noise_offset(1.5); }, "training.noise_offset"},
+      {[](auto& s) { s.mutable_training()->set_input_perturbation(-1); },
+       "training.input_perturbation"},
+      {[](auto& s) { s.mutable_training()->set_ema_decay(1); }, "training.ema_decay"},
+      {[](auto& s) { s.mutable_training()->set_caption_dropout(1); }, "training.caption_dropout"},
+      {[](auto& s) { s.mutable_prior()->set_kind(static_cast<v1::PriorKind>(9)); }, "prior.kind"},
+      {[](auto& s) {
+         s.mutable_training()->set_debiased_estimation(true);
+         s.mutable_training()->set_snr_gamma(5);
+       },
+       "training.debiased_estimation"},
+      {[](auto& s) {
+         s.mutable_training()->set_learning_rate_schedule(v1::LEARNING_RATE_SCHEDULE_POLYNOMIAL);
+         s.mutable_training()->set_learning_rate(1e-7);
+       },
+       "training.learning_rate"},
+  };
+  for (const auto& [set, field] : wrong) EXPECT_THAT(WrongWith(set), HasSubstr(field));
+}
+
+}  // namespace
+}  // namespace likeness::server

@@ -1,0 +1,53 @@
+"""Ten DreamBooth steps with each optimizer, schedule and way to draw, against the loop of dreambooth_parity_test.
+
+The optimizers are those of transformers, prodigyopt and bitsandbytes, the average is diffusers' EMAModel.
+"""
+
+import importlib.util
+
+import parity
+from dreambooth_parity_test import UNET_ALONE, check_case
+from parity import diffusers, transformers
+
+WITH_TEXT = dict(UNET_ALONE, text_encoder_learning_rate=4e-5)
+CASES = {  # the family, the job
+    "noise offset, input perturbation, flips, caption dropout, polynomial": ("Stable Diffusion 1", dict(
+        UNET_ALONE, batch_size=2, noise_offset=0.1, input_perturbation=0.1, horizontal_flips=1, caption_dropout=0.4,
+        lr_decay="polynomial", lr_warmup_steps=2, first_caption="a red sks dog", seed=11)),
+    "inpainting, flips, input perturbation": ("Stable Diffusion 1, inpainting", dict(
+        UNET_ALONE, horizontal_flips=1, input_perturbation=0.1, seed=12)),
+    "debiased estimation of v, cosine with restarts": ("Stable Diffusion 2", dict(
+        WITH_TEXT, debiased_estimation=1, lr_decay="cosine_with_restarts", lr_cycles=3, lr_warmup_steps=1, seed=13)),
+    "debiased estimation, gradients checkpointed": ("Stable Diffusion 1", dict(
+        WITH_TEXT, debiased_estimation=1, gradient_checkpointing=1, seed=14)),
+    "average, gradients checkpointed": ("Stable Diffusion XL", dict(
+        WITH_TEXT, ema_decay=0.9, gradient_checkpointing=1, seed=15)),
+    "Adafactor": ("Stable Diffusion 1", dict(WITH_TEXT, optimizer="adafactor", learning_rate=1e-4, seed=16)),
+    "Prodigy": ("Stable Diffusion 1", dict(
+        UNET_ALONE, optimizer="prodigy", learning_rate=1.0, text_encoder_learning_rate=1.0, lr_decay="cosine",
+        lr_warmup_steps=2, seed=17)),
+    "8-bit AdamW": ("Stable Diffusion 1", dict(WITH_TEXT, optimizer="adamw_8bit", seed=18)),
+    "the base's prediction": ("Stable Diffusion 1", dict(
+        WITH_TEXT, prior_kind="base_prediction", prior_weight=0.5, batch_size=2, gradient_accumulation=2, snr_gamma=5.0,
+        seed=19)),
+}
+PACKAGES = {"Prodigy": "prodigyopt", "8-bit AdamW": "bitsandbytes"}
+
+
+def main():
+    args = parity.parse_args(__doc__)
+    report = parity.Report()
+    diffusers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()
+    for name, (family, job) in CASES.items():
+        if args.only not in name:
+            continue
+        if name in PACKAGES and not importlib.util.find_spec(PACKAGES[name]):
+            print(f"left out: {name}. scripts/setup --tests installs {PACKAGES[name]}.", flush=True)
+            continue
+        check_case(name, job, args, report, family)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()

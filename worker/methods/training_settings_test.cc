@@ -1,0 +1,181 @@
+// What Training and Prior ask for, through the whole of a fine-tune.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "worker/base/io/safetensors.h"
+#include "worker/methods/fine_tune_fixture.h"
+#include "worker/methods/method.h"
+#include "worker/training/optimizer_table.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TrainingSettingsTest : public FineTuneModelTest {
+ protected:
+  // A resumed run ends with the bytes of one that was not interrupted.
+  void ExpectResumable(const FineTuneOptions& options, const std::string& name) {
+    Train(options, name);
+    const std::string resumed = name + " resumed";
+    host(resumed).stop = DrainAfterThree;
+    EXPECT_EQ(FailureOf(options, resumed), ErrorKind::kCancelled) << failure_;
+    host(resumed).stop = nullptr;
+    Train(options, resumed);
+    for (const auto& entry : fs::recursive_directory_iterator(dir_.path() / name)) {
+      if (!entry.is_regular_file()) continue;
+      const std::string file = entry.path().lexically_relative(dir_.path() / name);
+      EXPECT_EQ(Bytes(name, file), Bytes(resumed, file)) << name << ": " << file;
+    }
+  }
+};
+
+FineTuneOptions EverythingDrawn() {
+  FineTuneOptions options = Job();
+  options.draws = {.noise_offset = 0.1,
+                   .input_perturbation = 0.1,
+                   .horizontal_flips = true,
+                   .caption_dropout = 0.5};
+  options.train_text_encoder = true;
+  return options;
+}
+
+TEST_F(TrainingSettingsTest, EveryOptimizerResumesToTheSameBits) {
+  for (const char* name : {"adamw_8bit", "adafactor", "prodigy"}) {
+    FineTuneOptions options = Job();
+    options.optimizer.name = name;
+    options.train_text_encoder = true;
+    options.lr_decay = LrDecay::kCosineWithRestarts;
+    options.lr_cycles = 2;
+    ExpectResumable(options, name);
+    options.bfloat16 = true;
+    ExpectResumable(options, std::string(name) + " bf16");
+  }
+}
+
+TEST_F(TrainingSettingsTest, DrawsAverageAndCheckpointingResumeToTheSameBits) {
+  FineTuneOptions options = EverythingDrawn();
+  options.debiased_estimation = true;
+  options.ema_decay = 0.8;
+  options.gradient_checkpointing = true;
+  ExpectResumable(options, "model");
+  options.method = "lora";
+  options.lora = {.rank = 2, .alpha = 2, .dropout = 0.3};
+  options.prior_kind = PriorKind::kBasePrediction;
+  ExpectResumable(options, "adapter");
+}
+
+// The model that a job makes depends on each of them, and a checkpoint on all.
+TEST_F(TrainingSettingsTest, EachSettingChangesTheModelAndIsSaidInTheCard) {
+  Train(Job(), "plain");
+  const auto changes = [&](const std::string& name, const auto& set) {
+    FineTuneOptions options = Job();
+    set(options);
+    Train(options, name);
+    EXPECT_NE(Bytes("plain", kUnetFile), Bytes(name, kUnetFile)) << name;
+    EXPECT_TRUE(Card(name).at("settings").contains(name)) << name;
+  };
+  changes("noise_offset", [](auto& o) { o.draws.noise_offset = 0.1; });
+  changes("input_perturbation", [](auto& o) { o.draws.input_perturbation = 0.1; });
+  changes("horizontal_flips", [](auto& o) { o.draws.horizontal_flips = true; });
+  changes("caption_dropout", [](auto& o) { o.draws.caption_dropout = 0.5; });
+  changes("debiased_estimation", [](auto& o) { o.debiased_estimation = true; });
+  changes("optimizer", [](auto& o) { o.optimizer.name = "adafactor"; });
+  changes("ema_decay", [](auto& o) { o.ema_decay = 0.5; });
+  changes("prior_kind", [](auto& o) { o.prior_kind = PriorKind::kBasePrediction; });
+}
+
+TEST_F(TrainingSettingsTest, TheModelAndItsPreviewsAreMadeOfTheAverage) {
+  FineTuneOptions options = Job();
+  options.ema_decay = 0.9;
+  options.previews = {.every = 6, .prompts = {"a sks dog"}, .steps = 2};
+  options.validation_photos = options.photos;
+  const auto averaged = Train(options, "averaged");
+  const auto checkpoint = SafetensorsFile::Open(*host("averaged").LatestCheckpoint());
+  const auto model = SafetensorsFile::Open(dir_.path() / "averaged" / kUnetFile);
+  for (const std::string& name : model.Names()) {
+    EXPECT_TRUE(torch::equal(model.Get(name), checkpoint.Get("average/unet/" + name))) << name;
+    EXPECT_FALSE(torch::equal(model.Get(name), checkpoint.Get("weight/unet/" + name))) << name;
+  }
+  options.ema_decay = 0;
+  const auto last = Train(options, "last");
+  EXPECT_EQ(averaged.losses, last.losses) << "what is trained is not the average";
+  EXPECT_NE(averaged.validation_loss_after, last.validation_loss_after);
+  EXPECT_NE(host("averaged").previews.at(0).image.rgb, host("last").previews.at(0).image.rgb);
+}
+
+TEST_F(TrainingSettingsTest, CheckpointedGradientsTrainAboutTheSame) {
+  FineTuneOptions options = Job();
+  options.train_text_encoder = true;
+  const auto kept = Train(options, "kept").losses;
+  options.gradient_checkpointing = true;
+  const auto again = Train(options, "again").losses;
+  for (size_t i = 0; i < kept.size(); ++i) EXPECT_NEAR(again[i], kept[i], 1e-4 * kept[i]) << i;
+}
+
+TEST_F(TrainingSettingsTest, TheBasesPredictionKeepsTheClassWithoutClassImages) {
+  FineTuneOptions options = Job();
+  options.train_text_encoder = true;
+  options.prior_weight = 0;
+  const auto alone = Train(options, "alone").losses;
+  options.prior_weight = 1;
+  options.prior_kind = PriorKind::kBasePrediction;
+  const auto kept = Train(options, "kept").losses;
+  EXPECT_EQ(host("kept").CountPhase(Phase::kClassPictures), 0);
+  EXPECT_FALSE(fs::exists(Paths("kept").class_image_cache));
+  // Before anything is trained it predicts what its base does.
+  EXPECT_NEAR(kept[0], alone[0], 1e-5 * alone[0]);
+  EXPECT_GT(kept[2], alone[2] * (1 + 1e-4));
+}
+
+TEST_F(TrainingSettingsTest, ProdigyWithTwoRatesIsRefused) {
+  FineTuneOptions options = Job();
+  options.optimizer.name = "prodigy";
+  options.train_text_encoder = true;
+  options.text_encoder_learning_rate = 1e-5;
+  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
+  EXPECT_THAT(failure_, testing::HasSubstr("one learning rate"));
+}
+
+// Of every method, whatever it has changed.
+TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
+  for (const std::string& method : MethodNames()) {
+    for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
+      torch::manual_seed(1);
+      auto model = TinyModel();
+      for (const Part& part : model.Parts()) {
+        for (auto& parameter : part.module->parameters()) parameter.requires_grad_(false);
+      }
+      torch::NoGradGuard no_grad;
+      const auto x = torch::randn({1, 4, 8, 8});
+      const auto predict = [&] {
+        return model.Predict(x, torch::tensor({500}), model.Encode({"a dog"}, {16, 16}))
+            .to(torch::kFloat32);
+      };
+      const auto base = predict();
+      MethodSpec spec{.learning_rate = 1, .compute = dtype};
+      spec.textual_inversion.token = "d";  // a word of the prompt
+      spec.textual_inversion.initial_text = "d";
+      spec.lora.rank = spec.lora.alpha = 2;
+      const auto attached = FindMethod(method).attach(model, spec);
+      for (const auto& master : attached->masters()) master.detach().add_(0.3);
+      attached->CopyMastersToParameters();
+      const auto trained = predict();
+      const double moved = (trained - base).abs().max().item<double>();
+      const double rounding = dtype == torch::kFloat32 ? 1e-5 : 5e-2;
+      {
+        const BaseAlone alone(*attached);
+        EXPECT_LE((predict() - base).abs().max().item<double>(),
+                  rounding * base.abs().max().item<double>())
+            << method;
+      }
+      EXPECT_TRUE(torch::equal(predict(), trained)) << method;
+      if (method != "textual_inversion") EXPECT_GT(moved, 1e-3) << method;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace likeness

@@ -1,0 +1,93 @@
+// What updates weights, with what training a diffusion model needs of every optimizer: clipping by
+// global norm, float32 master weights under bfloat16 compute, several learning rates, state that
+// can be written and read back. Which there are: optimizer_table.h.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "worker/base/io/safetensors.h"
+
+namespace likeness {
+
+struct OptimizerOptions {
+  std::string name = "adamw";  // a row of the table
+  double beta1 = 0.9;          // not read by adafactor, nor is beta2
+  double beta2 = 0.999;
+  double epsilon = 1e-8;  // not read by adafactor
+  double weight_decay = 1e-2;
+  double max_grad_norm = 1;  // 0: no clipping
+};
+
+struct ParameterGroup {
+  std::vector<torch::Tensor> parameters;  // leaves whose gradients are read; float32 or bfloat16
+  double learning_rate = 0;
+  // The float32 weights behind bfloat16 parameters, one each. Empty: the parameters themselves,
+  // then float32.
+  std::vector<torch::Tensor> masters = {};
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  // One update with the gradients that are there; a parameter without a gradient is left alone and
+  // its bias correction does not move on, as in torch.optim. Learning rates are the groups' times
+  // `schedule_factor`. The gradients are released. Returns their global norm before clipping. A
+  // norm that is not finite throws Error(kFailedPrecondition) before anything is changed.
+  double Step(double schedule_factor = 1);
+
+  // Global L2 norm of the gradients, accumulated in double.
+  double GradNorm() const;
+  void ReleaseGradients();
+
+  // What the optimizer multiplies learning rates by, where it finds them itself.
+  virtual double RateScale() const { return 1; }
+
+  // What a checkpoint holds beside the weights: the optimizer's own tensors, to be written to where
+  // they are read back. `names`: of the parameters over all groups.
+  virtual NamedTensors State(const std::vector<std::string>& names) const = 0;
+
+ protected:
+  Optimizer(std::vector<ParameterGroup> groups, OptimizerOptions options);
+
+  // A parameter that has a gradient.
+  struct Slot {
+    size_t group;
+    size_t index;  // over all groups
+    torch::Tensor master;
+    torch::Tensor gradient;  // float32, laid out as the master
+    double learning_rate;    // of this step
+  };
+
+  // Updates the masters. Clipped gradients are the slots' divided by `grad_scale`.
+  virtual void Update(double schedule_factor, double grad_scale) = 0;
+
+  // The slots of all groups, in turn.
+  void ForEach(double schedule_factor, const std::function<void(const Slot&)>& update) const;
+  // The number of this update of the slot's parameter, from 1.
+  int64_t Count(const Slot& slot);
+
+  // `tensors`, one a parameter, or undefined, as "KIND/NAME".
+  static void AddState(const char* kind, const std::vector<torch::Tensor>& tensors,
+                       const std::vector<std::string>& names, NamedTensors& state);
+
+  const OptimizerOptions& options() const { return options_; }
+  const std::vector<ParameterGroup>& groups() const { return groups_; }
+  std::vector<torch::Tensor> Masters() const;  // over all groups
+  // How often each parameter was updated: int64 [parameters], on the CPU.
+  const torch::Tensor& steps() const { return steps_; }
+
+ private:
+  std::vector<ParameterGroup> groups_;
+  OptimizerOptions options_;
+  torch::Tensor steps_;
+};
+
+}  // namespace likeness

@@ -1,0 +1,151 @@
+#include "worker/training/optimizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "worker/base/error.h"
+#include "worker/training/optimizer_table.h"
+#include "worker/training/prodigy.h"
+
+namespace likeness {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A matrix that is large enough for 8-bit moments, a vector, a convolution.
+std::vector<torch::Tensor> Weights() {
+  torch::manual_seed(1);
+  return {torch::randn({65, 70}).requires_grad_(), torch::randn({130}).requires_grad_(),
+          torch::randn({3, 5, 3, 3}).requires_grad_()};
+}
+const std::vector<std::string> kNames = {"matrix", "vector", "convolution"};
+
+void SetGradients(std::vector<torch::Tensor>& parameters, int step) {
+  torch::manual_seed(100 + step);
+  for (torch::Tensor& parameter : parameters) {
+    parameter.mutable_grad() = torch::randn(parameter.sizes()) + parameter.detach();
+  }
+}
+
+class OptimizerTest : public testing::TestWithParam<std::string> {
+ protected:
+  static std::unique_ptr<Optimizer> Make(const std::vector<torch::Tensor>& weights) {
+    return MakeOptimizer({{.parameters = weights, .learning_rate = 1e-2}}, {.name = GetParam()});
+  }
+};
+
+TEST_P(OptimizerTest, ContinuesFromItsStateToTheSameBits) {
+  auto straight = Weights(), resumed = Weights();
+  const auto one = Make(straight), two = Make(resumed);
+  for (int step = 0; step < 8; ++step) {
+    SetGradients(straight, step);
+    if (step == 0) straight[1].mutable_grad().reset();
+    one->Step();
+    if (step == 3) {
+      torch::NoGradGuard no_grad;
+      for (size_t i = 0; i < resumed.size(); ++i) resumed[i].copy_(straight[i]);
+      const auto from = one->State(kNames);
+      auto to = two->State(kNames);
+      ASSERT_EQ(from.size(), to.size());
+      for (size_t i = 0; i < to.size(); ++i) to[i].second.copy_(from[i].second);
+    } else if (step > 3) {
+      SetGradients(resumed, step);
+      two->Step();
+    }
+  }
+  for (size_t i = 0; i < straight.size(); ++i) EXPECT_TRUE(torch::equal(straight[i], resumed[i]));
+}
+
+TEST_P(OptimizerTest, AParameterWithoutGradientIsLeftAlone) {
+  auto weights = Weights();
+  const auto before = weights[1].detach().clone();
+  const auto optimizer = Make(weights);
+  for (int step = 0; step < 3; ++step) {
+    SetGradients(weights, step);
+    weights[1].mutable_grad().reset();
+    optimizer->Step();
+  }
+  EXPECT_TRUE(torch::equal(weights[1], before));
+  EXPECT_FALSE(torch::equal(weights[0], Weights()[0]));
+}
+
+// All gradients point to zero.
+TEST_P(OptimizerTest, GoesWhereTheGradientsPoint) {
+  auto weights = Weights();
+  const double before = weights[0].norm().item<double>();
+  const auto optimizer =
+      MakeOptimizer({{.parameters = weights, .learning_rate = GetParam() == "prodigy" ? 1 : 1e-2}},
+                    {.name = GetParam(), .weight_decay = 0});
+  for (int step = 0; step < 60; ++step) {
+    for (auto& weight : weights) weight.mutable_grad() = weight.detach().clone();
+    optimizer->Step();
+  }
+  EXPECT_LT(weights[0].norm().item<double>(), 0.9 * before);
+}
+
+TEST_P(OptimizerTest, GradientsAboveTheNormAreClipped) {
+  auto small = Weights(), large = Weights();
+  const auto one = Make(small), two = Make(large);
+  for (int step = 0; step < 3; ++step) {
+    SetGradients(small, step);
+    for (size_t i = 0; i < small.size(); ++i) {
+      large[i].mutable_grad() = small[i].grad() * 1000;
+    }
+    EXPECT_GT(one->Step(), 1);
+    two->Step();
+  }
+  for (size_t i = 0; i < small.size(); ++i) {
+    EXPECT_TRUE(torch::allclose(small[i], large[i], 1e-5, 1e-6));
+  }
+}
+
+TEST_P(OptimizerTest, AStepAtRateZeroChangesNoWeight) {
+  auto weights = Weights();
+  const auto optimizer = Make(weights);
+  SetGradients(weights, 0);
+  optimizer->Step(/*schedule_factor=*/0);  // as the first of a warm-up
+  for (size_t i = 0; i < weights.size(); ++i) {
+    EXPECT_TRUE(torch::equal(weights[i], Weights()[i]));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OptimizerTest,
+                         testing::Values("adamw", "adamw_8bit", "adafactor", "prodigy"),
+                         [](const auto& info) { return info.param; });
+
+TEST(OptimizerTableTest, AnUnknownNameIsRefusedWithTheKnownOnes) {
+  try {
+    FindOptimizer("sgd");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
+    EXPECT_THAT(error.what(), HasSubstr("adamw, adamw_8bit, adafactor, prodigy"));
+  }
+}
+
+TEST(ProdigyTest, FindsALargerRateAndSaysIt) {
+  auto weights = Weights();
+  Prodigy optimizer({{.parameters = weights, .learning_rate = 1}}, {});
+  EXPECT_EQ(optimizer.RateScale(), 1e-6);
+  for (int step = 0; step < 20; ++step) {
+    for (auto& weight : weights) weight.mutable_grad() = weight.detach().clone();
+    optimizer.Step();
+  }
+  EXPECT_GT(optimizer.RateScale(), 1e-4);
+}
+
+TEST(ProdigyTest, UnequalRatesAreRefused) {
+  auto weights = Weights();
+  try {
+    Prodigy({{.parameters = {weights[0]}, .learning_rate = 1},
+             {.parameters = {weights[1]}, .learning_rate = 0.5}},
+            {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
+    EXPECT_THAT(error.what(), HasSubstr("one learning rate"));
+  }
+}
+
+}  // namespace
+}  // namespace likeness
