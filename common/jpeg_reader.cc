@@ -155,18 +155,6 @@ absl::Status Damaged(absl::string_view message) {
   return RpcError(absl::StatusCode::kInvalidArgument, "PHOTO_DAMAGED", message);
 }
 
-// One row, again and again.
-class NoRows : public JpegRows {
- public:
-  void Begin(int width, int, int channels) override {
-    row_.resize(static_cast<size_t>(width) * static_cast<size_t>(channels));
-  }
-  unsigned char* Row(int) override { return row_.data(); }
-
- private:
-  std::vector<unsigned char> row_;
-};
-
 }  // namespace
 
 absl::Status ReadWholeJpeg(std::string_view file, JpegRows& rows,
@@ -183,13 +171,6 @@ absl::Status ReadWholeJpeg(std::string_view file, JpegRows& rows,
             .colour_profile = reader.profile(),
             .profile_unusable = reader.profile_unusable()};
   return absl::OkStatus();
-}
-
-absl::Status CheckWholeJpeg(std::string_view file) {
-  NoRows rows;
-  JpegFacts facts;
-  return ReadWholeJpeg(
-      file, rows, [](const char*) {}, &facts);
 }
 
 }  // namespace likeness

@@ -31,7 +31,4 @@ class JpegRows {
 absl::Status ReadWholeJpeg(std::string_view file, JpegRows& rows,
                            const std::function<void(const char* line)>& log, JpegFacts* facts);
 
-// INVALID_ARGUMENT (PHOTO_DAMAGED) for a file that ReadWholeJpeg would refuse. Takes as long.
-absl::Status CheckWholeJpeg(std::string_view file);
-
 }  // namespace likeness

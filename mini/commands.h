@@ -6,6 +6,7 @@
 namespace likeness::mini {
 
 int PretrainCommand(const CommandLine& arguments);
+int DrawPairsCommand(const CommandLine& arguments);
 int DrawSubjectCommand(const CommandLine& arguments);
 int MeasureCommand(const CommandLine& arguments);
 

@@ -13,6 +13,7 @@ constexpr char kHelp[] = R"(Usage: likeness-mini COMMAND [FLAGS]
 
   pretrain       pretrains the built-in miniature model
   draw-subject   draws photos of a subject for the miniature model
+  draw-pairs     draws pairs of subjects that differ in a known way
   measure        measures pictures of the miniature model's world
 
 likeness-mini COMMAND --help lists a command's flags; --version prints the version.
@@ -22,6 +23,7 @@ int Run(const CommandLine& arguments) {
   return RunNamedCommand(arguments,
                          {{"pretrain", PretrainCommand},
                           {"draw-subject", DrawSubjectCommand},
+                          {"draw-pairs", DrawPairsCommand},
                           {"measure", MeasureCommand}},
                          kHelp, "");
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "mini/autoencoder.h"
 #include "mini/commands.h"
 #include "mini/measures.h"
 #include "third_party/nlohmann/json.hpp"
@@ -51,14 +52,6 @@ torch::Tensor ReadPictures(const std::vector<fs::path>& files) {
   std::vector<Image> images;
   for (const auto& file : files) images.push_back(DecodePhoto(ReadFile(file)).image);
   return MeasuredPictures(images);
-}
-
-// As the model's autoencoder gives them back: the most that its pictures can reach.
-torch::Tensor ThroughAutoencoder(const std::string& model, const torch::Tensor& pictures_BCHW) {
-  torch::NoGradGuard no_grad;
-  const auto drawer = LoadModel(model);
-  const auto latents_BChw = drawer->ToLatents(pictures_BCHW).mean_BChw * drawer->latent_scale();
-  return drawer->ToPixels(latents_BChw).clamp(-1, 1);
 }
 
 double Likeness(const Measurement& picture, const std::vector<Measurement>& photos) {
@@ -113,7 +106,7 @@ int MeasureCommand(const CommandLine& arguments) {
       if (!photos.empty()) known = Measure(measures, ReadPictures(PictureFiles(photos)));
       const auto files = PictureFiles(pictures);
       auto pictures_BCHW = ReadPictures(files);
-      if (!through.empty()) pictures_BCHW = ThroughAutoencoder(through, pictures_BCHW);
+      if (!through.empty()) pictures_BCHW = ThroughAutoencoder(*LoadModel(through), pictures_BCHW);
       const auto measured = Measure(measures, pictures_BCHW);
       if (!json) {
         std::printf("%-16s %8s  %-9s %-13s %-14s %-7s %s\n", "picture", "likeness", "class",

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mini/album.h"
+#include "mini/autoencoder.h"
 #include "mini/captions.h"
 #include "mini/pretrain_data.h"
 #include "mini/pretrain_loop.h"
@@ -204,7 +205,7 @@ void PretrainEvaluators(const PretrainOptions& options) {
   const auto drawer =
       LoadModel(options.model.empty() ? options.directory / "model" : options.model);
   const auto through = [&](const torch::Tensor& pictures_BCHW) {
-    return drawer->ToPixels(drawer->ToLatents(pictures_BCHW).mean_BChw * drawer->latent_scale());
+    return ThroughAutoencoder(*drawer, pictures_BCHW);
   };
   auto album = DrawAlbum(kFirstPretrainingSeed, static_cast<int>(options.pictures / kTrainingViews),
                          kTrainingViews);

@@ -39,6 +39,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"training.ema_decay", "--ema-decay"},
     {"training.gradient_checkpointing", "--gradient-checkpointing"},
     {"prior.kind", "--prior-kind"},
+    {"training.stop_rule", "--stop-rule"},
     {"prior.weight", "--prior-weight"},
     {"prior.class_images", "--class-images"},
     {"samples.prompts", "--prompt"},

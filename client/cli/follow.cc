@@ -94,7 +94,7 @@ absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& con
   if (options.print_files) {
     for (const auto& picture : pictures) PrintResult(picture);
   } else {
-    ReportSuccess(context, job, options.folder, pictures);
+    ReportSuccess(context, job, options.folder, !pictures.empty());
   }
   return kDone;
 }

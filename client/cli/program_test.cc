@@ -46,6 +46,15 @@ TEST_F(ProgramTest, TrainsAndBringsThePicturesHome) {
   EXPECT_TRUE(sent.job().fine_tune().prior().has_weight());
 }
 
+TEST_F(ProgramTest, TheReportPageIsNoPicture) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  AddOutput(script_, "report/index.html", v1::OUTPUT_KIND_REPORT, "<!doctype html>");
+  AddOutput(script_, "report/evaluation.json", v1::OUTPUT_KIND_REPORT, "{}");
+  const auto ran = Run({"train", "--class=dog", "--photos=rex", "--out=made", "--no-samples"});
+  EXPECT_THAT(ran.out, HasSubstr("   report      made/report/index.html\n"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("pictures")));
+}
+
 TEST_F(ProgramTest, NamesEveryPhotoThatWouldBeRefused) {
   WriteFile(folder_.path() / "rex" / "03.heic", std::string("\0\0\0\x18", 4) + "ftypheic....");
   WriteFile(folder_.path() / "rex" / "04.jpg", "");
@@ -164,6 +173,18 @@ TEST_F(ProgramTest, WhatIsNotSaidIsLeftToTheModel) {
   EXPECT_TRUE(method({"--no-train-text-encoder"}).has_train_text_encoder());
   EXPECT_FALSE(method({"--no-train-text-encoder"}).train_text_encoder());
   EXPECT_TRUE(method({"--train-text-encoder"}).train_text_encoder());
+}
+
+TEST_F(ProgramTest, TheStopRuleIsNamed) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const auto run = [&](const std::string& rule) {
+    return Run({"train", "--class=dog", "--photos=rex", "--detach", "--stop-rule=" + rule});
+  };
+  ASSERT_EQ(run("best").exit_code, kDone);
+  EXPECT_EQ(server_->record().create.job().fine_tune().training().stop_rule(), v1::STOP_RULE_BEST);
+  const auto ran = run("never");
+  EXPECT_NE(ran.exit_code, kDone);
+  EXPECT_THAT(ran.err, HasSubstr("--stop-rule is 'never'; last and best are allowed"));
 }
 
 TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {

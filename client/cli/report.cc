@@ -1,7 +1,9 @@
 #include "client/cli/report.h"
 
+#include <algorithm>
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/describe.h"
@@ -19,18 +21,32 @@ const double* FindMetric(const v1::Job& job, const std::string& name) {
   return found == job.metrics().end() ? nullptr : &found->second;
 }
 
+std::string FileOf(const v1::Output& output, const std::string& folder) {
+  return (std::filesystem::path(folder) / output.path()).string();
+}
+
 // "rex-7f3c/contact-sheet.png and 6 more in rex-7f3c/": the contact sheet first, for it shows the
-// rest.
-std::string PictureSummary(const v1::Job& job, const std::string& folder,
-                           const std::vector<std::string>& pictures) {
-  auto first = pictures.front();
+// rest. Empty where there are no pictures.
+std::string PictureSummary(const v1::Job& job, const std::string& folder) {
+  std::string first;
+  int pictures = 0;
   for (const auto& output : job.outputs()) {
-    if (output.kind() == v1::OUTPUT_KIND_CONTACT_SHEET) {
-      first = (std::filesystem::path(folder) / output.path()).string();
+    if (!IsPicture(output)) continue;
+    if (++pictures == 1 || output.kind() == v1::OUTPUT_KIND_CONTACT_SHEET) {
+      first = FileOf(output, folder);
     }
   }
-  if (pictures.size() == 1) return first;
-  return absl::StrCat(first, " and ", pictures.size() - 1, " more in ", folder, "/");
+  if (pictures < 2) return first;
+  return absl::StrCat(first, " and ", pictures - 1, " more in ", folder, "/");
+}
+
+// The page to look at.
+std::string ReportFile(const v1::Job& job, const std::string& folder) {
+  for (const auto& output : job.outputs()) {
+    const bool page = absl::EndsWith(output.path(), ".html");
+    if (output.kind() == v1::OUTPUT_KIND_REPORT && page) return FileOf(output, folder);
+  }
+  return "";
 }
 
 void PrintLine(absl::string_view label, absl::string_view text) {
@@ -58,7 +74,7 @@ std::string LossSummary(const v1::Job& job) {
 }
 
 void ReportSuccess(const Context& context, const v1::Job& job, const std::string& folder,
-                   const std::vector<std::string>& pictures) {
+                   bool fetched) {
   const auto model = ShortName(job.output_model());
   if (!model.empty()) {
     context.screen->Line(Mark::kDone, "saved",
@@ -68,9 +84,14 @@ void ReportSuccess(const Context& context, const v1::Job& job, const std::string
   context.screen->Text("");
   if (const auto loss = LossSummary(job); !loss.empty()) PrintLine("loss", loss);
   for (const auto& [label, text] : JudgementLines(job)) PrintLine(label, text);
-  if (!pictures.empty()) PrintLine("pictures", PictureSummary(job, folder, pictures));
-  if (pictures.empty() && job.outputs_size() > 0) {
-    PrintLine("pictures", CommandHint(context, absl::StrCat("download ", ShortName(job.name()))));
+  const auto print = [](const char* label, const std::string& text) {
+    if (!text.empty()) PrintLine(label, text);
+  };
+  if (fetched) {
+    print("pictures", PictureSummary(job, folder));
+    print("report", ReportFile(job, folder));
+  } else if (std::any_of(job.outputs().begin(), job.outputs().end(), IsPicture)) {
+    print("pictures", CommandHint(context, absl::StrCat("download ", ShortName(job.name()))));
   }
   if (model.empty()) return;
   context.screen->Text("");

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "client/cli/command.h"
 
@@ -14,9 +13,9 @@ std::string SubjectPhrase(const v1::Job& job);
 // "0.043 · on the validation photos 0.112 before, 0.061 after"; empty if the job measured none.
 std::string LossSummary(const v1::Job& job);
 
-// The model, the figures and the pictures on stdout, and what to do next. `pictures`: files on this
-// machine, may be empty.
+// The model, the figures and the pictures on stdout, and what to do next. `fetched`: whether what
+// is for people lies in `folder`.
 void ReportSuccess(const Context& context, const v1::Job& job, const std::string& folder,
-                   const std::vector<std::string>& pictures);
+                   bool fetched);
 
 }  // namespace likeness::client

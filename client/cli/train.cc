@@ -61,6 +61,17 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
   return absl::StrJoin(parts, " · ");
 }
 
+// What a worker would find odd about the photos, as far as it can be seen from here.
+void ShowPhotoWarnings(const Context& context, const PhotoSet& set) {
+  std::vector<NamedLook> looks;
+  for (size_t i = 0; i < set.photos.size(); ++i) {
+    if (set.photos[i].look) looks.push_back({absl::StrCat("photos[", i, "]"), *set.photos[i].look});
+  }
+  for (const auto& warning : WarningsOfLooks(looks)) {
+    context.screen->Line(Mark::kWarning, "note", WithFileNames(warning, context.names));
+  }
+}
+
 // What the server finds odd, for those who do not stay to watch.
 void ShowWarnings(const Context& context, const v1::Job& job) {
   for (const auto& warning : job.warnings()) {
@@ -124,6 +135,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   context.screen->Line(
       Mark::kDone, "photos",
       PhotoSummary(photos.learned, BaseImageSize(capabilities, spec.base_model())));
+  if (flags.check) ShowPhotoWarnings(context, photos.learned);
 
   context.screen->Progress(
       {.label = "sending", .text = Count(photos.learned.photos.size(), "photo")});

@@ -26,6 +26,16 @@ absl::StatusOr<v1::Precision> ParsePrecision(const std::string& text) {
       absl::StrCat("--precision is '", text, "'; fp32 and bf16 are allowed."));
 }
 
+absl::StatusOr<v1::StopRule> ParseStopRule(const std::string& text) {
+  if (text.empty()) return v1::STOP_RULE_UNSPECIFIED;
+  v1::StopRule rule;
+  if (v1::StopRule_Parse(absl::StrCat("STOP_RULE_", absl::AsciiStrToUpper(text)), &rule)) {
+    return rule;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--stop-rule is '", text, "'; last and best are allowed."));
+}
+
 absl::Status CheckFlags(const TrainFlags& flags) {
   if (flags.class_noun.empty()) {
     return absl::InvalidArgumentError(
@@ -137,6 +147,11 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
   flags.Add("seed", &seed, "0 to 4294967295; the same seed trains and draws the same.");
   flags.Add("precision", &precision, "fp32 or bf16.").Takes("fp32|bf16");
+  flags
+      .Add("stop-rule", &stop_rule,
+           "Whose weights make the model: the last step's, or those of the checkpoint that is "
+           "judged best.")
+      .Takes("last|best");
   flags.Add("train-text-encoder", &train_text_encoder,
             "Better likeness, more memory; --no-train-text-encoder: the UNet alone.");
   flags
@@ -173,6 +188,8 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
   ASSIGN_OR_RETURN(auto precision, ParsePrecision(flags.precision));
   spec.mutable_training()->set_precision(precision);
   RETURN_IF_ERROR(flags.training.Apply(spec));
+  ASSIGN_OR_RETURN(const auto stop_rule, ParseStopRule(flags.stop_rule));
+  if (!flags.stop_rule.empty()) spec.mutable_training()->set_stop_rule(stop_rule);
   if (!flags.prior) spec.mutable_prior()->set_weight(0);
   if (flags.prior_weight) spec.mutable_prior()->set_weight(*flags.prior_weight);
   if (flags.class_images) spec.mutable_prior()->set_class_images(*flags.class_images);

@@ -36,6 +36,7 @@ struct TrainFlags {
   std::optional<int32_t> batch_size;
   std::optional<uint32_t> seed;
   std::string precision;
+  std::string stop_rule;
   std::optional<bool> train_text_encoder;
 
   std::string method = "dreambooth";

@@ -16,6 +16,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Looks at the rows as they are decoded.
+class LookingRows : public JpegRows {
+ public:
+  void Begin(int width, int height, int channels) override {
+    row_.resize(static_cast<size_t>(width) * channels);
+    if (channels != 4) looker_.emplace(width, height, channels);
+  }
+  // What is in the room of the row before is complete when the next is asked for.
+  unsigned char* Row(int y) override {
+    if (looker_ && y > 0) looker_->AddRow(row_.data());
+    return row_.data();
+  }
+  std::optional<PhotoLook> Finish() {
+    if (!looker_) return std::nullopt;
+    looker_->AddRow(row_.data());
+    return looker_->Finish();
+  }
+
+ private:
+  std::vector<unsigned char> row_;
+  std::optional<PhotoLooker> looker_;
+};
+
 absl::StatusOr<PhotoFile> ReadPhoto(const PhotoFolder::Photo& found) {
   PhotoFile photo{.path = found.file.string(), .caption_path = found.caption.string()};
   ASSIGN_OR_RETURN(photo.bytes, ReadUserFile(found.file));
@@ -29,7 +52,13 @@ absl::StatusOr<PhotoFile> ReadPhoto(const PhotoFolder::Photo& found) {
   if (!photo.usable.ok()) return photo;
   ASSIGN_OR_RETURN(photo.header, ReadImageHeader(photo.bytes));
   // The server does not decode what strangers send; a worker would refuse it later.
-  if (photo.header.format == ImageFormat::kJpeg) photo.usable = CheckWholeJpeg(photo.bytes);
+  if (photo.header.format == ImageFormat::kJpeg) {
+    LookingRows rows;
+    JpegFacts facts;
+    photo.usable = ReadWholeJpeg(
+        photo.bytes, rows, [](const char*) {}, &facts);
+    if (photo.usable.ok()) photo.look = rows.Finish();
+  }
   photo.exif_orientation = ExifOrientation(photo.bytes);
   return photo;
 }

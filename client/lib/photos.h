@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "client/lib/connection.h"
 #include "common/image_header.h"
 #include "common/photo_folder.h"
+#include "common/photo_look.h"
 #include "google/protobuf/repeated_field.h"
 #include "likeness/v1/image.pb.h"
 
@@ -24,6 +26,7 @@ struct PhotoFile {
   absl::Status caption_usable{};  // likewise the caption (common/photo_folder.h)
   ImageHeader header{};           // if usable
   int exif_orientation = 1;
+  std::optional<PhotoLook> look{};  // of a JPEG file that is grey or in R G B
 };
 
 struct PhotoSet {

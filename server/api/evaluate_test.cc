@@ -82,6 +82,22 @@ TEST_F(EvaluateTest, WithoutEvaluatorsThereIsNoJudgement) {
   }
 }
 
+TEST_F(EvaluateTest, TheBestStepIsPickedWhereSomebodyJudgesAlone) {
+  MakeModel();
+  auto offer = worker_.Offer();
+  for (auto& base : *offer.mutable_base_models()) base.clear_measures();
+  grpc::ClientContext context;
+  v1::AcquireLeaseResponse nothing;
+  ASSERT_TRUE(
+      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &nothing).ok());
+  auto best = DogJob();
+  auto& training = *best.mutable_job()->mutable_fine_tune()->mutable_training();
+  training.set_stop_rule(v1::STOP_RULE_BEST);
+  EXPECT_EQ(ErrorReason(Create(best).status()), "NO_EVALUATORS");
+  training.set_stop_rule(static_cast<v1::StopRule>(99));
+  ExpectRefused(best, "OUT_OF_RANGE", "job.fine_tune.training.stop_rule");
+}
+
 TEST_F(EvaluateTest, EvaluatorsOfAnotherBaseModelAreNoHelp) {
   MakeModel();
   auto offer = worker_.Offer();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/resource_names.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_record.h"
@@ -15,7 +16,6 @@ namespace likeness::server {
 namespace {
 
 constexpr int kMostEstimates = 10;
-constexpr int kDefaultImagesPerPrompt = 4;  // of EvaluateSpec
 
 // The base model that the job's model was made from, or is.
 absl::StatusOr<std::optional<v1::BaseModel>> BaseOf(JobStore& jobs, const v1::Job& job) {
@@ -50,7 +50,7 @@ v1::ResolvedSpec SettingsOf(const v1::Job& job, const v1::BaseModel& base) {
   if (job.has_evaluate()) {
     v1::EvaluateSpec& spec = *settings.mutable_evaluate();
     const v1::Samples& defaults = base.generate_defaults();
-    spec.set_images_per_prompt(kDefaultImagesPerPrompt);
+    spec.set_images_per_prompt(kImagesPerPromptJudged);
     spec.set_sampler(defaults.sampler());
     spec.set_steps(defaults.steps());
     spec.set_guidance(defaults.guidance());

@@ -1,6 +1,7 @@
 #include "server/jobs/job_record.h"
 
 #include "absl/strings/strip.h"
+#include "common/judging.h"
 #include "common/sampler_names.h"
 #include "server/jobs/model_update.h"
 #include "server/jobs/policies/choice.h"
@@ -18,7 +19,7 @@ std::vector<std::string> ModelsOf(const v1::Job& job) {
 }
 
 bool MustBeJudged(const v1::FineTuneSpec& spec) {
-  return spec.judge().enabled() && !spec.samples().prompts().empty();
+  return PicksBestStep(spec) || (spec.judge().enabled() && !spec.samples().prompts().empty());
 }
 
 v1::Model ModelMadeBy(const v1::Job& job) {

@@ -63,8 +63,8 @@ std::vector<std::string> ModelsOf(const v1::Job& job);
 // directory on: "unet/config.json".
 v1::Model ModelMadeBy(const v1::Job& job);
 
-// Whether the job asks for figures of its pictures, and draws some. (One that does not say is
-// judged where its worker can.)
+// Whether the job asks for figures of its pictures, and draws some, or for the step that is judged
+// best. (One that does not say is judged where its worker can.)
 bool MustBeJudged(const v1::FineTuneSpec& spec);
 
 // Every sampler that the job says it draws with, as workers offer them.

@@ -8,7 +8,8 @@ import subprocess
 import unittest
 import zlib
 
-from PIL import Image
+import numpy
+from PIL import Image, ImageFilter
 
 import service
 from service import State
@@ -58,6 +59,29 @@ class BadJobs(service.JobTest):
         line = next(line for line in self.worker.log_text().splitlines() if "premature end" in line)
         self.assertIn(f"job={name}", line)
         self.assertIn("photo=photos[2]", line)
+
+    def test_blurred_and_repeated_photos_are_told_before_a_job_is_made_and_by_it(self):
+        def photo(seed, blur=0, quality=90):
+            random = numpy.random.default_rng(seed)
+            picture = Image.fromarray(random.integers(0, 256, (12, 12, 3), dtype=numpy.uint8)).resize((240, 240), Image.NEAREST)
+            out = io.BytesIO()
+            picture.filter(ImageFilter.GaussianBlur(blur)).save(out, "jpeg", quality=quality)
+            return out.getvalue()
+
+        photos = [photo(1), photo(2, blur=5), photo(3), photo(1, quality=50)]
+        folder = self.service.directory / "odd-photos"
+        folder.mkdir()
+        for number, bytes in enumerate(photos):
+            (folder / f"{number}.jpg").write_bytes(bytes)
+        checked = subprocess.run([service.BIN / "likeness", "train", "--class=dog", f"--photos={folder}", "--check",
+                                  f"--server={self.service.address}"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        for said in ("1.jpg looks blurred", "0.jpg, ", "3.jpg are nearly the same photo"):
+            self.assertIn(said, checked.stderr)
+        done = self.end(service.fine_tune_job(photos))
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertIn("photos[1] looks blurred; sharp photos are learned better", done.warnings)
+        self.assertTrue(any(warning.startswith("photos[0], photos[3] are nearly the same") for warning in done.warnings), done.warnings)
 
     def test_a_crop_box_beyond_the_picture_is_named(self):
         job = service.fine_tune_job(self.photos)
@@ -193,7 +217,7 @@ class WrongUse(unittest.TestCase):
     def test_every_command_has_help(self):
         self.assertIn("serve", self.run_worker("--help").stdout)
         for program, commands in {"likeness-worker": ("serve", "run", "healthcheck", "contact-sheet", "convert"),
-                                  "likeness-mini": ("pretrain", "draw-subject", "measure")}.items():
+                                  "likeness-mini": ("pretrain", "draw-subject", "draw-pairs", "measure")}.items():
             for command in commands:
                 result = self.run_worker(command, "--help", program=program)
                 self.assertEqual((result.returncode, f"Usage: {program}" in result.stdout), (0, True), command)

@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from PIL import Image
 
 import service
+from likeness.v1 import fine_tune_pb2
 
 
 class Offline(unittest.TestCase):
@@ -20,7 +21,7 @@ class Offline(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory(prefix="likeness-offline-")
         cls.addClassCleanup(temporary.cleanup)
         cls.directory = pathlib.Path(temporary.name)
-        subprocess.run([service.BIN / "likeness-tiny-model", cls.directory / "models/tiny"], check=True)
+        subprocess.run([service.BIN / "likeness-tiny-model", cls.directory / "models/tiny", cls.directory / "evaluators"], check=True)
         cls.photos = service.draw_photos(cls.directory / "photos")
 
     def command(self, job, out, *flags):
@@ -85,6 +86,50 @@ class Offline(unittest.TestCase):
         self.assertIn("checkpoint.json", refused.stderr)
         self.assertNotIn("training", refused.stderr)
         self.assertEqual(self.run_job(job, "stopped"), undisturbed)
+
+    def judged(self):
+        """Puts evaluators beside the models for the length of a test."""
+        shutil.copytree(self.directory / "evaluators", self.directory / "models/evaluators")
+        self.addCleanup(shutil.rmtree, self.directory / "models/evaluators")
+
+    def test_a_model_of_an_earlier_job_is_judged(self):
+        self.judged()
+        self.run_job(service.fine_tune_job(self.photos), "judged-first")
+        job = service.job_pb2.Job()
+        job.evaluate.model.name = "tenants/default/models/rex"
+        job.evaluate.prompts.extend(["a {subject} in the snow", "a {subject}"])
+        job.evaluate.seed, job.evaluate.steps, job.evaluate.images_per_prompt = 1, 2, 1
+        model = f"--model={self.directory / 'judged-first/model'}"
+        files = self.run_job(job, "judged", f"--photos={self.directory / 'photos'}", model)
+        self.assertLessEqual({"report/evaluation.json", "report/index.html", "samples/0001.png"}, set(files))
+        record = json.loads((self.directory / "judged/job.json").read_text())
+        self.assertLessEqual({"dino", "clip_t", "pres", "pres_before"}, set(record["metrics"]))
+        missing = subprocess.run(self.command(job, "judged-not", f"--photos={self.directory / 'photos'}"), capture_output=True,
+                                 text=True, timeout=60)
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("--model is given 0 times; the job draws with 1", missing.stderr)
+
+    def test_killed_while_steps_are_judged_it_makes_the_same_model(self):
+        self.judged()
+        job = service.fine_tune_job(self.photos, steps=20, batch_size=2, checkpoint_every_steps=4,
+                                    stop_rule=fine_tune_pb2.STOP_RULE_BEST)
+        undisturbed = self.run_job(job, "best")
+        record = json.loads((self.directory / "best/job.json").read_text())
+        self.assertIn(record["metrics"]["best_step"], (4, 8, 12, 16, 20))
+        card = json.loads(undisturbed["model/likeness_card.json"])
+        self.assertEqual([scored["step"] for scored in card["scores"]], [4, 8, 12, 16, 20])
+        process = subprocess.Popen(self.command(job, "best-killed"), stderr=subprocess.DEVNULL)
+        service.wait_until((self.directory / "best-killed/checkpoint.json").exists, what="a checkpoint")
+        process.kill()
+        process.wait()
+        self.assertEqual(self.run_job(job, "best-killed"), undisturbed)
+
+    def test_without_evaluators_no_step_is_best_and_nothing_is_trained(self):
+        job = service.fine_tune_job(self.photos, stop_rule=fine_tune_pb2.STOP_RULE_BEST)
+        ran = subprocess.run(self.command(job, "unjudged"), capture_output=True, text=True, timeout=60)
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("STOP_RULE_BEST", ran.stderr)
+        self.assertFalse((self.directory / "unjudged/checkpoint.json").exists())
 
     def test_the_personalized_model_can_be_offered_as_any_other(self):
         self.run_job(service.fine_tune_job(self.photos), "rex")

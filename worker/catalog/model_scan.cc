@@ -51,7 +51,8 @@ class Scanner {
   explicit Scanner(fs::path root) : root_(std::move(root)) {}
 
   void Scan(const fs::path& directory, int depth) {
-    if (Exists(directory / "measures.json") || IsEvaluator(directory)) return;
+    // The folder of all models holds them whatever stands beside.
+    if (depth > 0 && (Exists(directory / "measures.json") || IsEvaluator(directory))) return;
     if (Exists(directory / "model_index.json") || IsDirectory(directory / "unet")) {
       scan_.found.push_back({directory.filename().string(), directory});
       return;

@@ -50,6 +50,15 @@ TEST_F(ModelScanTest, ModelsAreCalledByTheirOwnNamesUpToThreeLevelsDown) {
   EXPECT_THAT(Scan().rejected, IsEmpty());
 }
 
+TEST_F(ModelScanTest, AnEvaluatorsFilesInTheFolderOfAllModelsHideNone) {
+  Write("mini/model_index.json");
+  Write("measures.json");
+  Write("config.json", R"({"model_type": "vit"})");
+  Write("judge/config.json", R"({"model_type": "vit"})");
+  Write("judge/model.safetensors");
+  EXPECT_THAT(Names(), ElementsAre("mini"));
+}
+
 TEST_F(ModelScanTest, StrayWeightsAreNamedAndHideNothing) {
   Write("mini/model_index.json");
   for (const char* file : {"a.ckpt", "b.pt", "c.pth", "d.gguf"}) Write(file);

@@ -42,10 +42,11 @@ void RemoveCheckpointsBut(int64_t step, const fs::path& directory) {
 
 }  // namespace
 
-OfflineEnvironment::OfflineEnvironment(fs::path out, std::map<std::string, std::string> blobs,
-                                       std::string job_digest, const Shutdown& shutdown)
+OfflineEnvironment::OfflineEnvironment(fs::path out, const OfflineJob& job, std::string job_digest,
+                                       const Shutdown& shutdown)
     : out_(std::move(out)),
-      blobs_(std::move(blobs)),
+      blobs_(job.blobs),
+      files_(job.files),
       job_digest_(std::move(job_digest)),
       shutdown_(shutdown),
       scratch_(ScratchRoot(out_)) {}
@@ -82,6 +83,11 @@ void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to, 
   const auto known = blobs_.find(blob);
   if (known != blobs_.end()) {
     WriteFile(to, known->second);
+    return;
+  }
+  const auto file = files_.find(blob);
+  if (file != files_.end()) {
+    fs::copy_file(file->second, to);
     return;
   }
   const auto checkpoint = LatestCheckpoint();

@@ -1,5 +1,5 @@
-// The environment of a job without a server: photos come from memory, everything else goes below
-// one directory.
+// The environment of a job without a server: photos come from memory, models from their
+// directories, everything else goes below one directory.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "likeness/v1/worker_service.pb.h"
+#include "worker/commands/offline_job.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/support/scratch.h"
 #include "worker/wire/shutdown.h"
@@ -20,9 +21,9 @@ namespace likeness {
 // moment, a run leaves its last checkpoint or the one before.
 class OfflineEnvironment : public JobEnvironment {
  public:
-  // blobs: bytes by blob name. job_digest: JobDigest (offline_job.h).
-  OfflineEnvironment(std::filesystem::path out, std::map<std::string, std::string> blobs,
-                     std::string job_digest, const Shutdown& shutdown);
+  // `job`: what it was given; job_digest: JobDigest (offline_job.h).
+  OfflineEnvironment(std::filesystem::path out, const OfflineJob& job, std::string job_digest,
+                     const Shutdown& shutdown);
 
   // What an earlier run of this directory left. Throws Error(kFailedPrecondition) if that was
   // another job's, Error(kDataLoss) if it cannot be read.
@@ -45,6 +46,7 @@ class OfflineEnvironment : public JobEnvironment {
  private:
   std::filesystem::path out_;
   std::map<std::string, std::string> blobs_;
+  std::map<std::string, std::filesystem::path> files_;
   std::string job_digest_;
   const Shutdown& shutdown_;
   Scratch scratch_;

@@ -9,12 +9,17 @@
 #include "common/status_macros.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "worker/jobs/outputs.h"
+#include "worker/support/files.h"
+#include "worker/support/guard.h"
 #include "worker/support/proto_json.h"
 
 namespace likeness {
 namespace {
 
 namespace fs = std::filesystem;
+
+using Photos = google::protobuf::RepeatedPtrField<v1::Photo>;
 
 absl::StatusOr<v1::Job> ParseJob(const std::string& json) {
   v1::Job job;
@@ -40,20 +45,20 @@ void MoveInline(Photos& photos, std::map<std::string, std::string>& blobs) {
   }
 }
 
-// The photos that lie in a folder, as blobs; and as the subject's own if it names none.
-absl::Status TakePhotos(const fs::path& folder, v1::Subject& subject,
+// The photos that lie in a folder, as blobs; and as the job's own if it names none.
+absl::Status TakePhotos(const fs::path& folder, Photos& photos,
                         std::map<std::string, std::string>& blobs) {
   ASSIGN_OR_RETURN(const PhotoFolder found, ListPhotos(folder));
   for (const auto& left_out : found.left_out) {
     LogWarning("left out", {{"file", left_out.file.string()}, {"why", left_out.why}});
   }
-  const bool take_all = subject.photos().empty();
+  const bool take_all = photos.empty();
   for (const auto& photo : found.photos) {
     ASSIGN_OR_RETURN(std::string bytes, ReadUserFile(photo.file));
     const std::string name = BlobName{.sha256 = Sha256Hex(bytes)}.ToString();
     blobs[name] = std::move(bytes);
     if (!take_all) continue;
-    v1::Photo& added = *subject.add_photos();
+    v1::Photo& added = *photos.Add();
     added.set_blob(name);
     added.set_file_name(photo.file.filename().string());
     if (photo.caption.empty()) continue;
@@ -68,19 +73,61 @@ absl::Status TakePhotos(const fs::path& folder, v1::Subject& subject,
   return absl::OkStatus();
 }
 
+// The personalized models that the job draws with, by name.
+std::vector<std::string> ModelsDrawnWith(const v1::Job& job) {
+  std::vector<std::string> names;
+  if (job.has_fine_tune()) return names;
+  const v1::ModelSelection& selection = SelectionOf(job);
+  const auto name = ParseModelName(selection.name());
+  if (!name.ok() || !name->is_base()) names.push_back(selection.name());
+  for (const auto& adapter : selection.adapters()) names.push_back(adapter.model());
+  return names;
+}
+
+absl::Status TakeModels(const std::vector<std::string>& directories, OfflineJob& result) {
+  const auto names = ModelsDrawnWith(result.job);
+  if (names.size() != directories.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("--model is given ", directories.size(),
+                                                   " times; the job draws with ", names.size(),
+                                                   " personalized models"));
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    v1::LeasedModel& model = result.models.emplace_back();
+    model.set_name(names[i]);
+    RETURN_IF_ERROR(Guard([&] {
+      for (const auto& path : FilesBelow(directories[i])) {
+        v1::Output output;
+        output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+        output.set_path(path.lexically_relative(directories[i]).string());
+        output = DescribeFile(path, output);
+        result.files[output.blob()] = path;
+        *model.add_files() = std::move(output);
+      }
+    }));
+    if (!model.files().empty()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--model=", directories[i], ": there are no files"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::StatusOr<OfflineJob> ReadOfflineJob(const fs::path& file, const fs::path& photos) {
+absl::StatusOr<OfflineJob> ReadOfflineJob(const fs::path& file, const fs::path& photos,
+                                          const std::vector<std::string>& models) {
   ASSIGN_OR_RETURN(const std::string json, ReadUserFile(file));
   OfflineJob result;
   ASSIGN_OR_RETURN(result.job, ParseJob(json));
+  RETURN_IF_ERROR(TakeModels(models, result));
   if (result.job.has_evaluate()) {
-    MoveInline(*result.job.mutable_evaluate()->mutable_photos(), result.blobs);
+    auto& real = *result.job.mutable_evaluate()->mutable_photos();
+    if (!photos.empty()) RETURN_IF_ERROR(TakePhotos(photos, real, result.blobs));
+    MoveInline(real, result.blobs);
   }
   if (!result.job.has_fine_tune()) return result;
 
   auto& subject = MutableSubjectOf(*result.job.mutable_fine_tune());
-  if (!photos.empty()) RETURN_IF_ERROR(TakePhotos(photos, subject, result.blobs));
+  if (!photos.empty()) RETURN_IF_ERROR(TakePhotos(photos, *subject.mutable_photos(), result.blobs));
   MoveInline(*subject.mutable_photos(), result.blobs);
   MoveInline(*subject.mutable_validation_photos(), result.blobs);
   return result;

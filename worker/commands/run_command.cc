@@ -1,5 +1,7 @@
 // likeness-worker run: one job, without a server.
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "common/status_macros.h"
 #include "worker/commands/commands.h"
@@ -29,6 +31,7 @@ struct RunFlags {
   WorkerFlags worker;
   std::string job;
   std::string photos;
+  std::vector<std::string> models;
   std::string out;
 };
 
@@ -47,12 +50,12 @@ absl::Status Run(const RunFlags& flags) {
   RETURN_IF_ERROR(RequireFlag("out", flags.out));
   Shutdown shutdown;  // before any other thread
   ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
-  ASSIGN_OR_RETURN(OfflineJob offline, ReadOfflineJob(flags.job, flags.photos));
+  ASSIGN_OR_RETURN(const OfflineJob offline, ReadOfflineJob(flags.job, flags.photos, flags.models));
   return Guard([&] {
-    OfflineEnvironment environment(flags.out, std::move(offline.blobs), JobDigest(offline.job),
-                                   shutdown);
+    OfflineEnvironment environment(flags.out, offline, JobDigest(offline.job), shutdown);
     v1::Lease lease;
     *lease.mutable_job() = offline.job;
+    lease.mutable_models()->Add(offline.models.begin(), offline.models.end());
     if (lease.job().output_model().empty()) lease.mutable_job()->set_output_model("offline");
     if (const auto checkpoint = environment.LatestCheckpoint()) {
       *lease.mutable_checkpoint() = *checkpoint;
@@ -75,6 +78,10 @@ int RunCommand(const CommandLine& arguments) {
       "photos", &options.photos,
       "Directory of photos, each with its caption in a text file beside it: all of them if the job "
       "names none, else those it names by digest.");
+  flags.Add(
+      "model", &options.models,
+      "Directory of a personalized model that the job draws with, such as the folder model of "
+      "an earlier job; repeated for its adapters, in their order.");
   flags.Add("out", &options.out, "Directory for what is made.");
   options.worker.AddTo(flags);
   return RunWithFlags(flags, arguments, [&] { return Run(options); });

@@ -43,20 +43,14 @@ torch::Tensor EmbedAll(const std::vector<const Image*>& images, Evaluator& evalu
   return torch::cat(rows);
 }
 
-std::vector<const Image*> PointersTo(const std::vector<Image>& images) {
-  std::vector<const Image*> pointers;
-  for (const auto& image : images) pointers.push_back(&image);
-  return pointers;
-}
-
 // Without those that are there twice: a photo compared with itself says nothing.
-std::vector<const Image*> Distinct(const std::vector<Image>& photos) {
+std::vector<const Image*> Distinct(const std::vector<const Image*>& photos) {
   std::vector<const Image*> distinct;
-  for (const auto& photo : photos) {
+  for (const Image* photo : photos) {
     const bool seen = std::any_of(distinct.begin(), distinct.end(), [&](const Image* other) {
-      return other->width == photo.width && other->rgb == photo.rgb;
+      return other->width == photo->width && other->rgb == photo->rgb;
     });
-    if (!seen) distinct.push_back(&photo);
+    if (!seen) distinct.push_back(photo);
   }
   return distinct;
 }
@@ -111,7 +105,7 @@ class Judge {
         counter_(on_picture),
         photos_(Distinct(evidence.photos)),
         groups_(GroupByPrompt(evidence.pictures)) {
-    for (const auto& picture : evidence.pictures) pictures_.push_back(&picture.image);
+    for (const auto& picture : evidence.pictures) pictures_.push_back(picture.image);
     judgement_.pictures.resize(pictures_.size());
     scores_.resize(pictures_.size());
     counter_.set_total(ToCount());
@@ -187,8 +181,8 @@ class Judge {
       if (Asked(Measure::kCopying)) JudgeCopying(pictures_ND, photos_MD);
     }
     if (!MeasuresPres()) return;
-    const auto mean_to_photos = [&](const std::vector<Image>& images) {
-      const auto images_ND = EmbedAll(PointersTo(images), *evaluators_.dino, counter_);
+    const auto mean_to_photos = [&](const std::vector<const Image*>& images) {
+      const auto images_ND = EmbedAll(images, *evaluators_.dino, counter_);
       return MeanOfGroups({ToDoubles(Cosines(images_ND, photos_MD).mean(1))});
     };
     Note("pres", mean_to_photos(evidence_.class_pictures), judgement_);

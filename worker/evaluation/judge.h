@@ -17,16 +17,17 @@ namespace likeness {
 
 struct PictureToJudge {
   std::string prompt;  // as it was drawn from
-  Image image;
+  const Image* image;
 };
 
+// Pictures are looked at where they lie: a job has hundreds of megabytes of them.
 struct Evidence {
   std::string token;  // the rare word; left out of prompts where they are compared with pictures
-  std::vector<Image> photos;
+  std::vector<const Image*> photos;
   std::vector<PictureToJudge> pictures;
   // Of "a {class}", by the personalized model and by its base. Without either there is no PRES.
-  std::vector<Image> class_pictures;
-  std::vector<Image> class_pictures_before;
+  std::vector<const Image*> class_pictures;
+  std::vector<const Image*> class_pictures_before;
 };
 
 struct PictureFigures {

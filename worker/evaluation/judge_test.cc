@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <fstream>
 
 #include "third_party/nlohmann/json.hpp"
@@ -13,7 +14,7 @@
 namespace likeness {
 namespace {
 
-Image Noise(int seed, int side = 64) {
+Image Noised(int seed, int side) {
   torch::manual_seed(seed);
   const auto bytes = torch::randint(256, {side * side * 3}, torch::kInt64).to(torch::kUInt8);
   Image image{.width = side, .height = side};
@@ -21,10 +22,18 @@ Image Noise(int seed, int side = 64) {
   return image;
 }
 
+// Lives as long as the program.
+const Image* Kept(Image image) {
+  static std::deque<Image> kept;
+  return &kept.emplace_back(std::move(image));
+}
+
+const Image* Noise(int seed) { return Kept(Noised(seed, 64)); }
+
 // The first picture, a little brighter.
-Image Brighter(Image image) {
+const Image* Brighter(Image image) {
   for (auto& value : image.rgb) value = static_cast<uint8_t>(std::min(255, value + 4));
-  return image;
+  return Kept(std::move(image));
 }
 
 const std::set<Measure> kAll = {Measure::kDino, Measure::kClipI, Measure::kClipT,
@@ -116,7 +125,7 @@ TEST_F(JudgeTest, PresIsToldWithItsValueBeforeOrNotAtAll) {
 
 TEST_F(JudgeTest, APictureThatIsAPhotoIsFlagged) {
   auto evidence = TwoPromptsOfTwo();
-  evidence.pictures[2].image = Brighter(evidence.photos[1]);
+  evidence.pictures[2].image = Brighter(*evidence.photos[1]);
   const auto judgement = Run(evidence, {Measure::kCopying});
   EXPECT_TRUE(judgement.pictures[2].copied);
   EXPECT_GE(judgement.metrics.at("copied_images"), 1);

@@ -19,16 +19,12 @@
 namespace likeness {
 namespace {
 
-std::vector<Image> FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
-                                   JobEnvironment& environment) {
+SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
+                              JobEnvironment& environment) {
   v1::Subject subject;
   *subject.mutable_photos() = spec.photos();
   for (auto& photo : *subject.mutable_photos()) photo.clear_caption();
-  std::vector<Image> images;
-  for (auto& photo : FetchPhotos(subject, image_size, environment, "job.evaluate.").training) {
-    images.push_back(std::move(photo.image));
-  }
-  return images;
+  return FetchPhotos(subject, image_size, environment, "job.evaluate.");
 }
 
 // What the base model of `drawing` draws of the class; nothing, and a warning, where this worker
@@ -70,8 +66,9 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   CheckJudges(workshop.evaluators, spec.evaluators());
   environment.Resolved(result.resolved);
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
+  const SubjectPhotos photos = FetchRealPhotos(spec, drawing.facts.image_size, environment);
   Evidence evidence{.token = drawing.words.token,
-                    .photos = FetchRealPhotos(spec, drawing.facts.image_size, environment),
+                    .photos = ImagesOf(photos.training),
                     .pictures = {},
                     .class_pictures = {},
                     .class_pictures_before = {}};
@@ -81,17 +78,17 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const PictureOrder of_class = ClassOrder(order, drawing.words);
   const bool pres = Includes(spec.measures(), v1::MEASURE_PRES);
   PictureMeter meter(order.size() + (pres ? 2 * of_class.size() : 0));
-  std::vector<Picture> pictures, class_pictures;
+  std::vector<Picture> pictures, class_pictures, class_pictures_before;
   DrawPictures(drawing.model, order, environment, phases, meter, pictures);
   if (pres) {
     DrawPictures(drawing.model, of_class, environment, phases, meter, class_pictures);
-    evidence.class_pictures_before =
-        ImagesOf(DrawBefore(drawing, of_class, environment, phases, meter, workshop));
+    class_pictures_before = DrawBefore(drawing, of_class, environment, phases, meter, workshop);
   }
 
   // Judge
   evidence.pictures = ToJudge(pictures);
   evidence.class_pictures = ImagesOf(class_pictures);
+  evidence.class_pictures_before = ImagesOf(class_pictures_before);
   const Judgement judgement = JudgeInJob(workshop.evaluators, spec.evaluators(), spec.measures(),
                                          evidence, workshop.warm.device(), environment, phases);
 
@@ -100,11 +97,11 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
   ReportFacts facts;
   facts.title = absl::StrCat(drawing.words.token, " ", drawing.words.class_noun);
-  facts.photos = std::move(evidence.photos);
-  facts.pictures = std::move(pictures);
+  facts.photos = evidence.photos;
+  facts.pictures = pictures;
   facts.judgement = judgement;
-  facts.class_before = std::move(evidence.class_pictures_before);
-  facts.class_after = std::move(evidence.class_pictures);
+  facts.class_before = evidence.class_pictures_before;
+  facts.class_after = evidence.class_pictures;
   facts.settings = SettingsJson(result.resolved);
   outputs.push_back(WriteReportPage(facts, environment));
   result.outputs = KeepOutputs(outputs, /*extras=*/{}, environment, phases);

@@ -19,6 +19,7 @@
 #include "worker/jobs/recipe_host.h"
 #include "worker/jobs/report_page.h"
 #include "worker/jobs/resolve.h"
+#include "worker/jobs/step_judge.h"
 #include "worker/jobs/subject.h"
 #include "worker/methods/fine_tune_model.h"
 #include "worker/methods/method.h"
@@ -135,11 +136,10 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
   if (!judge.enabled() || drawn.samples.empty()) return judgement;
   const absl::Status status = Attempt(environment, [&] {
     Evidence evidence{.token = SubjectOf(spec).token(),
-                      .photos = {},
+                      .photos = ImagesOf(photos.training),
                       .pictures = ToJudge(drawn.samples),
                       .class_pictures = ImagesOf(drawn.class_after),
                       .class_pictures_before = ImagesOf(drawn.class_before)};
-    for (const auto& photo : photos.training) evidence.photos.push_back(photo.image);
     judgement = JudgeInJob(workshop.evaluators, judge.evaluators(), judge.measures(), evidence,
                            workshop.warm.device(), environment, phases);
     std::vector<v1::Output> pictures;
@@ -163,12 +163,13 @@ void AddReportPage(const v1::ResolvedSpec& resolved, const FineTuneResult& train
     const v1::Subject& subject = SubjectOf(resolved.fine_tune());
     ReportFacts facts;
     facts.title = absl::StrCat(subject.token(), " ", subject.class_noun());
-    for (const auto& photo : photos.training) facts.photos.push_back(photo.image);
+    facts.photos = ImagesOf(photos.training);
     facts.pictures = drawn.samples;
     facts.judgement = judgement;
     facts.class_before = ImagesOf(drawn.class_before);
     facts.class_after = ImagesOf(drawn.class_after);
     facts.losses = trained.losses;
+    facts.scores = trained.scores;
     facts.settings = SettingsJson(resolved);
     extras.push_back(WriteReportPage(facts, environment));
   });
@@ -197,6 +198,7 @@ std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
 std::map<std::string, double> Figures(const FineTuneResult& trained, Phases& phases) {
   auto figures = phases.Measurements();
   if (!trained.losses.empty()) figures["loss"] = trained.losses.back();
+  if (trained.best_step) figures["best_step"] = static_cast<double>(*trained.best_step);
   if (trained.validation_loss_before) {
     figures["validation_loss_before"] = *trained.validation_loss_before;
   }
@@ -217,10 +219,12 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   if (!lease.has_checkpoint()) {
     ResolveJudge(workshop.evaluators, *result.resolved.mutable_fine_tune(), environment);
   }
+  CheckStepJudge(workshop.evaluators, spec);
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
   const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment);
+  for (const auto& warning : WarningsOfLooks(photos.looks)) environment.Warn(warning);
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });
   // A word with rows of its own may be any.
@@ -231,7 +235,10 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const fs::path model_dir = environment.scratch() / kModelDir;
   RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases),
                   spec.samples().seed());
-  const auto trained = FineTuneModel(model, ToFineTuneOptions(spec, photos),
+  FineTuneOptions options = ToFineTuneOptions(spec, photos);
+  options.selection =
+      StepSelectionOf(workshop.evaluators, spec, photos, workshop.warm.device(), environment);
+  const auto trained = FineTuneModel(model, options,
                                      {.base_model = base.directory,
                                       .class_image_cache = workshop.class_image_cache,
                                       .output_model = model_dir},

@@ -74,13 +74,19 @@ std::string SettingsJson(const v1::ResolvedSpec& resolved) {
 
 std::vector<PictureToJudge> ToJudge(const std::vector<Picture>& pictures) {
   std::vector<PictureToJudge> judged;
-  for (const auto& picture : pictures) judged.push_back({picture.prompt, picture.image});
+  for (const auto& picture : pictures) judged.push_back({picture.prompt, &picture.image});
   return judged;
 }
 
-std::vector<Image> ImagesOf(const std::vector<Picture>& pictures) {
-  std::vector<Image> images;
-  for (const auto& picture : pictures) images.push_back(picture.image);
+std::vector<const Image*> ImagesOf(const std::vector<Picture>& pictures) {
+  std::vector<const Image*> images;
+  for (const auto& picture : pictures) images.push_back(&picture.image);
+  return images;
+}
+
+std::vector<const Image*> ImagesOf(const std::vector<SubjectPhoto>& photos) {
+  std::vector<const Image*> images;
+  for (const auto& photo : photos) images.push_back(&photo.image);
   return images;
 }
 

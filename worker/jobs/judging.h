@@ -11,6 +11,7 @@
 #include "worker/jobs/judge_settings.h"
 #include "worker/jobs/phases.h"
 #include "worker/jobs/pictures.h"
+#include "worker/training/fine_tune_options.h"
 
 namespace likeness {
 
@@ -29,7 +30,9 @@ v1::Output WriteReport(const Judgement& judgement, const std::vector<v1::Output>
 // A job with these settings, as JSON.
 std::string SettingsJson(const v1::ResolvedSpec& resolved);
 
+// These point into what they are given.
 std::vector<PictureToJudge> ToJudge(const std::vector<Picture>& pictures);
-std::vector<Image> ImagesOf(const std::vector<Picture>& pictures);
+std::vector<const Image*> ImagesOf(const std::vector<Picture>& pictures);
+std::vector<const Image*> ImagesOf(const std::vector<SubjectPhoto>& photos);
 
 }  // namespace likeness

@@ -26,6 +26,15 @@ void RecipeHost::ShowPreview(const std::function<std::optional<Preview>()>& draw
   }
 }
 
+std::optional<double> RecipeHost::Score(const std::function<std::optional<double>()>& say) {
+  std::optional<double> score;
+  const absl::Status status = Guard([&] { score = say(); });
+  if (!status.ok()) {
+    environment_.Warn(absl::StrCat("A checkpoint could not be judged: ", status.message()));
+  }
+  return score;
+}
+
 void RecipeHost::Show(const Preview& preview) {
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_PREVIEW);

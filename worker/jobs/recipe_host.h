@@ -19,6 +19,7 @@ class RecipeHost : public Host {
 
   void Report(const Progress& progress) override;
   void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
+  std::optional<double> Score(const std::function<std::optional<double>()>& say) override;
   StopReason Stop() override;
   void SaveCheckpoint(int64_t step,
                       const std::function<void(const std::filesystem::path&)>& write) override;

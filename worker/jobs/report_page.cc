@@ -20,7 +20,9 @@ constexpr char kStyle[] = R"(
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; font: 16px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
-table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; } td:nth-child(2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; } th, td:nth-child(2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
+@media (max-width: 40rem) { table, tbody, tr, th, td { display: block; padding: 0; } tr { padding: .3rem 0; } }
+h1, p { overflow-wrap: anywhere; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .75rem; }
 figure { margin: 0; break-inside: avoid; } img { width: 100%; display: block; border-radius: 4px; }
 figcaption { font-size: .8rem; color: var(--faint); overflow-wrap: anywhere; }
@@ -53,9 +55,9 @@ std::string Grid(absl::string_view figures) {
   return figures.empty() ? "" : absl::StrCat("<div class=\"pictures\">\n", figures, "</div>\n");
 }
 
-std::string Images(const std::vector<Image>& images, absl::string_view alt) {
+std::string Images(const std::vector<const Image*>& images, absl::string_view alt) {
   std::string html;
-  for (const auto& image : images) html += Figure(image, alt, "");
+  for (const Image* image : images) html += Figure(*image, alt, "");
   return Grid(html);
 }
 
@@ -134,35 +136,56 @@ std::string PicturesByPrompt(const ReportFacts& facts) {
   return html;
 }
 
-// A polyline through the means of at most 200 stretches.
+struct Point {
+  double x, y;
+};
+
+// A curve over steps from 0 to `last_step`, its lowest value at `bottom` and its highest at `top`.
+std::string Curve(absl::string_view label, const std::vector<Point>& points, double bottom,
+                  double top, int64_t last_step) {
+  constexpr double kWidth = 720, kHeight = 220, kLeft = 56, kBottom = 24;
+  if (points.size() < 2 || !std::isfinite(top - bottom)) return "";
+  std::string path;
+  for (const Point& point : points) {
+    const double x = kLeft + (kWidth - kLeft) * point.x / static_cast<double>(last_step);
+    const double y =
+        8 + (kHeight - kBottom - 8) * (1 - (point.y - bottom) / std::max(top - bottom, 1e-9));
+    absl::StrAppendFormat(&path, "%s%.1f %.1f", path.empty() ? "M" : " L", x, y);
+  }
+  return absl::StrFormat(
+      "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s by step\">"
+      "<line x1=\"%.0f\" y1=\"%.0f\" x2=\"%.0f\" y2=\"%.0f\"/><path d=\"%s\"/>"
+      "<text x=\"0\" y=\"14\">%.4g</text><text x=\"0\" y=\"%.0f\">%.4g</text>"
+      "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"end\">step %d</text></svg>\n",
+      kWidth, kHeight, label, kLeft, kHeight - kBottom, kWidth, kHeight - kBottom, path, top,
+      kHeight - kBottom, bottom, kWidth, kHeight - 6, last_step);
+}
+
+// The means of at most 200 stretches.
 std::string LossCurve(const std::vector<float>& losses) {
   constexpr size_t kPoints = 200;
-  constexpr double kWidth = 720, kHeight = 220, kLeft = 56, kBottom = 24;
-  if (losses.size() < 2) return "";
   const size_t width = (losses.size() + kPoints - 1) / kPoints;
-  std::vector<double> means;
+  std::vector<Point> means;
+  double top = 1e-9;
   for (size_t begin = 0; begin < losses.size(); begin += width) {
     const size_t end = std::min(losses.size(), begin + width);
     double sum = 0;
     for (size_t i = begin; i < end; ++i) sum += losses[i];
-    means.push_back(sum / static_cast<double>(end - begin));
+    means.push_back({static_cast<double>(end), sum / static_cast<double>(end - begin)});
+    top = std::max(top, means.back().y);
   }
-  const double top = std::max(*std::max_element(means.begin(), means.end()), 1e-9);
-  if (means.size() < 2 || !std::isfinite(top)) return "";
-  std::string path;
-  for (size_t i = 0; i < means.size(); ++i) {
-    const double x =
-        kLeft + (kWidth - kLeft) * static_cast<double>(i) / static_cast<double>(means.size() - 1);
-    const double y = 8 + (kHeight - kBottom - 8) * (1 - means[i] / top);
-    absl::StrAppendFormat(&path, "%s%.1f %.1f", i == 0 ? "M" : " L", x, y);
+  return Curve("Loss", means, 0, top, static_cast<int64_t>(losses.size()));
+}
+
+std::string ScoreCurve(const std::vector<ScoredStep>& scores) {
+  std::vector<Point> points;
+  for (const auto& scored : scores) {
+    points.push_back({static_cast<double>(scored.step), scored.score});
   }
-  return absl::StrFormat(
-      "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"Loss by step\">"
-      "<line x1=\"%.0f\" y1=\"%.0f\" x2=\"%.0f\" y2=\"%.0f\"/><path d=\"%s\"/>"
-      "<text x=\"0\" y=\"14\">%.4f</text><text x=\"0\" y=\"%.0f\">0</text>"
-      "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"end\">step %d</text></svg>\n",
-      kWidth, kHeight, kLeft, kHeight - kBottom, kWidth, kHeight - kBottom, path, top,
-      kHeight - kBottom, kWidth, kHeight - 6, losses.size());
+  if (points.empty()) return "";
+  const auto [least, most] = std::minmax_element(
+      points.begin(), points.end(), [](const Point& a, const Point& b) { return a.y < b.y; });
+  return Curve("Score", points, least->y, most->y, scores.back().step);
 }
 
 std::string ClassBeforeAndAfter(const ReportFacts& facts) {
@@ -188,6 +211,7 @@ std::string ReportPage(const ReportFacts& facts) {
       Section("Pictures", PicturesByPrompt(facts)),
       Section("Others of the class", ClassBeforeAndAfter(facts)),
       Section("Loss", LossCurve(facts.losses)),
+      Section("Score of the checkpoints", ScoreCurve(facts.scores)),
       Section(
           "To make it again",
           absl::StrCat("<p>Save these settings as <code>job.json</code> and run <code>likeness "

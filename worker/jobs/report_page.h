@@ -3,23 +3,27 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "worker/base/image.h"
 #include "worker/evaluation/judge.h"
 #include "worker/jobs/pictures.h"
+#include "worker/training/best_step.h"
 
 namespace likeness {
 
+// Points to pictures that lie elsewhere.
 struct ReportFacts {
   std::string title;  // "sks dog"
-  std::vector<Image> photos;
-  std::vector<Picture> pictures;
-  std::optional<Judgement> judgement;            // of the pictures, in their order
-  std::vector<Image> class_before, class_after;  // "a {class}"
-  std::vector<float> losses;                     // of every training step
-  std::string settings;                          // of the job, as JSON that creates it again
+  std::vector<const Image*> photos;
+  std::span<const Picture> pictures;
+  std::optional<Judgement> judgement;                   // of the pictures, in their order
+  std::vector<const Image*> class_before, class_after;  // "a {class}"
+  std::vector<float> losses;                            // of every training step
+  std::vector<ScoredStep> scores;                       // of the steps that were judged
+  std::string settings;                                 // of the job, as JSON that creates it again
 };
 
 // Pictures are inside, each at most 64 KiB.

@@ -13,11 +13,15 @@ Image Plain(uint8_t value) {
   return {.width = 8, .height = 8, .rgb = std::vector<uint8_t>(8 * 8 * 3, value)};
 }
 
+const Image kPhoto = Plain(10);
+const std::vector<Picture> kPictures = {{"a sks \"dog\" & <b>", 5, Plain(20)},
+                                        {"a sks dog", 6, Plain(30)}};
+
 ReportFacts Facts() {
   ReportFacts facts;
   facts.title = "sks <dog>";
-  facts.photos = {Plain(10)};
-  facts.pictures = {{"a sks \"dog\" & <b>", 5, Plain(20)}, {"a sks dog", 6, Plain(30)}};
+  facts.photos = {&kPhoto};
+  facts.pictures = kPictures;
   Judgement judgement;
   judgement.metrics = {{"dino", .7}, {"dino_low", .6}, {"dino_high", .8}, {"dino_photos", .75}};
   judgement.pictures.resize(2);
@@ -27,6 +31,7 @@ ReportFacts Facts() {
   judgement.worst = 1;
   facts.judgement = judgement;
   facts.losses = {.2f, .1f, .15f};
+  facts.scores = {{1, .5}, {3, .75}};
   facts.settings = "{\"fineTune\": {}}";
   return facts;
 }
@@ -36,6 +41,7 @@ TEST(ReportPage, HoldsAllThatItShows) {
   EXPECT_THAT(page, HasSubstr("0.700 (0.600 to 0.800) / 0.750"));
   EXPECT_THAT(page, HasSubstr("data:image/png;base64,"));
   EXPECT_THAT(page, HasSubstr("<path d=\"M"));
+  EXPECT_THAT(page, HasSubstr("aria-label=\"Score by step\""));
   EXPECT_THAT(page, HasSubstr("best"));
   EXPECT_THAT(page, HasSubstr("<code>likeness create -f job.json</code>"));
   EXPECT_THAT(page, HasSubstr("copied"));
@@ -55,7 +61,7 @@ TEST(ReportPage, WhatThereIsNotIsLeftOut) {
   ReportFacts facts;
   facts.title = "dog";
   const std::string page = ReportPage(facts);
-  for (const char* part : {"How good", "Photos", "Pictures", "Loss", "Others"}) {
+  for (const char* part : {"How good", "Photos", "Pictures", "Loss", "Score", "Others"}) {
     EXPECT_THAT(page, Not(HasSubstr(std::string("<h2>") + part)));
   }
 }

@@ -4,6 +4,7 @@
 
 #include "common/ids.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/sampler_names.h"
 #include "worker/jobs/prompts.h"
 
@@ -85,6 +86,7 @@ v1::FineTuneSpec PublishedDefaults(const MethodDefaults& row) {
   training.set_horizontal_flips(false);
   training.set_caption_dropout(0);
   training.set_checkpoint_every_steps(100);
+  training.set_stop_rule(v1::STOP_RULE_LAST);
 
   auto& prior = *spec.mutable_prior();
   prior.set_class_images(200);
@@ -244,7 +246,7 @@ v1::ResolvedSpec ResolveEvaluate(const v1::EvaluateSpec& spec, const ModelFacts&
   resolved.set_base_model_digest(model.digest);
   auto& result = *resolved.mutable_evaluate();
   const v1::GenerateSpec drawing = GenerateDefaults(model.defaults);
-  result.set_images_per_prompt(4);
+  result.set_images_per_prompt(kImagesPerPromptJudged);
   result.set_steps(drawing.steps());
   result.set_guidance(drawing.guidance());
   if (drawing.has_sampler()) result.set_sampler(drawing.sampler());

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/logging.h"
 #include "common/photo_folder.h"
+#include "common/photo_look.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/images/crop.h"
@@ -29,10 +30,18 @@ std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
 // Photos whose colours were converted, by what from: "Display P3" -> "photos[0]", "photos[2]".
 using Conversions = std::map<std::string, std::vector<std::string>>;
 
+PhotoLook LookOf(const Image& image) {
+  PhotoLooker looker(image.width, image.height, 3);
+  for (int y = 0; y < image.height; ++y) {
+    looker.AddRow(&image.rgb[static_cast<size_t>(y) * image.width * 3]);
+  }
+  return looker.Finish();
+}
+
 // `field` names the photo in messages; its place in the request is `path` and this.
 SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const std::string& field,
                         int image_size, const PromptWords& words, JobEnvironment& environment,
-                        Conversions& conversions) {
+                        Conversions& conversions, std::vector<NamedLook>& looks) {
   const auto file = environment.scratch() / "photo";
   environment.FetchBlob(photo.blob(), file, {});
   const std::string bytes = ReadFile(file);
@@ -51,6 +60,7 @@ SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const s
       environment.Warn(absl::StrFormat("%s is small: %d px are enlarged to the model's %d px",
                                        field, side, image_size));
     }
+    looks.push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
     return {SquarePhoto(whole, box, image_size), FillPrompt(photo.caption(), words)};
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInvalidArgument) throw;
@@ -65,14 +75,15 @@ SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnviron
   const PromptWords words{subject.token(), subject.class_noun()};
   SubjectPhotos photos;
   Conversions conversions;
+  std::vector<NamedLook> validation_looks;
   for (int i = 0; i < subject.photos_size(); ++i) {
     photos.training.push_back(FetchPhoto(subject.photos(i), path, absl::StrCat("photos[", i, "]"),
-                                         image_size, words, environment, conversions));
+                                         image_size, words, environment, conversions, photos.looks));
   }
   for (int i = 0; i < subject.validation_photos_size(); ++i) {
     photos.validation.push_back(FetchPhoto(subject.validation_photos(i), path,
                                            absl::StrCat("validation_photos[", i, "]"), image_size,
-                                           words, environment, conversions));
+                                           words, environment, conversions, validation_looks));
   }
   for (const auto& [profile, fields] : conversions) {
     environment.Warn(absl::StrCat(absl::StrJoin(fields, ", "), ": colours converted from ", profile,

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/photo_look.h"
 #include "likeness/v1/fine_tune.pb.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/tokenizers/clip_tokenizer.h"
@@ -15,6 +16,7 @@ namespace likeness {
 struct SubjectPhotos {
   std::vector<SubjectPhoto> training;
   std::vector<SubjectPhoto> validation;
+  std::vector<NamedLook> looks;  // of those to learn from, whole or as far as their boxes go
 };
 
 // Square photos of image_size x image_size pixels. Oddities become warnings of the job. Throws

@@ -49,28 +49,52 @@ LoopOptions LoopOf(const FineTuneOptions& options) {
           .preview_every = options.previews.every};
 }
 
-// `after_part`: called after each sampling step; false stops the drawing.
+// A picture of what is trained so far. `after_part`: called after each sampling step; false stops
+// the drawing, and nothing is returned: the loop stops, and saves what has to be saved. `options`:
+// PreviewOptions or StepSelection.
+template <typename Options>
+std::optional<Image> DrawOne(Family& model, Attached& attached, const Options& options,
+                             const std::string& prompt, uint32_t seed,
+                             const std::function<bool()>& after_part) {
+  const TrainedInDtype as_model(attached, model.dtype());
+  TextToImageRequest request;
+  request.prompt = prompt;
+  request.negative_prompt = options.negative_prompt;
+  request.seed = seed;
+  request.sampler = options.sampler;
+  request.steps = options.steps;
+  request.guidance = options.guidance;
+  try {
+    return GenerateImages(model, request, [&](int, int) { return after_part(); }).at(0);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kCancelled) throw;
+    return std::nullopt;
+  }
+}
+
 void ShowPreviews(Family& model, Attached& attached, const PreviewOptions& options, int64_t step,
                   const std::function<bool()>& after_part, Host& host) {
   for (const std::string& prompt : options.prompts) {
     host.ShowPreview([&]() -> std::optional<Preview> {
-      const TrainedInDtype as_model(attached, model.dtype());
-      TextToImageRequest request;
-      request.prompt = prompt;
-      request.negative_prompt = options.negative_prompt;
-      request.seed = options.seed;
-      request.sampler = options.sampler;
-      request.steps = options.steps;
-      request.guidance = options.guidance;
-      try {
-        const auto images = GenerateImages(model, request, [&](int, int) { return after_part(); });
-        return Preview{.step = step, .prompt = prompt, .image = images.at(0)};
-      } catch (const Error& error) {
-        if (error.kind() != ErrorKind::kCancelled) throw;
-        return std::nullopt;  // the loop stops, and saves what has to be saved
-      }
+      auto image = DrawOne(model, attached, options, prompt, options.seed, after_part);
+      if (!image) return std::nullopt;
+      return Preview{.step = step, .prompt = prompt, .image = *std::move(image)};
     });
   }
+}
+
+std::optional<double> Score(Family& model, Attached& attached, const StepSelection& selection,
+                            const std::function<bool()>& after_part, Host& host) {
+  return host.Score([&]() -> std::optional<double> {
+    std::vector<Image> pictures;
+    for (const std::string& prompt : selection.prompts) {
+      const auto seed = selection.seed + static_cast<uint32_t>(pictures.size());
+      auto image = DrawOne(model, attached, selection, prompt, seed, after_part);
+      if (!image) return std::nullopt;
+      pictures.push_back(*std::move(image));
+    }
+    return selection.judge(pictures);
+  });
 }
 
 }  // namespace
@@ -109,8 +133,15 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   loop.preview = [&](int64_t step, const std::function<bool()>& after_part) {
     ShowPreviews(base, *attached, options.previews, step, after_part, host);
   };
-  loop.finish = [&](const std::vector<float>& losses, const std::function<void()>& stop_if_asked) {
-    result.losses = losses;
+  if (!options.selection.prompts.empty()) {
+    loop.score = [&](const std::function<bool()>& after_part) {
+      return Score(base, *attached, options.selection, after_part, host);
+    };
+  }
+  loop.finish = [&](const TrainingState& state, const std::function<void()>& stop_if_asked) {
+    result.losses = state.losses;
+    result.scores = state.best.scores();
+    if (const auto best = state.best.best()) result.best_step = best->step;
     result.validation_loss_after = validation_loss(Phase::kSaving, stop_if_asked);
     stop_if_asked();
     const auto dtype =

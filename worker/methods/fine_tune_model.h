@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "worker/families/family.h"
+#include "worker/training/best_step.h"
 #include "worker/training/fine_tune_options.h"
 #include "worker/training/host.h"
 
@@ -19,7 +20,9 @@ struct FineTunePaths {
 };
 
 struct FineTuneResult {
-  std::vector<float> losses = {};  // of every optimizer step
+  std::vector<float> losses = {};         // of every optimizer step
+  std::vector<ScoredStep> scores = {};    // of the checkpoints that were judged
+  std::optional<int64_t> best_step = {};  // whose weights the model has, where one was chosen
   std::optional<double> validation_loss_before = {};
   std::optional<double> validation_loss_after = {};
 };

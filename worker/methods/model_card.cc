@@ -39,6 +39,12 @@ nlohmann::json ModelCard(const std::string& base_digest, const FineTuneOptions& 
       {"loss", LossCurve(result.losses)},
       {"versions", {{"likeness", LIKENESS_VERSION}, {"torch", TORCH_VERSION}}},
   };
+  if (result.best_step) {
+    card["best_step"] = *result.best_step;
+    for (const ScoredStep& scored : result.scores) {
+      card["scores"].push_back({{"step", scored.step}, {"score", scored.score}});
+    }
+  }
   if (result.validation_loss_before && result.validation_loss_after) {
     card["validation_loss"] = {{"before", *result.validation_loss_before},
                                {"after", *result.validation_loss_after}};

@@ -58,16 +58,26 @@ void ReadResize(ConfigReader& reader, const json& config, bool clip,
   options.bicubic = resample == kBicubic;
 }
 
-// With antialias, to whole levels of 8 bits: values that overshoot are cut between one side and the
-// other, as Pillow cuts them.
-torch::Tensor ResizeByLevels(const torch::Tensor& pixels_1CHW, int64_t height, int64_t width,
-                             bool bicubic) {
+// With antialias, to whole levels of 8 bits.
+torch::Tensor ResizeAtOnce(const torch::Tensor& pixels_1CHW, int64_t height, int64_t width,
+                           bool bicubic) {
   if (pixels_1CHW.size(2) == height && pixels_1CHW.size(3) == width) return pixels_1CHW;
   const std::vector<int64_t> size = {height, width};
   const auto resized =
       bicubic ? at::_upsample_bicubic2d_aa(pixels_1CHW, size, /*align_corners=*/false)
               : at::_upsample_bilinear2d_aa(pixels_1CHW, size, /*align_corners=*/false);
   return resized.clamp(0, 255).round();
+}
+
+// One side after the other: values that overshoot are cut in between, as Pillow cuts them.
+torch::Tensor ResizeByLevels(const torch::Tensor& pixels_1CHW, int64_t height, int64_t width,
+                             bool bicubic) {
+  const int64_t from_height = pixels_1CHW.size(2), from_width = pixels_1CHW.size(3);
+  const int64_t lost = from_height - height;
+  const bool height_first = lost > 0 && lost > 2 * (from_width - width);
+  const auto halfway = height_first ? ResizeAtOnce(pixels_1CHW, height, from_width, bicubic)
+                                    : ResizeAtOnce(pixels_1CHW, from_height, width, bicubic);
+  return ResizeAtOnce(halfway, height, width, bicubic);
 }
 
 }  // namespace
@@ -124,7 +134,6 @@ torch::Tensor ImagePreprocessor::operator()(const Image& image) const {
       height = options_.shortest_edge * image.height / shorter;
       width = options_.shortest_edge * image.width / shorter;
     }
-    pixels_1CHW = ResizeByLevels(pixels_1CHW, pixels_1CHW.size(2), width, options_.bicubic);
     pixels_1CHW = ResizeByLevels(pixels_1CHW, height, width, options_.bicubic);
   }
   if (options_.crop) {

@@ -1,8 +1,8 @@
 // Pictures as networks that judge them read them: what preprocessor_config.json says, as
 // transformers' ViTImageProcessor, BitImageProcessor and CLIPImageProcessor do it with Pillow:
 // resized with antialias to whole levels of 8 bits, cropped in the middle, scaled, normalized. The
-// width comes first, then the height. Pillow 13 does some tall pictures the other way round, which
-// gives a few levels more or less where values overshoot; square and wide ones are the same.
+// width comes first, then the height; the other way round where the height loses more than twice as
+// many pixels, as in Pillow 13 (ImagingResampleInner).
 #pragma once
 
 #include <torch/torch.h>

@@ -7,6 +7,8 @@ namespace likeness {
 namespace {
 
 constexpr const char* kAdamWSteps = "adamw.steps";
+constexpr const char* kScores = "scores";
+constexpr const char* kScoredSteps = "scored_steps";
 
 // All that is trained, by the names that the file has for it; the run's own tensors.
 NamedTensors TensorsOf(const TrainedState& trained) {
@@ -36,6 +38,41 @@ torch::Tensor Read(const SafetensorsFile& file, const std::string& name,
               "the checkpoint holds no " + name + " of the shape that is trained");
 }
 
+void AddBest(const BestStep& best, const std::vector<std::string>& names, NamedTensors& tensors) {
+  if (best.scores().empty()) return;
+  std::vector<double> scores;
+  std::vector<int64_t> steps;
+  for (const auto& scored : best.scores()) {
+    scores.push_back(scored.score);
+    steps.push_back(scored.step);
+  }
+  tensors.emplace_back(kScores, torch::tensor(scores, torch::kFloat64));
+  tensors.emplace_back(kScoredSteps, torch::tensor(steps, torch::kInt64));
+  for (size_t i = 0; i < names.size(); ++i) {
+    tensors.emplace_back("best/" + names[i], best.masters()[i]);
+  }
+}
+
+BestStep ReadBest(const SafetensorsFile& file, const TrainedState& trained) {
+  BestStep best;
+  if (!file.Contains(kScores) || !file.Contains(kScoredSteps)) return best;
+  const auto scores = file.Get(kScores).to(torch::kFloat64).contiguous();
+  const auto steps = file.Get(kScoredSteps).to(torch::kInt64).contiguous();
+  if (scores.dim() != 1 || !scores.sizes().equals(steps.sizes())) {
+    throw Error(ErrorKind::kDataLoss, "the checkpoint's scores and their steps do not match");
+  }
+  std::vector<ScoredStep> scored;
+  for (int64_t i = 0; i < scores.numel(); ++i) {
+    scored.push_back({steps.const_data_ptr<int64_t>()[i], scores.const_data_ptr<double>()[i]});
+  }
+  std::vector<torch::Tensor> kept;
+  for (size_t i = 0; i < trained.names.size(); ++i) {
+    kept.push_back(Read(file, "best/" + trained.names[i], trained.masters[i]).clone());
+  }
+  best.Restore(std::move(scored), std::move(kept));
+  return best;
+}
+
 void CheckMetadata(const std::map<std::string, std::string>& metadata, const std::string& job) {
   const auto saved_job = metadata.find("job");
   if (saved_job == metadata.end() || saved_job->second != job || !metadata.contains("step")) {
@@ -50,6 +87,7 @@ void SaveTrainingState(const std::filesystem::path& file, const std::string& job
                        const TrainingState& state, const TrainedState& trained) {
   NamedTensors tensors = TensorsOf(trained);
   tensors.emplace_back("losses", torch::tensor(state.losses, torch::kFloat32));
+  AddBest(state.best, trained.names, tensors);
   WriteSafetensors(file, tensors, {{"job", job}, {"step", std::to_string(state.step)}});
 }
 
@@ -63,6 +101,7 @@ TrainingState LoadTrainingState(const std::filesystem::path& file, const std::st
   state.losses.assign(losses.const_data_ptr<float>(),
                       losses.const_data_ptr<float>() + losses.numel());
 
+  state.best = ReadBest(checkpoint, trained);
   NamedTensors tensors = TensorsOf(trained);
   // All is found before the first is written to.
   std::vector<torch::Tensor> stored;

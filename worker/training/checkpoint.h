@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/training/best_step.h"
 #include "worker/training/ema.h"
 #include "worker/training/optimizer.h"
 
@@ -15,6 +16,7 @@ namespace likeness {
 struct TrainingState {
   int64_t step = 0;                // optimizer steps done
   std::vector<float> losses = {};  // one a step
+  BestStep best = {};
 };
 
 // What a run moves, beside its step. Names and masters: of every trained parameter, in the
@@ -27,8 +29,9 @@ struct TrainedState {
 };
 
 // Tensors "weight/<name>" and, where there is an average, "average/<name>" (float32), the
-// optimizer's state as it names it, "losses"; metadata "step" and "job". `job` says which run this
-// is part of.
+// optimizer's state as it names it, "losses"; where steps were scored "best/<name>", "scores"
+// (float64) and "scored_steps" (int64); metadata "step" and "job". `job` says which run this is
+// part of.
 void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
                        const TrainingState& state, const TrainedState& trained);
 

@@ -188,6 +188,13 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
                                      {"keep_norm", options.textual_inversion.keep_norm}};
   }
   AddExtras(options, settings);
+  if (const StepSelection& best = options.selection; !best.prompts.empty()) {
+    settings["best_step_of"] = {
+        {"every", options.checkpoint_every}, {"prompts", best.prompts}, {"seed", best.seed},
+        {"sampler", best.sampler},           {"steps", best.steps},     {"guidance", best.guidance},
+        {"judged_by", best.judged_by}};
+    if (best.negative_prompt) settings["best_step_of"]["negative_prompt"] = *best.negative_prompt;
+  }
   if (options.UsesClassImages()) {
     const ClassImageOptions& images = options.class_images;
     settings["class_images"] = {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,20 @@ struct PreviewOptions {
   std::string sampler = "dpmpp_2m";
   int steps = 20;
   double guidance = 7.5;
+};
+
+// Which step's weights make the model: the last one's, or, where there is somebody to judge, those
+// that draw best. Asked at every checkpoint and after the last step.
+struct StepSelection {
+  std::vector<std::string> prompts;  // that a picture is drawn from each; empty: the last step
+  std::optional<std::string> negative_prompt = {};
+  uint32_t seed = 0;  // of the first picture; picture i is drawn from seed + i, modulo 2^32
+  std::string sampler = "dpmpp_2m";
+  int steps = 20;
+  double guidance = 7.5;
+  std::vector<std::string> judged_by = {};  // what `judge` looks with; part of the job's settings
+  // How good the pictures of the prompts are; higher is better.
+  std::function<double(const std::vector<Image>& pictures)> judge = {};
 };
 
 struct FineTuneOptions {
@@ -82,6 +97,7 @@ struct FineTuneOptions {
   // What is seen and kept on the way.
   PreviewOptions previews;
   int64_t checkpoint_every = 0;  // optimizer steps; 0: only the last, and when drained
+  StepSelection selection;
   SaveDtype save_dtype = SaveDtype::kFloat16;
 
   bool UsesClassImages() const { return prior_weight > 0 && prior_kind == PriorKind::kClassImages; }

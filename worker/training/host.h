@@ -53,6 +53,12 @@ class Host {
   // preview that cannot be drawn: what `draw` throws is the host's to deal with.
   virtual void ShowPreview(const std::function<std::optional<Preview>()>& draw) = 0;
 
+  // Calls `say`, which scores what is trained, and returns what it says. A host may deal with what
+  // `say` throws: a job goes on without a score that cannot be had.
+  virtual std::optional<double> Score(const std::function<std::optional<double>()>& say) {
+    return say();
+  }
+
   // Asked between forward passes, sampling steps and pictures: whatever takes seconds.
   virtual StopReason Stop() = 0;
 

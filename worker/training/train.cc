@@ -38,6 +38,20 @@ double AccumulateGradients(Attached& attached, Objective& objective, const LoopO
   return mean_loss;
 }
 
+bool IsCheckpoint(int64_t step, const LoopOptions& options) {
+  // The last: what follows may be cut short when the attached weights are gone.
+  return (options.checkpoint_every > 0 && step % options.checkpoint_every == 0) ||
+         step == options.steps;
+}
+
+void TakeBest(const BestStep& best, Attached& attached) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < attached.masters().size(); ++i) {
+    attached.masters()[i].detach().copy_(best.masters()[i]);
+  }
+  attached.CopyMastersToParameters();
+}
+
 // Throws Error(kFailedPrecondition) for a model that predicts far worse than one that predicts
 // nothing.
 void CheckLastLoss(Objective& objective, const LoopOptions& options) {
@@ -102,9 +116,29 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     now.grad_norm = progress.grad_norm;
     host.Report(now);
   };
-  report(0);
-  while (state.step < options.steps) {
+  const auto after_part = [&] {
+    report(0);
+    return host.Stop() == StopReason::kNone;
+  };
+  // A checkpoint is saved before its score is known: a run that goes on from there asks again.
+  int64_t scored_step = 0;
+  const auto score_checkpoint = [&] {
+    if (!options.score || scored_step == state.step || !IsCheckpoint(state.step, options)) return;
+    swap_with_average();
+    const auto said = options.score(after_part);
+    const bool whole = host.Stop() == StopReason::kNone;  // else it is of half the work
+    if (whole && said && std::isfinite(*said)) {
+      state.best.Offer({state.step, *said}, attached.masters());
+    }
+    swap_with_average();
     stop_if_asked();
+    scored_step = state.step;
+  };
+  report(0);
+  while (true) {
+    stop_if_asked();
+    score_checkpoint();
+    if (state.step >= options.steps) break;
     const double loss =
         AccumulateGradients(attached, objective, options, state.step, [&](int done) {
           report(static_cast<double>(done) / options.gradient_accumulation);
@@ -120,15 +154,10 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     state.losses.push_back(static_cast<float>(loss));
     ++state.step;
     report(0);
-    const bool regular = options.checkpoint_every > 0 && state.step % options.checkpoint_every == 0;
-    // The last: what follows may be cut short when the attached weights are gone.
-    if (regular || state.step == options.steps) save_checkpoint();
+    if (IsCheckpoint(state.step, options)) save_checkpoint();
     if (options.preview_every > 0 && state.step % options.preview_every == 0) {
       swap_with_average();
-      options.preview(state.step, [&] {
-        report(0);
-        return host.Stop() == StopReason::kNone;
-      });
+      options.preview(state.step, after_part);
       swap_with_average();
     }
   }
@@ -136,9 +165,13 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   // Judge
   host.Report({.phase = Phase::kSaving, .total = 1, .unit = "models"});
   attached.CheckFinite(state.step);
+  if (state.best.masters().empty()) {
+    swap_with_average();
+  } else {
+    TakeBest(state.best, attached);  // of the average, where there is one
+  }
   CheckLastLoss(objective, options);
-  swap_with_average();
-  if (options.finish) options.finish(state.losses, stop_if_asked);
+  if (options.finish) options.finish(state, stop_if_asked);
 }
 
 }  // namespace likeness

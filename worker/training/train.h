@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "worker/training/attached.h"
+#include "worker/training/checkpoint.h"
 #include "worker/training/host.h"
 #include "worker/training/lr_schedule.h"
 #include "worker/training/objective.h"
@@ -32,10 +34,16 @@ struct LoopOptions {
   int64_t preview_every = 0;
   std::function<void(int64_t step, const std::function<bool()>& after_part)> preview = {};
 
+  // Says how good what is trained is, higher is better: asked at every checkpoint of
+  // `checkpoint_every` and after the last step. The best step's weights are then what `finish`
+  // sees, and not the last's. Nothing where it cannot be said, or where `after_part` said false;
+  // null: never asked.
+  std::function<std::optional<double>(const std::function<bool()>& after_part)> score = {};
+
   // Called once after the last step, when what was trained is found sound: to measure and write it.
   // Where there is an average, it is what is attached then, and while a preview is drawn.
   // `stop_if_asked` is to be called on the way: it throws where the host asks to stop.
-  std::function<void(const std::vector<float>& losses, const std::function<void()>& stop_if_asked)>
+  std::function<void(const TrainingState& state, const std::function<void()>& stop_if_asked)>
       finish = {};
 };
 

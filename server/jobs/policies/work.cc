@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/digest.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/prior.h"
 #include "server/jobs/proto_time.h"
 
@@ -61,6 +62,14 @@ int64_t Previews(const v1::FineTuneSpec& spec) {
   return every > 0 ? spec.training().steps() / every * spec.previews().prompts_size() : 0;
 }
 
+// That the steps are judged by.
+int64_t StepPictures(const v1::FineTuneSpec& spec) {
+  if (!PicksBestStep(spec)) return 0;
+  const int64_t every = std::max(1, spec.training().checkpoint_every_steps());
+  const int64_t checkpoints = (spec.training().steps() + every - 1) / every;
+  return checkpoints * kStepImagesJudged;
+}
+
 std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_images_to_draw) {
   const bool prior = spec.prior().weight() > 0;
   const double photos = SubjectOf(spec).photos_size() + SubjectOf(spec).validation_photos_size();
@@ -74,8 +83,8 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
                            static_cast<double>(class_images_to_draw), spec.prior().sampling_steps(),
                            spec.prior().guidance()));
   }
-  // Previews are drawn while it trains, and are measured with it.
-  const auto previews = static_cast<double>(Previews(spec));
+  // Previews and what steps are judged by are drawn while it trains, and are measured with it.
+  const auto previews = static_cast<double>(Previews(spec) + StepPictures(spec));
   work.push_back(
       {{v1::JOB_PHASE_TRAINING, TrainingVariant(spec) + (previews > 0 ? ", previews" : ""), 0},
        {batches, batches * training.batch_size() * (prior ? 2 : 1),
@@ -89,7 +98,8 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
   }
   if (spec.judge().enabled() && images > 0)
     work.push_back({{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}});
-  work.push_back({{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images + previews, 0}});
+  work.push_back(
+      {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images + static_cast<double>(Previews(spec)), 0}});
   return work;
 }
 

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/judging.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -56,10 +57,9 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
   if (spec.has_images_per_prompt()) {
     checker.Integer(path + ".images_per_prompt", spec.images_per_prompt(), 1, kMaxImagesPerPrompt);
   }
-  constexpr int kDefaultImagesPerPrompt = 4;
   const int64_t images =
       int64_t{std::max(spec.prompts_size(), 1)} *
-      (spec.has_images_per_prompt() ? spec.images_per_prompt() : kDefaultImagesPerPrompt);
+      (spec.has_images_per_prompt() ? spec.images_per_prompt() : kImagesPerPromptJudged);
   checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
                  "TOO_MANY_IMAGES");
   CheckJudges(spec.measures(), spec.evaluators(), path, checker);

@@ -35,6 +35,7 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
   known("precision", t.precision(), v1::Precision_IsValid);
   known("learning_rate_schedule", t.learning_rate_schedule(), v1::LearningRateSchedule_IsValid);
   known("optimizer", t.optimizer(), v1::Optimizer_IsValid);
+  known("stop_rule", t.stop_rule(), v1::StopRule_IsValid);
   integer("warmup_steps", t.has_warmup_steps(), t.warmup_steps(), 0,
           t.has_steps() ? t.steps() : limits.max_training_steps);
   real("max_grad_norm", t.has_max_grad_norm(), t.max_grad_norm(), 0, 1e6);

@@ -17,8 +17,6 @@ void CheckUnsupported(const v1::FineTuneSpec& spec, const std::string& path,
   refuse(spec.lora().has_up_learning_rate_ratio(), "lora.up_learning_rate_ratio");
   refuse(spec.lora().variant() > v1::LORA_VARIANT_LORA, "lora.variant");
   refuse(spec.lora().has_lokr_factor(), "lora.lokr_factor");
-  // Judge.
-  refuse(spec.training().stop_rule() > v1::STOP_RULE_LAST, "training.stop_rule");
 }
 
 void CheckUnsupported(const v1::GenerateSpec& spec, const std::string& path,

@@ -1,0 +1,93 @@
+#include "worker/jobs/step_judge.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/job_spec.h"
+#include "common/judging.h"
+#include "common/rpc_error.h"
+#include "worker/evaluation/judge.h"
+#include "worker/jobs/engine_options.h"
+#include "worker/jobs/judging.h"
+#include "worker/support/guard.h"
+
+namespace likeness {
+namespace {
+
+// Two things asked for at once: whoever overfits forgets one of them first. The lists of prompts
+// that results are compared by ask for one.
+constexpr const char* kPrompts[] = {
+    "a {subject} wearing a red hat on the beach",
+    "a {subject} wearing a black top hat in the jungle",
+    "a {subject} wearing a black top hat in the snow",
+    "a {subject} wearing a red hat with a city in the background",
+    "a {subject} wearing a red hat with a mountain in the background",
+    "a {subject} wearing a black top hat on a cobblestone street",
+};
+constexpr uint32_t kBeyondClassPictures = 1 << 17;  // ClassOrder's begin at 1 << 16
+
+std::vector<EvaluatorFiles> JudgesOf(const std::vector<EvaluatorFiles>& found,
+                                     const v1::FineTuneSpec& spec) {
+  const auto chosen = ChooseForJob(found, spec.judge().evaluators());
+  if (!MeasuresOf(chosen).contains(Measure::kClipT)) {
+    ThrowIfError(RpcError(absl::StatusCode::kFailedPrecondition, "EVALUATOR_MISSING",
+                          "training.stop_rule is STOP_RULE_BEST, which needs an evaluator of the "
+                          "kind clip; this worker has none for the model"));
+  }
+  return chosen;
+}
+
+}  // namespace
+
+void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec) {
+  if (PicksBestStep(spec)) (void)LoadEvaluators(JudgesOf(found, spec), torch::kCPU);
+}
+
+StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
+                              const v1::FineTuneSpec& spec, const SubjectPhotos& photos,
+                              c10::Device device, JobEnvironment& environment) {
+  StepSelection selection;
+  if (!PicksBestStep(spec)) return selection;
+  const auto files = JudgesOf(found, spec);
+  for (const auto& evaluator : files) selection.judged_by.push_back(evaluator.name);
+
+  const PictureOrder samples = SampleOrder(spec);
+  const v1::Subject& subject = SubjectOf(spec);
+  for (const char* prompt : kPrompts) {
+    const auto filled = FillPrompt(prompt, {subject.token(), subject.class_noun()});
+    const bool reported =
+        std::find(samples.prompts.begin(), samples.prompts.end(), filled) != samples.prompts.end();
+    if (!reported && std::ssize(selection.prompts) < kStepImagesJudged) {
+      selection.prompts.push_back(filled);
+    }
+  }
+  selection.negative_prompt = samples.negative_prompt;
+  selection.seed = samples.seed + kBeyondClassPictures;
+  selection.sampler = samples.sampler;
+  selection.steps = samples.steps;
+  selection.guidance = samples.guidance;
+
+  const auto evaluators = std::make_shared<Evaluators>(
+      LoadEvaluators(files, device, [&] { ThrowIfStopped(environment.Stop()); }));
+  Evidence evidence{.token = subject.token(),
+                    .photos = ImagesOf(photos.training),
+                    .pictures = {},
+                    .class_pictures = {},
+                    .class_pictures_before = {}};
+  selection.judge = [evaluators, evidence = std::move(evidence),
+                     prompts = selection.prompts](const std::vector<Image>& pictures) {
+    Evidence seen = evidence;
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      seen.pictures.push_back({prompts.at(i), &pictures[i]});
+    }
+    const Measure subject = evaluators->dino ? Measure::kDino : Measure::kClipI;
+    const auto metrics = JudgePictures(seen, {subject, Measure::kClipT}, *evaluators).metrics;
+    return metrics.at(subject == Measure::kDino ? "dino" : "clip_i") + metrics.at("clip_t");
+  };
+  return selection;
+}
+
+}  // namespace likeness

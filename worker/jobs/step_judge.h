@@ -1,0 +1,28 @@
+// The judge of Training.stop_rule: which step's weights make the model.
+#pragma once
+
+#include <vector>
+
+#include "likeness/v1/fine_tune.pb.h"
+#include "worker/evaluation/evaluator_files.h"
+#include "worker/jobs/job_environment.h"
+#include "worker/jobs/judge_settings.h"
+#include "worker/jobs/subject.h"
+#include "worker/training/fine_tune_options.h"
+
+namespace likeness {
+
+// Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) where the spec asks for the best step
+// and the evaluators that the judge names, or the general ones, cannot say how well a subject is
+// recognised and prompts are obeyed; Error where one of them cannot be loaded.
+void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec);
+
+// How the steps of a job are compared: by subject fidelity (DINO; CLIP-I where there is none) plus
+// prompt fidelity (CLIP-T) of pictures that are drawn as the samples are, but of prompts and from
+// seeds that no other figure uses. Empty where the last step's weights make the model. Loads the
+// evaluators. The photos outlive it.
+StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
+                              const v1::FineTuneSpec& spec, const SubjectPhotos& photos,
+                              c10::Device device, JobEnvironment& environment);
+
+}  // namespace likeness
