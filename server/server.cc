@@ -224,7 +224,8 @@ absl::Status Server::Parts::OpenStores() {
       *jobs, *blobs, *blob_quota, options.limits,
       [this](const std::string& tenant, const v1::Webhook& webhook) {
         return CheckWebhook(tenant, webhook, webhook_options.secrets, webhook_options.addresses);
-      });
+      },
+      [this] { return workers->NewestSpecRevision(clock.Now()); });
   return absl::OkStatus();
 }
 

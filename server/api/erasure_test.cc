@@ -103,6 +103,28 @@ class ErasureTest : public ServiceTest {
   std::unique_ptr<v1::ModelService::Stub> models_ = v1::ModelService::NewStub(server_.channel());
 };
 
+TEST_F(ErasureTest, CheckpointsThatLaterOnesReplacedGoAtOnce) {
+  OfferModels();
+  auto request = DogJob();
+  request.set_job_id("rex");
+  ASSERT_TRUE(Create(request).ok());
+  v1::HeartbeatRequest news;
+  news.set_lease_token(worker_.Acquire()->lease_token());
+  for (const std::string checkpoint : {"first", "second", "third"}) {
+    news.set_sequence(news.sequence() + 1);
+    news.mutable_checkpoint()->set_step(news.sequence());
+    news.mutable_checkpoint()->set_blob(*worker_.Upload(checkpoint));
+    ASSERT_TRUE(worker_.Heartbeat(news).ok());
+  }
+  ASSERT_TRUE(worker_.Complete(news.lease_token()).ok());
+  const auto erasure = EraseJob("tenants/default/jobs/rex");
+  ASSERT_TRUE(erasure.ok()) << erasure.status();
+  EXPECT_EQ(erasure->erased_blobs(), 4);  // and the photo
+  for (const char* checkpoint : {"first", "second", "third"}) {
+    EXPECT_FALSE(IsStored(checkpoint)) << checkpoint;
+  }
+}
+
 TEST_F(ErasureTest, ModelGoesWithAllThatMadeItAndAllThatWasDrawnWithIt) {
   MakeSubject("rex", "weights of rex");
   const std::string drawn = Draw("tenants/default/models/rex");

@@ -20,6 +20,10 @@ class EvaluateTest : public ServiceTest {
   bool WouldGetAJob(const std::vector<std::string>& methods) {
     auto offer = worker_.Offer();
     offer.mutable_methods()->Assign(methods.begin(), methods.end());
+    return WouldGetAJob(offer);
+  }
+
+  bool WouldGetAJob(const v1::AcquireLeaseRequest& offer) {
     grpc::ClientContext context;
     v1::AcquireLeaseResponse reply;
     EXPECT_TRUE(
@@ -161,6 +165,41 @@ TEST_F(EvaluateTest, WorkerThatJudgesNothingGetsNone) {
   ASSERT_TRUE(Create(Judgement()).ok());
   EXPECT_FALSE(WouldGetAJob({"generate"}));
   EXPECT_TRUE(WouldGetAJob({"generate", "evaluate"}));
+}
+
+TEST_F(EvaluateTest, WorkerThatLacksAMeasureGetsNone) {
+  MakeModel();
+  auto request = Judgement();
+  request.mutable_job()->mutable_evaluate()->add_measures(v1::MEASURE_CLIP_T);
+  request.mutable_job()->mutable_evaluate()->add_measures(v1::MEASURE_DINO);
+  ASSERT_TRUE(Create(request).ok());
+  auto offer = worker_.Offer();  // of MEASURE_DINO
+  EXPECT_FALSE(WouldGetAJob(offer));
+  offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_T);
+  EXPECT_TRUE(WouldGetAJob(offer));
+}
+
+TEST_F(EvaluateTest, AFineTuneWaitsForAWorkerWithItsMeasures) {
+  OfferModels();
+  auto request = DogJob();
+  auto& spec = *request.mutable_job()->mutable_fine_tune();
+  spec.mutable_judge()->set_enabled(true);
+  spec.mutable_judge()->add_measures(v1::MEASURE_CLIP_I);
+  spec.mutable_samples()->add_prompts("a {subject}");
+  ASSERT_TRUE(Create(request).ok());
+  auto offer = worker_.Offer();
+  EXPECT_FALSE(WouldGetAJob(offer));
+  offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_I);
+  EXPECT_TRUE(WouldGetAJob(offer));
+}
+
+TEST_F(EvaluateTest, JobThatNamesEvaluatorsGoesToAnyWorkerThatJudges) {
+  MakeModel();
+  auto request = Judgement();
+  request.mutable_job()->mutable_evaluate()->add_measures(v1::MEASURE_CLIP_T);
+  request.mutable_job()->mutable_evaluate()->add_evaluators("clip");  // which need not be offered
+  ASSERT_TRUE(Create(request).ok());
+  EXPECT_TRUE(WouldGetAJob(worker_.Offer()));
 }
 
 TEST_F(EvaluateTest, AFineTuneThatIsToBeJudgedWaitsForAWorkerThatJudges) {

@@ -1,5 +1,6 @@
 #include "server/api/worker_registry.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,7 +55,16 @@ void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time no
   }
   if (seen_.size() >= kMostSeen) ForgetBefore(now - kSeenFor);
   if (seen_.size() >= kMostSeen) return;
-  seen_[request.worker()] = {Describe(request), now};
+  seen_[request.worker()] = {Describe(request), request.spec_revision(), now};
+}
+
+std::optional<int> WorkerRegistry::NewestSpecRevision(absl::Time now) const {
+  std::lock_guard lock(mutex_);
+  std::optional<int> newest;
+  for (const auto& [name, seen] : seen_) {
+    if (seen.asked >= now - kSeenFor) newest = std::max(newest.value_or(0), seen.spec_revision);
+  }
+  return newest;
 }
 
 void WorkerRegistry::ForgetBefore(absl::Time time) {

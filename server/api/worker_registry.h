@@ -30,6 +30,10 @@ class WorkerRegistry {
   // A worker asks for a job. `now` by date.
   void Asked(const v1::AcquireLeaseRequest& request, absl::Time now);
 
+  // The newest revision of the specs that one of the workers knows which asked within ten minutes
+  // of `now`. Nothing if there is none.
+  std::optional<int> NewestSpecRevision(absl::Time now) const;
+
   // Nothing for a worker that gets jobs.
   std::optional<DrainedWorker> FindDrained(const std::string& worker) const;
 
@@ -43,6 +47,7 @@ class WorkerRegistry {
  private:
   struct Seen {
     v1::Worker worker;  // as it said, without state and jobs
+    int spec_revision = 0;
     absl::Time asked;
   };
   void ForgetBefore(absl::Time time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

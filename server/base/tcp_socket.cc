@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,7 +88,9 @@ TcpSocket::Traffic TcpSocket::Look() const {
     return {};
   }
   const bool open = info.tcpi_state == kEstablished || info.tcpi_state == kCloseWait;
-  return {open, static_cast<int64_t>(info.tcpi_bytes_received)};
+  int unread = 0;
+  (void)ioctl(fd_, SIOCINQ, &unread);
+  return {open, static_cast<int64_t>(info.tcpi_bytes_received), unread};
 }
 
 // The number of the owner's fd may be another file's by now, but not another socket's with this
@@ -95,24 +99,37 @@ bool TcpSocket::IsHeldByOwner() const { return InodeOf(owner_) == InodeOf(fd_); 
 
 void TcpSocket::AllowFirst(int64_t bytes) const {
   if (!first_byte_) return;
-  // The filter sees a segment from its TCP header on. Segments without payload pass: what they
-  // acknowledge has nothing to do with it.
+  const auto limit = static_cast<uint32_t>(std::min<int64_t>(bytes, uint32_t{1} << 31));
+  // The filter sees a segment from its TCP header on, and returns how much of it is taken. Segments
+  // without payload pass: what they acknowledge has nothing to do with it. One that ends the stream
+  // is not cut, or the end would come too early.
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 12),        // the header's size: the upper half
       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xF0),     //   of the byte, in words of four
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 2),        //
+      BPF_STMT(BPF_ST, 0),                           //   kept
       BPF_STMT(BPF_MISC | BPF_TAX, 0),               //
       BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),         //
       BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0),        // the payload's size
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 0),  //
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 0),  //   none: taken
       BPF_STMT(BPF_MISC | BPF_TAX, 0),               //
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),         // its sequence number
       BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),        // where it ends
       BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, *first_byte_),
-      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K,
-               static_cast<uint32_t>(std::min<int64_t>(bytes, uint32_t{1} << 31)), 1, 0),
-      BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),  // taken
-      BPF_STMT(BPF_RET | BPF_K, 0),           // dropped
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, limit, 1, 0),   //   beyond: a part at most
+      BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),              // taken
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),             // flags
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 9, 0),      //   FIN: dropped
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),              //
+      BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, *first_byte_),  // where it begins
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, limit, 6, 0),   //   beyond: dropped
+      BPF_STMT(BPF_MISC | BPF_TAX, 0),                    //
+      BPF_STMT(BPF_LD | BPF_IMM, limit),                  //
+      BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0),             // so much of the payload
+      BPF_STMT(BPF_LDX | BPF_MEM, 0),                     //
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),             //   and the header
+      BPF_STMT(BPF_RET | BPF_A, 0),                       //
+      BPF_STMT(BPF_RET | BPF_K, 0),                       // dropped
   };
   const sock_fprog attached = {static_cast<uint16_t>(std::size(program)), program};
   setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof(attached));

@@ -24,13 +24,15 @@ class TcpSocket {
   struct Traffic {
     bool open = false;
     int64_t received = 0;  // bytes so far
+    int64_t unread = 0;    // of these, that lie in the kernel
   };
   Traffic Look() const;
   // Whether the owner has not closed their copy yet.
   bool IsHeldByOwner() const;
 
   // Lets no more in than the first `bytes` of the connection: the kernel drops what comes beyond,
-  // and the peer sends it again later. A call with more lets more in.
+  // if need be a part of a segment, and the peer sends it again later. A call with more lets more
+  // in.
   void AllowFirst(int64_t bytes) const;
   void AllowAll() const;
 

@@ -1,6 +1,7 @@
 #include "server/base/visitors.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -28,7 +29,7 @@ void Visitors::Add(int fd, const std::string& peer) {
   visitor->peer = peer;
   visitor->socket = std::move(copy);
   visitor->socket.KeepSmall(limits_.unread_bytes);
-  Allow(*visitor, SteadyNow() < alarm_end_);
+  Allow(*visitor, ShareOf(by_age_.size() + 1));
   visitor->place = by_age_.insert(by_age_.end(), peer);
   known_[peer] = std::move(visitor);
   count_ = known_.size();
@@ -101,9 +102,10 @@ std::optional<int64_t> Visitors::Measure(Visitor& visitor) const {
   const double leaked = absl::ToDoubleSeconds(now - std::exchange(visitor.looked, now)) *
                         static_cast<double>(limits_.bytes_per_second);
   visitor.level = std::max(0.0, visitor.level - leaked) + static_cast<double>(fresh);
+  const int64_t read = visitor.received - traffic.unread;
   // Who sends byte after byte must not keep those before from settling.
   if (now - visitor.mark_time >= limits_.settles_unseen) {
-    visitor.settled = std::max(visitor.settled, visitor.mark_received);
+    visitor.settled = std::max(visitor.settled, std::min(visitor.mark_received, read));
     visitor.mark_time = now;
     visitor.mark_received = visitor.received;
   }
@@ -115,24 +117,35 @@ std::optional<int64_t> Visitors::Measure(Visitor& visitor) const {
   // On a busy machine gRPC may take long to get to them: calls are the sign that it has.
   const bool seen = visitor.calls > visitor.calls_before;
   if (now - visitor.last_bytes >= (seen ? limits_.settles : limits_.settles_unseen)) {
-    visitor.settled = visitor.received;
+    visitor.settled = std::max(visitor.settled, read);
   }
   return fresh;
 }
 
-void Visitors::Allow(Visitor& visitor, bool alarmed) const {
-  const int64_t more = alarmed ? limits_.bytes_at_once_alarmed : limits_.bytes_at_once;
+int64_t Visitors::ShareOf(size_t visitors) const {
+  if (open_calls_ >= limits_.all_open_calls) return 0;
+  const bool alarmed = SteadyNow() < alarm_end_;
+  const int64_t left = std::max<int64_t>(limits_.unsettled_bytes - lingering_bytes_, 0);
+  // A power of two: a share that changed with each visitor would cost a system call for each.
+  const uint64_t share = std::bit_floor(static_cast<uint64_t>(left) / visitors);
+  return std::clamp(static_cast<int64_t>(share), limits_.least_at_once,
+                    alarmed ? limits_.bytes_at_once_alarmed : limits_.bytes_at_once);
+}
+
+void Visitors::Allow(Visitor& visitor, int64_t more) {
   const int64_t allowed = std::max(visitor.received, visitor.settled + more);
   if (std::exchange(visitor.allowed, allowed) != allowed) visitor.socket.AllowFirst(allowed);
 }
 
 bool Visitors::AllowMore(const std::vector<Shared>& open) {
-  int64_t unsettled = DropReleased();
+  lingering_bytes_ = DropReleased();
+  int64_t unsettled = lingering_bytes_;
   for (const Shared& visitor : open) unsettled += visitor->unsettled();
   crowded_ = unsettled > limits_.unsettled_bytes;
-  const absl::Time now = SteadyNow();
-  if (crowded_) alarm_end_ = now + limits_.alarm;
-  for (const Shared& visitor : open) Allow(*visitor, now < alarm_end_);
+  if (crowded_) alarm_end_ = SteadyNow() + limits_.alarm;
+  if (open.empty()) return unsettled > kMuchAtOnce;
+  const int64_t share = ShareOf(open.size());
+  for (const Shared& visitor : open) Allow(*visitor, share);
   return unsettled > kMuchAtOnce;
 }
 

@@ -39,13 +39,15 @@ struct VisitorLimits {
   size_t connections = 1'000;   // one more closes the oldest
   int unread_bytes = 2 << 10;   // that the kernel keeps for us; it doubles them
 
-  // Bytes that gRPC may have made calls of which we have not seen yet: what came in within
-  // `settles`, or `settles_unseen` if no call has come out of it or more has come since; and what
-  // closed connections had sent as long as gRPC has not let go of them. Beyond, no connection is
-  // taken; and for the time of `alarm`, as after each connection that had to be closed, a visitor
-  // has less.
+  // Bytes that gRPC may have made calls of which we have not seen yet: what it has not read, or
+  // came in within `settles`, or `settles_unseen` if no call has come out of it or more has come
+  // since; and what closed connections had sent as long as gRPC has not let go of them. Visitors
+  // share this: the kernel lets in no more of each than its share, and at most `bytes_at_once`.
+  // Beyond, no connection is taken; and for the time of `alarm`, as after each connection that had
+  // to be closed, a visitor has less.
   int64_t unsettled_bytes = 64 << 10;
-  int64_t bytes_at_once = 64 << 10;  // of one visitor; the kernel lets no more in
+  int64_t bytes_at_once = 64 << 10;
+  int64_t least_at_once = 256;  // however many there are
   int64_t bytes_at_once_alarmed = 4 << 10;
   int64_t bytes_alarmed = 64 << 10;  // in place of `bytes`, where that is more
   absl::Duration settles = absl::Milliseconds(10);
@@ -114,8 +116,11 @@ class Visitors {
 
   // How many bytes have come in since the last look; nothing if the connection is over.
   std::optional<int64_t> Measure(Visitor& visitor) const;
-  // How many bytes of the visitor are let in from now on.
-  void Allow(Visitor& visitor, bool alarmed) const;
+  // What each of so many visitors has of what may be unsettled. Nothing while as many calls are
+  // open as may be.
+  int64_t ShareOf(size_t visitors) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Lets in as many bytes of the visitor beyond those that have settled.
+  static void Allow(Visitor& visitor, int64_t more);
   // The same for all that are open. Whether many bytes have not settled.
   bool AllowMore(const std::vector<Shared>& open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Closed connections of which gRPC has let go; the unsettled bytes of the others.
@@ -135,6 +140,7 @@ class Visitors {
   std::list<std::string> by_age_ ABSL_GUARDED_BY(mutex_);                   // peers, oldest first
   int kept_open_calls_ ABSL_GUARDED_BY(mutex_) = 0;  // of connections that are not closed
   std::vector<Lingering> lingering_ ABSL_GUARDED_BY(mutex_);
+  int64_t lingering_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // at the last look
   absl::Time alarm_end_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::atomic<bool> crowded_ = false;  // more bytes than may be have not settled
   std::atomic<int> open_calls_ = 0;    // of all

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "server/base/listener.h"
@@ -246,6 +247,57 @@ TEST(VisitorsTest, AfterAnAlarmVisitorsGoOnOnceWhatCameBeforeHasSettled) {
   EXPECT_EQ(received, kSent);
 }
 
+TEST(VisitorsTest, VisitorsShareWhatMayBeOnItsWay) {
+  Visitors visitors({.unsettled_bytes = 32 << 10,
+                     .bytes_at_once = 32 << 10,
+                     .least_at_once = 1 << 10,
+                     .settles = absl::InfiniteDuration(),
+                     .settles_unseen = absl::InfiniteDuration()});
+  std::vector<std::unique_ptr<Connection>> flood;
+  for (int i = 0; i < 16; ++i) {
+    flood.push_back(std::make_unique<Connection>(/*prepared=*/true));
+    visitors.Add(flood.back()->served, absl::StrCat("peer", i));
+    visitors.Look();  // as after each connection that is taken
+  }
+  for (const auto& connection : flood) connection->Send(8 << 10);
+  size_t received = 0;
+  for (const auto& connection : flood) received += connection->Receive(8 << 10);
+  EXPECT_LE(received, 32u << 10);
+  EXPECT_GE(received, 16u << 10);
+}
+
+TEST(VisitorsTest, NothingIsLetInWhileAsManyCallsAreOpenAsMayBe) {
+  Connection busy, visitor(/*prepared=*/true);
+  Visitors visitors({.all_open_calls = 1});
+  visitors.Add(busy.served, "busy");
+  visitors.Add(visitor.served, "visitor");
+  auto call = visitors.Enter("busy", /*refused=*/false);
+  visitors.Look();
+  visitor.Send(1 << 10);
+  EXPECT_EQ(visitor.Receive(1 << 10), 0u);
+  call.reset();
+  size_t received = 0;
+  for (int looks = 0; received == 0 && looks < 300; ++looks) {
+    visitors.Look();
+    received += visitor.Receive(1 << 10);
+  }
+  EXPECT_EQ(received, 1u << 10);
+}
+
+TEST(VisitorsTest, BytesDoNotSettleBeforeTheyAreRead) {
+  Connection connection;
+  Visitors visitors({.unsettled_bytes = 100,
+                     .settles = absl::ZeroDuration(),
+                     .settles_unseen = absl::ZeroDuration()});
+  visitors.Add(connection.served, "peer");
+  connection.Send(200);
+  for (int i = 0; i < 3; ++i) visitors.Look();
+  EXPECT_TRUE(visitors.full());
+  connection.Receive(200);
+  for (int i = 0; i < 3; ++i) visitors.Look();
+  EXPECT_FALSE(visitors.full());
+}
+
 TEST(VisitorsTest, ByteAfterByteDoesNotKeepThoseBeforeFromSettling) {
   Connection connection;
   Visitors visitors({.unsettled_bytes = 100,
@@ -255,6 +307,7 @@ TEST(VisitorsTest, ByteAfterByteDoesNotKeepThoseBeforeFromSettling) {
   connection.Send(200);
   visitors.Look();
   EXPECT_TRUE(visitors.full());
+  connection.Receive(200);
   for (int i = 0; i < 3; ++i) {
     connection.Send(1);
     absl::SleepFor(absl::Milliseconds(2));
@@ -270,6 +323,7 @@ TEST(VisitorsTest, BytesDoNotSettleBeforeACallHasComeOutOfThem) {
                      .settles_unseen = absl::InfiniteDuration()});
   visitors.Add(connection.served, "peer");
   connection.Send(200);
+  connection.Receive(200);
   for (int i = 0; i < 3; ++i) visitors.Look();
   EXPECT_TRUE(visitors.full());
   visitors.Enter("peer", /*refused=*/true);

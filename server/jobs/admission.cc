@@ -11,6 +11,7 @@
 #include "common/ids.h"
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
+#include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -131,6 +132,7 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   RETURN_IF_ERROR(quota_.Reserve(tenant, 0).status());
   if (said.has_webhook()) RETURN_IF_ERROR(check_webhook_(tenant, said.webhook()));
   v1::Job job = ClientFields(said);
+  WarnOfOldWorkers(job);
   if (!id.empty()) job.set_name(JobName{tenant, id}.ToString());
   if (job.has_generate()) {
     RETURN_IF_ERROR(ResolveGenerate(tenant, job));
@@ -147,6 +149,16 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   }
   RETURN_IF_ERROR(ResolveFineTune(tenant, job));
   return job;
+}
+
+void Admission::WarnOfOldWorkers(v1::Job& job) const {
+  const int needed = SpecRevisionOf(job);
+  if (needed == 0) return;
+  const auto known = known_revision_();
+  if (!known || *known >= needed) return;
+  job.add_warnings(
+      "when the job was created, no worker knew all of its settings; it waits for a worker of a "
+      "newer version");
 }
 
 absl::StatusOr<v1::Job> Admission::Retry(const JobName& name, const std::string& etag) {

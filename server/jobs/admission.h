@@ -22,14 +22,19 @@ class Admission {
   // Whether a tenant's job may name the webhook.
   using WebhookCheck = std::function<absl::Status(const std::string& tenant, const v1::Webhook&)>;
 
+  // The newest revision of the specs (common/spec_revision.h) that a worker of late knows; nothing
+  // if there was none.
+  using KnownRevision = std::function<std::optional<int>()>;
+
   // The stores and the quota must outlive this.
   Admission(JobStore& jobs, BlobStore& blobs, BlobQuota& quota, const Limits& limits,
-            WebhookCheck check_webhook)
+            WebhookCheck check_webhook, KnownRevision known_revision)
       : jobs_(jobs),
         blobs_(blobs),
         quota_(quota),
         limits_(limits),
-        check_webhook_(std::move(check_webhook)) {}
+        check_webhook_(std::move(check_webhook)),
+        known_revision_(std::move(known_revision)) {}
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, NO_EVALUATORS,
@@ -49,6 +54,8 @@ class Admission {
   // empty id leaves out the names that would be made of it.
   absl::StatusOr<v1::Job> Resolve(const std::string& tenant, const v1::Job& said,
                                   const std::string& id);
+  // Says so if none of the workers knows all that the job's spec uses.
+  void WarnOfOldWorkers(v1::Job& job) const;
   absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
   absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
   // NO_EVALUATORS if no worker judges what is drawn with the base model.
@@ -78,6 +85,7 @@ class Admission {
   BlobQuota& quota_;
   const Limits limits_;
   const WebhookCheck check_webhook_;
+  const KnownRevision known_revision_;
 };
 
 }  // namespace likeness::server

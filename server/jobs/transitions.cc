@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
+#include "common/spec_revision.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/base/planted.h"
 #include "server/jobs/job_state.h"
@@ -374,6 +375,7 @@ void Expire(JobRecord& record, const RetryPolicy& policy, const Moment& now) {
   const bool unheard =
       !record.heard && record.job.attempt() < record.job.max_attempts() + policy.unheard_attempts;
   if (unheard && record.job.state() == v1::JOB_STATE_RUNNING) {
+    record.attempt_time = now.steady;  // nobody is known to have worked
     return Enqueue(record,
                    {v1::STATE_CHANGE_REASON_WORKER_LOST,
                     "lease lost before its worker said a word: the attempt does not count"},
@@ -396,9 +398,13 @@ void TimeOut(JobRecord& record, const Moment& now) {
     return ToRpcStatus(RpcError(absl::StatusCode::kDeadlineExceeded, reason, message));
   };
   if (job.state() == v1::JOB_STATE_PENDING) {
-    *record.job.mutable_error() = deadline_exceeded(
-        "QUEUE_TIMEOUT", absl::StrCat("no worker took the job within its max_queue_duration of ",
-                                      absl::FormatDuration(FromProto(job.max_queue_duration()))));
+    std::string message = absl::StrCat("no worker took the job within its max_queue_duration of ",
+                                       absl::FormatDuration(FromProto(job.max_queue_duration())));
+    if (const int revision = SpecRevisionOf(job); revision > 0) {
+      absl::StrAppend(&message, "; its settings are for workers with a spec_revision of ", revision,
+                      " or above");
+    }
+    *record.job.mutable_error() = deadline_exceeded("QUEUE_TIMEOUT", message);
     return Finish(record, v1::JOB_STATE_FAILED,
                   {v1::STATE_CHANGE_REASON_QUEUE_TIMEOUT, "waited too long"}, now);
   }

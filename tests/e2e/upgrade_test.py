@@ -18,7 +18,7 @@ import grpc
 import frozen
 import service
 from service import State, job_pb2
-from likeness.v1 import event_pb2, operator_service_pb2, operator_service_pb2_grpc
+from likeness.v1 import event_pb2, fine_tune_pb2, operator_service_pb2, operator_service_pb2_grpc
 
 WORKERS = "/likeness.v1.WorkerService/"
 WORKER_CALLS = {path.removeprefix(WORKERS) for path in frozen.METHODS if path.startswith(WORKERS)}
@@ -178,6 +178,19 @@ class FrozenWorkerAndClient(UpgradeTest):
         self.addCleanup(other.close)
         self.assertEqual(self.state_of(job.name), frozen.value("JobState.JOB_STATE_SUCCEEDED"))
         self.assertEqual(other.jobs, [job.name])
+
+    def test_a_job_with_later_settings_waits_for_a_worker_that_knows_them(self):
+        later = service.fine_tune_job([next(self.photos.glob("*.png")).read_bytes()])
+        later.fine_tune.training.optimizer = fine_tune_pb2.OPTIMIZER_ADAMW
+        later = self.service.create(later)
+        self.assertIn("a worker of a newer version", later.warnings[0])
+        job = self.tune()
+        self.assertEqual(self.state_of(job.name), frozen.value("JobState.JOB_STATE_SUCCEEDED"), "though it came later")
+        self.assertEqual(self.worker.jobs, [job.name])
+        self.service.start_worker("today", flags=["--rehearse", "--rehearse-models=tiny"],
+                                  models=self.service.directory / "none")
+        self.assertEqual(self.service.wait(later.name).state, State.JOB_STATE_SUCCEEDED)
+        self.assertEqual(self.worker.jobs, [job.name])
 
     def test_a_job_is_cancelled(self):
         self.worker.hold.set()

@@ -30,7 +30,8 @@ struct Queue {
         *jobs, *blobs, *quota, server::Limits(),
         [this](const std::string& tenant, const v1::Webhook& webhook) {
           return server::CheckWebhook(tenant, webhook, secrets, server::AddressRules());
-        });
+        },
+        [] { return std::nullopt; });
   }
 
   Scratch folder;

@@ -8,6 +8,7 @@
 #include "common/ids.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
+#include "common/spec_revision.h"
 
 namespace likeness::testing {
 namespace {
@@ -31,6 +32,7 @@ v1::AcquireLeaseRequest FakeWorker::Offer(absl::Duration wait) const {
   offer.set_worker(name_);
   offer.set_request_id(request_id_);
   offer.set_device("cpu");
+  offer.set_spec_revision(kSpecRevision);
   auto* model = offer.add_base_models();
   model->set_name("baseModels/mini");
   model->set_digest(std::string(64, 'a'));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/logging.h"
+#include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "worker/jobs/generate.h"
 #include "worker/jobs/judge_settings.h"
@@ -17,6 +18,7 @@ namespace likeness {
 namespace {
 
 void AddAbilities(v1::AcquireLeaseRequest& offer) {
+  offer.set_spec_revision(kSpecRevision);
   for (const auto& method : MethodNames()) offer.add_methods(method);
   offer.add_methods("generate");
   for (const auto& sampler : SupportedSamplers()) offer.add_samplers(sampler);

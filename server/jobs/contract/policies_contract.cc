@@ -3,6 +3,7 @@
 #include <random>
 #include <set>
 
+#include "common/spec_revision.h"
 #include "server/jobs/contract/job_store_contract.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/policies/choice.h"
@@ -122,6 +123,36 @@ TEST_P(JobStoreTest, WarmPersonalizedModelIsPreferredForAWhile) {
   ASSERT_TRUE(Release(lease->lease_token(), v1::RELEASE_REASON_PREEMPTED).ok());
   clock_.Advance(QueuePolicy().patience);
   EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-older");
+}
+
+TEST_P(JobStoreTest, JobOfSeveralWarmModelsIsPreferredForAWhile) {
+  MakeModel("rex");
+  const auto with_adapter = [&](const std::string& id, const std::string& model) {
+    NewJob drawing = PictureJob(id);
+    auto& selection = *drawing.job.mutable_generate()->mutable_model();
+    selection.set_name(model);
+    selection.add_adapters()->set_model("tenants/default/models/rex");
+    ASSERT_TRUE(store().Create(drawing).ok());
+  };
+  Create("older");
+  with_adapter("over the base", "baseModels/mini");
+  with_adapter("over another", "tenants/default/models/rex");
+  auto offer = Offer("w");
+  offer.add_resident_models("tenants/default/models/rex");
+  EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-over another");
+  offer.add_resident_models("baseModels/mini");
+  EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-over the base");
+  EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-older");
+}
+
+TEST_P(JobStoreTest, JobIsForWorkersThatKnowWhatItUses) {
+  NewJob job = PictureJob("a");
+  job.job.mutable_generate()->set_clip_skip(1);
+  ASSERT_TRUE(store().Create(job).ok());
+  EXPECT_TRUE(NothingToLease());
+  auto offer = Offer("w");
+  offer.set_spec_revision(kSpecRevision);
+  EXPECT_TRUE(store().Acquire(offer)->has_value());
 }
 
 TEST_P(JobStoreTest, JobThatWaitsTooLongFails) {

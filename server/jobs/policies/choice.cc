@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <tuple>
+#include <vector>
 
 #include "server/base/planted.h"
 
 namespace likeness::server {
 namespace {
 
-template <typename List>
-bool Contains(const List& list, const std::string& value) {
+template <typename List, typename Value>
+bool Contains(const List& list, const Value& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
@@ -20,6 +21,22 @@ bool OffersModel(const Needs& needs, const v1::AcquireLeaseRequest& offer) {
         return model.name() == needs.base_model &&
                (needs.base_model_digest.empty() || model.digest() == needs.base_model_digest);
       });
+}
+
+// A worker that does not offer the base model judges what was made of it as it judges others.
+bool Judges(const Needs& needs, const v1::AcquireLeaseRequest& offer) {
+  if (needs.judged_as.empty()) return true;
+  const auto& models = offer.base_models();
+  const auto measures_all = [&](const v1::BaseModel& model) {
+    return !model.measures().empty() &&
+           std::all_of(needs.measures.begin(), needs.measures.end(),
+                       [&](v1::Measure measure) { return Contains(model.measures(), measure); });
+  };
+  const auto own = std::find_if(models.begin(), models.end(), [&](const v1::BaseModel& model) {
+    return model.name() == needs.judged_as;
+  });
+  return own != models.end() ? measures_all(*own)
+                             : std::any_of(models.begin(), models.end(), measures_all);
 }
 
 bool HasLabels(const Needs& needs, const v1::AcquireLeaseRequest& offer) {
@@ -34,11 +51,11 @@ TenantShare ShareOf(const std::string& tenant, const Shares& shares) {
   return found == shares.tenants.end() ? TenantShare() : found->second;
 }
 
-// A candidate's place: the least is leased.
-std::tuple<int, double, absl::Duration, absl::Time, int64_t> PlaceOf(const Candidate& job,
-                                                                     const Shares& shares,
-                                                                     absl::Time now,
-                                                                     const QueuePolicy& policy) {
+// A candidate's place, its level first: the least is leased.
+using Place = std::tuple<int, double, absl::Duration, absl::Time, int64_t>;
+
+Place PlaceOf(const Candidate& job, const Shares& shares, absl::Time now,
+              const QueuePolicy& policy) {
   const TenantShare share = ShareOf(job.tenant, shares);
   return {-LevelOf(job.priority, now - job.queue_time, policy),
           share.running / policy.WeightOf(job.tenant), std::max(share.served, shares.virtual_time),
@@ -57,7 +74,8 @@ bool CanRun(const Needs& needs, const v1::AcquireLeaseRequest& offer) {
          std::all_of(
              needs.methods.begin(), needs.methods.end(),
              [&](const std::string& method) { return Contains(offer.methods(), method); }) &&
-         OffersModel(needs, offer) &&
+         OffersModel(needs, offer) && Judges(needs, offer) &&
+         offer.spec_revision() >= needs.spec_revision &&
          std::all_of(
              needs.samplers.begin(), needs.samplers.end(),
              [&](const std::string& sampler) { return Contains(offer.samplers(), sampler); }) &&
@@ -75,20 +93,31 @@ int LevelOf(int priority, absl::Duration waited, const QueuePolicy& policy) {
 std::optional<size_t> ChooseJob(const std::vector<Candidate>& candidates, const Shares& shares,
                                 const v1::AcquireLeaseRequest& offer, absl::Time now,
                                 const QueuePolicy& policy) {
-  using Place = decltype(PlaceOf(candidates.front(), shares, now, policy));
-  std::optional<std::pair<Place, size_t>> first;
-  std::optional<std::pair<Place, size_t>> warm;  // the first whose model is in memory
+  struct Standing {
+    Place place;
+    int64_t resident;  // models of the job that the worker has in memory
+    size_t index;
+
+    auto warmth() const { return std::tuple(std::get<0>(place), -resident, place); }
+  };
+  std::vector<Standing> standings;
   for (size_t i = 0; i < candidates.size(); ++i) {
-    if (!CanRun(candidates[i].needs, offer)) continue;
-    const std::pair place{PlaceOf(candidates[i], shares, now, policy), i};
-    if (!first || place < *first) first = place;
-    const bool resident = Contains(offer.resident_models(), candidates[i].model);
-    if (resident && (!warm || place < *warm)) warm = place;
+    const Candidate& job = candidates[i];
+    if (!CanRun(job.needs, offer)) continue;
+    const int64_t resident = std::count_if(
+        job.models.begin(), job.models.end(),
+        [&](const std::string& model) { return Contains(offer.resident_models(), model); });
+    standings.push_back({PlaceOf(job, shares, now, policy), resident, i});
   }
-  if (!first) return std::nullopt;
-  const bool patient = now - candidates[first->second].queue_time < policy.patience;
-  const bool same_level = warm && std::get<0>(warm->first) == std::get<0>(first->first);
-  return patient && same_level ? warm->second : first->second;
+  if (standings.empty()) return std::nullopt;
+  const auto first =
+      std::min_element(standings.begin(), standings.end(),
+                       [](const Standing& a, const Standing& b) { return a.place < b.place; });
+  if (now - candidates[first->index].queue_time >= policy.patience) return first->index;
+  return std::min_element(
+             standings.begin(), standings.end(),
+             [](const Standing& a, const Standing& b) { return a.warmth() < b.warmth(); })
+      ->index;
 }
 
 void ChargeTenant(const std::string& tenant, absl::Duration cost, const QueuePolicy& policy,

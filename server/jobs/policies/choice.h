@@ -44,6 +44,12 @@ struct Needs {
   std::string base_model;             // baseModels/{base_model}; empty when any worker will do
   std::string base_model_digest;      // set when a checkpoint binds the job to these very files
   std::vector<std::string> samplers;  // all that the job draws with
+  int spec_revision = 0;              // common/spec_revision.h
+  // Which base model's evaluators judge its images, and what they must measure, any if there is
+  // none; empty if nothing is judged, or if the job names evaluators, of which workers do not say
+  // what they measure.
+  std::string judged_as;
+  std::vector<v1::Measure> measures;
   int64_t device_memory_bytes = 0;
   std::vector<std::pair<std::string, std::string>> labels;
 };
@@ -57,7 +63,7 @@ struct Candidate {
   int priority = kDefaultPriority;
   absl::Time queue_time;  // since when it waits
   Needs needs;
-  std::string model;  // as a worker names what it holds in memory
+  std::vector<std::string> models{};  // all that it uses, as workers name what they have in memory
 };
 
 // What a tenant has of the workers.
@@ -75,9 +81,10 @@ struct Shares {
 // The level of a job that has waited for so long.
 int LevelOf(int priority, absl::Duration waited, const QueuePolicy& policy);
 
-// The index of the job to lease, or nothing. The candidates must hold, of each tenant, priority and
-// set of needs, the oldest job; and the same again of each model that the worker has in memory.
-// Others do no harm.
+// The index of the job to lease, or nothing. Among jobs of which the worker has models in memory
+// the one with most of them comes first. The candidates must hold, of each tenant, priority and set
+// of needs, the oldest job; and the same again of each model that the worker has in memory. Others
+// do no harm.
 std::optional<size_t> ChooseJob(const std::vector<Candidate>& candidates, const Shares& shares,
                                 const v1::AcquireLeaseRequest& offer, absl::Time now,
                                 const QueuePolicy& policy);

@@ -21,7 +21,7 @@ Candidate JobOf(int64_t key, const std::string& model, absl::Duration after = {}
   job.tenant = "default";
   job.queue_time = kStart + after;
   job.needs.method = "generate";
-  job.model = job.needs.base_model = model;
+  job.models = {job.needs.base_model = model};
   return job;
 }
 
@@ -71,7 +71,9 @@ TEST(ChooseJobTest, WorkerMustHaveWhatTheJobNeeds) {
     job.needs.base_model_digest = "d1";
     job.needs.device_memory_bytes = 1000;
     job.needs.labels = {{"zone", "a"}};
+    job.needs.spec_revision = 2;
     auto offer = OfferOf({"baseModels/a"});
+    offer.set_spec_revision(2);
     offer.mutable_base_models(0)->set_digest("d1");
     offer.add_samplers("ddim");
     offer.set_device_memory_bytes(1000);
@@ -89,6 +91,38 @@ TEST(ChooseJobTest, WorkerMustHaveWhatTheJobNeeds) {
   EXPECT_FALSE(can([](Offer& offer) { offer.set_device_memory_bytes(999); }));
   EXPECT_FALSE(can([](Offer& offer) { (*offer.mutable_labels())["zone"] = "b"; }));
   EXPECT_FALSE(can([](Offer& offer) { offer.mutable_labels()->erase("zone"); }));
+  EXPECT_FALSE(can([](Offer& offer) { offer.set_spec_revision(1); }));
+}
+
+TEST(ChooseJobTest, WorkerMustMeasureWhatTheJobAsksFor) {
+  Needs needs;
+  needs.method = "generate";
+  needs.judged_as = "baseModels/a";
+  auto offer = OfferOf({"baseModels/a", "baseModels/b"});
+  EXPECT_FALSE(CanRun(needs, offer)) << "it has no evaluators";
+  offer.mutable_base_models(1)->add_measures(v1::MEASURE_DINO);
+  EXPECT_FALSE(CanRun(needs, offer)) << "it has evaluators for another base model";
+  offer.mutable_base_models(0)->add_measures(v1::MEASURE_DINO);
+  EXPECT_TRUE(CanRun(needs, offer));
+  needs.measures = {v1::MEASURE_CLIP_T, v1::MEASURE_DINO};
+  EXPECT_FALSE(CanRun(needs, offer)) << "one of the measures is missing";
+  offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_T);
+  EXPECT_TRUE(CanRun(needs, offer));
+  needs.judged_as = "baseModels/gone";
+  EXPECT_TRUE(CanRun(needs, offer)) << "models of a base that the worker has not";
+}
+
+TEST(ChooseJobTest, JobWithMoreOfItsModelsInMemoryIsPreferred) {
+  const std::string rex = "tenants/default/models/rex";
+  std::vector<Candidate> jobs = {JobOf(1, "baseModels/a"), JobOf(2, "baseModels/a"),
+                                 JobOf(3, "baseModels/a")};
+  jobs[1].models.push_back("tenants/default/models/other");
+  jobs[2].models.push_back(rex);
+  const auto offer = OfferOf({"baseModels/a"}, {"baseModels/a", rex});
+  EXPECT_EQ(Chosen(jobs, {}, offer, absl::Seconds(1)), 3);
+  EXPECT_EQ(Chosen(jobs, {}, offer, absl::Seconds(10)), 1) << "it has waited long enough";
+  jobs[0].priority = 4;
+  EXPECT_EQ(Chosen(jobs, {}, offer, absl::Seconds(1)), 1) << "it is more urgent";
 }
 
 TEST(ChooseJobTest, UrgentJobsComeFirstUntilOthersHaveWaitedForThem) {
@@ -147,11 +181,12 @@ class RandomQueue {
     job.queue_time = kStart + absl::Seconds(Below(5 * 3600));
     job.needs.method = Below(3) == 0 ? "dreambooth" : "generate";
     if (Below(2) == 0) {
-      job.model =
-          "tenants/" + job.tenant + "/models/" + std::string(1, static_cast<char>('a' + Below(3)));
+      job.models = {Personalized(job.tenant)};
     } else {
-      job.model = job.needs.base_model = Below(2) == 0 ? "baseModels/a" : "baseModels/b";
+      job.needs.base_model = Below(2) == 0 ? "baseModels/a" : "baseModels/b";
+      job.models = {job.needs.base_model};
     }
+    if (Below(3) == 0) job.models.push_back(Personalized(job.tenant));
     if (Below(4) == 0) job.needs.labels = {{"zone", "a"}};
     if (Below(4) == 0) job.needs.device_memory_bytes = 1000;
     return job;
@@ -187,6 +222,10 @@ class RandomQueue {
     return policy;
   }
 
+  std::string Personalized(const std::string& tenant) {
+    return "tenants/" + tenant + "/models/" + std::string(1, static_cast<char>('a' + Below(3)));
+  }
+
   std::string Tenant() { return std::string(1, static_cast<char>('x' + Below(4))); }
 
   std::mt19937& random() { return random_; }
@@ -211,11 +250,14 @@ std::vector<Candidate> OldestOnly(std::vector<Candidate> jobs,
   std::vector<Candidate> oldest;
   std::set<std::string> seen;
   for (const Candidate& job : jobs) {
-    const bool resident =
-        std::count(offer.resident_models().begin(), offer.resident_models().end(), job.model) > 0;
+    const auto& resident = offer.resident_models();
+    std::string warm;  // what of the job is in memory
+    for (const std::string& model : job.models) {
+      if (std::count(resident.begin(), resident.end(), model) > 0) warm += "," + model;
+    }
     const bool first = seen.insert(GroupOf(job)).second;
-    const bool first_of_model = resident && seen.insert(GroupOf(job) + job.model).second;
-    if (first || first_of_model) oldest.push_back(job);
+    const bool first_of_models = !warm.empty() && seen.insert(GroupOf(job) + warm).second;
+    if (first || first_of_models) oldest.push_back(job);
   }
   return oldest;
 }

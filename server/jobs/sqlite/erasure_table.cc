@@ -17,6 +17,9 @@ constexpr char kDrawn[] =
     " AND method IN ('generate', 'evaluate') ORDER BY key LIMIT ?";
 constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
 constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
+constexpr char kNoteReplaced[] = "INSERT OR REPLACE INTO replaced (blob, job, time) VALUES (?, ?, ?)";
+constexpr char kForgetReplaced[] = "DELETE FROM replaced WHERE time < ?";
+constexpr char kReplaced[] = "SELECT blob FROM replaced WHERE job = ?";
 constexpr char kEvents[] = "SELECT event FROM events WHERE job = ?";
 constexpr char kInsert[] = "INSERT INTO erased (time, model) VALUES (?, ?) RETURNING key";
 // Workers that have not asked for so long start with an empty cache or are told nothing.
@@ -36,6 +39,7 @@ constexpr char kDeleteBlob[] = "DELETE FROM to_erase WHERE blob = ? AND time <= 
 constexpr int kMostJobs = 10'000;
 constexpr int kMostErased = 10'000;
 constexpr absl::Duration kErasedFor = absl::Hours(24 * 90);
+constexpr absl::Duration kReplacedFor = absl::Hours(48);  // by when they are collected
 
 }  // namespace
 
@@ -74,6 +78,12 @@ absl::StatusOr<SubjectRecords> FindSubjectOfJob(Database& database, const JobNam
   return FindSubjectOfModel(database, {name.tenant, id});
 }
 
+absl::Status NoteReplaced(Database& database, int64_t key, const std::string& checkpoint,
+                          absl::Time now) {
+  RETURN_IF_ERROR(database.Prepare(kNoteReplaced).Bind(checkpoint).Bind(key).Bind(now).Run());
+  return database.Prepare(kForgetReplaced).Bind(now - kReplacedFor).Run();
+}
+
 absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs) {
   const auto add = [&](const NamedBlob& blob) { blobs.insert(blob.name.ToString()); };
   {
@@ -86,6 +96,15 @@ absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string
     v1::Checkpoint checkpoint;
     checkpoint.ParseFromString(query.String(1));
     VisitBlobsOf(checkpoint, add);
+  }
+  {
+    Query replaced = database.Prepare(kReplaced);
+    replaced.Bind(key);
+    for (;;) {
+      ASSIGN_OR_RETURN(const bool found, replaced.Step());
+      if (!found) break;
+      blobs.insert(replaced.String(0));
+    }
   }
   Query events = database.Prepare(kEvents);
   events.Bind(key);

@@ -30,7 +30,11 @@ absl::StatusOr<SubjectRecords> FindSubjectOfModel(Database& database, const Mode
 absl::StatusOr<SubjectRecords> FindSubjectOfJob(Database& database, const JobName& name,
                                                 int64_t key);
 
-// Adds the blobs that the job and its events name.
+// The job has no use for this checkpoint any more, which may lie there for a while.
+absl::Status NoteReplaced(Database& database, int64_t key, const std::string& checkpoint,
+                          absl::Time now);
+
+// Adds the blobs that the job and its events name, and the checkpoints that it had before.
 absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs);
 void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs);
 

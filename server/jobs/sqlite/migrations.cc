@@ -375,6 +375,18 @@ ALTER TABLE usage ADD COLUMN ended_jobs INTEGER NOT NULL DEFAULT 0;
 PRAGMA user_version = 12;
 )sql";
 
+// Checkpoints that later ones replaced are erased with their job.
+constexpr char kReplaced[] = R"sql(
+CREATE TABLE replaced (
+  blob TEXT PRIMARY KEY,
+  job INTEGER NOT NULL,
+  time INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX replaced_by_job ON replaced (job);
+CREATE INDEX replaced_by_time ON replaced (time);
+PRAGMA user_version = 13;
+)sql";
+
 absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 2) RETURN_IF_ERROR(From1To2(database));
   if (version < 3) RETURN_IF_ERROR(From2To3(database));
@@ -387,6 +399,7 @@ absl::Status RunMigrations(Database& database, int64_t version) {
   if (version < 10) RETURN_IF_ERROR(From9To10(database));
   if (version < 11) RETURN_IF_ERROR(From10To11(database));
   if (version < 12) RETURN_IF_ERROR(database.Execute(kOperations));
+  if (version < 13) RETURN_IF_ERROR(database.Execute(kReplaced));
   return absl::OkStatus();
 }
 

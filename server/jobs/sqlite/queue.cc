@@ -8,6 +8,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 #include "server/jobs/sqlite/quotas.h"
@@ -42,6 +43,10 @@ constexpr char kOldestOfModel[] =
     " AND method = ? AND base_model = ? AND samplers = ? AND base_digest = ? AND requirements = ?"
     " AND tenant = ? AND priority = ? AND queue_time <= ? AND not_before <= ?"
     " ORDER BY queue_time";
+// From one list of models to the next that begins with the same one: '-' follows ','.
+constexpr char kNextList[] =
+    "SELECT model FROM jobs INDEXED BY jobs_queue_by_model WHERE state = 1"
+    " AND model > ? AND model < ? || '-' ORDER BY model LIMIT 1";
 constexpr char kRunning[] =
     "SELECT tenant, COUNT(*) FROM jobs INDEXED BY jobs_running WHERE state IN (2, 3) GROUP BY "
     "tenant";
@@ -65,6 +70,9 @@ constexpr char kAttempts[] =
 
 constexpr absl::Duration kUnknownDuration = absl::Minutes(1);
 constexpr absl::Duration kLeastCost = absl::Seconds(1);
+// A worker has few models in memory. What is beyond is looked for by age alone.
+constexpr size_t kMostResident = 16;
+constexpr int kMostLists = 16;  // of models that begin with one of those in memory
 
 // What the first columns of the indexes tell jobs apart by.
 struct NeedsColumns {
@@ -124,7 +132,7 @@ absl::StatusOr<bool> VisitTenants(Database& database, const NeedsColumns& column
     group.tenant = tenant;
     group.priority = static_cast<int>(priority);
     group.needs = needs;
-    group.model = needs.base_model;
+    group.models = {needs.base_model};
     ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), damaged, visit));
     if (!more) return false;
   }
@@ -148,9 +156,10 @@ absl::Status VisitRunnable(Database& database, const v1::AcquireLeaseRequest& of
   }
 }
 
-// The oldest job of each priority and set of needs that draws with a personalized model.
-absl::Status VisitOfModel(Database& database, const std::string& model, absl::Time now,
-                          const DamagedJobs& damaged, Visit visit) {
+// The oldest job of each priority and set of needs that uses exactly these models, as the column
+// `model` names them.
+absl::Status VisitOfModels(Database& database, const std::string& model, absl::Time now,
+                           const DamagedJobs& damaged, Visit visit) {
   NeedsColumns columns;
   std::string tenant;
   int64_t priority = 0;
@@ -173,10 +182,40 @@ absl::Status VisitOfModel(Database& database, const std::string& model, absl::Ti
     group.tenant = tenant;
     group.priority = static_cast<int>(priority);
     group.needs = columns.Parsed();
-    group.model = model;
+    group.models = absl::StrSplit(model, ',');
     ASSIGN_OR_RETURN(bool more, VisitOldest(std::move(oldest), std::move(group), damaged, visit));
     if (!more) return absl::OkStatus();
   }
+}
+
+// The same of the personalized models that the worker has in memory, alone, with any adapters over
+// them, and as the only adapter of a base model that is in memory. Jobs of base models alone are
+// not looked for: they are of the groups that are visited anyway, since they need the model.
+absl::Status VisitResident(Database& database, const v1::AcquireLeaseRequest& offer, absl::Time now,
+                           const DamagedJobs& damaged, Visit visit) {
+  std::vector<std::string> bases;
+  std::vector<std::string> personalized;
+  for (const std::string& model : offer.resident_models()) {
+    auto& models = absl::StartsWith(model, "baseModels/") ? bases : personalized;
+    if (models.size() < kMostResident) models.push_back(model);
+  }
+  for (const std::string& model : personalized) {
+    RETURN_IF_ERROR(VisitOfModels(database, model, now, damaged, visit));
+    std::string list = absl::StrCat(model, ",");
+    for (int lists = 0; lists < kMostLists; ++lists) {
+      {
+        Query next = database.Prepare(kNextList);
+        ASSIGN_OR_RETURN(const bool found, next.Bind(list).Bind(model).Step());
+        if (!found) break;
+        list = next.String(0);
+      }
+      RETURN_IF_ERROR(VisitOfModels(database, list, now, damaged, visit));
+    }
+    for (const std::string& base : bases) {
+      RETURN_IF_ERROR(VisitOfModels(database, absl::StrCat(base, ",", model), now, damaged, visit));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // Who runs how many jobs is read only where it decides between tenants: it steps through all of
@@ -253,11 +292,7 @@ absl::StatusOr<std::optional<Choice>> ChoosePending(Database& database,
     return true;
   };
   RETURN_IF_ERROR(VisitRunnable(database, offer, now.steady, damaged, add));
-  for (const std::string& model : offer.resident_models()) {
-    // Those of base models are there already: their jobs need the model.
-    if (absl::StartsWith(model, "baseModels/")) continue;
-    RETURN_IF_ERROR(VisitOfModel(database, model, now.steady, damaged, add));
-  }
+  RETURN_IF_ERROR(VisitResident(database, offer, now.steady, damaged, add));
   if (candidates.empty()) return std::nullopt;
   const bool several = std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& job) {
     return job.tenant != candidates.front().tenant;

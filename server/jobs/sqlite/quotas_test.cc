@@ -262,5 +262,35 @@ TEST_F(QuotaTest, TimeIsCountedOnceWhateverHappensBetweenHeartbeats) {
   EXPECT_FALSE(Create("acme", 5).ok());
 }
 
+TEST_F(QuotaTest, ALeaseOfWhichNothingWasHeardCostsNoTime) {
+  quotas_["acme"].worker_time_per_day = kLease / 2;
+  ASSERT_TRUE(Create("acme", 1).ok());
+  ASSERT_TRUE(Acquire());  // an answer that was lost
+  clock_.Advance(kLease);
+  ASSERT_EQ(*store_->ExpireLeases(), 1);
+  EXPECT_EQ(store_->Get({"acme", "1"})->worker_duration().seconds(), 0);
+  clock_.Advance(absl::Minutes(10));  // the back-off
+  const auto next = Acquire();
+  ASSERT_TRUE(next) << "nobody has worked yet";
+  ASSERT_TRUE(Beat(*next).ok());
+  clock_.Advance(kLease);
+  ASSERT_EQ(*store_->ExpireLeases(), 1);
+  EXPECT_GT(store_->Get({"acme", "1"})->worker_duration().seconds(), 0);
+  EXPECT_EQ(ErrorReason(Create("acme", 2)), "QUOTA_EXCEEDED");
+}
+
+TEST_F(QuotaTest, LeasesOfWhichNothingWasHeardCostTimeOnceTheyCountAsAttempts) {
+  quotas_["acme"].worker_time_per_day = kLease / 2;
+  ASSERT_TRUE(Create("acme", 1).ok());
+  int free_leases = 0;
+  while (Acquire()) {  // of a job that kills its workers at once
+    clock_.Advance(kLease);
+    ASSERT_EQ(*store_->ExpireLeases(), 1);
+    clock_.Advance(absl::Minutes(10));
+    ASSERT_LT(++free_leases, 100);
+  }
+  EXPECT_EQ(ErrorReason(Create("acme", 2)), "QUOTA_EXCEEDED");
+}
+
 }  // namespace
 }  // namespace likeness::server

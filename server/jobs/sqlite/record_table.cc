@@ -1,11 +1,10 @@
 #include "server/jobs/sqlite/record_table.h"
 
-#include <set>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/rpc_error.h"
+#include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "server/base/planted.h"
 #include "server/jobs/proto_time.h"
@@ -84,17 +83,44 @@ absl::string_view BaseModelOf(const v1::Job& job) {
   return absl::StartsWith(model, "baseModels/") ? model : "";
 }
 
-// What a worker must know besides the job's own method. One of before adapters and judges would
-// draw without them, judge nothing, and say that the job succeeded.
-absl::StatusOr<std::set<std::string>> OtherMethods(Database& database, const v1::Job& job) {
-  std::set<std::string> methods;
-  if (MustBeJudged(job.fine_tune())) methods.insert("evaluate");
+// What must judge the job's images, if anything must.
+absl::Status AddJudge(Database& database, const v1::Job& job, Needs& needs) {
+  const auto require = [&needs](const std::string& base, const auto& spec) {
+    if (!spec.evaluators().empty()) return;
+    needs.judged_as = base;
+    for (const int measure : spec.measures()) {
+      needs.measures.push_back(static_cast<v1::Measure>(measure));
+    }
+  };
+  if (MustBeJudged(job.fine_tune())) {
+    needs.methods.push_back("evaluate");
+    require(ModelOf(job), job.fine_tune().judge());
+  }
+  if (!job.has_evaluate()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(ModelOf(job)));
+  if (name.is_base()) {
+    require(ModelOf(job), job.evaluate());
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const v1::Model model, ReadModel(database, name));
+  require(model.base_model(), job.evaluate());
+  return absl::OkStatus();
+}
+
+// What a worker must have besides the job's own method, base model and samplers. One of before
+// adapters, judges or settings that the job names would do without them and say that it succeeded.
+absl::StatusOr<Needs> OtherNeeds(Database& database, const v1::Job& job) {
+  Needs needs;
+  needs.device_memory_bytes = job.requirements().min_device_memory_bytes();
+  for (const auto& label : job.requirements().labels()) needs.labels.emplace_back(label);
+  needs.spec_revision = SpecRevisionOf(job);
+  RETURN_IF_ERROR(AddJudge(database, job, needs));
   for (const v1::Adapter& adapter : SelectionOf(job).adapters()) {
     ASSIGN_OR_RETURN(const ModelName name, ParseModelName(adapter.model()));
     ASSIGN_OR_RETURN(const v1::Model model, ReadModel(database, name));
-    methods.insert(model.method());
+    needs.methods.push_back(model.method());
   }
-  return methods;
+  return needs;
 }
 
 absl::StatusOr<std::vector<int64_t>> Keys(Query query) {
@@ -170,7 +196,7 @@ absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name) {
 
 absl::Status InsertRecord(Database& database, const JobName& name, int64_t commit,
                           JobRecord& record) {
-  ASSIGN_OR_RETURN(const auto methods, OtherMethods(database, record.job));
+  ASSIGN_OR_RETURN(const Needs needs, OtherNeeds(database, record.job));
   Query query = database.Prepare(kInsert);
   query.Bind(name.tenant).Bind(name.id).Bind(record.job.state()).Bind(MethodOf(record.job));
   query.Bind(absl::StrJoin(ModelsOf(record.job), ","))
@@ -178,7 +204,7 @@ absl::Status InsertRecord(Database& database, const JobName& name, int64_t commi
   query.Bind(FromProto(record.job.create_time())).Bind(record.not_before).Bind(record.lease_expire);
   query.Bind(record.last_seq).BindBlob(record.job.SerializeAsString());
   query.Bind(PriorityOf(record.job)).Bind(BaseModelOf(record.job));
-  query.Bind(RequirementsText(record.job.requirements(), methods));
+  query.Bind(RequirementsText(needs));
   query.Bind(record.queue_time).Bind(record.deadline);
   if (record.job.has_schedule_time()) {
     query.Bind(FromProto(record.job.schedule_time()));

@@ -12,23 +12,39 @@
 namespace likeness::server {
 namespace {
 
-constexpr char kMethodMark[] = "+";  // no label's key begins so
+// No label's key begins so.
+constexpr char kMethodMark[] = "+";
+constexpr char kRevisionMark[] = "@";
+constexpr char kJudgeMark[] = "*";
+
+void ParseJudge(absl::string_view text, Needs& needs) {
+  const std::vector<absl::string_view> words = absl::StrSplit(text, ' ');
+  needs.judged_as = std::string(words.front());
+  for (size_t i = 1; i < words.size(); ++i) {
+    int measure = 0;
+    if (absl::SimpleAtoi(words[i], &measure)) {
+      needs.measures.push_back(static_cast<v1::Measure>(measure));
+    }
+  }
+}
 
 }  // namespace
 
-std::string RequirementsText(const v1::Requirements& requirements,
-                             const std::set<std::string>& methods) {
-  if (requirements.labels().empty() && requirements.min_device_memory_bytes() == 0 &&
-      methods.empty()) {
-    return "";
-  }
+std::string RequirementsText(const Needs& needs) {
   std::vector<std::string> lines;
-  for (const auto& [key, value] : requirements.labels()) {
-    lines.push_back(absl::StrCat(key, "=", value));
+  for (const auto& [key, value] : needs.labels) lines.push_back(absl::StrCat(key, "=", value));
+  for (const auto& method : needs.methods) lines.push_back(absl::StrCat(kMethodMark, method));
+  if (needs.spec_revision > 0) lines.push_back(absl::StrCat(kRevisionMark, needs.spec_revision));
+  if (!needs.judged_as.empty()) {
+    std::vector<int> measures(needs.measures.begin(), needs.measures.end());
+    std::sort(measures.begin(), measures.end());
+    std::string& line = lines.emplace_back(absl::StrCat(kJudgeMark, needs.judged_as));
+    for (const int measure : measures) absl::StrAppend(&line, " ", measure);
   }
-  for (const auto& method : methods) lines.push_back(absl::StrCat(kMethodMark, method));
+  if (lines.empty() && needs.device_memory_bytes == 0) return "";
   std::sort(lines.begin(), lines.end());
-  lines.insert(lines.begin(), absl::StrCat(requirements.min_device_memory_bytes()));
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+  lines.insert(lines.begin(), absl::StrCat(needs.device_memory_bytes));
   return absl::StrJoin(lines, "\n");
 }
 
@@ -39,9 +55,13 @@ void ParseRequirements(absl::string_view text, Needs& needs) {
   for (size_t i = 1; i < lines.size(); ++i) {
     if (absl::ConsumePrefix(&lines[i], kMethodMark)) {
       needs.methods.emplace_back(lines[i]);
-      continue;
+    } else if (absl::ConsumePrefix(&lines[i], kRevisionMark)) {
+      (void)absl::SimpleAtoi(lines[i], &needs.spec_revision);
+    } else if (absl::ConsumePrefix(&lines[i], kJudgeMark)) {
+      ParseJudge(lines[i], needs);
+    } else {
+      needs.labels.push_back(absl::StrSplit(lines[i], absl::MaxSplits('=', 1)));
     }
-    needs.labels.push_back(absl::StrSplit(lines[i], absl::MaxSplits('=', 1)));
   }
 }
 

@@ -8,7 +8,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr int64_t kVersion = 12;
+constexpr int64_t kVersion = 13;
 
 // Times are microseconds since 1970: of events, creation and end by date, all others on the queue's
 // clock (store_clock.h). `job` is a serialized likeness.v1.Job; the columns before it
@@ -190,6 +190,14 @@ CREATE TABLE erased (          -- models that workers are to erase
   model BLOB NOT NULL          -- likeness.v1.LeasedModel
 );
 
+CREATE TABLE replaced (        -- checkpoints in the place of which jobs have later ones
+  blob TEXT PRIMARY KEY,
+  job INTEGER NOT NULL,        -- that had it
+  time INTEGER NOT NULL        -- since when
+) WITHOUT ROWID;
+CREATE INDEX replaced_by_job ON replaced (job);
+CREATE INDEX replaced_by_time ON replaced (time);
+
 CREATE TABLE to_erase (        -- blobs that erased subjects named, until they are erased
   blob TEXT PRIMARY KEY,
   time INTEGER NOT NULL        -- when it was asked for, by date
@@ -205,7 +213,7 @@ INSERT INTO meta VALUES ('signing_key', randomblob(32));
 INSERT INTO meta VALUES ('virtual_time', 0);
 INSERT INTO meta VALUES ('last_commit', 0);
 INSERT INTO meta VALUES ('steady_time', 0);
-PRAGMA user_version = 12;
+PRAGMA user_version = 13;
 COMMIT;
 )sql";
 

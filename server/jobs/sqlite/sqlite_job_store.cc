@@ -463,10 +463,14 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   const absl::Time lease_expire = record.lease_expire;
   const auto kept_before = KeptBytes(record.job);
   const bool report = kind == Kind::kReport && record.heard;
+  const int failures = record.failures;
   const Moment now = clock_.Now();
   RETURN_IF_ERROR(change(record, now));
   const v1::JobState after = record.job.state();
-  if (IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
+  // A lost lease of which nothing was heard counts as no failure, and costs nothing.
+  const bool unheard = kind == Kind::kLeaseLost && after == v1::JOB_STATE_PENDING &&
+                       record.failures == failures;
+  if (!unheard && IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
     RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire, now));
   }
   const auto saved = report ? SaveReport(database, transaction.commit, *stored)
@@ -488,6 +492,9 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   if (after == v1::JOB_STATE_SUCCEEDED && before != after) {
     RETURN_IF_ERROR(NoteDuration(database, MethodOf(record.job), record.run_time));
     RETURN_IF_ERROR(MeasureJob(database, record, now.wall));
+  }
+  if (!checkpoint.empty() && (!record.checkpoint || record.checkpoint->blob() != checkpoint)) {
+    RETURN_IF_ERROR(NoteReplaced(database, key, checkpoint, now.steady));
   }
   if (record.new_events.empty()) return absl::OkStatus();
   JobChange& told = transaction.changes.emplace_back();

@@ -1,0 +1,106 @@
+#include "common/spec_revision.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+
+namespace likeness {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+// Fields and values of enums that came after revision 0. New messages need no rows for what is in
+// them.
+constexpr struct {
+  int revision;
+  const char* name;  // within likeness.v1
+} kLater[] = {
+    {1, "FineTuneSpec.custom_diffusion"},
+    {1, "FineTuneSpec.hypernetwork"},
+    {1, "FineTuneSpec.pivotal_tuning"},
+    {1, "FineTuneSpec.svdiff"},
+    {1, "GenerateSpec.clip_skip"},
+    {1, "GenerateSpec.guidance_rescale"},
+    {1, "GenerateSpec.image_to_image"},
+    {1, "GenerateSpec.long_prompts"},
+    {1, "GenerateSpec.prompt_weights"},
+    {1, "LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS"},
+    {1, "LEARNING_RATE_SCHEDULE_POLYNOMIAL"},
+    {1, "Lora.lokr_factor"},
+    {1, "Lora.up_learning_rate_ratio"},
+    {1, "Lora.variant"},
+    {1, "Prior.kind"},
+    {1, "Training.caption_dropout"},
+    {1, "Training.debiased_estimation"},
+    {1, "Training.ema_decay"},
+    {1, "Training.gradient_checkpointing"},
+    {1, "Training.horizontal_flips"},
+    {1, "Training.input_perturbation"},
+    {1, "Training.noise_offset"},
+    {1, "Training.optimizer"},
+    {1, "Training.schedule_cycles"},
+    {1, "Training.stop_rule"},
+};
+
+// By the descriptor of the field or value.
+absl::flat_hash_map<const void*, int> MakeTable() {
+  const auto& pool = *v1::Job::descriptor()->file()->pool();
+  absl::flat_hash_map<const void*, int> table;
+  for (const auto& [revision, name] : kLater) {
+    const std::string full_name = absl::StrCat("likeness.v1.", name);
+    if (const auto* field = pool.FindFieldByName(full_name)) table[field] = revision;
+    if (const auto* value = pool.FindEnumValueByName(full_name)) table[value] = revision;
+  }
+  return table;
+}
+
+int RevisionOf(const void* descriptor) {
+  static const auto* const table = new auto(MakeTable());
+  const auto found = table->find(descriptor);
+  return found == table->end() ? 0 : found->second;
+}
+
+int RevisionOf(const Message& message);
+
+int RevisionOfValues(const Message& message, const FieldDescriptor& field) {
+  const auto& reflection = *message.GetReflection();
+  const int count = field.is_repeated() ? reflection.FieldSize(message, &field) : 1;
+  int revision = RevisionOf(&field);
+  for (int i = 0; i < count; ++i) {
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      revision =
+          std::max(revision, RevisionOf(field.is_repeated()
+                                            ? reflection.GetRepeatedMessage(message, &field, i)
+                                            : reflection.GetMessage(message, &field)));
+    } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+      const int number = field.is_repeated() ? reflection.GetRepeatedEnumValue(message, &field, i)
+                                             : reflection.GetEnumValue(message, &field);
+      revision = std::max(revision, RevisionOf(field.enum_type()->FindValueByNumber(number)));
+    }
+  }
+  return revision;
+}
+
+int RevisionOf(const Message& message) {
+  std::vector<const FieldDescriptor*> used;
+  message.GetReflection()->ListFields(message, &used);
+  int revision = 0;
+  for (const FieldDescriptor* field : used) {
+    revision = std::max(revision, RevisionOfValues(message, *field));
+  }
+  return revision;
+}
+
+}  // namespace
+
+int SpecRevisionOf(const v1::Job& job) {
+  if (job.has_fine_tune()) return RevisionOf(job.fine_tune());
+  return job.has_evaluate() ? RevisionOf(job.evaluate()) : RevisionOf(job.generate());
+}
+
+}  // namespace likeness
