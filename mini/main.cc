@@ -16,7 +16,8 @@ constexpr char kHelp[] = R"(Usage: likeness-mini COMMAND [FLAGS]
   draw-pairs     draws pairs of subjects that differ in a known way
   measure        measures pictures of the miniature model's world
 
-likeness-mini COMMAND --help lists a command's flags; --version prints the version.
+likeness-mini COMMAND --help lists a command's flags; --version prints the
+version.
 )";
 
 int Run(const CommandLine& arguments) {

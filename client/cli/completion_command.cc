@@ -6,10 +6,11 @@ namespace likeness::client {
 namespace {
 
 constexpr char kUsage[] =
-    R"(The script that makes Tab complete commands, flags, files and names of jobs and models.
+    R"(The script that makes Tab complete commands, flags, files, and names of jobs and
+models.
 
-  source <(likeness completion bash)                        in ~/.bashrc
-  source <(likeness completion zsh)                         in ~/.zshrc, after compinit
+  source <(likeness completion bash)           in ~/.bashrc
+  source <(likeness completion zsh)            in ~/.zshrc, after compinit
   likeness completion fish > ~/.config/fish/completions/likeness.fish
 
 scripts/install and the Debian package have put it into place already.

@@ -24,7 +24,8 @@ constexpr char kUsage[] =
   likeness train --class dog --photos rex/ --print-request > job.json
   jq '.job.fineTune.training.steps = 400' job.json | likeness create -f - --wait
 
-Prints the job's name. A request with a requestId makes one job, however often it is sent.
+Prints the job's name. A request with a requestId makes one job, however often
+it is sent.
 
 Usage: likeness create -f FILE [FLAGS])";
 

@@ -15,8 +15,8 @@ constexpr char kUsage[] = R"(Fetch what a job made: pictures, and the model in t
   likeness download rex-7f3c
   likeness download rex-7f3c --only model --out models/rex
 
-Prints the files, one per line. Every file's digest is checked, and what is there already is not
-fetched again: run it again after an interruption.
+Prints the files, one per line. Every file's digest is checked, and what is
+there already is not fetched again: run it again after an interruption.
 
 Usage: likeness download JOB [FLAGS])";
 

@@ -25,7 +25,7 @@ namespace {
 constexpr char kUsage[] = R"(Draw pictures with a base or a personalized model.
 
   likeness generate --model rex-7f3c "a rhf dog on the beach"
-  likeness generate --model rex-7f3c "a {subject} in the snow" --images 4 --seed 7
+  likeness generate --model rex-7f3c "a {subject} on snow" --images 4 --seed 7
   likeness generate --model mini "a dog in the jungle" --steps 30 --out pictures
   likeness generate --model rex-7f3c "a {subject} at sea" "a {subject} at home"
   likeness generate --model rex-7f3c "a {subject} at sea" --detach

@@ -17,7 +17,8 @@ constexpr char kUsage[] = R"(Teach an image model a subject from a few photos, a
   likeness train --class dog --photos rex/
   likeness generate --model rex-7f3c "a rhf dog on the beach"
 
-Usage: likeness COMMAND [ARGUMENTS] [--server=HOST:PORT] [-o table|json|yaml|name]
+Usage: likeness COMMAND [ARGUMENTS] [--server=HOST:PORT]
+                [-o table|json|yaml|name]
 )";
 
 std::string Overview() {

@@ -17,9 +17,9 @@ namespace likeness::client {
 namespace {
 
 constexpr char kUsage[] =
-    R"(What happened to a job, a line for each event: changes of its state, phases, pictures,
-checkpoints, warnings, its error. The server keeps events for a while after the job has ended;
-then times, warnings and error are left.
+    R"(What happened to a job, a line for each event: changes of its state, phases,
+pictures, checkpoints, warnings, its error. The server keeps events for a while
+after the job has ended; then times, warnings and error are left.
 
   likeness logs rex-7f3c
   likeness logs rex-7f3c -f             and what happens from now on

@@ -19,7 +19,7 @@ constexpr char kUsage[] = R"(Base models that workers offer, and models made fro
 
   likeness models
   likeness models get rex-7f3c
-  likeness models --json      GetCapabilities, and every Model: one object a line
+  likeness models --json      GetCapabilities, and every Model, an object a line
 
 Usage: likeness models [list | get MODEL] [FLAGS])";
 

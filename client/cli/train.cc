@@ -24,15 +24,15 @@ constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
 
   likeness train --class dog --photos rex/
   likeness train --class dog --photos rex/ --rare-token rhf --steps 400 --seed 7
-  likeness train --class backpack --photos bag/ --prompt "a {subject} in the snow"
+  likeness train --class backpack --photos bag/ --prompt "a {subject} on snow"
   likeness train --class dog --photos rex/ --method lora --rank 16
   likeness train --class cat --photos tom/ --detach
   likeness train --class cat --photos tom/ --check
   likeness train --class cat --photos tom/ --print-request > job.json
 
-Three to six sharp photos from different sides, on different backgrounds, are best.
-A text file beside a photo (rex/03.txt beside rex/03.jpg) is that photo's caption, and
-replaces "a {subject}" for it.
+Three to six sharp photos from different sides, on different backgrounds, are
+best. A text file beside a photo (rex/03.txt beside rex/03.jpg) is that photo's
+caption, and replaces "a {subject}" for it.
 Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
 
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";

@@ -27,8 +27,9 @@ constexpr char kUsage[] =
   likeness wait rex-7f3c tom-1a2b --for succeeded --timeout 30m
   likeness wait --for ready
 
---for ended is the default. --for ready takes no job: it waits until the server answers and
-has a base model to train from. Exit code 1: a job ended otherwise, or the time was up.
+--for ended is the default. --for ready takes no job: it waits until the server
+answers and has a base model to train from. Exit code 1: a job ended otherwise,
+or the time was up.
 
 Usage: likeness wait [JOB...] [FLAGS])";
 

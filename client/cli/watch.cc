@@ -15,7 +15,8 @@ constexpr char kUsage[] = R"(Follow a job to its end.
   likeness watch rex-7f3c --out rex-7f3c     fetch previews and pictures too
   likeness watch rex-7f3c --json             every event as a line of JSON
 
-A lost connection is taken up again where it broke. Ctrl-C detaches: the job goes on.
+A lost connection is taken up again where it broke. Ctrl-C detaches: the job
+goes on.
 
 Usage: likeness watch JOB [FLAGS])";
 

@@ -14,17 +14,19 @@ namespace likeness::server {
 namespace {
 
 constexpr char kUsage[] =
-    "Usage: likeness-server keys create --auth-file=FILE --tenant=TENANT --role=ROLE...\n"
+    "Usage: likeness-server keys create --auth-file=FILE --tenant=TENANT\n"
+    "                                   --role=ROLE...\n"
     "       likeness-server keys create --auth-file=FILE --role=worker\n"
     "       likeness-server keys list --auth-file=FILE\n"
     "       likeness-server keys revoke --auth-file=FILE ID\n\n"
     "Makes, lists and revokes API keys. The file holds hashes only: a key's secret is\n"
     "printed once, when it is made. A server that runs reads the changed file within\n"
     "a second.\n\n"
-    "  submit   upload photos; create, cancel and retry jobs\n"
-    "  read     look at jobs and models, download\n"
-    "  admin    both, and delete\n"
-    "  worker   lease jobs of all tenants; such a key has no tenant";
+    "  submit    upload photos; create, cancel and retry jobs\n"
+    "  read      look at jobs and models, download\n"
+    "  admin     both, and delete\n"
+    "  operator  look at workers, queue and usage of all tenants; drain workers\n"
+    "  worker    lease jobs of all tenants; such a key has no tenant";
 
 struct Options {
   std::string auth_file;

@@ -10,9 +10,10 @@ namespace {
 
 constexpr char kUsage[] =
     "Usage: likeness-server backup --data-dir=DIR --out=DIR [--copy]\n\n"
-    "Copies the database, as it is at one moment, and every blob that it names, while a\n"
-    "server has them open or not. Again into the same directory it brings only what is new.\n"
-    "Exit code 1: the backup is made, and lacks blobs that were missing or damaged already.";
+    "Copies the database, as it is at one moment, and every blob that it names,\n"
+    "while a server has them open or not. Again into the same directory it brings\n"
+    "only what is new. Exit code 1: the backup is made, and lacks blobs that were\n"
+    "missing or damaged already.";
 
 absl::Status Make(const BackupOptions& options) {
   if (options.out.empty()) return absl::InvalidArgumentError("--out is missing");

@@ -16,8 +16,9 @@ namespace {
 
 constexpr char kUsage[] =
     "Usage: likeness-server collect --data-dir=DIR [--blob-grace=DURATION]\n\n"
-    "Removes the blobs that no job, event or model names. A server that has the directory\n"
-    "open is told to do it, with its own --blob-grace; its log says what went.";
+    "Removes the blobs that no job, event or model names. A server that has the\n"
+    "directory open is told to do it, with its own --blob-grace; its log says what\n"
+    "went.";
 
 absl::Status Collect(const std::string& data_dir, const CollectPolicy& policy) {
   RETURN_IF_ERROR(CheckDataDirectory(data_dir));

@@ -6,8 +6,8 @@ namespace {
 
 constexpr char kUsage[] =
     "Usage: likeness-server healthcheck [--ready]\n\n"
-    "Succeeds if the server of this machine is alive, or, with --ready, if it takes new work.\n"
-    "It asks the page at --metrics-listen, which needs no key.";
+    "Succeeds if the server of this machine is alive, or, with --ready, if it takes\n"
+    "new work. It asks the page at --metrics-listen, which needs no key.";
 
 }  // namespace
 

@@ -16,9 +16,9 @@ namespace {
 
 constexpr char kUsage[] =
     "Usage: likeness-server scrub --data-dir=DIR [--scrub-bytes-per-second=N]\n\n"
-    "Reads every blob, sets aside those whose bytes are not what they were named by, and\n"
-    "names them. Works beside a server that has the directory open. Exit code 1: some are\n"
-    "damaged.";
+    "Reads every blob, sets aside those whose bytes are not what they were named\n"
+    "by, and names them. Works beside a server that has the directory open. Exit\n"
+    "code 1: some are damaged.";
 
 absl::Status Scrub(const std::string& data_dir, int64_t bytes_per_second) {
   RETURN_IF_ERROR(CheckDataDirectory(data_dir));

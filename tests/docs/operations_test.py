@@ -30,8 +30,8 @@ def help_of(program, *command):
     return flags
 
 
-def commands_of(program):
-    text = subprocess.run([service.BIN / program, "--help"], check=True, capture_output=True, text=True).stdout
+def commands_of(program, how="--help"):
+    text = subprocess.run([service.BIN / program, how], check=True, capture_output=True, text=True).stdout
     return set(re.findall(r"^  ([a-z-]+)  ", text, re.M))
 
 
@@ -84,6 +84,16 @@ class Flags(unittest.TestCase):
         self.assertEqual(set(rows), commands_of("likeness-mini"))
         for command, flags in rows.items():
             self.assertEqual(named_flags(flags), set(help_of("likeness-mini", command)), command)
+
+
+class Help(unittest.TestCase):
+    def test_fits_into_80_columns(self):
+        for program in ("likeness", "likeness-server", "likeness-worker", "likeness-mini"):
+            names = commands_of(program, "help" if program == "likeness-server" else "--help")
+            self.assertGreater(len(names), 2)
+            for command in [[], *([name] for name in sorted(names))]:
+                text = subprocess.run([service.BIN / program, *command, "--help"], check=True, capture_output=True, text=True).stdout
+                self.assertEqual([line for line in text.splitlines() if len(line) > 80], [], f"{program} {command}")
 
 
 class Metrics(unittest.TestCase):
