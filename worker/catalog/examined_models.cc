@@ -1,12 +1,10 @@
 #include "worker/catalog/examined_models.h"
 
-#include <fstream>
-#include <sstream>
-
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/atomic_file.h"
 #include "worker/base/io/config_reader.h"
+#include "worker/base/io/json_file.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
@@ -28,8 +26,7 @@ ExaminedModel Parsed(const json& entry) {
 }  // namespace
 
 ExaminedModels ReadExaminedModels(const fs::path& file) {
-  std::ifstream in(file);
-  const json memory = json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const json memory = ReadJsonIfThere(file);
   ExaminedModels models;
   if (!memory.is_object()) return models;
   for (const auto& [directory, entry] : memory.items()) {

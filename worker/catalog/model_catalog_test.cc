@@ -43,6 +43,19 @@ class ModelCatalogTest : public testing::Test {
   TempDir temp_;
 };
 
+TEST_F(ModelCatalogTest, DirectoryInTheMemorysPlaceIsNoMemory) {
+  fs::create_directories(memory());
+  EXPECT_THAT(Offered(Scan()), SizeIs(1));
+}
+
+TEST_F(ModelCatalogTest, DirectoryInThePlaceOfDefaultsRejectsItsModelAlone) {
+  Copy("other");
+  fs::create_directories(models() / "other" / "likeness_defaults.json");
+  const auto catalog = Scan();
+  EXPECT_THAT(Offered(catalog), SizeIs(1));
+  EXPECT_THAT(catalog.rejected(), SizeIs(1));
+}
+
 TEST_F(ModelCatalogTest, EveryModelIsOfferedUnderAnIdOfItsOwnAndFoundAsItIsCalled) {
   for (const char* name : {"Tiny_V5.1", "tiny-v5-1", "模型甲", "模型乙", "sd 1.5 (fp16)"})
     Copy(name);

@@ -1,10 +1,10 @@
 #include "worker/catalog/model_defaults.h"
 
-#include <fstream>
 #include <string>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/json_file.h"
 #include "worker/support/proto_json.h"
 
 namespace likeness {
@@ -43,9 +43,8 @@ void RenewFineTune(nlohmann::json& fine_tune) {
 
 ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
   ModelDefaults result;
-  std::ifstream file(model_dir / kFile);
-  if (!file) return result;
-  auto defaults = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!std::filesystem::exists(model_dir / kFile)) return result;
+  auto defaults = ReadJsonIfThere(model_dir / kFile);
   if (!defaults.is_object()) Refuse("not a JSON object");
   for (const auto& [key, value] : defaults.items()) {
     if (key != "fine_tune" && key != "lora" && key != "textual_inversion" && key != "generate") {

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <ctime>
-#include <fstream>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -38,10 +37,7 @@ constexpr int64_t kSettled = 2;      // seconds: a file that is younger may chan
 
 Digests ReadDigests(const fs::path& file) {
   Digests digests;
-  std::error_code none;
-  if (!fs::is_regular_file(file, none)) return digests;
-  std::ifstream in(file);
-  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const auto json = ReadJsonIfThere(file);
   if (!json.is_object() || json.size() > kMostDigests) return digests;
   for (const auto& [identity, value] : json.items()) {
     std::istringstream parts(identity);

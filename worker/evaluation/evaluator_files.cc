@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/json_file.h"
 
 namespace likeness {
 namespace {
@@ -22,9 +22,8 @@ std::string ModelTypeOf(const fs::path& directory) {
   const fs::path path = directory / "config.json";
   std::error_code unseen;
   const auto size = fs::file_size(path, unseen);
-  std::ifstream file(path);
-  if (unseen || size > kLargestConfig || !file) return "";
-  const auto config = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (unseen || size > kLargestConfig) return "";
+  const auto config = ReadJsonIfThere(path);
   if (!config.is_object() || !config.contains("model_type")) return "";
   return config["model_type"].is_string() ? config["model_type"].get<std::string>() : "";
 }

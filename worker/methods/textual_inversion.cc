@@ -19,13 +19,27 @@ namespace {
 class SpokenWord {
  public:
   SpokenWord(Family& model, NewWord word) : model_(model), word_(word.word) {
-    model_.AddWord(std::move(word));
+    try {
+      model_.AddWord(std::move(word));
+    } catch (...) {
+      Forget();
+      throw;
+    }
   }
-  ~SpokenWord() { model_.RemoveWord(word_); }
+  ~SpokenWord() { Forget(); }
   SpokenWord(const SpokenWord&) = delete;
   SpokenWord& operator=(const SpokenWord&) = delete;
 
  private:
+  // Where memory is short the encoders keep the word's rows, which no prompt asks for any more,
+  // until the words change again.
+  void Forget() noexcept {
+    try {
+      model_.RemoveWord(word_);
+    } catch (...) {
+    }
+  }
+
   Family& model_;
   std::string word_;
 };

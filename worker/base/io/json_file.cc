@@ -1,5 +1,7 @@
 #include "worker/base/io/json_file.h"
 
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "worker/base/error.h"
@@ -15,6 +17,12 @@ nlohmann::json ReadJsonFile(const std::filesystem::path& path) {
     throw Error(ErrorKind::kFailedPrecondition, label + " is missing");
   }
   return ParseModelJson(MappedFile(path).bytes(), label);
+}
+
+nlohmann::json ReadJsonIfThere(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();  // of which a parser would let errors out
+  return nlohmann::json::parse(text.str(), /*cb=*/nullptr, /*allow_exceptions=*/false);
 }
 
 void WriteJsonFile(const std::filesystem::path& path, const nlohmann::json& value) {
