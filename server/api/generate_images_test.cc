@@ -1,0 +1,120 @@
+// GenerateImages over a real port.
+#include <thread>
+
+#include "server/api/service_fixture.h"
+
+namespace likeness::server {
+namespace {
+
+using GenerateImagesTest = ServiceTest;
+
+TEST_F(GenerateImagesTest, GenerateImagesStreamsThePictures) {
+  OfferModels();
+  std::thread work([this] {
+    const auto lease = worker_.Acquire(absl::Seconds(30));
+    ASSERT_TRUE(lease.ok());
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token(lease->lease_token());
+    auto* output = outcome.add_outputs();
+    output->set_path("samples/0000.png");
+    output->set_kind(v1::OUTPUT_KIND_IMAGE);
+    output->set_blob(*worker_.Upload(PngPhoto()));
+    ASSERT_TRUE(worker_.Complete(outcome).ok());
+  });
+  grpc::ClientContext context;
+  v1::GenerateImagesRequest request;
+  request.mutable_generate()->add_prompts("a dog");
+  auto stream = jobs_->GenerateImages(&context, request);
+  std::vector<v1::GenerateImagesResponse> messages;
+  for (v1::GenerateImagesResponse message; stream->Read(&message);) messages.push_back(message);
+  EXPECT_TRUE(stream->Finish().ok());
+  work.join();
+  ASSERT_GE(messages.size(), 3u);
+  EXPECT_TRUE(messages.front().has_job());
+  EXPECT_EQ(messages[messages.size() - 2].image().png(), PngPhoto());
+  EXPECT_EQ(messages.back().job().state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(GenerateImagesTest, ClientOfGenerateImagesThatGoesAwayCancelsTheJob) {
+  OfferModels();
+  grpc::ClientContext context;
+  v1::GenerateImagesRequest request;
+  request.mutable_generate()->add_prompts("a dog");
+  auto stream = jobs_->GenerateImages(&context, request);
+  v1::GenerateImagesResponse message;
+  ASSERT_TRUE(stream->Read(&message));
+  const std::string name = message.job().name();
+  context.TryCancel();
+  v1::WaitJobRequest wait;
+  wait.set_name(name);
+  grpc::ClientContext waiting;
+  v1::Job job;
+  ASSERT_TRUE(jobs_->WaitJob(&waiting, wait, &job).ok());
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+}
+
+TEST_F(GenerateImagesTest, GenerateImagesEndsWellHoweverItsJobEnds) {
+  OfferModels();
+  std::thread work([&] {
+    const auto lease = worker_.Acquire(absl::Seconds(20));
+    ASSERT_TRUE(lease.ok()) << lease.status();
+    ASSERT_TRUE(worker_.Fail(lease->lease_token(), /*retryable=*/false).ok());
+  });
+  grpc::ClientContext context;
+  v1::GenerateImagesRequest request;
+  request.mutable_generate()->add_prompts("a dog");
+  auto stream = jobs_->GenerateImages(&context, request);
+  v1::GenerateImagesResponse last;
+  for (v1::GenerateImagesResponse message; stream->Read(&message);) last = message;
+  EXPECT_TRUE(stream->Finish().ok());
+  work.join();
+  EXPECT_EQ(last.job().state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(last.job().error().message(), "as told");
+}
+
+TEST_F(GenerateImagesTest, GenerateImagesUnderARequestIdCanBeTakenUpAgain) {
+  OfferModels();
+  v1::GenerateImagesRequest request;
+  request.mutable_generate()->add_prompts("a dog");
+  request.set_request_id("once");
+  std::string name;
+  {
+    grpc::ClientContext context;
+    auto stream = jobs_->GenerateImages(&context, request);
+    v1::GenerateImagesResponse message;
+    ASSERT_TRUE(stream->Read(&message));
+    name = message.job().name();
+    context.TryCancel();
+    while (stream->Read(&message)) {
+    }
+  }
+  const auto lease = worker_.Acquire(absl::Seconds(20));
+  ASSERT_TRUE(lease.ok()) << "the job was cancelled with the call: " << lease.status();
+  EXPECT_EQ(lease->job().name(), name);
+  v1::CompleteLeaseRequest outcome;
+  outcome.set_lease_token(lease->lease_token());
+  const std::string sizes[] = {PngPhoto(), PngPhoto() + std::string(1 << 20, 'x')};
+  for (const std::string& png : sizes) {
+    auto* output = outcome.add_outputs();
+    output->set_path("samples/" + std::to_string(outcome.outputs_size()) + ".png");
+    output->set_kind(v1::OUTPUT_KIND_IMAGE);
+    output->set_blob(*worker_.Upload(png));
+  }
+  ASSERT_TRUE(worker_.Complete(outcome).ok());
+  grpc::ClientContext context;
+  auto stream = jobs_->GenerateImages(&context, request);
+  std::vector<v1::GenerateImagesResponse> messages;
+  for (v1::GenerateImagesResponse message; stream->Read(&message);) messages.push_back(message);
+  EXPECT_TRUE(stream->Finish().ok());
+  ASSERT_GE(messages.size(), 4u);
+  EXPECT_EQ(messages.back().job().name(), name);
+  EXPECT_EQ(messages.back().job().state(), v1::JOB_STATE_SUCCEEDED);
+  const auto& small = messages[messages.size() - 3].image();
+  const auto& large = messages[messages.size() - 2].image();
+  EXPECT_EQ(small.png(), PngPhoto());
+  EXPECT_EQ(large.png(), "") << "it would not fit into a message";
+  EXPECT_EQ(large.output().blob(), outcome.outputs(1).blob());
+}
+
+}  // namespace
+}  // namespace likeness::server
