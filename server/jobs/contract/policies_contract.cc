@@ -135,13 +135,15 @@ TEST_P(JobStoreTest, JobOfSeveralWarmModelsIsPreferredForAWhile) {
     ASSERT_TRUE(store().Create(drawing).ok());
   };
   Create("older");
-  with_adapter("over the base", "baseModels/mini");
-  with_adapter("over another", "tenants/default/models/rex");
+  with_adapter("over-the-base", "baseModels/mini");
+  with_adapter("over-another", "tenants/default/models/rex");
   auto offer = Offer("w");
   offer.add_resident_models("tenants/default/models/rex");
-  EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-over another");
+  const auto first = *store().Acquire(offer);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->job().uid(), "uid-over-another");
   offer.add_resident_models("baseModels/mini");
-  EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-over the base");
+  EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-over-the-base");
   EXPECT_EQ((*store().Acquire(offer))->job().uid(), "uid-older");
 }
 

@@ -31,6 +31,8 @@ absl::StatusOr<int64_t> KeyOfToken(absl::string_view token) {
 
 }  // namespace
 
+// A lease expires one period after it was granted or renewed: since then its time is not yet
+// charged.
 absl::Status SqliteJobStore::ChargeSince(Database& database, const std::string& job,
                                          absl::Time lease_expire, const Moment& now) {
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(job));
