@@ -1,6 +1,7 @@
 #include "server/blobs/filesystem/layout.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/digest.h"
 
 namespace likeness::server {
 
@@ -9,5 +10,14 @@ std::string BlobPath(const std::string& root, const BlobName& name) {
 }
 
 std::string SweepLockPath(const std::string& root) { return root + "/.sweep"; }
+
+std::string UploadPath(const std::string& root, const UploadName& name) {
+  return absl::StrCat(root, kUploads, "/", name.tenant, ".", Sha256Hex(name.ToString()));
+}
+
+std::string TenantOfUpload(const std::string& file_name) {
+  const size_t dot = file_name.rfind('.');
+  return dot == std::string::npos ? "" : file_name.substr(0, dot);
+}
 
 }  // namespace likeness::server
