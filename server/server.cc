@@ -1,15 +1,12 @@
 #include "server/server.h"
 
-#include <atomic>
 #include <functional>
-#include <mutex>
-#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/address.h"
-#include "common/clock.h"
 #include "common/logging.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -17,53 +14,17 @@
 #include "common/version.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/grpcpp.h"
-#include "server/api/blob_service.h"
-#include "server/api/byte_stream_service.h"
-#include "server/api/capabilities_service.h"
-#include "server/api/front.h"
-#include "server/api/health_service.h"
-#include "server/api/job_service.h"
-#include "server/api/method_table.h"
-#include "server/api/model_service.h"
-#include "server/api/open_calls.h"
-#include "server/api/operator_service.h"
-#include "server/api/reflection_service.h"
-#include "server/api/worker_registry.h"
-#include "server/api/worker_service.h"
-#include "server/auth/authenticator.h"
-#include "server/auth/tls.h"
-#include "server/base/executor.h"
-#include "server/base/health.h"
-#include "server/base/listener.h"
-#include "server/base/pools.h"
-#include "server/base/visitors.h"
-#include "server/base/watchdog.h"
-#include "server/blobs/blob_quota.h"
 #include "server/blobs/filesystem/filesystem_blob_store.h"
 #include "server/data_directory.h"
-#include "server/jobs/admission.h"
-#include "server/jobs/change_feed.h"
-#include "server/jobs/change_log.h"
-#include "server/jobs/sqlite/checked_files.h"
 #include "server/jobs/sqlite/sqlite_job_store.h"
-#include "server/maintenance/maintenance.h"
-#include "server/metrics/http_page.h"
-#include "server/metrics/measured_job_store.h"
-#include "server/metrics/metrics.h"
-#include "server/webhooks/dispatcher.h"
+#include "server/server_parts.h"
 #include "server/webhooks/webhook_check.h"
 
 namespace likeness::server {
 namespace {
 
-constexpr absl::Duration kTick = absl::Milliseconds(250);
 constexpr absl::Duration kLook = absl::Milliseconds(20);  // at connections without a key
 constexpr absl::Duration kSoon = absl::Milliseconds(2);   // the same, while much comes in on them
-constexpr absl::Duration kHealthCheck = absl::Seconds(2);
-constexpr int64_t kFullDisk = 2 << 20;    // blobs leave the last MiB to the job store
-constexpr size_t kKeptChanges = 100'000;  // for those who follow many jobs; some 20 MB
-constexpr int kAuditLines = 1000;         // at a time
-constexpr absl::Duration kUploadSweep = absl::Hours(1);
 constexpr int kConnectionAge = 3'600'000;       // ms; and as long again for what is under way
 constexpr size_t kCallBytes = size_t{1} << 30;  // of gRPC; beyond, calls are cut at random
 constexpr int64_t kMessageOverhead = 1 << 20;   // of a request's own limit over its photos'
@@ -91,91 +52,16 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
 
 }  // namespace
 
-// In the order in which they are made; what serves is destroyed before what it uses.
-struct Server::Parts {
-  ServerOptions options;
-  SystemClock clock;
-  std::optional<FileLock> lock;
-  Metrics metrics;
-  Health health;
-  ChangeFeed feed;
-  ChangeLog change_log{kKeptChanges};
-  LeaseQueue lease_queue;
-  Visitors visitors;
-  std::unique_ptr<Authenticator> authenticator;
-  std::unique_ptr<TlsCertificates> tls;  // nothing without TLS
-  std::unique_ptr<AuditLog> audit;       // nothing without --audit-log
-  CallLimits call_limits;
-  std::unique_ptr<JobStore> store;
-  std::unique_ptr<MeasuredJobStore> jobs;  // the same
-  std::unique_ptr<BlobStore> blobs;
-  std::unique_ptr<BlobQuota> blob_quota;
-  std::unique_ptr<Maintenance> maintenance;
-  WebhookOptions webhook_options;
-  std::unique_ptr<WebhookDispatcher> webhooks;  // none without secrets
-  std::unique_ptr<Admission> admission;
-  std::unique_ptr<Pools> pools;
-  std::unique_ptr<Executor> housekeeping;
-  std::unique_ptr<Front> front;
-  std::unique_ptr<MethodTable> methods;
-  OpenCalls open_calls{visitors};
-  std::unique_ptr<HealthService> health_service;
-  std::unique_ptr<ReflectionService> reflection_service;
-  std::unique_ptr<JobServiceImpl> job_service;
-  std::unique_ptr<ModelServiceImpl> model_service;
-  std::unique_ptr<WorkerRegistry> workers;
-  std::unique_ptr<WorkerServiceImpl> worker_service;
-  std::unique_ptr<OperatorServiceImpl> operator_service;
-  std::unique_ptr<BlobServiceImpl> blob_service;
-  std::unique_ptr<ByteStreamServiceImpl> byte_stream_service;
-  std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
-  std::unique_ptr<Door> door;
-  std::unique_ptr<HttpPages> pages;
-  std::unique_ptr<grpc::Server> server;
-  std::optional<Watchdog> watchdog;  // over the ticks
-  std::mutex page_mutex;             // held while a page of metrics is put together
-  std::mutex snapshot_mutex;
-  Metrics::Snapshot snapshot ABSL_GUARDED_BY(snapshot_mutex);                // of the last page
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;  // none on a socket
-  std::unique_ptr<Listener> listener;                                        // the same
-  int port = 0;
-  absl::Time next_health_check = absl::InfinitePast();
-  absl::Time next_upload_sweep = absl::InfinitePast();
-  std::optional<int64_t>
-      audit_brought;  // the last line that is in the log, until the store drops it
-  bool drained = false;
-
-  ~Parts() {
-    watchdog.reset();
-    pages.reset();
-    listener.reset();
-    server.reset();
-    if (housekeeping) housekeeping->Stop();  // its tasks, and those of the pools, use all the rest
-    if (pools) pools->Stop();
-    if (jobs) BringAuditLines();
-    maintenance.reset();
-  }
-
-  absl::Status OpenStores();
-  absl::Status StartWebhooks();
-  absl::Status Serve();
-  absl::Status Listen(grpc::ServerBuilder& builder);
-  void Accept();
-  absl::Status StartPages();
-  Metrics::Snapshot LookAround();
-  void BringAuditLines();
-  void CheckHealth();
-  void Tick();
-  void TickLater() {
-    housekeeping->RunAfter(kTick, [this] {
-      housekeeping->Run("", [this] {
-        Tick();
-        watchdog->Beat();
-        TickLater();
-      });
-    });
-  }
-};
+Server::Parts::~Parts() {
+  watchdog.reset();
+  pages.reset();
+  listener.reset();
+  server.reset();
+  if (housekeeping) housekeeping->Stop();  // its tasks, and those of the pools, use all the rest
+  if (pools) pools->Stop();
+  if (jobs) BringAuditLines();
+  maintenance.reset();
+}
 
 absl::Status Server::Parts::OpenStores() {
   RETURN_IF_ERROR(MakeDirectories(options.data_dir));
@@ -301,33 +187,6 @@ absl::Status Server::Parts::Serve() {
   return absl::OkStatus();
 }
 
-// What a page of metrics says of the stores. A disk that hangs holds up one page at most: the
-// others repeat the last one's numbers.
-Metrics::Snapshot Server::Parts::LookAround() {
-  const std::unique_lock page(page_mutex, std::try_to_lock);
-  Metrics::Snapshot fresh;
-  if (page && !health.has(Health::kDiskHangs)) {
-    if (auto counts = jobs->CountJobs(); counts.ok()) fresh.jobs = *std::move(counts);
-    if (auto count = jobs->CountWebhookCalls(); count.ok()) fresh.webhook_calls = *count;
-    if (auto count = jobs->CountAuditLines(); count.ok()) fresh.audit_lines = *count;
-    if (auto tenants = jobs->CountTenantsAtQuota(); tenants.ok()) {
-      fresh.tenants_at_quota = *tenants;
-    }
-    fresh.tenants_at_stored_bytes = blob_quota->CountTenantsAtQuota();
-    fresh.blob_bytes = blobs->total_bytes();
-    fresh.damaged_blobs = blobs->damaged();
-    fresh.disk_free_bytes = FreeDiskBytes(options.data_dir).value_or(0);
-    std::lock_guard lock(snapshot_mutex);
-    snapshot = fresh;
-  } else {
-    std::lock_guard lock(snapshot_mutex);
-    fresh = snapshot;
-  }
-  fresh.damaged_pages = CountDamagedPages();
-  fresh.ready = health.ready();
-  return fresh;
-}
-
 absl::Status Server::Parts::Listen(grpc::ServerBuilder& builder) {
   const auto credentials = tls ? tls->credentials() : grpc::InsecureServerCredentials();
   ASSIGN_OR_RETURN(const Address address, ParseAddress("--listen", options.listen));
@@ -364,62 +223,6 @@ absl::Status Server::Parts::StartPages() {
   handlers.complaint = [this] { return health.complaint(); };
   ASSIGN_OR_RETURN(pages, HttpPages::Start(options.metrics_listen, std::move(handlers)));
   return absl::OkStatus();
-}
-
-void Server::Parts::CheckHealth() {
-  health.Set(Health::kStoreFails, !jobs->CheckWritable().ok());
-  const auto free = FreeDiskBytes(options.data_dir);
-  health.Set(Health::kDiskFull, free.ok() && *free < kFullDisk);
-  next_health_check = clock.Steady() + kHealthCheck;
-}
-
-// From the job store, where they were committed, into the audit log. A crash between the two lets a
-// line come twice.
-void Server::Parts::BringAuditLines() {
-  if (!audit) return;
-  for (bool more = true;;) {
-    if (audit_brought) {  // or the same lines would be appended at every tick
-      if (!jobs->DropAuditLines(*audit_brought).ok()) break;
-      audit_brought.reset();
-    }
-    if (!more) break;
-    const auto read = jobs->ReadAuditLines(kAuditLines);
-    if (!read.ok() || read->lines.empty()) break;
-    if (auto brought = audit->Append(read->lines); !brought.ok()) {
-      LogError("audit lines wait", {{"error", brought.message()}});
-      break;
-    }
-    audit_brought = read->last;
-    more = read->lines.size() == kAuditLines;
-  }
-  audit->Sync();
-}
-
-// What time alone makes necessary.
-void Server::Parts::Tick() {
-  (void)jobs->FollowDate();  // tried again at the next tick
-  if (auto expired = jobs->ExpireLeases(); expired.ok() && *expired > 0) {
-    LogWarning("leases lost", {{"count", *expired}});
-  }
-  if (auto timed_out = jobs->TimeOutJobs(); timed_out.ok() && *timed_out > 0) {
-    LogInfo("jobs timed out", {{"count", *timed_out}});
-  }
-  if (auto swept = jobs->Sweep(); swept.ok() && swept->jobs + swept->events > 0) {
-    LogInfo("forgot what retention does not keep",
-            {{"jobs", swept->jobs}, {"events", swept->events}});
-  }
-  authenticator->ReloadIfChanged();
-  if (tls) tls->ReloadIfChanged();
-  BringAuditLines();
-  lease_queue.PublishByTime();  // a back-off may have ended
-  const absl::Time now = clock.Steady();
-  if (now >= next_health_check) CheckHealth();
-  if (now < next_upload_sweep) return;
-  next_upload_sweep = now + kUploadSweep;
-  if (auto dropped = blobs->DropUploads(clock.Now() - kUploadLifetime);
-      dropped.ok() && *dropped > 0) {
-    LogInfo("forgot stale uploads", {{"count", *dropped}});
-  }
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
