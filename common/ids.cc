@@ -4,11 +4,9 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
-#include <vector>
-
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
+#include <cstring>
 
 namespace likeness {
 namespace {
@@ -16,12 +14,12 @@ namespace {
 // Drawn in advance: the generator costs much more per call than per byte.
 class RandomPool {
  public:
-  std::string Take(size_t count) {
+  void Take(unsigned char* to, size_t count) {
     if (bytes_.size() < count) Fill(std::max(count, kBytes));
-    std::string taken = bytes_.substr(bytes_.size() - count);
-    OPENSSL_cleanse(&bytes_[bytes_.size() - count], count);
-    bytes_.resize(bytes_.size() - count);
-    return taken;
+    const size_t left = bytes_.size() - count;
+    std::memcpy(to, &bytes_[left], count);
+    OPENSSL_cleanse(&bytes_[left], count);
+    bytes_.resize(left);
   }
 
  private:
@@ -39,36 +37,55 @@ class RandomPool {
   std::string bytes_;
 };
 
-std::string RandomBytes(int count) {
-  thread_local RandomPool pool;
-  return pool.Take(static_cast<size_t>(count));
+thread_local RandomPool pool;
+
+template <size_t count>
+std::array<unsigned char, count> RandomBytes() {
+  std::array<unsigned char, count> bytes;
+  pool.Take(bytes.data(), count);
+  return bytes;
+}
+
+void AppendHex(unsigned char byte, std::string& text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  text.push_back(kDigits[byte >> 4]);
+  text.push_back(kDigits[byte & 0x0F]);
 }
 
 }  // namespace
 
 std::string RandomId(int length) {
   static constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-  std::string id = RandomBytes(length);
+  std::string id(static_cast<size_t>(length), ' ');
   for (int i = 0; i < length; ++i) {
-    id[i] = kAlphabet[static_cast<unsigned char>(id[i]) % (i == 0 ? 26 : 36)];
+    id[static_cast<size_t>(i)] = kAlphabet[RandomBytes<1>()[0] % (i == 0 ? 26 : 36)];
   }
   return id;
 }
 
 std::string RandomUuid() {
-  std::string bytes = RandomBytes(16);
-  bytes[6] = static_cast<char>((bytes[6] & 0x0F) | 0x40);
-  bytes[8] = static_cast<char>((bytes[8] & 0x3F) | 0x80);
-  std::string hex = absl::BytesToHexString(bytes);
-  return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-",
-                      hex.substr(16, 4), "-", hex.substr(20));
+  auto bytes = RandomBytes<16>();
+  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0F) | 0x40);
+  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3F) | 0x80);
+  std::string uuid;
+  uuid.reserve(36);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) uuid.push_back('-');
+    AppendHex(bytes[i], uuid);
+  }
+  return uuid;
 }
 
-std::string RandomSecret() { return absl::BytesToHexString(RandomBytes(16)); }
+std::string RandomSecret() {
+  std::string secret;
+  secret.reserve(32);
+  for (const unsigned char byte : RandomBytes<16>()) AppendHex(byte, secret);
+  return secret;
+}
 
 uint32_t RandomSeed() {
   uint32_t seed = 0;
-  for (char byte : RandomBytes(4)) seed = seed << 8 | static_cast<unsigned char>(byte);
+  for (const unsigned char byte : RandomBytes<4>()) seed = seed << 8 | byte;
   return seed;
 }
 

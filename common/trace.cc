@@ -1,6 +1,7 @@
 #include "common/trace.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -24,7 +25,11 @@ bool IsId(absl::string_view text, size_t digits) {
 }
 
 // Random, so not all 0.
-std::string NewSpanId() { return RandomSecret().substr(0, 16); }
+std::string NewSpanId() {
+  std::string id = RandomSecret();
+  id.resize(16);
+  return id;
+}
 
 }  // namespace
 
@@ -54,7 +59,12 @@ TraceContext NewTrace() { return {RandomSecret(), NewSpanId()}; }
 TraceScope::TraceScope(const std::optional<TraceContext>& context) : before_(current) {
   if (!context) return;
   current = context;
-  log_.emplace(LogScope::Fields{{"trace_id", context->trace_id}, {"span_id", context->span_id}});
+  LogScope::Fields
+      fields;  // a list of them would copy each text once more, and every call does this
+  fields.reserve(2);
+  fields.emplace_back("trace_id", context->trace_id);
+  fields.emplace_back("span_id", context->span_id);
+  log_.emplace(std::move(fields));
 }
 
 TraceScope::~TraceScope() { current = before_; }

@@ -17,6 +17,26 @@ std::string Join(const std::string& path, const std::string& part) {
   return path.empty() ? part : absl::StrCat(path, ".", part);
 }
 
+// Whether there are any: what nearly every request is asked for, with no names in the answer.
+bool HasUnknownFields(const Message& message) {
+  const auto* reflection = message.GetReflection();
+  if (!reflection->GetUnknownFields(message).empty()) return true;
+  const auto* type = message.GetDescriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || field->is_map()) continue;
+    if (!field->is_repeated()) {
+      if (!reflection->HasField(message, field)) continue;
+      if (HasUnknownFields(reflection->GetMessage(message, field))) return true;
+      continue;
+    }
+    for (int j = 0; j < reflection->FieldSize(message, field); ++j) {
+      if (HasUnknownFields(reflection->GetRepeatedMessage(message, field, j))) return true;
+    }
+  }
+  return false;
+}
+
 absl::Status Walk(const Message& message, const std::string& path) {
   const auto* reflection = message.GetReflection();
   const auto& unknown = reflection->GetUnknownFields(message);
@@ -46,6 +66,8 @@ absl::Status Walk(const Message& message, const std::string& path) {
 
 }  // namespace
 
-absl::Status RefuseUnknownFields(const Message& message) { return Walk(message, ""); }
+absl::Status RefuseUnknownFields(const Message& message) {
+  return HasUnknownFields(message) ? Walk(message, "") : absl::OkStatus();
+}
 
 }  // namespace likeness::server

@@ -53,27 +53,30 @@ constexpr size_t kMaxPageBytes = 2 << 20;
 constexpr size_t kMaxEventBytes = 1 << 20;
 
 template <typename Message>
+void Parse(absl::string_view bytes, Message& message) {
+  message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+template <typename Message>
 Message Parsed(absl::string_view bytes) {
   Message message;
-  message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  Parse(bytes, message);
   return message;
 }
 
-// The job in column 0 with its latest progress, told its place if it waits: the columns from
-// `place` on are those of kPlace.
-absl::StatusOr<v1::Job> JobOf(const Query& row, int place, const std::string& tenant,
-                              TellPlace tell) {
-  v1::Job job = Parsed<v1::Job>(row.Bytes(0));
-  if (!row.IsNull(place + 4)) *job.mutable_progress() = Parsed<v1::Progress>(row.Bytes(place + 4));
-  if (job.state() == v1::JOB_STATE_PENDING) {
-    RETURN_IF_ERROR(tell({.tenant = tenant,
-                          .priority = static_cast<int>(row.Integer(place + 1)),
-                          .queue_time = row.Time(place + 2),
-                          .not_before = row.Time(place + 3),
-                          .key = row.Integer(place)},
-                         job));
-  }
-  return job;
+// Reads the job in column 0 with its latest progress, told its place if it waits: the columns from
+// `place` on are those of kPlace. Into what is there, since a job is a large message to move.
+absl::Status ReadJobOf(const Query& row, int place, const std::string& tenant, TellPlace tell,
+                       v1::Job& job) {
+  Parse(row.Bytes(0), job);
+  if (!row.IsNull(place + 4)) Parse(row.Bytes(place + 4), *job.mutable_progress());
+  if (job.state() != v1::JOB_STATE_PENDING) return absl::OkStatus();
+  return tell({.tenant = tenant,
+               .priority = static_cast<int>(row.Integer(place + 1)),
+               .queue_time = row.Time(place + 2),
+               .not_before = row.Time(place + 3),
+               .key = row.Integer(place)},
+              job);
 }
 
 // Where a list is read from: an index, and of it the jobs of a tenant. Those of one state lie in
@@ -123,8 +126,11 @@ absl::StatusOr<JobSnapshot> ReadSnapshot(Database& database, const JobName& name
   Query query = database.Prepare(kSnapshot);
   ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Step());
   if (!found) return JobNotFound(name);
-  ASSIGN_OR_RETURN(v1::Job job, JobOf(query, 2, name.tenant, tell));
-  return JobSnapshot{std::move(job), query.Integer(2), query.Integer(1)};
+  absl::StatusOr<JobSnapshot> snapshot(absl::in_place);
+  snapshot->key = query.Integer(2);
+  snapshot->last_seq = query.Integer(1);
+  RETURN_IF_ERROR(ReadJobOf(query, 2, name.tenant, tell, snapshot->job));
+  return snapshot;
 }
 
 absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
@@ -143,8 +149,7 @@ absl::StatusOr<JobPage> ReadPage(Database& database, const std::string& tenant,
     }
     last = {.value = rows.Integer(1), .key = rows.Integer(2)};
     bytes += rows.Bytes(0).size();
-    ASSIGN_OR_RETURN(v1::Job job, JobOf(rows, 2, tenant, tell));
-    page.jobs.push_back(std::move(job));
+    RETURN_IF_ERROR(ReadJobOf(rows, 2, tenant, tell, page.jobs.emplace_back()));
     page.last_seqs.push_back(rows.Integer(7));
   }
 }
