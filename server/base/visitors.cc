@@ -11,6 +11,14 @@ namespace {
 
 constexpr int64_t kMuchAtOnce = 16 << 10;
 
+// A visitor of whom nothing is on its way takes no share of what may be: health checks now and then
+// must not keep others waiting.
+template <typename Visitor>
+bool IsQuiet(const Visitor& visitor, const VisitorLimits& limits) {
+  return visitor.received > 0 && visitor.unsettled() == 0 &&
+         SteadyNow() - visitor.last_bytes >= limits.settles_unseen;
+}
+
 }  // namespace
 
 void Visitors::Add(int fd, const std::string& peer) {
@@ -29,7 +37,10 @@ void Visitors::Add(int fd, const std::string& peer) {
   visitor->peer = peer;
   visitor->socket = std::move(copy);
   visitor->socket.KeepSmall(limits_.unread_bytes);
-  Allow(*visitor, ShareOf(by_age_.size() + 1));
+  const auto talking = std::count_if(known_.begin(), known_.end(), [&](const auto& known) {
+    return known.second->open() && !IsQuiet(*known.second, limits_);
+  });
+  Allow(*visitor, ShareOf(static_cast<size_t>(talking) + 1));
   visitor->place = by_age_.insert(by_age_.end(), peer);
   known_[peer] = std::move(visitor);
   count_ = known_.size();
@@ -143,9 +154,12 @@ bool Visitors::AllowMore(const std::vector<Shared>& open) {
   for (const Shared& visitor : open) unsettled += visitor->unsettled();
   crowded_ = unsettled > limits_.unsettled_bytes;
   if (crowded_) alarm_end_ = SteadyNow() + limits_.alarm;
-  if (open.empty()) return unsettled > kMuchAtOnce;
-  const int64_t share = ShareOf(open.size());
-  for (const Shared& visitor : open) Allow(*visitor, share);
+  const auto quiet = [&](const Shared& visitor) { return IsQuiet(*visitor, limits_); };
+  const auto talking = std::ssize(open) - std::count_if(open.begin(), open.end(), quiet);
+  const int64_t share = ShareOf(static_cast<size_t>(std::max<ptrdiff_t>(talking, 1)));
+  for (const Shared& visitor : open) {
+    Allow(*visitor, quiet(visitor) ? std::min(share, limits_.least_at_once) : share);
+  }
   return unsettled > kMuchAtOnce;
 }
 

@@ -266,6 +266,26 @@ TEST(VisitorsTest, VisitorsShareWhatMayBeOnItsWay) {
   EXPECT_GE(received, 16u << 10);
 }
 
+TEST(VisitorsTest, WhoIsQuietTakesNoShare) {
+  Visitors visitors({.unsettled_bytes = 32 << 10,
+                     .bytes_at_once = 32 << 10,
+                     .least_at_once = 1 << 10,
+                     .settles = absl::ZeroDuration(),
+                     .settles_unseen = absl::ZeroDuration()});
+  std::vector<std::unique_ptr<Connection>> quiet;
+  for (int i = 0; i < 16; ++i) {
+    quiet.push_back(std::make_unique<Connection>(/*prepared=*/true));
+    visitors.Add(quiet.back()->served, absl::StrCat("peer", i));
+    quiet.back()->Send(10);
+    EXPECT_EQ(quiet.back()->Receive(10), 10u);
+    for (int look = 0; look < 3; ++look) visitors.Look();
+  }
+  Connection visitor(/*prepared=*/true);
+  visitors.Add(visitor.served, "visitor");
+  visitor.Send(32 << 10);
+  EXPECT_GE(visitor.Receive(32 << 10), 16u << 10);
+}
+
 TEST(VisitorsTest, NothingIsLetInWhileAsManyCallsAreOpenAsMayBe) {
   Connection busy, visitor(/*prepared=*/true);
   Visitors visitors({.all_open_calls = 1});
