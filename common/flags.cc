@@ -216,7 +216,10 @@ std::string FlagSet::Help() const {
     std::string text = flag.help;
     if (!flag.shown_default.empty()) absl::StrAppend(&text, " [", flag.shown_default, "]");
     if (!flag.environment.empty()) absl::StrAppend(&text, " ($", flag.environment, ")");
-    const std::string value = flag.is_bool ? "" : absl::StrCat("=", flag.value);
+    // Words that do not fit into a line stand in the text.
+    constexpr size_t kRoom = 70;
+    const bool fits = flag.name.size() + flag.value.size() <= kRoom;
+    const std::string value = flag.is_bool ? "" : absl::StrCat("=", fits ? flag.value : "VALUE");
     const std::string letter = flag.letter ? absl::StrCat(", -", std::string(1, flag.letter)) : "";
     absl::StrAppend(&help, "  --", flag.name, value, letter, "\n", Wrapped(text, 6));
   }

@@ -17,6 +17,8 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.fine_tune.training.learning_rate_schedule"), "--schedule");
   EXPECT_EQ(FlagForField("job.fine_tune.training.learning_rate"), "--learning-rate");
   EXPECT_EQ(FlagForField("job.fine_tune.prior.kind"), "--prior-kind");
+  EXPECT_EQ(FlagForField("job.fine_tune.pivotal_tuning.lora.rank"), "--rank");
+  EXPECT_EQ(FlagForField("job.fine_tune.hypernetwork.layer_structure[1]"), "--layer-structure");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.dropout"), "");
 }
 

@@ -203,11 +203,28 @@ TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
   EXPECT_TRUE(asked().lora().train_text_encoder());
   ASSERT_EQ(run({"--method=textual_inversion", "--vectors=3"}).exit_code, kDone);
   EXPECT_EQ(asked().textual_inversion().vectors(), 3);
+  ASSERT_EQ(run({"--method=lora", "--variant=dora", "--up-rate-ratio=16"}).exit_code, kDone);
+  EXPECT_EQ(asked().lora().variant(), v1::LORA_VARIANT_DORA);
+  EXPECT_EQ(asked().lora().up_learning_rate_ratio(), 16);
+  ASSERT_EQ(run({"--method=pivotal_tuning", "--rank=4", "--vectors=2"}).exit_code, kDone);
+  EXPECT_EQ(asked().pivotal_tuning().lora().rank(), 4);
+  EXPECT_EQ(asked().pivotal_tuning().textual_inversion().vectors(), 2);
+  ASSERT_EQ(
+      run({"--method=hypernetwork", "--layer-structure=1,1.5,1", "--activation=swish"}).exit_code,
+      kDone);
+  EXPECT_THAT(asked().hypernetwork().layer_structure(), testing::ElementsAre(1, 1.5, 1));
+  EXPECT_EQ(asked().hypernetwork().activation(), v1::HYPERNETWORK_ACTIVATION_SWISH);
+  ASSERT_EQ(run({"--method=svdiff"}).exit_code, kDone);
+  EXPECT_TRUE(asked().has_svdiff());
   const std::pair<std::vector<std::string>, const char*> wrong[] = {
       {{"--method=magic"}, "--method is 'magic'"},
       {{"--rank=8"}, "--method lora"},
       {{"--method=lora", "--vectors=2"}, "--method textual_inversion"},
-      {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"}};
+      {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"},
+      {{"--method=svdiff", "--variant=dora"}, "--method lora"},
+      {{"--method=lora", "--variant=vera"}, "lora, dora, loha and lokr are allowed"},
+      {{"--method=lora", "--activation=relu"}, "--method hypernetwork"},
+      {{"--method=hypernetwork", "--layer-structure=1,x"}, "1,2,1"}};
   for (const auto& [flags, says] : wrong) {
     const auto ran = run(flags);
     EXPECT_NE(ran.exit_code, kDone);

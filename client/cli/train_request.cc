@@ -12,10 +12,6 @@ constexpr const char* kDefaultPrompts[] = {"a {subject} in the snow", "a {subjec
                                            "a {subject} in the jungle",
                                            "a {subject} with a city in the background"};
 
-constexpr char kDreamBooth[] = "dreambooth";
-constexpr char kLora[] = "lora";
-constexpr char kTextualInversion[] = "textual_inversion";
-
 absl::StatusOr<v1::Precision> ParsePrecision(const std::string& text) {
   if (text.empty()) return v1::PRECISION_UNSPECIFIED;
   v1::Precision precision;
@@ -44,22 +40,6 @@ absl::Status CheckFlags(const TrainFlags& flags) {
   if (flags.photos.empty()) {
     return absl::InvalidArgumentError("--photos is missing: the folder they lie in.");
   }
-  if (flags.method != kDreamBooth && flags.method != kLora && flags.method != kTextualInversion) {
-    return absl::InvalidArgumentError(absl::StrCat("--method is '", flags.method, "'; ",
-                                                   kDreamBooth, ", ", kLora, " and ",
-                                                   kTextualInversion, " are allowed."));
-  }
-  if (flags.method != kTextualInversion && flags.vectors) {
-    return absl::InvalidArgumentError(
-        "--vectors is of Textual Inversion: say --method textual_inversion.");
-  }
-  if (flags.method == kTextualInversion && flags.train_text_encoder) {
-    return absl::InvalidArgumentError(
-        "--train-text-encoder means nothing with --method textual_inversion.");
-  }
-  if (flags.method != kLora && (flags.rank || flags.alpha)) {
-    return absl::InvalidArgumentError("--rank and --alpha are of LoRA: say --method lora.");
-  }
   if (!flags.prior &&
       (flags.prior_weight || flags.class_images || !flags.training.prior_kind.empty())) {
     return absl::InvalidArgumentError(
@@ -74,22 +54,6 @@ absl::Status CheckFlags(const TrainFlags& flags) {
         "--no-samples draws no pictures, so --prompt and --images-per-prompt mean nothing.");
   }
   return absl::OkStatus();
-}
-
-void SetMethod(const TrainFlags& flags, v1::FineTuneSpec& spec) {
-  const auto set_text_encoder = [&](auto& method) {
-    if (flags.train_text_encoder) method.set_train_text_encoder(*flags.train_text_encoder);
-  };
-  if (flags.method == kTextualInversion) {
-    spec.mutable_textual_inversion();
-    if (flags.vectors) spec.mutable_textual_inversion()->set_vectors(*flags.vectors);
-    return;
-  }
-  if (flags.method != kLora) return set_text_encoder(*spec.mutable_dreambooth());
-  v1::Lora& lora = *spec.mutable_lora();
-  set_text_encoder(lora);
-  if (flags.rank) lora.set_rank(*flags.rank);
-  if (flags.alpha) lora.set_alpha(*flags.alpha);
 }
 
 v1::Training ToTraining(const TrainFlags& flags) {
@@ -152,17 +116,8 @@ void TrainFlags::AddTo(FlagSet& flags) {
            "Whose weights make the model: the last step's, or those of the checkpoint that is "
            "judged best.")
       .Takes("last|best");
-  flags.Add("train-text-encoder", &train_text_encoder,
-            "Better likeness, more memory; --no-train-text-encoder: the UNet alone.");
-  flags
-      .Add("method", &method,
-           "dreambooth: a whole model; lora: an adapter of a few megabytes over its base; "
-           "textual_inversion: a word of a few kilobytes.")
-      .Takes("dreambooth|lora|textual_inversion");
-  flags.Add("rank", &rank, "Of a LoRA's updates, 1 to 256.");
-  flags.Add("alpha", &alpha, "A LoRA's updates are scaled by alpha / rank [the rank].");
-  flags.Add("vectors", &vectors, "Of a word of Textual Inversion, 1 to 64.");
   training.AddTo(flags);
+  method.AddTo(flags);
   flags.AddHeading("Prior preservation");
   flags.Add("prior", &prior, "Learn class pictures beside the photos; --no-prior: do not.");
   flags.Add("prior-weight", &prior_weight, "Weight of the class pictures' loss, 0 to 10.");
@@ -183,7 +138,7 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
   v1::Subject& subject = *spec.add_subjects();
   subject.set_class_noun(flags.class_noun);
   if (flags.token) subject.set_token(*flags.token);
-  SetMethod(flags, spec);
+  RETURN_IF_ERROR(flags.method.SetIn(spec));
   *spec.mutable_training() = ToTraining(flags);
   ASSIGN_OR_RETURN(auto precision, ParsePrecision(flags.precision));
   spec.mutable_training()->set_precision(precision);

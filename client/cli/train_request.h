@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/cli/method_flags.h"
 #include "client/cli/queue_flags.h"
 #include "client/cli/training_flags.h"
 #include "common/flags.h"
@@ -37,12 +38,8 @@ struct TrainFlags {
   std::optional<uint32_t> seed;
   std::string precision;
   std::string stop_rule;
-  std::optional<bool> train_text_encoder;
 
-  std::string method = "dreambooth";
-  std::optional<int32_t> rank;
-  std::optional<double> alpha;
-  std::optional<int32_t> vectors;
+  MethodFlags method;
 
   TrainingFlags training;
 

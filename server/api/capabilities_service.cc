@@ -3,6 +3,7 @@
 #include "common/sampler_names.h"
 #include "common/status_macros.h"
 #include "common/version.h"
+#include "server/jobs/job_methods.h"
 
 namespace likeness::server {
 namespace {
@@ -21,7 +22,7 @@ absl::Status CapabilitiesServiceImpl::GetCapabilities(Caller& caller,
                                                       v1::Capabilities* reply) {
   reply->set_version(Version());
   reply->set_tenant(caller.tenant);
-  for (auto method : kMethods) reply->add_methods(std::string(method));
+  for (const std::string& method : JobMethods()) reply->add_methods(method);
   for (const auto& sampler : SamplerNames()) reply->add_samplers(std::string(sampler.name));
   ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
   for (v1::BaseModel& model : models) {

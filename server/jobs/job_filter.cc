@@ -11,9 +11,9 @@
 #include "absl/strings/str_split.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/jobs/job_methods.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/job_state.h"
-#include "server/jobs/limits.h"
 #include "server/jobs/proto_time.h"
 
 namespace likeness::server {
@@ -138,8 +138,9 @@ class Parser {
   }
 
   absl::StatusOr<JobFilter> Method(std::string value) {
-    if (std::find(std::begin(kMethods), std::end(kMethods), value) == std::end(kMethods)) {
-      return WrongValue(absl::StrCat("a method is expected: ", absl::StrJoin(kMethods, " or ")));
+    const auto& methods = JobMethods();
+    if (std::find(methods.begin(), methods.end(), value) == methods.end()) {
+      return WrongValue(absl::StrCat("a method is expected: ", absl::StrJoin(methods, " or ")));
     }
     JobFilter filter;
     filter.kind = Kind::kMethod;

@@ -1,9 +1,8 @@
-// What is refused beyond, and what is known by name.
+// What is refused beyond.
 #pragma once
 
 #include <cstdint>
 
-#include "absl/strings/string_view.h"
 #include "common/photo_folder.h"
 
 namespace likeness::server {
@@ -16,8 +15,5 @@ struct Limits {
   int max_training_steps = 100'000;
   int max_images = 256;  // of one generate job
 };
-
-inline constexpr absl::string_view kMethods[] = {"dreambooth", "lora", "textual_inversion",
-                                                 "generate", "evaluate"};
 
 }  // namespace likeness::server

@@ -11,8 +11,8 @@
 #include "prometheus/registry.h"
 #include "prometheus/text_serializer.h"
 #include "server/auth/method_rules.h"
+#include "server/jobs/job_methods.h"
 #include "server/jobs/job_state.h"
-#include "server/jobs/limits.h"
 #include "server/jobs/policies/choice.h"
 #include "server/webhooks/delivery.h"
 
@@ -92,7 +92,7 @@ struct QueueMeasures {
 };
 
 std::vector<absl::string_view> MethodLabels() {
-  std::vector<absl::string_view> labels(std::begin(kMethods), std::end(kMethods));
+  std::vector<absl::string_view> labels(JobMethods().begin(), JobMethods().end());
   labels.push_back(kOther);
   return labels;
 }

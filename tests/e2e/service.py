@@ -288,12 +288,17 @@ def generate_job(prompts, model="", **settings):
     return job
 
 
-def error_reason(error):
-    """ErrorInfo's reason of a google.rpc.Status or a grpc.RpcError."""
+def error_details(error):
+    """Those of a google.rpc.Status or a grpc.RpcError."""
     if isinstance(error, grpc.RpcError):
         details = dict(error.trailing_metadata()).get("grpc-status-details-bin", b"")
         error = status_pb2.Status.FromString(details)
-    for detail in error.details:
+    return error.details
+
+
+def error_reason(error):
+    """ErrorInfo's reason of a google.rpc.Status or a grpc.RpcError."""
+    for detail in error_details(error):
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):
             return info.reason
@@ -302,7 +307,7 @@ def error_reason(error):
 
 def error_fields(error):
     """The fields that BadRequest names."""
-    for detail in error.details:
+    for detail in error_details(error):
         bad = error_details_pb2.BadRequest()
         if detail.Unpack(bad):
             return [violation.field for violation in bad.field_violations]

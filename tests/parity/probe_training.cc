@@ -73,15 +73,30 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
   job.save_dtype = SaveDtype::kFloat32;
   if (!settings.contains("method")) return job;
   job.method = settings.at("method");
-  if (job.method == "textual_inversion") {
+  const auto has = [&](const char* name) { return settings.contains(name); };
+  if (has("vectors")) {
     job.textual_inversion.vectors = integer("vectors");
     job.textual_inversion.initial_text = settings.at("initial_text");
-    return job;
   }
-  job.lora = {.rank = integer("rank"),
-              .alpha = number("alpha"),
-              .rank_stabilized = integer("rank_stabilized") != 0,
-              .targets = Words(settings.at("targets"))};
+  if (has("vectors_learning_rate")) job.vectors_learning_rate = number("vectors_learning_rate");
+  if (has("rank")) {
+    job.lora = {.rank = integer("rank"),
+                .alpha = number("alpha"),
+                .rank_stabilized = integer("rank_stabilized") != 0,
+                .variant = static_cast<LoraVariant>(has("variant") ? integer("variant") : 0),
+                .targets = Words(settings.at("targets"))};
+  }
+  if (has("up_ratio")) job.lora.up_learning_rate_ratio = number("up_ratio");
+  if (has("lokr_factor")) job.lora.lokr_factor = integer("lokr_factor");
+  if (has("layer_structure")) {
+    job.hypernetwork = {.layer_structure = {},
+                        .activation = static_cast<HypernetworkActivation>(integer("activation")),
+                        .layer_norm = integer("layer_norm") != 0,
+                        .self_attention = integer("self_attention") != 0};
+    for (const std::string& width : Words(settings.at("layer_structure"))) {
+      job.hypernetwork.layer_structure.push_back(std::stod(width));
+    }
+  }
   return job;
 }
 

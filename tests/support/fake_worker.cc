@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
+#include "common/fine_tune_methods.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -39,9 +40,8 @@ v1::AcquireLeaseRequest FakeWorker::Offer(absl::Duration wait) const {
   model->set_image_size(64);
   model->set_default_token("sks");
   model->add_measures(v1::MEASURE_DINO);
-  for (const char* method : {"dreambooth", "lora", "textual_inversion", "generate", "evaluate"}) {
-    offer.add_methods(method);
-  }
+  for (const std::string& method : FineTuneMethods()) offer.add_methods(method);
+  for (const char* method : {"generate", "evaluate"}) offer.add_methods(method);
   for (const char* sampler : {"ddim", "dpmpp_2m"}) offer.add_samplers(sampler);
   offer.mutable_wait()->set_seconds(absl::ToInt64Seconds(wait));
   return offer;

@@ -1,7 +1,11 @@
 #include "worker/catalog/model_defaults.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_join.h"
+#include "common/fine_tune_methods.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
@@ -46,16 +50,21 @@ ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
   if (!std::filesystem::exists(model_dir / kFile)) return result;
   auto defaults = ReadJsonIfThere(model_dir / kFile);
   if (!defaults.is_object()) Refuse("not a JSON object");
+  auto methods = FineTuneMethods();
+  std::erase(methods, "dreambooth");  // whose settings are those of `fine_tune`
   for (const auto& [key, value] : defaults.items()) {
-    if (key != "fine_tune" && key != "lora" && key != "textual_inversion" && key != "generate") {
-      Refuse("unknown member \"" + key +
-             "\"; allowed are fine_tune, lora, textual_inversion and generate");
-    }
+    if (key == "fine_tune" || key == "generate") continue;
+    if (std::find(methods.begin(), methods.end(), key) != methods.end()) continue;
+    Refuse("unknown member \"" + key + "\"; allowed are fine_tune, generate, " +
+           absl::StrJoin(methods, ", "));
   }
   if (defaults.contains("fine_tune")) RenewFineTune(defaults["fine_tune"]);
   ReadMember(defaults, "fine_tune", result.fine_tune);
-  ReadMember(defaults, "lora", result.lora);
-  ReadMember(defaults, "textual_inversion", result.textual_inversion);
+  for (const std::string& method : methods) {
+    if (defaults.contains(method)) {
+      ReadMember(defaults, method.c_str(), result.methods[method]);
+    }
+  }
   ReadMember(defaults, "generate", result.generate);
   return result;
 }

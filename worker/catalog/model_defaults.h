@@ -1,6 +1,6 @@
-// What a base model recommends: `likeness_defaults.json` in its directory. An object with up to
-// four members, each in the JSON form of the contract's message, holding only the fields that it
-// recommends:
+// What a base model recommends: `likeness_defaults.json` in its directory. An object whose members
+// are "fine_tune", "generate" and the names of methods other than DreamBooth, each in the JSON form
+// of the contract's message, holding only the fields that it recommends:
 //   {"fine_tune": {"subjects": [{"token": "zwx"}], "training": {"steps": 200, "learningRate":
 //   2e-4}},
 //    "lora": {"training": {"steps": 200, "learningRate": 1e-3}},
@@ -8,6 +8,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/generate.pb.h"
@@ -15,9 +17,8 @@
 namespace likeness {
 
 struct ModelDefaults {
-  v1::FineTuneSpec fine_tune;          // steps and rate for DreamBooth, the rest for all methods
-  v1::FineTuneSpec lora;               // over it, for LoRA
-  v1::FineTuneSpec textual_inversion;  // the same
+  v1::FineTuneSpec fine_tune;  // steps and rate for DreamBooth, the rest for all methods
+  std::map<std::string, v1::FineTuneSpec> methods = {};  // over it, for the others, by their names
   v1::GenerateSpec generate;
 };
 

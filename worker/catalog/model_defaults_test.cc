@@ -1,5 +1,6 @@
 #include "worker/catalog/model_defaults.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -7,17 +8,40 @@
 
 #include "common/ids.h"
 #include "common/job_spec.h"
+#include "worker/base/error.h"
 
 namespace likeness {
 namespace {
 
-v1::FineTuneSpec Read(const char* json) {
-  const auto directory = std::filesystem::path(testing::TempDir()) / RandomId(12);
-  std::filesystem::create_directories(directory);
-  std::ofstream(directory / "likeness_defaults.json") << json;
-  const ModelDefaults defaults = ReadModelDefaults(directory);
-  std::filesystem::remove_all(directory);
-  return defaults.fine_tune;
+struct Directory {
+  Directory() { std::filesystem::create_directories(path); }
+  ~Directory() { std::filesystem::remove_all(path); }
+  std::filesystem::path path = std::filesystem::path(testing::TempDir()) / RandomId(12);
+};
+
+ModelDefaults ReadAll(const char* json) {
+  const Directory directory;
+  std::ofstream(directory.path / "likeness_defaults.json") << json;
+  return ReadModelDefaults(directory.path);
+}
+
+v1::FineTuneSpec Read(const char* json) { return ReadAll(json).fine_tune; }
+
+TEST(ModelDefaultsTest, EachMethodHasRecommendationsOfItsOwn) {
+  const auto defaults = ReadAll(R"({"lora": {"training": {"steps": 3}},
+                                    "svdiff": {"training": {"steps": 4}}})");
+  EXPECT_EQ(defaults.methods.at("lora").training().steps(), 3);
+  EXPECT_EQ(defaults.methods.at("svdiff").training().steps(), 4);
+  EXPECT_EQ(defaults.methods.size(), 2u);
+  // DreamBooth's are those of fine_tune.
+  for (const char* json : {R"({"dreambooth": {}})", R"({"magic": {}})"}) {
+    try {
+      ReadAll(json);
+      ADD_FAILURE() << json;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("allowed are fine_tune, generate, lora"));
+    }
+  }
 }
 
 // They lie in models that were made then.

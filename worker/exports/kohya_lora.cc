@@ -6,6 +6,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "worker/base/error.h"
 #include "worker/exports/lora_file.h"
 
 namespace likeness {
@@ -47,12 +48,29 @@ std::string KohyaPrefix(const std::string& part, bool xl) {
   return part == "text_encoder" ? "lora_te1_" : "lora_te2_";
 }
 
-std::string KohyaName(const LoraUpdate& update, const KohyaModel& model) {
-  const bool renamed = model.xl && update.part == "unet";
-  std::string name =
-      renamed ? OriginalUnetName(update.layer, model.layers_per_block) : update.layer;
-  std::replace(name.begin(), name.end(), '.', '_');
-  return KohyaPrefix(update.part, model.xl) + name;
+// As kohya names what peft names otherwise.
+std::pair<std::string, torch::Tensor> KohyaFactor(const std::string& name,
+                                                  const torch::Tensor& value) {
+  if (name == kLoraDown) return {"lora_down.weight", value};
+  if (name == kLoraUp) return {"lora_up.weight", value};
+  if (name != kDoraMagnitude) return {name, value};
+  // The norm of each output, as ComfyUI tells from the first size.
+  return {"dora_scale", value.dim() == 4 ? value.view({-1, 1, 1, 1}) : value.view({-1, 1})};
+}
+
+constexpr const char* kAlpha = "alpha";
+
+[[noreturn]] void RefuseLycoris(const std::string& why) {
+  throw Error(ErrorKind::kFailedPrecondition, std::string(kLycorisFile) + ": " + why);
+}
+
+// Of the factors that have a side of it; 0 if none has.
+int64_t RankOf(const LoraFactors& factors) {
+  for (const char* name : {"hada_w1_b", "lokr_w2_b"}) {
+    const auto found = factors.find(name);
+    if (found != factors.end() && found->second.dim() == 2) return found->second.size(0);
+  }
+  return 0;
 }
 
 std::string Text(double number) {
@@ -91,23 +109,61 @@ std::string OriginalUnetName(const std::string& layer, int64_t layers_per_block)
   return kind == "attentions" ? place + ".1." + rest : place + ".0." + OriginalResnetName(rest);
 }
 
+std::string KohyaName(const std::string& part, const std::string& layer, const KohyaModel& model) {
+  const bool renamed = model.xl && part == "unet";
+  std::string name = renamed ? OriginalUnetName(layer, model.layers_per_block) : layer;
+  std::replace(name.begin(), name.end(), '.', '_');
+  return KohyaPrefix(part, model.xl) + name;
+}
+
 void WriteKohyaLora(const std::filesystem::path& file, const LoraWeights& weights,
                     const KohyaModel& model) {
   const LoraScale& scale = weights.scale;
   const double alpha = scale.value() * static_cast<double>(scale.rank);
   NamedTensors tensors;
+  bool lycoris = false;
   for (const LoraUpdate& update : weights.updates) {
-    const std::string name = KohyaName(update, model);
-    tensors.emplace_back(name + ".lora_down.weight", update.down);
-    tensors.emplace_back(name + ".lora_up.weight", update.up);
-    tensors.emplace_back(name + ".alpha", torch::full({}, alpha, torch::kFloat32));
+    const std::string layer = KohyaName(update.part, update.layer, model);
+    for (const auto& [factor, value] : update.factors) {
+      auto [name, tensor] = KohyaFactor(factor, value);
+      lycoris = lycoris || name == factor;
+      tensors.emplace_back(layer + "." + name, std::move(tensor));
+    }
+    tensors.emplace_back(layer + "." + kAlpha, torch::full({}, alpha, torch::kFloat32));
   }
   WriteSafetensors(file, tensors,
                    {{"format", "pt"},
-                    {"ss_network_module", "networks.lora"},
+                    {"ss_network_module", lycoris ? "lycoris.kohya" : "networks.lora"},
                     {"ss_network_dim", std::to_string(scale.rank)},
                     {"ss_network_alpha", Text(alpha)},
                     {"ss_base_model_version", model.version}});
+}
+
+LoraWeights ReadLycoris(const std::filesystem::path& path,
+                        const std::map<std::string, std::pair<std::string, std::string>>& layers) {
+  const SafetensorsFile file = SafetensorsFile::Open(path);
+  std::map<std::string, LoraFactors> updates;
+  LoraWeights weights{.scale = {.rank = 1, .alpha = 1}, .updates = {}, .targets = {}};
+  for (const std::string& key : file.Names()) {
+    const size_t point = key.find('.');
+    const std::string layer = key.substr(0, point);
+    if (point == std::string::npos || !layers.contains(layer)) {
+      RefuseLycoris("key " + key + " is of no layer of this model");
+    }
+    const torch::Tensor value = file.Get(key);
+    if (key.substr(point + 1) == kAlpha && value.numel() == 1) {
+      weights.scale.alpha = value.item<double>();
+    } else if (value.is_floating_point()) {
+      updates[layer][key.substr(point + 1)] = value;
+    }
+  }
+  if (updates.empty()) RefuseLycoris("has no updates");
+  for (auto& [layer, factors] : updates) {
+    if (const int64_t rank = RankOf(factors); rank > 0) weights.scale.rank = rank;
+    const auto& [part, name] = layers.at(layer);
+    weights.updates.push_back({part, name, std::move(factors)});
+  }
+  return weights;
 }
 
 }  // namespace likeness

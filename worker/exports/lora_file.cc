@@ -1,7 +1,7 @@
 #include "worker/exports/lora_file.h"
 
-#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
@@ -11,8 +11,6 @@ namespace likeness {
 namespace {
 
 constexpr const char* kMetadata = "lora_adapter_metadata";
-constexpr const char* kDown = ".lora_A.weight";
-constexpr const char* kUp = ".lora_B.weight";
 // The longer first: a key begins with one of them and a point.
 constexpr const char* kParts[] = {"unet", "text_encoder_2", "text_encoder"};
 
@@ -40,11 +38,19 @@ LoraScale ReadScale(const SafetensorsFile& file, const std::string& part) {
   return scale;
 }
 
-bool Agree(const LoraUpdate& update, int64_t rank) {
-  const auto& down = update.down;
-  const auto& up = update.up;
-  return (down.dim() == 2 || down.dim() == 4) && up.dim() == down.dim() && down.size(0) == rank &&
-         up.size(1) == rank && down.is_floating_point() && up.is_floating_point();
+bool Agree(const LoraFactors& factors, int64_t rank) {
+  const auto& a = factors.at(kLoraDown);
+  const auto& b = factors.at(kLoraUp);
+  return (a.dim() == 2 || a.dim() == 4) && b.dim() == a.dim() && a.size(0) == rank &&
+         b.size(1) == rank && a.is_floating_point() && b.is_floating_point();
+}
+
+// Where the name of the factor begins in a key of the file; 0 if there is none.
+size_t FactorIn(const std::string& key) {
+  for (const char* factor : {kLoraDown, kLoraUp, kDoraMagnitude}) {
+    if (key.ends_with(std::string(".") + factor)) return key.size() - std::string(factor).size();
+  }
+  return 0;
 }
 
 }  // namespace
@@ -56,9 +62,12 @@ double LoraScale::value() const {
 
 void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& weights) {
   NamedTensors tensors;
+  bool dora = false;
   for (const LoraUpdate& update : weights.updates) {
-    tensors.emplace_back(update.part + "." + update.layer + kDown, update.down);
-    tensors.emplace_back(update.part + "." + update.layer + kUp, update.up);
+    for (const auto& [factor, value] : update.factors) {
+      tensors.emplace_back(update.part + "." + update.layer + "." + factor, value);
+      dora = dora || factor == kDoraMagnitude;
+    }
   }
   nlohmann::json metadata;
   for (const auto& [part, targets] : weights.targets) {
@@ -66,31 +75,32 @@ void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& we
     metadata[part + ".lora_alpha"] = weights.scale.alpha;
     metadata[part + ".use_rslora"] = weights.scale.rank_stabilized;
     metadata[part + ".target_modules"] = targets;
+    if (dora) metadata[part + ".use_dora"] = true;
   }
   WriteSafetensors(file, tensors, {{"format", "pt"}, {kMetadata, metadata.dump()}});
 }
 
 LoraWeights ReadDiffusersLora(const std::filesystem::path& path) {
   const SafetensorsFile file = SafetensorsFile::Open(path);
-  LoraWeights weights;
+  std::map<std::string, LoraFactors> layers;
   for (const std::string& key : file.Names()) {
-    if (!key.ends_with(kDown)) {
-      if (!key.ends_with(kUp)) Refuse("key " + key + " is of no update");
-      continue;
+    const size_t factor = FactorIn(key);
+    if (factor == 0) Refuse("key " + key + " is of no update");
+    layers[key.substr(0, factor - 1)][key.substr(factor)] = file.Get(key);
+  }
+  LoraWeights weights;
+  for (auto& [name, factors] : layers) {
+    const std::string part = PartOf(name);
+    if (weights.updates.empty()) weights.scale = ReadScale(file, part);
+    for (const char* factor : {kLoraDown, kLoraUp}) {
+      if (!factors.contains(factor)) Refuse("key " + name + "." + factor + " is missing");
     }
-    LoraUpdate update{.part = PartOf(key), .layer = {}, .down = file.Get(key), .up = {}};
-    const std::string name = key.substr(0, key.size() - std::string(kDown).size());
-    if (!file.Contains(name + kUp)) Refuse("key " + name + kUp + " is missing");
-    update.up = file.Get(name + kUp);
-    update.layer = name.substr(update.part.size() + 1);
-    if (weights.updates.empty()) weights.scale = ReadScale(file, update.part);
-    if (!Agree(update, weights.scale.rank)) {
+    if (!Agree(factors, weights.scale.rank)) {
       Refuse("the tensors of " + name + " are not of rank " + std::to_string(weights.scale.rank));
     }
-    weights.updates.push_back(std::move(update));
+    weights.updates.push_back({part, name.substr(part.size() + 1), std::move(factors)});
   }
   if (weights.updates.empty()) Refuse("has no updates");
-  if (file.Names().size() != 2 * weights.updates.size()) Refuse("has an update without its half");
   return weights;
 }
 

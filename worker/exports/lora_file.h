@@ -4,18 +4,28 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "worker/base/io/safetensors.h"
 
 namespace likeness {
 
-// Of one layer: W x becomes W x + scale up (down x).
+// Names of factors: peft's of LoRA and DoRA, LyCORIS' of LoHa (hada_w1_a, ...) and LoKr. What they
+// make is said in worker/methods/lora_variants.h.
+inline constexpr const char* kLoraDown = "lora_A.weight";  // [rank, in], or [rank, in, k, k]
+inline constexpr const char* kLoraUp = "lora_B.weight";    // [out, rank], or [out, rank, 1, 1]
+inline constexpr const char* kDoraMagnitude = "lora_magnitude_vector";  // [out], or [1, out, 1, 1]
+inline constexpr const char* kLokrFirst = "lokr_w1";
+inline constexpr const char* kLokrSecond = "lokr_w2";
+
+using LoraFactors = std::map<std::string, torch::Tensor>;
+
+// Of one layer. With the factors of LoRA W x becomes W x + scale up (down x).
 struct LoraUpdate {
-  std::string part;    // "unet", "text_encoder", "text_encoder_2"
-  std::string layer;   // within the part: "down_blocks.0.attentions.0.proj_in"
-  torch::Tensor down;  // [rank, in], of a convolution [rank, in, k, k]
-  torch::Tensor up;    // [out, rank], of a convolution [out, rank, 1, 1]
+  std::string part;   // "unet", "text_encoder", "text_encoder_2"
+  std::string layer;  // within the part: "down_blocks.0.attentions.0.proj_in"
+  LoraFactors factors;
 };
 
 struct LoraScale {
@@ -43,16 +53,23 @@ struct KohyaModel {
 // As diffusers' load_lora_weights reads it, with its "lora_adapter_metadata".
 inline constexpr const char* kDiffusersLoraFile = "pytorch_lora_weights.safetensors";
 void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& weights);
-// What WriteDiffusersLora wrote, its tensors in the file's own dtype. Errors: those of
-// SafetensorsFile::Open; kFailedPrecondition for what is no such file, naming the key.
+// What WriteDiffusersLora wrote of LoRA and DoRA, its tensors in the file's own dtype. Errors:
+// those of SafetensorsFile::Open; kFailedPrecondition for what is no such file, naming the key.
 LoraWeights ReadDiffusersLora(const std::filesystem::path& file);
 
-// As kohya's sd-scripts write it, which A1111, Forge and ComfyUI read: the true alpha in each layer
-// (of rsLoRA alpha times the root of the rank), `ss_` metadata, and for XL the names of the
-// original model's blocks.
+// As kohya's sd-scripts write it, and LyCORIS for LoHa and LoKr, which A1111, Forge and ComfyUI
+// read: the true alpha in each layer (of rsLoRA alpha times the root of the rank), `ss_` metadata,
+// and for XL the names of the original model's blocks.
 inline constexpr const char* kKohyaLoraFile = "kohya_lora.safetensors";
+inline constexpr const char* kLycorisFile = "lycoris.safetensors";
 void WriteKohyaLora(const std::filesystem::path& file, const LoraWeights& weights,
                     const KohyaModel& model);
+// A layer's name there: "lora_unet_down_blocks_0_attentions_0_proj_in".
+std::string KohyaName(const std::string& part, const std::string& layer, const KohyaModel& model);
+// What WriteKohyaLora wrote of LoHa and LoKr. `layers`: part and layer by KohyaName. Errors as
+// ReadDiffusersLora's.
+LoraWeights ReadLycoris(const std::filesystem::path& file,
+                        const std::map<std::string, std::pair<std::string, std::string>>& layers);
 
 // A layer of a diffusers UNet as the original Stable Diffusion code names it:
 // "down_blocks.1.attentions.0.proj_in" is "input_blocks.4.1.proj_in". Other names stay.

@@ -85,27 +85,71 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   return options;
 }
 
+TextualInversionOptions ToWord(const v1::TextualInversion& word, const v1::Subject& subject) {
+  return {.token = subject.token(),
+          .vectors = word.vectors(),
+          .initial_text = word.initial_text(),
+          .keep_norm = word.keep_norm()};
+}
+
+LoraOptions ToLora(const v1::Lora& lora) {
+  LoraOptions options{.rank = lora.rank(),
+                      .alpha = lora.alpha(),
+                      .dropout = lora.dropout(),
+                      .rank_stabilized = lora.rank_stabilized(),
+                      .up_learning_rate_ratio = lora.up_learning_rate_ratio(),
+                      .targets = {lora.targets().begin(), lora.targets().end()}};
+  if (lora.has_lokr_factor()) options.lokr_factor = lora.lokr_factor();
+  if (lora.variant() == v1::LORA_VARIANT_DORA) options.variant = LoraVariant::kDora;
+  if (lora.variant() == v1::LORA_VARIANT_LOHA) options.variant = LoraVariant::kLoha;
+  if (lora.variant() == v1::LORA_VARIANT_LOKR) options.variant = LoraVariant::kLokr;
+  return options;
+}
+
+HypernetworkOptions ToHypernetwork(const v1::Hypernetwork& hypernetwork) {
+  HypernetworkOptions options{.layer_structure = {hypernetwork.layer_structure().begin(),
+                                                  hypernetwork.layer_structure().end()},
+                              .layer_norm = hypernetwork.layer_norm(),
+                              .dropout = hypernetwork.dropout(),
+                              .self_attention = hypernetwork.self_attention()};
+  const auto activation = hypernetwork.activation();
+  if (activation == v1::HYPERNETWORK_ACTIVATION_RELU) {
+    options.activation = HypernetworkActivation::kRelu;
+  }
+  if (activation == v1::HYPERNETWORK_ACTIVATION_SWISH) {
+    options.activation = HypernetworkActivation::kSilu;
+  }
+  return options;
+}
+
 void SetMethod(const v1::FineTuneSpec& resolved, FineTuneOptions& options) {
   options.method = MethodOf(resolved);
   options.train_text_encoder = TrainsTextEncoder(resolved);
-  if (resolved.has_textual_inversion()) {
-    options.textual_inversion = {.token = SubjectOf(resolved).token(),
-                                 .vectors = resolved.textual_inversion().vectors(),
-                                 .initial_text = resolved.textual_inversion().initial_text(),
-                                 .keep_norm = resolved.textual_inversion().keep_norm()};
-    return;
+  const v1::Subject& subject = SubjectOf(resolved);
+  switch (resolved.method_case()) {
+    case v1::FineTuneSpec::kLora:
+      options.text_encoder_learning_rate = resolved.lora().text_encoder_learning_rate();
+      options.lora = ToLora(resolved.lora());
+      break;
+    case v1::FineTuneSpec::kTextualInversion:
+      options.textual_inversion = ToWord(resolved.textual_inversion(), subject);
+      break;
+    case v1::FineTuneSpec::kPivotalTuning:
+      options.textual_inversion = ToWord(resolved.pivotal_tuning().textual_inversion(), subject);
+      options.lora = ToLora(resolved.pivotal_tuning().lora());
+      options.vectors_learning_rate = resolved.pivotal_tuning().vectors_learning_rate();
+      break;
+    case v1::FineTuneSpec::kHypernetwork:
+      options.hypernetwork = ToHypernetwork(resolved.hypernetwork());
+      break;
+    case v1::FineTuneSpec::kCustomDiffusion:
+      options.train_token = resolved.custom_diffusion().train_token();
+      break;
+    case v1::FineTuneSpec::kSvdiff:
+      break;
+    default:
+      options.text_encoder_learning_rate = resolved.dreambooth().text_encoder_learning_rate();
   }
-  if (!resolved.has_lora()) {
-    options.text_encoder_learning_rate = resolved.dreambooth().text_encoder_learning_rate();
-    return;
-  }
-  const v1::Lora& lora = resolved.lora();
-  options.text_encoder_learning_rate = lora.text_encoder_learning_rate();
-  options.lora = {.rank = lora.rank(),
-                  .alpha = lora.alpha(),
-                  .dropout = lora.dropout(),
-                  .rank_stabilized = lora.rank_stabilized(),
-                  .targets = {lora.targets().begin(), lora.targets().end()}};
 }
 
 void SetTraining(const v1::Training& training, FineTuneOptions& options) {

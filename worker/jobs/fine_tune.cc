@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -228,7 +229,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });
   // A word with rows of its own may be any.
-  if (!spec.has_textual_inversion()) CheckToken(SubjectOf(spec), model.tokenizer(), environment);
+  if (!LearnsWord(spec)) CheckToken(SubjectOf(spec), model.tokenizer(), environment);
   CheckFineTune(spec, model, environment);
 
   // Train

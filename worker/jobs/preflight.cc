@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/class_noun.h"
+#include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
 #include "common/prior.h"
 #include "common/rpc_error.h"
@@ -65,7 +66,8 @@ void CheckPreviews(const v1::FineTuneSpec& spec) {
                       kMostPreviews, " are allowed"));
 }
 
-void CheckTargets(const v1::Lora& lora, const Family& model) {
+// `field`: of the update.
+void CheckTargets(const std::string& field, const v1::Lora& lora, const Family& model) {
   const std::vector<std::string> targets(lora.targets().begin(), lora.targets().end());
   for (const Part& part : model.Parts()) {
     if (part.role != Role::kDenoiser) continue;
@@ -75,7 +77,7 @@ void CheckTargets(const v1::Lora& lora, const Family& model) {
         return IsTarget(layer.name, {targets[i]});
       });
       if (found) continue;
-      Refuse(absl::StrCat("job.fine_tune.lora.targets[", i, "]"),
+      Refuse(absl::StrCat(field, ".targets[", i, "]"),
              absl::StrCat("is \"", targets[i], "\", which no layer of the model's ", part.name,
                           " is called"));
     }
@@ -138,7 +140,10 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
                   samples.guidance(), model);
   }
   CheckPreviews(spec);
-  if (spec.has_lora()) CheckTargets(spec.lora(), model);
+  if (spec.has_lora()) CheckTargets("job.fine_tune.lora", spec.lora(), model);
+  if (spec.has_pivotal_tuning()) {
+    CheckTargets("job.fine_tune.pivotal_tuning.lora", spec.pivotal_tuning().lora(), model);
+  }
 
   if (spec.has_textual_inversion()) WarnOfUselessSettings(spec, environment);
   const auto& subject = SubjectOf(spec);
@@ -163,8 +168,10 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
     add("caption of validation_photos", i, subject.validation_photos(i).caption());
   }
   std::vector<NewWord> learned;
-  if (spec.has_textual_inversion()) {
-    const int64_t vectors = spec.textual_inversion().vectors();
+  if (LearnsWord(spec)) {
+    const int64_t vectors = spec.has_pivotal_tuning()
+                                ? spec.pivotal_tuning().textual_inversion().vectors()
+                                : spec.textual_inversion().vectors();
     learned.push_back({subject.token(), {torch::empty({vectors, 0})}});
   }
   WarnOfCutPrompts(texts, model.tokenizer(), learned, environment);

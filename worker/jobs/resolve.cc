@@ -13,51 +13,85 @@ namespace {
 
 using Method = v1::FineTuneSpec::MethodCase;
 
-void SetDreamBoothDefaults(v1::FineTuneSpec& spec) {
-  spec.mutable_dreambooth()->set_train_text_encoder(false);
-  spec.mutable_training()->set_steps(1000);
-  spec.mutable_training()->set_learning_rate(5e-6);
-  spec.mutable_prior()->set_weight(1.0);
+void SetTraining(int steps, double learning_rate, double prior_weight, v1::FineTuneSpec& spec) {
+  spec.mutable_training()->set_steps(steps);
+  spec.mutable_training()->set_learning_rate(learning_rate);
+  spec.mutable_prior()->set_weight(prior_weight);
 }
 
-void SetLoraDefaults(v1::FineTuneSpec& spec) {
-  auto& lora = *spec.mutable_lora();
+void SetDreamBoothDefaults(v1::FineTuneSpec& spec) {
+  spec.mutable_dreambooth()->set_train_text_encoder(false);
+  SetTraining(1000, 5e-6, 1.0, spec);
+}
+
+void SetDefaults(v1::Lora& lora) {
   lora.set_rank(16);
   lora.set_dropout(0);
   lora.set_rank_stabilized(false);
-  lora.set_train_text_encoder(false);
-  lora.set_text_encoder_learning_rate(5e-6);
+  lora.set_variant(v1::LORA_VARIANT_LORA);
+  lora.set_up_learning_rate_ratio(1);
   for (const char* target : {"to_q", "to_k", "to_v", "to_out.0"}) lora.add_targets(target);
-  spec.mutable_training()->set_steps(800);
-  spec.mutable_training()->set_learning_rate(1e-4);
-  spec.mutable_prior()->set_weight(1.0);
+}
+
+void SetDefaults(v1::TextualInversion& word) {
+  word.set_vectors(1);
+  word.set_keep_norm(false);
+}
+
+void SetLoraDefaults(v1::FineTuneSpec& spec) {
+  SetDefaults(*spec.mutable_lora());
+  spec.mutable_lora()->set_train_text_encoder(false);
+  spec.mutable_lora()->set_text_encoder_learning_rate(5e-6);
+  SetTraining(800, 1e-4, 1.0, spec);
 }
 
 void SetTextualInversionDefaults(v1::FineTuneSpec& spec) {
-  spec.mutable_textual_inversion()->set_vectors(1);
-  spec.mutable_textual_inversion()->set_keep_norm(false);
-  spec.mutable_training()->set_steps(3000);
-  spec.mutable_training()->set_learning_rate(5e-4);
-  spec.mutable_prior()->set_weight(0);
+  SetDefaults(*spec.mutable_textual_inversion());
+  SetTraining(3000, 5e-4, 0, spec);
 }
 
-// The methods, with their published values, as the contract's comments give them, and with where a
-// base model recommends its own; the first recommends for all.
+void SetPivotalTuningDefaults(v1::FineTuneSpec& spec) {
+  auto& pivotal = *spec.mutable_pivotal_tuning();
+  SetDefaults(*pivotal.mutable_textual_inversion());
+  SetDefaults(*pivotal.mutable_lora());
+  pivotal.set_vectors_learning_rate(5e-4);
+  SetTraining(800, 1e-4, 1.0, spec);
+}
+
+void SetHypernetworkDefaults(v1::FineTuneSpec& spec) {
+  auto& hypernetwork = *spec.mutable_hypernetwork();
+  for (const double width : {1, 2, 1}) hypernetwork.add_layer_structure(width);
+  hypernetwork.set_activation(v1::HYPERNETWORK_ACTIVATION_LINEAR);
+  hypernetwork.set_layer_norm(false);
+  hypernetwork.set_dropout(0);
+  hypernetwork.set_self_attention(true);
+  SetTraining(4000, 1e-5, 1.0, spec);
+}
+
+void SetCustomDiffusionDefaults(v1::FineTuneSpec& spec) {
+  spec.mutable_custom_diffusion()->set_train_token(true);
+  SetTraining(250, 1e-5, 1.0, spec);
+}
+
+void SetSvdiffDefaults(v1::FineTuneSpec& spec) {
+  spec.mutable_svdiff();
+  SetTraining(1000, 1e-3, 1.0, spec);
+}
+
+// The methods, with their published values, as the contract's comments give them.
 struct MethodDefaults {
   Method method;
   void (*set_defaults)(v1::FineTuneSpec& spec);
-  const v1::FineTuneSpec& (*recommended)(const ModelDefaults& defaults);
 };
 
 constexpr MethodDefaults kMethods[] = {
-    {Method::kDreambooth, SetDreamBoothDefaults,
-     [](const ModelDefaults& defaults) -> const v1::FineTuneSpec& { return defaults.fine_tune; }},
-    {Method::kLora, SetLoraDefaults,
-     [](const ModelDefaults& defaults) -> const v1::FineTuneSpec& { return defaults.lora; }},
-    {Method::kTextualInversion, SetTextualInversionDefaults,
-     [](const ModelDefaults& defaults) -> const v1::FineTuneSpec& {
-       return defaults.textual_inversion;
-     }},
+    {Method::kDreambooth, SetDreamBoothDefaults},
+    {Method::kLora, SetLoraDefaults},
+    {Method::kTextualInversion, SetTextualInversionDefaults},
+    {Method::kPivotalTuning, SetPivotalTuningDefaults},
+    {Method::kHypernetwork, SetHypernetworkDefaults},
+    {Method::kCustomDiffusion, SetCustomDiffusionDefaults},
+    {Method::kSvdiff, SetSvdiffDefaults},
 };
 
 v1::FineTuneSpec PublishedDefaults(const MethodDefaults& row) {
@@ -119,6 +153,12 @@ void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
   if (over.judge().evaluators_size() > 0) under.mutable_judge()->clear_evaluators();
   if (over.judge().measures_size() > 0) under.mutable_judge()->clear_measures();
   if (over.lora().targets_size() > 0) under.mutable_lora()->clear_targets();
+  if (over.pivotal_tuning().lora().targets_size() > 0) {
+    under.mutable_pivotal_tuning()->mutable_lora()->clear_targets();
+  }
+  if (over.hypernetwork().layer_structure_size() > 0) {
+    under.mutable_hypernetwork()->clear_layer_structure();
+  }
   // The subject's own settings lie over the recommended ones, not beside them.
   v1::Subject subject = SubjectOf(under);
   subject.MergeFrom(SubjectOf(over));
@@ -144,14 +184,27 @@ v1::FineTuneSpec FineTuneDefaults(const MethodDefaults& row, const ModelDefaults
     common.mutable_training()->clear_learning_rate();
     common.mutable_prior()->clear_weight();
     Overlay(common, spec);
+    const auto own = recommended.methods.find(MethodOf(spec));
+    if (own != recommended.methods.end()) Overlay(own->second, spec);
+  } else {
+    Overlay(common, spec);
   }
-  Overlay(row.recommended(recommended), spec);
   return spec;
+}
+
+// What follows from other settings.
+void Derive(v1::Lora& lora) {
+  if (!lora.has_alpha()) lora.set_alpha(lora.rank());
+  if (lora.variant() == v1::LORA_VARIANT_LOKR && !lora.has_lokr_factor()) lora.set_lokr_factor(8);
+}
+
+void Derive(const std::string& class_noun, v1::TextualInversion& word) {
+  if (!word.has_initial_text()) word.set_initial_text(class_noun);
 }
 
 // What a job that names one setting means by it, where it does not name the other: `result` is
 // resolved but for that.
-void Derive(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
+void DeriveTraining(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
   const v1::Training& asked = spec.training();
   auto& training = *result.mutable_training();
   // One weighting of the loss replaces the other.
@@ -164,6 +217,10 @@ void Derive(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
   if (prodigy && !asked.has_learning_rate()) training.set_learning_rate(1);
   if (prodigy && result.has_lora() && !spec.lora().has_text_encoder_learning_rate()) {
     result.mutable_lora()->set_text_encoder_learning_rate(training.learning_rate());
+  }
+  if (prodigy && result.has_pivotal_tuning() &&
+      !spec.pivotal_tuning().has_vectors_learning_rate()) {
+    result.mutable_pivotal_tuning()->set_vectors_learning_rate(training.learning_rate());
   }
   if (prodigy && result.has_dreambooth() && !spec.dreambooth().has_text_encoder_learning_rate()) {
     result.mutable_dreambooth()->clear_text_encoder_learning_rate();
@@ -218,16 +275,17 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
   Overlay(spec, result);
 
   result.set_base_model(model.name);
-  Derive(spec, result);
+  DeriveTraining(spec, result);
   auto& training = *result.mutable_training();
   if (result.has_dreambooth() && !result.dreambooth().has_text_encoder_learning_rate()) {
     result.mutable_dreambooth()->set_text_encoder_learning_rate(training.learning_rate());
   }
-  if (result.has_lora() && !result.lora().has_alpha()) {
-    result.mutable_lora()->set_alpha(result.lora().rank());
-  }
-  if (result.has_textual_inversion() && !result.textual_inversion().has_initial_text()) {
-    result.mutable_textual_inversion()->set_initial_text(SubjectOf(result).class_noun());
+  const std::string& noun = SubjectOf(result).class_noun();
+  if (result.has_lora()) Derive(*result.mutable_lora());
+  if (result.has_textual_inversion()) Derive(noun, *result.mutable_textual_inversion());
+  if (result.has_pivotal_tuning()) {
+    Derive(*result.mutable_pivotal_tuning()->mutable_lora());
+    Derive(noun, *result.mutable_pivotal_tuning()->mutable_textual_inversion());
   }
   if (!training.has_seed()) training.set_seed(RandomSeed());
   if (!result.samples().has_seed()) result.mutable_samples()->set_seed(RandomSeed());

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
 
 namespace likeness {
@@ -61,7 +62,7 @@ TEST(ResolveTest, AnOfferThatIsTooLargeForOlderServersNamesOneMethodsSettings) {
   v1::BaseModel offer;
   AddDefaults(model, offer);
   FitOffer(offer);
-  EXPECT_EQ(offer.other_fine_tune_defaults_size(), 2);
+  EXPECT_EQ(offer.other_fine_tune_defaults_size(), 6);
   model.defaults.fine_tune.mutable_samples()->set_negative_prompt(std::string(1000, 'x'));
   model.defaults.generate.set_negative_prompt(std::string(1000, 'x'));
   offer.Clear();
@@ -127,9 +128,10 @@ TEST(ResolveTest, StepsAndRatesAreThoseOfTheMethod) {
   EXPECT_EQ(lora().subjects(0).token(), "zwx");
   EXPECT_FALSE(lora().lora().train_text_encoder());
   EXPECT_THAT(lora().lora().targets(), testing::ElementsAre("to_q", "to_k", "to_v", "to_out.0"));
-  model.defaults.lora.mutable_training()->set_steps(300);
-  model.defaults.lora.mutable_lora()->set_rank(8);
-  model.defaults.lora.mutable_lora()->add_targets("to_q");
+  auto& own = model.defaults.methods["lora"];
+  own.mutable_training()->set_steps(300);
+  own.mutable_lora()->set_rank(8);
+  own.mutable_lora()->add_targets("to_q");
   EXPECT_EQ(lora().training().steps(), 300);
   EXPECT_EQ(lora().lora().alpha(), 8) << "the rank";
   EXPECT_THAT(lora().lora().targets(), testing::ElementsAre("to_q"));
@@ -167,6 +169,33 @@ TEST(ResolveTest, OneWeightingOfTheLossReplacesTheOther) {
   spec.mutable_training()->clear_debiased_estimation();
   spec.mutable_training()->set_snr_gamma(5);
   EXPECT_FALSE(ResolveFineTune(spec, model).fine_tune().training().debiased_estimation());
+}
+
+TEST(ResolveTest, EveryMethodResolvesToItselfOnceMore) {
+  for (const std::string& method : FineTuneMethods()) {
+    auto spec = Spec();
+    const auto* field = v1::FineTuneSpec::descriptor()->FindFieldByName(method);
+    spec.GetReflection()->MutableMessage(&spec, field);
+    auto model = Model();
+    model.defaults.methods[method].mutable_training()->set_warmup_steps(3);
+    const auto once = ResolveFineTune(spec, model);
+    EXPECT_EQ(MethodOf(once.fine_tune()), method);
+    EXPECT_EQ(once.fine_tune().training().warmup_steps(), method == "dreambooth" ? 0 : 3);
+    EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), model)))
+        << method;
+  }
+}
+
+TEST(ResolveTest, WhatPivotalTuningIsMadeOfIsResolvedAsByItself) {
+  auto spec = Spec();
+  auto& asked = *spec.mutable_pivotal_tuning();
+  asked.mutable_lora()->set_variant(v1::LORA_VARIANT_LOKR);
+  asked.mutable_lora()->set_rank(4);
+  const auto resolved = ResolveFineTune(spec, Model()).fine_tune().pivotal_tuning();
+  EXPECT_EQ(resolved.lora().alpha(), 4);
+  EXPECT_EQ(resolved.lora().lokr_factor(), 8);
+  EXPECT_EQ(resolved.textual_inversion().initial_text(), "dog");
+  EXPECT_EQ(resolved.vectors_learning_rate(), 5e-4);
 }
 
 TEST(ResolveTest, ALearnedWordBeginsAsTheClassNounAndHasNoPrior) {

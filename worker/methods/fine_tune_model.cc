@@ -22,7 +22,10 @@ MethodSpec SpecOf(const FineTuneOptions& options) {
                   .compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32,
                   .seed = options.seed,
                   .lora = options.lora,
-                  .textual_inversion = options.textual_inversion};
+                  .textual_inversion = options.textual_inversion,
+                  .hypernetwork = options.hypernetwork,
+                  .vectors_learning_rate = options.vectors_learning_rate,
+                  .train_token = options.train_token};
   spec.textual_inversion.token = options.token;
   if (spec.textual_inversion.initial_text.empty()) {
     spec.textual_inversion.initial_text = options.class_noun;

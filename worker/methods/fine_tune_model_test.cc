@@ -76,8 +76,26 @@ TEST_F(FineTuneModelTest, AdaptersResumeToTheSameBitsToo) {
   word.textual_inversion.vectors = 2;
   word.textual_inversion.keep_norm = true;
   word.prior_weight = 0;
+  FineTuneOptions dora = lora;
+  dora.lora.variant = LoraVariant::kDora;
+  dora.lora.up_learning_rate_ratio = 4;
+  FineTuneOptions loha = lora;
+  loha.lora.variant = LoraVariant::kLoha;
+  FineTuneOptions lokr = bfloat16;
+  lokr.lora.variant = LoraVariant::kLokr;
+  FineTuneOptions hypernetwork = Job();
+  hypernetwork.method = "hypernetwork";
+  hypernetwork.hypernetwork = {
+      .activation = HypernetworkActivation::kRelu, .layer_norm = true, .dropout = 0.2};
+  FineTuneOptions pivotal = lora;
+  pivotal.method = "pivotal_tuning";
+  FineTuneOptions custom = Job();
+  custom.method = "custom_diffusion";
+  FineTuneOptions svdiff = Job();
+  svdiff.method = "svdiff";
   int number = 0;
-  for (const auto& options : {lora, bfloat16, word}) {
+  for (const auto& options :
+       {lora, bfloat16, word, dora, loha, lokr, hypernetwork, pivotal, custom, svdiff}) {
     const std::string straight = "straight-adapter" + std::to_string(++number);
     const std::string resumed = "resumed-adapter" + std::to_string(number);
     Train(options, straight);
@@ -85,13 +103,13 @@ TEST_F(FineTuneModelTest, AdaptersResumeToTheSameBitsToo) {
     EXPECT_EQ(FailureOf(options, resumed), ErrorKind::kCancelled);
     host(resumed).stop = nullptr;
     Train(options, resumed);
-    int files = 0;
+    int files = 0;  // the adapter's and the card
     for (const auto& entry : fs::directory_iterator(dir_.path() / straight)) {
       const std::string name = entry.path().filename();
       EXPECT_EQ(Bytes(straight, name), Bytes(resumed, name)) << options.method << " " << name;
       ++files;
     }
-    EXPECT_EQ(files, 3);
+    EXPECT_GE(files, 2);
   }
 }
 

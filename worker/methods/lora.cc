@@ -1,5 +1,6 @@
 #include "worker/methods/lora.h"
 
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -9,8 +10,9 @@
 #include "worker/base/error.h"
 #include "worker/exports/lora_file.h"
 #include "worker/exports/model_directory.h"
-#include "worker/methods/lora_layer.h"
-#include "worker/methods/trained_parameters.h"
+#include "worker/methods/adapter_training.h"
+#include "worker/methods/layer_update.h"
+#include "worker/methods/lora_variants.h"
 #include "worker/training/training_rng.h"
 
 namespace likeness {
@@ -19,57 +21,55 @@ namespace {
 // Where the attention of CLIP's text tower has its weights.
 const std::vector<std::string> kTextTargets = {"q_proj", "k_proj", "v_proj", "out_proj"};
 
-// The step whose generator draws what is there before the first one.
-constexpr int64_t kBeforeTheFirst = -1;
-
 struct NewUpdates {
-  std::vector<LoraUpdate> updates;
+  LoraWeights weights;
   std::vector<HookableLayer> layers;  // of the updates, in their order
   std::vector<TrainedPart> parts;
-  std::map<std::string, std::vector<std::string>> targets;
-  std::vector<torch::Tensor> frozen;  // the trained parts' own parameters
+  std::vector<torch::nn::Module*> modules;
 };
 
-// As peft's "gaussian": down is drawn, up is zero, so the model begins as it is.
-LoraUpdate NewUpdate(const std::string& part, const HookableLayer& layer, int64_t rank,
-                     at::Generator& generator) {
-  std::vector<int64_t> down = layer.weight.sizes().vec();
-  std::vector<int64_t> up(down.size(), 1);
-  up[0] = down[0];
-  up[1] = rank;
-  down[0] = rank;
-  const auto options = layer.weight.options().dtype(torch::kFloat32);
-  return {.part = part,
-          .layer = layer.name,
-          .down = (torch::randn(down, generator) / static_cast<double>(rank)).to(options),
-          .up = torch::zeros(up, options)};
+std::string TrainedName(const LoraUpdate& update, const std::string& factor) {
+  return update.part + "/" + update.layer + "." + factor;
 }
 
 // Denoisers first, then the text encoders; in each the layers by name.
 NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
   torch::NoGradGuard no_grad;
-  NewUpdates made;
-  at::Generator generator = StepGenerator(spec.seed, kBeforeTheFirst);
+  const LoraOptions& options = spec.lora;
+  const LoraVariantRow& variant = RowOf(options.variant);
+  NewUpdates made{.weights = {.scale = {options.rank, options.alpha, options.rank_stabilized},
+                              .updates = {},
+                              .targets = {}},
+                  .layers = {},
+                  .parts = {},
+                  .modules = {}};
+  at::Generator generator = StepGenerator(spec.seed, kBeforeFirstStep);
   const auto add = [&](const Part& part, const std::vector<std::string>& targets, double rate) {
-    TrainedPart trained{part.name, {}, rate, part.role == Role::kTextEncoder};
+    const bool text = part.role == Role::kTextEncoder;
+    TrainedPart trained{part.name, {}, rate, text};
+    TrainedPart faster{part.name, {}, rate * options.up_learning_rate_ratio, text};
     for (const HookableLayer& layer : LayersOf(*part.module)) {
       if (!IsTarget(layer.name, targets)) continue;
-      made.updates.push_back(NewUpdate(part.name, layer, spec.lora.rank, generator));
+      LoraUpdate update{part.name, layer.name, {}};
+      for (auto& [name, value] : variant.begin(layer.weight, options, generator)) {
+        const bool fast = name == variant.begins_as_zeros && options.up_learning_rate_ratio != 1;
+        const auto factor = value.to(layer.weight.options().dtype(torch::kFloat32));
+        (fast ? faster : trained).parameters.emplace_back(layer.name + "." + name, factor);
+        update.factors[name] = factor;
+      }
+      made.weights.updates.push_back(std::move(update));
       made.layers.push_back(layer);
-      trained.parameters.emplace_back(layer.name + ".lora_A.weight", made.updates.back().down);
-      trained.parameters.emplace_back(layer.name + ".lora_B.weight", made.updates.back().up);
     }
     if (trained.parameters.empty()) {
       throw Error(ErrorKind::kInvalidArgument,
                   "lora.targets name no layer of the model's " + part.name);
     }
     made.parts.push_back(std::move(trained));
-    made.targets[part.name] = targets;
-    for (const auto& parameter : part.module->parameters()) made.frozen.push_back(parameter);
+    if (!faster.parameters.empty()) made.parts.push_back(std::move(faster));
+    made.weights.targets[part.name] = targets;
+    made.modules.push_back(part.module);
   };
-  for (const Part& part : model.Parts()) {
-    if (part.role == Role::kDenoiser) add(part, spec.lora.targets, spec.learning_rate);
-  }
+  for (const Part& part : DenoisersOf(model)) add(part, options.targets, spec.learning_rate);
   for (const Part& part : model.Parts()) {
     if (part.role == Role::kTextEncoder && spec.text_encoder_learning_rate) {
       add(part, kTextTargets, *spec.text_encoder_learning_rate);
@@ -78,25 +78,28 @@ NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
   return made;
 }
 
-class LoraTraining : public TrainedParameters {
+class LoraTraining : public AdapterTraining {
  public:
   LoraTraining(NewUpdates made, const MethodSpec& spec)
-      : TrainedParameters(made.parts, spec.compute),
-        weights_{{spec.lora.rank, spec.lora.alpha, spec.lora.rank_stabilized},
-                 std::move(made.updates),
-                 std::move(made.targets)},
-        frozen_(std::move(made.frozen)),
+      : AdapterTraining(made.parts, made.modules, spec.compute),
+        weights_(std::move(made.weights)),
         dropout_(spec.lora.dropout) {
-    for (const auto& parameter : frozen_) base_.push_back(parameter.variable_data());
-    const auto computing = FrozenIn(spec.compute);
+    const auto change = RowOf(spec.lora.variant).change;
+    const double scale = weights_.scale.value();
     for (size_t i = 0; i < made.layers.size(); ++i) {
-      layers_.push_back(std::make_unique<LoraLayer>(made.layers[i], weights_.updates[i].down,
-                                                    weights_.updates[i].up,
-                                                    weights_.scale.value()));
+      const HookableLayer& layer = made.layers[i];
+      const LoraFactors& factors = weights_.updates[i].factors;
+      if (change == nullptr) {
+        layers_.push_back(std::make_unique<LowRankUpdate>(layer, factors.at(kLoraDown),
+                                                          factors.at(kLoraUp), scale));
+      } else {
+        layers_.push_back(
+            std::make_unique<WeightUpdate>(layer, [change, scale, factors, weight = layer.weight] {
+              return change(weight, factors, scale);
+            }));
+      }
     }
-    ExchangeValues(frozen_, computing);
   }
-  ~LoraTraining() override { ExchangeValues(frozen_, base_); }
 
   void BeginStep(const at::Generator& generator) override {
     if (dropout_ == 0) return;
@@ -106,41 +109,15 @@ class LoraTraining : public TrainedParameters {
   // What is trained, in float32.
   LoraWeights Trained() const {
     LoraWeights trained = weights_;
-    for (size_t i = 0; i < trained.updates.size(); ++i) {
-      trained.updates[i].down = masters()[2 * i];
-      trained.updates[i].up = masters()[2 * i + 1];
+    for (LoraUpdate& update : trained.updates) {
+      for (auto& [name, factor] : update.factors) factor = Master(TrainedName(update, name));
     }
     return trained;
   }
 
- protected:
-  void Lend(torch::ScalarType dtype) override {
-    const auto lent = FrozenIn(dtype);
-    std::vector<torch::Tensor> computing;
-    for (const auto& parameter : frozen_) computing.push_back(parameter.variable_data());
-    TrainedParameters::Lend(dtype);
-    computing_ = std::move(computing);
-    ExchangeValues(frozen_, lent);
-  }
-  void TakeBack() noexcept override {
-    TrainedParameters::TakeBack();
-    ExchangeValues(frozen_, computing_);
-    computing_.clear();
-  }
-
  private:
-  std::vector<torch::Tensor> FrozenIn(torch::ScalarType dtype) const {
-    torch::NoGradGuard no_grad;
-    std::vector<torch::Tensor> values;
-    for (const auto& value : base_) values.push_back(value.to(dtype));
-    return values;
-  }
-
   LoraWeights weights_;
-  std::vector<torch::Tensor> frozen_;     // parameters of the trained parts
-  std::vector<torch::Tensor> base_;       // their values before
-  std::vector<torch::Tensor> computing_;  // their values while others are lent
-  std::vector<std::unique_ptr<LoraLayer>> layers_;
+  std::vector<std::unique_ptr<LayerUpdate>> layers_;
   double dropout_;
 };
 
@@ -163,46 +140,80 @@ KohyaModel KohyaModelOf(const Family& model) {
 
 LoraWeights InSavedDtype(LoraWeights weights, torch::ScalarType dtype) {
   for (LoraUpdate& update : weights.updates) {
-    const auto saved = InDtype({{update.part + "/" + update.layer + ".lora_A", update.down},
-                                {update.part + "/" + update.layer + ".lora_B", update.up}},
-                               dtype);
-    update.down = saved[0].second.cpu();
-    update.up = saved[1].second.cpu();
+    for (auto& [name, factor] : update.factors) {
+      // Magnitudes are few, and an error of one is an error of a whole row of the layer's weight.
+      const auto saved = name == kDoraMagnitude ? torch::kFloat32 : dtype;
+      factor = InDtype({{TrainedName(update, name), factor}}, saved)[0].second.cpu();
+    }
   }
   return weights;
 }
 
+// All layers that may have an update, by what kohya calls them.
+std::map<std::string, std::pair<std::string, std::string>> KohyaLayers(const Family& model) {
+  const KohyaModel kohya = KohyaModelOf(model);
+  std::map<std::string, std::pair<std::string, std::string>> layers;
+  for (const Part& part : model.Parts()) {
+    if (part.role == Role::kAutoencoder) continue;
+    for (const auto& layer : LayersOf(*part.module)) {
+      layers[KohyaName(part.name, layer.name, kohya)] = {part.name, layer.name};
+    }
+  }
+  return layers;
+}
+
+LoraWeights ReadLora(const Family& model, const std::filesystem::path& directory) {
+  if (std::filesystem::exists(directory / kLycorisFile)) {
+    return ReadLycoris(directory / kLycorisFile, KohyaLayers(model));
+  }
+  return ReadDiffusersLora(directory / kDiffusersLoraFile);
+}
+
 // What tools will read is what was meant to be written.
-void CheckWritten(const LoraWeights& written, const std::filesystem::path& file) {
-  const LoraWeights read = ReadDiffusersLora(file);
+void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
+  const auto name = [](const LoraUpdate& update) { return update.part + "/" + update.layer; };
   std::map<std::string, const LoraUpdate*> by_name;
-  for (const auto& update : read.updates) by_name[update.part + "/" + update.layer] = &update;
-  bool same =
-      read.updates.size() == written.updates.size() && read.scale.value() == written.scale.value();
+  bool ranked = false;  // a scale is read where there is a rank
+  for (const auto& update : read.updates) {
+    by_name[name(update)] = &update;
+    ranked = ranked || !update.factors.contains(kLokrSecond);
+  }
+  bool same = read.updates.size() == written.updates.size();
+  if (ranked) {
+    same = same && std::abs(read.scale.value() / written.scale.value() - 1) < 1e-6;
+  }
   for (const auto& update : written.updates) {
-    const auto found = by_name.find(update.part + "/" + update.layer);
-    same = same && found != by_name.end() && torch::equal(found->second->down, update.down) &&
-           torch::equal(found->second->up, update.up);
+    const auto found = by_name.find(name(update));
+    same = same && found != by_name.end() && found->second->factors.size() == update.factors.size();
+    for (const auto& [factor, value] : update.factors) {
+      same = same && found->second->factors.contains(factor) &&
+             torch::equal(found->second->factors.at(factor), value);
+    }
   }
   if (!same) throw Error(ErrorKind::kInternal, "the adapter is not read back as it was written");
 }
 
 class AppliedLora : public AppliedAdapter {
  public:
-  void Add(std::unique_ptr<LoraLayer> layer) { layers_.push_back(std::move(layer)); }
+  void Add(const HookableLayer& layer, const LoraUpdate& update, const LoraVariantRow& variant,
+           double scale, double strength) {
+    torch::NoGradGuard no_grad;
+    const auto options = layer.weight.options();
+    if (variant.change != nullptr) {
+      LoraFactors factors = update.factors;
+      for (auto& [name, factor] : factors) factor = factor.to(layer.weight.device());
+      updates_.push_back(std::make_unique<WeightUpdate>(
+          layer, variant.change(layer.weight, factors, scale) * strength));
+      return;
+    }
+    updates_.push_back(
+        std::make_unique<LowRankUpdate>(layer, update.factors.at(kLoraDown).to(options),
+                                        update.factors.at(kLoraUp).to(options), scale * strength));
+  }
 
  private:
-  std::vector<std::unique_ptr<LoraLayer>> layers_;
+  std::vector<std::unique_ptr<LayerUpdate>> updates_;
 };
-
-// Whether the tensors are an update of the layer.
-bool Fits(const LoraUpdate& update, const HookableLayer& layer, int64_t rank) {
-  std::vector<int64_t> down = layer.weight.sizes().vec();
-  std::vector<int64_t> up(down.size(), 1);
-  up[0] = down[0];
-  up[1] = down[0] = rank;
-  return update.down.sizes() == down && update.up.sizes() == up;
-}
 
 }  // namespace
 
@@ -210,20 +221,28 @@ std::unique_ptr<Attached> AttachLora(Family& model, const MethodSpec& spec) {
   return std::make_unique<LoraTraining>(MakeUpdates(model, spec), spec);
 }
 
+void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
+                    const std::filesystem::path& directory) {
+  const LoraWeights weights =
+      InSavedDtype(dynamic_cast<const LoraTraining&>(attached).Trained(), dtype);
+  const LoraFactors& first = weights.updates.front().factors;
+  const bool lycoris = !first.contains(kLoraDown);
+  if (!lycoris) WriteDiffusersLora(directory / kDiffusersLoraFile, weights);
+  WriteKohyaLora(directory / (lycoris ? kLycorisFile : kKohyaLoraFile), weights,
+                 KohyaModelOf(model));
+  CheckWritten(weights, ReadLora(model, directory));
+}
+
 void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,
                const nlohmann::json& card) {
-  const LoraWeights weights =
-      InSavedDtype(dynamic_cast<const LoraTraining&>(attached).Trained(), spec.dtype);
   MakeModelDirectory(spec.out, card, [&](const std::filesystem::path& partial) {
-    WriteDiffusersLora(partial / kDiffusersLoraFile, weights);
-    WriteKohyaLora(partial / kKohyaLoraFile, weights, KohyaModelOf(model));
-    CheckWritten(weights, partial / kDiffusersLoraFile);
+    WriteLoraFiles(model, attached, spec.dtype, partial);
   });
 }
 
 std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::path& directory,
                                           double strength) {
-  const LoraWeights weights = ReadDiffusersLora(directory / kDiffusersLoraFile);
+  const LoraWeights weights = ReadLora(model, directory);
   std::map<std::string, HookableLayer> layers;
   for (const Part& part : model.Parts()) {
     for (const auto& layer : LayersOf(*part.module)) layers[part.name + "/" + layer.name] = layer;
@@ -231,16 +250,14 @@ std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::
   auto applied = std::make_unique<AppliedLora>();
   for (const LoraUpdate& update : weights.updates) {
     const auto found = layers.find(update.part + "/" + update.layer);
-    if (found == layers.end() || !Fits(update, found->second, weights.scale.rank)) {
+    const LoraVariantRow& variant = RowOf(update.factors);
+    if (found == layers.end() || !variant.fits(found->second.weight.sizes(), update.factors)) {
       throw Error(ErrorKind::kFailedPrecondition,
                   "the adapter has an update of " + update.part + "/" + update.layer +
                       ", which this model does not have in this shape");
     }
     if (strength == 0) continue;
-    const auto options = found->second.weight.options();
-    applied->Add(std::make_unique<LoraLayer>(found->second, update.down.to(options),
-                                             update.up.to(options),
-                                             weights.scale.value() * strength));
+    applied->Add(found->second, update, variant, weights.scale.value(), strength);
   }
   return applied;
 }

@@ -1,6 +1,7 @@
 // LoRA, Hu et al. 2106.09685: what is trained is an update of low rank for some of the layers; the
 // model itself stays. What is written is an adapter: the updates alone, in the formats of other
-// tools. rsLoRA (Kalajdzievski 2312.03732) is a scale.
+// tools. rsLoRA (Kalajdzievski 2312.03732) is a scale, LoRA+ (Hayou et al. 2402.12354) a learning
+// rate; the variants are rows of lora_variants.h.
 #pragma once
 
 #include <filesystem>
@@ -15,5 +16,9 @@ void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,
                const nlohmann::json& card);
 std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::path& directory,
                                           double strength);
+
+// The files of a model's directory, without the card; `attached` is AttachLora's.
+void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
+                    const std::filesystem::path& directory);
 
 }  // namespace likeness

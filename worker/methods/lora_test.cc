@@ -169,7 +169,9 @@ TEST_F(LoraTest, WhatDoesNotFitIsRefusedByName) {
 
   LoraWeights weights{.scale = {.rank = 1, .alpha = 1}, .updates = {}, .targets = {{"unet", {}}}};
   weights.updates.push_back(
-      {"unet", "conv_in", torch::ones({1, 3, 3, 3}), torch::ones({16, 1, 1, 1})});
+      {"unet",
+       "conv_in",
+       {{kLoraDown, torch::ones({1, 3, 3, 3})}, {kLoraUp, torch::ones({16, 1, 1, 1})}}});
   WriteDiffusersLora(temp_.path() / kDiffusersLoraFile, weights);
   EXPECT_THAT(FailureOf(temp_.path()), HasSubstr("unet/conv_in"));
   weights.updates[0].layer = "conv_between";

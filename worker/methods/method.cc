@@ -1,8 +1,12 @@
 #include "worker/methods/method.h"
 
 #include "worker/base/error.h"
+#include "worker/methods/custom_diffusion.h"
 #include "worker/methods/dreambooth.h"
+#include "worker/methods/hypernetwork.h"
 #include "worker/methods/lora.h"
+#include "worker/methods/pivotal_tuning.h"
+#include "worker/methods/svdiff.h"
 #include "worker/methods/textual_inversion.h"
 
 namespace likeness {
@@ -12,6 +16,10 @@ const MethodRow kMethods[] = {
     {"dreambooth", AttachDreamBooth, WriteDreamBooth, /*apply=*/nullptr},
     {"lora", AttachLora, WriteLora, ApplyLora},
     {"textual_inversion", AttachTextualInversion, WriteTextualInversion, ApplyTextualInversion},
+    {"hypernetwork", AttachHypernetwork, WriteHypernetworkModel, ApplyHypernetwork},
+    {"pivotal_tuning", AttachPivotalTuning, WritePivotalTuning, ApplyPivotalTuning},
+    {"custom_diffusion", AttachCustomDiffusion, WriteCustomDiffusion, ApplyCustomDiffusion},
+    {"svdiff", AttachSvdiff, WriteSvdiff, ApplySvdiff},
 };
 
 }  // namespace

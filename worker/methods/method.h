@@ -10,11 +10,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "third_party/nlohmann/json_fwd.hpp"
 #include "worker/families/family.h"
 #include "worker/training/attached.h"
+#include "worker/training/hypernetwork_options.h"
 #include "worker/training/lora_options.h"
 #include "worker/training/textual_inversion_options.h"
 
@@ -25,8 +27,12 @@ struct MethodSpec {
   std::optional<double> text_encoder_learning_rate = {};  // empty: text encoders are not trained
   torch::ScalarType compute = torch::kFloat32;            // or bfloat16, under float32 masters
   uint32_t seed = 0;                                      // of what begins at random
-  LoraOptions lora = {};                                  // of that method
-  TextualInversionOptions textual_inversion = {};         // of that method
+  // Of the methods that are called so, and of those that are made of them.
+  LoraOptions lora = {};
+  TextualInversionOptions textual_inversion = {};
+  HypernetworkOptions hypernetwork = {};
+  double vectors_learning_rate = 0;  // of a word that is trained beside an update
+  bool train_token = true;           // Custom Diffusion: the token as a word of its own
 };
 
 struct WriteSpec {
@@ -40,6 +46,16 @@ struct WriteSpec {
 class AppliedAdapter {
  public:
   virtual ~AppliedAdapter() = default;
+};
+
+// Several, laid over the model as one.
+class AppliedTogether : public AppliedAdapter {
+ public:
+  explicit AppliedTogether(std::vector<std::unique_ptr<AppliedAdapter>> adapters)
+      : adapters_(std::move(adapters)) {}
+
+ private:
+  std::vector<std::unique_ptr<AppliedAdapter>> adapters_;
 };
 
 struct MethodRow {

@@ -127,17 +127,21 @@ std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec
                                             spec.textual_inversion.keep_norm);
 }
 
+void WriteWordFiles(Attached& attached, const std::filesystem::path& directory) {
+  const WordEmbedding trained = dynamic_cast<const TextualInversion&>(attached).Trained();
+  WriteEmbedding(directory / kEmbeddingFile, trained);
+  WriteA1111Embedding(directory / kA1111EmbeddingFile, trained);
+  const WordEmbedding read = ReadEmbedding(directory / kEmbeddingFile);
+  for (size_t i = 0; i < trained.rows_KD.size(); ++i) {
+    if (torch::equal(read.rows_KD.at(i), trained.rows_KD[i].cpu())) continue;
+    throw Error(ErrorKind::kInternal, "the embedding is not read back as it was written");
+  }
+}
+
 void WriteTextualInversion(Family&, Attached& attached, const WriteSpec& spec,
                            const nlohmann::json& card) {
-  const WordEmbedding trained = dynamic_cast<const TextualInversion&>(attached).Trained();
   MakeModelDirectory(spec.out, card, [&](const std::filesystem::path& partial) {
-    WriteEmbedding(partial / kEmbeddingFile, trained);
-    WriteA1111Embedding(partial / kA1111EmbeddingFile, trained);
-    const WordEmbedding read = ReadEmbedding(partial / kEmbeddingFile);
-    for (size_t i = 0; i < trained.rows_KD.size(); ++i) {
-      if (torch::equal(read.rows_KD.at(i), trained.rows_KD[i].cpu())) continue;
-      throw Error(ErrorKind::kInternal, "the embedding is not read back as it was written");
-    }
+    WriteWordFiles(attached, partial);
   });
 }
 

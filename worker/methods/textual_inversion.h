@@ -18,4 +18,7 @@ std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
                                                       const std::filesystem::path& directory,
                                                       double strength);
 
+// The files of a model's directory, without the card; `attached` is AttachTextualInversion's.
+void WriteWordFiles(Attached& attached, const std::filesystem::path& directory);
+
 }  // namespace likeness

@@ -4,24 +4,15 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/training/method_settings.h"
 #include "worker/training/optimizer_table.h"
+#include "worker/training/require.h"
 
 namespace likeness {
 namespace {
 
 // A step's generator is told apart from the next seed's within this range (training_rng.h).
 constexpr int64_t kMaxSteps = int64_t{1} << 20;
-
-template <typename T>
-void Require(bool allowed, const char* name, const T& value, const char* what) {
-  if (allowed) return;
-  throw Error(ErrorKind::kInvalidArgument,
-              std::string(name) + " is " + nlohmann::json(value).dump() + "; " + what);
-}
-
-void RequirePositive(const char* name, double value) {
-  Require(std::isfinite(value) && value > 0, name, value, "a finite number above 0 is needed");
-}
 
 void ValidatePhotos(const std::vector<SubjectPhoto>& photos, const std::string& token,
                     int image_size) {
@@ -76,13 +67,6 @@ void ValidateLoss(const FineTuneOptions& options) {
           draws.caption_dropout, "0 to below 1 is allowed");
 }
 
-void ValidateLora(const LoraOptions& lora) {
-  Require(lora.rank >= 1, "lora.rank", lora.rank, "at least 1 is needed");
-  RequirePositive("lora.alpha", lora.alpha);
-  Require(lora.dropout >= 0 && lora.dropout < 1, "lora.dropout", lora.dropout,
-          "0 to below 1 is allowed");
-}
-
 }  // namespace
 
 std::string FineTuneOptions::InstancePrompt() const { return "a " + token + " " + class_noun; }
@@ -105,11 +89,7 @@ void Validate(const FineTuneOptions& options, int image_size) {
           options.gradient_accumulation, "at least 1 is needed");
   ValidateOptimizer(options);
   ValidateLoss(options);
-  if (options.method == "lora") ValidateLora(options.lora);
-  if (options.method == "textual_inversion") {
-    Require(options.textual_inversion.vectors >= 1, "textual_inversion.vectors",
-            options.textual_inversion.vectors, "at least 1 is needed");
-  }
+  ValidateMethod(options);
 
   Require(std::isfinite(options.prior_weight) && options.prior_weight >= 0, "prior_weight",
           options.prior_weight, "a finite number from 0 (no prior) is needed");
@@ -175,18 +155,7 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
     settings["text_encoder_learning_rate"] =
         options.text_encoder_learning_rate.value_or(options.learning_rate);
   }
-  if (options.method == "lora") {
-    settings["lora"] = {{"rank", options.lora.rank},
-                        {"alpha", options.lora.alpha},
-                        {"dropout", options.lora.dropout},
-                        {"rank_stabilized", options.lora.rank_stabilized},
-                        {"targets", options.lora.targets}};
-  }
-  if (options.method == "textual_inversion") {
-    settings["textual_inversion"] = {{"vectors", options.textual_inversion.vectors},
-                                     {"initial_text", options.textual_inversion.initial_text},
-                                     {"keep_norm", options.textual_inversion.keep_norm}};
-  }
+  settings.update(MethodSettingsJson(options));
   AddExtras(options, settings);
   if (const StepSelection& best = options.selection; !best.prompts.empty()) {
     settings["best_step_of"] = {

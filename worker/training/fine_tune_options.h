@@ -11,6 +11,7 @@
 #include "worker/base/image.h"
 #include "worker/training/class_images.h"
 #include "worker/training/draw_options.h"
+#include "worker/training/hypernetwork_options.h"
 #include "worker/training/lora_options.h"
 #include "worker/training/lr_schedule.h"
 #include "worker/training/optimizer.h"
@@ -59,9 +60,13 @@ struct StepSelection {
 
 struct FineTuneOptions {
   std::string method = "dreambooth";  // a row of worker/methods/method.h
-  LoraOptions lora;                   // of that method
-  TextualInversionOptions
-      textual_inversion;  // of that method; `token` and the class noun are below
+  // Of the methods that are called so, and of those that are made of them. The word's `token` and
+  // the class noun are below.
+  LoraOptions lora;
+  TextualInversionOptions textual_inversion;
+  HypernetworkOptions hypernetwork;
+  double vectors_learning_rate = 5e-4;  // pivotal tuning: of the word
+  bool train_token = true;              // Custom Diffusion: the token as a word of its own
 
   // What is learned.
   std::string token = "sks";

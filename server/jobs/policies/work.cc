@@ -44,7 +44,7 @@ std::string TrainingVariant(const v1::FineTuneSpec& spec) {
   std::string variant =
       spec.has_textual_inversion()
           ? "word"
-          : absl::StrCat(spec.has_lora() ? "lora of " : "",
+          : absl::StrCat(MakesAdapter(spec) ? MethodOf(spec) + " of " : "",
                          TrainsTextEncoder(spec) ? "unet and text encoder" : "unet",
                          training.precision() == v1::PRECISION_BF16 ? ", bf16" : "");
   if (training.gradient_checkpointing()) absl::StrAppend(&variant, ", computed twice");

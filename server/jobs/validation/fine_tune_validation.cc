@@ -20,10 +20,6 @@ constexpr int kMaxTokenBytes = 64;
 constexpr int kMaxFileNameBytes = 255;
 constexpr int kMaxPreviewPrompts = 8;
 constexpr int kMaxSamplePrompts = 64;
-constexpr int kMaxRank = 256;
-constexpr int kMaxVectors = 64;
-constexpr int kMaxTargets = 32;
-constexpr int kMaxTargetBytes = 200;
 
 void CheckCropBox(const v1::CropBox& box, const std::string& path, FieldChecker& checker) {
   checker.Integer(path + ".left", box.left(), 0, kMaxPhotoSide);
@@ -83,37 +79,6 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   if (has_space) checker.Add(path + ".token", "must be one word", "INVALID_TOKEN");
   CheckCaptions(subject.photos(), subject.token(), path + ".photos", checker);
   CheckCaptions(subject.validation_photos(), subject.token(), path + ".validation_photos", checker);
-}
-
-void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
-  if (lora.has_rank()) checker.Integer(path + ".rank", lora.rank(), 1, kMaxRank);
-  if (lora.has_alpha()) checker.RealAbove(path + ".alpha", lora.alpha(), 0, 1000);
-  if (lora.has_dropout()) checker.RealBelow(path + ".dropout", lora.dropout(), 0, 1);
-  checker.AtMost(path + ".targets", lora.targets_size(), "names", kMaxTargets, "OUT_OF_RANGE");
-  if (lora.targets_size() > kMaxTargets) return;
-  for (int i = 0; i < lora.targets_size(); ++i) {
-    const std::string& target = lora.targets(i);
-    const bool named = !target.empty() && std::all_of(target.begin(), target.end(), [](char c) {
-      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
-    });
-    if (named && target.size() <= kMaxTargetBytes) continue;
-    checker.Add(absl::StrCat(path, ".targets[", i, "]"),
-                absl::StrCat("is no name of a layer: 1 to ", kMaxTargetBytes,
-                             " letters, digits, '_' and '.' are allowed"),
-                "INVALID_NAME");
-  }
-}
-
-void CheckTextualInversion(const v1::TextualInversion& inversion, const std::string& path,
-                           FieldChecker& checker) {
-  if (inversion.has_vectors()) {
-    checker.Integer(path + ".vectors", inversion.vectors(), 1, kMaxVectors);
-  }
-  checker.Text(path + ".initial_text", inversion.initial_text(), kMaxClassBytes);
-  if (inversion.has_initial_text() && inversion.initial_text().empty()) {
-    checker.Add(path + ".initial_text", "is empty; leave it out for the class noun",
-                "OUT_OF_RANGE");
-  }
 }
 
 void CheckSamples(const v1::Samples& samples, const std::string& path, const Limits& limits,
@@ -181,17 +146,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
     return;
   }
   CheckSubject(SubjectOf(spec), path + ".subjects[0]", limits, checker);
-  const auto check_text_encoder = [&](const auto& method, const std::string& field) {
-    if (!method.has_text_encoder_learning_rate()) return;
-    checker.RealAbove(field + ".text_encoder_learning_rate", method.text_encoder_learning_rate(), 0,
-                      1);
-  };
-  check_text_encoder(spec.dreambooth(), path + ".dreambooth");
-  check_text_encoder(spec.lora(), path + ".lora");
-  CheckLora(spec.lora(), path + ".lora", checker);
-  CheckTextualInversion(spec.textual_inversion(), path + ".textual_inversion", checker);
+  CheckMethod(spec, path, checker);
   CheckTraining(spec.training(), path + ".training", limits, checker);
-  CheckUnsupported(spec, path, checker);
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {
     checker.Integer(path + ".previews.every_steps", spec.previews().every_steps(), 0,

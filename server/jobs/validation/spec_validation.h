@@ -30,13 +30,15 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
 void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const Limits& limits,
                    FieldChecker& checker);
 
+// The settings of the method.
+void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker);
+
 void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
                    FieldChecker& checker);
 void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& limits,
                 FieldChecker& checker);
 
 // What the contract holds and this version does not do yet.
-void CheckUnsupported(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker);
 void CheckUnsupported(const v1::GenerateSpec& spec, const std::string& path, FieldChecker& checker);
 
 // Lists of them, wherever they stand.

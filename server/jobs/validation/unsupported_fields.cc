@@ -4,21 +4,6 @@
 
 namespace likeness::server {
 
-void CheckUnsupported(const v1::FineTuneSpec& spec, const std::string& path,
-                      FieldChecker& checker) {
-  const auto refuse = [&](bool used, absl::string_view field) {
-    if (used) checker.Add(absl::StrCat(path, ".", field), "is not supported", "OUT_OF_RANGE");
-  };
-  // Methods.
-  refuse(spec.has_pivotal_tuning(), "pivotal_tuning");
-  refuse(spec.has_hypernetwork(), "hypernetwork");
-  refuse(spec.has_custom_diffusion(), "custom_diffusion");
-  refuse(spec.has_svdiff(), "svdiff");
-  refuse(spec.lora().has_up_learning_rate_ratio(), "lora.up_learning_rate_ratio");
-  refuse(spec.lora().variant() > v1::LORA_VARIANT_LORA, "lora.variant");
-  refuse(spec.lora().has_lokr_factor(), "lora.lokr_factor");
-}
-
 void CheckUnsupported(const v1::GenerateSpec& spec, const std::string& path,
                       FieldChecker& checker) {
   const auto refuse = [&](bool used, absl::string_view field) {

@@ -1,0 +1,125 @@
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int kMaxRank = 256;
+constexpr int kMaxVectors = 64;
+constexpr int kMaxInitialTextBytes = 100;
+constexpr int kMaxTargets = 32;
+constexpr int kMaxTargetBytes = 200;
+constexpr int kLeastLayers = 3;  // numbers of a structure
+constexpr int kMaxLayers = 8;
+
+// `method`: one that may train the text encoders.
+template <typename Method>
+void CheckTextEncoderRate(const Method& method, const std::string& path, FieldChecker& checker) {
+  if (!method.has_text_encoder_learning_rate()) return;
+  checker.RealAbove(path + ".text_encoder_learning_rate", method.text_encoder_learning_rate(), 0,
+                    1);
+}
+
+void CheckTargets(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
+  checker.AtMost(path + ".targets", lora.targets_size(), "names", kMaxTargets, "OUT_OF_RANGE");
+  if (lora.targets_size() > kMaxTargets) return;
+  for (int i = 0; i < lora.targets_size(); ++i) {
+    const std::string& target = lora.targets(i);
+    const bool named = !target.empty() && std::all_of(target.begin(), target.end(), [](char c) {
+      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.';
+    });
+    if (named && target.size() <= kMaxTargetBytes) continue;
+    checker.Add(absl::StrCat(path, ".targets[", i, "]"),
+                absl::StrCat("is no name of a layer: 1 to ", kMaxTargetBytes,
+                             " letters, digits, '_' and '.' are allowed"),
+                "INVALID_NAME");
+  }
+}
+
+void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
+  if (lora.has_rank()) checker.Integer(path + ".rank", lora.rank(), 1, kMaxRank);
+  if (lora.has_alpha()) checker.RealAbove(path + ".alpha", lora.alpha(), 0, 1000);
+  if (lora.has_dropout()) checker.RealBelow(path + ".dropout", lora.dropout(), 0, 1);
+  CheckTextEncoderRate(lora, path, checker);
+  if (!v1::LoraVariant_IsValid(lora.variant())) {
+    checker.Add(path + ".variant", absl::StrCat("is ", lora.variant(), ", which is not known"),
+                "OUT_OF_RANGE");
+  }
+  if (lora.has_up_learning_rate_ratio()) {
+    checker.Real(path + ".up_learning_rate_ratio", lora.up_learning_rate_ratio(), 1, 1000);
+  }
+  if (lora.has_lokr_factor()) {
+    checker.Integer(path + ".lokr_factor", lora.lokr_factor(), 1, kMaxRank);
+  }
+  CheckTargets(lora, path, checker);
+}
+
+void CheckTextualInversion(const v1::TextualInversion& inversion, const std::string& path,
+                           FieldChecker& checker) {
+  if (inversion.has_vectors()) {
+    checker.Integer(path + ".vectors", inversion.vectors(), 1, kMaxVectors);
+  }
+  checker.Text(path + ".initial_text", inversion.initial_text(), kMaxInitialTextBytes);
+  if (inversion.has_initial_text() && inversion.initial_text().empty()) {
+    checker.Add(path + ".initial_text", "is empty; leave it out for the class noun",
+                "OUT_OF_RANGE");
+  }
+}
+
+void CheckPivotalTuning(const v1::PivotalTuning& pivotal, const std::string& path,
+                        FieldChecker& checker) {
+  CheckTextualInversion(pivotal.textual_inversion(), path + ".textual_inversion", checker);
+  CheckLora(pivotal.lora(), path + ".lora", checker);
+  if (pivotal.lora().train_text_encoder()) {
+    checker.Add(path + ".lora.train_text_encoder",
+                "is set; in pivotal tuning the text encoders get no update, false is allowed",
+                "OUT_OF_RANGE");
+  }
+  if (pivotal.has_vectors_learning_rate()) {
+    checker.RealAbove(path + ".vectors_learning_rate", pivotal.vectors_learning_rate(), 0, 1);
+  }
+}
+
+void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const std::string& path,
+                       FieldChecker& checker) {
+  const auto& widths = hypernetwork.layer_structure();
+  const std::string field = path + ".layer_structure";
+  if (!widths.empty() && (widths.size() < kLeastLayers || widths.size() > kMaxLayers)) {
+    checker.Add(field,
+                absl::StrCat("has ", widths.size(), " numbers; ", kLeastLayers, " to ", kMaxLayers,
+                             " are allowed"),
+                "OUT_OF_RANGE");
+  } else {
+    for (int i = 0; i < widths.size(); ++i) {
+      const std::string number = absl::StrCat(field, "[", i, "]");
+      checker.RealAbove(number, widths[i], 0, 4);
+      if ((i == 0 || i + 1 == widths.size()) && widths[i] != 1) {
+        checker.Add(number, absl::StrCat("is ", widths[i], "; the first and the last must be 1"),
+                    "OUT_OF_RANGE");
+      }
+    }
+  }
+  if (!v1::HypernetworkActivation_IsValid(hypernetwork.activation())) {
+    checker.Add(path + ".activation",
+                absl::StrCat("is ", hypernetwork.activation(), ", which is not known"),
+                "OUT_OF_RANGE");
+  }
+  if (hypernetwork.has_dropout()) {
+    checker.RealBelow(path + ".dropout", hypernetwork.dropout(), 0, 1);
+  }
+}
+
+}  // namespace
+
+void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
+  CheckTextEncoderRate(spec.dreambooth(), path + ".dreambooth", checker);
+  CheckLora(spec.lora(), path + ".lora", checker);
+  CheckTextualInversion(spec.textual_inversion(), path + ".textual_inversion", checker);
+  CheckPivotalTuning(spec.pivotal_tuning(), path + ".pivotal_tuning", checker);
+  CheckHypernetwork(spec.hypernetwork(), path + ".hypernetwork", checker);
+}
+
+}  // namespace likeness::server

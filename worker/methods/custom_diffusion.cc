@@ -1,0 +1,165 @@
+#include "worker/methods/custom_diffusion.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/exports/custom_diffusion_file.h"
+#include "worker/exports/embedding_file.h"
+#include "worker/exports/model_directory.h"
+#include "worker/methods/adapter_training.h"
+#include "worker/methods/layer_update.h"
+#include "worker/methods/textual_inversion.h"
+
+namespace likeness {
+namespace {
+
+// The gradient of the first token, which begins every prompt, does not reach the projections
+// (diffusers' CustomDiffusionAttnProcessor): what all prompts share is not to change.
+class FirstTokenStays : public LayerHook {
+ public:
+  explicit FirstTokenStays(const HookableLayer& layer) : hooked_(*layer.hooks, *this) {}
+
+  torch::Tensor After(const torch::Tensor&, torch::Tensor y_NSD) override {
+    if (!torch::GradMode::is_enabled()) return y_NSD;
+    return torch::cat({y_NSD.slice(1, 0, 1).detach(), y_NSD.slice(1, 1)}, 1);
+  }
+
+ private:
+  HookedLayer hooked_;
+};
+
+std::vector<HookableLayer> CrossProjectionsOf(const Part& denoiser) {
+  std::vector<HookableLayer> projections;
+  for (const HookableLayer& layer : LayersOf(*denoiser.module)) {
+    if (IsTarget(layer.name, {"attn2.to_k", "attn2.to_v"})) projections.push_back(layer);
+  }
+  return projections;
+}
+
+std::vector<TrainedPart> ProjectionParts(const Family& model, double learning_rate) {
+  std::vector<TrainedPart> parts;
+  for (const Part& part : DenoisersOf(model)) {
+    TrainedPart trained{part.name, {}, learning_rate};
+    for (const HookableLayer& layer : CrossProjectionsOf(part)) {
+      trained.parameters.emplace_back(layer.name + ".weight", layer.weight);
+    }
+    parts.push_back(std::move(trained));
+  }
+  return parts;
+}
+
+class ProjectionTraining : public AdapterTraining {
+ public:
+  ProjectionTraining(const Family& model, const MethodSpec& spec)
+      : AdapterTraining(ProjectionParts(model, spec.learning_rate), ModulesOf(DenoisersOf(model)),
+                        spec.compute) {
+    for (const Part& part : DenoisersOf(model)) {
+      for (const HookableLayer& layer : CrossProjectionsOf(part)) {
+        layers_.push_back(std::make_unique<FirstTokenStays>(layer));
+      }
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<FirstTokenStays>> layers_;
+};
+
+// The token begins as what the vocabulary has for it.
+MethodSpec OfToken(const Family& model, const MethodSpec& spec) {
+  MethodSpec word = spec;
+  const std::string& token = spec.textual_inversion.token;
+  word.textual_inversion.initial_text = token;
+  word.textual_inversion.vectors = static_cast<int64_t>(model.tokenizer().Encode(token).size());
+  word.textual_inversion.keep_norm = false;
+  return word;
+}
+
+class AppliedProjections : public AppliedAdapter {
+ public:
+  void Add(const HookableLayer& layer, const torch::Tensor& change) {
+    updates_.push_back(std::make_unique<WeightUpdate>(layer, change));
+  }
+
+ private:
+  std::vector<std::unique_ptr<WeightUpdate>> updates_;
+};
+
+std::unique_ptr<AppliedAdapter> ApplyProjections(const Family& model,
+                                                 const std::filesystem::path& file,
+                                                 double strength) {
+  torch::NoGradGuard no_grad;
+  const NamedTensors weights = ReadCustomDiffusion(file);
+  std::map<std::string, HookableLayer> layers;
+  for (const Part& part : DenoisersOf(model)) {
+    for (const HookableLayer& layer : CrossProjectionsOf(part)) layers[layer.name] = layer;
+  }
+  auto applied = std::make_unique<AppliedProjections>();
+  for (const auto& [name, weight] : weights) {
+    const auto found = layers.find(name);
+    if (found == layers.end() || found->second.weight.sizes() != weight.sizes()) {
+      throw Error(
+          ErrorKind::kFailedPrecondition,
+          "the adapter has weights of " + name + ", which this model does not have in this shape");
+    }
+    if (strength == 0) continue;
+    const auto& base = found->second.weight;
+    const auto options = base.options().dtype(torch::kFloat32);
+    applied->Add(found->second, (weight.to(options) - base.to(options)) * strength);
+  }
+  return applied;
+}
+
+}  // namespace
+
+std::unique_ptr<Attached> AttachCustomDiffusion(Family& model, const MethodSpec& spec) {
+  std::vector<std::unique_ptr<Attached>> methods;
+  methods.push_back(std::make_unique<ProjectionTraining>(model, spec));
+  if (spec.train_token) methods.push_back(AttachTextualInversion(model, OfToken(model, spec)));
+  return std::make_unique<CombinedTraining>(std::move(methods));
+}
+
+void WriteCustomDiffusion(Family& model, Attached& attached, const WriteSpec& spec,
+                          const nlohmann::json& card) {
+  auto& trained = dynamic_cast<CombinedTraining&>(attached);
+  NamedTensors weights;
+  std::vector<std::string> self_attention;
+  for (const Part& part : DenoisersOf(model)) {
+    const auto& projections = dynamic_cast<const AdapterTraining&>(trained.method(0));
+    for (const HookableLayer& layer : CrossProjectionsOf(part)) {
+      const auto value = projections.Master(part.name + "/" + layer.name + ".weight");
+      weights.emplace_back(layer.name, InDtype({{layer.name, value}}, spec.dtype)[0].second.cpu());
+    }
+    for (const HookableLayer& layer : LayersOf(*part.module)) {
+      if (IsTarget(layer.name, {"attn1.to_k"})) {
+        self_attention.push_back(layer.name.substr(0, layer.name.rfind('.')));
+      }
+    }
+  }
+  MakeModelDirectory(spec.out, card, [&](const std::filesystem::path& partial) {
+    WriteCustomDiffusionFile(partial / kCustomDiffusionFile, weights, self_attention);
+    const auto read = ReadCustomDiffusion(partial / kCustomDiffusionFile);
+    bool same = read.size() == weights.size();
+    for (size_t i = 0; same && i < read.size(); ++i) {
+      same = read[i].first == weights[i].first && torch::equal(read[i].second, weights[i].second);
+    }
+    if (!same) throw Error(ErrorKind::kInternal, "the weights are not read back as written");
+    if (trained.size() > 1) WriteWordFiles(trained.method(1), partial);
+  });
+}
+
+std::unique_ptr<AppliedAdapter> ApplyCustomDiffusion(Family& model,
+                                                     const std::filesystem::path& directory,
+                                                     double strength) {
+  std::vector<std::unique_ptr<AppliedAdapter>> adapters;
+  adapters.push_back(ApplyProjections(model, directory / kCustomDiffusionFile, strength));
+  if (std::filesystem::exists(directory / kEmbeddingFile)) {
+    adapters.push_back(ApplyTextualInversion(model, directory, /*strength=*/1));
+  }
+  return std::make_unique<AppliedTogether>(std::move(adapters));
+}
+
+}  // namespace likeness

@@ -1,0 +1,283 @@
+#include "worker/methods/hypernetwork.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/exports/hypernetwork_file.h"
+#include "worker/exports/model_directory.h"
+#include "worker/methods/adapter_training.h"
+#include "worker/methods/layer_update.h"
+#include "worker/training/training_rng.h"
+
+namespace likeness {
+namespace {
+
+constexpr const char* kPart = "hypernetwork";  // begins the names of what is trained
+constexpr double kDeviation = 0.01;            // of what weights are begun with
+
+// One network: c becomes c + strength net(c). Shapes: c [N,S,D].
+class ContextNet {
+ public:
+  ContextNet(const HypernetworkShape& shape, const NamedTensors& parameters)
+      : activation_(shape.activation) {
+    std::map<std::string, torch::Tensor> by_name(parameters.begin(), parameters.end());
+    for (const auto& [linear, norm] : shape.Modules()) {
+      const std::string of_linear = "linear." + std::to_string(linear);
+      const std::string of_norm = "linear." + std::to_string(norm);
+      Layer layer{by_name.at(of_linear + ".weight"), by_name.at(of_linear + ".bias"), {}, {}};
+      if (norm >= 0) {
+        layer.norm_weight = by_name.at(of_norm + ".weight");
+        layer.norm_bias = by_name.at(of_norm + ".bias");
+      }
+      layers_.push_back(std::move(layer));
+    }
+  }
+
+  void DropBetweenLayers(double probability, const at::Generator& generator) {
+    dropout_ = probability;
+    generator_ = generator;
+  }
+
+  torch::Tensor operator()(const torch::Tensor& context_NSD, double strength) const {
+    torch::Tensor hidden = context_NSD;
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Layer& layer = layers_[i];
+      const bool last = i + 1 == layers_.size();
+      hidden = Project(hidden, layer.weight, layer.bias);
+      if (!last && activation_ == "relu") hidden = torch::relu(hidden);
+      if (!last && activation_ == "silu") hidden = torch::silu(hidden);
+      if (layer.norm_weight.defined()) {
+        hidden = torch::layer_norm(hidden, layer.norm_weight.sizes(), layer.norm_weight,
+                                   layer.norm_bias);
+      }
+      if (!last && dropout_ > 0 && torch::GradMode::is_enabled()) {
+        hidden = DropValues(hidden, dropout_, generator_);
+      }
+    }
+    return context_NSD + hidden * strength;
+  }
+
+ private:
+  struct Layer {
+    torch::Tensor weight, bias, norm_weight, norm_bias;
+  };
+  std::vector<Layer> layers_;
+  std::string activation_;
+  double dropout_ = 0;
+  at::Generator generator_;
+};
+
+// A network before one projection. Several projections share one.
+class ContextHook : public LayerHook {
+ public:
+  ContextHook(const HookableLayer& layer, std::shared_ptr<const ContextNet> net, double strength)
+      : net_(std::move(net)), strength_(strength), hooked_(*layer.hooks, *this) {}
+
+  torch::Tensor Before(const torch::Tensor& context_NSD) override {
+    return (*net_)(context_NSD, strength_);
+  }
+
+ private:
+  std::shared_ptr<const ContextNet> net_;
+  double strength_;
+  HookedLayer hooked_;
+};
+
+struct ContextProjection {
+  HookableLayer layer;
+  bool values;  // or keys
+
+  int64_t width() const { return layer.weight.size(1); }
+};
+
+// What makes keys and values in the denoisers' attention.
+std::vector<ContextProjection> ProjectionsOf(const Family& model, bool self_attention) {
+  std::vector<ContextProjection> projections;
+  for (const Part& part : DenoisersOf(model)) {
+    for (const HookableLayer& layer : LayersOf(*part.module)) {
+      if (!self_attention && IsTarget(layer.name, {"attn1.to_k", "attn1.to_v"})) continue;
+      const bool values = IsTarget(layer.name, {"to_v"});
+      if (values || IsTarget(layer.name, {"to_k"})) projections.push_back({layer, values});
+    }
+  }
+  return projections;
+}
+
+using Nets = std::map<std::pair<int64_t, bool>, std::shared_ptr<ContextNet>>;  // width, values
+
+std::vector<std::unique_ptr<ContextHook>> Hook(const std::vector<ContextProjection>& projections,
+                                               const Nets& nets, double strength) {
+  std::vector<std::unique_ptr<ContextHook>> hooks;
+  for (const ContextProjection& projection : projections) {
+    const auto net = nets.find({projection.width(), projection.values});
+    if (net == nets.end()) continue;  // as A1111: a width without a network stays
+    hooks.push_back(std::make_unique<ContextHook>(projection.layer, net->second, strength));
+  }
+  return hooks;
+}
+
+Nets NetsOf(const Hypernetwork& hypernetwork) {
+  Nets nets;
+  for (const HypernetworkPair& pair : hypernetwork.pairs) {
+    for (const bool values : {false, true}) {
+      nets[{pair.width, values}] =
+          std::make_shared<ContextNet>(hypernetwork.shape, values ? pair.values : pair.keys);
+    }
+  }
+  return nets;
+}
+
+// As A1111's "Normal": weights are drawn, those of normalizations too; biases are zero.
+NamedTensors BeginNet(const HypernetworkShape& shape, int64_t width, at::Generator& generator,
+                      const torch::Device& device) {
+  NamedTensors parameters;
+  for (const auto& [name, sizes] : HypernetworkParameters(shape, width)) {
+    const bool bias = name.ends_with(".bias");
+    const auto value = bias ? torch::zeros(sizes) : torch::randn(sizes, generator) * kDeviation;
+    parameters.emplace_back(name, value.to(device, torch::kFloat32));
+  }
+  return parameters;
+}
+
+HypernetworkShape ShapeOf(const HypernetworkOptions& options) {
+  constexpr const char* kNames[] = {"linear", "relu", "silu"};
+  return {options.layer_structure, kNames[static_cast<int>(options.activation)], options.layer_norm,
+          options.dropout, options.self_attention};
+}
+
+// By width; of each the network of the keys first.
+Hypernetwork Begin(const Family& model, const MethodSpec& spec) {
+  torch::NoGradGuard no_grad;
+  at::Generator generator = StepGenerator(spec.seed, kBeforeFirstStep);
+  Hypernetwork begun{.shape = ShapeOf(spec.hypernetwork), .pairs = {}};
+  std::set<int64_t> widths;
+  for (const auto& projection : ProjectionsOf(model, begun.shape.self_attention)) {
+    widths.insert(projection.width());
+  }
+  for (const int64_t width : widths) {
+    const auto keys = BeginNet(begun.shape, width, generator, model.device());
+    begun.pairs.push_back({width, keys, BeginNet(begun.shape, width, generator, model.device())});
+  }
+  return begun;
+}
+
+std::vector<TrainedPart> PartsOf(const Hypernetwork& hypernetwork, double learning_rate) {
+  TrainedPart part{kPart, {}, learning_rate};
+  for (const HypernetworkPair& pair : hypernetwork.pairs) {
+    for (const bool values : {false, true}) {
+      for (const auto& [name, value] : values ? pair.values : pair.keys) {
+        part.parameters.emplace_back(HypernetworkKey(pair.width, values, name), value);
+      }
+    }
+  }
+  return {part};
+}
+
+class HypernetworkTraining : public AdapterTraining {
+ public:
+  HypernetworkTraining(Family& model, Hypernetwork begun, const MethodSpec& spec)
+      : AdapterTraining(PartsOf(begun, spec.learning_rate), ModulesOf(DenoisersOf(model)),
+                        spec.compute),
+        hypernetwork_(std::move(begun)),
+        nets_(NetsOf(hypernetwork_)),
+        hooks_(Hook(ProjectionsOf(model, hypernetwork_.shape.self_attention), nets_,
+                    /*strength=*/1)) {}
+
+  void BeginStep(const at::Generator& generator) override {
+    const double dropout = hypernetwork_.shape.dropout;
+    if (dropout == 0) return;
+    for (const auto& [key, net] : nets_) net->DropBetweenLayers(dropout, generator);
+  }
+
+  Hypernetwork Trained() const {
+    Hypernetwork trained = hypernetwork_;
+    for (HypernetworkPair& pair : trained.pairs) {
+      for (const bool values : {false, true}) {
+        for (auto& [name, value] : values ? pair.values : pair.keys) {
+          value = Master(std::string(kPart) + "/" + HypernetworkKey(pair.width, values, name));
+        }
+      }
+    }
+    return trained;
+  }
+
+ protected:
+  // Networks that are zero add nothing.
+  torch::Tensor WithoutIt(const torch::Tensor& before) const override {
+    return torch::zeros_like(before);
+  }
+
+ private:
+  Hypernetwork hypernetwork_;
+  Nets nets_;
+  std::vector<std::unique_ptr<ContextHook>> hooks_;
+};
+
+class AppliedHypernetwork : public AppliedAdapter {
+ public:
+  AppliedHypernetwork(Family& model, const Hypernetwork& hypernetwork, double strength)
+      : hooks_(Hook(ProjectionsOf(model, hypernetwork.shape.self_attention), NetsOf(hypernetwork),
+                    strength)) {}
+
+ private:
+  std::vector<std::unique_ptr<ContextHook>> hooks_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec) {
+  return std::make_unique<HypernetworkTraining>(model, Begin(model, spec), spec);
+}
+
+void WriteHypernetworkModel(Family&, Attached& attached, const WriteSpec& spec,
+                            const nlohmann::json& card) {
+  Hypernetwork trained = dynamic_cast<const HypernetworkTraining&>(attached).Trained();
+  for (HypernetworkPair& pair : trained.pairs) {
+    for (NamedTensors* parameters : {&pair.keys, &pair.values}) {
+      *parameters = InDtype(*parameters, spec.dtype);
+      for (auto& [name, value] : *parameters) value = value.cpu();
+    }
+  }
+  MakeModelDirectory(spec.out, card, [&](const std::filesystem::path& partial) {
+    WriteHypernetwork(partial / kHypernetworkFile, trained);
+    const Hypernetwork read = ReadHypernetwork(partial / kHypernetworkFile);
+    bool same = read.pairs.size() == trained.pairs.size();
+    for (size_t i = 0; same && i < read.pairs.size(); ++i) {
+      for (size_t j = 0; same && j < read.pairs[i].keys.size(); ++j) {
+        same = torch::equal(read.pairs[i].keys[j].second, trained.pairs[i].keys[j].second) &&
+               torch::equal(read.pairs[i].values[j].second, trained.pairs[i].values[j].second);
+      }
+    }
+    if (same) return;
+    throw Error(ErrorKind::kInternal, "the hypernetwork is not read back as it was written");
+  });
+}
+
+std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
+                                                  const std::filesystem::path& directory,
+                                                  double strength) {
+  Hypernetwork hypernetwork = ReadHypernetwork(directory / kHypernetworkFile);
+  std::set<int64_t> widths;
+  for (const auto& projection : ProjectionsOf(model, hypernetwork.shape.self_attention)) {
+    widths.insert(projection.width());
+  }
+  for (HypernetworkPair& pair : hypernetwork.pairs) {
+    if (!widths.contains(pair.width)) {
+      throw Error(ErrorKind::kFailedPrecondition, "the hypernetwork is for contexts of width " +
+                                                      std::to_string(pair.width) +
+                                                      ", which this model does not have");
+    }
+    for (NamedTensors* parameters : {&pair.keys, &pair.values}) {
+      for (auto& [name, value] : *parameters) value = value.to(model.device(), model.dtype());
+    }
+  }
+  if (strength == 0) hypernetwork.pairs.clear();
+  return std::make_unique<AppliedHypernetwork>(model, hypernetwork, strength);
+}
+
+}  // namespace likeness

@@ -1,0 +1,21 @@
+// Hypernetworks as in AUTOMATIC1111 (modules/hypernetworks/hypernetwork.py): before an attention
+// layer makes keys of its context, the context goes through a small residual network, and through
+// another before it makes values. There is one such pair for each width of contexts.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "worker/methods/method.h"
+
+namespace likeness {
+
+std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec);
+void WriteHypernetworkModel(Family& model, Attached& attached, const WriteSpec& spec,
+                            const nlohmann::json& card);
+// `strength` multiplies what the networks add to contexts.
+std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
+                                                  const std::filesystem::path& directory,
+                                                  double strength);
+
+}  // namespace likeness

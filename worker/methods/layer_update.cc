@@ -1,0 +1,42 @@
+#include "worker/methods/layer_update.h"
+
+#include <utility>
+
+#include "worker/nn/project.h"
+
+namespace likeness {
+
+void LayerUpdate::DropInputs(double probability, const at::Generator& generator) {
+  dropout_ = probability;
+  generator_ = generator;
+}
+
+torch::Tensor LayerUpdate::After(const torch::Tensor& x, torch::Tensor y) {
+  const bool drops = dropout_ > 0 && torch::GradMode::is_enabled();
+  const torch::Tensor update = Update(drops ? DropValues(x, dropout_, generator_) : x);
+  if (torch::GradMode::is_enabled()) return y + update * scale();
+  return y.add_(update, scale());
+}
+
+LowRankUpdate::LowRankUpdate(const HookableLayer& layer, torch::Tensor down, torch::Tensor up,
+                             double scale)
+    : LayerUpdate(layer), down_(std::move(down)), up_(std::move(up)), scale_(scale) {}
+
+torch::Tensor LowRankUpdate::Update(const torch::Tensor& x) {
+  return conv_ ? torch::conv2d(torch::conv2d(x, down_, {}, conv_->stride, conv_->padding), up_)
+               : Project(Project(x, down_, {}), up_, {});
+}
+
+torch::Tensor WeightUpdate::Update(const torch::Tensor& x) {
+  const auto change = change_().to(x.scalar_type());
+  return conv_ ? torch::conv2d(x, change, {}, conv_->stride, conv_->padding)
+               : Project(x, change, {});
+}
+
+torch::Tensor DropValues(const torch::Tensor& x, double probability, at::Generator generator) {
+  const auto kept =
+      torch::empty(x.sizes(), torch::kFloat32).bernoulli_(1 - probability, std::move(generator));
+  return x * kept.to(x.options()) / (1 - probability);
+}
+
+}  // namespace likeness

@@ -1,0 +1,43 @@
+#include "worker/methods/pivotal_tuning.h"
+
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/exports/model_directory.h"
+#include "worker/methods/adapter_training.h"
+#include "worker/methods/lora.h"
+#include "worker/methods/textual_inversion.h"
+
+namespace likeness {
+
+std::unique_ptr<Attached> AttachPivotalTuning(Family& model, const MethodSpec& spec) {
+  MethodSpec word = spec;
+  word.learning_rate = spec.vectors_learning_rate;
+  MethodSpec update = spec;
+  update.text_encoder_learning_rate.reset();
+  std::vector<std::unique_ptr<Attached>> methods;
+  methods.push_back(AttachTextualInversion(model, word));
+  methods.push_back(AttachLora(model, update));
+  return std::make_unique<CombinedTraining>(std::move(methods));
+}
+
+void WritePivotalTuning(Family& model, Attached& attached, const WriteSpec& spec,
+                        const nlohmann::json& card) {
+  auto& trained = dynamic_cast<CombinedTraining&>(attached);
+  MakeModelDirectory(spec.out, card, [&](const std::filesystem::path& partial) {
+    WriteWordFiles(trained.method(0), partial);
+    WriteLoraFiles(model, trained.method(1), spec.dtype, partial);
+  });
+}
+
+std::unique_ptr<AppliedAdapter> ApplyPivotalTuning(Family& model,
+                                                   const std::filesystem::path& directory,
+                                                   double strength) {
+  std::vector<std::unique_ptr<AppliedAdapter>> adapters;
+  adapters.push_back(ApplyTextualInversion(model, directory, /*strength=*/1));
+  adapters.push_back(ApplyLora(model, directory, strength));
+  return std::make_unique<AppliedTogether>(std::move(adapters));
+}
+
+}  // namespace likeness

@@ -1,0 +1,149 @@
+#include "worker/methods/svdiff.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
+#include "worker/exports/model_directory.h"
+#include "worker/methods/adapter_training.h"
+#include "worker/methods/layer_update.h"
+
+namespace likeness {
+namespace {
+
+constexpr const char* kShiftsFile = "spectral_shifts.safetensors";
+constexpr const char* kShift = ".shift";
+
+// Of a weight as a matrix: K singular values from the largest, float32.
+struct Spectrum {
+  torch::Tensor left_OK, values_K, right_KI;
+
+  explicit Spectrum(const torch::Tensor& weight) {
+    torch::NoGradGuard no_grad;
+    const auto matrix_OI = weight.detach().to(torch::kFloat32).flatten(1);
+    std::tie(left_OK, values_K, right_KI) = torch::linalg_svd(matrix_OI, /*full_matrices=*/false);
+  }
+
+  // What the weight changes by. Differentiable in the shifts.
+  torch::Tensor Change(const torch::Tensor& shifts_K, at::IntArrayRef shape) const {
+    const auto moved_K = torch::relu(values_K + shifts_K.to(torch::kFloat32)) - values_K;
+    return torch::mm(left_OK * moved_K, right_KI).view(shape);
+  }
+};
+
+struct NewShifts {
+  std::vector<HookableLayer> layers;
+  std::vector<Spectrum> spectra;  // of the layers' own weights
+  std::vector<TrainedPart> parts;
+};
+
+NewShifts BeginShifts(const Family& model, double learning_rate) {
+  NewShifts begun;
+  for (const Part& part : DenoisersOf(model)) {
+    TrainedPart trained{part.name, {}, learning_rate};
+    for (const HookableLayer& layer : LayersOf(*part.module)) {
+      const int64_t out = layer.weight.size(0), in = layer.weight.numel() / out;
+      trained.parameters.emplace_back(
+          layer.name + kShift,
+          torch::zeros({std::min(out, in)}, layer.weight.options().dtype(torch::kFloat32)));
+      begun.layers.push_back(layer);
+      begun.spectra.emplace_back(layer.weight);
+    }
+    begun.parts.push_back(std::move(trained));
+  }
+  return begun;
+}
+
+class SvdiffTraining : public AdapterTraining {
+ public:
+  SvdiffTraining(const Family& model, const NewShifts& begun, torch::ScalarType compute)
+      : AdapterTraining(begun.parts, ModulesOf(DenoisersOf(model)), compute) {
+    size_t number = 0;
+    for (const TrainedPart& part : begun.parts) {
+      for (const auto& [name, shifts_K] : part.parameters) {
+        const HookableLayer& layer = begun.layers[number];
+        updates_.push_back(std::make_unique<WeightUpdate>(
+            layer,
+            [spectrum = begun.spectra[number], shifts_K = shifts_K,
+             shape = layer.weight.sizes().vec()] { return spectrum.Change(shifts_K, shape); }));
+        ++number;
+      }
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<WeightUpdate>> updates_;
+};
+
+class AppliedShifts : public AppliedAdapter {
+ public:
+  void Add(const HookableLayer& layer, const torch::Tensor& shifts_K, double strength) {
+    torch::NoGradGuard no_grad;
+    const auto change =
+        Spectrum(layer.weight).Change(shifts_K.to(layer.weight.device()), layer.weight.sizes());
+    updates_.push_back(std::make_unique<WeightUpdate>(layer, change * strength));
+  }
+
+ private:
+  std::vector<std::unique_ptr<WeightUpdate>> updates_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attached> AttachSvdiff(Family& model, const MethodSpec& spec) {
+  return std::make_unique<SvdiffTraining>(model, BeginShifts(model, spec.learning_rate),
+                                          spec.compute);
+}
+
+void WriteSvdiff(Family&, Attached& attached, const WriteSpec& spec, const nlohmann::json& card) {
+  NamedTensors shifts;
+  for (size_t i = 0; i < attached.names().size(); ++i) {
+    shifts.emplace_back(attached.names()[i], attached.masters()[i].detach());
+  }
+  shifts = InDtype(shifts, spec.dtype);
+  for (auto& [name, shifts_K] : shifts) shifts_K = shifts_K.cpu();
+  MakeModelDirectory(spec.out, card, [&](const std::filesystem::path& partial) {
+    WriteSafetensors(partial / kShiftsFile, shifts, {{"format", "pt"}});
+    const SafetensorsFile read = SafetensorsFile::Open(partial / kShiftsFile);
+    for (const auto& [name, shifts_K] : shifts) {
+      if (torch::equal(read.Get(name), shifts_K)) continue;
+      throw Error(ErrorKind::kInternal, "the shifts are not read back as they were written");
+    }
+  });
+}
+
+std::unique_ptr<AppliedAdapter> ApplySvdiff(Family& model, const std::filesystem::path& directory,
+                                            double strength) {
+  const SafetensorsFile file = SafetensorsFile::Open(directory / kShiftsFile);
+  std::map<std::string, HookableLayer> layers;
+  for (const Part& part : DenoisersOf(model)) {
+    for (const HookableLayer& layer : LayersOf(*part.module)) {
+      layers[part.name + "/" + layer.name + kShift] = layer;
+    }
+  }
+  auto applied = std::make_unique<AppliedShifts>();
+  for (const std::string& name : file.Names()) {
+    const auto found = layers.find(name);
+    const auto shifts_K = file.Get(name);
+    bool fits = found != layers.end() && shifts_K.dim() == 1 && shifts_K.is_floating_point();
+    if (fits) {
+      const auto& weight = found->second.weight;
+      const int64_t out = weight.size(0);
+      fits = shifts_K.size(0) == std::min(out, weight.numel() / out);
+    }
+    if (!fits) {
+      throw Error(ErrorKind::kFailedPrecondition,
+                  "the adapter has " + name + ", which this model does not have in this shape");
+    }
+    if (strength != 0) applied->Add(found->second, shifts_K, strength);
+  }
+  return applied;
+}
+
+}  // namespace likeness

@@ -1,0 +1,99 @@
+#include "worker/training/method_settings.h"
+
+#include <cmath>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/training/require.h"
+
+namespace likeness {
+namespace {
+
+void ValidateLora(const LoraOptions& lora) {
+  Require(lora.rank >= 1, "lora.rank", lora.rank, "at least 1 is needed");
+  RequirePositive("lora.alpha", lora.alpha);
+  Require(lora.dropout >= 0 && lora.dropout < 1, "lora.dropout", lora.dropout,
+          "0 to below 1 is allowed");
+  Require(std::isfinite(lora.up_learning_rate_ratio) && lora.up_learning_rate_ratio >= 1,
+          "lora.up_learning_rate_ratio", lora.up_learning_rate_ratio,
+          "a finite number from 1 is needed");
+  Require(lora.lokr_factor >= 1, "lora.lokr_factor", lora.lokr_factor, "at least 1 is needed");
+}
+
+void ValidateWord(const TextualInversionOptions& word) {
+  Require(word.vectors >= 1, "textual_inversion.vectors", word.vectors, "at least 1 is needed");
+}
+
+void ValidateHypernetwork(const HypernetworkOptions& options) {
+  const auto& widths = options.layer_structure;
+  bool fine = widths.size() >= 3 && widths.size() <= 8 && widths.front() == 1 && widths.back() == 1;
+  for (const double width : widths) fine = fine && width > 0 && width <= 4;
+  Require(fine, "hypernetwork.layer_structure", widths,
+          "3 to 8 numbers above 0 and at most 4 are needed, of which the first and the last are 1");
+  Require(options.dropout >= 0 && options.dropout < 1, "hypernetwork.dropout", options.dropout,
+          "0 to below 1 is allowed");
+}
+
+// What does nothing where it has its usual value is left out: cards of plain LoRA stay as they are.
+nlohmann::json SettingsOf(const LoraOptions& lora) {
+  constexpr const char* kVariants[] = {"lora", "dora", "loha", "lokr"};
+  nlohmann::json json = {{"rank", lora.rank},
+                         {"alpha", lora.alpha},
+                         {"dropout", lora.dropout},
+                         {"rank_stabilized", lora.rank_stabilized},
+                         {"targets", lora.targets}};
+  if (lora.variant != LoraVariant::kLora) {
+    json["variant"] = kVariants[static_cast<int>(lora.variant)];
+  }
+  if (lora.variant == LoraVariant::kLokr) json["lokr_factor"] = lora.lokr_factor;
+  if (lora.up_learning_rate_ratio != 1) {
+    json["up_learning_rate_ratio"] = lora.up_learning_rate_ratio;
+  }
+  return json;
+}
+
+nlohmann::json SettingsOf(const TextualInversionOptions& word) {
+  return {{"vectors", word.vectors},
+          {"initial_text", word.initial_text},
+          {"keep_norm", word.keep_norm}};
+}
+
+nlohmann::json SettingsOf(const HypernetworkOptions& options) {
+  constexpr const char* kActivations[] = {"linear", "relu", "swish"};
+  return {{"layer_structure", options.layer_structure},
+          {"activation", kActivations[static_cast<int>(options.activation)]},
+          {"layer_norm", options.layer_norm},
+          {"dropout", options.dropout},
+          {"self_attention", options.self_attention}};
+}
+
+}  // namespace
+
+void ValidateMethod(const FineTuneOptions& options) {
+  if (options.method == "lora") ValidateLora(options.lora);
+  if (options.method == "textual_inversion") ValidateWord(options.textual_inversion);
+  if (options.method == "hypernetwork") ValidateHypernetwork(options.hypernetwork);
+  if (options.method == "pivotal_tuning") {
+    ValidateWord(options.textual_inversion);
+    ValidateLora(options.lora);
+    RequirePositive("vectors_learning_rate", options.vectors_learning_rate);
+  }
+}
+
+nlohmann::json MethodSettingsJson(const FineTuneOptions& options) {
+  if (options.method == "lora") return {{"lora", SettingsOf(options.lora)}};
+  if (options.method == "textual_inversion") {
+    return {{"textual_inversion", SettingsOf(options.textual_inversion)}};
+  }
+  if (options.method == "hypernetwork") {
+    return {{"hypernetwork", SettingsOf(options.hypernetwork)}};
+  }
+  if (options.method == "pivotal_tuning") {
+    return {{"textual_inversion", SettingsOf(options.textual_inversion)},
+            {"lora", SettingsOf(options.lora)},
+            {"vectors_learning_rate", options.vectors_learning_rate}};
+  }
+  if (options.method == "custom_diffusion") return {{"train_token", options.train_token}};
+  return nlohmann::json::object();
+}
+
+}  // namespace likeness
