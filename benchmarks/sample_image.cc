@@ -9,6 +9,7 @@
 #include "benchmarks/engine_timing.h"
 #include "worker/base/error.h"
 #include "worker/families/diffusers_directory.h"
+#include "worker/generation/drawing_precision.h"
 #include "worker/generation/text_to_image.h"
 
 namespace likeness {
@@ -29,7 +30,8 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
 
   try {
-    const auto model = LoadModel(timing.model, {.dtype = timing.ScalarType()});
+    const auto model = LoadModel(timing.model, {.drawing_dtype = timing.ScalarType()});
+    const DrawingPrecision precision(*model);  // once, as in a job
     std::vector<Lap> laps;
     double mean_pixel = 0;
     for (int i = 0; i < timing.warm_up + timing.repetitions; ++i) {

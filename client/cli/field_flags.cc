@@ -80,6 +80,11 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"height", "--height"},
     {"filter", "--filter"},
     {"order_by", "--order-by"},
+    {"clip_skip", "--clip-skip"},
+    {"guidance_rescale", "--guidance-rescale"},
+    {"image_to_image.image", "--image"},
+    {"image_to_image.strength", "--strength"},
+    {"image_to_image.mask", "--mask"},
 });
 
 // Whether `field` is `known` or a part of it: "labels.project", "prompts[2]".

@@ -15,6 +15,7 @@
 #include "client/cli/job_view.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
+#include "client/cli/starting_image.h"
 #include "client/cli/suggest.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
@@ -30,6 +31,7 @@ constexpr char kUsage[] = R"(Draw pictures with a base or a personalized model.
   likeness generate --model rex-7f3c "a {subject} at sea" "a {subject} at home"
   likeness generate --model rex-7f3c "a {subject} at sea" --detach
   likeness generate --adapter rex-7f3c:0.8 --adapter inks "a {subject} at sea"
+  likeness generate --image sea.png --strength 0.6 --mask boat.png "a {subject}"
 
 Prints the files, one per line. Ctrl-C stops the drawing of one prompt; of
 several it detaches: the job goes on.
@@ -49,6 +51,11 @@ struct GenerateFlags {
   std::optional<double> guidance;
   std::optional<int32_t> width;
   std::optional<int32_t> height;
+  std::optional<int32_t> clip_skip;
+  std::optional<double> guidance_rescale;
+  bool prompt_weights = false;
+  bool long_prompts = false;
+  StartingImageFlags start;
   std::string out;
   bool detach = false;
 
@@ -80,6 +87,18 @@ void GenerateFlags::AddTo(FlagSet& flags) {
   flags.Add("guidance", &guidance, "How closely the prompt is followed, 0 to 100.").Takes("X");
   flags.Add("width", &width, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");
   flags.Add("height", &height, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");
+  flags
+      .Add("clip-skip", &clip_skip,
+           "Layers left out at the end of the text encoder, 0 to 8; A1111's 2 is 1 [0].")
+      .Takes("N");
+  flags
+      .Add("guidance-rescale", &guidance_rescale,
+           "Against pictures burnt by strong guidance, 0 to 1 [0].")
+      .Takes("X");
+  flags.Add("prompt-weights", &prompt_weights,
+            "Read (words:1.2), (words) and [words] in prompts as weights, as A1111 does.");
+  flags.Add("long-prompts", &long_prompts, "Read prompts to their end, in parts, however long.");
+  start.AddTo(flags);
   flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
 }
@@ -97,6 +116,10 @@ v1::GenerateSpec ToSpec(const GenerateFlags& flags, const Args& prompts,
   if (flags.guidance) spec.set_guidance(*flags.guidance);
   if (flags.width) spec.set_width(*flags.width);
   if (flags.height) spec.set_height(*flags.height);
+  if (flags.clip_skip) spec.set_clip_skip(*flags.clip_skip);
+  if (flags.guidance_rescale) spec.set_guidance_rescale(*flags.guidance_rescale);
+  spec.set_prompt_weights(flags.prompt_weights);
+  spec.set_long_prompts(flags.long_prompts);
   return spec;
 }
 
@@ -195,10 +218,10 @@ absl::Status CheckPrompts(const Args& prompts) {
 
 // Draws in a job that may have several prompts, and goes on when this program ends.
 absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& flags,
-                                   const Connection& connection, const v1::ModelSelection& model,
+                                   const Connection& connection, v1::GenerateSpec spec,
                                    const Interrupt& interrupt) {
   v1::CreateJobRequest request;
-  *request.mutable_job()->mutable_generate() = ToSpec(flags, context.positional, model);
+  *request.mutable_job()->mutable_generate() = std::move(spec);
   const auto job = CreateJob(connection, request, interrupt.token());
   if (interrupt.requested()) return kDetached;
   RETURN_IF_ERROR(job.status());
@@ -216,13 +239,15 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(const auto model, ToSelection(connection, flags));
+  v1::GenerateSpec spec = ToSpec(flags, context.positional, model);
+  RETURN_IF_ERROR(flags.start.AddTo(spec, connection, interrupt.token()));
   if (flags.detach || context.positional.size() > 1) {
-    auto drawn = DrawInJob(context, flags, connection, model, interrupt);
+    auto drawn = DrawInJob(context, flags, connection, std::move(spec), interrupt);
     RETURN_IF_ERROR(WithNearestModel(connection, flags.model, drawn.status()));
     return drawn;
   }
   v1::GenerateImagesRequest request;
-  *request.mutable_generate() = ToSpec(flags, context.positional, model);
+  *request.mutable_generate() = std::move(spec);
   Receiver receiver(context, connection, flags.out);
   auto job = GenerateImages(
       connection, request, [&](const auto& response) { receiver.Receive(response); },

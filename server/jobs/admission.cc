@@ -199,9 +199,9 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
   const v1::Subject& subject = SubjectOf(spec);
   const std::string path = "job.fine_tune.subjects[0]";
-  RETURN_IF_ERROR(CheckPhotoBlobs(tenant, subject.photos(), path + ".photos"));
+  RETURN_IF_ERROR(photos_.CheckAll(tenant, subject.photos(), path + ".photos"));
   RETURN_IF_ERROR(
-      CheckPhotoBlobs(tenant, subject.validation_photos(), path + ".validation_photos"));
+      photos_.CheckAll(tenant, subject.validation_photos(), path + ".validation_photos"));
   if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model()));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
@@ -209,7 +209,10 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
 }
 
 absl::Status Admission::ResolveGenerate(const std::string& tenant, v1::Job& job) {
-  return ResolveSelection(tenant, "job.generate.model", *job.mutable_generate()->mutable_model());
+  v1::GenerateSpec& spec = *job.mutable_generate();
+  RETURN_IF_ERROR(ResolveSelection(tenant, "job.generate.model", *spec.mutable_model()));
+  if (!spec.has_image_to_image()) return absl::OkStatus();
+  return photos_.CheckStart(tenant, spec.image_to_image(), "job.generate.image_to_image");
 }
 
 absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job) {
@@ -229,7 +232,7 @@ absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job)
     base = made.base_model();
   }
   RETURN_IF_ERROR(CheckJudged(base));
-  return CheckPhotoBlobs(tenant, spec.photos(), "job.evaluate.photos");
+  return photos_.CheckAll(tenant, spec.photos(), "job.evaluate.photos");
 }
 
 absl::Status Admission::CheckJudged(const std::string& base) {
@@ -344,34 +347,6 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
   return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
                   absl::StrCat("no worker offers ", *model, "; offered: ", Names(offered)),
                   {{"resource", *model}});
-}
-
-absl::Status Admission::CheckPhotoBlobs(const std::string& tenant,
-                                        const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
-                                        const std::string& field) {
-  FieldChecker checker;
-  for (int i = 0; i < photos.size(); ++i) {
-    if (!photos[i].has_blob()) continue;
-    const std::string path = absl::StrCat(field, "[", i, "].blob");
-    ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(photos[i].blob(), path));
-    const absl::Status kept = name.tenant == tenant ? blobs_.Keep(name) : BlobNotFound(name);
-    if (absl::IsNotFound(kept)) {
-      checker.Add(path, "there is no such blob; upload it first", "BLOB_NOT_FOUND");
-      continue;
-    }
-    RETURN_IF_ERROR(kept);
-    ASSIGN_OR_RETURN(auto blob, blobs_.Open(name));
-    if (blob->size() > limits_.max_request_bytes) {
-      checker.Add(path,
-                  absl::StrCat("has ", blob->size(), " bytes; a photo has at most ",
-                               limits_.max_request_bytes),
-                  "PHOTO_TOO_LARGE", {{"limit", absl::StrCat(limits_.max_request_bytes)}});
-      continue;
-    }
-    ASSIGN_OR_RETURN(const std::string bytes, blob->Read(0, blob->size()));
-    CheckPhotoFile(path, bytes, checker);
-  }
-  return checker.status();
 }
 
 absl::Status Admission::InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job) {

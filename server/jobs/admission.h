@@ -12,6 +12,7 @@
 #include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/limits.h"
+#include "server/jobs/photo_blobs.h"
 #include "server/jobs/validation/field_checker.h"
 
 namespace likeness::server {
@@ -33,6 +34,7 @@ class Admission {
         blobs_(blobs),
         quota_(quota),
         limits_(limits),
+        photos_(blobs, limits),
         check_webhook_(std::move(check_webhook)),
         known_revision_(std::move(known_revision)) {}
 
@@ -74,9 +76,6 @@ class Admission {
                              v1::ModelSelection& selection);
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
-  absl::Status CheckPhotoBlobs(const std::string& tenant,
-                               const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
-                               const std::string& field);
   // Replaces the job's inline photos by blobs; with `store`, they are there afterwards.
   absl::Status InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job);
 
@@ -84,6 +83,7 @@ class Admission {
   BlobStore& blobs_;
   BlobQuota& quota_;
   const Limits limits_;
+  PhotoBlobs photos_;
   const WebhookCheck check_webhook_;
   const KnownRevision known_revision_;
 };

@@ -84,6 +84,24 @@ def check_vae(args, reference, model, report):
         report.check(f"autoencoder, {name}", parity.relative_error(ours[name], theirs), FORWARD_LIMIT)
 
 
+def check_tiles(args, reference, model, report):
+    """Pictures larger than the autoencoder's own, uneven ones among them, in the tiles of enable_vae_tiling."""
+    config = reference.vae.config
+    cell = 2 ** (len(config.block_out_channels) - 1)
+    side = config.sample_size // cell
+    reference.vae.enable_tiling()
+    for height, width in [(2 * side + 3, 3 * side), (side, side + 1), (side, side)]:
+        inputs = {"images": torch.rand(1, 3, height * cell, width * cell) * 2 - 1,
+                  "latents": torch.randn(1, config.latent_channels, height, width)}
+        ours = run_probe(args.probe, "vae", model, inputs, {"tiled": "1"})
+        with torch.no_grad():
+            moments = reference.vae.encode(inputs["images"]).latent_dist
+            decoded = reference.vae.decode(inputs["latents"] / config.scaling_factor).sample
+        for name, theirs in (("mean", moments.mean), ("logvar", moments.logvar), ("decoded", decoded)):
+            report.check(f"autoencoder in tiles, {height}x{width}, {name}", parity.relative_error(ours[name], theirs), FORWARD_LIMIT)
+    reference.vae.disable_tiling()
+
+
 def check_saved_directory(args, reference, model, report):
     """diffusers and transformers read what we write, and find the same numbers."""
     with tempfile.TemporaryDirectory() as directory:
@@ -113,8 +131,10 @@ def main():
             directory = pathlib.Path(directory)
             reference = parity.save_random_pipeline(directory, sizes)
             torch.manual_seed(1)
-            for check in (check_encoding, check_unet, check_unet_gradients, check_vae,
+            for check in (check_encoding, check_unet, check_unet_gradients, check_vae, check_tiles,
                           check_saved_directory):
+                if check is check_tiles and args.full:
+                    continue
                 check(args, reference, directory / "model", report)
     report.exit()
 

@@ -155,6 +155,25 @@ def check_family(args, report, name, requests, files):
         check_scheduler_files(args, reference, directory / "model", report, files, {})
 
 
+def check_bf16(args, report, name):
+    """Pictures in bfloat16 are no further from those in float32 than the reference's own are."""
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = pathlib.Path(scratch)
+        reference = parity.save_random_pipeline(directory, parity.SIZES[name])
+        reference.set_progress_bar_config(disable=True)
+        for sampler in ("ddim", "dpmpp_2m"):
+            set_sampler(reference, sampler)
+            request = dict(REQUESTS[0], images=4, batch_size=2, sampler=sampler, steps=10)
+            wanted = reference_pictures(reference.to(torch.float32), request)
+            settings = {setting: str(value) for setting, value in request.items()} | {"drawing_in_bf16": "1"}
+            ours = run_probe(args.probe, "pictures", directory / "model", {}, settings)["pictures"] / 255
+            theirs = reference_pictures(reference.to(torch.bfloat16), request)
+            error = lambda pictures: (pictures - wanted).abs().mean().item()
+            assert error(ours) > 0, "nothing was drawn in bfloat16"
+            report.check(f"{name}, bfloat16, {sampler}, mean pixel difference from float32, over the reference's own",
+                         error(ours) / error(theirs), 1)
+
+
 def main():
     args = parity.parse_args(__doc__)
     report = parity.Report()
@@ -176,6 +195,8 @@ def main():
         check_family(args, report, "Stable Diffusion XL", XL_REQUESTS, XL_SCHEDULER_FILES)
         for name in ("Stable Diffusion 1, inpainting", "Stable Diffusion XL, inpainting"):
             check_family(args, report, name, XL_REQUESTS[:1], {})
+        for name in ("Stable Diffusion 1", "Stable Diffusion 2", "Stable Diffusion XL"):
+            check_bf16(args, report, name)
     report.exit()
 
 

@@ -3,7 +3,7 @@
 //
 //   likeness_parity_probe COMMAND MODEL INPUTS.safetensors OUTPUTS.safetensors
 //
-// MODEL: a diffusers directory, or a single file.
+// MODEL: a diffusers directory, or a single file. With the setting "drawing_in_bf16" it draws so.
 //
 // A new command is one more file with one function, declared here and listed in probe_main.cc.
 // Settings that are not tensors come as strings in the inputs' metadata.
@@ -20,6 +20,8 @@ namespace likeness {
 // Gives the tensors to write.
 using ProbeCommand = NamedTensors (*)(Family& model, const SafetensorsFile& inputs);
 
+// From uint8 [H,W,3].
+Image ToImage(const torch::Tensor& picture_HWC);
 // uint8 [N,H,W,3], from images of one size.
 torch::Tensor StackImages(const std::vector<Image>& images);
 

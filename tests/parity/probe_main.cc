@@ -23,11 +23,12 @@ const std::map<std::string, likeness::ProbeCommand> kCommands = {
 };
 
 // A directory, or a single file.
-std::unique_ptr<likeness::Family> Load(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return likeness::LoadModel(path);
+std::unique_ptr<likeness::Family> Load(const std::filesystem::path& path,
+                                       const likeness::LoadOptions& options) {
+  if (std::filesystem::is_directory(path)) return likeness::LoadModel(path, options);
   const likeness::TempDir scratch;
   likeness::ImportSingleFile(path, scratch.path() / "model");
-  return likeness::LoadModel(scratch.path() / "model");
+  return likeness::LoadModel(scratch.path() / "model", options);
 }
 
 int Run(const std::string& command, char** paths) {
@@ -36,8 +37,10 @@ int Run(const std::string& command, char** paths) {
     std::cerr << "unknown command " << command << "\n";
     return 2;
   }
-  const auto model = Load(paths[0]);
   const auto inputs = likeness::SafetensorsFile::Open(paths[1]);
+  likeness::LoadOptions options;
+  if (inputs.metadata().contains("drawing_in_bf16")) options.drawing_dtype = torch::kBFloat16;
+  const auto model = Load(paths[0], options);
   likeness::WriteSafetensors(paths[2], found->second(*model, inputs));
   return 0;
 }

@@ -25,15 +25,21 @@ torch::Tensor PredictionFor(Family& model, const SafetensorsFile& inputs) {
 
 }  // namespace
 
-// Setting "prompts": a line each -> context, and where the family has them pooled and numbers.
+// Settings "prompts": a line each; "clip_skip", "weights", "long_prompts" (1), as TextOptions ->
+// context, and where the family has them pooled and numbers.
 NamedTensors ProbeEncode(Family& model, const SafetensorsFile& inputs) {
   torch::NoGradGuard no_grad;
   std::istringstream lines(inputs.metadata().at("prompts"));
   std::vector<Prompt> prompts;
   for (std::string line; std::getline(lines, line);) prompts.emplace_back(line);
   const auto& settings = inputs.metadata();
-  const int clip_skip = settings.contains("clip_skip") ? std::stoi(settings.at("clip_skip")) : 0;
-  const auto told = model.Encode(prompts, {model.image_size(), model.image_size()}, clip_skip);
+  const auto number = [&](const char* name) {
+    return settings.contains(name) ? std::stoi(settings.at(name)) : 0;
+  };
+  const auto told = model.Encode(prompts, {model.image_size(), model.image_size()},
+                                 {.clip_skip = number("clip_skip"),
+                                  .weights = number("weights") != 0,
+                                  .long_prompts = number("long_prompts") != 0});
   NamedTensors tensors = {{"context", told.context_NSD}};
   if (told.pooled_NP.defined()) tensors.emplace_back("pooled", told.pooled_NP);
   if (told.numbers_NK.defined()) tensors.emplace_back("numbers", told.numbers_NK);
@@ -64,9 +70,20 @@ NamedTensors ProbeGradients(Family& model, const SafetensorsFile& inputs) {
   return gradients;
 }
 
-// images -> mean, logvar; latents, of unit variance -> decoded
+// images -> mean, logvar; latents, of unit variance -> decoded. Setting "tiled": in tiles.
 NamedTensors ProbeVae(Family& model, const SafetensorsFile& inputs) {
   torch::NoGradGuard no_grad;
+  if (inputs.metadata().contains("tiled")) {
+    for (const Part& part : model.Parts()) {
+      if (part.role != Role::kAutoencoder) continue;
+      auto& vae = *part.module->as<AutoencoderKlImpl>();
+      const auto moments = vae.Encode(inputs.Get("images"), /*tiled=*/true);
+      const auto latents = inputs.Get("latents") / model.latent_scale();
+      return {{"mean", moments.mean_BChw},
+              {"logvar", moments.logvar_BChw},
+              {"decoded", vae.Decode(latents, /*tiled=*/true)}};
+    }
+  }
   const auto moments = model.ToLatents(inputs.Get("images"));
   return {{"mean", moments.mean_BChw},
           {"logvar", moments.logvar_BChw},

@@ -17,9 +17,19 @@ torch::Tensor StackImages(const std::vector<Image>& images) {
   return torch::stack(pictures);
 }
 
+Image ToImage(const torch::Tensor& picture_HWC) {
+  const auto bytes = picture_HWC.contiguous();
+  const auto* data = bytes.data_ptr<uint8_t>();
+  return {.width = static_cast<int>(bytes.size(1)),
+          .height = static_cast<int>(bytes.size(0)),
+          .rgb = {data, data + bytes.numel()}};
+}
+
 // Settings: the fields of TextToImageRequest; guidance_rescale, clip_skip and eta may be left out,
-// and an empty negative prompt is none; and, where there is one, the directory of an "adapter", its
-// "method" and its "strength". Gives "pictures": uint8 [images,H,W,3].
+// and so may prompt_weights, long_prompts ("1"), width and height; an empty negative prompt is
+// none; and, where there is one, the directory of an "adapter", its "method" and its "strength". A
+// tensor "image" (uint8 [H,W,3]) is started from with "strength_of_change", "mask" likewise. Gives
+// "pictures": uint8 [images,H,W,3].
 NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto number = [&](const char* name) {
@@ -34,11 +44,20 @@ NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
       .guidance = std::stod(settings.at("guidance")),
       .guidance_rescale = number("guidance_rescale"),
       .clip_skip = static_cast<int>(number("clip_skip")),
+      .prompt_weights = number("prompt_weights") != 0,
+      .long_prompts = number("long_prompts") != 0,
       .eta = number("eta"),
+      .width = static_cast<int>(number("width")),
+      .height = static_cast<int>(number("height")),
       .batch_size = std::stoi(settings.at("batch_size")),
   };
   if (!settings.at("negative_prompt").empty()) {
     request.negative_prompt = settings.at("negative_prompt");
+  }
+  if (inputs.Contains("image")) {
+    request.from = {.image = ToImage(inputs.Get("image")),
+                    .strength = number("strength_of_change")};
+    if (inputs.Contains("mask")) request.from->mask = ToImage(inputs.Get("mask"));
   }
   std::unique_ptr<AppliedAdapter> applied;
   if (settings.contains("adapter")) {

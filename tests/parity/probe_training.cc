@@ -15,14 +15,6 @@
 namespace likeness {
 namespace {
 
-Image ToImage(const torch::Tensor& picture_HWC) {
-  const auto pixels = picture_HWC.contiguous();
-  Image image{static_cast<int>(pixels.size(1)), static_cast<int>(pixels.size(0)), {}};
-  image.rgb.resize(pixels.numel());
-  std::memcpy(image.rgb.data(), pixels.const_data_ptr<uint8_t>(), image.rgb.size());
-  return image;
-}
-
 std::vector<std::string> Words(const std::string& text) {
   std::istringstream stream(text);
   return {std::istream_iterator<std::string>(stream), {}};

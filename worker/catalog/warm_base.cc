@@ -30,7 +30,8 @@ std::set<std::string> Differences(const std::map<std::string, std::string>& a,
 
 }  // namespace
 
-WarmBase::WarmBase(c10::Device device) : device_(device) {}
+WarmBase::WarmBase(c10::Device device, c10::ScalarType drawing)
+    : device_(device), drawing_(drawing) {}
 WarmBase::WarmBase(WarmBase&&) = default;
 WarmBase::~WarmBase() = default;
 
@@ -41,7 +42,8 @@ Family& WarmBase::Get(const std::string& name, const std::string& digest,
   TakeOff();
   if (model_ && wanted == base_) return *model_;
 
-  const LoadOptions options{.device = device_, .dtype = torch::kFloat32, .poll = poll};
+  const LoadOptions options{
+      .device = device_, .dtype = torch::kFloat32, .drawing_dtype = drawing_, .poll = poll};
   const FileDigests files = ModelFileDigests(directory, poll);
   bool more = true;
   const auto parts = model_ ? DifferingParts(files, more) : std::vector<Part>();

@@ -20,7 +20,8 @@ namespace likeness {
 // Not thread safe.
 class WarmBase {
  public:
-  explicit WarmBase(c10::Device device);
+  // `drawing`: what pictures are drawn in.
+  explicit WarmBase(c10::Device device, c10::ScalarType drawing = torch::kFloat32);
   WarmBase(WarmBase&&);
   ~WarmBase();
 
@@ -44,6 +45,7 @@ class WarmBase {
   // Of the models that Get gives at once: the last one, and its base. Empty when there is none.
   std::vector<std::string> names() const;
   c10::Device device() const { return device_; }
+  c10::ScalarType drawing_dtype() const { return drawing_; }
 
  private:
   using FileDigests = std::map<std::string, std::string>;
@@ -60,6 +62,7 @@ class WarmBase {
   void TakeOff() noexcept;
 
   c10::Device device_;
+  c10::ScalarType drawing_;
   std::unique_ptr<Family> model_;
   Id base_;
   FileDigests base_files_;

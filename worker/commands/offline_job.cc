@@ -36,29 +36,36 @@ absl::StatusOr<v1::Job> ParseJob(const std::string& json) {
 }
 
 // Keeps inline bytes as blobs.
-void MoveInline(Photos& photos, std::map<std::string, std::string>& blobs) {
-  for (auto& photo : photos) {
-    if (photo.source_case() != v1::Photo::kInline) continue;
-    const std::string name = BlobName{.sha256 = Sha256Hex(photo.inline_())}.ToString();
-    blobs[name] = photo.inline_();
-    photo.set_blob(name);
+void MoveInline(v1::Job& job, std::map<std::string, std::string>& blobs) {
+  for (v1::Photo* photo : MutablePhotosOf(job)) {
+    if (photo->source_case() != v1::Photo::kInline) continue;
+    const std::string name = BlobName{.sha256 = Sha256Hex(photo->inline_())}.ToString();
+    blobs[name] = photo->inline_();
+    photo->set_blob(name);
   }
 }
 
+// What a job that names no photos may take from a folder: null where it takes none.
+Photos* PhotosToFill(v1::Job& job) {
+  if (job.has_evaluate()) return job.mutable_evaluate()->mutable_photos();
+  if (!job.has_fine_tune()) return nullptr;
+  return MutableSubjectOf(*job.mutable_fine_tune()).mutable_photos();
+}
+
 // The photos that lie in a folder, as blobs; and as the job's own if it names none.
-absl::Status TakePhotos(const fs::path& folder, Photos& photos,
+absl::Status TakePhotos(const fs::path& folder, Photos* photos,
                         std::map<std::string, std::string>& blobs) {
   ASSIGN_OR_RETURN(const PhotoFolder found, ListPhotos(folder));
   for (const auto& left_out : found.left_out) {
     LogWarning("left out", {{"file", left_out.file.string()}, {"why", left_out.why}});
   }
-  const bool take_all = photos.empty();
+  const bool take_all = photos != nullptr && photos->empty();
   for (const auto& photo : found.photos) {
     ASSIGN_OR_RETURN(std::string bytes, ReadUserFile(photo.file));
     const std::string name = BlobName{.sha256 = Sha256Hex(bytes)}.ToString();
     blobs[name] = std::move(bytes);
     if (!take_all) continue;
-    v1::Photo& added = *photos.Add();
+    v1::Photo& added = *photos->Add();
     added.set_blob(name);
     added.set_file_name(photo.file.filename().string());
     if (photo.caption.empty()) continue;
@@ -119,17 +126,10 @@ absl::StatusOr<OfflineJob> ReadOfflineJob(const fs::path& file, const fs::path& 
   OfflineJob result;
   ASSIGN_OR_RETURN(result.job, ParseJob(json));
   RETURN_IF_ERROR(TakeModels(models, result));
-  if (result.job.has_evaluate()) {
-    auto& real = *result.job.mutable_evaluate()->mutable_photos();
-    if (!photos.empty()) RETURN_IF_ERROR(TakePhotos(photos, real, result.blobs));
-    MoveInline(real, result.blobs);
+  if (!photos.empty()) {
+    RETURN_IF_ERROR(TakePhotos(photos, PhotosToFill(result.job), result.blobs));
   }
-  if (!result.job.has_fine_tune()) return result;
-
-  auto& subject = MutableSubjectOf(*result.job.mutable_fine_tune());
-  if (!photos.empty()) RETURN_IF_ERROR(TakePhotos(photos, *subject.mutable_photos(), result.blobs));
-  MoveInline(*subject.mutable_photos(), result.blobs);
-  MoveInline(*subject.mutable_validation_photos(), result.blobs);
+  MoveInline(result.job, result.blobs);
   return result;
 }
 

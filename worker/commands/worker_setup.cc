@@ -37,6 +37,10 @@ void WorkerFlags::AddTo(FlagSet& flags) {
   flags.Add("device", &device, "auto, cpu, or cuda:N.", "LIKENESS_DEVICE");
   flags.Add("threads", &threads, "Threads to compute with on the CPU; 0: as LibTorch chooses.",
             "LIKENESS_THREADS");
+  flags.Add("generation-precision", &generation_precision,
+            "What pictures are drawn in, class pictures too: fp32, or bf16 where the processor "
+            "computes in it.",
+            "LIKENESS_GENERATION_PRECISION");
   flags.Add("cache-dir", &cache_dir, "Class pictures, personalized models, digests.",
             "LIKENESS_CACHE_DIR");
   flags.Add("cache-bytes", &cache_bytes,
@@ -62,6 +66,8 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   }
   SetThreads(flags.threads);
   ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(flags.device));
+  ASSIGN_OR_RETURN(const c10::ScalarType drawing,
+                   ParseDrawingPrecision(flags.generation_precision, device));
 
   const std::filesystem::path cache = flags.cache_dir;
   RememberDigestsIn(cache / "digests.json");
@@ -89,7 +95,7 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   return std::make_unique<Workshop>(
       Workshop{.catalog = std::move(catalog),
                .store = ModelStore(cache / "personalized", flags.cache_bytes),
-               .warm = WarmBase(device),
+               .warm = WarmBase(device, drawing),
                .class_image_cache = cache / "class-pictures",
                .cache_bytes = flags.cache_bytes,
                .evaluators = std::move(evaluators.found)});

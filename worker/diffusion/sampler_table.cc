@@ -53,13 +53,15 @@ const SamplerRow kRows[] = {
      .settings = {.set_alpha_to_one = false},
      .keys = {"set_alpha_to_one", "skip_prk_steps"},
      .grid = PndmGrid,
-     .run = RunPndm},
+     .run = RunPndm,
+     .start = PndmStart},
     {.name = "plms",
      .schedule = kWide,
      .settings = {.set_alpha_to_one = false, .skip_prk_steps = true},
      .keys = {"set_alpha_to_one"},
      .grid = PndmGrid,
-     .run = RunPndm},
+     .run = RunPndm,
+     .start = PndmStart},
     {.name = "lms",
      .schedule = kWide,
      .settings = kLinspace,
@@ -149,6 +151,8 @@ bool SamplerRow::Has(std::string_view key) const {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
+Level StartOfStep(const Grid& grid, size_t first) { return grid.levels.at(first); }
+
 std::span<const SamplerRow> SamplerTable() { return kRows; }
 
 const SamplerRow& RowNamed(std::string_view name) {
@@ -163,15 +167,32 @@ Sampler::Sampler(SamplerChoice choice) : choice_(std::move(choice)), schedule_(c
 torch::Tensor Sampler::Sample(const Denoiser& denoiser, const torch::Tensor& unit_noise_BCHW,
                               NoiseSource& noise, int steps,
                               const std::function<void()>& after_step) const {
+  return SampleFrom(denoiser, {.x_BCHW = Scaled(unit_noise_BCHW, steps)}, noise, steps, after_step);
+}
+
+torch::Tensor Sampler::Scaled(const torch::Tensor& unit_noise_BCHW, int steps) const {
+  const double scale = GridOf(steps).noise_scale;
+  return scale == 1 ? unit_noise_BCHW : unit_noise_BCHW * scale;
+}
+
+Level Sampler::StartLevel(int steps, size_t first) const {
+  return choice_.row->start(GridOf(steps), first);
+}
+
+torch::Tensor Sampler::SampleFrom(const Denoiser& denoiser, const SamplerStart& start,
+                                  NoiseSource& noise, int steps,
+                                  const std::function<void()>& after_step) const {
   const Grid grid = GridOf(steps);
+  TORCH_CHECK(start.first < grid.levels.size(), "no step is left to do");
   const Sampling sampling{.denoise = denoiser,
                           .schedule = schedule_,
                           .settings = choice_.settings,
                           .grid = grid,
                           .noise = noise,
-                          .after_step = after_step};
-  const auto x_BCHW = grid.noise_scale == 1 ? unit_noise_BCHW : unit_noise_BCHW * grid.noise_scale;
-  return choice_.row->run(sampling, x_BCHW);
+                          .after_step = after_step,
+                          .first = start.first,
+                          .keep = start.keep};
+  return choice_.row->run(sampling, start.x_BCHW);
 }
 
 }  // namespace likeness

@@ -28,6 +28,18 @@ namespace likeness {
 // Nothing: no prompt was given, which some families encode otherwise than an empty one.
 using Prompt = std::optional<std::string>;
 
+// How prompts are read.
+struct TextOptions {
+  // Of the text encoders' last layers so many are left out beside those that the family leaves out
+  // anyway; at least 0.
+  int clip_skip = 0;
+  // "(word:1.2)" and the like are weights (worker/tokenizers/prompt_weights.h), and no text.
+  bool weights = false;
+  // What is too long for one row of the text encoder is read in several, of which the contexts
+  // stand one behind the other; else it is cut off.
+  bool long_prompts = false;
+};
+
 // Of the pictures that are drawn or learned from, in pixels.
 struct Geometry {
   int64_t height = 0;
@@ -65,6 +77,7 @@ struct ModelSource {
   std::string scheduler_config = {};  // the file that the schedule was read from; empty if none
   torch::Device device = torch::kCPU;
   torch::ScalarType dtype = torch::kFloat32;  // of all parameters
+  std::optional<torch::ScalarType> drawing_dtype = {};
   std::string digest = {};                    // ModelDigest of the directory; empty if none
 };
 
@@ -75,19 +88,22 @@ class Family {
 
   // The one list of what has weights: what is loaded, saved, trained and moved goes by it.
   virtual std::vector<Part> Parts() const = 0;
+  // Those whose weights are as drawing_dtype() while pictures are drawn. The others compute, and
+  // give, what they do in dtype().
+  virtual std::vector<Part> DrawingParts() const = 0;
 
-  // One sample a prompt, in dtype(). Differentiable in the text encoders' parameters. `clip_skip`:
-  // of the text encoders' last layers so many are left out beside those that the family leaves out
-  // anyway; at least 0. Error: kInvalidArgument where there are not as many.
+  // One sample a prompt, in dtype(). Differentiable in the text encoders' parameters. Prompts that
+  // need fewer rows than others are filled up with empty ones. Error: kInvalidArgument where the
+  // encoder has not as many layers as are to be left out, or a weight is none.
   virtual Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
-                              int clip_skip = 0) = 0;
+                              const TextOptions& options = {}) = 0;
 
   // Whether the network is one that fills masks, and so is to be told of a canvas.
   virtual bool fills_masks() const { return false; }
   // What such a network sees beside x: the mask, in latents' places, and the pictures outside of
   // it as latents of unit variance. images_NCHW as in ToLatents; mask_N1HW: 1 where is to be drawn,
-  // 0 elsewhere. `noise_NChw` is called once, for the posterior's sample. Undefined, and nothing
-  // called, for any other network.
+  // 0 elsewhere; one picture and mask may stand for all. `noise_NChw` is called once, for the
+  // posterior's sample. Undefined, and nothing called, for any other network.
   virtual torch::Tensor Canvas(const torch::Tensor& images_NCHW, const torch::Tensor& mask_N1HW,
                                const std::function<torch::Tensor()>& noise_NChw);
   // Of pictures that are to be drawn all over.
@@ -100,9 +116,10 @@ class Family {
                                 const Conditioning& conditioning) = 0;
 
   // images_NCHW: any float dtype and device, in [-1, 1], H and W multiples of cell(). Gives
-  // latents as they are before latent_scale(), in dtype().
+  // latents as they are before latent_scale(), in the autoencoder's dtype.
   virtual LatentMoments ToLatents(const torch::Tensor& images_NCHW) = 0;
-  // latents_NChw of unit variance, as they are sampled. Gives about [-1, 1], in dtype().
+  // latents_NChw of unit variance, as they are sampled. Gives about [-1, 1], in the autoencoder's
+  // dtype.
   virtual torch::Tensor ToPixels(const torch::Tensor& latents_NChw) = 0;
 
   virtual double latent_scale() const = 0;  // ToLatents times this has unit variance
@@ -139,6 +156,7 @@ class Family {
   const NoiseSchedule& schedule() const { return schedule_; }
   torch::Device device() const { return source_.device; }
   torch::ScalarType dtype() const { return source_.dtype; }
+  torch::ScalarType drawing_dtype() const { return source_.drawing_dtype.value_or(dtype()); }
   const std::string& digest() const { return source_.digest; }
   void set_digest(std::string digest) { source_.digest = std::move(digest); }
   const std::string& scheduler_config() const { return source_.scheduler_config; }

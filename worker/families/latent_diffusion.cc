@@ -1,7 +1,10 @@
 #include "worker/families/latent_diffusion.h"
 
+#include <algorithm>
+
 #include "worker/base/error.h"
 #include "worker/base/io/config_reader.h"
+#include "worker/families/prompt_tokens.h"
 
 namespace likeness {
 namespace {
@@ -10,6 +13,9 @@ namespace fs = std::filesystem;
 
 // Whose directories those written here are like. diffusers asks for it where masks are filled.
 constexpr char kDiffusersVersion[] = "0.42.1";
+
+// One activation of the decoder has 2 GB here, and several are alive. The seams of tiles can show.
+constexpr int64_t kUntiledPixels = 2 << 20;
 
 constexpr char kAtMost[] = "at most so many are allowed";
 
@@ -33,11 +39,13 @@ int64_t RowsOfTable(const Family& model, const ClipTokenizer& tokenizer) {
 }  // namespace
 
 LatentMoments LatentDiffusion::ToLatents(const torch::Tensor& images_NCHW) {
-  return vae_->Encode(images_NCHW.to(device(), dtype()));
+  const bool tiled = images_NCHW.size(2) * images_NCHW.size(3) > kUntiledPixels;
+  return vae_->Encode(images_NCHW.to(device(), vae_->dtype()), tiled);
 }
 
 torch::Tensor LatentDiffusion::ToPixels(const torch::Tensor& latents_NChw) {
-  return vae_->Decode((latents_NChw / latent_scale()).to(dtype()));
+  const int64_t pixels = latents_NChw.size(2) * latents_NChw.size(3) * cell() * cell();
+  return vae_->Decode((latents_NChw / latent_scale()).to(vae_->dtype()), pixels > kUntiledPixels);
 }
 
 torch::Tensor LatentDiffusion::Canvas(const torch::Tensor& images_NCHW,
@@ -46,14 +54,16 @@ torch::Tensor LatentDiffusion::Canvas(const torch::Tensor& images_NCHW,
   if (!fills_masks()) return {};
   torch::NoGradGuard no_grad;
   const auto outside_NCHW = images_NCHW * (mask_N1HW < 0.5).to(images_NCHW.scalar_type());
-  const auto latents_NChw =
-      ToLatents(outside_NCHW).Sample(noise_NChw().to(device(), dtype())) * latent_scale();
+  const auto moments = ToLatents(outside_NCHW);
+  const auto drawn_NChw = noise_NChw().to(moments.mean_BChw.options());
+  const auto latents_NChw = moments.Sample(drawn_NChw) * latent_scale();
   const auto mask_N1hw = torch::nn::functional::interpolate(
       mask_N1HW.to(torch::kFloat32),
       torch::nn::functional::InterpolateFuncOptions()
           .size(std::vector<int64_t>{latents_NChw.size(2), latents_NChw.size(3)})
           .mode(torch::kNearest));
-  return torch::cat({mask_N1hw.to(device(), dtype()), latents_NChw}, 1);
+  const auto every_N1hw = mask_N1hw.expand({latents_NChw.size(0), -1, -1, -1});
+  return torch::cat({every_N1hw.to(latents_NChw.options()), latents_NChw}, 1);
 }
 
 torch::Tensor LatentDiffusion::UnetInput(const torch::Tensor& x_NChw,
@@ -70,18 +80,42 @@ std::vector<Part> LatentDiffusion::UnetAndVae() const {
            vae_->options().ToJson().dump()}};
 }
 
-torch::Tensor LatentDiffusion::TokenIds(const ClipTokenizer& tokenizer,
-                                        const std::vector<Prompt>& prompts) const {
+torch::Tensor TokenRows::Context(const torch::Tensor& states_MTD) const {
+  auto context_MTD = states_MTD;
+  if (weights_MT1.defined()) {
+    const auto mean = [](const torch::Tensor& states) { return states.mean({1, 2}, true); };
+    context_MTD = states_MTD * weights_MT1.to(states_MTD.scalar_type());
+    context_MTD = context_MTD * (mean(states_MTD) / mean(context_MTD));
+  }
+  return context_MTD.unflatten(0, {-1, rows_each}).flatten(1, 2);
+}
+
+TokenRows LatentDiffusion::ReadPrompts(const ClipTokenizer& tokenizer,
+                                       const std::vector<Prompt>& prompts,
+                                       const TextOptions& options, int64_t least_rows) const {
+  std::vector<PromptTokens> read;
+  TokenRows rows{.ids_MT = {}, .weights_MT1 = {}, .rows_each = least_rows};
+  bool weighted = false;
+  for (const auto& prompt : prompts) {
+    read.push_back(ReadPrompt(tokenizer, prompt.value_or(""), words(), options));
+    rows.rows_each = std::max(rows.rows_each, read.back().Rows(tokenizer));
+    weighted = weighted || read.back().weighted();
+  }
   // New words count on from the tokenizer's last, new rows from the table's, which may be padded.
   const int64_t tokens = tokenizer.vocab_size();
   const int64_t padding = words().empty() ? 0 : RowsOfTable(*this, tokenizer) - tokens;
-  std::vector<torch::Tensor> rows;
-  for (const auto& prompt : prompts) {
-    auto ids = EncodePaddedWithWords(tokenizer, prompt.value_or(""), words());
-    for (auto& id : ids) id += id >= tokens ? padding : 0;
-    rows.push_back(torch::tensor(ids, torch::kInt64));
+  std::vector<torch::Tensor> ids, weights;
+  for (const PromptTokens& prompt : read) {
+    for (int64_t row = 0; row < rows.rows_each; ++row) {
+      auto padded = prompt.Row(tokenizer, row);
+      for (auto& id : padded.ids) id += id >= tokens ? padding : 0;
+      ids.push_back(torch::tensor(padded.ids, torch::kInt64));
+      weights.push_back(torch::tensor(padded.weights, torch::kFloat32));
+    }
   }
-  return torch::stack(rows).to(device());
+  rows.ids_MT = torch::stack(ids).to(device());
+  if (weighted) rows.weights_MT1 = torch::stack(weights).unsqueeze(2).to(device());
+  return rows;
 }
 
 void LatentDiffusion::WordsChanged() {
@@ -146,7 +180,8 @@ ClipTextOptions WithTokensOf(const ClipTokenizer& tokenizer, ClipTextOptions opt
 ModelSource SourceOf(const nlohmann::json& scheduler_config, const LoadOptions& options) {
   return {.scheduler_config = scheduler_config.dump(),
           .device = options.device,
-          .dtype = options.dtype};
+          .dtype = options.dtype,
+          .drawing_dtype = options.drawing_dtype};
 }
 
 void CheckUnet(const UNet2DConditionOptions& unet, const AutoencoderKlOptions& vae) {

@@ -16,8 +16,25 @@
 
 namespace likeness {
 
+// Rows of T ids with begin, end and padding, on the model's device. M = N * rows_each: the first
+// prompt's, then the second's.
+struct TokenRows {
+  torch::Tensor ids_MT;       // int64
+  torch::Tensor weights_MT1;  // float32; undefined where all are 1
+  int64_t rows_each = 1;
+
+  // What a text encoder says of the rows, M T D, as contexts, N S D with S = rows_each * T.
+  //
+  // Weighted states are brought back to the mean that they had, row by row, as AUTOMATIC1111's
+  // stable-diffusion-webui does it ("Original" emphasis) for a prompt that is drawn alone.
+  torch::Tensor Context(const torch::Tensor& states_MTD) const;
+};
+
 class LatentDiffusion : public Family {
  public:
+  // The UNet and the autoencoder.
+  std::vector<Part> DrawingParts() const override { return UnetAndVae(); }
+  // Pictures of more than 2 million pixels pass the autoencoder in tiles.
   LatentMoments ToLatents(const torch::Tensor& images_NCHW) override;
   torch::Tensor ToPixels(const torch::Tensor& latents_NChw) override;
   bool fills_masks() const override {
@@ -41,8 +58,10 @@ class LatentDiffusion : public Family {
   std::vector<Part> UnetAndVae() const;
   // x and the canvas, in the UNet's dtype.
   torch::Tensor UnetInput(const torch::Tensor& x_NChw, const Conditioning& conditioning);
-  // One row a prompt, int64 [N,T] on the model's device; no prompt is an empty one.
-  torch::Tensor TokenIds(const ClipTokenizer& tokenizer, const std::vector<Prompt>& prompts) const;
+  // Prompts as the text encoder of this tokenizer reads them; no prompt is an empty one.
+  // `least_rows`: of each prompt.
+  TokenRows ReadPrompts(const ClipTokenizer& tokenizer, const std::vector<Prompt>& prompts,
+                        const TextOptions& options, int64_t least_rows = 1) const;
   void WordsChanged() override;
   // scheduler/, and what model_index.json says of it and of what all versions have. `pipeline`:
   // "StableDiffusion", of "StableDiffusionPipeline" or "StableDiffusionInpaintPipeline".

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <optional>
 
 namespace likeness {
 
@@ -10,6 +11,8 @@ namespace likeness {
 struct LoadOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType dtype = torch::kFloat32;
+  // What pictures are drawn in; absent: as dtype.
+  std::optional<torch::ScalarType> drawing_dtype = {};
   // Called every fraction of a second while files are read; what it throws ends the loading.
   std::function<void()> poll = {};
 };

@@ -37,16 +37,4 @@ std::vector<int64_t> EncodeWithWords(const ClipTokenizer& tokenizer, const std::
   return ids;
 }
 
-std::vector<int64_t> EncodePaddedWithWords(const ClipTokenizer& tokenizer, const std::string& text,
-                                           const std::vector<NewWord>& words) {
-  if (words.empty()) return tokenizer.EncodePadded(text);
-  const size_t length = tokenizer.model_max_length();
-  auto ids = EncodeWithWords(tokenizer, text, words);
-  if (ids.size() > length - 2) ids.resize(length - 2);
-  ids.insert(ids.begin(), tokenizer.bos_id());
-  ids.push_back(tokenizer.eos_id());
-  ids.resize(length, tokenizer.pad_id());
-  return ids;
-}
-
 }  // namespace likeness

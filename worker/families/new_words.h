@@ -21,11 +21,8 @@ struct NewWord {
   int64_t size() const { return rows_KD.empty() ? 0 : rows_KD.front().size(0); }
 };
 
-// As ClipTokenizer::Encode and EncodePadded, with the words as K ids each, which count on from the
-// tokenizer's last.
+// As ClipTokenizer::Encode, with the words as K ids each, which count on from the tokenizer's last.
 std::vector<int64_t> EncodeWithWords(const ClipTokenizer& tokenizer, const std::string& text,
                                      const std::vector<NewWord>& words);
-std::vector<int64_t> EncodePaddedWithWords(const ClipTokenizer& tokenizer, const std::string& text,
-                                           const std::vector<NewWord>& words);
 
 }  // namespace likeness

@@ -41,9 +41,11 @@ std::vector<Part> StableDiffusion::Parts() const {
   return parts;
 }
 
-Conditioning StableDiffusion::Encode(const std::vector<Prompt>& prompts, Geometry, int clip_skip) {
+Conditioning StableDiffusion::Encode(const std::vector<Prompt>& prompts, Geometry,
+                                     const TextOptions& options) {
+  const TokenRows rows = ReadPrompts(parts_.tokenizer, prompts, options);
   return {.context_NSD =
-              parts_.text_encoder->Forward(TokenIds(parts_.tokenizer, prompts), clip_skip)};
+              rows.Context(parts_.text_encoder->Forward(rows.ids_MT, options.clip_skip))};
 }
 
 torch::Tensor StableDiffusion::Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,

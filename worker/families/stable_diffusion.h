@@ -29,7 +29,7 @@ class StableDiffusion : public LatentDiffusion {
 
   std::vector<Part> Parts() const override;
   Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
-                      int clip_skip = 0) override;
+                      const TextOptions& options = {}) override;
   torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                         const Conditioning& conditioning) override;
   // With what StableDiffusionPipeline, or StableDiffusionInpaintPipeline, overrides of every file:

@@ -76,11 +76,19 @@ std::vector<Part> StableDiffusionXl::Parts() const {
 }
 
 Conditioning StableDiffusionXl::Encode(const std::vector<Prompt>& prompts, Geometry geometry,
-                                       int clip_skip) {
-  const auto first = parts_.text_encoder->ForwardAll(TokenIds(parts_.tokenizer, prompts));
-  const auto second = parts_.text_encoder_2->ForwardAll(TokenIds(parts_.tokenizer_2, prompts));
-  auto context_NSD = torch::cat({first.Before(1 + clip_skip), second.Before(1 + clip_skip)}, -1);
-  auto pooled_NP = second.projected;
+                                       const TextOptions& options) {
+  TokenRows rows = ReadPrompts(parts_.tokenizer, prompts, options);
+  const TokenRows rows_2 = ReadPrompts(parts_.tokenizer_2, prompts, options, rows.rows_each);
+  if (rows.rows_each < rows_2.rows_each) {
+    rows = ReadPrompts(parts_.tokenizer, prompts, options, rows_2.rows_each);
+  }
+  const auto first = parts_.text_encoder->ForwardAll(rows.ids_MT);
+  const auto second = parts_.text_encoder_2->ForwardAll(rows_2.ids_MT);
+  const int left_out = 1 + options.clip_skip;
+  auto context_NSD = torch::cat(
+      {rows.Context(first.Before(left_out)), rows_2.Context(second.Before(left_out))}, -1);
+  // Of the first row, and without weights: so have others who read long prompts.
+  auto pooled_NP = second.projected.unflatten(0, {-1, rows_2.rows_each}).select(1, 0);
   if (parts_.force_zeros_for_empty_prompt) {
     const auto given_N1 = Given(prompts, pooled_NP);
     context_NSD = context_NSD * given_N1.unsqueeze(2);

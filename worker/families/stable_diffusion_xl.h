@@ -29,10 +29,12 @@ class StableDiffusionXl : public LatentDiffusion {
                                              const LoadOptions& options);
 
   std::vector<Part> Parts() const override;
+  // The UNet alone: the autoencoder's values leave what low precision holds.
+  std::vector<Part> DrawingParts() const override { return {UnetAndVae().front()}; }
   // The towers' layers before the last, side by side; pooled: the second's projection. The numbers
   // are the geometry as original and as target size, and no crop.
   Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
-                      int clip_skip = 0) override;
+                      const TextOptions& options = {}) override;
   torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                         const Conditioning& conditioning) override;
   const ClipTokenizer& tokenizer() const override { return parts_.tokenizer; }

@@ -9,7 +9,9 @@
 #include "worker/diffusion/noise_source.h"
 #include "worker/diffusion/sampler_table.h"
 #include "worker/families/family.h"
+#include "worker/generation/drawing_precision.h"
 #include "worker/generation/pipeline_sampler.h"
+#include "worker/generation/starting_picture.h"
 #include "worker/generation/tensor_image.h"
 
 namespace likeness {
@@ -67,25 +69,75 @@ std::vector<Image> Decode(Family& model, const torch::Tensor& latents_BCHW) {
   return TensorToImages(images_BCHW);
 }
 
+// What the model is told of the prompts; without guidance, of the first alone.
+struct ToldPrompts {
+  Conditioning prompt, negative;
+};
+
+// `told` with as many rows as `other` has: empty prompts behind it.
+void FillUp(Conditioning& told, const Conditioning& other, const Prompt& prompt, Geometry geometry,
+            const TextOptions& options, Family& model) {
+  if (told.context_NSD.size(1) >= other.context_NSD.size(1)) return;
+  const auto empty = model.Encode({prompt ? Prompt("") : std::nullopt}, geometry, options);
+  while (told.context_NSD.size(1) < other.context_NSD.size(1)) {
+    told.context_NSD = torch::cat({told.context_NSD, empty.context_NSD}, 1);
+  }
+}
+
+ToldPrompts Encode(Family& model, const TextToImageRequest& request, Geometry geometry) {
+  const TextOptions options{.clip_skip = request.clip_skip,
+                            .weights = request.prompt_weights,
+                            .long_prompts = request.long_prompts};
+  ToldPrompts told{.prompt = model.Encode({request.prompt}, geometry, options), .negative = {}};
+  if (request.guidance <= 1) return told;
+  TextOptions of_negative = options;
+  of_negative.clip_skip = 0;  // so have the reference's pipelines
+  told.negative = model.Encode({request.negative_prompt}, geometry, of_negative);
+  FillUp(told.prompt, told.negative, request.prompt, geometry, options, model);
+  FillUp(told.negative, told.prompt, request.negative_prompt, geometry, of_negative, model);
+  return told;
+}
+
+// `prompts` for `count` pictures: twice as many samples where there is guidance, its half first.
+Conditioning ForPictures(const ToldPrompts& prompts, int64_t count,
+                         const torch::Tensor& canvas_NChw) {
+  const auto told_of = [&](const Conditioning& prompt) {
+    auto told = prompt.Expand(count);
+    told.canvas_NChw = canvas_NChw;
+    return told;
+  };
+  if (!prompts.negative.context_NSD.defined()) return told_of(prompts.prompt);
+  return Concatenate(told_of(prompts.negative), told_of(prompts.prompt));
+}
+
+BatchStart FromNoise(Family& model, const Sampler& sampler, int steps, int64_t count,
+                     Geometry geometry, NoiseSource& noise) {
+  const auto start_BCHW = sampler.Scaled(noise.Draw(), steps);
+  return {.start = {.x_BCHW = start_BCHW},
+          .canvas_NChw = model.BlankCanvas(count, geometry, [&] { return noise.Draw(); })};
+}
+
 }  // namespace
 
 std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& request,
                                   const GenerationProgress& progress) {
   torch::NoGradGuard no_grad;
   CheckRequest(request);
+  const DrawingPrecision precision(model);
   const Sampler sampler = SamplerOf(model, request.sampler, request.eta);
-  const int steps_per_batch = static_cast<int>(sampler.GridOf(request.steps).levels.size());
+  const int left_out = request.from ? StepsLeftOut(request.steps, request.from->strength) : 0;
+  const int steps_per_batch =
+      static_cast<int>(sampler.GridOf(request.steps).levels.size()) - left_out;
   const int batches = (request.images + request.batch_size - 1) / request.batch_size;
   const std::vector<int64_t> noise_shape = {model.latent_channels(),
                                             LatentSide("height", request.height, model),
                                             LatentSide("width", request.width, model)};
 
-  // Encode the prompts, once for all pictures.
+  // Encode the prompts and the picture to begin with, once for all pictures.
   const Geometry geometry{noise_shape[1] * model.cell(), noise_shape[2] * model.cell()};
-  const auto conditional = model.Encode({request.prompt}, geometry, request.clip_skip);
-  const bool guided = request.guidance > 1;
-  const auto unconditional =
-      guided ? model.Encode({request.negative_prompt}, geometry) : Conditioning();
+  const auto prompts = Encode(model, request, geometry);
+  std::optional<StartingPicture> from;
+  if (request.from) from.emplace(model, *request.from, geometry);
   int steps_done = 0;
   const auto after_step = [&] {
     if (!progress || progress(++steps_done, steps_per_batch * batches)) return;
@@ -99,15 +151,9 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
     const int count = std::min(request.batch_size, request.images - done);
     auto noise =
         NoiseOf(request.seed + static_cast<uint32_t>(done), count, noise_shape, model.device());
-    const auto start_BCHW = noise.Draw();
-    const auto canvas_BCHW = model.BlankCanvas(count, geometry, [&] { return noise.Draw(); });
-    const auto told_of = [&](const Conditioning& prompt) {
-      auto told = prompt.Expand(count);
-      told.canvas_NChw = canvas_BCHW;
-      return told;
-    };
-    const auto told =
-        guided ? Concatenate(told_of(unconditional), told_of(conditional)) : told_of(conditional);
+    const auto begin = from ? from->Begin(sampler, request.steps, noise)
+                            : FromNoise(model, sampler, request.steps, count, geometry, noise);
+    const auto told = ForPictures(prompts, count, begin.canvas_NChw);
     const NoisePredictor network = [&](const auto& latents, const auto& timesteps) {
       return model.Predict(latents, timesteps, told);
     };
@@ -115,7 +161,7 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
                             {.scale = request.guidance, .rescale = request.guidance_rescale},
                             sampler.settings().limits);
     const auto latents_BCHW =
-        sampler.Sample(denoiser, start_BCHW, noise, request.steps, after_step);
+        sampler.SampleFrom(denoiser, begin.start, noise, request.steps, after_step);
     for (const auto& part_BCHW : latents_BCHW.split(DecodedTogether(latents_BCHW, model))) {
       if (progress && !progress(steps_done, steps_per_batch * batches)) ThrowStopped();
       for (auto& image : Decode(model, part_BCHW)) images.push_back(std::move(image));

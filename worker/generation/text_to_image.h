@@ -1,4 +1,4 @@
-// Pictures from a prompt.
+// Pictures from a prompt, and from another picture.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,13 @@ namespace likeness {
 
 class Family;
 
+// A picture to begin from, or to fill a part of (starting_picture.h).
+struct ImageToImage {
+  Image image;                     // as wide and high as what is drawn
+  std::optional<Image> mask = {};  // likewise: white is drawn anew, black is kept
+  double strength = 0.8;           // the share of the steps that are done: above 0, to 1
+};
+
 struct TextToImageRequest {
   std::string prompt;
   std::optional<std::string> negative_prompt = {};  // what guidance leads away from
@@ -23,9 +30,12 @@ struct TextToImageRequest {
   double guidance = 7.5;        // finite; 1 or less: none
   double guidance_rescale = 0;  // 0 to 1, worker/diffusion/denoiser.h
   int clip_skip = 0;            // of the text encoder's last layers, left out for `prompt` alone
-  double eta = 0;               // 0 to 1: noise that DDIM and TCD draw anew; others have none
-  int width = 0;                // pixels, a multiple of the model's latent cell; 0: the model's own
+  bool prompt_weights = false;  // TextOptions, of both prompts
+  bool long_prompts = false;
+  double eta = 0;  // 0 to 1: noise that DDIM and TCD draw anew; others have none
+  int width = 0;   // pixels, a multiple of the model's latent cell; 0: the model's own
   int height = 0;
+  std::optional<ImageToImage> from = {};  // absent: from noise alone
   int batch_size = 4;  // pictures denoised together; changes memory and speed, not the pictures
 };
 

@@ -46,6 +46,16 @@ Image Resize(const Image& image, int width, int height) {
   return ToImage(resized);
 }
 
+Image Cover(const Image& image, int width, int height) {
+  const double scale = std::min(static_cast<double>(image.width) / width,
+                                static_cast<double>(image.height) / height);
+  const int cut_width = std::clamp(cvRound(scale * width), 1, image.width);
+  const int cut_height = std::clamp(cvRound(scale * height), 1, image.height);
+  const cv::Rect middle((image.width - cut_width) / 2, (image.height - cut_height) / 2, cut_width,
+                        cut_height);
+  return Resize(ToImage(ConstView(image)(middle)), width, height);
+}
+
 Image SquarePhoto(const Image& image, const std::optional<CropBox>& box, int size) {
   return Resize(CropCentreSquare(box ? Crop(image, *box) : image), size, size);
 }

@@ -27,6 +27,10 @@ Image CropCentreSquare(const Image& image);
 // Area averaging where the picture shrinks, cubic where it grows. Sizes must be positive.
 Image Resize(const Image& image, int width, int height);
 
+// The largest part around the middle that is as much wider than high, scaled to this size: the
+// picture scaled to cover it, and cut.
+Image Cover(const Image& image, int width, int height);
+
 // What a model learns from: the box (the whole picture if none), its largest centred square, `size`
 // x `size` pixels.
 Image SquarePhoto(const Image& image, const std::optional<CropBox>& box, int size);

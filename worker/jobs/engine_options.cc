@@ -216,6 +216,10 @@ PictureOrder ClassOrder(PictureOrder samples, const PromptWords& words) {
 
 PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& words) {
   PictureOrder order = OrderOf(resolved, words);
+  order.guidance_rescale = resolved.guidance_rescale();
+  order.clip_skip = resolved.clip_skip();
+  order.prompt_weights = resolved.prompt_weights();
+  order.long_prompts = resolved.long_prompts();
   order.width = resolved.width();
   order.height = resolved.height();
   return order;

@@ -22,7 +22,8 @@ PictureOrder EvaluateOrder(const v1::EvaluateSpec& resolved, const PromptWords& 
 // own, which nothing else is drawn from.
 PictureOrder ClassOrder(PictureOrder samples, const PromptWords& words);
 
-// words: of the personalized model that draws; empty for a base model.
+// words: of the personalized model that draws; empty for a base model. Without the image that it
+// may start from (starting_image.h).
 PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& words);
 
 }  // namespace likeness

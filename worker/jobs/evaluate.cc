@@ -108,6 +108,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   result.metrics = phases.Measurements();
   result.metrics.insert(judgement.metrics.begin(), judgement.metrics.end());
   result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
+  result.metrics["drawing_precision_bits"] = DrawingPrecisionBits(drawing.model);
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/resolve.h"
+#include "worker/jobs/starting_image.h"
 #include "worker/support/resident_memory.h"
 
 namespace likeness {
@@ -27,13 +28,15 @@ JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   CheckGenerate(result.resolved.generate(), drawing.words, drawing.model, environment);
 
   std::vector<Picture> pictures;
-  const auto order = GenerateOrder(result.resolved.generate(), drawing.words);
+  auto order = GenerateOrder(result.resolved.generate(), drawing.words);
+  order.from = FetchStartingImage(result.resolved.generate(), environment);
   PictureMeter meter(order.size());
   DrawPictures(drawing.model, order, environment, phases, meter, pictures);
   result.outputs =
       KeepOutputs(WritePictures(pictures, environment), /*extras=*/{}, environment, phases);
   result.metrics = phases.Measurements();
   result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
+  result.metrics["drawing_precision_bits"] = DrawingPrecisionBits(drawing.model);
   return result;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
-#include "worker/generation/text_to_image.h"
+#include "worker/generation/drawing_precision.h"
 #include "worker/images/crop.h"
 #include "worker/images/encode.h"
 #include "worker/jobs/outputs.h"
@@ -26,6 +26,7 @@ Progress PictureMeter::After(double pictures) const {
 void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
                   Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures) {
   const size_t first = pictures.size();
+  const DrawingPrecision precision(model);  // once for all prompts
   phases.Report(meter.After(0));
   for (const auto& prompt : order.prompts) {
     const int drawn = static_cast<int>(pictures.size() - first);
@@ -37,8 +38,13 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
     request.sampler = order.sampler;
     request.steps = order.steps;
     request.guidance = order.guidance;
+    request.guidance_rescale = order.guidance_rescale;
+    request.clip_skip = order.clip_skip;
+    request.prompt_weights = order.prompt_weights;
+    request.long_prompts = order.long_prompts;
     request.width = order.width;
     request.height = order.height;
+    request.from = order.from;
     const auto images = GenerateImages(model, request, [&](int step, int steps) {
       phases.Report(
           meter.After(drawn + static_cast<double>(order.images_per_prompt) * step / steps));
@@ -66,6 +72,10 @@ std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
     outputs.push_back(DescribeFile(file, output));
   }
   return outputs;
+}
+
+int DrawingPrecisionBits(const Family& model) {
+  return static_cast<int>(8 * c10::elementSize(model.drawing_dtype()));
 }
 
 std::string EncodePicture(const Image& image) { return EncodePng(image); }

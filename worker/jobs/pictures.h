@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/base/image.h"
+#include "worker/generation/text_to_image.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/phases.h"
 #include "worker/jobs/prompts.h"
@@ -27,8 +28,13 @@ struct PictureOrder {
   std::string sampler = "ddim";
   int steps = 50;
   double guidance = 7.5;
+  double guidance_rescale = 0;
+  int clip_skip = 0;
+  bool prompt_weights = false;
+  bool long_prompts = false;
   int width = 0;  // pixels; 0: the model's own
   int height = 0;
+  std::optional<ImageToImage> from = {};
 };
 
 struct Picture {
@@ -59,6 +65,9 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
 // Writes "samples/0000.png", ... to the job's scratch directory, and describes them.
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
                                       JobEnvironment& environment);
+
+// Of the numbers that the model draws with: 32, or 16 in bfloat16. A metric of jobs.
+int DrawingPrecisionBits(const Family& model);
 
 // A PNG file.
 std::string EncodePicture(const Image& image);

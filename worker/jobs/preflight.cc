@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,9 +19,12 @@
 #include "worker/checkpoints/model_files.h"
 #include "worker/exports/personalized_model.h"
 #include "worker/families/family.h"
+#include "worker/families/prompt_tokens.h"
 #include "worker/generation/pipeline_sampler.h"
+#include "worker/generation/starting_picture.h"
 #include "worker/nn/hookable_layers.h"
 #include "worker/support/guard.h"
+#include "worker/tokenizers/prompt_weights.h"
 
 namespace likeness {
 namespace {
@@ -35,6 +39,22 @@ struct NamedText {
 
 [[noreturn]] void Refuse(const std::string& field, const std::string& why) {
   throw StatusError(InvalidField(field, why, "OUT_OF_RANGE"));
+}
+
+// What the engine says against a field.
+void RefuseAs(const std::string& field, const std::function<void()>& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInvalidArgument) throw;
+    Refuse(field, error.what());
+  }
+}
+
+void CheckWeights(const std::vector<NamedText>& texts) {
+  for (const auto& [field, text] : texts) {
+    RefuseAs("job.generate." + field, [&] { ParsePromptWeights(text); });
+  }
 }
 
 // `path` holds the fields: "job.fine_tune.samples."
@@ -84,13 +104,15 @@ void CheckTargets(const std::string& field, const v1::Lora& lora, const Family& 
   }
 }
 
-// `words`: learned ones, of as many tokens as they have rows.
+// `words`: learned ones, of as many tokens as they have rows. `weights`: as in TextOptions.
 void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& tokenizer,
-                      const std::vector<NewWord>& words, JobEnvironment& environment) {
+                      const std::vector<NewWord>& words, JobEnvironment& environment,
+                      bool weights = false) {
   const size_t room = tokenizer.model_max_length() - 2;  // but for begin and end
+  const TextOptions whole{.weights = weights, .long_prompts = true};
   size_t cut = 0;
   for (const auto& [field, text] : texts) {
-    const size_t tokens = EncodeWithWords(tokenizer, text, words).size();
+    const size_t tokens = ReadPrompt(tokenizer, text, words, whole).ids.size();
     if (tokens <= room || ++cut > kMostCutPrompts) continue;
     environment.Warn(absl::StrCat(field, " has ", tokens, " tokens, of which the model reads ",
                                   room, ": the last ", tokens - room, " change nothing"));
@@ -209,12 +231,18 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment) {
   CheckSampling("job.generate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
+  if (spec.has_image_to_image()) {
+    RefuseAs("job.generate.image_to_image.strength",
+             [&] { StepsLeftOut(spec.steps(), spec.image_to_image().strength()); });
+  }
   std::vector<NamedText> texts = {{"negative_prompt", spec.negative_prompt()}};
   for (int i = 0; i < spec.prompts_size(); ++i) {
     texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
   }
   if (words.token.empty()) WarnOfPlaceholders(spec, environment);
-  WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment);
+  if (spec.prompt_weights()) CheckWeights(texts);
+  if (spec.long_prompts()) return;
+  WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment, spec.prompt_weights());
 }
 
 }  // namespace likeness

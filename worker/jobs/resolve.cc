@@ -143,6 +143,8 @@ v1::GenerateSpec GenerationDefaults() {
   spec.set_images_per_prompt(1);
   spec.set_steps(50);
   spec.set_guidance(7.5);
+  spec.set_clip_skip(0);
+  spec.set_guidance_rescale(0);
   return spec;
 }
 
@@ -238,6 +240,7 @@ v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
   v1::GenerateSpec spec = GenerationDefaults();
   spec.MergeFrom(recommended.generate);
   spec.clear_prompts();  // a model recommends how to draw, not what
+  spec.clear_image_to_image();
   return spec;
 }
 
@@ -332,6 +335,9 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
     if (!adapter.has_strength()) adapter.set_strength(1);
   }
   if (!result.has_seed()) result.set_seed(RandomSeed());
+  if (result.has_image_to_image() && !result.image_to_image().has_strength()) {
+    result.mutable_image_to_image()->set_strength(0.8);
+  }
   NameSampler(model, result);
   if (!result.has_width()) result.set_width(model.image_size);
   if (!result.has_height()) result.set_height(model.image_size);

@@ -1,34 +1,21 @@
 #include "worker/jobs/subject.h"
 
-#include <map>
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "common/logging.h"
 #include "common/photo_folder.h"
 #include "common/photo_look.h"
 #include "common/rpc_error.h"
-#include "worker/base/error.h"
 #include "worker/images/crop.h"
-#include "worker/images/decode.h"
+#include "worker/jobs/photo_file.h"
 #include "worker/jobs/prompts.h"
 #include "worker/jobs/token_check.h"
-#include "worker/support/files.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
 namespace {
-
-std::optional<CropBox> ToCropBox(const v1::Photo& photo) {
-  if (!photo.has_crop_box()) return std::nullopt;
-  const auto& box = photo.crop_box();
-  return CropBox{box.left(), box.top(), box.width(), box.height()};
-}
-
-// Photos whose colours were converted, by what from: "Display P3" -> "photos[0]", "photos[2]".
-using Conversions = std::map<std::string, std::vector<std::string>>;
 
 PhotoLook LookOf(const Image& image) {
   PhotoLooker looker(image.width, image.height, 3);
@@ -42,30 +29,18 @@ PhotoLook LookOf(const Image& image) {
 SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const std::string& field,
                         int image_size, const PromptWords& words, JobEnvironment& environment,
                         Conversions& conversions, std::vector<NamedLook>& looks) {
-  const auto file = environment.scratch() / "photo";
-  environment.FetchBlob(photo.blob(), file, {});
-  const std::string bytes = ReadFile(file);
-  std::filesystem::remove(file);
-  const LogScope scope({{"photo", field}});
-  try {
-    const DecodedPhoto decoded = DecodePhoto(bytes);
-    for (const auto& warning : decoded.warnings) {
-      environment.Warn(absl::StrCat(field, ": ", warning));
-    }
-    if (!decoded.converted_from.empty()) conversions[decoded.converted_from].push_back(field);
-    const Image& whole = decoded.image;
-    const auto box = ToCropBox(photo);
+  const auto cut = [&](const Image& whole) {
+    const auto box = CropBoxOf(photo);
     const int side = box ? std::min(box->width, box->height) : std::min(whole.width, whole.height);
     if (side < image_size) {
       environment.Warn(absl::StrFormat("%s is small: %d px are enlarged to the model's %d px",
                                        field, side, image_size));
     }
     looks.push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
-    return {SquarePhoto(whole, box, image_size), FillPrompt(photo.caption(), words)};
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kInvalidArgument) throw;
-    throw StatusError(InvalidField(path + field, error.what(), "PHOTO_UNUSABLE"));
-  }
+    return SquarePhoto(whole, box, image_size);
+  };
+  return {FetchPhotoFile(photo, path, field, environment, conversions, cut),
+          FillPrompt(photo.caption(), words)};
 }
 
 }  // namespace
@@ -85,10 +60,7 @@ SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnviron
                                            absl::StrCat("validation_photos[", i, "]"), image_size,
                                            words, environment, conversions, validation_looks));
   }
-  for (const auto& [profile, fields] : conversions) {
-    environment.Warn(absl::StrCat(absl::StrJoin(fields, ", "), ": colours converted from ", profile,
-                                  " to sRGB"));
-  }
+  WarnOfConversions(conversions, environment);
   if (const auto warning = PhotoCountWarning(subject.photos_size())) environment.Warn(*warning);
   return photos;
 }

@@ -44,7 +44,8 @@ class ContextNet {
   }
 
   torch::Tensor operator()(const torch::Tensor& context_NSD, double strength) const {
-    torch::Tensor hidden = context_NSD;
+    // Pictures may be drawn in another precision than the layer's own.
+    torch::Tensor hidden = context_NSD.to(layers_.front().weight.scalar_type());
     for (size_t i = 0; i < layers_.size(); ++i) {
       const Layer& layer = layers_[i];
       const bool last = i + 1 == layers_.size();
@@ -59,7 +60,7 @@ class ContextNet {
         hidden = DropValues(hidden, dropout_, generator_);
       }
     }
-    return context_NSD + hidden * strength;
+    return context_NSD + (hidden * strength).to(context_NSD.scalar_type());
   }
 
  private:

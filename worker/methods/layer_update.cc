@@ -23,8 +23,10 @@ LowRankUpdate::LowRankUpdate(const HookableLayer& layer, torch::Tensor down, tor
     : LayerUpdate(layer), down_(std::move(down)), up_(std::move(up)), scale_(scale) {}
 
 torch::Tensor LowRankUpdate::Update(const torch::Tensor& x) {
-  return conv_ ? torch::conv2d(torch::conv2d(x, down_, {}, conv_->stride, conv_->padding), up_)
-               : Project(Project(x, down_, {}), up_, {});
+  // Pictures may be drawn in another precision than the layer's own.
+  const auto down = down_.to(x.scalar_type()), up = up_.to(x.scalar_type());
+  return conv_ ? torch::conv2d(torch::conv2d(x, down, {}, conv_->stride, conv_->padding), up)
+               : Project(Project(x, down, {}), up, {});
 }
 
 torch::Tensor WeightUpdate::Update(const torch::Tensor& x) {

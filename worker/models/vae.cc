@@ -5,6 +5,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/io/config_reader.h"
+#include "worker/models/vae_tiles.h"
 
 namespace likeness {
 namespace {
@@ -76,13 +77,20 @@ AutoencoderKlImpl::AutoencoderKlImpl(AutoencoderKlOptions options)
   register_module("post_quant_conv", post_quant_conv_);
 }
 
-LatentMoments AutoencoderKlImpl::Encode(const torch::Tensor& images_BCHW) {
-  auto halves = quant_conv_(encoder_(images_BCHW)).chunk(2, /*dim=*/1);
+LatentMoments AutoencoderKlImpl::Encode(const torch::Tensor& images_BCHW, bool tiled) {
+  const auto encode = [&](const torch::Tensor& tile) { return quant_conv_(encoder_(tile)); };
+  const int64_t side = options_.sample_size, latents = side / options_.Downscale();
+  const auto moments =
+      tiled ? ThroughTiles(images_BCHW, {.in = side, .out = latents}, encode) : encode(images_BCHW);
+  auto halves = moments.chunk(2, /*dim=*/1);
   return {.mean_BChw = halves[0], .logvar_BChw = halves[1].clamp(-30.0, 20.0)};
 }
 
-torch::Tensor AutoencoderKlImpl::Decode(const torch::Tensor& latents_BChw) {
-  return decoder_(post_quant_conv_(latents_BChw));
+torch::Tensor AutoencoderKlImpl::Decode(const torch::Tensor& latents_BChw, bool tiled) {
+  const auto decode = [&](const torch::Tensor& tile) { return decoder_(post_quant_conv_(tile)); };
+  const int64_t side = options_.sample_size, latents = side / options_.Downscale();
+  return tiled ? ThroughTiles(latents_BChw, {.in = latents, .out = side}, decode)
+               : decode(latents_BChw);
 }
 
 }  // namespace likeness

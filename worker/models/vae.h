@@ -47,10 +47,13 @@ class AutoencoderKlImpl : public torch::nn::Module {
  public:
   explicit AutoencoderKlImpl(AutoencoderKlOptions options);
 
-  // images_BCHW in [-1, 1]; H and W multiples of Downscale(). Differentiable.
-  LatentMoments Encode(const torch::Tensor& images_BCHW);
+  // images_BCHW in [-1, 1]; H and W multiples of Downscale(). Differentiable. `tiled`: in tiles of
+  // sample_size pixels a side, which takes less memory (vae_tiles.h).
+  LatentMoments Encode(const torch::Tensor& images_BCHW, bool tiled = false);
   // latents_BChw unscaled (divide by scaling_factor first). Gives about [-1, 1]. Differentiable.
-  torch::Tensor Decode(const torch::Tensor& latents_BChw);
+  torch::Tensor Decode(const torch::Tensor& latents_BChw, bool tiled = false);
+
+  torch::ScalarType dtype() const { return quant_conv_->weight.scalar_type(); }
 
   const AutoencoderKlOptions& options() const { return options_; }
 

@@ -20,6 +20,16 @@ namespace {
 
 constexpr size_t kMostNameBytes = 120;
 
+// What the system says of the first processor: "model name", "flags". Empty if it does not.
+std::string CpuInformation(absl::string_view key) {
+  std::ifstream information("/proc/cpuinfo");
+  for (std::string line; std::getline(information, line);) {
+    if (!absl::StartsWith(line, key)) continue;
+    return std::string(absl::StripAsciiWhitespace(line.substr(line.find(':') + 1)));
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<c10::Device> ParseDevice(const std::string& text) {
@@ -40,14 +50,28 @@ absl::StatusOr<c10::Device> ParseDevice(const std::string& text) {
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
+bool ComputesBfloat16(c10::Device device) {
+  // GPUs since 2020 do; others compute it more slowly, but right.
+  if (!device.is_cpu()) return true;
+  const std::string flags = absl::StrCat(" ", CpuInformation("flags"), " ");
+  return absl::StrContains(flags, " avx512_bf16 ") || absl::StrContains(flags, " amx_bf16 ");
+}
+
+absl::StatusOr<c10::ScalarType> ParseDrawingPrecision(const std::string& text, c10::Device device) {
+  if (text == "fp32") return c10::kFloat;
+  if (text != "bf16") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--generation-precision=", text, ": fp32 and bf16 are allowed"));
+  }
+  if (ComputesBfloat16(device)) return c10::kBFloat16;
+  return absl::InvalidArgumentError(
+      "--generation-precision=bf16: this processor has no instructions for bfloat16 (AVX512_BF16 "
+      "or AMX); fp32 is allowed");
+}
+
 std::string DeviceName(c10::Device device) {
   if (!device.is_cpu()) return device.str();
-  std::string processor;
-  std::ifstream information("/proc/cpuinfo");
-  for (std::string line; processor.empty() && std::getline(information, line);) {
-    if (!absl::StartsWith(line, "model name")) continue;
-    processor = std::string(absl::StripAsciiWhitespace(line.substr(line.find(':') + 1)));
-  }
+  const std::string processor = CpuInformation("model name");
   return Shorten(absl::StrCat("cpu ", processor, processor.empty() ? "" : ", ",
                               at::get_num_threads(), " threads"),
                  kMostNameBytes);

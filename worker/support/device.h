@@ -2,6 +2,7 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <cstdint>
 #include <string>
@@ -13,6 +14,12 @@ namespace likeness {
 // "cpu", "cuda:N", or "auto": the first GPU if there is one. INVALID_ARGUMENT for anything else or
 // a GPU that is not there.
 absl::StatusOr<c10::Device> ParseDevice(const std::string& text);
+
+// "fp32" or "bf16". INVALID_ARGUMENT for anything else, and for bf16 on a device without
+// instructions for it, which would draw more slowly than in fp32.
+absl::StatusOr<c10::ScalarType> ParseDrawingPrecision(const std::string& text, c10::Device device);
+// Whether the device computes in bfloat16 rather than by way of float32.
+bool ComputesBfloat16(c10::Device device);
 
 // What a worker says of it: "cpu AMD EPYC 7B13, 2 threads", "cuda:0". At most 128 bytes.
 std::string DeviceName(c10::Device device);

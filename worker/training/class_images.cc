@@ -11,6 +11,7 @@
 #include "worker/base/error.h"
 #include "worker/base/io/safetensors.h"
 #include "worker/base/io/sha256.h"
+#include "worker/generation/drawing_precision.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/training/progress_meter.h"
 
@@ -83,7 +84,7 @@ std::string ClassImageKey(const Family& base, const ClassImageOptions& options) 
   const nlohmann::json key = {{"model", base.digest()},
                               {"size", base.image_size()},
                               {"device", c10::DeviceTypeName(base.device().type(), /*lower=*/true)},
-                              {"dtype", c10::toString(base.dtype())},
+                              {"dtype", c10::toString(base.drawing_dtype())},
                               {"prompt", options.prompt},
                               {"sampler", options.sampler},
                               {"steps", options.steps},
@@ -115,6 +116,7 @@ std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,
     host.Report(progress);
   };
   report();
+  std::optional<DrawingPrecision> precision;  // once for all batches
   while (static_cast<int>(images.size()) < options.count) {
     ThrowIfStopped(host.Stop());
     // Batches always begin at multiples of the batch size and are drawn whole, also where fewer are
@@ -126,6 +128,7 @@ std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,
     std::vector<Image> batch = ReadCachedBatch(set, first, size, base.image_size());
     if (batch.empty()) {
       if (!meter) meter.emplace(Phase::kClassPictures, "pictures", first, options.count);
+      if (!precision) precision.emplace(base);
       batch = Draw(base, options, first, size, *meter, host);
       for (int i = 0; i < size; ++i) WriteCached(CacheFile(set, first + i), batch[i]);
       drawn += wanted;

@@ -95,29 +95,32 @@ void CheckSamples(const v1::Samples& samples, const std::string& path, const Lim
 
 }  // namespace
 
+void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& limits,
+                FieldChecker& checker) {
+  switch (photo.source_case()) {
+    case v1::Photo::kInline:
+      CheckPhotoFile(field + ".inline", photo.inline_(), checker);
+      break;
+    case v1::Photo::kBlob:
+      if (auto blob = ParseBlobName(photo.blob(), field + ".blob"); !blob.ok()) {
+        checker.Add(field + ".blob", "is not of the form tenants/{tenant}/blobs/{sha256}",
+                    "INVALID_NAME");
+      }
+      break;
+    default:
+      checker.Add(field, "has no picture; set inline or blob", "PHOTO_EMPTY");
+  }
+  checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
+  CheckFileName(field + ".file_name", photo.file_name(), checker);
+  if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
+}
+
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                  const std::string& path, const Limits& limits, FieldChecker& checker) {
   checker.AtMost(path, photos.size(), "photos", limits.max_photos, "TOO_MANY_PHOTOS");
   if (photos.size() > limits.max_photos) return;
   for (int i = 0; i < photos.size(); ++i) {
-    const v1::Photo& photo = photos[i];
-    const std::string field = absl::StrCat(path, "[", i, "]");
-    switch (photo.source_case()) {
-      case v1::Photo::kInline:
-        CheckPhotoFile(field + ".inline", photo.inline_(), checker);
-        break;
-      case v1::Photo::kBlob:
-        if (auto blob = ParseBlobName(photo.blob(), field + ".blob"); !blob.ok()) {
-          checker.Add(field + ".blob", "is not of the form tenants/{tenant}/blobs/{sha256}",
-                      "INVALID_NAME");
-        }
-        break;
-      default:
-        checker.Add(field, "has no picture; set inline or blob", "PHOTO_EMPTY");
-    }
-    checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
-    CheckFileName(field + ".file_name", photo.file_name(), checker);
-    if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
+    CheckPhoto(photos[i], absl::StrCat(path, "[", i, "]"), limits, checker);
   }
 }
 
@@ -132,7 +135,7 @@ void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts
 }
 
 void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChecker& checker) {
-  if (auto photo = CheckPhoto(bytes); !photo.ok()) {
+  if (auto photo = likeness::CheckPhoto(bytes); !photo.ok()) {
     checker.Add(field, std::string(photo.message()), ErrorReason(photo));
   }
 }

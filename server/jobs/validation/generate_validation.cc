@@ -17,6 +17,18 @@ void CheckSide(const std::string& field, int side, FieldChecker& checker) {
   }
 }
 
+void CheckImageToImage(const v1::ImageToImage& start, const std::string& path, const Limits& limits,
+                       FieldChecker& checker) {
+  CheckPhoto(start.image(), path + ".image", limits, checker);
+  if (start.has_strength()) checker.RealAbove(path + ".strength", start.strength(), 0, 1);
+  if (!start.has_mask()) return;
+  CheckPhoto(start.mask(), path + ".mask", limits, checker);
+  if (start.mask().has_crop_box()) {
+    checker.Add(path + ".mask.crop_box", "is not allowed; the image's crop box cuts the mask too",
+                "OUT_OF_RANGE");
+  }
+}
+
 }  // namespace
 
 void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
@@ -62,7 +74,13 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);
   if (spec.has_width()) CheckSide(path + ".width", spec.width(), checker);
   if (spec.has_height()) CheckSide(path + ".height", spec.height(), checker);
-  CheckUnsupported(spec, path, checker);
+  if (spec.has_clip_skip()) checker.Integer(path + ".clip_skip", spec.clip_skip(), 0, 8);
+  if (spec.has_guidance_rescale()) {
+    checker.Real(path + ".guidance_rescale", spec.guidance_rescale(), 0, 1);
+  }
+  if (spec.has_image_to_image()) {
+    CheckImageToImage(spec.image_to_image(), path + ".image_to_image", limits, checker);
+  }
 }
 
 }  // namespace likeness::server

@@ -7,7 +7,8 @@ namespace likeness {
 
 torch::Tensor RunDdim(const Sampling& sampling, torch::Tensor x_BCHW) {
   const double eta = sampling.settings.eta;
-  for (const Level& level : sampling.grid.levels) {
+  for (size_t i = sampling.first; i < sampling.grid.levels.size(); ++i) {
+    const Level level = sampling.grid.levels[i];
     const auto prediction = sampling.denoise(x_BCHW, level);
     const Level next = OneStrideOn(sampling, level.t);
     if (eta == 0) {
@@ -19,6 +20,7 @@ torch::Tensor RunDdim(const Sampling& sampling, torch::Tensor x_BCHW) {
                std::sqrt(1 - next.a - sigma * sigma) * prediction.eps_BCHW +
                sigma * sampling.noise.Draw();
     }
+    x_BCHW = sampling.Kept(x_BCHW, i);
     sampling.StepDone();
   }
   return x_BCHW;

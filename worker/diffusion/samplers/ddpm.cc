@@ -17,7 +17,7 @@ double DdpmNoise(VarianceType type, double a, double a_next) {
 
 torch::Tensor RunDdpm(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& grid = sampling.grid;
-  for (size_t i = 0; i < grid.levels.size(); ++i) {
+  for (size_t i = sampling.first; i < grid.levels.size(); ++i) {
     const Level level = grid.levels[i];
     const bool last = i + 1 == grid.levels.size();
     const double a = level.a, a_next = last ? 1.0 : grid.levels[i + 1].a;
@@ -29,6 +29,7 @@ torch::Tensor RunDdpm(const Sampling& sampling, torch::Tensor x_BCHW) {
     if (level.t > 0) {
       x_BCHW = x_BCHW + DdpmNoise(sampling.settings.variance, a, a_next) * sampling.noise.Draw();
     }
+    x_BCHW = sampling.Kept(x_BCHW, i);
     sampling.StepDone();
   }
   return x_BCHW;

@@ -46,9 +46,9 @@ size_t DeisOrder(const SamplerSettings& settings, size_t i, size_t steps, size_t
 
 torch::Tensor RunDeis(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& grid = sampling.grid;
-  auto y_BCHW = ToExploding(x_BCHW, grid.levels[0]);
+  auto y_BCHW = ToExploding(x_BCHW, grid.levels[sampling.first]);
   std::deque<DeisPoint> past;  // the newest first
-  for (size_t i = 0; i < grid.levels.size(); ++i) {
+  for (size_t i = sampling.first; i < grid.levels.size(); ++i) {
     const Level level = grid.levels[i];
     const double log_rho = std::log(level.sigma()), log_rho_next = std::log(grid.Next(i).sigma());
     const auto x0_BCHW = DenoiseExploding(sampling, y_BCHW, level).x0_BCHW;
@@ -58,9 +58,11 @@ torch::Tensor RunDeis(const Sampling& sampling, torch::Tensor x_BCHW) {
     for (size_t k = 0; k < order; ++k) {
       y_BCHW = y_BCHW + DeisCoefficient(past, order, k, log_rho, log_rho_next) * past[k].eps_BCHW;
     }
+    if (i + 1 == grid.levels.size()) y_BCHW = y_BCHW * grid.end.signal();
+    y_BCHW = KeptExploding(sampling, y_BCHW, i);
     sampling.StepDone();
   }
-  return y_BCHW * grid.end.signal();
+  return y_BCHW;
 }
 
 }  // namespace likeness

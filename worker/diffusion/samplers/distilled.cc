@@ -11,7 +11,7 @@ constexpr double kSigmaData = 0.5;  // 2310.04378, appendix on the boundary cond
 
 torch::Tensor RunLcm(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& levels = sampling.grid.levels;
-  for (size_t i = 0; i < levels.size(); ++i) {
+  for (size_t i = sampling.first; i < levels.size(); ++i) {
     const auto prediction = sampling.denoise(x_BCHW, levels[i]);
     // The consistency function, which is x itself at t = 0.
     const double t = levels[i].t * sampling.settings.timestep_scaling;
@@ -20,6 +20,7 @@ torch::Tensor RunLcm(const Sampling& sampling, torch::Tensor x_BCHW) {
     if (i + 1 < levels.size()) {
       x_BCHW = levels[i + 1].signal() * x_BCHW + levels[i + 1].noise() * sampling.noise.Draw();
     }
+    x_BCHW = sampling.Kept(x_BCHW, i);
     sampling.StepDone();
   }
   return x_BCHW;
@@ -28,7 +29,7 @@ torch::Tensor RunLcm(const Sampling& sampling, torch::Tensor x_BCHW) {
 torch::Tensor RunTcd(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& levels = sampling.grid.levels;
   const auto gamma = static_cast<float>(sampling.settings.eta);
-  for (size_t i = 0; i < levels.size(); ++i) {
+  for (size_t i = sampling.first; i < levels.size(); ++i) {
     const bool last = i + 1 == levels.size();
     const double t_next = last ? 0 : levels[i + 1].t;
     // Down to s, below the next timestep, and up again with fresh noise (eq. 13). float32 decides
@@ -41,6 +42,7 @@ torch::Tensor RunTcd(const Sampling& sampling, torch::Tensor x_BCHW) {
       const double kept = levels[i + 1].a / below.a;
       x_BCHW = std::sqrt(kept) * x_BCHW + std::sqrt(1 - kept) * sampling.noise.Draw();
     }
+    x_BCHW = sampling.Kept(x_BCHW, i);
     sampling.StepDone();
   }
   return x_BCHW;

@@ -55,12 +55,13 @@ torch::Tensor RunDpmMultistep(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& grid = sampling.grid;
   const auto& settings = sampling.settings;
   std::vector<SolvedPast> past;
-  for (size_t i = 0; i < grid.levels.size(); ++i) {
+  for (size_t i = sampling.first; i < grid.levels.size(); ++i) {
     const Level from = grid.levels[i], to = grid.Next(i);
     past.push_back({sampling.denoise(x_BCHW, from).x0_BCHW, from.half_log_snr()});
     if (past.size() > 3) past.erase(past.begin());
     if (to.a == 1) {  // without noise left the solution is the prediction itself
       x_BCHW = past.back().x0_BCHW;
+      x_BCHW = sampling.Kept(x_BCHW, i);
       sampling.StepDone();
       continue;
     }
@@ -86,6 +87,7 @@ torch::Tensor RunDpmMultistep(const Sampling& sampling, torch::Tensor x_BCHW) {
     if (settings.sde) {
       x_BCHW = x_BCHW + to.noise() * std::sqrt(-std::expm1(-2 * h)) * sampling.noise.Draw();
     }
+    x_BCHW = sampling.Kept(x_BCHW, i);
     sampling.StepDone();
   }
   return x_BCHW;

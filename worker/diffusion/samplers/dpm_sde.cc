@@ -17,8 +17,8 @@ torch::Tensor SdeStep(const Sampling& sampling, const torch::Tensor& y_BCHW,
 
 torch::Tensor RunDpmSde(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& grid = sampling.grid;
-  auto y_BCHW = ToExploding(x_BCHW, grid.levels[0]);
-  for (size_t i = 0; i < grid.levels.size(); ++i) {
+  auto y_BCHW = ToExploding(x_BCHW, grid.levels[sampling.first]);
+  for (size_t i = sampling.first; i < grid.levels.size(); ++i) {
     const double from = grid.levels[i].sigma(), to = grid.Next(i).sigma();
     const auto x0_BCHW = DenoiseExploding(sampling, y_BCHW, grid.levels[i]).x0_BCHW;
     if (to == 0) {
@@ -26,10 +26,12 @@ torch::Tensor RunDpmSde(const Sampling& sampling, torch::Tensor x_BCHW) {
     } else {
       const double sigma = std::sqrt(from * to);  // halfway in log sigma
       const Level middle{.t = sampling.schedule.TimestepOfSigma(sigma), .a = LevelOfSigma(sigma)};
-      const auto middle_BCHW = SdeStep(sampling, y_BCHW, x0_BCHW, from, sigma);
+      const auto middle_BCHW =
+          KeptExploding(sampling, SdeStep(sampling, y_BCHW, x0_BCHW, from, sigma), i);
       const auto x0_there_BCHW = DenoiseExploding(sampling, middle_BCHW, middle).x0_BCHW;
       y_BCHW = SdeStep(sampling, y_BCHW, x0_there_BCHW, from, to);
     }
+    y_BCHW = KeptExploding(sampling, y_BCHW, i);
     sampling.StepDone();
   }
   return y_BCHW;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -30,19 +31,20 @@ double LagrangeIntegral(const std::vector<double>& nodes, size_t k, double from,
 
 torch::Tensor RunLms(const Sampling& sampling, torch::Tensor x_BCHW) {
   const auto& grid = sampling.grid;
-  auto y_BCHW = ToExploding(x_BCHW, grid.levels[0]);
+  auto y_BCHW = ToExploding(x_BCHW, grid.levels[sampling.first]);
   std::deque<torch::Tensor> slopes;  // the newest first
-  std::vector<double> sigmas;        // where they were
-  for (size_t i = 0; i < grid.levels.size(); ++i) {
+  for (size_t i = sampling.first; i < grid.levels.size(); ++i) {
     slopes.push_front(DenoiseExploding(sampling, y_BCHW, grid.levels[i]).eps_BCHW);
-    sigmas.insert(sigmas.begin(), grid.levels[i].sigma());
-    if (slopes.size() > kLmsOrder) {
-      slopes.pop_back();
-      sigmas.pop_back();
+    if (slopes.size() > kLmsOrder) slopes.pop_back();
+    // Of the whole grid's levels, whether or not the run began there: so has the reference.
+    std::vector<double> sigmas;
+    for (size_t k = 0; k < std::min(i + 1, kLmsOrder); ++k) {
+      sigmas.push_back(grid.levels[i - k].sigma());
     }
     for (size_t k = 0; k < slopes.size(); ++k) {
       y_BCHW = y_BCHW + LagrangeIntegral(sigmas, k, sigmas[0], grid.Next(i).sigma()) * slopes[k];
     }
+    y_BCHW = KeptExploding(sampling, y_BCHW, i);
     sampling.StepDone();
   }
   return y_BCHW;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -68,35 +69,63 @@ torch::Tensor RungeKuttaSteps(const Sampling& sampling, torch::Tensor x_BCHW,
   return x_BCHW;
 }
 
-// The first step without Runge and Kutta: there and, with what the model says there, again.
+// The levels that the model is asked about without Runge and Kutta: the first step goes there and,
+// with what the model says there, again.
+std::vector<Level> AskedLevels(const Grid& grid) {
+  std::vector<Level> asked = grid.levels;
+  if (asked.size() > 1) asked.insert(asked.begin() + 2, asked[1]);
+  return asked;
+}
+
 torch::Tensor TwofoldStep(const Sampling& sampling, const torch::Tensor& x_BCHW,
-                          PndmHistory& history) {
-  const auto& levels = sampling.grid.levels;
-  const auto first = sampling.denoise(x_BCHW, levels[0]);
+                          const std::vector<Level>& asked, PndmHistory& history) {
+  const auto first = sampling.denoise(x_BCHW, asked[0]);
   history.Add(first.output_BCHW);
-  if (levels.size() == 1) {
-    auto x = DdimStep(first, OneStrideOn(sampling, levels[0].t).a);
-    sampling.StepDone();
-    return x;
-  }
-  const auto there = DdimStep(first, OneStrideOn(sampling, levels[0].t).a);
-  const auto second = sampling.denoise(there, levels[1]).output_BCHW;
+  auto there = DdimStep(first, OneStrideOn(sampling, asked[0].t).a);
+  if (asked.size() == 1) return there;
+  if (sampling.keep) there = sampling.keep(there, asked[1]);
+  const auto second = sampling.denoise(there, asked[1]).output_BCHW;
   const Level from =
-      sampling.schedule.LevelAt(static_cast<int64_t>(levels[1].t) + sampling.grid.stride);
-  auto x = PndmStep(sampling, (second + first.output_BCHW) / 2, x_BCHW, from, levels[1]);
+      sampling.schedule.LevelAt(static_cast<int64_t>(asked[1].t) + sampling.grid.stride);
+  return PndmStep(sampling, (second + first.output_BCHW) / 2, x_BCHW, from, asked[1]);
+}
+
+torch::Tensor MultistepRun(const Sampling& sampling, torch::Tensor x_BCHW) {
+  const auto all = AskedLevels(sampling.grid);
+  const std::vector<Level> asked(all.begin() + static_cast<std::ptrdiff_t>(sampling.first),
+                                 all.end());
+  PndmHistory history;
+  const auto kept = [&](const torch::Tensor& x, size_t done) {
+    if (!sampling.keep) return x;
+    return sampling.keep(x, done < asked.size() ? asked[done] : Level{});
+  };
+  size_t done = std::min<size_t>(2, asked.size());  // of the questions
+  x_BCHW = kept(TwofoldStep(sampling, x_BCHW, asked, history), done);
   sampling.StepDone();
-  return x;
+  for (; done < asked.size(); ++done) {
+    const auto output = sampling.denoise(x_BCHW, asked[done]).output_BCHW;
+    history.Add(output);
+    x_BCHW = PndmStep(sampling, history.Combined(), x_BCHW, asked[done],
+                      OneStrideOn(sampling, asked[done].t));
+    x_BCHW = kept(x_BCHW, done + 1);
+    sampling.StepDone();
+  }
+  return x_BCHW;
 }
 
 }  // namespace
 
+Level PndmStart(const Grid& grid, size_t first) { return AskedLevels(grid).at(first); }
+
 torch::Tensor RunPndm(const Sampling& sampling, torch::Tensor x_BCHW) {
+  // A run from a picture has no Runge-Kutta steps: the reference's do not fit one.
+  if (sampling.settings.skip_prk_steps || sampling.first > 0 || sampling.keep) {
+    return MultistepRun(sampling, x_BCHW);
+  }
   const auto& levels = sampling.grid.levels;
   PndmHistory history;
-  const bool skip = sampling.settings.skip_prk_steps;
-  x_BCHW =
-      skip ? TwofoldStep(sampling, x_BCHW, history) : RungeKuttaSteps(sampling, x_BCHW, history);
-  for (size_t i = skip ? 1 : 3; i < levels.size(); ++i) {
+  x_BCHW = RungeKuttaSteps(sampling, x_BCHW, history);
+  for (size_t i = 3; i < levels.size(); ++i) {
     const auto output = sampling.denoise(x_BCHW, levels[i]).output_BCHW;
     history.Add(output);
     x_BCHW = PndmStep(sampling, history.Combined(), x_BCHW, levels[i],

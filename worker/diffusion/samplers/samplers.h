@@ -14,6 +14,9 @@ torch::Tensor RunDdpm(const Sampling& sampling, torch::Tensor x_BCHW);
 torch::Tensor RunDdim(const Sampling& sampling, torch::Tensor x_BCHW);
 // Liu et al., 2202.09778. diffusers' PNDMScheduler.
 torch::Tensor RunPndm(const Sampling& sampling, torch::Tensor x_BCHW);
+// The reference leaves out as many questions to the model as steps. The second step's level is
+// asked about twice, so a run that begins later begins one level before its step.
+Level PndmStart(const Grid& grid, size_t first);
 // Linear multistep, of fourth order. diffusers' LMSDiscreteScheduler.
 torch::Tensor RunLms(const Sampling& sampling, torch::Tensor x_BCHW);
 // Karras et al., 2206.00364, algorithm 1 without its second half. diffusers'

@@ -91,10 +91,10 @@ torch::Tensor RunUniPc(const Sampling& sampling, torch::Tensor x_BCHW) {
   std::deque<UniPcPoint> past;  // the newest first
   torch::Tensor before_BCHW;    // x at past[0]
   int order = 0;
-  for (size_t i = 0; i < grid.levels.size(); ++i) {
+  for (size_t i = sampling.first; i < grid.levels.size(); ++i) {
     const Level level = grid.levels[i];
     const auto x0_BCHW = sampling.denoise(x_BCHW, level).x0_BCHW;
-    if (i > 0) {
+    if (!past.empty()) {
       x_BCHW = UniPcStep(past, level, order, settings.solver_type).Correct(before_BCHW, x0_BCHW);
     }
     past.push_front({x0_BCHW, level});
@@ -106,6 +106,7 @@ torch::Tensor RunUniPc(const Sampling& sampling, torch::Tensor x_BCHW) {
     x_BCHW = grid.Next(i).a == 1
                  ? x0_BCHW  // without noise left the solution is the prediction itself
                  : UniPcStep(past, grid.Next(i), order, settings.solver_type).Predict(x_BCHW);
+    x_BCHW = sampling.Kept(x_BCHW, i);
     sampling.StepDone();
   }
   return x_BCHW;

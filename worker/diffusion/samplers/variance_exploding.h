@@ -20,6 +20,15 @@ inline Prediction DenoiseExploding(const Sampling& sampling, const torch::Tensor
   return sampling.denoise(y_BCHW * level.signal(), level);
 }
 
+// Latents after the step from the grid's level i (Sampling::Kept).
+inline torch::Tensor KeptExploding(const Sampling& sampling, const torch::Tensor& y_BCHW,
+                                   size_t i) {
+  if (!sampling.keep) return y_BCHW;
+  const bool last = i + 1 == sampling.grid.levels.size();
+  const double signal = last ? 1 : sampling.grid.levels[i + 1].signal();
+  return sampling.Kept(y_BCHW * signal, i) / signal;
+}
+
 // A step to sigma `to` whose noise is partly drawn anew: go down to `down`, then add `up` of fresh
 // noise. down^2 + up^2 = to^2.
 struct AncestralStep {

@@ -1,0 +1,31 @@
+// Photos of a job, from blobs to pictures.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "likeness/v1/image.pb.h"
+#include "worker/base/image.h"
+#include "worker/images/crop.h"
+#include "worker/jobs/job_environment.h"
+
+namespace likeness {
+
+// Photos whose colours were converted, by what from: "Display P3" -> "photos[0]", "photos[2]".
+using Conversions = std::map<std::string, std::vector<std::string>>;
+
+// What `use` makes of the photo's picture, which is upright and sRGB. `field` names the photo in
+// messages; its place in the request is `path` and this. Throws StatusError (INVALID_ARGUMENT:
+// PHOTO_UNUSABLE) where it cannot be decoded, or `use` throws Error(kInvalidArgument).
+Image FetchPhotoFile(const v1::Photo& photo, const std::string& path, const std::string& field,
+                     JobEnvironment& environment, Conversions& conversions,
+                     const std::function<Image(const Image& whole)>& use);
+
+std::optional<CropBox> CropBoxOf(const v1::Photo& photo);
+
+void WarnOfConversions(const Conversions& conversions, JobEnvironment& environment);
+
+}  // namespace likeness

@@ -1,0 +1,138 @@
+#include "worker/tokenizers/prompt_weights.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <sstream>
+
+#include "worker/base/error.h"
+
+namespace likeness {
+namespace {
+
+constexpr double kRound = 1.1, kSquare = 1 / 1.1;
+constexpr std::string_view kBlanks = " \t\n\r\f\v";
+
+[[noreturn]] void Refuse(std::string_view weight) {
+  std::ostringstream text;
+  text << "a prompt has the weight \"" << weight << "\"; allowed: numbers from "
+       << -kLargestPromptWeight << " to " << kLargestPromptWeight;
+  throw Error(ErrorKind::kInvalidArgument, text.str());
+}
+
+// ":1.3)" at the beginning of `rest`: ": number )", blanks allowed. Takes it off.
+std::optional<std::string_view> TakeWeight(std::string_view& rest) {
+  std::string_view left = rest;
+  const auto skip_blanks = [&] {
+    left.remove_prefix(std::min(left.find_first_not_of(kBlanks), left.size()));
+  };
+  if (!left.starts_with(':')) return std::nullopt;
+  left.remove_prefix(1);
+  skip_blanks();
+  const size_t sign = left.starts_with('+') || left.starts_with('-') ? 1 : 0;
+  const size_t digits = left.find_first_not_of(".0123456789", sign);
+  if (digits == std::string_view::npos || digits == sign) return std::nullopt;
+  const std::string_view number = left.substr(0, digits);
+  left.remove_prefix(digits);
+  skip_blanks();
+  if (!left.starts_with(')')) return std::nullopt;
+  rest = left.substr(1);
+  return number;
+}
+
+double ParseWeight(std::string_view text) {
+  const std::string_view digits = text.starts_with('+') ? text.substr(1) : text;
+  double weight = 0;
+  const auto end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, weight, std::chars_format::fixed);
+  if (parsed.ec != std::errc() || parsed.ptr != end) Refuse(text);
+  return weight;
+}
+
+// The parts of a prompt, and the brackets that are open.
+class WeightReader {
+ public:
+  void Add(std::string_view text) { parts_.push_back({std::string(text), 1}); }
+  void OpenRound() { round_.push_back(parts_.size()); }
+  void OpenSquare() { square_.push_back(parts_.size()); }
+  bool round_open() const { return !round_.empty(); }
+  // Whether there was one to close.
+  bool CloseRound(double weight) { return Close(round_, weight); }
+  bool CloseSquare() { return Close(square_, kSquare); }
+
+  std::vector<WeightedText> Finish() {
+    while (CloseRound(kRound)) continue;
+    while (CloseSquare()) continue;
+    std::vector<WeightedText> merged;
+    for (WeightedText& part : parts_) {
+      if (!(std::abs(part.weight) <= kLargestPromptWeight)) {
+        std::ostringstream shown;
+        shown << part.weight;
+        Refuse(shown.str());
+      }
+      if (!merged.empty() && merged.back().weight == part.weight) {
+        merged.back().text += part.text;
+      } else {
+        merged.push_back(std::move(part));
+      }
+    }
+    if (merged.empty()) merged.emplace_back();
+    return merged;
+  }
+
+ private:
+  bool Close(std::vector<size_t>& open, double weight) {
+    if (open.empty()) return false;
+    for (size_t i = open.back(); i < parts_.size(); ++i) parts_[i].weight *= weight;
+    open.pop_back();
+    return true;
+  }
+
+  std::vector<WeightedText> parts_;
+  std::vector<size_t> round_, square_;  // where they were opened
+};
+
+}  // namespace
+
+std::vector<WeightedText> ParsePromptWeights(std::string_view prompt) {
+  WeightReader reader;
+  for (std::string_view rest = prompt; !rest.empty();) {
+    const char c = rest.front();
+    if (c == '\\') {
+      const bool escapes =
+          rest.size() > 1 && std::string_view("()[]\\").find(rest[1]) != std::string_view::npos;
+      reader.Add(rest.substr(1, escapes ? 1 : 0));
+      rest.remove_prefix(escapes ? 2 : 1);
+      continue;
+    }
+    std::string_view behind = rest;
+    if (const auto weight = TakeWeight(behind)) {
+      const std::string_view text = rest.substr(0, rest.size() - behind.size());
+      if (reader.round_open()) {
+        reader.CloseRound(ParseWeight(*weight));
+      } else {
+        reader.Add(text);
+      }
+      rest = behind;
+      continue;
+    }
+    size_t length = 1;
+    if (c == '(') {
+      reader.OpenRound();
+    } else if (c == '[') {
+      reader.OpenSquare();
+    } else if (c == ')') {
+      if (!reader.CloseRound(kRound)) reader.Add(")");
+    } else if (c == ']') {
+      if (!reader.CloseSquare()) reader.Add("]");
+    } else {
+      length = c == ':' ? 1 : std::min(rest.find_first_of("\\()[]:"), rest.size());
+      reader.Add(rest.substr(0, length));
+    }
+    rest.remove_prefix(length);
+  }
+  return reader.Finish();
+}
+
+}  // namespace likeness
