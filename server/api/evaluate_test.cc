@@ -1,4 +1,5 @@
 // Evaluate jobs over a real port: what is accepted, what is refused, what a worker gets.
+#include "common/spec_revision.h"
 #include "server/api/service_fixture.h"
 
 namespace likeness::server {
@@ -190,6 +191,19 @@ TEST_F(EvaluateTest, AFineTuneWaitsForAWorkerWithItsMeasures) {
   auto offer = worker_.Offer();
   EXPECT_FALSE(WouldGetAJob(offer));
   offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_I);
+  EXPECT_TRUE(WouldGetAJob(offer));
+}
+
+TEST_F(EvaluateTest, TheBestStepTakesAWorkerThatCanComparePicturesWithPrompts) {
+  OfferModels();
+  auto request = DogJob();
+  auto& training = *request.mutable_job()->mutable_fine_tune()->mutable_training();
+  training.set_stop_rule(v1::STOP_RULE_BEST);
+  ASSERT_TRUE(Create(request).ok());
+  auto offer = worker_.Offer();  // of MEASURE_DINO
+  offer.set_spec_revision(kSpecRevision);
+  EXPECT_FALSE(WouldGetAJob(offer));
+  offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_T);
   EXPECT_TRUE(WouldGetAJob(offer));
 }
 

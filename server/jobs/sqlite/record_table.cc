@@ -1,8 +1,11 @@
 #include "server/jobs/sqlite/record_table.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/judging.h"
 #include "common/rpc_error.h"
 #include "common/spec_revision.h"
 #include "common/status_macros.h"
@@ -95,6 +98,12 @@ absl::Status AddJudge(Database& database, const v1::Job& job, Needs& needs) {
   if (MustBeJudged(job.fine_tune())) {
     needs.methods.push_back("evaluate");
     require(ModelOf(job), job.fine_tune().judge());
+    // By which steps are compared, whatever else is measured.
+    const bool told = std::find(needs.measures.begin(), needs.measures.end(), v1::MEASURE_CLIP_T) !=
+                      needs.measures.end();
+    if (PicksBestStep(job.fine_tune()) && !needs.judged_as.empty() && !told) {
+      needs.measures.push_back(v1::MEASURE_CLIP_T);
+    }
   }
   if (!job.has_evaluate()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(ModelOf(job)));
