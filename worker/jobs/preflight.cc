@@ -52,8 +52,8 @@ void RefuseAs(const std::string& field, const std::function<void()>& check) {
 }
 
 void CheckWeights(const std::vector<NamedText>& texts) {
-  for (const auto& [field, text] : texts) {
-    RefuseAs("job.generate." + field, [&] { ParsePromptWeights(text); });
+  for (const NamedText& named : texts) {
+    RefuseAs("job.generate." + named.field, [&] { ParsePromptWeights(named.text); });
   }
 }
 
