@@ -127,7 +127,7 @@ TEST_F(TrainingSettingsTest, TheBasesPredictionKeepsTheClassWithoutClassImages) 
   EXPECT_FALSE(fs::exists(Paths("kept").class_image_cache));
   // Before anything is trained it predicts what its base does.
   EXPECT_NEAR(kept[0], alone[0], 1e-5 * alone[0]);
-  EXPECT_GT(kept[2], alone[2] * (1 + 1e-4));
+  EXPECT_GT(kept[1], alone[1] * (1 + 1e-4));
 }
 
 TEST_F(TrainingSettingsTest, ProdigyWithTwoRatesIsRefused) {
@@ -156,7 +156,7 @@ TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
       };
       const auto base = predict();
       MethodSpec spec{.learning_rate = 1, .compute = dtype};
-      spec.textual_inversion.token = "d";  // a word of the prompt
+      spec.textual_inversion.token = "zw";
       spec.textual_inversion.initial_text = "d";
       spec.lora.rank = spec.lora.alpha = 2;
       const auto attached = FindMethod(method).attach(model, spec);
