@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "common/error_details.h"
+#include "likeness/v1/blob_service.pb.h"
 #include "server/api/tenancy_fixture.h"
 
 namespace likeness::server {
