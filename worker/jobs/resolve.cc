@@ -1,5 +1,6 @@
 #include "worker/jobs/resolve.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/ids.h"
@@ -176,21 +177,41 @@ void NameSampler(const ModelFacts& model, Spec& spec) {
   if (const auto found = FindSampler(spec.sampler())) spec.set_sampler(CanonicalName(*found));
 }
 
-v1::FineTuneSpec FineTuneDefaults(const MethodDefaults& row, const ModelDefaults& recommended) {
+// What the base model recommends for a method.
+v1::FineTuneSpec RecommendedFor(const MethodDefaults& row, const ModelDefaults& recommended) {
+  v1::FineTuneSpec spec = recommended.fine_tune;
+  if (row.method == Method::kDreambooth) return spec;
+  // How long, how fast, with which optimizer and what prior is DreamBooth's there.
+  spec.clear_method();
+  spec.mutable_training()->clear_steps();
+  spec.mutable_training()->clear_learning_rate();
+  spec.mutable_training()->clear_optimizer();
+  spec.mutable_prior()->clear_weight();
+  const auto own = recommended.methods.find(MethodOf(PublishedDefaults(row)));
+  if (own != recommended.methods.end()) Overlay(own->second, spec);
+  return spec;
+}
+
+void ClearRates(v1::FineTuneSpec& spec) {
+  spec.mutable_training()->clear_learning_rate();
+  if (spec.has_dreambooth()) spec.mutable_dreambooth()->clear_text_encoder_learning_rate();
+  if (spec.has_lora()) spec.mutable_lora()->clear_text_encoder_learning_rate();
+  if (spec.has_pivotal_tuning()) spec.mutable_pivotal_tuning()->clear_vectors_learning_rate();
+}
+
+// `asked`: what a job says of the training.
+v1::FineTuneSpec FineTuneDefaults(const MethodDefaults& row, const ModelDefaults& recommended,
+                                  const v1::Training& asked = {}) {
   v1::FineTuneSpec spec = PublishedDefaults(row);
-  v1::FineTuneSpec common = recommended.fine_tune;
-  if (row.method != Method::kDreambooth) {
-    // How long, how fast and with what prior is DreamBooth's there.
-    common.clear_method();
-    common.mutable_training()->clear_steps();
-    common.mutable_training()->clear_learning_rate();
-    common.mutable_prior()->clear_weight();
-    Overlay(common, spec);
-    const auto own = recommended.methods.find(MethodOf(spec));
-    if (own != recommended.methods.end()) Overlay(own->second, spec);
-  } else {
-    Overlay(common, spec);
-  }
+  v1::FineTuneSpec advice = RecommendedFor(row, recommended);
+  const v1::Optimizer advised = advice.training().optimizer();
+  const v1::Optimizer optimizer =
+      asked.optimizer() != v1::OPTIMIZER_UNSPECIFIED ? asked.optimizer() : advised;
+  const bool prodigy = optimizer == v1::OPTIMIZER_PRODIGY;
+  // A recommended rate is that of the optimizer beside it; where none is named, of any but Prodigy.
+  if (advised == v1::OPTIMIZER_UNSPECIFIED ? prodigy : optimizer != advised) ClearRates(advice);
+  if (prodigy) spec.mutable_training()->set_learning_rate(1);
+  Overlay(advice, spec);
   return spec;
 }
 
@@ -214,9 +235,8 @@ void DeriveTraining(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
   if (asked.snr_gamma() > 0 && !asked.has_debiased_estimation()) {
     training.set_debiased_estimation(false);
   }
-  // Prodigy finds one rate for all that is trained; what is recommended is another's.
-  const bool prodigy = asked.optimizer() == v1::OPTIMIZER_PRODIGY;
-  if (prodigy && !asked.has_learning_rate()) training.set_learning_rate(1);
+  // Prodigy finds one rate for all that is trained.
+  const bool prodigy = training.optimizer() == v1::OPTIMIZER_PRODIGY;
   if (prodigy && result.has_lora() && !spec.lora().has_text_encoder_learning_rate()) {
     result.mutable_lora()->set_text_encoder_learning_rate(training.learning_rate());
   }
@@ -274,7 +294,7 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
   v1::ResolvedSpec resolved;
   resolved.set_base_model_digest(model.digest);
   auto& result = *resolved.mutable_fine_tune();
-  result = FineTuneDefaults(RowOf(spec), model.defaults);
+  result = FineTuneDefaults(RowOf(spec), model.defaults, spec.training());
   Overlay(spec, result);
 
   result.set_base_model(model.name);
@@ -336,7 +356,9 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
   }
   if (!result.has_seed()) result.set_seed(RandomSeed());
   if (result.has_image_to_image() && !result.image_to_image().has_strength()) {
-    result.mutable_image_to_image()->set_strength(0.8);
+    // At least one step is drawn.
+    const double one_step = 1.0 / std::max(1, result.steps());
+    result.mutable_image_to_image()->set_strength(std::max(0.8, one_step));
   }
   NameSampler(model, result);
   if (!result.has_width()) result.set_width(model.image_size);

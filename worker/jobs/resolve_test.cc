@@ -158,6 +158,32 @@ TEST(ResolveTest, ProdigyHasOneRateThatIsOneUnlessSaid) {
   EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), Model())));
 }
 
+TEST(ResolveTest, ARecommendedRateIsThatOfTheRecommendedOptimizer) {
+  auto model = Model();
+  auto& recommended = *model.defaults.fine_tune.mutable_training();
+  recommended.set_optimizer(v1::OPTIMIZER_PRODIGY);
+  recommended.set_learning_rate(1);
+  auto spec = Spec();
+  const auto training = [&] { return ResolveFineTune(spec, model).fine_tune().training(); };
+  EXPECT_EQ(training().learning_rate(), 1);
+  recommended.clear_learning_rate();
+  EXPECT_EQ(training().learning_rate(), 1) << "not DreamBooth's 5e-6";
+  recommended.set_learning_rate(1);
+  spec.mutable_training()->set_optimizer(v1::OPTIMIZER_ADAMW);
+  EXPECT_EQ(training().learning_rate(), 5e-6) << "the model's 1 is Prodigy's";
+  spec.mutable_training()->clear_optimizer();
+  spec.mutable_lora();
+  EXPECT_EQ(training().optimizer(), v1::OPTIMIZER_ADAMW) << "Prodigy is for DreamBooth";
+  EXPECT_EQ(training().learning_rate(), 1e-4);
+  auto& own = model.defaults.methods["lora"];
+  own.mutable_training()->set_optimizer(v1::OPTIMIZER_PRODIGY);
+  own.mutable_lora()->set_text_encoder_learning_rate(0.5);
+  EXPECT_EQ(training().learning_rate(), 1);
+  EXPECT_EQ(ResolveFineTune(spec, model).fine_tune().lora().text_encoder_learning_rate(), 1);
+  const auto once = ResolveFineTune(spec, model);
+  EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), model)));
+}
+
 TEST(ResolveTest, OneWeightingOfTheLossReplacesTheOther) {
   auto spec = Spec();
   auto model = Model();
@@ -217,9 +243,20 @@ TEST(ResolveTest, OffersNameTheSettingsOfEveryMethod) {
   v1::BaseModel offer;
   AddDefaults(Model(), offer);
   EXPECT_EQ(offer.fine_tune_defaults().training().steps(), 200);
-  ASSERT_EQ(offer.other_fine_tune_defaults_size(), 2);
+  ASSERT_EQ(offer.other_fine_tune_defaults_size(), 6);
   EXPECT_EQ(offer.other_fine_tune_defaults(0).lora().rank(), 16);
   EXPECT_EQ(offer.other_fine_tune_defaults(1).textual_inversion().vectors(), 1);
+}
+
+TEST(ResolveTest, APictureIsStartedFromWithStrengthForOneStep) {
+  v1::GenerateSpec spec;
+  spec.mutable_image_to_image();
+  const auto strength = [&] {
+    return ResolveGenerate(spec, Model()).generate().image_to_image().strength();
+  };
+  EXPECT_EQ(strength(), 0.8);
+  spec.set_steps(1);
+  EXPECT_EQ(strength(), 1);
 }
 
 TEST(ResolveTest, PicturesAreOfTheModelsSizeUnlessSaid) {
