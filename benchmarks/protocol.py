@@ -9,10 +9,12 @@ learned with every method, its prompts are drawn and judged (`likeness evaluate`
 of the class noun are made: <out>/tables.md, jobs.csv, report.html.
 
 Each job leaves a line in <out>/jobs.jsonl; the same command goes on where it was stopped, and another one with the same --out
-adds to it. A job that failed is named, and done again the next time.
+adds methods, subjects and seeds to it. All else must stay as it was when <out>/settings.json was written. A job that failed is
+named, and done again the next time.
 """
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -52,10 +54,44 @@ SHOWN = 3  # pictures of a job in the report
 def captioned(photos, caption, folder):
     """The photos with one caption for each beside them."""
     if not folder.exists():
-        shutil.copytree(photos, folder)
-        for photo in list(folder.iterdir()):
+        half_made = folder.with_name(f".{folder.name}.half-made")
+        shutil.rmtree(half_made, ignore_errors=True)
+        shutil.copytree(photos, half_made)
+        for photo in list(half_made.iterdir()):
             photo.with_suffix(".txt").write_text(caption)
+        half_made.rename(folder)
     return folder
+
+
+def check_settings(args):
+    """Rows of other settings are not comparable: refuses to add to them."""
+    file = args.out / "settings.json"
+    dataset = args.dataset if args.dataset == "mini" else str(pathlib.Path(args.dataset).resolve())
+    asked = {"dataset": dataset, "base": args.base, "prompts": args.prompts, "images_per_prompt": args.images_per_prompt,
+             "train_flags": args.train_flags, "evaluate_flags": args.evaluate_flags}
+    if file.exists():
+        found = json.loads(file.read_text())
+        other = [f"{key} was {json.dumps(found.get(key))} and is {json.dumps(value)}" for key, value in asked.items() if found.get(key) != value]
+        if other:
+            raise DatasetError(f"{args.out} holds results of other settings: {'; '.join(other)}; name another --out")
+        return
+    if (args.out / "jobs.jsonl").exists():
+        print(f"{args.out} has no settings.json: its results are taken to be of these settings", file=sys.stderr)
+    half_written = file.with_suffix(".new")
+    half_written.write_text(json.dumps(asked, indent=1) + "\n")
+    half_written.rename(file)
+
+
+def cell_name(method, subject, seed):
+    return f"{method}-{subject.name}-{seed}".replace("_", "-").lower()
+
+
+def job_name(args, method, subject, seed):
+    """Another one where the photos, the base model or the training differ: a service may have jobs of other runs."""
+    digest = hashlib.sha256(json.dumps([args.base, METHODS[method], args.train_flags, subject.noun, subject.wrong_noun]).encode())
+    for photo in sorted(file for file in pathlib.Path(subject.photos).rglob("*") if file.is_file()):
+        digest.update(hashlib.sha256(photo.read_bytes()).digest())
+    return f"{cell_name(method, subject, seed)}-{digest.hexdigest()[:8]}"
 
 
 def find_job(name):
@@ -119,9 +155,9 @@ class World:
 def do_cell(args, subject, method, seed, world):
     """One job: its figures."""
     started = time.monotonic()
-    name = f"{method}-{subject.name}-{seed}".replace("_", "-").lower()
+    name = job_name(args, method, subject, seed)
     trained = train(args, subject, method, seed, name)
-    folder = args.out / "pictures" / name
+    folder = args.out / "pictures" / cell_name(method, subject, seed)
     judged = judge(args, subject, method, seed, name, folder)
     metrics = trained.get("metrics", {}) | judged.get("metrics", {})
     row = {"method": method, "subject": subject.name, "seed": seed, **{key: metrics[key] for key in MEASURED if key in metrics},
@@ -182,6 +218,7 @@ def main():
         if world:
             draw_world(dataset, int(args.subjects) if (args.subjects or "").isdigit() else 8)
         subjects = choose(read_dataset(dataset, args.prompts), args.subjects)
+        check_settings(args)
     except DatasetError as error:
         sys.exit(f"protocol.py: {error}")
 
@@ -218,8 +255,7 @@ def main():
     rows = list(done.values())
     samples = {}
     for method, subject, seed in wanted:
-        name = f"{method}-{subject.name}-{seed}".replace("_", "-").lower()
-        files = sorted((args.out / "pictures" / name / "samples").glob("*.png"))
+        files = sorted((args.out / "pictures" / cell_name(method, subject, seed) / "samples").glob("*.png"))
         if seed == 0 and files:
             samples.setdefault(subject.name, {})[method] = files[::args.images_per_prompt][:SHOWN]
     print(write_all(rows, f"{len(subjects)} subjects of {dataset.name if not world else 'the drawn world'}", subjects, samples, args.out))

@@ -75,6 +75,36 @@ class Protocol(unittest.TestCase):
         self.assertEqual(page.count("<img "), 2 * 2 + 8 * 2)
         again = self.run_protocol(out, methods)
         self.assertEqual((again.returncode, again.stdout, again.stderr), (0, whole.stdout, ""), "nothing is done twice")
+        other = self.run_protocol(out, methods, "--images-per-prompt=2")
+        self.assertNotEqual(other.returncode, 0)
+        self.assertIn("images_per_prompt was 1 and is 2; name another --out", other.stderr)
+        for file in ("tables.md", "jobs.csv"):
+            self.assertTrue((out / file).exists(), "what was there stays")
+
+    def test_jobs_of_other_settings_have_other_names_and_half_made_folders_are_not_taken_as_whole(self):
+        program = """
+import argparse, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import protocol
+photos, out = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+subject = argparse.Namespace(name="dog6", photos=photos, noun="dog", wrong_noun="cat")
+def name(base="a", flags=()):
+    return protocol.job_name(argparse.Namespace(base=base, train_flags=list(flags)), "lora", subject, 0)
+assert name() == name() and name().startswith("lora-dog6-0-"), name()
+assert len({name(), name("b"), name(flags=["--steps=2"])}) == 3
+def stopped(*_):
+    raise KeyboardInterrupt
+copy, protocol.shutil.copytree = protocol.shutil.copytree, lambda source, to: (copy(source, to), stopped())
+try:
+    protocol.captioned(photos, "a sks", out)
+except KeyboardInterrupt:
+    assert not out.exists()
+protocol.shutil.copytree = copy
+assert len(list(protocol.captioned(photos, "a sks", out).glob("*.txt"))) == len(list(photos.iterdir()))
+"""
+        ran = subprocess.run([sys.executable, "-c", program, PROTOCOL.parent, self.dataset / "dog6", self.service.directory / "captions"],
+                             capture_output=True, text=True, env=os.environ | {"LIKENESS_BUILD_DIR": str(service.BIN.parent)})
+        self.assertEqual(ran.returncode, 0, ran.stderr)
 
     def test_prompts_are_those_of_the_subjects_kind(self):
         out = self.service.directory / "kinds"
