@@ -215,6 +215,24 @@ TEST_F(CollectTest, OnlyTheLastCheckpointStaysAndGoesAfterTheEnd) {
   EXPECT_FALSE(IsThere(second));
 }
 
+TEST_F(CollectTest, CheckpointsThatWereNeverCollectedAreErasedWithTheirJob) {
+  ASSERT_TRUE(Create("rex", {Put("photo")}).ok());
+  const auto lease = Lease();
+  const auto first = Put("first");
+  const auto second = Put("second");
+  ASSERT_TRUE(Checkpoint(lease.lease_token(), first).ok());
+  ASSERT_TRUE(Checkpoint(lease.lease_token(), second).ok());
+  clock_.Advance(absl::Hours(1000));  // nothing is collected, as with --collect-every=0
+  ASSERT_TRUE(Checkpoint(lease.lease_token(), Put("third")).ok());
+  ASSERT_TRUE(Complete(lease.lease_token(), Put("weights")).ok());
+  clock_.Advance(absl::Seconds(1));
+  const auto erased = jobs_->EraseJob({"default", "rex"}, "");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  EXPECT_EQ(EraseBlobs(*jobs_, *blobs_, *erased).pending_blobs(), 0);
+  EXPECT_FALSE(IsThere(first));
+  EXPECT_FALSE(IsThere(second));
+}
+
 TEST_F(CollectTest, CheckpointOfAFailedJobWaitsForARetry) {
   ASSERT_TRUE(Create("rex", {}).ok());
   const auto lease = Lease();

@@ -18,7 +18,6 @@ constexpr char kDrawn[] =
 constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
 constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
 constexpr char kNoteReplaced[] = "INSERT OR REPLACE INTO replaced (blob, job, time) VALUES (?, ?, ?)";
-constexpr char kForgetReplaced[] = "DELETE FROM replaced WHERE time < ?";
 constexpr char kReplaced[] = "SELECT blob FROM replaced WHERE job = ?";
 constexpr char kEvents[] = "SELECT event FROM events WHERE job = ?";
 constexpr char kInsert[] = "INSERT INTO erased (time, model) VALUES (?, ?) RETURNING key";
@@ -39,7 +38,6 @@ constexpr char kDeleteBlob[] = "DELETE FROM to_erase WHERE blob = ? AND time <= 
 constexpr int kMostJobs = 10'000;
 constexpr int kMostErased = 10'000;
 constexpr absl::Duration kErasedFor = absl::Hours(24 * 90);
-constexpr absl::Duration kReplacedFor = absl::Hours(48);  // by when they are collected
 
 }  // namespace
 
@@ -80,8 +78,7 @@ absl::StatusOr<SubjectRecords> FindSubjectOfJob(Database& database, const JobNam
 
 absl::Status NoteReplaced(Database& database, int64_t key, const std::string& checkpoint,
                           absl::Time now) {
-  RETURN_IF_ERROR(database.Prepare(kNoteReplaced).Bind(checkpoint).Bind(key).Bind(now).Run());
-  return database.Prepare(kForgetReplaced).Bind(now - kReplacedFor).Run();
+  return database.Prepare(kNoteReplaced).Bind(checkpoint).Bind(key).Bind(now).Run();
 }
 
 absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs) {

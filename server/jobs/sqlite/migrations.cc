@@ -383,7 +383,6 @@ CREATE TABLE replaced (
   time INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX replaced_by_job ON replaced (job);
-CREATE INDEX replaced_by_time ON replaced (time);
 PRAGMA user_version = 13;
 )sql";
 

@@ -53,6 +53,7 @@ constexpr char kReplaceProgress[] =
     "DELETE FROM events WHERE job = ?1 AND seq = ?2"
     " AND seq > (SELECT last_seq FROM jobs WHERE key = ?1)";
 constexpr char kDeleteEvents[] = "DELETE FROM events WHERE job = ?";
+constexpr char kDeleteReplaced[] = "DELETE FROM replaced WHERE job = ?";
 constexpr char kDeleteRequest[] = "DELETE FROM requests WHERE job = ?";
 constexpr char kMoveRequest[] =  // a planted bug: it names whichever job has the key by now
     "UPDATE requests SET job = (SELECT MAX(key) FROM jobs WHERE key <> ?1) WHERE job = ?1";
@@ -289,6 +290,7 @@ absl::Status SaveUpdate(Database& database, int64_t key, const v1::Job& job) {
 absl::Status DeleteRecord(Database& database, int64_t key) {
   RETURN_IF_ERROR(database.Prepare(kDeleteEvents).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kDeleteLabels).Bind(key).Run());
+  RETURN_IF_ERROR(database.Prepare(kDeleteReplaced).Bind(key).Run());
   const char* forget = Planted("key-reused") ? kMoveRequest : kDeleteRequest;
   RETURN_IF_ERROR(database.Prepare(forget).Bind(key).Run());
   RETURN_IF_ERROR(database.Prepare(kLeaveModel).Bind(key).Run());

@@ -196,7 +196,6 @@ CREATE TABLE replaced (        -- checkpoints in the place of which jobs have la
   time INTEGER NOT NULL        -- since when
 ) WITHOUT ROWID;
 CREATE INDEX replaced_by_job ON replaced (job);
-CREATE INDEX replaced_by_time ON replaced (time);
 
 CREATE TABLE to_erase (        -- blobs that erased subjects named, until they are erased
   blob TEXT PRIMARY KEY,
