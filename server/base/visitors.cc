@@ -37,10 +37,11 @@ void Visitors::Add(int fd, const std::string& peer) {
   visitor->peer = peer;
   visitor->socket = std::move(copy);
   visitor->socket.KeepSmall(limits_.unread_bytes);
-  const auto talking = std::count_if(known_.begin(), known_.end(), [&](const auto& known) {
-    return known.second->open() && !IsQuiet(*known.second, limits_);
-  });
-  Allow(*visitor, ShareOf(static_cast<size_t>(talking) + 1));
+  int64_t talking = 1, quiet = 0;
+  for (const auto& [other, known] : known_) {
+    if (known->open()) ++(IsQuiet(*known, limits_) ? quiet : talking);
+  }
+  Allow(*visitor, SharesOf(talking, quiet).talking);
   visitor->place = by_age_.insert(by_age_.end(), peer);
   known_[peer] = std::move(visitor);
   count_ = known_.size();
@@ -133,14 +134,22 @@ std::optional<int64_t> Visitors::Measure(Visitor& visitor) const {
   return fresh;
 }
 
-int64_t Visitors::ShareOf(size_t visitors) const {
-  if (open_calls_ >= limits_.all_open_calls) return 0;
+Visitors::Shares Visitors::SharesOf(int64_t talking, int64_t quiet) const {
+  if (open_calls_ >= limits_.all_open_calls) return {};
   const bool alarmed = SteadyNow() < alarm_end_;
-  const int64_t left = std::max<int64_t>(limits_.unsettled_bytes - lingering_bytes_, 0);
+  const int64_t least = limits_.least_at_once;
   // A power of two: a share that changed with each visitor would cost a system call for each.
-  const uint64_t share = std::bit_floor(static_cast<uint64_t>(left) / visitors);
-  return std::clamp(static_cast<int64_t>(share), limits_.least_at_once,
-                    alarmed ? limits_.bytes_at_once_alarmed : limits_.bytes_at_once);
+  const auto share = [&](int64_t bytes, int64_t visitors, int64_t most) {
+    const auto each =
+        static_cast<uint64_t>(std::max<int64_t>(bytes, 0) / std::max<int64_t>(visitors, 1));
+    return std::clamp(static_cast<int64_t>(std::bit_floor(each)), least, std::max(most, least));
+  };
+  const int64_t left = limits_.unsettled_bytes - lingering_bytes_;
+  const int64_t quiet_share = share(left - talking * least, quiet, limits_.quiet_at_once);
+  const int64_t talking_share =
+      share(left - quiet * quiet_share, talking,
+            alarmed ? limits_.bytes_at_once_alarmed : limits_.bytes_at_once);
+  return {talking_share, std::min(quiet_share, talking_share)};
 }
 
 void Visitors::Allow(Visitor& visitor, int64_t more) {
@@ -154,11 +163,11 @@ bool Visitors::AllowMore(const std::vector<Shared>& open) {
   for (const Shared& visitor : open) unsettled += visitor->unsettled();
   crowded_ = unsettled > limits_.unsettled_bytes;
   if (crowded_) alarm_end_ = SteadyNow() + limits_.alarm;
-  const auto quiet = [&](const Shared& visitor) { return IsQuiet(*visitor, limits_); };
-  const auto talking = std::ssize(open) - std::count_if(open.begin(), open.end(), quiet);
-  const int64_t share = ShareOf(static_cast<size_t>(std::max<ptrdiff_t>(talking, 1)));
+  const auto is_quiet = [&](const Shared& visitor) { return IsQuiet(*visitor, limits_); };
+  const int64_t quiet = std::count_if(open.begin(), open.end(), is_quiet);
+  const Shares shares = SharesOf(std::ssize(open) - quiet, quiet);
   for (const Shared& visitor : open) {
-    Allow(*visitor, quiet(visitor) ? std::min(share, limits_.least_at_once) : share);
+    Allow(*visitor, is_quiet(visitor) ? shares.quiet : shares.talking);
   }
   return unsettled > kMuchAtOnce;
 }

@@ -42,12 +42,14 @@ struct VisitorLimits {
   // Bytes that gRPC may have made calls of which we have not seen yet: what it has not read, or
   // came in within `settles`, or `settles_unseen` if no call has come out of it or more has come
   // since; and what closed connections had sent as long as gRPC has not let go of them. Visitors
-  // share this: the kernel lets in no more of each than its share, and at most `bytes_at_once`.
+  // share this: the kernel lets in no more of each than its share, and at most `bytes_at_once`;
+  // who has been quiet may begin with `quiet_at_once`, or less where that would be too much.
   // Beyond, no connection is taken; and for the time of `alarm`, as after each connection that had
   // to be closed, a visitor has less.
   int64_t unsettled_bytes = 64 << 10;
   int64_t bytes_at_once = 64 << 10;
-  int64_t least_at_once = 256;  // however many there are
+  int64_t least_at_once = 64;  // however many there are: `connections` of it are within the sum
+  int64_t quiet_at_once = 256;
   int64_t bytes_at_once_alarmed = 4 << 10;
   int64_t bytes_alarmed = 64 << 10;  // in place of `bytes`, where that is more
   absl::Duration settles = absl::Milliseconds(10);
@@ -116,9 +118,13 @@ class Visitors {
 
   // How many bytes have come in since the last look; nothing if the connection is over.
   std::optional<int64_t> Measure(Visitor& visitor) const;
-  // What each of so many visitors has of what may be unsettled. Nothing while as many calls are
-  // open as may be.
-  int64_t ShareOf(size_t visitors) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What each visitor has of what may be unsettled.
+  struct Shares {
+    int64_t talking = 0;
+    int64_t quiet = 0;
+  };
+  // Nothing while as many calls are open as may be.
+  Shares SharesOf(int64_t talking, int64_t quiet) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Lets in as many bytes of the visitor beyond those that have settled.
   static void Allow(Visitor& visitor, int64_t more);
   // The same for all that are open. Whether many bytes have not settled.

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -284,6 +285,40 @@ TEST(VisitorsTest, WhoIsQuietTakesNoShare) {
   visitors.Add(visitor.served, "visitor");
   visitor.Send(32 << 10);
   EXPECT_GE(visitor.Receive(32 << 10), 16u << 10);
+}
+
+TEST(VisitorsTest, WhatAThousandVisitorsMayHaveOnItsWayIsWithinTheSum) {
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  if (files.rlim_cur < 4'000) {
+    if (files.rlim_max < 4'000) GTEST_SKIP() << "too few files may be open";
+    files.rlim_cur = 4'000;
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  }
+  for (const int quiet : {0, 100, 900}) {
+    VisitorLimits limits;
+    limits.settles = limits.settles_unseen = absl::ZeroDuration();
+    Visitors visitors(limits);
+    std::vector<std::unique_ptr<Connection>> flood;
+    for (int i = 0; i < 1'000; ++i) {
+      flood.push_back(std::make_unique<Connection>(/*prepared=*/true));
+      visitors.Add(flood.back()->served, absl::StrCat("peer", i));
+      if (i >= quiet) continue;
+      char byte = 0;
+      flood.back()->Send(1);
+      EXPECT_EQ(recv(flood.back()->served, &byte, 1, 0), 1);
+    }
+    for (int look = 0; look < 3; ++look) visitors.Look();
+    for (const auto& connection : flood) connection->Send(2 << 10);
+    int64_t received = 0;
+    for (const auto& connection : flood) {
+      std::string data(8 << 10, ' ');
+      const auto part = recv(connection->served, data.data(), data.size(), MSG_DONTWAIT);
+      received += std::max<int64_t>(part, 0);
+    }
+    EXPECT_LE(received, limits.unsettled_bytes) << quiet << " are quiet";
+    EXPECT_GE(received, limits.unsettled_bytes / 4);
+  }
 }
 
 TEST(VisitorsTest, NothingIsLetInWhileAsManyCallsAreOpenAsMayBe) {
