@@ -19,10 +19,11 @@ from parity import diffusers, load_file, run_probe, torch, transformers
 from peft import LoHaConfig, LoKrConfig, LoraConfig, inject_adapter_in_model
 from safetensors import safe_open
 
-BASE = dict(dreambooth.UNET_ALONE, learning_rate=1e-3, max_grad_norm=0.01)
+BASE = dict(dreambooth.UNET_ALONE, learning_rate=1e-3, max_grad_norm=1e-3)
 CONVOLUTIONS = "to_q to_v to_out.0 conv1 proj_in conv_shortcut"
 UPDATE = dict(BASE, method="lora", rank=4, alpha=3.0, rank_stabilized=0, targets=CONVOLUTIONS)
-HYPERNETWORK = dict(BASE, method="hypernetwork", layer_structure="1 2 1", activation=0, layer_norm=0, self_attention=1)
+HYPERNETWORK = dict(BASE, method="hypernetwork", layer_structure="1 2 1", activation=0, layer_norm=0, self_attention=1,
+                    max_grad_norm=1e-4)
 VARIANTS = ["lora", "dora", "loha", "lokr"]
 ACTIVATIONS = ["linear", "relu", "silu"]
 REQUEST = lora.REQUEST
@@ -143,6 +144,8 @@ class Hypernetwork:
                         drawn = not parameter_name.endswith("bias")
                         parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.01 if drawn
                                         else torch.zeros(parameter.shape))
+        # What is added to all keys alike changes no softmax: its gradient is rounding error, of which AdamW makes steps.
+        self.arbitrary = {f"{key}.linear.{len(net.linear) - 1}.bias" for key, net in self.nets.items() if key.endswith(".0")}
         for name, layer in projections:
             net = self.nets[f"{layer.in_features}.{int(name.endswith('to_v'))}"]
             layer.register_forward_pre_hook(lambda _, args, net=net: (net(args[0]),))
@@ -259,8 +262,7 @@ CASES = [
     ("LoKr", ONE, Lokr, dict(UPDATE, variant=3, lokr_factor=8)),
     ("LoKr", TWO, Lokr, dict(UPDATE, variant=3, rank=2, lokr_factor=4)),
     ("hypernetwork", ONE, Hypernetwork, HYPERNETWORK),
-    ("hypernetwork", XL, Hypernetwork, dict(HYPERNETWORK, layer_structure="1 1.5 2 1", activation=2, layer_norm=1, self_attention=0,
-                                            max_grad_norm=1e-4)),
+    ("hypernetwork", XL, Hypernetwork, dict(HYPERNETWORK, layer_structure="1 1.5 2 1", activation=2, layer_norm=1, self_attention=0)),
     ("pivotal tuning", ONE, PivotalTuning, dict(UPDATE, method="pivotal_tuning", variant=0, vectors=2, initial_text="d o",
                                                 vectors_learning_rate=5e-3)),
     ("Custom Diffusion", ONE, CustomDiffusion, dict(BASE, method="custom_diffusion")),
@@ -332,6 +334,9 @@ def check_case(name, sizes, make_reference, job, args, report):
             raise AssertionError("no gradient was clipped: the test shows nothing of clipping")
         after = {key: value.detach() for key, value in reference.parameters().items()}
         written = {key: value.view(after[key].shape) for key, value in reference.ours(adapter).items()}
+        for key in getattr(reference, "arbitrary", ()):
+            for weights in (before, after, written):
+                del weights[key]
         lora.check_weights(name, written, before, after, report)
         check_pictures(name, model, adapter, job, reference, pipeline, args, report)
         check_loaders(name, model, adapter, job, args, report)
