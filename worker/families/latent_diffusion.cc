@@ -80,12 +80,24 @@ std::vector<Part> LatentDiffusion::UnetAndVae() const {
            vae_->options().ToJson().dump()}};
 }
 
+namespace {
+
+// Of the means of each row, M 1 1; 1 where either is nothing but rounding.
+torch::Tensor MeanRatio(const torch::Tensor& before_MTD, const torch::Tensor& after_MTD) {
+  const auto mean = [](const torch::Tensor& states) { return states.mean({1, 2}, true); };
+  const auto before = mean(before_MTD), after = mean(after_MTD);
+  const auto least = 1e-5 * before_MTD.square().mean({1, 2}, true).sqrt();
+  const auto known = torch::minimum(before.abs(), after.abs()) > least;
+  return torch::where(known, before / after, torch::ones_like(before));
+}
+
+}  // namespace
+
 torch::Tensor TokenRows::Context(const torch::Tensor& states_MTD) const {
   auto context_MTD = states_MTD;
   if (weights_MT1.defined()) {
-    const auto mean = [](const torch::Tensor& states) { return states.mean({1, 2}, true); };
     context_MTD = states_MTD * weights_MT1.to(states_MTD.scalar_type());
-    context_MTD = context_MTD * (mean(states_MTD) / mean(context_MTD));
+    context_MTD = context_MTD * MeanRatio(states_MTD, context_MTD);
   }
   return context_MTD.unflatten(0, {-1, rows_each}).flatten(1, 2);
 }

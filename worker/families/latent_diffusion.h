@@ -26,7 +26,8 @@ struct TokenRows {
   // What a text encoder says of the rows, M T D, as contexts, N S D with S = rows_each * T.
   //
   // Weighted states are brought back to the mean that they had, row by row, as AUTOMATIC1111's
-  // stable-diffusion-webui does it ("Original" emphasis) for a prompt that is drawn alone.
+  // stable-diffusion-webui does it ("Original" emphasis) for a prompt that is drawn alone. Where
+  // that mean is zero they stay as they are.
   torch::Tensor Context(const torch::Tensor& states_MTD) const;
 };
 
