@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/logging.h"
+#include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "server/jobs/proto_time.h"
 
@@ -59,10 +61,24 @@ void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time no
 }
 
 std::optional<int> WorkerRegistry::NewestSpecRevision(absl::Time now) const {
-  std::lock_guard lock(mutex_);
   std::optional<int> newest;
-  for (const auto& [name, seen] : seen_) {
-    if (seen.asked >= now - kSeenFor) newest = std::max(newest.value_or(0), seen.spec_revision);
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, seen] : seen_) {
+      if (seen.asked >= now - kSeenFor) newest = std::max(newest.value_or(0), seen.spec_revision);
+    }
+  }
+  if (newest >= kSpecRevision) return newest;
+  const auto running = jobs_.HeldJobs(kMostRunning);  // who works does not ask
+  if (!running.ok()) {
+    LogWarning("workers with jobs not read", {{"error", running.status().message()}});
+    return std::nullopt;
+  }
+  std::lock_guard lock(mutex_);
+  for (const HeldJob& job : *running) {
+    const auto seen = seen_.find(job.worker);
+    if (seen == seen_.end()) return std::nullopt;  // asked another run of the server
+    newest = std::max(newest.value_or(0), seen->second.spec_revision);
   }
   return newest;
 }

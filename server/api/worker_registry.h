@@ -31,7 +31,7 @@ class WorkerRegistry {
   void Asked(const v1::AcquireLeaseRequest& request, absl::Time now);
 
   // The newest revision of the specs that one of the workers knows which asked within ten minutes
-  // of `now`. Nothing if there is none.
+  // of `now` or run a job. Nothing if there is none, or if one of them is not known to this.
   std::optional<int> NewestSpecRevision(absl::Time now) const;
 
   // Nothing for a worker that gets jobs.
