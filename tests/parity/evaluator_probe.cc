@@ -21,7 +21,8 @@ std::vector<Image> ImagesOf(const SafetensorsFile& inputs) {
   std::vector<Image> images;
   for (const auto& bytes_HWC : inputs.Get("images").unbind()) {
     Image image{.width = static_cast<int>(bytes_HWC.size(1)),
-                .height = static_cast<int>(bytes_HWC.size(0))};
+                .height = static_cast<int>(bytes_HWC.size(0)),
+                .rgb = {}};
     const auto whole = bytes_HWC.contiguous();
     image.rgb.assign(whole.data_ptr<uint8_t>(), whole.data_ptr<uint8_t>() + whole.numel());
     images.push_back(std::move(image));

@@ -93,10 +93,14 @@ TEST_F(ModelScanTest, ASafetensorsFileThatLiesInNoModelIsOne) {
 class AsNobody {
  public:
   AsNobody() {
-    if (was_root_) EXPECT_EQ(seteuid(65534), 0);
+    if (was_root_) {
+      EXPECT_EQ(seteuid(65534), 0);
+    }
   }
   ~AsNobody() {
-    if (was_root_) EXPECT_EQ(seteuid(0), 0);
+    if (was_root_) {
+      EXPECT_EQ(seteuid(0), 0);
+    }
   }
 
  private:

@@ -17,7 +17,7 @@ namespace {
 Image Noised(int seed, int side) {
   torch::manual_seed(seed);
   const auto bytes = torch::randint(256, {side * side * 3}, torch::kInt64).to(torch::kUInt8);
-  Image image{.width = side, .height = side};
+  Image image{.width = side, .height = side, .rgb = {}};
   image.rgb.assign(bytes.data_ptr<uint8_t>(), bytes.data_ptr<uint8_t>() + bytes.numel());
   return image;
 }

@@ -16,7 +16,8 @@ std::vector<Image> TensorToImages(const torch::Tensor& images_BCHW) {
   std::vector<Image> images;
   for (const auto& bytes_HWC : bytes_BHWC.unbind()) {
     Image image{.width = static_cast<int>(bytes_HWC.size(1)),
-                .height = static_cast<int>(bytes_HWC.size(0))};
+                .height = static_cast<int>(bytes_HWC.size(0)),
+                .rgb = {}};
     const auto* data = bytes_HWC.data_ptr<uint8_t>();
     image.rgb.assign(data, data + bytes_HWC.numel());
     images.push_back(std::move(image));

@@ -30,7 +30,7 @@ inline FineTuneOptions Job() {
   for (int i = 0; i < 3; ++i) options.photos.push_back({.image = TestImage(i)});
   options.steps = 6;
   options.learning_rate = 1e-3;
-  options.class_images = {.count = 4, .steps = 2, .guidance = 1};
+  options.class_images = {.prompt = {}, .count = 4, .steps = 2, .guidance = 1};
   options.save_dtype = SaveDtype::kFloat32;
   return options;
 }

@@ -142,7 +142,7 @@ ClipTextModelImpl::Output ClipTextModelImpl::ForwardAll(const torch::Tensor& inp
   }
   auto positions_TD = position_embedding_->weight.slice(/*dim=*/0, 0, tokens);
   auto hidden_BTD = Embed(input_ids_BT) + positions_TD;
-  Output output{.hidden = {hidden_BTD}};
+  Output output{.hidden = {hidden_BTD}, .last = {}, .projected = {}};
   for (auto& layer : layers_) output.hidden.push_back(layer(output.hidden.back()));
   output.last = final_layer_norm_(output.hidden.back());
   if (text_projection_) {

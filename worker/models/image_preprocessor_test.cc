@@ -9,7 +9,7 @@ namespace likeness {
 namespace {
 
 Image Checkerboard(int side) {
-  Image image{.width = side, .height = side};
+  Image image{.width = side, .height = side, .rgb = {}};
   for (int y = 0; y < side; ++y) {
     for (int x = 0; x < side; ++x) image.rgb.insert(image.rgb.end(), 3, (x + y) % 2 ? 255 : 0);
   }
@@ -35,7 +35,7 @@ TEST(ImagePreprocessor, KeepsProportionsAndCropsTheMiddle) {
   config["size"] = {{"shortest_edge", 16}};
   config["crop_size"] = {{"height", 16}, {"width", 16}};
   const ImagePreprocessor read(ImagePreprocessorOptions::FromJson(config, /*clip=*/true));
-  Image image{.width = 64, .height = 16};  // white in the middle alone
+  Image image{.width = 64, .height = 16, .rgb = {}};  // white in the middle alone
   for (int y = 0; y < 16; ++y) {
     for (int x = 0; x < 64; ++x) {
       image.rgb.insert(image.rgb.end(), 3, x >= 24 && x < 40 ? 255 : 0);

@@ -44,7 +44,9 @@ TEST(GradientCheckpointingTest, GradientsAreEqualWithNumbersThatAreDrawnOnTheWay
     const Gradients again = TwoLayers(true, x_requires_grad);
     EXPECT_TRUE(torch::equal(kept.output, again.output));
     EXPECT_TRUE(torch::equal(kept.of_weight, again.of_weight));
-    if (x_requires_grad) EXPECT_TRUE(torch::equal(kept.of_x, again.of_x));
+    if (x_requires_grad) {
+      EXPECT_TRUE(torch::equal(kept.of_x, again.of_x));
+    }
     EXPECT_EQ(kept.computed, 2);
     EXPECT_EQ(again.computed, 4);
   }

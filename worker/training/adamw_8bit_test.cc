@@ -68,7 +68,9 @@ TEST(AdamW8BitTest, AMomentOfALargeTensorTakesOneByteANumber) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : optimizer.State({"large", "small"})) {
     if (name.find("/large") != std::string::npos) bytes += static_cast<int64_t>(tensor.nbytes());
-    if (name == "adamw_8bit.m/small") EXPECT_EQ(tensor.scalar_type(), torch::kFloat32);
+    if (name == "adamw_8bit.m/small") {
+      EXPECT_EQ(tensor.scalar_type(), torch::kFloat32);
+    }
   }
   EXPECT_EQ(bytes, 2 * (large.numel() + 4 * large.numel() / Quantized::kBlock));
 }

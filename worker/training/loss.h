@@ -12,8 +12,8 @@ namespace likeness {
 
 struct LossOptions {
   double prior_weight = 1;  // lambda of DreamBooth's eq. 2; 0: the batch has no prior half
-  std::optional<double>
-      snr_gamma;  // min-SNR weighting, Hang et al. 2303.09556; 5 is usual; empty: all weights 1
+  std::optional<double> snr_gamma =
+      {};                 // min-SNR weighting, Hang et al. 2303.09556; 5 is usual; empty: all 1
   bool debiased = false;  // weights of Yu et al. 2310.08442 instead
 };
 
