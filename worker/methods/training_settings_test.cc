@@ -160,7 +160,9 @@ TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
       spec.textual_inversion.initial_text = "d";
       spec.lora.rank = spec.lora.alpha = 2;
       const auto attached = FindMethod(method).attach(model, spec);
-      for (const auto& master : attached->masters()) master.detach().add_(0.3);
+      for (const auto& master : attached->masters()) {
+        master.detach().add_(torch::randn_like(master), 0.3);
+      }
       attached->CopyMastersToParameters();
       const auto trained = predict();
       const double moved = (trained - base).abs().max().item<double>();
