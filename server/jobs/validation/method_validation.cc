@@ -51,7 +51,10 @@ void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& chec
   if (lora.has_up_learning_rate_ratio()) {
     checker.Real(path + ".up_learning_rate_ratio", lora.up_learning_rate_ratio(), 1, 1000);
   }
-  if (lora.has_lokr_factor()) {
+  if (lora.has_lokr_factor() && lora.variant() != v1::LORA_VARIANT_LOKR) {
+    checker.Add(path + ".lokr_factor",
+                "is set; it is of LORA_VARIANT_LOKR, which is to be named with it", "OUT_OF_RANGE");
+  } else if (lora.has_lokr_factor()) {
     checker.Integer(path + ".lokr_factor", lora.lokr_factor(), 1, kMaxRank);
   }
   CheckTargets(lora, path, checker);
@@ -76,6 +79,11 @@ void CheckPivotalTuning(const v1::PivotalTuning& pivotal, const std::string& pat
   if (pivotal.lora().train_text_encoder()) {
     checker.Add(path + ".lora.train_text_encoder",
                 "is set; in pivotal tuning the text encoders get no update, false is allowed",
+                "OUT_OF_RANGE");
+  }
+  if (pivotal.lora().has_text_encoder_learning_rate()) {
+    checker.Add(path + ".lora.text_encoder_learning_rate",
+                "is set; in pivotal tuning the text encoders get no update, leave it out",
                 "OUT_OF_RANGE");
   }
   if (pivotal.has_vectors_learning_rate()) {
