@@ -296,6 +296,14 @@ absl::Status Admission::CheckAdapters(const std::string& tenant, const std::stri
       return InvalidField(field, "is a whole model; name it as the model to draw with",
                           "INVALID_ADAPTER");
     }
+    // What they add is the difference of weights that they trained from those of their base.
+    if (personalized && (adapter.method() == "custom_diffusion" || adapter.method() == "svdiff")) {
+      return InvalidField(field,
+                          absl::StrCat("is an adapter of ", adapter.method(),
+                                       ", which lies over its base model alone, not over a whole "
+                                       "personalized model"),
+                          "INVALID_ADAPTER");
+    }
     const double strength = selection.adapters(i).strength();
     if (adapter.method() == "textual_inversion" && selection.adapters(i).has_strength() &&
         strength != 1) {
