@@ -18,13 +18,16 @@ class AdaptersTest : public ServiceTest {
  protected:
   AdaptersTest() { OfferModels(); }
 
-  // `method`: "lora" or "dreambooth". `digest`: of the base that the worker used.
+  // `method`: "lora", "custom_diffusion", "svdiff" or "dreambooth". `digest`: of the base that the
+  // worker used.
   void MakeModel(const std::string& id, const std::string& method,
                  const std::string& digest = "d1") {
     auto request = DogJob();
     auto& spec = *request.mutable_job()->mutable_fine_tune();
     spec.set_output_model_id(id);
     if (method == "lora") spec.mutable_lora();
+    if (method == "custom_diffusion") spec.mutable_custom_diffusion();
+    if (method == "svdiff") spec.mutable_svdiff();
     ASSERT_TRUE(Create(request).ok());
     v1::CompleteLeaseRequest outcome;
     outcome.set_lease_token(worker_.Acquire()->lease_token());
@@ -164,6 +167,17 @@ TEST_F(AdaptersTest, AdaptersLieOverAWholeModelOfTheirBaseToo) {
                 "job.generate.model.adapters[0].model");
 }
 
+TEST_F(AdaptersTest, WhatReplacesTheBasesWeightsLiesOverTheBaseAlone) {
+  MakeModel("tom", "dreambooth");
+  MakeModel("rex", "custom_diffusion");
+  MakeModel("max", "svdiff");
+  for (const char* id : {"rex", "max"}) {
+    ExpectRefused(Drawing(ModelNamed("tom"), {id}), "INVALID_ADAPTER",
+                  "job.generate.model.adapters[0].model");
+    EXPECT_TRUE(Create(Drawing("baseModels/mini", {id})).ok()) << id;
+  }
+}
+
 TEST_F(AdaptersTest, WhatIsNoAdapterOfTheModelIsRefused) {
   MakeModel("rex", "lora", "d1");
   MakeModel("old", "lora", "d0");
@@ -227,6 +241,20 @@ TEST_F(AdaptersTest, SettingsOfLoraAreChecked) {
                 path + "targets[0]");
   ExpectRefused(with([](auto& lora) { lora.set_text_encoder_learning_rate(2); }), "OUT_OF_RANGE",
                 path + "text_encoder_learning_rate");
+  ExpectRefused(with([](auto& lora) { lora.set_lokr_factor(4); }), "OUT_OF_RANGE",
+                path + "lokr_factor");
+  EXPECT_TRUE(Create(with([](auto& lora) {
+                lora.set_variant(v1::LORA_VARIANT_LOKR);
+                lora.set_lokr_factor(4);
+              })).ok());
+  auto pivotal = DogJob();
+  pivotal.mutable_job()
+      ->mutable_fine_tune()
+      ->mutable_pivotal_tuning()
+      ->mutable_lora()
+      ->set_text_encoder_learning_rate(1e-4);
+  ExpectRefused(pivotal, "OUT_OF_RANGE",
+                "job.fine_tune.pivotal_tuning.lora.text_encoder_learning_rate");
 }
 
 }  // namespace
