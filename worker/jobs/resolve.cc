@@ -219,6 +219,7 @@ v1::FineTuneSpec FineTuneDefaults(const MethodDefaults& row, const ModelDefaults
 void Derive(v1::Lora& lora) {
   if (!lora.has_alpha()) lora.set_alpha(lora.rank());
   if (lora.variant() == v1::LORA_VARIANT_LOKR && !lora.has_lokr_factor()) lora.set_lokr_factor(8);
+  if (lora.variant() != v1::LORA_VARIANT_LOKR) lora.clear_lokr_factor();  // another's
 }
 
 void Derive(const std::string& class_noun, v1::TextualInversion& word) {
