@@ -19,6 +19,10 @@ CardFacts ReadCardFacts(const std::filesystem::path& file) {
     ConfigReader base(std::string(kCardFile) + ": base", json["base"]);
     base.Read("digest", card.base_digest);
   }
+  if (json.contains("settings") && json["settings"].contains("lora")) {
+    ConfigReader lora(std::string(kCardFile) + ": settings: lora", json["settings"]["lora"]);
+    lora.Read("variant", card.lora_variant);
+  }
   int64_t size = 0;
   if (reader.Has("rehearsed_image_size")) reader.ReadSize("rehearsed_image_size", size);
   card.rehearsed_image_size = static_cast<int>(size);

@@ -16,6 +16,7 @@ inline constexpr char kModelDir[] = "model";  // of its files, among the outputs
 struct CardFacts {
   PromptWords words;
   std::string method;  // a row of worker/methods/method.h; "dreambooth" where the card says none
+  std::string lora_variant;      // "dora", ...; empty for plain LoRA and where there is no update
   std::string base_digest;       // of the base model that it was made from
   int rehearsed_image_size = 0;  // pixels; 0 for a model that was trained
 };

@@ -73,6 +73,18 @@ DrawingModel PersonalizedModelOf(const Fetched& model, JobEnvironment& environme
           .words = model.card.words};
 }
 
+// What some adapters add is the difference of weights that they trained from those of their base.
+// Throws Error(kFailedPrecondition) for one of them over a whole model, which has other weights.
+void CheckLiesOverWholeModel(const Fetched& adapter) {
+  const CardFacts& card = adapter.card;
+  const bool dora = card.lora_variant == "dora";
+  if (!dora && card.method != "custom_diffusion" && card.method != "svdiff") return;
+  throw Error(ErrorKind::kFailedPrecondition,
+              absl::StrCat(adapter.name, " is an adapter of ", dora ? "DoRA" : card.method,
+                           ", which lies over its base model alone, not over a whole personalized "
+                           "model"));
+}
+
 // `base_digest`: of the base model that draws, or that the model which draws was made from.
 void LayOver(const Fetched& adapter, const std::string& base_digest, double strength,
              DrawingModel& drawing) {
@@ -98,6 +110,7 @@ DrawingModel DrawingModelOf(const v1::Lease& lease, JobEnvironment& environment,
   auto fetched = FetchModels(lease, environment, phases, workshop);
   // Leases have the personalized models in order: that which is drawn with, then its adapters.
   const bool personalized = fetched.size() > static_cast<size_t>(selection.adapters_size());
+  for (size_t i = 1; personalized && i < fetched.size(); ++i) CheckLiesOverWholeModel(fetched[i]);
   DrawingModel drawing = personalized ? PersonalizedModelOf(fetched.front(), environment, workshop)
                                       : BaseModelOf(lease, environment, workshop);
   drawing.base_digest = personalized ? fetched.front().card.base_digest : drawing.facts.digest;

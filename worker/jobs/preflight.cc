@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "worker/families/prompt_tokens.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/generation/starting_picture.h"
+#include "worker/models/clip_text.h"
 #include "worker/nn/hookable_layers.h"
 #include "worker/support/guard.h"
 #include "worker/tokenizers/prompt_weights.h"
@@ -104,6 +106,41 @@ void CheckTargets(const std::string& field, const v1::Lora& lora, const Family& 
   }
 }
 
+void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const Family& model) {
+  int64_t least = std::numeric_limits<int64_t>::max();  // width of a context
+  for (const Part& part : model.Parts()) {
+    if (part.role != Role::kDenoiser) continue;
+    for (const auto& layer : LayersOf(*part.module)) {
+      if (!hypernetwork.self_attention() && IsTarget(layer.name, {"attn1.to_k"})) continue;
+      if (IsTarget(layer.name, {"to_k"})) least = std::min(least, layer.weight.size(1));
+    }
+  }
+  for (int i = 0; i < hypernetwork.layer_structure_size(); ++i) {
+    const double times = hypernetwork.layer_structure(i);
+    if (static_cast<double>(least) * times >= 1) continue;
+    Refuse(absl::StrCat("job.fine_tune.hypernetwork.layer_structure[", i, "]"),
+           absl::StrCat("is ", times,
+                        ", which makes a layer of width 0 for the model's contexts of "
+                        "width ",
+                        least, "; ", 1.0 / static_cast<double>(least), " or more is allowed"));
+  }
+}
+
+void CheckClipSkip(int clip_skip, const Family& model) {
+  int64_t layers = std::numeric_limits<int64_t>::max();  // of the text encoder with the fewest
+  bool xl = false;
+  for (const Part& part : model.Parts()) {
+    if (part.name == "text_encoder_2") xl = true;
+    const auto* encoder = part.module->as<ClipTextModelImpl>();
+    if (encoder != nullptr) layers = std::min(layers, encoder->options().num_hidden_layers);
+  }
+  const int64_t most = xl ? layers - 1 : layers;  // XL leaves the last one out anyway
+  if (clip_skip <= most) return;
+  Refuse("job.generate.clip_skip",
+         absl::StrCat("is ", clip_skip, "; of this model's text encoders, 0 to ", most,
+                      " layers can be left out"));
+}
+
 // `words`: learned ones, of as many tokens as they have rows. `weights`: as in TextOptions.
 void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& tokenizer,
                       const std::vector<NewWord>& words, JobEnvironment& environment,
@@ -167,6 +204,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
     CheckTargets("job.fine_tune.pivotal_tuning.lora", spec.pivotal_tuning().lora(), model);
   }
 
+  if (spec.has_hypernetwork()) CheckHypernetwork(spec.hypernetwork(), model);
   if (spec.has_textual_inversion()) WarnOfUselessSettings(spec, environment);
   const auto& subject = SubjectOf(spec);
   if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
@@ -231,6 +269,7 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment) {
   CheckSampling("job.generate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
+  CheckClipSkip(spec.clip_skip(), model);
   if (spec.has_image_to_image()) {
     RefuseAs("job.generate.image_to_image.strength",
              [&] { StepsLeftOut(spec.steps(), spec.image_to_image().strength()); });
