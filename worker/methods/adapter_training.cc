@@ -1,6 +1,7 @@
 #include "worker/methods/adapter_training.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "worker/base/error.h"
@@ -81,6 +82,15 @@ void CombinedTraining::BeginStep(const at::Generator& generator) {
 
 void CombinedTraining::EndStep() {
   for (const auto& method : methods_) method->EndStep();
+}
+
+void CombinedTraining::Constrain(const std::vector<torch::Tensor>& values) const {
+  auto begin = values.begin();
+  for (const auto& method : methods_) {
+    const auto end = begin + static_cast<std::ptrdiff_t>(method->masters().size());
+    method->Constrain({begin, end});
+    begin = end;
+  }
 }
 
 void CombinedTraining::Lend(torch::ScalarType dtype) {

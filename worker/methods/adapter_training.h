@@ -47,6 +47,7 @@ class CombinedTraining : public Attached {
   void CopyMastersToParameters() override;
   void BeginStep(const at::Generator& generator) override;
   void EndStep() override;
+  void Constrain(const std::vector<torch::Tensor>& values) const override;
 
   size_t size() const { return methods_.size(); }
   Attached& method(size_t number) { return *methods_.at(number); }

@@ -93,11 +93,16 @@ class TextualInversion : public TrainedParameters {
   }
 
   void EndStep() override {
+    if (norms_.empty()) return;
+    Constrain(masters());
+    CopyMastersToParameters();
+  }
+
+  void Constrain(const std::vector<torch::Tensor>& values) const override {
     torch::NoGradGuard no_grad;
     for (size_t i = 0; i < norms_.size(); ++i) {
-      masters()[i].detach().mul_(norms_[i] / NormsOf(masters()[i]).clamp_min(1e-12));
+      values.at(i).detach().mul_(norms_[i] / NormsOf(values[i]).clamp_min(1e-12));
     }
-    if (!norms_.empty()) CopyMastersToParameters();
   }
 
   WordEmbedding Trained() const { return {word_.word, masters()}; }

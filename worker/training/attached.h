@@ -35,6 +35,9 @@ class Attached {
   // Called after each, when the masters are updated.
   virtual void EndStep() {}
 
+  // Brings other values of the masters, such as their average, where EndStep() brings the masters.
+  virtual void Constrain(const std::vector<torch::Tensor>& values) const { (void)values; }
+
   // Throws Error(kFailedPrecondition) naming a weight with a value that is not finite. The last
   // update of a run is followed by no loss that would show it.
   void CheckFinite(int64_t step) const;

@@ -148,7 +148,10 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     const double rate_scale = optimizer->RateScale();
     progress.grad_norm = optimizer->Step(lr_factor);
     attached.EndStep();
-    if (average) average->Update();
+    if (average) {
+      average->Update();
+      attached.Constrain(average->averages());
+    }
     progress.loss = loss;
     progress.learning_rate = options.learning_rate * lr_factor * rate_scale;
     state.losses.push_back(static_cast<float>(loss));
