@@ -48,13 +48,16 @@ NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
     const bool text = part.role == Role::kTextEncoder;
     TrainedPart trained{part.name, {}, rate, text};
     TrainedPart faster{part.name, {}, rate * options.up_learning_rate_ratio, text};
+    // An error of a magnitude is one of a whole row of the layer's weight.
+    TrainedPart exact{part.name, {}, rate, text, /*exact=*/true};
     for (const HookableLayer& layer : LayersOf(*part.module)) {
       if (!IsTarget(layer.name, targets)) continue;
       LoraUpdate update{part.name, layer.name, {}};
       for (auto& [name, value] : variant.begin(layer.weight, options, generator)) {
         const bool fast = name == variant.begins_as_zeros && options.up_learning_rate_ratio != 1;
         const auto factor = value.to(layer.weight.options().dtype(torch::kFloat32));
-        (fast ? faster : trained).parameters.emplace_back(layer.name + "." + name, factor);
+        TrainedPart& of = name == kDoraMagnitude ? exact : fast ? faster : trained;
+        of.parameters.emplace_back(layer.name + "." + name, factor);
         update.factors[name] = factor;
       }
       made.weights.updates.push_back(std::move(update));
@@ -65,7 +68,9 @@ NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
                   "lora.targets name no layer of the model's " + part.name);
     }
     made.parts.push_back(std::move(trained));
-    if (!faster.parameters.empty()) made.parts.push_back(std::move(faster));
+    for (TrainedPart* other : {&faster, &exact}) {
+      if (!other->parameters.empty()) made.parts.push_back(std::move(*other));
+    }
     made.weights.targets[part.name] = targets;
     made.modules.push_back(part.module);
   };

@@ -35,7 +35,7 @@ TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
       masters_.push_back(base_.back().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
       // Nobody computes with the model's own values until they come back, or are lent.
       if (base_.back().is_cpu()) ReleaseMappedPages(base_.back().data_ptr(), base_.back().nbytes());
-      lent.push_back(masters_.back().to(compute_));
+      lent.push_back(masters_.back().to(part.exact ? torch::kFloat32 : compute_));
     }
   }
   ExchangeValues(parameters_, lent);
@@ -75,26 +75,34 @@ bool TrainedParameters::trains_text_encoders() const {
                      [](const TrainedPart& part) { return part.encodes_text; });
 }
 
+std::vector<torch::Tensor> TrainedParameters::ToLend(const std::vector<torch::Tensor>& values,
+                                                     torch::ScalarType dtype) const {
+  std::vector<torch::Tensor> lent;
+  for (const TrainedPart& part : parts_) {
+    for (size_t i = 0; i < part.parameters.size(); ++i) {
+      lent.push_back(values.at(lent.size()).to(part.exact ? torch::kFloat32 : dtype));
+    }
+  }
+  return lent;
+}
+
+void TrainedParameters::LendValues(const std::vector<torch::Tensor>& values) {
+  std::vector<torch::Tensor> computing;
+  for (const torch::Tensor& parameter : parameters_) computing.push_back(parameter.variable_data());
+  computing_ = std::move(computing);
+  ExchangeValues(parameters_, values);
+}
+
 void TrainedParameters::Lend(torch::ScalarType dtype) {
   torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> lent, computing;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    computing.push_back(parameters_[i].variable_data());
-    lent.push_back(masters_[i].to(dtype));
-  }
-  computing_ = std::move(computing);
-  ExchangeValues(parameters_, lent);
+  LendValues(ToLend(masters_, dtype));
 }
 
 void TrainedParameters::LendBase() {
   torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> lent, computing;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    computing.push_back(parameters_[i].variable_data());
-    lent.push_back(WithoutIt(base_[i]).to(compute_));
-  }
-  computing_ = std::move(computing);
-  ExchangeValues(parameters_, lent);
+  std::vector<torch::Tensor> base;
+  for (const torch::Tensor& before : base_) base.push_back(WithoutIt(before));
+  LendValues(ToLend(base, compute_));
 }
 
 void TrainedParameters::TakeBackBase() noexcept { TrainedParameters::TakeBack(); }

@@ -16,6 +16,7 @@ struct TrainedPart {
   NamedTensors parameters;  // the modules' own: what is exchanged in them is computed with
   double learning_rate;
   bool encodes_text = false;
+  bool exact = false;  // computes with its float32 values, whatever else computes in
 };
 
 // While one lives, the parts' parameters are copies that require gradients; their own values lie
@@ -45,6 +46,12 @@ class TrainedParameters : public Attached {
   virtual torch::Tensor WithoutIt(const torch::Tensor& before) const { return before; }
 
  private:
+  // `values`: one for each parameter. What the parameters compute with where others do in `dtype`.
+  std::vector<torch::Tensor> ToLend(const std::vector<torch::Tensor>& values,
+                                    torch::ScalarType dtype) const;
+  // Keeps what the parameters compute with until TakeBack(), and lends them `values`.
+  void LendValues(const std::vector<torch::Tensor>& values);
+
   std::vector<TrainedPart> parts_;
   torch::ScalarType compute_;
   std::vector<std::string> names_;

@@ -38,5 +38,28 @@ TEST(TrainedParametersTest, AnErrorOnTheWayLeavesEveryPartAsItWas) {
   EXPECT_FALSE(too_large.small.requires_grad());
 }
 
+TEST(TrainedParametersTest, AnExactPartComputesInFloat32) {
+  torch::nn::Linear plain(2, 2), exact(2, 2);
+  for (auto* module : {&plain, &exact}) {
+    for (auto& parameter : (*module)->parameters()) parameter.requires_grad_(false);
+  }
+  TrainedParameters trained(
+      {{"plain", ParametersOf(*plain), 1e-3},
+       {.name = "exact", .parameters = ParametersOf(*exact), .learning_rate = 1e-3, .exact = true}},
+      torch::kBFloat16);
+  const auto expect_dtypes = [&] {
+    EXPECT_EQ(plain->weight.scalar_type(), torch::kBFloat16);
+    EXPECT_EQ(exact->weight.scalar_type(), torch::kFloat32);
+  };
+  expect_dtypes();
+  EXPECT_TRUE(torch::equal(exact->weight.detach(), trained.masters().at(2)));
+  {
+    const TrainedInDtype lent(trained, torch::kBFloat16);
+    expect_dtypes();
+  }
+  const BaseAlone alone(trained);
+  expect_dtypes();
+}
+
 }  // namespace
 }  // namespace likeness

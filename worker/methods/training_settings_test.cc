@@ -5,8 +5,10 @@
 #include <cmath>
 
 #include "worker/base/io/safetensors.h"
+#include "worker/exports/embedding_file.h"
 #include "worker/methods/fine_tune_fixture.h"
 #include "worker/methods/method.h"
+#include "worker/models/clip_text.h"
 #include "worker/training/optimizer_table.h"
 
 namespace likeness {
@@ -106,6 +108,24 @@ TEST_F(TrainingSettingsTest, TheModelAndItsPreviewsAreMadeOfTheAverage) {
   EXPECT_NE(host("averaged").previews.at(0).image.rgb, host("last").previews.at(0).image.rgb);
 }
 
+TEST_F(TrainingSettingsTest, AnAverageOfVectorsKeepsTheirLengthsWhereThatIsAsked) {
+  FineTuneOptions options = Job();
+  const double far = 0.1;  // a mean of several vectors is shorter than each
+  options.vectors_learning_rate = far;
+  options.textual_inversion = {.token = {}, .vectors = 1, .initial_text = "dog", .keep_norm = true};
+  options.ema_decay = 0.9;
+  auto* encoder = PartOf("text_encoder").as<ClipTextModelImpl>();
+  const auto begun_KD = encoder->RowsOf({base_->tokenizer().Encode("dog").at(0)}).detach();
+  for (const char* method : {"textual_inversion", "pivotal_tuning"}) {
+    options.method = method;
+    options.learning_rate = options.method == "textual_inversion" ? far : 1e-3;
+    Train(options, method);
+    const auto rows_KD = ReadEmbedding(dir_.path() / method / kEmbeddingFile).rows_KD.at(0);
+    EXPECT_FALSE(torch::allclose(rows_KD, begun_KD)) << method;
+    EXPECT_TRUE(torch::allclose(rows_KD.norm(2, 1), begun_KD.norm(2, 1))) << method;
+  }
+}
+
 TEST_F(TrainingSettingsTest, CheckpointedGradientsTrainAboutTheSame) {
   FineTuneOptions options = Job();
   options.train_text_encoder = true;
@@ -141,7 +161,11 @@ TEST_F(TrainingSettingsTest, ProdigyWithTwoRatesIsRefused) {
 
 // Of every method, whatever it has changed.
 TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
-  for (const std::string& method : MethodNames()) {
+  std::vector<std::string> methods = MethodNames();
+  methods.push_back("dora");
+  for (const std::string& name : methods) {
+    const bool dora = name == "dora";
+    const std::string method = dora ? "lora" : name;
     for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
       torch::manual_seed(1);
       auto model = TinyModel();
@@ -159,6 +183,7 @@ TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
       spec.textual_inversion.token = "zw";
       spec.textual_inversion.initial_text = "d";
       spec.lora.rank = spec.lora.alpha = 2;
+      if (dora) spec.lora.variant = LoraVariant::kDora;
       const auto attached = FindMethod(method).attach(model, spec);
       for (const auto& master : attached->masters()) {
         master.detach().add_(torch::randn_like(master), 0.3);
@@ -171,11 +196,11 @@ TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
         const BaseAlone alone(*attached);
         EXPECT_LE((predict() - base).abs().max().item<double>(),
                   rounding * base.abs().max().item<double>())
-            << method;
+            << name;
       }
-      EXPECT_TRUE(torch::equal(predict(), trained)) << method;
+      EXPECT_TRUE(torch::equal(predict(), trained)) << name;
       if (method != "textual_inversion") {
-        EXPECT_GT(moved, 1e-3) << method;
+        EXPECT_GT(moved, 1e-3) << name;
       }
     }
   }
