@@ -97,8 +97,11 @@ LoraOptions ToLora(const v1::Lora& lora) {
                       .alpha = lora.alpha(),
                       .dropout = lora.dropout(),
                       .rank_stabilized = lora.rank_stabilized(),
-                      .up_learning_rate_ratio = lora.up_learning_rate_ratio(),
                       .targets = {lora.targets().begin(), lora.targets().end()}};
+  // Settings that workers resolved before there were these have neither.
+  if (lora.has_up_learning_rate_ratio()) {
+    options.up_learning_rate_ratio = lora.up_learning_rate_ratio();
+  }
   if (lora.has_lokr_factor()) options.lokr_factor = lora.lokr_factor();
   if (lora.variant() == v1::LORA_VARIANT_DORA) options.variant = LoraVariant::kDora;
   if (lora.variant() == v1::LORA_VARIANT_LOHA) options.variant = LoraVariant::kLoha;

@@ -4,7 +4,10 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
+#include "common/job_spec.h"
+#include "third_party/nlohmann/json.hpp"
 #include "worker/jobs/resolve.h"
 #include "worker/training/optimizer_table.h"
 
@@ -86,6 +89,69 @@ TEST(EngineOptionsTest, EveryOptimizerAndScheduleOfTheContractIsTheEngines) {
     schedules.insert(ToFineTuneOptions(spec, {}).lr_decay);
   }
   EXPECT_EQ(static_cast<int>(schedules.size()), rows->value_count() - 1);
+}
+
+// What a worker resolved before there were these settings, in `spec` as one resolves it today.
+v1::FineTuneSpec AsOlderWorkersResolved(v1::FineTuneSpec spec) {
+  v1::Training& training = *spec.mutable_training();
+  training.clear_optimizer();
+  training.clear_noise_offset();
+  training.clear_input_perturbation();
+  training.clear_debiased_estimation();
+  training.clear_ema_decay();
+  training.clear_gradient_checkpointing();
+  training.clear_schedule_cycles();
+  training.clear_horizontal_flips();
+  training.clear_caption_dropout();
+  training.clear_stop_rule();
+  spec.mutable_prior()->clear_kind();
+  if (spec.has_lora()) {
+    spec.mutable_lora()->clear_variant();
+    spec.mutable_lora()->clear_up_learning_rate_ratio();
+    spec.mutable_lora()->clear_lokr_factor();
+  }
+  return spec;
+}
+
+std::set<std::string> KeysOf(const nlohmann::json& object) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.insert(key);
+  return keys;
+}
+
+// A job that goes on under a newer worker: what it was begun with is what it goes on with, and its
+// checkpoints, which are told apart by these settings, stay its own.
+TEST(EngineOptionsTest, WhatAnOlderWorkerResolvedIsReadAsItWas) {
+  const ModelFacts model{.name = "baseModels/mini", .digest = "d", .image_size = 8, .defaults = {}};
+  const SubjectPhotos photos{
+      .training = {{.image = {8, 8, std::vector<uint8_t>(192)}}}, .validation = {}, .looks = {}};
+  std::vector<v1::FineTuneSpec> specs(3);
+  specs[1].mutable_lora();
+  specs[2].mutable_textual_inversion();
+  for (v1::FineTuneSpec& spec : specs) {
+    MutableSubjectOf(spec).set_class_noun("dog");
+    spec.mutable_training()->set_snr_gamma(5);
+    const v1::FineTuneSpec today = ResolveFineTune(spec, model).fine_tune();
+    SCOPED_TRACE(MethodOf(today));
+    const auto options = ToFineTuneOptions(AsOlderWorkersResolved(today), photos);
+    EXPECT_NO_THROW(Validate(options, model.image_size));
+    const auto settings = SettingsJson(options);
+    EXPECT_EQ(settings, SettingsJson(ToFineTuneOptions(today, photos)));
+
+    std::set<std::string> keys = {
+        "photos",        "validation_photos",  "steps",     "learning_rate",
+        "batch_size",    "train_text_encoder", "compute",   "gradient_accumulation",
+        "adam_betas",    "adam_epsilon",       "seed",      "weight_decay",
+        "max_grad_norm", "lr_schedule",        "snr_gamma", "lr_warmup_steps",
+        "prior_weight"};
+    if (today.prior().weight() > 0) keys.insert("class_images");
+    if (MakesAdapter(today)) keys.insert(MethodOf(today));
+    EXPECT_EQ(KeysOf(settings), keys);
+    if (today.has_lora()) {
+      EXPECT_EQ(KeysOf(settings.at("lora")),
+                (std::set<std::string>{"rank", "alpha", "dropout", "rank_stabilized", "targets"}));
+    }
+  }
 }
 
 TEST(EngineOptionsTest, PreviewsAreDrawnAsTheSamplesAre) {

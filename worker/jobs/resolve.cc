@@ -262,6 +262,8 @@ v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
   spec.MergeFrom(recommended.generate);
   spec.clear_prompts();  // a model recommends how to draw, not what
   spec.clear_image_to_image();
+  spec.clear_prompt_weights();  // a job cannot say that it wants none of these
+  spec.clear_long_prompts();
   return spec;
 }
 

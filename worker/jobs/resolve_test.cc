@@ -259,6 +259,19 @@ TEST(ResolveTest, APictureIsStartedFromWithStrengthForOneStep) {
   EXPECT_EQ(strength(), 1);
 }
 
+TEST(ResolveTest, HowPromptsAreReadIsTheJobsToSay) {
+  auto model = Model();
+  model.defaults.generate.set_prompt_weights(true);
+  model.defaults.generate.set_long_prompts(true);
+  EXPECT_FALSE(ResolveGenerate({}, model).generate().prompt_weights());
+  EXPECT_FALSE(ResolveGenerate({}, model).generate().long_prompts());
+  v1::GenerateSpec spec;
+  spec.set_prompt_weights(true);
+  spec.set_long_prompts(true);
+  EXPECT_TRUE(ResolveGenerate(spec, model).generate().prompt_weights());
+  EXPECT_TRUE(ResolveGenerate(spec, model).generate().long_prompts());
+}
+
 TEST(ResolveTest, PicturesAreOfTheModelsSizeUnlessSaid) {
   v1::GenerateSpec spec;
   spec.add_prompts("a cat");

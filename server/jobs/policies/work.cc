@@ -103,12 +103,18 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
   return work;
 }
 
+// A picture that is begun with another one is drawn in part of the steps.
+int StepsDone(const v1::GenerateSpec& spec) {
+  if (!spec.image_to_image().has_strength()) return spec.steps();
+  return std::max(1, static_cast<int>(spec.steps() * spec.image_to_image().strength()));
+}
+
 std::vector<Work> WorkOfGenerate(const v1::GenerateSpec& spec) {
   const double images = 1.0 * spec.prompts_size() * spec.images_per_prompt();
   const int64_t pixels = int64_t{spec.width()} * spec.height();
   return {{{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
           {{v1::JOB_PHASE_PREPARING, "", 0}, {1, 0, 0}},
-          Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), pixels, images, spec.steps(),
+          Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), pixels, images, StepsDone(spec),
                   spec.guidance()),
           {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images, 0}}};
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 namespace likeness::server {
 namespace {
@@ -133,6 +134,26 @@ TEST(WorkTest, ASizeThatWasNotMeasuredTakesAsManyTimesLongerAsItHasPixels) {
   EXPECT_THAT(Estimated(settings, device), DoubleNear(10, 0.5));
   spec.set_width(128);
   EXPECT_THAT(Estimated(settings, device), DoubleNear(20, 1));
+}
+
+TEST(WorkTest, APictureBegunWithAnotherTakesTheStepsThatAreDone) {
+  v1::ResolvedSpec settings;
+  auto& spec = *settings.mutable_generate();
+  spec.add_prompts("a dog");
+  spec.set_images_per_prompt(1);
+  spec.set_steps(50);
+  const auto passes = [&] {
+    for (const Work& work : WorkOf(settings, 0)) {
+      if (work.kind.phase == v1::JOB_PHASE_SAMPLING) return work.amounts[1];
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(passes(), 50);
+  const std::pair<double, double> parts[] = {{0.8, 40}, {1, 50}, {0.35, 17}, {0.001, 1}};
+  for (const auto& [strength, steps] : parts) {
+    spec.mutable_image_to_image()->set_strength(strength);
+    EXPECT_EQ(passes(), steps);
+  }
 }
 
 TEST(WorkTest, NothingIsEstimatedFromNothing) { EXPECT_FALSE(EstimateWork(FineTune(40, 2), {})); }
