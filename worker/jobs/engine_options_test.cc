@@ -123,8 +123,8 @@ std::set<std::string> KeysOf(const nlohmann::json& object) {
 // checkpoints, which are told apart by these settings, stay its own.
 TEST(EngineOptionsTest, WhatAnOlderWorkerResolvedIsReadAsItWas) {
   const ModelFacts model{.name = "baseModels/mini", .digest = "d", .image_size = 8, .defaults = {}};
-  const SubjectPhotos photos{
-      .training = {{.image = {8, 8, std::vector<uint8_t>(192)}}}, .validation = {}, .looks = {}};
+  const SubjectPhotos photos{.training = {{.image = {8, 8, std::vector<uint8_t>(192)}}},
+                             .validation = {}};
   std::vector<v1::FineTuneSpec> specs(3);
   specs[1].mutable_lora();
   specs[2].mutable_textual_inversion();

@@ -224,8 +224,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
-  const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment);
-  for (const auto& warning : WarningsOfLooks(photos.looks)) environment.Warn(warning);
+  std::vector<NamedLook> looks;
+  const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment, &looks);
+  for (const auto& warning : WarningsOfLooks(looks)) environment.Warn(warning);
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });
   // A word with rows of its own may be any.

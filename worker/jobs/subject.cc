@@ -25,10 +25,11 @@ PhotoLook LookOf(const Image& image) {
   return looker.Finish();
 }
 
-// `field` names the photo in messages; its place in the request is `path` and this.
+// `field` names the photo in messages; its place in the request is `path` and this. `looks`: may be
+// null.
 SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const std::string& field,
                         int image_size, const PromptWords& words, JobEnvironment& environment,
-                        Conversions& conversions, std::vector<NamedLook>& looks) {
+                        Conversions& conversions, std::vector<NamedLook>* looks) {
   const auto cut = [&](const Image& whole) {
     const auto box = CropBoxOf(photo);
     const int side = box ? std::min(box->width, box->height) : std::min(whole.width, whole.height);
@@ -36,7 +37,9 @@ SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const s
       environment.Warn(absl::StrFormat("%s is small: %d px are enlarged to the model's %d px",
                                        field, side, image_size));
     }
-    looks.push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
+    if (looks != nullptr) {
+      looks->push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
+    }
     return SquarePhoto(whole, box, image_size);
   };
   return {FetchPhotoFile(photo, path, field, environment, conversions, cut),
@@ -46,19 +49,18 @@ SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const s
 }  // namespace
 
 SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment,
-                          const std::string& path) {
+                          std::vector<NamedLook>* looks, const std::string& path) {
   const PromptWords words{subject.token(), subject.class_noun()};
   SubjectPhotos photos;
   Conversions conversions;
-  std::vector<NamedLook> validation_looks;
   for (int i = 0; i < subject.photos_size(); ++i) {
     photos.training.push_back(FetchPhoto(subject.photos(i), path, absl::StrCat("photos[", i, "]"),
-                                         image_size, words, environment, conversions, photos.looks));
+                                         image_size, words, environment, conversions, looks));
   }
   for (int i = 0; i < subject.validation_photos_size(); ++i) {
     photos.validation.push_back(FetchPhoto(subject.validation_photos(i), path,
                                            absl::StrCat("validation_photos[", i, "]"), image_size,
-                                           words, environment, conversions, validation_looks));
+                                           words, environment, conversions, nullptr));
   }
   WarnOfConversions(conversions, environment);
   if (const auto warning = PhotoCountWarning(subject.photos_size())) environment.Warn(*warning);

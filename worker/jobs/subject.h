@@ -16,14 +16,15 @@ namespace likeness {
 struct SubjectPhotos {
   std::vector<SubjectPhoto> training;
   std::vector<SubjectPhoto> validation;
-  std::vector<NamedLook> looks;  // of those to learn from, whole or as far as their boxes go
 };
 
 // Square photos of image_size x image_size pixels. Oddities become warnings of the job. Throws
 // StatusError (INVALID_ARGUMENT naming the field, e.g. "job.fine_tune.subjects[0].photos[2]") for a
 // photo that cannot be used.
-// `path`: of the subject in the request.
+// `looks`: if not null, filled with those of the photos to learn from, whole or as far as their
+// boxes go. `path`: of the subject in the request.
 SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment,
+                          std::vector<NamedLook>* looks = nullptr,
                           const std::string& path = "job.fine_tune.subjects[0].");
 
 // Throws StatusError (INVALID_ARGUMENT: TOKEN_NOT_SINGLE) if a single token is required and the
