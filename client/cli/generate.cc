@@ -89,15 +89,16 @@ void GenerateFlags::AddTo(FlagSet& flags) {
   flags.Add("height", &height, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");
   flags
       .Add("clip-skip", &clip_skip,
-           "Layers left out at the end of the text encoder, 0 to 8; A1111's 2 is 1 [0].")
+           "Layers skipped at the end of the text encoder, 0 to 8; 1 is what A1111 calls 2 [0].")
       .Takes("N");
   flags
       .Add("guidance-rescale", &guidance_rescale,
-           "Against pictures burnt by strong guidance, 0 to 1 [0].")
+           "Corrects the overexposure of strong guidance, 0 to 1 [0].")
       .Takes("X");
   flags.Add("prompt-weights", &prompt_weights,
             "Read (words:1.2), (words) and [words] in prompts as weights, as A1111 does.");
-  flags.Add("long-prompts", &long_prompts, "Read prompts to their end, in parts, however long.");
+  flags.Add("long-prompts", &long_prompts,
+            "Read long prompts to their end, in chunks, and do not cut them off.");
   start.AddTo(flags);
   flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");

@@ -129,17 +129,17 @@ void MethodFlags::AddTo(FlagSet& flags) {
       .Takes(absl::StrJoin(FineTuneMethods(), "|"));
   flags.Add("train-text-encoder", &train_text_encoder,
             "Better likeness, more memory; --no-train-text-encoder: the UNet alone.");
-  flags.Add("rank", &rank, "Of a LoRA's updates, 1 to 256.");
+  flags.Add("rank", &rank, "Rank of a LoRA's updates, 1 to 256.");
   flags.Add("alpha", &alpha, "A LoRA's updates are scaled by alpha / rank [the rank].");
-  flags.Add("variant", &variant, "How a LoRA's updates are made.").Takes("lora|dora|loha|lokr");
+  flags.Add("variant", &variant, "How a LoRA's updates are factored.").Takes("lora|dora|loha|lokr");
   flags.Add("up-rate-ratio", &up_rate_ratio,
-            "LoRA+: the rate of the factors that begin as zeros, in those of the others, from 1.");
-  flags.Add("vectors", &vectors, "Of a word of Textual Inversion, 1 to 64.");
+            "LoRA+: learning rate of the up factors as a multiple of the others', 1 to 1000.");
+  flags.Add("vectors", &vectors, "Vectors of a Textual Inversion word, 1 to 64.");
   flags
       .Add("layer-structure", &layer_structure,
-           "Widths of a hypernetwork's layers, in those of the context: 1,2,1.")
+           "Layer widths as multiples of the context width, 3 to 8 numbers.")
       .Takes("NUMBERS");
-  flags.Add("activation", &activation, "Between a hypernetwork's layers.")
+  flags.Add("activation", &activation, "Activation function between a hypernetwork's layers.")
       .Takes("linear|relu|swish");
 }
 

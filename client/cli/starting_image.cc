@@ -33,11 +33,12 @@ void StartingImageFlags::AddTo(FlagSet& flags) {
       .Takes("FILE");
   flags
       .Add("strength", &strength,
-           "How much of it is changed: the share of the steps that are done, above 0 to 1 [0.8].")
+           "How much the picture is changed: the share of the steps that are run, above 0 to 1 "
+           "[0.8].")
       .Takes("X");
   flags
       .Add("mask", &mask,
-           "A picture as large as it: what is white is drawn anew, what is black stays [all].")
+           "A picture of the same size: white is drawn anew, black is kept [all white].")
       .Takes("FILE");
 }
 

@@ -113,7 +113,7 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("precision", &precision, "fp32 or bf16.").Takes("fp32|bf16");
   flags
       .Add("stop-rule", &stop_rule,
-           "Whose weights make the model: the last step's, or those of the checkpoint that is "
+           "Which weights make the model: the last step's, or those of the checkpoint that is "
            "judged best.")
       .Takes("last|best");
   training.AddTo(flags);

@@ -47,30 +47,35 @@ Words PriorKinds() { return {v1::PriorKind_descriptor(), "PRIOR_KIND_"}; }
 void TrainingFlags::AddTo(FlagSet& flags) {
   flags
       .Add("optimizer", &optimizer,
-           "adamw_8bit and adafactor need less memory; prodigy finds "
-           "the rate itself.")
+           "adamw_8bit and adafactor need less memory; prodigy finds the learning rate itself.")
       .Takes(Optimizers().WithBars());
   flags.Add("schedule", &schedule, "How the learning rate changes after the warm-up.")
       .Takes(Schedules().WithBars());
-  flags.Add("schedule-cycles", &schedule_cycles, "Cosines of cosine_with_restarts, 1 to 1000.");
+  flags.Add("schedule-cycles", &schedule_cycles, "Cycles of cosine_with_restarts, 1 to 1000.");
   flags.Add("warmup-steps", &warmup_steps, "Steps in which the learning rate rises from 0.");
-  flags.Add("snr-gamma", &snr_gamma, "Gamma of min-SNR weighting; 5 is usual, 0: off.");
+  flags.Add("snr-gamma", &snr_gamma, "Gamma of min-SNR loss weighting; 5 is usual, 0: off.");
   flags.Add("debiased-estimation", &debiased_estimation, "Weight the loss by 1 / sqrt(SNR).");
-  flags.Add("noise-offset", &noise_offset, "0 to 1; 0.05 to 0.1 learns dark and bright pictures.");
-  flags.Add("input-perturbation", &input_perturbation, "0 to 1; 0.1 is usual.");
+  flags.Add("noise-offset", &noise_offset,
+            "Noise added to each channel as a whole, 0 to 1; with 0.05 to 0.1 very dark and very "
+            "bright pictures are learned.");
+  flags.Add(
+      "input-perturbation", &input_perturbation,
+      "Extra noise on the input that the model is not asked to predict, 0 to 1; 0.1 is usual.");
   flags.Add("flips", &flips, "Mirror each photo in half of the steps.");
   flags.Add("caption-dropout", &caption_dropout,
-            "Share of steps without a photo's prompt, 0 to below 1.");
+            "Share of steps in which a photo is learned without its prompt, 0 to below 1.");
   flags.Add("ema-decay", &ema_decay,
-            "Make the model of the weights' average, 0 to below 1; 0.999 is usual.");
+            "Decay of the weights' moving average, of which the model is made, 0 (off) to below 1; "
+            "0.999 is usual.");
   flags.Add("gradient-checkpointing", &gradient_checkpointing,
-            "Much less memory for a third more time.");
+            "Much less memory for about a third more time.");
 }
 
 void TrainingFlags::AddPriorTo(FlagSet& flags) {
   flags
       .Add("prior-kind", &prior_kind,
-           "Class pictures, or the base model's own prediction, which needs none.")
+           "What keeps the class: class pictures, or the base model's own prediction, which needs "
+           "none.")
       .Takes(PriorKinds().WithBars());
 }
 
