@@ -54,6 +54,22 @@ void ValidateOptimizer(const FineTuneOptions& options) {
           "0 to below 1 is allowed");
 }
 
+// Prodigy finds one rate for all that is trained: class pictures need not be drawn to say so.
+void ValidateProdigy(const FineTuneOptions& options) {
+  if (options.optimizer.name != "prodigy") return;
+  const bool pivotal = options.method == "pivotal_tuning";
+  const auto same = [&](bool used, const char* name, double rate) {
+    Require(!used || rate == options.learning_rate, name, rate,
+            "prodigy finds one learning rate for all that is trained");
+  };
+  same(options.train_text_encoder, "text_encoder_learning_rate",
+       options.text_encoder_learning_rate.value_or(options.learning_rate));
+  same(pivotal, "vectors_learning_rate", options.vectors_learning_rate);
+  Require((options.method != "lora" && !pivotal) || options.lora.up_learning_rate_ratio == 1,
+          "lora.up_learning_rate_ratio", options.lora.up_learning_rate_ratio,
+          "prodigy finds one learning rate for all that is trained; 1 is allowed");
+}
+
 void ValidateLoss(const FineTuneOptions& options) {
   if (options.snr_gamma) RequirePositive("snr_gamma", *options.snr_gamma);
   Require(!options.snr_gamma || !options.debiased_estimation, "snr_gamma",
@@ -90,6 +106,7 @@ void Validate(const FineTuneOptions& options, int image_size) {
   ValidateOptimizer(options);
   ValidateLoss(options);
   ValidateMethod(options);
+  ValidateProdigy(options);
 
   Require(std::isfinite(options.prior_weight) && options.prior_weight >= 0, "prior_weight",
           options.prior_weight, "a finite number from 0 (no prior) is needed");

@@ -79,6 +79,31 @@ TEST(FineTuneOptionsTest, EveryBadValueIsRefusedByName) {
               HasSubstr("debiased_estimation"));
 }
 
+TEST(FineTuneOptionsTest, ProdigyFindsOneRateForAll) {
+  const auto refusal = [](const std::function<void(FineTuneOptions&)>& spoil) {
+    return Refusal([&](FineTuneOptions& options) {
+      options.optimizer.name = "prodigy";
+      options.learning_rate = 1;
+      options.method = "lora";
+      spoil(options);
+    });
+  };
+  const auto text_rate = [](FineTuneOptions& options) {
+    options.text_encoder_learning_rate = 5e-6;
+  };
+  EXPECT_EQ(refusal([](auto&) {}), "allowed");
+  EXPECT_EQ(refusal(text_rate), "allowed") << "nothing is trained with it";
+  EXPECT_THAT(refusal([&](auto& o) {
+                text_rate(o);
+                o.train_text_encoder = true;
+              }),
+              HasSubstr("text_encoder_learning_rate"));
+  EXPECT_THAT(refusal([](auto& o) { o.lora.up_learning_rate_ratio = 16; }),
+              HasSubstr("up_learning_rate_ratio"));
+  EXPECT_THAT(refusal([](auto& o) { o.method = "pivotal_tuning"; }),
+              HasSubstr("vectors_learning_rate"));
+}
+
 TEST(FineTuneOptionsTest, SeedZeroIsASeedLikeAnyOther) {
   EXPECT_EQ(Refusal([](auto& o) { o.seed = 0; }), "allowed");
   EXPECT_EQ(SettingsJson(Good()).at("seed"), 0);

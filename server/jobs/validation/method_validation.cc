@@ -120,6 +120,38 @@ void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const std::string& 
   }
 }
 
+// Prodigy finds one rate for all that is trained.
+void CheckProdigy(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
+  if (spec.training().optimizer() != v1::OPTIMIZER_PRODIGY) return;
+  const double rate = spec.training().has_learning_rate() ? spec.training().learning_rate() : 1;
+  const auto same = [&](const std::string& field, bool said, double other) {
+    if (!said || other == rate) return;
+    checker.Add(path + field,
+                absl::StrCat("is ", other, "; with the optimizer PRODIGY only ", rate,
+                             ", the learning rate, is allowed"),
+                "OUT_OF_RANGE");
+  };
+  const auto one = [&](const std::string& field, const v1::Lora& lora) {
+    if (!lora.has_up_learning_rate_ratio() || lora.up_learning_rate_ratio() == 1) return;
+    checker.Add(path + field,
+                absl::StrCat("is ", lora.up_learning_rate_ratio(),
+                             "; with the optimizer PRODIGY only 1 is allowed"),
+                "OUT_OF_RANGE");
+  };
+  const auto& dreambooth = spec.dreambooth();
+  const auto& pivotal = spec.pivotal_tuning();
+  same(".dreambooth.text_encoder_learning_rate",
+       dreambooth.train_text_encoder() && dreambooth.has_text_encoder_learning_rate(),
+       dreambooth.text_encoder_learning_rate());
+  same(".lora.text_encoder_learning_rate",
+       spec.lora().train_text_encoder() && spec.lora().has_text_encoder_learning_rate(),
+       spec.lora().text_encoder_learning_rate());
+  same(".pivotal_tuning.vectors_learning_rate", pivotal.has_vectors_learning_rate(),
+       pivotal.vectors_learning_rate());
+  one(".lora.up_learning_rate_ratio", spec.lora());
+  one(".pivotal_tuning.lora.up_learning_rate_ratio", pivotal.lora());
+}
+
 }  // namespace
 
 void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
@@ -128,6 +160,7 @@ void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChe
   CheckTextualInversion(spec.textual_inversion(), path + ".textual_inversion", checker);
   CheckPivotalTuning(spec.pivotal_tuning(), path + ".pivotal_tuning", checker);
   CheckHypernetwork(spec.hypernetwork(), path + ".hypernetwork", checker);
+  CheckProdigy(spec, path, checker);
 }
 
 }  // namespace likeness::server

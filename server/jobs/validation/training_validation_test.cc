@@ -67,5 +67,46 @@ TEST(TrainingValidationTest, WhatIsOutOfRangeIsRefusedByItsField) {
   for (const auto& [set, field] : wrong) EXPECT_THAT(WrongWith(set), HasSubstr(field));
 }
 
+TEST(TrainingValidationTest, ProdigyFindsOneRateForAll) {
+  const auto wrong = [](const std::function<void(v1::FineTuneSpec&)>& set) {
+    v1::FineTuneSpec spec;
+    spec.mutable_training()->set_optimizer(v1::OPTIMIZER_PRODIGY);
+    set(spec);
+    FieldChecker checker;
+    CheckMethod(spec, "job.fine_tune", checker);
+    return std::string(checker.status().message());
+  };
+  EXPECT_THAT(wrong([](auto& s) { s.mutable_lora()->set_up_learning_rate_ratio(16); }),
+              HasSubstr("lora.up_learning_rate_ratio"));
+  EXPECT_THAT(wrong([](auto& s) {
+                s.mutable_pivotal_tuning()->mutable_lora()->set_up_learning_rate_ratio(16);
+              }),
+              HasSubstr("pivotal_tuning.lora.up_learning_rate_ratio"));
+  EXPECT_THAT(wrong([](auto& s) { s.mutable_pivotal_tuning()->set_vectors_learning_rate(5e-4); }),
+              HasSubstr("pivotal_tuning.vectors_learning_rate"));
+  const auto lora_rate = [](v1::FineTuneSpec& s) {
+    s.mutable_lora()->set_train_text_encoder(true);
+    s.mutable_lora()->set_text_encoder_learning_rate(0.5);
+  };
+  EXPECT_THAT(wrong(lora_rate), HasSubstr("lora.text_encoder_learning_rate"));
+  EXPECT_THAT(wrong([](auto& s) {
+                s.mutable_dreambooth()->set_train_text_encoder(true);
+                s.mutable_dreambooth()->set_text_encoder_learning_rate(0.5);
+              }),
+              HasSubstr("dreambooth.text_encoder_learning_rate"));
+
+  EXPECT_EQ(wrong([](auto& s) { s.mutable_lora()->set_up_learning_rate_ratio(1); }), "");
+  EXPECT_EQ(wrong([&](auto& s) {
+              lora_rate(s);
+              s.mutable_training()->set_learning_rate(0.5);
+            }),
+            "");
+  EXPECT_EQ(wrong([&](auto& s) {
+              lora_rate(s);
+              s.mutable_training()->set_optimizer(v1::OPTIMIZER_ADAMW);
+            }),
+            "");
+}
+
 }  // namespace
 }  // namespace likeness::server
