@@ -111,7 +111,10 @@ absl::Status Server::Parts::OpenStores() {
       [this](const std::string& tenant, const v1::Webhook& webhook) {
         return CheckWebhook(tenant, webhook, webhook_options.secrets, webhook_options.addresses);
       },
-      [this] { return workers->NewestSpecRevision(clock.Now()); });
+      [this] { return workers->NewestSpecRevision(clock.Now()); },
+      [this](const std::string& base, const std::vector<v1::Measure>& measures) {
+        return workers->OffersJudge(base, measures, clock.Now() - options.offer_lifetime);
+      });
   return absl::OkStatus();
 }
 

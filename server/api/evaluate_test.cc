@@ -1,5 +1,4 @@
 // Evaluate jobs over a real port: what is accepted, what is refused, what a worker gets.
-#include "common/spec_revision.h"
 #include "server/api/service_fixture.h"
 
 namespace likeness::server {
@@ -30,6 +29,16 @@ class EvaluateTest : public ServiceTest {
     EXPECT_TRUE(
         v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &reply).ok());
     return reply.has_lease();
+  }
+
+  // Of a worker beside worker_, with these measures.
+  v1::AcquireLeaseRequest OfferOfAnother(const std::vector<v1::Measure>& measures) const {
+    auto offer = worker_.Offer();
+    offer.set_worker("another");
+    auto& base = *offer.mutable_base_models(0);
+    base.clear_measures();
+    for (const auto measure : measures) base.add_measures(measure);
+    return offer;
   }
 
   static v1::CreateJobRequest Judgement() {
@@ -170,41 +179,62 @@ TEST_F(EvaluateTest, WorkerThatJudgesNothingGetsNone) {
 
 TEST_F(EvaluateTest, WorkerThatLacksAMeasureGetsNone) {
   MakeModel();
+  const auto both = OfferOfAnother({v1::MEASURE_DINO, v1::MEASURE_CLIP_T});
+  const auto one = worker_.Offer();  // of MEASURE_DINO
+  EXPECT_FALSE(WouldGetAJob(both));
+  EXPECT_FALSE(WouldGetAJob(one));  // the last that says what it measures
   auto request = Judgement();
   request.mutable_job()->mutable_evaluate()->add_measures(v1::MEASURE_CLIP_T);
   request.mutable_job()->mutable_evaluate()->add_measures(v1::MEASURE_DINO);
   ASSERT_TRUE(Create(request).ok());
-  auto offer = worker_.Offer();  // of MEASURE_DINO
-  EXPECT_FALSE(WouldGetAJob(offer));
-  offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_T);
-  EXPECT_TRUE(WouldGetAJob(offer));
+  EXPECT_FALSE(WouldGetAJob(one));
+  EXPECT_TRUE(WouldGetAJob(both));
 }
 
 TEST_F(EvaluateTest, AFineTuneWaitsForAWorkerWithItsMeasures) {
   OfferModels();
+  const auto other = OfferOfAnother({v1::MEASURE_CLIP_I});
+  EXPECT_FALSE(WouldGetAJob(other));
+  EXPECT_FALSE(WouldGetAJob(worker_.Offer()));
   auto request = DogJob();
   auto& spec = *request.mutable_job()->mutable_fine_tune();
   spec.mutable_judge()->set_enabled(true);
   spec.mutable_judge()->add_measures(v1::MEASURE_CLIP_I);
   spec.mutable_samples()->add_prompts("a {subject}");
   ASSERT_TRUE(Create(request).ok());
-  auto offer = worker_.Offer();
-  EXPECT_FALSE(WouldGetAJob(offer));
-  offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_I);
-  EXPECT_TRUE(WouldGetAJob(offer));
+  EXPECT_FALSE(WouldGetAJob(worker_.Offer()));
+  EXPECT_TRUE(WouldGetAJob(other));
 }
 
 TEST_F(EvaluateTest, TheBestStepTakesAWorkerThatCanComparePicturesWithPrompts) {
   OfferModels();
+  const auto other = OfferOfAnother({v1::MEASURE_CLIP_I, v1::MEASURE_CLIP_T});
+  EXPECT_FALSE(WouldGetAJob(other));
+  EXPECT_FALSE(WouldGetAJob(worker_.Offer()));
   auto request = DogJob();
   auto& training = *request.mutable_job()->mutable_fine_tune()->mutable_training();
   training.set_stop_rule(v1::STOP_RULE_BEST);
   ASSERT_TRUE(Create(request).ok());
-  auto offer = worker_.Offer();  // of MEASURE_DINO
-  offer.set_spec_revision(kSpecRevision);
-  EXPECT_FALSE(WouldGetAJob(offer));
-  offer.mutable_base_models(0)->add_measures(v1::MEASURE_CLIP_T);
-  EXPECT_TRUE(WouldGetAJob(offer));
+  EXPECT_FALSE(WouldGetAJob(worker_.Offer()));
+  EXPECT_TRUE(WouldGetAJob(other));
+}
+
+TEST_F(EvaluateTest, WhatNobodyMeasuresIsRefused) {
+  MakeModel();  // with a worker of MEASURE_DINO
+  auto evaluation = Judgement();
+  evaluation.mutable_job()->mutable_evaluate()->add_measures(v1::MEASURE_CLIP_T);
+  auto best = DogJob();
+  best.mutable_job()->mutable_fine_tune()->mutable_training()->set_stop_rule(v1::STOP_RULE_BEST);
+  auto judged = DogJob();
+  auto& spec = *judged.mutable_job()->mutable_fine_tune();
+  spec.mutable_judge()->set_enabled(true);
+  spec.mutable_judge()->add_measures(v1::MEASURE_CLIP_T);
+  spec.mutable_samples()->add_prompts("a {subject}");
+  for (const auto& request : {evaluation, best, judged}) {
+    const auto status = Create(request).status();
+    EXPECT_EQ(ErrorReason(status), "NO_EVALUATORS");
+    EXPECT_THAT(std::string(status.message()), HasSubstr("measures clip_t"));
+  }
 }
 
 TEST_F(EvaluateTest, JobThatNamesEvaluatorsGoesToAnyWorkerThatJudges) {

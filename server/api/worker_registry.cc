@@ -7,6 +7,7 @@
 #include "common/logging.h"
 #include "common/spec_revision.h"
 #include "common/status_macros.h"
+#include "server/jobs/measures_needed.h"
 #include "server/jobs/proto_time.h"
 
 namespace likeness::server {
@@ -27,6 +28,17 @@ v1::Worker Describe(const v1::AcquireLeaseRequest& request) {
   worker.set_rehearsal(request.rehearsal());
   for (const v1::BaseModel& model : request.base_models()) worker.add_base_models(model.name());
   return worker;
+}
+
+std::vector<v1::BaseModel> JudgesOf(const v1::AcquireLeaseRequest& request) {
+  std::vector<v1::BaseModel> judges;
+  for (const v1::BaseModel& model : request.base_models()) {
+    if (model.measures().empty()) continue;
+    v1::BaseModel& judge = judges.emplace_back();
+    judge.set_name(model.name());
+    *judge.mutable_measures() = model.measures();
+  }
+  return judges;
 }
 
 v1::WorkerState StateOf(const v1::Worker& worker, bool drained) {
@@ -57,7 +69,7 @@ void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time no
   }
   if (seen_.size() >= kMostSeen) ForgetBefore(now - kSeenFor);
   if (seen_.size() >= kMostSeen) return;
-  seen_[request.worker()] = {Describe(request), request.spec_revision(), now};
+  seen_[request.worker()] = {Describe(request), request.spec_revision(), JudgesOf(request), now};
 }
 
 std::optional<int> WorkerRegistry::NewestSpecRevision(absl::Time now) const {
@@ -81,6 +93,18 @@ std::optional<int> WorkerRegistry::NewestSpecRevision(absl::Time now) const {
     newest = std::max(newest.value_or(0), seen->second.spec_revision);
   }
   return newest;
+}
+
+bool WorkerRegistry::OffersJudge(const std::string& base, const std::vector<v1::Measure>& measures,
+                                 absl::Time since) const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(seen_.begin(), seen_.end(), [&](const auto& entry) {
+    const Seen& seen = entry.second;
+    if (seen.asked < since) return false;
+    return std::any_of(seen.judges.begin(), seen.judges.end(), [&](const v1::BaseModel& offer) {
+      return offer.name() == base && MeasuresAll(offer, measures);
+    });
+  });
 }
 
 void WorkerRegistry::ForgetBefore(absl::Time time) {

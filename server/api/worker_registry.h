@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "likeness/v1/model.pb.h"
 #include "likeness/v1/operator_service.pb.h"
 #include "likeness/v1/worker_service.pb.h"
 #include "server/jobs/job_store.h"
@@ -34,6 +35,11 @@ class WorkerRegistry {
   // of `now` or run a job. Nothing if there is none, or if one of them is not known to this.
   std::optional<int> NewestSpecRevision(absl::Time now) const;
 
+  // Whether a worker that asked since `since` and offers the base model judges by all of these
+  // measures.
+  bool OffersJudge(const std::string& base, const std::vector<v1::Measure>& measures,
+                   absl::Time since) const;
+
   // Nothing for a worker that gets jobs.
   std::optional<DrainedWorker> FindDrained(const std::string& worker) const;
 
@@ -48,6 +54,7 @@ class WorkerRegistry {
   struct Seen {
     v1::Worker worker;  // as it said, without state and jobs
     int spec_revision = 0;
+    std::vector<v1::BaseModel> judges;  // what it judges, by name and measures alone
     absl::Time asked;
   };
   void ForgetBefore(absl::Time time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

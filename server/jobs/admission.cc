@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/digest.h"
 #include "common/ids.h"
 #include "common/job_spec.h"
@@ -18,6 +20,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/estimates.h"
 #include "server/jobs/job_record.h"
+#include "server/jobs/measures_needed.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -88,6 +91,14 @@ void MoveToAdapters(v1::ModelSelection& selection) {
   *selection.add_adapters() = std::move(first);
   auto& adapters = *selection.mutable_adapters();
   std::rotate(adapters.pointer_begin(), adapters.pointer_end() - 1, adapters.pointer_end());
+}
+
+// "dino and clip_t", as job metrics name them.
+std::string Names(const std::vector<v1::Measure>& measures) {
+  return absl::StrJoin(measures, " and ", [](std::string* out, v1::Measure measure) {
+    const absl::string_view name = v1::Measure_Name(measure);
+    out->append(absl::AsciiStrToLower(absl::StripPrefix(name, "MEASURE_")));
+  });
 }
 
 std::string Names(const std::vector<v1::BaseModel>& models) {
@@ -202,7 +213,7 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
   RETURN_IF_ERROR(photos_.CheckAll(tenant, subject.photos(), path + ".photos"));
   RETURN_IF_ERROR(
       photos_.CheckAll(tenant, subject.validation_photos(), path + ".validation_photos"));
-  if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model()));
+  if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model(), MeasuresNeeded(spec)));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
@@ -231,24 +242,28 @@ absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job)
     ASSIGN_OR_RETURN(const v1::Model made, jobs_.GetModel(model));
     base = made.base_model();
   }
-  RETURN_IF_ERROR(CheckJudged(base));
+  RETURN_IF_ERROR(CheckJudged(base, MeasuresNeeded(spec)));
   return photos_.CheckAll(tenant, spec.photos(), "job.evaluate.photos");
 }
 
-absl::Status Admission::CheckJudged(const std::string& base) {
+absl::Status Admission::CheckJudged(const std::string& base,
+                                    const std::vector<v1::Measure>& measures) {
   ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
-  const auto judges = [](const v1::BaseModel& offer) { return !offer.measures().empty(); };
+  const auto judges = [&](const v1::BaseModel& offer) { return MeasuresAll(offer, measures); };
   const auto own = std::find_if(offered.begin(), offered.end(),
                                 [&](const v1::BaseModel& offer) { return offer.name() == base; });
-  const bool judged = own != offered.end() ? judges(*own)  // else it waits for its base
-                                           : std::any_of(offered.begin(), offered.end(), judges);
-  if (!judged) {
-    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
-                    absl::StrCat("no worker that offers ", base,
-                                 " has evaluators, or had of late; docs/evaluation.md says which "
-                                 "there are and where a worker looks for them"));
-  }
-  return absl::OkStatus();
+  // Offers are kept of the worker that said last what it offers; others may judge by more.
+  const bool judged =
+      (own != offered.end() ? judges(*own)  // else it waits for its base
+                            : std::any_of(offered.begin(), offered.end(), judges)) ||
+      find_judge_(base, measures);
+  if (judged) return absl::OkStatus();
+  const std::string wanted =
+      measures.empty() ? "has evaluators" : absl::StrCat("measures ", Names(measures));
+  return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
+                  absl::StrCat("no worker that offers ", base, " ", wanted,
+                               ", or did of late; docs/evaluation.md says which evaluators there "
+                               "are and where a worker looks for them"));
 }
 
 absl::Status Admission::ResolveSelection(const std::string& tenant, const std::string& path,

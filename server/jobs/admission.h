@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "likeness/v1/job_service.pb.h"
@@ -27,16 +29,20 @@ class Admission {
   // if there was none.
   using KnownRevision = std::function<std::optional<int>()>;
 
+  // Whether a worker that offered the base model of late judges by all of these measures.
+  using FindJudge = std::function<bool(const std::string& base, const std::vector<v1::Measure>&)>;
+
   // The stores and the quota must outlive this.
   Admission(JobStore& jobs, BlobStore& blobs, BlobQuota& quota, const Limits& limits,
-            WebhookCheck check_webhook, KnownRevision known_revision)
+            WebhookCheck check_webhook, KnownRevision known_revision, FindJudge find_judge)
       : jobs_(jobs),
         blobs_(blobs),
         quota_(quota),
         limits_(limits),
         photos_(blobs, limits),
         check_webhook_(std::move(check_webhook)),
-        known_revision_(std::move(known_revision)) {}
+        known_revision_(std::move(known_revision)),
+        find_judge_(std::move(find_judge)) {}
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, NO_EVALUATORS,
@@ -60,8 +66,8 @@ class Admission {
   void WarnOfOldWorkers(v1::Job& job) const;
   absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
   absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
-  // NO_EVALUATORS if no worker judges what is drawn with the base model.
-  absl::Status CheckJudged(const std::string& base);
+  // NO_EVALUATORS if no worker judges what is drawn with the base model by these measures.
+  absl::Status CheckJudged(const std::string& base, const std::vector<v1::Measure>& measures);
   absl::Status ResolveEvaluate(const std::string& tenant, v1::Job& job);
   // `path`: of the selection in the request. Fills in the base model where that is to be used.
   absl::Status ResolveSelection(const std::string& tenant, const std::string& path,
@@ -86,6 +92,7 @@ class Admission {
   PhotoBlobs photos_;
   const WebhookCheck check_webhook_;
   const KnownRevision known_revision_;
+  const FindJudge find_judge_;
 };
 
 }  // namespace likeness::server

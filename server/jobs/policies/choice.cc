@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "server/base/planted.h"
+#include "server/jobs/measures_needed.h"
 
 namespace likeness::server {
 namespace {
@@ -28,9 +29,7 @@ bool Judges(const Needs& needs, const v1::AcquireLeaseRequest& offer) {
   if (needs.judged_as.empty()) return true;
   const auto& models = offer.base_models();
   const auto measures_all = [&](const v1::BaseModel& model) {
-    return !model.measures().empty() &&
-           std::all_of(needs.measures.begin(), needs.measures.end(),
-                       [&](v1::Measure measure) { return Contains(model.measures(), measure); });
+    return MeasuresAll(model, needs.measures);
   };
   const auto own = std::find_if(models.begin(), models.end(), [&](const v1::BaseModel& model) {
     return model.name() == needs.judged_as;

@@ -1,15 +1,16 @@
 #include "server/jobs/sqlite/record_table.h"
 
-#include <algorithm>
+#include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/judging.h"
 #include "common/rpc_error.h"
 #include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "server/base/planted.h"
+#include "server/jobs/measures_needed.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/requirements_text.h"
@@ -89,31 +90,20 @@ absl::string_view BaseModelOf(const v1::Job& job) {
 
 // What must judge the job's images, if anything must.
 absl::Status AddJudge(Database& database, const v1::Job& job, Needs& needs) {
-  const auto require = [&needs](const std::string& base, const auto& spec) {
-    if (!spec.evaluators().empty()) return;
-    needs.judged_as = base;
-    for (const int measure : spec.measures()) {
-      needs.measures.push_back(static_cast<v1::Measure>(measure));
-    }
-  };
   if (MustBeJudged(job.fine_tune())) {
     needs.methods.push_back("evaluate");
-    require(ModelOf(job), job.fine_tune().judge());
-    // By which steps are compared, whatever else is measured.
-    const bool told = std::find(needs.measures.begin(), needs.measures.end(), v1::MEASURE_CLIP_T) !=
-                      needs.measures.end();
-    if (PicksBestStep(job.fine_tune()) && !needs.judged_as.empty() && !told) {
-      needs.measures.push_back(v1::MEASURE_CLIP_T);
-    }
+    needs.measures = MeasuresNeeded(job.fine_tune());
+    if (job.fine_tune().judge().evaluators().empty()) needs.judged_as = ModelOf(job);
   }
   if (!job.has_evaluate()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(ModelOf(job)));
-  if (name.is_base()) {
-    require(ModelOf(job), job.evaluate());
-    return absl::OkStatus();
+  needs.measures = MeasuresNeeded(job.evaluate());
+  std::string base = ModelOf(job);
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(base));
+  if (!name.is_base()) {
+    ASSIGN_OR_RETURN(const v1::Model model, ReadModel(database, name));
+    base = model.base_model();
   }
-  ASSIGN_OR_RETURN(const v1::Model model, ReadModel(database, name));
-  require(model.base_model(), job.evaluate());
+  if (job.evaluate().evaluators().empty()) needs.judged_as = std::move(base);
   return absl::OkStatus();
 }
 
