@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "worker/checkpoints/model_digest.h"
@@ -217,8 +218,11 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const auto base = ValueOrThrow(workshop.catalog.Find(lease.job().fine_tune().base_model()));
   JobResult result{.resolved = Resolve(lease, base.facts), .outputs = {}, .metrics = {}};
   const v1::FineTuneSpec& spec = result.resolved.fine_tune();
-  if (!lease.has_checkpoint()) {
+  if (lease.has_checkpoint()) {
+    CheckResumedJudges(workshop.evaluators, spec);
+  } else {
     ResolveJudge(workshop.evaluators, *result.resolved.mutable_fine_tune(), environment);
+    NameStepJudges(workshop.evaluators, *result.resolved.mutable_fine_tune());
   }
   CheckStepJudge(workshop.evaluators, spec);
   Phases phases(environment, PhasesOf(spec));
@@ -245,6 +249,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
                                       .class_image_cache = workshop.class_image_cache,
                                       .output_model = model_dir},
                                      host);
+  if (PicksBestStep(spec) && !trained.best_step) {
+    environment.Warn("no checkpoint could be judged: the last step's weights make the model");
+  }
 
   // Draw
   const auto model_files = DescribeModel(model_dir);

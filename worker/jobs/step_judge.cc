@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/job_spec.h"
 #include "common/judging.h"
 #include "common/rpc_error.h"
@@ -27,6 +28,15 @@ constexpr const char* kPrompts[] = {
     "a {subject} wearing a red hat with a mountain in the background",
     "a {subject} wearing a black top hat on a cobblestone street",
 };
+// More of them, so that four are left where a job reports on as many prompts as it may (64).
+constexpr const char* kWorn[] = {
+    "a yellow scarf",   "a blue bow tie", "a straw hat",   "a green cape",
+    "a purple sweater", "an orange vest", "round glasses", "a silver crown",
+};
+constexpr const char* kPlaces[] = {
+    "on the beach",          "in the jungle",     "in the snow",   "with a city in the background",
+    "in a field of flowers", "on a wooden floor", "beside a lake", "on a cobblestone street",
+};
 constexpr uint32_t kBeyondClassPictures = 1 << 17;  // ClassOrder's begin at 1 << 16
 
 std::vector<EvaluatorFiles> JudgesOf(const std::vector<EvaluatorFiles>& found,
@@ -42,6 +52,44 @@ std::vector<EvaluatorFiles> JudgesOf(const std::vector<EvaluatorFiles>& found,
 
 }  // namespace
 
+void CheckResumedJudges(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec) {
+  if (!spec.judge().enabled() && !PicksBestStep(spec)) return;
+  const absl::Status status = Guard([&] {
+    (void)ChooseForJob(found, spec.judge().evaluators());
+    if (PicksBestStep(spec)) (void)JudgesOf(found, spec);
+  });
+  if (status.ok()) return;
+  ThrowIfError(RpcError(absl::StatusCode::kUnavailable, "EVALUATORS_DIFFER",
+                        absl::StrCat("the job was begun on a worker with other evaluators, and "
+                                     "goes on where those are: ",
+                                     status.message())));
+}
+
+void NameStepJudges(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec) {
+  if (!PicksBestStep(spec)) return;
+  const auto chosen = JudgesOf(found, spec);
+  auto& names = *spec.mutable_judge()->mutable_evaluators();
+  names.Clear();
+  for (const auto& evaluator : chosen) *names.Add() = evaluator.name;
+}
+
+std::vector<std::string> StepPrompts(const v1::FineTuneSpec& spec) {
+  const PictureOrder samples = SampleOrder(spec);
+  const v1::Subject& subject = SubjectOf(spec);
+  std::vector<std::string> prompts;
+  const auto add = [&](absl::string_view prompt) {
+    auto filled = FillPrompt(std::string(prompt), {subject.token(), subject.class_noun()});
+    const bool reported =
+        std::find(samples.prompts.begin(), samples.prompts.end(), filled) != samples.prompts.end();
+    if (!reported && std::ssize(prompts) < kStepImagesJudged) prompts.push_back(std::move(filled));
+  };
+  for (const char* prompt : kPrompts) add(prompt);
+  for (const char* worn : kWorn) {
+    for (const char* place : kPlaces) add(absl::StrCat("a {subject} wearing ", worn, " ", place));
+  }
+  return prompts;
+}
+
 void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec) {
   if (PicksBestStep(spec)) (void)LoadEvaluators(JudgesOf(found, spec), torch::kCPU);
 }
@@ -55,15 +103,7 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
   for (const auto& evaluator : files) selection.judged_by.push_back(evaluator.name);
 
   const PictureOrder samples = SampleOrder(spec);
-  const v1::Subject& subject = SubjectOf(spec);
-  for (const char* prompt : kPrompts) {
-    const auto filled = FillPrompt(prompt, {subject.token(), subject.class_noun()});
-    const bool reported =
-        std::find(samples.prompts.begin(), samples.prompts.end(), filled) != samples.prompts.end();
-    if (!reported && std::ssize(selection.prompts) < kStepImagesJudged) {
-      selection.prompts.push_back(filled);
-    }
-  }
+  selection.prompts = StepPrompts(spec);
   selection.negative_prompt = samples.negative_prompt;
   selection.seed = samples.seed + kBeyondClassPictures;
   selection.sampler = samples.sampler;
@@ -72,7 +112,7 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
 
   const auto evaluators = std::make_shared<Evaluators>(
       LoadEvaluators(files, device, [&] { ThrowIfStopped(environment.Stop()); }));
-  Evidence evidence{.token = subject.token(),
+  Evidence evidence{.token = SubjectOf(spec).token(),
                     .photos = ImagesOf(photos.training),
                     .pictures = {},
                     .class_pictures = {},

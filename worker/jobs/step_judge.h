@@ -1,6 +1,7 @@
 // The judge of Training.stop_rule: which step's weights make the model.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "likeness/v1/fine_tune.pb.h"
@@ -16,6 +17,18 @@ namespace likeness {
 // and the evaluators that the judge names, or the general ones, cannot say how well a subject is
 // recognised and prompts are obeyed; Error where one of them cannot be loaded.
 void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec);
+
+// Where a job goes on from a checkpoint. Throws StatusError (UNAVAILABLE, EVALUATORS_DIFFER), after
+// which another worker may take it, where this one lacks what judges in the job.
+void CheckResumedJudges(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec);
+
+// The spec then names the evaluators by which steps are compared: a job that goes on elsewhere is
+// judged by the same. Errors of CheckStepJudge.
+void NameStepJudges(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec);
+
+// What the pictures that a step is judged from are drawn of: kStepImagesJudged prompts, none of
+// which the job reports on.
+std::vector<std::string> StepPrompts(const v1::FineTuneSpec& spec);
 
 // How the steps of a job are compared: by subject fidelity (DINO; CLIP-I where there is none) plus
 // prompt fidelity (CLIP-T) of pictures that are drawn as the samples are, but of prompts and from
