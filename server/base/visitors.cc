@@ -16,7 +16,7 @@ constexpr int64_t kMuchAtOnce = 16 << 10;
 template <typename Visitor>
 bool IsQuiet(const Visitor& visitor, const VisitorLimits& limits) {
   return visitor.received > 0 && visitor.unsettled() == 0 &&
-         SteadyNow() - visitor.last_bytes >= limits.settles_unseen;
+         SteadyNow() - visitor.last_bytes >= limits.quiet_after;
 }
 
 }  // namespace

@@ -50,6 +50,8 @@ struct VisitorLimits {
   int64_t bytes_at_once = 64 << 10;
   int64_t least_at_once = 64;  // however many there are: `connections` of it are within the sum
   int64_t quiet_at_once = 256;
+  // Longer than TCP takes to send again what was cut off: or the rest would be cut off each time.
+  absl::Duration quiet_after = absl::Seconds(2);
   int64_t bytes_at_once_alarmed = 4 << 10;
   int64_t bytes_alarmed = 64 << 10;  // in place of `bytes`, where that is more
   absl::Duration settles = absl::Milliseconds(10);

@@ -271,6 +271,7 @@ TEST(VisitorsTest, WhoIsQuietTakesNoShare) {
   Visitors visitors({.unsettled_bytes = 32 << 10,
                      .bytes_at_once = 32 << 10,
                      .least_at_once = 1 << 10,
+                     .quiet_after = absl::ZeroDuration(),
                      .settles = absl::ZeroDuration(),
                      .settles_unseen = absl::ZeroDuration()});
   std::vector<std::unique_ptr<Connection>> quiet;
@@ -297,7 +298,7 @@ TEST(VisitorsTest, WhatAThousandVisitorsMayHaveOnItsWayIsWithinTheSum) {
   }
   for (const int quiet : {0, 100, 900}) {
     VisitorLimits limits;
-    limits.settles = limits.settles_unseen = absl::ZeroDuration();
+    limits.settles = limits.settles_unseen = limits.quiet_after = absl::ZeroDuration();
     Visitors visitors(limits);
     std::vector<std::unique_ptr<Connection>> flood;
     for (int i = 0; i < 1'000; ++i) {
