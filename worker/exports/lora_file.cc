@@ -91,10 +91,10 @@ LoraWeights ReadDiffusersLora(const std::filesystem::path& path) {
   LoraWeights weights;
   for (auto& [name, factors] : layers) {
     const std::string part = PartOf(name);
-    if (weights.updates.empty()) weights.scale = ReadScale(file, part);
     for (const char* factor : {kLoraDown, kLoraUp}) {
       if (!factors.contains(factor)) Refuse("key " + name + "." + factor + " is missing");
     }
+    if (weights.updates.empty()) weights.scale = ReadScale(file, part);
     if (!Agree(factors, weights.scale.rank)) {
       Refuse("the tensors of " + name + " are not of rank " + std::to_string(weights.scale.rank));
     }
