@@ -17,8 +17,8 @@ ENGINE = {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "work
           "worker/evaluation", "worker/families", "worker/generation", "worker/training", "worker/exports", "worker/methods"}
 MODELS = {"worker/base", "worker/nn", "worker/models", "worker/diffusion", "worker/tokenizers", "worker/checkpoints"}
 SERVICE = {"worker/support", "worker/catalog", "worker/jobs", "worker/wire", "worker/commands"}
-SERVER = {"server/commands", "server/main", "server/server", "server/server_options", "server/server_option_checks",
-          "server/data_directory"}
+SERVER = {"server/commands", "server/main", "server/server", "server/server_parts", "server/server_ticks", "server/server_options",
+          "server/server_option_checks", "server/data_directory"}
 BELOW = {  # room: the rooms it may include
     "common": set(),
     "server/base": {"common"},
