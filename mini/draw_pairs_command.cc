@@ -24,9 +24,9 @@ namespace {
 constexpr char kUsage[] = R"(Usage: likeness-mini draw-pairs --out DIR [FLAGS]
 
 Draws pairs of pictures of which it is known how much alike their subjects are:
-DIR/first/0000.png and DIR/second/0000.png, ..., and in DIR/pairs.json what tells
-the second subject from the first (view, accessory, proportion, pattern, colour,
-instance or class).
+DIR/first/0000.png and DIR/second/0000.png, ..., and in DIR/pairs.json what
+tells the second subject from the first (view, accessory, proportion, pattern,
+colour, instance or class).
 )";
 
 }  // namespace

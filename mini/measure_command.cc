@@ -25,9 +25,9 @@ namespace {
 constexpr char kUsage[] =
     R"(Usage: likeness-mini measure --pictures DIR [--photos DIR] [FLAGS]
 
-Measures pictures of the miniature model's world: how much their subject is that of
-the photos (mean cosine of the identity encoder; 1 is the same picture), and what
-class, scene, accessory, colour and pattern is seen.
+Measures pictures of the miniature model's world: how much their subject is that
+of the photos (mean cosine of the identity encoder; 1 is the same picture), and
+what class, scene, accessory, colour and pattern is seen.
 )";
 
 namespace fs = std::filesystem;

@@ -15,7 +15,7 @@ constexpr char kHelp[] = R"(Usage: likeness-worker [COMMAND] [FLAGS]
   run             does one job without a server
   healthcheck     asks whether the worker of this machine is up
   contact-sheet   lays pictures on one page
-  convert         makes a diffusers directory of a checkpoint in one file, or reverse
+  convert         makes a diffusers directory of a single file, or the reverse
 
 likeness-worker COMMAND --help lists a command's flags; --version prints the
 version.

@@ -23,8 +23,8 @@ constexpr char kUsage[] = R"(Usage: likeness-worker run --job FILE.json --out DI
 
 Does a job without a server. FILE.json is a Job of the contract in its JSON
 form, as given to CreateJob; or the `resolved` message of an earlier one, which
-gives the same bytes again. DIR receives the outputs and job.json, the finished Job.
-Stopped by Ctrl-C, the same command goes on from the last checkpoint.
+gives the same bytes again. DIR receives the outputs and job.json, the finished
+Job. Stopped by Ctrl-C, the same command goes on from the last checkpoint.
 )";
 
 struct RunFlags {
