@@ -124,9 +124,13 @@ def judge(args, subject, method, seed, name, folder):
     """The finished evaluation, its pictures in `folder`."""
     shutil.rmtree(folder, ignore_errors=True)
     prompts = subject.prompts_for(TOKEN if method == "noun-none" else None)
-    told = run(BIN / "likeness", "evaluate", name, "--photos", subject.photos, "--images", args.images_per_prompt, "--seed", seed,
-               "--json", "--out", folder, *args.evaluate_flags, *prompts)
-    return json.loads(told)
+    told = subprocess.run([BIN / "likeness", "evaluate", name, f"--photos={subject.photos}", f"--images={args.images_per_prompt}",
+                           f"--seed={seed}", "--json", f"--out={folder}", *args.evaluate_flags, *prompts],
+                          capture_output=True, text=True)
+    job = json.loads(told.stdout or "{}")
+    if told.returncode != 0:
+        raise RuntimeError(f"{name}: {job.get('error', {}).get('message', told.stderr.strip()[-500:])}")
+    return job
 
 
 class World:
