@@ -31,7 +31,8 @@ struct Queue {
         [this](const std::string& tenant, const v1::Webhook& webhook) {
           return server::CheckWebhook(tenant, webhook, secrets, server::AddressRules());
         },
-        [] { return std::nullopt; });
+        [] { return std::nullopt; },
+        [](const std::string&, const std::vector<v1::Measure>&) { return true; });
   }
 
   Scratch folder;
