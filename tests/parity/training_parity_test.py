@@ -25,7 +25,7 @@ CASES = {  # the family, the job
     "Adafactor": ("Stable Diffusion 1", dict(WITH_TEXT, optimizer="adafactor", learning_rate=1e-4, seed=16)),
     # So many times the rate that is found, which is 1e-6 at first: a step is to be more than what float32 rounds away.
     "Prodigy": ("Stable Diffusion 1", dict(
-        UNET_ALONE, optimizer="prodigy", learning_rate=20.0, text_encoder_learning_rate=20.0, lr_decay="cosine",
+        UNET_ALONE, optimizer="prodigy", learning_rate=5.0, text_encoder_learning_rate=5.0, lr_decay="cosine",
         lr_warmup_steps=2, seed=17)),
     "8-bit AdamW": ("Stable Diffusion 1", dict(WITH_TEXT, optimizer="adamw_8bit", seed=18)),
     "the base's prediction": ("Stable Diffusion 1", dict(
@@ -33,7 +33,7 @@ CASES = {  # the family, the job
         seed=19)),
 }
 # A moment that rounding moves across the limit of two 8-bit numbers is another by up to a hundredth.
-LIMITS = {"8-bit AdamW": dict(loss_limit=1e-4, update_limit=1e-2)}
+LIMITS = {"8-bit AdamW": dict(loss_limit=1e-4, update_limit=1e-2), "Prodigy": dict(update_limit=1e-2)}
 PACKAGES = {"Prodigy": "prodigyopt", "8-bit AdamW": "bitsandbytes"}
 
 
