@@ -190,12 +190,12 @@ class Drawing(service.JobTest):
         self.assertEqual(run("whole", "fp32").returncode, 0)
         self.assertEqual(bits("whole"), 32)
         refused = run("none", "fp16")
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.returncode, 2)
         self.assertIn("--generation-precision=fp16: fp32 and bf16 are allowed", refused.stderr)
         flags = pathlib.Path("/proc/cpuinfo").read_text().split()
         rounded = run("rounded", "bf16")
         if not {"avx512_bf16", "amx_bf16"} & set(flags):
-            self.assertEqual(rounded.returncode, 1)
+            self.assertEqual(rounded.returncode, 2)
             self.assertIn("no instructions for bfloat16", rounded.stderr)
             return
         self.assertEqual(rounded.returncode, 0, rounded.stderr)
