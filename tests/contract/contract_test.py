@@ -107,7 +107,7 @@ class ContractTest(unittest.TestCase):
 
 REASON = re.compile(r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+|OVERLOADED)"')
 # Words in this form that are no reasons: variables of the environment, names of codes and of states.
-NOT_REASONS = re.compile(r"LIKENESS_|XDG_|GLIBC_|JOB_STATE_|JOB_PHASE_|STATE_CHANGE_|PRECISION_|OUTPUT_KIND_")
+NOT_REASONS = re.compile(r"LIKENESS_|XDG_|GLIBC_|JOB_STATE_|JOB_PHASE_|STATE_CHANGE_|PRECISION_|OUTPUT_KIND_|LEARNING_RATE_SCHEDULE_")
 CODES = {"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
          "OUT_OF_RANGE_CODE", "DATA_LOSS", "DEADLINE_EXCEEDED"}
 

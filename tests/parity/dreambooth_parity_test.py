@@ -179,13 +179,13 @@ def trained_by_us(scratch, text_encoders):
             for part, file in files.items()}
 
 
-def check_weights(name, ours, before, after, report, update_limit=UPDATE_LIMIT):
+def check_weights(name, ours, before, after, report, weight_limit=WEIGHT_LIMIT, update_limit=UPDATE_LIMIT):
     """ours, before, after (the reference's): dicts of tensors by name."""
     before, after = ({key.removeprefix("text_model."): value for key, value in x.items()} for x in (before, after))
     assert ours.keys() == after.keys()
     errors = {key: parity.relative_error(ours[key], after[key]) for key in after}
     worst = max(errors, key=errors.get)
-    report.check(f"{name}: {len(errors)} weights after {STEPS} steps, worst {worst}", errors[worst], WEIGHT_LIMIT)
+    report.check(f"{name}: {len(errors)} weights after {STEPS} steps, worst {worst}", errors[worst], weight_limit)
     apart, moved = (sum((x[key].double() - y[key].double()).square().sum() for key in after).sqrt().item()
                     for x, y in ((ours, after), (after, before)))
     if moved == 0:
@@ -194,7 +194,7 @@ def check_weights(name, ours, before, after, report, update_limit=UPDATE_LIMIT):
         report.check(f"{name}: what training changed", apart / moved, update_limit)
 
 
-def check_case(name, job, args, report, family=None, loss_limit=LOSS_LIMIT, update_limit=UPDATE_LIMIT):
+def check_case(name, job, args, report, family=None, loss_limit=LOSS_LIMIT, **limits):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         reference = parity.save_random_pipeline(scratch / "base", parity.SIZES.get(family or name, parity.TINY))
@@ -221,7 +221,7 @@ def check_case(name, job, args, report, family=None, loss_limit=LOSS_LIMIT, upda
         if job["max_grad_norm"] > norms.max():
             raise AssertionError("no gradient was clipped: the test shows nothing of clipping")
         for part, weights in trained_by_us(scratch, parity.text_encoders(reference)).items():
-            check_weights(f"{name}: {part}", weights, before[part], parts[part].state_dict(), report, update_limit)
+            check_weights(f"{name}: {part}", weights, before[part], parts[part].state_dict(), report, **limits)
 
 
 def main():

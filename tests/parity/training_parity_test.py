@@ -22,18 +22,20 @@ CASES = {  # the family, the job
         WITH_TEXT, debiased_estimation=1, gradient_checkpointing=1, seed=14)),
     "average, gradients checkpointed": ("Stable Diffusion XL", dict(
         WITH_TEXT, ema_decay=0.9, gradient_checkpointing=1, seed=15)),
-    "Adafactor": ("Stable Diffusion 1", dict(WITH_TEXT, optimizer="adafactor", learning_rate=1e-4, seed=16)),
+    # The gradient of the text encoder's biases of keys is rounding error alone, of which Adafactor makes a step as of any other.
+    "Adafactor": ("Stable Diffusion 1", dict(UNET_ALONE, optimizer="adafactor", learning_rate=1e-4, seed=16)),
     # So many times the rate that is found, which is 1e-6 at first: a step is to be more than what float32 rounds away.
     "Prodigy": ("Stable Diffusion 1", dict(
-        UNET_ALONE, optimizer="prodigy", learning_rate=5.0, text_encoder_learning_rate=5.0, lr_decay="cosine",
+        UNET_ALONE, optimizer="prodigy", learning_rate=20.0, text_encoder_learning_rate=20.0, lr_decay="cosine",
         lr_warmup_steps=2, seed=17)),
     "8-bit AdamW": ("Stable Diffusion 1", dict(WITH_TEXT, optimizer="adamw_8bit", seed=18)),
     "the base's prediction": ("Stable Diffusion 1", dict(
         WITH_TEXT, prior_kind="base_prediction", prior_weight=0.5, batch_size=2, gradient_accumulation=2, snr_gamma=5.0,
         seed=19)),
 }
-# A moment that rounding moves across the limit of two 8-bit numbers is another by up to a hundredth.
-LIMITS = {"8-bit AdamW": dict(loss_limit=1e-4, update_limit=1e-2), "Prodigy": dict(update_limit=1e-2)}
+# A moment that rounding moves across the limit of two 8-bit numbers is another by a hundredth, near zero by all of it. So a few
+# numbers move otherwise by a step or two.
+LIMITS = {"8-bit AdamW": dict(loss_limit=1e-4, weight_limit=5e-3, update_limit=1e-2)}
 PACKAGES = {"Prodigy": "prodigyopt", "8-bit AdamW": "bitsandbytes"}
 
 
