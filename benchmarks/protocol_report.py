@@ -3,8 +3,8 @@ import base64
 import csv
 import html
 import json
-import random
-import statistics
+
+from intervals import interval
 
 TABLES = {
     "Subject and prompt fidelity": {
@@ -22,17 +22,6 @@ NAMES = {"real": "real photos", "base": "before training", "dreambooth": "DreamB
          "dreambooth-without-prior": "DreamBooth without prior", "lora": "LoRA", "textual_inversion": "Textual Inversion",
          "hypernetwork": "hypernetwork", "pivotal_tuning": "pivotal tuning", "custom_diffusion": "Custom Diffusion", "svdiff": "SVDiff",
          "noun-right": "right noun", "noun-wrong": "wrong noun", "noun-none": "no noun"}
-
-
-def interval(rows, key, rounds=2000):
-    """Mean of the subjects' means, and a 95 % bootstrap interval over subjects: jobs of one subject are not independent."""
-    by_subject = {}
-    for row in rows:
-        by_subject.setdefault(row["subject"], []).append(row[key])
-    means = [statistics.fmean(values) for values in by_subject.values()]
-    draw = random.Random(0)
-    drawn = sorted(statistics.fmean(draw.choices(means, k=len(means))) for _ in range(rounds))
-    return statistics.fmean(means), drawn[int(0.025 * rounds)], drawn[int(0.975 * rounds) - 1]
 
 
 def with_references(rows):

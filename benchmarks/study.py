@@ -19,12 +19,12 @@ import itertools
 import json
 import math
 import pathlib
-import random
 import shutil
 import statistics
 import sys
 import time
 
+from intervals import interval
 from mini_world import ACCESSORIES, BIN, MODEL, SCENES, measure, run, service
 
 # (class, seed of the identity). The two sets share no subject.
@@ -228,17 +228,6 @@ def do_job(args, subject, seed, setting, folder):
     return {"setting": setting.slug(), "subject": f"{noun}-{subject.seed}", "seed": seed,
             "seconds": round(time.monotonic() - started, 1), **row,
             **score(subject, prompts, folder / "samples", measure(before))}
-
-
-def interval(rows, key, rounds=2000):
-    """Mean and 95 % bootstrap interval, resampling subjects: jobs of one subject are not independent."""
-    by_subject = {}
-    for row in rows:
-        by_subject.setdefault(row["subject"], []).append(row[key])
-    means = [statistics.fmean(values) for values in by_subject.values()]
-    draw = random.Random(0)
-    drawn = sorted(statistics.fmean(draw.choices(means, k=len(means))) for _ in range(rounds))
-    return statistics.fmean(means), drawn[int(0.025 * rounds)], drawn[int(0.975 * rounds) - 1]
 
 
 def write_tables(rows, folder):

@@ -23,6 +23,7 @@
 #include "worker/families/prompt_tokens.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/generation/starting_picture.h"
+#include "worker/methods/hypernetwork.h"
 #include "worker/models/clip_text.h"
 #include "worker/nn/hookable_layers.h"
 #include "worker/support/guard.h"
@@ -107,14 +108,9 @@ void CheckTargets(const std::string& field, const v1::Lora& lora, const Family& 
 }
 
 void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const Family& model) {
-  int64_t least = std::numeric_limits<int64_t>::max();  // width of a context
-  for (const Part& part : model.Parts()) {
-    if (part.role != Role::kDenoiser) continue;
-    for (const auto& layer : LayersOf(*part.module)) {
-      if (!hypernetwork.self_attention() && IsTarget(layer.name, {"attn1.to_k"})) continue;
-      if (IsTarget(layer.name, {"to_k"})) least = std::min(least, layer.weight.size(1));
-    }
-  }
+  const auto widths = ContextWidths(model, hypernetwork.self_attention());
+  if (widths.empty()) return;
+  const int64_t least = *widths.begin();
   for (int i = 0; i < hypernetwork.layer_structure_size(); ++i) {
     const double times = hypernetwork.layer_structure(i);
     if (static_cast<double>(least) * times >= 1) continue;

@@ -78,16 +78,6 @@ MethodSpec OfToken(const Family& model, const MethodSpec& spec) {
   return word;
 }
 
-class AppliedProjections : public AppliedAdapter {
- public:
-  void Add(const HookableLayer& layer, const torch::Tensor& change) {
-    updates_.push_back(std::make_unique<WeightUpdate>(layer, change));
-  }
-
- private:
-  std::vector<std::unique_ptr<WeightUpdate>> updates_;
-};
-
 std::unique_ptr<AppliedAdapter> ApplyProjections(const Family& model,
                                                  const std::filesystem::path& file,
                                                  double strength) {
@@ -97,7 +87,7 @@ std::unique_ptr<AppliedAdapter> ApplyProjections(const Family& model,
   for (const Part& part : DenoisersOf(model)) {
     for (const HookableLayer& layer : CrossProjectionsOf(part)) layers[layer.name] = layer;
   }
-  auto applied = std::make_unique<AppliedProjections>();
+  std::vector<std::unique_ptr<LayerHook>> hooks;
   for (const auto& [name, weight] : weights) {
     const auto found = layers.find(name);
     if (found == layers.end() || found->second.weight.sizes() != weight.sizes()) {
@@ -108,9 +98,10 @@ std::unique_ptr<AppliedAdapter> ApplyProjections(const Family& model,
     if (strength == 0) continue;
     const auto& base = found->second.weight;
     const auto options = base.options().dtype(torch::kFloat32);
-    applied->Add(found->second, (weight.to(options) - base.to(options)) * strength);
+    hooks.push_back(std::make_unique<WeightUpdate>(
+        found->second, (weight.to(options) - base.to(options)) * strength));
   }
-  return applied;
+  return std::make_unique<AppliedHooks>(std::move(hooks));
 }
 
 }  // namespace

@@ -109,11 +109,17 @@ std::vector<ContextProjection> ProjectionsOf(const Family& model, bool self_atte
   return projections;
 }
 
+std::set<int64_t> WidthsOf(const std::vector<ContextProjection>& projections) {
+  std::set<int64_t> widths;
+  for (const auto& projection : projections) widths.insert(projection.width());
+  return widths;
+}
+
 using Nets = std::map<std::pair<int64_t, bool>, std::shared_ptr<ContextNet>>;  // width, values
 
-std::vector<std::unique_ptr<ContextHook>> Hook(const std::vector<ContextProjection>& projections,
-                                               const Nets& nets, double strength) {
-  std::vector<std::unique_ptr<ContextHook>> hooks;
+std::vector<std::unique_ptr<LayerHook>> Hook(const std::vector<ContextProjection>& projections,
+                                             const Nets& nets, double strength) {
+  std::vector<std::unique_ptr<LayerHook>> hooks;
   for (const ContextProjection& projection : projections) {
     const auto net = nets.find({projection.width(), projection.values});
     if (net == nets.end()) continue;  // as A1111: a width without a network stays
@@ -156,11 +162,7 @@ Hypernetwork Begin(const Family& model, const MethodSpec& spec) {
   torch::NoGradGuard no_grad;
   at::Generator generator = StepGenerator(spec.seed, kBeforeFirstStep);
   Hypernetwork begun{.shape = ShapeOf(spec.hypernetwork), .pairs = {}};
-  std::set<int64_t> widths;
-  for (const auto& projection : ProjectionsOf(model, begun.shape.self_attention)) {
-    widths.insert(projection.width());
-  }
-  for (const int64_t width : widths) {
+  for (const int64_t width : ContextWidths(model, begun.shape.self_attention)) {
     const auto keys = BeginNet(begun.shape, width, generator, model.device());
     begun.pairs.push_back({width, keys, BeginNet(begun.shape, width, generator, model.device())});
   }
@@ -216,20 +218,14 @@ class HypernetworkTraining : public AdapterTraining {
  private:
   Hypernetwork hypernetwork_;
   Nets nets_;
-  std::vector<std::unique_ptr<ContextHook>> hooks_;
-};
-
-class AppliedHypernetwork : public AppliedAdapter {
- public:
-  AppliedHypernetwork(Family& model, const Hypernetwork& hypernetwork, double strength)
-      : hooks_(Hook(ProjectionsOf(model, hypernetwork.shape.self_attention), NetsOf(hypernetwork),
-                    strength)) {}
-
- private:
-  std::vector<std::unique_ptr<ContextHook>> hooks_;
+  std::vector<std::unique_ptr<LayerHook>> hooks_;
 };
 
 }  // namespace
+
+std::set<int64_t> ContextWidths(const Family& model, bool self_attention) {
+  return WidthsOf(ProjectionsOf(model, self_attention));
+}
 
 std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec) {
   return std::make_unique<HypernetworkTraining>(model, Begin(model, spec), spec);
@@ -263,10 +259,8 @@ std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
                                                   const std::filesystem::path& directory,
                                                   double strength) {
   Hypernetwork hypernetwork = ReadHypernetwork(directory / kHypernetworkFile);
-  std::set<int64_t> widths;
-  for (const auto& projection : ProjectionsOf(model, hypernetwork.shape.self_attention)) {
-    widths.insert(projection.width());
-  }
+  const auto projections = ProjectionsOf(model, hypernetwork.shape.self_attention);
+  const std::set<int64_t> widths = WidthsOf(projections);
   for (HypernetworkPair& pair : hypernetwork.pairs) {
     if (!widths.contains(pair.width)) {
       throw Error(ErrorKind::kFailedPrecondition, "the hypernetwork is for contexts of width " +
@@ -278,7 +272,7 @@ std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
     }
   }
   if (strength == 0) hypernetwork.pairs.clear();
-  return std::make_unique<AppliedHypernetwork>(model, hypernetwork, strength);
+  return std::make_unique<AppliedHooks>(Hook(projections, NetsOf(hypernetwork), strength));
 }
 
 }  // namespace likeness

@@ -3,12 +3,17 @@
 // another before it makes values. There is one such pair for each width of contexts.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include "worker/methods/method.h"
 
 namespace likeness {
+
+// The widths of the contexts that get networks.
+std::set<int64_t> ContextWidths(const Family& model, bool self_attention);
 
 std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec);
 void WriteHypernetworkModel(Family& model, Attached& attached, const WriteSpec& spec,

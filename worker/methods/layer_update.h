@@ -4,8 +4,12 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
+#include "worker/methods/method.h"
 #include "worker/nn/hookable_layers.h"
 
 namespace likeness {
@@ -65,6 +69,15 @@ class WeightUpdate : public LayerUpdate {
 
  private:
   std::function<torch::Tensor()> change_;
+};
+
+// An adapter that is hooks of layers.
+class AppliedHooks : public AppliedAdapter {
+ public:
+  explicit AppliedHooks(std::vector<std::unique_ptr<LayerHook>> hooks) : hooks_(std::move(hooks)) {}
+
+ private:
+  std::vector<std::unique_ptr<LayerHook>> hooks_;
 };
 
 // float, [0, 1): each value is left out with this probability, the others are scaled up.

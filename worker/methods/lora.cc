@@ -198,27 +198,20 @@ void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
   if (!same) throw Error(ErrorKind::kInternal, "the adapter is not read back as it was written");
 }
 
-class AppliedLora : public AppliedAdapter {
- public:
-  void Add(const HookableLayer& layer, const LoraUpdate& update, const LoraVariantRow& variant,
-           double scale, double strength) {
-    torch::NoGradGuard no_grad;
-    const auto options = layer.weight.options();
-    if (variant.change != nullptr) {
-      LoraFactors factors = update.factors;
-      for (auto& [name, factor] : factors) factor = factor.to(layer.weight.device());
-      updates_.push_back(std::make_unique<WeightUpdate>(
-          layer, variant.change(layer.weight, factors, scale) * strength));
-      return;
-    }
-    updates_.push_back(
-        std::make_unique<LowRankUpdate>(layer, update.factors.at(kLoraDown).to(options),
-                                        update.factors.at(kLoraUp).to(options), scale * strength));
+std::unique_ptr<LayerHook> Apply(const HookableLayer& layer, const LoraUpdate& update,
+                                 const LoraVariantRow& variant, double scale, double strength) {
+  torch::NoGradGuard no_grad;
+  const auto options = layer.weight.options();
+  if (variant.change == nullptr) {
+    return std::make_unique<LowRankUpdate>(layer, update.factors.at(kLoraDown).to(options),
+                                           update.factors.at(kLoraUp).to(options),
+                                           scale * strength);
   }
-
- private:
-  std::vector<std::unique_ptr<LayerUpdate>> updates_;
-};
+  LoraFactors factors = update.factors;
+  for (auto& [name, factor] : factors) factor = factor.to(layer.weight.device());
+  return std::make_unique<WeightUpdate>(layer,
+                                        variant.change(layer.weight, factors, scale) * strength);
+}
 
 }  // namespace
 
@@ -252,7 +245,7 @@ std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::
   for (const Part& part : model.Parts()) {
     for (const auto& layer : LayersOf(*part.module)) layers[part.name + "/" + layer.name] = layer;
   }
-  auto applied = std::make_unique<AppliedLora>();
+  std::vector<std::unique_ptr<LayerHook>> hooks;
   for (const LoraUpdate& update : weights.updates) {
     const auto found = layers.find(update.part + "/" + update.layer);
     const LoraVariantRow& variant = RowOf(update.factors);
@@ -262,9 +255,9 @@ std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::
                       ", which this model does not have in this shape");
     }
     if (strength == 0) continue;
-    applied->Add(found->second, update, variant, weights.scale.value(), strength);
+    hooks.push_back(Apply(found->second, update, variant, weights.scale.value(), strength));
   }
-  return applied;
+  return std::make_unique<AppliedHooks>(std::move(hooks));
 }
 
 }  // namespace likeness

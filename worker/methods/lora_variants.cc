@@ -165,22 +165,19 @@ bool FitsLokr(at::IntArrayRef weight, const LoraFactors& factors) {
 }
 
 torch::Tensor ChangeOfLokr(const torch::Tensor& weight, const LoraFactors& factors, double scale) {
-  const auto first = factors.at(kLokrFirst).to(torch::kFloat32);
+  auto first = factors.at(kLokrFirst).to(torch::kFloat32);
   Shape second_shape = weight.sizes().vec();
   second_shape[0] /= first.size(0);
   second_shape[1] /= first.size(1);
+  if (weight.dim() == 4) first = first.view({first.size(0), first.size(1), 1, 1});
+  // As LyCORIS reads it: where there is no rank, there is nothing to divide alpha by.
   if (factors.contains(kLokrSecond)) {
-    // As LyCORIS reads it: where there is no rank, there is nothing to divide alpha by.
-    const auto second = factors.at(kLokrSecond).to(torch::kFloat32);
-    return torch::kron(weight.dim() == 4 ? first.view({first.size(0), first.size(1), 1, 1}) : first,
-                       second);
+    return torch::kron(first, factors.at(kLokrSecond).to(torch::kFloat32));
   }
   const auto second = torch::mm(factors.at("lokr_w2_a").to(torch::kFloat32),
                                 factors.at("lokr_w2_b").to(torch::kFloat32))
                           .view(second_shape);
-  return torch::kron(weight.dim() == 4 ? first.view({first.size(0), first.size(1), 1, 1}) : first,
-                     second) *
-         scale;
+  return torch::kron(first, second) * scale;
 }
 
 const LoraVariantRow kRows[] = {

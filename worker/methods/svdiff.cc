@@ -81,19 +81,6 @@ class SvdiffTraining : public AdapterTraining {
   std::vector<std::unique_ptr<WeightUpdate>> updates_;
 };
 
-class AppliedShifts : public AppliedAdapter {
- public:
-  void Add(const HookableLayer& layer, const torch::Tensor& shifts_K, double strength) {
-    torch::NoGradGuard no_grad;
-    const auto change =
-        Spectrum(layer.weight).Change(shifts_K.to(layer.weight.device()), layer.weight.sizes());
-    updates_.push_back(std::make_unique<WeightUpdate>(layer, change * strength));
-  }
-
- private:
-  std::vector<std::unique_ptr<WeightUpdate>> updates_;
-};
-
 }  // namespace
 
 std::unique_ptr<Attached> AttachSvdiff(Family& model, const MethodSpec& spec) {
@@ -127,7 +114,8 @@ std::unique_ptr<AppliedAdapter> ApplySvdiff(Family& model, const std::filesystem
       layers[part.name + "/" + layer.name + kShift] = layer;
     }
   }
-  auto applied = std::make_unique<AppliedShifts>();
+  torch::NoGradGuard no_grad;
+  std::vector<std::unique_ptr<LayerHook>> hooks;
   for (const std::string& name : file.Names()) {
     const auto found = layers.find(name);
     const auto shifts_K = file.Get(name);
@@ -141,9 +129,12 @@ std::unique_ptr<AppliedAdapter> ApplySvdiff(Family& model, const std::filesystem
       throw Error(ErrorKind::kFailedPrecondition,
                   "the adapter has " + name + ", which this model does not have in this shape");
     }
-    if (strength != 0) applied->Add(found->second, shifts_K, strength);
+    if (strength == 0) continue;
+    const auto& weight = found->second.weight;
+    const auto change = Spectrum(weight).Change(shifts_K.to(weight.device()), weight.sizes());
+    hooks.push_back(std::make_unique<WeightUpdate>(found->second, change * strength));
   }
-  return applied;
+  return std::make_unique<AppliedHooks>(std::move(hooks));
 }
 
 }  // namespace likeness
