@@ -35,9 +35,12 @@ inline bool MakesAdapter(const v1::FineTuneSpec& spec) {
          spec.method_case() != v1::FineTuneSpec::METHOD_NOT_SET;
 }
 
-// The same of any job: "generate" for one that draws, "evaluate" for one that judges.
+// The same of any job: "generate" for one that draws, "evaluate" for one that judges, "export" and
+// "import".
 inline std::string MethodOf(const v1::Job& job) {
   if (job.has_evaluate()) return "evaluate";
+  if (job.has_export_model()) return "export";
+  if (job.has_import_model()) return "import";
   return job.has_fine_tune() ? MethodOf(job.fine_tune()) : "generate";
 }
 
@@ -45,20 +48,26 @@ inline bool TrainsTextEncoder(const v1::FineTuneSpec& spec) {
   return spec.dreambooth().train_text_encoder() || spec.lora().train_text_encoder();
 }
 
-// What a job that draws or judges draws with.
+// The model that a job draws with, judges or exports.
 inline const v1::ModelSelection& SelectionOf(const v1::Job& job) {
+  if (job.has_export_model()) return job.export_model().model();
   return job.has_evaluate() ? job.evaluate().model() : job.generate().model();
 }
 
-// All photos of a job, and the images that it starts from.
+// All photos of a job with their masks, and the images that it starts from.
 inline std::vector<const v1::Photo*> PhotosOf(const v1::Job& job) {
   std::vector<const v1::Photo*> photos;
-  if (job.has_evaluate()) {
-    for (const v1::Photo& photo : job.evaluate().photos()) photos.push_back(&photo);
-  }
+  const auto add = [&photos](const auto& list) {
+    for (const v1::Photo& photo : list) {
+      photos.push_back(&photo);
+      if (photo.has_mask()) photos.push_back(&photo.mask());
+    }
+  };
+  add(job.evaluate().photos());
+  add(job.evaluate().gallery());
   for (const v1::Subject& subject : job.fine_tune().subjects()) {
-    for (const v1::Photo& photo : subject.photos()) photos.push_back(&photo);
-    for (const v1::Photo& photo : subject.validation_photos()) photos.push_back(&photo);
+    add(subject.photos());
+    add(subject.validation_photos());
   }
   const v1::ImageToImage& start = job.generate().image_to_image();
   if (start.has_image()) photos.push_back(&start.image());

@@ -196,6 +196,7 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
   if (job.has_fine_tune()) CheckFineTune(job.fine_tune(), "job.fine_tune", limits_, checker);
   if (job.has_generate()) CheckGenerate(job.generate(), "job.generate", limits_, checker);
   if (job.has_evaluate()) CheckEvaluate(job.evaluate(), "job.evaluate", limits_, checker);
+  CheckUnsupported(job, checker);
   if (static_cast<int64_t>(request.ByteSizeLong()) > limits_.max_request_bytes) {
     checker.Add("job",
                 absl::StrCat("the request has ", request.ByteSizeLong(), " bytes; at most ",

@@ -234,6 +234,8 @@ JobResult RehearseJob(const v1::Lease& lease, JobEnvironment& environment,
       return RehearseGenerate(lease, environment, models);
     case v1::Job::kEvaluate:
       return RehearseEvaluate(lease, environment, models);
+    case v1::Job::kExportModel:
+    case v1::Job::kImportModel:
     case v1::Job::SPEC_NOT_SET:
       break;
   }

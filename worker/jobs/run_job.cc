@@ -19,6 +19,8 @@ JobResult RunByKind(const v1::Lease& lease, JobEnvironment& environment, Worksho
       return Generate(lease, environment, workshop);
     case v1::Job::kEvaluate:
       return Evaluate(lease, environment, workshop);
+    case v1::Job::kExportModel:
+    case v1::Job::kImportModel:
     case v1::Job::SPEC_NOT_SET:
       break;
   }

@@ -40,6 +40,9 @@ void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& l
 
 void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& limits,
                 FieldChecker& checker);
+// What the contract holds and this version does not do yet.
+void CheckUnsupported(const v1::Job& job, FieldChecker& checker);
+
 // Lists of them, wherever they stand.
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                  const std::string& path, const Limits& limits, FieldChecker& checker);

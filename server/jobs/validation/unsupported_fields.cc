@@ -1,0 +1,58 @@
+// Fields of the contract that no worker of this version knows what to do with yet.
+#include "absl/strings/str_cat.h"
+#include "common/job_spec.h"
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+
+void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
+  const auto refuse = [&](bool used, absl::string_view field) {
+    if (used) checker.Add(absl::StrCat("job.", field), "is not supported", "OUT_OF_RANGE");
+  };
+  // Training.
+  const v1::FineTuneSpec& spec = job.fine_tune();
+  const v1::Training& training = spec.training();
+  bool masks = false;
+  for (const v1::Photo* photo : PhotosOf(job)) masks = masks || photo->has_mask();
+  refuse(masks, "fine_tune.subjects.photos.mask");
+  refuse(training.aspect_ratio_buckets(), "fine_tune.training.aspect_ratio_buckets");
+  refuse(training.alpha_masks(), "fine_tune.training.alpha_masks");
+  refuse(training.has_unmasked_weight(), "fine_tune.training.unmasked_weight");
+  refuse(training.fused_backward_pass(), "fine_tune.training.fused_backward_pass");
+  refuse(training.stop_rule() == v1::STOP_RULE_LOWEST_VALIDATION_LOSS ||
+             training.stop_rule() == v1::STOP_RULE_PLATEAU,
+         "fine_tune.training.stop_rule");
+  refuse(spec.dreambooth().has_text_encoder_steps(), "fine_tune.dreambooth.text_encoder_steps");
+  refuse(spec.lora().has_text_encoder_steps(), "fine_tune.lora.text_encoder_steps");
+  // Generation.
+  const v1::GenerateSpec& drawing = job.generate();
+  refuse(drawing.preview_every_steps() != 0, "generate.preview_every_steps");
+  refuse(drawing.prompt_adapters(), "generate.prompt_adapters");
+  refuse(drawing.precision() != v1::PRECISION_UNSPECIFIED, "generate.precision");
+  bool other_base = false;
+  for (const v1::Adapter& adapter : SelectionOf(job).adapters()) {
+    other_base = other_base || adapter.allow_other_base();
+  }
+  refuse(other_base, "generate.model.adapters.allow_other_base");
+  // Exports and imports.
+  refuse(job.has_export_model(), "export_model");
+  refuse(job.has_import_model(), "import_model");
+  refuse(!spec.initial_model().empty(), "fine_tune.initial_model");
+  // The judge.
+  bool crop = false;
+  for (const v1::Subject& subject : spec.subjects()) {
+    crop = crop || subject.crop() == v1::SUBJECT_CROP_FACE;
+  }
+  refuse(crop, "fine_tune.subjects.crop");
+  refuse(drawing.safety_check(), "generate.safety_check");
+  refuse(!job.evaluate().gallery().empty(), "evaluate.gallery");
+  const auto newer = [](const auto& measures) {
+    bool any = false;
+    for (const int measure : measures) any = any || measure >= v1::MEASURE_MASC;
+    return any;
+  };
+  refuse(newer(job.evaluate().measures()), "evaluate.measures");
+  refuse(newer(spec.judge().measures()), "fine_tune.judge.measures");
+}
+
+}  // namespace likeness::server
