@@ -16,4 +16,18 @@ inline bool PicksBestStep(const v1::FineTuneSpec& spec) {
   return spec.training().stop_rule() == v1::STOP_RULE_BEST;
 }
 
+// Whether the weights of the checkpoint with the lowest loss on the validation photos do.
+inline bool PicksLowestValidationLoss(const v1::Training& training) {
+  return training.stop_rule() == v1::STOP_RULE_LOWEST_VALIDATION_LOSS ||
+         training.stop_rule() == v1::STOP_RULE_PLATEAU;
+}
+
+// Whether there are any to measure that on.
+inline bool HasValidationPhotos(const v1::FineTuneSpec& spec) {
+  for (const v1::Subject& subject : spec.subjects()) {
+    if (!subject.validation_photos().empty()) return true;
+  }
+  return false;
+}
+
 }  // namespace likeness

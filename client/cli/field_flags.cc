@@ -57,6 +57,8 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"photos", "--photos"},
     {"measures", "--measure"},
     {"evaluators", "--evaluator"},
+    {"dreambooth.text_encoder_steps", "--text-encoder-steps"},
+    {"lora.text_encoder_steps", "--text-encoder-steps"},
     {"lora.rank", "--rank"},
     {"lora.alpha", "--alpha"},
     {"lora.variant", "--variant"},

@@ -103,15 +103,23 @@ absl::Status SetVectors(const MethodFlags& flags, google::protobuf::Message& met
   return absl::OkStatus();
 }
 
+// `method`: one that may train the text encoders.
+template <typename Method>
+void SetTextEncoderOf(const MethodFlags& flags, Method& method) {
+  if (flags.train_text_encoder) method.set_train_text_encoder(*flags.train_text_encoder);
+  if (flags.text_encoder_steps) method.set_text_encoder_steps(*flags.text_encoder_steps);
+}
+
 absl::Status SetTextEncoder(const MethodFlags& flags, v1::FineTuneSpec& spec) {
-  if (!flags.train_text_encoder) return absl::OkStatus();
+  if (!flags.train_text_encoder && !flags.text_encoder_steps) return absl::OkStatus();
   if (spec.has_dreambooth()) {
-    spec.mutable_dreambooth()->set_train_text_encoder(*flags.train_text_encoder);
+    SetTextEncoderOf(flags, *spec.mutable_dreambooth());
   } else if (spec.has_lora()) {
-    spec.mutable_lora()->set_train_text_encoder(*flags.train_text_encoder);
+    SetTextEncoderOf(flags, *spec.mutable_lora());
   } else {
     return absl::InvalidArgumentError(
-        absl::StrCat("--train-text-encoder means nothing with --method ", flags.method, "."));
+        absl::StrCat(flags.train_text_encoder ? "--train-text-encoder" : "--text-encoder-steps",
+                     " means nothing with --method ", flags.method, "."));
   }
   return absl::OkStatus();
 }
@@ -129,6 +137,8 @@ void MethodFlags::AddTo(FlagSet& flags) {
       .Takes(absl::StrJoin(FineTuneMethods(), "|"));
   flags.Add("train-text-encoder", &train_text_encoder,
             "Better likeness, more memory; --no-train-text-encoder: the UNet alone.");
+  flags.Add("text-encoder-steps", &text_encoder_steps,
+            "Steps after which the text encoder is no longer changed, 1 to 100000.");
   flags.Add("rank", &rank, "Rank of a LoRA's updates, 1 to 256.");
   flags.Add("alpha", &alpha, "A LoRA's updates are scaled by alpha / rank [the rank].");
   flags.Add("variant", &variant, "How a LoRA's updates are factored.").Takes("lora|dora|loha|lokr");

@@ -15,6 +15,7 @@ namespace likeness::client {
 struct MethodFlags {
   std::string method = "dreambooth";
   std::optional<bool> train_text_encoder;
+  std::optional<int32_t> text_encoder_steps;
   std::optional<int32_t> rank;
   std::optional<double> alpha;
   std::optional<std::string> variant;

@@ -182,9 +182,12 @@ TEST_F(ProgramTest, TheStopRuleIsNamed) {
   };
   ASSERT_EQ(run("best").exit_code, kDone);
   EXPECT_EQ(server_->record().create.job().fine_tune().training().stop_rule(), v1::STOP_RULE_BEST);
+  ASSERT_EQ(run("lowest_validation_loss").exit_code, kDone);
+  EXPECT_EQ(server_->record().create.job().fine_tune().training().stop_rule(),
+            v1::STOP_RULE_LOWEST_VALIDATION_LOSS);
   const auto ran = run("never");
   EXPECT_NE(ran.exit_code, kDone);
-  EXPECT_THAT(ran.err, HasSubstr("--stop-rule is 'never'; last and best are allowed"));
+  EXPECT_THAT(ran.err, HasSubstr("--stop-rule is 'never'; last, best, lowest_validation_loss and"));
 }
 
 TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
@@ -196,8 +199,11 @@ TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
     return Run(command);
   };
   const auto asked = [&] { return server_->record().create.job().fine_tune(); };
-  ASSERT_EQ(run({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder"}).exit_code,
+  ASSERT_EQ(run({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder",
+                 "--text-encoder-steps=50"})
+                .exit_code,
             kDone);
+  EXPECT_EQ(asked().lora().text_encoder_steps(), 50);
   EXPECT_EQ(asked().lora().rank(), 8);
   EXPECT_EQ(asked().lora().alpha(), 4);
   EXPECT_TRUE(asked().lora().train_text_encoder());

@@ -28,8 +28,8 @@ absl::StatusOr<v1::StopRule> ParseStopRule(const std::string& text) {
   if (v1::StopRule_Parse(absl::StrCat("STOP_RULE_", absl::AsciiStrToUpper(text)), &rule)) {
     return rule;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--stop-rule is '", text, "'; last and best are allowed."));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--stop-rule is '", text, "'; last, best, lowest_validation_loss and plateau are allowed."));
 }
 
 absl::Status CheckFlags(const TrainFlags& flags) {
@@ -114,8 +114,9 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags
       .Add("stop-rule", &stop_rule,
            "Which weights make the model: the last step's, or those of the checkpoint that is "
-           "judged best.")
-      .Takes("last|best");
+           "judged best or has the lowest loss on the validation photos; plateau ends the training "
+           "when three checkpoints in a row have not lowered it.")
+      .Takes("last|best|lowest_validation_loss|plateau");
   training.AddTo(flags);
   method.AddTo(flags);
   flags.AddHeading("Prior preservation");

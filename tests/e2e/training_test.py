@@ -44,6 +44,22 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual(len(models), 4)
         self.assertEqual(done.resolved.fine_tune.training.learning_rate, 1, "of Prodigy, the last")
 
+    def test_training_ends_where_the_validation_loss_does_not_fall(self):
+        job = self.job(steps=40, learning_rate=1e-30, stop_rule=fine_tune_pb2.STOP_RULE_PLATEAU)
+        job.fine_tune.subjects[0].validation_photos.add(inline=self.photos[0])
+        done = self.run_job(job)
+        self.assertEqual((done.metrics["training_steps"], done.metrics["best_step"]), (8, 2), "four checkpoints")
+        page = self.service.outputs(done)["report/index.html"].decode()
+        self.assertIn("Loss on the validation photos", page)
+
+    def test_the_text_encoder_stays_after_its_steps(self):
+        def text_encoder(steps):
+            job = self.job(steps=steps, learning_rate=1e-3)
+            job.fine_tune.dreambooth.train_text_encoder = True
+            job.fine_tune.dreambooth.text_encoder_steps = 2
+            return self.service.outputs(self.run_job(job))["model/text_encoder/model.safetensors"]
+        self.assertEqual(text_encoder(2), text_encoder(4))
+
     def test_a_killed_worker_costs_no_bit(self):
         job = self.job(
             steps=60, learning_rate=1e-3, optimizer=fine_tune_pb2.OPTIMIZER_ADAMW_8BIT, ema_decay=0.9, gradient_checkpointing=True,

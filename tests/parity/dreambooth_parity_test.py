@@ -126,6 +126,9 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
     losses, norms = [], []
     size, passes = job["batch_size"], job["gradient_accumulation"]
     for step in range(job["steps"]):
+        if step == job.get("text_encoder_steps"):
+            for text in parity.text_encoders(pipeline).values():
+                text.requires_grad_(False)
         step_loss = 0.0
         shape = (len(halves) * size, *distributions[0][0].mean.shape[1:])
         fills_masks = unet.config.in_channels > unet.config.out_channels

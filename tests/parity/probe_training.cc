@@ -28,6 +28,9 @@ void SetExtras(const std::map<std::string, std::string>& settings, FineTuneOptio
   };
   if (said("optimizer")) job.optimizer.name = settings.at("optimizer");
   if (said("lr_cycles")) job.lr_cycles = std::stoi(settings.at("lr_cycles"));
+  if (said("text_encoder_steps")) {
+    job.text_encoder_steps = std::stoi(settings.at("text_encoder_steps"));
+  }
   if (said("prior_kind")) job.prior_kind = PriorKind::kBasePrediction;
   job.debiased_estimation = number("debiased_estimation") > 0;
   job.draws = {.noise_offset = number("noise_offset"),

@@ -22,6 +22,7 @@ CASES = {  # the family, the job
         WITH_TEXT, debiased_estimation=1, gradient_checkpointing=1, seed=14)),
     "average, gradients checkpointed": ("Stable Diffusion XL", dict(
         WITH_TEXT, ema_decay=0.9, gradient_checkpointing=1, seed=15)),
+    "text encoder for four steps": ("Stable Diffusion 1", dict(WITH_TEXT, text_encoder_steps=4, seed=20)),
     # The gradient of the text encoder's biases of keys is rounding error alone, of which Adafactor makes a step as of any other.
     "Adafactor": ("Stable Diffusion 1", dict(UNET_ALONE, optimizer="adafactor", learning_rate=1e-4, seed=16)),
     # So many times the rate that is found, which is 1e-6 at first: a step is to be more than what float32 rounds away.

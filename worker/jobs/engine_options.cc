@@ -1,12 +1,16 @@
 #include "worker/jobs/engine_options.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/prior.h"
 
 namespace likeness {
 namespace {
+
+constexpr int64_t kPlateau = 3;  // checkpoints in a row that have not lowered the loss
 
 LrDecay ToLrDecay(v1::LearningRateSchedule schedule) {
   switch (schedule) {
@@ -125,6 +129,13 @@ HypernetworkOptions ToHypernetwork(const v1::Hypernetwork& hypernetwork) {
   return options;
 }
 
+// `method`: one that may train the text encoders.
+template <typename Method>
+std::optional<int64_t> StepsOfTextEncoder(const Method& method) {
+  if (!method.has_text_encoder_steps()) return std::nullopt;
+  return method.text_encoder_steps();
+}
+
 void SetMethod(const v1::FineTuneSpec& resolved, FineTuneOptions& options) {
   options.method = MethodOf(resolved);
   options.train_text_encoder = TrainsTextEncoder(resolved);
@@ -132,6 +143,7 @@ void SetMethod(const v1::FineTuneSpec& resolved, FineTuneOptions& options) {
   switch (resolved.method_case()) {
     case v1::FineTuneSpec::kLora:
       options.text_encoder_learning_rate = resolved.lora().text_encoder_learning_rate();
+      options.text_encoder_steps = StepsOfTextEncoder(resolved.lora());
       options.lora = ToLora(resolved.lora());
       break;
     case v1::FineTuneSpec::kTextualInversion:
@@ -152,6 +164,7 @@ void SetMethod(const v1::FineTuneSpec& resolved, FineTuneOptions& options) {
       break;
     default:
       options.text_encoder_learning_rate = resolved.dreambooth().text_encoder_learning_rate();
+      options.text_encoder_steps = StepsOfTextEncoder(resolved.dreambooth());
   }
 }
 
@@ -179,6 +192,8 @@ void SetTraining(const v1::Training& training, FineTuneOptions& options) {
   options.gradient_checkpointing = training.gradient_checkpointing();
   options.seed = training.seed();
   options.checkpoint_every = training.checkpoint_every_steps();
+  options.lowest_validation_loss = PicksLowestValidationLoss(training);
+  options.patience = training.stop_rule() == v1::STOP_RULE_PLATEAU ? kPlateau : 0;
 }
 
 }  // namespace

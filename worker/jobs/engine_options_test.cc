@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -66,6 +67,24 @@ TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
   EXPECT_EQ(options.lr_decay, LrDecay::kCosineWithRestarts);
   EXPECT_EQ(options.lr_cycles, 4);
   EXPECT_EQ(options.prior_kind, PriorKind::kBasePrediction);
+}
+
+TEST(EngineOptionsTest, StopRulesAndStepsOfTextEncodersReachTheEngine) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects();
+  const auto options = [&] { return ToFineTuneOptions(spec, {}); };
+  EXPECT_FALSE(options().lowest_validation_loss);
+  EXPECT_EQ(options().text_encoder_steps, std::nullopt);
+  spec.mutable_training()->set_stop_rule(v1::STOP_RULE_LOWEST_VALIDATION_LOSS);
+  EXPECT_TRUE(options().lowest_validation_loss);
+  EXPECT_EQ(options().patience, 0);
+  spec.mutable_training()->set_stop_rule(v1::STOP_RULE_PLATEAU);
+  EXPECT_TRUE(options().lowest_validation_loss);
+  EXPECT_EQ(options().patience, 3);
+  spec.mutable_dreambooth()->set_text_encoder_steps(7);
+  EXPECT_EQ(options().text_encoder_steps, 7);
+  spec.mutable_lora()->set_text_encoder_steps(8);
+  EXPECT_EQ(options().text_encoder_steps, 8);
 }
 
 // Each value of the contract's is one that the engine knows, and another than the others.

@@ -171,7 +171,8 @@ void AddReportPage(const v1::ResolvedSpec& resolved, const FineTuneResult& train
     facts.class_before = ImagesOf(drawn.class_before);
     facts.class_after = ImagesOf(drawn.class_after);
     facts.losses = trained.losses;
-    facts.scores = trained.scores;
+    const bool losses = PicksLowestValidationLoss(resolved.fine_tune().training());
+    (losses ? facts.validation_losses : facts.scores) = trained.scores;
     facts.settings = SettingsJson(resolved);
     extras.push_back(WriteReportPage(facts, environment));
   });
@@ -200,6 +201,7 @@ std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
 std::map<std::string, double> Figures(const FineTuneResult& trained, Phases& phases) {
   auto figures = phases.Measurements();
   if (!trained.losses.empty()) figures["loss"] = trained.losses.back();
+  figures["training_steps"] = static_cast<double>(trained.losses.size());
   if (trained.best_step) figures["best_step"] = static_cast<double>(*trained.best_step);
   if (trained.validation_loss_before) {
     figures["validation_loss_before"] = *trained.validation_loss_before;
@@ -249,7 +251,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
                                       .class_image_cache = workshop.class_image_cache,
                                       .output_model = model_dir},
                                      host);
-  if (PicksBestStep(spec) && !trained.best_step) {
+  const bool picks = PicksBestStep(spec) || PicksLowestValidationLoss(spec.training());
+  if (picks && !trained.best_step) {
     environment.Warn("no checkpoint could be judged: the last step's weights make the model");
   }
 

@@ -168,6 +168,15 @@ void WarnOfUselessSettings(const v1::FineTuneSpec& spec, JobEnvironment& environ
   }
 }
 
+void WarnOfTextEncoderSteps(const v1::FineTuneSpec& spec, JobEnvironment& environment) {
+  const bool said =
+      spec.dreambooth().has_text_encoder_steps() || spec.lora().has_text_encoder_steps();
+  if (!said || TrainsTextEncoder(spec)) return;
+  environment.Warn(
+      "text_encoder_steps is set, but the text encoder is not trained: train_text_encoder is "
+      "false");
+}
+
 void WarnOfPlaceholders(const v1::GenerateSpec& spec, JobEnvironment& environment) {
   for (int i = 0; i < spec.prompts_size(); ++i) {
     for (const char* placeholder : {"{subject}", "{class}"}) {
@@ -202,6 +211,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
 
   if (spec.has_hypernetwork()) CheckHypernetwork(spec.hypernetwork(), model);
   if (spec.has_textual_inversion()) WarnOfUselessSettings(spec, environment);
+  WarnOfTextEncoderSteps(spec, environment);
   const auto& subject = SubjectOf(spec);
   if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
   const PromptWords words{subject.token(), subject.class_noun()};

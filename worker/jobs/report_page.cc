@@ -177,15 +177,15 @@ std::string LossCurve(const std::vector<float>& losses) {
   return Curve("Loss", means, 0, top, static_cast<int64_t>(losses.size()));
 }
 
-std::string ScoreCurve(const std::vector<ScoredStep>& scores) {
+std::string ScoreCurve(const char* label, double sign, const std::vector<ScoredStep>& scores) {
   std::vector<Point> points;
   for (const auto& scored : scores) {
-    points.push_back({static_cast<double>(scored.step), scored.score});
+    points.push_back({static_cast<double>(scored.step), sign * scored.score});
   }
   if (points.empty()) return "";
   const auto [least, most] = std::minmax_element(
       points.begin(), points.end(), [](const Point& a, const Point& b) { return a.y < b.y; });
-  return Curve("Score", points, least->y, most->y, scores.back().step);
+  return Curve(label, points, least->y, most->y, scores.back().step);
 }
 
 std::string ClassBeforeAndAfter(const ReportFacts& facts) {
@@ -211,7 +211,9 @@ std::string ReportPage(const ReportFacts& facts) {
       Section("Pictures", PicturesByPrompt(facts)),
       Section("Others of the class", ClassBeforeAndAfter(facts)),
       Section("Loss", LossCurve(facts.losses)),
-      Section("Score of the checkpoints", ScoreCurve(facts.scores)),
+      Section("Score of the checkpoints", ScoreCurve("Score", 1, facts.scores)),
+      Section("Loss on the validation photos",
+              ScoreCurve("Validation loss", -1, facts.validation_losses)),
       Section(
           "To make it again",
           absl::StrCat("<p>Save these settings as <code>job.json</code> and run <code>likeness "

@@ -23,7 +23,8 @@ struct ReportFacts {
   std::vector<const Image*> class_before, class_after;  // "a {class}"
   std::vector<float> losses;                            // of every training step
   std::vector<ScoredStep> scores;                       // of the steps that were judged
-  std::string settings;                                 // of the job, as JSON that creates it again
+  std::vector<ScoredStep> validation_losses;  // negative; where they chose the step, in their place
+  std::string settings;                       // of the job, as JSON that creates it again
 };
 
 // Pictures are inside, each at most 64 KiB.

@@ -50,6 +50,16 @@ TEST(ReportPage, HoldsAllThatItShows) {
   }
 }
 
+TEST(ReportPage, LossesOfCheckpointsAreDrawnAsLosses) {
+  ReportFacts facts = Facts();
+  facts.scores.clear();
+  facts.validation_losses = {{1, -.5}, {3, -.25}};
+  const std::string page = ReportPage(facts);
+  EXPECT_THAT(page, HasSubstr("aria-label=\"Validation loss by step\""));
+  EXPECT_THAT(page, HasSubstr("<text x=\"0\" y=\"14\">0.5</text>"));
+  EXPECT_THAT(page, Not(HasSubstr("Score of the checkpoints")));
+}
+
 TEST(ReportPage, TextOfUsersIsNoMarkup) {
   const std::string page = ReportPage(Facts());
   EXPECT_THAT(page, HasSubstr("a sks &quot;dog&quot; &amp; &lt;b&gt;"));

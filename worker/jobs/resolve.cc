@@ -236,6 +236,11 @@ void DeriveTraining(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
   if (asked.snr_gamma() > 0 && !asked.has_debiased_estimation()) {
     training.set_debiased_estimation(false);
   }
+  // What the model recommends is for jobs with validation photos.
+  if (asked.stop_rule() == v1::STOP_RULE_UNSPECIFIED && PicksLowestValidationLoss(training) &&
+      !HasValidationPhotos(spec)) {
+    training.set_stop_rule(v1::STOP_RULE_LAST);
+  }
   // Prodigy finds one rate for all that is trained.
   const bool prodigy = training.optimizer() == v1::OPTIMIZER_PRODIGY;
   if (prodigy && result.has_lora() && !spec.lora().has_text_encoder_learning_rate()) {

@@ -184,6 +184,16 @@ TEST(ResolveTest, ARecommendedRateIsThatOfTheRecommendedOptimizer) {
   EXPECT_TRUE(MessageDifferencer::Equals(once, ResolveFineTune(once.fine_tune(), model)));
 }
 
+TEST(ResolveTest, ARecommendedRuleOfTheValidationLossIsForJobsWithValidationPhotos) {
+  auto spec = Spec();
+  auto model = Model();
+  model.defaults.fine_tune.mutable_training()->set_stop_rule(v1::STOP_RULE_PLATEAU);
+  const auto rule = [&] { return ResolveFineTune(spec, model).fine_tune().training().stop_rule(); };
+  EXPECT_EQ(rule(), v1::STOP_RULE_LAST);
+  spec.mutable_subjects(0)->add_validation_photos();
+  EXPECT_EQ(rule(), v1::STOP_RULE_PLATEAU);
+}
+
 TEST(ResolveTest, OneWeightingOfTheLossReplacesTheOther) {
   auto spec = Spec();
   auto model = Model();

@@ -72,6 +72,10 @@ bool CombinedTraining::trains_text_encoders() const {
                      [](const auto& method) { return method->trains_text_encoders(); });
 }
 
+void CombinedTraining::FreezeTextEncoders() {
+  for (const auto& method : methods_) method->FreezeTextEncoders();
+}
+
 void CombinedTraining::CopyMastersToParameters() {
   for (const auto& method : methods_) method->CopyMastersToParameters();
 }

@@ -44,6 +44,7 @@ class CombinedTraining : public Attached {
   const std::vector<torch::Tensor>& masters() const override { return masters_; }
   std::vector<ParameterGroup> Groups() const override;
   bool trains_text_encoders() const override;
+  void FreezeTextEncoders() override;
   void CopyMastersToParameters() override;
   void BeginStep(const at::Generator& generator) override;
   void EndStep() override;

@@ -47,9 +47,22 @@ LoopOptions LoopOf(const FineTuneOptions& options) {
           .lr_cycles = options.lr_cycles,
           .ema_decay = options.ema_decay,
           .seed = options.seed,
+          .text_encoder_steps = options.text_encoder_steps,
           .checkpoint_every = options.checkpoint_every,
           .job = {},
-          .preview_every = options.previews.every};
+          .preview_every = options.previews.every,
+          .patience = options.patience};
+}
+
+// What `say` says; nothing where the host stopped it.
+template <typename Say>
+auto UnlessStopped(const Say& say) -> std::optional<decltype(say())> {
+  try {
+    return say();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kCancelled) throw;
+    return std::nullopt;
+  }
 }
 
 // A picture of what is trained so far. `after_part`: called after each sampling step; false stops
@@ -67,12 +80,8 @@ std::optional<Image> DrawOne(Family& model, Attached& attached, const Options& o
   request.sampler = options.sampler;
   request.steps = options.steps;
   request.guidance = options.guidance;
-  try {
-    return GenerateImages(model, request, [&](int, int) { return after_part(); }).at(0);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kCancelled) throw;
-    return std::nullopt;
-  }
+  return UnlessStopped(
+      [&] { return GenerateImages(model, request, [&](int, int) { return after_part(); }).at(0); });
 }
 
 void ShowPreviews(Family& model, Attached& attached, const PreviewOptions& options, int64_t step,
@@ -111,11 +120,14 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   host.Report({.phase = Phase::kTraining, .total = options.steps, .unit = "steps"});
   const auto attached = method.attach(base, SpecOf(options));
   const PromptContexts contexts(base, lesson.prompts, attached->trains_text_encoders());
+  const auto loss_on_validation = [&](const std::function<void(int64_t done)>& after_each) {
+    const TrainedInDtype as_model(*attached, base.dtype());
+    return ValidationLoss(base, *lesson.validation, contexts, after_each);
+  };
   const auto validation_loss = [&](Phase phase,
                                    const auto& stop_if_asked) -> std::optional<double> {
     if (!lesson.validation) return std::nullopt;
-    const TrainedInDtype as_model(*attached, base.dtype());
-    return ValidationLoss(base, *lesson.validation, contexts, [&](int64_t done) {
+    return loss_on_validation([&](int64_t done) {
       host.Report({phase, done, lesson.validation->size(), "pictures"});
       stop_if_asked();
     });
@@ -139,6 +151,17 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   if (!options.selection.prompts.empty()) {
     loop.score = [&](const std::function<bool()>& after_part) {
       return Score(base, *attached, options.selection, after_part, host);
+    };
+  }
+  if (options.lowest_validation_loss) {
+    loop.score = [&](const std::function<bool()>& after_part) {
+      return host.Score([&] {
+        return UnlessStopped([&] {
+          return -loss_on_validation([&](int64_t) {
+            if (!after_part()) throw Error(ErrorKind::kCancelled, "the host asked to stop");
+          });
+        });
+      });
     };
   }
   loop.finish = [&](const TrainingState& state, const std::function<void()>& stop_if_asked) {

@@ -41,8 +41,11 @@ nlohmann::json ModelCard(const std::string& base_digest, const FineTuneOptions& 
   };
   if (result.best_step) {
     card["best_step"] = *result.best_step;
+    const bool losses = options.lowest_validation_loss;
     for (const ScoredStep& scored : result.scores) {
-      card["scores"].push_back({{"step", scored.step}, {"score", scored.score}});
+      card[losses ? "validation_losses" : "scores"].push_back(
+          {{"step", scored.step},
+           {losses ? "loss" : "score", losses ? -scored.score : scored.score}});
     }
   }
   if (result.validation_loss_before && result.validation_loss_after) {

@@ -75,6 +75,15 @@ bool TrainedParameters::trains_text_encoders() const {
                      [](const TrainedPart& part) { return part.encodes_text; });
 }
 
+void TrainedParameters::FreezeTextEncoders() {
+  auto parameter = parameters_.begin();
+  for (const TrainedPart& part : parts_) {
+    for (size_t i = 0; i < part.parameters.size(); ++i, ++parameter) {
+      if (part.encodes_text) parameter->requires_grad_(false);
+    }
+  }
+}
+
 std::vector<torch::Tensor> TrainedParameters::ToLend(const std::vector<torch::Tensor>& values,
                                                      torch::ScalarType dtype) const {
   std::vector<torch::Tensor> lent;

@@ -34,6 +34,7 @@ class TrainedParameters : public Attached {
   const std::vector<torch::Tensor>& masters() const override { return masters_; }
   std::vector<ParameterGroup> Groups() const override;  // one a part
   bool trains_text_encoders() const override;
+  void FreezeTextEncoders() override;
   void CopyMastersToParameters() override;
 
  protected:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "worker/base/io/safetensors.h"
 #include "worker/exports/embedding_file.h"
@@ -67,6 +68,112 @@ TEST_F(TrainingSettingsTest, DrawsAverageAndCheckpointingResumeToTheSameBits) {
   options.lora = {.rank = 2, .alpha = 2, .dropout = 0.3};
   options.prior_kind = PriorKind::kBasePrediction;
   ExpectResumable(options, "adapter");
+}
+
+TEST_F(TrainingSettingsTest, ATextEncoderIsTrainedForAsManyStepsAsAsked) {
+  FineTuneOptions options = Job();
+  options.train_text_encoder = true;
+  options.text_encoder_steps = 3;
+  Train(options, "stopped");
+  options.text_encoder_steps.reset();
+  options.steps = 3;
+  Train(options, "three");
+  EXPECT_EQ(Bytes("stopped", kTextFile), Bytes("three", kTextFile));
+  EXPECT_NE(Bytes("stopped", kUnetFile), Bytes("three", kUnetFile));
+  // What the optimizer keeps for it stays as well, and what is left of the model learns on.
+  const auto stopped = SafetensorsFile::Open(*host("stopped").LatestCheckpoint());
+  const auto three = SafetensorsFile::Open(*host("three").LatestCheckpoint());
+  for (const std::string& name : three.Names()) {
+    if (name.find("/text_encoder/") == std::string::npos) continue;
+    EXPECT_TRUE(torch::equal(stopped.Get(name), three.Get(name))) << name;
+  }
+  const auto updates = stopped.Get("adamw.steps");
+  EXPECT_EQ(updates.min().item<int64_t>(), 3);
+  EXPECT_EQ(updates.max().item<int64_t>(), 6);
+}
+
+TEST_F(TrainingSettingsTest, AStoppedTextEncoderResumesToTheSameBits) {
+  for (const int64_t steps : {2, 3, 4}) {  // the run is interrupted after three
+    FineTuneOptions options = Job();
+    options.train_text_encoder = true;
+    options.text_encoder_steps = steps;
+    options.ema_decay = 0.8;
+    ExpectResumable(options, "model " + std::to_string(steps));
+    options.method = "lora";
+    options.lora = {.rank = 2, .alpha = 2, .dropout = 0.3};
+    ExpectResumable(options, "adapter " + std::to_string(steps));
+  }
+}
+
+TEST_F(TrainingSettingsTest, TheCheckpointWithTheLowestValidationLossMakesTheModel) {
+  FineTuneOptions options = Job();
+  options.lowest_validation_loss = true;
+  options.validation_photos = {{.image = TestImage(3)}};
+  options.checkpoint_every = 2;
+  options.learning_rate = 1e-2;
+  options.steps = 12;
+  const auto result = Train(options, "out");
+  const auto card = Card("out");
+  ASSERT_EQ(card.at("validation_losses").size(), 6u);
+  double lowest = std::numeric_limits<double>::infinity();
+  int64_t best = 0;
+  for (const auto& checkpoint : card.at("validation_losses")) {
+    const double loss = checkpoint.at("loss");
+    if (loss >= lowest) continue;
+    lowest = loss;
+    best = checkpoint.at("step");
+  }
+  EXPECT_EQ(result.best_step, best);
+  EXPECT_EQ(card.at("best_step"), best);
+  EXPECT_EQ(result.validation_loss_after, lowest) << "of the weights that the model has";
+  EXPECT_EQ(result.losses.size(), 12u);
+  ExpectResumable(options, "lowest");
+}
+
+// At this rate no weight moves, so that no checkpoint is better than the first.
+FineTuneOptions Standstill() {
+  FineTuneOptions options = Job();
+  options.lowest_validation_loss = true;
+  options.patience = 3;
+  options.validation_photos = options.photos;
+  options.checkpoint_every = 1;
+  options.learning_rate = 1e-30;
+  options.steps = 20;
+  return options;
+}
+
+TEST_F(TrainingSettingsTest, TrainingEndsWhenThreeCheckpointsInARowHaveNotLoweredTheLoss) {
+  FineTuneOptions options = Standstill();
+  const auto ended = Train(options, "ended");
+  EXPECT_EQ(ended.losses.size(), 4u);
+  EXPECT_EQ(ended.best_step, 1);
+  EXPECT_EQ(Card("ended").at("validation_losses").size(), 4u);
+  options.patience = 0;
+  options.steps = 5;
+  EXPECT_EQ(Train(options, "patient").losses.size(), 5u);
+  options = Standstill();
+  options.validation_photos.clear();
+  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
+}
+
+TEST_F(TrainingSettingsTest, TheEndOfTrainingIsTheSameAfterAnyInterruption) {
+  const FineTuneOptions options = Standstill();
+  ExpectResumable(options, "interrupted");  // in between
+  // When it has ended, while the model is saved; and while the last checkpoint is measured.
+  for (const bool measuring : {false, true}) {
+    const std::string name = measuring ? "while measuring" : "while saving";
+    int asked = 0;  // after the last step: before it is measured, then within
+    host(name).stop = [&](const RecordingHost& host) {
+      const bool saving = !host.progress.empty() && host.progress.back().phase == Phase::kSaving;
+      const bool within = measuring && host.steps_done() == 4 && ++asked >= 2;
+      return saving || within ? StopReason::kDrain : StopReason::kNone;
+    };
+    EXPECT_EQ(FailureOf(options, name), ErrorKind::kCancelled);
+    host(name).stop = nullptr;
+    EXPECT_EQ(Train(options, name).losses.size(), 4u);
+    EXPECT_EQ(Bytes("interrupted", kUnetFile), Bytes(name, kUnetFile));
+    EXPECT_EQ(Card("interrupted"), Card(name));
+  }
 }
 
 // The model that a job makes depends on each of them, and a checkpoint on all.

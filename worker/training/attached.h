@@ -29,6 +29,10 @@ class Attached {
   // Brings the parameters up to date with masters that were written to from elsewhere.
   virtual void CopyMastersToParameters() = 0;
 
+  // From now on the text encoders' trained parameters get no gradients, so that no optimizer
+  // changes them or what it keeps for them. May be called again.
+  virtual void FreezeTextEncoders() = 0;
+
   // Called before each optimizer step with the generator of its random numbers (CPU).
   virtual void BeginStep(const at::Generator& generator) { (void)generator; }
 

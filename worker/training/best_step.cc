@@ -27,6 +27,15 @@ std::optional<ScoredStep> BestStep::best() const {
       [](const ScoredStep& a, const ScoredStep& b) { return a.score < b.score; });
 }
 
+int64_t BestStep::SinceBest() const {
+  const auto kept = best();
+  int64_t since = 0;
+  for (const ScoredStep& scored : scores_) {
+    if (scored.step > kept->step) ++since;
+  }
+  return since;
+}
+
 void BestStep::Restore(std::vector<ScoredStep> scores, std::vector<torch::Tensor> masters) {
   scores_ = std::move(scores);
   masters_ = std::move(masters);

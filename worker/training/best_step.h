@@ -23,6 +23,8 @@ class BestStep {
   // Nothing where no step has been scored.
   std::optional<ScoredStep> best() const;
   const std::vector<ScoredStep>& scores() const { return scores_; }  // in order
+  // How many of the latest scores, in a row, are no better than the best one.
+  int64_t SinceBest() const;
   // float32, of the best step, in the order of the masters.
   const std::vector<torch::Tensor>& masters() const { return masters_; }
 

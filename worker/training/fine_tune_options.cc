@@ -33,6 +33,9 @@ void ValidateOptimizer(const FineTuneOptions& options) {
   RequirePositive("learning_rate", options.learning_rate);
   if (options.text_encoder_learning_rate)
     RequirePositive("text_encoder_learning_rate", *options.text_encoder_learning_rate);
+  const int64_t text_encoder_steps = options.text_encoder_steps.value_or(1);
+  Require(text_encoder_steps >= 1, "text_encoder_steps", text_encoder_steps,
+          "at least 1 is needed");
   FindOptimizer(options.optimizer.name);
   const OptimizerOptions& adamw = options.optimizer;
   Require(adamw.beta1 >= 0 && adamw.beta1 < 1, "adam_beta1", adamw.beta1,
@@ -116,6 +119,10 @@ void Validate(const FineTuneOptions& options, int image_size) {
     Require(options.class_images.batch_size >= 1, "class_images.batch_size",
             options.class_images.batch_size, "at least 1 is needed");
   }
+  Require(!options.lowest_validation_loss || !options.validation_photos.empty(),
+          "validation_photos", options.validation_photos.size(),
+          "at least 1 is needed where their loss chooses the checkpoint");
+  Require(options.patience >= 0, "patience", options.patience, "0 (never) or more is allowed");
   Require(options.previews.every >= 0, "previews.every", options.previews.every,
           "0 (none) or more is allowed");
   Require(options.checkpoint_every >= 0, "checkpoint_every", options.checkpoint_every,
@@ -135,6 +142,10 @@ void AddExtras(const FineTuneOptions& options, nlohmann::json& settings) {
   add("optimizer", options.optimizer.name != "adamw", options.optimizer.name);
   add("lr_cycles", options.lr_decay == LrDecay::kCosineWithRestarts, options.lr_cycles);
   add("gradient_checkpointing", options.gradient_checkpointing, true);
+  add("text_encoder_steps", options.train_text_encoder && options.text_encoder_steps.has_value(),
+      options.text_encoder_steps.value_or(0));
+  add("lowest_validation_loss_of", options.lowest_validation_loss,
+      nlohmann::json{{"every", options.checkpoint_every}, {"patience", options.patience}});
   add("ema_decay", options.ema_decay > 0, options.ema_decay);
   const DrawOptions& draws = options.draws;
   add("noise_offset", draws.noise_offset > 0, draws.noise_offset);

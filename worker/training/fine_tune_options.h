@@ -85,9 +85,10 @@ struct FineTuneOptions {
   double learning_rate = 5e-6;
   bool train_text_encoder = false;
   std::optional<double> text_encoder_learning_rate;  // empty: learning_rate
-  int batch_size = 1;             // pairs of subject and class picture in one forward
-  int gradient_accumulation = 1;  // forwards in one optimizer step
-  bool bfloat16 = false;          // compute in bfloat16 under float32 master weights
+  std::optional<int64_t> text_encoder_steps;  // after which they stay as they are; empty: never
+  int batch_size = 1;                         // pairs of subject and class picture in one forward
+  int gradient_accumulation = 1;              // forwards in one optimizer step
+  bool bfloat16 = false;                      // compute in bfloat16 under float32 master weights
   bool gradient_checkpointing = false;
   OptimizerOptions optimizer;
   LrDecay lr_decay = LrDecay::kConstant;
@@ -103,6 +104,11 @@ struct FineTuneOptions {
   PreviewOptions previews;
   int64_t checkpoint_every = 0;  // optimizer steps; 0: only the last, and when drained
   StepSelection selection;
+  // In place of `selection`: the checkpoint with the lowest loss on the validation photos makes the
+  // model.
+  bool lowest_validation_loss = false;
+  // Training ends when this many checkpoints in a row have not lowered that loss; 0: never.
+  int64_t patience = 0;
   SaveDtype save_dtype = SaveDtype::kFloat16;
 
   bool UsesClassImages() const { return prior_weight > 0 && prior_kind == PriorKind::kClassImages; }

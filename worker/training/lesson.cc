@@ -76,11 +76,16 @@ std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
                         {"base", base.digest()},
                         {"prompt", options.InstancePrompt()},
                         {"settings", SettingsJson(options)}};
-  for (const SubjectPhoto& photo : options.photos) {
-    const auto& rgb = photo.image.rgb;
-    job["photos"].push_back(
-        {Sha256OfBytes({reinterpret_cast<const char*>(rgb.data()), rgb.size()}), photo.caption});
-  }
+  const auto add = [&](const char* name, const std::vector<SubjectPhoto>& photos) {
+    for (const SubjectPhoto& photo : photos) {
+      const auto& rgb = photo.image.rgb;
+      job[name].push_back(
+          {Sha256OfBytes({reinterpret_cast<const char*>(rgb.data()), rgb.size()}), photo.caption});
+    }
+  };
+  add("photos", options.photos);
+  // Others change nothing of the model.
+  if (options.lowest_validation_loss) add("validation_photos", options.validation_photos);
   return Sha256OfBytes(job.dump());
 }
 

@@ -44,6 +44,11 @@ bool IsCheckpoint(int64_t step, const LoopOptions& options) {
          step == options.steps;
 }
 
+// A run that goes on from a checkpoint finds its scores there, and decides the same.
+bool PatienceEnds(const BestStep& best, const LoopOptions& options) {
+  return options.patience > 0 && best.SinceBest() >= options.patience;
+}
+
 void TakeBest(const BestStep& best, Attached& attached) {
   torch::NoGradGuard no_grad;
   for (size_t i = 0; i < attached.masters().size(); ++i) {
@@ -138,7 +143,10 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   while (true) {
     stop_if_asked();
     score_checkpoint();
-    if (state.step >= options.steps) break;
+    if (state.step >= options.steps || PatienceEnds(state.best, options)) break;
+    if (options.text_encoder_steps && state.step >= *options.text_encoder_steps) {
+      attached.FreezeTextEncoders();
+    }
     const double loss =
         AccumulateGradients(attached, objective, options, state.step, [&](int done) {
           report(static_cast<double>(done) / options.gradient_accumulation);

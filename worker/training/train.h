@@ -24,8 +24,10 @@ struct LoopOptions {
   LrDecay lr_decay = LrDecay::kConstant;
   int64_t lr_warmup_steps = 0;
   int64_t lr_cycles = 1;
-  double ema_decay = 0;          // of the average of what is trained; 0: none
-  uint32_t seed = 0;             // of training_rng.h
+  double ema_decay = 0;  // of the average of what is trained; 0: none
+  uint32_t seed = 0;     // of training_rng.h
+  // After this many steps the text encoders are no longer trained; empty: they are to the end.
+  std::optional<int64_t> text_encoder_steps = {};
   int64_t checkpoint_every = 0;  // steps; 0: only the last one, and when drained
   std::string job;               // says which run a checkpoint is part of
 
@@ -39,6 +41,9 @@ struct LoopOptions {
   // sees, and not the last's. Nothing where it cannot be said, or where `after_part` said false;
   // null: never asked.
   std::function<std::optional<double>(const std::function<bool()>& after_part)> score = {};
+  // The run ends before `steps` when this many scores in a row are no better than one before them;
+  // 0: never.
+  int64_t patience = 0;
 
   // Called once after the last step, when what was trained is found sound: to measure and write it.
   // Where there is an average, it is what is attached then, and while a preview is drawn.
@@ -47,11 +52,11 @@ struct LoopOptions {
       finish = {};
 };
 
-// Trains what is attached until `options.steps`, from the host's latest checkpoint if there is one,
-// to the same bits; and once more asks for the loss, since the last update is followed by no step
-// that would show what it did. Errors: kFailedPrecondition (loss or gradients not finite; a loss
-// far above its scale in the end; a checkpoint of another job), kCancelled (the host asked to stop;
-// when it asked to drain, a checkpoint was saved first).
+// Trains what is attached until `options.steps`, or until patience ends, from the host's latest
+// checkpoint if there is one, to the same bits; and once more asks for the loss, since the last
+// update is followed by no step that would show what it did. Errors: kFailedPrecondition (loss or
+// gradients not finite; a loss far above its scale in the end; a checkpoint of another job),
+// kCancelled (the host asked to stop; when it asked to drain, a checkpoint was saved first).
 void Train(Attached& attached, Objective& objective, const LoopOptions& options, Host& host);
 
 }  // namespace likeness

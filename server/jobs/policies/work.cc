@@ -54,6 +54,8 @@ std::string TrainingVariant(const v1::FineTuneSpec& spec) {
   if (spec.prior().weight() > 0 && IsBasePrediction(spec.prior())) {
     absl::StrAppend(&variant, ", with its base");
   }
+  // It may end before its last step.
+  if (training.stop_rule() == v1::STOP_RULE_PLATEAU) absl::StrAppend(&variant, ", to a plateau");
   return variant;
 }
 

@@ -7,6 +7,7 @@
 #include "common/class_noun.h"
 #include "common/image_header.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/photo_folder.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
@@ -151,6 +152,12 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
   CheckSubject(SubjectOf(spec), path + ".subjects[0]", limits, checker);
   CheckMethod(spec, path, checker);
   CheckTraining(spec.training(), path + ".training", limits, checker);
+  if (PicksLowestValidationLoss(spec.training()) && !HasValidationPhotos(spec)) {
+    checker.Add(path + ".training.stop_rule",
+                absl::StrCat("is ", v1::StopRule_Name(spec.training().stop_rule()),
+                             ", which needs validation_photos of a subject; there are none"),
+                "NO_VALIDATION_PHOTOS");
+  }
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {
     checker.Integer(path + ".previews.every_steps", spec.previews().every_steps(), 0,

@@ -8,6 +8,7 @@ namespace likeness::server {
 namespace {
 
 constexpr int kMaxRank = 256;
+constexpr int kMaxTextEncoderSteps = 100'000;
 constexpr int kMaxVectors = 64;
 constexpr int kMaxInitialTextBytes = 100;
 constexpr int kMaxTargets = 32;
@@ -17,10 +18,18 @@ constexpr int kMaxLayers = 8;
 
 // `method`: one that may train the text encoders.
 template <typename Method>
-void CheckTextEncoderRate(const Method& method, const std::string& path, FieldChecker& checker) {
-  if (!method.has_text_encoder_learning_rate()) return;
-  checker.RealAbove(path + ".text_encoder_learning_rate", method.text_encoder_learning_rate(), 0,
-                    1);
+void CheckTextEncoder(const Method& method, const std::string& path, FieldChecker& checker) {
+  if (method.has_text_encoder_learning_rate()) {
+    checker.RealAbove(path + ".text_encoder_learning_rate", method.text_encoder_learning_rate(), 0,
+                      1);
+  }
+  if (!method.has_text_encoder_steps()) return;
+  checker.Integer(path + ".text_encoder_steps", method.text_encoder_steps(), 1,
+                  kMaxTextEncoderSteps);
+  if (method.has_train_text_encoder() && !method.train_text_encoder()) {
+    checker.Add(path + ".text_encoder_steps",
+                "is set, but train_text_encoder is false; leave one of them out", "OUT_OF_RANGE");
+  }
 }
 
 void CheckTargets(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
@@ -43,7 +52,7 @@ void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& chec
   if (lora.has_rank()) checker.Integer(path + ".rank", lora.rank(), 1, kMaxRank);
   if (lora.has_alpha()) checker.RealAbove(path + ".alpha", lora.alpha(), 0, 1000);
   if (lora.has_dropout()) checker.RealBelow(path + ".dropout", lora.dropout(), 0, 1);
-  CheckTextEncoderRate(lora, path, checker);
+  CheckTextEncoder(lora, path, checker);
   if (!v1::LoraVariant_IsValid(lora.variant())) {
     checker.Add(path + ".variant", absl::StrCat("is ", lora.variant(), ", which is not known"),
                 "OUT_OF_RANGE");
@@ -83,6 +92,11 @@ void CheckPivotalTuning(const v1::PivotalTuning& pivotal, const std::string& pat
   }
   if (pivotal.lora().has_text_encoder_learning_rate()) {
     checker.Add(path + ".lora.text_encoder_learning_rate",
+                "is set; in pivotal tuning the text encoders get no update, leave it out",
+                "OUT_OF_RANGE");
+  }
+  if (pivotal.lora().has_text_encoder_steps()) {
+    checker.Add(path + ".lora.text_encoder_steps",
                 "is set; in pivotal tuning the text encoders get no update, leave it out",
                 "OUT_OF_RANGE");
   }
@@ -155,7 +169,7 @@ void CheckProdigy(const v1::FineTuneSpec& spec, const std::string& path, FieldCh
 }  // namespace
 
 void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
-  CheckTextEncoderRate(spec.dreambooth(), path + ".dreambooth", checker);
+  CheckTextEncoder(spec.dreambooth(), path + ".dreambooth", checker);
   CheckLora(spec.lora(), path + ".lora", checker);
   CheckTextualInversion(spec.textual_inversion(), path + ".textual_inversion", checker);
   CheckPivotalTuning(spec.pivotal_tuning(), path + ".pivotal_tuning", checker);

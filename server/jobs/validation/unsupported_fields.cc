@@ -19,11 +19,6 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
   refuse(training.alpha_masks(), "fine_tune.training.alpha_masks");
   refuse(training.has_unmasked_weight(), "fine_tune.training.unmasked_weight");
   refuse(training.fused_backward_pass(), "fine_tune.training.fused_backward_pass");
-  refuse(training.stop_rule() == v1::STOP_RULE_LOWEST_VALIDATION_LOSS ||
-             training.stop_rule() == v1::STOP_RULE_PLATEAU,
-         "fine_tune.training.stop_rule");
-  refuse(spec.dreambooth().has_text_encoder_steps(), "fine_tune.dreambooth.text_encoder_steps");
-  refuse(spec.lora().has_text_encoder_steps(), "fine_tune.lora.text_encoder_steps");
   // Generation.
   const v1::GenerateSpec& drawing = job.generate();
   refuse(drawing.preview_every_steps() != 0, "generate.preview_every_steps");
