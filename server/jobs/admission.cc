@@ -206,16 +206,34 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
   return checker.status();
 }
 
+absl::Status Admission::CheckProdigyRates(const v1::FineTuneSpec& spec) {
+  if (spec.training().optimizer() != v1::OPTIMIZER_PRODIGY) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
+  const v1::Training* recommended = nullptr;
+  for (const v1::BaseModel& base : offered) {
+    if (base.name() != spec.base_model()) continue;
+    const auto look = [&](const v1::FineTuneSpec& defaults) {
+      if (defaults.method_case() == spec.method_case()) recommended = &defaults.training();
+    };
+    look(base.fine_tune_defaults());
+    for (const v1::FineTuneSpec& other : base.other_fine_tune_defaults()) look(other);
+  }
+  FieldChecker checker;
+  CheckProdigy(spec, recommended, "job.fine_tune", checker);
+  return checker.status();
+}
+
 absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job) {
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
+  if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
+  RETURN_IF_ERROR(CheckProdigyRates(spec));
   const v1::Subject& subject = SubjectOf(spec);
   const std::string path = "job.fine_tune.subjects[0]";
   RETURN_IF_ERROR(photos_.CheckAll(tenant, subject.photos(), path + ".photos"));
   RETURN_IF_ERROR(
       photos_.CheckAll(tenant, subject.validation_photos(), path + ".validation_photos"));
   if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model(), MeasuresNeeded(spec)));
-  if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
 }

@@ -65,6 +65,8 @@ class Admission {
   // Says so if none of the workers knows all that the job's spec uses.
   void WarnOfOldWorkers(v1::Job& job) const;
   absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
+  // Of a spec that names its base model and method.
+  absl::Status CheckProdigyRates(const v1::FineTuneSpec& spec);
   absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
   // NO_EVALUATORS if no worker judges what is drawn with the base model by these measures.
   absl::Status CheckJudged(const std::string& base, const std::vector<v1::Measure>& measures);

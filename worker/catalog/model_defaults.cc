@@ -1,6 +1,7 @@
 #include "worker/catalog/model_defaults.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,19 @@ constexpr char kFile[] = "likeness_defaults.json";
   throw Error(ErrorKind::kFailedPrecondition, std::string(kFile) + ": " + why);
 }
 
-void ReadMember(const nlohmann::json& defaults, const char* member,
+// What is done about a member that is not known.
+using Unknown = std::function<void(const std::string& what)>;
+
+void ReadMember(const nlohmann::json& defaults, const char* member, const Unknown& unknown,
                 google::protobuf::Message& message) {
   if (!defaults.contains(member)) return;
-  const auto status = FromJson(defaults[member].dump(), message);
-  if (!status.ok()) Refuse(std::string(member) + ": " + std::string(status.message()));
+  const std::string json = defaults[member].dump();
+  const auto status = FromJson(json, message);
+  if (status.ok()) return;
+  const std::string what = std::string(member) + ": " + std::string(status.message());
+  message.Clear();
+  if (!FromJson(json, message, /*ignore_unknown=*/true).ok()) Refuse(what);
+  unknown(what);
 }
 
 // Files written before version 1.0 of the contract, which lie in models that were made then.
@@ -43,9 +52,7 @@ void RenewFineTune(nlohmann::json& fine_tune) {
   }
 }
 
-}  // namespace
-
-ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
+ModelDefaults ReadDefaults(const std::filesystem::path& model_dir, const Unknown& unknown) {
   ModelDefaults result;
   if (!std::filesystem::exists(model_dir / kFile)) return result;
   auto defaults = ReadJsonIfThere(model_dir / kFile);
@@ -55,18 +62,31 @@ ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
   for (const auto& [key, value] : defaults.items()) {
     if (key == "fine_tune" || key == "generate") continue;
     if (std::find(methods.begin(), methods.end(), key) != methods.end()) continue;
-    Refuse("unknown member \"" + key + "\"; allowed are fine_tune, generate, " +
-           absl::StrJoin(methods, ", "));
+    unknown("unknown member \"" + key + "\"; allowed are fine_tune, generate, " +
+            absl::StrJoin(methods, ", "));
   }
   if (defaults.contains("fine_tune")) RenewFineTune(defaults["fine_tune"]);
-  ReadMember(defaults, "fine_tune", result.fine_tune);
+  ReadMember(defaults, "fine_tune", unknown, result.fine_tune);
   for (const std::string& method : methods) {
     if (defaults.contains(method)) {
-      ReadMember(defaults, method.c_str(), result.methods[method]);
+      ReadMember(defaults, method.c_str(), unknown, result.methods[method]);
     }
   }
-  ReadMember(defaults, "generate", result.generate);
+  ReadMember(defaults, "generate", unknown, result.generate);
   return result;
+}
+
+}  // namespace
+
+ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
+  return ReadDefaults(model_dir, Refuse);
+}
+
+ModelDefaults ReadRecordedDefaults(const std::filesystem::path& model_dir,
+                                   const std::function<void(const std::string&)>& warn) {
+  return ReadDefaults(model_dir, [&](const std::string& what) {
+    warn(std::string(kFile) + ": " + what + "; it is left out");
+  });
 }
 
 }  // namespace likeness

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -22,7 +23,14 @@ struct ModelDefaults {
   v1::GenerateSpec generate;
 };
 
-// Empty where the file is not there. Throws Error(kFailedPrecondition) naming what cannot be read.
+// Those of a base model, whose file somebody wrote by hand. Empty where the file is not there.
+// Throws Error(kFailedPrecondition) naming what cannot be read, members among them that are not
+// known: they are misspelt.
 ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir);
+
+// Those of a personalized model, whose file is its base model's as it was. Members that are not
+// known, a newer version's, are left out, and `warn` is told.
+ModelDefaults ReadRecordedDefaults(const std::filesystem::path& model_dir,
+                                   const std::function<void(const std::string&)>& warn);
 
 }  // namespace likeness

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "common/ids.h"
 #include "common/job_spec.h"
@@ -53,6 +55,34 @@ TEST(ModelDefaultsTest, FilesOfBeforeVersion1OfTheContractAreStillRead) {
   EXPECT_EQ(SubjectOf(now).token(), "zwx");
   EXPECT_EQ(now.dreambooth().text_encoder_learning_rate(), 5e-4);
   EXPECT_EQ(then.SerializeAsString(), now.SerializeAsString());
+}
+
+// A base model's file says what a person wrote, a personalized model's what its maker knew.
+TEST(ModelDefaultsTest, WhatANewerVersionRecommendedIsLeftOutWithAWarning) {
+  struct Case {
+    const char* json;
+    const char* unknown;
+  };
+  const Case cases[] = {
+      {R"({"fine_tune": {"training": {"steps": 2, "magic": 1}}})", "magic"},
+      {R"({"fine_tune": {"training": {"steps": 2}}, "sorcery": {}})", "sorcery"},
+      {R"({"fine_tune": {"training": {"steps": 2, "optimizer": "OPTIMIZER_MAGIC"}}})",
+       "OPTIMIZER_MAGIC"},
+  };
+  for (const auto& [json, unknown] : cases) {
+    const Directory directory;
+    std::ofstream(directory.path / "likeness_defaults.json") << json;
+    std::vector<std::string> warnings;
+    const auto read = ReadRecordedDefaults(
+        directory.path, [&](const std::string& what) { warnings.push_back(what); });
+    EXPECT_EQ(read.fine_tune.training().steps(), 2) << json;
+    EXPECT_THAT(warnings, testing::ElementsAre(testing::HasSubstr(unknown)));
+    EXPECT_THROW(ReadModelDefaults(directory.path), Error) << json;
+  }
+  // What no version would have written is refused of both.
+  const Directory directory;
+  std::ofstream(directory.path / "likeness_defaults.json") << R"({"generate": {"steps": "many"}})";
+  EXPECT_THROW(ReadRecordedDefaults(directory.path, [](const std::string&) {}), Error);
 }
 
 }  // namespace

@@ -69,7 +69,11 @@ DrawingModel PersonalizedModelOf(const Fetched& model, JobEnvironment& environme
                     .digest = family.digest(),
                     .image_size = static_cast<int>(family.image_size()),
                     .sampler = OwnSampler(directory),
-                    .defaults = ReadModelDefaults(directory)},
+                    .defaults = ReadRecordedDefaults(directory,
+                                                     [&](const std::string& what) {
+                                                       environment.Warn(
+                                                           absl::StrCat(model.name, ": ", what));
+                                                     })},
           .words = model.card.words};
 }
 

@@ -12,8 +12,11 @@ std::string ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
-absl::Status FromJson(const std::string& json, google::protobuf::Message& message) {
-  const auto status = google::protobuf::util::JsonStringToMessage(json, &message);
+absl::Status FromJson(const std::string& json, google::protobuf::Message& message,
+                      bool ignore_unknown) {
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = ignore_unknown;
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &message, options);
   if (status.ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(status.message().as_string());
 }

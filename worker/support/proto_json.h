@@ -12,6 +12,8 @@ namespace likeness {
 std::string ToJson(const google::protobuf::Message& message);
 
 // INVALID_ARGUMENT, with what could not be read, for anything but exactly such a message.
-absl::Status FromJson(const std::string& json, google::protobuf::Message& message);
+// `ignore_unknown`: but for fields and values of enums that are not known, which are left out.
+absl::Status FromJson(const std::string& json, google::protobuf::Message& message,
+                      bool ignore_unknown = false);
 
 }  // namespace likeness

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -134,14 +135,24 @@ void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const std::string& 
   }
 }
 
-// Prodigy finds one rate for all that is trained.
-void CheckProdigy(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
+// The learning rate of a job with Prodigy; nothing where that cannot be told.
+std::optional<double> ProdigyRate(const v1::Training& said, const v1::Training* recommended) {
+  if (said.has_learning_rate()) return said.learning_rate();
+  if (recommended == nullptr) return std::nullopt;
+  // A recommended rate is that of the optimizer recommended beside it.
+  return recommended->optimizer() == v1::OPTIMIZER_PRODIGY ? recommended->learning_rate() : 1;
+}
+
+}  // namespace
+
+void CheckProdigy(const v1::FineTuneSpec& spec, const v1::Training* recommended,
+                  const std::string& path, FieldChecker& checker) {
   if (spec.training().optimizer() != v1::OPTIMIZER_PRODIGY) return;
-  const double rate = spec.training().has_learning_rate() ? spec.training().learning_rate() : 1;
+  const auto rate = ProdigyRate(spec.training(), recommended);
   const auto same = [&](const std::string& field, bool said, double other) {
-    if (!said || other == rate) return;
+    if (!said || !rate || other == *rate) return;
     checker.Add(path + field,
-                absl::StrCat("is ", other, "; with the optimizer PRODIGY only ", rate,
+                absl::StrCat("is ", other, "; with the optimizer PRODIGY only ", *rate,
                              ", the learning rate, is allowed"),
                 "OUT_OF_RANGE");
   };
@@ -166,15 +177,12 @@ void CheckProdigy(const v1::FineTuneSpec& spec, const std::string& path, FieldCh
   one(".pivotal_tuning.lora.up_learning_rate_ratio", pivotal.lora());
 }
 
-}  // namespace
-
 void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
   CheckTextEncoder(spec.dreambooth(), path + ".dreambooth", checker);
   CheckLora(spec.lora(), path + ".lora", checker);
   CheckTextualInversion(spec.textual_inversion(), path + ".textual_inversion", checker);
   CheckPivotalTuning(spec.pivotal_tuning(), path + ".pivotal_tuning", checker);
   CheckHypernetwork(spec.hypernetwork(), path + ".hypernetwork", checker);
-  CheckProdigy(spec, path, checker);
 }
 
 }  // namespace likeness::server

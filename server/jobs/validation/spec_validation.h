@@ -32,6 +32,10 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
 
 // The settings of the method.
 void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker);
+// That finds one learning rate for all that is trained. `recommended`: by the base model for the
+// method; null where that is not known, and the rates are left to the worker to compare.
+void CheckProdigy(const v1::FineTuneSpec& spec, const v1::Training* recommended,
+                  const std::string& path, FieldChecker& checker);
 
 void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
                    FieldChecker& checker);

@@ -109,7 +109,7 @@ TEST(TrainingValidationTest, ProdigyFindsOneRateForAll) {
     spec.mutable_training()->set_optimizer(v1::OPTIMIZER_PRODIGY);
     set(spec);
     FieldChecker checker;
-    CheckMethod(spec, "job.fine_tune", checker);
+    CheckProdigy(spec, &v1::Training::default_instance(), "job.fine_tune", checker);
     return std::string(checker.status().message());
   };
   EXPECT_THAT(wrong([](auto& s) { s.mutable_lora()->set_up_learning_rate_ratio(16); }),
@@ -142,6 +142,27 @@ TEST(TrainingValidationTest, ProdigyFindsOneRateForAll) {
               s.mutable_training()->set_optimizer(v1::OPTIMIZER_ADAMW);
             }),
             "");
+}
+
+TEST(TrainingValidationTest, TheRateOfProdigyMayBeRecommendedByTheBaseModel) {
+  v1::FineTuneSpec spec;
+  spec.mutable_training()->set_optimizer(v1::OPTIMIZER_PRODIGY);
+  spec.mutable_dreambooth()->set_train_text_encoder(true);
+  spec.mutable_dreambooth()->set_text_encoder_learning_rate(0.5);
+  v1::Training recommended;
+  const auto wrong = [&](const v1::Training* by_the_model) {
+    FieldChecker checker;
+    CheckProdigy(spec, by_the_model, "job.fine_tune", checker);
+    return std::string(checker.status().message());
+  };
+  EXPECT_EQ(wrong(nullptr), "");
+  recommended.set_learning_rate(0.5);
+  recommended.set_optimizer(v1::OPTIMIZER_ADAMW);
+  EXPECT_THAT(wrong(&recommended), HasSubstr("only 1, the learning rate"));
+  recommended.set_optimizer(v1::OPTIMIZER_PRODIGY);
+  EXPECT_EQ(wrong(&recommended), "");
+  recommended.set_learning_rate(2);
+  EXPECT_THAT(wrong(&recommended), HasSubstr("only 2, the learning rate"));
 }
 
 }  // namespace
