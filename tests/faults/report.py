@@ -28,9 +28,12 @@ def percentiles(seconds):
 
 def summarize(seed, troubles, entries, violations, seconds):
     calls = collections.defaultdict(collections.Counter)
+    refusals = collections.defaultdict(collections.Counter)
     for entry in entries:
         if entry["entry"] == "reply":
             calls[entry["op"]][entry["result"]] += 1
+            if entry["result"] == "refused":
+                refusals[entry["op"]][entry["reason"]] += 1
     kinds = collections.Counter(entry["entry"] for entry in entries)
     states = collections.Counter(entry["state"][10:].lower() for entry in entries if entry["entry"] == "job")
     return {
@@ -38,6 +41,7 @@ def summarize(seed, troubles, entries, violations, seconds):
         "faults": {kind: count for kind, count in sorted(troubles.counts.items()) if kind != "heals"},
         "skipped": troubles.skipped,
         "calls": {op: dict(results) for op, results in sorted(calls.items())},
+        "refusals": {op: dict(reasons.most_common()) for op, reasons in sorted(refusals.items())},
         "jobs at the end": dict(sorted(states.items())), "events watched": kinds["event"],
         "events on pages": kinds["change"], "webhook calls": kinds["called"],
         "server, from its kill to its first answer": percentiles(troubles.recoveries),
@@ -46,7 +50,9 @@ def summarize(seed, troubles, entries, violations, seconds):
 
 def show(summary, file=None):
     for op, results in summary["calls"].items():
-        print(f"  {op}: " + ", ".join(f"{results.get(result, 0)} {result}" for result in ("ok", "refused", "unknown")))
+        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["refusals"].get(op, {}).items())
+        print(f"  {op}: " + ", ".join(f"{results.get(result, 0)} {result}" for result in ("ok", "refused", "unknown")) +
+              (f" ({reasons})" if reasons else ""))
     for what in ("jobs at the end", "faults"):
         print(f"  {what}: " + ", ".join(f"{count} {kind}" for kind, count in summary[what].items()))
     for what in ("events watched", "events on pages", "webhook calls", "server, from its kill to its first answer",

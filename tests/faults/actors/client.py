@@ -62,8 +62,9 @@ class Client(Actor):
         rng = self.rng
         job.labels["operation"] = operation
         job.max_attempts = rng.choice([2, 5, 10])
-        job.priority = rng.choice([0, 1, 3, 5])
-        said = {"priority": job.priority or 3}
+        said = {"priority": rng.choice([1, 3, 5])}
+        if said["priority"] != 3 or rng.random() < 0.5:  # it is 3 where none is said
+            job.priority = said["priority"]
         if rng.random() < 0.08:
             job.max_queue_duration.seconds = said["queue_limit"] = rng.choice([1, 2])
         if rng.random() < 0.08:

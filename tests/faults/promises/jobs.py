@@ -3,6 +3,8 @@ import collections
 
 from promises.facts import ENDED, RETRY
 
+OUTSIDE_THE_CONTRACT = {"INVALID_FIELD", "OUT_OF_RANGE", "UNKNOWN_FIELDS"}
+
 
 def acknowledged_jobs_survive(facts):
     deletions = collections.defaultdict(list)
@@ -48,6 +50,13 @@ def refused_creations_made_nothing(facts):
             yield f"the creation {call['operation']} was refused ({call['reason']}) and made {made[call['operation']]}"
 
 
+def creations_are_within_the_contract(facts):
+    """A creation of the campaign's own whose numbers are refused shows nothing of the server: the campaign has gone stale."""
+    for call in facts.replies("create", "refused"):
+        if call["reason"] in OUTSIDE_THE_CONTRACT:
+            yield f"the creation {call['operation']} was refused: {call['reason']} {call.get('details', '')}"
+
+
 def request_ids_are_idempotent(facts):
     by_id = collections.defaultdict(list)
     for call in facts.replies("create"):
@@ -85,4 +94,4 @@ def everything_ends(facts):
 
 
 CHECKS = [acknowledged_jobs_survive, acknowledged_deletions_last, nothing_happens_twice, refused_creations_made_nothing,
-          request_ids_are_idempotent, cancelled_jobs_do_not_succeed, everything_ends]
+          creations_are_within_the_contract, request_ids_are_idempotent, cancelled_jobs_do_not_succeed, everything_ends]

@@ -49,6 +49,12 @@ class JobsTest(PromiseTest):
         self.story.another_job("v", change(1, "-C", 0), operation="p")
         self.expect("refused_creations_made_nothing")
 
+    def test_a_creation_of_the_campaign_is_not_what_the_contract_allows(self):
+        self.story.call("create", result="refused", operation="p", request_id="", tenant="default", reason="JOB_EXISTS")
+        self.expect()
+        self.story.call("create", result="refused", operation="q", request_id="", tenant="default", reason="OUT_OF_RANGE")
+        self.expect("creations_are_within_the_contract")
+
     def create_again(self, **facts):
         self.story.call("create", **{"operation": "o", "request_id": "r", "tenant": "default", "name": JOB + "b", "uid": "v",
                                      "state": "JOB_STATE_PENDING", **facts})
