@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "common/digest.h"
 #include "worker/base/io/atomic_file.h"
+#include "worker/catalog/model_defaults.h"
 #include "worker/families/single_file.h"
 #include "worker/support/scratch.h"
 
@@ -26,10 +27,16 @@ void AddTimes(const fs::path& file, std::vector<std::string>& lines) {
                                fs::last_write_time(file).time_since_epoch().count()));
 }
 
-// Changes with the file and the vocabulary beside it.
+// "model.likeness_defaults.json" for "model.safetensors".
+fs::path DefaultsOf(const fs::path& file) {
+  return file.parent_path() / absl::StrCat(file.stem().string(), ".", kModelDefaultsFile);
+}
+
+// Changes with the file, and with the vocabulary and the recommended settings beside it.
 std::string ImportStamp(const fs::path& file) {
   std::vector<std::string> lines = {absl::StrCat("conversion ", kConversion)};
   AddTimes(file, lines);
+  if (fs::exists(DefaultsOf(file))) AddTimes(DefaultsOf(file), lines);
   for (const char* folder : {"tokenizer", "tokenizer_2"}) {
     std::error_code none;
     std::vector<fs::path> found;
@@ -65,6 +72,9 @@ fs::path ImportedFiles::DirectoryOf(const fs::path& file) const {
 
   const Scratch draft(root_ / "drafts");
   ImportSingleFile(source, draft.path() / "model");
+  if (fs::exists(DefaultsOf(source))) {
+    fs::copy_file(DefaultsOf(source), draft.path() / "model" / kModelDefaultsFile);
+  }
   fs::create_directories(place);
   AtomicFile named(place / kSource);
   named.Write(source.string() + "\n");

@@ -11,8 +11,8 @@ class ImportedFiles {
   // Several workers may share one root. Directories of files that are gone are removed.
   explicit ImportedFiles(std::filesystem::path root);
 
-  // The directory of `file`, made anew where the file or the vocabulary beside it has changed.
-  // Throws Error as ImportSingleFile.
+  // The directory of `file`, made anew where the file, or the vocabulary or the recommended
+  // settings (model_defaults.h) beside it, have changed. Throws Error as ImportSingleFile.
   std::filesystem::path DirectoryOf(const std::filesystem::path& file) const;
 
  private:

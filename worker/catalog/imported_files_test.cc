@@ -56,6 +56,20 @@ TEST_F(ImportedFilesTest, AFileIsConvertedOnceUntilItOrItsVocabularyChanges) {
   LoadModel(Directory());
 }
 
+TEST_F(ImportedFilesTest, SettingsBesideTheFileAreThoseItRecommends) {
+  const auto recommended = [&] {
+    const auto catalog = ModelCatalog::Scan(models(), cache() / "models.json");
+    EXPECT_TRUE(catalog.ok()) << catalog.status();
+    return catalog->entries().begin()->second.facts.defaults.generate.steps();
+  };
+  EXPECT_EQ(recommended(), 0);
+  const fs::path settings = models() / "v1-5 pruned.likeness_defaults.json";
+  std::ofstream(settings) << R"({"generate": {"steps": 21}})";
+  EXPECT_EQ(recommended(), 21);
+  fs::remove(settings);
+  EXPECT_EQ(recommended(), 0);
+}
+
 TEST_F(ImportedFilesTest, TheDirectoryOfAFileThatIsGoneIsRemoved) {
   Directory();
   EXPECT_EQ(Kept(), 1);

@@ -15,10 +15,8 @@
 namespace likeness {
 namespace {
 
-constexpr char kFile[] = "likeness_defaults.json";
-
 [[noreturn]] void Refuse(const std::string& why) {
-  throw Error(ErrorKind::kFailedPrecondition, std::string(kFile) + ": " + why);
+  throw Error(ErrorKind::kFailedPrecondition, std::string(kModelDefaultsFile) + ": " + why);
 }
 
 // What is done about a member that is not known.
@@ -54,8 +52,8 @@ void RenewFineTune(nlohmann::json& fine_tune) {
 
 ModelDefaults ReadDefaults(const std::filesystem::path& model_dir, const Unknown& unknown) {
   ModelDefaults result;
-  if (!std::filesystem::exists(model_dir / kFile)) return result;
-  auto defaults = ReadJsonIfThere(model_dir / kFile);
+  if (!std::filesystem::exists(model_dir / kModelDefaultsFile)) return result;
+  auto defaults = ReadJsonIfThere(model_dir / kModelDefaultsFile);
   if (!defaults.is_object()) Refuse("not a JSON object");
   auto methods = FineTuneMethods();
   std::erase(methods, "dreambooth");  // whose settings are those of `fine_tune`

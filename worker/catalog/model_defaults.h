@@ -5,6 +5,9 @@
 //   2e-4}},
 //    "lora": {"training": {"steps": 200, "learningRate": 1e-3}},
 //    "generate": {"steps": 25, "guidance": 4}}
+//
+// What a checkpoint in one file recommends stands beside it: "model.likeness_defaults.json" for
+// "model.safetensors".
 #pragma once
 
 #include <filesystem>
@@ -16,6 +19,8 @@
 #include "likeness/v1/generate.pb.h"
 
 namespace likeness {
+
+inline constexpr char kModelDefaultsFile[] = "likeness_defaults.json";
 
 struct ModelDefaults {
   v1::FineTuneSpec fine_tune;  // steps and rate for DreamBooth, the rest for all methods
