@@ -197,6 +197,77 @@ TEST_F(AdaptersTest, WhatIsNoAdapterOfTheModelIsRefused) {
   ExpectRefused(request, "INVALID_NAME", "job.generate.model.adapters[0].model");
 }
 
+TEST_F(AdaptersTest, AnAdapterOfAnotherBaseIsAllowedWhereTheJobSaysSo) {
+  MakeModel("rex", "lora", "d1");
+  MakeModel("old", "lora", "d0");
+  MakeModel("whole", "dreambooth", "d2");
+  auto request = Drawing("baseModels/mini", {"rex", "old"});
+  auto& selection = *request.mutable_job()->mutable_generate()->mutable_model();
+  selection.mutable_adapters(1)->set_allow_other_base(true);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_TRUE(job->generate().model().adapters(1).allow_other_base());
+  selection.set_name(ModelNamed("whole"));
+  ExpectRefused(request, "INVALID_ADAPTER", "job.generate.model.adapters[0].model");
+  selection.mutable_adapters(0)->set_allow_other_base(true);
+  EXPECT_TRUE(Create(request).ok());
+}
+
+class PromptAdaptersTest : public AdaptersTest {
+ protected:
+  static v1::CreateJobRequest Prompts(const std::vector<std::string>& prompts,
+                                      const std::vector<std::string>& adapters = {}) {
+    auto request = Drawing("baseModels/mini", adapters);
+    auto& spec = *request.mutable_job()->mutable_generate();
+    spec.set_prompt_adapters(true);
+    spec.mutable_prompts()->Assign(prompts.begin(), prompts.end());
+    return request;
+  }
+};
+
+TEST_F(PromptAdaptersTest, TheirFilesAreLeasedAndTheyAreInUse) {
+  for (const char* id : {"rex", "ink", "pen"}) MakeModel(id, "lora");
+  const auto job =
+      Create(Prompts({"a dog <lora:ink:0.5>", "a cat <lora:pen> <lora:ink:1>"}, {"rex"}));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->generate().prompts(0), "a dog <lora:ink:0.5>") << "the record says what was asked";
+  for (const char* id : {"rex", "ink", "pen"}) {
+    EXPECT_EQ(ReasonOfDeleting(id), "MODEL_IN_USE") << id;
+    EXPECT_THAT(Listed("model = " + ModelNamed(id)), ElementsAre(job->name()));
+  }
+  const auto lease = worker_.Acquire();
+  ASSERT_EQ(lease->models_size(), 3);
+  for (const auto& [index, id] : {std::pair(0, "rex"), std::pair(1, "ink"), std::pair(2, "pen")}) {
+    EXPECT_EQ(lease->models(index).name(), ModelNamed(id));
+    EXPECT_EQ(lease->models(index).files_size(), 1);
+  }
+}
+
+TEST_F(PromptAdaptersTest, WithoutTheSettingTheyAreText) {
+  auto request = Prompts({"a dog <lora:nobody:high>"});
+  request.mutable_job()->mutable_generate()->clear_prompt_adapters();
+  EXPECT_TRUE(Create(request).ok());
+}
+
+TEST_F(PromptAdaptersTest, WhatIsWrongIsNamedWithItsPrompt) {
+  MakeModel("rex", "lora");
+  MakeModel("old", "lora", "d0");
+  MakeModel("tom", "dreambooth");
+  const std::string second = "job.generate.prompts[1]";
+  for (const char* wrong : {"<lora:rex:high>", "<lora:Rex:1>", "<lora:rex", "<lora:tom:1>",
+                            "<lora:rex:1> <lora:rex:1>", "<lora:rex:1> <lora:old:1>"}) {
+    ExpectRefused(Prompts({"a dog", wrong}), "INVALID_ADAPTER", second);
+  }
+  ExpectRefused(Prompts({"a dog", "<lora:rex:1>"}, {"rex"}), "INVALID_ADAPTER", second);
+  EXPECT_EQ(ErrorReason(Create(Prompts({"<lora:nobody:1>"})).status()), "MODEL_NOT_FOUND");
+  std::string nine = "a dog";
+  for (int i = 0; i < 9; ++i) nine += " <lora:a" + std::to_string(i) + ":1>";
+  ExpectRefused(Prompts({"a dog", nine}), "OUT_OF_RANGE", second);
+  std::vector<std::string> prompts;
+  for (int i = 0; i < 33; ++i) prompts.push_back("<lora:a" + std::to_string(i) + ":1>");
+  ExpectRefused(Prompts(prompts), "OUT_OF_RANGE", "job.generate.prompts");
+}
+
 TEST_F(AdaptersTest, EveryAdapterOfAJobThatWaitsIsInUse) {
   for (const char* id : {"rex", "style", "rexy"}) MakeModel(id, "lora");
   const auto job = Create(Drawing("", {"rex", "style"}));

@@ -184,6 +184,22 @@ TEST_F(CreateJobTest, UnknownModelsAreNotFound) {
   EXPECT_EQ(ErrorReason(Create(request).status()), "MODEL_NOT_FOUND");
 }
 
+TEST_F(CreateJobTest, PreviewsAndPrecisionOfPicturesAreChecked) {
+  OfferModels();
+  auto request = PictureJob();
+  auto& spec = *request.mutable_job()->mutable_generate();
+  spec.set_preview_every_steps(5);
+  spec.set_precision(v1::PRECISION_BF16);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->generate().preview_every_steps(), 5);
+  spec.set_preview_every_steps(1001);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.preview_every_steps");
+  spec.set_preview_every_steps(0);
+  spec.set_precision(static_cast<v1::Precision>(9));
+  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.precision");
+}
+
 TEST_F(CreateJobTest, WhatTheContractHasRoomForIsRefusedUntilItIsThere) {
   OfferModels();
   auto request = DogJob();

@@ -82,6 +82,15 @@ class Admission {
   absl::Status CheckAdapters(const std::string& tenant, const std::string& path,
                              const std::optional<v1::Model>& personalized,
                              v1::ModelSelection& selection);
+  // Whether the adapter fits over what the selection names, which is filled in where it is empty,
+  // and the adapters before it, which are of the base with `digest`; empty: of any. `field`: of the
+  // adapter's model.
+  absl::Status CheckAdapter(const std::string& tenant, const v1::Adapter& said,
+                            const std::string& field, const std::string& strength_field,
+                            const std::optional<v1::Model>& personalized,
+                            v1::ModelSelection& selection, std::string* digest);
+  // The adapters that the prompts name for themselves.
+  absl::Status CheckPromptAdapters(const std::string& tenant, const v1::GenerateSpec& spec);
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
   // Replaces the job's inline photos by blobs; with `store`, they are there afterwards.

@@ -1,7 +1,11 @@
 #include "server/jobs/job_record.h"
 
+#include <utility>
+
 #include "absl/strings/strip.h"
 #include "common/judging.h"
+#include "common/prompt_adapters.h"
+#include "common/resource_names.h"
 #include "common/sampler_names.h"
 #include "server/jobs/model_update.h"
 #include "server/jobs/policies/choice.h"
@@ -15,6 +19,11 @@ const std::string& ModelOf(const v1::Job& job) {
 std::vector<std::string> ModelsOf(const v1::Job& job) {
   std::vector<std::string> models = {ModelOf(job)};
   for (const auto& adapter : SelectionOf(job).adapters()) models.push_back(adapter.model());
+  const auto name = ParseJobName(job.name());
+  if (!name.ok()) return models;
+  for (std::string& id : PromptAdapterIds(job.generate())) {
+    models.push_back(ModelName{name->tenant, std::move(id)}.ToString());
+  }
   return models;
 }
 

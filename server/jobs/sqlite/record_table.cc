@@ -115,10 +115,15 @@ absl::StatusOr<Needs> OtherNeeds(Database& database, const v1::Job& job) {
   for (const auto& label : job.requirements().labels()) needs.labels.emplace_back(label);
   needs.spec_revision = SpecRevisionOf(job);
   RETURN_IF_ERROR(AddJudge(database, job, needs));
-  for (const v1::Adapter& adapter : SelectionOf(job).adapters()) {
-    ASSIGN_OR_RETURN(const ModelName name, ParseModelName(adapter.model()));
+  auto models = ModelsOf(job);
+  models.erase(models.begin());  // what they lie over
+  for (const std::string& adapter : models) {
+    ASSIGN_OR_RETURN(const ModelName name, ParseModelName(adapter));
     ASSIGN_OR_RETURN(const v1::Model model, ReadModel(database, name));
-    needs.methods.push_back(model.method());
+    if (std::find(needs.methods.begin(), needs.methods.end(), model.method()) ==
+        needs.methods.end()) {
+      needs.methods.push_back(model.method());
+    }
   }
   return needs;
 }

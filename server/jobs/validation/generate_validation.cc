@@ -1,6 +1,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/prompt_adapters.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr int kMaxPrompts = 64;
 constexpr int kMaxImagesPerPrompt = 64;
+constexpr int kMaxPromptAdapters = 32;  // of all prompts: a lease has their files
 
 void CheckSide(const std::string& field, int side, FieldChecker& checker) {
   checker.Integer(field, side, 64, 2048);
@@ -27,6 +29,23 @@ void CheckImageToImage(const v1::ImageToImage& start, const std::string& path, c
     checker.Add(path + ".mask.crop_box", "is not allowed; the image's crop box cuts the mask too",
                 "OUT_OF_RANGE");
   }
+}
+
+// Whether prompts name adapters as they may; what these are is seen later.
+void CheckPromptAdapters(const v1::GenerateSpec& spec, const std::string& path,
+                         FieldChecker& checker) {
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    const std::string field = absl::StrCat(path, ".prompts[", i, "]");
+    const auto prompt = ParsePromptAdapters(spec.prompts(i));
+    if (!prompt.ok()) {
+      checker.Add(field, std::string(prompt.status().message()), "INVALID_ADAPTER");
+      continue;
+    }
+    checker.AtMost(field, spec.model().adapters_size() + std::ssize(prompt->adapters),
+                   "adapters, with those of all prompts", kMaxAdapters, "OUT_OF_RANGE");
+  }
+  checker.AtMost(path + ".prompts", std::ssize(PromptAdapterIds(spec)), "adapters in prompts",
+                 kMaxPromptAdapters, "OUT_OF_RANGE");
 }
 
 }  // namespace
@@ -69,6 +88,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
                    "TOO_MANY_IMAGES");
   }
   CheckAdapters(spec.model(), path + ".model.adapters", checker);
+  if (spec.prompt_adapters()) CheckPromptAdapters(spec, path, checker);
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
   if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);
@@ -77,6 +97,15 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_clip_skip()) checker.Integer(path + ".clip_skip", spec.clip_skip(), 0, 8);
   if (spec.has_guidance_rescale()) {
     checker.Real(path + ".guidance_rescale", spec.guidance_rescale(), 0, 1);
+  }
+  if (spec.has_preview_every_steps()) {
+    checker.Integer(path + ".preview_every_steps", spec.preview_every_steps(), 0, 1000);
+  }
+  if (!v1::Precision_IsValid(spec.precision())) {
+    checker.Add(path + ".precision",
+                absl::StrCat("is ", static_cast<int>(spec.precision()),
+                             "; PRECISION_FP32 and PRECISION_BF16 are allowed"),
+                "OUT_OF_RANGE");
   }
   if (spec.has_image_to_image()) {
     CheckImageToImage(spec.image_to_image(), path + ".image_to_image", limits, checker);

@@ -21,14 +21,6 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
   refuse(training.fused_backward_pass(), "fine_tune.training.fused_backward_pass");
   // Generation.
   const v1::GenerateSpec& drawing = job.generate();
-  refuse(drawing.preview_every_steps() != 0, "generate.preview_every_steps");
-  refuse(drawing.prompt_adapters(), "generate.prompt_adapters");
-  refuse(drawing.precision() != v1::PRECISION_UNSPECIFIED, "generate.precision");
-  bool other_base = false;
-  for (const v1::Adapter& adapter : SelectionOf(job).adapters()) {
-    other_base = other_base || adapter.allow_other_base();
-  }
-  refuse(other_base, "generate.model.adapters.allow_other_base");
   // Exports and imports.
   refuse(job.has_export_model(), "export_model");
   refuse(job.has_import_model(), "import_model");
