@@ -90,6 +90,7 @@ const std::vector<Command>& Commands();
 int Create(const Args& arguments);
 int Train(const Args& arguments);
 int Generate(const Args& arguments);
+int Replay(const Args& arguments);
 int Evaluate(const Args& arguments);
 int Wait(const Args& arguments);
 int Watch(const Args& arguments);

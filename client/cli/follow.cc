@@ -1,5 +1,8 @@
 #include "client/cli/follow.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "absl/strings/str_cat.h"
 #include "client/cli/describe.h"
 #include "client/cli/job_view.h"
@@ -13,11 +16,22 @@
 namespace likeness::client {
 namespace {
 
+constexpr char kLivePreview[] = "preview.jpg";
+
+// The newest preview of pictures that are being drawn; it comes with the event.
+absl::StatusOr<std::string> WriteLivePreview(const v1::SampleEvent& sample,
+                                             const std::string& folder) {
+  v1::Output file;
+  file.set_path(kLivePreview);
+  return WriteOutput(file, sample.preview(), folder);
+}
+
 // The picture of a sample event as a file; empty if there is no folder for it, or it could not be
 // had: a preview is not worth an error.
 std::string FetchPreview(const Connection& connection, const v1::SampleEvent& sample,
                          const std::string& folder) {
   if (folder.empty()) return "";
+  if (!sample.has_output()) return WriteLivePreview(sample, folder).value_or("");
   return DownloadOutput(connection, sample.output(), folder).value_or("");
 }
 
@@ -84,6 +98,10 @@ absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& con
   ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
   const bool succeeded = job.state() == v1::JOB_STATE_SUCCEEDED;
   std::vector<std::string> pictures;
+  if (succeeded && job.generate().preview_every_steps() > 0 && !options.folder.empty()) {
+    std::error_code ignored;  // there may have been none
+    std::filesystem::remove(std::filesystem::path(options.folder) / kLivePreview, ignored);
+  }
   if (succeeded && !options.folder.empty()) {
     ASSIGN_OR_RETURN(pictures, DownloadOutputs(connection, job, options.folder, IsForPeople,
                                                *context.screen, interrupt.token()));

@@ -34,7 +34,7 @@ constexpr char kUsage[] = R"(Draw pictures with a base or a personalized model.
   likeness generate --image sea.png --strength 0.6 --mask boat.png "a {subject}"
 
 Prints the files, one per line. Ctrl-C stops the drawing of one prompt; of
-several it detaches: the job goes on.
+several, or with previews, it detaches: the job goes on.
 
 Usage: likeness generate PROMPT... [FLAGS])";
 
@@ -55,6 +55,10 @@ struct GenerateFlags {
   std::optional<double> guidance_rescale;
   bool prompt_weights = false;
   bool long_prompts = false;
+  bool prompt_adapters = false;
+  bool allow_other_base = false;
+  std::optional<int32_t> preview_every;
+  std::string precision;
   StartingImageFlags start;
   std::string out;
   bool detach = false;
@@ -69,6 +73,10 @@ void GenerateFlags::AddTo(FlagSet& flags) {
            "An adapter to draw with, alone or over the model, may be repeated; its update is "
            "multiplied by STRENGTH, -10 to 10 [1].")
       .Takes("MODEL[:STRENGTH]");
+  flags.Add("allow-other-base", &allow_other_base,
+            "Let adapters draw on other weights than those that they were made for.");
+  flags.Add("prompt-adapters", &prompt_adapters,
+            "Read <lora:MODEL:STRENGTH> in a prompt as an adapter for that prompt, as A1111 does.");
   flags.Add("negative-prompt", &negative_prompt, "What should not be seen.").Takes("TEXT");
   flags.Add("images", &images, "Pictures of each prompt: 1 to 16, of several prompts 1 to 64.")
       .Takes("N");
@@ -99,14 +107,34 @@ void GenerateFlags::AddTo(FlagSet& flags) {
             "Read (words:1.2), (words) and [words] in prompts as weights, as A1111 does.");
   flags.Add("long-prompts", &long_prompts,
             "Read long prompts to their end, in chunks, and do not cut them off.");
+  flags
+      .Add("preview-every", &preview_every,
+           "Sampling steps between rough previews, kept as DIR/preview.jpg while drawing; 0: none "
+           "[0].")
+      .Takes("N");
+  flags
+      .Add("precision", &precision,
+           "Number format to draw in: fp32, or bf16 where the worker's processor has it [the "
+           "worker's].")
+      .Takes("FORMAT");
   start.AddTo(flags);
   flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
 }
 
-v1::GenerateSpec ToSpec(const GenerateFlags& flags, const Args& prompts,
-                        const v1::ModelSelection& model) {
+absl::StatusOr<v1::Precision> ToPrecision(const std::string& text) {
+  if (text.empty()) return v1::PRECISION_UNSPECIFIED;
+  if (text == "fp32") return v1::PRECISION_FP32;
+  if (text == "bf16") return v1::PRECISION_BF16;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--precision is '", text, "'; fp32 and bf16 are allowed."));
+}
+
+absl::StatusOr<v1::GenerateSpec> ToSpec(const GenerateFlags& flags, const Args& prompts,
+                                        const v1::ModelSelection& model) {
   v1::GenerateSpec spec;
+  ASSIGN_OR_RETURN(const v1::Precision precision, ToPrecision(flags.precision));
+  spec.set_precision(precision);
   if (!model.name().empty() || !model.adapters().empty()) *spec.mutable_model() = model;
   spec.mutable_prompts()->Add(prompts.begin(), prompts.end());
   if (flags.negative_prompt) spec.set_negative_prompt(*flags.negative_prompt);
@@ -121,6 +149,8 @@ v1::GenerateSpec ToSpec(const GenerateFlags& flags, const Args& prompts,
   if (flags.guidance_rescale) spec.set_guidance_rescale(*flags.guidance_rescale);
   spec.set_prompt_weights(flags.prompt_weights);
   spec.set_long_prompts(flags.long_prompts);
+  spec.set_prompt_adapters(flags.prompt_adapters);
+  if (flags.preview_every) spec.set_preview_every_steps(*flags.preview_every);
   return spec;
 }
 
@@ -149,6 +179,9 @@ absl::StatusOr<v1::ModelSelection> ToSelection(const Connection& connection,
   }
   for (const auto& text : flags.adapters) {
     ASSIGN_OR_RETURN(*selection.add_adapters(), ToAdapter(connection, text));
+    if (flags.allow_other_base) {
+      selection.mutable_adapters()->rbegin()->set_allow_other_base(true);
+    }
   }
   return selection;
 }
@@ -240,9 +273,12 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(const auto model, ToSelection(connection, flags));
-  v1::GenerateSpec spec = ToSpec(flags, context.positional, model);
+  ASSIGN_OR_RETURN(v1::GenerateSpec spec, ToSpec(flags, context.positional, model));
   RETURN_IF_ERROR(flags.start.AddTo(spec, connection, interrupt.token()));
-  if (flags.detach || context.positional.size() > 1) {
+  // Previews are events of a job.
+  const bool in_job =
+      flags.detach || context.positional.size() > 1 || spec.preview_every_steps() > 0;
+  if (in_job) {
     auto drawn = DrawInJob(context, flags, connection, std::move(spec), interrupt);
     RETURN_IF_ERROR(WithNearestModel(connection, flags.model, drawn.status()));
     return drawn;

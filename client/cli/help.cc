@@ -73,6 +73,7 @@ const std::vector<Command>& Commands() {
   static const auto& commands = *new std::vector<Command>{
       {"train", "Teach a base model the subject of some photos.", Train},
       {"generate", "Draw pictures with a base or a personalized model.", Generate},
+      {"replay", "Draw a picture again from the settings in its file.", Replay},
       {"evaluate", "Judge a personalized model by photos and prompts.", Evaluate},
       {"create", "Submit a job that a file describes.", Create},
       {"watch", "Follow a job to its end.", Watch},

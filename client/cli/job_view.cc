@@ -191,6 +191,8 @@ void JobView::ShowWarnings() {
 }
 
 void JobView::ShowSample(const v1::SampleEvent& sample, const std::string& preview_path) {
+  // Of what is seen while pictures are drawn, the first is enough: the file is always the newest.
+  if (!sample.has_output() && std::exchange(live_preview_shown_, true)) return;
   auto text = absl::StrCat("step ", sample.step(), " · \"", sample.prompt(), "\"");
   if (!preview_path.empty()) absl::StrAppend(&text, " -> ", preview_path);
   screen_.Line(Mark::kNone, "preview", text);

@@ -58,6 +58,7 @@ class JobView {
   std::optional<absl::Time> phase_began_;  // unknown if it began before the watch did
   std::set<std::string> shown_warnings_;
   bool connection_lost_ = false;
+  bool live_preview_shown_ = false;
   bool ended_ = false;
 };
 

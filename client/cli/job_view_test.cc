@@ -128,6 +128,19 @@ TEST_F(JobViewTest, ClaimsNoTimeForAPhaseItDidNotSeeBegin) {
             "   samples     1/8 12%\n");
 }
 
+TEST_F(JobViewTest, SaysOnceWhereLivePreviewsAre) {
+  Snapshot(v1::JOB_STATE_RUNNING);
+  Progress(5, v1::JOB_PHASE_SAMPLING, 0, 2, "images");
+  shown_.clear();
+  auto event = At(6);
+  event.mutable_sample()->set_step(5);
+  event.mutable_sample()->set_prompt("a dog");
+  view_.Apply(event, "rex/preview.jpg");
+  event.mutable_sample()->set_step(10);
+  view_.Apply(event, "rex/preview.jpg");
+  EXPECT_EQ(shown_, "   preview     step 5 · \"a dog\" -> rex/preview.jpg\n");
+}
+
 TEST_F(JobViewTest, TellsAWarningOnce) {
   auto event = At(1);
   event.mutable_snapshot()->set_state(v1::JOB_STATE_RUNNING);

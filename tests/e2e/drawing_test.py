@@ -12,6 +12,7 @@ from PIL import Image
 
 import service
 from service import State
+from likeness.v1 import fine_tune_pb2
 
 
 def png(array):
@@ -160,7 +161,7 @@ class Drawing(service.JobTest):
                    f"--mask={directory}/half.png", "--strength=0.7", f"--out={directory}/by-cli"]
         environment = dict(os.environ, LIKENESS_SERVER=self.service.address)
         subprocess.run(command, check=True, capture_output=True, timeout=60, env=environment)
-        self.assertEqual([file.read_bytes() for file in (directory / "by-cli").glob("*.png")], [wanted])
+        self.assertEqual([service.bare(file.read_bytes()) for file in (directory / "by-cli").glob("*.png")], [wanted])
 
         job.generate.model.name = "baseModels/tiny"
         (directory / "job.json").write_text(json_format.MessageToJson(job))
@@ -169,7 +170,7 @@ class Drawing(service.JobTest):
              f"--models={self.service.models}", f"--cache-dir={directory}/cache", "--threads=1", "--device=cpu", *flags],
             check=True, capture_output=True, timeout=60)
         run("job.json", "offline")
-        self.assertEqual((directory / "offline/samples/0000.png").read_bytes(), wanted)
+        self.assertEqual(service.bare((directory / "offline/samples/0000.png").read_bytes()), wanted)
         # Its record draws the same once more, with the pictures beside it.
         resolved = json.loads((directory / "offline/job.json").read_text())["resolved"]
         (directory / "record.json").write_text(json.dumps(resolved))
@@ -177,7 +178,56 @@ class Drawing(service.JobTest):
         for name in ("ramp.png", "half.png"):
             (directory / name).rename(directory / "beside" / name)
         run("record.json", "again", f"--photos={directory}/beside")
-        self.assertEqual((directory / "again/samples/0000.png").read_bytes(), wanted)
+        self.assertEqual(service.bare((directory / "again/samples/0000.png").read_bytes()), wanted)
+
+    def test_previews_are_seen_while_pictures_are_drawn(self):
+        for start in (None, ramp()):
+            job = drawing(start, steps=40, width=128)
+            job.generate.images_per_prompt, job.generate.preview_every_steps = 3, 3
+            created = self.service.create(job)
+            samples = [event.sample for event in self.service.watch(created.name) if event.WhichOneof("event") == "sample"]
+            done = self.service.wait(created.name)
+            self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+            self.assertEqual(done.resolved.generate.preview_every_steps, 3)
+            self.assertTrue(samples)
+            for sample in samples:
+                self.assertEqual(sample.step % 3, 0)
+                self.assertIn(sample.step, range(1, 40))
+                self.assertEqual((sample.prompt, sample.HasField("output")), ("a dog", False))
+                self.assertLessEqual(len(sample.preview), 64 << 10)
+                self.assertEqual(Image.open(io.BytesIO(sample.preview)).size, (3 * 128, 64))
+            self.assertEqual(len(done.outputs), 3)
+            # They change no picture.
+            job.generate.preview_every_steps = 0
+            _, plain = self.draw(job)
+            self.assertEqual(self.service.outputs(done)["samples/0000.png"], plain)
+        job.generate.preview_every_steps, job.generate.images_per_prompt, job.generate.steps = 1, 64, 1000
+        refused = self.end(job)
+        self.assertEqual(service.error_fields(refused.error), ["job.generate.preview_every_steps"], refused)
+
+    def test_the_command_line_keeps_the_newest_preview_while_it_draws(self):
+        out = pathlib.Path(self.service.directory) / "previewed"
+        command = [service.BIN / "likeness", "generate", "a dog", "--steps=200", "--seed=5", "--preview-every=2", f"--out={out}"]
+        drawn = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60,
+                               env=dict(os.environ, LIKENESS_SERVER=self.service.address))
+        self.assertIn("-> " + str(out / "preview.jpg"), drawn.stderr)
+        self.assertEqual([file.name for file in out.rglob("*") if file.is_file()], ["0000.png"])
+
+    def test_a_job_says_in_which_precision_it_is_drawn(self):
+        done, whole = self.draw(service.generate_job(["a dog"], seed=5))
+        self.assertEqual(done.resolved.generate.precision, fine_tune_pb2.PRECISION_FP32)
+        done = self.end(service.generate_job(["a dog"], seed=5, precision=fine_tune_pb2.PRECISION_BF16))
+        flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+        if not {"avx512_bf16", "amx_bf16"} & set(flags):
+            self.assertEqual(service.error_fields(done.error), ["job.generate.precision"], done)
+            return
+        self.assertEqual((done.state, done.metrics["drawing_precision_bits"]), (State.JOB_STATE_SUCCEEDED, 16), done)
+        self.assertEqual(done.resolved.generate.precision, fine_tune_pb2.PRECISION_BF16)
+        rounded = self.service.outputs(done)["samples/0000.png"]
+        self.assertGreater(numpy.abs(pixels(whole) - pixels(rounded)).max(), 0)
+        self.assertLess(numpy.abs(pixels(whole) - pixels(rounded)).mean(), 4)
+        # The next job draws as the worker was started.
+        self.assertEqual(self.draw(service.generate_job(["a dog"], seed=5))[1], whole)
 
     def test_a_worker_draws_in_bfloat16_where_its_processor_computes_in_it(self):
         directory = pathlib.Path(self.service.directory)

@@ -72,6 +72,24 @@ class LoraTest(unittest.TestCase):
         self.assertEqual(self.draw("baseModels/tiny"), self.base_before)
         self.assertNotEqual(sample, self.base_before)
 
+    def test_a_prompt_names_adapters_for_itself(self):
+        job = service.generate_job(["a {subject} in the snow <lora:rex:1>", "a dog in the snow",
+                                    "a zwx dog in the snow <lora:rex:0.5>"], "baseModels/tiny", seed=5, steps=3)
+        job.generate.prompt_adapters = True
+        done = self.service.wait(self.service.create(job).name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertEqual([output.prompt for output in done.outputs],
+                         ["a zwx dog in the snow", "a dog in the snow", "a zwx dog in the snow"])
+        drawn = list(self.service.outputs(done).values())
+        self.assertEqual(drawn[0], self.outputs["samples/0000.png"])
+        plain = service.generate_job(["a dog in the snow"], "baseModels/tiny", seed=6, steps=3)
+        half = service.generate_job(["a zwx dog in the snow"], "baseModels/tiny", seed=7, steps=3)
+        half.generate.model.adapters.add(model=self.done.output_model, strength=0.5)
+        for data, other in ((drawn[1], plain), (drawn[2], half)):
+            alone = self.service.wait(self.service.create(other).name)
+            self.assertEqual(data, self.service.outputs(alone)["samples/0000.png"])
+        self.assertEqual(self.draw("baseModels/tiny"), self.base_before)
+
     def test_another_worker_draws_the_same(self):
         self.worker.send(service.signal.SIGSTOP)
         try:
@@ -139,11 +157,16 @@ class LoraTest(unittest.TestCase):
                 other = self.service.start_worker("changed", models=models)
                 job = service.generate_job(["a dog"], self.done.output_model, steps=3)
                 ended = self.service.wait(self.service.create(job).name)
+                allowed = service.generate_job(["a dog"], "baseModels/tiny", steps=3)
+                allowed.generate.model.adapters.add(model=self.done.output_model, allow_other_base=True)
+                drawn = self.service.wait(self.service.create(allowed).name)
                 other.terminate()
             finally:
                 type(self).worker = self.service.start_worker("again")
         self.assertEqual(ended.state, State.JOB_STATE_FAILED)
         self.assertEqual(service.error_reason(ended.error), "BASE_MODEL_CHANGED")
+        self.assertEqual(drawn.state, State.JOB_STATE_SUCCEEDED, drawn)
+        self.assertIn("was made for a base model with digest", " ".join(drawn.warnings))
 
 
 if __name__ == "__main__":

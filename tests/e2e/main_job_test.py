@@ -40,7 +40,7 @@ class MainJob(unittest.TestCase):
     def assert_same_outputs(self, directory, but=()):
         for path, expected in self.outputs.items():
             if path not in but:
-                self.assertEqual((directory / path).read_bytes(), expected, f"{path} differs")
+                self.assertEqual(service.bare((directory / path).read_bytes()), expected, f"{path} differs")
 
     def test_succeeds_with_model_pictures_and_contact_sheet(self):
         self.assertEqual(self.done.state, State.JOB_STATE_SUCCEEDED, self.done)
@@ -49,7 +49,7 @@ class MainJob(unittest.TestCase):
         self.assertLessEqual({"model/model_index.json", "model/likeness_card.json", "samples/0000.png",
                               "samples/0001.png", "contact-sheet.png"}, paths)
         for output in self.done.outputs:
-            self.assertEqual(output.size_bytes, len(self.outputs[output.path]))
+            self.assertEqual(output.size_bytes, len(self.service.read_blob(output.blob)))
             if output.path.endswith(".png"):
                 self.assertTrue(self.outputs[output.path].startswith(PNG))
                 self.assertEqual(output.media_type, "image/png")

@@ -37,7 +37,7 @@ class Offline(unittest.TestCase):
 
     def files(self, out):
         root = self.directory / out
-        return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*")
+        return {str(file.relative_to(root)): service.bare(file.read_bytes()) for file in root.rglob("*")
                 if file.is_file() and file.name != "job.json"}
 
     def test_a_job_leaves_model_pictures_and_its_record(self):

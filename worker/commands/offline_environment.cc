@@ -130,6 +130,7 @@ void OfflineEnvironment::Report(const v1::Progress& progress) {
 }
 
 void OfflineEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
+  if (!sample.has_output()) return;  // nobody watches
   Keep(file, sample.output(), {});
 }
 

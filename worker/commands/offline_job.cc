@@ -5,6 +5,7 @@
 #include "common/job_spec.h"
 #include "common/logging.h"
 #include "common/photo_folder.h"
+#include "common/prompt_adapters.h"
 #include "common/resource_names.h"
 #include "common/status_macros.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -88,6 +89,9 @@ std::vector<std::string> ModelsDrawnWith(const v1::Job& job) {
   const auto name = ParseModelName(selection.name());
   if (!name.ok() || !name->is_base()) names.push_back(selection.name());
   for (const auto& adapter : selection.adapters()) names.push_back(adapter.model());
+  for (std::string& id : PromptAdapterIds(job.generate())) {
+    names.push_back(ModelName{kDefaultTenant, std::move(id)}.ToString());
+  }
   return names;
 }
 

@@ -38,8 +38,12 @@ torch::Tensor SpreadOf(const torch::Tensor& x_BCHW) {
 }  // namespace
 
 Denoiser::Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
-                   SampleLimits limits)
-    : model_(std::move(model)), type_(type), guidance_(guidance), limits_(limits) {
+                   SampleLimits limits, std::function<void(const torch::Tensor& x0_BCHW)> on_clean)
+    : model_(std::move(model)),
+      type_(type),
+      guidance_(guidance),
+      limits_(limits),
+      on_clean_(std::move(on_clean)) {
   if (!std::isfinite(guidance.scale)) {
     throw Error(ErrorKind::kInvalidArgument,
                 "guidance is " + std::to_string(guidance.scale) + "; allowed: any finite number");
@@ -51,7 +55,9 @@ Denoiser::Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
 }
 
 Prediction Denoiser::operator()(const torch::Tensor& x_BCHW, const Level& level) const {
-  return Read(Guided(x_BCHW, level.t), x_BCHW, level);
+  Prediction prediction = Read(Guided(x_BCHW, level.t), x_BCHW, level);
+  if (on_clean_) on_clean_(prediction.x0_BCHW);
+  return prediction;
 }
 
 Prediction Denoiser::Read(const torch::Tensor& output_BCHW, const torch::Tensor& x_BCHW,

@@ -40,8 +40,10 @@ class Denoiser {
  public:
   // Above a scale of 1 both halves go through the model in one forward, the unconditional half
   // first. kInvalidArgument if the scale is not finite or the rescale not within 0 to 1. Latents
-  // keep the dtype they come in, whatever the model's.
-  Denoiser(NoisePredictor model, PredictionType type, Guidance guidance, SampleLimits limits = {});
+  // keep the dtype they come in, whatever the model's. `on_clean` is called with each prediction's
+  // x0.
+  Denoiser(NoisePredictor model, PredictionType type, Guidance guidance, SampleLimits limits = {},
+           std::function<void(const torch::Tensor& x0_BCHW)> on_clean = {});
 
   // With kEpsilon a is above 0: from noise alone no picture follows.
   Prediction operator()(const torch::Tensor& x_BCHW, const Level& level) const;
@@ -57,6 +59,7 @@ class Denoiser {
   PredictionType type_;
   Guidance guidance_;
   SampleLimits limits_;
+  std::function<void(const torch::Tensor& x0_BCHW)> on_clean_;
 };
 
 }  // namespace likeness

@@ -157,6 +157,7 @@ class Family {
   torch::Device device() const { return source_.device; }
   torch::ScalarType dtype() const { return source_.dtype; }
   torch::ScalarType drawing_dtype() const { return source_.drawing_dtype.value_or(dtype()); }
+  void set_drawing_dtype(torch::ScalarType dtype) { source_.drawing_dtype = dtype; }
   const std::string& digest() const { return source_.digest; }
   void set_digest(std::string digest) { source_.digest = std::move(digest); }
   const std::string& scheduler_config() const { return source_.scheduler_config; }

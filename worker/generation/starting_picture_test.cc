@@ -145,5 +145,33 @@ TEST_F(ImageToImageTest, OtherSizesAreRefused) {
   }
 }
 
+class CountingModel : public StableDiffusion {
+ public:
+  using StableDiffusion::StableDiffusion;
+  explicit CountingModel(StableDiffusion model) : StableDiffusion(std::move(model)) {}
+  LatentMoments ToLatents(const torch::Tensor& images_NCHW) override {
+    ++encoded;
+    return StableDiffusion::ToLatents(images_NCHW);
+  }
+  int encoded = 0;
+};
+
+TEST_F(ImageToImageTest, SeveralPromptsBeginWithAPictureThatIsEncodedOnce) {
+  torch::manual_seed(7);
+  CountingModel model(TinyModel());
+  const ImageToImage from{.image = Ramp(16), .strength = 0.5};
+  StartingPicture start(model, from, {16, 16});
+  for (const char* prompt : {"a dog", "a cat"}) {
+    TextToImageRequest request{.prompt = prompt, .images = 2, .seed = 5, .steps = 4};
+    request.from = from;
+    const int before = model.encoded;
+    const auto alone = GenerateImages(model, request);
+    EXPECT_EQ(model.encoded, before + 1);
+    const auto together = GenerateImages(model, request, {}, {}, &start);
+    EXPECT_EQ(together[1].rgb, alone[1].rgb);
+  }
+  EXPECT_EQ(model.encoded, 3);  // twice alone, once together
+}
+
 }  // namespace
 }  // namespace likeness

@@ -120,7 +120,8 @@ BatchStart FromNoise(Family& model, const Sampler& sampler, int steps, int64_t c
 }  // namespace
 
 std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& request,
-                                  const GenerationProgress& progress) {
+                                  const GenerationProgress& progress,
+                                  const GenerationPreviews& previews, StartingPicture* start) {
   torch::NoGradGuard no_grad;
   CheckRequest(request);
   const DrawingPrecision precision(model);
@@ -136,12 +137,15 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
   // Encode the prompts and the picture to begin with, once for all pictures.
   const Geometry geometry{noise_shape[1] * model.cell(), noise_shape[2] * model.cell()};
   const auto prompts = Encode(model, request, geometry);
-  std::optional<StartingPicture> from;
-  if (request.from) from.emplace(model, *request.from, geometry);
+  std::optional<StartingPicture> own;
+  if (request.from && start == nullptr) start = &own.emplace(model, *request.from, geometry);
   int steps_done = 0;
+  torch::Tensor clean_BChw;  // as it was expected last
   const auto after_step = [&] {
-    if (!progress || progress(++steps_done, steps_per_batch * batches)) return;
-    ThrowStopped();
+    const int step = steps_done++ % steps_per_batch + 1;
+    const bool shown = previews.every_steps > 0 && step % previews.every_steps == 0;
+    if (shown && step < steps_per_batch) previews.show(step, clean_BChw);
+    if (progress && !progress(steps_done, steps_per_batch * batches)) ThrowStopped();
   };
 
   // Denoise and decode batch by batch. Latents stay float32; the model computes in its own type.
@@ -151,15 +155,16 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
     const int count = std::min(request.batch_size, request.images - done);
     auto noise =
         NoiseOf(request.seed + static_cast<uint32_t>(done), count, noise_shape, model.device());
-    const auto begin = from ? from->Begin(sampler, request.steps, noise)
-                            : FromNoise(model, sampler, request.steps, count, geometry, noise);
+    const auto begin = start ? start->Begin(sampler, request.steps, noise)
+                             : FromNoise(model, sampler, request.steps, count, geometry, noise);
     const auto told = ForPictures(prompts, count, begin.canvas_NChw);
     const NoisePredictor network = [&](const auto& latents, const auto& timesteps) {
       return model.Predict(latents, timesteps, told);
     };
     const Denoiser denoiser(network, sampler.schedule().options().prediction_type,
                             {.scale = request.guidance, .rescale = request.guidance_rescale},
-                            sampler.settings().limits);
+                            sampler.settings().limits,
+                            [&](const torch::Tensor& x0_BCHW) { clean_BChw = x0_BCHW; });
     const auto latents_BCHW =
         sampler.SampleFrom(denoiser, begin.start, noise, request.steps, after_step);
     for (const auto& part_BCHW : latents_BCHW.split(DecodedTogether(latents_BCHW, model))) {

@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "worker/base/image.h"
+#include "worker/generation/previews.h"
 
 namespace likeness {
 
 class Family;
+class StartingPicture;
 
 // A picture to begin from, or to fill a part of (starting_picture.h).
 struct ImageToImage {
@@ -44,10 +46,13 @@ struct TextToImageRequest {
 using GenerationProgress = std::function<bool(int step, int total)>;
 
 // Picture i depends on the request and seed + i alone, not on `images` or `batch_size` (but for
-// rounding in the last bit of float). All its noise is torch.randn([1, C, H, W]) in float32 of a
-// CPU generator seeded with seed + i. kInvalidArgument names the wrong field, its value and what is
-// allowed; kCancelled if progress returned false.
+// rounding in the last bit of float). `start`: request.from for this model, which is encoded once
+// however many requests begin with it; null: it is encoded for this one. All its noise is
+// torch.randn([1, C, H, W]) in float32 of a CPU generator seeded with seed + i. kInvalidArgument
+// names the wrong field, its value and what is allowed; kCancelled if progress returned false.
 std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& request,
-                                  const GenerationProgress& progress = {});
+                                  const GenerationProgress& progress = {},
+                                  const GenerationPreviews& previews = {},
+                                  StartingPicture* start = nullptr);
 
 }  // namespace likeness

@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/files_digest.h"
 #include "common/job_spec.h"
+#include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/exports/personalized_model.h"
@@ -21,6 +23,7 @@ struct Fetched {
   std::string name;
   StoredModel stored;
   CardFacts card;
+  RecordedModel recorded;
 };
 
 DrawingModel BaseModelOf(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
@@ -54,7 +57,8 @@ std::vector<Fetched> FetchModels(const v1::Lease& lease, JobEnvironment& environ
       throw Error(ErrorKind::kFailedPrecondition,
                   model.name() + " was made by a rehearsing worker: it cannot be drawn with");
     }
-    fetched.push_back({model.name(), stored, card});
+    fetched.push_back(
+        {model.name(), stored, card, RecordedAs(model.name(), FilesDigest(model.files()))});
   }
   return fetched;
 }
@@ -89,20 +93,34 @@ void CheckLiesOverWholeModel(const Fetched& adapter) {
                            "model"));
 }
 
-// `base_digest`: of the base model that draws, or that the model which draws was made from.
-void LayOver(const Fetched& adapter, const std::string& base_digest, double strength,
-             DrawingModel& drawing) {
-  if (adapter.card.base_digest != base_digest) {
-    ThrowIfError(RpcError(
-        absl::StatusCode::kFailedPrecondition, "BASE_MODEL_CHANGED",
-        absl::StrCat(adapter.name, " was made for a base model with digest ",
-                     adapter.card.base_digest, "; that of this worker has ", base_digest)));
-  }
-  const auto apply = FindMethod(adapter.card.method).apply;
-  if (apply == nullptr) {
+// Throws where the adapter is no adapter, or was made for other weights than those that it is to
+// lie over, unless it may; then the job has a warning.
+void CheckMadeFor(const Fetched& adapter, bool allow_other_base, const DrawingModel& drawing,
+                  JobEnvironment& environment) {
+  if (FindMethod(adapter.card.method).apply == nullptr) {
     throw Error(ErrorKind::kFailedPrecondition, adapter.name + " is a whole model, no adapter");
   }
-  drawing.adapters.push_back(apply(drawing.model, adapter.stored.directory, strength));
+  const std::string& base_digest = drawing.settings.base.digest;
+  if (adapter.card.base_digest == base_digest) return;
+  if (allow_other_base) {
+    return environment.Warn(absl::StrCat(adapter.name, " was made for a base model with digest ",
+                                         adapter.card.base_digest, ", and draws on one with ",
+                                         base_digest, ", as is allowed: what it adds may not fit"));
+  }
+  ThrowIfError(
+      RpcError(absl::StatusCode::kFailedPrecondition, "BASE_MODEL_CHANGED",
+               absl::StrCat(adapter.name, " was made for a base model with digest ",
+                            adapter.card.base_digest, "; that of this worker has ", base_digest)));
+}
+
+void LayOver(const Fetched& adapter, const v1::Adapter& said, DrawingModel& drawing,
+             JobEnvironment& environment) {
+  CheckMadeFor(adapter, said.allow_other_base(), drawing, environment);
+  const double strength = said.has_strength() ? said.strength() : 1;
+  drawing.adapters.push_back(
+      FindMethod(adapter.card.method).apply(drawing.model, adapter.stored.directory, strength));
+  drawing.settings.adapters.push_back(
+      {adapter.recorded, adapter.card.method, strength, said.allow_other_base()});
   if (drawing.words.token.empty()) drawing.words = adapter.card.words;
 }
 
@@ -112,17 +130,32 @@ DrawingModel DrawingModelOf(const v1::Lease& lease, JobEnvironment& environment,
                             Workshop& workshop) {
   const auto& selection = SelectionOf(lease.job());
   auto fetched = FetchModels(lease, environment, phases, workshop);
-  // Leases have the personalized models in order: that which is drawn with, then its adapters.
-  const bool personalized = fetched.size() > static_cast<size_t>(selection.adapters_size());
+  // Leases have the personalized models in order: that which is drawn with, its adapters, and those
+  // of prompts.
+  const auto name = ParseModelName(selection.name());
+  const bool personalized = name.ok()
+                                ? !name->is_base()  // a job without a server may name none
+                                : fetched.size() > static_cast<size_t>(selection.adapters_size());
   for (size_t i = 1; personalized && i < fetched.size(); ++i) CheckLiesOverWholeModel(fetched[i]);
-  DrawingModel drawing = personalized ? PersonalizedModelOf(fetched.front(), environment, workshop)
+  DrawingModel drawing = personalized ? PersonalizedModelOf(fetched.at(0), environment, workshop)
                                       : BaseModelOf(lease, environment, workshop);
-  drawing.base_digest = personalized ? fetched.front().card.base_digest : drawing.facts.digest;
-  if (personalized) fetched.erase(fetched.begin());
-  for (int i = 0; i < selection.adapters_size(); ++i) {
-    const auto& adapter = selection.adapters(i);
-    LayOver(fetched.at(i), drawing.base_digest, adapter.has_strength() ? adapter.strength() : 1,
-            drawing);
+  drawing.settings.precision_bits = DrawingPrecisionBits(drawing.model);
+  if (personalized) {
+    drawing.settings.base.digest = fetched.front().card.base_digest;
+    drawing.settings.model = fetched.front().recorded;
+    fetched.erase(fetched.begin());
+  } else {
+    drawing.settings.base = RecordedAs(drawing.facts.name, drawing.facts.digest);
+  }
+  const int of_all = selection.adapters_size();
+  for (int i = 0; i < of_all; ++i) {
+    LayOver(fetched.at(i), selection.adapters(i), drawing, environment);
+  }
+  for (size_t i = of_all; i < fetched.size(); ++i) {
+    const Fetched& adapter = fetched[i];
+    CheckMadeFor(adapter, /*allow_other_base=*/false, drawing, environment);
+    drawing.overlays.push_back(
+        {adapter.card.words, {adapter.recorded, adapter.card.method}, adapter.stored.directory});
   }
   return drawing;
 }

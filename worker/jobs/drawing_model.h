@@ -1,6 +1,7 @@
 // The model that a job draws with: a base model or a personalized one, and adapters over it.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,11 +11,19 @@
 #include "worker/families/family.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/phases.h"
+#include "worker/jobs/picture_settings.h"
 #include "worker/jobs/prompts.h"
 #include "worker/jobs/run_job.h"
 #include "worker/methods/method.h"
 
 namespace likeness {
+
+// An adapter of some prompts.
+struct PromptOverlay {
+  PromptWords words;
+  RecordedAdapter recorded;  // at strength 1
+  std::filesystem::path directory;
+};
 
 // The model that draws, wherever it comes from, and what lies over it.
 struct DrawingModel {
@@ -22,7 +31,8 @@ struct DrawingModel {
   ModelFacts facts;
   PromptWords words;
   std::vector<std::unique_ptr<AppliedAdapter>> adapters = {};
-  std::string base_digest = {};  // of the base model that it is, or was made from
+  std::vector<PromptOverlay> overlays = {};  // that prompts may name
+  PictureSettings settings = {};             // but for the order; base.digest is there in any case
 };
 
 // Of a generate or an evaluate job: fetched, loaded, with its adapters laid over it. Throws as

@@ -240,6 +240,7 @@ PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& 
   order.long_prompts = resolved.long_prompts();
   order.width = resolved.width();
   order.height = resolved.height();
+  order.preview_every_steps = resolved.preview_every_steps();
   return order;
 }
 

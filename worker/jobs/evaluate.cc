@@ -36,9 +36,9 @@ std::vector<Picture> DrawBefore(DrawingModel& drawing, const PictureOrder& order
   drawing.adapters.clear();
   const absl::Status status = Attempt(environment, [&] {
     Family* base = nullptr;
-    if (drawing.facts.digest == drawing.base_digest) base = &drawing.model;
+    if (drawing.facts.digest == drawing.settings.base.digest) base = &drawing.model;
     for (const auto& [name, entry] : workshop.catalog.entries()) {
-      if (base != nullptr || entry.facts.digest != drawing.base_digest) continue;
+      if (base != nullptr || entry.facts.digest != drawing.settings.base.digest) continue;
       base = &workshop.warm.GetBase(name, entry.facts.digest, entry.directory,
                                     [&] { ThrowIfStopped(environment.Stop()); });
     }
@@ -93,7 +93,8 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
                                          evidence, workshop.warm.device(), environment, phases);
 
   // Keep
-  auto outputs = WritePictures(pictures, environment);
+  drawing.settings.order = order;
+  auto outputs = WritePictures(pictures, drawing.settings, environment);
   outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
   ReportFacts facts;
   facts.title = absl::StrCat(drawing.words.token, " ", drawing.words.class_noun);

@@ -16,6 +16,7 @@
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/outputs.h"
+#include "worker/jobs/picture_settings.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/recipe_host.h"
@@ -68,6 +69,14 @@ std::vector<v1::Output> DescribeModel(const fs::path& directory) {
     outputs.push_back(DescribeFile(file, DigestOfFile(file), output));
   }
   return outputs;
+}
+
+// How previews are drawn, and with what was made how samples are.
+PictureSettings SettingsOf(const v1::FineTuneSpec& spec, const ModelFacts& base,
+                           const Family& model) {
+  return {.order = SampleOrder(spec),
+          .base = RecordedAs(base.name, base.digest),
+          .precision_bits = DrawingPrecisionBits(model)};
 }
 
 // What is drawn at the end: the samples, and what is judged beside them.
@@ -183,7 +192,8 @@ void AddReportPage(const v1::ResolvedSpec& resolved, const FineTuneResult& train
 
 // The pictures, and the sheet with the photos above them, as far as they can be written.
 std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
-                                    const SubjectPhotos& photos, JobEnvironment& environment) {
+                                    const PictureSettings& settings, const SubjectPhotos& photos,
+                                    JobEnvironment& environment) {
   std::vector<v1::Output> extras;
   const auto attempt = [&](const char* what, const std::function<std::vector<v1::Output>()>& make) {
     const absl::Status status = Attempt(environment, [&] {
@@ -193,7 +203,7 @@ std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
       environment.Warn(absl::StrCat(what, " could not be written: ", status.message()));
     }
   };
-  attempt("the pictures", [&] { return WritePictures(pictures, environment); });
+  attempt("the pictures", [&] { return WritePictures(pictures, settings, environment); });
   attempt("the contact sheet", [&] { return WriteContactSheet(photos, pictures, environment); });
   return extras;
 }
@@ -241,8 +251,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
 
   // Train
   const fs::path model_dir = environment.scratch() / kModelDir;
-  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases),
-                  spec.samples().seed());
+  PictureSettings settings = SettingsOf(spec, base.facts, model);
+  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases), settings);
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
   options.selection =
       StepSelectionOf(workshop.evaluators, spec, photos, workshop.warm.device(), environment);
@@ -260,7 +270,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const auto model_files = DescribeModel(model_dir);
   const Drawn drawn =
       DrawSamples(lease, spec, model, model_dir, model_files, environment, phases, workshop);
-  auto extras = WriteExtras(drawn.samples, photos, environment);
+  AddMadeModel(lease.job().output_model(), spec, model_files, settings);
+  auto extras = WriteExtras(drawn.samples, settings, photos, environment);
 
   // Judge
   const auto judged = JudgeSamples(spec, drawn, photos, extras, environment, phases, workshop);

@@ -37,7 +37,8 @@ class JobEnvironment {
   virtual void Resolved(const v1::ResolvedSpec& resolved) = 0;
   virtual void Warn(const std::string& text) = 0;
   virtual void Report(const v1::Progress& progress) = 0;
-  // `file`, which stays where it is, is kept as sample.output if it can be.
+  // `file`, which stays where it is, is kept as sample.output if it can be. A sample without an
+  // output has no file; a newer one may take its place before anybody has seen it.
   virtual void Show(const v1::SampleEvent& sample, const std::filesystem::path& file) = 0;
 
   // Asked between steps.

@@ -4,9 +4,13 @@
 
 #include "absl/strings/str_format.h"
 #include "worker/generation/drawing_precision.h"
+#include "worker/generation/latent_preview.h"
+#include "worker/generation/starting_picture.h"
 #include "worker/images/crop.h"
 #include "worker/images/encode.h"
+#include "worker/jobs/live_preview.h"
 #include "worker/jobs/outputs.h"
+#include "worker/jobs/picture_settings.h"
 #include "worker/support/files.h"
 
 namespace likeness {
@@ -24,11 +28,24 @@ Progress PictureMeter::After(double pictures) const {
 }
 
 void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
-                  Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures) {
+                  Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures,
+                  const ForPrompt& for_prompt) {
   const size_t first = pictures.size();
-  const DrawingPrecision precision(model);  // once for all prompts
+  // Once for all prompts, unless adapters are laid over the model between them.
+  std::optional<DrawingPrecision> precision;
+  if (!for_prompt) precision.emplace(model);
   phases.Report(meter.After(0));
-  for (const auto& prompt : order.prompts) {
+  const auto side = [&](int asked) {
+    return asked > 0 ? asked : static_cast<int>(model.image_size());
+  };
+  std::optional<StartingPicture> start;
+  if (order.from)
+    start.emplace(model, *order.from, Geometry{side(order.height), side(order.width)});
+  std::optional<LatentPreview> map;
+  if (order.preview_every_steps > 0) map.emplace(model);
+  for (size_t number = 0; number < order.prompts.size(); ++number) {
+    const std::string& prompt = order.prompts[number];
+    const auto overlay = for_prompt ? for_prompt(number) : nullptr;
     const int drawn = static_cast<int>(pictures.size() - first);
     TextToImageRequest request;
     request.prompt = prompt;
@@ -45,20 +62,31 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
     request.width = order.width;
     request.height = order.height;
     request.from = order.from;
-    const auto images = GenerateImages(model, request, [&](int step, int steps) {
-      phases.Report(
-          meter.After(drawn + static_cast<double>(order.images_per_prompt) * step / steps));
-      return environment.Stop() == StopReason::kNone;
-    });
-    for (const auto& image : images) {
-      const auto seed = order.seed + static_cast<uint32_t>(pictures.size() - first);
-      pictures.push_back({prompt, seed, image});
+    const auto show = [&](int step, const torch::Tensor& clean_BChw) {
+      environment.Show(
+          LivePreview(prompt, step, map->Draw(clean_BChw), side(order.width), side(order.height)),
+          /*file=*/{});
+    };
+    const auto images = GenerateImages(
+        model, request,
+        [&](int step, int steps) {
+          phases.Report(
+              meter.After(drawn + static_cast<double>(order.images_per_prompt) * step / steps));
+          return environment.Stop() == StopReason::kNone;
+        },
+        {.every_steps = order.preview_every_steps, .show = show}, start ? &*start : nullptr);
+    for (int i = 0; i < std::ssize(images); ++i) {
+      const int position = i % request.batch_size;
+      const int size = std::min(request.batch_size, request.images - (i - position));
+      pictures.push_back(
+          {prompt, request.seed + static_cast<uint32_t>(i), images[i], {size, position}, number});
     }
   }
   meter.Add(order.size());
 }
 
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
+                                      const PictureSettings& settings,
                                       JobEnvironment& environment) {
   std::vector<v1::Output> outputs;
   for (const auto& picture : pictures) {
@@ -68,7 +96,7 @@ std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
     output.set_prompt(picture.prompt);
     output.set_seed(picture.seed);
     const auto file = environment.scratch() / output.path();
-    WriteFile(file, EncodePicture(picture.image));
+    WriteFile(file, EncodeWithSettings(picture, settings));
     outputs.push_back(DescribeFile(file, output));
   }
   return outputs;

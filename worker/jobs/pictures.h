@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,12 +37,21 @@ struct PictureOrder {
   int width = 0;  // pixels; 0: the model's own
   int height = 0;
   std::optional<ImageToImage> from = {};
+  int preview_every_steps = 0;  // 0: no live previews
+};
+
+// Among the pictures that were denoised together, on whose number the last bits depend.
+struct BatchPlace {
+  int size = 1;
+  int position = 0;
 };
 
 struct Picture {
   std::string prompt;
   uint32_t seed = 0;
   Image image;
+  BatchPlace batch = {};
+  size_t prompt_number = 0;  // of the order's prompts
 };
 
 // How far a job has come with all that it draws.
@@ -57,14 +68,21 @@ class PictureMeter {
   int64_t done_ = 0;
 };
 
+// Gives what lives while the pictures of one of the order's prompts are drawn.
+using ForPrompt = std::function<std::shared_ptr<void>(size_t prompt_number)>;
+
 // Phase kSamples. Appends to `pictures` as they are drawn: what fails later loses none. Throws
 // Error(kCancelled) when the environment asks to stop.
 void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
-                  Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures);
+                  Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures,
+                  const ForPrompt& for_prompt = {});
 
-// Writes "samples/0000.png", ... to the job's scratch directory, and describes them.
+struct PictureSettings;
+
+// Writes "samples/0000.png", ... with their settings (picture_settings.h) to the job's scratch
+// directory, and describes them.
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
-                                      JobEnvironment& environment);
+                                      const PictureSettings& settings, JobEnvironment& environment);
 
 // Of the numbers that the model draws with: 32, or 16 in bfloat16. A metric of jobs.
 int DrawingPrecisionBits(const Family& model);

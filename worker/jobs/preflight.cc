@@ -23,6 +23,7 @@
 #include "worker/families/prompt_tokens.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/generation/starting_picture.h"
+#include "worker/generation/text_to_image.h"
 #include "worker/methods/hypernetwork.h"
 #include "worker/models/clip_text.h"
 #include "worker/nn/hookable_layers.h"
@@ -32,7 +33,7 @@
 namespace likeness {
 namespace {
 
-constexpr int64_t kMostPreviews = 1000;  // they are outputs of the job
+constexpr int64_t kMostPreviews = 1000;  // of one job
 constexpr size_t kMostCutPrompts = 10;   // that are warned of one by one
 
 struct NamedText {
@@ -86,6 +87,19 @@ void CheckPreviews(const v1::FineTuneSpec& spec) {
   if (pictures <= kMostPreviews) return;
   Refuse("job.fine_tune.previews.every_steps",
          absl::StrCat("is ", every, ", which makes ", pictures, " previews; at most ",
+                      kMostPreviews, " are allowed"));
+}
+
+// As events, which are kept as long as the job.
+void CheckLivePreviews(const v1::GenerateSpec& spec) {
+  const int64_t every = spec.preview_every_steps();
+  if (every <= 0) return;
+  const int64_t batch = TextToImageRequest{}.batch_size;
+  const int64_t batches = spec.prompts_size() * ((spec.images_per_prompt() + batch - 1) / batch);
+  const int64_t previews = batches * ((spec.steps() - 1) / every);
+  if (previews <= kMostPreviews) return;
+  Refuse("job.generate.preview_every_steps",
+         absl::StrCat("is ", every, ", which makes ", previews, " previews; at most ",
                       kMostPreviews, " are allowed"));
 }
 
@@ -276,6 +290,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const
                    JobEnvironment& environment) {
   CheckSampling("job.generate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
   CheckClipSkip(spec.clip_skip(), model);
+  CheckLivePreviews(spec);
   if (spec.has_image_to_image()) {
     RefuseAs("job.generate.image_to_image.strength",
              [&] { StepsLeftOut(spec.steps(), spec.image_to_image().strength()); });

@@ -12,8 +12,11 @@ namespace likeness {
 namespace fs = std::filesystem;
 
 RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
-                       std::optional<fs::path> checkpoint, uint32_t seed)
-    : environment_(environment), phases_(phases), checkpoint_(std::move(checkpoint)), seed_(seed) {}
+                       std::optional<fs::path> checkpoint, PictureSettings settings)
+    : environment_(environment),
+      phases_(phases),
+      checkpoint_(std::move(checkpoint)),
+      settings_(std::move(settings)) {}
 
 void RecipeHost::Report(const Progress& progress) { phases_.Report(progress); }
 
@@ -40,9 +43,11 @@ void RecipeHost::Show(const Preview& preview) {
   output.set_kind(v1::OUTPUT_KIND_PREVIEW);
   output.set_path(absl::StrFormat("previews/%06d-%d.png", preview.step, previews_.size()));
   output.set_prompt(preview.prompt);
-  output.set_seed(seed_);
+  output.set_seed(settings_.order.seed);
   const fs::path file = environment_.scratch() / output.path();
-  const std::string png = EncodePicture(preview.image);
+  settings_.training_step = preview.step;
+  const std::string png = EncodeWithSettings(
+      {.prompt = preview.prompt, .seed = settings_.order.seed, .image = preview.image}, settings_);
   WriteFile(file, png);
   output = DescribeFile(file, output);
 

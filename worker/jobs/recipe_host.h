@@ -7,15 +7,17 @@
 
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/phases.h"
+#include "worker/jobs/picture_settings.h"
 #include "worker/training/host.h"
 
 namespace likeness {
 
 class RecipeHost : public Host {
  public:
-  // checkpoint: the file to go on from, if any. seed: what previews are drawn from.
+  // checkpoint: the file to go on from, if any. settings: of the previews, which are all drawn from
+  // the order's first seed.
   RecipeHost(JobEnvironment& environment, Phases& phases,
-             std::optional<std::filesystem::path> checkpoint, uint32_t seed);
+             std::optional<std::filesystem::path> checkpoint, PictureSettings settings);
 
   void Report(const Progress& progress) override;
   void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
@@ -34,7 +36,7 @@ class RecipeHost : public Host {
   JobEnvironment& environment_;
   Phases& phases_;
   std::optional<std::filesystem::path> checkpoint_;
-  uint32_t seed_;
+  PictureSettings settings_;
   std::vector<v1::Output> previews_;
   int saves_ = 0;  // two of one step are two files: the first may still be on its way
 };

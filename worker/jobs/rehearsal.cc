@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "common/files_digest.h"
 #include "common/job_spec.h"
 #include "common/prior.h"
+#include "common/prompt_adapters.h"
 #include "common/resource_names.h"
 #include "worker/base/error.h"
 #include "worker/images/stand_in_picture.h"
@@ -19,7 +21,9 @@
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
+#include "worker/jobs/live_preview.h"
 #include "worker/jobs/outputs.h"
+#include "worker/jobs/picture_settings.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/recipe_host.h"
 #include "worker/jobs/resolve.h"
@@ -102,6 +106,15 @@ std::vector<Picture> RehearsePictures(const PictureOrder& order, int image_size,
   return pictures;
 }
 
+// The first that there would be.
+void RehearseLivePreview(const PictureOrder& order, int image_size, JobEnvironment& environment) {
+  const int step = order.preview_every_steps;
+  if (step == 0 || step >= order.steps) return;
+  const std::string& prompt = order.prompts.front();
+  const Image picture = DrawStandIn(prompt, order.seed, image_size, image_size);
+  environment.Show(LivePreview(prompt, step, {picture}, image_size, image_size), /*file=*/{});
+}
+
 v1::Output WriteCard(const v1::Subject& subject, int image_size, JobEnvironment& environment) {
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
@@ -127,15 +140,18 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
     Pace(ProgressMeter(Phase::kClassPictures, "pictures", 0, images), images, environment, phases,
          [](Progress& progress) { progress.drawn = progress.done; });
   }
-  RecipeHost host(environment, phases, /*checkpoint=*/std::nullopt, spec.samples().seed());
+  PictureSettings settings{
+      .order = SampleOrder(spec), .base = RecordedAs(base.name, base.digest), .rehearsed = true};
+  RecipeHost host(environment, phases, /*checkpoint=*/std::nullopt, settings);
   RehearseTraining(spec, base.image_size, environment, phases, host);
   phases.Report({.phase = Phase::kSaving});
   const v1::Output card = WriteCard(SubjectOf(spec), base.image_size, environment);
 
   std::vector<v1::Output> extras;
-  if (const PictureOrder order = SampleOrder(spec); order.size() > 0) {
-    const auto pictures = RehearsePictures(order, base.image_size, environment, phases);
-    extras = WritePictures(pictures, environment);
+  if (settings.order.size() > 0) {
+    const auto pictures = RehearsePictures(settings.order, base.image_size, environment, phases);
+    AddMadeModel(lease.job().output_model(), spec, {card}, settings);
+    extras = WritePictures(pictures, settings, environment);
     for (auto& sheet : WriteContactSheet(photos, pictures, environment)) {
       extras.push_back(std::move(sheet));
     }
@@ -170,6 +186,29 @@ CardFacts FetchCard(const v1::LeasedModel& model, JobEnvironment& environment, M
   return card;
 }
 
+// Of pictures that are said to be drawn with the models of a lease; methods are not known.
+PictureSettings SettingsOf(const v1::Lease& lease, const RehearsalModels& models) {
+  PictureSettings settings{.rehearsed = true};
+  const auto& selection = SelectionOf(lease.job());
+  for (const auto& model : lease.models()) {
+    const RecordedModel recorded = RecordedAs(model.name(), FilesDigest(model.files()));
+    const bool draws = model.name() == selection.name();
+    if (draws) settings.model = recorded;
+    if (draws) continue;
+    if (std::ssize(settings.adapters) == selection.adapters_size()) break;  // those of prompts
+    settings.adapters.push_back({.model = recorded, .method = {}});
+  }
+  for (int i = 0; i < std::min<int>(selection.adapters_size(), std::ssize(settings.adapters));
+       ++i) {
+    if (selection.adapters(i).has_strength()) {
+      settings.adapters[i].strength = selection.adapters(i).strength();
+    }
+  }
+  const auto base = models.Find(selection.name());
+  if (base.ok()) settings.base = RecordedAs(base->name, base->digest);
+  return settings;
+}
+
 JobResult RehearseGenerate(const v1::Lease& lease, JobEnvironment& environment,
                            const RehearsalModels& models) {
   Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});
@@ -185,11 +224,22 @@ JobResult RehearseGenerate(const v1::Lease& lease, JobEnvironment& environment,
   }
   JobResult result;
   result.resolved = ResolveGenerate(lease.job().generate(), facts);
+  v1::GenerateSpec& spec = *result.resolved.mutable_generate();
+  if (spec.precision() == v1::PRECISION_UNSPECIFIED) spec.set_precision(v1::PRECISION_FP32);
   environment.Resolved(result.resolved);
-  const auto pictures = RehearsePictures(GenerateOrder(result.resolved.generate(), card.words),
-                                         facts.image_size, environment, phases);
-  result.outputs =
-      KeepOutputs(WritePictures(pictures, environment), /*extras=*/{}, environment, phases);
+  PictureSettings settings = SettingsOf(lease, models);
+  if (spec.prompt_adapters()) {
+    for (std::string& prompt : *spec.mutable_prompts()) {
+      prompt = ValueOrThrow(ParsePromptAdapters(prompt)).text;
+    }
+  }
+  settings.order = GenerateOrder(spec, card.words);
+  if (spec.precision() == v1::PRECISION_BF16) settings.precision_bits = 16;
+  settings.start = spec.image_to_image();
+  RehearseLivePreview(settings.order, facts.image_size, environment);
+  const auto pictures = RehearsePictures(settings.order, facts.image_size, environment, phases);
+  result.outputs = KeepOutputs(WritePictures(pictures, settings, environment), /*extras=*/{},
+                               environment, phases);
   result.metrics = phases.Measurements();
   return result;
 }
@@ -206,8 +256,9 @@ JobResult RehearseEvaluate(const v1::Lease& lease, JobEnvironment& environment,
   result.resolved = ResolveEvaluate(lease.job().evaluate(), facts);
   const v1::EvaluateSpec& spec = result.resolved.evaluate();
   environment.Resolved(result.resolved);
-  const auto pictures =
-      RehearsePictures(EvaluateOrder(spec, card.words), facts.image_size, environment, phases);
+  PictureSettings settings = SettingsOf(lease, models);
+  settings.order = EvaluateOrder(spec, card.words);
+  const auto pictures = RehearsePictures(settings.order, facts.image_size, environment, phases);
   const auto total = static_cast<int64_t>(pictures.size());
   Pace(ProgressMeter(Phase::kJudging, "pictures", 0, total), total, environment, phases);
   Judgement judgement{.metrics = {{"dino", 0.7}, {"dino_photos", 0.8}, {"clip_t", 0.3}},
@@ -215,7 +266,7 @@ JobResult RehearseEvaluate(const v1::Lease& lease, JobEnvironment& environment,
                       .best = {},
                       .worst = {}};
   for (auto& figures : judgement.pictures) figures.dino = 0.7, figures.clip_t = 0.3;
-  auto outputs = WritePictures(pictures, environment);
+  auto outputs = WritePictures(pictures, settings, environment);
   outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
   result.outputs = KeepOutputs(outputs, /*extras=*/{}, environment, phases);
   result.metrics = phases.Measurements();

@@ -269,6 +269,9 @@ v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
   spec.clear_image_to_image();
   spec.clear_prompt_weights();  // a job cannot say that it wants none of these
   spec.clear_long_prompts();
+  spec.set_preview_every_steps(0);
+  spec.clear_precision();  // the worker's
+  spec.clear_prompt_adapters();
   return spec;
 }
 

@@ -282,6 +282,21 @@ TEST(ResolveTest, HowPromptsAreReadIsTheJobsToSay) {
   EXPECT_TRUE(ResolveGenerate(spec, model).generate().long_prompts());
 }
 
+TEST(ResolveTest, WhatIsSeenMeanwhileAndThePrecisionAreTheJobsToSay) {
+  auto model = Model();
+  model.defaults.generate.set_preview_every_steps(5);
+  model.defaults.generate.set_precision(v1::PRECISION_BF16);
+  const auto resolved = ResolveGenerate({}, model).generate();
+  EXPECT_TRUE(resolved.has_preview_every_steps());
+  EXPECT_EQ(resolved.preview_every_steps(), 0);
+  EXPECT_EQ(resolved.precision(), v1::PRECISION_UNSPECIFIED);  // the worker's
+  v1::GenerateSpec spec;
+  spec.set_preview_every_steps(10);
+  spec.set_precision(v1::PRECISION_BF16);
+  EXPECT_EQ(ResolveGenerate(spec, model).generate().preview_every_steps(), 10);
+  EXPECT_EQ(ResolveGenerate(spec, model).generate().precision(), v1::PRECISION_BF16);
+}
+
 TEST(ResolveTest, PicturesAreOfTheModelsSizeUnlessSaid) {
   v1::GenerateSpec spec;
   spec.add_prompts("a cat");

@@ -51,6 +51,7 @@ void LeaseEnvironment::Report(const v1::Progress& progress) {
 }
 
 void LeaseEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
+  if (!sample.has_output()) return keeper_.Sample(sample);
   courier_.Send([this, sample, file] { DeliverSample(sample, file); });
 }
 

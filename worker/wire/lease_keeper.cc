@@ -84,7 +84,15 @@ void LeaseKeeper::Log(v1::LogSeverity severity, const std::string& text) {
 
 void LeaseKeeper::Sample(const v1::SampleEvent& sample) {
   absl::MutexLock lock(&mutex_);
-  *news_.add_samples() = sample;
+  auto& samples = *news_.mutable_samples();
+  const bool live = !sample.has_output();
+  const auto waiting = std::find_if(samples.begin(), samples.end(),
+                                    [](const auto& other) { return !other.has_output(); });
+  if (live && waiting != samples.end()) {
+    *waiting = sample;
+  } else {
+    *samples.Add() = sample;
+  }
   has_news_ = true;
 }
 

@@ -32,6 +32,8 @@ class LeaseKeeper {
   // These are sent once each.
   void Warn(const std::string& text);
   void Log(v1::LogSeverity severity, const std::string& text);
+  // One without an output takes the place of an earlier such one that waits: of previews that are
+  // drawn faster than heartbeats are sent, the newest is seen.
   void Sample(const v1::SampleEvent& sample);
 
   // Waits until all news are with the server or the lease is lost; false when the time is up

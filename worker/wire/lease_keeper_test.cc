@@ -133,6 +133,28 @@ TEST_F(LeaseKeeperTest, HeartbeatThatIsRepeatedIsTheSame) {
   EXPECT_THAT(service_.heard().back().log_lines(0).text(), "two");
 }
 
+TEST_F(LeaseKeeperTest, OfLivePreviewsThatWaitTheNewestIsSent) {
+  service_.Answer({grpc::StatusCode::UNAVAILABLE, "the answer is lost"});
+  LeaseKeeper keeper(*stub_, lease_);
+  keeper.Log(v1::LOG_SEVERITY_INFO, "one");
+  service_.AwaitHeartbeats(1);  // it is repeated until it is answered; what comes now waits
+  const auto sample = [](int64_t step, bool kept) {
+    v1::SampleEvent event;
+    event.set_step(step);
+    if (kept) event.mutable_output()->set_path("previews/0.png");
+    return event;
+  };
+  keeper.Sample(sample(1, /*kept=*/false));
+  keeper.Sample(sample(2, /*kept=*/true));
+  keeper.Sample(sample(3, /*kept=*/false));
+  service_.Answer(grpc::Status::OK);
+  ASSERT_TRUE(keeper.Flush(absl::Seconds(10)));
+  const auto last = service_.heard().back();
+  ASSERT_EQ(last.samples_size(), 2);
+  EXPECT_EQ(last.samples(0).step(), 3);
+  EXPECT_EQ(last.samples(1).step(), 2);
+}
+
 TEST_F(LeaseKeeperTest, ALostLeaseIsKnownAndNotRenewedAnyMore) {
   service_.Answer(
       ToGrpcStatus(RpcError(absl::StatusCode::kAborted, "LEASE_LOST", "another holds the job")));
