@@ -83,7 +83,7 @@ ModelDefaults ReadModelDefaults(const std::filesystem::path& model_dir) {
 ModelDefaults ReadRecordedDefaults(const std::filesystem::path& model_dir,
                                    const std::function<void(const std::string&)>& warn) {
   return ReadDefaults(model_dir, [&](const std::string& what) {
-    warn(std::string(kFile) + ": " + what + "; it is left out");
+    warn(std::string(kModelDefaultsFile) + ": " + what + "; it is left out");
   });
 }
 
