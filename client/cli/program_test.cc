@@ -275,6 +275,68 @@ TEST_F(ProgramTest, FlagsOfTheTrainingFillItsFields) {
   EXPECT_THAT(wrong.err, HasSubstr("adamw, adamw_8bit, adafactor, prodigy are allowed"));
 }
 
+TEST_F(ProgramTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const auto run = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = {"train", "--class=dog", "--photos=rex", "--detach"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return Run(command);
+  };
+  const auto asked = [&] { return server_->record().create.job().fine_tune(); };
+  ASSERT_EQ(run({"--preset=person"}).exit_code, kDone);
+  EXPECT_EQ(asked().training().steps(), 1200);
+  EXPECT_EQ(asked().training().learning_rate(), 2e-6);
+  EXPECT_TRUE(asked().dreambooth().train_text_encoder());
+  EXPECT_EQ(asked().prior().class_images(), 200);
+  ASSERT_EQ(run({"--preset=style", "--method=lora"}).exit_code, kDone);
+  EXPECT_EQ(asked().training().steps(), 1000);
+  EXPECT_EQ(asked().training().learning_rate(), 1e-4);
+  EXPECT_FALSE(asked().lora().train_text_encoder());
+  EXPECT_EQ(asked().prior().class_images(), 1000);
+
+  ASSERT_EQ(run({"--preset=person", "--steps=7", "--learning-rate=1e-5", "--class-images=3",
+                 "--no-train-text-encoder"})
+                .exit_code,
+            kDone);
+  EXPECT_EQ(asked().training().steps(), 7);
+  EXPECT_EQ(asked().training().learning_rate(), 1e-5);
+  EXPECT_EQ(asked().prior().class_images(), 3);
+  EXPECT_FALSE(asked().dreambooth().train_text_encoder());
+  ASSERT_EQ(run({"--preset=pet", "--optimizer=prodigy", "--no-prior"}).exit_code, kDone);
+  EXPECT_FALSE(asked().training().has_learning_rate()) << "Prodigy finds it";
+  EXPECT_FALSE(asked().prior().has_class_images());
+
+  // The base model recommends steps, and a rate for LoRA.
+  auto& base = *script_.capabilities.add_base_models();
+  base.set_name("baseModels/mini");
+  auto& advice = *base.mutable_fine_tune_defaults();
+  advice.mutable_dreambooth()->set_train_text_encoder(false);
+  advice.mutable_training()->set_steps(200);
+  advice.mutable_training()->set_learning_rate(5e-6);
+  advice.mutable_prior()->set_class_images(200);
+  auto& lora = *base.add_other_fine_tune_defaults();
+  lora = advice;
+  lora.mutable_lora();
+  lora.mutable_training()->set_steps(800);
+  lora.mutable_training()->set_learning_rate(2e-3);
+  ASSERT_EQ(run({"--preset=person"}).exit_code, kDone);
+  EXPECT_FALSE(asked().training().has_steps());
+  EXPECT_EQ(asked().training().learning_rate(), 2e-6);
+  EXPECT_TRUE(asked().dreambooth().train_text_encoder());
+  ASSERT_EQ(run({"--preset=person", "--method=lora"}).exit_code, kDone);
+  EXPECT_EQ(asked().training().steps(), 1000);
+  EXPECT_FALSE(asked().training().has_learning_rate());
+
+  const std::pair<std::vector<std::string>, const char*> wrong[] = {
+      {{"--preset=horse"}, "--preset is 'horse'; object, pet, person, style are allowed"},
+      {{"--preset=pet", "--method=svdiff"}, "--method dreambooth and lora"}};
+  for (const auto& [flags, says] : wrong) {
+    const auto ran = run(flags);
+    EXPECT_NE(ran.exit_code, kDone);
+    EXPECT_THAT(ran.err, HasSubstr(says));
+  }
+}
+
 TEST_F(ProgramTest, SaysHowTheJobMayWaitAndRun) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   script_.job.set_queue_position(2);

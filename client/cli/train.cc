@@ -10,6 +10,7 @@
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
 #include "client/cli/photo_arguments.h"
+#include "client/cli/preset.h"
 #include "client/cli/text.h"
 #include "client/cli/train_request.h"
 #include "client/lib/jobs.h"
@@ -37,14 +38,12 @@ Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
 
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";
 
-// The base model's picture size in pixels; 0 if it is not known which model it will be.
-int BaseImageSize(const v1::Capabilities& capabilities, const std::string& base_model) {
+// Null if it is not known which base model it will be.
+const v1::BaseModel* FindBase(const v1::Capabilities& capabilities, const std::string& base_model) {
   for (const auto& model : capabilities.base_models()) {
-    if (model.name() == base_model || capabilities.base_models_size() == 1) {
-      return model.image_size();
-    }
+    if (model.name() == base_model || capabilities.base_models_size() == 1) return &model;
   }
-  return 0;
+  return nullptr;
 }
 
 // "4 of 4 usable · rex/03.jpg turned by its EXIF tag · rex/02.jpg is small (412 px)"
@@ -122,6 +121,8 @@ absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
 absl::StatusOr<v1::FineTuneSpec> CheckedSpec(const TrainFlags& flags) {
   ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
   RETURN_IF_ERROR(ToRequest(flags, spec).status());
+  v1::FineTuneSpec with_preset = spec;
+  RETURN_IF_ERROR(ApplyPreset(flags.preset, /*base=*/nullptr, with_preset));
   if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
   return spec;
 }
@@ -132,9 +133,10 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
-  context.screen->Line(
-      Mark::kDone, "photos",
-      PhotoSummary(photos.learned, BaseImageSize(capabilities, spec.base_model())));
+  const v1::BaseModel* base = FindBase(capabilities, spec.base_model());
+  RETURN_IF_ERROR(ApplyPreset(flags.preset, base, spec));
+  context.screen->Line(Mark::kDone, "photos",
+                       PhotoSummary(photos.learned, base == nullptr ? 0 : base->image_size()));
   if (flags.check) ShowPhotoWarnings(context, photos.learned);
 
   context.screen->Progress(
@@ -152,6 +154,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
 
 absl::StatusOr<ExitCode> PrintRequest(Context& context, const TrainFlags& flags) {
   ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
+  RETURN_IF_ERROR(ApplyPreset(flags.preset, /*base=*/nullptr, spec));  // no server is asked
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   v1::Subject& subject = MutableSubjectOf(spec);
   AddInlinePhotos(photos.learned.photos, subject.mutable_photos());

@@ -2,6 +2,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/preset.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -106,6 +108,11 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("check", &check, "Only have photos and settings checked; make no job.");
   queue.AddTo(flags);
   flags.AddHeading("Training (what is not given is the base model's recommendation)");
+  flags
+      .Add("preset", &preset,
+           "Published settings for this kind of subject, where neither a flag nor the base model "
+           "says another.")
+      .Takes(absl::StrJoin(PresetNames(), "|"));
   flags.Add("steps", &steps, "Optimizer steps, 1 to 100000.");
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");

@@ -32,6 +32,7 @@ struct TrainFlags {
   bool webhook_progress = false;
   QueueFlags queue;
 
+  std::string preset;  // applied apart, when it is known what the base model recommends
   std::optional<int32_t> steps;
   std::optional<double> learning_rate;
   std::optional<int32_t> batch_size;
