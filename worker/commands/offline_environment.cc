@@ -40,6 +40,16 @@ void RemoveCheckpointsBut(int64_t step, const fs::path& directory) {
   }
 }
 
+// A preview that an earlier run has left.
+std::optional<fs::path> ShownBefore(const std::string& blob, const fs::path& out) {
+  const fs::path previews = out / "previews";
+  if (!fs::exists(previews)) return std::nullopt;
+  for (const auto& file : FilesBelow(previews)) {
+    if (DescribeFile(file, {}).blob() == blob) return file;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 OfflineEnvironment::OfflineEnvironment(fs::path out, const OfflineJob& job, std::string job_digest,
@@ -88,6 +98,10 @@ void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to, 
   const auto file = files_.find(blob);
   if (file != files_.end()) {
     fs::copy_file(file->second, to);
+    return;
+  }
+  if (const auto shown = ShownBefore(blob, out_)) {
+    fs::copy_file(*shown, to);
     return;
   }
   const auto checkpoint = LatestCheckpoint();

@@ -281,6 +281,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   // Keep
   result.outputs = KeepOutputs(model_files, extras, environment, phases);
   result.metrics = Figures(trained, phases);
+  result.metrics["checkpoint_seconds"] = host.checkpoint_seconds();
   result.metrics["drawing_precision_bits"] = DrawingPrecisionBits(model);
   if (judged) result.metrics.insert(judged->metrics.begin(), judged->metrics.end());
   return result;

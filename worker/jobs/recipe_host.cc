@@ -1,11 +1,15 @@
 #include "worker/jobs/recipe_host.h"
 
+#include <chrono>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "worker/jobs/outputs.h"
 #include "worker/jobs/pictures.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
+#include "worker/support/proto_json.h"
 
 namespace likeness {
 
@@ -16,7 +20,30 @@ RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
     : environment_(environment),
       phases_(phases),
       checkpoint_(std::move(checkpoint)),
-      settings_(std::move(settings)) {}
+      settings_(std::move(settings)) {
+  if (checkpoint_) FetchPreviews();
+}
+
+// A checkpoint's notes are a Job with the previews before it as outputs. What is missing of them is
+// not worth the job.
+void RecipeHost::FetchPreviews() {
+  const absl::Status status = Guard([&] {
+    v1::Job before;
+    const std::string notes = HostNotes(*checkpoint_);
+    if (notes.empty()) return;  // as earlier versions wrote them
+    ThrowIfError(FromJson(notes, before));
+    for (const auto& preview : before.outputs()) {
+      const fs::path file = environment_.scratch() / preview.path();
+      fs::create_directories(file.parent_path());
+      environment_.FetchBlob(preview.blob(), file, [](int64_t) {});
+      previews_.push_back(preview);
+    }
+  });
+  if (!status.ok()) {
+    environment_.Warn(
+        absl::StrCat("Previews of an earlier attempt are left out: ", status.message()));
+  }
+}
 
 void RecipeHost::Report(const Progress& progress) { phases_.Report(progress); }
 
@@ -39,9 +66,11 @@ std::optional<double> RecipeHost::Score(const std::function<std::optional<double
 }
 
 void RecipeHost::Show(const Preview& preview) {
+  preview_number_ = preview.step == preview_step_ ? preview_number_ + 1 : 0;
+  preview_step_ = preview.step;
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_PREVIEW);
-  output.set_path(absl::StrFormat("previews/%06d-%d.png", preview.step, previews_.size()));
+  output.set_path(absl::StrFormat("previews/%06d-%d.png", preview.step, preview_number_));
   output.set_prompt(preview.prompt);
   output.set_seed(settings_.order.seed);
   const fs::path file = environment_.scratch() / output.path();
@@ -56,19 +85,26 @@ void RecipeHost::Show(const Preview& preview) {
   sample.set_prompt(preview.prompt);
   sample.set_preview(Thumbnail(preview.image, png));
   *sample.mutable_output() = output;
+  // One that an earlier attempt drew just before it ended is drawn again.
+  std::erase_if(previews_, [&](const auto& known) { return known.path() == output.path(); });
   previews_.push_back(output);
   environment_.Show(sample, file);
 }
 
 StopReason RecipeHost::Stop() { return environment_.Stop(); }
 
-void RecipeHost::SaveCheckpoint(int64_t step, const std::function<void(const fs::path&)>& write) {
+void RecipeHost::SaveCheckpoint(int64_t step, const WriteCheckpoint& write) {
   const fs::path file =
       environment_.scratch() / absl::StrFormat("checkpoint-%06d-%d.safetensors", step, saves_++);
+  v1::Job so_far;
+  so_far.mutable_outputs()->Add(previews_.begin(), previews_.end());
+  const auto begun = std::chrono::steady_clock::now();
   const absl::Status status = Guard([&] {
-    write(file);
+    write(file, previews_.empty() ? "" : ToJson(so_far));
     environment_.SaveCheckpoint(step, file);
   });
+  checkpoint_seconds_ +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   if (status.ok()) return;
   // It only saves work, should the worker be lost.
   std::error_code ignored;

@@ -14,8 +14,8 @@ namespace likeness {
 
 class RecipeHost : public Host {
  public:
-  // checkpoint: the file to go on from, if any. settings: of the previews, which are all drawn from
-  // the order's first seed.
+  // checkpoint: the file to go on from, if any: the previews of the attempts before are fetched.
+  // settings: of the previews, which are all drawn from the order's first seed.
   RecipeHost(JobEnvironment& environment, Phases& phases,
              std::optional<std::filesystem::path> checkpoint, PictureSettings settings);
 
@@ -23,14 +23,16 @@ class RecipeHost : public Host {
   void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
   std::optional<double> Score(const std::function<std::optional<double>()>& say) override;
   StopReason Stop() override;
-  void SaveCheckpoint(int64_t step,
-                      const std::function<void(const std::filesystem::path&)>& write) override;
+  void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) override;
   std::optional<std::filesystem::path> LatestCheckpoint() override;
 
-  // The previews of this attempt, as outputs of the job. Their files lie in its scratch directory.
+  // The previews so far, as outputs of the job. Their files lie in its scratch directory.
   const std::vector<v1::Output>& previews() const { return previews_; }
+  // How long training has waited for checkpoints.
+  double checkpoint_seconds() const { return checkpoint_seconds_; }
 
  private:
+  void FetchPreviews();
   void Show(const Preview& preview);
 
   JobEnvironment& environment_;
@@ -38,6 +40,9 @@ class RecipeHost : public Host {
   std::optional<std::filesystem::path> checkpoint_;
   PictureSettings settings_;
   std::vector<v1::Output> previews_;
+  int64_t preview_step_ = 0;  // of the last preview
+  int preview_number_ = 0;    // among those of its step
+  double checkpoint_seconds_ = 0;
   int saves_ = 0;  // two of one step are two files: the first may still be on its way
 };
 

@@ -84,11 +84,13 @@ void CheckMetadata(const std::map<std::string, std::string>& metadata, const std
 }  // namespace
 
 void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
-                       const TrainingState& state, const TrainedState& trained) {
+                       const std::string& host_notes, const TrainingState& state,
+                       const TrainedState& trained) {
   NamedTensors tensors = TensorsOf(trained);
   tensors.emplace_back("losses", torch::tensor(state.losses, torch::kFloat32));
   AddBest(state.best, trained.names, tensors);
-  WriteSafetensors(file, tensors, {{"job", job}, {"step", std::to_string(state.step)}});
+  WriteSafetensors(file, tensors,
+                   {{"job", job}, {"step", std::to_string(state.step)}, {"host", host_notes}});
 }
 
 TrainingState LoadTrainingState(const std::filesystem::path& file, const std::string& job,

@@ -30,10 +30,11 @@ struct TrainedState {
 
 // Tensors "weight/<name>" and, where there is an average, "average/<name>" (float32), the
 // optimizer's state as it names it, "losses"; where steps were scored "best/<name>", "scores"
-// (float64) and "scored_steps" (int64); metadata "step" and "job". `job` says which run this is
-// part of.
+// (float64) and "scored_steps" (int64); metadata "step", "job" and "host". `job` says which run
+// this is part of; host_notes: of the host (host.h), for itself.
 void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
-                       const TrainingState& state, const TrainedState& trained);
+                       const std::string& host_notes, const TrainingState& state,
+                       const TrainedState& trained);
 
 // Fills what is trained. A checkpoint without "adamw.steps", as earlier versions wrote them, counts
 // every parameter as updated in every step, as they did. Throws Error(kFailedPrecondition) if the

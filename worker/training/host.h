@@ -62,16 +62,24 @@ class Host {
   // Asked between forward passes, sampling steps and pictures: whatever takes seconds.
   virtual StopReason Stop() = 0;
 
+  // Writes a checkpoint to `file`, with what the host will want to know when it is gone on from
+  // (HostNotes).
+  using WriteCheckpoint =
+      std::function<void(const std::filesystem::path& file, const std::string& host_notes)>;
+
   // Calls `write` with a path of the host's choice, then keeps that file as the job's latest
   // checkpoint. When this returns, the checkpoint is as safe as the host makes it. A job goes on
   // without a checkpoint that cannot be written: what `write` throws is the host's to deal with.
   // `step`: optimizer steps done.
-  virtual void SaveCheckpoint(int64_t step,
-                              const std::function<void(const std::filesystem::path&)>& write) = 0;
+  virtual void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) = 0;
 
   // The checkpoint to go on from, if there is one.
   virtual std::optional<std::filesystem::path> LatestCheckpoint() = 0;
 };
+
+// The host's own notes in a checkpoint, its metadata "host"; empty where there are none. Throws
+// Error(kDataLoss) if the file is cut.
+std::string HostNotes(const std::filesystem::path& checkpoint);
 
 // Throws Error(kCancelled) for any reason but kNone.
 void ThrowIfStopped(StopReason reason);

@@ -18,9 +18,8 @@ Image TestImage(int number, int size) {
 
 void RecordingHost::Report(const Progress& report) { progress.push_back(report); }
 
-void RecordingHost::SaveCheckpoint(int64_t step,
-                                   const std::function<void(const std::filesystem::path&)>& write) {
-  write(dir_ / "checkpoint.safetensors");
+void RecordingHost::SaveCheckpoint(int64_t step, const WriteCheckpoint& write) {
+  write(dir_ / "checkpoint.safetensors", /*host_notes=*/"");
   checkpoints.push_back(step);
 }
 

@@ -23,8 +23,7 @@ class RecordingHost : public Host {
     if (const auto preview = draw()) previews.push_back(*preview);
   }
   StopReason Stop() override { return stop ? stop(*this) : StopReason::kNone; }
-  void SaveCheckpoint(int64_t step,
-                      const std::function<void(const std::filesystem::path&)>& write) override;
+  void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) override;
   std::optional<std::filesystem::path> LatestCheckpoint() override;
 
   std::vector<Progress> Steps() const;  // the first report after each optimizer step

@@ -87,9 +87,10 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   const auto save_checkpoint = [&] {
     if (saved_step == state.step) return;
     attached.CheckFinite(state.step);
-    host.SaveCheckpoint(state.step, [&](const std::filesystem::path& file) {
-      SaveTrainingState(file, options.job, state, trained);
-    });
+    host.SaveCheckpoint(state.step,
+                        [&](const std::filesystem::path& file, const std::string& host_notes) {
+                          SaveTrainingState(file, options.job, host_notes, state, trained);
+                        });
     saved_step = state.step;
   };
   const auto stop_if_asked = [&] {
@@ -139,7 +140,15 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     stop_if_asked();
     scored_step = state.step;
   };
+  const auto preview_if_due = [&] {
+    if (options.preview_every == 0 || state.step == 0) return;
+    if (state.step % options.preview_every != 0) return;
+    swap_with_average();
+    options.preview(state.step, after_part);
+    swap_with_average();
+  };
   report(0);
+  preview_if_due();  // that of the checkpoint's step may have been cut short
   while (true) {
     stop_if_asked();
     score_checkpoint();
@@ -166,11 +175,7 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     ++state.step;
     report(0);
     if (IsCheckpoint(state.step, options)) save_checkpoint();
-    if (options.preview_every > 0 && state.step % options.preview_every == 0) {
-      swap_with_average();
-      options.preview(state.step, after_part);
-      swap_with_average();
-    }
+    preview_if_due();
   }
 
   // Judge

@@ -25,7 +25,8 @@ LeaseEnvironment::LeaseEnvironment(const v1::Lease& lease, LeaseKeeper& keeper, 
 void LeaseEnvironment::FetchBlob(const std::string& blob, const fs::path& to,
                                  const OnBytes& on_bytes) {
   const auto give_up = [this] { return Stop() != StopReason::kNone; };
-  ThrowIfError(blobs_.Download(blob, to, {.give_up = give_up, .on_bytes = on_bytes}));
+  ThrowIfError(
+      blobs_.Download(BlobOfJob(job_, blob), to, {.give_up = give_up, .on_bytes = on_bytes}));
 }
 
 void LeaseEnvironment::Keep(const fs::path& file, const v1::Output& output,
@@ -52,6 +53,7 @@ void LeaseEnvironment::Report(const v1::Progress& progress) {
 
 void LeaseEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
   if (!sample.has_output()) return keeper_.Sample(sample);
+  shown_since_ = true;
   courier_.Send([this, sample, file] { DeliverSample(sample, file); });
 }
 
@@ -74,20 +76,26 @@ StopReason LeaseEnvironment::Stop() {
 void LeaseEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
   shutdown_.Extend();
   std::optional<Saved> overtaken = Saved{step, file};
+  bool has_errand = false;  // that of the one overtaken, unless something was shown in between
   {
     absl::MutexLock lock(&mutex_);
+    has_errand = waiting_ && !shown_since_;
+    if (!has_errand) ++errands_;
+    overtaken->errand = errands_;
     std::swap(waiting_, overtaken);
   }
-  if (!overtaken) return courier_.Send([this] { DeliverCheckpoint(); });
+  shown_since_ = false;
+  if (!has_errand) courier_.Send([this, errand = errands_] { DeliverCheckpoint(errand); });
+  if (!overtaken) return;
   std::error_code ignored;
-  fs::remove(overtaken->file, ignored);  // the errand that was sent for it takes the new one
+  fs::remove(overtaken->file, ignored);
 }
 
-void LeaseEnvironment::DeliverCheckpoint() {
+void LeaseEnvironment::DeliverCheckpoint(int64_t errand) {
   std::optional<Saved> saved;
   {
     absl::MutexLock lock(&mutex_);
-    std::swap(waiting_, saved);
+    if (waiting_ && waiting_->errand == errand) std::swap(waiting_, saved);
   }
   if (!saved) return;
   v1::Checkpoint checkpoint;

@@ -36,7 +36,8 @@ class LeaseEnvironment : public JobEnvironment {
   void Report(const v1::Progress& progress) override;
   void Show(const v1::SampleEvent& sample, const std::filesystem::path& file) override;
   StopReason Stop() override;
-  // Of checkpoints that wait for their turn the newest alone is kept.
+  // Of checkpoints that wait for their turn the newest alone is kept. What was shown before it is
+  // delivered before it.
   void SaveCheckpoint(int64_t step, const std::filesystem::path& file) override;
 
   // Waits until what was shown and saved is with the server, as far as it can be brought there, and
@@ -47,11 +48,12 @@ class LeaseEnvironment : public JobEnvironment {
   struct Saved {
     int64_t step = 0;
     std::filesystem::path file;
+    int64_t errand = 0;  // which delivers it
   };
 
   // On the courier's thread. Failures are logged: neither is worth the job.
   void DeliverSample(const v1::SampleEvent& sample, const std::filesystem::path& file);
-  void DeliverCheckpoint();
+  void DeliverCheckpoint(int64_t errand);
   absl::Status Upload(const std::filesystem::path& file, const std::string& blob);
   void Complain(const std::string& what, const absl::Status& why);
   bool GivesUp() const;
@@ -68,6 +70,8 @@ class LeaseEnvironment : public JobEnvironment {
   std::atomic<int64_t> delivered_bytes_ = 0;
   absl::Mutex mutex_;
   std::optional<Saved> waiting_ ABSL_GUARDED_BY(mutex_);  // to be delivered by an errand
+  int64_t errands_ = 0;                                   // that were sent for checkpoints
+  bool shown_since_ = false;                              // the last of these
   Courier courier_;                                       // last: its errands use the above
 };
 

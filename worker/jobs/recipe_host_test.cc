@@ -1,0 +1,125 @@
+#include "worker/jobs/recipe_host.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "worker/base/io/safetensors.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/support/files.h"
+#include "worker/training/recording_host.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a server keeps of a job's attempts.
+struct KeptByServer {
+  TempDir dir;
+  std::map<std::string, std::string> blobs;
+  fs::path checkpoint() const { return dir.path() / "checkpoint"; }
+};
+
+class AttemptEnvironment : public JobEnvironment {
+ public:
+  explicit AttemptEnvironment(KeptByServer& server) : server_(server) {}
+
+  const fs::path& scratch() const override { return scratch_.path(); }
+  void FetchBlob(const std::string& blob, const fs::path& to, const OnBytes&) override {
+    WriteFile(to, server_.blobs.at(blob));
+  }
+  void Keep(const fs::path&, const v1::Output&, const OnBytes&) override {}
+  void Resolved(const v1::ResolvedSpec&) override {}
+  void Warn(const std::string& text) override { warnings.push_back(text); }
+  void Report(const v1::Progress&) override {}
+  void Show(const v1::SampleEvent& sample, const fs::path& file) override {
+    server_.blobs[sample.output().blob()] = ReadFile(file);
+  }
+  StopReason Stop() override { return StopReason::kNone; }
+  void SaveCheckpoint(int64_t, const fs::path& file) override {
+    fs::rename(file, server_.checkpoint());
+  }
+
+  std::vector<std::string> warnings;
+
+ private:
+  KeptByServer& server_;
+  TempDir scratch_;
+};
+
+class RecipeHostTest : public testing::Test {
+ protected:
+  struct Attempt {
+    explicit Attempt(KeptByServer& server, std::optional<fs::path> checkpoint = std::nullopt)
+        : environment(server),
+          host(environment, phases, std::move(checkpoint), PictureSettings()) {}
+
+    void Show(int64_t step, const std::string& prompt) {
+      host.ShowPreview([&] { return Preview{step, prompt, TestImage(static_cast<int>(step))}; });
+    }
+    void SaveCheckpoint(int64_t step) {
+      host.SaveCheckpoint(step, [](const fs::path& file, const std::string& notes) {
+        WriteSafetensors(file, {{"losses", torch::zeros(1)}}, {{"host", notes}});
+      });
+    }
+    std::vector<std::string> Previews() const {
+      std::vector<std::string> paths;
+      for (const auto& preview : host.previews()) paths.push_back(preview.path());
+      return paths;
+    }
+
+    AttemptEnvironment environment;
+    Phases phases{environment, {Phase::kPreparing, Phase::kTraining}};
+    RecipeHost host;
+  };
+
+  KeptByServer server_;
+};
+
+TEST_F(RecipeHostTest, PreviewsOfEarlierAttemptsAreAmongTheOutputs) {
+  {
+    Attempt first(server_);
+    first.Show(2, "a dog");
+    first.Show(2, "a red dog");
+    first.SaveCheckpoint(4);
+    first.Show(4, "a dog");  // of which the checkpoint knows nothing
+  }
+  Attempt second(server_, server_.checkpoint());
+  second.Show(4, "a dog");
+  second.Show(4, "a red dog");
+  EXPECT_EQ(second.Previews(),
+            (std::vector<std::string>{"previews/000002-0.png", "previews/000002-1.png",
+                                      "previews/000004-0.png", "previews/000004-1.png"}));
+  for (const auto& preview : second.host.previews()) {
+    EXPECT_TRUE(fs::exists(second.environment.scratch() / preview.path())) << preview.path();
+  }
+}
+
+TEST_F(RecipeHostTest, APreviewThatIsDrawnAgainIsOneOutput) {
+  {
+    Attempt first(server_);
+    first.Show(3, "a dog");
+    first.SaveCheckpoint(3);
+  }
+  Attempt second(server_, server_.checkpoint());
+  second.Show(3, "a dog");
+  EXPECT_EQ(second.Previews(), std::vector<std::string>{"previews/000003-0.png"});
+}
+
+TEST_F(RecipeHostTest, LostPreviewsCostAWarningAlone) {
+  {
+    Attempt first(server_);
+    first.Show(2, "a dog");
+    first.SaveCheckpoint(4);
+  }
+  server_.blobs.clear();
+  Attempt second(server_, server_.checkpoint());
+  EXPECT_TRUE(second.Previews().empty());
+  EXPECT_EQ(second.environment.warnings.size(), 1);
+}
+
+}  // namespace
+}  // namespace likeness
