@@ -118,7 +118,7 @@ TEST_F(RecipeHostTest, LostPreviewsCostAWarningAlone) {
   server_.blobs.clear();
   Attempt second(server_, server_.checkpoint());
   EXPECT_TRUE(second.Previews().empty());
-  EXPECT_EQ(second.environment.warnings.size(), 1);
+  EXPECT_EQ(second.environment.warnings.size(), 1u);
 }
 
 }  // namespace
