@@ -37,6 +37,11 @@ bool IsPictureName(const fs::path& file) {
 
 bool IsCaptionName(const fs::path& file) { return Ending(file) == ".txt"; }
 
+// "rex.mask.png"
+bool IsMaskName(const fs::path& file) {
+  return IsPictureName(file) && Ending(file.stem()) == ".mask";
+}
+
 fs::path WithoutEnding(const fs::path& file) { return fs::path(file).replace_extension(); }
 
 absl::Status CannotRead(const fs::path& path, absl::string_view why) {
@@ -69,25 +74,30 @@ std::string WhyNoFile(const fs::directory_entry& entry) {
 absl::StatusOr<PhotoFolder> ListFolder(const fs::path& folder) {
   ASSIGN_OR_RETURN(const auto entries, Entries(folder));
   PhotoFolder found;
-  std::map<fs::path, fs::path> captions;  // by their names without ".txt"
+  std::map<fs::path, fs::path> captions, masks;  // by their names without ".txt", ".mask.png"
   std::vector<PhotoFolder::LeftOut> others;
   for (const auto& entry : entries) {
     const std::string why = WhyNoFile(entry);
     if (!why.empty()) {
       others.push_back({entry.path(), why});
+    } else if (IsMaskName(entry.path())) {
+      masks.emplace(WithoutEnding(WithoutEnding(entry.path())), entry.path());
+      others.push_back({entry.path(), "is no photo's mask: rex.mask.png is that of rex.jpg"});
     } else if (IsPictureName(entry.path())) {
-      found.photos.push_back({.file = entry.path(), .caption = {}});
+      found.photos.push_back({.file = entry.path(), .caption = {}, .mask = {}});
     } else {
       if (IsCaptionName(entry.path())) captions[WithoutEnding(entry.path())] = entry.path();
       others.push_back({entry.path(), "is no picture by its name"});
     }
   }
   std::set<fs::path> used;
+  const auto beside = [&used](const fs::path& photo, const std::map<fs::path, fs::path>& files) {
+    const auto file = files.find(WithoutEnding(photo));
+    return file == files.end() ? fs::path() : *used.insert(file->second).first;
+  };
   for (auto& photo : found.photos) {
-    const auto caption = captions.find(WithoutEnding(photo.file));
-    if (caption == captions.end()) continue;
-    photo.caption = caption->second;
-    used.insert(caption->second);
+    photo.caption = beside(photo.file, captions);
+    photo.mask = beside(photo.file, masks);
   }
   for (auto& other : others) {
     if (used.contains(other.file)) continue;
@@ -126,6 +136,16 @@ fs::path CaptionBeside(const fs::path& photo) {
   return {};
 }
 
+// Likewise its mask.
+fs::path MaskBeside(const fs::path& photo) {
+  std::error_code error;
+  for (const char* ending : {".png", ".PNG", ".jpg", ".JPG", ".jpeg", ".webp"}) {
+    const fs::path mask = fs::path(photo).replace_extension(absl::StrCat(".mask", ending));
+    if (fs::is_regular_file(mask, error)) return mask;
+  }
+  return {};
+}
+
 bool IsUtf16(absl::string_view bytes) {
   return absl::StartsWith(bytes, "\xFF\xFE") || absl::StartsWith(bytes, "\xFE\xFF") ||
          absl::StrContains(bytes, '\0');
@@ -147,7 +167,7 @@ absl::StatusOr<PhotoFolder> ListPhotos(const fs::path& path) {
   }
   if (type == fs::file_type::none) return CannotRead(path, error.message());
   if (type != fs::file_type::directory) {
-    return PhotoFolder{.photos = {{.file = path, .caption = CaptionBeside(path)}}, .left_out = {}};
+    return PhotoFolder{.photos = {{path, CaptionBeside(path), MaskBeside(path)}}, .left_out = {}};
   }
   ASSIGN_OR_RETURN(PhotoFolder found, ListFolder(path));
   if (found.photos.empty()) return NoPhotos(path, found);

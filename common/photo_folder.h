@@ -1,4 +1,5 @@
-// Which files of a folder are photos, and what their captions are: one rule for every program.
+// Which files of a folder are photos, and what their captions and masks are: one rule for every
+// program.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ inline constexpr int kMaxCaptionBytes = 1000;
 struct PhotoFolder {
   struct Photo {
     std::filesystem::path file;
-    std::filesystem::path caption;  // the text file beside it; empty without one
+    std::filesystem::path caption;  // the text file beside it, rex.txt; empty without one
+    std::filesystem::path mask;     // the picture beside it, rex.mask.png; likewise
   };
   struct LeftOut {
     std::filesystem::path file;
@@ -30,7 +32,9 @@ struct PhotoFolder {
 
 // The photos in `path`, a folder (not its subfolders) or one file, told by their names: JPEG, PNG
 // and WebP, and formats that will be refused, since leaving out somebody's HEIC photos in silence
-// would be worse. INVALID_ARGUMENT: it does not exist, cannot be read, or holds no photo.
+// would be worse. A picture whose name ends in ".mask" and an ending is a mask, and no photo,
+// unless it is the one file that `path` names. INVALID_ARGUMENT: it does not exist, cannot be read,
+// or holds no photo.
 absl::StatusOr<PhotoFolder> ListPhotos(const std::filesystem::path& path);
 
 // What is told of a job with fewer photos than the method is made for (2208.12242, section 4);

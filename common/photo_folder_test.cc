@@ -69,6 +69,22 @@ TEST_F(PhotoFolderTest, PhotosComeByNameWithTheirCaptions) {
   EXPECT_THAT(LeftOut(), ElementsAre());
 }
 
+TEST_F(PhotoFolderTest, AMaskBesideAPhotoIsNoPhoto) {
+  for (const char* name :
+       {"a.jpg", "a.mask.png", "a.mask.webp", "b.png", "b.Mask.PNG", "c.mask.png"}) {
+    Write(name);
+  }
+  EXPECT_THAT(Photos(), ElementsAre("a.jpg", "b.png"));
+  const auto listed = ListPhotos(root_);
+  EXPECT_EQ(listed->photos[0].mask, root_ / "a.mask.png");
+  EXPECT_EQ(listed->photos[1].mask, root_ / "b.Mask.PNG");
+  const auto none = HasSubstr("is no photo's mask");
+  EXPECT_THAT(LeftOut(), ElementsAre(AllOf(HasSubstr("a.mask.webp"), none),
+                                     AllOf(HasSubstr("c.mask.png"), none)));
+  EXPECT_EQ(ListPhotos(root_ / "a.jpg")->photos[0].mask, root_ / "a.mask.png");
+  EXPECT_EQ(ListPhotos(root_ / "c.mask.png")->photos[0].mask, "");
+}
+
 TEST_F(PhotoFolderTest, WhatIsLeftOutIsSaidWithTheReason) {
   for (const char* name : {"a.jpg", "a.jpg.txt", "notes.md", "more/b.jpg"}) Write(name);
   fs::create_symlink("nowhere.jpg", root_ / "link.jpg");

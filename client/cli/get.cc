@@ -136,7 +136,9 @@ void PrintOutputs(const v1::Job& job) {
 RefusalNames NamesOf(const v1::Job& job) {
   const auto listed = [](const google::protobuf::RepeatedPtrField<v1::Photo>& photos) {
     std::vector<RefusalNames::Photo> names;
-    for (const auto& photo : photos) names.push_back({.path = photo.file_name()});
+    for (const auto& photo : photos) {
+      names.push_back({.path = photo.file_name(), .mask_path = photo.mask().file_name()});
+    }
     return names;
   };
   const v1::Subject& subject = SubjectOf(job.fine_tune());

@@ -10,7 +10,9 @@ namespace likeness::client {
 
 std::vector<RefusalNames::Photo> ShownNames(Screen& screen, const PhotoSet& set) {
   std::vector<RefusalNames::Photo> names;
-  for (const auto& photo : set.photos) names.push_back({photo.path, photo.caption_path});
+  for (const auto& photo : set.photos) {
+    names.push_back({photo.path, photo.caption_path, photo.mask_path});
+  }
   constexpr size_t kMostLines = 5;
   for (size_t i = 0; i < std::min(set.left_out.size(), kMostLines); ++i) {
     const auto& left_out = set.left_out[i];
@@ -37,6 +39,7 @@ absl::Status CheckUsable(const PhotoSet& set, absl::string_view list) {
   for (size_t i = 0; i < set.photos.size(); ++i) {
     check(set.photos[i].usable, i, "");
     check(set.photos[i].caption_usable, i, ".caption");
+    check(set.photos[i].mask_usable, i, ".mask");
   }
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations, reason);
 }

@@ -249,7 +249,8 @@ TEST_F(ProgramTest, FlagsOfTheTrainingFillItsFields) {
   ASSERT_EQ(run({"--optimizer=adamw-8bit", "--schedule=cosine_with_restarts", "--schedule-cycles=3",
                  "--warmup-steps=10", "--debiased-estimation", "--noise-offset=0.05",
                  "--input-perturbation=0.1", "--flips", "--caption-dropout=0.2",
-                 "--ema-decay=0.999", "--gradient-checkpointing", "--prior-kind=base_prediction"})
+                 "--ema-decay=0.999", "--gradient-checkpointing", "--prior-kind=base_prediction",
+                 "--alpha-masks", "--unmasked-weight=0.1", "--fused-backward-pass"})
                 .exit_code,
             kDone);
   const auto asked = server_->record().create.job().fine_tune();
@@ -265,6 +266,9 @@ TEST_F(ProgramTest, FlagsOfTheTrainingFillItsFields) {
   EXPECT_EQ(asked.training().caption_dropout(), 0.2);
   EXPECT_EQ(asked.training().ema_decay(), 0.999);
   EXPECT_TRUE(asked.training().gradient_checkpointing());
+  EXPECT_TRUE(asked.training().alpha_masks());
+  EXPECT_TRUE(asked.training().fused_backward_pass());
+  EXPECT_EQ(asked.training().unmasked_weight(), 0.1);
   EXPECT_EQ(asked.prior().kind(), v1::PRIOR_KIND_BASE_PREDICTION);
   ASSERT_EQ(run({}).exit_code, kDone);
   const auto unsaid = server_->record().create.job().fine_tune();

@@ -21,7 +21,7 @@ absl::string_view WayOut(absl::string_view reason) {
     absl::string_view reason;
     absl::string_view advice;
   };
-  static constexpr std::array<Advice, 13> kAdvice{{
+  static constexpr std::array<Advice, 15> kAdvice{{
       {"PHOTO_UNSUPPORTED_FORMAT", "Convert it to JPEG or PNG."},
       {"PHOTO_NOT_AN_IMAGE", "Remove it, or export it again as JPEG or PNG."},
       {"PHOTO_TRUNCATED", "Copy it again from where it came."},
@@ -30,6 +30,8 @@ absl::string_view WayOut(absl::string_view reason) {
       {"PHOTO_ANIMATED", "Save one frame of it as a picture."},
       {"PHOTO_TOO_SMALL", "Use a larger version of it."},
       {"PHOTO_TOO_LARGE", "Scale it down."},
+      {"MASK_EMPTY", "Remove it, or paint the subject white."},
+      {"MASK_SIZE_DIFFERS", "Save it in the size of its image."},
       {"PHOTO_UNUSABLE", "Remove it, or export it again as JPEG or PNG."},
       {"JOB_NOT_FOUND", "likeness list shows the jobs."},
       {"TOKEN_MISSING", "Set LIKENESS_TOKEN, or give --token."},
@@ -56,7 +58,7 @@ std::string WithAdvice(absl::string_view message, absl::string_view reason) {
   return absl::StrCat(Sentence(message), advice.empty() ? "" : " ", advice);
 }
 
-// A photo, or its caption, that a text names.
+// A photo, its caption or its mask, that a text names.
 struct PhotoMention {
   size_t at = 0;  // the place of "job.fine_tune.subjects[0].photos[3].inline"
   size_t size = 0;
@@ -64,11 +66,6 @@ struct PhotoMention {
   std::string name;  // "photos[3]"
   bool caption = false;
 };
-
-std::string PathOf(const std::vector<RefusalNames::Photo>& photos, size_t index, bool caption) {
-  if (index >= photos.size()) return "";
-  return caption ? photos[index].caption_path : photos[index].path;
-}
 
 // The first one of `list` ("photos[") that is a file of this machine.
 std::optional<PhotoMention> FindPhoto(absl::string_view text, absl::string_view list,
@@ -80,14 +77,18 @@ std::optional<PhotoMention> FindPhoto(absl::string_view text, absl::string_view 
     size_t index = 0;
     if (!begins || !absl::SimpleAtoi(rest.substr(0, rest.find(']')), &index)) continue;
     rest.remove_prefix(rest.find(']') + 1);
+    if (index >= photos.size()) continue;
     const bool caption = absl::ConsumePrefix(&rest, ".caption");
+    const bool mask = !caption && absl::ConsumePrefix(&rest, ".mask");
     if (!caption) absl::ConsumePrefix(&rest, ".inline") || absl::ConsumePrefix(&rest, ".blob");
-    const std::string path = PathOf(photos, index, caption);
+    const std::string& path = caption ? photos[index].caption_path
+                              : mask  ? photos[index].mask_path
+                                      : photos[index].path;
     if (path.empty()) continue;
     constexpr absl::string_view kOwner = "job.fine_tune.subjects[0].";
     const size_t start = absl::EndsWith(text.substr(0, at), kOwner) ? at - kOwner.size() : at;
     return PhotoMention{start, text.size() - rest.size() - start, path,
-                        absl::StrCat(list, index, "]"), caption};
+                        absl::StrCat(list, index, "]", mask ? ".mask" : ""), caption};
   }
   return std::nullopt;
 }

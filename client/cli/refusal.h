@@ -13,15 +13,16 @@ namespace likeness::client {
 struct RefusalNames {
   struct Photo {
     std::string path;
-    std::string caption_path;  // empty: it has none
+    std::string caption_path = {};  // empty: it has none
+    std::string mask_path = {};     // likewise
   };
   std::vector<Photo> photos;             // by their index in the request
   std::vector<Photo> validation_photos;  // likewise
   bool fields_are_flags = true;          // false: a file of the person's own holds the request
 };
 
-// `text` of a server or worker with the files' names where it speaks of "photos[3]" or
-// "job.fine_tune.subjects[0].validation_photos[0].caption".
+// `text` of a server or worker with the files' names where it speaks of "photos[3]",
+// "photos[3].mask" or "job.fine_tune.subjects[0].validation_photos[0].caption".
 std::string WithFileNames(absl::string_view text, const RefusalNames& names);
 
 // What went wrong with a job, as far as it can be told from here: the message with the files'

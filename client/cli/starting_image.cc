@@ -23,6 +23,7 @@ absl::StatusOr<PhotoFile> ReadPicture(const std::string& path, absl::string_view
         absl::StrCat(flag, " is '", path, "': ", picture.usable.message(), "."));
   }
   picture.caption.clear();  // of whatever lies beside it
+  picture.mask_path.clear();
   return picture;
 }
 

@@ -64,11 +64,20 @@ void TrainingFlags::AddTo(FlagSet& flags) {
   flags.Add("flips", &flips, "Mirror each photo in half of the steps.");
   flags.Add("caption-dropout", &caption_dropout,
             "Share of steps in which a photo is learned without its prompt, 0 to below 1.");
+  flags.Add(
+      "alpha-masks", &alpha_masks,
+      "Learn of each photo what is not transparent, unless it has a mask: rex/03.mask.png beside "
+      "rex/03.jpg, white where the subject is.");
+  flags.Add("unmasked-weight", &unmasked_weight, "Weight of the loss outside of masks, 0 to 1.");
   flags.Add("ema-decay", &ema_decay,
             "Decay of the weights' moving average, of which the model is made, 0 (off) to below 1; "
             "0.999 is usual.");
   flags.Add("gradient-checkpointing", &gradient_checkpointing,
             "Much less memory for about a third more time.");
+  flags.Add(
+      "fused-backward-pass", &fused_backward_pass,
+      "Less memory: each weight is changed as soon as its gradient is known. Gradients are not "
+      "clipped; not with prodigy.");
 }
 
 void TrainingFlags::AddPriorTo(FlagSet& flags) {
@@ -99,6 +108,9 @@ absl::Status TrainingFlags::Apply(v1::FineTuneSpec& spec) const {
   if (input_perturbation) training.set_input_perturbation(*input_perturbation);
   if (flips) training.set_horizontal_flips(*flips);
   if (caption_dropout) training.set_caption_dropout(*caption_dropout);
+  if (alpha_masks) training.set_alpha_masks(*alpha_masks);
+  if (unmasked_weight) training.set_unmasked_weight(*unmasked_weight);
+  if (fused_backward_pass) training.set_fused_backward_pass(*fused_backward_pass);
   if (ema_decay) training.set_ema_decay(*ema_decay);
   if (gradient_checkpointing) training.set_gradient_checkpointing(*gradient_checkpointing);
   return absl::OkStatus();

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/lib/jobs.h"
 #include "client/lib/upload.h"
 #include "common/digest.h"
 #include "common/exif.h"
 #include "common/jpeg_reader.h"
 #include "common/resource_names.h"
+#include "common/rpc_error.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -39,9 +41,34 @@ class LookingRows : public JpegRows {
   std::optional<PhotoLooker> looker_;
 };
 
+// Width and height of the picture when it is upright.
+absl::StatusOr<std::pair<int64_t, int64_t>> UprightSize(absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(bytes));
+  if (ExifOrientation(bytes) > 4) return std::pair(header.height, header.width);
+  return std::pair(header.width, header.height);
+}
+
+absl::Status CheckMask(absl::string_view mask, absl::string_view photo) {
+  RETURN_IF_ERROR(CheckPhoto(mask));
+  const auto photo_size = UprightSize(photo);
+  if (!photo_size.ok()) return absl::OkStatus();  // that is the photo's fault
+  ASSIGN_OR_RETURN(const auto size, UprightSize(mask));
+  if (size == *photo_size) return absl::OkStatus();
+  return RpcError(
+      absl::StatusCode::kInvalidArgument, "MASK_SIZE_DIFFERS",
+      absl::StrCat("has ", size.first, " x ", size.second, " px, its photo ", photo_size->first,
+                   " x ", photo_size->second, " px; they have to be equal"));
+}
+
 absl::StatusOr<PhotoFile> ReadPhoto(const PhotoFolder::Photo& found) {
-  PhotoFile photo{.path = found.file.string(), .caption_path = found.caption.string()};
+  PhotoFile photo{.path = found.file.string(),
+                  .caption_path = found.caption.string(),
+                  .mask_path = found.mask.string()};
   ASSIGN_OR_RETURN(photo.bytes, ReadUserFile(found.file));
+  if (!found.mask.empty()) {
+    ASSIGN_OR_RETURN(photo.mask_bytes, ReadUserFile(found.mask));
+    photo.mask_usable = CheckMask(photo.mask_bytes, photo.bytes);
+  }
   if (!found.caption.empty()) {
     ASSIGN_OR_RETURN(std::string text, ReadUserFile(found.caption));
     auto caption = ParseCaption(std::move(text));
@@ -68,8 +95,37 @@ v1::Photo& AddPhoto(const PhotoFile& photo, google::protobuf::RepeatedPtrField<v
   v1::Photo& added = *to->Add();
   added.set_caption(photo.caption);
   added.set_file_name(fs::path(photo.path).filename().string());
+  if (!photo.mask_path.empty()) {
+    added.mutable_mask()->set_file_name(fs::path(photo.mask_path).filename().string());
+  }
   return added;
 }
+
+// What blobs will hold, by their names.
+class Blobs {
+ public:
+  explicit Blobs(std::string tenant) : tenant_(std::move(tenant)) {}
+
+  std::string Add(absl::string_view bytes) {
+    names_.push_back(BlobName{tenant_, Sha256Hex(bytes)}.ToString());
+    bytes_.push_back(bytes);
+    return names_.back();
+  }
+
+  absl::Status Upload(const Connection& connection, std::stop_token stop) const {
+    ASSIGN_OR_RETURN(auto missing, FindMissingBlobs(connection, names_, stop));
+    for (const auto& name : missing) {
+      const auto at = std::find(names_.begin(), names_.end(), name) - names_.begin();
+      RETURN_IF_ERROR(UploadBlob(connection, tenant_, bytes_[at], stop).status());
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::string tenant_;
+  std::vector<std::string> names_;
+  std::vector<absl::string_view> bytes_;
+};
 
 }  // namespace
 
@@ -85,35 +141,29 @@ absl::StatusOr<PhotoSet> ReadPhotos(const fs::path& path) {
 
 void AddInlinePhotos(const std::vector<PhotoFile>& photos,
                      google::protobuf::RepeatedPtrField<v1::Photo>* to) {
-  for (const auto& photo : photos) AddPhoto(photo, to).set_inline_(photo.bytes);
+  for (const auto& photo : photos) {
+    v1::Photo& added = AddPhoto(photo, to);
+    added.set_inline_(photo.bytes);
+    if (added.has_mask()) added.mutable_mask()->set_inline_(photo.mask_bytes);
+  }
 }
 
 absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
                        google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop) {
   size_t bytes = 0;
-  for (const auto& photo : photos) bytes += photo.bytes.size();
-  const bool inline_bytes = bytes <= kMaxInlineBytes;
-  std::string tenant;
-  if (!inline_bytes) {
-    ASSIGN_OR_RETURN(tenant, Tenant(connection));
+  for (const auto& photo : photos) bytes += photo.bytes.size() + photo.mask_bytes.size();
+  if (bytes <= kMaxInlineBytes) {
+    AddInlinePhotos(photos, to);
+    return absl::OkStatus();
   }
-  std::vector<std::string> blobs;
+  ASSIGN_OR_RETURN(std::string tenant, Tenant(connection));
+  Blobs blobs(std::move(tenant));
   for (const auto& photo : photos) {
     v1::Photo& added = AddPhoto(photo, to);
-    if (inline_bytes) {
-      added.set_inline_(photo.bytes);
-    } else {
-      blobs.push_back(BlobName{tenant, Sha256Hex(photo.bytes)}.ToString());
-      added.set_blob(blobs.back());
-    }
+    added.set_blob(blobs.Add(photo.bytes));
+    if (added.has_mask()) added.mutable_mask()->set_blob(blobs.Add(photo.mask_bytes));
   }
-  if (inline_bytes) return absl::OkStatus();
-  ASSIGN_OR_RETURN(auto missing, FindMissingBlobs(connection, blobs, stop));
-  for (const auto& name : missing) {
-    const auto at = std::find(blobs.begin(), blobs.end(), name) - blobs.begin();
-    RETURN_IF_ERROR(UploadBlob(connection, tenant, photos[at].bytes, stop).status());
-  }
-  return absl::OkStatus();
+  return blobs.Upload(connection, stop);
 }
 
 }  // namespace likeness::client

@@ -20,10 +20,13 @@ namespace likeness::client {
 struct PhotoFile {
   std::string path{};  // as found: "rex/03.jpg"
   std::string bytes{};
-  std::string caption{};          // of the text file beside it; empty if there is none
-  std::string caption_path{};     // "rex/03.txt"; likewise
+  std::string caption{};       // of the text file beside it; empty if there is none
+  std::string caption_path{};  // "rex/03.txt"; likewise
+  std::string mask_path{};     // "rex/03.mask.png"; likewise
+  std::string mask_bytes{};
   absl::Status usable{};          // why the server or a worker would refuse it, or OK
   absl::Status caption_usable{};  // likewise the caption (common/photo_folder.h)
+  absl::Status mask_usable{};     // likewise the mask: as a photo, and for its size
   ImageHeader header{};           // if usable
   int exif_orientation = 1;
   std::optional<PhotoLook> look{};  // of a JPEG file that is grey or in R G B
@@ -35,8 +38,8 @@ struct PhotoSet {
 };
 
 // The photos in `path`, a folder or one file, by the rule of common/photo_folder.h.
-// INVALID_ARGUMENT: there are none, or one cannot be read. A photo or caption that would be
-// refused is in the set, with its reason.
+// INVALID_ARGUMENT: there are none, or one cannot be read. A photo, caption or mask that would
+// be refused is in the set, with its reason.
 absl::StatusOr<PhotoSet> ReadPhotos(const std::filesystem::path& path);
 
 // Sets of more bytes than this travel as blobs, of which the server keeps one copy however often

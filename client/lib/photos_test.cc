@@ -51,6 +51,23 @@ TEST(ReadPhotosTest, ATextFileBesideAPhotoIsItsCaption) {
   EXPECT_EQ(set->photos[1].caption, "");
 }
 
+TEST(ReadPhotosTest, AMaskGoesWithItsPhotoAndHasItsSize) {
+  TempFolder folder;
+  WriteFile(folder.path() / "a.png", GreyPng(64, 48));
+  WriteFile(folder.path() / "a.mask.png", GreyPng(64, 48));
+  WriteFile(folder.path() / "b.png", GreyPng(64, 48));
+  WriteFile(folder.path() / "b.mask.png", GreyPng(48, 64));
+  auto set = ReadPhotos(folder.path());
+  ASSERT_TRUE(set.ok()) << set.status();
+  ASSERT_THAT(FileNames(*set), ElementsAre("a.png", "b.png"));
+  EXPECT_TRUE(set->photos[0].mask_usable.ok()) << set->photos[0].mask_usable;
+  EXPECT_EQ(ErrorReason(set->photos[1].mask_usable), "MASK_SIZE_DIFFERS");
+  google::protobuf::RepeatedPtrField<v1::Photo> sent;
+  AddInlinePhotos(set->photos, &sent);
+  EXPECT_EQ(sent[0].mask().inline_(), GreyPng(64, 48));
+  EXPECT_EQ(sent[0].mask().file_name(), "a.mask.png");
+}
+
 TEST(ReadPhotosTest, KeepsWhatWillBeRefusedWithItsReason) {
   TempFolder folder;
   WriteFile(folder.path() / "1.png", GreyPng(64, 64));

@@ -54,6 +54,23 @@ class PhotoBlobs::Look {
     return bytes;
   }
 
+  // Whether the mask is as large as its image, if both can be looked at.
+  absl::Status CheckMask(const v1::Photo& image, const std::string& field, const v1::Photo& mask,
+                         const std::string& mask_field) {
+    ASSIGN_OR_RETURN(const std::string bytes, At(image, field));
+    ASSIGN_OR_RETURN(const std::string mask_bytes, At(mask, mask_field));
+    const auto [width, height] = UprightSize(bytes);
+    const auto [mask_width, mask_height] = UprightSize(mask_bytes);
+    if (width == 0 || mask_width == 0 || (width == mask_width && height == mask_height)) {
+      return absl::OkStatus();
+    }
+    checker_.Add(mask_field,
+                 absl::StrCat("has ", mask_width, " x ", mask_height, " px, its image ", width,
+                              " x ", height, " px; they have to be equal"),
+                 "MASK_SIZE_DIFFERS");
+    return absl::OkStatus();
+  }
+
   FieldChecker& checker() { return checker_; }
 
  private:
@@ -68,8 +85,12 @@ absl::Status PhotoBlobs::CheckAll(const std::string& tenant,
                                   const std::string& field) {
   Look look(*this, tenant);
   for (int i = 0; i < photos.size(); ++i) {
-    if (!photos[i].has_blob()) continue;
-    RETURN_IF_ERROR(look.At(photos[i], absl::StrCat(field, "[", i, "]")).status());
+    const std::string path = absl::StrCat(field, "[", i, "]");
+    if (photos[i].has_mask()) {
+      RETURN_IF_ERROR(look.CheckMask(photos[i], path, photos[i].mask(), path + ".mask"));
+    } else if (photos[i].has_blob()) {
+      RETURN_IF_ERROR(look.At(photos[i], path).status());
+    }
   }
   return look.checker().status();
 }
@@ -77,17 +98,13 @@ absl::Status PhotoBlobs::CheckAll(const std::string& tenant,
 absl::Status PhotoBlobs::CheckStart(const std::string& tenant, const v1::ImageToImage& start,
                                     const std::string& field) {
   Look look(*this, tenant);
-  ASSIGN_OR_RETURN(const std::string image, look.At(start.image(), field + ".image"));
-  if (!start.has_mask()) return look.checker().status();
-  ASSIGN_OR_RETURN(const std::string mask, look.At(start.mask(), field + ".mask"));
-  RETURN_IF_ERROR(look.checker().status());
-  const auto [width, height] = UprightSize(image);
-  const auto [mask_width, mask_height] = UprightSize(mask);
-  if (width == mask_width && height == mask_height) return absl::OkStatus();
-  return InvalidField(field + ".mask",
-                      absl::StrCat("has ", mask_width, " x ", mask_height, " px, the image ", width,
-                                   " x ", height, " px; they have to be equal"),
-                      "MASK_SIZE_DIFFERS");
+  const std::string image = field + ".image";
+  if (start.has_mask()) {
+    RETURN_IF_ERROR(look.CheckMask(start.image(), image, start.mask(), field + ".mask"));
+  } else {
+    RETURN_IF_ERROR(look.At(start.image(), image).status());
+  }
+  return look.checker().status();
 }
 
 }  // namespace likeness::server

@@ -18,11 +18,11 @@ class PhotoBlobs {
 
   // Photos by blob are there, are kept once more, and can be photos. INVALID_ARGUMENT:
   // BLOB_NOT_FOUND, PHOTO_TOO_LARGE, INVALID_NAME, and what common/image_header.h says.
-  // `field`: of the list in the request.
+  // The same of their masks, and MASK_SIZE_DIFFERS. `field`: of the list in the request.
   absl::Status CheckAll(const std::string& tenant,
                         const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                         const std::string& field);
-  // The same of the image that a job starts from, and its mask. Beyond it: MASK_SIZE_DIFFERS.
+  // The same of the image that a job starts from, and its mask.
   absl::Status CheckStart(const std::string& tenant, const v1::ImageToImage& start,
                           const std::string& field);
 

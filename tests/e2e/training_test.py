@@ -1,10 +1,20 @@
 """Settings of the training and of the prior over gRPC: what they leave out, what they change, and that a kill costs no bit."""
+import io
 import json
+import subprocess
 import unittest
+
+from PIL import Image
 
 import service
 from service import State
 from likeness.v1 import fine_tune_pb2
+
+
+def png(image):
+    out = io.BytesIO()
+    image.save(out, "png")
+    return out.getvalue()
 
 
 class TrainingTest(unittest.TestCase):
@@ -59,6 +69,67 @@ class TrainingTest(unittest.TestCase):
             job.fine_tune.dreambooth.text_encoder_steps = 2
             return self.service.outputs(self.run_job(job))["model/text_encoder/model.safetensors"]
         self.assertEqual(text_encoder(2), text_encoder(4))
+
+    def test_the_fused_backward_pass_makes_the_same_model(self):
+        models = []
+        for settings in (dict(max_grad_norm=0), dict(fused_backward_pass=True)):
+            done = self.run_job(self.job(optimizer=fine_tune_pb2.OPTIMIZER_ADAFACTOR, **settings))
+            self.assertEqual(done.resolved.fine_tune.training.max_grad_norm, 0)
+            models.append(self.service.outputs(done)["model/unet/diffusion_pytorch_model.safetensors"])
+        self.assertEqual(*models)
+
+    def masked(self, photos, masks, **training):
+        job = service.fine_tune_job(photos, steps=6, **training)
+        for photo, mask in zip(job.fine_tune.subjects[0].photos, masks):
+            photo.mask.inline = mask
+        return job
+
+    def test_transparency_is_a_mask(self):
+        photo = Image.open(io.BytesIO(self.photos[0])).convert("RGB")
+        mask = Image.new("L", photo.size)
+        mask.paste(255, (photo.width // 8, photo.height // 4, photo.width * 5 // 8, photo.height * 7 // 8))
+        transparent = photo.convert("RGBA")
+        transparent.putalpha(mask)
+        on_white = Image.new("RGB", photo.size, "white")
+        on_white.paste(photo, mask=mask)
+        model = lambda job: self.service.outputs(self.run_job(job))["model/unet/diffusion_pytorch_model.safetensors"]
+        by_alpha = self.masked([png(transparent)], [], alpha_masks=True, unmasked_weight=0.1)
+        by_mask = self.masked([png(on_white)], [png(mask)], unmasked_weight=0.1)
+        whole = self.masked([png(on_white)], [])
+        for job in (by_alpha, by_mask, whole):
+            job.fine_tune.training.seed = 5
+        self.assertEqual(model(by_alpha), model(by_mask))
+        self.assertNotEqual(model(by_mask), model(whole))
+
+    def test_masks_that_cannot_be_used_are_named(self):
+        size = Image.open(io.BytesIO(self.photos[1])).size
+        other = self.masked(self.photos, [png(Image.new("L", size, 255)), png(Image.new("L", (size[0], size[1] + 8), 255))])
+        with self.assertRaises(service.grpc.RpcError) as refused:
+            self.service.create(other)
+        self.assertEqual(service.error_reason(refused.exception), "MASK_SIZE_DIFFERS")
+        self.assertEqual(service.error_fields(refused.exception), ["job.fine_tune.subjects[0].photos[1].mask"])
+        black = self.service.wait(self.service.create(self.masked(self.photos, [png(Image.new("L", size))])).name)
+        self.assertEqual(service.error_reason(black.error), "MASK_EMPTY", black)
+        self.assertEqual(service.error_fields(black.error), ["job.fine_tune.subjects[0].photos[0].mask"])
+
+    def test_the_command_line_takes_masks_beside_photos(self):
+        folder = self.service.directory / "masked"
+        folder.mkdir()
+        for number, photo in enumerate(self.photos):
+            (folder / f"{number}.png").write_bytes(photo)
+        size = Image.open(io.BytesIO(self.photos[1])).size
+        (folder / "1.mask.png").write_bytes(png(Image.new("L", size, 255)))
+        train = [service.BIN / "likeness", "train", "--class=dog", f"--photos={folder}", f"--server={self.service.address}",
+                 "--name=with-masks", "--steps=2", "--no-samples", "--no-prior", "--detach"]
+        subprocess.run(train, check=True, capture_output=True, timeout=60)
+        done = self.service.wait("tenants/default/jobs/with-masks")
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        photos = done.fine_tune.subjects[0].photos
+        self.assertEqual([photo.mask.file_name for photo in photos], ["", "1.mask.png", ""])
+        (folder / "2.mask.png").write_bytes(png(Image.new("L", (32, 40), 255)))
+        refused = subprocess.run(train, capture_output=True, text=True, timeout=60)
+        self.assertEqual(refused.returncode, 4, refused.stderr)
+        self.assertIn("2.mask.png: Has 32 x 40 px", refused.stderr)
 
     def test_a_killed_worker_costs_no_bit(self):
         job = self.job(

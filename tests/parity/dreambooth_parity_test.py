@@ -65,9 +65,12 @@ def latent_distributions(vae, pictures):
         return [vae.encode(image[None]).latent_dist for image in images]
 
 
-def loss_of(job, prediction, target, snr, predicts_v):
-    """DreamBooth, 2208.12242, eq. 2; min-SNR weights, 2303.09556, before the halves part."""
-    error = functional.mse_loss(prediction, target, reduction="none").mean([1, 2, 3])
+def loss_of(job, prediction, target, snr, predicts_v, weights=None):
+    """DreamBooth, 2208.12242, eq. 2; min-SNR weights, 2303.09556, before the halves part. weights: of the subject's half, in places."""
+    error = functional.mse_loss(prediction, target, reduction="none")
+    if weights is not None:
+        error = error * torch.cat([weights, torch.ones(len(error) - len(weights), *weights.shape[1:])])
+    error = error.mean([1, 2, 3])
     if job["snr_gamma"]:
         error = error * snr.clamp(max=job["snr_gamma"]) / (snr + 1 if predicts_v else snr)
     if job.get("debiased_estimation"):  # 2310.08442; of v so that the denoised picture has the same weight
@@ -76,6 +79,14 @@ def loss_of(job, prediction, target, snr, predicts_v):
         return error.mean()
     instance, prior = error.chunk(2)
     return instance.mean() + job["prior_weight"] * prior.mean()
+
+
+def place_weights(job, masks, photos, picks, mirrored, size):
+    """Masks as kohya-ss/sd-scripts brings them to the size of the loss (apply_masked_loss), at least as OneTrainer's clamp has them."""
+    whole = torch.full(photos.shape[1:3], 255, dtype=torch.uint8)
+    chosen = [masks[i % len(photos)] if i % len(photos) < len(masks) else whole for i in picks]
+    chosen = torch.stack([mask.flip(1) if flipped else mask for mask, flipped in zip(chosen, mirrored)])
+    return functional.interpolate(chosen[:, None] / 255, size=size, mode="area").clamp(job["unmasked_weight"], 1)
 
 
 def all_weights(pipeline, job):
@@ -104,7 +115,7 @@ def make_optimizer(job, groups):
     return torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, fused=False)
 
 
-def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: prompt):
+def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: prompt, masks=None):
     """Trains what is in the groups in place; gives losses, and norms of the gradients before clipping."""
     vae, unet = pipeline.vae, pipeline.unet
     schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
@@ -139,8 +150,9 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
             chosen = [half[i % len(half)] for half in distributions for i in picks]
             pixels = [half[i % len(half)] for half in halves for i in picks]
             prompts = [spoken(captions[i % len(captions)]) for i in picks] + ["a dog"] * size * (len(halves) - 1)
+            flipped = [bool(share < 0.5) for share in drawn.get("horizontal_flips", torch.ones(size))[:size]]
             for j, i in enumerate(picks):
-                if "horizontal_flips" in drawn and drawn["horizontal_flips"][j] < 0.5:
+                if flipped[j]:
                     chosen[j], pixels[j] = mirrored[i % len(mirrored)], pixels[j].flip(1)
                 if "caption_dropout" in drawn and drawn["caption_dropout"][j] < job["caption_dropout"]:
                     prompts[j] = ""
@@ -160,7 +172,8 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
                 noisy, timesteps = torch.cat([noisy] * 2), torch.cat([timesteps] * 2)
                 told = {key: torch.cat([value] * 2) for key, value in told.items()}
             prediction = parity.predict(pipeline, noisy, timesteps, parity.encode(pipeline, prompts) | told)
-            loss = loss_of(job, prediction, target, compute_snr(schedule, timesteps), predicts_v) / passes
+            weights = None if masks is None else place_weights(job, masks, photos, picks, flipped, shape[2:])
+            loss = loss_of(job, prediction, target, compute_snr(schedule, timesteps), predicts_v, weights) / passes
             loss.backward()
             step_loss += loss.item()
         norms.append(torch.nn.utils.clip_grad_norm_(trained, job["max_grad_norm"]).item())
@@ -216,7 +229,8 @@ def check_case(name, job, args, report, family=None, loss_limit=LOSS_LIMIT, **li
         photos = torch.randint(256, (3, size, size, 3), dtype=torch.uint8)
         model = scratch / "base" / "model"
         settings = {key: str(value) for key, value in job.items()}
-        ours = run_probe(args.probe, "dreambooth", model, {"photos": photos},
+        masks = torch.randint(256, (2, size, size), dtype=torch.uint8) if "unmasked_weight" in job else None  # of three photos
+        ours = run_probe(args.probe, "dreambooth", model, {"photos": photos} | ({} if masks is None else {"masks": masks}),
                          dict(settings, base=str(model), scratch=str(scratch)))
 
         class_pictures = ours["class_pictures"]
@@ -226,7 +240,7 @@ def check_case(name, job, args, report, family=None, loss_limit=LOSS_LIMIT, **li
 
         parts = {"unet": reference.unet, **parity.text_encoders(reference)}
         before = {part: {k: v.clone() for k, v in module.state_dict().items()} for part, module in parts.items()}
-        losses, norms = train(reference, job, photos, class_pictures, all_weights(reference, job))
+        losses, norms = train(reference, job, photos, class_pictures, all_weights(reference, job), masks=masks)
         check_steps(name, ours, losses, norms, job, report, loss_limit)
         for part, weights in trained_by_us(scratch, parity.text_encoders(reference)).items():
             check_weights(f"{name}: {part}", weights, before[part], parts[part].state_dict(), report, **limits)

@@ -49,6 +49,13 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
   job.class_noun = settings.at("class_noun");
   for (const auto& photo_HWC : inputs.Get("photos").unbind())
     job.photos.push_back({.image = ToImage(photo_HWC)});
+  if (settings.contains("unmasked_weight")) {
+    job.unmasked_weight = number("unmasked_weight");
+    const auto masks_NHW = inputs.Get("masks").unbind();  // of the first photos
+    for (size_t i = 0; i < masks_NHW.size(); ++i) {
+      job.photos.at(i).mask = ToImage(masks_NHW[i].unsqueeze(2).expand({-1, -1, 3}).contiguous());
+    }
+  }
   job.photos.at(0).caption = settings.at("first_caption");
   job.prior_weight = number("prior_weight");
   job.class_images.count = integer("class_images");
@@ -97,11 +104,11 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
 
 }  // namespace
 
-// photos: uint8 [N,H,W,3]. Settings: "base", the directory of the model; "scratch", where the
-// result goes as "model"; and fields of FineTuneOptions,
-// where 0 is a text encoder that stays and no min-SNR weight; "method" may be left out. Gives
-// "losses" and "grad_norms" (before clipping), float64 [steps], and "class_pictures", uint8
-// [class_images,H,W,3].
+// photos: uint8 [N,H,W,3]; with "unmasked_weight" masks: uint8 [M,H,W]. Settings: "base", the
+// directory of the model; "scratch", where the result goes as "model"; and fields of
+// FineTuneOptions, where 0 is a text encoder that stays and no min-SNR weight; "method" may be left
+// out. Gives "losses" and "grad_norms" (before clipping), float64 [steps], and "class_pictures",
+// uint8 [class_images,H,W,3].
 NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs) {
   const std::filesystem::path scratch = inputs.metadata().at("scratch");
   const FineTuneOptions job = Job(inputs);

@@ -30,6 +30,10 @@ CASES = {  # the family, the job
         UNET_ALONE, optimizer="prodigy", learning_rate=20.0, text_encoder_learning_rate=20.0, lr_decay="cosine",
         lr_warmup_steps=2, seed=17)),
     "8-bit AdamW": ("Stable Diffusion 1", dict(WITH_TEXT, optimizer="adamw_8bit", seed=18)),
+    "masks, flips": ("Stable Diffusion 1", dict(
+        UNET_ALONE, batch_size=2, unmasked_weight=0.3, horizontal_flips=1, snr_gamma=5.0, seed=20)),
+    "masks, the base's prediction": ("Stable Diffusion XL", dict(
+        UNET_ALONE, batch_size=2, unmasked_weight=0.0, prior_kind="base_prediction", seed=21)),
     "the base's prediction": ("Stable Diffusion 1", dict(
         WITH_TEXT, prior_kind="base_prediction", prior_weight=0.5, batch_size=2, gradient_accumulation=2, snr_gamma=5.0,
         seed=19)),

@@ -53,6 +53,15 @@ Photos* PhotosToFill(v1::Job& job) {
   return MutableSubjectOf(*job.mutable_fine_tune()).mutable_photos();
 }
 
+absl::Status TakePhoto(const fs::path& file, v1::Photo& photo,
+                       std::map<std::string, std::string>& blobs) {
+  ASSIGN_OR_RETURN(std::string bytes, ReadUserFile(file));
+  photo.set_blob(BlobName{.sha256 = Sha256Hex(bytes)}.ToString());
+  photo.set_file_name(file.filename().string());
+  blobs[photo.blob()] = std::move(bytes);
+  return absl::OkStatus();
+}
+
 // The photos that lie in a folder, as blobs; and as the job's own if it names none.
 absl::Status TakePhotos(const fs::path& folder, Photos* photos,
                         std::map<std::string, std::string>& blobs) {
@@ -62,13 +71,12 @@ absl::Status TakePhotos(const fs::path& folder, Photos* photos,
   }
   const bool take_all = photos != nullptr && photos->empty();
   for (const auto& photo : found.photos) {
-    ASSIGN_OR_RETURN(std::string bytes, ReadUserFile(photo.file));
-    const std::string name = BlobName{.sha256 = Sha256Hex(bytes)}.ToString();
-    blobs[name] = std::move(bytes);
+    v1::Photo taken;
+    RETURN_IF_ERROR(TakePhoto(photo.file, taken, blobs));
+    if (!photo.mask.empty()) RETURN_IF_ERROR(TakePhoto(photo.mask, *taken.mutable_mask(), blobs));
     if (!take_all) continue;
     v1::Photo& added = *photos->Add();
-    added.set_blob(name);
-    added.set_file_name(photo.file.filename().string());
+    added = std::move(taken);
     if (photo.caption.empty()) continue;
     ASSIGN_OR_RETURN(std::string text, ReadUserFile(photo.caption));
     auto caption = ParseCaption(std::move(text));

@@ -1,6 +1,7 @@
 #include "worker/images/decode.h"
 
 #include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
 #include <string>
 #include <utility>
 
@@ -26,8 +27,7 @@ DecodedFile DecodeFile(std::string_view bytes, ImageFormat format) {
   throw Error(ErrorKind::kInternal, "a format without a decoder");
 }
 
-void LayOverWhite(cv::Mat3b& rgb, const cv::Mat& alpha) {
-  const cv::Mat1b opacity = ToEightBits(alpha);
+void LayOverWhite(cv::Mat3b& rgb, const cv::Mat1b& opacity) {
   for (int y = 0; y < rgb.rows; ++y) {
     for (int x = 0; x < rgb.cols; ++x) {
       const int a = opacity(y, x);
@@ -61,13 +61,21 @@ DecodedPhoto DecodePhoto(std::string_view bytes) {
   DecodedFile file = DecodeFile(bytes, ReadImageHeader(file_bytes)->format);
   SrgbPixels pixels = ToSrgb(file);
   DecodedPhoto photo{.image = {},
+                     .opacity = {},
                      .converted_from = std::move(pixels.converted_from),
                      .warnings = std::move(file.warnings)};
   if (file.profile_unusable || pixels.profile_unusable) {
     photo.warnings.push_back("the colour profile cannot be used; colours are taken as sRGB");
   }
-  if (!file.alpha.empty()) LayOverWhite(pixels.rgb, file.alpha);
-  photo.image = ToImage(Upright(pixels.rgb, ExifOrientation(file_bytes)));
+  const int orientation = ExifOrientation(file_bytes);
+  if (!file.alpha.empty()) {
+    const cv::Mat1b opacity = ToEightBits(file.alpha);
+    LayOverWhite(pixels.rgb, opacity);
+    cv::Mat3b grey;
+    cv::cvtColor(opacity, grey, cv::COLOR_GRAY2RGB);
+    photo.opacity = ToImage(Upright(grey, orientation));
+  }
+  photo.image = ToImage(Upright(pixels.rgb, orientation));
   return photo;
 }
 

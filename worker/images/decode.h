@@ -1,6 +1,7 @@
 // From the bytes of a JPEG, PNG or WebP file to an Image.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@ namespace likeness {
 
 struct DecodedPhoto {
   Image image;
+  std::optional<Image> opacity;       // its alpha as a grey picture, 255: opaque; none where all is
   std::string converted_from;         // what the colours were converted from: "Display P3"
   std::vector<std::string> warnings;  // what is odd about the file, for people
 };

@@ -100,6 +100,18 @@ TEST(DecodeTest, AlphaIsLaidOverWhite) {
   ExpectNear(At(image, 5, 5), {255, 127, 127}, 1);
 }
 
+TEST(DecodeTest, OpacityIsTurnedAsThePictureIs) {
+  cv::Mat4b mat(48, 64, cv::Vec4b(0, 0, 255, 255));
+  mat(cv::Rect(0, 0, 32, 48)).setTo(cv::Scalar(0, 0, 255, 40));
+  const auto photo = DecodePhoto(WithPngChunk(
+      FileOf(mat, ".png"), PngChunk("eXIf", OrientationTiff(6))));  // the left is above
+  ASSERT_TRUE(photo.opacity.has_value());
+  ASSERT_EQ(photo.opacity->width, 48);
+  EXPECT_EQ(At(*photo.opacity, 24, 16), (Pixel{40, 40, 40}));
+  EXPECT_EQ(At(*photo.opacity, 24, 48), (Pixel{255, 255, 255}));
+  EXPECT_FALSE(DecodePhoto(FileOf(Quarters(64, 48), ".png")).opacity.has_value());
+}
+
 TEST(DecodeTest, GreyBecomesThreeEqualChannels) {
   const cv::Mat1b mat(40, 40, uint8_t{77});
   EXPECT_EQ(At(DecodePhoto(FileOf(mat, ".png")).image, 3, 3), (Pixel{77, 77, 77}));

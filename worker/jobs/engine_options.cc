@@ -188,8 +188,10 @@ void SetTraining(const v1::Training& training, FineTuneOptions& options) {
                    .input_perturbation = training.input_perturbation(),
                    .horizontal_flips = training.horizontal_flips(),
                    .caption_dropout = training.caption_dropout()};
+  options.unmasked_weight = training.unmasked_weight();
   options.ema_decay = training.ema_decay();
   options.gradient_checkpointing = training.gradient_checkpointing();
+  options.fused_backward_pass = training.fused_backward_pass();
   options.seed = training.seed();
   options.checkpoint_every = training.checkpoint_every_steps();
   options.lowest_validation_loss = PicksLowestValidationLoss(training);
@@ -214,6 +216,10 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const Subjec
   // The rows of a new word are learned in float32 whatever is asked for.
   if (resolved.has_textual_inversion()) options.bfloat16 = false;
   return options;
+}
+
+PhotoRules PhotoRulesOf(const v1::FineTuneSpec& resolved, int image_size) {
+  return {.image_size = image_size, .alpha_masks = resolved.training().alpha_masks()};
 }
 
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {

@@ -13,6 +13,8 @@ namespace likeness {
 
 FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const SubjectPhotos& photos);
 
+PhotoRules PhotoRulesOf(const v1::FineTuneSpec& resolved, int image_size);
+
 // The pictures drawn at the end of a fine-tune job.
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved);
 

@@ -55,6 +55,9 @@ TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
   training.set_learning_rate_schedule(v1::LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS);
   training.set_horizontal_flips(true);
   training.set_caption_dropout(0.5);
+  training.set_unmasked_weight(0.6);
+  training.set_alpha_masks(true);
+  training.set_fused_backward_pass(true);
   spec.mutable_prior()->set_kind(v1::PRIOR_KIND_BASE_PREDICTION);
   const FineTuneOptions options = ToFineTuneOptions(spec, {});
   EXPECT_EQ(options.draws.noise_offset, 0.1);
@@ -62,6 +65,9 @@ TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
   EXPECT_TRUE(options.draws.horizontal_flips);
   EXPECT_EQ(options.draws.caption_dropout, 0.5);
   EXPECT_TRUE(options.debiased_estimation);
+  EXPECT_EQ(options.unmasked_weight, 0.6);
+  EXPECT_TRUE(options.fused_backward_pass);
+  EXPECT_TRUE(PhotoRulesOf(spec, 64).alpha_masks);
   EXPECT_EQ(options.ema_decay, 0.3);
   EXPECT_TRUE(options.gradient_checkpointing);
   EXPECT_EQ(options.lr_decay, LrDecay::kCosineWithRestarts);
@@ -123,6 +129,9 @@ v1::FineTuneSpec AsOlderWorkersResolved(v1::FineTuneSpec spec) {
   training.clear_horizontal_flips();
   training.clear_caption_dropout();
   training.clear_stop_rule();
+  training.clear_alpha_masks();
+  training.clear_unmasked_weight();
+  training.clear_fused_backward_pass();
   spec.mutable_prior()->clear_kind();
   if (spec.has_lora()) {
     spec.mutable_lora()->clear_variant();

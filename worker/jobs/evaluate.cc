@@ -24,7 +24,8 @@ SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
   v1::Subject subject;
   *subject.mutable_photos() = spec.photos();
   for (auto& photo : *subject.mutable_photos()) photo.clear_caption();
-  return FetchPhotos(subject, image_size, environment, /*looks=*/nullptr, "job.evaluate.");
+  return FetchPhotos(subject, {.image_size = image_size}, environment, /*looks=*/nullptr,
+                     "job.evaluate.");
 }
 
 // What the base model of `drawing` draws of the class; nothing, and a warning, where this worker

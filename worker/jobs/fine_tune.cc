@@ -241,7 +241,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
   std::vector<NamedLook> looks;
-  const auto photos = FetchPhotos(SubjectOf(spec), base.facts.image_size, environment, &looks);
+  const auto photos =
+      FetchPhotos(SubjectOf(spec), PhotoRulesOf(spec, base.facts.image_size), environment, &looks);
   for (const auto& warning : WarningsOfLooks(looks)) environment.Warn(warning);
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });

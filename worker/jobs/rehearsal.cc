@@ -133,7 +133,8 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   Phases phases(environment, PhasesOf(spec));
   environment.Resolved(result.resolved);
   environment.Warn(kWarning);
-  const auto photos = FetchPhotos(SubjectOf(spec), base.image_size, environment);
+  const auto photos =
+      FetchPhotos(SubjectOf(spec), PhotoRulesOf(spec, base.image_size), environment);
 
   if (UsesClassImages(spec.prior())) {
     const int64_t images = spec.prior().class_images();

@@ -120,6 +120,9 @@ v1::FineTuneSpec PublishedDefaults(const MethodDefaults& row) {
   training.set_schedule_cycles(1);
   training.set_horizontal_flips(false);
   training.set_caption_dropout(0);
+  training.set_alpha_masks(false);
+  training.set_unmasked_weight(0);
+  training.set_fused_backward_pass(false);
   training.set_checkpoint_every_steps(100);
   training.set_stop_rule(v1::STOP_RULE_LAST);
 
@@ -226,6 +229,18 @@ void Derive(const std::string& class_noun, v1::TextualInversion& word) {
   if (!word.has_initial_text()) word.set_initial_text(class_noun);
 }
 
+// The optimizer in the backward pass leaves no gradients to clip or to accumulate.
+void DeriveFusedBackwardPass(const v1::Training& asked, v1::Training& training) {
+  if (asked.fused_backward_pass()) {
+    if (!asked.has_max_grad_norm()) training.set_max_grad_norm(0);
+    if (!asked.has_gradient_accumulation_steps()) training.set_gradient_accumulation_steps(1);
+  } else if (!asked.has_fused_backward_pass() &&
+             (asked.max_grad_norm() > 0 || asked.gradient_accumulation_steps() > 1 ||
+              asked.optimizer() == v1::OPTIMIZER_PRODIGY)) {
+    training.set_fused_backward_pass(false);  // which the model recommends with other settings
+  }
+}
+
 // What a job that names one setting means by it, where it does not name the other: `result` is
 // resolved but for that.
 void DeriveTraining(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
@@ -241,6 +256,7 @@ void DeriveTraining(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
       !HasValidationPhotos(spec)) {
     training.set_stop_rule(v1::STOP_RULE_LAST);
   }
+  DeriveFusedBackwardPass(asked, training);
   // Prodigy finds one rate for all that is trained.
   const bool prodigy = training.optimizer() == v1::OPTIMIZER_PRODIGY;
   if (prodigy && result.has_lora() && !spec.lora().has_text_encoder_learning_rate()) {

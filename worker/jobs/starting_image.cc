@@ -3,11 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_format.h"
-#include "common/rpc_error.h"
 #include "worker/images/crop.h"
 #include "worker/jobs/photo_file.h"
-#include "worker/support/guard.h"
 
 namespace likeness {
 
@@ -25,24 +22,13 @@ std::optional<ImageToImage> FetchStartingImage(const v1::GenerateSpec& resolved,
   ImageToImage from;
   from.strength = start.strength();
   from.image = FetchPhotoFile(start.image(), kPath, "image", environment, conversions,
-                              [&](const Image& whole) {
-                                size = {whole.width, whole.height};
-                                return fit(whole);
+                              [&](const DecodedPhoto& photo) {
+                                size = {photo.image.width, photo.image.height};
+                                return fit(photo.image);
                               });
   WarnOfConversions(conversions, environment);
   if (!start.has_mask()) return from;
-  Conversions of_mask;  // whose colours mean nothing
-  from.mask =
-      FetchPhotoFile(start.mask(), kPath, "mask", environment, of_mask, [&](const Image& whole) {
-        if (std::pair(whole.width, whole.height) != size) {
-          throw StatusError(InvalidField(
-              std::string(kPath) + "mask",
-              absl::StrFormat("has %d x %d px, the image %d x %d px; they have to be equal",
-                              whole.width, whole.height, size.first, size.second),
-              "MASK_SIZE_DIFFERS"));
-        }
-        return fit(whole);
-      });
+  from.mask = FetchMaskFile(start.mask(), kPath, "mask", size.first, size.second, environment, fit);
   return from;
 }
 

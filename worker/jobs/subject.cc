@@ -25,45 +25,97 @@ PhotoLook LookOf(const Image& image) {
   return looker.Finish();
 }
 
-// `field` names the photo in messages; its place in the request is `path` and this. `looks`: may be
-// null.
-SubjectPhoto FetchPhoto(const v1::Photo& photo, const std::string& path, const std::string& field,
-                        int image_size, const PromptWords& words, JobEnvironment& environment,
-                        Conversions& conversions, std::vector<NamedLook>* looks) {
-  const auto cut = [&](const Image& whole) {
-    const auto box = CropBoxOf(photo);
-    const int side = box ? std::min(box->width, box->height) : std::min(whole.width, whole.height);
-    if (side < image_size) {
-      environment.Warn(absl::StrFormat("%s is small: %d px are enlarged to the model's %d px",
-                                       field, side, image_size));
-    }
-    if (looks != nullptr) {
-      looks->push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
-    }
-    return SquarePhoto(whole, box, image_size);
-  };
-  return {FetchPhotoFile(photo, path, field, environment, conversions, cut),
-          FillPrompt(photo.caption(), words)};
+bool IsBlack(const Image& mask) {
+  return std::all_of(mask.rgb.begin(), mask.rgb.end(), [](uint8_t value) { return value == 0; });
 }
+
+// The photos of one subject.
+class PhotoFetcher {
+ public:
+  // `path`: of the subject in the request.
+  PhotoFetcher(const v1::Subject& subject, const std::string& path, const PhotoRules& rules,
+               JobEnvironment& environment)
+      : words_{subject.token(), subject.class_noun()},
+        path_(path),
+        rules_(rules),
+        environment_(environment) {}
+
+  // `list`: "photos"; names the photos in messages. `looks`: may be null.
+  std::vector<SubjectPhoto> FetchAll(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                                     const std::string& list, std::vector<NamedLook>* looks) {
+    std::vector<SubjectPhoto> fetched;
+    for (int i = 0; i < photos.size(); ++i) {
+      fetched.push_back(Fetch(photos[i], absl::StrCat(list, "[", i, "]"), looks));
+    }
+    return fetched;
+  }
+
+  const Conversions& conversions() const { return conversions_; }
+
+ private:
+  SubjectPhoto Fetch(const v1::Photo& photo, const std::string& field,
+                     std::vector<NamedLook>* looks) {
+    const auto box = CropBoxOf(photo);
+    const auto cut = [&](const Image& whole) { return SquarePhoto(whole, box, rules_.image_size); };
+    int width = 0, height = 0;
+    SubjectPhoto fetched;
+    const auto use = [&](const DecodedPhoto& decoded) {
+      const Image& whole = decoded.image;
+      width = whole.width;
+      height = whole.height;
+      WarnOfSmall(field, box ? std::min(box->width, box->height) : std::min(width, height));
+      if (looks != nullptr) looks->push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
+      if (rules_.alpha_masks && decoded.opacity) fetched.mask = cut(*decoded.opacity);
+      return cut(whole);
+    };
+    fetched.image = FetchPhotoFile(photo, path_, field, environment_, conversions_, use);
+    fetched.caption = FillPrompt(photo.caption(), words_);
+    if (photo.has_mask()) {
+      fetched.mask =
+          FetchMaskFile(photo.mask(), path_, field + ".mask", width, height, environment_, cut);
+    }
+    if (fetched.mask && IsBlack(*fetched.mask)) {
+      throw StatusError(InvalidField(
+          absl::StrCat(path_, field, photo.has_mask() ? ".mask" : ""),
+          photo.has_mask()
+              ? "is black all over where the photo is learned from; it has to be white "
+                "where the subject is"
+              : "is transparent all over where it is learned from",
+          "MASK_EMPTY"));
+    }
+    return fetched;
+  }
+
+  void WarnOfSmall(const std::string& field, int side) {
+    if (side >= rules_.image_size) return;
+    environment_.Warn(absl::StrFormat("%s is small: %d px are enlarged to the model's %d px", field,
+                                      side, rules_.image_size));
+  }
+
+  const PromptWords words_;
+  const std::string& path_;
+  const PhotoRules rules_;
+  JobEnvironment& environment_;
+  Conversions conversions_;
+};
 
 }  // namespace
 
-SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment,
-                          std::vector<NamedLook>* looks, const std::string& path) {
-  const PromptWords words{subject.token(), subject.class_noun()};
+SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
+                          JobEnvironment& environment, std::vector<NamedLook>* looks,
+                          const std::string& path) {
+  PhotoFetcher fetcher(subject, path, rules, environment);
   SubjectPhotos photos;
-  Conversions conversions;
-  for (int i = 0; i < subject.photos_size(); ++i) {
-    photos.training.push_back(FetchPhoto(subject.photos(i), path, absl::StrCat("photos[", i, "]"),
-                                         image_size, words, environment, conversions, looks));
-  }
-  for (int i = 0; i < subject.validation_photos_size(); ++i) {
-    photos.validation.push_back(FetchPhoto(subject.validation_photos(i), path,
-                                           absl::StrCat("validation_photos[", i, "]"), image_size,
-                                           words, environment, conversions, nullptr));
-  }
-  WarnOfConversions(conversions, environment);
+  photos.training = fetcher.FetchAll(subject.photos(), "photos", looks);
+  photos.validation =
+      fetcher.FetchAll(subject.validation_photos(), "validation_photos", /*looks=*/nullptr);
+  WarnOfConversions(fetcher.conversions(), environment);
   if (const auto warning = PhotoCountWarning(subject.photos_size())) environment.Warn(*warning);
+  const bool masked = std::any_of(photos.training.begin(), photos.training.end(),
+                                  [](const SubjectPhoto& photo) { return photo.mask.has_value(); });
+  if (rules.alpha_masks && !masked) {
+    environment.Warn("alpha_masks: no photo has a mask, and none is transparent anywhere");
+  }
   return photos;
 }
 

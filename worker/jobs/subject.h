@@ -18,13 +18,20 @@ struct SubjectPhotos {
   std::vector<SubjectPhoto> validation;
 };
 
-// Square photos of image_size x image_size pixels. Oddities become warnings of the job. Throws
-// StatusError (INVALID_ARGUMENT naming the field, e.g. "job.fine_tune.subjects[0].photos[2]") for a
-// photo that cannot be used.
+// What photos are made of.
+struct PhotoRules {
+  int image_size = 0;        // pixels, of the sides of squares
+  bool alpha_masks = false;  // a photo's transparency is its mask, where it has no mask
+};
+
+// Square photos of image_size x image_size pixels, and their masks, cut alike. Oddities become
+// warnings of the job. Throws StatusError (INVALID_ARGUMENT naming the field, e.g.
+// "job.fine_tune.subjects[0].photos[2]") for a photo that cannot be used; MASK_SIZE_DIFFERS for a
+// mask of another size than its photo, MASK_EMPTY for one that is black all over within the cut.
 // `looks`: if not null, filled with those of the photos to learn from, whole or as far as their
 // boxes go. `path`: of the subject in the request.
-SubjectPhotos FetchPhotos(const v1::Subject& subject, int image_size, JobEnvironment& environment,
-                          std::vector<NamedLook>* looks = nullptr,
+SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
+                          JobEnvironment& environment, std::vector<NamedLook>* looks = nullptr,
                           const std::string& path = "job.fine_tune.subjects[0].");
 
 // Throws StatusError (INVALID_ARGUMENT: TOKEN_NOT_SINGLE) if a single token is required and the

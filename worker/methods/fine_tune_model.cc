@@ -42,6 +42,7 @@ LoopOptions LoopOf(const FineTuneOptions& options) {
           .gradient_accumulation = options.gradient_accumulation,
           .learning_rate = options.learning_rate,
           .optimizer = options.optimizer,
+          .step_in_backward = options.fused_backward_pass,
           .lr_decay = options.lr_decay,
           .lr_warmup_steps = options.lr_warmup_steps,
           .lr_cycles = options.lr_cycles,

@@ -35,6 +35,15 @@ class TrainingSettingsTest : public FineTuneModelTest {
   }
 };
 
+// White in the left half.
+void MaskHalf(SubjectPhoto& photo) {
+  photo.mask = photo.image;
+  for (size_t i = 0; i < photo.mask->rgb.size(); ++i) {
+    const auto x = static_cast<int>(i / 3) % photo.image.width;
+    photo.mask->rgb[i] = x < photo.image.width / 2 ? 255 : 0;
+  }
+}
+
 FineTuneOptions EverythingDrawn() {
   FineTuneOptions options = Job();
   options.draws = {.noise_offset = 0.1,
@@ -63,6 +72,7 @@ TEST_F(TrainingSettingsTest, DrawsAverageAndCheckpointingResumeToTheSameBits) {
   options.debiased_estimation = true;
   options.ema_decay = 0.8;
   options.gradient_checkpointing = true;
+  MaskHalf(options.photos[0]);
   ExpectResumable(options, "model");
   options.method = "lora";
   options.lora = {.rank = 2, .alpha = 2, .dropout = 0.3};
@@ -193,6 +203,7 @@ TEST_F(TrainingSettingsTest, EachSettingChangesTheModelAndIsSaidInTheCard) {
   changes("debiased_estimation", [](auto& o) { o.debiased_estimation = true; });
   changes("optimizer", [](auto& o) { o.optimizer.name = "adafactor"; });
   changes("ema_decay", [](auto& o) { o.ema_decay = 0.5; });
+  changes("unmasked_weight", [](auto& o) { MaskHalf(o.photos[1]); });
   changes("prior_kind", [](auto& o) { o.prior_kind = PriorKind::kBasePrediction; });
 }
 
@@ -255,6 +266,78 @@ TEST_F(TrainingSettingsTest, TheBasesPredictionKeepsTheClassWithoutClassImages) 
   // Before anything is trained it predicts what its base does.
   EXPECT_NEAR(kept[0], alone[0], 1e-5 * alone[0]);
   EXPECT_GT(kept[1], alone[1] * (1 + 1e-4));
+}
+
+TEST_F(TrainingSettingsTest, TheFusedBackwardPassTrainsToTheSameBits) {
+  for (const char* optimizer : {"adamw", "adamw_8bit", "adafactor"}) {
+    for (const bool exact : {true, false}) {
+      FineTuneOptions options = Job();
+      options.optimizer = {.name = optimizer, .max_grad_norm = 0};
+      options.train_text_encoder = true;
+      options.bfloat16 = !exact;
+      options.gradient_checkpointing = exact;
+      options.ema_decay = 0.9;
+      const std::string name = std::string(optimizer) + (exact ? " fp32" : " bf16");
+      const auto apart = Train(options, name).losses;
+      options.fused_backward_pass = true;
+      EXPECT_EQ(Train(options, name + " fused").losses, apart) << name;
+      for (const char* file : {kUnetFile, kTextFile}) {
+        EXPECT_EQ(Bytes(name + " fused", file), Bytes(name, file)) << name;
+      }
+      EXPECT_EQ(host(name + " fused").Steps().back().grad_norm,
+                host(name).Steps().back().grad_norm);
+    }
+  }
+}
+
+TEST_F(TrainingSettingsTest, TheFusedBackwardPassResumesToTheSameBits) {
+  FineTuneOptions options = Job();
+  options.optimizer.max_grad_norm = 0;
+  options.fused_backward_pass = true;
+  options.method = "lora";
+  options.lora = {.rank = 2, .alpha = 2};
+  ExpectResumable(options, "model");
+}
+
+TEST_F(TrainingSettingsTest, TheFusedBackwardPassIsRefusedWhereAllGradientsAreNeeded) {
+  FineTuneOptions fused = Job();
+  fused.optimizer.max_grad_norm = 0;
+  fused.fused_backward_pass = true;
+  const auto refused = [&](const char* why, const auto& set) {
+    FineTuneOptions options = fused;
+    set(options);
+    EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument) << why;
+    EXPECT_THAT(failure_, testing::HasSubstr(why));
+  };
+  refused("max_grad_norm", [](auto& o) { o.optimizer.max_grad_norm = 1; });
+  refused("gradient_accumulation", [](auto& o) { o.gradient_accumulation = 2; });
+  refused("prodigy", [](auto& o) { o.optimizer.name = "prodigy"; });
+  refused("hypernetwork", [](auto& o) {
+    o.method = "hypernetwork";
+    o.gradient_checkpointing = true;
+  });
+}
+
+TEST_F(TrainingSettingsTest, MasksThatCountWholeChangeNothing) {
+  FineTuneOptions options = Job();
+  options.draws.horizontal_flips = true;
+  options.validation_photos = options.photos;
+  const auto plain = Train(options, "plain");
+  for (SubjectPhoto& photo : options.photos) MaskHalf(photo);
+  options.unmasked_weight = 1;
+  EXPECT_EQ(Train(options, "whole").losses, plain.losses);
+  options.unmasked_weight = 0.2;
+  options.validation_photos = options.photos;
+  const auto masked = Train(options, "masked");
+  EXPECT_LT(masked.losses[0], plain.losses[0]);
+  EXPECT_LT(*masked.validation_loss_before, *plain.validation_loss_before);
+}
+
+TEST_F(TrainingSettingsTest, AMaskOfAnotherSizeIsRefused) {
+  FineTuneOptions options = Job();
+  options.photos[2].mask = TestImage(0, 8);
+  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
+  EXPECT_THAT(failure_, testing::HasSubstr("8 x 8"));
 }
 
 TEST_F(TrainingSettingsTest, ProdigyWithTwoRatesIsRefused) {

@@ -48,10 +48,11 @@ torch::Tensor Adafactor::InverseRoot(size_t index, const torch::Tensor& squares,
   return of_rows * columns.rsqrt().unsqueeze(-2);
 }
 
-void Adafactor::Update(double schedule_factor, double grad_scale) {
-  ForEach(schedule_factor, [&](const Slot& slot) {
+void Adafactor::Update(const std::vector<Slot>& slots, double grad_scale) {
+  for (const Slot& slot : slots) {
     const double kept = 1 - std::pow(static_cast<double>(Count(slot)), kDecayRate);
-    const auto gradient = grad_scale == 1 ? slot.gradient : slot.gradient / grad_scale;
+    const auto whole = slot.Gradient();
+    const auto gradient = grad_scale == 1 ? whole : whole / grad_scale;
     auto update = InverseRoot(slot.index, gradient.square().add_(kSquareFloor), kept);
     update.mul_(gradient);
     update.mul_(slot.learning_rate / std::max(1.0, RootMeanSquare(update) / kClipThreshold));
@@ -60,7 +61,7 @@ void Adafactor::Update(double schedule_factor, double grad_scale) {
       master.mul_(1 - options().weight_decay * slot.learning_rate);
     }
     master.sub_(update);
-  });
+  }
 }
 
 NamedTensors Adafactor::State(const std::vector<std::string>& names) const {

@@ -20,7 +20,7 @@ class Adafactor : public Optimizer {
   NamedTensors State(const std::vector<std::string>& names) const override;
 
  protected:
-  void Update(double schedule_factor, double grad_scale) override;
+  void Update(const std::vector<Slot>& slots, double grad_scale) override;
 
  private:
   // Squared gradients averaged, 1 / sqrt of them.

@@ -38,7 +38,7 @@ AdamW::AdamW(std::vector<ParameterGroup> groups, OptimizerOptions options)
   }
 }
 
-void AdamW::Update(double schedule_factor, double grad_scale) {
+void AdamW::Update(const std::vector<Slot>& slots, double grad_scale) {
   Counters counters;
   KernelLists lists;  // of one group
   size_t group = 0;
@@ -55,16 +55,16 @@ void AdamW::Update(double schedule_factor, double grad_scale) {
                       /*amsgrad=*/false, /*maximize=*/false, scale);
     lists = {};
   };
-  ForEach(schedule_factor, [&](const Slot& slot) {
+  for (const Slot& slot : slots) {
     if (slot.group != group) update();
     group = slot.group;
     learning_rate = slot.learning_rate;
     lists.masters.push_back(slot.master);
-    lists.grads.push_back(slot.gradient);
+    lists.grads.push_back(slot.Gradient());
     lists.first.push_back(first_moments_[slot.index]);
     lists.second.push_back(second_moments_[slot.index]);
     lists.steps.push_back(counters.Of(Count(slot), slot.master.options()));
-  });
+  }
   update();
 }
 

@@ -16,7 +16,7 @@ class AdamW : public Optimizer {
   NamedTensors State(const std::vector<std::string>& names) const override;
 
  protected:
-  void Update(double schedule_factor, double grad_scale) override;
+  void Update(const std::vector<Slot>& slots, double grad_scale) override;
 
  private:
   std::vector<torch::Tensor> first_moments_;

@@ -98,9 +98,9 @@ void AdamW8Bit::Write(const torch::Tensor& values, const torch::Tensor& limits, 
       .copy_(torch::bucketize(shares, limits, /*out_int32=*/true));
 }
 
-void AdamW8Bit::UpdatePart(const Slot& slot, int64_t count, double grad_scale, int64_t begin,
-                           int64_t end) {
-  auto gradient = Flat(slot.gradient).slice(0, begin, end);
+void AdamW8Bit::UpdatePart(const Slot& slot, const torch::Tensor& flat_gradient, int64_t count,
+                           double grad_scale, int64_t begin, int64_t end) {
+  auto gradient = flat_gradient.slice(0, begin, end);
   if (grad_scale != 1) gradient = gradient / grad_scale;
   Moment& first = first_[slot.index];
   Moment& second = second_[slot.index];
@@ -115,13 +115,15 @@ void AdamW8Bit::UpdatePart(const Slot& slot, int64_t count, double grad_scale, i
   Write(v, limits_, begin, second);
 }
 
-void AdamW8Bit::Update(double schedule_factor, double grad_scale) {
-  ForEach(schedule_factor, [&](const Slot& slot) {
+void AdamW8Bit::Update(const std::vector<Slot>& slots, double grad_scale) {
+  for (const Slot& slot : slots) {
+    const auto gradient = Flat(slot.Gradient());
     const int64_t count = Count(slot);
     for (int64_t begin = 0; begin < slot.master.numel(); begin += kPart) {
-      UpdatePart(slot, count, grad_scale, begin, std::min(begin + kPart, slot.master.numel()));
+      UpdatePart(slot, gradient, count, grad_scale, begin,
+                 std::min(begin + kPart, slot.master.numel()));
     }
-  });
+  }
 }
 
 NamedTensors AdamW8Bit::State(const std::vector<std::string>& names) const {

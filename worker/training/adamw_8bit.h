@@ -31,7 +31,7 @@ class AdamW8Bit : public Optimizer {
   NamedTensors State(const std::vector<std::string>& names) const override;
 
  protected:
-  void Update(double schedule_factor, double grad_scale) override;
+  void Update(const std::vector<Slot>& slots, double grad_scale) override;
 
  private:
   struct Moment {
@@ -39,8 +39,9 @@ class AdamW8Bit : public Optimizer {
     torch::Tensor whole;  // of small ones
   };
 
-  // Numbers `begin` to `end` of a tensor.
-  void UpdatePart(const Slot& slot, int64_t count, double grad_scale, int64_t begin, int64_t end);
+  // Numbers `begin` to `end` of a tensor, as they lie in memory.
+  void UpdatePart(const Slot& slot, const torch::Tensor& flat_gradient, int64_t count,
+                  double grad_scale, int64_t begin, int64_t end);
   // float32 [end - begin].
   torch::Tensor Read(const Moment& moment, const torch::Tensor& map, int64_t begin, int64_t end);
   void Write(const torch::Tensor& values, const torch::Tensor& limits, int64_t begin,

@@ -15,8 +15,11 @@ DreamBoothObjective::Task DreamBoothObjective::NextTask(int64_t pass, at::Genera
   Alter(batch, draws, options_.batch_size, lesson_.empty_prompt);
   const auto latents_BCHW = batch.moments.Sample(draws.posterior_BCHW) * model_.latent_scale();
   return {schedule.AddNoise(latents_BCHW, draws.seen_noise_BCHW, draws.timesteps_B),
-          draws.timesteps_B, batch.prompt_of_B, MaskedCanvas(model_, batch, generator),
-          schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B)};
+          draws.timesteps_B,
+          batch.prompt_of_B,
+          MaskedCanvas(model_, batch, generator),
+          schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B),
+          batch.weights_B1hw};
 }
 
 torch::Tensor DreamBoothObjective::Predict(const Task& task) {
@@ -39,6 +42,9 @@ void DreamBoothObjective::AddBasePrediction(int64_t class_prompt, Task& task) {
   task.noisy_BCHW = twice(task.noisy_BCHW);
   task.timesteps_B = twice(task.timesteps_B);
   task.canvas_BChw = twice(task.canvas_BChw);
+  if (task.weights_B1HW.defined()) {
+    task.weights_B1HW = WithOnes(task.weights_B1HW, task.weights_B1HW.size(0));
+  }
   task.prompt_of_B.insert(task.prompt_of_B.end(), prior.prompt_of_B.begin(),
                           prior.prompt_of_B.end());
   task.target_BCHW =
@@ -53,7 +59,7 @@ torch::Tensor DreamBoothObjective::Loss(int64_t pass, at::Generator& generator) 
   const auto prediction_BCHW = Predict(task);
   const NoiseSchedule& schedule = model_.schedule();
   return DreamBoothLoss(prediction_BCHW, task.target_BCHW, schedule.Snr(task.timesteps_B),
-                        schedule.options().prediction_type, options_.loss);
+                        schedule.options().prediction_type, options_.loss, task.weights_B1HW);
 }
 
 }  // namespace likeness

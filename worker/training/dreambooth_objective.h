@@ -44,6 +44,7 @@ class DreamBoothObjective : public Objective {
     std::vector<int64_t> prompt_of_B;
     torch::Tensor canvas_BChw;  // as Conditioning's
     torch::Tensor target_BCHW;
+    torch::Tensor weights_B1HW;  // as Batch's
   };
   Task NextTask(int64_t pass, at::Generator& generator);
   void AddBasePrediction(int64_t class_prompt, Task& task);

@@ -1,5 +1,6 @@
 #include "worker/training/fine_tune_options.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "third_party/nlohmann/json.hpp"
@@ -14,16 +15,23 @@ namespace {
 // A step's generator is told apart from the next seed's within this range (training_rng.h).
 constexpr int64_t kMaxSteps = int64_t{1} << 20;
 
+std::string SizeText(const Image& image) {
+  return std::to_string(image.width) + " x " + std::to_string(image.height);
+}
+
 void ValidatePhotos(const std::vector<SubjectPhoto>& photos, const std::string& token,
                     int image_size) {
   for (const SubjectPhoto& photo : photos) {
     const Image& image = photo.image;
     if (image.width != image_size || image.height != image_size) {
       throw Error(ErrorKind::kInvalidArgument,
-                  "a photo is " + std::to_string(image.width) + " x " +
-                      std::to_string(image.height) + "; the model learns from " +
+                  "a photo is " + SizeText(image) + "; the model learns from " +
                       std::to_string(image_size) + " x " + std::to_string(image_size));
     }
+    const bool fits =
+        !photo.mask || (photo.mask->width == image.width && photo.mask->height == image.height);
+    Require(fits, "mask", SizeText(photo.mask.value_or(Image{})),
+            "a mask is as large as its photo");
     Require(photo.caption.empty() || photo.caption.find(token) != std::string::npos, "caption",
             photo.caption, "a caption must hold the token");
   }
@@ -57,6 +65,20 @@ void ValidateOptimizer(const FineTuneOptions& options) {
           "0 to below 1 is allowed");
 }
 
+void ValidateFusedBackwardPass(const FineTuneOptions& options) {
+  if (!options.fused_backward_pass) return;
+  constexpr char kName[] = "fused_backward_pass";
+  Require(options.optimizer.max_grad_norm == 0, "max_grad_norm", options.optimizer.max_grad_norm,
+          "fused_backward_pass cannot clip gradients; 0 is allowed");
+  Require(options.gradient_accumulation == 1, "gradient_accumulation",
+          options.gradient_accumulation, "fused_backward_pass allows 1");
+  Require(options.optimizer.name != "prodigy", kName, true,
+          "prodigy needs all gradients at once; adamw, adamw_8bit and adafactor are allowed");
+  Require(options.method != "hypernetwork" || !options.gradient_checkpointing, kName, true,
+          "with gradient_checkpointing a hypernetwork, which all layers share, gets its gradient "
+          "bit by bit; one of the two is allowed");
+}
+
 // Prodigy finds one rate for all that is trained: class pictures need not be drawn to say so.
 void ValidateProdigy(const FineTuneOptions& options) {
   if (options.optimizer.name != "prodigy") return;
@@ -77,6 +99,8 @@ void ValidateLoss(const FineTuneOptions& options) {
   if (options.snr_gamma) RequirePositive("snr_gamma", *options.snr_gamma);
   Require(!options.snr_gamma || !options.debiased_estimation, "snr_gamma",
           options.snr_gamma.value_or(0), "debiased_estimation takes its place");
+  Require(options.unmasked_weight >= 0 && options.unmasked_weight <= 1, "unmasked_weight",
+          options.unmasked_weight, "0 to 1 is allowed");
   const DrawOptions& draws = options.draws;
   Require(std::isfinite(draws.noise_offset) && draws.noise_offset >= 0, "noise_offset",
           draws.noise_offset, "a finite number from 0 is needed");
@@ -87,6 +111,11 @@ void ValidateLoss(const FineTuneOptions& options) {
 }
 
 }  // namespace
+
+bool HasMasks(const std::vector<SubjectPhoto>& photos) {
+  return std::any_of(photos.begin(), photos.end(),
+                     [](const SubjectPhoto& photo) { return photo.mask.has_value(); });
+}
 
 std::string FineTuneOptions::InstancePrompt() const { return "a " + token + " " + class_noun; }
 
@@ -110,6 +139,7 @@ void Validate(const FineTuneOptions& options, int image_size) {
   ValidateLoss(options);
   ValidateMethod(options);
   ValidateProdigy(options);
+  ValidateFusedBackwardPass(options);
 
   Require(std::isfinite(options.prior_weight) && options.prior_weight >= 0, "prior_weight",
           options.prior_weight, "a finite number from 0 (no prior) is needed");
@@ -146,6 +176,8 @@ void AddExtras(const FineTuneOptions& options, nlohmann::json& settings) {
       options.text_encoder_steps.value_or(0));
   add("lowest_validation_loss_of", options.lowest_validation_loss,
       nlohmann::json{{"every", options.checkpoint_every}, {"patience", options.patience}});
+  add("unmasked_weight", HasMasks(options.photos), options.unmasked_weight);
+  add("fused_backward_pass", options.fused_backward_pass, true);
   add("ema_decay", options.ema_decay > 0, options.ema_decay);
   const DrawOptions& draws = options.draws;
   add("noise_offset", draws.noise_offset > 0, draws.noise_offset);

@@ -23,6 +23,8 @@ namespace likeness {
 struct SubjectPhoto {
   Image image;
   std::string caption = "";  // empty: "a <token> <class noun>"; otherwise it must hold the token
+  // What of it shows the subject, of the same size: white; black elsewhere. Grey.
+  std::optional<Image> mask = {};
 };
 
 // What keeps the class.
@@ -91,11 +93,13 @@ struct FineTuneOptions {
   bool bfloat16 = false;                      // compute in bfloat16 under float32 master weights
   bool gradient_checkpointing = false;
   OptimizerOptions optimizer;
+  bool fused_backward_pass = false;  // step_in_backward.h
   LrDecay lr_decay = LrDecay::kConstant;
   int64_t lr_warmup_steps = 0;
   int64_t lr_cycles = 1;            // of LrDecay::kCosineWithRestarts
   std::optional<double> snr_gamma;  // min-SNR weighting
   bool debiased_estimation = false;
+  double unmasked_weight = 0;  // of the loss where a photo's mask is black
   DrawOptions draws;
   double ema_decay = 0;  // of the average that the model is made of; 0: none
   uint32_t seed = 0;
@@ -115,6 +119,8 @@ struct FineTuneOptions {
   std::string InstancePrompt() const;  // "a <token> <class noun>"
   std::string ClassPrompt() const;
 };
+
+bool HasMasks(const std::vector<SubjectPhoto>& photos);
 
 // Throws Error(kInvalidArgument) naming the first value that is not allowed. `image_size`: the
 // model's, in pixels.

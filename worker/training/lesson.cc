@@ -7,6 +7,7 @@
 #include "worker/base/io/sha256.h"
 #include "worker/training/class_images.h"
 #include "worker/training/class_latents.h"
+#include "worker/training/loss_weights.h"
 
 namespace likeness {
 namespace {
@@ -18,18 +19,24 @@ int64_t NumberOf(const std::string& prompt, std::vector<std::string>& prompts) {
   return static_cast<int64_t>(prompts.size()) - 1;
 }
 
+std::string DigestOf(const Image& image) {
+  return Sha256OfBytes({reinterpret_cast<const char*>(image.rgb.data()), image.rgb.size()});
+}
+
 PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
-                        const std::string& default_prompt, bool mirrored,
+                        const FineTuneOptions& options, bool mirrored,
                         std::vector<std::string>& prompts, Host& host) {
   PictureSet set;
   std::vector<Image> images;
   for (const SubjectPhoto& photo : photos) {
     images.push_back(photo.image);
     set.prompt_of_N.push_back(
-        NumberOf(photo.caption.empty() ? default_prompt : photo.caption, prompts));
+        NumberOf(photo.caption.empty() ? options.InstancePrompt() : photo.caption, prompts));
   }
   set.moments = EncodePictures(base, images, Phase::kPreparing, host);
   set.pixels_NCHW = PixelsFor(base, images);
+  const auto weights_N1hw = LossWeights(photos, base.cell(), options.unmasked_weight);
+  if (weights_N1hw.defined()) set.weights_N1hw = weights_N1hw.to(base.device());
   if (!mirrored) return set;
   for (Image& image : images) image = Mirrored(image);
   set.mirrored = EncodePictures(base, images, Phase::kPreparing, host);
@@ -46,11 +53,10 @@ Batch Lesson::Next(int64_t batch_number, int64_t batch_size) const {
 Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
                      const std::filesystem::path& class_image_cache, Host& host) {
   Lesson lesson;
-  const std::string prompt = options.InstancePrompt();
-  lesson.subject = EncodePhotos(base, options.photos, prompt, options.draws.horizontal_flips,
+  lesson.subject = EncodePhotos(base, options.photos, options, options.draws.horizontal_flips,
                                 lesson.prompts, host);
   if (!options.validation_photos.empty()) {
-    lesson.validation = EncodePhotos(base, options.validation_photos, prompt, /*mirrored=*/false,
+    lesson.validation = EncodePhotos(base, options.validation_photos, options, /*mirrored=*/false,
                                      lesson.prompts, host);
   }
   if (options.draws.caption_dropout > 0) lesson.empty_prompt = NumberOf("", lesson.prompts);
@@ -78,9 +84,9 @@ std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
                         {"settings", SettingsJson(options)}};
   const auto add = [&](const char* name, const std::vector<SubjectPhoto>& photos) {
     for (const SubjectPhoto& photo : photos) {
-      const auto& rgb = photo.image.rgb;
-      job[name].push_back(
-          {Sha256OfBytes({reinterpret_cast<const char*>(rgb.data()), rgb.size()}), photo.caption});
+      nlohmann::json said = {DigestOf(photo.image), photo.caption};
+      if (photo.mask) said.push_back(DigestOf(*photo.mask));
+      job[name].push_back(std::move(said));
     }
   };
   add("photos", options.photos);

@@ -2,10 +2,12 @@
 
 namespace likeness {
 
-torch::Tensor SquaredError(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW) {
-  return (prediction_BCHW.to(torch::kFloat32) - target_BCHW.to(torch::kFloat32))
-      .square()
-      .mean({1, 2, 3});
+torch::Tensor SquaredError(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW,
+                           const torch::Tensor& weights_B1HW) {
+  auto error_BCHW =
+      (prediction_BCHW.to(torch::kFloat32) - target_BCHW.to(torch::kFloat32)).square();
+  if (weights_B1HW.defined()) error_BCHW = error_BCHW * weights_B1HW;
+  return error_BCHW.mean({1, 2, 3});
 }
 
 torch::Tensor MinSnrWeight(const torch::Tensor& snr_B, double gamma, PredictionType prediction) {
@@ -35,8 +37,8 @@ torch::Tensor DebiasedWeight(const torch::Tensor& snr_B, PredictionType predicti
 
 torch::Tensor DreamBoothLoss(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW,
                              const torch::Tensor& snr_B, PredictionType prediction,
-                             const LossOptions& options) {
-  torch::Tensor error_B = SquaredError(prediction_BCHW, target_BCHW);
+                             const LossOptions& options, const torch::Tensor& weights_B1HW) {
+  torch::Tensor error_B = SquaredError(prediction_BCHW, target_BCHW, weights_B1HW);
   if (options.snr_gamma) error_B = error_B * MinSnrWeight(snr_B, *options.snr_gamma, prediction);
   if (options.debiased) error_B = error_B * DebiasedWeight(snr_B, prediction);
   if (options.prior_weight == 0) return error_B.mean();

@@ -17,8 +17,10 @@ struct LossOptions {
   bool debiased = false;  // weights of Yu et al. 2310.08442 instead
 };
 
-// Squared error of each sample, float32 [B].
-torch::Tensor SquaredError(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW);
+// Mean squared error of each sample, float32 [B]. Errors count as much as weights_B1HW says in
+// their places; undefined: all alike. The mean is one over all places, whatever they count.
+torch::Tensor SquaredError(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW,
+                           const torch::Tensor& weights_B1HW = {});
 
 // Min-SNR-gamma weights w_t [B] for what the model predicts: min(snr, gamma) over snr (epsilon),
 // over snr + 1 (v), over 1 (sample), so that every parametrization weighs the denoised picture
@@ -32,10 +34,10 @@ torch::Tensor DebiasedWeight(const torch::Tensor& snr_B, PredictionType predicti
 
 // DreamBooth, 2208.12242 eq. 2: E[ w_t |eps_hat(x_t, c) - eps|^2 + lambda w_t' |eps_hat(x_t', c_pr)
 // - eps'|^2 ]. The batch holds the subject's half first, then the prior's. Weights are per sample,
-// taken before the halves part. snr_B: signal to noise at each sample's timestep. A scalar,
-// float32.
+// taken before the halves part. snr_B: signal to noise at each sample's timestep. weights_B1HW: as
+// SquaredError's. A scalar, float32.
 torch::Tensor DreamBoothLoss(const torch::Tensor& prediction_BCHW, const torch::Tensor& target_BCHW,
                              const torch::Tensor& snr_B, PredictionType prediction,
-                             const LossOptions& options);
+                             const LossOptions& options, const torch::Tensor& weights_B1HW = {});
 
 }  // namespace likeness

@@ -51,6 +51,19 @@ TEST(LossTest, DebiasedWeightsAreOneOverTheRootOfSnr) {
   EXPECT_EQ(DebiasedWeight(torch::zeros(1), kEpsilon).item<float>(), 1);
 }
 
+TEST(LossTest, PlacesCountAsMuchAsTheirWeights) {
+  auto weights = torch::ones({4, 1, 2, 2});
+  weights[0] = 0.25;
+  weights[1][0][0] = 0;  // a half of the places
+  const auto prediction = Errors().clone().requires_grad_(true);
+  const auto loss = DreamBoothLoss(prediction, torch::zeros({4, 4, 2, 2}), torch::ones(4), kEpsilon,
+                                   {.prior_weight = 1}, weights);
+  EXPECT_NEAR(loss.item<double>(), (0.25 * 1 + 0.5 * 4) / 2 + 12.5, 1e-6);
+  loss.backward();
+  EXPECT_EQ(prediction.grad()[1].select(1, 0).abs().max().item<float>(), 0);
+  EXPECT_GT(prediction.grad()[1].select(1, 1).abs().min().item<float>(), 0);
+}
+
 // The last timestep of zero terminal SNR.
 TEST(LossTest, MinSnrIsFiniteWithoutAnySignal) {
   const auto snr_B = torch::tensor({0.f});

@@ -6,21 +6,28 @@
 #include "worker/base/error.h"
 
 namespace likeness {
-namespace {
 
-// The gradient as the update reads it: float32, laid out as the master weight.
-torch::Tensor GradientFor(const torch::Tensor& parameter, const torch::Tensor& master) {
-  torch::Tensor grad = parameter.grad();
+torch::Tensor NormOf(const torch::Tensor& gradient) {
+  return at::linalg_vector_norm(gradient, 2, c10::nullopt, false, torch::kFloat32);
+}
+
+double GlobalNorm(const std::vector<torch::Tensor>& norms) {
+  if (norms.empty()) return 0;
+  return torch::stack(norms).to(torch::kFloat64).norm().item<double>();
+}
+
+void CheckNorm(double norm, int64_t step) {
+  if (std::isfinite(norm)) return;
+  throw Error(ErrorKind::kFailedPrecondition, "the gradients' norm is " + std::to_string(norm) +
+                                                  " at step " + std::to_string(step) +
+                                                  ": training diverged; try a lower learning rate");
+}
+
+torch::Tensor Optimizer::Slot::Gradient() const {
+  const torch::Tensor& grad = parameter.grad();
   if (grad.scalar_type() == master.scalar_type() && grad.strides() == master.strides()) return grad;
   return torch::empty_like(master).copy_(grad);
 }
-
-// The run's steps: some parameter has a gradient in each.
-int64_t StepsDone(const torch::Tensor& steps) {
-  return steps.numel() == 0 ? 0 : steps.max().item<int64_t>();
-}
-
-}  // namespace
 
 Optimizer::Optimizer(std::vector<ParameterGroup> groups, OptimizerOptions options)
     : groups_(std::move(groups)), options_(std::move(options)) {
@@ -45,55 +52,56 @@ double Optimizer::GradNorm() const {
   std::vector<torch::Tensor> norms;
   for (const ParameterGroup& group : groups_) {
     for (const torch::Tensor& parameter : group.parameters) {
-      if (parameter.grad().defined())
-        norms.push_back(
-            at::linalg_vector_norm(parameter.grad(), 2, c10::nullopt, false, torch::kFloat32));
+      if (parameter.grad().defined()) norms.push_back(NormOf(parameter.grad()));
     }
   }
-  if (norms.empty()) return 0;
-  return torch::stack(norms).to(torch::kFloat64).norm().item<double>();
-}
-
-void Optimizer::ReleaseGradients() {
-  for (ParameterGroup& group : groups_) {
-    for (torch::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
-  }
+  return GlobalNorm(norms);
 }
 
 double Optimizer::Step(double schedule_factor) {
   torch::NoGradGuard no_grad;
   const double norm = GradNorm();
-  if (!std::isfinite(norm)) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "the gradients' norm is " + std::to_string(norm) + " at step " +
-                    std::to_string(StepsDone(steps_)) +
-                    ": training diverged; try a lower learning rate");
-  }
+  CheckNorm(norm, StepsDone());
   // Clipping multiplies by max / (norm + 1e-6), as clip_grad_norm_ does.
   const bool clip = options_.max_grad_norm > 0 && norm + 1e-6 > options_.max_grad_norm;
-  Update(schedule_factor, clip ? (norm + 1e-6) / options_.max_grad_norm : 1);
-  for (ParameterGroup& group : groups_) {
-    for (size_t i = 0; i < group.parameters.size(); ++i) {
-      torch::Tensor& parameter = group.parameters[i];
-      if (parameter.grad().defined() && !parameter.is_alias_of(group.masters[i]))
-        parameter.copy_(group.masters[i]);
-    }
-  }
-  ReleaseGradients();
+  UpdateAndRelease(Slots(schedule_factor), clip ? (norm + 1e-6) / options_.max_grad_norm : 1);
   return norm;
 }
 
-void Optimizer::ForEach(double schedule_factor,
-                        const std::function<void(const Slot&)>& update) const {
+void Optimizer::StepOne(size_t index, double schedule_factor) {
+  torch::NoGradGuard no_grad;
+  size_t group = 0, i = index;
+  while (i >= groups_.at(group).parameters.size()) i -= groups_[group++].parameters.size();
+  const ParameterGroup& of = groups_[group];
+  UpdateAndRelease(
+      {{group, index, of.parameters[i], of.masters[i], of.learning_rate * schedule_factor}}, 1);
+}
+
+std::vector<Optimizer::Slot> Optimizer::Slots(double schedule_factor) const {
+  std::vector<Slot> slots;
   size_t index = 0;
   for (size_t number = 0; number < groups_.size(); ++number) {
     const ParameterGroup& group = groups_[number];
     for (size_t i = 0; i < group.parameters.size(); ++i, ++index) {
       if (!group.parameters[i].grad().defined()) continue;
-      update({number, index, group.masters[i], GradientFor(group.parameters[i], group.masters[i]),
-              group.learning_rate * schedule_factor});
+      slots.push_back({number, index, group.parameters[i], group.masters[i],
+                       group.learning_rate * schedule_factor});
     }
   }
+  return slots;
+}
+
+void Optimizer::UpdateAndRelease(std::vector<Slot> slots, double grad_scale) {
+  Update(slots, grad_scale);
+  for (Slot& slot : slots) {
+    if (!slot.parameter.is_alias_of(slot.master)) slot.parameter.copy_(slot.master);
+    slot.parameter.mutable_grad().reset();
+  }
+}
+
+int64_t Optimizer::StepsDone() const {
+  // Some parameter has a gradient in each.
+  return steps_.numel() == 0 ? 0 : steps_.max().item<int64_t>();
 }
 
 int64_t Optimizer::Count(const Slot& slot) {

@@ -6,7 +6,6 @@
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,9 +42,20 @@ class Optimizer {
   // norm that is not finite throws Error(kFailedPrecondition) before anything is changed.
   double Step(double schedule_factor = 1);
 
+  // The same update of one parameter (by its index over all groups), which has a gradient, without
+  // clipping or a look at the norm. Not where updates_together().
+  void StepOne(size_t index, double schedule_factor);
+
+  // Whether the update of a parameter needs the gradients of others.
+  virtual bool updates_together() const { return false; }
+
   // Global L2 norm of the gradients, accumulated in double.
   double GradNorm() const;
-  void ReleaseGradients();
+
+  // The run's steps so far.
+  int64_t StepsDone() const;
+  const OptimizerOptions& options() const { return options_; }
+  const std::vector<ParameterGroup>& groups() const { return groups_; }
 
   // What the optimizer multiplies learning rates by, where it finds them itself.
   virtual double RateScale() const { return 1; }
@@ -61,16 +71,17 @@ class Optimizer {
   struct Slot {
     size_t group;
     size_t index;  // over all groups
+    torch::Tensor parameter;
     torch::Tensor master;
-    torch::Tensor gradient;  // float32, laid out as the master
-    double learning_rate;    // of this step
+    double learning_rate;  // of this step
+
+    torch::Tensor Gradient() const;  // float32, laid out as the master; perhaps a copy
   };
 
-  // Updates the masters. Clipped gradients are the slots' divided by `grad_scale`.
-  virtual void Update(double schedule_factor, double grad_scale) = 0;
+  // Updates the masters of the slots, which are in the order of their indices. Clipped gradients
+  // are the slots' divided by `grad_scale`.
+  virtual void Update(const std::vector<Slot>& slots, double grad_scale) = 0;
 
-  // The slots of all groups, in turn.
-  void ForEach(double schedule_factor, const std::function<void(const Slot&)>& update) const;
   // The number of this update of the slot's parameter, from 1.
   int64_t Count(const Slot& slot);
 
@@ -78,16 +89,25 @@ class Optimizer {
   static void AddState(const char* kind, const std::vector<torch::Tensor>& tensors,
                        const std::vector<std::string>& names, NamedTensors& state);
 
-  const OptimizerOptions& options() const { return options_; }
-  const std::vector<ParameterGroup>& groups() const { return groups_; }
   std::vector<torch::Tensor> Masters() const;  // over all groups
   // How often each parameter was updated: int64 [parameters], on the CPU.
   const torch::Tensor& steps() const { return steps_; }
 
  private:
+  // One for each parameter that has a gradient.
+  std::vector<Slot> Slots(double schedule_factor) const;
+  void UpdateAndRelease(std::vector<Slot> slots, double grad_scale);
+
   std::vector<ParameterGroup> groups_;
   OptimizerOptions options_;
   torch::Tensor steps_;
 };
+
+// The L2 norm of one gradient: a scalar, float32, on its device.
+torch::Tensor NormOf(const torch::Tensor& gradient);
+// That of gradients with these norms, accumulated in double.
+double GlobalNorm(const std::vector<torch::Tensor>& norms);
+// Throws Error(kFailedPrecondition) for a norm of gradients that is not finite.
+void CheckNorm(double norm, int64_t step);
 
 }  // namespace likeness

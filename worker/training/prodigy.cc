@@ -34,7 +34,7 @@ Prodigy::Prodigy(std::vector<ParameterGroup> groups, OptimizerOptions options)
 
 double Prodigy::RateScale() const { return estimate_[0].item<double>(); }
 
-void Prodigy::Update(double schedule_factor, double grad_scale) {
+void Prodigy::Update(const std::vector<Slot>& slots, double grad_scale) {
   double* state = estimate_.mutable_data_ptr<double>();
   double& estimate = state[0];
   double& numerator = state[1];
@@ -43,11 +43,12 @@ void Prodigy::Update(double schedule_factor, double grad_scale) {
   const double d = estimate;  // of this step
   double rate = 0;            // d times the learning rate, its bias corrected
   double grown = 0, denominator = 0;
-  ForEach(schedule_factor, [&](const Slot& slot) {
-    if (slot.learning_rate == 0) return;  // the first step of a warm-up
+  for (const Slot& slot : slots) {
+    if (slot.learning_rate == 0) continue;  // the first step of a warm-up
     rate = d * slot.learning_rate * std::sqrt(1 - std::pow(beta2, updates + 1)) /
            (1 - std::pow(beta1, updates + 1));
-    const auto gradient = grad_scale == 1 ? slot.gradient : slot.gradient / grad_scale;
+    const auto whole = slot.Gradient();
+    const auto gradient = grad_scale == 1 ? whole : whole / grad_scale;
     const auto way = (starts_[slot.index] - slot.master).mul_(gradient);
     grown += d / kFirstEstimate * rate * way.sum().item<double>();
     first_moments_[slot.index].mul_(beta1).add_(gradient, d * (1 - beta1));
@@ -55,18 +56,18 @@ void Prodigy::Update(double schedule_factor, double grad_scale) {
     auto& sum = sums_[slot.index];
     sum.mul_(beta3).add_(gradient, d / kFirstEstimate * d);
     denominator += sum.abs().sum().item<double>();
-  });
+  }
   if (denominator == 0) return;
 
   numerator = beta3 * numerator + grown;
   estimate = std::max(d, numerator / denominator);
-  ForEach(schedule_factor, [&](const Slot& slot) {
+  for (const Slot& slot : slots) {
     Count(slot);
     auto master = slot.master;
     if (options().weight_decay != 0) master.mul_(1 - options().weight_decay * rate);
     const auto root = second_moments_[slot.index].sqrt().add_(estimate * options().epsilon);
     master.addcdiv_(first_moments_[slot.index], root, -rate);
-  });
+  }
   ++updates;
 }
 

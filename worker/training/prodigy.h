@@ -15,6 +15,7 @@ class Prodigy : public Optimizer {
   // One rate is found: kInvalidArgument where the groups' learning rates are not all the same.
   Prodigy(std::vector<ParameterGroup> groups, OptimizerOptions options);
 
+  bool updates_together() const override { return true; }
   // The estimate d.
   double RateScale() const override;
 
@@ -24,7 +25,7 @@ class Prodigy : public Optimizer {
   NamedTensors State(const std::vector<std::string>& names) const override;
 
  protected:
-  void Update(double schedule_factor, double grad_scale) override;
+  void Update(const std::vector<Slot>& slots, double grad_scale) override;
 
  private:
   std::vector<torch::Tensor> first_moments_, second_moments_, sums_, starts_;

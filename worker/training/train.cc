@@ -9,6 +9,7 @@
 #include "worker/training/ema.h"
 #include "worker/training/optimizer_table.h"
 #include "worker/training/progress_meter.h"
+#include "worker/training/step_in_backward.h"
 #include "worker/training/training_rng.h"
 
 namespace likeness {
@@ -73,6 +74,8 @@ void CheckLastLoss(Objective& objective, const LoopOptions& options) {
 void Train(Attached& attached, Objective& objective, const LoopOptions& options, Host& host) {
   // Setup: where we stand.
   const auto optimizer = MakeOptimizer(attached.Groups(), options.optimizer);
+  std::optional<StepInBackward> in_backward;
+  if (options.step_in_backward) in_backward.emplace(*optimizer);
   std::optional<Ema> average;
   if (options.ema_decay > 0) average.emplace(attached.masters(), options.ema_decay);
   const TrainedState trained{attached.names(), attached.masters(), *optimizer,
@@ -156,14 +159,15 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     if (options.text_encoder_steps && state.step >= *options.text_encoder_steps) {
       attached.FreezeTextEncoders();
     }
+    const double lr_factor = LrFactor(schedule, state.step);
+    const double rate_scale = optimizer->RateScale();
+    if (in_backward) in_backward->Begin(lr_factor);
     const double loss =
         AccumulateGradients(attached, objective, options, state.step, [&](int done) {
           report(static_cast<double>(done) / options.gradient_accumulation);
           stop_if_asked();
         });
-    const double lr_factor = LrFactor(schedule, state.step);
-    const double rate_scale = optimizer->RateScale();
-    progress.grad_norm = optimizer->Step(lr_factor);
+    progress.grad_norm = in_backward ? in_backward->End() : optimizer->Step(lr_factor);
     attached.EndStep();
     if (average) {
       average->Update();

@@ -21,6 +21,7 @@ struct LoopOptions {
   int gradient_accumulation = 1;  // forward passes in one of them
   double learning_rate = 0;       // as reported; the groups have their own
   OptimizerOptions optimizer;
+  bool step_in_backward = false;  // step_in_backward.h
   LrDecay lr_decay = LrDecay::kConstant;
   int64_t lr_warmup_steps = 0;
   int64_t lr_cycles = 1;

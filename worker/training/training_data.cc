@@ -87,7 +87,8 @@ Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size)
   const auto& pixels = set.pixels_NCHW;
   return {Select(set.moments, index_B), prompts,
           pixels.defined() ? pixels.index_select(0, index_N) : pixels,
-          Select(set.mirrored, index_B)};
+          Select(set.mirrored, index_B),
+          set.weights_N1hw.defined() ? set.weights_N1hw.index_select(0, index_B) : torch::Tensor()};
 }
 
 Batch Concatenate(const Batch& subject, const Batch& prior) {
@@ -98,9 +99,18 @@ Batch Concatenate(const Batch& subject, const Batch& prior) {
   if (subject.mirrored.mean_BChw.defined()) {
     both.mirrored = Joined(subject.mirrored, prior.moments);
   }
+  if (subject.weights_B1hw.defined()) {
+    both.weights_B1hw = WithOnes(subject.weights_B1hw, prior.moments.mean_BChw.size(0));
+  }
   both.prompt_of_B.insert(both.prompt_of_B.end(), prior.prompt_of_B.begin(),
                           prior.prompt_of_B.end());
   return both;
+}
+
+torch::Tensor WithOnes(const torch::Tensor& weights_B1hw, int64_t count) {
+  auto shape = weights_B1hw.sizes().vec();
+  shape[0] = count;
+  return torch::cat({weights_B1hw, torch::ones(shape, weights_B1hw.options())});
 }
 
 Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, const DrawOptions& options,
@@ -134,6 +144,8 @@ void Alter(Batch& batch, const Draws& draws, int64_t photos, int64_t empty_promp
     if (draws.mirrored_B.empty() || !draws.mirrored_B[i]) continue;
     batch.moments.mean_BChw[i].copy_(batch.mirrored.mean_BChw[i]);
     batch.moments.logvar_BChw[i].copy_(batch.mirrored.logvar_BChw[i]);
+    const auto& weights = batch.weights_B1hw;
+    if (weights.defined()) weights[i].copy_(weights[i].flip(-1));
     if (batch.pixels_BCHW.defined()) batch.pixels_BCHW[i].copy_(batch.pixels_BCHW[i].flip(-1));
   }
 }

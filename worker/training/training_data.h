@@ -22,6 +22,7 @@ struct PictureSet {
   std::vector<int64_t> prompt_of_N;  // index into a list of prompts
   torch::Tensor pixels_NCHW = {};    // uint8, on the CPU, where the model fills masks
   LatentMoments mirrored = {};       // of the pictures mirrored, where they are to be
+  torch::Tensor weights_N1hw = {};  // of the loss in places (loss_weights.h), on the model's device
 
   int64_t size() const { return static_cast<int64_t>(prompt_of_N.size()); }
 };
@@ -50,11 +51,15 @@ struct Batch {
   std::vector<int64_t> prompt_of_B;
   torch::Tensor pixels_BCHW = {};  // as PictureSet's
   LatentMoments mirrored = {};     // likewise
+  torch::Tensor weights_B1hw = {};
 };
 Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size);
 
-// The subject's half first, then the prior's, which is mirrored as it is.
+// The subject's half first, then the prior's, which is mirrored as it is and counts whole.
 Batch Concatenate(const Batch& subject, const Batch& prior);
+
+// The weights of the loss with those of `count` samples more that count whole.
+torch::Tensor WithOnes(const torch::Tensor& weights_B1hw, int64_t count);
 
 // The numbers a batch draws, in this order, from one CPU generator: posterior noise (float32
 // randn), timesteps (randint), noise (float32 randn); and where the options ask for them, what is
@@ -72,8 +77,8 @@ struct Draws {
 Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, const DrawOptions& options,
               at::Generator generator);
 
-// Mirrors what was drawn to be mirrored of the batch's first `photos` samples, and replaces the
-// prompts that were drawn to be left out by number `empty_prompt`.
+// Mirrors what was drawn to be mirrored, masks included, of the batch's first `photos` samples, and
+// replaces the prompts that were drawn to be left out by number `empty_prompt`.
 void Alter(Batch& batch, const Draws& draws, int64_t photos, int64_t empty_prompt);
 
 }  // namespace likeness

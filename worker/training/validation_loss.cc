@@ -33,7 +33,7 @@ double ValidationLoss(Family& model, const PictureSet& pictures, const PromptCon
                                          [&] { return torch::zeros(shape); });
     const auto prediction_BCHW = model.Predict(noisy_BCHW, timesteps_B, told);
     const auto target_BCHW = model.schedule().Target(latents_BCHW, noise_BCHW, timesteps_B);
-    sum += SquaredError(prediction_BCHW, target_BCHW).mean().item<double>();
+    sum += SquaredError(prediction_BCHW, target_BCHW, picture.weights_B1hw).mean().item<double>();
     after_each(i + 1);
   }
   return sum / pictures.size();

@@ -37,6 +37,19 @@ void CheckFileName(const std::string& field, absl::string_view name, FieldChecke
   }
 }
 
+// A mask is cut as its photo is, and says nothing by itself.
+void CheckMask(const v1::Photo& mask, const std::string& field, const Limits& limits,
+               FieldChecker& checker) {
+  const auto refuse = [&](bool said, const char* name, const char* why) {
+    if (said) checker.Add(absl::StrCat(field, ".", name), why, "OUT_OF_RANGE");
+  };
+  RefuseMask(mask, field, checker);
+  if (mask.has_mask()) return;
+  CheckPhoto(mask, field, limits, checker);
+  refuse(!mask.caption().empty(), "caption", "is not allowed; the caption is the photo's");
+  refuse(mask.has_crop_box(), "crop_box", "is not allowed; the photo's crop box cuts the mask too");
+}
+
 // What is learned of a photo hangs on the token, so its caption holds it: as itself or in
 // "{subject}".
 void CheckCaptions(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
@@ -114,6 +127,12 @@ void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& 
   checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
   CheckFileName(field + ".file_name", photo.file_name(), checker);
   if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
+  if (photo.has_mask()) CheckMask(photo.mask(), field + ".mask", limits, checker);
+}
+
+void RefuseMask(const v1::Photo& photo, const std::string& field, FieldChecker& checker) {
+  if (photo.has_mask())
+    checker.Add(field + ".mask", "is not allowed for this image", "OUT_OF_RANGE");
 }
 
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
@@ -157,6 +176,13 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
                 absl::StrCat("is ", v1::StopRule_Name(spec.training().stop_rule()),
                              ", which needs validation_photos of a subject; there are none"),
                 "NO_VALIDATION_PHOTOS");
+  }
+  if (spec.has_hypernetwork() && spec.training().fused_backward_pass() &&
+      spec.training().gradient_checkpointing()) {
+    checker.Add(path + ".training.fused_backward_pass",
+                "is not allowed for a hypernetwork with gradient_checkpointing: layers that are "
+                "computed again share its weights",
+                "OUT_OF_RANGE");
   }
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {

@@ -22,9 +22,11 @@ void CheckSide(const std::string& field, int side, FieldChecker& checker) {
 void CheckImageToImage(const v1::ImageToImage& start, const std::string& path, const Limits& limits,
                        FieldChecker& checker) {
   CheckPhoto(start.image(), path + ".image", limits, checker);
+  RefuseMask(start.image(), path + ".image", checker);
   if (start.has_strength()) checker.RealAbove(path + ".strength", start.strength(), 0, 1);
   if (!start.has_mask()) return;
   CheckPhoto(start.mask(), path + ".mask", limits, checker);
+  RefuseMask(start.mask(), path + ".mask", checker);
   if (start.mask().has_crop_box()) {
     checker.Add(path + ".mask.crop_box", "is not allowed; the image's crop box cuts the mask too",
                 "OUT_OF_RANGE");

@@ -44,6 +44,8 @@ void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& l
 
 void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& limits,
                 FieldChecker& checker);
+// For a photo whose mask would mean nothing.
+void RefuseMask(const v1::Photo& photo, const std::string& field, FieldChecker& checker);
 // What the contract holds and this version does not do yet.
 void CheckUnsupported(const v1::Job& job, FieldChecker& checker);
 

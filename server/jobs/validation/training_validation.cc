@@ -45,9 +45,25 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
   real("snr_gamma", t.has_snr_gamma(), t.snr_gamma(), 0, 1e6);
   real("noise_offset", t.has_noise_offset(), t.noise_offset(), 0, 1);
   real("input_perturbation", t.has_input_perturbation(), t.input_perturbation(), 0, 1);
+  real("unmasked_weight", t.has_unmasked_weight(), t.unmasked_weight(), 0, 1);
   share("ema_decay", t.has_ema_decay(), t.ema_decay());
   share("caption_dropout", t.has_caption_dropout(), t.caption_dropout());
   integer("schedule_cycles", t.has_schedule_cycles(), t.schedule_cycles(), 1, 1000);
+  if (t.fused_backward_pass()) {
+    const auto only = [&](bool fits, const char* name, const std::string& value,
+                          const char* allowed) {
+      if (fits) return;
+      checker.Add(absl::StrCat(path, ".", name),
+                  absl::StrCat("is ", value, "; with fused_backward_pass ", allowed),
+                  "OUT_OF_RANGE");
+    };
+    only(t.max_grad_norm() == 0, "max_grad_norm", absl::StrCat(t.max_grad_norm()),
+         "gradients cannot be clipped: 0 is allowed");
+    only(t.gradient_accumulation_steps() <= 1, "gradient_accumulation_steps",
+         absl::StrCat(t.gradient_accumulation_steps()), "1 is allowed");
+    only(t.optimizer() != v1::OPTIMIZER_PRODIGY, "optimizer", v1::Optimizer_Name(t.optimizer()),
+         "OPTIMIZER_ADAMW, OPTIMIZER_ADAMW_8BIT and OPTIMIZER_ADAFACTOR are allowed");
+  }
   if (t.debiased_estimation() && t.snr_gamma() > 0) {
     checker.Add(path + ".debiased_estimation", "excludes snr_gamma; one of them may be used",
                 "OUT_OF_RANGE");

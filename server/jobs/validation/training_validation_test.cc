@@ -33,6 +33,8 @@ TEST(TrainingValidationTest, EverySettingIsTakenInItsRange) {
               training.set_debiased_estimation(true);
               training.set_snr_gamma(0);
               training.set_ema_decay(0.9999);
+              training.set_alpha_masks(true);
+              training.set_unmasked_weight(1);
               training.set_gradient_checkpointing(true);
               training.set_horizontal_flips(true);
               training.set_caption_dropout(0.1);
@@ -50,6 +52,7 @@ TEST(TrainingValidationTest, WhatIsOutOfRangeIsRefusedByItsField) {
       {[](auto& s) { s.mutable_training()->set_noise_offset(1.5); }, "training.noise_offset"},
       {[](auto& s) { s.mutable_training()->set_input_perturbation(-1); },
        "training.input_perturbation"},
+      {[](auto& s) { s.mutable_training()->set_unmasked_weight(1.5); }, "training.unmasked_weight"},
       {[](auto& s) { s.mutable_training()->set_ema_decay(1); }, "training.ema_decay"},
       {[](auto& s) { s.mutable_training()->set_caption_dropout(1); }, "training.caption_dropout"},
       {[](auto& s) { s.mutable_prior()->set_kind(static_cast<v1::PriorKind>(9)); }, "prior.kind"},
@@ -101,6 +104,48 @@ TEST(TrainingValidationTest, TheTextEncodersStepsAreOfOneThatIsTrained) {
   EXPECT_THAT(
       wrong([](auto& s) { s.mutable_pivotal_tuning()->mutable_lora()->set_text_encoder_steps(5); }),
       HasSubstr("pivotal_tuning.lora.text_encoder_steps"));
+}
+
+TEST(TrainingValidationTest, TheFusedBackwardPassLeavesNoGradientsToClipOrAccumulate) {
+  const auto wrong = [](const std::function<void(v1::Training&)>& set) {
+    return WrongWith([&](v1::FineTuneSpec& spec) {
+      spec.mutable_training()->set_fused_backward_pass(true);
+      set(*spec.mutable_training());
+    });
+  };
+  EXPECT_EQ(wrong([](auto&) {}), "");
+  EXPECT_EQ(wrong([](auto& t) {
+              t.set_max_grad_norm(0);
+              t.set_gradient_accumulation_steps(1);
+              t.set_optimizer(v1::OPTIMIZER_ADAFACTOR);
+            }),
+            "");
+  EXPECT_THAT(wrong([](auto& t) { t.set_max_grad_norm(0.5); }), HasSubstr("max_grad_norm is 0.5"));
+  EXPECT_THAT(wrong([](auto& t) { t.set_gradient_accumulation_steps(2); }),
+              HasSubstr("gradient_accumulation_steps is 2"));
+  EXPECT_THAT(wrong([](auto& t) { t.set_optimizer(v1::OPTIMIZER_PRODIGY); }),
+              HasSubstr("optimizer is OPTIMIZER_PRODIGY"));
+}
+
+TEST(TrainingValidationTest, AMaskHasNothingOfItsOwn) {
+  const std::string blob = "tenants/default/blobs/" + std::string(64, 'a');
+  const auto wrong = [&](const std::function<void(v1::Photo & mask)>& set) {
+    v1::Photo photo;
+    photo.set_blob(blob);
+    photo.mutable_mask()->set_blob(blob);
+    set(*photo.mutable_mask());
+    FieldChecker checker;
+    CheckPhoto(photo, "photo", {}, checker);
+    return std::string(checker.status().message());
+  };
+  EXPECT_EQ(wrong([](auto&) {}), "");
+  EXPECT_THAT(wrong([](auto& mask) { mask.set_caption("a dog"); }),
+              HasSubstr("photo.mask.caption"));
+  EXPECT_THAT(wrong([](auto& mask) { mask.mutable_crop_box()->set_width(64); }),
+              HasSubstr("photo.mask.crop_box"));
+  EXPECT_THAT(wrong([&](auto& mask) { mask.mutable_mask()->set_blob(blob); }),
+              HasSubstr("photo.mask.mask"));
+  EXPECT_THAT(wrong([](auto& mask) { mask.clear_blob(); }), HasSubstr("photo.mask"));
 }
 
 TEST(TrainingValidationTest, ProdigyFindsOneRateForAll) {

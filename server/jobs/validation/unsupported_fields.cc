@@ -12,13 +12,7 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
   // Training.
   const v1::FineTuneSpec& spec = job.fine_tune();
   const v1::Training& training = spec.training();
-  bool masks = false;
-  for (const v1::Photo* photo : PhotosOf(job)) masks = masks || photo->has_mask();
-  refuse(masks, "fine_tune.subjects.photos.mask");
   refuse(training.aspect_ratio_buckets(), "fine_tune.training.aspect_ratio_buckets");
-  refuse(training.alpha_masks(), "fine_tune.training.alpha_masks");
-  refuse(training.has_unmasked_weight(), "fine_tune.training.unmasked_weight");
-  refuse(training.fused_backward_pass(), "fine_tune.training.fused_backward_pass");
   // Generation.
   const v1::GenerateSpec& drawing = job.generate();
   // Exports and imports.
