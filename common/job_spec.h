@@ -76,6 +76,14 @@ inline std::vector<const v1::Photo*> PhotosOf(const v1::Job& job) {
 }
 
 // The same to be changed.
+// Names of all blobs that a job is given: of its photos and of the file that it imports.
+inline std::vector<std::string> InputBlobsOf(const v1::Job& job) {
+  std::vector<std::string> blobs;
+  for (const v1::Photo* photo : PhotosOf(job)) blobs.push_back(photo->blob());
+  if (job.has_import_model()) blobs.push_back(job.import_model().blob());
+  return blobs;
+}
+
 inline std::vector<v1::Photo*> MutablePhotosOf(v1::Job& job) {
   std::vector<v1::Photo*> photos;
   for (const v1::Photo* photo : PhotosOf(job)) photos.push_back(const_cast<v1::Photo*>(photo));

@@ -118,8 +118,11 @@ int RevisionOf(const Message& message) {
 }  // namespace
 
 int SpecRevisionOf(const v1::Job& job) {
-  if (job.has_fine_tune()) return RevisionOf(job.fine_tune());
-  return job.has_evaluate() ? RevisionOf(job.evaluate()) : RevisionOf(job.generate());
+  const Message* specs[] = {&job.fine_tune(), &job.generate(), &job.evaluate(), &job.export_model(),
+                            &job.import_model()};
+  int revision = 0;
+  for (const Message* spec : specs) revision = std::max(revision, RevisionOf(*spec));
+  return revision;
 }
 
 }  // namespace likeness

@@ -92,6 +92,8 @@ int Train(const Args& arguments);
 int Generate(const Args& arguments);
 int Replay(const Args& arguments);
 int Evaluate(const Args& arguments);
+int Export(const Args& arguments);
+int Import(const Args& arguments);
 int Wait(const Args& arguments);
 int Watch(const Args& arguments);
 int Logs(const Args& arguments);

@@ -37,8 +37,9 @@ std::string MethodText(const v1::Job& job) {
 
 std::string AboutText(const v1::Job& job) {
   if (job.has_fine_tune()) return SubjectOf(job.fine_tune()).class_noun();
-  if (job.has_evaluate()) {
-    const auto& model = job.evaluate().model();
+  if (job.has_import_model()) return job.import_model().file_name();
+  if (job.has_evaluate() || job.has_export_model()) {
+    const v1::ModelSelection& model = SelectionOf(job);
     return absl::StrCat(ShortName(model.name()), AdaptersText(model));
   }
   if (job.generate().prompts().empty()) return "";

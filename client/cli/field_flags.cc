@@ -12,8 +12,9 @@ struct FieldFlag {
   absl::string_view flag;
 };
 
-constexpr std::array<absl::string_view, 5> kSpecs = {"job.fine_tune.", "job.generate.",
-                                                     "job.evaluate.", "generate.", "job."};
+constexpr std::array<absl::string_view, 7> kSpecs = {
+    "job.fine_tune.",    "job.generate.", "job.evaluate.", "job.export_model.",
+    "job.import_model.", "generate.",     "job."};
 
 constexpr auto kFlags = std::to_array<FieldFlag>({
     {"subjects[0].class_noun", "--class"},
@@ -21,6 +22,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"subjects[0].validation_photos", "--validation"},
     {"subjects[0].photos", "--photos"},
     {"base_model", "--base"},
+    {"initial_model", "--initial-model"},
     {"training.steps", "--steps"},
     {"training.learning_rate", "--learning-rate"},
     {"training.batch_size", "--batch-size"},
@@ -62,6 +64,13 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"evaluators", "--evaluator"},
     {"dreambooth.text_encoder_steps", "--text-encoder-steps"},
     {"lora.text_encoder_steps", "--text-encoder-steps"},
+    {"inline", "FILE"},
+    {"blob", "FILE"},
+    {"file_name", "FILE"},
+    {"token", "--token"},
+    {"class_noun", "--class"},
+    {"format", "--format"},
+    {"rank", "--rank"},
     {"lora.rank", "--rank"},
     {"lora.alpha", "--alpha"},
     {"lora.variant", "--variant"},
@@ -102,7 +111,9 @@ bool IsPartOf(absl::string_view field, absl::string_view known) {
 }  // namespace
 
 std::string FlagForField(absl::string_view field) {
-  if (IsPartOf(field, "job.evaluate.model")) return "MODEL";  // likeness evaluate MODEL
+  // likeness evaluate MODEL, likeness export MODEL --adapter
+  if (IsPartOf(field, "job.evaluate.model")) return "MODEL";
+  if (IsPartOf(field, "job.export_model.model.name")) return "MODEL";
   for (absl::string_view spec : kSpecs) {
     if (!absl::StartsWith(field, spec)) continue;
     field.remove_prefix(spec.size());

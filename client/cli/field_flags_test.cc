@@ -11,6 +11,14 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.generate.model.adapters"), "--adapter");
   EXPECT_EQ(FlagForField("job.evaluate.model.name"), "MODEL");
   EXPECT_EQ(FlagForField("job.evaluate.measures[1]"), "--measure");
+  EXPECT_EQ(FlagForField("job.export_model.model.name"), "MODEL");
+  EXPECT_EQ(FlagForField("job.export_model.model.adapters[1].model"), "--adapter");
+  EXPECT_EQ(FlagForField("job.export_model.format"), "--format");
+  EXPECT_EQ(FlagForField("job.export_model.rank"), "--rank");
+  EXPECT_EQ(FlagForField("job.import_model.inline"), "FILE");
+  EXPECT_EQ(FlagForField("job.import_model.token"), "--token");
+  EXPECT_EQ(FlagForField("job.import_model.base_model"), "--base");
+  EXPECT_EQ(FlagForField("job.fine_tune.initial_model"), "--initial-model");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.rank"), "--rank");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.alpha"), "--alpha");
   EXPECT_EQ(FlagForField("job.fine_tune.textual_inversion.vectors"), "--vectors");

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/cli/adapter_arguments.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/follow.h"
@@ -154,34 +154,15 @@ absl::StatusOr<v1::GenerateSpec> ToSpec(const GenerateFlags& flags, const Args& 
   return spec;
 }
 
-// "rex-7f3c:0.8"
-absl::StatusOr<v1::Adapter> ToAdapter(const Connection& connection, absl::string_view text) {
-  v1::Adapter adapter;
-  const size_t colon = text.rfind(':');
-  if (colon != absl::string_view::npos) {
-    double strength = 0;
-    if (!absl::SimpleAtod(text.substr(colon + 1), &strength)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--adapter is '", text, "'; MODEL and MODEL:STRENGTH are allowed."));
-    }
-    adapter.set_strength(strength);
-    text = text.substr(0, colon);
-  }
-  ASSIGN_OR_RETURN(*adapter.mutable_model(), ModelNameFromArgument(connection, text));
-  return adapter;
-}
-
 absl::StatusOr<v1::ModelSelection> ToSelection(const Connection& connection,
                                                const GenerateFlags& flags) {
   v1::ModelSelection selection;
   if (!flags.model.empty()) {
     ASSIGN_OR_RETURN(*selection.mutable_name(), ModelNameFromArgument(connection, flags.model));
   }
-  for (const auto& text : flags.adapters) {
-    ASSIGN_OR_RETURN(*selection.add_adapters(), ToAdapter(connection, text));
-    if (flags.allow_other_base) {
-      selection.mutable_adapters()->rbegin()->set_allow_other_base(true);
-    }
+  RETURN_IF_ERROR(AddAdapters(connection, flags.adapters, selection));
+  for (auto& adapter : *selection.mutable_adapters()) {
+    if (flags.allow_other_base) adapter.set_allow_other_base(true);
   }
   return selection;
 }

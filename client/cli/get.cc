@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
@@ -91,6 +93,16 @@ std::string QueueSettings(const v1::Job& job) {
   return absl::StrJoin(parts, " · ");
 }
 
+// "lora · rank 16 · float16"
+std::string ExportText(const v1::ExportSpec& spec) {
+  const std::string& name = v1::ExportFormat_Name(spec.format());
+  std::vector<std::string> parts = {
+      absl::AsciiStrToLower(absl::StripPrefix(name, "EXPORT_FORMAT_"))};
+  if (spec.has_rank()) parts.push_back(absl::StrCat("rank ", spec.rank()));
+  if (spec.float16()) parts.emplace_back("float16");
+  return absl::StrJoin(parts, " · ");
+}
+
 void PrintSpec(const v1::Job& job) {
   if (job.has_fine_tune()) {
     const auto& spec = FineTuneOf(job);
@@ -104,6 +116,19 @@ void PrintSpec(const v1::Job& job) {
     PrintFact("model", absl::StrCat(spec.model().name(), AdaptersText(spec.model())));
     PrintFact("photos", Count(spec.photos_size(), "photo"));
     for (const auto& prompt : spec.prompts()) PrintFact("prompt", absl::StrCat("\"", prompt, "\""));
+  }
+  if (job.has_export_model()) {
+    const auto& spec =
+        job.resolved().has_export_model() ? job.resolved().export_model() : job.export_model();
+    PrintFact("model", absl::StrCat(spec.model().name(), AdaptersText(spec.model())));
+    PrintFact("format", ExportText(spec));
+  }
+  if (job.has_import_model()) {
+    const auto& spec =
+        job.resolved().has_import_model() ? job.resolved().import_model() : job.import_model();
+    PrintFact("file", spec.file_name());
+    PrintFact("base", spec.base_model());
+    PrintFact("token", spec.token());
   }
   if (job.has_generate()) {
     const auto& spec = GenerateOf(job);

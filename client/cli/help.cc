@@ -75,6 +75,8 @@ const std::vector<Command>& Commands() {
       {"generate", "Draw pictures with a base or a personalized model.", Generate},
       {"replay", "Draw a picture again from the settings in its file.", Replay},
       {"evaluate", "Judge a personalized model by photos and prompts.", Evaluate},
+      {"export", "Write a model in the format of another program.", Export},
+      {"import", "Make an adapter of a file that another program wrote.", Import},
       {"create", "Submit a job that a file describes.", Create},
       {"watch", "Follow a job to its end.", Watch},
       {"wait", "Wait until jobs are in a state, or the server is ready.", Wait},

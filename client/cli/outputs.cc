@@ -19,6 +19,8 @@ bool IsForPeople(const v1::Output& output) {
 
 bool IsModelFile(const v1::Output& output) { return output.kind() == v1::OUTPUT_KIND_MODEL_FILE; }
 
+bool IsExport(const v1::Output& output) { return output.kind() == v1::OUTPUT_KIND_EXPORT; }
+
 int64_t ModelBytes(const v1::Job& job) {
   int64_t bytes = 0;
   for (const auto& output : job.outputs()) bytes += IsModelFile(output) ? output.size_bytes() : 0;

@@ -14,6 +14,7 @@ namespace likeness::client {
 bool IsPicture(const v1::Output& output);    // finished ones, previews and the contact sheet
 bool IsForPeople(const v1::Output& output);  // those, and reports
 bool IsModelFile(const v1::Output& output);
+bool IsExport(const v1::Output& output);  // a file of an export job
 
 // Bytes of the personalized model; 0 if the job made none.
 int64_t ModelBytes(const v1::Job& job);

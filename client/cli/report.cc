@@ -56,7 +56,13 @@ void PrintLine(absl::string_view label, absl::string_view text) {
 }  // namespace
 
 std::string SubjectPhrase(const v1::Job& job) {
-  const auto& subject = SubjectOf(FineTuneOf(job));
+  v1::Subject subject = SubjectOf(FineTuneOf(job));
+  if (job.has_import_model()) {
+    const auto& spec =
+        job.resolved().has_import_model() ? job.resolved().import_model() : job.import_model();
+    subject.set_token(spec.token());
+    subject.set_class_noun(spec.class_noun());
+  }
   return subject.token().empty() ? subject.class_noun()
                                  : absl::StrCat(subject.token(), " ", subject.class_noun());
 }

@@ -139,6 +139,10 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
                        PhotoSummary(photos.learned, base == nullptr ? 0 : base->image_size()));
   if (flags.check) ShowPhotoWarnings(context, photos.learned);
 
+  if (!flags.initial_model.empty()) {
+    ASSIGN_OR_RETURN(*spec.mutable_initial_model(),
+                     ModelNameFromArgument(connection, flags.initial_model));
+  }
   context.screen->Progress(
       {.label = "sending", .text = Count(photos.learned.photos.size(), "photo")});
   auto* subject = &MutableSubjectOf(spec);

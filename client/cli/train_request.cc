@@ -94,6 +94,10 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.AddHeading("Job");
   flags.Add("base", &base, "Base model; needed if several are offered (likeness models).")
       .Takes("BASE_MODEL");
+  flags
+      .Add("initial-model", &initial_model,
+           "An adapter to go on from, made by the same method with the same settings.")
+      .Takes("MODEL");
   flags.Add("name", &name, "Name of job and model [made from the photos' folder].");
   flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
   flags.Add("wait", &wait, "Stay until the job ends.");

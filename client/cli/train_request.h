@@ -21,6 +21,7 @@ struct TrainFlags {
   std::string class_noun;
   std::optional<std::string> token;
   std::string base;
+  std::string initial_model;
   std::string name;
   std::string out;
   bool detach = false;

@@ -50,6 +50,8 @@ v1::Job ClientFields(const v1::Job& said) {
   if (said.has_fine_tune()) *job.mutable_fine_tune() = said.fine_tune();
   if (said.has_generate()) *job.mutable_generate() = said.generate();
   if (said.has_evaluate()) *job.mutable_evaluate() = said.evaluate();
+  if (said.has_export_model()) *job.mutable_export_model() = said.export_model();
+  if (said.has_import_model()) *job.mutable_import_model() = said.import_model();
   if (said.has_webhook()) {
     *job.mutable_webhook() = said.webhook();
     if (said.webhook().events().empty()) {
@@ -78,6 +80,7 @@ void DrawSeeds(v1::Job& job) {
     if (!job.evaluate().has_seed()) job.mutable_evaluate()->set_seed(RandomSeed());
     return;
   }
+  if (!job.has_fine_tune()) return;
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
   if (!spec.training().has_seed()) spec.mutable_training()->set_seed(RandomSeed());
   if (!spec.samples().prompts().empty() && !spec.samples().has_seed()) {
@@ -117,7 +120,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
     RETURN_IF_ERROR(Check(request));
     ASSIGN_OR_RETURN(v1::Job job, Resolve(tenant, request.job(), request.job_id()));
     RETURN_IF_ERROR(jobs_.CheckNames(job));
-    RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/false, job));
+    RETURN_IF_ERROR(InlineToBlobs(tenant, /*store=*/false, job));
     RETURN_IF_ERROR(AddEstimates(jobs_, job));
     return job;
   }
@@ -132,7 +135,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
   RETURN_IF_ERROR(Check(request));
   const std::string id = request.job_id().empty() ? RandomId(kJobIdLength) : request.job_id();
   ASSIGN_OR_RETURN(accepted.job, Resolve(tenant, request.job(), id));
-  RETURN_IF_ERROR(InlinePhotosToBlobs(tenant, /*store=*/true, accepted.job));
+  RETURN_IF_ERROR(InlineToBlobs(tenant, /*store=*/true, accepted.job));
   accepted.job.set_uid(RandomUuid());
   DrawSeeds(accepted.job);
   if (CurrentTrace()) accepted.job.set_traceparent(CurrentTrace()->ToTraceparent());
@@ -153,6 +156,14 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   }
   if (job.has_evaluate()) {
     RETURN_IF_ERROR(ResolveEvaluate(tenant, job));
+    return job;
+  }
+  if (job.has_export_model()) {
+    RETURN_IF_ERROR(ResolveExport(tenant, job));
+    return job;
+  }
+  if (job.has_import_model()) {
+    RETURN_IF_ERROR(ResolveImport(tenant, id, job));
     return job;
   }
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
@@ -198,6 +209,8 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
   if (job.has_fine_tune()) CheckFineTune(job.fine_tune(), "job.fine_tune", limits_, checker);
   if (job.has_generate()) CheckGenerate(job.generate(), "job.generate", limits_, checker);
   if (job.has_evaluate()) CheckEvaluate(job.evaluate(), "job.evaluate", limits_, checker);
+  if (job.has_export_model()) CheckExport(job.export_model(), "job.export_model", checker);
+  if (job.has_import_model()) CheckImport(job.import_model(), "job.import_model", checker);
   CheckUnsupported(job, checker);
   if (static_cast<int64_t>(request.ByteSizeLong()) > limits_.max_request_bytes) {
     checker.Add("job",
@@ -227,6 +240,7 @@ absl::Status Admission::CheckProdigyRates(const v1::FineTuneSpec& spec) {
 
 absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job) {
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
+  RETURN_IF_ERROR(CheckInitialModel(tenant, spec));
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   RETURN_IF_ERROR(CheckProdigyRates(spec));
@@ -441,19 +455,6 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
   return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
                   absl::StrCat("no worker offers ", *model, "; offered: ", Names(offered)),
                   {{"resource", *model}});
-}
-
-absl::Status Admission::InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job) {
-  for (v1::Photo* photo : MutablePhotosOf(job)) {
-    if (!photo->has_inline_()) continue;
-    BlobName name{tenant, Sha256Hex(photo->inline_())};
-    if (store && !blobs_.Keep(name).ok()) {
-      ASSIGN_OR_RETURN(const auto room, quota_.Reserve(tenant, std::ssize(photo->inline_())));
-      ASSIGN_OR_RETURN(name, blobs_.Put(tenant, photo->inline_()));
-    }
-    photo->set_blob(name.ToString());
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace likeness::server

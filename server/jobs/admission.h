@@ -1,4 +1,4 @@
-// Turns a client's request into a job that can be run: checks it, stores its inline photos as
+// Turns a client's request into a job that can be run: checks it, stores what it has inline as
 // blobs, draws its seeds, and hands it to the store.
 #pragma once
 
@@ -67,10 +67,15 @@ class Admission {
   absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
   // Of a spec that names its base model and method.
   absl::Status CheckProdigyRates(const v1::FineTuneSpec& spec);
+  // The adapter that the training goes on from, if any: of the same method and base model, which is
+  // filled in where the spec names none.
+  absl::Status CheckInitialModel(const std::string& tenant, v1::FineTuneSpec& spec);
   absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
   // NO_EVALUATORS if no worker judges what is drawn with the base model by these measures.
   absl::Status CheckJudged(const std::string& base, const std::vector<v1::Measure>& measures);
   absl::Status ResolveEvaluate(const std::string& tenant, v1::Job& job);
+  // What cannot be merged, or adds nothing, is refused.
+  absl::Status ResolveExport(const std::string& tenant, v1::Job& job);
   // `path`: of the selection in the request. Fills in the base model where that is to be used.
   absl::Status ResolveSelection(const std::string& tenant, const std::string& path,
                                 v1::ModelSelection& selection);
@@ -93,8 +98,11 @@ class Admission {
   absl::Status CheckPromptAdapters(const std::string& tenant, const v1::GenerateSpec& spec);
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
-  // Replaces the job's inline photos by blobs; with `store`, they are there afterwards.
-  absl::Status InlinePhotosToBlobs(const std::string& tenant, bool store, v1::Job& job);
+  // Names the model that it makes after the job of this id where it names none. FILE_UNUSABLE for a
+  // file that is no safetensors file.
+  absl::Status ResolveImport(const std::string& tenant, const std::string& id, v1::Job& job);
+  // Replaces what the job has inline by blobs; with `store`, they are there afterwards.
+  absl::Status InlineToBlobs(const std::string& tenant, bool store, v1::Job& job);
 
   JobStore& jobs_;
   BlobStore& blobs_;

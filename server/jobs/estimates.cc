@@ -58,6 +58,14 @@ v1::ResolvedSpec SettingsOf(const v1::Job& job, const v1::BaseModel& base) {
     if (spec.prompts().empty()) spec.add_prompts();
     return settings;
   }
+  if (job.has_export_model()) {
+    *settings.mutable_export_model() = job.export_model();
+    return settings;
+  }
+  if (job.has_import_model()) {
+    *settings.mutable_import_model() = job.import_model();
+    return settings;
+  }
   v1::FineTuneSpec& spec = *settings.mutable_fine_tune();
   spec = base.fine_tune_defaults();
   for (const v1::FineTuneSpec& other : base.other_fine_tune_defaults()) {

@@ -12,7 +12,7 @@ namespace likeness::server {
 inline const std::vector<std::string>& JobMethods() {
   static const auto& methods = *new std::vector<std::string>([] {
     auto names = FineTuneMethods();
-    names.insert(names.end(), {"generate", "evaluate"});
+    names.insert(names.end(), {"generate", "evaluate", "export", "import"});
     return names;
   }());
   return methods;

@@ -13,12 +13,14 @@
 namespace likeness::server {
 
 const std::string& ModelOf(const v1::Job& job) {
+  if (job.has_import_model()) return job.import_model().base_model();
   return job.has_fine_tune() ? job.fine_tune().base_model() : SelectionOf(job).name();
 }
 
 std::vector<std::string> ModelsOf(const v1::Job& job) {
   std::vector<std::string> models = {ModelOf(job)};
   for (const auto& adapter : SelectionOf(job).adapters()) models.push_back(adapter.model());
+  if (!job.fine_tune().initial_model().empty()) models.push_back(job.fine_tune().initial_model());
   const auto name = ParseJobName(job.name());
   if (!name.ok()) return models;
   for (std::string& id : PromptAdapterIds(job.generate())) {
@@ -31,6 +33,39 @@ bool MustBeJudged(const v1::FineTuneSpec& spec) {
   return PicksBestStep(spec) || (spec.judge().enabled() && !spec.samples().prompts().empty());
 }
 
+namespace {
+
+// By the files that each method leaves; a rehearsal leaves none.
+std::string MethodOfImported(const v1::Job& job) {
+  for (const v1::Output& output : job.outputs()) {
+    if (output.path() == "model/learned_embeds.safetensors") return "textual_inversion";
+    if (output.path() == "model/hypernetwork.safetensors") return "hypernetwork";
+  }
+  return "lora";
+}
+
+void DescribeImported(const v1::Job& job, v1::Model& model) {
+  const v1::ImportSpec& spec =
+      job.resolved().has_import_model() ? job.resolved().import_model() : job.import_model();
+  model.set_base_model(job.import_model().base_model());
+  model.set_class_noun(spec.class_noun());
+  model.set_token(spec.token());
+  model.set_method(MethodOfImported(job));
+  model.set_kind(v1::MODEL_KIND_ADAPTER);
+}
+
+void DescribeTrained(const v1::Job& job, v1::Model& model) {
+  const v1::FineTuneSpec& spec =
+      job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
+  model.set_base_model(job.fine_tune().base_model());
+  model.set_class_noun(SubjectOf(spec).class_noun());
+  model.set_token(SubjectOf(spec).token());
+  model.set_method(MethodOf(job));
+  model.set_kind(MakesAdapter(job.fine_tune()) ? v1::MODEL_KIND_ADAPTER : v1::MODEL_KIND_PIPELINE);
+}
+
+}  // namespace
+
 v1::Model ModelMadeBy(const v1::Job& job) {
   v1::Model model;
   model.set_name(job.output_model());
@@ -38,15 +73,14 @@ v1::Model ModelMadeBy(const v1::Job& job) {
   model.set_job(job.name());
   *model.mutable_labels() = job.labels();
   // What was used; the request's own words where the worker did not say.
-  const auto& spec = job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
-  model.set_base_model(job.fine_tune().base_model());
+  if (job.has_import_model()) {
+    DescribeImported(job, model);
+  } else {
+    DescribeTrained(job, model);
+  }
   model.set_base_model_digest(job.resolved().base_model_digest());
-  model.set_class_noun(SubjectOf(spec).class_noun());
-  model.set_token(SubjectOf(spec).token());
   model.set_rehearsed(job.rehearsed());
   model.set_uid(job.uid());
-  model.set_method(MethodOf(job));
-  model.set_kind(MakesAdapter(job.fine_tune()) ? v1::MODEL_KIND_ADAPTER : v1::MODEL_KIND_PIPELINE);
   *model.mutable_metrics() = job.metrics();
   CompleteModel(model);
   for (const v1::Output& output : job.outputs()) {

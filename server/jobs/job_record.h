@@ -56,7 +56,8 @@ struct JobRecord {
 // The model the job starts from: baseModels/{base_model} or tenants/{tenant}/models/{model}.
 const std::string& ModelOf(const v1::Job& job);
 
-// That, and the adapters that lie over it, for all of the job or for one of its prompts.
+// That, the adapters that lie over it, for all of the job or for one of its prompts, and the one
+// that a training goes on from.
 std::vector<std::string> ModelsOf(const v1::Job& job);
 
 // What a job that succeeded made under its output_model, with the paths of files from the model's

@@ -81,6 +81,40 @@ class MethodsTest(unittest.TestCase):
                 self.assertEqual(none, base)
                 self.assertEqual(self.draw("baseModels/tiny", prompt="a dog in the snow"), base)
 
+    def test_training_goes_on_from_an_adapter(self):
+        for method, (_, files) in METHODS.items():
+            with self.subTest(method=method):
+                first = self.service.wait(self.service.create(self.job(method, steps=2)).name)
+                job = self.job(method, steps=1)
+                job.fine_tune.training.learning_rate = 1e-12  # nothing that 16 bits tell from nothing
+                if method == "pivotal":
+                    job.fine_tune.pivotal_tuning.vectors_learning_rate = 1e-12
+                job.fine_tune.initial_model = first.output_model
+                done = self.service.wait(self.service.create(job).name)
+                self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+                before, after = self.service.outputs(first), self.service.outputs(done)
+                card = json.loads(after["model/likeness_card.json"])
+                self.assertTrue(card["settings"]["initial_model"])
+                for path in files - WORD_FILES:
+                    self.assertEqual(before[f"model/{path}"], after[f"model/{path}"], path)
+                self.assertEqual(before["samples/0000.png"], after["samples/0000.png"])
+
+    def test_an_initial_model_that_does_not_fit_is_refused(self):
+        first = self.service.wait(self.service.create(self.job("loha", steps=1)).name)
+        job = self.job("hypernetwork")
+        job.fine_tune.initial_model = first.output_model
+        self.assertEqual(self.refused(job), ["job.fine_tune.initial_model"])
+        job = self.job("loha")
+        job.fine_tune.initial_model = "tenants/default/models/nobody"
+        with self.assertRaises(service.grpc.RpcError) as caught:
+            self.service.create(job)
+        self.assertEqual(service.error_reason(caught.exception), "MODEL_NOT_FOUND")
+        job.fine_tune.initial_model = first.output_model
+        job.fine_tune.lora.rank, job.fine_tune.lora.alpha = 3, 3
+        done = self.service.wait(self.service.create(job).name)
+        self.assertEqual((done.state, done.attempt), (State.JOB_STATE_FAILED, 1), done)
+        self.assertIn("the initial model does not fit the settings", done.error.message)
+
     def test_adapters_of_several_methods_draw_together(self):
         names = []
         for method in ("hypernetwork", "loha"):

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 import service
-from likeness.v1 import job_pb2, model_service_pb2, model_service_pb2_grpc
+from likeness.v1 import export_pb2, job_pb2, model_service_pb2, model_service_pb2_grpc
 
 EXAMPLES = service.ROOT / "client/examples"
 State = service.State
@@ -82,6 +82,23 @@ class Rehearsal(unittest.TestCase):
         self.assertTrue(done.rehearsed)
         self.assertIn("dino", done.metrics)
         self.assertIn("report/evaluation.json", self.service.outputs(done))
+
+    def test_exports_and_imports_are_rehearsed_too(self):
+        header = b'{"qq":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+        job = job_pb2.Job()
+        job.import_model.inline = len(header).to_bytes(8, "little") + header + bytes(4)
+        job.import_model.class_noun = "dog"
+        imported = self.service.wait(self.service.create(job).name)
+        self.assertEqual((imported.state, imported.rehearsed), (State.JOB_STATE_SUCCEEDED, True), imported)
+        self.assertEqual(imported.resolved.import_model.token, "sks")
+        job = job_pb2.Job()
+        job.export_model.model.adapters.add(model=imported.output_model)
+        job.export_model.format = export_pb2.EXPORT_FORMAT_LORA
+        exported = self.service.wait(self.service.create(job).name)
+        self.assertEqual(exported.state, State.JOB_STATE_SUCCEEDED, exported)
+        self.assertEqual(exported.resolved.export_model.rank, 16)
+        self.assertEqual(set(self.service.outputs(exported)), {"export/likeness_card.json"})
+        self.assertEqual(len(self.service.create(job, validate_only=True).estimates), 1)
 
     def test_what_was_measured_is_told_before_the_next_job(self):
         job = service.fine_tune_job(self.photo_bytes())

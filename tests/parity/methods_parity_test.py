@@ -296,6 +296,24 @@ def check_pictures(name, model, adapter, job, reference, pipeline, args, report)
     pipeline.set_progress_bar_config(disable=True)
     apart = (parity.drawn(pipeline, REQUEST) - ours.double()).abs().max().item() / 255
     report.check(f"{name}: pictures with our weights, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
+    if not isinstance(reference, CustomDiffusion):
+        return
+    loaded = diffusers.DiffusionPipeline.from_pretrained(model)
+    loaded.set_progress_bar_config(disable=True)
+    load_custom_diffusion(loaded, adapter)
+    apart = (parity.drawn(loaded, REQUEST) - ours.double()).abs().max().item() / 255
+    report.check(f"{name}: pictures with load_attn_procs, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
+
+
+def load_custom_diffusion(pipeline, adapter):
+    """Without `_pipeline` load_attn_procs reads the file and leaves the UNet as it is."""
+    pipeline.unet.load_attn_procs(str(adapter), weight_name="pytorch_custom_diffusion_weights.safetensors", _pipeline=pipeline)
+    words = load_file(adapter / "learned_embeds.safetensors")
+    if not hasattr(pipeline, "text_encoder_2"):
+        return pipeline.load_textual_inversion(str(adapter / "learned_embeds.safetensors"))
+    for key, part in (("clip_l", ""), ("clip_g", "_2")):
+        pipeline.load_textual_inversion(words[key], token=inversion.WORD, text_encoder=getattr(pipeline, "text_encoder" + part),
+                                        tokenizer=getattr(pipeline, "tokenizer" + part))
 
 
 def check_loaders(name, model, adapter, job, args, report):

@@ -5,6 +5,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
+#include "worker/checkpoints/checkpoint_keys.h"
 #include "worker/checkpoints/file_kind.h"
 #include "worker/checkpoints/refuse.h"
 
@@ -67,6 +68,19 @@ std::vector<SafetensorsFile> OpenComponent(const fs::path& dir, const std::strin
                           stem + ".safetensors");
   }
   Refuse(component, stem + ".safetensors is missing");
+}
+
+NamedTensors ReadComponent(const fs::path& dir, const std::string& component,
+                           const std::string& stem, torch::ScalarType dtype) {
+  NamedTensors tensors;
+  for (const auto& file : OpenComponent(dir, component, stem, dtype)) {
+    for (const auto& key : file.Names()) {
+      if (const auto parameter = ParameterOfKey(component, key)) {
+        tensors.emplace_back(*parameter, file.Get(key));
+      }
+    }
+  }
+  return tensors;
 }
 
 }  // namespace likeness

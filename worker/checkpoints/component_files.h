@@ -21,4 +21,9 @@ std::vector<SafetensorsFile> OpenComponent(const std::filesystem::path& dir,
                                            const std::string& component, const std::string& stem,
                                            torch::ScalarType dtype);
 
+// All of its weights by the names of the modules' parameters, as the files have them: views that
+// keep the files mapped. Errors as OpenComponent's.
+NamedTensors ReadComponent(const std::filesystem::path& dir, const std::string& component,
+                           const std::string& stem, torch::ScalarType dtype);
+
 }  // namespace likeness

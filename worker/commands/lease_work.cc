@@ -20,7 +20,7 @@ namespace {
 void AddAbilities(v1::AcquireLeaseRequest& offer) {
   offer.set_spec_revision(kSpecRevision);
   for (const auto& method : MethodNames()) offer.add_methods(method);
-  offer.add_methods("generate");
+  for (const char* method : {"generate", "export", "import"}) offer.add_methods(method);
   for (const auto& sampler : SupportedSamplers()) offer.add_samplers(sampler);
 }
 

@@ -55,4 +55,30 @@ WordEmbedding ReadEmbedding(const std::filesystem::path& path) {
   return embedding;
 }
 
+std::optional<WordEmbedding> ReadAnyEmbedding(const std::filesystem::path& path) {
+  const SafetensorsFile file = SafetensorsFile::Open(path);
+  const auto names = file.Names();
+  WordEmbedding embedding;
+  if (names.size() == 1) {
+    embedding.rows_KD.push_back(file.Get(names.front()));
+  } else if (names.size() == 2 && file.Contains(kTowers[0]) && file.Contains(kTowers[1])) {
+    for (const char* tower : kTowers) embedding.rows_KD.push_back(file.Get(tower));
+  } else {
+    return std::nullopt;
+  }
+  for (auto& rows_KD : embedding.rows_KD) {
+    if (rows_KD.dim() == 1) rows_KD = rows_KD.unsqueeze(0);
+    if (rows_KD.dim() != 2 || rows_KD.size(0) != embedding.rows_KD[0].size(0) ||
+        rows_KD.size(0) == 0 || !rows_KD.is_floating_point()) {
+      return std::nullopt;
+    }
+  }
+  if (const auto word = file.metadata().find(kWord); word != file.metadata().end()) {
+    embedding.word = word->second;
+  } else if (names.size() == 1 && names.front() != kAnyWord) {
+    embedding.word = names.front();
+  }
+  return embedding;
+}
+
 }  // namespace likeness

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct WordEmbedding {
 inline constexpr const char* kEmbeddingFile = "learned_embeds.safetensors";
 void WriteEmbedding(const std::filesystem::path& file, const WordEmbedding& embedding);
 WordEmbedding ReadEmbedding(const std::filesystem::path& file);
+
+// What any program wrote as an embedding, for a word that may be empty: one tensor under any name,
+// [K,D] or [D], or "clip_l" and "clip_g" alone. Nothing for another file.
+std::optional<WordEmbedding> ReadAnyEmbedding(const std::filesystem::path& file);
 
 // As A1111 reads it: "emb_params"; of XL as above.
 inline constexpr const char* kA1111EmbeddingFile = "a1111_embedding.safetensors";

@@ -1,8 +1,10 @@
 #include "worker/exports/personalized_model.h"
 
 #include <algorithm>
+#include <fstream>
 
 #include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
 #include "worker/checkpoints/file_kind.h"
 #include "worker/checkpoints/model_files.h"
 
@@ -30,7 +32,8 @@ bool IsShared(const fs::path& relative, const std::vector<std::string>& changed)
 
 void WritePersonalizedModel(const fs::path& base, const fs::path& out,
                             const std::vector<ChangedComponent>& changed, torch::ScalarType dtype,
-                            const nlohmann::json& card) {
+                            const nlohmann::json& card,
+                            const std::function<void(const fs::path&)>& finish) {
   MakeModelDirectory(out, card, [&](const fs::path& partial) {
     std::vector<std::string> folders;
     for (const ChangedComponent& component : changed) folders.push_back(component.folder);
@@ -41,7 +44,14 @@ void WritePersonalizedModel(const fs::path& base, const fs::path& out,
       fs::create_directories(partial / component.folder);
       WriteSafetensors(partial / component.folder / component.weights_file,
                        InDtype(component.weights, dtype), {{"format", "pt"}});
+      if (!component.config) continue;
+      const fs::path config = partial / component.folder / "config.json";
+      fs::remove(config);  // which may be the base's own
+      std::ofstream file(config);
+      file << *component.config;
+      if (!file.flush()) throw Error(ErrorKind::kResourceExhausted, "no room for the model");
     }
+    if (finish) finish(partial);
   });
 }
 

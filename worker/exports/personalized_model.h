@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@ struct ChangedComponent {
   std::string folder;        // "unet"
   std::string weights_file;  // "diffusion_pytorch_model.safetensors"
   NamedTensors weights;
+  std::optional<std::string> config = {};  // in place of the base's config.json
 };
 
 // Whether a file of a base model, at `relative` in its directory, becomes part of a personalized
@@ -26,10 +29,12 @@ bool IsShared(const std::filesystem::path& relative, const std::vector<std::stri
 
 // Makes directory `out`, whole or not at all. Every other file of the base that is part of the
 // model is there as a hard link, or a copy where the file system allows none, so content-addressed
-// storage keeps it once. Errors: kFailedPrecondition if `out` exists or a weight does not fit into
-// `dtype`; kResourceExhausted; kInternal.
+// storage keeps it once. `finish` is called with the directory that becomes `out`, of whose files
+// none may be written to: it may be the base's, which has it too. Errors: kFailedPrecondition if
+// `out` exists or a weight does not fit into `dtype`; kResourceExhausted; kInternal.
 void WritePersonalizedModel(const std::filesystem::path& base, const std::filesystem::path& out,
                             const std::vector<ChangedComponent>& changed, torch::ScalarType dtype,
-                            const nlohmann::json& card);
+                            const nlohmann::json& card,
+                            const std::function<void(const std::filesystem::path&)>& finish = {});
 
 }  // namespace likeness

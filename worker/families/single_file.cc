@@ -6,7 +6,6 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
-#include "worker/checkpoints/checkpoint_keys.h"
 #include "worker/checkpoints/component_files.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/families/latent_diffusion.h"
@@ -65,18 +64,27 @@ void WriteRest(const fs::path& file, const SingleFileModel& model, const fs::pat
 
 NamedTensors TensorsOf(const fs::path& dir, const SingleFilePart& part,
                        std::optional<torch::ScalarType> dtype) {
-  NamedTensors tensors;
-  const auto opened = dtype.value_or(torch::kFloat32);
-  for (const auto& file : OpenComponent(dir / part.name, part.name, part.file_stem, opened)) {
-    for (const auto& key : file.Names()) {
-      const auto parameter = ParameterOfKey(part.name, key);
-      if (!parameter) continue;
-      const auto tensor = file.Get(key);
-      const bool converts = dtype && tensor.is_floating_point();
-      tensors.emplace_back(*parameter, converts ? tensor.to(*dtype) : tensor);
-    }
+  auto tensors =
+      ReadComponent(dir / part.name, part.name, part.file_stem, dtype.value_or(torch::kFloat32));
+  for (auto& [name, tensor] : tensors) {
+    if (dtype && tensor.is_floating_point()) tensor = tensor.to(*dtype);
   }
   return tensors;
+}
+
+std::vector<ClipTextOptions> TextEncodersOf(const Family& model) {
+  std::vector<ClipTextOptions> text_encoders;
+  for (const Part& part : model.Parts()) {
+    if (part.role != Role::kTextEncoder) continue;
+    text_encoders.push_back(ClipTextOptions::FromJson(json::parse(part.config)));
+  }
+  return text_encoders;
+}
+
+// Of the model, which is that of the directory's configurations.
+std::vector<SingleFilePart> PartsOf(const fs::path& dir, const Family& model) {
+  return SingleFileParts(ReadConfig<UNet2DConditionOptions>(dir, "unet"),
+                         ReadConfig<AutoencoderKlOptions>(dir, "vae"), TextEncodersOf(model));
 }
 
 std::string ArchitectureOf(const std::vector<ClipTextOptions>& text_encoders, bool predicts_v) {
@@ -86,6 +94,15 @@ std::string ArchitectureOf(const std::vector<ClipTextOptions>& text_encoders, bo
 }
 
 }  // namespace
+
+std::map<std::string, NamedTensors> ReadSingleFile(const fs::path& path, const fs::path& dir) {
+  const auto file = SafetensorsFile::Open(path);
+  std::map<std::string, NamedTensors> parts;
+  for (const auto& part : PartsOf(dir, *ModelOfConfigs(dir))) {
+    parts[part.name] = FromOriginal(file, part.prefix, part.rows, part.name);
+  }
+  return parts;
+}
 
 void ImportSingleFile(const fs::path& path, const fs::path& out, const ImportOptions& options) {
   if (fs::exists(out)) {
@@ -121,15 +138,8 @@ void ImportSingleFile(const fs::path& path, const fs::path& out, const ImportOpt
 void ExportSingleFile(const fs::path& dir, const fs::path& path,
                       std::optional<torch::ScalarType> dtype) {
   const auto model = ModelOfConfigs(dir);  // refuses what is no whole model
-  std::vector<ClipTextOptions> text_encoders;
-  for (const Part& part : model->Parts()) {
-    if (part.role != Role::kTextEncoder) continue;
-    text_encoders.push_back(ClipTextOptions::FromJson(json::parse(part.config)));
-  }
   NamedTensors tensors;
-  for (const auto& part :
-       SingleFileParts(ReadConfig<UNet2DConditionOptions>(dir, "unet"),
-                       ReadConfig<AutoencoderKlOptions>(dir, "vae"), text_encoders)) {
+  for (const auto& part : PartsOf(dir, *model)) {
     for (auto& tensor : ToOriginal(TensorsOf(dir, part, dtype), part.rows, part.name)) {
       tensors.push_back(std::move(tensor));
     }
@@ -148,7 +158,7 @@ void ExportSingleFile(const fs::path& dir, const fs::path& path,
       path, tensors,
       {{"format", "pt"},
        {"modelspec.sai_model_spec", "1.0.0"},
-       {"modelspec.architecture", ArchitectureOf(text_encoders, predicts_v)},
+       {"modelspec.architecture", ArchitectureOf(TextEncodersOf(*model), predicts_v)},
        {"modelspec.implementation", "https://github.com/Stability-AI/generative-models"},
        {"modelspec.prediction_type", predicts_v ? "v" : "epsilon"},
        {"modelspec.resolution", side + "x" + side}});

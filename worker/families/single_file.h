@@ -5,8 +5,11 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
+#include <string>
 
+#include "worker/base/io/safetensors.h"
 #include "worker/diffusion/noise_schedule.h"
 
 namespace likeness {
@@ -30,5 +33,10 @@ void ImportSingleFile(const std::filesystem::path& file, const std::filesystem::
 // kResourceExhausted, kInternal.
 void ExportSingleFile(const std::filesystem::path& dir, const std::filesystem::path& file,
                       std::optional<torch::ScalarType> dtype = {});
+
+// The weights that ExportSingleFile wrote of `dir`, by the parts there ("unet") and the names of
+// their parameters; views of the file where that is possible. Errors as LoadModel's.
+std::map<std::string, NamedTensors> ReadSingleFile(const std::filesystem::path& file,
+                                                   const std::filesystem::path& dir);
 
 }  // namespace likeness

@@ -3,67 +3,28 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/files_digest.h"
 #include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/exports/personalized_model.h"
 #include "worker/generation/pipeline_sampler.h"
-#include "worker/jobs/card_facts.h"
+#include "worker/jobs/fetched_models.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
 namespace {
 
-namespace fs = std::filesystem;
-
-// A personalized model in the worker's store.
-struct Fetched {
-  std::string name;
-  StoredModel stored;
-  CardFacts card;
-  RecordedModel recorded;
-};
-
 DrawingModel BaseModelOf(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
   const auto entry = ValueOrThrow(workshop.catalog.Find(SelectionOf(lease.job()).name()));
-  return {workshop.warm.GetBase(entry.facts.name, entry.facts.digest, entry.directory,
-                                [&] { ThrowIfStopped(environment.Stop()); }),
-          entry.facts,
-          {}};
+  return {.model = workshop.warm.GetBase(entry.facts.name, entry.facts.digest, entry.directory,
+                                         [&] { ThrowIfStopped(environment.Stop()); }),
+          .facts = entry.facts,
+          .words = {},
+          .directory = entry.directory};
 }
 
-std::vector<Fetched> FetchModels(const v1::Lease& lease, JobEnvironment& environment,
-                                 Phases& phases, Workshop& workshop) {
-  Progress progress{.phase = Phase::kPreparing, .unit = "bytes"};
-  for (const auto& model : lease.models()) {
-    for (const auto& file : model.files()) progress.total += file.size_bytes();
-  }
-  std::vector<Fetched> fetched;
-  for (const auto& model : lease.models()) {
-    const std::vector<v1::Output> files(model.files().begin(), model.files().end());
-    const auto stored =
-        workshop.store.Assemble(files, [&](const std::string& blob, const fs::path& to) {
-          ThrowIfStopped(environment.Stop());
-          const int64_t before = progress.done;
-          environment.FetchBlob(blob, to, [&](int64_t bytes) {
-            progress.done = before + bytes;
-            phases.Report(progress);
-          });
-        });
-    const CardFacts card = ReadCardFacts(stored.directory / kCardFile);
-    if (card.rehearsed_image_size > 0) {
-      throw Error(ErrorKind::kFailedPrecondition,
-                  model.name() + " was made by a rehearsing worker: it cannot be drawn with");
-    }
-    fetched.push_back(
-        {model.name(), stored, card, RecordedAs(model.name(), FilesDigest(model.files()))});
-  }
-  return fetched;
-}
-
-DrawingModel PersonalizedModelOf(const Fetched& model, JobEnvironment& environment,
+DrawingModel PersonalizedModelOf(const FetchedModel& model, JobEnvironment& environment,
                                  Workshop& workshop) {
   const auto& directory = model.stored.directory;
   Family& family = workshop.warm.Get(model.name, model.stored.digest, directory,
@@ -78,12 +39,13 @@ DrawingModel PersonalizedModelOf(const Fetched& model, JobEnvironment& environme
                                                        environment.Warn(
                                                            absl::StrCat(model.name, ": ", what));
                                                      })},
-          .words = model.card.words};
+          .words = model.card.words,
+          .directory = directory};
 }
 
 // What some adapters add is the difference of weights that they trained from those of their base.
 // Throws Error(kFailedPrecondition) for one of them over a whole model, which has other weights.
-void CheckLiesOverWholeModel(const Fetched& adapter) {
+void CheckLiesOverWholeModel(const FetchedModel& adapter) {
   const CardFacts& card = adapter.card;
   const bool dora = card.lora_variant == "dora";
   if (!dora && card.method != "custom_diffusion" && card.method != "svdiff") return;
@@ -95,7 +57,7 @@ void CheckLiesOverWholeModel(const Fetched& adapter) {
 
 // Throws where the adapter is no adapter, or was made for other weights than those that it is to
 // lie over, unless it may; then the job has a warning.
-void CheckMadeFor(const Fetched& adapter, bool allow_other_base, const DrawingModel& drawing,
+void CheckMadeFor(const FetchedModel& adapter, bool allow_other_base, const DrawingModel& drawing,
                   JobEnvironment& environment) {
   if (FindMethod(adapter.card.method).apply == nullptr) {
     throw Error(ErrorKind::kFailedPrecondition, adapter.name + " is a whole model, no adapter");
@@ -113,7 +75,7 @@ void CheckMadeFor(const Fetched& adapter, bool allow_other_base, const DrawingMo
                             adapter.card.base_digest, "; that of this worker has ", base_digest)));
 }
 
-void LayOver(const Fetched& adapter, const v1::Adapter& said, DrawingModel& drawing,
+void LayOver(const FetchedModel& adapter, const v1::Adapter& said, DrawingModel& drawing,
              JobEnvironment& environment) {
   CheckMadeFor(adapter, said.allow_other_base(), drawing, environment);
   const double strength = said.has_strength() ? said.strength() : 1;
@@ -121,6 +83,8 @@ void LayOver(const Fetched& adapter, const v1::Adapter& said, DrawingModel& draw
       FindMethod(adapter.card.method).apply(drawing.model, adapter.stored.directory, strength));
   drawing.settings.adapters.push_back(
       {adapter.recorded, adapter.card.method, strength, said.allow_other_base()});
+  drawing.laid_over.push_back(
+      {adapter.name, adapter.card.method, adapter.stored.directory, strength});
   if (drawing.words.token.empty()) drawing.words = adapter.card.words;
 }
 
@@ -152,7 +116,7 @@ DrawingModel DrawingModelOf(const v1::Lease& lease, JobEnvironment& environment,
     LayOver(fetched.at(i), selection.adapters(i), drawing, environment);
   }
   for (size_t i = of_all; i < fetched.size(); ++i) {
-    const Fetched& adapter = fetched[i];
+    const FetchedModel& adapter = fetched[i];
     CheckMadeFor(adapter, /*allow_other_base=*/false, drawing, environment);
     drawing.overlays.push_back(
         {adapter.card.words, {adapter.recorded, adapter.card.method}, adapter.stored.directory});

@@ -25,6 +25,13 @@ struct PromptOverlay {
   std::filesystem::path directory;
 };
 
+// An adapter in the worker's store, at its strength.
+struct LaidAdapter {
+  std::string name, method;
+  std::filesystem::path directory;
+  double strength = 1;
+};
+
 // The model that draws, wherever it comes from, and what lies over it.
 struct DrawingModel {
   Family& model;
@@ -33,10 +40,12 @@ struct DrawingModel {
   std::vector<std::unique_ptr<AppliedAdapter>> adapters = {};
   std::vector<PromptOverlay> overlays = {};  // that prompts may name
   PictureSettings settings = {};             // but for the order; base.digest is there in any case
+  std::filesystem::path directory = {};      // that `model` was read from
+  std::vector<LaidAdapter> laid_over = {};   // what `adapters` are
 };
 
-// Of a generate or an evaluate job: fetched, loaded, with its adapters laid over it. Throws as
-// RunJob.
+// Of a generate, an evaluate or an export job: fetched, loaded, with its adapters laid over it.
+// Throws as RunJob.
 DrawingModel DrawingModelOf(const v1::Lease& lease, JobEnvironment& environment, Phases& phases,
                             Workshop& workshop);
 

@@ -9,13 +9,12 @@
 #include "common/judging.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
-#include "worker/checkpoints/model_digest.h"
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
+#include "worker/jobs/fetched_models.h"
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
-#include "worker/jobs/outputs.h"
 #include "worker/jobs/picture_settings.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
@@ -58,17 +57,25 @@ std::optional<fs::path> FetchCheckpoint(const v1::Lease& lease, JobEnvironment& 
   return file;
 }
 
-// The files of a model's directory as outputs below "model/". Those that it shares with its base
-// were read when that was loaded.
-std::vector<v1::Output> DescribeModel(const fs::path& directory) {
-  std::vector<v1::Output> outputs;
-  for (const auto& file : FilesBelow(directory)) {
-    v1::Output output;
-    output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
-    output.set_path((fs::path(kModelDir) / file.lexically_relative(directory)).string());
-    outputs.push_back(DescribeFile(file, DigestOfFile(file), output));
+// The adapter that the training goes on from, if any. Throws StatusError (INVALID_ARGUMENT) for one
+// of another method or base.
+std::optional<FetchedModel> FetchInitialModel(const v1::Lease& lease, const v1::FineTuneSpec& spec,
+                                              const std::string& base_digest,
+                                              JobEnvironment& environment, Phases& phases,
+                                              Workshop& workshop) {
+  if (spec.initial_model().empty()) return std::nullopt;
+  auto models = FetchModels(lease, environment, phases, workshop);
+  if (models.size() != 1) throw Error(ErrorKind::kInternal, "the lease has no initial model");
+  const CardFacts& card = models.front().card;
+  if (card.method != MethodOf(spec) || card.base_digest != base_digest) {
+    ThrowIfError(
+        InvalidField("job.fine_tune.initial_model",
+                     absl::StrCat("is an adapter of ", card.method,
+                                  " for the base model with the digest ", card.base_digest,
+                                  "; one of ", MethodOf(spec), " for ", base_digest, " is needed"),
+                     "INVALID_ADAPTER"));
   }
-  return outputs;
+  return std::move(models.front());
 }
 
 // How previews are drawn, and with what was made how samples are.
@@ -257,11 +264,16 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
   options.selection =
       StepSelectionOf(workshop.evaluators, spec, photos, workshop.warm.device(), environment);
-  const auto trained = FineTuneModel(model, options,
-                                     {.base_model = base.directory,
-                                      .class_image_cache = workshop.class_image_cache,
-                                      .output_model = model_dir},
-                                     host);
+  const auto initial =
+      FetchInitialModel(lease, spec, base.facts.digest, environment, phases, workshop);
+  if (initial) options.initial_digest = initial->stored.digest;
+  const auto trained =
+      FineTuneModel(model, options,
+                    {.base_model = base.directory,
+                     .class_image_cache = workshop.class_image_cache,
+                     .output_model = model_dir,
+                     .initial_adapter = initial ? initial->stored.directory : fs::path()},
+                    host);
   const bool picks = PicksBestStep(spec) || PicksLowestValidationLoss(spec.training());
   if (picks && !trained.best_step) {
     environment.Warn("no checkpoint could be judged: the last step's weights make the model");

@@ -1,9 +1,25 @@
 #include "worker/jobs/keep_outputs.h"
 
 #include "absl/strings/str_cat.h"
+#include "worker/checkpoints/model_digest.h"
+#include "worker/jobs/card_facts.h"
+#include "worker/jobs/outputs.h"
+#include "worker/support/files.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
+
+std::vector<v1::Output> DescribeModel(const std::filesystem::path& directory) {
+  std::vector<v1::Output> outputs;
+  for (const auto& file : FilesBelow(directory)) {
+    v1::Output output;
+    output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+    output.set_path(
+        (std::filesystem::path(kModelDir) / file.lexically_relative(directory)).string());
+    outputs.push_back(DescribeFile(file, DigestOfFile(file), output));
+  }
+  return outputs;
+}
 
 absl::Status Attempt(JobEnvironment& environment, const std::function<void()>& make) {
   const absl::Status status = Guard(make);

@@ -1,6 +1,7 @@
 // The last phase of a job: what it made is brought to where it is kept.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <vector>
 
@@ -17,6 +18,10 @@ namespace likeness {
 std::vector<v1::Output> KeepOutputs(const std::vector<v1::Output>& result,
                                     const std::vector<v1::Output>& extras,
                                     JobEnvironment& environment, Phases& phases);
+
+// The files of a model's directory as outputs below "model/". Those that it shares with its base
+// were read when that was loaded.
+std::vector<v1::Output> DescribeModel(const std::filesystem::path& directory);
 
 // For what is made after a model and is worth less than the model: runs `make`, and returns why it
 // failed. Throws StatusError where the job itself is at an end: it was asked to stop, or its lease

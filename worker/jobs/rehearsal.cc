@@ -18,6 +18,8 @@
 #include "worker/images/stand_in_picture.h"
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
+#include "worker/jobs/export_model.h"
+#include "worker/jobs/import_model.h"
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
@@ -275,6 +277,51 @@ JobResult RehearseEvaluate(const v1::Lease& lease, JobEnvironment& environment,
   return result;
 }
 
+// A model to draw with, as far as a rehearsal knows it.
+ModelFacts FactsOf(const v1::Lease& lease, JobEnvironment& environment,
+                   const RehearsalModels& models) {
+  const std::string& name = SelectionOf(lease.job()).name();
+  if (lease.models().empty()) return ValueOrThrow(models.Find(name));
+  ModelFacts facts;
+  facts.image_size = models.Offers().front().image_size();
+  FetchCard(lease.models(0), environment, facts);
+  facts.name = name;  // the base of an adapter
+  return facts;
+}
+
+JobResult RehearseExport(const v1::Lease& lease, JobEnvironment& environment,
+                         const RehearsalModels& models) {
+  Phases phases(environment, {Phase::kPreparing, Phase::kSaving, Phase::kUploading});
+  environment.Warn(kWarning);
+  const ModelFacts facts = FactsOf(lease, environment, models);
+  JobResult result;
+  result.resolved = ResolveExport(lease.job().export_model(), facts);
+  environment.Resolved(result.resolved);
+  Pace(ProgressMeter(Phase::kSaving, "layers", 0, kReports), kReports, environment, phases);
+  WriteFile(environment.scratch() / kExportDir / kCardFile, RehearsedCard({}, facts.image_size));
+  result.outputs = KeepOutputs(DescribeExport(environment), /*extras=*/{}, environment, phases);
+  result.metrics = phases.Measurements();
+  return result;
+}
+
+JobResult RehearseImport(const v1::Lease& lease, JobEnvironment& environment,
+                         const RehearsalModels& models) {
+  const ModelFacts base = ValueOrThrow(models.Find(lease.job().import_model().base_model()));
+  Phases phases(environment, {Phase::kPreparing, Phase::kSaving, Phase::kUploading});
+  environment.Warn(kWarning);
+  JobResult result;
+  result.resolved = ResolveImport(lease.job().import_model(), base, /*word=*/"");
+  environment.Resolved(result.resolved);
+  Pace(ProgressMeter(Phase::kSaving, "models", 0, kReports), kReports, environment, phases);
+  v1::Subject subject;
+  subject.set_token(result.resolved.import_model().token());
+  subject.set_class_noun(result.resolved.import_model().class_noun());
+  const v1::Output card = WriteCard(subject, base.image_size, environment);
+  result.outputs = KeepOutputs({card}, /*extras=*/{}, environment, phases);
+  result.metrics = phases.Measurements();
+  return result;
+}
+
 }  // namespace
 
 JobResult RehearseJob(const v1::Lease& lease, JobEnvironment& environment,
@@ -287,7 +334,9 @@ JobResult RehearseJob(const v1::Lease& lease, JobEnvironment& environment,
     case v1::Job::kEvaluate:
       return RehearseEvaluate(lease, environment, models);
     case v1::Job::kExportModel:
+      return RehearseExport(lease, environment, models);
     case v1::Job::kImportModel:
+      return RehearseImport(lease, environment, models);
     case v1::Job::SPEC_NOT_SET:
       break;
   }

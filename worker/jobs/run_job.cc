@@ -2,8 +2,10 @@
 
 #include "worker/base/error.h"
 #include "worker/jobs/evaluate.h"
+#include "worker/jobs/export_model.h"
 #include "worker/jobs/fine_tune.h"
 #include "worker/jobs/generate.h"
+#include "worker/jobs/import_model.h"
 #include "worker/support/cache_trim.h"
 #include "worker/support/guard.h"
 
@@ -20,7 +22,9 @@ JobResult RunByKind(const v1::Lease& lease, JobEnvironment& environment, Worksho
     case v1::Job::kEvaluate:
       return Evaluate(lease, environment, workshop);
     case v1::Job::kExportModel:
+      return ExportModel(lease, environment, workshop);
     case v1::Job::kImportModel:
+      return ImportModel(lease, environment, workshop);
     case v1::Job::SPEC_NOT_SET:
       break;
   }

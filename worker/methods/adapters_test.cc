@@ -9,6 +9,7 @@
 #include "worker/checkpoints/state_dict.h"
 #include "worker/exports/hypernetwork_file.h"
 #include "worker/families/tiny_model.h"
+#include "worker/methods/merged_model.h"
 #include "worker/methods/method.h"
 
 namespace likeness {
@@ -153,6 +154,35 @@ TEST_P(AdaptersTest, WhatIsWrittenDrawsAsWhatWasTrained) {
     EXPECT_LT((Predict() - trained).norm().item<double>(), 1e-4 * moved);
   }
   EXPECT_TRUE(torch::equal(Predict(), base));
+}
+
+// A hypernetwork alone is a network beside the weights.
+TEST_P(AdaptersTest, MergedIntoTheWeightsItDrawsAsOverThem) {
+  fs::path adapter;
+  {
+    const auto attached = Attach();
+    Move(*attached);
+    adapter = Write(*attached);
+  }
+  ASSERT_EQ(row_.merge == nullptr, GetParam().method == "hypernetwork");
+  if (row_.merge == nullptr) return;
+  torch::NoGradGuard no_grad;
+  const bool word = fs::exists(adapter / "learned_embeds.safetensors");
+  const double strength = word ? 1 : 0.7;
+  torch::Tensor over;
+  {
+    const auto applied = row_.apply(*model_, adapter, strength);
+    over = OnePass(*model_, "a zw dog");
+  }
+  const auto base = OnePass(*model_, "a zw dog");
+  MergedAdapters merged;
+  row_.merge(*model_, adapter, strength, merged);
+  std::map<std::string, NamedTensors> weights;
+  for (const MergedPart& part : Merge(*model_, merged)) weights[part.part.name] = part.weights;
+  const auto within = OnePassWith(*model_, weights, merged.words, "a zw dog");
+  EXPECT_GT(RelativeDifference(over, base), 1e-3);
+  EXPECT_LT(RelativeDifference(within, over), 1e-4);
+  EXPECT_TRUE(torch::equal(OnePass(*model_, "a zw dog"), base));
 }
 
 TEST_P(AdaptersTest, StrengthZeroIsTheBaseAndHalfLiesBetween) {

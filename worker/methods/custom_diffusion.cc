@@ -78,30 +78,32 @@ MethodSpec OfToken(const Family& model, const MethodSpec& spec) {
   return word;
 }
 
-std::unique_ptr<AppliedAdapter> ApplyProjections(const Family& model,
-                                                 const std::filesystem::path& file,
-                                                 double strength) {
+std::vector<WeightChange> ChangesOfProjections(const Family& model,
+                                               const std::filesystem::path& file, double strength) {
   torch::NoGradGuard no_grad;
   const NamedTensors weights = ReadCustomDiffusion(file);
-  std::map<std::string, HookableLayer> layers;
+  std::map<std::string, WeightChange> layers;
   for (const Part& part : DenoisersOf(model)) {
-    for (const HookableLayer& layer : CrossProjectionsOf(part)) layers[layer.name] = layer;
+    for (const HookableLayer& layer : CrossProjectionsOf(part)) {
+      layers[layer.name] = {part.name, layer, {}};
+    }
   }
-  std::vector<std::unique_ptr<LayerHook>> hooks;
+  std::vector<WeightChange> changes;
   for (const auto& [name, weight] : weights) {
     const auto found = layers.find(name);
-    if (found == layers.end() || found->second.weight.sizes() != weight.sizes()) {
+    if (found == layers.end() || found->second.layer.weight.sizes() != weight.sizes()) {
       throw Error(
           ErrorKind::kFailedPrecondition,
           "the adapter has weights of " + name + ", which this model does not have in this shape");
     }
     if (strength == 0) continue;
-    const auto& base = found->second.weight;
+    WeightChange change = found->second;
+    const auto& base = change.layer.weight;
     const auto options = base.options().dtype(torch::kFloat32);
-    hooks.push_back(std::make_unique<WeightUpdate>(
-        found->second, (weight.to(options) - base.to(options)) * strength));
+    change.change = (weight.to(options) - base.to(options)) * strength;
+    changes.push_back(std::move(change));
   }
-  return std::make_unique<AppliedHooks>(std::move(hooks));
+  return changes;
 }
 
 }  // namespace
@@ -146,11 +148,40 @@ std::unique_ptr<AppliedAdapter> ApplyCustomDiffusion(Family& model,
                                                      const std::filesystem::path& directory,
                                                      double strength) {
   std::vector<std::unique_ptr<AppliedAdapter>> adapters;
-  adapters.push_back(ApplyProjections(model, directory / kCustomDiffusionFile, strength));
+  adapters.push_back(
+      ApplyChanges(ChangesOfProjections(model, directory / kCustomDiffusionFile, strength)));
   if (std::filesystem::exists(directory / kEmbeddingFile)) {
     adapters.push_back(ApplyTextualInversion(model, directory, /*strength=*/1));
   }
   return std::make_unique<AppliedTogether>(std::move(adapters));
+}
+
+void MergeCustomDiffusion(Family& model, const std::filesystem::path& directory, double strength,
+                          MergedAdapters& merged) {
+  MergeChanges(ChangesOfProjections(model, directory / kCustomDiffusionFile, strength), merged);
+  if (std::filesystem::exists(directory / kEmbeddingFile)) {
+    MergeTextualInversion(model, directory, /*strength=*/1, merged);
+  }
+}
+
+NamedTensors ReadTrainedCustomDiffusion(Family& model, Attached& attached,
+                                        const std::filesystem::path& directory) {
+  auto& trained = dynamic_cast<CombinedTraining&>(attached);
+  NamedTensors values;
+  for (const Part& part : DenoisersOf(model)) {
+    for (const auto& [layer, weight] : ReadCustomDiffusion(directory / kCustomDiffusionFile)) {
+      values.emplace_back(part.name + "/" + layer + ".weight", weight);
+    }
+  }
+  if (!std::filesystem::exists(directory / kEmbeddingFile)) return values;
+  if (trained.size() == 1) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "it has a word of its own, which these settings do not train");
+  }
+  for (auto& value : ReadTrainedWord(model, trained.method(1), directory)) {
+    values.push_back(std::move(value));
+  }
+  return values;
 }
 
 }  // namespace likeness

@@ -17,5 +17,9 @@ void WriteCustomDiffusion(Family& model, Attached& attached, const WriteSpec& sp
 std::unique_ptr<AppliedAdapter> ApplyCustomDiffusion(Family& model,
                                                      const std::filesystem::path& directory,
                                                      double strength);
+void MergeCustomDiffusion(Family& model, const std::filesystem::path& directory, double strength,
+                          MergedAdapters& merged);
+NamedTensors ReadTrainedCustomDiffusion(Family& model, Attached& attached,
+                                        const std::filesystem::path& directory);
 
 }  // namespace likeness

@@ -6,6 +6,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/generation/text_to_image.h"
+#include "worker/methods/initial_values.h"
 #include "worker/methods/method.h"
 #include "worker/methods/model_card.h"
 #include "worker/training/dreambooth_objective.h"
@@ -120,6 +121,9 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   const Lesson lesson = PrepareLesson(base, options, paths.class_image_cache, host);
   host.Report({.phase = Phase::kTraining, .total = options.steps, .unit = "steps"});
   const auto attached = method.attach(base, SpecOf(options));
+  if (!paths.initial_adapter.empty()) {
+    BeginWith(method, base, *attached, paths.initial_adapter);
+  }
   const PromptContexts contexts(base, lesson.prompts, attached->trains_text_encoders());
   const auto loss_on_validation = [&](const std::function<void(int64_t done)>& after_each) {
     const TrainedInDtype as_model(*attached, base.dtype());

@@ -17,6 +17,7 @@ struct FineTunePaths {
   std::filesystem::path base_model;         // the diffusers directory that `base` was loaded from
   std::filesystem::path class_image_cache;  // shared by jobs
   std::filesystem::path output_model;       // made here; must not exist
+  std::filesystem::path initial_adapter = {};  // its directory; empty: the method's own beginning
 };
 
 struct FineTuneResult {

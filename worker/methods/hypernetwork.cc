@@ -275,4 +275,24 @@ std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
   return std::make_unique<AppliedHooks>(Hook(projections, NetsOf(hypernetwork), strength));
 }
 
+NamedTensors ReadTrainedHypernetwork(Family&, Attached& attached,
+                                     const std::filesystem::path& directory) {
+  const HypernetworkShape own = dynamic_cast<const HypernetworkTraining&>(attached).Trained().shape;
+  const Hypernetwork read = ReadHypernetwork(directory / kHypernetworkFile);
+  if (read.shape.layer_structure != own.layer_structure ||
+      read.shape.activation != own.activation || read.shape.layer_norm != own.layer_norm ||
+      read.shape.dropout != own.dropout || read.shape.self_attention != own.self_attention) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "its networks are of another layer structure, activation, layer norm, dropout or "
+                "choice of attention");
+  }
+  NamedTensors values;
+  for (const TrainedPart& part : PartsOf(read, /*learning_rate=*/0)) {
+    for (const auto& [name, value] : part.parameters) {
+      values.emplace_back(part.name + "/" + name, value);
+    }
+  }
+  return values;
+}
+
 }  // namespace likeness

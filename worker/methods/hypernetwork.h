@@ -22,5 +22,7 @@ void WriteHypernetworkModel(Family& model, Attached& attached, const WriteSpec& 
 std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
                                                   const std::filesystem::path& directory,
                                                   double strength);
+NamedTensors ReadTrainedHypernetwork(Family& model, Attached& attached,
+                                     const std::filesystem::path& directory);
 
 }  // namespace likeness

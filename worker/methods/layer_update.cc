@@ -35,6 +35,20 @@ torch::Tensor WeightUpdate::Update(const torch::Tensor& x) {
                : Project(x, change, {});
 }
 
+std::unique_ptr<AppliedAdapter> ApplyChanges(const std::vector<WeightChange>& changes) {
+  std::vector<std::unique_ptr<LayerHook>> hooks;
+  for (const WeightChange& change : changes) {
+    hooks.push_back(std::make_unique<WeightUpdate>(change.layer, change.change));
+  }
+  return std::make_unique<AppliedHooks>(std::move(hooks));
+}
+
+void MergeChanges(const std::vector<WeightChange>& changes, MergedAdapters& merged) {
+  for (const WeightChange& change : changes) {
+    merged.Add(change.part + "/" + change.layer.name, change.change);
+  }
+}
+
 torch::Tensor DropValues(const torch::Tensor& x, double probability, at::Generator generator) {
   const auto kept =
       torch::empty(x.sizes(), torch::kFloat32).bernoulli_(1 - probability, std::move(generator));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,15 @@ class AppliedHooks : public AppliedAdapter {
  private:
   std::vector<std::unique_ptr<LayerHook>> hooks_;
 };
+
+// What an adapter adds to a layer's weight: float32, of its shape, on its device.
+struct WeightChange {
+  std::string part;
+  HookableLayer layer;
+  torch::Tensor change;
+};
+std::unique_ptr<AppliedAdapter> ApplyChanges(const std::vector<WeightChange>& changes);
+void MergeChanges(const std::vector<WeightChange>& changes, MergedAdapters& merged);
 
 // float, [0, 1): each value is left out with this probability, the others are scaled up.
 torch::Tensor DropValues(const torch::Tensor& x, double probability, at::Generator generator);

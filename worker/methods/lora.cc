@@ -126,23 +126,6 @@ class LoraTraining : public AdapterTraining {
   double dropout_;
 };
 
-KohyaModel KohyaModelOf(const Family& model) {
-  KohyaModel kohya;
-  int64_t context = 0;
-  for (const Part& part : model.Parts()) {
-    if (part.name == "text_encoder_2") kohya.xl = true;
-    if (part.role != Role::kDenoiser) continue;
-    const auto config = nlohmann::json::parse(part.config);
-    kohya.layers_per_block = config.at("layers_per_block").get<int64_t>();
-    context = config.at("cross_attention_dim").get<int64_t>();
-  }
-  constexpr int64_t kOpenClip = 1024;  // Stable Diffusion 2's text tower
-  const bool second = context == kOpenClip;
-  const bool velocity = model.schedule().options().prediction_type == PredictionType::kV;
-  kohya.version = kohya.xl ? "sdxl_base_v1-0" : !second ? "sd_v1" : velocity ? "sd_v2_v" : "sd_v2";
-  return kohya;
-}
-
 LoraWeights InSavedDtype(LoraWeights weights, torch::ScalarType dtype) {
   for (LoraUpdate& update : weights.updates) {
     for (auto& [name, factor] : update.factors) {
@@ -198,22 +181,74 @@ void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
   if (!same) throw Error(ErrorKind::kInternal, "the adapter is not read back as it was written");
 }
 
-std::unique_ptr<LayerHook> Apply(const HookableLayer& layer, const LoraUpdate& update,
-                                 const LoraVariantRow& variant, double scale, double strength) {
-  torch::NoGradGuard no_grad;
-  const auto options = layer.weight.options();
-  if (variant.change == nullptr) {
+// An update with the layer that it is of.
+struct FoundUpdate {
+  LoraUpdate update;
+  HookableLayer layer;
+  const LoraVariantRow& variant;
+  double scale;
+
+  // What is added to the layer's weight, float32.
+  torch::Tensor Change() const {
+    torch::NoGradGuard no_grad;
+    LoraFactors factors = update.factors;
+    for (auto& [name, factor] : factors) factor = factor.to(layer.weight.device());
+    if (variant.change != nullptr) return variant.change(layer.weight, factors, scale);
+    const auto flat = [&](const char* name) {
+      return factors.at(name).to(torch::kFloat32).flatten(1);
+    };
+    return (torch::mm(flat(kLoraUp), flat(kLoraDown)) * scale).view(layer.weight.sizes());
+  }
+
+  std::unique_ptr<LayerHook> Hook(double strength) const {
+    if (variant.change != nullptr) {
+      return std::make_unique<WeightUpdate>(layer, Change() * strength);
+    }
+    const auto options = layer.weight.options();
     return std::make_unique<LowRankUpdate>(layer, update.factors.at(kLoraDown).to(options),
                                            update.factors.at(kLoraUp).to(options),
                                            scale * strength);
   }
-  LoraFactors factors = update.factors;
-  for (auto& [name, factor] : factors) factor = factor.to(layer.weight.device());
-  return std::make_unique<WeightUpdate>(layer,
-                                        variant.change(layer.weight, factors, scale) * strength);
+};
+
+std::vector<FoundUpdate> FindUpdates(const Family& model, const LoraWeights& weights) {
+  std::map<std::string, HookableLayer> layers;
+  for (const Part& part : model.Parts()) {
+    for (const auto& layer : LayersOf(*part.module)) layers[part.name + "/" + layer.name] = layer;
+  }
+  std::vector<FoundUpdate> found;
+  for (const LoraUpdate& update : weights.updates) {
+    const std::string name = update.part + "/" + update.layer;
+    const auto layer = layers.find(name);
+    const LoraVariantRow& variant = RowOf(update.factors);
+    if (layer == layers.end() || !variant.fits(layer->second.weight.sizes(), update.factors)) {
+      throw Error(ErrorKind::kFailedPrecondition,
+                  "the adapter has an update of " + name +
+                      ", which this model does not have in this shape");
+    }
+    found.push_back({update, layer->second, variant, weights.scale.value()});
+  }
+  return found;
 }
 
 }  // namespace
+
+KohyaModel KohyaModelOf(const Family& model) {
+  KohyaModel kohya;
+  int64_t context = 0;
+  for (const Part& part : model.Parts()) {
+    if (part.name == "text_encoder_2") kohya.xl = true;
+    if (part.role != Role::kDenoiser) continue;
+    const auto config = nlohmann::json::parse(part.config);
+    kohya.layers_per_block = config.at("layers_per_block").get<int64_t>();
+    context = config.at("cross_attention_dim").get<int64_t>();
+  }
+  constexpr int64_t kOpenClip = 1024;  // Stable Diffusion 2's text tower
+  const bool second = context == kOpenClip;
+  const bool velocity = model.schedule().options().prediction_type == PredictionType::kV;
+  kohya.version = kohya.xl ? "sdxl_base_v1-0" : !second ? "sd_v1" : velocity ? "sd_v2_v" : "sd_v2";
+  return kohya;
+}
 
 std::unique_ptr<Attached> AttachLora(Family& model, const MethodSpec& spec) {
   return std::make_unique<LoraTraining>(MakeUpdates(model, spec), spec);
@@ -221,8 +256,12 @@ std::unique_ptr<Attached> AttachLora(Family& model, const MethodSpec& spec) {
 
 void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
                     const std::filesystem::path& directory) {
-  const LoraWeights weights =
-      InSavedDtype(dynamic_cast<const LoraTraining&>(attached).Trained(), dtype);
+  WriteLoraWeights(model, dynamic_cast<const LoraTraining&>(attached).Trained(), dtype, directory);
+}
+
+void WriteLoraWeights(const Family& model, const LoraWeights& exact, torch::ScalarType dtype,
+                      const std::filesystem::path& directory) {
+  const LoraWeights weights = InSavedDtype(exact, dtype);
   const LoraFactors& first = weights.updates.front().factors;
   const bool lycoris = !first.contains(kLoraDown);
   if (!lycoris) WriteDiffusersLora(directory / kDiffusersLoraFile, weights);
@@ -240,24 +279,41 @@ void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,
 
 std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::path& directory,
                                           double strength) {
-  const LoraWeights weights = ReadLora(model, directory);
-  std::map<std::string, HookableLayer> layers;
-  for (const Part& part : model.Parts()) {
-    for (const auto& layer : LayersOf(*part.module)) layers[part.name + "/" + layer.name] = layer;
-  }
   std::vector<std::unique_ptr<LayerHook>> hooks;
-  for (const LoraUpdate& update : weights.updates) {
-    const auto found = layers.find(update.part + "/" + update.layer);
-    const LoraVariantRow& variant = RowOf(update.factors);
-    if (found == layers.end() || !variant.fits(found->second.weight.sizes(), update.factors)) {
-      throw Error(ErrorKind::kFailedPrecondition,
-                  "the adapter has an update of " + update.part + "/" + update.layer +
-                      ", which this model does not have in this shape");
-    }
-    if (strength == 0) continue;
-    hooks.push_back(Apply(found->second, update, variant, weights.scale.value(), strength));
+  for (const FoundUpdate& found : FindUpdates(model, ReadLora(model, directory))) {
+    if (strength != 0) hooks.push_back(found.Hook(strength));
   }
   return std::make_unique<AppliedHooks>(std::move(hooks));
+}
+
+void MergeLora(Family& model, const std::filesystem::path& directory, double strength,
+               MergedAdapters& merged) {
+  for (const FoundUpdate& found : FindUpdates(model, ReadLora(model, directory))) {
+    if (strength == 0) continue;
+    merged.Add(found.update.part + "/" + found.layer.name, found.Change() * strength);
+  }
+}
+
+NamedTensors ReadTrainedLora(Family& model, Attached& attached,
+                             const std::filesystem::path& directory) {
+  const LoraWeights own = dynamic_cast<const LoraTraining&>(attached).Trained();
+  const LoraWeights read = ReadLora(model, directory);
+  NamedTensors values;
+  bool ranked = false;
+  for (const LoraUpdate& update : read.updates) {
+    ranked = ranked || !update.factors.contains(kLokrSecond);
+    for (const auto& [factor, value] : update.factors) {
+      values.emplace_back(TrainedName(update, factor), value);
+    }
+  }
+  const double before = read.scale.value(), now = own.scale.value();
+  if (ranked && std::abs(before / now - 1) > 1e-6) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "its updates are scaled by " + std::to_string(before) +
+                    ", and these settings scale by " + std::to_string(now) +
+                    "; the same rank, alpha and rank_stabilized are needed");
+  }
+  return values;
 }
 
 }  // namespace likeness

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "worker/exports/lora_file.h"
 #include "worker/methods/method.h"
 
 namespace likeness {
@@ -16,9 +17,21 @@ void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,
                const nlohmann::json& card);
 std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::path& directory,
                                           double strength);
+void MergeLora(Family& model, const std::filesystem::path& directory, double strength,
+               MergedAdapters& merged);
+NamedTensors ReadTrainedLora(Family& model, Attached& attached,
+                             const std::filesystem::path& directory);
 
 // The files of a model's directory, without the card; `attached` is AttachLora's.
 void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
                     const std::filesystem::path& directory);
+// What the names of the model's layers in kohya's files depend on.
+KohyaModel KohyaModelOf(const Family& model);
+
+// The same of any updates, there is at least one: in diffusers' and kohya's layouts, those of LoHa
+// and LoKr in LyCORIS'. Read back and compared. Throws Error(kFailedPrecondition) for values that
+// `dtype` does not hold.
+void WriteLoraWeights(const Family& model, const LoraWeights& weights, torch::ScalarType dtype,
+                      const std::filesystem::path& directory);
 
 }  // namespace likeness

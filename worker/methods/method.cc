@@ -13,16 +13,26 @@ namespace likeness {
 namespace {
 
 const MethodRow kMethods[] = {
-    {"dreambooth", AttachDreamBooth, WriteDreamBooth, /*apply=*/nullptr},
-    {"lora", AttachLora, WriteLora, ApplyLora},
-    {"textual_inversion", AttachTextualInversion, WriteTextualInversion, ApplyTextualInversion},
-    {"hypernetwork", AttachHypernetwork, WriteHypernetworkModel, ApplyHypernetwork},
-    {"pivotal_tuning", AttachPivotalTuning, WritePivotalTuning, ApplyPivotalTuning},
-    {"custom_diffusion", AttachCustomDiffusion, WriteCustomDiffusion, ApplyCustomDiffusion},
-    {"svdiff", AttachSvdiff, WriteSvdiff, ApplySvdiff},
+    {"dreambooth", AttachDreamBooth, WriteDreamBooth, /*apply=*/nullptr, /*merge=*/nullptr,
+     /*read=*/nullptr},
+    {"lora", AttachLora, WriteLora, ApplyLora, MergeLora, ReadTrainedLora},
+    {"textual_inversion", AttachTextualInversion, WriteTextualInversion, ApplyTextualInversion,
+     MergeTextualInversion, ReadTrainedWord},
+    {"hypernetwork", AttachHypernetwork, WriteHypernetworkModel, ApplyHypernetwork,
+     /*merge=*/nullptr, ReadTrainedHypernetwork},
+    {"pivotal_tuning", AttachPivotalTuning, WritePivotalTuning, ApplyPivotalTuning,
+     MergePivotalTuning, ReadTrainedPivotalTuning},
+    {"custom_diffusion", AttachCustomDiffusion, WriteCustomDiffusion, ApplyCustomDiffusion,
+     MergeCustomDiffusion, ReadTrainedCustomDiffusion},
+    {"svdiff", AttachSvdiff, WriteSvdiff, ApplySvdiff, MergeSvdiff, ReadTrainedSvdiff},
 };
 
 }  // namespace
+
+void MergedAdapters::Add(const std::string& layer, const torch::Tensor& change) {
+  const auto [found, is_new] = changes.try_emplace(layer, change);
+  if (!is_new) found->second = found->second + change;
+}
 
 const MethodRow& FindMethod(std::string_view name) {
   std::string allowed;

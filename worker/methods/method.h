@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "third_party/nlohmann/json_fwd.hpp"
+#include "worker/base/io/safetensors.h"
 #include "worker/families/family.h"
 #include "worker/training/attached.h"
 #include "worker/training/hypernetwork_options.h"
@@ -58,6 +60,16 @@ class AppliedTogether : public AppliedAdapter {
   std::vector<std::unique_ptr<AppliedAdapter>> adapters_;
 };
 
+// What adapters change, added up.
+struct MergedAdapters {
+  // By part and layer, "unet/down_blocks.0.attentions.0.proj_in": what is added to the layer's
+  // weight, of its shape, float32, on its device.
+  std::map<std::string, torch::Tensor> changes;
+  std::vector<NewWord> words;
+
+  void Add(const std::string& layer, const torch::Tensor& change);
+};
+
 struct MethodRow {
   std::string_view name;  // as the contract calls it
   // The model outlives what is attached to it. What this throws (memory) leaves it as it was.
@@ -71,6 +83,14 @@ struct MethodRow {
   // does not fit the model; those of SafetensorsFile::Open.
   std::unique_ptr<AppliedAdapter> (*apply)(Family& model, const std::filesystem::path& directory,
                                            double strength);
+  // The same as changes of the model's weights and as words, added to `merged`; the model stays.
+  // Null where the adapter is no such change: a network of its own, or a whole model.
+  void (*merge)(Family& model, const std::filesystem::path& directory, double strength,
+                MergedAdapters& merged);
+  // The trained values in `directory` under the names of `attached`, which is of this method. Null
+  // for a whole model. Errors: kFailedPrecondition where the adapter was made with other settings;
+  // those of SafetensorsFile::Open.
+  NamedTensors (*read)(Family& model, Attached& attached, const std::filesystem::path& directory);
 };
 
 // kInvalidArgument, with the names that are known, for any other.

@@ -40,4 +40,20 @@ std::unique_ptr<AppliedAdapter> ApplyPivotalTuning(Family& model,
   return std::make_unique<AppliedTogether>(std::move(adapters));
 }
 
+void MergePivotalTuning(Family& model, const std::filesystem::path& directory, double strength,
+                        MergedAdapters& merged) {
+  MergeTextualInversion(model, directory, /*strength=*/1, merged);
+  MergeLora(model, directory, strength, merged);
+}
+
+NamedTensors ReadTrainedPivotalTuning(Family& model, Attached& attached,
+                                      const std::filesystem::path& directory) {
+  auto& trained = dynamic_cast<CombinedTraining&>(attached);
+  NamedTensors values = ReadTrainedWord(model, trained.method(0), directory);
+  for (auto& value : ReadTrainedLora(model, trained.method(1), directory)) {
+    values.push_back(std::move(value));
+  }
+  return values;
+}
+
 }  // namespace likeness

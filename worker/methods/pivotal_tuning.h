@@ -16,5 +16,9 @@ void WritePivotalTuning(Family& model, Attached& attached, const WriteSpec& spec
 std::unique_ptr<AppliedAdapter> ApplyPivotalTuning(Family& model,
                                                    const std::filesystem::path& directory,
                                                    double strength);
+void MergePivotalTuning(Family& model, const std::filesystem::path& directory, double strength,
+                        MergedAdapters& merged);
+NamedTensors ReadTrainedPivotalTuning(Family& model, Attached& attached,
+                                      const std::filesystem::path& directory);
 
 }  // namespace likeness

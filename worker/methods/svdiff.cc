@@ -81,6 +81,40 @@ class SvdiffTraining : public AdapterTraining {
   std::vector<std::unique_ptr<WeightUpdate>> updates_;
 };
 
+std::vector<WeightChange> ChangesOfShifts(const Family& model,
+                                          const std::filesystem::path& directory, double strength) {
+  const SafetensorsFile file = SafetensorsFile::Open(directory / kShiftsFile);
+  std::map<std::string, WeightChange> layers;
+  for (const Part& part : DenoisersOf(model)) {
+    for (const HookableLayer& layer : LayersOf(*part.module)) {
+      layers[part.name + "/" + layer.name + kShift] = {part.name, layer, {}};
+    }
+  }
+  torch::NoGradGuard no_grad;
+  std::vector<WeightChange> changes;
+  for (const std::string& name : file.Names()) {
+    const auto found = layers.find(name);
+    const auto shifts_K = file.Get(name);
+    bool fits = found != layers.end() && shifts_K.dim() == 1 && shifts_K.is_floating_point();
+    if (fits) {
+      const auto& weight = found->second.layer.weight;
+      const int64_t out = weight.size(0);
+      fits = shifts_K.size(0) == std::min(out, weight.numel() / out);
+    }
+    if (!fits) {
+      throw Error(ErrorKind::kFailedPrecondition,
+                  "the adapter has " + name + ", which this model does not have in this shape");
+    }
+    if (strength == 0) continue;
+    WeightChange change = found->second;
+    const auto& weight = change.layer.weight;
+    change.change =
+        Spectrum(weight).Change(shifts_K.to(weight.device()), weight.sizes()) * strength;
+    changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
 }  // namespace
 
 std::unique_ptr<Attached> AttachSvdiff(Family& model, const MethodSpec& spec) {
@@ -107,34 +141,19 @@ void WriteSvdiff(Family&, Attached& attached, const WriteSpec& spec, const nlohm
 
 std::unique_ptr<AppliedAdapter> ApplySvdiff(Family& model, const std::filesystem::path& directory,
                                             double strength) {
+  return ApplyChanges(ChangesOfShifts(model, directory, strength));
+}
+
+void MergeSvdiff(Family& model, const std::filesystem::path& directory, double strength,
+                 MergedAdapters& merged) {
+  MergeChanges(ChangesOfShifts(model, directory, strength), merged);
+}
+
+NamedTensors ReadTrainedSvdiff(Family&, Attached&, const std::filesystem::path& directory) {
   const SafetensorsFile file = SafetensorsFile::Open(directory / kShiftsFile);
-  std::map<std::string, HookableLayer> layers;
-  for (const Part& part : DenoisersOf(model)) {
-    for (const HookableLayer& layer : LayersOf(*part.module)) {
-      layers[part.name + "/" + layer.name + kShift] = layer;
-    }
-  }
-  torch::NoGradGuard no_grad;
-  std::vector<std::unique_ptr<LayerHook>> hooks;
-  for (const std::string& name : file.Names()) {
-    const auto found = layers.find(name);
-    const auto shifts_K = file.Get(name);
-    bool fits = found != layers.end() && shifts_K.dim() == 1 && shifts_K.is_floating_point();
-    if (fits) {
-      const auto& weight = found->second.weight;
-      const int64_t out = weight.size(0);
-      fits = shifts_K.size(0) == std::min(out, weight.numel() / out);
-    }
-    if (!fits) {
-      throw Error(ErrorKind::kFailedPrecondition,
-                  "the adapter has " + name + ", which this model does not have in this shape");
-    }
-    if (strength == 0) continue;
-    const auto& weight = found->second.weight;
-    const auto change = Spectrum(weight).Change(shifts_K.to(weight.device()), weight.sizes());
-    hooks.push_back(std::make_unique<WeightUpdate>(found->second, change * strength));
-  }
-  return std::make_unique<AppliedHooks>(std::move(hooks));
+  NamedTensors values;
+  for (const std::string& name : file.Names()) values.emplace_back(name, file.Get(name));
+  return values;
 }
 
 }  // namespace likeness

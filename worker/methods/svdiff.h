@@ -16,5 +16,9 @@ void WriteSvdiff(Family& model, Attached& attached, const WriteSpec& spec,
 // `strength` multiplies the change of the weights. Decomposes the weights again.
 std::unique_ptr<AppliedAdapter> ApplySvdiff(Family& model, const std::filesystem::path& directory,
                                             double strength);
+void MergeSvdiff(Family& model, const std::filesystem::path& directory, double strength,
+                 MergedAdapters& merged);
+NamedTensors ReadTrainedSvdiff(Family& model, Attached& attached,
+                               const std::filesystem::path& directory);
 
 }  // namespace likeness

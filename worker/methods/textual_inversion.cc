@@ -1,5 +1,6 @@
 #include "worker/methods/textual_inversion.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,6 +126,35 @@ class AppliedWord : public AppliedAdapter {
   SpokenWord spoken_;
 };
 
+// The learned word, which `others` must not hold yet.
+NewWord ReadWord(const Family& model, const std::filesystem::path& directory, double strength,
+                 const std::vector<NewWord>& others) {
+  if (strength != 1) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "the strength of a learned word is " + std::to_string(strength) + "; 1 is allowed");
+  }
+  WordEmbedding embedding = ReadEmbedding(directory / kEmbeddingFile);
+  for (const NewWord& word : others) {
+    if (FindWord(embedding.word, word.word) != 0 || word.word.size() != embedding.word.size()) {
+      continue;
+    }
+    throw Error(ErrorKind::kInvalidArgument,
+                "two adapters have learned the word \"" + embedding.word +
+                    "\", in upper or lower case; one of them can be drawn with at a time");
+  }
+  const auto encoders = TextEncodersOf(model);
+  bool fits = encoders.size() == embedding.rows_KD.size();
+  for (size_t i = 0; fits && i < encoders.size(); ++i) {
+    fits = encoders[i]->options().hidden_size == embedding.rows_KD[i].size(1);
+  }
+  if (!fits) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "the embedding of \"" + embedding.word + "\" is not of this model's text encoders");
+  }
+  for (auto& rows_KD : embedding.rows_KD) rows_KD = rows_KD.to(model.device()).clone();
+  return {std::move(embedding.word), std::move(embedding.rows_KD)};
+}
+
 }  // namespace
 
 std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec& spec) {
@@ -153,31 +183,25 @@ void WriteTextualInversion(Family&, Attached& attached, const WriteSpec& spec,
 std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
                                                       const std::filesystem::path& directory,
                                                       double strength) {
-  if (strength != 1) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "the strength of a learned word is " + std::to_string(strength) + "; 1 is allowed");
+  return SpeakWord(model, ReadWord(model, directory, strength, model.words()));
+}
+
+std::unique_ptr<AppliedAdapter> SpeakWord(Family& model, NewWord word) {
+  return std::make_unique<AppliedWord>(model, std::move(word));
+}
+
+void MergeTextualInversion(Family& model, const std::filesystem::path& directory, double strength,
+                           MergedAdapters& merged) {
+  merged.words.push_back(ReadWord(model, directory, strength, merged.words));
+}
+
+NamedTensors ReadTrainedWord(Family&, Attached& attached, const std::filesystem::path& directory) {
+  const WordEmbedding read = ReadEmbedding(directory / kEmbeddingFile);
+  NamedTensors values;
+  for (size_t i = 0; i < std::min(read.rows_KD.size(), attached.names().size()); ++i) {
+    values.emplace_back(attached.names()[i], read.rows_KD[i]);
   }
-  WordEmbedding embedding = ReadEmbedding(directory / kEmbeddingFile);
-  for (const NewWord& word : model.words()) {
-    if (FindWord(embedding.word, word.word) != 0 || word.word.size() != embedding.word.size()) {
-      continue;
-    }
-    throw Error(ErrorKind::kInvalidArgument,
-                "two adapters have learned the word \"" + embedding.word +
-                    "\", in upper or lower case; one of them can be drawn with at a time");
-  }
-  const auto encoders = TextEncodersOf(model);
-  bool fits = encoders.size() == embedding.rows_KD.size();
-  for (size_t i = 0; fits && i < encoders.size(); ++i) {
-    fits = encoders[i]->options().hidden_size == embedding.rows_KD[i].size(1);
-  }
-  if (!fits) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "the embedding of \"" + embedding.word + "\" is not of this model's text encoders");
-  }
-  for (auto& rows_KD : embedding.rows_KD) rows_KD = rows_KD.to(model.device()).clone();
-  return std::make_unique<AppliedWord>(
-      model, NewWord{std::move(embedding.word), std::move(embedding.rows_KD)});
+  return values;
 }
 
 }  // namespace likeness

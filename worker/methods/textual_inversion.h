@@ -17,6 +17,13 @@ void WriteTextualInversion(Family& model, Attached& attached, const WriteSpec& s
 std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
                                                       const std::filesystem::path& directory,
                                                       double strength);
+void MergeTextualInversion(Family& model, const std::filesystem::path& directory, double strength,
+                           MergedAdapters& merged);
+NamedTensors ReadTrainedWord(Family& model, Attached& attached,
+                             const std::filesystem::path& directory);
+
+// The word is one of the model's while what this returns lives.
+std::unique_ptr<AppliedAdapter> SpeakWord(Family& model, NewWord word);
 
 // The files of a model's directory, without the card; `attached` is AttachTextualInversion's.
 void WriteWordFiles(Attached& attached, const std::filesystem::path& directory);

@@ -49,8 +49,10 @@ class ClipTokenizer {
   // added_tokens.json) that is none of the special ones.
   static ClipTokenizer Load(const std::filesystem::path& directory, int longest = 77);
   // Writes vocab.json, merges.txt, tokenizer_config.json and special_tokens_map.json, as Load and
-  // transformers read.
-  void Save(const std::filesystem::path& directory) const;
+  // transformers read. `added`: tokens behind the vocabulary, from the id vocab_size() on, which
+  // transformers finds where no letter stands beside them. Load refuses such.
+  void Save(const std::filesystem::path& directory,
+            const std::vector<std::string>& added = {}) const;
 
   // Ids of the text alone: no begin, end or padding, never cut. kInvalidArgument if text is not
   // UTF-8.

@@ -138,7 +138,7 @@ ClipTokenizer ClipTokenizer::Load(const fs::path& directory, int longest) {
   return ClipTokenizer(std::move(vocabulary), MergesFrom(MemberOf(model, "merges")), options);
 }
 
-void ClipTokenizer::Save(const fs::path& directory) const {
+void ClipTokenizer::Save(const fs::path& directory, const std::vector<std::string>& added) const {
   fs::create_directories(directory);
   ordered_json ids = ordered_json::object();
   // push_back of what is known to be new: operator[] of an ordered object searches it all.
@@ -156,13 +156,20 @@ void ClipTokenizer::Save(const fs::path& directory) const {
                          {"unk_token", ToJson(options().unk)}};
   WriteFile(directory / "special_tokens_map.json", specials.dump(2) + "\n");
 
-  const json config = {{"tokenizer_class", "CLIPTokenizer"},
-                       {"model_max_length", model_max_length()},
-                       {"do_lower_case", true},
-                       {"bos_token", options().bos.content},
-                       {"eos_token", options().eos.content},
-                       {"pad_token", options().pad.content},
-                       {"unk_token", options().unk.content}};
+  json config = {{"tokenizer_class", "CLIPTokenizer"},
+                 {"model_max_length", model_max_length()},
+                 {"do_lower_case", true},
+                 {"bos_token", options().bos.content},
+                 {"eos_token", options().eos.content},
+                 {"pad_token", options().pad.content},
+                 {"unk_token", options().unk.content}};
+  for (size_t i = 0; i < added.size(); ++i) {
+    json token = ToJson({added[i], /*normalized=*/true});
+    token["single_word"] = true;
+    token["special"] = false;
+    const auto id = static_cast<size_t>(vocab_size()) + i;
+    config["added_tokens_decoder"][std::to_string(id)] = std::move(token);
+  }
   WriteFile(directory / "tokenizer_config.json", config.dump(2) + "\n");
 }
 

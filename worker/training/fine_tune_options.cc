@@ -216,6 +216,7 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
         options.text_encoder_learning_rate.value_or(options.learning_rate);
   }
   settings.update(MethodSettingsJson(options));
+  if (!options.initial_digest.empty()) settings["initial_model"] = options.initial_digest;
   AddExtras(options, settings);
   if (const StepSelection& best = options.selection; !best.prompts.empty()) {
     settings["best_step_of"] = {

@@ -67,6 +67,7 @@ struct FineTuneOptions {
   LoraOptions lora;
   TextualInversionOptions textual_inversion;
   HypernetworkOptions hypernetwork;
+  std::string initial_digest = {};      // of the adapter that training begins with; empty: none
   double vectors_learning_rate = 5e-4;  // pivotal tuning: of the word
   bool train_token = true;              // Custom Diffusion: the token as a word of its own
 

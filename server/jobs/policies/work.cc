@@ -131,6 +131,14 @@ std::vector<Work> WorkOfEvaluate(const v1::EvaluateSpec& spec) {
           {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images, 0}}};
 }
 
+// That are about as much for any model. `variant`: of what is written.
+std::vector<Work> WorkOnFiles(const std::string& variant) {
+  return {{{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
+          {{v1::JOB_PHASE_PREPARING, "", 0}, {1, 0, 0}},
+          {{v1::JOB_PHASE_SAVING, variant, 0}, {1, 0, 0}},
+          {{v1::JOB_PHASE_UPLOADING, variant, 0}, {1, 0, 0}}};
+}
+
 const char* MetricOf(v1::JobPhase phase) {
   switch (phase) {
     case v1::JOB_PHASE_PREPARING:
@@ -210,6 +218,10 @@ bool MayTakeLong(v1::JobPhase phase) {
 
 std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_to_draw) {
   if (settings.has_evaluate()) return WorkOfEvaluate(settings.evaluate());
+  if (settings.has_export_model()) {
+    return WorkOnFiles(v1::ExportFormat_Name(settings.export_model().format()));
+  }
+  if (settings.has_import_model()) return WorkOnFiles("import");
   return settings.has_fine_tune() ? WorkOfFineTune(settings.fine_tune(), class_images_to_draw)
                                   : WorkOfGenerate(settings.generate());
 }

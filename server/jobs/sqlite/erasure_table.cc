@@ -14,7 +14,7 @@ namespace {
 constexpr char kMaker[] = "SELECT job FROM models WHERE tenant = ? AND id = ? AND job <> 0";
 constexpr char kDrawn[] =
     "SELECT key FROM jobs WHERE tenant = ? AND instr(',' || model || ',', ',' || ? || ',') > 0"
-    " AND method IN ('generate', 'evaluate') ORDER BY key LIMIT ?";
+    " AND method IN ('generate', 'evaluate', 'export') ORDER BY key LIMIT ?";
 constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
 constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
 constexpr char kNoteReplaced[] = "INSERT OR REPLACE INTO replaced (blob, job, time) VALUES (?, ?, ?)";

@@ -49,13 +49,13 @@ absl::Status CheckModelFree(Database& database, const ModelName& model) {
 }
 
 // Those of a job that ended before it ever ran are not kept as long as it is.
-absl::Status CheckPhotosStored(const v1::Job& job, const JobStore::IsStored& stored) {
-  for (const v1::Photo* photo : PhotosOf(job)) {
-    if (stored(photo->blob())) continue;
+absl::Status CheckInputsStored(const v1::Job& job, const JobStore::IsStored& stored) {
+  for (const std::string& blob : InputBlobsOf(job)) {
+    if (stored(blob)) continue;
     return RpcError(absl::StatusCode::kFailedPrecondition, "BLOB_NOT_FOUND",
-                    absl::StrCat("the job's photo ", photo->blob(),
+                    absl::StrCat("the job's ", job.has_import_model() ? "file " : "photo ", blob,
                                  " is not kept any longer; upload it and create the job again"),
-                    {{"resource", photo->blob()}});
+                    {{"resource", blob}});
   }
   return absl::OkStatus();
 }
@@ -160,7 +160,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Create(const NewJob& job) {
     RETURN_IF_ERROR(CheckJobFree(database, name));
     const Moment now = clock_.Now();
     RETURN_IF_ERROR(CheckMayWait(database, name.tenant, options_.quotas(name.tenant), now.wall));
-    if (job.keep) RETURN_IF_ERROR(CheckPhotosStored(job.job, job.keep));
+    if (job.keep) RETURN_IF_ERROR(CheckInputsStored(job.job, job.keep));
     JobRecord record;
     record.job = job.job;
     Begin(record, now);
@@ -290,7 +290,7 @@ absl::StatusOr<v1::Job> SqliteJobStore::Retry(const JobName& name, const std::st
                         [&](JobRecord& record, const Moment& now) -> absl::Status {
                           const bool ended = IsTerminal(record.job.state());
                           const bool kept = record.checkpoint && stored(record.checkpoint->blob());
-                          if (ended) RETURN_IF_ERROR(CheckPhotosStored(record.job, stored));
+                          if (ended) RETURN_IF_ERROR(CheckInputsStored(record.job, stored));
                           RETURN_IF_ERROR(likeness::server::Retry(record, etag, kept, now));
                           if (ended) {
                             RETURN_IF_ERROR(CheckMayWait(transaction.database, name.tenant,

@@ -29,14 +29,6 @@ void CheckCropBox(const v1::CropBox& box, const std::string& path, FieldChecker&
   checker.Integer(path + ".height", box.height(), kMinPhotoSide, kMaxPhotoSide);
 }
 
-// Programs of clients write it into messages and look for it beside others.
-void CheckFileName(const std::string& field, absl::string_view name, FieldChecker& checker) {
-  checker.Text(field, name, kMaxFileNameBytes);
-  if (absl::StrContains(name, '/') || absl::StrContains(name, '\\')) {
-    checker.Add(field, "holds a directory; only the file's name is allowed", "INVALID_FILE_NAME");
-  }
-}
-
 // A mask is cut as its photo is, and says nothing by itself.
 void CheckMask(const v1::Photo& mask, const std::string& field, const Limits& limits,
                FieldChecker& checker) {
@@ -74,23 +66,13 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   CheckPhotos(subject.photos(), path + ".photos", limits, checker);
   CheckPhotos(subject.validation_photos(), path + ".validation_photos", limits, checker);
 
-  const std::vector<absl::string_view> words =
-      absl::StrSplit(subject.class_noun(), ' ', absl::SkipWhitespace());
-  if (words.empty()) {
+  if (absl::StripAsciiWhitespace(subject.class_noun()).empty()) {
     checker.Add(path + ".class_noun", "is missing; say what the subject is, such as \"dog\"",
                 "CLASS_NOUN_MISSING");
-  } else if (words.size() > kMaxClassWords) {
-    checker.Add(path + ".class_noun",
-                absl::StrCat("has ", words.size(), " words; 1 to ", kMaxClassWords, " are allowed"),
-                "CLASS_NOUN_TOO_LONG");
   }
-  checker.Text(path + ".class_noun", subject.class_noun(), kMaxClassBytes);
-
+  CheckClassNoun(path + ".class_noun", subject.class_noun(), checker);
   if (!subject.has_token()) return;
-  checker.Text(path + ".token", subject.token(), kMaxTokenBytes);
-  const bool has_space =
-      subject.token().find_first_of(" \t\n") != std::string::npos || subject.token().empty();
-  if (has_space) checker.Add(path + ".token", "must be one word", "INVALID_TOKEN");
+  CheckToken(path + ".token", subject.token(), checker);
   CheckCaptions(subject.photos(), subject.token(), path + ".photos", checker);
   CheckCaptions(subject.validation_photos(), subject.token(), path + ".validation_photos", checker);
 }
@@ -108,6 +90,30 @@ void CheckSamples(const v1::Samples& samples, const std::string& path, const Lim
 }
 
 }  // namespace
+
+// Programs of clients write it into messages and look for it beside others.
+void CheckFileName(const std::string& field, absl::string_view name, FieldChecker& checker) {
+  checker.Text(field, name, kMaxFileNameBytes);
+  if (absl::StrContains(name, '/') || absl::StrContains(name, '\\')) {
+    checker.Add(field, "holds a directory; only the file's name is allowed", "INVALID_FILE_NAME");
+  }
+}
+
+void CheckClassNoun(const std::string& field, const std::string& noun, FieldChecker& checker) {
+  const std::vector<absl::string_view> words = absl::StrSplit(noun, ' ', absl::SkipWhitespace());
+  if (words.size() > kMaxClassWords) {
+    checker.Add(field,
+                absl::StrCat("has ", words.size(), " words; 1 to ", kMaxClassWords, " are allowed"),
+                "CLASS_NOUN_TOO_LONG");
+  }
+  checker.Text(field, noun, kMaxClassBytes);
+}
+
+void CheckToken(const std::string& field, const std::string& token, FieldChecker& checker) {
+  checker.Text(field, token, kMaxTokenBytes);
+  const bool has_space = token.find_first_of(" \t\n") != std::string::npos || token.empty();
+  if (has_space) checker.Add(field, "must be one word", "INVALID_TOKEN");
+}
 
 void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& limits,
                 FieldChecker& checker) {

@@ -67,7 +67,9 @@ void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& check
   CheckLabels("job.labels", request.job().labels(), checker);
   CheckQueueing(request.job(), checker);
   if (request.job().spec_case() == v1::Job::SPEC_NOT_SET) {
-    checker.Add("job.spec", "is missing; set fine_tune, generate or evaluate", "SPEC_MISSING");
+    checker.Add("job.spec",
+                "is missing; set fine_tune, generate, evaluate, export_model or import_model",
+                "SPEC_MISSING");
   }
 }
 

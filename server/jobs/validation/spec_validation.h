@@ -46,6 +46,16 @@ void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& 
                 FieldChecker& checker);
 // For a photo whose mask would mean nothing.
 void RefuseMask(const v1::Photo& photo, const std::string& field, FieldChecker& checker);
+void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldChecker& checker);
+
+void CheckImport(const v1::ImportSpec& spec, const std::string& path, FieldChecker& checker);
+
+// Without directories.
+void CheckFileName(const std::string& field, absl::string_view name, FieldChecker& checker);
+// Of a subject. A class noun that is empty is left to the caller.
+void CheckClassNoun(const std::string& field, const std::string& noun, FieldChecker& checker);
+void CheckToken(const std::string& field, const std::string& token, FieldChecker& checker);
+
 // What the contract holds and this version does not do yet.
 void CheckUnsupported(const v1::Job& job, FieldChecker& checker);
 

@@ -15,10 +15,6 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
   refuse(training.aspect_ratio_buckets(), "fine_tune.training.aspect_ratio_buckets");
   // Generation.
   const v1::GenerateSpec& drawing = job.generate();
-  // Exports and imports.
-  refuse(job.has_export_model(), "export_model");
-  refuse(job.has_import_model(), "import_model");
-  refuse(!spec.initial_model().empty(), "fine_tune.initial_model");
   // The judge.
   bool crop = false;
   for (const v1::Subject& subject : spec.subjects()) {

@@ -1,0 +1,101 @@
+// likeness import: a file of another program as an adapter.
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/command.h"
+#include "client/cli/follow.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/names.h"
+#include "client/lib/jobs.h"
+#include "client/lib/photos.h"
+#include "client/lib/upload.h"
+#include "common/status_macros.h"
+
+namespace likeness::client {
+namespace {
+
+constexpr char kUsage[] = R"(Make an adapter of a file that another program wrote.
+
+  likeness import rex_lora.safetensors --base sd15 --token zwx --class dog
+  likeness import inks.safetensors --name inks
+
+A LoRA of diffusers, peft or kohya, an embedding of diffusers or A1111, or a
+hypernetwork, always as safetensors. Which it is is told by its keys; each of
+them has to fit the base model. Ctrl-C detaches: the job goes on.
+
+Usage: likeness import FILE [FLAGS])";
+
+struct ImportFlags {
+  std::string base;
+  std::string token;
+  std::string class_noun;
+  std::string name;
+  bool detach = false;
+
+  void AddTo(FlagSet& flags) {
+    flags.Add("base", &base, "The base model it was made for [the only one].").Takes("MODEL");
+    flags.Add("token", &token, "The word that stands for the subject [that in the file].")
+        .Takes("WORD");
+    flags.Add("class", &class_noun, "What the subject is, such as dog.").Takes("NOUN");
+    flags.Add("name", &name, "Of the model and the job [drawn by the server].").Takes("ID");
+    flags.Add("detach", &detach, "Submit, print the job's name, and return.");
+  }
+};
+
+absl::StatusOr<std::string> ReadWhole(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  if (!file || bytes.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read, or is empty."));
+  }
+  return bytes;
+}
+
+// Inline, or as a blob that is uploaded now.
+absl::Status AddFile(const Connection& connection, const std::string& bytes, v1::ImportSpec& spec,
+                     std::stop_token stop) {
+  if (bytes.size() <= kMaxInlineBytes) {
+    spec.set_inline_(bytes);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::string tenant, Tenant(connection));
+  ASSIGN_OR_RETURN(*spec.mutable_blob(), UploadBlob(connection, tenant, bytes, stop));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
+  const std::string& path = context.positional.front();
+  ASSIGN_OR_RETURN(const std::string bytes, ReadWhole(path));
+  v1::CreateJobRequest request;
+  v1::ImportSpec& spec = *request.mutable_job()->mutable_import_model();
+  if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
+  if (!flags.token.empty()) spec.set_token(flags.token);
+  spec.set_class_noun(flags.class_noun);
+  spec.set_file_name(std::filesystem::path(path).filename().string());
+  request.set_job_id(flags.name);
+
+  Interrupt interrupt;
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  RETURN_IF_ERROR(AddFile(connection, bytes, spec, interrupt.token()));
+  const auto job = CreateJob(connection, request, interrupt.token());
+  if (interrupt.requested()) return kDetached;
+  RETURN_IF_ERROR(job.status());
+  ShowQueued(context, *job);
+  if (flags.detach) return LeaveJob(context, *job);
+  return FollowJob(context, connection, job->name(), {.print_job = !context.table()}, interrupt);
+}
+
+}  // namespace
+
+int Import(const Args& arguments) {
+  ImportFlags values;
+  FlagSet flags(kUsage);
+  values.AddTo(flags);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"FILE"}},
+                    [&](Context& context) { return Run(context, values); });
+}
+
+}  // namespace likeness::client

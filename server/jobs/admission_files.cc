@@ -1,0 +1,136 @@
+// The part of the admission that knows files: what comes inline, exports and imports, and
+// what training goes on from.
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/digest.h"
+#include "common/job_spec.h"
+#include "common/resource_names.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+#include "server/jobs/admission.h"
+#include "server/jobs/validation/field_checker.h"
+
+namespace likeness::server {
+namespace {
+
+constexpr int64_t kMostImportedBytes = int64_t{8} << 30;
+
+// Whether a safetensors file of `size` bytes may begin so: with the size of its header, which is an
+// object of JSON.
+bool MayBeSafetensors(absl::string_view begin, int64_t size) {
+  constexpr int64_t kSizeBytes = 8;
+  if (std::ssize(begin) <= kSizeBytes || begin[kSizeBytes] != '{') return false;
+  uint64_t header = 0;
+  for (int i = kSizeBytes - 1; i >= 0; --i) {
+    header = header << 8 | static_cast<unsigned char>(begin[i]);
+  }
+  return header <= static_cast<uint64_t>(size - kSizeBytes);
+}
+
+}  // namespace
+
+absl::Status Admission::ResolveExport(const std::string& tenant, v1::Job& job) {
+  v1::ModelSelection& selection = *job.mutable_export_model()->mutable_model();
+  const std::string path = "job.export_model.model";
+  RETURN_IF_ERROR(ResolveSelection(tenant, path, selection));
+  for (int i = 0; i < selection.adapters_size(); ++i) {
+    const std::string field = absl::StrCat(path, ".adapters[", i, "].model");
+    ASSIGN_OR_RETURN(const v1::Model adapter,
+                     FindModel(tenant, selection.adapters(i).model(), field));
+    if (adapter.method() != "hypernetwork") continue;
+    return InvalidField(field,
+                        "is a hypernetwork: a network of its own, which no weights of a model can "
+                        "hold; use its own file",
+                        "INVALID_ADAPTER");
+  }
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name(), path + ".name"));
+  const bool nothing = model.is_base() && selection.adapters().empty();
+  if (!nothing || job.export_model().format() != v1::EXPORT_FORMAT_LORA) return absl::OkStatus();
+  return InvalidField(
+      path + ".name",
+      "is a base model without adapters; a LoRA holds what a model adds to its base "
+      "model",
+      "INVALID_NAME");
+}
+
+absl::Status Admission::CheckInitialModel(const std::string& tenant, v1::FineTuneSpec& spec) {
+  if (spec.initial_model().empty()) return absl::OkStatus();
+  const std::string field = "job.fine_tune.initial_model";
+  ASSIGN_OR_RETURN(const ModelName name, ParseModelName(spec.initial_model(), field));
+  if (name.is_base()) {
+    return InvalidField(field, "is a base model; name it as base_model", "INVALID_NAME");
+  }
+  ASSIGN_OR_RETURN(const v1::Model model, FindModel(tenant, spec.initial_model(), field));
+  if (spec.base_model().empty()) spec.set_base_model(model.base_model());
+  const bool adapter = model.kind() == v1::MODEL_KIND_ADAPTER;
+  if (!adapter || model.method() != MethodOf(spec)) {
+    return InvalidField(field,
+                        absl::StrCat("is ", adapter ? "an adapter" : "a whole model", " made by ",
+                                     model.method(), "; training by ", MethodOf(spec),
+                                     " goes on from an adapter made by the same method"),
+                        "INVALID_ADAPTER");
+  }
+  if (spec.base_model() == model.base_model()) return absl::OkStatus();
+  return InvalidField(
+      field, absl::StrCat("was made for ", model.base_model(), ", not for ", spec.base_model()),
+      "INVALID_ADAPTER");
+}
+
+absl::Status Admission::ResolveImport(const std::string& tenant, const std::string& id,
+                                      v1::Job& job) {
+  v1::ImportSpec& spec = *job.mutable_import_model();
+  if (spec.output_model_id().empty()) spec.set_output_model_id(id);
+  if (!spec.output_model_id().empty()) {
+    job.set_output_model(ModelName{tenant, spec.output_model_id()}.ToString());
+  }
+  RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.import_model.base_model"));
+  constexpr char kUnusable[] = "is no safetensors file";
+  if (spec.has_inline_()) {
+    if (MayBeSafetensors(spec.inline_(), std::ssize(spec.inline_()))) return absl::OkStatus();
+    return InvalidField("job.import_model.inline", kUnusable, "FILE_UNUSABLE");
+  }
+  const std::string path = "job.import_model.blob";
+  ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(spec.blob(), path));
+  const absl::Status kept = name.tenant == tenant ? blobs_.Keep(name) : BlobNotFound(name);
+  if (absl::IsNotFound(kept)) {
+    return InvalidField(path, "there is no such blob; upload it first", "BLOB_NOT_FOUND");
+  }
+  RETURN_IF_ERROR(kept);
+  ASSIGN_OR_RETURN(auto blob, blobs_.Open(name));
+  if (blob->size() > kMostImportedBytes) {
+    return InvalidField(
+        path,
+        absl::StrCat("has ", blob->size(), " bytes; at most ", kMostImportedBytes, " are allowed"),
+        "FILE_UNUSABLE");
+  }
+  ASSIGN_OR_RETURN(const std::string begin, blob->Read(0, std::min<int64_t>(blob->size(), 9)));
+  if (MayBeSafetensors(begin, blob->size())) return absl::OkStatus();
+  return InvalidField(path, kUnusable, "FILE_UNUSABLE");
+}
+
+absl::Status Admission::InlineToBlobs(const std::string& tenant, bool store, v1::Job& job) {
+  // The name of the blob that has the bytes.
+  const auto blob_of = [&](const std::string& bytes) -> absl::StatusOr<std::string> {
+    BlobName name{tenant, Sha256Hex(bytes)};
+    if (store && !blobs_.Keep(name).ok()) {
+      ASSIGN_OR_RETURN(const auto room, quota_.Reserve(tenant, std::ssize(bytes)));
+      ASSIGN_OR_RETURN(name, blobs_.Put(tenant, bytes));
+    }
+    return name.ToString();
+  };
+  for (v1::Photo* photo : MutablePhotosOf(job)) {
+    if (!photo->has_inline_()) continue;
+    ASSIGN_OR_RETURN(std::string blob, blob_of(photo->inline_()));
+    photo->set_blob(std::move(blob));
+  }
+  if (!job.import_model().has_inline_()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(std::string blob, blob_of(job.import_model().inline_()));
+  job.mutable_import_model()->set_blob(std::move(blob));
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::server

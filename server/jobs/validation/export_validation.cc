@@ -1,0 +1,23 @@
+#include "absl/strings/str_cat.h"
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+
+void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldChecker& checker) {
+  if (spec.format() == v1::EXPORT_FORMAT_UNSPECIFIED || !v1::ExportFormat_IsValid(spec.format())) {
+    checker.Add(path + ".format",
+                absl::StrCat("is ", spec.format(), ", which is not known; ",
+                             "EXPORT_FORMAT_DIFFUSERS, EXPORT_FORMAT_SINGLE_FILE and "
+                             "EXPORT_FORMAT_LORA are allowed"),
+                "OUT_OF_RANGE");
+  }
+  if (spec.has_rank()) {
+    checker.Integer(path + ".rank", spec.rank(), 1, 256);
+    if (spec.format() != v1::EXPORT_FORMAT_LORA) {
+      checker.Add(path + ".rank", "is for EXPORT_FORMAT_LORA alone", "OUT_OF_RANGE");
+    }
+  }
+  CheckAdapters(spec.model(), path + ".model.adapters", checker);
+}
+
+}  // namespace likeness::server

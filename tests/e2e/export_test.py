@@ -1,0 +1,224 @@
+"""Models and their adapters exported over gRPC, and drawn with in diffusers: the same pictures as here."""
+import io
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+import service
+from service import State
+from likeness.v1 import export_pb2, fine_tune_pb2, model_service_pb2, model_service_pb2_grpc, output_pb2
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
+from parity import diffusers, torch  # noqa: E402  (without them this test is skipped)
+import numpy  # noqa: E402
+import PIL.Image  # noqa: E402
+
+PROMPT = "a zwx dog in the snow"
+DRAWING = dict(seed=5, steps=4, guidance=5.0)
+DIFFUSERS, SINGLE_FILE, LORA = (export_pb2.ExportFormat.Value(f"EXPORT_FORMAT_{name}")
+                                for name in ("DIFFUSERS", "SINGLE_FILE", "LORA"))
+
+
+def lora(spec, rank=3):
+    spec.lora.rank = rank
+    spec.lora.train_text_encoder = True
+
+
+def pivotal(spec):
+    spec.pivotal_tuning.lora.rank = 2
+    spec.pivotal_tuning.textual_inversion.vectors = 2
+    spec.pivotal_tuning.vectors_learning_rate = 0.1
+
+
+def documented():
+    """{method or variant: what it is merged into} of the table in docs/exports.md."""
+    text = (service.ROOT / "docs/exports.md").read_text().split("## What goes with what")[1]
+    rows = re.findall(r"^\| `(\w+)`(?:, `(\w+)`)? \| [^|]+ \| ([^|:]+)", text, re.M)
+    return {(variant or method).lower(): merged.strip() for method, variant, merged in rows}
+
+
+METHODS = {
+    "lora": lora,
+    "other-lora": lambda spec: lora(spec, rank=2),
+    "loha": lambda spec: spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=2, variant=fine_tune_pb2.LORA_VARIANT_LOHA)),
+    "textual_inversion": lambda spec: spec.textual_inversion.SetInParent(),
+    "dora": lambda spec: spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=2, variant=fine_tune_pb2.LORA_VARIANT_DORA)),
+    "lokr": lambda spec: spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=2, variant=fine_tune_pb2.LORA_VARIANT_LOKR)),
+    "pivotal_tuning": pivotal,
+    "custom_diffusion": lambda spec: spec.custom_diffusion.SetInParent(),
+    "svdiff": lambda spec: spec.svdiff.SetInParent(),
+    "hypernetwork": lambda spec: spec.hypernetwork.SetInParent(),
+    "to-erase": lora,
+    "dreambooth": lambda spec: spec.dreambooth.SetInParent(),
+}
+
+
+def id_of(method):
+    return method.replace("_", "-")
+
+
+def model_of(method):
+    return f"tenants/default/models/{id_of(method)}"
+
+
+class ExportTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        diffusers.logging.set_verbosity_error()
+        cls.service = service.Service()
+        cls.addClassCleanup(cls.service.close)
+        cls.service.start_worker()
+        cls.service.wait_for_models()
+        photos = service.draw_photos(cls.service.directory / "photos")
+        trained = {}
+        for number, (method, change) in enumerate(METHODS.items()):
+            job = service.fine_tune_job(photos, steps=4, seed=20 + number)
+            del job.fine_tune.samples.prompts[:]
+            change(job.fine_tune)
+            job.fine_tune.training.learning_rate = 1e-3 if method == "dreambooth" else 0.02
+            trained[method] = cls.service.create(job, job_id=id_of(method))
+        for method, job in trained.items():
+            done = cls.service.wait(job.name)
+            assert done.state == State.JOB_STATE_SUCCEEDED, done
+        temporary = tempfile.TemporaryDirectory(prefix="likeness-export-")
+        cls.addClassCleanup(temporary.cleanup)
+        cls.directory = pathlib.Path(temporary.name)
+
+    def drawn_here(self, model, adapters=()):
+        job = service.generate_job([PROMPT], model, **DRAWING)
+        for name, strength in adapters:
+            job.generate.model.adapters.add(model=model_of(name), strength=strength)
+        done = self.service.wait(self.service.create(job).name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        picture = PIL.Image.open(io.BytesIO(self.service.outputs(done)["samples/0000.png"]))
+        return numpy.asarray(picture.convert("RGB")).astype(int)
+
+    def drawn_there(self, pipeline):
+        pipeline.set_progress_bar_config(disable=True)
+        picture = pipeline(PROMPT, num_inference_steps=DRAWING["steps"], guidance_scale=DRAWING["guidance"],
+                           generator=torch.Generator().manual_seed(DRAWING["seed"]), output_type="np").images[0]
+        return (picture * 255).round().astype(int)
+
+    def spec(self, model, export_format, adapters=(), **settings):
+        job = service.job_pb2.Job()
+        job.export_model.format = export_format
+        job.export_model.model.name = model
+        for name, strength in adapters:
+            job.export_model.model.adapters.add(model=model_of(name), strength=strength)
+        for field, value in settings.items():
+            setattr(job.export_model, field, value)
+        return job
+
+    def export(self, *args, **settings):
+        """The job that exported, and the folder with its files."""
+        done = self.service.wait(self.service.create(self.spec(*args, **settings)).name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        folder = self.directory / done.name.split("/")[-1]
+        for path, data in self.service.outputs(done).items():
+            file = folder / pathlib.Path(path).relative_to("export")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        return done, folder
+
+    def check_same(self, there, here, what, most=1):
+        self.assertLessEqual(abs(there - here).max(), most, what)
+
+    def check_directory(self, adapters, base):
+        done, folder = self.export("baseModels/tiny", DIFFUSERS, adapters)
+        self.assertEqual({output.kind for output in done.outputs}, {output_pb2.OUTPUT_KIND_EXPORT})
+        here = self.drawn_here("baseModels/tiny", adapters)
+        self.assertGreater(abs(here - base).max(), 3)
+        self.check_same(self.drawn_there(diffusers.DiffusionPipeline.from_pretrained(folder)), here, adapters)
+
+    def test_each_method_is_merged_as_its_row_in_the_docs_says(self):
+        base = self.drawn_here("baseModels/tiny")
+        rows = documented()
+        self.assertEqual(set(rows), set(METHODS) - {"other-lora", "to-erase"})
+        for method, merged in rows.items():
+            with self.subTest(method=method):
+                if merged == "none":
+                    self.assertEqual(self.refused(self.spec("baseModels/tiny", DIFFUSERS, [(method, 1)])),
+                                     ["job.export_model.model.adapters[0].model"])
+                elif merged == "is a model of its own":
+                    _, folder = self.export(model_of(method), DIFFUSERS)
+                    self.check_same(self.drawn_there(diffusers.DiffusionPipeline.from_pretrained(folder)),
+                                    self.drawn_here(model_of(method)), method)
+                else:
+                    self.assertIn(merged, ("weights", "tokens", "weights and tokens"))
+                    self.check_directory([(method, 1 if "tokens" in merged else 0.7)], base)
+
+    def test_several_are_merged_together(self):
+        self.check_directory([("lora", 0.7), ("dora", 0.5), ("textual_inversion", 1)], self.drawn_here("baseModels/tiny"))
+
+    def test_weights_in_16_bits_draw_nearly_the_same(self):
+        adapters = [("lora", 1)]
+        _, folder = self.export("baseModels/tiny", DIFFUSERS, adapters, float16=True)
+        weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+        self.assertLess(weights.stat().st_size, 0.6 * (self.service.models / "tiny/vae" / weights.name).stat().st_size)
+        self.check_same(self.drawn_there(diffusers.DiffusionPipeline.from_pretrained(folder)),
+                        self.drawn_here("baseModels/tiny", adapters), "float16", most=6)
+
+    def test_a_single_file_draws_what_the_adapters_draw_here(self):
+        adapters = [("lora", 0.7), ("svdiff", 1)]
+        _, folder = self.export("baseModels/tiny", SINGLE_FILE, adapters)
+        pipeline = diffusers.StableDiffusionPipeline.from_single_file(
+            str(folder / "model.safetensors"), config=str(self.service.models / "tiny"), local_files_only=True)
+        self.check_same(self.drawn_there(pipeline), self.drawn_here("baseModels/tiny", adapters), "single file")
+
+    def test_words_lie_beside_a_single_file(self):
+        done, folder = self.export("baseModels/tiny", SINGLE_FILE, [("pivotal_tuning", 1)])
+        self.assertEqual({file.name for file in (folder / "words/pivotal-tuning").iterdir()},
+                         {"learned_embeds.safetensors", "a1111_embedding.safetensors"})
+        self.assertTrue(any("words/pivotal-tuning" in warning for warning in done.warnings), done.warnings)
+
+    def test_one_lora_of_two_draws_what_both_draw(self):
+        adapters = [("lora", 0.7), ("other-lora", -0.5)]
+        done, folder = self.export("baseModels/tiny", LORA, adapters, rank=5)
+        self.assertLess(done.metrics["lora_weight_error"], 1e-4)
+        here = self.drawn_here("baseModels/tiny", adapters)
+        for file in ("pytorch_lora_weights.safetensors", "kohya_lora.safetensors"):
+            with self.subTest(file=file):
+                pipeline = diffusers.DiffusionPipeline.from_pretrained(self.service.models / "tiny")
+                pipeline.load_lora_weights(str(folder), weight_name=file)
+                self.check_same(self.drawn_there(pipeline), here, file)
+
+    def test_a_lora_of_a_whole_model_says_how_near_it_comes(self):
+        errors = [self.export(model_of("dreambooth"), LORA, rank=rank)[0].metrics for rank in (1, 16)]
+        for name in ("lora_weight_error", "lora_pass_error"):
+            self.assertLess(errors[1][name], errors[0][name])
+        self.assertLess(errors[0]["lora_weight_error"], 1)
+        self.assertEqual(errors[1]["lora_rank"], 16)
+
+    def test_what_cannot_be_exported_is_refused_by_name(self):
+        self.assertEqual(self.refused(self.spec("baseModels/tiny", DIFFUSERS, [("lora", 1), ("hypernetwork", 1)])),
+                         ["job.export_model.model.adapters[1].model"])
+        self.assertEqual(self.refused(self.spec("baseModels/tiny", LORA)), ["job.export_model.model.name"])
+        self.assertEqual(self.refused(self.spec("baseModels/tiny", 0, rank=300)),
+                         ["job.export_model.format", "job.export_model.rank", "job.export_model.rank"])
+
+    def test_a_model_is_kept_while_it_is_exported_and_its_exports_are_erased_with_it(self):
+        copy = self.spec(model_of("lora"), DIFFUSERS)
+        copy.schedule_time.GetCurrentTime()
+        copy.schedule_time.seconds += 3600
+        waiting = self.service.create(copy)
+        models = model_service_pb2_grpc.ModelServiceStub(self.service.channel)
+        with self.assertRaises(service.grpc.RpcError) as caught:
+            models.DeleteModel(model_service_pb2.DeleteModelRequest(name=model_of("lora")))
+        self.assertEqual(service.error_reason(caught.exception), "MODEL_IN_USE")
+        self.service.jobs.CancelJob(service.job_service_pb2.CancelJobRequest(name=waiting.name))
+        done, _ = self.export(model_of("to-erase"), DIFFUSERS)
+        erased = models.EraseModel(model_service_pb2.EraseModelRequest(name=model_of("to-erase")))
+        self.assertIn(done.name, erased.jobs)
+        with self.assertRaises(service.grpc.RpcError):
+            self.service.get(done.name)
+
+    def refused(self, job):
+        with self.assertRaises(service.grpc.RpcError) as caught:
+            self.service.create(job)
+        return service.error_fields(caught.exception)
+
+
+if __name__ == "__main__":
+    unittest.main()

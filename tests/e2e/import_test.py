@@ -1,0 +1,228 @@
+"""Files of other programs imported over gRPC: they draw what the file's own loader in diffusers draws."""
+import io
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import service
+from service import State
+from likeness.v1 import model_pb2, model_service_pb2, model_service_pb2_grpc
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
+from parity import diffusers, load_file, save_file, torch  # noqa: E402  (without them this test is skipped)
+import numpy  # noqa: E402
+import PIL.Image  # noqa: E402
+import safetensors.torch  # noqa: E402
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict  # noqa: E402
+
+PROMPT = "a zwx dog in the snow"
+DRAWING = dict(seed=5, steps=4, guidance=5.0)
+
+
+def randomized(module):
+    """What training would have left."""
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if "lora_" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    return module
+
+
+class ImportTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        diffusers.logging.set_verbosity_error()
+        torch.manual_seed(3)
+        cls.service = service.Service()
+        cls.addClassCleanup(cls.service.close)
+        cls.service.start_worker()
+        cls.service.wait_for_models()
+        temporary = tempfile.TemporaryDirectory(prefix="likeness-import-")
+        cls.addClassCleanup(temporary.cleanup)
+        cls.directory = pathlib.Path(temporary.name)
+        cls.models = model_service_pb2_grpc.ModelServiceStub(cls.service.channel)
+        cls.base = cls.drawn_here("baseModels/tiny")
+
+    @classmethod
+    def pipeline(cls):
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(cls.service.models / "tiny")
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    @classmethod
+    def drawn_here(cls, model, prompt=PROMPT):
+        done = cls.service.wait(cls.service.create(service.generate_job([prompt], model, **DRAWING)).name)
+        if done.state != State.JOB_STATE_SUCCEEDED:
+            raise AssertionError(done)
+        picture = PIL.Image.open(io.BytesIO(cls.service.outputs(done)["samples/0000.png"]))
+        return numpy.asarray(picture.convert("RGB")).astype(int)
+
+    @staticmethod
+    def drawn_there(pipeline, prompt=PROMPT):
+        picture = pipeline(prompt, num_inference_steps=DRAWING["steps"], guidance_scale=DRAWING["guidance"],
+                           generator=torch.Generator().manual_seed(DRAWING["seed"]), output_type="np").images[0]
+        return (picture * 255).round().astype(int)
+
+    def job(self, file, **settings):
+        job = service.job_pb2.Job()
+        job.import_model.inline = pathlib.Path(file).read_bytes()
+        job.import_model.file_name = pathlib.Path(file).name
+        job.import_model.class_noun = "dog"
+        for field, value in settings.items():
+            setattr(job.import_model, field, value)
+        return job
+
+    def imported(self, file, **settings):
+        done = self.service.wait(self.service.create(self.job(file, **settings)).name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        model = self.models.GetModel(model_service_pb2.GetModelRequest(name=done.output_model))
+        self.assertEqual((model.kind, model.base_model), (model_pb2.MODEL_KIND_ADAPTER, "baseModels/tiny"))
+        return model
+
+    def failed(self, file, **settings):
+        done = self.service.wait(self.service.create(self.job(file, **settings)).name)
+        self.assertEqual((done.state, service.error_reason(done.error)), (State.JOB_STATE_FAILED, "FILE_UNUSABLE"), done)
+        return done.error.message
+
+    def check_same(self, there, here, what):
+        self.assertGreater(abs(here - self.base).max(), 3, what)
+        self.assertLessEqual(abs(there - here).max(), 1, what)
+
+    def with_updates(self, **config):
+        """A pipeline with updates of UNet and text encoder."""
+        pipeline = self.pipeline()
+        pipeline.unet.add_adapter(LoraConfig(target_modules=["to_q", "to_v", "conv1", "to_out.0"], **config))
+        pipeline.text_encoder.add_adapter(LoraConfig(target_modules=["q_proj", "v_proj"], **config))
+        randomized(pipeline.unet)
+        randomized(pipeline.text_encoder)
+        return pipeline
+
+    def saved(self, name, **config):
+        """pytorch_lora_weights.safetensors of diffusers, with its metadata."""
+        pipeline = self.with_updates(**config)
+        folder = self.directory / name
+        parts = {part: get_peft_model_state_dict(getattr(pipeline, part)) for part in ("unet", "text_encoder")}
+        metadata = {f"{part}_lora_adapter_metadata": getattr(pipeline, part).peft_config["default"].to_dict() for part in parts}
+        pipeline.save_lora_weights(folder, unet_lora_layers=parts["unet"], text_encoder_lora_layers=parts["text_encoder"], **metadata)
+        return folder / "pytorch_lora_weights.safetensors"
+
+    def loaded(self, file):
+        pipeline = self.pipeline()
+        pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
+        return pipeline
+
+    def test_a_lora_of_diffusers(self):
+        for name, config in {"alpha": dict(r=3, lora_alpha=5), "rslora": dict(r=3, lora_alpha=2, use_rslora=True),
+                             "dora": dict(r=2, lora_alpha=2, use_dora=True)}.items():
+            with self.subTest(name=name):
+                file = self.saved(name, **config)
+                model = self.imported(file)
+                self.assertEqual((model.method, model.class_noun, model.token), ("lora", "dog", "zwx"))
+                self.check_same(self.drawn_there(self.loaded(file)), self.drawn_here(model.name), name)
+
+    def test_a_lora_of_kohya_with_ranks_and_alphas_of_its_layers(self):
+        updates, layers = {}, {}
+        pipeline = self.pipeline()
+        for part, prefix, ends in (("unet", "lora_unet", ("to_q", "to_v", "conv1")), ("text_encoder", "lora_te", ("q_proj",))):
+            for name, module in getattr(pipeline, part).named_modules():
+                if name.endswith(ends):
+                    name = name if part == "unet" or name.startswith("text_model") else f"text_model.{name}"
+                    layers[f"{prefix}_{name.replace('.', '_')}"] = module.weight
+        for number, (name, weight) in enumerate(sorted(layers.items())):
+            rank, inner = 1 + number % 3, weight.shape[2:]
+            updates[f"{name}.lora_down.weight"] = torch.randn(rank, weight.shape[1], *inner) * 0.3
+            updates[f"{name}.lora_up.weight"] = torch.randn(weight.shape[0], rank, *(1 for _ in inner)) * 0.3
+            updates[f"{name}.alpha"] = torch.tensor(0.5 + number % 2)
+        file = self.directory / "kohya.safetensors"
+        save_file(updates, file)
+        self.check_same(self.drawn_there(self.loaded(file)), self.drawn_here(self.imported(file).name), "kohya")
+
+    def test_a_lora_of_peft(self):
+        pipeline = self.pipeline()
+        config = LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v"])
+        pipeline.unet = randomized(get_peft_model(pipeline.unet, config))
+        pipeline.unet.save_pretrained(self.directory / "peft")
+        model = self.imported(self.directory / "peft/adapter_model.safetensors")
+        pipeline.unet = pipeline.unet.merge_and_unload()
+        self.check_same(self.drawn_there(pipeline), self.drawn_here(model.name), "peft")
+
+    def test_words_of_diffusers_and_a1111(self):
+        rows = torch.randn(2, self.pipeline().text_encoder.config.hidden_size)
+        for name, key, settings, word in (("learned", "qqq", {}, "qqq"), ("a1111", "emb_params", dict(token="www"), "www")):
+            with self.subTest(name=name):
+                file = self.directory / f"{name}.safetensors"
+                save_file({key: rows}, file)
+                model = self.imported(file, **settings)
+                self.assertEqual((model.method, model.token), ("textual_inversion", word))
+                pipeline = self.pipeline()
+                pipeline.load_textual_inversion(load_file(file)[key], token=word)
+                self.check_same(self.drawn_there(pipeline, f"a {word} dog"), self.drawn_here(model.name, f"a {word} dog"), name)
+
+    def test_what_was_trained_here_comes_back_as_it_was(self):
+        photos = service.draw_photos(self.service.directory / "photos")
+        for method in ("hypernetwork", "lora", "textual_inversion"):
+            job = service.fine_tune_job(photos)
+            getattr(job.fine_tune, method).SetInParent()
+            job.fine_tune.training.learning_rate = 0.02
+            done = self.service.wait(self.service.create(job).name)
+            files = {path: data for path, data in self.service.outputs(done).items() if path.endswith(".safetensors")}
+            for path, data in files.items():
+                with self.subTest(path=path):
+                    file = self.directory / pathlib.Path(path).name
+                    file.write_bytes(data)
+                    model = self.imported(file, token="zwx")
+                    self.assertEqual(model.method, method)
+                    self.assertTrue((self.drawn_here(model.name) == self.drawn_here(done.output_model)).all())
+                    again = safetensors.torch.load(self.service.read_blob(self.file_of(model, pathlib.Path(path).name)))
+                    before = safetensors.torch.load(data)
+                    self.assertEqual(again.keys(), before.keys())
+                    self.assertTrue(all(torch.equal(again[key], before[key]) for key in before))
+
+    @staticmethod
+    def file_of(model, path):
+        return next(file.blob for file in model.files if file.path == path)
+
+    def test_a_file_that_does_not_fit_is_refused_by_its_key(self):
+        good = load_file(self.saved("good", r=2, lora_alpha=2))
+        some = sorted(key for key in good if key.endswith("lora_A.weight") and good[key].dim() == 2)[0]
+        cases = {
+            "unet.nowhere.lora_A.weight": good | {"unet.nowhere.lora_A.weight": torch.zeros(2, 4)},
+            some[:-len(".lora_A.weight")]: good | {some: torch.zeros(2, 7)},
+            f"{some}.lora_mid.weight": good | {f"{some}.lora_mid.weight": torch.zeros(2, 2)},
+            "something.else": {"something.else": torch.zeros(3), "other": torch.zeros(3)},
+        }
+        for key, tensors in cases.items():
+            with self.subTest(key=key):
+                file = self.directory / "bad.safetensors"
+                save_file(tensors, file)
+                message = self.failed(file)
+                self.assertTrue(key in message or key == "something.else" and "other" in message, message)
+                self.assertIn("bad.safetensors", message)
+        save_file({"emb_params": torch.zeros(1, 7)}, file)
+        self.assertIn("text", self.failed(file))
+
+    def test_what_is_no_safetensors_file_is_refused_at_once(self):
+        file = self.directory / "pickle.safetensors"
+        file.write_bytes(b"\x80\x02}q\x00." * 10)
+        with self.assertRaises(service.grpc.RpcError) as caught:
+            self.service.create(self.job(file))
+        self.assertEqual((service.error_reason(caught.exception), service.error_fields(caught.exception)),
+                         ("FILE_UNUSABLE", ["job.import_model.inline"]))
+        with self.assertRaises(service.grpc.RpcError) as caught:
+            self.service.create(self.job(file, token="two words", file_name="a/b"))
+        self.assertEqual(service.error_fields(caught.exception), ["job.import_model.file_name", "job.import_model.token"])
+
+    def test_the_file_goes_with_the_model_that_is_erased(self):
+        file = self.directory / "erased.safetensors"
+        save_file({"qq": torch.randn(1, self.pipeline().text_encoder.config.hidden_size)}, file)
+        model = self.imported(file)
+        blob = self.service.get(model.job).import_model.blob
+        self.assertEqual(self.service.read_blob(blob), file.read_bytes())
+        self.models.EraseModel(model_service_pb2.EraseModelRequest(name=model.name))
+        with self.assertRaises(service.grpc.RpcError):
+            self.service.read_blob(blob)
+
+
+if __name__ == "__main__":
+    unittest.main()

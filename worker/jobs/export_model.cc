@@ -1,0 +1,251 @@
+#include "worker/jobs/export_model.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/resource_names.h"
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/exports/embedding_file.h"
+#include "worker/exports/model_directory.h"
+#include "worker/families/single_file.h"
+#include "worker/jobs/drawing_model.h"
+#include "worker/jobs/keep_outputs.h"
+#include "worker/jobs/outputs.h"
+#include "worker/methods/extracted_lora.h"
+#include "worker/methods/lora.h"
+#include "worker/methods/merged_model.h"
+#include "worker/methods/textual_inversion.h"
+#include "worker/support/files.h"
+#include "worker/support/guard.h"
+#include "worker/support/resident_memory.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kDefaultRank = 16;
+constexpr char kSingleFile[] = "model.safetensors";
+constexpr char kWordsDir[] = "words";
+// Of what the denoiser gives, for weights in 32 and in 16 bits.
+constexpr double kMostApart = 1e-3, kMostApartFloat16 = 2e-2;
+
+// One export under way.
+struct Order {
+  const v1::ExportSpec& spec;  // resolved
+  nlohmann::json card;
+  std::string prompt;      // of the passes that are compared
+  torch::Tensor as_drawn;  // what the denoiser gives with the adapters over the model
+  fs::path scratch;
+  fs::path out;
+  std::function<void(int64_t done, int64_t total)> report;
+
+  torch::ScalarType dtype() const { return spec.float16() ? torch::kFloat16 : torch::kFloat32; }
+};
+
+nlohmann::json CardOf(const v1::ExportSpec& spec, const DrawingModel& drawing) {
+  nlohmann::json adapters = nlohmann::json::array();
+  for (const auto& adapter : spec.model().adapters()) {
+    adapters.push_back({{"model", adapter.model()}, {"strength", adapter.strength()}});
+  }
+  return {{"format", 1},
+          {"token", drawing.words.token},
+          {"class_noun", drawing.words.class_noun},
+          {"base", {{"digest", drawing.settings.base.digest}}},
+          {"export", {{"model", spec.model().name()}, {"adapters", adapters}}}};
+}
+
+MergedAdapters MergeAdapters(const DrawingModel& drawing) {
+  MergedAdapters merged;
+  torch::NoGradGuard no_grad;
+  for (const LaidAdapter& adapter : drawing.laid_over) {
+    const auto merge = FindMethod(adapter.method).merge;
+    if (merge == nullptr) {
+      throw Error(ErrorKind::kFailedPrecondition,
+                  absl::StrCat(adapter.name, " is an adapter of ", adapter.method,
+                               ", a network of its own that no weights can hold: it cannot be "
+                               "merged"));
+    }
+    merge(drawing.model, adapter.directory, adapter.strength, merged);
+  }
+  return merged;
+}
+
+void CheckPass(const Order& order, const torch::Tensor& pass, const torch::Tensor& wanted) {
+  const double apart = RelativeDifference(pass, wanted);
+  const double most = order.spec.float16() ? kMostApartFloat16 : kMostApart;
+  if (apart <= most) return;
+  throw Error(ErrorKind::kInternal,
+              absl::StrCat("what was exported differs from the model by ", apart,
+                           " in what the denoiser gives; at most ", most, " is allowed"));
+}
+
+void ExportDirectory(const Order& order, DrawingModel& drawing, const MergedAdapters& merged) {
+  const auto parts = Merge(drawing.model, merged);
+  WriteMergedModel(drawing.directory, parts, merged.words, order.spec.float16(), order.card,
+                   order.out);
+  const auto read = ReadMergedModel(order.out, parts);
+  CheckReadBack(parts, order.spec.float16(), read);
+  CheckPass(order, OnePassWith(drawing.model, read, merged.words, order.prompt), order.as_drawn);
+}
+
+// Where the format has no place for learned words: their own files beside it.
+void WriteWordsBeside(const Order& order, const DrawingModel& drawing,
+                      JobEnvironment& environment) {
+  for (const LaidAdapter& adapter : drawing.laid_over) {
+    if (!fs::exists(adapter.directory / kEmbeddingFile)) continue;
+    const std::string id = ValueOrThrow(ParseModelName(adapter.name)).id;
+    const fs::path beside = order.out / kWordsDir / id;
+    fs::create_directories(beside);
+    for (const char* file : {kEmbeddingFile, kA1111EmbeddingFile}) {
+      if (fs::exists(adapter.directory / file)) {
+        fs::copy_file(adapter.directory / file, beside / file);
+      }
+    }
+    environment.Warn(absl::StrCat("the word that ", adapter.name,
+                                  " has learned is in files of its own, in ", kExportDir, "/",
+                                  kWordsDir, "/", id, ": the format has no place for it"));
+  }
+}
+
+void ExportOneFile(const Order& order, DrawingModel& drawing, MergedAdapters merged) {
+  const auto words = std::exchange(merged.words, {});
+  const auto parts = Merge(drawing.model, merged);
+  const fs::path whole = order.scratch / "merged";
+  WriteMergedModel(drawing.directory, parts, /*words=*/{}, /*float16=*/false, order.card, whole);
+  fs::create_directories(order.out);
+  const fs::path file = order.out / kSingleFile;
+  ExportSingleFile(whole, file,
+                   order.spec.float16() ? std::optional(torch::kFloat16) : std::nullopt);
+  const auto read = ReadSingleFile(file, whole);
+  CheckReadBack(parts, order.spec.float16(), read);
+  std::vector<std::unique_ptr<AppliedAdapter>> spoken;
+  for (const NewWord& word : words) spoken.push_back(SpeakWord(drawing.model, word));
+  CheckPass(order, OnePassWith(drawing.model, read, /*words=*/{}, order.prompt), order.as_drawn);
+}
+
+// Returns how far the LoRA is from the model: of the weights, and of what the denoiser gives.
+std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawing,
+                                         MergedAdapters merged, Workshop& workshop,
+                                         const std::function<void()>& poll) {
+  const CatalogEntry* base = nullptr;
+  for (const auto& [name, entry] : workshop.catalog.entries()) {
+    if (entry.facts.digest == drawing.settings.base.digest) base = &entry;
+  }
+  if (base == nullptr) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "this worker does not have the base model of the model, from which the LoRA is to "
+                "be the difference");
+  }
+  const auto words = std::exchange(merged.words, {});
+  const auto difference = DifferenceFrom(base->directory, Merge(drawing.model, merged));
+  const auto extracted = ExtractLora(difference, order.spec.rank(), order.report);
+  Family& model =
+      workshop.warm.GetBase(base->facts.name, base->facts.digest, base->directory, poll);
+  MakeModelDirectory(order.out, order.card, [&](const fs::path& partial) {
+    WriteLoraWeights(model, extracted.weights, order.dtype(), partial);
+  });
+  std::vector<std::unique_ptr<AppliedAdapter>> spoken;
+  for (const NewWord& word : words) spoken.push_back(SpeakWord(model, word));
+  std::map<std::string, NamedTensors> approximate;
+  for (auto& part : Merge(model, AsChanges(extracted.weights, difference))) {
+    if (part.changed) approximate[part.part.name] = std::move(part.weights);
+  }
+  const auto wanted = OnePassWith(model, approximate, /*words=*/{}, order.prompt);
+  approximate.clear();
+  const auto applied = ApplyLora(model, order.out, /*strength=*/1);
+  const auto pass = OnePass(model, order.prompt);
+  CheckPass(order, pass, wanted);
+  return {{"lora_rank", static_cast<double>(extracted.weights.scale.rank)},
+          {"lora_weight_error", extracted.relative_error},
+          {"lora_pass_error", RelativeDifference(pass, order.as_drawn)}};
+}
+
+}  // namespace
+
+v1::ResolvedSpec ResolveExport(const v1::ExportSpec& spec, const ModelFacts& model) {
+  v1::ResolvedSpec resolved;
+  resolved.set_base_model_digest(model.digest);
+  v1::ExportSpec& result = *resolved.mutable_export_model();
+  result = spec;
+  result.mutable_model()->set_name(model.name);
+  for (auto& adapter : *result.mutable_model()->mutable_adapters()) {
+    if (!adapter.has_strength()) adapter.set_strength(1);
+  }
+  if (result.format() == v1::EXPORT_FORMAT_LORA && !result.has_rank()) {
+    result.set_rank(kDefaultRank);
+  }
+  return resolved;
+}
+
+std::vector<v1::Output> DescribeExport(const JobEnvironment& environment) {
+  const fs::path directory = environment.scratch() / kExportDir;
+  std::vector<v1::Output> outputs;
+  for (const auto& file : FilesBelow(directory)) {
+    v1::Output output;
+    output.set_kind(v1::OUTPUT_KIND_EXPORT);
+    output.set_path((fs::path(kExportDir) / file.lexically_relative(directory)).string());
+    outputs.push_back(DescribeFile(file, std::move(output)));
+  }
+  return outputs;
+}
+
+JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
+  // Prepare
+  Phases phases(environment, {Phase::kPreparing, Phase::kSaving, Phase::kUploading});
+  DrawingModel drawing = DrawingModelOf(lease, environment, phases, workshop);
+  JobResult result;
+  result.resolved = ResolveExport(lease.job().export_model(), drawing.facts);
+  const v1::ExportSpec& spec = result.resolved.export_model();
+  environment.Resolved(result.resolved);
+  Order order{
+      .spec = spec,
+      .card = CardOf(spec, drawing),
+      .prompt = absl::StrCat("a ", drawing.words.token, " ", drawing.words.class_noun),
+      .as_drawn = {},
+      .scratch = environment.scratch(),
+      .out = environment.scratch() / kExportDir,
+      .report = [&](int64_t done, int64_t total) {
+        ThrowIfStopped(environment.Stop());
+        phases.Report({.phase = Phase::kSaving, .done = done, .total = total, .unit = "layers"});
+      }};
+  order.as_drawn = OnePass(drawing.model, order.prompt);
+  drawing.adapters.clear();
+  const MergedAdapters merged = MergeAdapters(drawing);
+
+  // Write, read back, compare
+  phases.Report({.phase = Phase::kSaving});
+  std::map<std::string, double> figures;
+  switch (spec.format()) {
+    case v1::EXPORT_FORMAT_DIFFUSERS:
+      ExportDirectory(order, drawing, merged);
+      break;
+    case v1::EXPORT_FORMAT_SINGLE_FILE:
+      ExportOneFile(order, drawing, merged);
+      WriteWordsBeside(order, drawing, environment);
+      break;
+    case v1::EXPORT_FORMAT_LORA:
+      figures =
+          ExportLora(order, drawing, merged, workshop, [&] { ThrowIfStopped(environment.Stop()); });
+      WriteWordsBeside(order, drawing, environment);
+      break;
+    default:
+      throw Error(ErrorKind::kInvalidArgument, "the export's format is none that is known");
+  }
+
+  // Keep
+  result.outputs = KeepOutputs(DescribeExport(environment), /*extras=*/{}, environment, phases);
+  result.metrics = phases.Measurements();
+  result.metrics.merge(figures);
+  result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
+  return result;
+}
+
+}  // namespace likeness

@@ -1,0 +1,129 @@
+#include "worker/methods/extracted_lora.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "worker/base/error.h"
+#include "worker/checkpoints/component_files.h"
+#include "worker/nn/hookable_layers.h"
+
+namespace likeness {
+namespace {
+
+double SquaredNorm(const torch::Tensor& value) {
+  return value.to(torch::kFloat64).square().sum().item<double>();
+}
+
+// `factor` with rows, or columns, of zeros up to the rank.
+torch::Tensor Filled(const torch::Tensor& factor, int64_t dimension, int64_t rank) {
+  auto shape = factor.sizes().vec();
+  shape[dimension] = rank - shape[dimension];
+  return torch::cat({factor, torch::zeros(shape, factor.options())}, dimension);
+}
+
+std::pair<std::string, std::string> PartAndLayer(const std::string& name) {
+  const size_t slash = name.find('/');
+  return {name.substr(0, slash), name.substr(slash + 1)};
+}
+
+// The factors of one layer, and what they leave of the square of its difference.
+std::pair<LoraUpdate, double> UpdateOf(const std::string& name, const torch::Tensor& difference,
+                                       int64_t rank) {
+  const auto matrix = difference.flatten(1);
+  const auto [left, values, right] = torch::linalg_svd(matrix, /*full_matrices=*/false);
+  const int64_t kept = std::min(rank, values.size(0));
+  const auto roots = values.slice(0, 0, kept).sqrt();
+  auto up = Filled(left.slice(1, 0, kept) * roots, 1, rank);
+  auto down = Filled(roots.unsqueeze(1) * right.slice(0, 0, kept), 0, rank);
+  if (difference.dim() == 4) {
+    auto shape = difference.sizes().vec();
+    shape[0] = rank;
+    down = down.view(shape);
+    up = up.view({up.size(0), rank, 1, 1});
+  }
+  const auto [part, layer] = PartAndLayer(name);
+  LoraUpdate update{part, layer, {{kLoraDown, down.cpu()}, {kLoraUp, up.cpu()}}};
+  return {std::move(update), SquaredNorm(values.slice(0, kept))};
+}
+
+}  // namespace
+
+ModelDifference DifferenceFrom(const std::filesystem::path& base,
+                               const std::vector<MergedPart>& parts) {
+  torch::NoGradGuard no_grad;
+  ModelDifference difference;
+  for (const MergedPart& merged : parts) {
+    if (merged.part.role == Role::kAutoencoder) continue;
+    std::set<std::string> layers;
+    for (const auto& layer : LayersOf(*merged.part.module))
+      layers.insert(layer.name + kWeightSuffix);
+    const auto read = ReadComponent(base / merged.part.name, merged.part.name,
+                                    merged.part.file_stem, torch::kFloat32);
+    const std::map<std::string, torch::Tensor> before(read.begin(), read.end());
+    for (const auto& [name, value] : merged.weights) {
+      const auto found = before.find(name);
+      if (found == before.end() || found->second.sizes() != value.sizes()) {
+        throw Error(ErrorKind::kFailedPrecondition, "the base model does not have " +
+                                                        merged.part.name + "/" + name +
+                                                        " in the shape that the model has it in");
+      }
+      const auto change =
+          value.to(torch::kFloat32) - found->second.to(value.device(), torch::kFloat32);
+      if (!change.any().item<bool>()) continue;
+      if (layers.contains(name)) {
+        const auto layer = name.substr(0, name.size() - std::string(kWeightSuffix).size());
+        difference.layers[merged.part.name + "/" + layer] = change;
+      } else {
+        difference.rest_squared += SquaredNorm(change);
+      }
+    }
+  }
+  return difference;
+}
+
+ExtractedLora ExtractLora(const ModelDifference& difference, int64_t rank,
+                          const std::function<void(int64_t, int64_t)>& poll) {
+  torch::NoGradGuard no_grad;
+  if (difference.layers.empty()) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "the model differs from its base model in no layer that a LoRA may have");
+  }
+  int64_t most = 1;
+  for (const auto& [name, change] : difference.layers) {
+    most = std::max(most, std::min(change.size(0), change.numel() / change.size(0)));
+  }
+  rank = std::min(rank, most);
+  ExtractedLora extracted;
+  extracted.weights.scale = {.rank = rank, .alpha = static_cast<double>(rank)};
+  double left_out = difference.rest_squared, all = difference.rest_squared;
+  const auto total = static_cast<int64_t>(difference.layers.size());
+  for (const auto& [name, change] : difference.layers) {
+    poll(static_cast<int64_t>(extracted.weights.updates.size()), total);
+    auto [update, left] = UpdateOf(name, change, rank);
+    extracted.weights.targets[update.part].push_back(update.layer);
+    extracted.weights.updates.push_back(std::move(update));
+    left_out += left;
+    all += SquaredNorm(change);
+  }
+  extracted.relative_error = std::sqrt(left_out / all);
+  return extracted;
+}
+
+MergedAdapters AsChanges(const LoraWeights& weights, const ModelDifference& difference) {
+  torch::NoGradGuard no_grad;
+  MergedAdapters changes;
+  for (const LoraUpdate& update : weights.updates) {
+    const std::string name = update.part + "/" + update.layer;
+    const auto& like = difference.layers.at(name);
+    const auto product =
+        torch::mm(update.factors.at(kLoraUp).flatten(1), update.factors.at(kLoraDown).flatten(1));
+    changes.Add(name, (product * weights.scale.value()).view(like.sizes()).to(like.device()));
+  }
+  return changes;
+}
+
+}  // namespace likeness

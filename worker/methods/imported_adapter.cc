@@ -1,0 +1,123 @@
+#include "worker/methods/imported_adapter.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
+#include "worker/exports/embedding_file.h"
+#include "worker/exports/hypernetwork_file.h"
+#include "worker/methods/imported_lora.h"
+#include "worker/methods/lora.h"
+#include "worker/methods/lora_variants.h"
+#include "worker/methods/method.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool IsHypernetwork(const SafetensorsFile& file) {
+  return file.metadata().contains("hypernetwork");
+}
+
+// Widths of the text encoders, in the order of the parts.
+std::vector<int64_t> TextWidths(const Family& model) {
+  std::vector<int64_t> widths;
+  for (const Part& part : model.Parts()) {
+    if (part.role != Role::kTextEncoder) continue;
+    widths.push_back(nlohmann::json::parse(part.config).at("hidden_size").get<int64_t>());
+  }
+  return widths;
+}
+
+std::string NameOf(LoraVariant variant) {
+  switch (variant) {
+    case LoraVariant::kDora:
+      return "dora";
+    case LoraVariant::kLoha:
+      return "loha";
+    case LoraVariant::kLokr:
+      return "lokr";
+    default:
+      return "lora";
+  }
+}
+
+ImportedAdapter LoraOf(Family& model, const SafetensorsFile& file) {
+  auto read = std::make_shared<const ImportedLora>(ReadAnyLora(model, file));
+  const LoraVariant variant = RowOf(read->weights.updates.front().factors).variant;
+  return {.method = "lora",
+          .variant = NameOf(variant),
+          .layout = read->layout,
+          .word = "",
+          .write = [&model, read](const fs::path& directory, const std::string&) {
+            WriteLoraWeights(model, read->weights, read->dtype, directory);
+          }};
+}
+
+ImportedAdapter WordOf(const Family& model, WordEmbedding embedding, const std::string& layout) {
+  const auto widths = TextWidths(model);
+  bool fits = embedding.rows_KD.size() == widths.size();
+  for (size_t i = 0; fits && i < widths.size(); ++i) {
+    fits = embedding.rows_KD[i].size(1) == widths[i];
+  }
+  if (!fits) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "the file cannot be imported: its embedding is not of the base model's text "
+                "encoders");
+  }
+  std::string word = embedding.word;
+  return {.method = "textual_inversion",
+          .variant = "",
+          .layout = layout,
+          .word = std::move(word),
+          .write = [embedding](const fs::path& directory, const std::string& token) {
+            WordEmbedding named = embedding;
+            named.word = token;
+            WriteEmbedding(directory / kEmbeddingFile, named);
+            WriteA1111Embedding(directory / kA1111EmbeddingFile, named);
+            const WordEmbedding again = ReadEmbedding(directory / kEmbeddingFile);
+            bool same = again.word == token && again.rows_KD.size() == named.rows_KD.size();
+            for (size_t i = 0; same && i < named.rows_KD.size(); ++i) {
+              same = torch::equal(again.rows_KD[i], named.rows_KD[i].to(torch::kFloat32));
+            }
+            if (!same) {
+              throw Error(ErrorKind::kInternal, "the embedding is not read back as it was written");
+            }
+          }};
+}
+
+ImportedAdapter HypernetworkOf(Family& model, const fs::path& path) {
+  auto read = std::make_shared<const Hypernetwork>(ReadHypernetwork(path));
+  return {.method = "hypernetwork",
+          .variant = "",
+          .layout = "likeness",
+          .word = "",
+          .write = [&model, read](const fs::path& directory, const std::string&) {
+            WriteHypernetwork(directory / kHypernetworkFile, *read);
+            FindMethod("hypernetwork").apply(model, directory, /*strength=*/1);  // whether it fits
+          }};
+}
+
+}  // namespace
+
+ImportedAdapter ImportAdapter(Family& model, const fs::path& path) {
+  const SafetensorsFile file = SafetensorsFile::Open(path);
+  if (IsHypernetwork(file)) return HypernetworkOf(model, path);
+  if (IsLora(file)) return LoraOf(model, file);
+  if (auto word = ReadAnyEmbedding(path)) {
+    const bool a1111 = file.Contains("emb_params");
+    return WordOf(model, *std::move(word), a1111 ? "A1111" : "diffusers");
+  }
+  const auto names = file.Names();
+  throw Error(ErrorKind::kFailedPrecondition,
+              "the file cannot be imported: " +
+                  (names.empty() ? std::string("it has no tensors")
+                                 : "key " + names.front() + " is of no layout that is known"));
+}
+
+}  // namespace likeness

@@ -1,0 +1,303 @@
+#include "worker/methods/imported_lora.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/methods/lora.h"
+#include "worker/methods/lora_variants.h"
+#include "worker/nn/hookable_layers.h"
+
+namespace likeness {
+namespace {
+
+constexpr const char* kLoraMetadata = "lora_adapter_metadata";
+constexpr const char* kPeftPrefix = "base_model.model.";
+constexpr const char* kTextModel = "text_model.";
+
+[[noreturn]] void RefuseImport(const std::string& why) {
+  throw Error(ErrorKind::kFailedPrecondition, "the file cannot be imported: " + why);
+}
+
+// How the ends of keys are called here. The longer first where one ends with another.
+struct FactorName {
+  const char* ending;
+  const char* factor;  // as in lora_file.h; "alpha", or a part of a factor
+};
+constexpr FactorName kFactorNames[] = {
+    {".lora_A.weight", kLoraDown},
+    {".lora_B.weight", kLoraUp},
+    {".lora_A.default.weight", kLoraDown},
+    {".lora_B.default.weight", kLoraUp},
+    {".lora_magnitude_vector.default.weight", kDoraMagnitude},
+    {".lora_magnitude_vector.weight", kDoraMagnitude},
+    {".lora_magnitude_vector", kDoraMagnitude},
+    {".lora_down.weight", kLoraDown},
+    {".lora_up.weight", kLoraUp},
+    {".lora.down.weight", kLoraDown},
+    {".lora.up.weight", kLoraUp},
+    {".lora_linear_layer.down.weight", kLoraDown},
+    {".lora_linear_layer.up.weight", kLoraUp},
+    {".dora_scale", kDoraMagnitude},
+    {".hada_w1_a", "hada_w1_a"},
+    {".hada_w1_b", "hada_w1_b"},
+    {".hada_w2_a", "hada_w2_a"},
+    {".hada_w2_b", "hada_w2_b"},
+    {".lokr_w1_a", "lokr_w1_a"},
+    {".lokr_w1_b", "lokr_w1_b"},
+    {".lokr_w2_a", "lokr_w2_a"},
+    {".lokr_w2_b", "lokr_w2_b"},
+    {".lokr_w1", kLokrFirst},
+    {".lokr_w2", kLokrSecond},
+    {".alpha", "alpha"},
+};
+
+const FactorName* FactorOf(const std::string& key) {
+  for (const FactorName& name : kFactorNames) {
+    if (key.ends_with(name.ending)) return &name;
+  }
+  return nullptr;
+}
+
+// A layer of the model by each of the names that it has in files.
+struct NamedLayer {
+  std::string part;
+  HookableLayer layer;
+};
+
+std::map<std::string, NamedLayer> LayersByName(const Family& model) {
+  std::map<std::string, NamedLayer> names;
+  KohyaModel kohya = KohyaModelOf(model);
+  for (const Part& part : model.Parts()) {
+    if (part.role == Role::kAutoencoder) continue;
+    for (const HookableLayer& layer : LayersOf(*part.module)) {
+      const NamedLayer named{part.name, layer};
+      names[part.name + "." + layer.name] = named;
+      // Some programs leave out the tower's name, others the part's.
+      if (layer.name.starts_with(kTextModel)) {
+        names[part.name + "." + layer.name.substr(std::string(kTextModel).size())] = named;
+      }
+      names.try_emplace(kPeftPrefix + layer.name, named);
+      names.try_emplace(layer.name, named);
+      for (const bool original_names : {true, false}) {
+        KohyaModel other = kohya;
+        other.xl = original_names && kohya.xl;
+        if (part.name != "unet") other.xl = kohya.xl;
+        names[KohyaName(part.name, layer.name, other)] = named;
+      }
+    }
+  }
+  return names;
+}
+
+struct ReadUpdate {
+  NamedLayer layer;
+  std::string name;  // in the file
+  std::map<std::string, torch::Tensor> factors;
+  std::optional<double> alpha;
+};
+
+// By the layer's own name.
+std::map<std::string, ReadUpdate> ReadUpdates(const Family& model, const SafetensorsFile& file) {
+  const auto layers = LayersByName(model);
+  std::map<std::string, ReadUpdate> updates;
+  for (const std::string& key : file.Names()) {
+    const FactorName* factor = FactorOf(key);
+    if (factor == nullptr) RefuseImport("key " + key + " is of no factor that is known");
+    const std::string name = key.substr(0, key.size() - std::string(factor->ending).size());
+    const auto layer = layers.find(name);
+    if (layer == layers.end()) {
+      RefuseImport("key " + key + " is of no layer of the base model that may have an update");
+    }
+    ReadUpdate& update = updates[layer->second.part + "/" + layer->second.layer.name];
+    if (!update.name.empty() && update.name != name) {
+      RefuseImport("keys " + update.name + " and " + name + " are of one layer");
+    }
+    update.layer = layer->second;
+    update.name = name;
+    const torch::Tensor value = file.Get(key);
+    if (!value.is_floating_point() && factor->factor != std::string("alpha")) {
+      RefuseImport("key " + key + " holds no floating-point numbers");
+    }
+    if (factor->factor == std::string("alpha")) {
+      if (value.numel() != 1) RefuseImport("key " + key + " holds more than one number");
+      update.alpha = value.to(torch::kFloat64).item<double>();
+    } else {
+      update.factors[factor->factor] = value;
+    }
+  }
+  if (updates.empty()) RefuseImport("it has no updates");
+  return updates;
+}
+
+// LoKr's smaller factor may be a product, too.
+void MultiplyFirstFactor(std::map<std::string, torch::Tensor>& factors) {
+  const auto a = factors.find("lokr_w1_a"), b = factors.find("lokr_w1_b");
+  if (a == factors.end() || b == factors.end()) return;
+  factors[kLokrFirst] = torch::mm(a->second.to(torch::kFloat32), b->second.to(torch::kFloat32));
+  factors.erase("lokr_w1_a");
+  factors.erase("lokr_w1_b");
+}
+
+// Magnitudes as peft has them.
+void ShapeMagnitude(const HookableLayer& layer, std::map<std::string, torch::Tensor>& factors) {
+  const auto magnitude = factors.find(kDoraMagnitude);
+  if (magnitude == factors.end() || magnitude->second.numel() != layer.weight.size(0)) return;
+  magnitude->second = layer.weight.dim() == 4 ? magnitude->second.reshape({1, -1, 1, 1})
+                                              : magnitude->second.reshape({-1});
+}
+
+int64_t RankOfFactors(const std::map<std::string, torch::Tensor>& factors) {
+  for (const char* name : {kLoraDown, "hada_w1_b", "lokr_w2_b"}) {
+    if (const auto found = factors.find(name); found != factors.end() && found->second.dim() > 0) {
+      return found->second.size(0);
+    }
+  }
+  return 0;
+}
+
+const LoraVariantRow& VariantOf(const ReadUpdate& update) {
+  try {
+    return RowOf(update.factors);
+  } catch (const Error&) {
+    RefuseImport("the update of " + update.name + " has not the factors of any kind");
+  }
+}
+
+// What the metadata of diffusers says of each part's scale.
+std::map<std::string, LoraScale> ScalesOf(const SafetensorsFile& file) {
+  std::map<std::string, LoraScale> scales;
+  const auto found = file.metadata().find(kLoraMetadata);
+  if (found == file.metadata().end()) return scales;
+  const auto json = nlohmann::json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) RefuseImport(std::string(kLoraMetadata) + " is no JSON object");
+  for (const char* part : {"unet", "text_encoder", "text_encoder_2"}) {
+    const std::string prefix = std::string(part) + ".";
+    try {
+      if (!json.contains(prefix + "lora_alpha")) continue;
+      if (!json.value(prefix + "alpha_pattern", nlohmann::json::object()).empty()) {
+        RefuseImport(prefix + "alpha_pattern in its metadata is not supported");
+      }
+      scales[part] = {.rank = 0,
+                      .alpha = json.at(prefix + "lora_alpha").get<double>(),
+                      .rank_stabilized = json.value(prefix + "use_rslora", false)};
+    } catch (const nlohmann::json::exception&) {
+      RefuseImport(std::string(kLoraMetadata) + " has a value of a wrong type");
+    }
+  }
+  return scales;
+}
+
+// The update's scale in the file's own terms; of LoKr without a rank there is none.
+double ScaleOf(const ReadUpdate& update, int64_t rank,
+               const std::map<std::string, LoraScale>& scales) {
+  if (rank == 0) return 1;
+  if (update.alpha) return *update.alpha / static_cast<double>(rank);
+  const auto said = scales.find(update.layer.part);
+  if (said == scales.end()) return 1;
+  LoraScale scale = said->second;
+  scale.rank = rank;
+  return scale.value();
+}
+
+// Rows, or columns, of zeros up to the rank.
+torch::Tensor FilledUp(const torch::Tensor& factor, int64_t dimension, int64_t rank) {
+  auto shape = factor.sizes().vec();
+  if (shape[dimension] == rank) return factor;
+  shape[dimension] = rank - shape[dimension];
+  return torch::cat({factor, torch::zeros(shape, factor.options())}, dimension);
+}
+
+void FillUp(std::map<std::string, torch::Tensor>& factors, int64_t rank) {
+  constexpr std::pair<const char*, int64_t> kRanked[] = {
+      {kLoraDown, 0},   {kLoraUp, 1},     {"hada_w1_a", 1}, {"hada_w1_b", 0},
+      {"hada_w2_a", 1}, {"hada_w2_b", 0}, {"lokr_w2_a", 1}, {"lokr_w2_b", 0}};
+  for (const auto& [name, dimension] : kRanked) {
+    if (const auto found = factors.find(name); found != factors.end()) {
+      found->second = FilledUp(found->second, dimension, rank);
+    }
+  }
+}
+
+std::string LayoutOf(const SafetensorsFile& file) {
+  const std::string first = file.Names().front();
+  if (first.starts_with("lora_")) return "kohya";
+  return first.starts_with(kPeftPrefix) ? "peft" : "diffusers";
+}
+
+torch::ScalarType DtypeOf(const LoraWeights& weights) {
+  for (const LoraUpdate& update : weights.updates) {
+    for (const auto& [name, factor] : update.factors) {
+      // Magnitudes are written in float32 whatever the others are.
+      if (name != kDoraMagnitude && factor.scalar_type() != torch::kFloat16) return torch::kFloat32;
+    }
+  }
+  return torch::kFloat16;
+}
+
+}  // namespace
+
+bool IsLora(const SafetensorsFile& file) {
+  for (const std::string& key : file.Names()) {
+    const FactorName* factor = FactorOf(key);
+    if (factor != nullptr && factor->factor != std::string("alpha")) return true;
+  }
+  return false;
+}
+
+ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
+  torch::NoGradGuard no_grad;
+  ImportedLora imported{.weights = {}, .layout = LayoutOf(file)};
+  const auto scales = ScalesOf(file);
+  auto updates = ReadUpdates(model, file);
+  int64_t most = 0;
+  bool alike = true;  // in rank and scale
+  std::optional<double> common;
+  const LoraVariantRow* variant = nullptr;
+  for (auto& [name, update] : updates) {
+    MultiplyFirstFactor(update.factors);
+    ShapeMagnitude(update.layer.layer, update.factors);
+    const auto& [part, layer] = update.layer;
+    const LoraVariantRow& row = VariantOf(update);
+    if (!row.fits(layer.weight.sizes(), update.factors)) {
+      RefuseImport("the update of " + update.name + " does not fit the layer " + part + "/" +
+                   layer.name + " of the base model");
+    }
+    if (variant != nullptr && variant != &row) {
+      RefuseImport("it has updates of several kinds; that of " + update.name + " is another");
+    }
+    variant = &row;
+    const int64_t rank = RankOfFactors(update.factors);
+    if (rank == 0) continue;
+    const double scale = ScaleOf(update, rank, scales);
+    alike = alike && (most == 0 || (rank == most && scale == common.value_or(scale)));
+    common = scale;
+    most = std::max(most, rank);
+  }
+  auto& weights = imported.weights;
+  weights.scale.rank = std::max<int64_t>(most, 1);
+  weights.scale.alpha = static_cast<double>(weights.scale.rank) * (alike ? common.value_or(1) : 1);
+  for (auto& [name, update] : updates) {
+    const int64_t rank = RankOfFactors(update.factors);
+    if (rank > 0 && !alike) {
+      const double scale = ScaleOf(update, rank, scales);
+      torch::Tensor& factor = update.factors.contains(kLoraUp)       ? update.factors[kLoraUp]
+                              : update.factors.contains("hada_w1_a") ? update.factors["hada_w1_a"]
+                                                                     : update.factors["lokr_w2_a"];
+      factor = factor.to(torch::kFloat32) * scale;
+      FillUp(update.factors, weights.scale.rank);
+    }
+    weights.targets[update.layer.part].push_back(update.layer.layer.name);
+    weights.updates.push_back(
+        {update.layer.part, update.layer.layer.name, std::move(update.factors)});
+  }
+  imported.dtype = DtypeOf(weights);
+  return imported;
+}
+
+}  // namespace likeness

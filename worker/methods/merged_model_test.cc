@@ -1,0 +1,169 @@
+#include "worker/methods/merged_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/families/diffusers_directory.h"
+#include "worker/families/single_file.h"
+#include "worker/families/tiny_model.h"
+#include "worker/methods/extracted_lora.h"
+#include "worker/methods/lora.h"
+#include "worker/nn/hookable_layers.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+class MergedModelTest : public testing::Test {
+ protected:
+  MergedModelTest() {
+    torch::manual_seed(1);
+    SaveModel(base(), TinyModel(), torch::kFloat32);
+    model_ = LoadModel(base());
+  }
+  fs::path base() const { return temp_.path() / "base"; }
+  fs::path out() const { return temp_.path() / "out"; }
+  static nlohmann::json ReadJson(const fs::path& file) {
+    std::ifstream stream(file);
+    return nlohmann::json::parse(stream);
+  }
+  // Changes of `rank` of all attention layers of the denoiser.
+  MergedAdapters Changes(int64_t rank) {
+    torch::NoGradGuard no_grad;
+    MergedAdapters changes;
+    for (const Part& part : model_->Parts()) {
+      if (part.role != Role::kDenoiser) continue;
+      for (const auto& layer : LayersOf(*part.module)) {
+        if (!IsTarget(layer.name, {"to_q", "to_out.0", "conv1"})) continue;
+        const int64_t out = layer.weight.size(0);
+        const auto change =
+            torch::mm(torch::randn({out, rank}), torch::randn({rank, layer.weight.numel() / out})) *
+            0.1;
+        changes.Add(part.name + "/" + layer.name, change.view(layer.weight.sizes()));
+      }
+    }
+    return changes;
+  }
+  static std::string RefusalOf(const std::function<void()>& act) {
+    try {
+      act();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  TempDir temp_;
+  std::unique_ptr<Family> model_;
+};
+
+TEST_F(MergedModelTest, ADirectoryIsReadBackAsItWasMerged) {
+  for (const bool float16 : {false, true}) {
+    fs::remove_all(out());
+    const auto parts = Merge(*model_, Changes(2));
+    WriteMergedModel(base(), parts, {}, float16, {{"format", 1}}, out());
+    CheckReadBack(parts, float16, ReadMergedModel(out(), parts));
+    const auto loaded = LoadModel(out());
+    std::map<std::string, NamedTensors> weights;
+    for (const MergedPart& part : parts) weights[part.part.name] = part.weights;
+    EXPECT_LT(
+        RelativeDifference(OnePass(*loaded, "a dog"), OnePassWith(*model_, weights, {}, "a dog")),
+        float16 ? 2e-2 : 1e-6);
+  }
+}
+
+TEST_F(MergedModelTest, TheBaseStaysAsItWas) {
+  const auto digest = LoadModel(base());
+  const auto before = OnePass(*digest, "a dog");
+  MergedAdapters merged = Changes(1);
+  const auto config = nlohmann::json::parse(model_->Parts().front().config);
+  merged.words.push_back({"zw", {torch::randn({2, config["hidden_size"].get<int64_t>()})}});
+  WriteMergedModel(base(), Merge(*model_, merged), merged.words, false, {{"format", 1}}, out());
+  EXPECT_TRUE(torch::equal(OnePass(*LoadModel(base()), "a dog"), before));
+}
+
+TEST_F(MergedModelTest, WordsBecomeTokensBehindTheVocabulary) {
+  const auto config = nlohmann::json::parse(model_->Parts().front().config);
+  const auto rows_KD = torch::randn({2, config["hidden_size"].get<int64_t>()});
+  MergedAdapters merged;
+  merged.words.push_back({"zw", {rows_KD}});
+  const auto parts = Merge(*model_, merged);
+  WriteMergedModel(base(), parts, merged.words, false, {{"format", 1}}, out());
+  const int64_t size = model_->tokenizer().vocab_size();
+  EXPECT_EQ(ReadJson(out() / "text_encoder/config.json")["vocab_size"], size + 2);
+  const auto added = ReadJson(out() / "tokenizer/tokenizer_config.json")["added_tokens_decoder"];
+  EXPECT_EQ(added[std::to_string(size)]["content"], "zw");
+  EXPECT_EQ(added[std::to_string(size + 1)]["content"], "zw_1");
+  for (const auto& [name, table] : ReadMergedModel(out(), parts).at("text_encoder")) {
+    if (!name.ends_with("token_embedding.weight")) continue;
+    EXPECT_TRUE(torch::equal(table.slice(0, size), rows_KD));
+  }
+}
+
+TEST_F(MergedModelTest, WhatIsNotReadBackAsWrittenIsNamed) {
+  const auto parts = Merge(*model_, Changes(1));
+  WriteMergedModel(base(), parts, {}, false, {{"format", 1}}, out());
+  auto read = ReadMergedModel(out(), parts);
+  auto& [name, tensor] = read.at("unet").front();
+  tensor = tensor + 1e-3;
+  EXPECT_EQ(RefusalOf([&] { CheckReadBack(parts, false, read); }),
+            "the export was written wrong: unet/" + name + " is not read back as it was written");
+  read.at("unet").erase(read.at("unet").begin());
+  EXPECT_NE(RefusalOf([&] { CheckReadBack(parts, false, read); }).find("is missing"),
+            std::string::npos);
+}
+
+TEST_F(MergedModelTest, ASingleFileIsReadBackAsItWasMerged) {
+  SaveModel(temp_.path() / "single", TinyModelForASingleFile(4), torch::kFloat32);
+  model_ = LoadModel(temp_.path() / "single");
+  const auto parts = Merge(*model_, Changes(1));
+  WriteMergedModel(temp_.path() / "single", parts, {}, false, {{"format", 1}}, out());
+  const fs::path file = temp_.path() / "one.safetensors";
+  ExportSingleFile(out(), file, torch::kFloat16);
+  CheckReadBack(parts, /*float16=*/true, ReadSingleFile(file, out()));
+}
+
+TEST_F(MergedModelTest, ALoraOfTheWholeRankIsTheDifference) {
+  const auto parts = Merge(*model_, Changes(3));
+  const auto difference = DifferenceFrom(base(), parts);
+  const auto extracted = ExtractLora(difference, 3, [](int64_t, int64_t) {});
+  EXPECT_LT(extracted.relative_error, 1e-5);
+  fs::create_directories(out());
+  WriteLoraWeights(*model_, extracted.weights, torch::kFloat32, out());
+  std::map<std::string, NamedTensors> weights;
+  for (const MergedPart& part : parts) weights[part.part.name] = part.weights;
+  const auto whole = OnePassWith(*model_, weights, {}, "a dog");
+  const auto applied = ApplyLora(*model_, out(), 1);
+  EXPECT_LT(RelativeDifference(OnePass(*model_, "a dog"), whole), 1e-4);
+}
+
+// Eckart and Young: what is left is what the singular values beyond the rank hold.
+TEST_F(MergedModelTest, ALoraOfALowerRankLeavesTheSmallestPossibleError) {
+  const auto difference = DifferenceFrom(base(), Merge(*model_, Changes(4)));
+  double left = 0, all = 0;
+  for (const auto& [name, change] : difference.layers) {
+    const auto values = torch::linalg_svdvals(change.flatten(1).to(torch::kFloat64)).square();
+    left += values.slice(0, 2).sum().item<double>();
+    all += values.sum().item<double>();
+  }
+  const auto extracted = ExtractLora(difference, 2, [](int64_t, int64_t) {});
+  EXPECT_NEAR(extracted.relative_error, std::sqrt(left / all), 1e-4);
+}
+
+TEST_F(MergedModelTest, ALoraOfNoDifferenceIsRefused) {
+  const auto difference = DifferenceFrom(base(), Merge(*model_, {}));
+  EXPECT_THROW(ExtractLora(difference, 4, [](int64_t, int64_t) {}), Error);
+}
+
+}  // namespace
+}  // namespace likeness
