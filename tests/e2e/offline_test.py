@@ -107,7 +107,7 @@ class Offline(unittest.TestCase):
         missing = subprocess.run(self.command(job, "judged-not", f"--photos={self.directory / 'photos'}"), capture_output=True,
                                  text=True, timeout=60)
         self.assertEqual(missing.returncode, 2)
-        self.assertIn("--model is given 0 times; the job draws with 1", missing.stderr)
+        self.assertIn("--model is given 0 times; the job uses 1", missing.stderr)
 
     def test_killed_while_steps_are_judged_it_makes_the_same_model(self):
         self.judged()

@@ -31,6 +31,8 @@ absl::StatusOr<v1::Job> ParseJob(const std::string& json) {
     if (resolved.has_fine_tune()) *job.mutable_fine_tune() = resolved.fine_tune();
     if (resolved.has_generate()) *job.mutable_generate() = resolved.generate();
     if (resolved.has_evaluate()) *job.mutable_evaluate() = resolved.evaluate();
+    if (resolved.has_export_model()) *job.mutable_export_model() = resolved.export_model();
+    if (resolved.has_import_model()) *job.mutable_import_model() = resolved.import_model();
     return job;
   }
   return absl::InvalidArgumentError(absl::StrCat("the file is not a Job: ", as_job.message()));
@@ -38,12 +40,16 @@ absl::StatusOr<v1::Job> ParseJob(const std::string& json) {
 
 // Keeps inline bytes as blobs.
 void MoveInline(v1::Job& job, std::map<std::string, std::string>& blobs) {
+  const auto keep = [&](const std::string& bytes) {
+    std::string name = BlobName{.sha256 = Sha256Hex(bytes)}.ToString();
+    blobs[name] = bytes;
+    return name;
+  };
   for (v1::Photo* photo : MutablePhotosOf(job)) {
-    if (photo->source_case() != v1::Photo::kInline) continue;
-    const std::string name = BlobName{.sha256 = Sha256Hex(photo->inline_())}.ToString();
-    blobs[name] = photo->inline_();
-    photo->set_blob(name);
+    if (photo->has_inline_()) photo->set_blob(keep(photo->inline_()));
   }
+  if (!job.import_model().has_inline_()) return;
+  job.mutable_import_model()->set_blob(keep(job.import_model().inline_()));
 }
 
 // What a job that names no photos may take from a folder: null where it takes none.
@@ -89,10 +95,11 @@ absl::Status TakePhotos(const fs::path& folder, Photos* photos,
   return absl::OkStatus();
 }
 
-// The personalized models that the job draws with, by name.
-std::vector<std::string> ModelsDrawnWith(const v1::Job& job) {
+// The personalized models that the job uses, by name.
+std::vector<std::string> ModelsUsed(const v1::Job& job) {
   std::vector<std::string> names;
-  if (job.has_fine_tune()) return names;
+  if (!job.fine_tune().initial_model().empty()) names.push_back(job.fine_tune().initial_model());
+  if (job.has_fine_tune() || job.has_import_model()) return names;
   const v1::ModelSelection& selection = SelectionOf(job);
   const auto name = ParseModelName(selection.name());
   if (!name.ok() || !name->is_base()) names.push_back(selection.name());
@@ -104,10 +111,10 @@ std::vector<std::string> ModelsDrawnWith(const v1::Job& job) {
 }
 
 absl::Status TakeModels(const std::vector<std::string>& directories, OfflineJob& result) {
-  const auto names = ModelsDrawnWith(result.job);
+  const auto names = ModelsUsed(result.job);
   if (names.size() != directories.size()) {
     return absl::InvalidArgumentError(absl::StrCat("--model is given ", directories.size(),
-                                                   " times; the job draws with ", names.size(),
+                                                   " times; the job uses ", names.size(),
                                                    " personalized models"));
   }
   for (size_t i = 0; i < names.size(); ++i) {
