@@ -8,7 +8,7 @@ from PIL import Image
 
 import service
 from service import State
-from likeness.v1 import fine_tune_pb2
+from likeness.v1 import capabilities_service_pb2, fine_tune_pb2
 
 
 def png(image):
@@ -145,6 +145,20 @@ class TrainingTest(unittest.TestCase):
         again = self.service.wait(killed.name)
         self.assertEqual((again.state, again.attempt), (State.JOB_STATE_SUCCEEDED, 2), again)
         self.assertEqual(self.service.outputs(again), self.service.outputs(straight))
+
+
+class UnadvisedBaseTest(unittest.TestCase):
+    def test_a_base_that_names_no_token_gets_a_rare_one_of_its_vocabulary(self):
+        running = service.Service()
+        self.addCleanup(running.close)
+        (running.models / "tiny/likeness_defaults.json").write_text('{"fine_tune": {"prior": {"samplingSteps": 2}}}')
+        running.start_worker()
+        running.wait_for_models()
+        offered = running.capabilities.GetCapabilities(capabilities_service_pb2.GetCapabilitiesRequest()).base_models
+        self.assertEqual([model.default_token for model in offered], ["zwx"])
+        photos = service.draw_photos(running.directory / "photos")
+        done = running.wait(running.create(service.fine_tune_job(photos, steps=1)).name)
+        self.assertEqual(done.resolved.fine_tune.subjects[0].token, "zwx")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import service  # noqa: E402
 from service import ENDED, State  # noqa: E402
-from likeness.v1 import fine_tune_pb2, job_pb2  # noqa: E402
+from likeness.v1 import fine_tune_pb2, job_pb2, job_service_pb2, model_service_pb2, model_service_pb2_grpc  # noqa: E402
 
 STEPS = 40
 CHECKPOINT_EVERY = 4
@@ -46,7 +46,11 @@ CASES = {
     "dreambooth-prodigy": ({}, {"optimizer": optimizer("PRODIGY"), "learning_rate": 1, "gradient_accumulation_steps": 2}),
     "dreambooth-adafactor": ({}, {"optimizer": optimizer("ADAFACTOR"), "precision": fine_tune_pb2.PRECISION_BF16, "snr_gamma": 5}),
     "dreambooth-best": ({}, {"stop_rule": fine_tune_pb2.STOP_RULE_BEST, "checkpoint_every_steps": 10, "ema_decay": 0.8}),
+    "dreambooth-fused": ({}, {"optimizer": optimizer("ADAFACTOR"), "fused_backward_pass": True}),
+    "dreambooth-plateau": ({}, {"stop_rule": fine_tune_pb2.STOP_RULE_PLATEAU, "learning_rate": 2e-2}),
     "lora": (lora(train_text_encoder=True, dropout=0.2, up_learning_rate_ratio=4), {"ema_decay": 0.9}),
+    "lora-half-text": (lora(train_text_encoder=True, text_encoder_steps=15), {
+        "stop_rule": fine_tune_pb2.STOP_RULE_LOWEST_VALIDATION_LOSS, "aspect_ratio_buckets": True}),
     "rslora": (lora(rank_stabilized=True, targets=["to_q", "conv1"]), {"optimizer": optimizer("PRODIGY"), "learning_rate": 1}),
     "dora": (lora(fine_tune_pb2.LORA_VARIANT_DORA), {"optimizer": optimizer("ADAMW_8BIT")}),
     "loha": (lora(fine_tune_pb2.LORA_VARIANT_LOHA), {
@@ -84,6 +88,10 @@ def job_of(case, photos):
     return job
 
 
+def job_id(case):
+    return case.replace("_", "-")
+
+
 class Kills:
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -92,6 +100,7 @@ class Kills:
         self.started = 0
         self.worker = self.next_worker()
         self.service.wait_for_models()
+        self.models = model_service_pb2_grpc.ModelServiceStub(self.service.channel)
         self.photos = service.draw_photos(self.service.directory / "photos", count=4)
         self.left_alone = {}  # by case: what it made, and the seconds that it took
         self.landed = collections.Counter()
@@ -105,13 +114,16 @@ class Kills:
     def made(self, job):
         if job.state != State.JOB_STATE_SUCCEEDED:
             raise AssertionError(f"{job.name} did not succeed:\n{job.error}\n{self.worker.log_text()[-2000:]}")
-        job.resolved.fine_tune.ClearField("output_model_id")  # each job's own
-        return {**self.service.outputs(job), "what was resolved": job.resolved.SerializeToString(deterministic=True),
+        made = {**self.service.outputs(job), "what was resolved": job.resolved.SerializeToString(deterministic=True),
                 **{name: job.metrics[name] for name in FIGURES if name in job.metrics}}
+        # The next job of the case has the same name, which its pictures' files mention.
+        self.models.DeleteModel(model_service_pb2.DeleteModelRequest(name=job.output_model))
+        self.service.jobs.DeleteJob(job_service_pb2.DeleteJobRequest(name=job.name))
+        return made
 
     def alone(self, case):
         if case not in self.left_alone:
-            job = self.service.create(job_of(case, self.photos))
+            job = self.service.create(job_of(case, self.photos), job_id=job_id(case))
             self.leased(job.name, attempt=1)
             begun = time.monotonic()
             self.left_alone[case] = (self.made(self.service.wait(job.name, 300)), time.monotonic() - begun)
@@ -168,7 +180,7 @@ class Kills:
     def round(self, case, most):
         """Kills the worker of one job of the case up to `most` times. The number of kills; what differs afterwards."""
         expected, seconds = self.alone(case)
-        name = self.service.create(job_of(case, self.photos)).name
+        name = self.service.create(job_of(case, self.photos), job_id=job_id(case)).name
         kills = 0
         for _ in range(min(most, self.random.randint(1, 3))):
             self.leased(name, attempt=kills + 1)

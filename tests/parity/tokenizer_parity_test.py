@@ -18,6 +18,7 @@ from parity import transformers
 
 CONTEXT_LENGTH = 77
 MERGES = 49152 - 256 - 2  # as many lines of the file as CLIP uses
+RAREST = ["rcn", "hmv", "dbz", "rps", "pgs", "pbc", "tvc", "gsp", "rmb", "pkg"]  # the first is offered for subjects
 
 
 def clip_merges():
@@ -69,7 +70,8 @@ def strings():
 def compare(probe, directory, copy, texts):
     strings_file = directory.parent / "strings.json"
     strings_file.write_text(json.dumps(texts))
-    got = json.loads(subprocess.check_output([probe, directory, strings_file, copy]))
+    told = json.loads(subprocess.check_output([probe, directory, strings_file, copy]))
+    got = told["ids"]
     reference = transformers.CLIPTokenizer.from_pretrained(directory, local_files_only=True)
     wanted = reference(texts, add_special_tokens=False)["input_ids"]
     padded = reference(texts, padding="max_length", max_length=CONTEXT_LENGTH, truncation=True)["input_ids"]
@@ -77,7 +79,9 @@ def compare(probe, directory, copy, texts):
     for i in wrong[:5]:
         print(f"{texts[i]!a:.200}\n  wanted {wanted[i][:40]}\n  got    {got[i]['plain'][:40]}")
     print(f"{directory.name}: {len(texts)} strings, {len(wrong)} differ", flush=True)
-    return not wrong
+    rare = {word: reference(word, add_special_tokens=False)["input_ids"] for word in told["rare"]}
+    print(f"  rare tokens: {rare}")
+    return not wrong and list(rare) == RAREST and all(len(ids) == 1 for ids in rare.values())
 
 
 def main():

@@ -16,7 +16,8 @@ using nlohmann::json;
 ExaminedModel Parsed(const json& entry) {
   ConfigReader reader("examined model", entry);
   ExaminedModel model{.stamp = reader.Get<std::string>("stamp"),
-                      .digest = reader.Get<std::string>("digest")};
+                      .digest = reader.Get<std::string>("digest"),
+                      .rare_token = reader.Get<std::string>("rare_token")};
   int64_t image_size = 0;
   reader.ReadSize("image_size", image_size);
   model.image_size = static_cast<int>(image_size);
@@ -42,8 +43,10 @@ ExaminedModels ReadExaminedModels(const fs::path& file) {
 absl::Status WriteExaminedModels(const fs::path& file, const ExaminedModels& models) {
   json memory = json::object();
   for (const auto& [directory, model] : models) {
-    memory[directory] = {
-        {"stamp", model.stamp}, {"digest", model.digest}, {"image_size", model.image_size}};
+    memory[directory] = {{"stamp", model.stamp},
+                         {"digest", model.digest},
+                         {"image_size", model.image_size},
+                         {"rare_token", model.rare_token}};
   }
   return Guard([&] {
     fs::create_directories(file.parent_path());

@@ -15,6 +15,7 @@ struct ExaminedModel {
   std::string stamp;  // changes whenever a file is added, removed, resized or written
   std::string digest;
   int image_size = 0;
+  std::string rare_token = {};  // the first of RareTokens; empty if there is none
   bool operator==(const ExaminedModel&) const = default;
 };
 

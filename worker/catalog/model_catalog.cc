@@ -16,6 +16,7 @@
 #include "worker/families/diffusers_directory.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/support/guard.h"
+#include "worker/tokenizers/rare_tokens.h"
 
 namespace likeness {
 namespace {
@@ -37,9 +38,11 @@ std::string Stamp(const fs::path& directory) {
 // Loads the model to see whether it can be.
 ExaminedModel Examine(const fs::path& directory, const std::string& stamp) {
   const auto model = LoadModel(directory);
-  return {.stamp = stamp,
-          .digest = model->digest(),
-          .image_size = static_cast<int>(model->image_size())};
+  ExaminedModel examined{.stamp = stamp,
+                         .digest = model->digest(),
+                         .image_size = static_cast<int>(model->image_size())};
+  for (auto& token : RareTokens(model->tokenizer(), 1)) examined.rare_token = std::move(token);
+  return examined;
 }
 
 std::string BaseModelName(absl::string_view display_name) {
@@ -53,6 +56,10 @@ CatalogEntry EntryOf(const FoundModel& found, const ExaminedModel& examined) {
   entry.facts.image_size = examined.image_size;
   entry.facts.sampler = OwnSampler(found.directory);
   entry.facts.defaults = ReadModelDefaults(found.directory);
+  v1::FineTuneSpec& recommended = entry.facts.defaults.fine_tune;
+  if (!SubjectOf(recommended).has_token() && !examined.rare_token.empty()) {
+    MutableSubjectOf(recommended).set_token(examined.rare_token);
+  }
   return entry;
 }
 
