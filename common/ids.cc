@@ -46,10 +46,12 @@ std::array<unsigned char, count> RandomBytes() {
   return bytes;
 }
 
-void AppendHex(unsigned char byte, std::string& text) {
+// Writes the byte's two digits; where the next go.
+char* WriteHex(unsigned char byte, char* to) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  text.push_back(kDigits[byte >> 4]);
-  text.push_back(kDigits[byte & 0x0F]);
+  *to++ = kDigits[byte >> 4];
+  *to++ = kDigits[byte & 0x0F];
+  return to;
 }
 
 }  // namespace
@@ -67,19 +69,19 @@ std::string RandomUuid() {
   auto bytes = RandomBytes<16>();
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0F) | 0x40);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3F) | 0x80);
-  std::string uuid;
-  uuid.reserve(36);
+  std::string uuid(36, '-');
+  char* to = uuid.data();
   for (size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) uuid.push_back('-');
-    AppendHex(bytes[i], uuid);
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++to;
+    to = WriteHex(bytes[i], to);
   }
   return uuid;
 }
 
 std::string RandomSecret() {
-  std::string secret;
-  secret.reserve(32);
-  for (const unsigned char byte : RandomBytes<16>()) AppendHex(byte, secret);
+  std::string secret(32, ' ');
+  char* to = secret.data();
+  for (const unsigned char byte : RandomBytes<16>()) to = WriteHex(byte, to);
   return secret;
 }
 

@@ -1,12 +1,12 @@
 #include "common/resource_names.h"
 
 #include <algorithm>
-#include <vector>
+#include <array>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/digest.h"
 #include "common/rpc_error.h"
 #include "common/shorten.h"
@@ -24,6 +24,21 @@ std::string Quoted(absl::string_view text) {
 absl::Status WrongName(absl::string_view field, absl::string_view text, absl::string_view form) {
   return InvalidField(field, absl::StrCat(Quoted(text), " is not of the form ", form),
                       "INVALID_NAME");
+}
+
+// The parts between slashes where there are as many; empty ones otherwise.
+template <size_t count>
+std::array<absl::string_view, count> Parts(absl::string_view text) {
+  std::array<absl::string_view, count> parts;
+  for (size_t i = 0; i + 1 < count; ++i) {
+    const size_t slash = text.find('/');
+    if (slash == absl::string_view::npos) return {};
+    parts[i] = text.substr(0, slash);
+    text.remove_prefix(slash + 1);
+  }
+  if (absl::StrContains(text, '/')) return {};
+  parts.back() = text;
+  return parts;
 }
 
 // What was an id once may still be stored.
@@ -59,8 +74,8 @@ std::string UploadName::ToString() const {
 bool IsResourceId(absl::string_view text) { return text != "-" && IsStoredId(text); }
 
 absl::StatusOr<JobName> ParseJobName(absl::string_view text, absl::string_view field) {
-  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
-  if (parts.size() != 4 || parts[0] != "tenants" || !IsStoredId(parts[1]) || parts[2] != "jobs" ||
+  const auto parts = Parts<4>(text);
+  if (parts[0] != "tenants" || !IsStoredId(parts[1]) || parts[2] != "jobs" ||
       !IsStoredId(parts[3])) {
     return WrongName(field, text, "tenants/{tenant}/jobs/{job}");
   }
@@ -68,7 +83,8 @@ absl::StatusOr<JobName> ParseJobName(absl::string_view text, absl::string_view f
 }
 
 absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_view field) {
-  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  const auto of_base = Parts<2>(text);
+  const auto parts = Parts<4>(text);
   // A base model is named by its directory, so it may hold more than an id of ours.
   auto is_directory = [](absl::string_view id) {
     return !id.empty() && id.size() <= 128 && id != "." && id != ".." &&
@@ -77,10 +93,10 @@ absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_vi
                     c == '.';
            });
   };
-  if (parts.size() == 2 && parts[0] == "baseModels" && is_directory(parts[1])) {
-    return ModelName{"", std::string(parts[1])};
+  if (of_base[0] == "baseModels" && is_directory(of_base[1])) {
+    return ModelName{"", std::string(of_base[1])};
   }
-  if (parts.size() == 4 && parts[0] == "tenants" && IsStoredId(parts[1]) && parts[2] == "models" &&
+  if (parts[0] == "tenants" && IsStoredId(parts[1]) && parts[2] == "models" &&
       IsStoredId(parts[3])) {
     return ModelName{std::string(parts[1]), std::string(parts[3])};
   }
@@ -88,8 +104,8 @@ absl::StatusOr<ModelName> ParseModelName(absl::string_view text, absl::string_vi
 }
 
 absl::StatusOr<BlobName> ParseBlobName(absl::string_view text, absl::string_view field) {
-  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
-  if (parts.size() != 4 || parts[0] != "tenants" || !IsStoredId(parts[1]) || parts[2] != "blobs" ||
+  const auto parts = Parts<4>(text);
+  if (parts[0] != "tenants" || !IsStoredId(parts[1]) || parts[2] != "blobs" ||
       !IsSha256Hex(parts[3])) {
     return WrongName(field, text, "tenants/{tenant}/blobs/{sha256}");
   }
@@ -97,11 +113,11 @@ absl::StatusOr<BlobName> ParseBlobName(absl::string_view text, absl::string_view
 }
 
 absl::StatusOr<UploadName> ParseUploadName(absl::string_view text, absl::string_view field) {
-  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
+  const auto parts = Parts<7>(text);
   int64_t size_bytes = 0;
-  if (parts.size() != 7 || parts[0] != "tenants" || !IsResourceId(parts[1]) ||
-      parts[2] != "uploads" || !IsUploadId(parts[3]) || parts[4] != "blobs" ||
-      !IsSha256Hex(parts[5]) || !absl::SimpleAtoi(parts[6], &size_bytes) || size_bytes < 0 ||
+  if (parts[0] != "tenants" || !IsResourceId(parts[1]) || parts[2] != "uploads" ||
+      !IsUploadId(parts[3]) || parts[4] != "blobs" || !IsSha256Hex(parts[5]) ||
+      !absl::SimpleAtoi(parts[6], &size_bytes) || size_bytes < 0 ||
       parts[6] != absl::StrCat(size_bytes)) {
     return WrongName(field, text, "tenants/{tenant}/uploads/{uuid}/blobs/{sha256}/{size_bytes}");
   }
@@ -111,8 +127,8 @@ absl::StatusOr<UploadName> ParseUploadName(absl::string_view text, absl::string_
 
 absl::StatusOr<std::string> ParseParent(absl::string_view text, absl::string_view field) {
   if (text.empty()) return std::string(kDefaultTenant);
-  std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
-  if (parts.size() != 2 || parts[0] != "tenants" || !IsResourceId(parts[1])) {
+  const auto parts = Parts<2>(text);
+  if (parts[0] != "tenants" || !IsResourceId(parts[1])) {
     return WrongName(field, text, "tenants/{tenant}");
   }
   return std::string(parts[1]);

@@ -56,6 +56,8 @@ Server::Parts::~Parts() {
   watchdog.reset();
   pages.reset();
   listener.reset();
+  if (server) server->Shutdown();
+  if (rpc_threads) rpc_threads->Stop();
   server.reset();
   if (housekeeping) housekeeping->Stop();  // its tasks, and those of the pools, use all the rest
   if (pools) pools->Stop();
@@ -172,18 +174,19 @@ absl::Status Server::Parts::Serve() {
   capabilities_service->AddTo(*methods);
   health_service->AddTo(*methods);
   reflection_service->AddTo(*methods);
-  door = std::make_unique<Door>(*methods);
 
   if (options.channelz) grpc::channelz::experimental::InitChannelzService();
   grpc::ServerBuilder builder;
   Configure(builder, options);
   RETURN_IF_ERROR(Listen(builder));
-  builder.RegisterCallbackGenericService(door.get());
+  rpc_threads =
+      std::make_unique<RpcThreads>(builder, [this](Rpc& rpc) { return methods->Begin(rpc); });
   server = builder.BuildAndStart();
   if (!server) {
     return RpcError(absl::StatusCode::kFailedPrecondition, "ADDRESS_IN_USE",
                     absl::StrCat("cannot listen on ", options.listen));
   }
+  rpc_threads->Start();
   if (listener) Accept();
   health.OnChange([this](bool ready) { health_service->SetReady(ready); });
   CheckHealth();

@@ -19,6 +19,7 @@
 #include "server/api/open_calls.h"
 #include "server/api/operator_service.h"
 #include "server/api/reflection_service.h"
+#include "server/api/rpc.h"
 #include "server/api/worker_registry.h"
 #include "server/api/worker_service.h"
 #include "server/auth/authenticator.h"
@@ -83,7 +84,7 @@ struct Server::Parts {
   std::unique_ptr<BlobServiceImpl> blob_service;
   std::unique_ptr<ByteStreamServiceImpl> byte_stream_service;
   std::unique_ptr<CapabilitiesServiceImpl> capabilities_service;
-  std::unique_ptr<Door> door;
+  std::unique_ptr<RpcThreads> rpc_threads;
   std::unique_ptr<HttpPages> pages;
   std::unique_ptr<grpc::Server> server;
   std::optional<Watchdog> watchdog;  // over the ticks

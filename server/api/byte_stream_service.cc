@@ -110,8 +110,8 @@ absl::StatusOr<std::unique_ptr<StreamSource<ReadResponse>>> OpenBlob(
 void ByteStreamServiceImpl::AddTo(MethodTable& methods) {
   const char* service = google::bytestream::ByteStream::service_full_name();
   methods.AddStream(service, "Read", this, &ByteStreamServiceImpl::Read);
-  methods.Add(service, "Write", [this](grpc::CallbackServerContext* context) {
-    auto* call = new WriteCall(front_, context, blobs_, quota_, jobs_);
+  methods.Add(service, "Write", [this](Rpc& rpc) {
+    auto call = std::make_unique<WriteCall>(front_, rpc, blobs_, quota_, jobs_);
     call->Start();
     return call;
   });

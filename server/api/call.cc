@@ -12,7 +12,7 @@ namespace {
 constexpr char kRequestId[] = "x-request-id";
 constexpr size_t kMaxRequestIdBytes = 128;
 
-absl::string_view Metadata(const grpc::CallbackServerContext& context, const char* key) {
+absl::string_view Metadata(const grpc::ServerContext& context, const char* key) {
   const auto& all = context.client_metadata();
   const auto found = all.find(key);
   if (found == all.end()) return "";
@@ -29,7 +29,7 @@ bool IsRequestId(absl::string_view text) {
 
 }  // namespace
 
-CallInfo::CallInfo(const char* name, grpc::CallbackServerContext& context) : method(name) {
+CallInfo::CallInfo(const char* name, grpc::ServerContext& context) : method(name) {
   const absl::string_view id = Metadata(context, kRequestId);
   request_id = IsRequestId(id) ? std::string(id) : RandomUuid();
   const auto parent = ParseTraceparent(Metadata(context, kTraceparent));

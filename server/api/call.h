@@ -16,7 +16,7 @@ namespace likeness::server {
 struct CallInfo {
   // Takes over the client's `x-request-id` and `traceparent` or draws new ones, and sends the
   // request id back as initial metadata.
-  CallInfo(const char* method, grpc::CallbackServerContext& context);
+  CallInfo(const char* method, grpc::ServerContext& context);
 
   const char* method;  // "CreateJob"
   absl::Time start = SteadyNow();

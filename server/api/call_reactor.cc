@@ -39,18 +39,18 @@ grpc::ByteBuffer BytesOf(const Message& message) {
   return bytes;
 }
 
-CallReactor::CallReactor(Front& front, grpc::CallbackServerContext* context, const char* method,
-                         Pool pool)
+CallReactor::CallReactor(Front& front, Rpc& rpc, const char* method, Pool pool)
     : front_(front),
-      context_(context),
-      call_(front.Begin(method, *context)),
-      caller_(front.Admit(*context, method)),
+      rpc_(rpc),
+      context_(&rpc.context()),
+      call_(front.Begin(method, *context_)),
+      caller_(front.Admit(*context_, method)),
       from_worker_(pool == Pool::kWorkers),
       executor_(front.pools().Of(PoolOf(caller_, pool))),
       lane_(caller_.ok() ? caller_->tenant : ""),
       place_(front.Enter(caller_, method)) {
   if (!caller_.ok() && front_.visitors()) {
-    visit_ = front_.visitors()->Enter(context->peer(), /*refused=*/true);
+    visit_ = front_.visitors()->Enter(context_->peer(), /*refused=*/true);
   }
 }
 
@@ -69,16 +69,12 @@ absl::Status CallReactor::Parse(Message* message) {
   return absl::OkStatus();
 }
 
-void CallReactor::Write(const Message& message) {
-  outgoing_ = BytesOf(message);
-  StartWrite(&outgoing_);
-}
+void CallReactor::Write(const Message& message) { rpc_.Write(BytesOf(message)); }
 
 void CallReactor::End(const absl::Status& status, const Message* reply) {
   front_.Record(call_, caller_, status);
-  if (!status.ok() || reply == nullptr) return Finish(ToGrpcStatus(status));
-  outgoing_ = BytesOf(*reply);
-  StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), grpc::Status::OK);
+  if (!status.ok() || reply == nullptr) return rpc_.Finish(ToGrpcStatus(status));
+  rpc_.WriteAndFinish(BytesOf(*reply));
 }
 
 absl::Status CallReactor::CheckGoesOn() {

@@ -9,29 +9,28 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
-#include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/support/proto_buffer_reader.h"
 #include "grpcpp/support/proto_buffer_writer.h"
 #include "server/api/front.h"
+#include "server/api/rpc.h"
 #include "server/base/pools.h"
 
 namespace likeness::server {
 
-class CallReactor : public grpc::ServerGenericBidiReactor {
+class CallReactor : public RpcHandler {
  public:
   // Refuses the call, or reads its first message.
   void Start();
 
   void OnReadDone(bool ok) final;
-  void OnDone() final { delete this; }
 
  protected:
-  CallReactor(Front& front, grpc::CallbackServerContext* context, const char* method, Pool pool);
+  CallReactor(Front& front, Rpc& rpc, const char* method, Pool pool);
 
   // A message has come in whole, or (`whole` is false) none will any more. On a gRPC thread: it
   // must not block.
   virtual void Received(bool whole) = 0;
-  void ReadNext() { StartRead(&incoming_); }
+  void ReadNext() { rpc_.Read(&incoming_); }
   // What came becomes `message`. INVALID_ARGUMENT (MALFORMED_REQUEST), and what CheckRequest
   // refuses.
   absl::Status Parse(google::protobuf::Message* message);
@@ -49,7 +48,8 @@ class CallReactor : public grpc::ServerGenericBidiReactor {
   const std::string& lane() const { return lane_; }
 
   Front& front_;
-  grpc::CallbackServerContext* const context_;
+  Rpc& rpc_;
+  grpc::ServerContext* const context_;
   const CallInfo call_;
   absl::StatusOr<Caller> caller_;
 
@@ -62,7 +62,6 @@ class CallReactor : public grpc::ServerGenericBidiReactor {
   const absl::StatusOr<Front::Place> place_;  // until the client has the answer, or is gone
   std::shared_ptr<void> visit_;               // of a call without a key
   grpc::ByteBuffer incoming_;
-  grpc::ByteBuffer outgoing_;
 };
 
 // Whether the bytes are the message. Empties the buffer.

@@ -25,7 +25,7 @@ absl::StatusOr<std::string> BearerOf(absl::string_view authorization) {
   return std::string(authorization.substr(kBearerLength));
 }
 
-absl::StatusOr<Credentials> CredentialsOf(const grpc::CallbackServerContext& context) {
+absl::StatusOr<Credentials> CredentialsOf(const grpc::ServerContext& context) {
   Credentials credentials;
   const auto& metadata = context.client_metadata();
   const auto [first, last] = metadata.equal_range("authorization");
@@ -43,12 +43,12 @@ absl::StatusOr<Credentials> CredentialsOf(const grpc::CallbackServerContext& con
 }
 
 // gRPC's are "ipv4:127.0.0.1:50051", "ipv6:%5B::1%5D:50051", "unix:".
-std::string PeerOf(const grpc::CallbackServerContext& context) {
+std::string PeerOf(const grpc::ServerContext& context) {
   const std::string peer = context.peer();
   return absl::StartsWith(peer, "ip") ? peer.substr(0, peer.rfind(':')) : peer;
 }
 
-std::string LeaseTokenOf(const grpc::CallbackServerContext& context) {
+std::string LeaseTokenOf(const grpc::ServerContext& context) {
   const auto found = context.client_metadata().find(kLeaseMetadata);
   return found == context.client_metadata().end() ? "" : std::string(View(found->second));
 }

@@ -14,12 +14,12 @@ absl::StatusOr<std::string> BearerOf(absl::string_view authorization);
 
 // UNAUTHENTICATED (TOKEN_INVALID) for an `authorization` that is no bearer token, or is there
 // twice.
-absl::StatusOr<Credentials> CredentialsOf(const grpc::CallbackServerContext& context);
+absl::StatusOr<Credentials> CredentialsOf(const grpc::ServerContext& context);
 
 // The address that the call comes from, without the port.
-std::string PeerOf(const grpc::CallbackServerContext& context);
+std::string PeerOf(const grpc::ServerContext& context);
 
 // The lease under which a worker moves blobs; empty when it names none.
-std::string LeaseTokenOf(const grpc::CallbackServerContext& context);
+std::string LeaseTokenOf(const grpc::ServerContext& context);
 
 }  // namespace likeness::server

@@ -33,7 +33,7 @@ std::string Front::ResourceOf(const google::protobuf::Message& request) {
   return "";
 }
 
-absl::StatusOr<Caller> Front::Identify(const grpc::CallbackServerContext& context,
+absl::StatusOr<Caller> Front::Identify(const grpc::ServerContext& context,
                                        const char* method) const {
   ASSIGN_OR_RETURN(const Credentials credentials, CredentialsOf(context));
   ASSIGN_OR_RETURN(Caller caller, gate_.authenticator.Identify(credentials));
@@ -43,8 +43,7 @@ absl::StatusOr<Caller> Front::Identify(const grpc::CallbackServerContext& contex
   return caller;
 }
 
-absl::StatusOr<Caller> Front::Admit(const grpc::CallbackServerContext& context,
-                                    const char* method) const {
+absl::StatusOr<Caller> Front::Admit(const grpc::ServerContext& context, const char* method) const {
   const absl::Time now = SteadyNow();
   auto caller = Identify(context, method);
   // A key that may not do this is a good key all the same.
@@ -61,7 +60,7 @@ absl::StatusOr<Caller> Front::Admit(const grpc::CallbackServerContext& context,
   return caller;
 }
 
-absl::Status Front::Readmit(const grpc::CallbackServerContext& context, const char* method,
+absl::Status Front::Readmit(const grpc::ServerContext& context, const char* method,
                             Caller& caller) const {
   if (gate_.authenticator.StillHolds(caller)) return absl::OkStatus();
   ASSIGN_OR_RETURN(Caller now, Identify(context, method));
@@ -80,7 +79,7 @@ absl::StatusOr<Front::Place> Front::Enter(const absl::StatusOr<Caller>& caller,
   return under_way_.Enter(*caller, method);
 }
 
-CallInfo Front::Begin(const char* method, grpc::CallbackServerContext& context) {
+CallInfo Front::Begin(const char* method, grpc::ServerContext& context) {
   metrics_.RpcBegins(method);
   CallInfo call(method, context);
   if (gate_.audit && FindRule(method)->changes) {

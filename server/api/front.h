@@ -45,14 +45,13 @@ class Front {
       : pools_(pools), feed_(feed), lease_queue_(lease_queue), metrics_(metrics), gate_(gate) {}
 
   // A call begins; every one of them ends with Record.
-  CallInfo Begin(const char* method, grpc::CallbackServerContext& context);
+  CallInfo Begin(const char* method, grpc::ServerContext& context);
   // Who calls, if they may call `method` now. UNAUTHENTICATED, PERMISSION_DENIED;
   // RESOURCE_EXHAUSTED: RATE_LIMITED, TOO_MANY_FAILURES.
-  absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context,
-                               const char* method) const;
+  absl::StatusOr<Caller> Admit(const grpc::ServerContext& context, const char* method) const;
   // For calls that go on for long: whether the caller still may. A key that was revoked or has
   // expired ends them.
-  absl::Status Readmit(const grpc::CallbackServerContext& context, const char* method,
+  absl::Status Readmit(const grpc::ServerContext& context, const char* method,
                        Caller& caller) const;
   // Within it, what the caller makes the job store change is written down in the transaction.
   std::optional<AuditNote> NoteFor(const CallInfo& call,
@@ -84,8 +83,7 @@ class Front {
 
  private:
   // Whoever it is, and whether their role allows it.
-  absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context,
-                                  const char* method) const;
+  absl::StatusOr<Caller> Identify(const grpc::ServerContext& context, const char* method) const;
 
   static AuditEntry EntryFor(const CallInfo& call, const Caller& caller, absl::string_view resource,
                              const absl::Status& status);

@@ -25,8 +25,7 @@ grpc::Status NoRequest() { return {grpc::INVALID_ARGUMENT, "this is no HealthChe
 
 class HealthService::CheckCall final : public OpenCall {
  public:
-  CheckCall(HealthService& health, grpc::CallbackServerContext* context)
-      : OpenCall(health.open_calls_, context), health_(health) {
+  CheckCall(HealthService& health, Rpc& rpc) : OpenCall(health.open_calls_, rpc), health_(health) {
     Start();
   }
 
@@ -52,9 +51,12 @@ class HealthService::CheckCall final : public OpenCall {
 
 class HealthService::WatchCall final : public OpenCall {
  public:
-  WatchCall(HealthService& health, grpc::CallbackServerContext* context)
-      : OpenCall(health.open_calls_, context), health_(health) {
+  WatchCall(HealthService& health, Rpc& rpc) : OpenCall(health.open_calls_, rpc), health_(health) {
     Start();
+  }
+  ~WatchCall() override {
+    std::lock_guard lock(health_.mutex_);
+    health_.watchers_.remove(this);
   }
 
   // Says what is new. Under the service's lock.
@@ -89,13 +91,6 @@ class HealthService::WatchCall final : public OpenCall {
     writing_ = false;
     Tell();
   }
-  void OnDone() override {
-    {
-      std::lock_guard lock(health_.mutex_);
-      health_.watchers_.remove(this);
-    }
-    OpenCall::OnDone();
-  }
 
   HealthService& health_;
   std::string service_;
@@ -105,8 +100,10 @@ class HealthService::WatchCall final : public OpenCall {
 };
 
 void HealthService::AddTo(MethodTable& methods) {
-  methods.Add(kService, "Check", [this](auto* context) { return new CheckCall(*this, context); });
-  methods.Add(kService, "Watch", [this](auto* context) { return new WatchCall(*this, context); });
+  methods.Add(kService, "Check",
+              [this](Rpc& rpc) { return std::make_unique<CheckCall>(*this, rpc); });
+  methods.Add(kService, "Watch",
+              [this](Rpc& rpc) { return std::make_unique<WatchCall>(*this, rpc); });
 }
 
 void HealthService::SetReady(bool ready) {

@@ -259,7 +259,7 @@ absl::Status JobServiceImpl::EraseJob(Caller& caller, const v1::EraseJobRequest*
   return absl::OkStatus();
 }
 
-LongPoll JobServiceImpl::WaitJob(grpc::CallbackServerContext*, const v1::WaitJobRequest* request,
+LongPoll JobServiceImpl::WaitJob(grpc::ServerContext*, const v1::WaitJobRequest* request,
                                  v1::Job* reply) {
   const auto timeout = WaitTimeout(*request);
   LongPoll poll;

@@ -43,8 +43,7 @@ class JobServiceImpl {
   absl::Status EraseJob(Caller& caller, const v1::EraseJobRequest* request, v1::Erasure* reply);
   absl::Status DeleteJob(Caller& caller, const v1::DeleteJobRequest* request,
                          google::protobuf::Empty* reply);
-  LongPoll WaitJob(grpc::CallbackServerContext* context, const v1::WaitJobRequest* request,
-                   v1::Job* reply);
+  LongPoll WaitJob(grpc::ServerContext* context, const v1::WaitJobRequest* request, v1::Job* reply);
   absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> WatchJob(
       Caller& caller, const v1::WatchJobRequest* request, std::function<void()> wake);
   absl::StatusOr<std::unique_ptr<StreamSource<v1::JobEvent>>> WatchJobs(

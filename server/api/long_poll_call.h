@@ -27,11 +27,10 @@ struct LongPoll {
 template <typename Request, typename Reply>
 class LongPollCall final : public CallReactor {
  public:
-  using Open = std::function<LongPoll(grpc::CallbackServerContext*, const Request*, Reply*)>;
+  using Open = std::function<LongPoll(grpc::ServerContext*, const Request*, Reply*)>;
 
-  LongPollCall(Front& front, grpc::CallbackServerContext* context, const char* method, Pool pool,
-               const Open& open)
-      : CallReactor(front, context, method, pool),
+  LongPollCall(Front& front, Rpc& rpc, const char* method, Pool pool, const Open& open)
+      : CallReactor(front, rpc, method, pool),
         open_(open),
         pump_(Pump::Create(executor(), lane(), [this] { Turn(); })) {}
 

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "grpcpp/generic/async_generic_service.h"
 #include "server/api/long_poll_call.h"
+#include "server/api/rpc.h"
 #include "server/api/stream_call.h"
 #include "server/api/unary_call.h"
 
@@ -16,8 +17,8 @@ namespace likeness::server {
 
 class MethodTable {
  public:
-  // Makes a call's reactor, which deletes itself.
-  using Opener = std::function<grpc::ServerGenericBidiReactor*(grpc::CallbackServerContext*)>;
+  // Begins a call.
+  using Opener = std::function<std::unique_ptr<RpcHandler>(Rpc&)>;
 
   // `front`, and the services whose methods are added, must outlive the calls.
   explicit MethodTable(Front& front) : front_(front) {}
@@ -37,8 +38,7 @@ class MethodTable {
 
   template <typename Service, typename Request, typename Reply>
   void AddLongPoll(absl::string_view service, const char* name, Service* self,
-                   LongPoll (Service::*method)(grpc::CallbackServerContext*, const Request*,
-                                               Reply*),
+                   LongPoll (Service::*method)(grpc::ServerContext*, const Request*, Reply*),
                    Pool pool = Pool::kClients) {
     using Call = LongPollCall<Request, Reply>;
     AddCall<Call>(service, name, pool, typename Call::Open(std::bind_front(method, self)));
@@ -54,16 +54,16 @@ class MethodTable {
   }
 
   // Null for a method that is not served.
-  const Opener* Find(const std::string& path) const {
-    const auto found = openers_.find(path);
-    return found == openers_.end() ? nullptr : &found->second;
+  std::unique_ptr<RpcHandler> Begin(Rpc& rpc) const {
+    const auto found = openers_.find(rpc.method());
+    return found == openers_.end() ? nullptr : found->second(rpc);
   }
 
  private:
   template <typename Call, typename Handler>
   void AddCall(absl::string_view service, const char* name, Pool pool, Handler handler) {
-    Add(service, name, [this, name, pool, handler = std::move(handler)](auto* context) {
-      auto* call = new Call(front_, context, name, pool, handler);
+    Add(service, name, [this, name, pool, handler = std::move(handler)](Rpc& rpc) {
+      auto call = std::make_unique<Call>(front_, rpc, name, pool, handler);
       call->Start();
       return call;
     });
@@ -71,22 +71,6 @@ class MethodTable {
 
   Front& front_;
   absl::flat_hash_map<std::string, Opener> openers_;
-};
-
-// Every call of gRPC comes in here.
-class Door final : public grpc::CallbackGenericService {
- public:
-  // Must outlive the server.
-  explicit Door(const MethodTable& methods) : methods_(methods) {}
-
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    const MethodTable::Opener* opener = methods_.Find(context->method());
-    return opener == nullptr ? CallbackGenericService::CreateReactor(context) : (*opener)(context);
-  }
-
- private:
-  const MethodTable& methods_;
 };
 
 }  // namespace likeness::server

@@ -55,11 +55,13 @@ OpenCall* OpenCalls::OldestOfTheBusiest(const Calls& calls) {
                        [&](const OpenCall* call) { return call->peer() == busiest->first; });
 }
 
-OpenCall::OpenCall(OpenCalls& all, grpc::CallbackServerContext* context)
+OpenCall::OpenCall(OpenCalls& all, Rpc& rpc)
     : all_(all),
-      context_(context),
-      peer_(PeerOf(*context)),
-      visit_(all.visitors().Enter(context->peer(), /*refused=*/false)) {}
+      rpc_(rpc),
+      peer_(PeerOf(rpc.context())),
+      visit_(all.visitors().Enter(rpc.context().peer(), /*refused=*/false)) {}
+
+OpenCall::~OpenCall() { all_.Remove(this); }
 
 void OpenCall::Start() {
   all_.Add(this);
@@ -87,16 +89,11 @@ void OpenCall::OnCancel() {
   End(grpc::Status::CANCELLED);
 }
 
-void OpenCall::OnDone() {
-  all_.Remove(this);
-  delete this;
-}
-
 void OpenCall::GiveWay() {
   {
     std::lock_guard lock(mutex_);
     if (ended_) return;
-    if (writing_) return context_->TryCancel();  // OnWriteDone ends it
+    if (writing_) return rpc_.context().TryCancel();  // OnWriteDone ends it
   }
   End(ToGrpcStatus(RpcError(absl::StatusCode::kResourceExhausted, "TOO_MANY_CALLS",
                             "too many calls without a key are open; try again later")));
@@ -113,23 +110,21 @@ void OpenCall::Drain() {
 
 void OpenCall::Read() {
   std::lock_guard lock(mutex_);
-  if (!ended_) StartRead(&incoming_);
+  if (!ended_) rpc_.Read(&incoming_);
 }
 
 void OpenCall::Write(const google::protobuf::Message& message) {
   std::lock_guard lock(mutex_);
   if (ended_) return;
   writing_ = true;
-  outgoing_ = BytesOf(message);
-  StartWrite(&outgoing_);
+  rpc_.Write(BytesOf(message));
 }
 
 void OpenCall::End(const grpc::Status& status, const google::protobuf::Message* reply) {
   std::lock_guard lock(mutex_);
   if (std::exchange(ended_, true)) return;
-  if (!status.ok() || reply == nullptr) return Finish(status);
-  outgoing_ = BytesOf(*reply);
-  StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), status);
+  if (!status.ok() || reply == nullptr) return rpc_.Finish(status);
+  rpc_.WriteAndFinish(BytesOf(*reply));
 }
 
 }  // namespace likeness::server

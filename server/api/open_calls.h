@@ -11,8 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "google/protobuf/message.h"
-#include "grpcpp/generic/async_generic_service.h"
-#include "grpcpp/server_context.h"
+#include "server/api/rpc.h"
 #include "server/base/visitors.h"
 
 namespace likeness::server {
@@ -45,13 +44,13 @@ class OpenCalls {
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Reads messages one by one and writes what is said in between. Deletes itself.
-class OpenCall : public grpc::ServerGenericBidiReactor {
+// Reads messages one by one and writes what is said in between.
+class OpenCall : public RpcHandler {
  public:
+  ~OpenCall() override;
   void OnReadDone(bool ok) final;
   void OnWriteDone(bool ok) final;
   void OnCancel() final;
-  void OnDone() override;
 
   const std::string& peer() const { return peer_; }
   // Whether its connection has shown no key yet.
@@ -62,7 +61,7 @@ class OpenCall : public grpc::ServerGenericBidiReactor {
   void Drain();
 
  protected:
-  OpenCall(OpenCalls& all, grpc::CallbackServerContext* context);
+  OpenCall(OpenCalls& all, Rpc& rpc);
   // Begins to read. Once, when all is constructed.
   void Start();
 
@@ -81,7 +80,7 @@ class OpenCall : public grpc::ServerGenericBidiReactor {
 
  private:
   OpenCalls& all_;
-  grpc::CallbackServerContext* const context_;
+  Rpc& rpc_;
   const std::string peer_;
   const std::shared_ptr<void> visit_;
   std::mutex mutex_;
@@ -89,7 +88,6 @@ class OpenCall : public grpc::ServerGenericBidiReactor {
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::ByteBuffer incoming_;
-  grpc::ByteBuffer outgoing_;
 };
 
 }  // namespace likeness::server

@@ -79,8 +79,8 @@ ServerReflectionResponse AnswerTo(const ServerReflectionRequest& request,
 
 class ReflectionService::Stream final : public OpenCall {
  public:
-  Stream(const ReflectionService& service, grpc::CallbackServerContext* context)
-      : OpenCall(service.open_calls_, context), service_(service) {
+  Stream(const ReflectionService& service, Rpc& rpc)
+      : OpenCall(service.open_calls_, rpc), service_(service) {
     Start();
   }
 
@@ -101,7 +101,7 @@ class ReflectionService::Stream final : public OpenCall {
 
 void ReflectionService::AddTo(MethodTable& methods) {
   methods.Add("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo",
-              [this](auto* context) { return new Stream(*this, context); });
+              [this](Rpc& rpc) { return std::make_unique<Stream>(*this, rpc); });
 }
 
 }  // namespace likeness::server

@@ -42,9 +42,8 @@ class StreamCall final : public CallReactor {
   using Open = std::function<absl::StatusOr<std::unique_ptr<StreamSource<Message>>>(
       Caller&, const Request*, std::function<void()> wake)>;
 
-  StreamCall(Front& front, grpc::CallbackServerContext* context, const char* method, Pool pool,
-             const Open& open)
-      : CallReactor(front, context, method, pool),
+  StreamCall(Front& front, Rpc& rpc, const char* method, Pool pool, const Open& open)
+      : CallReactor(front, rpc, method, pool),
         open_(open),
         pump_(Pump::Create(executor(), lane(), [this] { Turn(); })) {}
 

@@ -13,9 +13,8 @@ class UnaryCall final : public CallReactor {
  public:
   using Body = std::function<absl::Status(Caller&, const Request*, Reply*)>;
 
-  UnaryCall(Front& front, grpc::CallbackServerContext* context, const char* method, Pool pool,
-            const Body& body)
-      : CallReactor(front, context, method, pool), body_(body) {}
+  UnaryCall(Front& front, Rpc& rpc, const char* method, Pool pool, const Body& body)
+      : CallReactor(front, rpc, method, pool), body_(body) {}
 
  private:
   void Received(bool) override {

@@ -72,7 +72,7 @@ void WorkerServiceImpl::AddTo(MethodTable& methods) {
   methods.AddUnary(service, "ReleaseLease", this, &WorkerServiceImpl::ReleaseLease, kPool);
 }
 
-LongPoll WorkerServiceImpl::AcquireLease(grpc::CallbackServerContext* context,
+LongPoll WorkerServiceImpl::AcquireLease(grpc::ServerContext* context,
                                          const v1::AcquireLeaseRequest* request,
                                          v1::AcquireLeaseResponse* reply) {
   LongPoll poll;

@@ -22,8 +22,8 @@ class WorkerServiceImpl {
   void AddTo(MethodTable& methods);
 
  private:
-  LongPoll AcquireLease(grpc::CallbackServerContext* context,
-                        const v1::AcquireLeaseRequest* request, v1::AcquireLeaseResponse* reply);
+  LongPoll AcquireLease(grpc::ServerContext* context, const v1::AcquireLeaseRequest* request,
+                        v1::AcquireLeaseResponse* reply);
   absl::Status Heartbeat(Caller& caller, const v1::HeartbeatRequest* request,
                          v1::HeartbeatResponse* reply);
   absl::Status CompleteLease(Caller& caller, const v1::CompleteLeaseRequest* request,

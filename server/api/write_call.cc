@@ -10,9 +10,8 @@
 
 namespace likeness::server {
 
-WriteCall::WriteCall(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs,
-                     BlobQuota& quota, JobStore& jobs)
-    : CallReactor(front, context, "Write", Pool::kClients),
+WriteCall::WriteCall(Front& front, Rpc& rpc, BlobStore& blobs, BlobQuota& quota, JobStore& jobs)
+    : CallReactor(front, rpc, "Write", Pool::kClients),
       blobs_(blobs),
       quota_(quota),
       jobs_(jobs),

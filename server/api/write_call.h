@@ -17,8 +17,7 @@ namespace likeness::server {
 
 class WriteCall final : public CallReactor {
  public:
-  WriteCall(Front& front, grpc::CallbackServerContext* context, BlobStore& blobs, BlobQuota& quota,
-            JobStore& jobs);
+  WriteCall(Front& front, Rpc& rpc, BlobStore& blobs, BlobQuota& quota, JobStore& jobs);
 
  private:
   enum class State { kReading, kChunk, kClosed };
