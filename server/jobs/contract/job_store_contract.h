@@ -81,6 +81,13 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
     return store().Renew(news);
   }
 
+  void Log(const std::string& token, const std::vector<std::string>& lines) {
+    v1::HeartbeatRequest news;
+    news.set_lease_token(token);
+    for (const std::string& line : lines) news.add_log_lines()->set_text(line);
+    ASSERT_TRUE(store().Renew(news).ok());
+  }
+
   absl::Status Fail(const std::string& token, bool retryable) {
     v1::FailLeaseRequest failure;
     failure.set_lease_token(token);
@@ -126,6 +133,18 @@ class JobStoreTest : public ::testing::TestWithParam<OpenStore> {
     auto events = store().EventsAfter({"default", id}, KeyOf(id), after, 1000);
     EXPECT_TRUE(events.ok()) << events.status();
     return *std::move(events);
+  }
+
+  // The texts of the job's log, as far as they are kept.
+  std::vector<std::string> LogOf(const std::string& id) {
+    std::vector<std::string> lines;
+    const auto events = store().KeptEvents({"default", id}, KeyOf(id), 0, 100'000);
+    EXPECT_TRUE(events.ok()) << events.status();
+    if (!events.ok()) return lines;
+    for (const auto& event : *events) {
+      if (event.has_log()) lines.push_back(event.log().text());
+    }
+    return lines;
   }
 
   FakeClock clock_;

@@ -266,9 +266,11 @@ TEST_P(JobStoreTest, EventsOfAnEndedJobAreCompacted) {
   Create("a");
   const auto lease = AcquireAs("w");
   for (int i = 1; i <= 5; ++i) ASSERT_TRUE(Renew(lease.lease_token(), i).ok());
+  Log(lease.lease_token(), {"a line"});
   ASSERT_TRUE(Complete(lease.lease_token()).ok());
   const int64_t last = Events("a").back().seq();
-  const int reports = static_cast<int>(Events("a").size()) - 3;  // without changes of state
+  const int reports =
+      static_cast<int>(Events("a").size()) - 4;  // without changes of state, the log
   ASSERT_GT(reports, 0);
   clock_.Advance(RetentionPolicy().events - absl::Microseconds(1));
   EXPECT_EQ(store().Sweep()->events, 0);
@@ -281,6 +283,54 @@ TEST_P(JobStoreTest, EventsOfAnEndedJobAreCompacted) {
   ASSERT_EQ(Events("a", last - 1).size(), 1u) << "the end can still be seen";
   EXPECT_TRUE(Events("a", last).empty());
   EXPECT_EQ(StateOf("a"), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_P(JobStoreTest, LogIsKeptAsLongAsItsJob) {
+  Create("a");
+  auto lease = AcquireAs("w");
+  Log(lease.lease_token(), {"one", "two"});
+  ASSERT_TRUE(Fail(lease.lease_token(), false).ok());
+  clock_.Advance(RetentionPolicy().events);
+  ASSERT_TRUE(store().Sweep().ok());
+  EXPECT_THAT(LogOf("a"), ::testing::ElementsAre("one", "two"));
+  ASSERT_TRUE(Retry("a").ok());
+  lease = AcquireAs("w");
+  Log(lease.lease_token(), {"three"});
+  ASSERT_TRUE(Complete(lease.lease_token()).ok());
+  clock_.Advance(RetentionPolicy().events);
+  ASSERT_TRUE(store().Sweep().ok());
+  EXPECT_THAT(LogOf("a"), ::testing::ElementsAre("one", "two", "three"));
+  clock_.Advance(RetentionPolicy().jobs);
+  EXPECT_EQ(store().Sweep()->jobs, 1);
+}
+
+TEST_P(JobStoreTest, OfALongLogTheEndIsKept) {
+  Create("a");
+  const auto lease = AcquireAs("w");
+  std::vector<std::string> lines(1000);
+  for (int i = 0; i < 10; ++i) {
+    for (int line = 0; line < 1000; ++line) lines[line] = absl::StrCat(1000 * i + line);
+    Log(lease.lease_token(), lines);
+    const auto log = LogOf("a");
+    EXPECT_LE(log.size(), 4000u) << "while it runs";
+    ASSERT_GE(log.size(), 1000u);
+    EXPECT_EQ(log.back(), lines.back());
+  }
+  ASSERT_TRUE(Complete(lease.lease_token()).ok());
+  EXPECT_EQ(Events("a").front().state_change().to(), v1::JOB_STATE_PENDING) << "no state is lost";
+  clock_.Advance(RetentionPolicy().events);
+  ASSERT_TRUE(store().Sweep().ok());
+  EXPECT_EQ(LogOf("a"), lines);
+}
+
+TEST_P(JobStoreTest, OfALogOfLongLinesFewerAreKept) {
+  Create("a");
+  const auto lease = AcquireAs("w");
+  Log(lease.lease_token(), std::vector<std::string>(300, std::string(4000, 'x')));
+  ASSERT_TRUE(Complete(lease.lease_token()).ok());
+  clock_.Advance(RetentionPolicy().events);
+  ASSERT_TRUE(store().Sweep().ok());
+  EXPECT_EQ(LogOf("a").size(), (256u << 10) / 4000);
 }
 
 TEST_P(JobStoreTest, RetryAfterCompactionGoesOnWithNewEvents) {

@@ -10,8 +10,9 @@ namespace likeness::server {
 
 struct RetentionPolicy {
   absl::Duration jobs = 30 * absl::Hours(24);  // after their end; infinite for ever
-  // Events of jobs that have ended, after that; infinite as long as their job. States are kept as
-  // long as it in any case, but a watch that lacks other events begins again with a snapshot.
+  // Events of jobs that have ended, after that; infinite as long as their job. States and the
+  // end of its log are kept as long as it in any case, but a watch that lacks other events begins
+  // again with a snapshot.
   absl::Duration events = absl::Hours(1);
   // Of one tenant at most so many jobs that have ended, and bytes of them: the first to end go
   // first.

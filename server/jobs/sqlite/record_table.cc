@@ -12,6 +12,7 @@
 #include "server/base/planted.h"
 #include "server/jobs/measures_needed.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/sqlite/event_table.h"
 #include "server/jobs/sqlite/queries.h"
 #include "server/jobs/sqlite/requirements_text.h"
 
@@ -42,8 +43,6 @@ constexpr char kSave[] =
     " acquire_request = ?,"
     " version = version + 1"
     " WHERE key = ? AND version = ?";
-constexpr char kInsertEvent[] =
-    "INSERT INTO events (job, seq, commit_number, event) VALUES (?, ?, ?, ?)";
 constexpr char kDropReport[] = "DELETE FROM reports WHERE owner = ?";
 constexpr char kSaveReport[] =
     "INSERT INTO reports (owner, expire, seq, time, progress) VALUES (?, ?, ?, ?, ?)"
@@ -76,11 +75,6 @@ constexpr char kToCompact[] =
     "SELECT key FROM jobs INDEXED BY jobs_to_compact WHERE state >= 4 AND compacted_seq < "
     "last_seq - 1"
     " AND end_time <= ? ORDER BY end_time LIMIT ?";
-constexpr char kOldEvents[] =
-    "SELECT events.seq, event FROM events JOIN jobs ON jobs.key = events.job"
-    " WHERE events.job = ? AND seq > compacted_seq AND seq < last_seq";
-constexpr char kDeleteEvent[] = "DELETE FROM events WHERE job = ? AND seq = ?";
-constexpr char kCompacted[] = "UPDATE jobs SET compacted_seq = last_seq - 1 WHERE key = ?";
 
 // Jobs of old files have it in the column only once they are written again.
 absl::string_view BaseModelOf(const v1::Job& job) {
@@ -135,16 +129,6 @@ absl::StatusOr<std::vector<int64_t>> Keys(Query query) {
     if (!found) return keys;
     keys.push_back(query.Integer(0));
   }
-}
-
-absl::Status InsertEvents(Database& database, int64_t commit, const JobRecord& record) {
-  for (const v1::JobEvent& event : record.new_events) {
-    if (Planted("event-dropped") && event.seq() % 5 == 0) continue;
-    Query query = database.Prepare(kInsertEvent);
-    query.Bind(record.key).Bind(event.seq()).Bind(commit).BindBlob(event.SerializeAsString());
-    RETURN_IF_ERROR(query.Run());
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -306,26 +290,6 @@ absl::StatusOr<std::vector<int64_t>> EndedJobs(Database& database, absl::Time en
 
 absl::StatusOr<std::vector<int64_t>> JobsToCompact(Database& database, absl::Time end, int limit) {
   return Keys(std::move(database.Prepare(kToCompact).Bind(end).Bind(limit)));
-}
-
-absl::StatusOr<int> CompactEvents(Database& database, int64_t key) {
-  std::vector<int64_t> gone;
-  {
-    Query query = database.Prepare(kOldEvents);
-    query.Bind(key);
-    for (;;) {
-      ASSIGN_OR_RETURN(bool found, query.Step());
-      if (!found) break;
-      v1::JobEvent event;
-      event.ParseFromString(query.String(1));
-      if (!event.has_state_change()) gone.push_back(query.Integer(0));
-    }
-  }
-  for (const int64_t seq : gone) {
-    RETURN_IF_ERROR(database.Prepare(kDeleteEvent).Bind(key).Bind(seq).Run());
-  }
-  RETURN_IF_ERROR(database.Prepare(kCompacted).Bind(key).Run());
-  return static_cast<int>(gone.size());
 }
 
 }  // namespace likeness::server

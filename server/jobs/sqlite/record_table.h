@@ -57,7 +57,4 @@ absl::StatusOr<std::vector<int64_t>> OverdueJobs(Database& database, absl::Time 
 absl::StatusOr<std::vector<int64_t>> EndedJobs(Database& database, absl::Time end, int limit);
 absl::StatusOr<std::vector<int64_t>> JobsToCompact(Database& database, absl::Time end, int limit);
 
-// Deletes all events of the job before its last one, but for changes of state. Returns how many.
-absl::StatusOr<int> CompactEvents(Database& database, int64_t key);
-
 }  // namespace likeness::server

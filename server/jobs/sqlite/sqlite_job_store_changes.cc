@@ -5,6 +5,7 @@
 #include "common/status_macros.h"
 #include "server/base/planted.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/sqlite/event_table.h"
 #include "server/jobs/sqlite/kept_jobs.h"
 #include "server/jobs/sqlite/queue.h"
 #include "server/jobs/sqlite/quotas.h"
