@@ -18,6 +18,7 @@
 #include "worker/jobs/drawing_model.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/outputs.h"
+#include "worker/jobs/preflight.h"
 #include "worker/methods/extracted_lora.h"
 #include "worker/methods/lora.h"
 #include "worker/methods/merged_model.h"
@@ -205,6 +206,9 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   result.resolved = ResolveExport(lease.job().export_model(), drawing.facts);
   const v1::ExportSpec& spec = result.resolved.export_model();
   environment.Resolved(result.resolved);
+  if (spec.format() == v1::EXPORT_FORMAT_DIFFUSERS) {
+    CheckFileNames(drawing.directory, std::vector<std::string>());
+  }
   Order order{
       .spec = spec,
       .card = CardOf(spec, drawing),

@@ -263,15 +263,19 @@ void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneS
   if (spec.dreambooth().train_text_encoder()) {
     changed.insert(changed.end(), {"text_encoder", "text_encoder_2"});
   }
-  for (const auto& [path, file] : FilesOfModel(base_model)) {
+  CheckFileNames(base_model, changed);
+}
+
+void CheckFileNames(const std::filesystem::path& model, const std::vector<std::string>& changed) {
+  for (const auto& [path, file] : FilesOfModel(model)) {
     if (!IsShared(path, changed)) continue;
     const bool plain = std::all_of(path.begin(), path.end(), [](unsigned char c) {
       return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/';
     });
     if (plain) continue;
     ThrowIfError(absl::FailedPreconditionError(
-        absl::StrCat("the base model's file \"", absl::Utf8SafeCEscape(path),
-                     "\" cannot be part of a personalized model: its name may only hold "
+        absl::StrCat("the model's file \"", absl::Utf8SafeCEscape(path),
+                     "\" cannot be part of what is made of it: its name may only hold "
                      "[A-Za-z0-9._-]; rename or remove it")));
   }
 }

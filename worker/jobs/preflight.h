@@ -4,6 +4,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "likeness/v1/evaluate.pb.h"
 #include "likeness/v1/fine_tune.pb.h"
@@ -22,6 +24,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
 // Throws StatusError (FAILED_PRECONDITION naming the file) for a base model with a file whose name
 // no output of a job may have: it is part of what the job makes.
 void CheckFileNames(const std::filesystem::path& base_model, const v1::FineTuneSpec& spec);
+// The same of any model of whose files all are part but weights in the folders `changed`.
+void CheckFileNames(const std::filesystem::path& model, const std::vector<std::string>& changed);
 void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment);
 // words: of the personalized model that draws; empty for a base model.
