@@ -95,8 +95,9 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   RETURN_IF_ERROR(WithNearestModel(connection, model, job.status()));
   ShowQueued(context, *job);
   if (flags.detach) return LeaveJob(context, *job);
-  ASSIGN_OR_RETURN(const ExitCode ended, FollowJob(context, connection, job->name(),
-                                                   {.print_job = !context.table()}, interrupt));
+  ASSIGN_OR_RETURN(const ExitCode ended,
+                   FollowJob(context, connection, job->name(),
+                             {.folder = "", .print_job = !context.table()}, interrupt));
   if (ended != kDone) return ended;
   return Fetch(context, connection, job->name(),
                flags.out.empty() ? ShortName(job->name()) : flags.out, interrupt);

@@ -85,7 +85,8 @@ absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   RETURN_IF_ERROR(job.status());
   ShowQueued(context, *job);
   if (flags.detach) return LeaveJob(context, *job);
-  return FollowJob(context, connection, job->name(), {.print_job = !context.table()}, interrupt);
+  return FollowJob(context, connection, job->name(), {.folder = "", .print_job = !context.table()},
+                   interrupt);
 }
 
 }  // namespace
