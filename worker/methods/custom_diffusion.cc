@@ -68,14 +68,17 @@ class ProjectionTraining : public AdapterTraining {
   std::vector<std::unique_ptr<FirstTokenStays>> layers_;
 };
 
-// The token begins as what the vocabulary has for it.
-MethodSpec OfToken(const Family& model, const MethodSpec& spec) {
-  MethodSpec word = spec;
-  const std::string& token = spec.textual_inversion.token;
-  word.textual_inversion.initial_text = token;
-  word.textual_inversion.vectors = static_cast<int64_t>(model.tokenizer().Encode(token).size());
-  word.textual_inversion.keep_norm = false;
-  return word;
+// Tokens begin as what the vocabulary has for them.
+MethodSpec OfTokens(const Family& model, const MethodSpec& spec) {
+  MethodSpec words = spec;
+  const auto begin_as_itself = [&](TextualInversionOptions& word) {
+    word.initial_text = word.token;
+    word.vectors = static_cast<int64_t>(model.tokenizer().Encode(word.token).size());
+    word.keep_norm = false;
+  };
+  begin_as_itself(words.textual_inversion);
+  for (TextualInversionOptions& word : words.other_words) begin_as_itself(word);
+  return words;
 }
 
 std::vector<WeightChange> ChangesOfProjections(const Family& model,
@@ -111,7 +114,7 @@ std::vector<WeightChange> ChangesOfProjections(const Family& model,
 std::unique_ptr<Attached> AttachCustomDiffusion(Family& model, const MethodSpec& spec) {
   std::vector<std::unique_ptr<Attached>> methods;
   methods.push_back(std::make_unique<ProjectionTraining>(model, spec));
-  if (spec.train_token) methods.push_back(AttachTextualInversion(model, OfToken(model, spec)));
+  if (spec.train_token) methods.push_back(AttachTextualInversion(model, OfTokens(model, spec)));
   return std::make_unique<CombinedTraining>(std::move(methods));
 }
 

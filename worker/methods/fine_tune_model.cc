@@ -18,18 +18,23 @@
 namespace likeness {
 namespace {
 
+TextualInversionOptions WordOf(TextualInversionOptions word, const LearnedSubject& subject) {
+  word.token = subject.token;
+  if (word.initial_text.empty()) word.initial_text = subject.class_noun;
+  return word;
+}
+
 MethodSpec SpecOf(const FineTuneOptions& options) {
   MethodSpec spec{.learning_rate = options.learning_rate,
                   .compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32,
                   .seed = options.seed,
                   .lora = options.lora,
-                  .textual_inversion = options.textual_inversion,
+                  .textual_inversion = WordOf(options.textual_inversion, options),
                   .hypernetwork = options.hypernetwork,
                   .vectors_learning_rate = options.vectors_learning_rate,
                   .train_token = options.train_token};
-  spec.textual_inversion.token = options.token;
-  if (spec.textual_inversion.initial_text.empty()) {
-    spec.textual_inversion.initial_text = options.class_noun;
+  for (const LearnedSubject& other : options.other_subjects) {
+    spec.other_words.push_back(WordOf(options.textual_inversion, other));
   }
   if (options.train_text_encoder) {
     spec.text_encoder_learning_rate =

@@ -39,6 +39,11 @@ nlohmann::json ModelCard(const std::string& base_digest, const FineTuneOptions& 
       {"loss", LossCurve(result.losses)},
       {"versions", {{"likeness", LIKENESS_VERSION}, {"torch", TORCH_VERSION}}},
   };
+  if (!options.other_subjects.empty()) {
+    for (const LearnedSubject* subject : options.Subjects()) {
+      card["subjects"].push_back({{"token", subject->token}, {"class_noun", subject->class_noun}});
+    }
+  }
   if (result.best_step) {
     card["best_step"] = *result.best_step;
     const bool losses = options.lowest_validation_loss;

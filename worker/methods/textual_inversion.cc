@@ -9,6 +9,7 @@
 #include "worker/base/error.h"
 #include "worker/exports/embedding_file.h"
 #include "worker/exports/model_directory.h"
+#include "worker/methods/adapter_training.h"
 #include "worker/methods/trained_parameters.h"
 #include "worker/models/clip_text.h"
 #include "worker/tokenizers/find_word.h"
@@ -59,9 +60,9 @@ struct NewRows {
 };
 
 // Row k begins as the initial text's token k, counted round.
-NewRows BeginRows(Family& model, const MethodSpec& spec) {
+NewRows BeginRows(Family& model, const TextualInversionOptions& options, double learning_rate,
+                  size_t number) {
   torch::NoGradGuard no_grad;
-  const auto& options = spec.textual_inversion;
   const auto initial = model.tokenizer().Encode(options.initial_text);
   if (initial.empty()) {
     throw Error(ErrorKind::kInvalidArgument,
@@ -69,17 +70,25 @@ NewRows BeginRows(Family& model, const MethodSpec& spec) {
   }
   std::vector<int64_t> ids;
   for (int64_t k = 0; k < options.vectors; ++k) ids.push_back(initial[k % initial.size()]);
+  // Those of further words have names of their own.
+  const std::string name = number == 0 ? "new_rows" : "new_rows." + std::to_string(number + 1);
   NewRows rows{.word = {options.token, {}}, .parts = {}};
   for (const Part& part : model.Parts()) {
     auto* encoder = part.module->as<ClipTextModelImpl>();
     if (encoder == nullptr) continue;
     rows.word.rows_KD.push_back(encoder->RowsOf(ids).to(torch::kFloat32).clone());
     rows.parts.push_back({part.name,
-                          {{"new_rows", rows.word.rows_KD.back()}},
-                          spec.learning_rate,
+                          {{name, rows.word.rows_KD.back()}},
+                          learning_rate,
                           /*encodes_text=*/true});
   }
   return rows;
+}
+
+// Of further words: "learned_embeds-2.safetensors".
+std::string WordFile(const std::filesystem::path& name, size_t number) {
+  if (number == 0) return name;
+  return name.stem().string() + "-" + std::to_string(number + 1) + name.extension().string();
 }
 
 class TextualInversion : public TrainedParameters {
@@ -126,14 +135,26 @@ class AppliedWord : public AppliedAdapter {
   SpokenWord spoken_;
 };
 
-// The learned word, which `others` must not hold yet.
-NewWord ReadWord(const Family& model, const std::filesystem::path& directory, double strength,
-                 const std::vector<NewWord>& others) {
-  if (strength != 1) {
-    throw Error(ErrorKind::kInvalidArgument,
-                "the strength of a learned word is " + std::to_string(strength) + "; 1 is allowed");
+void CheckStrength(double strength) {
+  if (strength == 1) return;
+  throw Error(ErrorKind::kInvalidArgument,
+              "the strength of a learned word is " + std::to_string(strength) + "; 1 is allowed");
+}
+
+// Of all words of an adapter; the first is there.
+std::vector<std::filesystem::path> WordFilesIn(const std::filesystem::path& directory) {
+  std::vector<std::filesystem::path> files = {directory / kEmbeddingFile};
+  while (true) {
+    auto next = directory / WordFile(kEmbeddingFile, files.size());
+    if (!std::filesystem::exists(next)) return files;
+    files.push_back(std::move(next));
   }
-  WordEmbedding embedding = ReadEmbedding(directory / kEmbeddingFile);
+}
+
+// The learned word, which `others` must not hold yet.
+NewWord ReadWord(const Family& model, const std::filesystem::path& file,
+                 const std::vector<NewWord>& others) {
+  WordEmbedding embedding = ReadEmbedding(file);
   for (const NewWord& word : others) {
     if (FindWord(embedding.word, word.word) != 0 || word.word.size() != embedding.word.size()) {
       continue;
@@ -158,18 +179,41 @@ NewWord ReadWord(const Family& model, const std::filesystem::path& directory, do
 }  // namespace
 
 std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec& spec) {
-  return std::make_unique<TextualInversion>(model, BeginRows(model, spec),
-                                            spec.textual_inversion.keep_norm);
+  std::vector<std::unique_ptr<Attached>> words;
+  const auto attach = [&](const TextualInversionOptions& word) {
+    words.push_back(std::make_unique<TextualInversion>(
+        model, BeginRows(model, word, spec.learning_rate, words.size()), word.keep_norm));
+  };
+  attach(spec.textual_inversion);
+  for (const TextualInversionOptions& word : spec.other_words) attach(word);
+  if (words.size() == 1) return std::move(words.front());
+  return std::make_unique<CombinedTraining>(std::move(words));
 }
 
-void WriteWordFiles(Attached& attached, const std::filesystem::path& directory) {
-  const WordEmbedding trained = dynamic_cast<const TextualInversion&>(attached).Trained();
-  WriteEmbedding(directory / kEmbeddingFile, trained);
-  WriteA1111Embedding(directory / kA1111EmbeddingFile, trained);
-  const WordEmbedding read = ReadEmbedding(directory / kEmbeddingFile);
+namespace {
+
+void WriteWord(const TextualInversion& word, size_t number,
+               const std::filesystem::path& directory) {
+  const WordEmbedding trained = word.Trained();
+  const auto file = directory / WordFile(kEmbeddingFile, number);
+  WriteEmbedding(file, trained);
+  WriteA1111Embedding(directory / WordFile(kA1111EmbeddingFile, number), trained);
+  const WordEmbedding read = ReadEmbedding(file);
   for (size_t i = 0; i < trained.rows_KD.size(); ++i) {
     if (torch::equal(read.rows_KD.at(i), trained.rows_KD[i].cpu())) continue;
     throw Error(ErrorKind::kInternal, "the embedding is not read back as it was written");
+  }
+}
+
+}  // namespace
+
+void WriteWordFiles(Attached& attached, const std::filesystem::path& directory) {
+  auto* several = dynamic_cast<CombinedTraining*>(&attached);
+  if (several == nullptr) {
+    return WriteWord(dynamic_cast<const TextualInversion&>(attached), 0, directory);
+  }
+  for (size_t i = 0; i < several->size(); ++i) {
+    WriteWord(dynamic_cast<const TextualInversion&>(several->method(i)), i, directory);
   }
 }
 
@@ -183,7 +227,12 @@ void WriteTextualInversion(Family&, Attached& attached, const WriteSpec& spec,
 std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
                                                       const std::filesystem::path& directory,
                                                       double strength) {
-  return SpeakWord(model, ReadWord(model, directory, strength, model.words()));
+  CheckStrength(strength);
+  std::vector<std::unique_ptr<AppliedAdapter>> words;
+  for (const auto& file : WordFilesIn(directory)) {
+    words.push_back(SpeakWord(model, ReadWord(model, file, model.words())));
+  }
+  return std::make_unique<AppliedTogether>(std::move(words));
 }
 
 std::unique_ptr<AppliedAdapter> SpeakWord(Family& model, NewWord word) {
@@ -192,14 +241,20 @@ std::unique_ptr<AppliedAdapter> SpeakWord(Family& model, NewWord word) {
 
 void MergeTextualInversion(Family& model, const std::filesystem::path& directory, double strength,
                            MergedAdapters& merged) {
-  merged.words.push_back(ReadWord(model, directory, strength, merged.words));
+  CheckStrength(strength);
+  for (const auto& file : WordFilesIn(directory)) {
+    merged.words.push_back(ReadWord(model, file, merged.words));
+  }
 }
 
 NamedTensors ReadTrainedWord(Family&, Attached& attached, const std::filesystem::path& directory) {
-  const WordEmbedding read = ReadEmbedding(directory / kEmbeddingFile);
+  // In the order in which words are attached: all text encoders' rows of each.
   NamedTensors values;
-  for (size_t i = 0; i < std::min(read.rows_KD.size(), attached.names().size()); ++i) {
-    values.emplace_back(attached.names()[i], read.rows_KD[i]);
+  for (const auto& file : WordFilesIn(directory)) {
+    for (const auto& rows_KD : ReadEmbedding(file).rows_KD) {
+      if (values.size() == attached.names().size()) return values;
+      values.emplace_back(attached.names()[values.size()], rows_KD);
+    }
   }
   return values;
 }

@@ -25,7 +25,8 @@ NamedTensors ReadTrainedWord(Family& model, Attached& attached,
 // The word is one of the model's while what this returns lives.
 std::unique_ptr<AppliedAdapter> SpeakWord(Family& model, NewWord word);
 
-// The files of a model's directory, without the card; `attached` is AttachTextualInversion's.
+// The files of a model's directory, without the card: two for each word. `attached` is
+// AttachTextualInversion's.
 void WriteWordFiles(Attached& attached, const std::filesystem::path& directory);
 
 }  // namespace likeness

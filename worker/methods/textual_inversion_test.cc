@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
@@ -101,6 +104,32 @@ TEST_F(TextualInversionTest, WhatIsWrittenIsReadAsTheSameWord) {
     EXPECT_FALSE(torch::equal(trained, before));
   }
   EXPECT_TRUE(torch::equal(Encode("the ZW there"), before));
+}
+
+TEST_F(TextualInversionTest, SeveralWordsAreLearnedTogetherAndWrittenApart) {
+  MethodSpec spec = Spec(2);
+  spec.other_words = {{.token = "abc", .vectors = 1, .initial_text = "d"}};
+  const fs::path out = temp_.path() / "words";
+  torch::Tensor trained;
+  {
+    const auto attached = AttachTextualInversion(*model_, spec);
+    EXPECT_EQ(std::set<std::string>(attached->names().begin(), attached->names().end()).size(),
+              attached->names().size());
+    for (const auto& master : attached->masters()) master.detach().normal_(0, 1);
+    trained = Encode("the abc and zw there");
+    WriteTextualInversion(*model_, *attached, {.base_model = {}, .out = out},
+                          {{"method", "textual_inversion"}});
+  }
+  EXPECT_EQ(ReadEmbedding(out / kEmbeddingFile).word, "zw");
+  EXPECT_EQ(ReadEmbedding(out / "learned_embeds-2.safetensors").word, "abc");
+  EXPECT_TRUE(fs::exists(out / "a1111_embedding-2.safetensors"));
+  const auto before = Encode("the abc and zw there");
+  {
+    const auto applied = ApplyTextualInversion(*model_, out, 1);
+    EXPECT_TRUE(torch::equal(Encode("the abc and zw there"), trained));
+    EXPECT_FALSE(torch::equal(trained, before));
+  }
+  EXPECT_TRUE(torch::equal(Encode("the abc and zw there"), before));
 }
 
 TEST_F(TextualInversionTest, OneWordIsLearnedByOneAdapter) {

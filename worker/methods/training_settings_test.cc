@@ -80,6 +80,34 @@ TEST_F(TrainingSettingsTest, DrawsAverageAndCheckpointingResumeToTheSameBits) {
   ExpectResumable(options, "adapter");
 }
 
+TEST_F(TrainingSettingsTest, EveryMethodLearnsSeveralSubjectsAndResumesToTheSameBits) {
+  for (const std::string& method : MethodNames()) {
+    FineTuneOptions options = Job();
+    options.method = method;
+    options.lora = {.rank = 2, .alpha = 2};
+    options.validation_photos = {{.image = TestImage(3)}};
+    LearnedSubject other;
+    other.token = "zw";
+    other.class_noun = "cat";
+    other.photos = {{.image = TestImage(4)}, {.image = TestImage(5), .caption = "a zw on a sofa"}};
+    options.other_subjects = {other};
+    ExpectResumable(options, method);
+    EXPECT_EQ(Card(method).at("subjects"),
+              nlohmann::json::parse(R"([{"token": "sks", "class_noun": "dog"},
+                                        {"token": "zw", "class_noun": "cat"}])"));
+    options.other_subjects[0].photos.pop_back();
+    Train(options, method + " of other photos");
+    bool same = true;
+    for (const auto& entry : fs::recursive_directory_iterator(dir_.path() / method)) {
+      const std::string file = entry.path().lexically_relative(dir_.path() / method);
+      if (entry.is_regular_file() && entry.path().extension() == ".safetensors") {
+        same = same && Bytes(method, file) == Bytes(method + " of other photos", file);
+      }
+    }
+    EXPECT_FALSE(same) << method << " learns from the second subject's photos";
+  }
+}
+
 TEST_F(TrainingSettingsTest, ATextEncoderIsTrainedForAsManyStepsAsAsked) {
   FineTuneOptions options = Job();
   options.train_text_encoder = true;

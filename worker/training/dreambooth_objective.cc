@@ -10,7 +10,7 @@ namespace likeness {
 
 DreamBoothObjective::Task DreamBoothObjective::NextTask(int64_t pass, at::Generator& generator) {
   const NoiseSchedule& schedule = model_.schedule();
-  Batch batch = lesson_.Next(pass, options_.batch_size);
+  auto [batch, class_prompt_of_B] = lesson_.Next(pass, options_.batch_size);
   const Draws draws = DrawFor(batch, schedule.num_train_timesteps(), options_.draws, generator);
   Alter(batch, draws, options_.batch_size, lesson_.empty_prompt);
   const auto latents_BCHW = batch.moments.Sample(draws.posterior_BCHW) * model_.latent_scale();
@@ -19,7 +19,8 @@ DreamBoothObjective::Task DreamBoothObjective::NextTask(int64_t pass, at::Genera
           batch.prompt_of_B,
           MaskedCanvas(model_, batch, generator),
           schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B),
-          batch.weights_B1hw};
+          batch.weights_B1hw,
+          class_prompt_of_B};
 }
 
 torch::Tensor DreamBoothObjective::Predict(const Task& task) {
@@ -28,10 +29,10 @@ torch::Tensor DreamBoothObjective::Predict(const Task& task) {
   return model_.Predict(task.noisy_BCHW, task.timesteps_B, told);
 }
 
-void DreamBoothObjective::AddBasePrediction(int64_t class_prompt, Task& task) {
+void DreamBoothObjective::AddBasePrediction(Task& task) {
   torch::NoGradGuard no_grad;
   Task prior = task;
-  prior.prompt_of_B.assign(task.prompt_of_B.size(), class_prompt);
+  prior.prompt_of_B = task.class_prompt_of_B;
   {
     const BaseAlone base(attached_);
     prior.target_BCHW = Predict(prior);
@@ -53,7 +54,7 @@ void DreamBoothObjective::AddBasePrediction(int64_t class_prompt, Task& task) {
 
 torch::Tensor DreamBoothObjective::Loss(int64_t pass, at::Generator& generator) {
   Task task = NextTask(pass, generator);
-  if (lesson_.class_prompt) AddBasePrediction(*lesson_.class_prompt, task);
+  if (!task.class_prompt_of_B.empty()) AddBasePrediction(task);
   std::optional<GradientCheckpointing> checkpointing;
   if (options_.gradient_checkpointing) checkpointing.emplace(generator);
   const auto prediction_BCHW = Predict(task);

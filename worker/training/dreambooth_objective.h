@@ -18,7 +18,7 @@ struct DreamBoothOptions {
   bool gradient_checkpointing = false;
 };
 
-// Where the lesson names a class prompt, the prior is what the base predicts: the photos' noisy
+// Where the lesson names class prompts, the prior is what the base predicts: the photos' noisy
 // latents go through the network once more with that prompt, and the error is that against the
 // prediction of the base alone.
 //
@@ -45,9 +45,10 @@ class DreamBoothObjective : public Objective {
     torch::Tensor canvas_BChw;  // as Conditioning's
     torch::Tensor target_BCHW;
     torch::Tensor weights_B1HW;  // as Batch's
+    std::vector<int64_t> class_prompt_of_B = {};  // as Lesson::Pairs'
   };
   Task NextTask(int64_t pass, at::Generator& generator);
-  void AddBasePrediction(int64_t class_prompt, Task& task);
+  void AddBasePrediction(Task& task);
   torch::Tensor Predict(const Task& task);
 
   Family& model_;

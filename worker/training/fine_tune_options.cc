@@ -37,6 +37,21 @@ void ValidatePhotos(const std::vector<SubjectPhoto>& photos, const std::string& 
   }
 }
 
+std::string InLowerCase(std::string word) {
+  for (char& c : word) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return word;
+}
+
+void ValidateSubject(const LearnedSubject& subject, int image_size) {
+  Require(!subject.token.empty(), "token", subject.token, "a word is needed");
+  Require(!subject.class_noun.empty(), "class_noun", subject.class_noun, "a word is needed");
+  Require(!subject.photos.empty(), "photos", subject.photos.size(), "at least 1 is needed");
+  ValidatePhotos(subject.photos, subject.token, image_size);
+  ValidatePhotos(subject.validation_photos, subject.token, image_size);
+}
+
 void ValidateOptimizer(const FineTuneOptions& options) {
   RequirePositive("learning_rate", options.learning_rate);
   if (options.text_encoder_learning_rate)
@@ -117,18 +132,33 @@ bool HasMasks(const std::vector<SubjectPhoto>& photos) {
                      [](const SubjectPhoto& photo) { return photo.mask.has_value(); });
 }
 
-std::string FineTuneOptions::InstancePrompt() const { return "a " + token + " " + class_noun; }
+std::string LearnedSubject::InstancePrompt() const { return "a " + token + " " + class_noun; }
 
-std::string FineTuneOptions::ClassPrompt() const {
-  return class_images.prompt.empty() ? "a " + class_noun : class_images.prompt;
+std::string LearnedSubject::ClassPrompt() const {
+  return class_prompt.empty() ? "a " + class_noun : class_prompt;
+}
+
+std::vector<const LearnedSubject*> FineTuneOptions::Subjects() const {
+  std::vector<const LearnedSubject*> subjects = {this};
+  for (const LearnedSubject& other : other_subjects) subjects.push_back(&other);
+  return subjects;
+}
+
+bool FineTuneOptions::HasValidationPhotos() const {
+  for (const LearnedSubject* subject : Subjects()) {
+    if (!subject->validation_photos.empty()) return true;
+  }
+  return false;
 }
 
 void Validate(const FineTuneOptions& options, int image_size) {
-  Require(!options.token.empty(), "token", options.token, "a word is needed");
-  Require(!options.class_noun.empty(), "class_noun", options.class_noun, "a word is needed");
-  Require(!options.photos.empty(), "photos", options.photos.size(), "at least 1 is needed");
-  ValidatePhotos(options.photos, options.token, image_size);
-  ValidatePhotos(options.validation_photos, options.token, image_size);
+  std::vector<std::string> tokens;  // in lower case: words are told apart without regard to it
+  for (const LearnedSubject* subject : options.Subjects()) {
+    ValidateSubject(*subject, image_size);
+    tokens.push_back(InLowerCase(subject->token));
+    Require(std::count(tokens.begin(), tokens.end(), tokens.back()) == 1, "token", subject->token,
+            "another subject has it; each needs its own");
+  }
 
   Require(options.steps >= 1 && options.steps <= kMaxSteps, "steps", options.steps,
           "1 to 1048576 is allowed");
@@ -149,8 +179,7 @@ void Validate(const FineTuneOptions& options, int image_size) {
     Require(options.class_images.batch_size >= 1, "class_images.batch_size",
             options.class_images.batch_size, "at least 1 is needed");
   }
-  Require(!options.lowest_validation_loss || !options.validation_photos.empty(),
-          "validation_photos", options.validation_photos.size(),
+  Require(!options.lowest_validation_loss || options.HasValidationPhotos(), "validation_photos", 0,
           "at least 1 is needed where their loss chooses the checkpoint");
   Require(options.patience >= 0, "patience", options.patience, "0 (never) or more is allowed");
   Require(options.previews.every >= 0, "previews.every", options.previews.every,
@@ -160,6 +189,17 @@ void Validate(const FineTuneOptions& options, int image_size) {
 }
 
 namespace {
+
+nlohmann::json OtherSubjects(const FineTuneOptions& options) {
+  nlohmann::json subjects = nlohmann::json::array();
+  for (const LearnedSubject& subject : options.other_subjects) {
+    subjects.push_back({{"prompt", subject.InstancePrompt()},
+                        {"photos", subject.photos.size()},
+                        {"validation_photos", subject.validation_photos.size()}});
+    if (options.prior_weight > 0) subjects.back()["class_prompt"] = subject.ClassPrompt();
+  }
+  return subjects;
+}
 
 // Settings that are named where they are used: a checkpoint of a job that uses none is read by
 // versions that know none.
@@ -176,7 +216,11 @@ void AddExtras(const FineTuneOptions& options, nlohmann::json& settings) {
       options.text_encoder_steps.value_or(0));
   add("lowest_validation_loss_of", options.lowest_validation_loss,
       nlohmann::json{{"every", options.checkpoint_every}, {"patience", options.patience}});
-  add("unmasked_weight", HasMasks(options.photos), options.unmasked_weight);
+  bool masks = false;
+  for (const LearnedSubject* subject : options.Subjects()) {
+    masks = masks || HasMasks(subject->photos);
+  }
+  add("unmasked_weight", masks, options.unmasked_weight);
   add("fused_backward_pass", options.fused_backward_pass, true);
   add("ema_decay", options.ema_decay > 0, options.ema_decay);
   const DrawOptions& draws = options.draws;
@@ -188,6 +232,7 @@ void AddExtras(const FineTuneOptions& options, nlohmann::json& settings) {
       options.prior_weight > 0 && options.prior_kind == PriorKind::kBasePrediction;
   add("prior_kind", base_prediction, "base_prediction");
   add("class_prompt", base_prediction, options.ClassPrompt());
+  add("other_subjects", !options.other_subjects.empty(), OtherSubjects(options));
 }
 
 }  // namespace

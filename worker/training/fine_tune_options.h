@@ -60,7 +60,23 @@ struct StepSelection {
   std::function<double(const std::vector<Image>& pictures)> judge = {};
 };
 
-struct FineTuneOptions {
+// What is learned, and the photos of it.
+struct LearnedSubject {
+  std::string token = "sks";
+  std::string class_noun;            // "dog"
+  std::string class_prompt;          // of the prior; empty: "a <class noun>"
+  std::vector<SubjectPhoto> photos;  // at least one
+  std::vector<SubjectPhoto>
+      validation_photos;  // never trained on; their loss is measured before and after
+
+  std::string InstancePrompt() const;  // "a <token> <class noun>"
+  std::string ClassPrompt() const;
+};
+
+// The first subject's fields are its own.
+struct FineTuneOptions : LearnedSubject {
+  std::vector<LearnedSubject> other_subjects;  // learned beside it; no two have the same token
+
   std::string method = "dreambooth";  // a row of worker/methods/method.h
   // Of the methods that are called so, and of those that are made of them. The word's `token` and
   // the class noun are below.
@@ -71,14 +87,8 @@ struct FineTuneOptions {
   double vectors_learning_rate = 5e-4;  // pivotal tuning: of the word
   bool train_token = true;              // Custom Diffusion: the token as a word of its own
 
-  // What is learned.
-  std::string token = "sks";
-  std::string class_noun;            // "dog"
-  std::vector<SubjectPhoto> photos;  // at least one
-  std::vector<SubjectPhoto>
-      validation_photos;  // never trained on; their loss is measured before and after
-
-  // Prior preservation. `class_images.prompt` empty: "a <class noun>".
+  // Prior preservation. Of `class_images` the prompt is each subject's; the count is of each
+  // prompt.
   double prior_weight = 1;  // 0: no prior, no class images
   PriorKind prior_kind = PriorKind::kClassImages;
   ClassImageOptions class_images;
@@ -117,8 +127,10 @@ struct FineTuneOptions {
   SaveDtype save_dtype = SaveDtype::kFloat16;
 
   bool UsesClassImages() const { return prior_weight > 0 && prior_kind == PriorKind::kClassImages; }
-  std::string InstancePrompt() const;  // "a <token> <class noun>"
-  std::string ClassPrompt() const;
+  // In order; they belong to these options.
+  std::vector<const LearnedSubject*> Subjects() const;
+  // Of all subjects.
+  bool HasValidationPhotos() const;
 };
 
 bool HasMasks(const std::vector<SubjectPhoto>& photos);

@@ -39,6 +39,26 @@ TEST(FineTuneOptionsTest, DefaultsAreAllowedAndPromptsFollowTheMethod) {
   EXPECT_EQ(Good().ClassPrompt(), "a dog");
 }
 
+TEST(FineTuneOptionsTest, EverySubjectNeedsATokenOfItsOwn) {
+  const auto with_another = [](const char* token) {
+    return Refusal([&](auto& o) {
+      LearnedSubject other = o;
+      other.token = token;
+      o.other_subjects = {other};
+    });
+  };
+  EXPECT_EQ(with_another("zwx"), "allowed");
+  EXPECT_THAT(with_another("SKS"), HasSubstr("token is \"SKS\"; another subject has it"));
+  EXPECT_THAT(with_another(""), HasSubstr("token"));
+  EXPECT_THAT(Refusal([](auto& o) {
+                LearnedSubject other = o;
+                other.token = "zwx";
+                other.photos.clear();
+                o.other_subjects = {other};
+              }),
+              HasSubstr("photos is 0"));
+}
+
 TEST(FineTuneOptionsTest, EveryBadValueIsRefusedByName) {
   EXPECT_THAT(Refusal([](auto& o) { o.photos.clear(); }), HasSubstr("photos is 0"));
   EXPECT_THAT(Refusal([](auto& o) { o.photos[0].image.width = 9; }), HasSubstr("9 x 8"));

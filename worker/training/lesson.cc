@@ -1,6 +1,7 @@
 #include "worker/training/lesson.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "third_party/nlohmann/json.hpp"
@@ -24,18 +25,18 @@ std::string DigestOf(const Image& image) {
 }
 
 PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
-                        const FineTuneOptions& options, bool mirrored,
+                        const std::string& default_prompt, bool mirrored, double unmasked_weight,
                         std::vector<std::string>& prompts, Host& host) {
   PictureSet set;
   std::vector<Image> images;
   for (const SubjectPhoto& photo : photos) {
     images.push_back(photo.image);
     set.prompt_of_N.push_back(
-        NumberOf(photo.caption.empty() ? options.InstancePrompt() : photo.caption, prompts));
+        NumberOf(photo.caption.empty() ? default_prompt : photo.caption, prompts));
   }
   set.moments = EncodePictures(base, images, Phase::kPreparing, host);
   set.pixels_NCHW = PixelsFor(base, images);
-  const auto weights_N1hw = LossWeights(photos, base.cell(), options.unmasked_weight);
+  const auto weights_N1hw = LossWeights(photos, base.cell(), unmasked_weight);
   if (weights_N1hw.defined()) set.weights_N1hw = weights_N1hw.to(base.device());
   if (!mirrored) return set;
   for (Image& image : images) image = Mirrored(image);
@@ -43,36 +44,137 @@ PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
   return set;
 }
 
+// Says of one class's pictures where all classes' stand.
+class OneOfClasses : public Host {
+ public:
+  // `before`: pictures of the classes before it; `total`: of all.
+  OneOfClasses(Host& host, int64_t before, int64_t total)
+      : host_(host), before_(before), total_(total) {}
+
+  void Report(const Progress& progress) override {
+    Progress all = progress;
+    all.done += before_;
+    all.total = total_;
+    if (progress.drawn) drawn_ = *progress.drawn;
+    all.drawn = drawn_before_ + drawn_;
+    host_.Report(all);
+  }
+  void ShowPreview(const std::function<std::optional<Preview>()>& draw) override {
+    host_.ShowPreview(draw);
+  }
+  StopReason Stop() override { return host_.Stop(); }
+  void SaveCheckpoint(int64_t step,
+                      const std::function<void(const std::filesystem::path&)>& write) override {
+    host_.SaveCheckpoint(step, write);
+  }
+  std::optional<std::filesystem::path> LatestCheckpoint() override {
+    return host_.LatestCheckpoint();
+  }
+
+  // The next class begins.
+  void Next(int64_t pictures) {
+    before_ += pictures;
+    drawn_before_ += drawn_;
+    drawn_ = 0;
+  }
+
+ private:
+  Host& host_;
+  int64_t before_;
+  int64_t total_;
+  int64_t drawn_before_ = 0;
+  int64_t drawn_ = 0;
+};
+
+// The pictures of each class prompt, and which of them are whose.
+PictureSet PreparePrior(Family& base, const FineTuneOptions& options,
+                        const std::filesystem::path& cache, Host& host, Lesson& lesson) {
+  std::vector<std::string> classes;
+  const auto subjects = options.Subjects();
+  std::vector<int64_t> class_of_subject;
+  for (const LearnedSubject* subject : subjects) {
+    class_of_subject.push_back(NumberOf(subject->ClassPrompt(), classes));
+  }
+  const int64_t count = options.class_images.count;
+  std::vector<int64_t> sharers(classes.size());
+  for (size_t i = 0; i < subjects.size(); ++i) {
+    Lesson::Share& share = lesson.subjects[i];
+    share.first_picture = class_of_subject[i] * count;
+    share.pictures = count;
+    share.rank = sharers[class_of_subject[i]]++;
+  }
+  for (size_t i = 0; i < subjects.size(); ++i) {
+    lesson.subjects[i].sharers = sharers[class_of_subject[i]];
+  }
+  OneOfClasses one(host, 0, static_cast<int64_t>(classes.size()) * count);
+  Host& reporting = classes.size() > 1 ? one : host;
+  std::vector<PictureSet> sets;
+  for (const std::string& prompt : classes) {
+    ClassImageOptions images = options.class_images;
+    images.prompt = prompt;
+    auto latents = ClassLatents(base, images, cache, reporting);
+    const int64_t number = NumberOf(prompt, lesson.prompts);
+    sets.push_back({std::move(latents), std::vector<int64_t>(count, number)});
+    if (base.fills_masks()) {  // they are there, for their latents are
+      sets.back().pixels_NCHW = PixelsFor(base, ClassImages(base, images, cache, reporting));
+    }
+    one.Next(count);
+  }
+  return Joined(sets);
+}
+
 }  // namespace
 
-Batch Lesson::Next(int64_t batch_number, int64_t batch_size) const {
-  const Batch instance = TakeBatch(subject, batch_number, batch_size);
-  return prior ? Concatenate(instance, TakeBatch(*prior, batch_number, batch_size)) : instance;
+Lesson::Pairs Lesson::Next(int64_t batch_number, int64_t batch_size) const {
+  std::vector<int64_t> photo_of_B, picture_of_B;
+  Pairs pairs;
+  const auto count = static_cast<int64_t>(subjects.size());
+  for (int64_t i = 0; i < batch_size; ++i) {
+    const int64_t sample = batch_number * batch_size + i;
+    const Share& share = subjects[sample % count];
+    const int64_t turn = sample / count;  // of the subject
+    photo_of_B.push_back(share.first_photo + turn % share.photos);
+    if (prior) {
+      const int64_t turn_of_class = turn * share.sharers + share.rank;
+      picture_of_B.push_back(share.first_picture + turn_of_class % share.pictures);
+    } else if (share.class_prompt >= 0) {
+      pairs.class_prompt_of_B.push_back(share.class_prompt);
+    }
+  }
+  pairs.batch = TakeBatch(photos, photo_of_B);
+  if (prior) pairs.batch = Concatenate(pairs.batch, TakeBatch(*prior, picture_of_B));
+  return pairs;
 }
 
 Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
                      const std::filesystem::path& class_image_cache, Host& host) {
   Lesson lesson;
-  lesson.subject = EncodePhotos(base, options.photos, options, options.draws.horizontal_flips,
-                                lesson.prompts, host);
-  if (!options.validation_photos.empty()) {
-    lesson.validation = EncodePhotos(base, options.validation_photos, options, /*mirrored=*/false,
-                                     lesson.prompts, host);
+  std::vector<PictureSet> photos, validation;
+  const auto encode = [&](const LearnedSubject& subject, const std::vector<SubjectPhoto>& pictures,
+                          bool mirrored) {
+    return EncodePhotos(base, pictures, subject.InstancePrompt(), mirrored, options.unmasked_weight,
+                        lesson.prompts, host);
+  };
+  int64_t first_photo = 0;
+  for (const LearnedSubject* subject : options.Subjects()) {
+    photos.push_back(encode(*subject, subject->photos, options.draws.horizontal_flips));
+    lesson.subjects.push_back({.first_photo = first_photo, .photos = photos.back().size()});
+    first_photo += photos.back().size();
   }
+  for (const LearnedSubject* subject : options.Subjects()) {
+    if (subject->validation_photos.empty()) continue;
+    validation.push_back(encode(*subject, subject->validation_photos, /*mirrored=*/false));
+  }
+  lesson.photos = Joined(photos);
+  if (!validation.empty()) lesson.validation = Joined(validation);
   if (options.draws.caption_dropout > 0) lesson.empty_prompt = NumberOf("", lesson.prompts);
   if (options.UsesClassImages()) {
-    ClassImageOptions class_images = options.class_images;
-    class_images.prompt = options.ClassPrompt();
-    auto latents = ClassLatents(base, class_images, class_image_cache, host);
-    const int64_t number = NumberOf(class_images.prompt, lesson.prompts);
-    lesson.prior = PictureSet{std::move(latents), std::vector<int64_t>(class_images.count, number)};
-    if (base.fills_masks()) {  // they are there, for their latents are
-      lesson.prior->pixels_NCHW =
-          PixelsFor(base, ClassImages(base, class_images, class_image_cache, host));
+    lesson.prior = PreparePrior(base, options, class_image_cache, host, lesson);
+  } else if (options.prior_weight > 0) {
+    for (size_t i = 0; i < lesson.subjects.size(); ++i) {
+      lesson.subjects[i].class_prompt =
+          NumberOf(options.Subjects()[i]->ClassPrompt(), lesson.prompts);
     }
-  }
-  if (options.prior_weight > 0 && !lesson.prior) {
-    lesson.class_prompt = NumberOf(options.ClassPrompt(), lesson.prompts);
   }
   return lesson;
 }
@@ -89,9 +191,11 @@ std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
       job[name].push_back(std::move(said));
     }
   };
-  add("photos", options.photos);
-  // Others change nothing of the model.
-  if (options.lowest_validation_loss) add("validation_photos", options.validation_photos);
+  for (const LearnedSubject* subject : options.Subjects()) {
+    add("photos", subject->photos);
+    // Others change nothing of the model.
+    if (options.lowest_validation_loss) add("validation_photos", subject->validation_photos);
+  }
   return Sha256OfBytes(job.dump());
 }
 

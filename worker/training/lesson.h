@@ -1,7 +1,8 @@
-// What one job teaches: the subject's photos, the prior's pictures, the held-out photos,
+// What one job teaches: the subjects' photos, the prior's pictures, the held-out photos,
 // and all their prompts.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,15 +16,33 @@
 namespace likeness {
 
 struct Lesson {
-  std::vector<std::string> prompts;  // distinct; what the sets below number
-  PictureSet subject;
-  std::optional<PictureSet> prior;
-  std::optional<PictureSet> validation;
-  int64_t empty_prompt = -1;                 // number of "", where prompts are left out
-  std::optional<int64_t> class_prompt = {};  // where the base's prediction is the prior
+  // Which pictures are a subject's.
+  struct Share {
+    int64_t first_photo = 0, photos = 0;
+    // Of the prior: those of its class, which it shares with others of that class; its number among
+    // those, and how many they are.
+    int64_t first_picture = 0, pictures = 0;
+    int64_t rank = 0, sharers = 1;
+    int64_t class_prompt = -1;  // where the base's prediction is the prior
+  };
 
-  // The pairs of one forward pass: the subject's half first, then the prior's.
-  Batch Next(int64_t batch_number, int64_t batch_size) const;
+  std::vector<std::string> prompts;  // distinct; what the sets below number
+  std::vector<Share> subjects;
+  PictureSet photos;                // one subject's after another's
+  std::optional<PictureSet> prior;  // one class prompt's after another's
+  std::optional<PictureSet> validation;
+  int64_t empty_prompt = -1;  // number of "", where prompts are left out
+
+  // What one forward pass learns from.
+  struct Pairs {
+    Batch batch;                             // the subjects' half first, then the prior's
+    std::vector<int64_t> class_prompt_of_B;  // where the base's prediction is the prior; else empty
+  };
+  // Sample k of the run, counted from 0 (batch n of B samples has nB .. nB + B - 1), is of subject
+  // k modulo their number, in turn round its photos, and round the pictures of its class. No chance
+  // is involved: every subject, and every photo of a subject, is seen as often as the others, and a
+  // resumed run goes on where it stopped.
+  Pairs Next(int64_t batch_number, int64_t batch_size) const;
 };
 
 // Draws the class images where they are not cached, and encodes everything with the frozen base.

@@ -76,13 +76,46 @@ torch::Tensor PixelsFor(const Family& model, const std::vector<Image>& images) {
   return torch::stack(pixels);
 }
 
-Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size) {
-  std::vector<int64_t> pictures, prompts;
-  for (int64_t i = 0; i < batch_size; ++i) {
-    pictures.push_back((batch_number * batch_size + i) % set.size());
-    prompts.push_back(set.prompt_of_N[pictures.back()]);
+namespace {
+
+// Of the pictures of both.
+torch::Tensor JoinedWeights(const PictureSet& first, const PictureSet& second) {
+  const auto& weights = first.weights_N1hw;
+  const auto& more = second.weights_N1hw;
+  if (!weights.defined() && !more.defined()) return {};
+  const auto ones = [&](const torch::Tensor& like, int64_t count) {
+    auto shape = like.sizes().vec();
+    shape[0] = count;
+    return torch::ones(shape, like.options());
+  };
+  return torch::cat({weights.defined() ? weights : ones(more, first.size()),
+                     more.defined() ? more : ones(weights, second.size())});
+}
+
+}  // namespace
+
+PictureSet Joined(const std::vector<PictureSet>& sets) {
+  PictureSet joined = sets.at(0);
+  for (size_t i = 1; i < sets.size(); ++i) {
+    const PictureSet& set = sets[i];
+    joined.weights_N1hw = JoinedWeights(joined, set);
+    joined.moments = Joined(joined.moments, set.moments);
+    joined.prompt_of_N.insert(joined.prompt_of_N.end(), set.prompt_of_N.begin(),
+                              set.prompt_of_N.end());
+    if (joined.pixels_NCHW.defined()) {
+      joined.pixels_NCHW = torch::cat({joined.pixels_NCHW, set.pixels_NCHW});
+    }
+    if (joined.mirrored.mean_BChw.defined()) {
+      joined.mirrored = Joined(joined.mirrored, set.mirrored);
+    }
   }
-  const auto index_N = torch::tensor(pictures);
+  return joined;
+}
+
+Batch TakeBatch(const PictureSet& set, const std::vector<int64_t>& picture_of_B) {
+  std::vector<int64_t> prompts;
+  for (const int64_t picture : picture_of_B) prompts.push_back(set.prompt_of_N[picture]);
+  const auto index_N = torch::tensor(picture_of_B);
   const auto index_B = index_N.to(set.moments.mean_BChw.device());
   const auto& pixels = set.pixels_NCHW;
   return {Select(set.moments, index_B), prompts,

@@ -43,9 +43,6 @@ Image Mirrored(const Image& image);
 // uint8 [N,3,H,W] for PictureSet, where the model fills masks; else undefined.
 torch::Tensor PixelsFor(const Family& model, const std::vector<Image>& images);
 
-// Batch number n (from 0) goes round the set: samples nB .. nB + B - 1, modulo N. No chance is
-// involved, so every picture is seen as often as the others, and a resumed run goes on where it
-// stopped.
 struct Batch {
   LatentMoments moments;  // [B,C,H,W]
   std::vector<int64_t> prompt_of_B;
@@ -53,7 +50,12 @@ struct Batch {
   LatentMoments mirrored = {};     // likewise
   torch::Tensor weights_B1hw = {};
 };
-Batch TakeBatch(const PictureSet& set, int64_t batch_number, int64_t batch_size);
+// The pictures of these numbers.
+Batch TakeBatch(const PictureSet& set, const std::vector<int64_t>& picture_of_B);
+
+// The pictures of all sets, one set after another. They are alike: of one size, with the same
+// things defined, but for the weights of the loss, which are 1 where others have some.
+PictureSet Joined(const std::vector<PictureSet>& sets);
 
 // The subject's half first, then the prior's, which is mirrored as it is and counts whole.
 Batch Concatenate(const Batch& subject, const Batch& prior);

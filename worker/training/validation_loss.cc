@@ -20,7 +20,7 @@ double ValidationLoss(Family& model, const PictureSet& pictures, const PromptCon
 
   double sum = 0;
   for (int64_t i = 0; i < pictures.size(); ++i) {
-    const Batch picture = TakeBatch(pictures, i, 1);
+    const Batch picture = TakeBatch(pictures, {i});
     const auto latents_1CHW = picture.moments.mean_BChw * model.latent_scale();
     auto shape = latents_1CHW.sizes().vec();
     shape[0] = kTimesteps;

@@ -73,16 +73,17 @@ TEST(TrainingValidationTest, WhatIsOutOfRangeIsRefusedByItsField) {
 TEST(TrainingValidationTest, RulesOfTheValidationLossNeedValidationPhotos) {
   v1::FineTuneSpec spec;
   spec.add_subjects()->set_class_noun("dog");
+  spec.mutable_subjects(0)->add_photos()->set_blob("tenants/default/blobs/" + std::string(64, 'a'));
   spec.mutable_training()->set_stop_rule(v1::STOP_RULE_PLATEAU);
   const auto wrong = [&] {
     FieldChecker checker;
     CheckFineTune(spec, "job.fine_tune", {}, checker);
     return std::string(checker.status().message());
   };
-  EXPECT_THAT(wrong(), HasSubstr("job.fine_tune.training.stop_rule is STOP_RULE_PLATEAU, which "
+  EXPECT_THAT(wrong(), HasSubstr("job.fine_tune.training.stop_rule: is STOP_RULE_PLATEAU, which "
                                  "needs validation_photos"));
-  spec.mutable_subjects(0)->add_validation_photos();
-  EXPECT_THAT(wrong(), testing::Not(HasSubstr("stop_rule")));
+  *spec.mutable_subjects(0)->add_validation_photos() = spec.subjects(0).photos(0);
+  EXPECT_EQ(wrong(), "");
 }
 
 TEST(TrainingValidationTest, TheTextEncodersStepsAreOfOneThatIsTrained) {
@@ -95,12 +96,12 @@ TEST(TrainingValidationTest, TheTextEncodersStepsAreOfOneThatIsTrained) {
   };
   EXPECT_EQ(wrong([](auto& s) { s.mutable_dreambooth()->set_text_encoder_steps(100'000); }), "");
   EXPECT_THAT(wrong([](auto& s) { s.mutable_dreambooth()->set_text_encoder_steps(0); }),
-              HasSubstr("dreambooth.text_encoder_steps is 0; 1 to 100000"));
+              HasSubstr("dreambooth.text_encoder_steps: is 0; 1 to 100000"));
   EXPECT_THAT(wrong([](auto& s) {
                 s.mutable_lora()->set_text_encoder_steps(5);
                 s.mutable_lora()->set_train_text_encoder(false);
               }),
-              HasSubstr("lora.text_encoder_steps is set, but train_text_encoder is false"));
+              HasSubstr("lora.text_encoder_steps: is set, but train_text_encoder is false"));
   EXPECT_THAT(
       wrong([](auto& s) { s.mutable_pivotal_tuning()->mutable_lora()->set_text_encoder_steps(5); }),
       HasSubstr("pivotal_tuning.lora.text_encoder_steps"));
