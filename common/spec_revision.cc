@@ -122,7 +122,9 @@ int SpecRevisionOf(const v1::Job& job) {
                             &job.import_model()};
   int revision = 0;
   for (const Message* spec : specs) revision = std::max(revision, RevisionOf(*spec));
-  return revision;
+  constexpr int kSeveralSubjects = 2;  // before, all but the first were ignored
+  const bool several = job.fine_tune().subjects_size() > 1;
+  return several ? std::max(revision, kSeveralSubjects) : revision;
 }
 
 }  // namespace likeness

@@ -61,6 +61,14 @@ TEST(SpecRevisionTest, NewValueOfAnOldFieldCounts) {
   EXPECT_EQ(SpecRevisionOf(job), 1);
 }
 
+TEST(SpecRevisionTest, ASecondSubjectCounts) {
+  v1::Job job;
+  job.mutable_fine_tune()->add_subjects()->set_token("zwx");
+  EXPECT_EQ(SpecRevisionOf(job), 0);
+  job.mutable_fine_tune()->add_subjects()->set_token("abc");
+  EXPECT_EQ(SpecRevisionOf(job), 2);
+}
+
 TEST(SpecRevisionTest, DrawingsAndEvaluationsAreLookedAtToo) {
   v1::Job job;
   job.mutable_evaluate()->add_photos()->set_blob("b");

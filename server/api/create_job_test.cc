@@ -200,12 +200,33 @@ TEST_F(CreateJobTest, PreviewsAndPrecisionOfPicturesAreChecked) {
   ExpectRefused(request, "OUT_OF_RANGE", "job.generate.precision");
 }
 
-TEST_F(CreateJobTest, WhatTheContractHasRoomForIsRefusedUntilItIsThere) {
+TEST_F(CreateJobTest, UpToEightSubjectsHaveTokensOfTheirOwn) {
   OfferModels();
   auto request = DogJob();
-  *request.mutable_job()->mutable_fine_tune()->add_subjects() =
-      request.job().fine_tune().subjects(0);
+  v1::FineTuneSpec& spec = *request.mutable_job()->mutable_fine_tune();
+  spec.mutable_subjects(0)->set_token("zwx");
+  v1::Subject& other = *spec.add_subjects() = spec.subjects(0);
+  ExpectRefused(request, "INVALID_TOKEN", "job.fine_tune.subjects[1].token");
+  other.set_token("ZWX");
+  ExpectRefused(request, "INVALID_TOKEN", "job.fine_tune.subjects[1].token");
+  other.clear_token();
+  ExpectRefused(request, "INVALID_TOKEN", "job.fine_tune.subjects[1].token");
+  other.set_token("abc");
+  EXPECT_EQ(Create(request)->fine_tune().subjects_size(), 2);
+  other.clear_photos();
+  ExpectRefused(request, "NO_PHOTOS", "job.fine_tune.subjects[1].photos");
+  *other.mutable_photos() = spec.subjects(0).photos();
+  spec.mutable_training()->set_stop_rule(v1::STOP_RULE_BEST);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.fine_tune.training.stop_rule");
+  spec.mutable_training()->clear_stop_rule();
+  while (spec.subjects_size() < 9) {
+    v1::Subject more = spec.subjects(0);
+    more.set_token("token" + std::to_string(spec.subjects_size()));
+    *spec.add_subjects() = more;
+  }
   ExpectRefused(request, "TOO_MANY_SUBJECTS", "job.fine_tune.subjects");
+  spec.mutable_subjects()->RemoveLast();
+  EXPECT_EQ(Create(request)->fine_tune().subjects_size(), 8);
 }
 
 TEST_F(CreateJobTest, ZeroIsNotTheDefault) {

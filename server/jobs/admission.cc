@@ -244,11 +244,13 @@ absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job)
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   RETURN_IF_ERROR(CheckProdigyRates(spec));
-  const v1::Subject& subject = SubjectOf(spec);
-  const std::string path = "job.fine_tune.subjects[0]";
-  RETURN_IF_ERROR(photos_.CheckAll(tenant, subject.photos(), path + ".photos"));
-  RETURN_IF_ERROR(
-      photos_.CheckAll(tenant, subject.validation_photos(), path + ".validation_photos"));
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    const v1::Subject& subject = spec.subjects(i);
+    const std::string path = absl::StrCat("job.fine_tune.subjects[", i, "]");
+    RETURN_IF_ERROR(photos_.CheckAll(tenant, subject.photos(), path + ".photos"));
+    RETURN_IF_ERROR(
+        photos_.CheckAll(tenant, subject.validation_photos(), path + ".validation_photos"));
+  }
   if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model(), MeasuresNeeded(spec)));
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();

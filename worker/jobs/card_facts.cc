@@ -13,6 +13,12 @@ CardFacts ReadCardFacts(const std::filesystem::path& file) {
   CardFacts card;
   reader.Read("token", card.words.token);
   reader.Read("class_noun", card.words.class_noun);
+  for (const auto& json_subject : json.value("subjects", nlohmann::json::array())) {
+    ConfigReader subject(std::string(kCardFile) + ": subjects", json_subject);
+    auto& [token, class_noun] = card.words.subjects.emplace_back();
+    subject.Read("token", token);
+    subject.Read("class_noun", class_noun);
+  }
   card.method = "dreambooth";
   reader.Read("method", card.method);
   if (json.contains("base")) {
@@ -29,11 +35,15 @@ CardFacts ReadCardFacts(const std::filesystem::path& file) {
   return card;
 }
 
-std::string RehearsedCard(const v1::Subject& subject, int image_size) {
-  const nlohmann::json card = {{"format", 1},
-                               {"token", subject.token()},
-                               {"class_noun", subject.class_noun()},
-                               {"rehearsed_image_size", image_size}};
+std::string RehearsedCard(const v1::FineTuneSpec& spec, int image_size) {
+  const PromptWords words = WordsOf(spec);
+  nlohmann::json card = {{"format", 1},
+                         {"token", words.token},
+                         {"class_noun", words.class_noun},
+                         {"rehearsed_image_size", image_size}};
+  for (const auto& [token, class_noun] : words.subjects) {
+    card["subjects"].push_back({{"token", token}, {"class_noun", class_noun}});
+  }
   return card.dump(2) + "\n";
 }
 

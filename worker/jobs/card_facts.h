@@ -25,6 +25,6 @@ struct CardFacts {
 CardFacts ReadCardFacts(const std::filesystem::path& file);
 
 // The JSON of the card.
-std::string RehearsedCard(const v1::Subject& subject, int image_size);
+std::string RehearsedCard(const v1::FineTuneSpec& spec, int image_size);
 
 }  // namespace likeness

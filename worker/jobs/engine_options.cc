@@ -61,11 +61,8 @@ PictureOrder OrderOf(const Spec& spec, const PromptWords& words) {
   return order;
 }
 
-PromptWords WordsOf(const v1::Subject& subject) { return {subject.token(), subject.class_noun()}; }
-
 ClassImageOptions ToClassImages(const v1::Prior& prior) {
   ClassImageOptions options;
-  options.prompt = prior.class_prompt();
   options.count = prior.class_images();
   options.seed = 0;  // the same for every job, so that jobs share them
   options.sampler = prior.sampler();
@@ -78,7 +75,7 @@ ClassImageOptions ToClassImages(const v1::Prior& prior) {
 PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   PreviewOptions options;
   options.every = spec.previews().every_steps();
-  options.prompts = Filled(spec.previews().prompts(), WordsOf(SubjectOf(spec)));
+  options.prompts = Filled(spec.previews().prompts(), WordsOf(spec));
   if (spec.samples().has_negative_prompt()) {
     options.negative_prompt = spec.samples().negative_prompt();
   }
@@ -89,8 +86,8 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   return options;
 }
 
-TextualInversionOptions ToWord(const v1::TextualInversion& word, const v1::Subject& subject) {
-  return {.token = subject.token(),
+TextualInversionOptions ToWord(const v1::TextualInversion& word) {
+  return {.token = {},  // the subject's
           .vectors = word.vectors(),
           .initial_text = word.initial_text(),
           .keep_norm = word.keep_norm()};
@@ -139,7 +136,6 @@ std::optional<int64_t> StepsOfTextEncoder(const Method& method) {
 void SetMethod(const v1::FineTuneSpec& resolved, FineTuneOptions& options) {
   options.method = MethodOf(resolved);
   options.train_text_encoder = TrainsTextEncoder(resolved);
-  const v1::Subject& subject = SubjectOf(resolved);
   switch (resolved.method_case()) {
     case v1::FineTuneSpec::kLora:
       options.text_encoder_learning_rate = resolved.lora().text_encoder_learning_rate();
@@ -147,10 +143,10 @@ void SetMethod(const v1::FineTuneSpec& resolved, FineTuneOptions& options) {
       options.lora = ToLora(resolved.lora());
       break;
     case v1::FineTuneSpec::kTextualInversion:
-      options.textual_inversion = ToWord(resolved.textual_inversion(), subject);
+      options.textual_inversion = ToWord(resolved.textual_inversion());
       break;
     case v1::FineTuneSpec::kPivotalTuning:
-      options.textual_inversion = ToWord(resolved.pivotal_tuning().textual_inversion(), subject);
+      options.textual_inversion = ToWord(resolved.pivotal_tuning().textual_inversion());
       options.lora = ToLora(resolved.pivotal_tuning().lora());
       options.vectors_learning_rate = resolved.pivotal_tuning().vectors_learning_rate();
       break;
@@ -200,12 +196,19 @@ void SetTraining(const v1::Training& training, FineTuneOptions& options) {
 
 }  // namespace
 
-FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const SubjectPhotos& photos) {
+FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved,
+                                  const std::vector<SubjectPhotos>& photos) {
   FineTuneOptions options;
-  options.token = SubjectOf(resolved).token();
-  options.class_noun = SubjectOf(resolved).class_noun();
-  options.photos = photos.training;
-  options.validation_photos = photos.validation;
+  for (int i = 0; i < resolved.subjects_size(); ++i) {
+    LearnedSubject& subject = i == 0 ? options : options.other_subjects.emplace_back();
+    const PromptWords words = WordsOf(resolved, i);
+    subject.token = words.token;
+    subject.class_noun = words.class_noun;
+    subject.class_prompt = FillPrompt(resolved.prior().class_prompt(), words);
+    if (i >= std::ssize(photos)) continue;
+    subject.photos = photos[i].training;
+    subject.validation_photos = photos[i].validation;
+  }
   options.prior_weight = resolved.prior().weight();
   options.prior_kind =
       IsBasePrediction(resolved.prior()) ? PriorKind::kBasePrediction : PriorKind::kClassImages;
@@ -223,7 +226,7 @@ PhotoRules PhotoRulesOf(const v1::FineTuneSpec& resolved, int image_size) {
 }
 
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
-  return OrderOf(resolved.samples(), WordsOf(SubjectOf(resolved)));
+  return OrderOf(resolved.samples(), WordsOf(resolved));
 }
 
 PictureOrder EvaluateOrder(const v1::EvaluateSpec& resolved, const PromptWords& words) {

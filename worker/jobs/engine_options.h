@@ -11,7 +11,9 @@
 
 namespace likeness {
 
-FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved, const SubjectPhotos& photos);
+// `photos`: of the subjects, in order; none where they are not needed.
+FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved,
+                                  const std::vector<SubjectPhotos>& photos);
 
 PhotoRules PhotoRulesOf(const v1::FineTuneSpec& resolved, int image_size);
 

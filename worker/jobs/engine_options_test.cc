@@ -75,6 +75,26 @@ TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
   EXPECT_EQ(options.prior_kind, PriorKind::kBasePrediction);
 }
 
+TEST(EngineOptionsTest, EverySubjectReachesTheEngine) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects()->set_token("zwx");
+  spec.mutable_subjects(0)->set_class_noun("dog");
+  spec.add_subjects()->set_token("abc");
+  spec.mutable_subjects(1)->set_class_noun("cat");
+  spec.mutable_prior()->set_class_prompt("a {class} outside");
+  spec.mutable_samples()->add_prompts("{subject} beside {subject2}");
+  std::vector<SubjectPhotos> photos(2);
+  photos[1].training.push_back({});
+  const FineTuneOptions options = ToFineTuneOptions(spec, photos);
+  EXPECT_EQ(options.InstancePrompt(), "a zwx dog");
+  EXPECT_EQ(options.ClassPrompt(), "a dog outside");
+  ASSERT_EQ(options.other_subjects.size(), 1u);
+  EXPECT_EQ(options.other_subjects[0].InstancePrompt(), "a abc cat");
+  EXPECT_EQ(options.other_subjects[0].ClassPrompt(), "a cat outside");
+  EXPECT_EQ(options.other_subjects[0].photos.size(), 1u);
+  EXPECT_EQ(SampleOrder(spec).prompts.at(0), "zwx dog beside abc cat");
+}
+
 TEST(EngineOptionsTest, StopRulesAndStepsOfTextEncodersReachTheEngine) {
   v1::FineTuneSpec spec;
   spec.add_subjects();
@@ -151,8 +171,8 @@ std::set<std::string> KeysOf(const nlohmann::json& object) {
 // checkpoints, which are told apart by these settings, stay its own.
 TEST(EngineOptionsTest, WhatAnOlderWorkerResolvedIsReadAsItWas) {
   const ModelFacts model{.name = "baseModels/mini", .digest = "d", .image_size = 8, .defaults = {}};
-  const SubjectPhotos photos{.training = {{.image = {8, 8, std::vector<uint8_t>(192)}}},
-                             .validation = {}};
+  const std::vector<SubjectPhotos> photos = {
+      {.training = {{.image = {8, 8, std::vector<uint8_t>(192)}}}, .validation = {}}};
   std::vector<v1::FineTuneSpec> specs(3);
   specs[1].mutable_lora();
   specs[2].mutable_textual_inversion();

@@ -102,8 +102,7 @@ Drawn DrawSamples(const v1::Lease& lease, const v1::FineTuneSpec& spec, Family& 
   Drawn drawn;
   const PictureOrder order = SampleOrder(spec);
   bool pres = spec.judge().enabled() && Includes(spec.judge().measures(), v1::MEASURE_PRES);
-  const PromptWords words{SubjectOf(spec).token(), SubjectOf(spec).class_noun()};
-  const PictureOrder of_class = ClassOrder(order, words);
+  const PictureOrder of_class = ClassOrder(order, WordsOf(spec));
   PictureMeter meter(order.size() + (pres ? 2 * of_class.size() : 0));
   // Worth less than the samples: what fails here costs the measure alone.
   const auto draw_class = [&](Family& model, std::vector<Picture>& pictures) {
@@ -178,9 +177,11 @@ void AddReportPage(const v1::ResolvedSpec& resolved, const FineTuneResult& train
                    const std::optional<Judgement>& judgement, std::vector<v1::Output>& extras,
                    JobEnvironment& environment) {
   const absl::Status status = Attempt(environment, [&] {
-    const v1::Subject& subject = SubjectOf(resolved.fine_tune());
     ReportFacts facts;
-    facts.title = absl::StrCat(subject.token(), " ", subject.class_noun());
+    for (const v1::Subject& subject : resolved.fine_tune().subjects()) {
+      absl::StrAppend(&facts.title, facts.title.empty() ? "" : ", ", subject.token(), " ",
+                      subject.class_noun());
+    }
     facts.photos = ImagesOf(photos.training);
     facts.pictures = drawn.samples;
     facts.judgement = judgement;
@@ -247,14 +248,14 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
-  std::vector<NamedLook> looks;
-  const auto photos =
-      FetchPhotos(SubjectOf(spec), PhotoRulesOf(spec, base.facts.image_size), environment, &looks);
-  for (const auto& warning : WarningsOfLooks(looks)) environment.Warn(warning);
+  const auto photos = FetchAllPhotos(spec, PhotoRulesOf(spec, base.facts.image_size), environment);
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });
   // A word with rows of its own may be any.
-  if (!LearnsWord(spec)) CheckToken(SubjectOf(spec), model.tokenizer(), environment);
+  for (int i = 0; !LearnsWord(spec) && i < spec.subjects_size(); ++i) {
+    CheckToken(spec.subjects(i), absl::StrCat("job.fine_tune.subjects[", i, "]"), model.tokenizer(),
+               environment);
+  }
   CheckFineTune(spec, model, environment);
 
   // Train
@@ -262,8 +263,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   PictureSettings settings = SettingsOf(spec, base.facts, model);
   RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases), settings);
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
-  options.selection =
-      StepSelectionOf(workshop.evaluators, spec, photos, workshop.warm.device(), environment);
+  options.selection = StepSelectionOf(workshop.evaluators, spec, photos.front(),
+                                      workshop.warm.device(), environment);
   const auto initial =
       FetchInitialModel(lease, spec, base.facts.digest, environment, phases, workshop);
   if (initial) options.initial_digest = initial->stored.digest;
@@ -284,11 +285,15 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const Drawn drawn =
       DrawSamples(lease, spec, model, model_dir, model_files, environment, phases, workshop);
   AddMadeModel(lease.job().output_model(), spec, model_files, settings);
-  auto extras = WriteExtras(drawn.samples, settings, photos, environment);
+  SubjectPhotos together;
+  if (photos.size() > 1) together = Together(photos);
+  const SubjectPhotos& shown = photos.size() > 1 ? together : photos.front();
+  auto extras = WriteExtras(drawn.samples, settings, shown, environment);
 
   // Judge
-  const auto judged = JudgeSamples(spec, drawn, photos, extras, environment, phases, workshop);
-  AddReportPage(result.resolved, trained, photos, drawn, judged, extras, environment);
+  const auto judged =
+      JudgeSamples(spec, drawn, photos.front(), extras, environment, phases, workshop);
+  AddReportPage(result.resolved, trained, shown, drawn, judged, extras, environment);
   extras.insert(extras.end(), host.previews().begin(), host.previews().end());
 
   // Keep

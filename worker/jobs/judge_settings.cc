@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/evaluation/evaluators.h"
@@ -76,6 +77,16 @@ void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
     if (asked) environment.Warn("nothing is judged: the job draws no samples");
     judge.set_enabled(false);
     return;
+  }
+  // What is drawn is compared with photos of one subject.
+  const bool several = spec.subjects_size() > 1;
+  if (several && !asked) {
+    judge.set_enabled(false);
+    return;
+  }
+  if (several) {
+    environment.Warn(absl::StrCat("what is judged is the likeness to the first subject, \"",
+                                  SubjectOf(spec).token(), "\", whatever the prompts ask for"));
   }
   const bool named = !judge.evaluators().empty() || !judge.measures().empty();
   absl::Status status =

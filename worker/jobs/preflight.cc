@@ -226,33 +226,40 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   if (spec.has_hypernetwork()) CheckHypernetwork(spec.hypernetwork(), model);
   if (spec.has_textual_inversion()) WarnOfUselessSettings(spec, environment);
   WarnOfTextEncoderSteps(spec, environment);
-  const auto& subject = SubjectOf(spec);
-  if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
-  const PromptWords words{subject.token(), subject.class_noun()};
-  std::vector<NamedText> texts = {
-      {"the subject's prompt", FillPrompt("a {subject}", words)},
-      {"samples.negative_prompt", samples.negative_prompt()},
+  std::vector<NamedText> texts = {{"samples.negative_prompt", samples.negative_prompt()}};
+  const auto add = [&](const std::string& field, int i, const std::string& text, int subject = 0) {
+    texts.push_back({absl::StrCat(field, "[", i, "]"), FillPrompt(text, WordsOf(spec, subject))});
   };
-  if (prior.weight() > 0) texts.push_back({"prior.class_prompt", prior.class_prompt()});
-  const auto add = [&](const std::string& field, int i, const std::string& text) {
-    texts.push_back({absl::StrCat(field, "[", i, "]"), FillPrompt(text, words)});
-  };
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    const auto& subject = spec.subjects(i);
+    const std::string name = absl::StrCat("subjects[", i, "]");
+    const std::string of = spec.subjects_size() == 1 ? "" : name + ".";
+    if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
+    texts.push_back({i == 0 ? "the subject's prompt" : "the prompt of " + name,
+                     FillPrompt("a {subject}", WordsOf(spec, i))});
+    if (prior.weight() > 0) {
+      texts.push_back({"prior.class_prompt", FillPrompt(prior.class_prompt(), WordsOf(spec, i))});
+    }
+    for (int k = 0; k < subject.photos_size(); ++k) {
+      add(absl::StrCat("caption of ", of, "photos"), k, subject.photos(k).caption(), i);
+    }
+    for (int k = 0; k < subject.validation_photos_size(); ++k) {
+      add(absl::StrCat("caption of ", of, "validation_photos"), k,
+          subject.validation_photos(k).caption(), i);
+    }
+  }
   for (int i = 0; i < samples.prompts_size(); ++i) add("samples.prompts", i, samples.prompts(i));
   for (int i = 0; i < spec.previews().prompts_size(); ++i) {
     add("previews.prompts", i, spec.previews().prompts(i));
-  }
-  for (int i = 0; i < subject.photos_size(); ++i) {
-    add("caption of photos", i, subject.photos(i).caption());
-  }
-  for (int i = 0; i < subject.validation_photos_size(); ++i) {
-    add("caption of validation_photos", i, subject.validation_photos(i).caption());
   }
   std::vector<NewWord> learned;
   if (LearnsWord(spec)) {
     const int64_t vectors = spec.has_pivotal_tuning()
                                 ? spec.pivotal_tuning().textual_inversion().vectors()
                                 : spec.textual_inversion().vectors();
-    learned.push_back({subject.token(), {torch::empty({vectors, 0})}});
+    for (const v1::Subject& subject : spec.subjects()) {
+      learned.push_back({subject.token(), {torch::empty({vectors, 0})}});
+    }
   }
   WarnOfCutPrompts(texts, model.tokenizer(), learned, environment);
 }

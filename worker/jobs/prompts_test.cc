@@ -13,6 +13,22 @@ TEST(PromptsTest, FillsEveryPlace) {
   EXPECT_EQ(FillPrompt("", words), "");
 }
 
+TEST(PromptsTest, SubjectsAreNumberedWhereThereAreSeveral) {
+  v1::FineTuneSpec spec;
+  const auto add = [&](const char* token, const char* class_noun) {
+    v1::Subject& subject = *spec.add_subjects();
+    subject.set_token(token);
+    subject.set_class_noun(class_noun);
+  };
+  add("zwx", "dog");
+  EXPECT_EQ(FillPrompt("{subject} {subject1}", WordsOf(spec)), "zwx dog {subject1}");
+  add("abc", "cat");
+  const char* prompt = "{subject}, {subject1}, {subject2}, {class}, {class2}, {subject3}";
+  EXPECT_EQ(FillPrompt(prompt, WordsOf(spec)), "zwx dog, zwx dog, abc cat, dog, cat, {subject3}");
+  EXPECT_EQ(FillPrompt(prompt, WordsOf(spec, 1)),
+            "abc cat, zwx dog, abc cat, cat, cat, {subject3}");
+}
+
 TEST(PromptsTest, ABaseModelHasNothingToFillIn) {
   EXPECT_EQ(FillPrompt("a {subject}", {}), "a {subject}");
 }

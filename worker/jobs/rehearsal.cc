@@ -68,7 +68,7 @@ void RehearseTraining(const v1::FineTuneSpec& spec, int image_size, JobEnvironme
                       Phases& phases, RecipeHost& host) {
   const int64_t steps = spec.training().steps();
   const int64_t every = spec.previews().every_steps();
-  const PromptWords words{SubjectOf(spec).token(), SubjectOf(spec).class_noun()};
+  const PromptWords words = WordsOf(spec);
   int64_t shown = 0;
   Pace(ProgressMeter(Phase::kTraining, "steps", 0, steps), steps, environment, phases,
        [&](Progress& progress) {
@@ -117,12 +117,12 @@ void RehearseLivePreview(const PictureOrder& order, int image_size, JobEnvironme
   environment.Show(LivePreview(prompt, step, {picture}, image_size, image_size), /*file=*/{});
 }
 
-v1::Output WriteCard(const v1::Subject& subject, int image_size, JobEnvironment& environment) {
+v1::Output WriteCard(const v1::FineTuneSpec& spec, int image_size, JobEnvironment& environment) {
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
   output.set_path((fs::path(kModelDir) / kCardFile).string());
   const fs::path file = environment.scratch() / output.path();
-  WriteFile(file, RehearsedCard(subject, image_size));
+  WriteFile(file, RehearsedCard(spec, image_size));
   return DescribeFile(file, output);
 }
 
@@ -135,8 +135,8 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   Phases phases(environment, PhasesOf(spec));
   environment.Resolved(result.resolved);
   environment.Warn(kWarning);
-  const auto photos =
-      FetchPhotos(SubjectOf(spec), PhotoRulesOf(spec, base.image_size), environment);
+  const SubjectPhotos photos =
+      Together(FetchAllPhotos(spec, PhotoRulesOf(spec, base.image_size), environment));
 
   if (UsesClassImages(spec.prior())) {
     const int64_t images = spec.prior().class_images();
@@ -148,7 +148,7 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   RecipeHost host(environment, phases, /*checkpoint=*/std::nullopt, settings);
   RehearseTraining(spec, base.image_size, environment, phases, host);
   phases.Report({.phase = Phase::kSaving});
-  const v1::Output card = WriteCard(SubjectOf(spec), base.image_size, environment);
+  const v1::Output card = WriteCard(spec, base.image_size, environment);
 
   std::vector<v1::Output> extras;
   if (settings.order.size() > 0) {

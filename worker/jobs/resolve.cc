@@ -166,11 +166,12 @@ void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
     under.mutable_hypernetwork()->clear_layer_structure();
   }
   // The subject's own settings lie over the recommended ones, not beside them.
+  // What is recommended is for the first of several: the others name their tokens.
   v1::Subject subject = SubjectOf(under);
   subject.MergeFrom(SubjectOf(over));
-  over.clear_subjects();
+  under.clear_subjects();
+  MutableSubjectOf(over) = std::move(subject);
   under.MergeFrom(over);
-  MutableSubjectOf(under) = std::move(subject);
 }
 
 // The sampler as records spell it: the one asked for, else the checkpoint's own.
@@ -332,20 +333,29 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
   }
   const std::string& noun = SubjectOf(result).class_noun();
   if (result.has_lora()) Derive(*result.mutable_lora());
-  if (result.has_textual_inversion()) Derive(noun, *result.mutable_textual_inversion());
+  // Of several subjects each word begins as its own class noun, and has its own class prompt.
+  const bool several = result.subjects_size() > 1;
+  if (result.has_textual_inversion() && !several) {
+    Derive(noun, *result.mutable_textual_inversion());
+  }
   if (result.has_pivotal_tuning()) {
     Derive(*result.mutable_pivotal_tuning()->mutable_lora());
-    Derive(noun, *result.mutable_pivotal_tuning()->mutable_textual_inversion());
+    if (!several) Derive(noun, *result.mutable_pivotal_tuning()->mutable_textual_inversion());
   }
   if (!training.has_seed()) training.set_seed(RandomSeed());
   if (!result.samples().has_seed()) result.mutable_samples()->set_seed(RandomSeed());
   if (result.previews().every_steps() > 0 && result.previews().prompts_size() == 0) {
-    result.mutable_previews()->add_prompts("a {subject}");
+    if (!several) result.mutable_previews()->add_prompts("a {subject}");
+    for (int i = 0; several && i < result.subjects_size(); ++i) {
+      result.mutable_previews()->add_prompts("a {subject" + std::to_string(i + 1) + "}");
+    }
   }
   NameSampler(model, *result.mutable_prior());
   NameSampler(model, *result.mutable_samples());
-  const PromptWords words{SubjectOf(result).token(), SubjectOf(result).class_noun()};
-  result.mutable_prior()->set_class_prompt(FillPrompt(result.prior().class_prompt(), words));
+  if (!several) {
+    result.mutable_prior()->set_class_prompt(
+        FillPrompt(result.prior().class_prompt(), WordsOf(result)));
+  }
   return resolved;
 }
 

@@ -194,6 +194,25 @@ TEST(ResolveTest, ARecommendedRuleOfTheValidationLossIsForJobsWithValidationPhot
   EXPECT_EQ(rule(), v1::STOP_RULE_PLATEAU);
 }
 
+TEST(ResolveTest, OfSeveralSubjectsEachKeepsItsOwnWords) {
+  auto spec = Spec();
+  v1::Subject& other = *spec.add_subjects();
+  other.set_token("abc");
+  other.set_class_noun("cat");
+  spec.mutable_textual_inversion();
+  spec.mutable_previews()->set_every_steps(10);
+  const auto resolved = ResolveFineTune(spec, Model()).fine_tune();
+  ASSERT_EQ(resolved.subjects_size(), 2);
+  EXPECT_EQ(resolved.subjects(0).token(), "zwx") << "which the model recommends";
+  EXPECT_EQ(resolved.subjects(0).photos_size(), 1);
+  EXPECT_EQ(resolved.subjects(1).token(), "abc");
+  EXPECT_EQ(resolved.subjects(1).class_noun(), "cat");
+  EXPECT_FALSE(resolved.textual_inversion().has_initial_text());
+  EXPECT_EQ(resolved.prior().class_prompt(), "a {class}");
+  EXPECT_THAT(resolved.previews().prompts(), testing::ElementsAre("a {subject1}", "a {subject2}"));
+  EXPECT_TRUE(MessageDifferencer::Equals(ResolveFineTune(resolved, Model()).fine_tune(), resolved));
+}
+
 TEST(ResolveTest, OneWeightingOfTheLossReplacesTheOther) {
   auto spec = Spec();
   auto model = Model();

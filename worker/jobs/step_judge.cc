@@ -75,10 +75,10 @@ void NameStepJudges(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& 
 
 std::vector<std::string> StepPrompts(const v1::FineTuneSpec& spec) {
   const PictureOrder samples = SampleOrder(spec);
-  const v1::Subject& subject = SubjectOf(spec);
+  const PromptWords words = WordsOf(spec);
   std::vector<std::string> prompts;
   const auto add = [&](absl::string_view prompt) {
-    auto filled = FillPrompt(std::string(prompt), {subject.token(), subject.class_noun()});
+    auto filled = FillPrompt(std::string(prompt), words);
     const bool reported =
         std::find(samples.prompts.begin(), samples.prompts.end(), filled) != samples.prompts.end();
     if (!reported && std::ssize(prompts) < kStepImagesJudged) prompts.push_back(std::move(filled));

@@ -1,6 +1,7 @@
 #include "worker/jobs/subject.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -33,12 +34,9 @@ bool IsBlack(const Image& mask) {
 class PhotoFetcher {
  public:
   // `path`: of the subject in the request.
-  PhotoFetcher(const v1::Subject& subject, const std::string& path, const PhotoRules& rules,
+  PhotoFetcher(PromptWords words, const std::string& path, const PhotoRules& rules,
                JobEnvironment& environment)
-      : words_{subject.token(), subject.class_noun()},
-        path_(path),
-        rules_(rules),
-        environment_(environment) {}
+      : words_(std::move(words)), path_(path), rules_(rules), environment_(environment) {}
 
   // `list`: "photos"; names the photos in messages. `looks`: may be null.
   std::vector<SubjectPhoto> FetchAll(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
@@ -99,16 +97,16 @@ class PhotoFetcher {
   Conversions conversions_;
 };
 
-}  // namespace
-
-SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
-                          JobEnvironment& environment, std::vector<NamedLook>* looks,
-                          const std::string& path) {
-  PhotoFetcher fetcher(subject, path, rules, environment);
+// `name`: of the subject in messages, "subjects[1]." where there are several; its place in the
+// request is `path` and this.
+SubjectPhotos FetchNamed(const v1::Subject& subject, const PromptWords& words,
+                         const PhotoRules& rules, const std::string& path, const std::string& name,
+                         JobEnvironment& environment, std::vector<NamedLook>* looks) {
+  PhotoFetcher fetcher(words, path, rules, environment);
   SubjectPhotos photos;
-  photos.training = fetcher.FetchAll(subject.photos(), "photos", looks);
+  photos.training = fetcher.FetchAll(subject.photos(), name + "photos", looks);
   photos.validation =
-      fetcher.FetchAll(subject.validation_photos(), "validation_photos", /*looks=*/nullptr);
+      fetcher.FetchAll(subject.validation_photos(), name + "validation_photos", /*looks=*/nullptr);
   WarnOfConversions(fetcher.conversions(), environment);
   if (const auto warning = PhotoCountWarning(subject.photos_size())) environment.Warn(*warning);
   const bool masked = std::any_of(photos.training.begin(), photos.training.end(),
@@ -119,12 +117,45 @@ SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
   return photos;
 }
 
-void CheckToken(const v1::Subject& subject, const ClipTokenizer& tokenizer,
-                JobEnvironment& environment) {
+}  // namespace
+
+SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
+                          JobEnvironment& environment, std::vector<NamedLook>* looks,
+                          const std::string& path) {
+  return FetchNamed(subject, {subject.token(), subject.class_noun()}, rules, path, /*name=*/"",
+                    environment, looks);
+}
+
+std::vector<SubjectPhotos> FetchAllPhotos(const v1::FineTuneSpec& spec, const PhotoRules& rules,
+                                          JobEnvironment& environment) {
+  std::vector<SubjectPhotos> photos;
+  const bool several = spec.subjects_size() > 1;
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    const std::string name = absl::StrCat("subjects[", i, "].");
+    std::vector<NamedLook> looks;
+    photos.push_back(FetchNamed(spec.subjects(i), WordsOf(spec, i), rules,
+                                absl::StrCat("job.fine_tune.", several ? "" : name),
+                                several ? name : "", environment, &looks));
+    for (const auto& warning : WarningsOfLooks(looks)) environment.Warn(warning);
+  }
+  return photos;
+}
+
+SubjectPhotos Together(const std::vector<SubjectPhotos>& photos) {
+  SubjectPhotos all;
+  for (const SubjectPhotos& each : photos) {
+    all.training.insert(all.training.end(), each.training.begin(), each.training.end());
+    all.validation.insert(all.validation.end(), each.validation.begin(), each.validation.end());
+  }
+  return all;
+}
+
+void CheckToken(const v1::Subject& subject, const std::string& field,
+                const ClipTokenizer& tokenizer, JobEnvironment& environment) {
   const std::string& token = subject.token();
   const size_t pieces = tokenizer.Encode(token).size();
   if (subject.require_single_token() && pieces != 1) {
-    ThrowIfError(InvalidField("job.fine_tune.subjects[0].token",
+    ThrowIfError(InvalidField(field + ".token",
                               absl::StrCat("\"", token, "\" is ", pieces,
                                            " tokens of this model's vocabulary; 1 is required"),
                               "TOKEN_NOT_SINGLE"));

@@ -34,9 +34,17 @@ SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
                           JobEnvironment& environment, std::vector<NamedLook>* looks = nullptr,
                           const std::string& path = "job.fine_tune.subjects[0].");
 
+// Those of every subject, in order, and warnings of how they look. Errors as above.
+std::vector<SubjectPhotos> FetchAllPhotos(const v1::FineTuneSpec& spec, const PhotoRules& rules,
+                                          JobEnvironment& environment);
+
+// The photos of all as those of one, to be shown.
+SubjectPhotos Together(const std::vector<SubjectPhotos>& photos);
+
 // Throws StatusError (INVALID_ARGUMENT: TOKEN_NOT_SINGLE) if a single token is required and the
-// token is cut into more; warns about a token that the model already knows as a word.
-void CheckToken(const v1::Subject& subject, const ClipTokenizer& tokenizer,
-                JobEnvironment& environment);
+// token is cut into more; warns about a token that the model already knows as a word. `field`: the
+// subject's, "job.fine_tune.subjects[0]".
+void CheckToken(const v1::Subject& subject, const std::string& field,
+                const ClipTokenizer& tokenizer, JobEnvironment& environment);
 
 }  // namespace likeness

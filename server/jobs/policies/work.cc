@@ -74,7 +74,10 @@ int64_t StepPictures(const v1::FineTuneSpec& spec) {
 
 std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_images_to_draw) {
   const bool prior = spec.prior().weight() > 0;
-  const double photos = SubjectOf(spec).photos_size() + SubjectOf(spec).validation_photos_size();
+  double photos = 0;
+  for (const v1::Subject& subject : spec.subjects()) {
+    photos += subject.photos_size() + subject.validation_photos_size();
+  }
   const auto& training = spec.training();
   const auto& samples = spec.samples();
   const double batches = 1.0 * training.steps() * training.gradient_accumulation_steps();

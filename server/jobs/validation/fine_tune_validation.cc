@@ -15,6 +15,7 @@
 namespace likeness::server {
 namespace {
 
+constexpr int kMaxSubjects = 8;
 constexpr int kMaxClassWords = 4;
 constexpr int kMaxClassBytes = 100;
 constexpr int kMaxTokenBytes = 64;
@@ -75,6 +76,35 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   CheckToken(path + ".token", subject.token(), checker);
   CheckCaptions(subject.photos(), subject.token(), path + ".photos", checker);
   CheckCaptions(subject.validation_photos(), subject.token(), path + ".validation_photos", checker);
+}
+
+// What only jobs with several subjects can have wrong.
+void CheckSeveral(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
+  for (int i = 1; i < spec.subjects_size(); ++i) {
+    const v1::Subject& subject = spec.subjects(i);
+    const std::string field = absl::StrCat(path, ".subjects[", i, "].token");
+    if (!subject.has_token()) {
+      checker.Add(field, "is missing; every subject after the first needs one", "INVALID_TOKEN");
+      continue;
+    }
+    const auto same = [&](const v1::Subject& other) {
+      return absl::EqualsIgnoreCase(other.token(), subject.token());
+    };
+    const auto begin = spec.subjects().begin();
+    if (std::none_of(begin, begin + i, same)) continue;
+    checker.Add(field,
+                absl::StrCat("is \"", subject.token(),
+                             "\", as of an earlier subject; each needs a token of its own"),
+                "INVALID_TOKEN");
+  }
+  if (PicksBestStep(spec)) {
+    checker.Add(path + ".training.stop_rule",
+                "is STOP_RULE_BEST, which compares images with photos of one subject; there are " +
+                    std::to_string(spec.subjects_size()) +
+                    " subjects, for which STOP_RULE_LOWEST_VALIDATION_LOSS and STOP_RULE_PLATEAU "
+                    "are allowed",
+                "OUT_OF_RANGE");
+  }
 }
 
 void CheckSamples(const v1::Samples& samples, const std::string& path, const Limits& limits,
@@ -168,13 +198,14 @@ void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChec
 
 void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const Limits& limits,
                    FieldChecker& checker) {
-  if (spec.subjects_size() > 1) {
-    checker.Add(path + ".subjects",
-                absl::StrCat("there are ", spec.subjects_size(), "; exactly 1 is supported"),
-                "TOO_MANY_SUBJECTS");
-    return;
+  checker.AtMost(path + ".subjects", spec.subjects_size(), "subjects", kMaxSubjects,
+                 "TOO_MANY_SUBJECTS");
+  if (spec.subjects_size() > kMaxSubjects) return;
+  if (spec.subjects().empty()) CheckSubject({}, path + ".subjects[0]", limits, checker);
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    CheckSubject(spec.subjects(i), absl::StrCat(path, ".subjects[", i, "]"), limits, checker);
   }
-  CheckSubject(SubjectOf(spec), path + ".subjects[0]", limits, checker);
+  if (spec.subjects_size() > 1) CheckSeveral(spec, path, checker);
   CheckMethod(spec, path, checker);
   CheckTraining(spec.training(), path + ".training", limits, checker);
   if (PicksLowestValidationLoss(spec.training()) && !HasValidationPhotos(spec)) {
@@ -206,11 +237,11 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
 
 std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec) {
   std::vector<std::string> warnings;
-  if (auto warning = PhotoCountWarning(SubjectOf(spec).photos_size())) {
-    warnings.push_back(*std::move(warning));
-  }
-  if (auto warning = ClassNounWarning(SubjectOf(spec).class_noun())) {
-    warnings.push_back(*std::move(warning));
+  for (const v1::Subject& subject : spec.subjects()) {
+    for (auto warning :
+         {PhotoCountWarning(subject.photos_size()), ClassNounWarning(subject.class_noun())}) {
+      if (warning) warnings.push_back(*std::move(warning));
+    }
   }
   return warnings;
 }
