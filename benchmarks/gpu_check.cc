@@ -109,13 +109,14 @@ std::vector<SubjectPhoto> Photos(const torch::Tensor& photos_NHWC) {
 double WorstLoss(const fs::path& directory, const SafetensorsFile& tensors, Machine machine) {
   const auto base = LoadModel(directory, {.device = machine.device});
   const auto losses = tensors.Get("losses");
-  FineTuneOptions job{.class_noun = "dog",
-                      .photos = Photos(tensors.Get("photos")),
-                      .prior_weight = 0,
-                      .steps = losses.size(0),
-                      .learning_rate = 2e-5,
-                      .bfloat16 = machine.dtype == torch::kBFloat16,
-                      .save_dtype = SaveDtype::kFloat32};
+  FineTuneOptions job;
+  job.class_noun = "dog";
+  job.photos = Photos(tensors.Get("photos"));
+  job.prior_weight = 0;
+  job.steps = losses.size(0);
+  job.learning_rate = 2e-5;
+  job.bfloat16 = machine.dtype == torch::kBFloat16;
+  job.save_dtype = SaveDtype::kFloat32;
   const TempDir scratch;
   RecordingHost host(scratch.path());
   FineTuneModel(*base, job,
@@ -239,10 +240,11 @@ class StepTimes : public Host {
 double StepSeconds(Family& base, const fs::path& directory, Machine machine) {
   const auto side = static_cast<int>(base.image_size());
   const Image grey{side, side, std::vector<uint8_t>(3 * static_cast<size_t>(side) * side, 128)};
-  FineTuneOptions job{.class_noun = "dog",
-                      .photos = {{.image = grey}},
-                      .steps = 100,
-                      .bfloat16 = machine.dtype == torch::kBFloat16};
+  FineTuneOptions job;
+  job.class_noun = "dog";
+  job.photos = {{.image = grey}};
+  job.steps = 100;
+  job.bfloat16 = machine.dtype == torch::kBFloat16;
   job.class_images.count = 1;
   job.class_images.steps = 1;
   job.class_images.batch_size = 1;
