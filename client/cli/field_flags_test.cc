@@ -28,6 +28,9 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.fine_tune.pivotal_tuning.lora.rank"), "--rank");
   EXPECT_EQ(FlagForField("job.fine_tune.hypernetwork.layer_structure[1]"), "--layer-structure");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.dropout"), "");
+  EXPECT_EQ(FlagForField("job.fine_tune.subjects[0].token"), "--rare-token");
+  EXPECT_EQ(FlagForField("job.fine_tune.subjects[0].require_single_token"), "");
+  EXPECT_EQ(FlagForField("job.fine_tune.subjects[1].token"), "--also");
 }
 
 }  // namespace

@@ -106,8 +106,10 @@ std::string ExportText(const v1::ExportSpec& spec) {
 void PrintSpec(const v1::Job& job) {
   if (job.has_fine_tune()) {
     const auto& spec = FineTuneOf(job);
-    PrintFact("subject", absl::StrCat(SubjectPhrase(job), " · ",
-                                      Count(SubjectOf(spec).photos_size(), "photo")));
+    for (const v1::Subject& subject : spec.subjects()) {
+      PrintFact("subject",
+                absl::StrCat(SubjectPhrase(subject), " · ", Count(subject.photos_size(), "photo")));
+    }
     PrintFact("base", spec.base_model());
     PrintFact("settings", FineTuneSettings(spec));
   }
@@ -167,8 +169,13 @@ RefusalNames NamesOf(const v1::Job& job) {
     return names;
   };
   const v1::Subject& subject = SubjectOf(job.fine_tune());
+  std::vector<std::vector<RefusalNames::Photo>> others;
+  for (int i = 1; i < job.fine_tune().subjects_size(); ++i) {
+    others.push_back(listed(job.fine_tune().subjects(i).photos()));
+  }
   return {.photos = listed(subject.photos()),
-          .validation_photos = listed(subject.validation_photos())};
+          .validation_photos = listed(subject.validation_photos()),
+          .other_photos = std::move(others)};
 }
 
 void PrintJob(const v1::Job& job, absl::Time now) {

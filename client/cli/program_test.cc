@@ -175,6 +175,30 @@ TEST_F(ProgramTest, WhatIsNotSaidIsLeftToTheModel) {
   EXPECT_TRUE(method({"--train-text-encoder"}).train_text_encoder());
 }
 
+TEST_F(ProgramTest, FurtherSubjectsAreSentBesideTheFirst) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const auto run = [&](const std::string& also) {
+    return Run({"train", "--class=dog", "--photos=rex", "--detach", "--also=" + also});
+  };
+  ASSERT_EQ(run("abc black cat=rex").exit_code, kDone);
+  const auto spec = server_->record().create.job().fine_tune();
+  ASSERT_EQ(spec.subjects_size(), 2);
+  EXPECT_EQ(spec.subjects(0).class_noun(), "dog");
+  EXPECT_EQ(spec.subjects(1).token(), "abc");
+  EXPECT_EQ(spec.subjects(1).class_noun(), "black cat");
+  EXPECT_EQ(spec.subjects(1).photos_size(), spec.subjects(0).photos_size());
+  EXPECT_EQ(spec.samples().prompts_size(), 8);
+  EXPECT_EQ(spec.samples().prompts(4), "a {subject2} in the snow");
+  for (const char* wrong : {"abc=rex", "abc cat", "abc cat="}) {
+    const auto ran = run(wrong);
+    EXPECT_EQ(ran.exit_code, kWrongUse) << wrong;
+    EXPECT_THAT(ran.err, HasSubstr("'TOKEN NOUN=DIR' is needed"));
+  }
+  WriteFile(folder_.path() / "tom" / "01.jpg", "");
+  EXPECT_THAT(run("abc cat=tom").err, AllOf(HasSubstr("tom/01.jpg: The file has zero"),
+                                            HasSubstr("(subjects[1].photos[0])")));
+}
+
 TEST_F(ProgramTest, TheStopRuleIsNamed) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   const auto run = [&](const std::string& rule) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -67,9 +68,24 @@ struct PhotoMention {
   bool caption = false;
 };
 
-// The first one of `list` ("photos[") that is a file of this machine.
+// The number of the subject whose photos a text goes on to name, and where it begins to name it.
+std::pair<size_t, size_t> SubjectBefore(absl::string_view before) {
+  const size_t end = before.size();
+  size_t number = 0;
+  const size_t open = before.rfind('[');
+  if (!absl::ConsumeSuffix(&before, "].") || open == absl::string_view::npos ||
+      !absl::SimpleAtoi(before.substr(open + 1), &number)) {
+    return {0, end};
+  }
+  before = before.substr(0, open);
+  if (!absl::ConsumeSuffix(&before, "subjects")) return {0, end};
+  absl::ConsumeSuffix(&before, "job.fine_tune.");
+  return {number, before.size()};
+}
+
+// The first one of `list` ("photos[") that is a file of this machine. `all`: of each subject.
 std::optional<PhotoMention> FindPhoto(absl::string_view text, absl::string_view list,
-                                      const std::vector<RefusalNames::Photo>& photos) {
+                                      const std::vector<std::vector<RefusalNames::Photo>>& all) {
   for (size_t at = text.find(list); at != text.npos; at = text.find(list, at + 1)) {
     // Not the end of a longer word: "validation_photos[".
     const bool begins = at == 0 || !(absl::ascii_isalnum(text[at - 1]) || text[at - 1] == '_');
@@ -77,25 +93,26 @@ std::optional<PhotoMention> FindPhoto(absl::string_view text, absl::string_view 
     size_t index = 0;
     if (!begins || !absl::SimpleAtoi(rest.substr(0, rest.find(']')), &index)) continue;
     rest.remove_prefix(rest.find(']') + 1);
-    if (index >= photos.size()) continue;
+    const auto [subject, start] = SubjectBefore(text.substr(0, at));
+    if (subject >= all.size() || index >= all[subject].size()) continue;
+    const RefusalNames::Photo& photo = all[subject][index];
     const bool caption = absl::ConsumePrefix(&rest, ".caption");
     const bool mask = !caption && absl::ConsumePrefix(&rest, ".mask");
     if (!caption) absl::ConsumePrefix(&rest, ".inline") || absl::ConsumePrefix(&rest, ".blob");
-    const std::string& path = caption ? photos[index].caption_path
-                              : mask  ? photos[index].mask_path
-                                      : photos[index].path;
+    const std::string& path = caption ? photo.caption_path : mask ? photo.mask_path : photo.path;
     if (path.empty()) continue;
-    constexpr absl::string_view kOwner = "job.fine_tune.subjects[0].";
-    const size_t start = absl::EndsWith(text.substr(0, at), kOwner) ? at - kOwner.size() : at;
+    const std::string owner = subject == 0 ? "" : absl::StrCat("subjects[", subject, "].");
     return PhotoMention{start, text.size() - rest.size() - start, path,
-                        absl::StrCat(list, index, "]", mask ? ".mask" : ""), caption};
+                        absl::StrCat(owner, list, index, "]", mask ? ".mask" : ""), caption};
   }
   return std::nullopt;
 }
 
 std::optional<PhotoMention> FindMention(absl::string_view text, const RefusalNames& names) {
-  const auto photo = FindPhoto(text, "photos[", names.photos);
-  const auto validation = FindPhoto(text, "validation_photos[", names.validation_photos);
+  std::vector<std::vector<RefusalNames::Photo>> photos = {names.photos};
+  photos.insert(photos.end(), names.other_photos.begin(), names.other_photos.end());
+  const auto photo = FindPhoto(text, "photos[", photos);
+  const auto validation = FindPhoto(text, "validation_photos[", {names.validation_photos});
   if (!photo || !validation) return photo ? photo : validation;
   return photo->at < validation->at ? photo : validation;
 }

@@ -16,9 +16,10 @@ struct RefusalNames {
     std::string caption_path = {};  // empty: it has none
     std::string mask_path = {};     // likewise
   };
-  std::vector<Photo> photos;             // by their index in the request
-  std::vector<Photo> validation_photos;  // likewise
-  bool fields_are_flags = true;          // false: a file of the person's own holds the request
+  std::vector<Photo> photos;                          // by their index in the request
+  std::vector<Photo> validation_photos;               // likewise
+  std::vector<std::vector<Photo>> other_photos = {};  // of the subjects after the first, in order
+  bool fields_are_flags = true;  // false: a file of the person's own holds the request
 };
 
 // `text` of a server or worker with the files' names where it speaks of "photos[3]",

@@ -63,6 +63,10 @@ std::string SubjectPhrase(const v1::Job& job) {
     subject.set_token(spec.token());
     subject.set_class_noun(spec.class_noun());
   }
+  return SubjectPhrase(subject);
+}
+
+std::string SubjectPhrase(const v1::Subject& subject) {
   return subject.token().empty() ? subject.class_noun()
                                  : absl::StrCat(subject.token(), " ", subject.class_noun());
 }

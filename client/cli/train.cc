@@ -27,6 +27,7 @@ constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
   likeness train --class dog --photos rex/ --rare-token rhf --steps 400 --seed 7
   likeness train --class backpack --photos bag/ --prompt "a {subject} on snow"
   likeness train --class dog --photos rex/ --method lora --rank 16
+  likeness train --class dog --photos rex/ --also "abc cat=rosie/"
   likeness train --class cat --photos tom/ --detach
   likeness train --class cat --photos tom/ --check
   likeness train --class cat --photos tom/ --print-request > job.json
@@ -100,7 +101,14 @@ absl::StatusOr<v1::CreateJobRequest> ToRequest(const TrainFlags& flags,
 struct Photos {
   PhotoSet learned;
   PhotoSet validation;
+  std::vector<PhotoSet> others;  // of the further subjects
 };
+
+size_t CountOf(const Photos& photos) {
+  size_t count = photos.learned.photos.size();
+  for (const PhotoSet& other : photos.others) count += other.photos.size();
+  return count;
+}
 
 // Every photo is one that the server would take; those that are not are named.
 absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
@@ -114,6 +122,14 @@ absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
   context.names.validation_photos = ShownNames(*context.screen, photos.validation);
   RETURN_IF_ERROR(CheckUsable(photos.learned, subject + "photos"));
   RETURN_IF_ERROR(CheckUsable(photos.validation, subject + "validation_photos"));
+  for (const std::string& text : flags.also) {
+    ASSIGN_OR_RETURN(const FurtherSubject further, ParseFurtherSubject(text));
+    ASSIGN_OR_RETURN(PhotoSet other, ReadPhotos(further.photos));
+    context.names.other_photos.push_back(ShownNames(*context.screen, other));
+    RETURN_IF_ERROR(CheckUsable(
+        other, absl::StrCat("job.fine_tune.subjects[", photos.others.size() + 1, "].photos")));
+    photos.others.push_back(std::move(other));
+  }
   return photos;
 }
 
@@ -135,21 +151,28 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   const v1::BaseModel* base = FindBase(capabilities, spec.base_model());
   RETURN_IF_ERROR(ApplyPreset(flags.preset, base, spec));
-  context.screen->Line(Mark::kDone, "photos",
-                       PhotoSummary(photos.learned, base == nullptr ? 0 : base->image_size()));
+  const int image_size = base == nullptr ? 0 : base->image_size();
+  context.screen->Line(Mark::kDone, "photos", PhotoSummary(photos.learned, image_size));
+  for (const PhotoSet& other : photos.others) {
+    context.screen->Line(Mark::kDone, "photos", PhotoSummary(other, image_size));
+  }
   if (flags.check) ShowPhotoWarnings(context, photos.learned);
 
   if (!flags.initial_model.empty()) {
     ASSIGN_OR_RETURN(*spec.mutable_initial_model(),
                      ModelNameFromArgument(connection, flags.initial_model));
   }
-  context.screen->Progress(
-      {.label = "sending", .text = Count(photos.learned.photos.size(), "photo")});
+  context.screen->Progress({.label = "sending", .text = Count(CountOf(photos), "photo")});
   auto* subject = &MutableSubjectOf(spec);
   RETURN_IF_ERROR(
       AddPhotos(connection, photos.learned.photos, subject->mutable_photos(), interrupt.token()));
   RETURN_IF_ERROR(AddPhotos(connection, photos.validation.photos,
                             subject->mutable_validation_photos(), interrupt.token()));
+  for (size_t i = 0; i < photos.others.size(); ++i) {
+    v1::Subject& other = *spec.mutable_subjects(static_cast<int>(i) + 1);
+    RETURN_IF_ERROR(
+        AddPhotos(connection, photos.others[i].photos, other.mutable_photos(), interrupt.token()));
+  }
   ASSIGN_OR_RETURN(const auto request, ToRequest(flags, spec));
   auto job = CreateJob(connection, request, interrupt.token());
   context.screen->ClearProgress();
@@ -163,6 +186,10 @@ absl::StatusOr<ExitCode> PrintRequest(Context& context, const TrainFlags& flags)
   v1::Subject& subject = MutableSubjectOf(spec);
   AddInlinePhotos(photos.learned.photos, subject.mutable_photos());
   AddInlinePhotos(photos.validation.photos, subject.mutable_validation_photos());
+  for (size_t i = 0; i < photos.others.size(); ++i) {
+    AddInlinePhotos(photos.others[i].photos,
+                    spec.mutable_subjects(static_cast<int>(i) + 1)->mutable_photos());
+  }
   ASSIGN_OR_RETURN(const auto request, ToRequest(flags, spec));
   PrintResult(Format(context.table() ? OutputFormat::kJson : context.output, request));
   return kDone;

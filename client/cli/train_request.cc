@@ -1,8 +1,12 @@
 #include "client/cli/train_request.h"
 
+#include <utility>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/preset.h"
 #include "common/status_macros.h"
 
@@ -71,8 +75,12 @@ v1::Samples ToSamples(const TrainFlags& flags) {
   v1::Samples samples;
   if (!flags.samples) return samples;
   for (const auto& prompt : flags.prompts) samples.add_prompts(prompt);
-  if (flags.prompts.empty()) {
-    for (const char* prompt : kDefaultPrompts) samples.add_prompts(prompt);
+  for (size_t i = 0; flags.prompts.empty() && i <= flags.also.size(); ++i) {
+    const std::string subject =
+        flags.also.empty() ? "{subject}" : absl::StrCat("{subject", i + 1, "}");
+    for (const char* prompt : kDefaultPrompts) {
+      samples.add_prompts(absl::StrReplaceAll(prompt, {{"{subject}", subject}}));
+    }
   }
   if (flags.seed) samples.set_seed(*flags.seed);
   if (flags.images_per_prompt) samples.set_images_per_prompt(*flags.images_per_prompt);
@@ -89,6 +97,11 @@ void TrainFlags::AddTo(FlagSet& flags) {
       .Takes("DIR");
   flags.Add("rare-token", &token,
             "Rare word that will stand for the subject; the base model has one.");
+  flags
+      .Add("also", &also,
+           "A further subject to learn beside it: its rare word, its kind and its photos, such as "
+           "\"abc cat=rosie/\". May be repeated, up to 7 times.")
+      .Takes("TOKEN NOUN=DIR");
   flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.")
       .Takes("DIR");
   flags.AddHeading("Job");
@@ -137,11 +150,24 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("class-images", &class_images, "How many class pictures, 1 to 2000.");
   flags.AddHeading("Pictures");
   flags.Add("prompt", &prompts,
-            "What to draw at the end, may be repeated; {subject} and {class} are filled in [four "
-            "scenes].");
+            "What to draw at the end, may be repeated; {subject} and {class} are filled in, and "
+            "{subject1}, {subject2}, ... of several subjects [four scenes of each].");
   flags.Add("images-per-prompt", &images_per_prompt, "Pictures of each prompt, 1 to 16.");
   flags.Add("samples", &samples, "Draw pictures at the end; --no-samples: do not.");
   flags.Add("preview-every", &preview_every, "Steps between previews while training; 0: none.");
+}
+
+absl::StatusOr<FurtherSubject> ParseFurtherSubject(const std::string& text) {
+  const std::pair<std::string, std::string> halves = absl::StrSplit(text, absl::MaxSplits('=', 1));
+  const std::pair<std::string, std::string> words =
+      absl::StrSplit(halves.first, absl::MaxSplits(' ', 1));
+  FurtherSubject subject{words.first, std::string(absl::StripAsciiWhitespace(words.second)),
+                         halves.second};
+  if (subject.token.empty() || subject.class_noun.empty() || subject.photos.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--also is '", text, "'; 'TOKEN NOUN=DIR' is needed, e.g. 'abc cat=rosie/'."));
+  }
+  return subject;
 }
 
 absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
@@ -150,6 +176,12 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
   v1::Subject& subject = *spec.add_subjects();
   subject.set_class_noun(flags.class_noun);
   if (flags.token) subject.set_token(*flags.token);
+  for (const std::string& text : flags.also) {
+    ASSIGN_OR_RETURN(const FurtherSubject further, ParseFurtherSubject(text));
+    v1::Subject& other = *spec.add_subjects();
+    other.set_token(further.token);
+    other.set_class_noun(further.class_noun);
+  }
   RETURN_IF_ERROR(flags.method.SetIn(spec));
   *spec.mutable_training() = ToTraining(flags);
   ASSIGN_OR_RETURN(auto precision, ParsePrecision(flags.precision));

@@ -20,6 +20,7 @@ struct TrainFlags {
   std::string validation;
   std::string class_noun;
   std::optional<std::string> token;
+  std::vector<std::string> also;  // further subjects: "TOKEN CLASS=DIR"
   std::string base;
   std::string initial_model;
   std::string name;
@@ -56,6 +57,15 @@ struct TrainFlags {
 
   void AddTo(FlagSet& flags);
 };
+
+// A subject as --also names it: "abc cat=rosie/".
+struct FurtherSubject {
+  std::string token;
+  std::string class_noun;
+  std::string photos;
+};
+// INVALID_ARGUMENT: the text is not of this form.
+absl::StatusOr<FurtherSubject> ParseFurtherSubject(const std::string& text);
 
 // The spec without its photos and base model. INVALID_ARGUMENT: a flag is missing or wrong.
 absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags);
