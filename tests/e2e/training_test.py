@@ -62,6 +62,28 @@ class TrainingTest(unittest.TestCase):
         page = self.service.outputs(done)["report/index.html"].decode()
         self.assertIn("Loss on the validation photos", page)
 
+    def test_several_subjects_are_learned_together_and_drawn_by_their_numbers(self):
+        job = self.job(steps=4)
+        spec = job.fine_tune
+        other = spec.subjects.add(token="abc", class_noun="cat")
+        other.photos.add(inline=self.photos[1], caption="a {subject} on a sofa")
+        other.validation_photos.add(inline=self.photos[0])
+        spec.textual_inversion.vectors = 1
+        spec.samples.prompts[:] = ["{subject1} beside {subject2}"]
+        done = self.run_job(job)
+        outputs = self.service.outputs(done)
+        first = done.resolved.fine_tune.subjects[0].token
+        card = json.loads(outputs["model/likeness_card.json"])
+        self.assertEqual(card["subjects"], [{"token": first, "class_noun": "dog"}, {"token": "abc", "class_noun": "cat"}])
+        self.assertIn("model/learned_embeds-2.safetensors", outputs)
+        self.assertIn("validation_loss_after", done.metrics)
+        drawn = [output.prompt for output in done.outputs if output.prompt]
+        self.assertEqual(drawn, [f"{first} dog beside abc cat"])
+
+        drawing = service.generate_job(["a {subject2} in the snow"], model=done.output_model, steps=2)
+        drawn = [output.prompt for output in self.run_job(drawing).outputs if output.prompt]
+        self.assertEqual(drawn, ["a abc cat in the snow"])
+
     def test_the_text_encoder_stays_after_its_steps(self):
         def text_encoder(steps):
             job = self.job(steps=steps, learning_rate=1e-3)

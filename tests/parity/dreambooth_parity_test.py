@@ -115,6 +115,15 @@ def make_optimizer(job, groups):
     return torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, fused=False)
 
 
+def photo_of_sample(sample, job, count):
+    """Goes round the photos; two subjects take turns, of which the second has the last photos."""
+    second = job.get("second_photos", 0)
+    if not second:
+        return sample % count
+    first = count - second
+    return first + sample // 2 % second if sample % 2 else sample // 2 % first
+
+
 def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: prompt, masks=None):
     """Trains what is in the groups in place; gives losses, and norms of the gradients before clipping."""
     vae, unet = pipeline.vae, pipeline.unet
@@ -124,6 +133,8 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
     distributions = [latent_distributions(vae, pictures) for pictures in halves]
     mirrored = latent_distributions(vae, photos.flip(2))
     captions = [job["first_caption"] or "a sks dog"] + ["a sks dog"] * (len(photos) - 1)
+    for i in range(job.get("second_photos", 0)):
+        captions[-1 - i] = "a zwx dog"
 
     trained = [p for group in groups for p in group["params"]]
     optimizer = make_optimizer(job, groups)
@@ -147,13 +158,15 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
         steps_draws = draws(job["seed"], step, shape, passes, picture, used)
         for number, (posterior, timesteps, noise, drawn, *canvas) in enumerate(steps_draws):
             picks = [(step * passes + number) * size + j for j in range(size)]
-            chosen = [half[i % len(half)] for half in distributions for i in picks]
-            pixels = [half[i % len(half)] for half in halves for i in picks]
-            prompts = [spoken(captions[i % len(captions)]) for i in picks] + ["a dog"] * size * (len(halves) - 1)
+            of_photos = [photo_of_sample(i, job, len(photos)) for i in picks]
+            rows = [of_photos] + [[i % len(half) for i in picks] for half in halves[1:]]
+            chosen = [half[i] for half, row in zip(distributions, rows) for i in row]
+            pixels = [half[i] for half, row in zip(halves, rows) for i in row]
+            prompts = [spoken(captions[i]) for i in of_photos] + ["a dog"] * size * (len(halves) - 1)
             flipped = [bool(share < 0.5) for share in drawn.get("horizontal_flips", torch.ones(size))[:size]]
-            for j, i in enumerate(picks):
+            for j, i in enumerate(of_photos):
                 if flipped[j]:
-                    chosen[j], pixels[j] = mirrored[i % len(mirrored)], pixels[j].flip(1)
+                    chosen[j], pixels[j] = mirrored[i], pixels[j].flip(1)
                 if "caption_dropout" in drawn and drawn["caption_dropout"][j] < job["caption_dropout"]:
                     prompts[j] = ""
             mean, std = (torch.cat([getattr(d, name) for d in chosen]) for name in ("mean", "std"))
@@ -172,7 +185,7 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
                 noisy, timesteps = torch.cat([noisy] * 2), torch.cat([timesteps] * 2)
                 told = {key: torch.cat([value] * 2) for key, value in told.items()}
             prediction = parity.predict(pipeline, noisy, timesteps, parity.encode(pipeline, prompts) | told)
-            weights = None if masks is None else place_weights(job, masks, photos, picks, flipped, shape[2:])
+            weights = None if masks is None else place_weights(job, masks, photos, of_photos, flipped, shape[2:])
             loss = loss_of(job, prediction, target, compute_snr(schedule, timesteps), predicts_v, weights) / passes
             loss.backward()
             step_loss += loss.item()

@@ -31,6 +31,14 @@ void SetExtras(const std::map<std::string, std::string>& settings, FineTuneOptio
   if (said("text_encoder_steps")) {
     job.text_encoder_steps = std::stoi(settings.at("text_encoder_steps"));
   }
+  if (said("second_photos")) {
+    LearnedSubject& second = job.other_subjects.emplace_back();
+    second.token = "zwx";
+    second.class_noun = job.class_noun;
+    const auto first = job.photos.end() - std::stoi(settings.at("second_photos"));
+    second.photos.assign(first, job.photos.end());
+    job.photos.erase(first, job.photos.end());
+  }
   if (said("prior_kind")) job.prior_kind = PriorKind::kBasePrediction;
   job.debiased_estimation = number("debiased_estimation") > 0;
   job.draws = {.noise_offset = number("noise_offset"),

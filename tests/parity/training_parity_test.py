@@ -23,6 +23,10 @@ CASES = {  # the family, the job
     "average, gradients checkpointed": ("Stable Diffusion XL", dict(
         WITH_TEXT, ema_decay=0.9, gradient_checkpointing=1, seed=15)),
     "text encoder for four steps": ("Stable Diffusion 1", dict(WITH_TEXT, text_encoder_steps=4, seed=20)),
+    # The second has one photo of the three; both share the class pictures.
+    "two subjects of a class": ("Stable Diffusion 1", dict(WITH_TEXT, second_photos=1, gradient_accumulation=2, seed=22)),
+    "two subjects, three samples a batch, the base's prediction": ("Stable Diffusion 2", dict(
+        UNET_ALONE, second_photos=1, batch_size=3, prior_kind="base_prediction", horizontal_flips=1, seed=23)),
     # The gradient of the text encoder's biases of keys is rounding error alone, of which Adafactor makes a step as of any other.
     "Adafactor": ("Stable Diffusion 1", dict(UNET_ALONE, optimizer="adafactor", learning_rate=1e-4, seed=16)),
     # So many times the rate that is found, which is 1e-6 at first: a step is to be more than what float32 rounds away.
