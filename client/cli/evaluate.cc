@@ -24,11 +24,13 @@ constexpr char kUsage[] =
   likeness evaluate rex-7f3c --photos rex/
   likeness evaluate rex-7f3c --photos rex/ "a {subject} at sea" "a {subject}"
   likeness evaluate rex-7f3c --photos rex/ --images 8 --measure dino
+  likeness evaluate rex-7f3c --photos rex/ --gallery other-dogs/
 
 Says how well the subject is recognised, whether prompts are obeyed, whether
-other members of the class are kept, and whether photos were copied. Pictures
-and the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C detaches:
-the job goes on.
+other members of the class are kept, whether photos were copied, and, with a
+gallery, whether the subject is told from others that look like it. Pictures and
+the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C detaches: the
+job goes on.
 
 Usage: likeness evaluate MODEL [PROMPT...] --photos=DIR [FLAGS])";
 
@@ -36,6 +38,7 @@ constexpr size_t kMostPrompts = 64;
 
 struct EvaluateFlags {
   std::string photos;
+  std::string gallery;
   std::optional<int32_t> images;
   std::vector<std::string> measures;
   std::vector<std::string> evaluators;
@@ -47,10 +50,13 @@ struct EvaluateFlags {
 
   void AddTo(FlagSet& flags) {
     flags.Add("photos", &photos, "Folder of photos of the subject, or one photo.").Takes("DIR");
+    flags.Add("gallery", &gallery, "Folder of photos of others of the class, for rank [none].")
+        .Takes("DIR");
     flags.Add("images", &images, "Pictures of each prompt, 1 to 64 [4].").Takes("N");
     flags
         .Add("measure", &measures,
-             "dino, clip_i, clip_t, pres, div or copying; may be repeated [all that are there].")
+             "dino, clip_i, clip_t, pres, div, copying or rank; may be repeated [all that "
+             "are there].")
         .Takes("MEASURE");
     flags
         .Add("evaluator", &evaluators,
@@ -69,7 +75,7 @@ absl::StatusOr<v1::Measure> ParseMeasure(const std::string& name) {
   const std::string full = absl::StrCat("MEASURE_", absl::AsciiStrToUpper(name));
   if (v1::Measure_Parse(full, &measure) && measure != v1::MEASURE_UNSPECIFIED) return measure;
   return absl::InvalidArgumentError(absl::StrCat(
-      "--measure is '", name, "'; dino, clip_i, clip_t, pres, div and copying are allowed."));
+      "--measure is '", name, "'; dino, clip_i, clip_t, pres, div, copying and rank are allowed."));
 }
 
 absl::StatusOr<v1::EvaluateSpec> ToSpec(const EvaluateFlags& flags, const Args& prompts) {
@@ -97,12 +103,20 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
   ASSIGN_OR_RETURN(const PhotoSet photos, ReadPhotos(flags.photos));
   context.names.photos = ShownNames(*context.screen, photos);
   RETURN_IF_ERROR(CheckUsable(photos, "job.evaluate.photos"));
+  PhotoSet gallery;
+  if (!flags.gallery.empty()) {
+    ASSIGN_OR_RETURN(gallery, ReadPhotos(flags.gallery));
+    context.names.gallery = ShownNames(*context.screen, gallery);
+    RETURN_IF_ERROR(CheckUsable(gallery, "job.evaluate.gallery"));
+  }
 
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(*spec.mutable_model()->mutable_name(), ModelNameFromArgument(connection, model));
   RETURN_IF_ERROR(AddPhotos(connection, photos.photos, spec.mutable_photos(), interrupt.token()));
+  RETURN_IF_ERROR(AddPhotos(connection, gallery.photos, spec.mutable_gallery(), interrupt.token()));
   for (auto& photo : *spec.mutable_photos()) photo.clear_caption();
+  for (auto& photo : *spec.mutable_gallery()) photo.clear_caption();
   v1::CreateJobRequest request;
   *request.mutable_job()->mutable_evaluate() = std::move(spec);
   const auto job = CreateJob(connection, request, interrupt.token());

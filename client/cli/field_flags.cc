@@ -62,6 +62,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"requirements.labels", "--require"},
     {"requirements.min_device_memory_bytes", "--min-device-memory"},
     {"photos", "--photos"},
+    {"gallery", "--gallery"},
     {"measures", "--measure"},
     {"evaluators", "--evaluator"},
     {"dreambooth.text_encoder_steps", "--text-encoder-steps"},

@@ -117,6 +117,7 @@ void PrintSpec(const v1::Job& job) {
     const auto& spec = job.resolved().has_evaluate() ? job.resolved().evaluate() : job.evaluate();
     PrintFact("model", absl::StrCat(spec.model().name(), AdaptersText(spec.model())));
     PrintFact("photos", Count(spec.photos_size(), "photo"));
+    if (!spec.gallery().empty()) PrintFact("gallery", Count(spec.gallery_size(), "photo"));
     for (const auto& prompt : spec.prompts()) PrintFact("prompt", absl::StrCat("\"", prompt, "\""));
   }
   if (job.has_export_model()) {
@@ -173,9 +174,10 @@ RefusalNames NamesOf(const v1::Job& job) {
   for (int i = 1; i < job.fine_tune().subjects_size(); ++i) {
     others.push_back(listed(job.fine_tune().subjects(i).photos()));
   }
-  return {.photos = listed(subject.photos()),
+  return {.photos = listed(job.has_evaluate() ? job.evaluate().photos() : subject.photos()),
           .validation_photos = listed(subject.validation_photos()),
-          .other_photos = std::move(others)};
+          .other_photos = std::move(others),
+          .gallery = listed(job.evaluate().gallery())};
 }
 
 void PrintJob(const v1::Job& job, absl::Time now) {

@@ -54,6 +54,15 @@ std::string Copying(const v1::Job& job) {
                       " closer to a photo than the photos are to each other");
 }
 
+std::string Rank(const v1::Job& job) {
+  const auto first = Estimate(job, "rank_first");
+  if (!first) return "";
+  const auto photos = Metric(job, "rank_first_photos"), chance = Metric(job, "rank_first_chance");
+  return absl::StrCat("told from look-alikes ", *first,
+                      photos ? absl::StrCat(", your photos ", Shown(*photos)) : "",
+                      chance ? absl::StrCat(", by chance ", Shown(*chance)) : "");
+}
+
 std::string ImagePath(double index) {
   return absl::StrFormat("samples/%04d.png", static_cast<int64_t>(index));
 }
@@ -66,6 +75,7 @@ std::vector<std::pair<std::string, std::string>> JudgementLines(const v1::Job& j
     if (!text.empty()) lines.emplace_back(label, text);
   };
   add("subject", Subject(job));
+  add("rank", Rank(job));
   if (const auto prompts = Estimate(job, "clip_t")) {
     add("prompts", absl::StrCat("obeyed ", *prompts));
   }

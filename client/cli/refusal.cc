@@ -111,10 +111,13 @@ std::optional<PhotoMention> FindPhoto(absl::string_view text, absl::string_view 
 std::optional<PhotoMention> FindMention(absl::string_view text, const RefusalNames& names) {
   std::vector<std::vector<RefusalNames::Photo>> photos = {names.photos};
   photos.insert(photos.end(), names.other_photos.begin(), names.other_photos.end());
-  const auto photo = FindPhoto(text, "photos[", photos);
-  const auto validation = FindPhoto(text, "validation_photos[", {names.validation_photos});
-  if (!photo || !validation) return photo ? photo : validation;
-  return photo->at < validation->at ? photo : validation;
+  std::optional<PhotoMention> first;
+  for (const auto& found : {FindPhoto(text, "photos[", photos),
+                            FindPhoto(text, "validation_photos[", {names.validation_photos}),
+                            FindPhoto(text, "gallery[", {names.gallery})}) {
+    if (found && (!first || found->at < first->at)) first = found;
+  }
+  return first;
 }
 
 // gRPC tells the story of every address it tried; what went wrong with the last one stands at its

@@ -31,6 +31,13 @@ class EvaluateTest : public ServiceTest {
     return reply.has_lease();
   }
 
+  // The one worker offers its base models without measures now.
+  void NobodyJudges() {
+    auto offer = worker_.Offer();
+    for (auto& base : *offer.mutable_base_models()) base.clear_measures();
+    ASSERT_FALSE(WouldGetAJob(offer));
+  }
+
   // Of a worker beside worker_, with these measures.
   v1::AcquireLeaseRequest OfferOfAnother(const std::vector<v1::Measure>& measures) const {
     auto offer = worker_.Offer();
@@ -64,9 +71,25 @@ TEST_F(EvaluateTest, JobIsLeasedWithItsPhotosAsBlobsAndItsModel) {
   EXPECT_EQ(lease->models(0).name(), "tenants/default/models/rex");
 }
 
+TEST_F(EvaluateTest, LookAlikesAreBlobsAndWaitForAWorkerThatRanks) {
+  MakeModel();
+  const auto ranks = OfferOfAnother({v1::MEASURE_DINO, v1::MEASURE_RANK});
+  EXPECT_FALSE(WouldGetAJob(ranks));
+  auto request = Judgement();
+  request.mutable_job()->mutable_evaluate()->add_gallery()->set_inline_(PngPhoto());
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_TRUE(job->evaluate().gallery(0).has_blob());
+  EXPECT_FALSE(WouldGetAJob(worker_.Offer()));  // of MEASURE_DINO
+  EXPECT_TRUE(WouldGetAJob(ranks));
+}
+
 TEST_F(EvaluateTest, PhotosOfTheBasicViewAreLeftOut) {
   MakeModel();
-  ASSERT_TRUE(Create(Judgement()).ok());
+  ASSERT_FALSE(WouldGetAJob(OfferOfAnother({v1::MEASURE_RANK})));
+  auto judgement = Judgement();
+  judgement.mutable_job()->mutable_evaluate()->add_gallery()->set_inline_(PngPhoto());
+  ASSERT_TRUE(Create(judgement).ok());
   grpc::ClientContext context;
   v1::ListJobsRequest request;
   request.set_filter("method = evaluate");
@@ -76,16 +99,12 @@ TEST_F(EvaluateTest, PhotosOfTheBasicViewAreLeftOut) {
   ASSERT_EQ(reply.jobs_size(), 1);
   EXPECT_EQ(reply.jobs(0).evaluate().model().name(), "tenants/default/models/rex");
   EXPECT_EQ(reply.jobs(0).evaluate().photos_size(), 0);
+  EXPECT_EQ(reply.jobs(0).evaluate().gallery_size(), 0);
 }
 
 TEST_F(EvaluateTest, WithoutEvaluatorsThereIsNoJudgement) {
   MakeModel();
-  auto offer = worker_.Offer();
-  for (auto& base : *offer.mutable_base_models()) base.clear_measures();
-  grpc::ClientContext context;
-  v1::AcquireLeaseResponse nothing;
-  ASSERT_TRUE(
-      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &nothing).ok());
+  NobodyJudges();
   auto training = DogJob();
   training.mutable_job()->mutable_fine_tune()->mutable_judge()->set_enabled(true);
   training.mutable_job()->mutable_fine_tune()->mutable_samples()->add_prompts("a {subject}");
@@ -98,12 +117,7 @@ TEST_F(EvaluateTest, WithoutEvaluatorsThereIsNoJudgement) {
 
 TEST_F(EvaluateTest, TheBestStepIsPickedWhereSomebodyJudgesAlone) {
   MakeModel();
-  auto offer = worker_.Offer();
-  for (auto& base : *offer.mutable_base_models()) base.clear_measures();
-  grpc::ClientContext context;
-  v1::AcquireLeaseResponse nothing;
-  ASSERT_TRUE(
-      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &nothing).ok());
+  NobodyJudges();
   auto best = DogJob();
   auto& training = *best.mutable_job()->mutable_fine_tune()->mutable_training();
   training.set_stop_rule(v1::STOP_RULE_BEST);
@@ -118,10 +132,7 @@ TEST_F(EvaluateTest, EvaluatorsOfAnotherBaseModelAreNoHelp) {
   auto& other = *offer.add_base_models() = offer.base_models(0);
   other.set_name("baseModels/other");
   offer.mutable_base_models(0)->clear_measures();
-  grpc::ClientContext context;
-  v1::AcquireLeaseResponse nothing;
-  ASSERT_TRUE(
-      v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &nothing).ok());
+  ASSERT_FALSE(WouldGetAJob(offer));
   EXPECT_EQ(ErrorReason(Create(Judgement()).status()), "NO_EVALUATORS");
 }
 
@@ -148,6 +159,9 @@ TEST_F(EvaluateTest, BadFieldsAreRefused) {
     for (int i = 0; i < 64; ++i) spec.add_prompts("a {subject}");
     spec.set_images_per_prompt(5);
   });
+  refused("NO_PHOTOS", "gallery", [](Spec& spec) { spec.add_measures(v1::MEASURE_RANK); });
+  refused("PHOTO_NOT_AN_IMAGE", "gallery[0].inline",
+          [](Spec& spec) { spec.add_gallery()->set_inline_("this is no picture"); });
   refused("OUT_OF_RANGE", "measures[0]",
           [](Spec& spec) { spec.add_measures(static_cast<v1::Measure>(99)); });
   refused("OUT_OF_RANGE", "measures",
@@ -165,9 +179,12 @@ TEST_F(EvaluateTest, BadFieldsAreRefused) {
 TEST_F(EvaluateTest, JudgeOfAFineTuneIsChecked) {
   OfferModels();
   auto request = DogJob();
-  request.mutable_job()->mutable_fine_tune()->mutable_judge()->add_measures(
-      v1::MEASURE_UNSPECIFIED);
-  ExpectRefused(request, "OUT_OF_RANGE", "job.fine_tune.judge.measures[0]");
+  for (const auto measure : {v1::MEASURE_UNSPECIFIED, v1::MEASURE_RANK}) {
+    auto& judge = *request.mutable_job()->mutable_fine_tune()->mutable_judge();
+    judge.clear_measures();
+    judge.add_measures(measure);
+    ExpectRefused(request, "OUT_OF_RANGE", "job.fine_tune.judge.measures[0]");
+  }
 }
 
 TEST_F(EvaluateTest, WorkerThatJudgesNothingGetsNone) {

@@ -53,7 +53,10 @@ void Abridge(v1::Job& job) {
   job.clear_outputs();
   job.clear_metrics();
   job.clear_warnings();
-  if (job.has_evaluate()) job.mutable_evaluate()->clear_photos();
+  if (job.has_evaluate()) {
+    job.mutable_evaluate()->clear_photos();
+    job.mutable_evaluate()->clear_gallery();
+  }
   if (job.has_generate()) job.mutable_generate()->clear_image_to_image();
   if (!job.has_fine_tune()) return;
   for (v1::Subject& subject : *job.mutable_fine_tune()->mutable_subjects()) {

@@ -281,7 +281,8 @@ absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job)
     base = made.base_model();
   }
   RETURN_IF_ERROR(CheckJudged(base, MeasuresNeeded(spec)));
-  return photos_.CheckAll(tenant, spec.photos(), "job.evaluate.photos");
+  RETURN_IF_ERROR(photos_.CheckAll(tenant, spec.photos(), "job.evaluate.photos"));
+  return photos_.CheckAll(tenant, spec.gallery(), "job.evaluate.gallery");
 }
 
 absl::Status Admission::CheckJudged(const std::string& base,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/judging.h"
+#include "likeness/v1/evaluate.pb.h"
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/model.pb.h"
 
@@ -17,6 +18,15 @@ std::vector<v1::Measure> MeasuresNeeded(const Spec& spec) {
   std::vector<v1::Measure> measures;
   if (!spec.evaluators().empty()) return measures;
   for (const int measure : spec.measures()) measures.push_back(static_cast<v1::Measure>(measure));
+  return measures;
+}
+
+// Look-alikes are there to be ranked among.
+inline std::vector<v1::Measure> MeasuresNeeded(const v1::EvaluateSpec& spec) {
+  std::vector<v1::Measure> measures = MeasuresNeeded<v1::EvaluateSpec>(spec);
+  if (!spec.gallery().empty() && spec.measures().empty() && spec.evaluators().empty()) {
+    measures.push_back(v1::MEASURE_RANK);
+  }
   return measures;
 }
 

@@ -44,7 +44,7 @@ class Evaluate(unittest.TestCase):
     def test_the_worker_offers_what_it_can_measure(self):
         offered, = self.service.capabilities.GetCapabilities(capabilities_service_pb2.GetCapabilitiesRequest()).base_models
         self.assertEqual(set(offered.evaluators), {"tiny-clip", "tiny-dino", "tiny-lpips"})
-        self.assertEqual(len(offered.measures), 6)
+        self.assertEqual(len(offered.measures), 7)
         self.assertTrue(offered.fine_tune_defaults.judge.enabled)
 
     def test_a_fine_tune_is_judged_unless_it_says_otherwise(self):
@@ -119,6 +119,27 @@ class Evaluate(unittest.TestCase):
         self.assertIn("tiny-dino", failed.error.message)
         self.assertNotIn(str(self.service.directory), failed.error.message)
 
+    def test_photos_rank_among_look_alikes(self):
+        others = service.draw_photos(self.service.directory / "others", count=4, seed=9)
+        job = self.judgement()
+        for photo in others + self.photos[:1]:  # a photo is no look-alike
+            job.evaluate.gallery.add(inline=photo)
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertIn(judge_pb2.MEASURE_RANK, done.resolved.evaluate.measures)
+        report = json.loads(self.service.outputs(done)["report/evaluation.json"])
+        ranks = [row["rank"] for row in report["pictures"]]
+        self.assertTrue(all(1 <= rank <= 5 for rank in ranks), ranks)
+        self.assertAlmostEqual(done.metrics["rank_first"], sum(rank == 1 for rank in ranks) / 4)
+        self.assertAlmostEqual(done.metrics["rank_reciprocal"], sum(1 / rank for rank in ranks) / 4)
+        self.assertAlmostEqual(done.metrics["rank_first_chance"], 3 / 7)
+        del job.evaluate.gallery[:]
+        self.assertNotIn("rank_first", self.end(job).metrics)
+        # A photo that cannot be used is named by its place.
+        job.evaluate.gallery.add(inline=others[0]).crop_box.width = 10_000
+        failed = self.end(job)
+        self.assertIn("gallery[0]", failed.error.message)
+
     def test_a_judge_that_is_asked_for_must_be_there(self):
         job = service.fine_tune_job(self.photos)
         job.fine_tune.judge.evaluators.append("other")
@@ -160,12 +181,14 @@ class Evaluate(unittest.TestCase):
 
     def test_the_command_line_says_how_good_it_is(self):
         out = self.service.directory / "judged"
+        others = self.service.directory / "look-alikes"
+        service.draw_photos(others, count=2, seed=11)
         model = self.trained.output_model.split("/")[-1]
         ran = subprocess.run([service.BIN / "likeness", "evaluate", model, f"--photos={self.photo_dir}", f"--server={self.service.address}",
-                              "--images=2", "--seed=1", "--steps=2", f"--out={out}", "a {subject} in the snow", "a {subject}"],
+                              f"--gallery={others}", "--images=2", "--seed=1", "--steps=2", f"--out={out}", "a {subject} in the snow", "a {subject}"],
                              capture_output=True, text=True, timeout=120)
         self.assertEqual(ran.returncode, 0, ran.stderr)
-        for text in ("recognised ", "your photos among themselves", "obeyed ", "before training", "copied"):
+        for text in ("recognised ", "your photos among themselves", "obeyed ", "before training", "copied", "told from look-alikes"):
             self.assertIn(text, ran.stdout)
         self.assertTrue((out / "report/evaluation.json").exists())
         self.assertTrue((out / "samples/0003.png").exists())

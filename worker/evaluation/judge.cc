@@ -55,6 +55,16 @@ std::vector<const Image*> Distinct(const std::vector<const Image*>& photos) {
   return distinct;
 }
 
+// Those of `gallery` that are none of the photos: a photo is no look-alike of the subject.
+std::vector<const Image*> LookAlikes(const std::vector<const Image*>& gallery,
+                                     const std::vector<const Image*>& photos) {
+  std::vector<const Image*> all = photos;
+  all.insert(all.end(), gallery.begin(), gallery.end());
+  auto distinct = Distinct(all);
+  distinct.erase(distinct.begin(), distinct.begin() + std::ssize(photos));
+  return distinct;
+}
+
 // Pictures of one prompt belong together.
 using Groups = std::map<std::string, std::vector<size_t>>;
 
@@ -76,6 +86,18 @@ std::vector<std::vector<double>> Grouped(const Groups& groups, const std::vector
 std::vector<double> ToDoubles(const torch::Tensor& values_N) {
   const auto values = values_N.to(torch::kFloat64).contiguous();
   return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+}
+
+std::vector<double> FirstOnes(const std::vector<int64_t>& ranks) {
+  std::vector<double> values;
+  for (const int64_t rank : ranks) values.push_back(rank == 1 ? 1 : 0);
+  return values;
+}
+
+std::vector<double> Reciprocals(const std::vector<int64_t>& ranks) {
+  std::vector<double> values;
+  for (const int64_t rank : ranks) values.push_back(1 / static_cast<double>(rank));
+  return values;
 }
 
 void Note(const std::string& name, const Estimate& estimate, Judgement& judgement) {
@@ -104,6 +126,7 @@ class Judge {
         evaluators_(evaluators),
         counter_(on_picture),
         photos_(Distinct(evidence.photos)),
+        gallery_(LookAlikes(evidence.gallery, photos_)),
         groups_(GroupByPrompt(evidence.pictures)) {
     for (const auto& picture : evidence.pictures) pictures_.push_back(picture.image);
     judgement_.pictures.resize(pictures_.size());
@@ -124,7 +147,11 @@ class Judge {
 
   bool DinoReadsPictures() const {
     return evaluators_.dino && !photos_.empty() && !pictures_.empty() &&
-           (Asked(Measure::kDino) || Asked(Measure::kCopying));
+           (Asked(Measure::kDino) || Asked(Measure::kCopying) || MeasuresRank());
+  }
+  bool MeasuresRank() const {
+    return evaluators_.dino && !photos_.empty() && !pictures_.empty() && !gallery_.empty() &&
+           Asked(Measure::kRank);
   }
   bool MeasuresPres() const {
     return evaluators_.dino && !photos_.empty() && Asked(Measure::kPres) &&
@@ -149,6 +176,7 @@ class Judge {
     int64_t total = 0;
     if (DinoReadsPictures()) total += std::ssize(pictures_);
     if (DinoReadsPictures() || MeasuresPres()) total += std::ssize(photos_);
+    if (MeasuresRank()) total += std::ssize(gallery_);
     if (MeasuresPres()) {
       total += std::ssize(evidence_.class_pictures) + std::ssize(evidence_.class_pictures_before);
     }
@@ -179,6 +207,7 @@ class Judge {
         AddStandardized(values, scores_);
       }
       if (Asked(Measure::kCopying)) JudgeCopying(pictures_ND, photos_MD);
+      if (MeasuresRank()) JudgeRank(pictures_ND, photos_MD);
     }
     if (!MeasuresPres()) return;
     const auto mean_to_photos = [&](const std::vector<const Image*>& images) {
@@ -203,6 +232,26 @@ class Judge {
     if (!among) return;  // of one photo there is nothing to compare with
     judgement_.metrics["copying_photos"] = among->largest;
     judgement_.metrics["copied_images"] = static_cast<double>(copied);
+  }
+
+  // Beside it, each photo in the place of a picture: looked for among the other photos.
+  void JudgeRank(const torch::Tensor& pictures_ND, const torch::Tensor& photos_MD) {
+    const auto gallery_GD = EmbedAll(gallery_, *evaluators_.dino, counter_);
+    const auto ranks = RanksAmong(pictures_ND, photos_MD, gallery_GD);
+    for (size_t i = 0; i < ranks.size(); ++i) judgement_.pictures[i].rank = ranks[i];
+    Note("rank_first", MeanOfGroups(Grouped(groups_, FirstOnes(ranks))), judgement_);
+    Note("rank_reciprocal", MeanOfGroups(Grouped(groups_, Reciprocals(ranks))), judgement_);
+    const auto photos = static_cast<double>(photos_.size());
+    judgement_.metrics["rank_first_chance"] =
+        photos / (photos + static_cast<double>(gallery_.size()));
+    if (photos_.size() < 2) return;
+    std::vector<int64_t> of_photos;
+    for (int64_t i = 0; i < photos_MD.size(0); ++i) {
+      const auto others_MD = torch::cat({photos_MD.slice(0, 0, i), photos_MD.slice(0, i + 1)});
+      of_photos.push_back(RanksAmong(photos_MD.slice(0, i, i + 1), others_MD, gallery_GD).front());
+    }
+    judgement_.metrics["rank_first_photos"] = MeanOfGroups({FirstOnes(of_photos)}).mean;
+    judgement_.metrics["rank_reciprocal_photos"] = MeanOfGroups({Reciprocals(of_photos)}).mean;
   }
 
   void JudgeByClip() {
@@ -264,7 +313,7 @@ class Judge {
   const std::set<Measure>& measures_;
   Evaluators& evaluators_;
   Counter counter_;
-  std::vector<const Image*> photos_, pictures_;
+  std::vector<const Image*> photos_, gallery_, pictures_;
   Groups groups_;
   Judgement judgement_;
   std::vector<double> scores_;  // subject and prompt together, as far as they are measured

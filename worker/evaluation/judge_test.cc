@@ -37,7 +37,8 @@ const Image* Brighter(Image image) {
 }
 
 const std::set<Measure> kAll = {Measure::kDino, Measure::kClipI, Measure::kClipT,
-                                Measure::kPres, Measure::kDiv,   Measure::kCopying};
+                                Measure::kPres, Measure::kDiv,   Measure::kCopying,
+                                Measure::kRank};
 
 class JudgeTest : public ::testing::Test {
  protected:
@@ -136,6 +137,37 @@ TEST_F(JudgeTest, APictureThatIsAPhotoIsFlagged) {
   EXPECT_FALSE(one.pictures[2].copied);
 }
 
+TEST_F(JudgeTest, ThePhotosRankAmongLookAlikes) {
+  auto evidence = TwoPromptsOfTwo();
+  for (int seed = 20; seed < 26; ++seed) evidence.gallery.push_back(Noise(seed));
+  evidence.pictures[0].image = Brighter(*evidence.photos[1]);
+  evidence.pictures[1].image = Brighter(*evidence.gallery[2]);
+  const auto judgement = Run(evidence, {Measure::kRank});
+  EXPECT_EQ(judgement.pictures[0].rank, 1);
+  EXPECT_GT(judgement.pictures[1].rank, 1);
+  double first = 0, reciprocal = 0;
+  for (const auto& picture : judgement.pictures) {
+    first += *picture.rank == 1 ? .25 : 0;
+    reciprocal += .25 / static_cast<double>(*picture.rank);
+  }
+  EXPECT_NEAR(judgement.metrics.at("rank_first"), first, 1e-12);
+  EXPECT_NEAR(judgement.metrics.at("rank_reciprocal"), reciprocal, 1e-12);
+  EXPECT_NEAR(judgement.metrics.at("rank_first_chance"), 3. / 9, 1e-12);
+  for (const char* name : {"rank_first_low", "rank_reciprocal_high", "rank_first_photos",
+                           "rank_reciprocal_photos"}) {
+    EXPECT_TRUE(judgement.metrics.contains(name)) << name;
+  }
+  EXPECT_FALSE(judgement.metrics.contains("dino"));
+}
+
+TEST_F(JudgeTest, APhotoInTheGalleryIsNoLookAlike) {
+  auto evidence = TwoPromptsOfTwo();
+  evidence.gallery = {evidence.photos[0], evidence.photos[2]};
+  EXPECT_TRUE(Run(evidence, {Measure::kRank}).metrics.empty());
+  evidence.gallery.push_back(Noise(20));
+  EXPECT_NEAR(Run(evidence, {Measure::kRank}).metrics.at("rank_first_chance"), 3. / 4, 1e-12);
+}
+
 TEST_F(JudgeTest, EqualPicturesHaveNoDiversity) {
   auto evidence = TwoPromptsOfTwo();
   for (auto& picture : evidence.pictures) picture.image = Noise(4);
@@ -146,6 +178,7 @@ TEST_F(JudgeTest, ProgressEndsAtTheEndAndMayStop) {
   int64_t last = 0, of = 0;
   auto evidence = TwoPromptsOfTwo();
   evidence.photos.push_back(evidence.photos[0]);  // which is read once
+  evidence.gallery = {Noise(20), evidence.photos[1], Noise(21)};
   auto alone = evidence;
   alone.class_pictures_before.clear();
   for (const auto& judged : {evidence, alone}) {

@@ -61,4 +61,14 @@ std::optional<AmongThemselves> CosinesAmong(const torch::Tensor& photos_MD) {
   return AmongThemselves{values.mean().item<double>(), values.max().item<double>()};
 }
 
+std::vector<int64_t> RanksAmong(const torch::Tensor& queries_ND, const torch::Tensor& photos_MD,
+                                const torch::Tensor& gallery_GD) {
+  const auto nearest_N1 = std::get<0>(Cosines(queries_ND, photos_MD).max(1, /*keepdim=*/true));
+  const auto before_N = Cosines(queries_ND, gallery_GD).ge(nearest_N1).sum(1).contiguous();
+  std::vector<int64_t> ranks(before_N.data_ptr<int64_t>(),
+                             before_N.data_ptr<int64_t>() + before_N.numel());
+  for (int64_t& rank : ranks) ++rank;
+  return ranks;
+}
+
 }  // namespace likeness

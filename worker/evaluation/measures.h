@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -35,5 +36,10 @@ struct AmongThemselves {
   double largest;
 };
 std::optional<AmongThemselves> CosinesAmong(const torch::Tensor& photos_MD);
+
+// Where the nearest photo of the subject stands among all photos and look-alikes, from 1, for each
+// query (Kilrain et al. 2512.19026). A look-alike as near as that photo stands before it.
+std::vector<int64_t> RanksAmong(const torch::Tensor& queries_ND, const torch::Tensor& photos_MD,
+                                const torch::Tensor& gallery_GD);
 
 }  // namespace likeness

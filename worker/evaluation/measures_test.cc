@@ -50,5 +50,18 @@ TEST(CosinesAmong, NoPhotoIsComparedWithItself) {
   EXPECT_FALSE(CosinesAmong(photos.slice(0, 0, 1)));
 }
 
+TEST(RanksAmong, TheNearestPhotoIsLookedForAmongLookAlikes) {
+  const auto photos = torch::tensor({{1.f, 0.f}, {0.8f, 0.6f}});
+  const auto gallery = torch::tensor({{0.f, 1.f}, {0.6f, 0.8f}});
+  // Near a photo; near a look-alike; between look-alikes.
+  const auto queries = torch::tensor({{1.f, 0.f}, {0.6f, 0.8f}, {0.f, 1.f}});
+  EXPECT_EQ(RanksAmong(queries, photos, gallery), (std::vector<int64_t>{1, 2, 3}));
+}
+
+TEST(RanksAmong, ALookAlikeAsNearAsThePhotoStandsBeforeIt) {
+  const auto photo = torch::tensor({{1.f, 0.f}});
+  EXPECT_EQ(RanksAmong(photo, photo, photo), (std::vector<int64_t>{2}));
+}
+
 }  // namespace
 }  // namespace likeness

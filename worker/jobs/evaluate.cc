@@ -4,10 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/base/error.h"
+#include "worker/images/crop.h"
 #include "worker/jobs/drawing_model.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
+#include "worker/jobs/photo_file.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/report_page.h"
@@ -26,6 +28,22 @@ SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
   for (auto& photo : *subject.mutable_photos()) photo.clear_caption();
   return FetchPhotos(subject, {.image_size = image_size}, environment, /*looks=*/nullptr,
                      "job.evaluate.");
+}
+
+// Square pictures of `image_size` pixels a side, as the photos are; none where nobody looks at them.
+std::vector<Image> FetchGallery(const v1::EvaluateSpec& spec, int image_size,
+                                JobEnvironment& environment) {
+  std::vector<Image> gallery;
+  if (!Includes(spec.measures(), v1::MEASURE_RANK)) return gallery;
+  Conversions conversions;
+  for (int i = 0; i < spec.gallery_size(); ++i) {
+    const v1::Photo& photo = spec.gallery(i);
+    gallery.push_back(FetchPhotoFile(
+        photo, "job.evaluate.", absl::StrCat("gallery[", i, "]"), environment, conversions,
+        [&](const Image& whole) { return SquarePhoto(whole, CropBoxOf(photo), image_size); }));
+  }
+  WarnOfConversions(conversions, environment);
+  return gallery;
 }
 
 // What the base model of `drawing` draws of the class; nothing, and a warning, where this worker
@@ -63,16 +81,19 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   JobResult result;
   result.resolved = ResolveEvaluate(lease.job().evaluate(), drawing.facts);
   v1::EvaluateSpec& spec = *result.resolved.mutable_evaluate();
-  ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures());
+  ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures(),
+                spec.gallery().empty() ? UnlessNamed{v1::MEASURE_RANK} : UnlessNamed{});
   CheckJudges(workshop.evaluators, spec.evaluators());
   environment.Resolved(result.resolved);
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
   const SubjectPhotos photos = FetchRealPhotos(spec, drawing.facts.image_size, environment);
+  const auto gallery = FetchGallery(spec, drawing.facts.image_size, environment);
   Evidence evidence{.token = drawing.words.token,
                     .photos = ImagesOf(photos.training),
                     .pictures = {},
                     .class_pictures = {},
-                    .class_pictures_before = {}};
+                    .class_pictures_before = {},
+                    .gallery = ImagesOf(gallery)};
 
   // Draw
   const PictureOrder order = EvaluateOrder(spec, drawing.words);

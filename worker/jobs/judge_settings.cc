@@ -20,6 +20,7 @@ constexpr struct {
     {Measure::kDino, v1::MEASURE_DINO},    {Measure::kClipI, v1::MEASURE_CLIP_I},
     {Measure::kClipT, v1::MEASURE_CLIP_T}, {Measure::kPres, v1::MEASURE_PRES},
     {Measure::kDiv, v1::MEASURE_DIV},      {Measure::kCopying, v1::MEASURE_COPYING},
+    {Measure::kRank, v1::MEASURE_RANK},
 };
 
 [[noreturn]] void RefuseMissing(const std::string& why) {
@@ -46,7 +47,7 @@ bool Includes(const ProtoMeasures& measures, v1::Measure measure) {
 }
 
 void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
-                   ProtoMeasures& measures) {
+                   ProtoMeasures& measures, const UnlessNamed& unless_named) {
   const auto chosen = ChooseForJob(found, evaluators);
   if (chosen.empty()) RefuseMissing("this worker has no evaluators for the model");
   const std::set<Measure> can = MeasuresOf(chosen);
@@ -57,7 +58,7 @@ void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
   }
   if (measures.empty()) {
     for (const auto& [measure, proto] : kMeasures) {
-      if (can.contains(measure)) measures.Add(proto);
+      if (can.contains(measure) && !unless_named.contains(proto)) measures.Add(proto);
     }
   }
   evaluators.Clear();
@@ -90,7 +91,11 @@ void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
   }
   const bool named = !judge.evaluators().empty() || !judge.measures().empty();
   absl::Status status =
-      Guard([&] { ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures()); });
+      Guard([&] {
+        // Look-alikes are part of evaluate jobs alone.
+        ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures(),
+                      {v1::MEASURE_RANK});
+      });
   const bool there = status.ok();
   if (there) status = Guard([&] { CheckJudges(found, judge.evaluators()); });
   if (!status.ok() && asked) throw StatusError(status);

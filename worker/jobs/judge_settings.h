@@ -15,11 +15,14 @@ namespace likeness {
 using ProtoMeasures = google::protobuf::RepeatedField<int>;  // of v1::Measure
 using Names = google::protobuf::RepeatedPtrField<std::string>;
 
+// Measures that a job is not judged by unless it names them: what they need is not there.
+using UnlessNamed = std::set<int>;  // of v1::Measure
+
 // Fills in `evaluators` and `measures` where they are empty: all general evaluators, all that these
-// can measure. Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) for an evaluator that is
+// can measure, but for `unless_named`. Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) for an evaluator that is
 // not among `found`, and for a measure that none of them has.
 void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
-                   ProtoMeasures& measures);
+                   ProtoMeasures& measures, const UnlessNamed& unless_named = {});
 
 // Reads the evaluators' settings and the shapes of their weights. Throws Error where one of them
 // cannot be loaded: known before hours of computing, not after.

@@ -23,6 +23,7 @@ nlohmann::json ToJson(const PictureFigures& figures, const v1::Output& picture) 
   add("clip_t", figures.clip_t);
   add("copying", figures.copying);
   if (figures.copying) row["copied"] = figures.copied;
+  if (figures.rank) row["rank"] = *figures.rank;
   return row;
 }
 
@@ -82,6 +83,12 @@ std::vector<const Image*> ImagesOf(const std::vector<Picture>& pictures) {
   std::vector<const Image*> images;
   for (const auto& picture : pictures) images.push_back(&picture.image);
   return images;
+}
+
+std::vector<const Image*> ImagesOf(const std::vector<Image>& images) {
+  std::vector<const Image*> pointers;
+  for (const auto& image : images) pointers.push_back(&image);
+  return pointers;
 }
 
 std::vector<const Image*> ImagesOf(const std::vector<SubjectPhoto>& photos) {

@@ -34,5 +34,6 @@ std::string SettingsJson(const v1::ResolvedSpec& resolved);
 std::vector<PictureToJudge> ToJudge(const std::vector<Picture>& pictures);
 std::vector<const Image*> ImagesOf(const std::vector<Picture>& pictures);
 std::vector<const Image*> ImagesOf(const std::vector<SubjectPhoto>& photos);
+std::vector<const Image*> ImagesOf(const std::vector<Image>& images);
 
 }  // namespace likeness

@@ -77,6 +77,9 @@ constexpr Row kRows[] = {
     {"div", "variety (DIV)", nullptr, "LPIPS between pictures of one prompt"},
     {"copying_max", "nearest to a photo", "copying_photos",
      "largest; beside it the two photos that are most alike"},
+    {"rank_first", "found among look-alikes", "rank_first_photos",
+     "share of pictures whose nearest is a photo of the subject; beside it the photos themselves"},
+    {"rank_first_chance", "by chance", nullptr, "what that share would be"},
     {"copied_images", "copies", nullptr, "pictures nearer to a photo than photos to each other"},
 };
 
@@ -115,6 +118,7 @@ std::string Caption(const ReportFacts& facts, size_t i) {
   add("DINO", figures.dino);
   add("CLIP-I", figures.clip_i);
   add("CLIP-T", figures.clip_t);
+  if (figures.rank) absl::StrAppend(&text, " · rank ", *figures.rank);
   const auto flag = [&](const char* name) {
     absl::StrAppend(&text, " · <span class=\"flag\">", name, "</span>");
   };

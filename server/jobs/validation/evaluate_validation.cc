@@ -52,6 +52,7 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
                 "NO_PHOTOS");
   }
   CheckPhotos(spec.photos(), path + ".photos", limits, checker);
+  CheckPhotos(spec.gallery(), path + ".gallery", limits, checker);
   CheckPrompts(spec.prompts(), path + ".prompts", kMaxPrompts, limits, checker);
   checker.Text(path + ".negative_prompt", spec.negative_prompt(), limits.max_prompt_bytes);
   if (spec.has_images_per_prompt()) {
@@ -63,6 +64,13 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
   checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
                  "TOO_MANY_IMAGES");
   CheckJudges(spec.measures(), spec.evaluators(), path, checker);
+  const bool ranks = std::find(spec.measures().begin(), spec.measures().end(), v1::MEASURE_RANK) !=
+                     spec.measures().end();
+  if (ranks && spec.gallery().empty()) {
+    checker.Add(path + ".gallery",
+                "there are no photos; MEASURE_RANK needs some of other members of the class",
+                "NO_PHOTOS");
+  }
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
   if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);

@@ -22,10 +22,9 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
   }
   refuse(crop, "fine_tune.subjects.crop");
   refuse(drawing.safety_check(), "generate.safety_check");
-  refuse(!job.evaluate().gallery().empty(), "evaluate.gallery");
   const auto newer = [](const auto& measures) {
     bool any = false;
-    for (const int measure : measures) any = any || measure >= v1::MEASURE_MASC;
+    for (const int measure : measures) any = any || measure == v1::MEASURE_MASC;
     return any;
   };
   refuse(newer(job.evaluate().measures()), "evaluate.measures");
