@@ -13,15 +13,12 @@ PROBE = service.BIN.parent / "tests/parity/likeness_evaluator_probe"
 MEASURED = {"dino", "dino_photos", "clip_i", "clip_i_photos", "clip_t", "pres", "pres_before", "copying_max", "copied_images"}
 
 
-class Evaluate(unittest.TestCase):
+class Evaluate(service.JobTest):
+    SERVICE = {"evaluators": True}
+
     @classmethod
     def setUpClass(cls):
-        cls.service = service.Service(evaluators=True)
-        cls.addClassCleanup(cls.service.close)
-        cls.worker = cls.service.start_worker()
-        cls.service.wait_for_models()
-        cls.photo_dir = cls.service.directory / "photos"
-        cls.photos = service.draw_photos(cls.photo_dir)
+        super().setUpClass()
         cls.job = cls.service.create(service.fine_tune_job(cls.photos), job_id="rex")
         cls.events = list(cls.service.watch(cls.job.name))
         cls.trained = cls.service.get(cls.job.name)
@@ -37,9 +34,6 @@ class Evaluate(unittest.TestCase):
         for field, value in settings.items():
             setattr(job.evaluate, field, value)
         return job
-
-    def end(self, job):
-        return self.service.wait(self.service.create(job).name)
 
     def test_the_worker_offers_what_it_can_measure(self):
         offered, = self.service.capabilities.GetCapabilities(capabilities_service_pb2.GetCapabilitiesRequest()).base_models

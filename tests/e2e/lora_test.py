@@ -22,14 +22,12 @@ def lora_job(photos, steps=6, **training):
     return job
 
 
-class LoraTest(unittest.TestCase):
+class LoraTest(service.JobTest):
+    SERVICE = {"lease_duration": "3s"}
+
     @classmethod
     def setUpClass(cls):
-        cls.service = service.Service(lease_duration="3s")
-        cls.addClassCleanup(cls.service.close)
-        cls.worker = cls.service.start_worker()
-        cls.service.wait_for_models()
-        cls.photos = service.draw_photos(cls.service.directory / "photos")
+        super().setUpClass()
         cls.base_before = cls.draw("baseModels/tiny")
         cls.done = cls.service.wait(cls.service.create(lora_job(cls.photos), job_id="rex").name)
         cls.outputs = cls.service.outputs(cls.done)

@@ -12,15 +12,12 @@ from service import State
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class MainJob(unittest.TestCase):
+class MainJob(service.JobTest):
+    SERVICE = {"lease_duration": "3s"}  # a stopped worker may be handed a job first
+
     @classmethod
     def setUpClass(cls):
-        cls.service = service.Service(lease_duration="3s")  # a stopped worker may be handed a job first
-        cls.addClassCleanup(cls.service.close)
-        cls.worker = cls.service.start_worker()
-        cls.service.wait_for_models()
-        cls.photo_dir = cls.service.directory / "photos"
-        cls.photos = service.draw_photos(cls.photo_dir)
+        super().setUpClass()
         cls.spec = service.fine_tune_job(cls.photos, steps=6)
         cls.spec.fine_tune.previews.every_steps = 3
         cls.events = []

@@ -38,14 +38,8 @@ METHODS = {
 }
 
 
-class MethodsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = service.Service(lease_duration="3s")
-        cls.addClassCleanup(cls.service.close)
-        cls.worker = cls.service.start_worker()
-        cls.service.wait_for_models()
-        cls.photos = service.draw_photos(cls.service.directory / "photos")
+class MethodsTest(service.JobTest):
+    SERVICE = {"lease_duration": "3s"}
 
     def job(self, method, steps=5):
         job = service.fine_tune_job(self.photos, steps=steps)

@@ -241,13 +241,16 @@ class Service:
 class JobTest(unittest.TestCase):
     """Tests of jobs that one worker does, of three photos of a dog."""
 
+    SERVICE = {}  # what Service is made with
+
     @classmethod
     def setUpClass(cls):
-        cls.service = Service()
+        cls.service = Service(**cls.SERVICE)
         cls.addClassCleanup(cls.service.close)
         cls.worker = cls.service.start_worker()
         cls.service.wait_for_models()
-        cls.photos = draw_photos(cls.service.directory / "photos")
+        cls.photo_dir = cls.service.directory / "photos"
+        cls.photos = draw_photos(cls.photo_dir)
 
     def end(self, job):
         """The job, created and ended."""

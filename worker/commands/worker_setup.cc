@@ -98,7 +98,8 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
                .warm = WarmBase(device, drawing),
                .class_image_cache = cache / "class-pictures",
                .cache_bytes = flags.cache_bytes,
-               .evaluators = std::move(evaluators.found)});
+               .evaluators = std::move(evaluators.found),
+               .judges = WarmEvaluators(device)});
 }
 
 }  // namespace likeness

@@ -1,8 +1,12 @@
 #include "worker/evaluation/evaluators.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
+#include "worker/base/io/sha256.h"
 #include "worker/checkpoints/component_files.h"
 #include "worker/checkpoints/state_dict.h"
 
@@ -42,6 +46,22 @@ torch::Tensor UnitRows(const torch::Tensor& x_ND) {
   return x / x.norm(2, /*dim=*/1, /*keepdim=*/true).clamp_min(1e-12);
 }
 
+// The rows of all pictures: together where they are of one size when they are read.
+template <typename Forward>
+torch::Tensor EmbedEach(const std::vector<const Image*>& images, const ImagePreprocessor& read,
+                        c10::Device device, const Forward& forward) {
+  torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> pixels_1CHW;
+  for (const Image* image : images) pixels_1CHW.push_back(read(*image));
+  const bool one_size = std::all_of(
+      pixels_1CHW.begin(), pixels_1CHW.end(),
+      [&](const torch::Tensor& pixels) { return pixels.sizes() == pixels_1CHW[0].sizes(); });
+  if (one_size) return UnitRows(forward(torch::cat(pixels_1CHW).to(device)));
+  std::vector<torch::Tensor> rows;
+  for (const auto& pixels : pixels_1CHW) rows.push_back(UnitRows(forward(pixels.to(device))));
+  return torch::cat(rows);
+}
+
 torch::Tensor SignedPixels(const Image& image) {
   auto bytes_HWC = torch::from_blob(const_cast<uint8_t*>(image.rgb.data()),
                                     {image.height, image.width, 3}, torch::kUInt8);
@@ -50,15 +70,34 @@ torch::Tensor SignedPixels(const Image& image) {
 
 }  // namespace
 
+torch::Tensor RememberedRows::Get(const Image& image,
+                                  const std::function<torch::Tensor()>& compute) {
+  const std::string_view pixels(reinterpret_cast<const char*>(image.rgb.data()), image.rgb.size());
+  const std::string key = std::to_string(image.width) + " " + Sha256OfBytes(pixels);
+  if (const auto found = rows_.find(key); found != rows_.end()) return found->second;
+  auto row = compute();
+  if (order_.size() == kMost) {
+    rows_.erase(order_.front());
+    order_.pop_front();
+  }
+  rows_.emplace(key, row);
+  order_.push_back(key);
+  return row;
+}
+
 DinoEvaluator::DinoEvaluator(const fs::path& directory, c10::Device device)
     : read_(PreprocessorOf(directory, /*clip=*/false)), device_(device) {
   const VitOptions options = VitOptions::FromJson(ConfigOf(directory));
   model_ = LoadNetwork<VitModel>(directory, "vit", device, [&] { return VitModel(options); });
 }
 
-torch::Tensor DinoEvaluator::Embed(const Image& image) {
-  torch::NoGradGuard no_grad;
-  return UnitRows(model_->forward(read_(image).to(device_)));
+torch::Tensor DinoEvaluator::Embed(const std::vector<const Image*>& images) {
+  return EmbedEach(images, read_, device_,
+                   [&](const torch::Tensor& pixels) { return model_->forward(pixels); });
+}
+
+torch::Tensor DinoEvaluator::EmbedPhoto(const Image& photo) {
+  return photos_.Get(photo, [&] { return Embed(photo); });
 }
 
 ClipEvaluator::ClipEvaluator(const fs::path& directory, c10::Device device)
@@ -77,9 +116,13 @@ ClipEvaluator::ClipEvaluator(const fs::path& directory, c10::Device device)
                                      [&] { return ClipTextModel(options.text); });
 }
 
-torch::Tensor ClipEvaluator::Embed(const Image& image) {
-  torch::NoGradGuard no_grad;
-  return UnitRows(vision_->forward(read_(image).to(device_)));
+torch::Tensor ClipEvaluator::Embed(const std::vector<const Image*>& images) {
+  return EmbedEach(images, read_, device_,
+                   [&](const torch::Tensor& pixels) { return vision_->forward(pixels); });
+}
+
+torch::Tensor ClipEvaluator::EmbedPhoto(const Image& photo) {
+  return photos_.Get(photo, [&] { return Embed(photo); });
 }
 
 torch::Tensor ClipEvaluator::EmbedText(const std::string& prompt) {
@@ -98,9 +141,9 @@ LpipsFeatures LpipsEvaluator::Features(const Image& image) {
   return model_->Features(SignedPixels(image).to(device_));
 }
 
-double LpipsEvaluator::Distance(const LpipsFeatures& a, const Image& b) {
+double LpipsEvaluator::Distance(const LpipsFeatures& a, const LpipsFeatures& b) {
   torch::NoGradGuard no_grad;
-  return model_->Distance(a, Features(b)).item<double>();
+  return model_->Distance(a, b).item<double>();
 }
 
 Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device device,

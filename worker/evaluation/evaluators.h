@@ -1,11 +1,13 @@
 // The networks that judge pictures, loaded. Embeddings are rows of unit length, float32 on the CPU.
+// Shapes: N pictures, D and P width.
 #pragma once
 
 #include <torch/torch.h>
 
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,24 +21,44 @@
 
 namespace likeness {
 
+// The rows of the pictures that were asked for last, by the digest of their pixels: photos of a
+// subject are looked at by one job after the other.
+class RememberedRows {
+ public:
+  static constexpr size_t kMost = 512;  // of a few kilobytes each
+
+  // What `compute` gives, now or when it was called for an equal picture.
+  torch::Tensor Get(const Image& image, const std::function<torch::Tensor()>& compute);
+
+ private:
+  std::map<std::string, torch::Tensor> rows_;
+  std::deque<std::string> order_;  // the oldest first
+};
+
 // Loads config.json, preprocessor_config.json and model.safetensors. Errors: kFailedPrecondition,
 // kDataLoss; they name file, setting or key.
 class DinoEvaluator {
  public:
   DinoEvaluator(const std::filesystem::path& directory, c10::Device device);
-  torch::Tensor Embed(const Image& image);  // [1,D]
+  torch::Tensor Embed(const std::vector<const Image*>& images);  // [N,D]
+  torch::Tensor Embed(const Image& image) { return Embed({&image}); }
+  // The same of a photo, by itself whatever else is asked for, and remembered.
+  torch::Tensor EmbedPhoto(const Image& photo);
 
  private:
   VitModel model_ = nullptr;
   ImagePreprocessor read_;
   c10::Device device_;
+  RememberedRows photos_;
 };
 
 // And the tokenizer's files beside them.
 class ClipEvaluator {
  public:
   ClipEvaluator(const std::filesystem::path& directory, c10::Device device);
-  torch::Tensor Embed(const Image& image);             // [1,P]
+  torch::Tensor Embed(const std::vector<const Image*>& images);  // [N,P]
+  torch::Tensor Embed(const Image& image) { return Embed({&image}); }
+  torch::Tensor EmbedPhoto(const Image& photo);        // as DinoEvaluator's
   torch::Tensor EmbedText(const std::string& prompt);  // [1,P]; cut where it is too long
 
  private:
@@ -45,6 +67,7 @@ class ClipEvaluator {
   ClipTokenizer tokenizer_;
   ImagePreprocessor read_;
   c10::Device device_;
+  RememberedRows photos_;
 };
 
 // config.json and model.safetensors.
@@ -54,7 +77,7 @@ class LpipsEvaluator {
   // Of a picture of at least 64 pixels a side, for several comparisons.
   LpipsFeatures Features(const Image& image);
   // Of pictures of one size.
-  double Distance(const LpipsFeatures& a, const Image& b);
+  double Distance(const LpipsFeatures& a, const LpipsFeatures& b);
 
  private:
   Lpips model_ = nullptr;

@@ -32,15 +32,37 @@ class Counter {
   const std::function<void(int64_t, int64_t)>& on_picture_;
 };
 
+constexpr size_t kBatch = 8;
+constexpr int64_t kMostFeatureBytes = 256 << 20;  // of the pictures of one prompt, for LPIPS
+
 template <typename Evaluator>
 torch::Tensor EmbedAll(const std::vector<const Image*>& images, Evaluator& evaluator,
                        Counter& counter) {
   std::vector<torch::Tensor> rows;
-  for (const Image* image : images) {
-    rows.push_back(evaluator.Embed(*image));
+  for (size_t begin = 0; begin < images.size(); begin += kBatch) {
+    const size_t end = std::min(images.size(), begin + kBatch);
+    rows.push_back(evaluator.Embed({images.begin() + static_cast<int64_t>(begin),
+                                    images.begin() + static_cast<int64_t>(end)}));
+    for (size_t i = begin; i < end; ++i) counter.Add();
+  }
+  return torch::cat(rows);
+}
+
+template <typename Evaluator>
+torch::Tensor EmbedPhotos(const std::vector<const Image*>& photos, Evaluator& evaluator,
+                          Counter& counter) {
+  std::vector<torch::Tensor> rows;
+  for (const Image* photo : photos) {
+    rows.push_back(evaluator.EmbedPhoto(*photo));
     counter.Add();
   }
   return torch::cat(rows);
+}
+
+int64_t BytesOf(const LpipsFeatures& features) {
+  int64_t bytes = 0;
+  for (const auto& slice : features.slices_BCHW) bytes += static_cast<int64_t>(slice.nbytes());
+  return bytes;
 }
 
 // Without those that are there twice: a photo compared with itself says nothing.
@@ -198,7 +220,7 @@ class Judge {
   }
 
   void JudgeByDino() {
-    const auto photos_MD = EmbedAll(photos_, *evaluators_.dino, counter_);
+    const auto photos_MD = EmbedPhotos(photos_, *evaluators_.dino, counter_);
     if (DinoReadsPictures()) {
       const auto pictures_ND = EmbedAll(pictures_, *evaluators_.dino, counter_);
       if (Asked(Measure::kDino)) {
@@ -236,7 +258,7 @@ class Judge {
 
   // Beside it, each photo in the place of a picture: looked for among the other photos.
   void JudgeRank(const torch::Tensor& pictures_ND, const torch::Tensor& photos_MD) {
-    const auto gallery_GD = EmbedAll(gallery_, *evaluators_.dino, counter_);
+    const auto gallery_GD = EmbedPhotos(gallery_, *evaluators_.dino, counter_);
     const auto ranks = RanksAmong(pictures_ND, photos_MD, gallery_GD);
     for (size_t i = 0; i < ranks.size(); ++i) judgement_.pictures[i].rank = ranks[i];
     Note("rank_first", MeanOfGroups(Grouped(groups_, FirstOnes(ranks))), judgement_);
@@ -258,7 +280,7 @@ class Judge {
     auto& clip = *evaluators_.clip;
     const auto pictures_NP = EmbedAll(pictures_, clip, counter_);
     if (ClipReadsPhotos()) {
-      const auto values = JudgeSubject("clip_i", pictures_NP, EmbedAll(photos_, clip, counter_));
+      const auto values = JudgeSubject("clip_i", pictures_NP, EmbedPhotos(photos_, clip, counter_));
       for (size_t i = 0; i < values.size(); ++i) judgement_.pictures[i].clip_i = values[i];
       if (!judgement_.metrics.contains("dino")) AddStandardized(values, scores_);
     }
@@ -276,17 +298,26 @@ class Judge {
     AddStandardized(values, scores_);
   }
 
-  // Pairs of one prompt; every pair once, no picture with itself. The features of one picture at a
-  // time are kept: those of all would be gigabytes.
+  // Pairs of one prompt; every pair once, no picture with itself. The features of the first
+  // pictures of a prompt are kept, as many as fit: those of all may be gigabytes.
   void JudgeDiversity() {
     std::vector<std::vector<double>> distances;
     for (const auto& [prompt, members] : groups_) {
       auto& group = distances.emplace_back();
+      std::vector<LpipsFeatures> kept;
+      int64_t bytes = 0;
+      const auto features_of = [&](size_t i) {
+        if (i < kept.size()) return kept[i];
+        auto features = evaluators_.lpips->Features(*pictures_[members[i]]);
+        bytes += BytesOf(features);
+        if (i == kept.size() && bytes <= kMostFeatureBytes) kept.push_back(features);
+        return features;
+      };
       for (size_t i = 0; i < members.size(); ++i) {
         LpipsFeatures a;
-        if (i + 1 < members.size()) a = evaluators_.lpips->Features(*pictures_[members[i]]);
+        if (i + 1 < members.size()) a = features_of(i);
         for (size_t j = i + 1; j < members.size(); ++j) {
-          group.push_back(evaluators_.lpips->Distance(a, *pictures_[members[j]]));
+          group.push_back(evaluators_.lpips->Distance(a, features_of(j)));
           counter_.Poll();
         }
         counter_.Add();

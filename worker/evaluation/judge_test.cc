@@ -36,9 +36,8 @@ const Image* Brighter(Image image) {
   return Kept(std::move(image));
 }
 
-const std::set<Measure> kAll = {Measure::kDino, Measure::kClipI, Measure::kClipT,
-                                Measure::kPres, Measure::kDiv,   Measure::kCopying,
-                                Measure::kRank};
+const std::set<Measure> kAll = {Measure::kDino, Measure::kClipI,   Measure::kClipT, Measure::kPres,
+                                Measure::kDiv,  Measure::kCopying, Measure::kRank};
 
 class JudgeTest : public ::testing::Test {
  protected:
@@ -153,8 +152,8 @@ TEST_F(JudgeTest, ThePhotosRankAmongLookAlikes) {
   EXPECT_NEAR(judgement.metrics.at("rank_first"), first, 1e-12);
   EXPECT_NEAR(judgement.metrics.at("rank_reciprocal"), reciprocal, 1e-12);
   EXPECT_NEAR(judgement.metrics.at("rank_first_chance"), 3. / 9, 1e-12);
-  for (const char* name : {"rank_first_low", "rank_reciprocal_high", "rank_first_photos",
-                           "rank_reciprocal_photos"}) {
+  for (const char* name :
+       {"rank_first_low", "rank_reciprocal_high", "rank_first_photos", "rank_reciprocal_photos"}) {
     EXPECT_TRUE(judgement.metrics.contains(name)) << name;
   }
   EXPECT_FALSE(judgement.metrics.contains("dino"));
@@ -172,6 +171,13 @@ TEST_F(JudgeTest, EqualPicturesHaveNoDiversity) {
   auto evidence = TwoPromptsOfTwo();
   for (auto& picture : evidence.pictures) picture.image = Noise(4);
   EXPECT_NEAR(Run(evidence, {Measure::kDiv}).metrics.at("div"), 0, 1e-6);
+}
+
+TEST_F(JudgeTest, PicturesAreJudgedTheSameTogetherAndAlone) {
+  const Image* wide = Kept({.width = 96, .height = 64, .rgb = Noised(3, 80).rgb});
+  const auto together = evaluators_.dino->Embed({Noise(1), wide, Noise(2)});
+  EXPECT_TRUE(torch::allclose(together.slice(0, 1, 2), evaluators_.dino->Embed(*wide), 0, 1e-6));
+  EXPECT_TRUE(torch::allclose(together.slice(0, 2), evaluators_.dino->Embed(*Noise(2)), 0, 1e-6));
 }
 
 TEST_F(JudgeTest, ProgressEndsAtTheEndAndMayStop) {

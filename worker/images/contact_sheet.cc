@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <opencv2/imgproc.hpp>
+#include <utility>
 
 #include "worker/base/error.h"
 #include "worker/images/crop.h"
@@ -18,6 +19,7 @@ constexpr int kTitleHeight = 40;
 constexpr int kHeadingHeight = 30;
 constexpr int kLineHeight = 17;
 constexpr int kMaxCaptionLines = 3;
+constexpr int kMaxFigureLines = 2;
 const Lettering kTitle{.height = 15, .bold = true};
 const Lettering kHeading{.height = 11.5f, .colour = {40, 42, 48}, .bold = true};
 const Lettering kCaption{.height = 8.5f, .colour = {92, 96, 104}};
@@ -33,7 +35,10 @@ struct RowLayout {
 RowLayout LayOut(const SheetRow& row, int tile) {
   RowLayout layout;
   for (const auto& cell : row.cells) {
-    layout.captions.push_back(WrapText(cell.caption, tile, kMaxCaptionLines, kCaption));
+    auto& lines =
+        layout.captions.emplace_back(WrapText(cell.caption, tile, kMaxCaptionLines, kCaption));
+    for (auto& line : WrapText(cell.figures, tile, kMaxFigureLines, kCaption))
+      lines.push_back(std::move(line));
     layout.caption_lines =
         std::max(layout.caption_lines, static_cast<int>(layout.captions.back().size()));
   }

@@ -10,7 +10,8 @@ namespace likeness {
 
 struct SheetCell {
   Image image;
-  std::string caption;  // under the picture, on up to three lines
+  std::string caption;       // under the picture, on up to three lines
+  std::string figures = "";  // under the caption, on up to two lines of their own
 };
 
 struct SheetRow {

@@ -59,6 +59,16 @@ TEST(ContactSheetTest, HeadingsAndCaptionsTakeRoom) {
   EXPECT_LT(captioned, headed);
 }
 
+TEST(ContactSheetTest, FiguresAreShownHoweverLongTheCaptionIs) {
+  const Image picture = Solid(64, 64, 1, 2, 3);
+  const std::string words =
+      "a caption of many words that do not fit on the three lines it has, "
+      "however they are broken, and are cut";
+  const int cut = DrawContactSheet({{"", {{picture, words}}}}).height;
+  const int told = DrawContactSheet({{"", {{picture, words, "DINO 0.71"}}}}).height;
+  EXPECT_LT(cut, told);
+}
+
 TEST(ContactSheetTest, NothingToShowIsAnError) {
   EXPECT_THROW(DrawContactSheet({}), Error);
   EXPECT_THROW(DrawContactSheet({{"photos", {}}}), Error);

@@ -30,7 +30,8 @@ SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
                      "job.evaluate.");
 }
 
-// Square pictures of `image_size` pixels a side, as the photos are; none where nobody looks at them.
+// Square pictures of `image_size` pixels a side, as the photos are; none where nobody looks at
+// them.
 std::vector<Image> FetchGallery(const v1::EvaluateSpec& spec, int image_size,
                                 JobEnvironment& environment) {
   std::vector<Image> gallery;
@@ -83,7 +84,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   v1::EvaluateSpec& spec = *result.resolved.mutable_evaluate();
   ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures(),
                 spec.gallery().empty() ? UnlessNamed{v1::MEASURE_RANK} : UnlessNamed{});
-  CheckJudges(workshop.evaluators, spec.evaluators());
+  CheckJudges(workshop.evaluators, spec.evaluators(), workshop.judges);
   environment.Resolved(result.resolved);
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
   const SubjectPhotos photos = FetchRealPhotos(spec, drawing.facts.image_size, environment);
@@ -112,7 +113,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   evidence.class_pictures = ImagesOf(class_pictures);
   evidence.class_pictures_before = ImagesOf(class_pictures_before);
   const Judgement judgement = JudgeInJob(workshop.evaluators, spec.evaluators(), spec.measures(),
-                                         evidence, workshop.warm.device(), environment, phases);
+                                         evidence, workshop.judges, environment, phases);
 
   // Keep
   drawing.settings.order = order;

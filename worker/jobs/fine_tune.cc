@@ -158,7 +158,7 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
                       .class_pictures = ImagesOf(drawn.class_after),
                       .class_pictures_before = ImagesOf(drawn.class_before)};
     judgement = JudgeInJob(workshop.evaluators, judge.evaluators(), judge.measures(), evidence,
-                           workshop.warm.device(), environment, phases);
+                           workshop.judges, environment, phases);
     std::vector<v1::Output> pictures;
     for (const auto& output : extras) {
       if (output.kind() == v1::OUTPUT_KIND_IMAGE) pictures.push_back(output);
@@ -171,49 +171,37 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
   return judgement;
 }
 
-// The page that shows it all, as far as it can be written.
-void AddReportPage(const v1::ResolvedSpec& resolved, const FineTuneResult& trained,
-                   const SubjectPhotos& photos, const Drawn& drawn,
-                   const std::optional<Judgement>& judgement, std::vector<v1::Output>& extras,
-                   JobEnvironment& environment) {
-  const absl::Status status = Attempt(environment, [&] {
-    ReportFacts facts;
-    for (const v1::Subject& subject : resolved.fine_tune().subjects()) {
-      absl::StrAppend(&facts.title, facts.title.empty() ? "" : ", ", subject.token(), " ",
-                      subject.class_noun());
-    }
-    facts.photos = ImagesOf(photos.training);
-    facts.pictures = drawn.samples;
-    facts.judgement = judgement;
-    facts.class_before = ImagesOf(drawn.class_before);
-    facts.class_after = ImagesOf(drawn.class_after);
-    facts.losses = trained.losses;
-    const bool losses = PicksLowestValidationLoss(resolved.fine_tune().training());
-    (losses ? facts.validation_losses : facts.scores) = trained.scores;
-    facts.settings = SettingsJson(resolved);
-    extras.push_back(WriteReportPage(facts, environment));
-  });
-  if (!status.ok()) {
-    environment.Warn(absl::StrCat("the report could not be written: ", status.message()));
+// The page that shows it all.
+std::vector<v1::Output> WritePage(const v1::ResolvedSpec& resolved, const FineTuneResult& trained,
+                                  const SubjectPhotos& photos, const Drawn& drawn,
+                                  const std::optional<Judgement>& judgement,
+                                  JobEnvironment& environment) {
+  ReportFacts facts;
+  for (const v1::Subject& subject : resolved.fine_tune().subjects()) {
+    absl::StrAppend(&facts.title, facts.title.empty() ? "" : ", ", subject.token(), " ",
+                    subject.class_noun());
   }
+  facts.photos = ImagesOf(photos.training);
+  facts.pictures = drawn.samples;
+  facts.judgement = judgement;
+  facts.class_before = ImagesOf(drawn.class_before);
+  facts.class_after = ImagesOf(drawn.class_after);
+  facts.losses = trained.losses;
+  const bool losses = PicksLowestValidationLoss(resolved.fine_tune().training());
+  (losses ? facts.validation_losses : facts.scores) = trained.scores;
+  facts.settings = SettingsJson(resolved);
+  return {WriteReportPage(facts, environment)};
 }
 
-// The pictures, and the sheet with the photos above them, as far as they can be written.
-std::vector<v1::Output> WriteExtras(const std::vector<Picture>& pictures,
-                                    const PictureSettings& settings, const SubjectPhotos& photos,
-                                    JobEnvironment& environment) {
-  std::vector<v1::Output> extras;
-  const auto attempt = [&](const char* what, const std::function<std::vector<v1::Output>()>& make) {
-    const absl::Status status = Attempt(environment, [&] {
-      for (auto& output : make()) extras.push_back(std::move(output));
-    });
-    if (!status.ok()) {
-      environment.Warn(absl::StrCat(what, " could not be written: ", status.message()));
-    }
-  };
-  attempt("the pictures", [&] { return WritePictures(pictures, settings, environment); });
-  attempt("the contact sheet", [&] { return WriteContactSheet(photos, pictures, environment); });
-  return extras;
+// Adds what `make` writes to the extras; what cannot be written becomes a warning.
+void AddExtras(const char* what, const std::function<std::vector<v1::Output>()>& make,
+               std::vector<v1::Output>& extras, JobEnvironment& environment) {
+  const absl::Status status = Attempt(environment, [&] {
+    for (auto& output : make()) extras.push_back(std::move(output));
+  });
+  if (!status.ok()) {
+    environment.Warn(absl::StrCat(what, " could not be written: ", status.message()));
+  }
 }
 
 std::map<std::string, double> Figures(const FineTuneResult& trained, Phases& phases) {
@@ -241,10 +229,11 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   if (lease.has_checkpoint()) {
     CheckResumedJudges(workshop.evaluators, spec);
   } else {
-    ResolveJudge(workshop.evaluators, *result.resolved.mutable_fine_tune(), environment);
+    ResolveJudge(workshop.evaluators, *result.resolved.mutable_fine_tune(), workshop.judges,
+                 environment);
     NameStepJudges(workshop.evaluators, *result.resolved.mutable_fine_tune());
   }
-  CheckStepJudge(workshop.evaluators, spec);
+  CheckStepJudge(workshop.evaluators, spec, workshop.judges);
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
@@ -264,7 +253,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases), settings);
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
   options.selection = StepSelectionOf(workshop.evaluators, spec, photos.front(),
-                                      workshop.warm.device(), environment);
+                                      workshop.judges, environment);
   const auto initial =
       FetchInitialModel(lease, spec, base.facts.digest, environment, phases, workshop);
   if (initial) options.initial_digest = initial->stored.digest;
@@ -288,12 +277,22 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   SubjectPhotos together;
   if (photos.size() > 1) together = Together(photos);
   const SubjectPhotos& shown = photos.size() > 1 ? together : photos.front();
-  auto extras = WriteExtras(drawn.samples, settings, shown, environment);
+  std::vector<v1::Output> extras;
+  AddExtras(
+      "the pictures", [&] { return WritePictures(drawn.samples, settings, environment); }, extras,
+      environment);
 
   // Judge
   const auto judged =
       JudgeSamples(spec, drawn, photos.front(), extras, environment, phases, workshop);
-  AddReportPage(result.resolved, trained, shown, drawn, judged, extras, environment);
+  AddExtras(
+      "the contact sheet",
+      [&] { return WriteContactSheet(shown, drawn.samples, judged, environment); }, extras,
+      environment);
+  AddExtras(
+      "the report",
+      [&] { return WritePage(result.resolved, trained, shown, drawn, judged, environment); },
+      extras, environment);
   extras.insert(extras.end(), host.previews().begin(), host.previews().end());
 
   // Keep

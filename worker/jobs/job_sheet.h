@@ -1,9 +1,11 @@
 // The contact sheet of a fine-tune job: its photos, and under them what was drawn, each with its
-// prompt and seed.
+// prompt and seed, and its figures where it was judged.
 #pragma once
 
+#include <optional>
 #include <vector>
 
+#include "worker/evaluation/judge.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/subject.h"
@@ -14,6 +16,7 @@ namespace likeness {
 // pictures.
 std::vector<v1::Output> WriteContactSheet(const SubjectPhotos& photos,
                                           const std::vector<Picture>& pictures,
+                                          const std::optional<Judgement>& judgement,
                                           JobEnvironment& environment);
 
 }  // namespace likeness

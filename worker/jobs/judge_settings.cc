@@ -7,7 +7,6 @@
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
-#include "worker/evaluation/evaluators.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
@@ -65,13 +64,13 @@ void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
   for (const auto& evaluator : chosen) *evaluators.Add() = evaluator.name;
 }
 
-// On the CPU weights stay in their files until they are computed with.
-void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators) {
-  (void)LoadEvaluators(ChooseForJob(found, evaluators), torch::kCPU);
+void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
+                 WarmEvaluators& judges) {
+  judges.Check(ChooseForJob(found, evaluators));
 }
 
 void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec,
-                  JobEnvironment& environment) {
+                  WarmEvaluators& judges, JobEnvironment& environment) {
   v1::Judge& judge = *spec.mutable_judge();
   const bool asked = judge.enabled();
   if (spec.samples().prompts().empty() || (judge.has_enabled() && !asked)) {
@@ -90,14 +89,13 @@ void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
                                   SubjectOf(spec).token(), "\", whatever the prompts ask for"));
   }
   const bool named = !judge.evaluators().empty() || !judge.measures().empty();
-  absl::Status status =
-      Guard([&] {
-        // Look-alikes are part of evaluate jobs alone.
-        ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures(),
-                      {v1::MEASURE_RANK});
-      });
+  absl::Status status = Guard([&] {
+    // Look-alikes are part of evaluate jobs alone.
+    ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures(),
+                  {v1::MEASURE_RANK});
+  });
   const bool there = status.ok();
-  if (there) status = Guard([&] { CheckJudges(found, judge.evaluators()); });
+  if (there) status = Guard([&] { CheckJudges(found, judge.evaluators(), judges); });
   if (!status.ok() && asked) throw StatusError(status);
   if (!status.ok() && (named || there)) {
     environment.Warn(absl::StrCat("the images are not judged: ", status.message()));

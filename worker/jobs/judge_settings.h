@@ -8,6 +8,7 @@
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/model.pb.h"
 #include "worker/evaluation/evaluator_files.h"
+#include "worker/evaluation/warm_evaluators.h"
 #include "worker/jobs/job_environment.h"
 
 namespace likeness {
@@ -19,19 +20,20 @@ using Names = google::protobuf::RepeatedPtrField<std::string>;
 using UnlessNamed = std::set<int>;  // of v1::Measure
 
 // Fills in `evaluators` and `measures` where they are empty: all general evaluators, all that these
-// can measure, but for `unless_named`. Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) for an evaluator that is
-// not among `found`, and for a measure that none of them has.
+// can measure, but for `unless_named`. Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING)
+// for an evaluator that is not among `found`, and for a measure that none of them has.
 void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
                    ProtoMeasures& measures, const UnlessNamed& unless_named = {});
 
 // Reads the evaluators' settings and the shapes of their weights. Throws Error where one of them
 // cannot be loaded: known before hours of computing, not after.
-void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators);
+void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
+                 WarmEvaluators& judges);
 
 // Both for a fine-tune: nothing is judged without samples, nor where evaluators are missing or
 // cannot be loaded and the job does not ask for the judge itself.
 void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec,
-                  JobEnvironment& environment);
+                  WarmEvaluators& judges, JobEnvironment& environment);
 
 // Adds what judges pictures of the model unless a job says otherwise; `recommended`: by the model.
 // Behind AddDefaults.

@@ -30,13 +30,13 @@ nlohmann::json ToJson(const PictureFigures& figures, const v1::Output& picture) 
 }  // namespace
 
 Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
-                     const ProtoMeasures& measures, const Evidence& evidence, c10::Device device,
-                     JobEnvironment& environment, Phases& phases) {
+                     const ProtoMeasures& measures, const Evidence& evidence,
+                     WarmEvaluators& judges, JobEnvironment& environment, Phases& phases) {
   phases.Report({.phase = Phase::kJudging, .unit = "pictures"});
   const auto poll = [&] { ThrowIfStopped(environment.Stop()); };
-  Evaluators networks = LoadEvaluators(ChooseForJob(found, evaluators), device, poll);
+  const auto networks = judges.Get(ChooseForJob(found, evaluators), poll);
   std::optional<ProgressMeter> meter;
-  return JudgePictures(evidence, ToMeasures(measures), networks, [&](int64_t done, int64_t total) {
+  return JudgePictures(evidence, ToMeasures(measures), *networks, [&](int64_t done, int64_t total) {
     poll();
     if (!meter) meter.emplace(Phase::kJudging, "pictures", 0, total);
     phases.Report(meter->After(done));

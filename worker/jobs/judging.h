@@ -19,8 +19,8 @@ inline constexpr char kReportFile[] = "report/evaluation.json";
 
 // Phase kJudging. Evaluators and measures as resolved.
 Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
-                     const ProtoMeasures& measures, const Evidence& evidence, c10::Device device,
-                     JobEnvironment& environment, Phases& phases);
+                     const ProtoMeasures& measures, const Evidence& evidence,
+                     WarmEvaluators& judges, JobEnvironment& environment, Phases& phases);
 
 // Writes kReportFile to the job's scratch directory, and describes it. `pictures`: the outputs of
 // the judged pictures, in order.

@@ -155,7 +155,7 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
     const auto pictures = RehearsePictures(settings.order, base.image_size, environment, phases);
     AddMadeModel(lease.job().output_model(), spec, {card}, settings);
     extras = WritePictures(pictures, settings, environment);
-    for (auto& sheet : WriteContactSheet(photos, pictures, environment)) {
+    for (auto& sheet : WriteContactSheet(photos, pictures, /*judgement=*/{}, environment)) {
       extras.push_back(std::move(sheet));
     }
   }

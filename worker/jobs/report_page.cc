@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "worker/jobs/figures_text.h"
 #include "worker/jobs/outputs.h"
 #include "worker/support/files.h"
 
@@ -23,9 +24,9 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-
 table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; } th, td:nth-child(2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
 @media (max-width: 40rem) { table, tbody, tr, th, td { display: block; padding: 0; } tr { padding: .3rem 0; } }
 h1, p { overflow-wrap: anywhere; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .75rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .75rem; }
 figure { margin: 0; break-inside: avoid; } img { width: 100%; display: block; border-radius: 4px; }
-figcaption { font-size: .8rem; color: var(--faint); overflow-wrap: anywhere; }
+figcaption { font-size: .8rem; color: var(--faint); overflow-wrap: anywhere; } figcaption span { white-space: nowrap; }
 .flag { color: var(--mark); font-weight: 600; } p.note, td.note { color: var(--faint); }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); border-radius: 4px; font-size: .8rem; }
 svg { width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 12px; } svg path { fill: none; stroke: var(--mark); stroke-width: 1.5; } svg line { stroke: var(--line); }
@@ -112,13 +113,9 @@ std::string Caption(const ReportFacts& facts, size_t i) {
   std::string text = absl::StrCat("seed ", facts.pictures[i].seed);
   if (!facts.judgement || i >= facts.judgement->pictures.size()) return text;
   const auto& figures = facts.judgement->pictures[i];
-  const auto add = [&](const char* name, const std::optional<double>& value) {
-    if (value) absl::StrAppendFormat(&text, " · %s %.2f", name, *value);
-  };
-  add("DINO", figures.dino);
-  add("CLIP-I", figures.clip_i);
-  add("CLIP-T", figures.clip_t);
-  if (figures.rank) absl::StrAppend(&text, " · rank ", *figures.rank);
+  for (const auto& figure : FigureTexts(figures)) {
+    absl::StrAppend(&text, " · <span>", figure, "</span>");
+  }
   const auto flag = [&](const char* name) {
     absl::StrAppend(&text, " · <span class=\"flag\">", name, "</span>");
   };

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "worker/jobs/figures_text.h"
+
 namespace likeness {
 namespace {
 
@@ -58,6 +60,15 @@ TEST(ReportPage, LossesOfCheckpointsAreDrawnAsLosses) {
   EXPECT_THAT(page, HasSubstr("aria-label=\"Validation loss by step\""));
   EXPECT_THAT(page, HasSubstr("<text x=\"0\" y=\"14\">0.5</text>"));
   EXPECT_THAT(page, Not(HasSubstr("Score of the checkpoints")));
+}
+
+TEST(FigureTexts, SaysWhatWasMeasured) {
+  PictureFigures figures;
+  EXPECT_THAT(FigureTexts(figures), ::testing::IsEmpty());
+  figures.dino = .714;
+  figures.clip_t = .3;
+  figures.rank = 2;
+  EXPECT_THAT(FigureTexts(figures), ::testing::ElementsAre("DINO 0.71", "CLIP-T 0.30", "rank 2"));
 }
 
 TEST(ReportPage, TextOfUsersIsNoMarkup) {

@@ -9,6 +9,7 @@
 #include "worker/catalog/model_store.h"
 #include "worker/catalog/warm_base.h"
 #include "worker/evaluation/evaluator_files.h"
+#include "worker/evaluation/warm_evaluators.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/job_result.h"
 
@@ -22,6 +23,7 @@ struct Workshop {
   std::filesystem::path class_image_cache;
   int64_t cache_bytes;  // of class pictures
   std::vector<EvaluatorFiles> evaluators = {};
+  WarmEvaluators judges{torch::kCPU};  // of these
 };
 
 // lease.job with photos as blobs; lease.checkpoint and lease.model_files where there are any.

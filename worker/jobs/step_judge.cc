@@ -1,7 +1,6 @@
 #include "worker/jobs/step_judge.h"
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <utility>
 
@@ -90,13 +89,14 @@ std::vector<std::string> StepPrompts(const v1::FineTuneSpec& spec) {
   return prompts;
 }
 
-void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec) {
-  if (PicksBestStep(spec)) (void)LoadEvaluators(JudgesOf(found, spec), torch::kCPU);
+void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec,
+                    WarmEvaluators& judges) {
+  if (PicksBestStep(spec)) judges.Check(JudgesOf(found, spec));
 }
 
 StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
                               const v1::FineTuneSpec& spec, const SubjectPhotos& photos,
-                              c10::Device device, JobEnvironment& environment) {
+                              WarmEvaluators& judges, JobEnvironment& environment) {
   StepSelection selection;
   if (!PicksBestStep(spec)) return selection;
   const auto files = JudgesOf(found, spec);
@@ -110,8 +110,7 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
   selection.steps = samples.steps;
   selection.guidance = samples.guidance;
 
-  const auto evaluators = std::make_shared<Evaluators>(
-      LoadEvaluators(files, device, [&] { ThrowIfStopped(environment.Stop()); }));
+  const auto evaluators = judges.Get(files, [&] { ThrowIfStopped(environment.Stop()); });
   Evidence evidence{.token = SubjectOf(spec).token(),
                     .photos = ImagesOf(photos.training),
                     .pictures = {},

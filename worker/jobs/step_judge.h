@@ -16,7 +16,8 @@ namespace likeness {
 // Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) where the spec asks for the best step
 // and the evaluators that the judge names, or the general ones, cannot say how well a subject is
 // recognised and prompts are obeyed; Error where one of them cannot be loaded.
-void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec);
+void CheckStepJudge(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec,
+                    WarmEvaluators& judges);
 
 // Where a job goes on from a checkpoint. Throws StatusError (UNAVAILABLE, EVALUATORS_DIFFER), after
 // which another worker may take it, where this one lacks what judges in the job.
@@ -36,6 +37,6 @@ std::vector<std::string> StepPrompts(const v1::FineTuneSpec& spec);
 // evaluators. The photos outlive it.
 StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
                               const v1::FineTuneSpec& spec, const SubjectPhotos& photos,
-                              c10::Device device, JobEnvironment& environment);
+                              WarmEvaluators& judges, JobEnvironment& environment);
 
 }  // namespace likeness

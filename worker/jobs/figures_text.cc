@@ -1,0 +1,22 @@
+#include "worker/jobs/figures_text.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace likeness {
+
+std::vector<std::string> FigureTexts(const PictureFigures& figures) {
+  std::vector<std::string> parts;
+  const auto add = [&](const char* name, const std::optional<double>& value) {
+    if (value) parts.push_back(absl::StrFormat("%s %.2f", name, *value));
+  };
+  add("DINO", figures.dino);
+  add("CLIP-I", figures.clip_i);
+  add("CLIP-T", figures.clip_t);
+  if (figures.rank) parts.push_back(absl::StrCat("rank ", *figures.rank));
+  return parts;
+}
+
+}  // namespace likeness
