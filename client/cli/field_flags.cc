@@ -98,6 +98,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"filter", "--filter"},
     {"order_by", "--order-by"},
     {"clip_skip", "--clip-skip"},
+    {"safety_check", "--safety-check"},
     {"guidance_rescale", "--guidance-rescale"},
     {"image_to_image.image", "--image"},
     {"image_to_image.strength", "--strength"},

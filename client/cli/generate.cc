@@ -59,6 +59,7 @@ struct GenerateFlags {
   bool allow_other_base = false;
   std::optional<int32_t> preview_every;
   std::string precision;
+  bool safety_check = false;
   StartingImageFlags start;
   std::string out;
   bool detach = false;
@@ -117,6 +118,8 @@ void GenerateFlags::AddTo(FlagSet& flags) {
            "Number format to draw in: fp32, or bf16 where the worker's processor has it [the "
            "worker's].")
       .Takes("FORMAT");
+  flags.Add("safety-check", &safety_check,
+            "Withhold pictures that the worker's safety checker objects to.");
   start.AddTo(flags);
   flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
@@ -151,6 +154,7 @@ absl::StatusOr<v1::GenerateSpec> ToSpec(const GenerateFlags& flags, const Args& 
   spec.set_long_prompts(flags.long_prompts);
   spec.set_prompt_adapters(flags.prompt_adapters);
   if (flags.preview_every) spec.set_preview_every_steps(*flags.preview_every);
+  spec.set_safety_check(flags.safety_check);
   return spec;
 }
 

@@ -134,6 +134,36 @@ class Evaluate(service.JobTest):
         failed = self.end(job)
         self.assertIn("gallery[0]", failed.error.message)
 
+    def test_pictures_that_the_safety_checker_objects_to_are_withheld(self):
+        import torch
+        from safetensors.torch import load_file, save_file
+        weights = self.service.models / "evaluators/tiny-safety-checker/model.safetensors"
+
+        def draw():
+            done = self.end(service.generate_job(["a dog", "a cat"], seed=5, steps=2, images_per_prompt=2, safety_check=True))
+            self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+            return done
+
+        self.assertEqual((len(draw().outputs), len(draw().warnings)), (4, 0))
+        tensors, aside = load_file(weights), weights.with_suffix(".before")
+        weights.rename(aside)  # the worker has it mapped
+        self.addCleanup(aside.replace, weights)
+        tensors["concept_embeds_weights"] = torch.full((17,), -2.0)  # sees every concept in every picture
+        save_file(tensors, weights)
+        done = draw()
+        self.assertEqual(len(done.outputs), 0)
+        withheld = [warning for warning in done.warnings if "withheld" in warning]
+        self.assertEqual(len(withheld), 4, done.warnings)
+        for prompt, seed in (("a dog", 5), ("a dog", 6), ("a cat", 7), ("a cat", 8)):
+            self.assertTrue(any(f'"{prompt}", seed {seed}' in warning for warning in withheld), withheld)
+        config = weights.parent / "config.json"
+        text = config.read_text()
+        self.addCleanup(config.write_text, text)
+        config.unlink()
+        failed = self.end(service.generate_job(["a dog"], safety_check=True))
+        self.assertEqual((failed.state, failed.attempt), (State.JOB_STATE_FAILED, 1), failed)
+        self.assertNotIn(str(self.service.directory), failed.error.message)
+
     def test_a_judge_that_is_asked_for_must_be_there(self):
         job = service.fine_tune_job(self.photos)
         job.fine_tune.judge.evaluators.append("other")

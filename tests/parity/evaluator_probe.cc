@@ -3,8 +3,8 @@
 //   likeness_evaluator_probe KIND EVALUATOR_DIR INPUTS.safetensors OUTPUTS.safetensors
 //
 // KIND vit: images -> embeddings. clip: images, and prompts as lines in the metadata -> embeddings,
-// texts. lpips: images, in pairs -> distances. vit_pixels, clip_pixels: the preprocessor alone,
-// images -> pixels. Images are uint8 [N,H,W,3].
+// texts. lpips: images, in pairs -> distances. safety_checker: images -> scores. vit_pixels,
+// clip_pixels: the preprocessor alone, images -> pixels. Images are uint8 [N,H,W,3].
 #include <exception>
 #include <iostream>
 #include <sstream>
@@ -55,10 +55,16 @@ NamedTensors Run(const std::string& kind, const std::string& directory,
     const auto images = ImagesOf(inputs);
     std::vector<float> distances;
     for (size_t i = 0; i + 1 < images.size(); i += 2) {
-      distances.push_back(
-          static_cast<float>(evaluator.Distance(evaluator.Features(images[i]), images[i + 1])));
+      distances.push_back(static_cast<float>(
+          evaluator.Distance(evaluator.Features(images[i]), evaluator.Features(images[i + 1]))));
     }
     return {{"distances", torch::tensor(distances)}};
+  }
+  if (kind == "safety_checker") {
+    SafetyEvaluator evaluator(directory, torch::kCPU);
+    std::vector<torch::Tensor> scores;
+    for (const auto& image : ImagesOf(inputs)) scores.push_back(evaluator.ConceptScores(image));
+    return {{"scores", torch::cat(scores)}};
   }
   const bool clip = kind == "clip_pixels";
   const ImagePreprocessor read(ImagePreprocessorOptions::FromJson(

@@ -150,6 +150,56 @@ def check_clips(args, report):
     check_clip(args, report, "CLIP with gelu", text | dict(hidden_act="gelu"), vision | dict(hidden_act="gelu"), 24, [(40, 50)])
 
 
+def safety_scores(model, pixels, care=False):
+    """What StableDiffusionSafetyChecker computes before it rounds and compares: cosines less thresholds. `care`: cosines of its
+    special concepts."""
+    from diffusers.pipelines.stable_diffusion.safety_checker import cosine_distance
+    seen = model.visual_projection(model.vision_model(pixels)[1])
+    special = cosine_distance(seen, model.special_care_embeds) - model.special_care_embeds_weights
+    if care:
+        return cosine_distance(seen, model.special_care_embeds)
+    stricter = 0.01 * (special.mul(1000).round() > 0).any(1, keepdim=True)
+    return cosine_distance(seen, model.concept_embeds) - model.concept_embeds_weights + stricter
+
+
+def check_safety_checker(args, report):
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    vision = dict(hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8)
+    if args.full:
+        vision = dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=224, patch_size=14)
+    model = parity.randomize(StableDiffusionSafetyChecker(transformers.CLIPConfig(vision_config=vision, projection_dim=24))).eval()
+    side = vision["image_size"]
+    images = pictures(12, 40, 50, seed=3)
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        pil_processor("CLIP")(size=dict(shortest_edge=side), crop_size=dict(height=side, width=side), resample=3).save_pretrained(directory)
+        pixels = parity.run_probe(args.probe, "clip_pixels", directory, {"images": images})["pixels"]
+        with torch.no_grad():
+            model.concept_embeds.normal_(), model.special_care_embeds.normal_()
+            # Concept 5 is seen in some pictures, the others in none; for some special care is due.
+            model.concept_embeds_weights.zero_(), model.special_care_embeds_weights.fill_(2)
+            cosines = safety_scores(model, pixels)
+            model.concept_embeds_weights.copy_(cosines.max(0).values + 0.02)
+            model.concept_embeds_weights[5] = cosines[:, 5].median() + 0.0012
+            special = safety_scores(model, pixels, care=True)
+            model.special_care_embeds_weights.copy_(special.median(0).values)
+        model.save_pretrained(directory)
+        ours = parity.run_probe(args.probe, "safety_checker", directory, {"images": images})["scores"]
+        with torch.no_grad():
+            _, objected = model(clip_input=pixels, images=[numpy.zeros((1, 1, 3))] * len(images))
+            report.check("safety checker, scores, in thousandths", (ours - safety_scores(model, pixels)).abs().max().item(), 6e-4)
+        report.check("safety checker, pictures objected to otherwise", sum(a != b for a, b in zip(objected, (ours > 0).any(1).tolist())), 0)
+        report.check("safety checker, all objected to, or none", float(len(set(objected)) == 1), 0)
+        # As published checkpoints name them.
+        state = parity.load_file(directory / "model.safetensors")
+        renamed = {("vision_model." + key if key.startswith("vision_model.") and not key.startswith("vision_model.vision_model.") else key): value
+                   for key, value in state.items()}
+        renamed["vision_model.vision_model.embeddings.position_ids"] = torch.arange(3)
+        parity.save_file(renamed, directory / "model.safetensors")
+        again = parity.run_probe(args.probe, "safety_checker", directory, {"images": images})["scores"]
+        report.check("safety checker, published names of weights", (ours - again).abs().max().item(), 0)
+
+
 def stub_backbones():
     """lpips takes its backbones' layers from torchvision, which need not be installed for random ones."""
     conv, relu, pool = torch.nn.Conv2d, torch.nn.ReLU, torch.nn.MaxPool2d
@@ -206,6 +256,7 @@ def main():
     torch.manual_seed(0)
     check_vits(args, report)
     check_clips(args, report)
+    check_safety_checker(args, report)
     whole = check_lpips(args, report)
     if not whole and not report.failed:
         sys.exit(parity.SKIPPED)

@@ -1,5 +1,7 @@
 #include "worker/checkpoints/checkpoint_keys.h"
 
+#include <string_view>
+
 namespace likeness {
 namespace {
 
@@ -40,6 +42,12 @@ std::optional<std::string> ParameterOfKey(const std::string& component, const st
     const bool of_text = key.starts_with("text_");
     if (key == "logit_scale" || key.ends_with(".position_ids")) return std::nullopt;
     if (of_text != (component == "clip_text")) return std::nullopt;
+  }
+  if (component == "safety_checker") {
+    if (key.ends_with(".position_ids")) return std::nullopt;
+    // transformers 5 leaves the second one out.
+    constexpr std::string_view kTwice = "vision_model.vision_model.";
+    return key.starts_with(kTwice) ? key.substr(sizeof("vision_model")) : key;
   }
   if (component == "vit" && (key.starts_with("pooler.") || key == "embeddings.mask_token")) {
     return std::nullopt;  // of what is left out

@@ -99,7 +99,8 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
                .class_image_cache = cache / "class-pictures",
                .cache_bytes = flags.cache_bytes,
                .evaluators = std::move(evaluators.found),
-               .judges = WarmEvaluators(device)});
+               .judges = WarmEvaluators(device),
+               .safety_checkers = WarmEvaluators(device)});
 }
 
 }  // namespace likeness

@@ -18,22 +18,33 @@ namespace fs = std::filesystem;
 constexpr char kFolder[] = "evaluators";
 constexpr uintmax_t kLargestConfig = 1 << 20;  // bytes; real ones have a few thousand
 
-std::string ModelTypeOf(const fs::path& directory) {
+nlohmann::json ReadConfig(const fs::path& directory) {
   const fs::path path = directory / "config.json";
   std::error_code unseen;
   const auto size = fs::file_size(path, unseen);
-  if (unseen || size > kLargestConfig) return "";
-  const auto config = ReadJsonIfThere(path);
+  if (unseen || size > kLargestConfig) return nullptr;
+  return ReadJsonIfThere(path);
+}
+
+std::string ModelTypeOf(const nlohmann::json& config) {
   if (!config.is_object() || !config.contains("model_type")) return "";
   return config["model_type"].is_string() ? config["model_type"].get<std::string>() : "";
 }
 
+bool ChecksSafety(const nlohmann::json& config) {
+  return config.value("architectures", nlohmann::json()) ==
+         nlohmann::json::array({"StableDiffusionSafetyChecker"});
+}
+
 std::optional<EvaluatorKind> KindOfDirectory(const fs::path& directory) {
-  const std::string type = ModelTypeOf(directory);
+  const auto config = ReadConfig(directory);
+  const std::string type = ModelTypeOf(config);
   if (type == "vit" || type == "dinov2" || type == "dinov2_with_registers") {
     return EvaluatorKind::kVit;
   }
-  if (type == "clip") return EvaluatorKind::kClip;
+  if (type == "clip") {
+    return ChecksSafety(config) ? EvaluatorKind::kSafetyChecker : EvaluatorKind::kClip;
+  }
   if (type == "lpips") return EvaluatorKind::kLpips;
   return std::nullopt;
 }
@@ -70,6 +81,8 @@ std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators) {
         break;
       case EvaluatorKind::kLpips:
         measures.insert(Measure::kDiv);
+        break;
+      case EvaluatorKind::kSafetyChecker:
         break;
     }
   }
@@ -110,7 +123,7 @@ std::vector<EvaluatorFiles> ChooseEvaluators(const std::vector<EvaluatorFiles>& 
   };
   if (names.empty()) {
     for (const auto& evaluator : found) {
-      if (evaluator.general) add(evaluator);
+      if (evaluator.general && !MeasuresOf({evaluator}).empty()) add(evaluator);
     }
   }
   for (const auto& name : names) {
@@ -124,9 +137,21 @@ std::vector<EvaluatorFiles> ChooseEvaluators(const std::vector<EvaluatorFiles>& 
                   "there is no evaluator \"" + name +
                       "\" on this worker; there are: " + (there.empty() ? "none" : there));
     }
+    if (MeasuresOf({*evaluator}).empty()) {
+      throw Error(ErrorKind::kFailedPrecondition,
+                  "the evaluator \"" + name + "\" measures nothing: it does not judge");
+    }
     add(*evaluator);
   }
   return chosen;
+}
+
+std::optional<EvaluatorFiles> FirstOf(const std::vector<EvaluatorFiles>& found,
+                                      EvaluatorKind kind) {
+  for (const auto& evaluator : found) {
+    if (evaluator.general && evaluator.kind == kind) return evaluator;
+  }
+  return std::nullopt;
 }
 
 }  // namespace likeness

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 namespace likeness {
 
-enum class EvaluatorKind { kVit, kClip, kLpips };
+// The last one measures nothing.
+enum class EvaluatorKind { kVit, kClip, kLpips, kSafetyChecker };
 
 struct EvaluatorFiles {
   std::string name;  // of its directory: "dino-vits16"
@@ -35,16 +37,21 @@ struct EvaluatorScan {
 };
 
 // Looks at `models`/evaluators/NAME and `models`/NAME. A directory is an evaluator if its
-// config.json says a model_type that is one: vit, dinov2, dinov2_with_registers, clip, lpips. Its
-// settings and weights are checked when it is loaded.
+// config.json says a model_type that is one: vit, dinov2, dinov2_with_registers, clip, lpips; a
+// clip whose architecture is StableDiffusionSafetyChecker checks pictures. Its settings and weights
+// are checked when it is loaded.
 EvaluatorScan FindEvaluators(const std::filesystem::path& models);
 
 // Whether the directory holds an evaluator and no model to draw with.
 bool IsEvaluator(const std::filesystem::path& directory);
 
 // Of each kind the one to judge with: of `names`, or of the general ones where there are none, the
-// first. Error (kFailedPrecondition) for a name that is not there; it names those that are.
+// first. Error (kFailedPrecondition) for a name that is not there, which names those that are, and
+// for one that measures nothing.
 std::vector<EvaluatorFiles> ChooseEvaluators(const std::vector<EvaluatorFiles>& found,
                                              const std::vector<std::string>& names);
+
+// The first general one of the kind.
+std::optional<EvaluatorFiles> FirstOf(const std::vector<EvaluatorFiles>& found, EvaluatorKind kind);
 
 }  // namespace likeness

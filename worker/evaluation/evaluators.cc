@@ -146,6 +146,18 @@ double LpipsEvaluator::Distance(const LpipsFeatures& a, const LpipsFeatures& b) 
   return model_->Distance(a, b).item<double>();
 }
 
+SafetyEvaluator::SafetyEvaluator(const fs::path& directory, c10::Device device)
+    : read_(PreprocessorOf(directory, /*clip=*/true)), device_(device) {
+  const ClipVisionOptions options = ClipOptions::FromJson(ConfigOf(directory)).vision;
+  model_ = LoadNetwork<SafetyChecker>(directory, "safety_checker", device,
+                                      [&] { return SafetyChecker(options); });
+}
+
+torch::Tensor SafetyEvaluator::ConceptScores(const Image& image) {
+  torch::NoGradGuard no_grad;
+  return model_->ConceptScores(read_(image).to(device_)).to(torch::kCPU);
+}
+
 Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device device,
                           const std::function<void()>& poll) {
   Evaluators evaluators;
@@ -161,6 +173,10 @@ Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device 
           break;
         case EvaluatorKind::kLpips:
           evaluators.lpips = std::make_unique<LpipsEvaluator>(evaluator.directory, device);
+          break;
+        case EvaluatorKind::kSafetyChecker:
+          evaluators.safety_checker =
+              std::make_unique<SafetyEvaluator>(evaluator.directory, device);
           break;
       }
     } catch (const Error& error) {

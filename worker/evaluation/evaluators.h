@@ -16,6 +16,7 @@
 #include "worker/models/clip_vision.h"
 #include "worker/models/image_preprocessor.h"
 #include "worker/models/lpips.h"
+#include "worker/models/safety_checker.h"
 #include "worker/models/vit.h"
 #include "worker/tokenizers/clip_tokenizer.h"
 
@@ -84,11 +85,24 @@ class LpipsEvaluator {
   c10::Device device_;
 };
 
+// A safety checker: config.json, preprocessor_config.json, model.safetensors.
+class SafetyEvaluator {
+ public:
+  SafetyEvaluator(const std::filesystem::path& directory, c10::Device device);
+  torch::Tensor ConceptScores(const Image& image);  // [1,17]; one above 0: an objection
+
+ private:
+  SafetyChecker model_ = nullptr;
+  ImagePreprocessor read_;
+  c10::Device device_;
+};
+
 // At most one of each kind.
 struct Evaluators {
   std::unique_ptr<DinoEvaluator> dino;
   std::unique_ptr<ClipEvaluator> clip;
   std::unique_ptr<LpipsEvaluator> lpips;
+  std::unique_ptr<SafetyEvaluator> safety_checker;
 };
 
 // `poll` is called on the way; what it throws ends the loading. Errors name the evaluator.

@@ -221,10 +221,10 @@ TEST(FindEvaluators, GeneralOnesLieInTheirFolderAndOthersAreThereByName) {
   WriteTinyEvaluators(folder.path());
   std::filesystem::create_directories(folder.path() / "evaluators" / "pickle");
   const auto scan = FindEvaluators(folder.path());
-  ASSERT_EQ(scan.found.size(), 3u) << "those beside have names that are taken";
+  ASSERT_EQ(scan.found.size(), 4u) << "those beside have names that are taken";
   std::filesystem::rename(folder.path() / "tiny-dino", folder.path() / "own-dino");
   const auto again = FindEvaluators(folder.path());
-  ASSERT_EQ(again.found.size(), 4u);
+  ASSERT_EQ(again.found.size(), 5u);
   EXPECT_FALSE(again.found.back().general);
   ASSERT_EQ(again.rejected.size(), 1u);
   EXPECT_EQ(again.rejected[0].name, "pickle");
@@ -238,6 +238,16 @@ TEST(FindEvaluators, GeneralOnesLieInTheirFolderAndOthersAreThereByName) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("own-dino"), std::string::npos) << error.what();
   }
+}
+
+TEST(FindEvaluators, ASafetyCheckerIsNoClipAndDoesNotJudge) {
+  TempDir folder;
+  WriteTinyEvaluators(folder.path() / "evaluators");
+  const auto found = FindEvaluators(folder.path()).found;
+  ASSERT_TRUE(FirstOf(found, EvaluatorKind::kSafetyChecker));
+  EXPECT_EQ(FirstOf(found, EvaluatorKind::kSafetyChecker)->name, "tiny-safety-checker");
+  EXPECT_EQ(FirstOf(found, EvaluatorKind::kClip)->name, "tiny-clip");
+  EXPECT_THROW(ChooseEvaluators(found, {"tiny-safety-checker"}), Error);
 }
 
 TEST(LoadEvaluators, WhatDoesNotFitIsNamedWithItsEvaluator) {

@@ -5,6 +5,7 @@
 #include "worker/checkpoints/state_dict.h"
 #include "worker/models/clip_vision.h"
 #include "worker/models/lpips.h"
+#include "worker/models/safety_checker.h"
 #include "worker/models/vit.h"
 #include "worker/tokenizers/tiny_tokenizer.h"
 
@@ -71,6 +72,11 @@ void WriteTinyEvaluators(const fs::path& directory) {
   Write(directory / "tiny-clip", clip.ToJson(), both);
   WritePreprocessor(directory / "tiny-clip", {{"shortest_edge", kSide}});
   tokenizer.Save(directory / "tiny-clip");
+
+  json checker = clip.ToJson();
+  checker["architectures"] = {"StableDiffusionSafetyChecker"};
+  Write(directory / "tiny-safety-checker", checker, StateDict(*SafetyChecker(clip.vision)));
+  WritePreprocessor(directory / "tiny-safety-checker", {{"shortest_edge", kSide}});
 
   Write(directory / "tiny-lpips", {{"model_type", "lpips"}, {"net", "alex"}, {"version", "0.1"}},
         StateDict(*Lpips(LpipsOptions{})));

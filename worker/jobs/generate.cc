@@ -13,6 +13,7 @@
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/resolve.h"
+#include "worker/jobs/safety_check.h"
 #include "worker/jobs/starting_image.h"
 #include "worker/support/device.h"
 #include "worker/support/guard.h"
@@ -102,7 +103,12 @@ ForPrompt LayingOver(const std::vector<std::vector<PromptAdapter>>& adapters,
 }  // namespace
 
 JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {
-  Phases phases(environment, {Phase::kPreparing, Phase::kSamples, Phase::kUploading});
+  const bool checked = lease.job().generate().safety_check();
+  Phases phases(
+      environment,
+      checked ? std::vector{Phase::kPreparing, Phase::kSamples, Phase::kJudging, Phase::kUploading}
+              : std::vector{Phase::kPreparing, Phase::kSamples, Phase::kUploading});
+  if (checked) CheckSafetyChecker(workshop.evaluators, workshop.safety_checkers);
   DrawingModel drawing = DrawingModelOf(lease, environment, phases, workshop);
   JobResult result;
   result.resolved = ResolveGenerate(lease.job().generate(), drawing.facts);
@@ -122,6 +128,9 @@ JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   PictureMeter meter(order.size());
   DrawPictures(drawing.model, order, environment, phases, meter, pictures,
                LayingOver(plain.adapters, drawing));
+  if (checked) {
+    WithholdUnsafe(workshop.evaluators, workshop.safety_checkers, environment, phases, pictures);
+  }
   drawing.settings.order = std::move(order);
   drawing.settings.start = result.resolved.generate().image_to_image();
   result.outputs = KeepOutputs(WritePictures(pictures, drawing.settings, environment),

@@ -89,10 +89,12 @@ std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
                                       const PictureSettings& settings,
                                       JobEnvironment& environment) {
   std::vector<v1::Output> outputs;
-  for (const auto& picture : pictures) {
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    const auto& picture = pictures[i];
+    if (picture.image.rgb.empty()) continue;
     v1::Output output;
     output.set_kind(v1::OUTPUT_KIND_IMAGE);
-    output.set_path(absl::StrFormat("samples/%04d.png", outputs.size()));
+    output.set_path(absl::StrFormat("samples/%04d.png", i));
     output.set_prompt(picture.prompt);
     output.set_seed(picture.seed);
     const auto file = environment.scratch() / output.path();

@@ -49,7 +49,7 @@ struct BatchPlace {
 struct Picture {
   std::string prompt;
   uint32_t seed = 0;
-  Image image;
+  Image image;  // without pixels: withheld
   BatchPlace batch = {};
   size_t prompt_number = 0;  // of the order's prompts
 };
@@ -80,7 +80,7 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
 struct PictureSettings;
 
 // Writes "samples/0000.png", ... with their settings (picture_settings.h) to the job's scratch
-// directory, and describes them.
+// directory, and describes them. The numbers of those that are withheld are left out.
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
                                       const PictureSettings& settings, JobEnvironment& environment);
 

@@ -289,6 +289,7 @@ v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
   spec.set_preview_every_steps(0);
   spec.clear_precision();  // the worker's
   spec.clear_prompt_adapters();
+  spec.clear_safety_check();
   return spec;
 }
 

@@ -24,6 +24,7 @@ struct Workshop {
   int64_t cache_bytes;  // of class pictures
   std::vector<EvaluatorFiles> evaluators = {};
   WarmEvaluators judges{torch::kCPU};  // of these
+  WarmEvaluators safety_checkers{torch::kCPU};
 };
 
 // lease.job with photos as blobs; lease.checkpoint and lease.model_files where there are any.

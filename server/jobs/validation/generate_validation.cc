@@ -109,6 +109,13 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
                              "; PRECISION_FP32 and PRECISION_BF16 are allowed"),
                 "OUT_OF_RANGE");
   }
+  if (spec.safety_check() && spec.preview_every_steps() > 0) {
+    checker.Add(
+        path + ".preview_every_steps",
+        absl::StrCat("is ", spec.preview_every_steps(),
+                     "; with safety_check it must be 0: previews are sent before the check"),
+        "OUT_OF_RANGE");
+  }
   if (spec.has_image_to_image()) {
     CheckImageToImage(spec.image_to_image(), path + ".image_to_image", limits, checker);
   }

@@ -21,7 +21,6 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
     crop = crop || subject.crop() == v1::SUBJECT_CROP_FACE;
   }
   refuse(crop, "fine_tune.subjects.crop");
-  refuse(drawing.safety_check(), "generate.safety_check");
   const auto newer = [](const auto& measures) {
     bool any = false;
     for (const int measure : measures) any = any || measure == v1::MEASURE_MASC;
