@@ -41,7 +41,7 @@ ENTRYPOINT ["likeness-server"]
 FROM runtime AS worker
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
       libabsl20220623 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 \
-      libopencv-core406 libopencv-imgproc406 libopencv-imgcodecs406 libjpeg62-turbo libpng16-16 liblcms2-2 \
+      libopencv-core406 libopencv-dnn406 libopencv-imgproc406 libopencv-imgcodecs406 libjpeg62-turbo libpng16-16 liblcms2-2 \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/likeness/bin/likeness-worker /opt/likeness/bin/
 COPY --from=build /opt/likeness/lib/likeness /opt/likeness/lib/likeness

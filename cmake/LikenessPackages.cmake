@@ -19,11 +19,11 @@ add_library(likeness_lcms2 INTERFACE)
 target_include_directories(likeness_lcms2 SYSTEM INTERFACE ${LIKENESS_LCMS2_INCLUDE})
 target_link_libraries(likeness_lcms2 INTERFACE ${LIKENESS_LCMS2})
 
-# Debian's OpenCV packages that hold only core, imgproc and imgcodecs bring no CMake configuration.
+# Debian's OpenCV packages that hold only some of its modules bring no CMake configuration.
 find_path(LIKENESS_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
 add_library(likeness_opencv INTERFACE)
 target_include_directories(likeness_opencv SYSTEM INTERFACE ${LIKENESS_OPENCV_INCLUDE})
-foreach(module core imgproc imgcodecs)
+foreach(module core dnn imgproc imgcodecs)
   find_library(LIKENESS_OPENCV_${module} opencv_${module} REQUIRED)
   target_link_libraries(likeness_opencv INTERFACE ${LIKENESS_OPENCV_${module}})
 endforeach()

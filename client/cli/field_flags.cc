@@ -21,6 +21,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"subjects[0].token", "--rare-token"},
     {"subjects[0].validation_photos", "--validation"},
     {"subjects[0].photos", "--photos"},
+    {"subjects[0].crop", "--crop"},
     {"subjects[0]", ""},
     {"subjects", "--also"},
     {"base_model", "--base"},

@@ -38,6 +38,17 @@ absl::StatusOr<v1::StopRule> ParseStopRule(const std::string& text) {
       "--stop-rule is '", text, "'; last, best, lowest_validation_loss and plateau are allowed."));
 }
 
+absl::StatusOr<v1::SubjectCrop> ParseCrop(const std::string& text) {
+  if (text.empty()) return v1::SUBJECT_CROP_UNSPECIFIED;
+  v1::SubjectCrop crop;
+  if (v1::SubjectCrop_Parse(absl::StrCat("SUBJECT_CROP_", absl::AsciiStrToUpper(text)), &crop) &&
+      crop != v1::SUBJECT_CROP_UNSPECIFIED) {
+    return crop;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--crop is '", text, "'; center and face are allowed."));
+}
+
 absl::Status CheckFlags(const TrainFlags& flags) {
   if (flags.class_noun.empty()) {
     return absl::InvalidArgumentError(
@@ -104,6 +115,10 @@ void TrainFlags::AddTo(FlagSet& flags) {
       .Takes("TOKEN NOUN=DIR");
   flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.")
       .Takes("DIR");
+  flags
+      .Add("crop", &crop,
+           "Where photos are cut to squares: in the center, or around the largest face [center].")
+      .Takes("center|face");
   flags.AddHeading("Job");
   flags.Add("base", &base, "Base model; needed if several are offered (likeness models).")
       .Takes("BASE_MODEL");
@@ -181,6 +196,10 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
     v1::Subject& other = *spec.add_subjects();
     other.set_token(further.token);
     other.set_class_noun(further.class_noun);
+  }
+  if (!flags.crop.empty()) {
+    ASSIGN_OR_RETURN(const auto crop, ParseCrop(flags.crop));
+    for (v1::Subject& each : *spec.mutable_subjects()) each.set_crop(crop);
   }
   RETURN_IF_ERROR(flags.method.SetIn(spec));
   *spec.mutable_training() = ToTraining(flags);

@@ -21,6 +21,7 @@ struct TrainFlags {
   std::string class_noun;
   std::optional<std::string> token;
   std::vector<std::string> also;  // further subjects: "TOKEN CLASS=DIR"
+  std::string crop;
   std::string base;
   std::string initial_model;
   std::string name;

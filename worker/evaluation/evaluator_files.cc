@@ -46,6 +46,7 @@ std::optional<EvaluatorKind> KindOfDirectory(const fs::path& directory) {
     return ChecksSafety(config) ? EvaluatorKind::kSafetyChecker : EvaluatorKind::kClip;
   }
   if (type == "lpips") return EvaluatorKind::kLpips;
+  if (type == "centerface") return EvaluatorKind::kFaceDetector;
   return std::nullopt;
 }
 
@@ -83,6 +84,7 @@ std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators) {
         measures.insert(Measure::kDiv);
         break;
       case EvaluatorKind::kSafetyChecker:
+      case EvaluatorKind::kFaceDetector:
         break;
     }
   }
@@ -98,7 +100,7 @@ EvaluatorScan FindEvaluators(const fs::path& models) {
     } else {
       scan.rejected.push_back({name,
                                "there is no config.json with a model_type of vit, dinov2, "
-                               "dinov2_with_registers, clip or lpips"});
+                               "dinov2_with_registers, clip, lpips or centerface"});
     }
   }
   for (const auto& folder : FoldersOf(models)) {

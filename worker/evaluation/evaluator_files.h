@@ -9,8 +9,11 @@
 
 namespace likeness {
 
-// The last one measures nothing.
-enum class EvaluatorKind { kVit, kClip, kLpips, kSafetyChecker };
+// The last two measure nothing.
+enum class EvaluatorKind { kVit, kClip, kLpips, kSafetyChecker, kFaceDetector };
+
+// The network of a face detector, in its directory.
+inline constexpr char kFaceDetectorFile[] = "model.onnx";
 
 struct EvaluatorFiles {
   std::string name;  // of its directory: "dino-vits16"
@@ -38,8 +41,8 @@ struct EvaluatorScan {
 
 // Looks at `models`/evaluators/NAME and `models`/NAME. A directory is an evaluator if its
 // config.json says a model_type that is one: vit, dinov2, dinov2_with_registers, clip, lpips; a
-// clip whose architecture is StableDiffusionSafetyChecker checks pictures. Its settings and weights
-// are checked when it is loaded.
+// clip whose architecture is StableDiffusionSafetyChecker checks pictures; centerface finds faces.
+// Its settings and weights are checked when it is loaded.
 EvaluatorScan FindEvaluators(const std::filesystem::path& models);
 
 // Whether the directory holds an evaluator and no model to draw with.

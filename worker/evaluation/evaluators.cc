@@ -174,6 +174,8 @@ Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device 
         case EvaluatorKind::kLpips:
           evaluators.lpips = std::make_unique<LpipsEvaluator>(evaluator.directory, device);
           break;
+        case EvaluatorKind::kFaceDetector:
+          break;  // is run elsewhere
         case EvaluatorKind::kSafetyChecker:
           evaluators.safety_checker =
               std::make_unique<SafetyEvaluator>(evaluator.directory, device);

@@ -39,9 +39,11 @@ std::vector<Image> FetchGallery(const v1::EvaluateSpec& spec, int image_size,
   Conversions conversions;
   for (int i = 0; i < spec.gallery_size(); ++i) {
     const v1::Photo& photo = spec.gallery(i);
-    gallery.push_back(FetchPhotoFile(
-        photo, "job.evaluate.", absl::StrCat("gallery[", i, "]"), environment, conversions,
-        [&](const Image& whole) { return SquarePhoto(whole, CropBoxOf(photo), image_size); }));
+    gallery.push_back(FetchPhotoFile(photo, "job.evaluate.", absl::StrCat("gallery[", i, "]"),
+                                     environment, conversions, [&](const DecodedPhoto& decoded) {
+                                       return SquarePhoto(decoded.image, CropBoxOf(photo),
+                                                          image_size);
+                                     }));
   }
   WarnOfConversions(conversions, environment);
   return gallery;

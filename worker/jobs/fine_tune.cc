@@ -11,6 +11,7 @@
 #include "common/rpc_error.h"
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
+#include "worker/jobs/faces.h"
 #include "worker/jobs/fetched_models.h"
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
@@ -232,6 +233,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
     ResolveJudge(workshop.evaluators, *result.resolved.mutable_fine_tune(), workshop.judges,
                  environment);
     NameStepJudges(workshop.evaluators, *result.resolved.mutable_fine_tune());
+    LookForFaces(workshop.evaluators, *result.resolved.mutable_fine_tune(), environment);
   }
   CheckStepJudge(workshop.evaluators, spec, workshop.judges);
   Phases phases(environment, PhasesOf(spec));

@@ -67,6 +67,12 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   CheckPhotos(subject.photos(), path + ".photos", limits, checker);
   CheckPhotos(subject.validation_photos(), path + ".validation_photos", limits, checker);
 
+  if (!v1::SubjectCrop_IsValid(subject.crop())) {
+    checker.Add(path + ".crop",
+                absl::StrCat("is ", static_cast<int>(subject.crop()),
+                             "; SUBJECT_CROP_CENTER and SUBJECT_CROP_FACE are allowed"),
+                "OUT_OF_RANGE");
+  }
   if (absl::StripAsciiWhitespace(subject.class_noun()).empty()) {
     checker.Add(path + ".class_noun", "is missing; say what the subject is, such as \"dog\"",
                 "CLASS_NOUN_MISSING");

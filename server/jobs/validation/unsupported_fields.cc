@@ -16,11 +16,6 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
   // Generation.
   const v1::GenerateSpec& drawing = job.generate();
   // The judge.
-  bool crop = false;
-  for (const v1::Subject& subject : spec.subjects()) {
-    crop = crop || subject.crop() == v1::SUBJECT_CROP_FACE;
-  }
-  refuse(crop, "fine_tune.subjects.crop");
   const auto newer = [](const auto& measures) {
     bool any = false;
     for (const int measure : measures) any = any || measure == v1::MEASURE_MASC;
