@@ -14,7 +14,7 @@ namespace {
 constexpr double kCell = 4;           // pixels a side
 constexpr int kMultiple = 32;         // what the sides that the network reads are a multiple of
 constexpr double kMostOverlap = 0.3;  // of intersection over union
-constexpr double kMargin = 2;         // the crop's side in sides of the face
+constexpr double kCropSides = 2;      // the crop's side in sides of the face
 // As the published file names them: score, height and width, offsets.
 const std::vector<std::string> kOutputs = {"537", "538", "539"};
 
@@ -73,7 +73,7 @@ std::vector<Face> FacesOf(const FaceMaps& maps, double least) {
 }
 
 CropBox SquareAround(const Face& face, const Image& image) {
-  const double wanted = kMargin * std::max(face.width, face.height);
+  const double wanted = kCropSides * std::max(face.width, face.height);
   const int most = std::min(image.width, image.height);
   const int side = std::clamp(static_cast<int>(std::lround(std::min(wanted, double{1 << 30}))),
                               kMinCropSide, most);

@@ -5,7 +5,7 @@
 namespace likeness {
 namespace {
 
-torch::Tensor Cosines(const torch::Tensor& a_BP, const torch::Tensor& b_KP) {
+torch::Tensor ConceptCosines(const torch::Tensor& a_BP, const torch::Tensor& b_KP) {
   const auto unit = [](const torch::Tensor& x) {
     return torch::nn::functional::normalize(x.to(torch::kFloat32));
   };
@@ -31,9 +31,9 @@ SafetyCheckerImpl::SafetyCheckerImpl(ClipVisionOptions options)
 torch::Tensor SafetyCheckerImpl::ConceptScores(const torch::Tensor& pixels_BCHW) {
   const auto seen_BP = forward(pixels_BCHW);
   const auto special_BS =
-      Cosines(seen_BP, special_care_embeds_SP_) - special_care_embeds_weights_S_;
+      ConceptCosines(seen_BP, special_care_embeds_SP_) - special_care_embeds_weights_S_;
   const auto stricter_B1 = InThousandths(special_BS).gt(0).any(1, /*keepdim=*/true) * 0.01;
-  const auto concepts_BK = Cosines(seen_BP, concept_embeds_KP_) - concept_embeds_weights_K_;
+  const auto concepts_BK = ConceptCosines(seen_BP, concept_embeds_KP_) - concept_embeds_weights_K_;
   return InThousandths(concepts_BK + stricter_B1) / 1000;
 }
 
