@@ -145,8 +145,11 @@ absl::Status Server::Parts::Serve() {
                                   Gate{*authenticator, call_limits, audit.get(), &visitors,
                                        [this] { return jobs->CommitNote(); }});
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission, change_log);
-  model_service = std::make_unique<ModelServiceImpl>(*jobs, *blobs);
   workers = std::make_unique<WorkerRegistry>(*jobs);
+  const auto base_models = [this] {
+    return workers->BaseModels(clock.Now() - options.offer_lifetime);
+  };
+  model_service = std::make_unique<ModelServiceImpl>(*jobs, *blobs, base_models);
   RETURN_IF_ERROR(workers->Load());
   worker_service =
       std::make_unique<WorkerServiceImpl>(*jobs, *blobs, *workers, options.stall_timeout);
@@ -154,7 +157,7 @@ absl::Status Server::Parts::Serve() {
   blob_service = std::make_unique<BlobServiceImpl>(*blobs, *blob_quota, metrics,
                                                    options.limits.max_request_bytes);
   byte_stream_service = std::make_unique<ByteStreamServiceImpl>(*front, *blobs, *blob_quota, *jobs);
-  capabilities_service = std::make_unique<CapabilitiesServiceImpl>(*jobs, options.limits);
+  capabilities_service = std::make_unique<CapabilitiesServiceImpl>(base_models, options.limits);
   health_service = std::make_unique<HealthService>(open_calls);
   reflection_service = std::make_unique<ReflectionService>(
       open_calls, std::vector<std::string>{

@@ -24,7 +24,7 @@ absl::Status CapabilitiesServiceImpl::GetCapabilities(Caller& caller,
   reply->set_tenant(caller.tenant);
   for (const std::string& method : JobMethods()) reply->add_methods(method);
   for (const auto& sampler : SamplerNames()) reply->add_samplers(std::string(sampler.name));
-  ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
+  ASSIGN_OR_RETURN(auto models, base_models_());
   for (v1::BaseModel& model : models) {
     if (reply->base_models_size() == kMostBaseModels) break;
     *reply->add_base_models() = std::move(model);

@@ -1,16 +1,19 @@
 // likeness.v1.CapabilitiesService.
 #pragma once
 
+#include <utility>
+
 #include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "server/api/method_table.h"
-#include "server/jobs/job_store.h"
+#include "server/api/worker_registry.h"
 #include "server/jobs/limits.h"
 
 namespace likeness::server {
 
 class CapabilitiesServiceImpl {
  public:
-  CapabilitiesServiceImpl(JobStore& jobs, const Limits& limits) : jobs_(jobs), limits_(limits) {}
+  CapabilitiesServiceImpl(OfferedBaseModels base_models, const Limits& limits)
+      : base_models_(std::move(base_models)), limits_(limits) {}
 
   void AddTo(MethodTable& methods);
 
@@ -18,7 +21,7 @@ class CapabilitiesServiceImpl {
   absl::Status GetCapabilities(Caller& caller, const v1::GetCapabilitiesRequest* request,
                                v1::Capabilities* reply);
 
-  JobStore& jobs_;
+  const OfferedBaseModels base_models_;
   const Limits limits_;
 };
 

@@ -208,6 +208,26 @@ TEST_F(EvaluateTest, WorkerThatLacksAMeasureGetsNone) {
   EXPECT_TRUE(WouldGetAJob(both));
 }
 
+TEST_F(EvaluateTest, AModelIsJudgedByWhatAnyOfItsWorkersMeasures) {
+  OfferModels();  // of MEASURE_DINO
+  auto other = OfferOfAnother({v1::MEASURE_CLIP_I});
+  other.mutable_base_models(0)->add_evaluators("clip");
+  EXPECT_FALSE(WouldGetAJob(other));
+  const auto offered = [&] {
+    grpc::ClientContext context;
+    v1::Capabilities reply;
+    EXPECT_TRUE(v1::CapabilitiesService::NewStub(server_.channel())
+                    ->GetCapabilities(&context, {}, &reply)
+                    .ok());
+    return reply.base_models(0);
+  };
+  for (const auto& last : {other, worker_.Offer(), other}) {
+    EXPECT_FALSE(WouldGetAJob(last));
+    EXPECT_THAT(offered().measures(), ::testing::ElementsAre(v1::MEASURE_DINO, v1::MEASURE_CLIP_I));
+    EXPECT_THAT(offered().evaluators(), ::testing::Contains("clip"));
+  }
+}
+
 TEST_F(EvaluateTest, AFineTuneWaitsForAWorkerWithItsMeasures) {
   OfferModels();
   const auto other = OfferOfAnother({v1::MEASURE_CLIP_I});

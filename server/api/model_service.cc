@@ -69,7 +69,7 @@ absl::Status ModelServiceImpl::ListBaseModels(Caller&, const v1::ListBaseModelsR
   ASSIGN_OR_RETURN(const int size, PageSize(request->page_size()));
   const std::string purpose = "base models";
   ASSIGN_OR_RETURN(const auto after, OpenPageToken(signer_, purpose, request->page_token()));
-  ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
+  ASSIGN_OR_RETURN(auto models, base_models_());
   const auto next = FillPage(std::move(models), after, size, reply->mutable_base_models());
   if (next) reply->set_next_page_token(signer_.Sign(purpose, *next));
   return absl::OkStatus();
@@ -78,7 +78,7 @@ absl::Status ModelServiceImpl::ListBaseModels(Caller&, const v1::ListBaseModelsR
 absl::Status ModelServiceImpl::GetBaseModel(Caller&, const v1::GetBaseModelRequest* request,
                                             v1::BaseModel* reply) {
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(request->name()));
-  ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
+  ASSIGN_OR_RETURN(auto models, base_models_());
   for (v1::BaseModel& model : models) {
     if (model.name() != name.ToString()) continue;
     *reply = std::move(model);

@@ -1,9 +1,12 @@
 // likeness.v1.ModelService.
 #pragma once
 
+#include <utility>
+
 #include "likeness/v1/model_service.grpc.pb.h"
 #include "server/api/method_table.h"
 #include "server/api/signed_token.h"
+#include "server/api/worker_registry.h"
 #include "server/blobs/blob_store.h"
 #include "server/jobs/job_store.h"
 
@@ -11,9 +14,12 @@ namespace likeness::server {
 
 class ModelServiceImpl {
  public:
-  // Both must outlive this.
-  ModelServiceImpl(JobStore& jobs, BlobStore& blobs)
-      : jobs_(jobs), blobs_(blobs), signer_(jobs.signing_key()) {}
+  // The stores must outlive this. `base_models`: those that are offered.
+  ModelServiceImpl(JobStore& jobs, BlobStore& blobs, OfferedBaseModels base_models)
+      : jobs_(jobs),
+        blobs_(blobs),
+        base_models_(std::move(base_models)),
+        signer_(jobs.signing_key()) {}
 
   void AddTo(MethodTable& methods);
 
@@ -32,6 +38,7 @@ class ModelServiceImpl {
 
   JobStore& jobs_;
   BlobStore& blobs_;
+  const OfferedBaseModels base_models_;
   const TokenSigner signer_;
 };
 

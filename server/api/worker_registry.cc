@@ -1,6 +1,8 @@
 #include "server/api/worker_registry.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -36,6 +38,7 @@ std::vector<v1::BaseModel> JudgesOf(const v1::AcquireLeaseRequest& request) {
     if (model.measures().empty()) continue;
     v1::BaseModel& judge = judges.emplace_back();
     judge.set_name(model.name());
+    *judge.mutable_evaluators() = model.evaluators();
     *judge.mutable_measures() = model.measures();
   }
   return judges;
@@ -105,6 +108,30 @@ bool WorkerRegistry::OffersJudge(const std::string& base, const std::vector<v1::
       return offer.name() == base && MeasuresAll(offer, measures);
     });
   });
+}
+
+absl::StatusOr<std::vector<v1::BaseModel>> WorkerRegistry::BaseModels(absl::Time since) const {
+  ASSIGN_OR_RETURN(auto models, jobs_.BaseModels());
+  for (v1::BaseModel& model : models) AddJudges(since, model);
+  return models;
+}
+
+void WorkerRegistry::AddJudges(absl::Time since, v1::BaseModel& offer) const {
+  std::set<std::string> evaluators(offer.evaluators().begin(), offer.evaluators().end());
+  std::set<int> measures(offer.measures().begin(), offer.measures().end());
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, seen] : seen_) {
+      if (seen.asked < since) continue;
+      for (const v1::BaseModel& judge : seen.judges) {
+        if (judge.name() != offer.name()) continue;
+        evaluators.insert(judge.evaluators().begin(), judge.evaluators().end());
+        measures.insert(judge.measures().begin(), judge.measures().end());
+      }
+    }
+  }
+  offer.mutable_evaluators()->Assign(evaluators.begin(), evaluators.end());
+  offer.mutable_measures()->Assign(measures.begin(), measures.end());
 }
 
 void WorkerRegistry::ForgetBefore(absl::Time time) {

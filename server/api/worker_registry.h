@@ -2,6 +2,7 @@
 // store; this keeps a copy, since every poll and heartbeat asks.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -18,6 +19,9 @@
 #include "server/jobs/job_store.h"
 
 namespace likeness::server {
+
+// What is offered now, as WorkerRegistry::BaseModels has it.
+using OfferedBaseModels = std::function<absl::StatusOr<std::vector<v1::BaseModel>>()>;
 
 // Thread-safe.
 class WorkerRegistry {
@@ -40,6 +44,10 @@ class WorkerRegistry {
   bool OffersJudge(const std::string& base, const std::vector<v1::Measure>& measures,
                    absl::Time since) const;
 
+  // JobStore::BaseModels, each with the evaluators and measures of all workers that offer it and
+  // asked since `since`: what the store keeps is the offer of the worker which asked last.
+  absl::StatusOr<std::vector<v1::BaseModel>> BaseModels(absl::Time since) const;
+
   // Nothing for a worker that gets jobs.
   std::optional<DrainedWorker> FindDrained(const std::string& worker) const;
 
@@ -51,10 +59,11 @@ class WorkerRegistry {
   absl::StatusOr<std::vector<v1::Worker>> List(absl::Time now) const;
 
  private:
+  void AddJudges(absl::Time since, v1::BaseModel& offer) const;
   struct Seen {
     v1::Worker worker;  // as it said, without state and jobs
     int spec_revision = 0;
-    std::vector<v1::BaseModel> judges;  // what it judges, by name and measures alone
+    std::vector<v1::BaseModel> judges;  // what it judges, by name, evaluators and measures alone
     absl::Time asked;
   };
   void ForgetBefore(absl::Time time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
