@@ -1,4 +1,5 @@
 // Evaluate jobs over a real port: what is accepted, what is refused, what a worker gets.
+#include "likeness/v1/capabilities_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
 
 namespace likeness::server {
