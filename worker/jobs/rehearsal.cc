@@ -313,10 +313,11 @@ JobResult RehearseImport(const v1::Lease& lease, JobEnvironment& environment,
   result.resolved = ResolveImport(lease.job().import_model(), base, /*word=*/"");
   environment.Resolved(result.resolved);
   Pace(ProgressMeter(Phase::kSaving, "models", 0, kReports), kReports, environment, phases);
-  v1::Subject subject;
+  v1::FineTuneSpec made;
+  v1::Subject& subject = *made.add_subjects();
   subject.set_token(result.resolved.import_model().token());
   subject.set_class_noun(result.resolved.import_model().class_noun());
-  const v1::Output card = WriteCard(subject, base.image_size, environment);
+  const v1::Output card = WriteCard(made, base.image_size, environment);
   result.outputs = KeepOutputs({card}, /*extras=*/{}, environment, phases);
   result.metrics = phases.Measurements();
   return result;
