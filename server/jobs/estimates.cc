@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 
-#include "absl/strings/str_replace.h"
 #include "common/job_spec.h"
 #include "common/judging.h"
 #include "common/resource_names.h"
@@ -78,9 +77,6 @@ v1::ResolvedSpec SettingsOf(const v1::Job& job, const v1::BaseModel& base) {
   if (spec.previews().every_steps() > 0 && spec.previews().prompts_size() == 0) {
     spec.mutable_previews()->add_prompts();
   }
-  // As it is once the class is filled in, by which class pictures are told apart.
-  std::string& prompt = *spec.mutable_prior()->mutable_class_prompt();
-  prompt = absl::StrReplaceAll(prompt, {{"{class}", SubjectOf(spec).class_noun()}});
   return settings;
 }
 

@@ -4,11 +4,14 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/digest.h"
 #include "common/job_spec.h"
@@ -37,6 +40,17 @@ double ClassImages(const google::protobuf::RepeatedField<int>& measures) {
   const bool judged = measures.empty() || std::find(measures.begin(), measures.end(),
                                                     v1::MEASURE_PRES) != measures.end();
   return judged ? 2 * kClassImagesJudged : 0;
+}
+
+// One for each class of the subjects, unless it names none.
+std::set<std::string> ClassPrompts(const v1::FineTuneSpec& spec) {
+  std::set<std::string> prompts;
+  for (const v1::Subject& subject : spec.subjects()) {
+    prompts.insert(
+        absl::StrReplaceAll(spec.prior().class_prompt(), {{"{class}", subject.class_noun()}}));
+  }
+  if (prompts.empty()) prompts.insert(spec.prior().class_prompt());
+  return prompts;
 }
 
 std::string TrainingVariant(const v1::FineTuneSpec& spec) {
@@ -232,9 +246,14 @@ std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_
 std::optional<std::string> ClassImagesOf(const v1::ResolvedSpec& settings) {
   const v1::Prior& prior = settings.fine_tune().prior();
   if (!settings.has_fine_tune() || !UsesClassImages(prior)) return std::nullopt;
-  return Sha256Hex(absl::StrCat(prior.class_prompt(), "\n", prior.sampler(), "\n",
-                                prior.sampling_steps(), "\n", prior.guidance()))
+  return Sha256Hex(absl::StrCat(absl::StrJoin(ClassPrompts(settings.fine_tune()), "\n"), "\n",
+                                prior.sampler(), "\n", prior.sampling_steps(), "\n",
+                                prior.guidance()))
       .substr(0, 16);
+}
+
+int64_t CountOfClassImages(const v1::FineTuneSpec& spec) {
+  return std::ssize(ClassPrompts(spec)) * spec.prior().class_images();
 }
 
 void Rates::Measure(const Amounts& amounts, double seconds) {
@@ -312,7 +331,7 @@ std::optional<Rates> Rates::FromText(const std::string& text) {
 
 std::optional<v1::WorkEstimate> EstimateWork(const v1::ResolvedSpec& settings,
                                              const DeviceRates& measured) {
-  int64_t to_draw = settings.fine_tune().prior().class_images();
+  int64_t to_draw = CountOfClassImages(settings.fine_tune());
   if (const auto images = ClassImagesOf(settings)) {
     const auto there = measured.class_images.find(*images);
     if (there != measured.class_images.end()) to_draw -= std::min(to_draw, there->second);

@@ -45,6 +45,9 @@ std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_
 // preservation.
 std::optional<std::string> ClassImagesOf(const v1::ResolvedSpec& settings);
 
+// How many of them a fine-tune has: of each class of its subjects as many.
+int64_t CountOfClassImages(const v1::FineTuneSpec& spec);
+
 // Least squares of one kind of work.
 class Rates {
  public:

@@ -91,6 +91,25 @@ TEST(WorkTest, ClassPicturesThatTheWorkerDoesNotHaveYetAreDrawnFirst) {
   EXPECT_GT(Estimated(another, device), Estimated(FineTune(40, 2), device) + 2);
 }
 
+TEST(WorkTest, SubjectsOfOneClassShareItsPicturesAndOthersHaveTheirOwn) {
+  auto job = FineTune(40, 2);
+  v1::FineTuneSpec& spec = *job.mutable_fine_tune();
+  spec.mutable_prior()->set_class_prompt("a {class}");
+  spec.mutable_subjects(0)->set_class_noun("dog");
+  spec.add_subjects()->set_class_noun("dog");
+  EXPECT_EQ(CountOfClassImages(spec), 32);
+  const auto dogs = ClassImagesOf(job);
+  spec.add_subjects()->set_class_noun("cat");
+  EXPECT_EQ(CountOfClassImages(spec), 64);
+  EXPECT_NE(ClassImagesOf(job), dogs);
+  spec.mutable_prior()->set_class_prompt("a pet");
+  EXPECT_EQ(CountOfClassImages(spec), 32);
+  // As a worker that has filled in the one class records it.
+  auto filled = FineTune(40, 2);
+  filled.mutable_fine_tune()->mutable_prior()->set_class_prompt("a dog");
+  EXPECT_EQ(ClassImagesOf(filled), dogs);
+}
+
 TEST(WorkTest, TheBasesPredictionNeedsNoClassPictures) {
   DeviceRates device;
   Learn(device, FineTune(40, 2), 32);

@@ -87,7 +87,7 @@ absl::Status MeasureJob(Database& database, const JobRecord& record, absl::Time 
   if (job.attempt() != 1 || settings.spec_case() == v1::ResolvedSpec::SPEC_NOT_SET) {
     return absl::OkStatus();
   }
-  int64_t drawn = settings.fine_tune().prior().class_images();
+  int64_t drawn = CountOfClassImages(settings.fine_tune());
   const auto said = job.metrics().find("class_images_drawn");
   if (said != job.metrics().end()) {
     drawn = static_cast<int64_t>(std::clamp(said->second, 0.0, static_cast<double>(drawn)));
@@ -108,7 +108,7 @@ absl::Status MeasureJob(Database& database, const JobRecord& record, absl::Time 
   if (const auto images = ClassImagesOf(settings)) {
     row.phase = kClassImages;
     row.variant = *images;
-    row.pixels = settings.fine_tune().prior().class_images();
+    row.pixels = CountOfClassImages(settings.fine_tune());
     RETURN_IF_ERROR(WriteRates(database, row, "", now));
     more = true;
   }
