@@ -13,8 +13,6 @@ void CheckUnsupported(const v1::Job& job, FieldChecker& checker) {
   const v1::FineTuneSpec& spec = job.fine_tune();
   const v1::Training& training = spec.training();
   refuse(training.aspect_ratio_buckets(), "fine_tune.training.aspect_ratio_buckets");
-  // Generation.
-  const v1::GenerateSpec& drawing = job.generate();
   // The judge.
   const auto newer = [](const auto& measures) {
     bool any = false;
