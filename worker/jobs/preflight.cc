@@ -191,6 +191,18 @@ void WarnOfTextEncoderSteps(const v1::FineTuneSpec& spec, JobEnvironment& enviro
       "false");
 }
 
+// `texts`: filled in.
+void WarnOfNumbers(const std::vector<NamedText>& texts, JobEnvironment& environment) {
+  for (const auto& [field, text] : texts) {
+    const auto place = NumberedPlaceIn(text);
+    if (!place) continue;
+    environment.Warn(absl::StrCat(field, " holds ", *place,
+                                  ", which no subject has for its number: it is read as it is "
+                                  "written"));
+    return;  // one says it
+  }
+}
+
 void WarnOfPlaceholders(const v1::GenerateSpec& spec, JobEnvironment& environment) {
   for (int i = 0; i < spec.prompts_size(); ++i) {
     for (const char* placeholder : {"{subject}", "{class}"}) {
@@ -261,6 +273,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
       learned.push_back({subject.token(), {torch::empty({vectors, 0})}});
     }
   }
+  WarnOfNumbers(texts, environment);
   WarnOfCutPrompts(texts, model.tokenizer(), learned, environment);
 }
 
@@ -294,6 +307,7 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const
   for (int i = 0; i < spec.prompts_size(); ++i) {
     texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
   }
+  WarnOfNumbers(texts, environment);
   WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment);
 }
 
@@ -311,6 +325,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const
     texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
   }
   if (words.token.empty()) WarnOfPlaceholders(spec, environment);
+  WarnOfNumbers(texts, environment);
   if (spec.prompt_weights()) CheckWeights(texts);
   if (spec.long_prompts()) return;
   WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment, spec.prompt_weights());

@@ -2,6 +2,7 @@
 // subjects.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,5 +26,8 @@ PromptWords WordsOf(const v1::FineTuneSpec& spec, int subject = 0);
 // subjects "{subject1} beside {subject2}" -> "zwx dog beside abc cat". Other braces stay as they
 // are. Without a token and a class noun the prompt stays as it is.
 std::string FillPrompt(std::string_view prompt, const PromptWords& words);
+
+// The first numbered place that a filled prompt still has: "{subject3}" where there are two.
+std::optional<std::string> NumberedPlaceIn(std::string_view filled);
 
 }  // namespace likeness

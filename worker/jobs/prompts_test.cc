@@ -29,6 +29,14 @@ TEST(PromptsTest, SubjectsAreNumberedWhereThereAreSeveral) {
             "abc cat, zwx dog, abc cat, cat, cat, {subject3}");
 }
 
+TEST(PromptsTest, ANumberThatNoSubjectHasIsFound) {
+  EXPECT_EQ(NumberedPlaceIn("zwx dog beside {class12}"), "{class12}");
+  EXPECT_EQ(NumberedPlaceIn("{subject} and {subject3}"), "{subject3}");
+  for (const char* none : {"zwx dog", "{subject}", "{subject3", "{subjects 3}", "{class 3}"}) {
+    EXPECT_EQ(NumberedPlaceIn(none), std::nullopt) << none;
+  }
+}
+
 TEST(PromptsTest, ABaseModelHasNothingToFillIn) {
   EXPECT_EQ(FillPrompt("a {subject}", {}), "a {subject}");
 }
