@@ -1,6 +1,8 @@
 // What server and workers both know of judging.
 #pragma once
 
+#include <algorithm>
+
 #include "likeness/v1/fine_tune.pb.h"
 
 namespace likeness {
@@ -10,6 +12,11 @@ inline constexpr int kImagesPerPromptJudged = 4;
 
 // From how many pictures a step is judged (PicksBestStep).
 inline constexpr int kStepImagesJudged = 4;
+
+inline bool HasMasks(const google::protobuf::RepeatedPtrField<v1::Photo>& photos) {
+  return std::any_of(photos.begin(), photos.end(),
+                     [](const v1::Photo& photo) { return photo.has_mask(); });
+}
 
 // Whether the weights of the step that is judged best make the model.
 inline bool PicksBestStep(const v1::FineTuneSpec& spec) {

@@ -55,7 +55,7 @@ struct EvaluateFlags {
     flags.Add("images", &images, "Pictures of each prompt, 1 to 64 [4].").Takes("N");
     flags
         .Add("measure", &measures,
-             "dino, clip_i, clip_t, pres, div, copying or rank; may be repeated [all that "
+             "dino, clip_i, clip_t, pres, div, copying, rank or masc; may be repeated [all that "
              "are there].")
         .Takes("MEASURE");
     flags
@@ -74,8 +74,9 @@ absl::StatusOr<v1::Measure> ParseMeasure(const std::string& name) {
   v1::Measure measure = v1::MEASURE_UNSPECIFIED;
   const std::string full = absl::StrCat("MEASURE_", absl::AsciiStrToUpper(name));
   if (v1::Measure_Parse(full, &measure) && measure != v1::MEASURE_UNSPECIFIED) return measure;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--measure is '", name, "'; dino, clip_i, clip_t, pres, div, copying and rank are allowed."));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--measure is '", name,
+                   "'; dino, clip_i, clip_t, pres, div, copying, rank and masc are allowed."));
 }
 
 absl::StatusOr<v1::EvaluateSpec> ToSpec(const EvaluateFlags& flags, const Args& prompts) {
@@ -116,7 +117,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
   RETURN_IF_ERROR(AddPhotos(connection, photos.photos, spec.mutable_photos(), interrupt.token()));
   RETURN_IF_ERROR(AddPhotos(connection, gallery.photos, spec.mutable_gallery(), interrupt.token()));
   for (auto& photo : *spec.mutable_photos()) photo.clear_caption();
-  for (auto& photo : *spec.mutable_gallery()) photo.clear_caption();
+  for (auto& photo : *spec.mutable_gallery()) {
+    photo.clear_caption();
+    photo.clear_mask();
+  }
   v1::CreateJobRequest request;
   *request.mutable_job()->mutable_evaluate() = std::move(spec);
   const auto job = CreateJob(connection, request, interrupt.token());

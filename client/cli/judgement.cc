@@ -54,6 +54,14 @@ std::string Copying(const v1::Job& job) {
                       " closer to a photo than the photos are to each other");
 }
 
+std::string Parts(const v1::Job& job) {
+  const auto parts = Estimate(job, "masc");
+  if (!parts) return "";
+  const auto photos = Metric(job, "masc_photos");
+  return absl::StrCat("of the subject found ", *parts,
+                      photos ? absl::StrCat(", in your other photos ", Shown(*photos)) : "");
+}
+
 std::string Rank(const v1::Job& job) {
   const auto first = Estimate(job, "rank_first");
   if (!first) return "";
@@ -75,6 +83,7 @@ std::vector<std::pair<std::string, std::string>> JudgementLines(const v1::Job& j
     if (!text.empty()) lines.emplace_back(label, text);
   };
   add("subject", Subject(job));
+  add("parts", Parts(job));
   add("rank", Rank(job));
   if (const auto prompts = Estimate(job, "clip_t")) {
     add("prompts", absl::StrCat("obeyed ", *prompts));

@@ -28,6 +28,8 @@ TEST(JudgementLines, SayWhatFiguresMean) {
                              {"pres_before", .28},
                              {"div", .52},
                              {"copied_images", 0},
+                             {"masc", .61},
+                             {"masc_photos", .7},
                              {"rank_first", .75},
                              {"rank_first_low", .5},
                              {"rank_first_high", 1},
@@ -37,6 +39,7 @@ TEST(JudgementLines, SayWhatFiguresMean) {
                              {"worst_image", 10}})),
       ElementsAre(
           Pair("subject", "recognised 0.71 (0.65 to 0.77), your photos among themselves 0.77"),
+          Pair("parts", "of the subject found 0.61, in your other photos 0.70"),
           Pair("rank",
                "told from look-alikes 0.75 (0.50 to 1.00), your photos 1.00, by chance 0.40"),
           Pair("prompts", "obeyed 0.30"),

@@ -161,6 +161,11 @@ TEST_F(EvaluateTest, BadFieldsAreRefused) {
     spec.set_images_per_prompt(5);
   });
   refused("NO_PHOTOS", "gallery", [](Spec& spec) { spec.add_measures(v1::MEASURE_RANK); });
+  refused("OUT_OF_RANGE", "photos", [](Spec& spec) { spec.add_measures(v1::MEASURE_MASC); });
+  refused("OUT_OF_RANGE", "gallery[0].mask", [](Spec& spec) {
+    spec.add_gallery()->set_inline_(PngPhoto());
+    spec.mutable_gallery(0)->mutable_mask()->set_inline_(PngPhoto());
+  });
   refused("PHOTO_NOT_AN_IMAGE", "gallery[0].inline",
           [](Spec& spec) { spec.add_gallery()->set_inline_("this is no picture"); });
   refused("OUT_OF_RANGE", "measures[0]",
@@ -180,7 +185,7 @@ TEST_F(EvaluateTest, BadFieldsAreRefused) {
 TEST_F(EvaluateTest, JudgeOfAFineTuneIsChecked) {
   OfferModels();
   auto request = DogJob();
-  for (const auto measure : {v1::MEASURE_UNSPECIFIED, v1::MEASURE_RANK}) {
+  for (const auto measure : {v1::MEASURE_UNSPECIFIED, v1::MEASURE_RANK, v1::MEASURE_MASC}) {
     auto& judge = *request.mutable_job()->mutable_fine_tune()->mutable_judge();
     judge.clear_measures();
     judge.add_measures(measure);

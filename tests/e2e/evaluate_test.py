@@ -38,7 +38,7 @@ class Evaluate(service.JobTest):
     def test_the_worker_offers_what_it_can_measure(self):
         offered, = self.service.capabilities.GetCapabilities(capabilities_service_pb2.GetCapabilitiesRequest()).base_models
         self.assertEqual(set(offered.evaluators), {"tiny-clip", "tiny-dino", "tiny-lpips"})
-        self.assertEqual(len(offered.measures), 7)
+        self.assertEqual(len(offered.measures), 8)
         self.assertTrue(offered.fine_tune_defaults.judge.enabled)
 
     def test_a_fine_tune_is_judged_unless_it_says_otherwise(self):
@@ -112,6 +112,40 @@ class Evaluate(service.JobTest):
         self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING")
         self.assertIn("tiny-dino", failed.error.message)
         self.assertNotIn(str(self.service.directory), failed.error.message)
+
+    def test_parts_of_the_subject_are_looked_for(self):
+        import numpy
+        import torch
+        from PIL import Image
+        from safetensors.torch import load_file, save_file
+        side = Image.open(io.BytesIO(self.photos[0])).width
+        mask = numpy.zeros((side, side), numpy.uint8)
+        mask[:, :side // 2] = 255
+        stream = io.BytesIO()
+        Image.fromarray(mask).save(stream, "PNG")
+        job = self.judgement()
+        for photo in list(job.evaluate.photos)[:2]:
+            photo.mask.inline = stream.getvalue()
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        outputs = self.service.outputs(done)
+        report = json.loads(outputs["report/evaluation.json"])
+
+        def patches(files):
+            images = torch.from_numpy(numpy.stack([numpy.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]))
+            with tempfile.TemporaryDirectory() as folder:
+                save_file({"images": images.contiguous()}, f"{folder}/in")
+                subprocess.run([PROBE, "vit_patches", self.service.models / "evaluators/tiny-dino", f"{folder}/in", f"{folder}/out"], check=True)
+                return load_file(f"{folder}/out")["patches"]
+
+        drawn = patches([outputs[row["path"]] for row in report["pictures"]])
+        # Of the grid of 4 x 4 patches the left half.
+        subjects = patches(self.photos[:2]).unflatten(1, (4, 4))[:, :, :2].flatten(1, 2)
+        for row, picture in zip(report["pictures"], drawn):
+            found = [(subject @ picture.T).max(1).values.mean() for subject in subjects]
+            self.assertAlmostEqual(row["masc"], (sum(found) / 2).item(), places=5)
+        self.assertIn("masc_photos", done.metrics)
+        self.assertNotIn("masc", self.end(self.judgement()).metrics)
 
     def test_photos_rank_among_look_alikes(self):
         others = service.draw_photos(self.service.directory / "others", count=4, seed=9)

@@ -2,9 +2,10 @@
 //
 //   likeness_evaluator_probe KIND EVALUATOR_DIR INPUTS.safetensors OUTPUTS.safetensors
 //
-// KIND vit: images -> embeddings. clip: images, and prompts as lines in the metadata -> embeddings,
-// texts. lpips: images, in pairs -> distances. safety_checker: images -> scores. vit_pixels,
-// clip_pixels: the preprocessor alone, images -> pixels. Images are uint8 [N,H,W,3].
+// KIND vit: images -> embeddings; vit_patches: images -> patches. clip: images, and prompts as
+// lines in the metadata -> embeddings, texts. lpips: images, in pairs -> distances. safety_checker:
+// images -> scores. vit_pixels, clip_pixels: the preprocessor alone, images -> pixels. Images are
+// uint8 [N,H,W,3].
 #include <exception>
 #include <iostream>
 #include <sstream>
@@ -42,6 +43,12 @@ NamedTensors Run(const std::string& kind, const std::string& directory,
   if (kind == "vit") {
     DinoEvaluator evaluator(directory, torch::kCPU);
     return {{"embeddings", EmbeddingsOf(evaluator, inputs)}};
+  }
+  if (kind == "vit_patches") {
+    DinoEvaluator evaluator(directory, torch::kCPU);
+    std::vector<torch::Tensor> patches;
+    for (const auto& image : ImagesOf(inputs)) patches.push_back(evaluator.EmbedPatches(image));
+    return {{"patches", torch::stack(patches)}};
   }
   if (kind == "clip") {
     ClipEvaluator evaluator(directory, torch::kCPU);

@@ -73,8 +73,14 @@ def check_vit(args, report, what, model, processor, sizes, pixel_size=None):
             # From the reference's pixels, which differ by a level here and there: through ours for the network's own error.
             pixels = parity.run_probe(args.probe, "vit_pixels", directory, {"images": images})["pixels"]
             with torch.no_grad():
-                reference = unit(model(pixels).last_hidden_state[:, 0])
+                tokens = model(pixels).last_hidden_state
+                reference = unit(tokens[:, 0])
                 end_to_end = unit(model(theirs).last_hidden_state[:, 0])
+            patches = parity.run_probe(args.probe, "vit_patches", directory, {"images": images})["patches"]
+            report.check(f"{what}, patches", parity.relative_error(patches.flatten(0, 1), unit(tokens[:, -patches.shape[1]:].flatten(0, 1))),
+                         EMBEDDING_LIMIT)
+            side = model.config.patch_size
+            report.check(f"{what}, patches there are", abs(patches.shape[1] - (pixels.shape[2] // side) * (pixels.shape[3] // side)), 0)
             report.check(f"{what}, class embedding", parity.relative_error(ours, reference), EMBEDDING_LIMIT)
             report.check(f"{what}, cosine lost to rounding of pixels", (1 - (ours * end_to_end).sum(1)).max().item(), 1e-3)
 

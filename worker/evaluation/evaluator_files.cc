@@ -75,7 +75,8 @@ std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators) {
   for (const auto& evaluator : evaluators) {
     switch (evaluator.kind) {
       case EvaluatorKind::kVit:
-        measures.insert({Measure::kDino, Measure::kPres, Measure::kCopying, Measure::kRank});
+        measures.insert(
+            {Measure::kDino, Measure::kPres, Measure::kCopying, Measure::kRank, Measure::kMasc});
         break;
       case EvaluatorKind::kClip:
         measures.insert({Measure::kClipI, Measure::kClipT});

@@ -24,7 +24,7 @@ struct EvaluatorFiles {
 };
 
 // What is measured (docs/evaluation.md).
-enum class Measure { kDino, kClipI, kClipT, kPres, kDiv, kCopying, kRank };
+enum class Measure { kDino, kClipI, kClipT, kPres, kDiv, kCopying, kRank, kMasc };
 
 // What evaluators of these kinds can measure.
 std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators);

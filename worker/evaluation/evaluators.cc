@@ -100,6 +100,17 @@ torch::Tensor DinoEvaluator::EmbedPhoto(const Image& photo) {
   return photos_.Get(photo, [&] { return Embed(photo); });
 }
 
+torch::Tensor DinoEvaluator::EmbedPatches(const Image& image) {
+  torch::NoGradGuard no_grad;
+  return UnitRows(model_->Patches(read_(image).to(device_))[0]);
+}
+
+torch::Tensor DinoEvaluator::PatchesWithin(const Image& mask) const {
+  const auto red_1HW = read_(mask)[0].slice(0, 0, 1);  // of a gray image
+  const auto white_1HW = red_1HW * read_.options().deviation[0] + read_.options().mean[0];
+  return torch::avg_pool2d(white_1HW, model_->options().patch_size).flatten() > 0.5;
+}
+
 ClipEvaluator::ClipEvaluator(const fs::path& directory, c10::Device device)
     : tokenizer_(ClipTokenizer::Load(directory)),
       read_(PreprocessorOf(directory, /*clip=*/true)),

@@ -45,6 +45,10 @@ class DinoEvaluator {
   torch::Tensor Embed(const Image& image) { return Embed({&image}); }
   // The same of a photo, by itself whatever else is asked for, and remembered.
   torch::Tensor EmbedPhoto(const Image& photo);
+  // Of each patch that the network reads, row by row, [P,D].
+  torch::Tensor EmbedPatches(const Image& image);
+  // Which of these patches a mask of the image covers by more than half, [P] of bool.
+  torch::Tensor PatchesWithin(const Image& mask) const;
 
  private:
   VitModel model_ = nullptr;

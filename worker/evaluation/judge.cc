@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "worker/evaluation/measures.h"
 #include "worker/tokenizers/find_word.h"
@@ -151,6 +152,12 @@ class Judge {
         gallery_(LookAlikes(evidence.gallery, photos_)),
         groups_(GroupByPrompt(evidence.pictures)) {
     for (const auto& picture : evidence.pictures) pictures_.push_back(picture.image);
+    for (size_t i = 0; i < evidence.photo_masks.size(); ++i) {
+      const Image* photo = evidence.photos.at(i);
+      if (evidence.photo_masks[i] == nullptr) continue;
+      if (std::find(photos_.begin(), photos_.end(), photo) == photos_.end()) continue;
+      masked_.push_back({photo, evidence.photo_masks[i]});
+    }
     judgement_.pictures.resize(pictures_.size());
     scores_.resize(pictures_.size());
     counter_.set_total(ToCount());
@@ -158,6 +165,7 @@ class Judge {
 
   Judgement Run() {
     if (DinoReadsPictures() || MeasuresPres()) JudgeByDino();
+    if (MeasuresMasc()) JudgeByParts();
     if (ClipReadsPictures()) JudgeByClip();
     if (MeasuresDiversity()) JudgeDiversity();
     NameBestAndWorst();
@@ -174,6 +182,9 @@ class Judge {
   bool MeasuresRank() const {
     return evaluators_.dino && !photos_.empty() && !pictures_.empty() && !gallery_.empty() &&
            Asked(Measure::kRank);
+  }
+  bool MeasuresMasc() const {
+    return evaluators_.dino && !masked_.empty() && !pictures_.empty() && Asked(Measure::kMasc);
   }
   bool MeasuresPres() const {
     return evaluators_.dino && !photos_.empty() && Asked(Measure::kPres) &&
@@ -199,6 +210,7 @@ class Judge {
     if (DinoReadsPictures()) total += std::ssize(pictures_);
     if (DinoReadsPictures() || MeasuresPres()) total += std::ssize(photos_);
     if (MeasuresRank()) total += std::ssize(gallery_);
+    if (MeasuresMasc()) total += 2 * std::ssize(masked_) + std::ssize(pictures_);
     if (MeasuresPres()) {
       total += std::ssize(evidence_.class_pictures) + std::ssize(evidence_.class_pictures_before);
     }
@@ -276,6 +288,40 @@ class Judge {
     judgement_.metrics["rank_reciprocal_photos"] = MeanOfGroups({Reciprocals(of_photos)}).mean;
   }
 
+  // Subjects smaller than half a patch are left out. The photos' patches are computed twice: those
+  // of all of them, background included, may be gigabytes.
+  void JudgeByParts() {
+    auto& dino = *evaluators_.dino;
+    std::vector<std::pair<const Image*, torch::Tensor>> subjects_SD;
+    for (const auto& masked : masked_) {
+      auto parts_SD = dino.EmbedPatches(*masked.photo).index({dino.PatchesWithin(*masked.mask)});
+      if (parts_SD.size(0) > 0) subjects_SD.emplace_back(masked.photo, std::move(parts_SD));
+      counter_.Add();
+    }
+    // Of each subject in a picture, but not in its own photo.
+    const auto in = [&](const Image* picture) {
+      const auto picture_PD = dino.EmbedPatches(*picture);
+      counter_.Add();
+      std::vector<double> values;
+      for (const auto& [photo, parts_SD] : subjects_SD) {
+        if (photo != picture) values.push_back(MaskedMaxCosine(parts_SD, picture_PD));
+      }
+      return values;
+    };
+    std::vector<double> values, among;
+    for (size_t i = 0; i < pictures_.size(); ++i) {
+      const auto of_photos = in(pictures_[i]);
+      if (of_photos.empty()) continue;
+      values.push_back(MeanOfGroups({of_photos}).mean);
+      judgement_.pictures[i].masc = values.back();
+    }
+    for (const auto& masked : masked_) {
+      for (const double value : in(masked.photo)) among.push_back(value);
+    }
+    if (!values.empty()) Note("masc", MeanOfGroups(Grouped(groups_, values)), judgement_);
+    if (!among.empty()) judgement_.metrics["masc_photos"] = MeanOfGroups({among}).mean;
+  }
+
   void JudgeByClip() {
     auto& clip = *evaluators_.clip;
     const auto pictures_NP = EmbedAll(pictures_, clip, counter_);
@@ -345,6 +391,11 @@ class Judge {
   Evaluators& evaluators_;
   Counter counter_;
   std::vector<const Image*> photos_, gallery_, pictures_;
+  struct Masked {
+    const Image* photo;
+    const Image* mask;
+  };
+  std::vector<Masked> masked_;  // of photos_
   Groups groups_;
   Judgement judgement_;
   std::vector<double> scores_;  // subject and prompt together, as far as they are measured

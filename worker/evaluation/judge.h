@@ -28,12 +28,14 @@ struct Evidence {
   // Of "a {class}", by the personalized model and by its base. Without either there is no PRES.
   std::vector<const Image*> class_pictures;
   std::vector<const Image*> class_pictures_before;
+  // Of the photos, in their order, white where the subject is; null where a photo has none.
+  std::vector<const Image*> photo_masks = {};
   // Look-alikes: other members of the class. Those that are photos, too, are left out.
   std::vector<const Image*> gallery = {};
 };
 
 struct PictureFigures {
-  std::optional<double> dino, clip_i, clip_t;
+  std::optional<double> dino, clip_i, clip_t, masc;
   std::optional<double> copying;  // the largest cosine to a photo
   bool copied = false;            // larger than any between two of the photos
   std::optional<int64_t> rank;    // of the nearest photo among photos and look-alikes, from 1

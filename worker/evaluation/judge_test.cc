@@ -9,6 +9,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
+#include "worker/evaluation/measures.h"
 #include "worker/evaluation/tiny_evaluators.h"
 
 namespace likeness {
@@ -37,7 +38,7 @@ const Image* Brighter(Image image) {
 }
 
 const std::set<Measure> kAll = {Measure::kDino, Measure::kClipI,   Measure::kClipT, Measure::kPres,
-                                Measure::kDiv,  Measure::kCopying, Measure::kRank};
+                                Measure::kDiv,  Measure::kCopying, Measure::kRank,  Measure::kMasc};
 
 class JudgeTest : public ::testing::Test {
  protected:
@@ -167,6 +168,45 @@ TEST_F(JudgeTest, APhotoInTheGalleryIsNoLookAlike) {
   EXPECT_NEAR(Run(evidence, {Measure::kRank}).metrics.at("rank_first_chance"), 3. / 4, 1e-12);
 }
 
+// White in the upper half.
+const Image* UpperHalf(int side) {
+  Image mask{.width = side, .height = side, .rgb = std::vector<uint8_t>(side * side * 3, 0)};
+  std::fill(mask.rgb.begin(), mask.rgb.begin() + side * side * 3 / 2, 255);
+  return Kept(std::move(mask));
+}
+
+TEST_F(JudgeTest, TheSubjectIsFoundPartByPartWhateverIsAroundIt) {
+  auto evidence = TwoPromptsOfTwo();
+  evidence.photo_masks = {UpperHalf(64), nullptr, UpperHalf(64)};
+  auto& dino = *evaluators_.dino;
+  EXPECT_EQ(dino.PatchesWithin(*UpperHalf(64)).sum().item<int>(), 4 * 4 / 2);
+  const auto judgement = Run(evidence, {Measure::kMasc});
+  const auto found = [&](const Image* photo, const Image* picture) {
+    return MaskedMaxCosine(dino.EmbedPatches(*photo).slice(0, 0, 8), dino.EmbedPatches(*picture));
+  };
+  const Image* first = evidence.photos[0];
+  const Image* last = evidence.photos[2];
+  const Image* picture = evidence.pictures[1].image;
+  EXPECT_NEAR(*judgement.pictures[1].masc, (found(first, picture) + found(last, picture)) / 2,
+              1e-6);
+  // No photo is asked how like itself it is.
+  EXPECT_NEAR(judgement.metrics.at("masc_photos"), (found(first, last) + found(last, first)) / 2,
+              1e-6);
+  EXPECT_TRUE(judgement.metrics.contains("masc_low"));
+  EXPECT_FALSE(judgement.metrics.contains("dino"));
+}
+
+TEST_F(JudgeTest, WithoutMasksTheSubjectIsNotLookedForByParts) {
+  auto evidence = TwoPromptsOfTwo();
+  EXPECT_TRUE(Run(evidence, {Measure::kMasc}).metrics.empty());
+  evidence.photo_masks = {nullptr, nullptr, nullptr};
+  EXPECT_TRUE(Run(evidence, {Measure::kMasc}).metrics.empty());
+  Image black = *UpperHalf(64);
+  std::fill(black.rgb.begin(), black.rgb.end(), 0);
+  evidence.photo_masks[1] = Kept(std::move(black));
+  EXPECT_TRUE(Run(evidence, {Measure::kMasc}).metrics.empty());
+}
+
 TEST_F(JudgeTest, EqualPicturesHaveNoDiversity) {
   auto evidence = TwoPromptsOfTwo();
   for (auto& picture : evidence.pictures) picture.image = Noise(4);
@@ -185,6 +225,7 @@ TEST_F(JudgeTest, ProgressEndsAtTheEndAndMayStop) {
   auto evidence = TwoPromptsOfTwo();
   evidence.photos.push_back(evidence.photos[0]);  // which is read once
   evidence.gallery = {Noise(20), evidence.photos[1], Noise(21)};
+  evidence.photo_masks = {UpperHalf(64), nullptr, UpperHalf(64)};
   auto alone = evidence;
   alone.class_pictures_before.clear();
   for (const auto& judged : {evidence, alone}) {

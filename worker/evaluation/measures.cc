@@ -61,6 +61,10 @@ std::optional<AmongThemselves> CosinesAmong(const torch::Tensor& photos_MD) {
   return AmongThemselves{values.mean().item<double>(), values.max().item<double>()};
 }
 
+double MaskedMaxCosine(const torch::Tensor& subject_SD, const torch::Tensor& picture_PD) {
+  return std::get<0>(Cosines(subject_SD, picture_PD).max(1)).mean().item<double>();
+}
+
 std::vector<int64_t> RanksAmong(const torch::Tensor& queries_ND, const torch::Tensor& photos_MD,
                                 const torch::Tensor& gallery_GD) {
   const auto nearest_N1 = std::get<0>(Cosines(queries_ND, photos_MD).max(1, /*keepdim=*/true));

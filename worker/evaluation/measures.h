@@ -37,6 +37,11 @@ struct AmongThemselves {
 };
 std::optional<AmongThemselves> CosinesAmong(const torch::Tensor& photos_MD);
 
+// Concept preservation of MaSC (arXiv 2605.22469): the mean, over the patches of a subject, of the
+// largest cosine to any patch of a picture. S patches of the subject, at least one; P of the
+// picture.
+double MaskedMaxCosine(const torch::Tensor& subject_SD, const torch::Tensor& picture_PD);
+
 // Where the nearest photo of the subject stands among all photos and look-alikes, from 1, for each
 // query (Kilrain et al. 2512.19026). A look-alike as near as that photo stands before it.
 std::vector<int64_t> RanksAmong(const torch::Tensor& queries_ND, const torch::Tensor& photos_MD,

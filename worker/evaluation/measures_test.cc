@@ -50,6 +50,12 @@ TEST(CosinesAmong, NoPhotoIsComparedWithItself) {
   EXPECT_FALSE(CosinesAmong(photos.slice(0, 0, 1)));
 }
 
+TEST(MaskedMaxCosine, EachPartOfTheSubjectIsFoundWhereItIsMostAlike) {
+  const auto subject = torch::tensor({{1.f, 0.f}, {0.f, 1.f}});
+  const auto picture = torch::tensor({{0.6f, 0.8f}, {1.f, 0.f}, {-1.f, 0.f}});
+  EXPECT_NEAR(MaskedMaxCosine(subject, picture), (1 + .8) / 2, 1e-6);
+}
+
 TEST(RanksAmong, TheNearestPhotoIsLookedForAmongLookAlikes) {
   const auto photos = torch::tensor({{1.f, 0.f}, {0.8f, 0.6f}});
   const auto gallery = torch::tensor({{0.f, 1.f}, {0.6f, 0.8f}});

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/judging.h"
 #include "worker/base/error.h"
 #include "worker/images/crop.h"
 #include "worker/jobs/drawing_model.h"
@@ -28,6 +29,13 @@ SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
   for (auto& photo : *subject.mutable_photos()) photo.clear_caption();
   return FetchPhotos(subject, {.image_size = image_size}, environment, /*looks=*/nullptr,
                      "job.evaluate.");
+}
+
+UnlessNamed NotAskedFor(const v1::EvaluateSpec& spec) {
+  UnlessNamed without;
+  if (spec.gallery().empty()) without.insert(v1::MEASURE_RANK);
+  if (!HasMasks(spec.photos())) without.insert(v1::MEASURE_MASC);
+  return without;
 }
 
 // Square pictures of `image_size` pixels a side, as the photos are; none where nobody looks at
@@ -85,7 +93,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   result.resolved = ResolveEvaluate(lease.job().evaluate(), drawing.facts);
   v1::EvaluateSpec& spec = *result.resolved.mutable_evaluate();
   ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures(),
-                spec.gallery().empty() ? UnlessNamed{v1::MEASURE_RANK} : UnlessNamed{});
+                NotAskedFor(spec));
   CheckJudges(workshop.evaluators, spec.evaluators(), workshop.judges);
   environment.Resolved(result.resolved);
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
@@ -96,6 +104,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
                     .pictures = {},
                     .class_pictures = {},
                     .class_pictures_before = {},
+                    .photo_masks = MasksOf(photos.training),
                     .gallery = ImagesOf(gallery)};
 
   // Draw

@@ -15,6 +15,7 @@ std::vector<std::string> FigureTexts(const PictureFigures& figures) {
   add("DINO", figures.dino);
   add("CLIP-I", figures.clip_i);
   add("CLIP-T", figures.clip_t);
+  add("MaSC", figures.masc);
   if (figures.rank) parts.push_back(absl::StrCat("rank ", *figures.rank));
   return parts;
 }

@@ -157,7 +157,8 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
                       .photos = ImagesOf(photos.training),
                       .pictures = ToJudge(drawn.samples),
                       .class_pictures = ImagesOf(drawn.class_after),
-                      .class_pictures_before = ImagesOf(drawn.class_before)};
+                      .class_pictures_before = ImagesOf(drawn.class_before),
+                      .photo_masks = MasksOf(photos.training)};
     judgement = JudgeInJob(workshop.evaluators, judge.evaluators(), judge.measures(), evidence,
                            workshop.judges, environment, phases);
     std::vector<v1::Output> pictures;
@@ -254,8 +255,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   PictureSettings settings = SettingsOf(spec, base.facts, model);
   RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases), settings);
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
-  options.selection = StepSelectionOf(workshop.evaluators, spec, photos.front(),
-                                      workshop.judges, environment);
+  options.selection =
+      StepSelectionOf(workshop.evaluators, spec, photos.front(), workshop.judges, environment);
   const auto initial =
       FetchInitialModel(lease, spec, base.facts.digest, environment, phases, workshop);
   if (initial) options.initial_digest = initial->stored.digest;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/support/guard.h"
@@ -91,8 +92,11 @@ void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
   const bool named = !judge.evaluators().empty() || !judge.measures().empty();
   absl::Status status = Guard([&] {
     // Look-alikes are part of evaluate jobs alone.
-    ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures(),
-                  {v1::MEASURE_RANK});
+    UnlessNamed without = {v1::MEASURE_RANK};
+    if (!HasMasks(SubjectOf(spec).photos()) && !spec.training().alpha_masks()) {
+      without.insert(v1::MEASURE_MASC);
+    }
+    ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures(), without);
   });
   const bool there = status.ok();
   if (there) status = Guard([&] { CheckJudges(found, judge.evaluators(), judges); });

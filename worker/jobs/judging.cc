@@ -21,6 +21,7 @@ nlohmann::json ToJson(const PictureFigures& figures, const v1::Output& picture) 
   add("dino", figures.dino);
   add("clip_i", figures.clip_i);
   add("clip_t", figures.clip_t);
+  add("masc", figures.masc);
   add("copying", figures.copying);
   if (figures.copying) row["copied"] = figures.copied;
   if (figures.rank) row["rank"] = *figures.rank;
@@ -83,6 +84,12 @@ std::vector<const Image*> ImagesOf(const std::vector<Picture>& pictures) {
   std::vector<const Image*> images;
   for (const auto& picture : pictures) images.push_back(&picture.image);
   return images;
+}
+
+std::vector<const Image*> MasksOf(const std::vector<SubjectPhoto>& photos) {
+  std::vector<const Image*> masks;
+  for (const auto& photo : photos) masks.push_back(photo.mask ? &*photo.mask : nullptr);
+  return masks;
 }
 
 std::vector<const Image*> ImagesOf(const std::vector<Image>& images) {

@@ -35,5 +35,6 @@ std::vector<PictureToJudge> ToJudge(const std::vector<Picture>& pictures);
 std::vector<const Image*> ImagesOf(const std::vector<Picture>& pictures);
 std::vector<const Image*> ImagesOf(const std::vector<SubjectPhoto>& photos);
 std::vector<const Image*> ImagesOf(const std::vector<Image>& images);
+std::vector<const Image*> MasksOf(const std::vector<SubjectPhoto>& photos);  // null: none
 
 }  // namespace likeness

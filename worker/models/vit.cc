@@ -114,6 +114,15 @@ torch::Tensor VitModelImpl::PositionsFor(int64_t rows, int64_t columns) const {
 }
 
 torch::Tensor VitModelImpl::forward(const torch::Tensor& pixels_BCHW) {
+  return layernorm_(Encode(pixels_BCHW).select(1, 0));
+}
+
+torch::Tensor VitModelImpl::Patches(const torch::Tensor& pixels_BCHW) {
+  const int64_t registers = register_tokens_1RD_.defined() ? register_tokens_1RD_.size(1) : 0;
+  return layernorm_(Encode(pixels_BCHW).slice(1, 1 + registers));
+}
+
+torch::Tensor VitModelImpl::Encode(const torch::Tensor& pixels_BCHW) {
   const int64_t height = pixels_BCHW.size(2), width = pixels_BCHW.size(3);
   const bool whole = height % options_.patch_size == 0 && width % options_.patch_size == 0;
   const bool as_trained = height == options_.image_size && width == options_.image_size;
@@ -137,7 +146,7 @@ torch::Tensor VitModelImpl::forward(const torch::Tensor& pixels_BCHW) {
   }
   // encoder
   for (auto& layer : layers_) hidden_BTD = layer(hidden_BTD);
-  return layernorm_(hidden_BTD.select(1, 0));
+  return hidden_BTD;
 }
 
 }  // namespace likeness

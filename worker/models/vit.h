@@ -65,10 +65,14 @@ class VitModelImpl : public torch::nn::Module {
   // pixels_BCHW normalized as preprocessor_config.json says; H and W multiples of patch_size, and
   // image_size where the kind is kVit. Gives the class token after the final layer norm, BD.
   torch::Tensor forward(const torch::Tensor& pixels_BCHW);
+  // The patches instead, row by row, [B,P,D].
+  torch::Tensor Patches(const torch::Tensor& pixels_BCHW);
 
   const VitOptions& options() const { return options_; }
 
  private:
+  // [B,T,D], before the final layer norm.
+  torch::Tensor Encode(const torch::Tensor& pixels_BCHW);
   // Of a picture of so many patches, [1,T,D] without registers; between those that were trained.
   torch::Tensor PositionsFor(int64_t rows, int64_t columns) const;
 

@@ -64,9 +64,17 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
   checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
                  "TOO_MANY_IMAGES");
   CheckJudges(spec.measures(), spec.evaluators(), path, checker);
-  const bool ranks = std::find(spec.measures().begin(), spec.measures().end(), v1::MEASURE_RANK) !=
-                     spec.measures().end();
-  if (ranks && spec.gallery().empty()) {
+  for (int i = 0; i < spec.gallery_size(); ++i) {
+    RefuseMask(spec.gallery(i), absl::StrCat(path, ".gallery[", i, "]"), checker);
+  }
+  const auto named = [&](v1::Measure measure) {
+    return std::find(spec.measures().begin(), spec.measures().end(), measure) !=
+           spec.measures().end();
+  };
+  if (named(v1::MEASURE_MASC) && !HasMasks(spec.photos())) {
+    checker.Add(path + ".photos", "none has a mask; MEASURE_MASC needs one", "OUT_OF_RANGE");
+  }
+  if (named(v1::MEASURE_RANK) && spec.gallery().empty()) {
     checker.Add(path + ".gallery",
                 "there are no photos; MEASURE_RANK needs some of other members of the class",
                 "NO_PHOTOS");

@@ -236,11 +236,16 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
                checker);
   CheckSamples(spec.samples(), path + ".samples", limits, checker);
   CheckJudges(spec.judge().measures(), spec.judge().evaluators(), path + ".judge", checker);
+  const bool masks = HasMasks(SubjectOf(spec).photos()) || spec.training().alpha_masks();
   for (int i = 0; i < spec.judge().measures_size(); ++i) {
-    if (spec.judge().measures(i) != v1::MEASURE_RANK) continue;
-    checker.Add(absl::StrCat(path, ".judge.measures[", i, "]"),
-                "is MEASURE_RANK, which needs a gallery; evaluate jobs alone have one",
-                "OUT_OF_RANGE");
+    const std::string field = absl::StrCat(path, ".judge.measures[", i, "]");
+    if (spec.judge().measures(i) == v1::MEASURE_RANK) {
+      checker.Add(field, "is MEASURE_RANK, which needs a gallery; evaluate jobs alone have one",
+                  "OUT_OF_RANGE");
+    }
+    if (spec.judge().measures(i) == v1::MEASURE_MASC && !masks) {
+      checker.Add(field, "is MEASURE_MASC, which needs photos with masks", "OUT_OF_RANGE");
+    }
   }
   if (!spec.output_model_id().empty() && !IsResourceId(spec.output_model_id())) {
     checker.Add(path + ".output_model_id", kInvalidId, "INVALID_NAME");
