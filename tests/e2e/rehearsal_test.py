@@ -77,10 +77,12 @@ class Rehearsal(unittest.TestCase):
         job = job_pb2.Job()
         job.evaluate.model.name = trained.output_model
         job.evaluate.photos.add(inline=self.photo_bytes()[0])
+        job.evaluate.gallery.add(inline=self.photo_bytes()[1])
         done = self.service.wait(self.service.create(job).name)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         self.assertTrue(done.rehearsed)
         self.assertIn("dino", done.metrics)
+        self.assertEqual(done.metrics["rank_first_chance"], 0.5)
         self.assertIn("report/evaluation.json", self.service.outputs(done))
 
     def test_exports_and_imports_are_rehearsed_too(self):

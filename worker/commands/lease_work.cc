@@ -64,6 +64,7 @@ absl::StatusOr<Workplace> MakeRehearsal(const WorkerFlags& flags, const std::str
       AddDefaults({}, model);
       model.add_measures(v1::MEASURE_DINO);
       model.add_measures(v1::MEASURE_CLIP_T);
+      model.add_measures(v1::MEASURE_RANK);
     }
     AddAbilities(request);
     request.add_methods("evaluate");

@@ -269,6 +269,12 @@ JobResult RehearseEvaluate(const v1::Lease& lease, JobEnvironment& environment,
                       .best = {},
                       .worst = {}};
   for (auto& figures : judgement.pictures) figures.dino = 0.7, figures.clip_t = 0.3;
+  if (!spec.gallery().empty()) {
+    for (auto& figures : judgement.pictures) figures.rank = 1;
+    judgement.metrics["rank_first"] = judgement.metrics["rank_reciprocal"] = 1;
+    const double photos = spec.photos_size();
+    judgement.metrics["rank_first_chance"] = photos / (photos + spec.gallery_size());
+  }
   auto outputs = WritePictures(pictures, settings, environment);
   outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
   result.outputs = KeepOutputs(outputs, /*extras=*/{}, environment, phases);
