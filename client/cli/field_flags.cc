@@ -41,6 +41,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"training.input_perturbation", "--input-perturbation"},
     {"training.horizontal_flips", "--flips"},
     {"training.caption_dropout", "--caption-dropout"},
+    {"training.aspect_ratio_buckets", "--aspect-ratio-buckets"},
     {"training.alpha_masks", "--alpha-masks"},
     {"training.unmasked_weight", "--unmasked-weight"},
     {"training.fused_backward_pass", "--fused-backward-pass"},

@@ -270,13 +270,14 @@ TEST_F(ProgramTest, FlagsOfTheTrainingFillItsFields) {
     command.insert(command.end(), flags.begin(), flags.end());
     return Run(command);
   };
-  ASSERT_EQ(run({"--optimizer=adamw-8bit", "--schedule=cosine_with_restarts", "--schedule-cycles=3",
-                 "--warmup-steps=10", "--debiased-estimation", "--noise-offset=0.05",
-                 "--input-perturbation=0.1", "--flips", "--caption-dropout=0.2",
-                 "--ema-decay=0.999", "--gradient-checkpointing", "--prior-kind=base_prediction",
-                 "--alpha-masks", "--unmasked-weight=0.1", "--fused-backward-pass"})
-                .exit_code,
-            kDone);
+  ASSERT_EQ(
+      run({"--optimizer=adamw-8bit", "--schedule=cosine_with_restarts", "--schedule-cycles=3",
+           "--warmup-steps=10", "--debiased-estimation", "--noise-offset=0.05",
+           "--input-perturbation=0.1", "--flips", "--caption-dropout=0.2", "--ema-decay=0.999",
+           "--gradient-checkpointing", "--prior-kind=base_prediction", "--alpha-masks",
+           "--unmasked-weight=0.1", "--fused-backward-pass", "--aspect-ratio-buckets"})
+          .exit_code,
+      kDone);
   const auto asked = server_->record().create.job().fine_tune();
   EXPECT_EQ(asked.training().optimizer(), v1::OPTIMIZER_ADAMW_8BIT);
   EXPECT_EQ(asked.training().learning_rate_schedule(),
@@ -291,6 +292,7 @@ TEST_F(ProgramTest, FlagsOfTheTrainingFillItsFields) {
   EXPECT_EQ(asked.training().ema_decay(), 0.999);
   EXPECT_TRUE(asked.training().gradient_checkpointing());
   EXPECT_TRUE(asked.training().alpha_masks());
+  EXPECT_TRUE(asked.training().aspect_ratio_buckets());
   EXPECT_TRUE(asked.training().fused_backward_pass());
   EXPECT_EQ(asked.training().unmasked_weight(), 0.1);
   EXPECT_EQ(asked.prior().kind(), v1::PRIOR_KIND_BASE_PREDICTION);

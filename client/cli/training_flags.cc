@@ -64,6 +64,8 @@ void TrainingFlags::AddTo(FlagSet& flags) {
   flags.Add("flips", &flips, "Mirror each photo in half of the steps.");
   flags.Add("caption-dropout", &caption_dropout,
             "Share of steps in which a photo is learned without its prompt, 0 to below 1.");
+  flags.Add("aspect-ratio-buckets", &aspect_ratio_buckets,
+            "Learn photos in about their own aspect ratios rather than cut to squares.");
   flags.Add(
       "alpha-masks", &alpha_masks,
       "Learn of each photo what is not transparent, unless it has a mask: rex/03.mask.png beside "
@@ -108,6 +110,7 @@ absl::Status TrainingFlags::Apply(v1::FineTuneSpec& spec) const {
   if (input_perturbation) training.set_input_perturbation(*input_perturbation);
   if (flips) training.set_horizontal_flips(*flips);
   if (caption_dropout) training.set_caption_dropout(*caption_dropout);
+  if (aspect_ratio_buckets) training.set_aspect_ratio_buckets(*aspect_ratio_buckets);
   if (alpha_masks) training.set_alpha_masks(*alpha_masks);
   if (unmasked_weight) training.set_unmasked_weight(*unmasked_weight);
   if (fused_backward_pass) training.set_fused_backward_pass(*fused_backward_pass);

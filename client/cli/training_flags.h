@@ -25,6 +25,7 @@ struct TrainingFlags {
   std::optional<double> caption_dropout;
   std::optional<double> ema_decay;
   std::optional<bool> gradient_checkpointing;
+  std::optional<bool> aspect_ratio_buckets;
   std::optional<bool> alpha_masks;
   std::optional<bool> fused_backward_pass;
   std::optional<double> unmasked_weight;

@@ -211,7 +211,6 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
   if (job.has_evaluate()) CheckEvaluate(job.evaluate(), "job.evaluate", limits_, checker);
   if (job.has_export_model()) CheckExport(job.export_model(), "job.export_model", checker);
   if (job.has_import_model()) CheckImport(job.import_model(), "job.import_model", checker);
-  CheckUnsupported(job, checker);
   if (static_cast<int64_t>(request.ByteSizeLong()) > limits_.max_request_bytes) {
     checker.Add("job",
                 absl::StrCat("the request has ", request.ByteSizeLong(), " bytes; at most ",

@@ -123,6 +123,18 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual(model(by_alpha), model(by_mask))
         self.assertNotEqual(model(by_mask), model(whole))
 
+    def test_photos_keep_their_aspect_ratios(self):
+        wide = [png(Image.open(io.BytesIO(photo)).convert("RGB").crop((0, 16, 64, 48))) for photo in self.photos[:2]]
+        unets = []
+        for buckets in (False, True):
+            done = self.run_job(self.masked(wide + self.photos[2:], [], aspect_ratio_buckets=buckets))
+            self.assertEqual(done.resolved.fine_tune.training.aspect_ratio_buckets, buckets)
+            outputs = self.service.outputs(done)
+            unets.append(outputs["model/unet/diffusion_pytorch_model.safetensors"])
+            settings = json.loads(outputs["model/likeness_card.json"])["settings"]
+            self.assertEqual("aspect_ratio_buckets" in settings, buckets)
+        self.assertNotEqual(*unets)
+
     def test_masks_that_cannot_be_used_are_named(self):
         size = Image.open(io.BytesIO(self.photos[1])).size
         other = self.masked(self.photos, [png(Image.new("L", size, 255)), png(Image.new("L", (size[0], size[1] + 8), 255))])

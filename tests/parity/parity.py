@@ -163,14 +163,14 @@ def text_encoders(pipeline):
     return {name: getattr(pipeline, name) for name in ("text_encoder", "text_encoder_2") if getattr(pipeline, name, None)}
 
 
-def encode(pipeline, prompts):
-    """What the UNet is told beside x and t, by the names of the probe; differentiable."""
+def encode(pipeline, prompts, sides=None):
+    """What the UNet is told beside x and t, by the names of the probe; differentiable. sides: width and height [the model's]."""
     if not getattr(pipeline, "text_encoder_2", None):
         ids = pipeline.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
         return {"context": pipeline.text_encoder(ids)[0]}
     context, _, pooled, _ = pipeline.encode_prompt(prompts, device="cpu", do_classifier_free_guidance=False)
-    side = pipeline.vae.config.sample_size
-    return {"context": context, "pooled": pooled, "numbers": torch.tensor([[side, side, 0, 0, side, side]] * len(prompts))}
+    width, height = sides or [pipeline.vae.config.sample_size] * 2
+    return {"context": context, "pooled": pooled, "numbers": torch.tensor([[height, width, 0, 0, height, width]] * len(prompts))}
 
 
 def predict(pipeline, latents, timesteps, told):

@@ -20,6 +20,16 @@ std::vector<std::string> Words(const std::string& text) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
+// [H,W,3] each.
+std::vector<torch::Tensor> Photos(const SafetensorsFile& inputs, bool of_any_size) {
+  if (!of_any_size) return inputs.Get("photos").unbind();
+  std::vector<torch::Tensor> photos;
+  for (size_t i = 0; i < inputs.Names().size(); ++i) {
+    photos.push_back(inputs.Get("photo_" + std::to_string(i)));
+  }
+  return photos;
+}
+
 // What most jobs leave as it is.
 void SetExtras(const std::map<std::string, std::string>& settings, FineTuneOptions& job) {
   const auto said = [&](const char* name) { return settings.contains(name); };
@@ -55,8 +65,10 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
   const auto number = [&](const char* name) { return std::stod(settings.at(name)); };
   FineTuneOptions job;
   job.class_noun = settings.at("class_noun");
-  for (const auto& photo_HWC : inputs.Get("photos").unbind())
+  job.aspect_ratio_buckets = settings.contains("aspect_ratio_buckets");
+  for (const auto& photo_HWC : Photos(inputs, job.aspect_ratio_buckets)) {
     job.photos.push_back({.image = ToImage(photo_HWC)});
+  }
   if (settings.contains("unmasked_weight")) {
     job.unmasked_weight = number("unmasked_weight");
     const auto masks_NHW = inputs.Get("masks").unbind();  // of the first photos
@@ -112,7 +124,7 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
 
 }  // namespace
 
-// photos: uint8 [N,H,W,3]; with "unmasked_weight" masks: uint8 [M,H,W]. Settings: "base", the
+// photos: uint8 [N,H,W,3], or with "aspect_ratio_buckets" photo_0, photo_1, ...: uint8 [H,W,3]; with "unmasked_weight" masks: uint8 [M,H,W]. Settings: "base", the
 // directory of the model; "scratch", where the result goes as "model"; and fields of
 // FineTuneOptions, where 0 is a text encoder that stays and no min-SNR weight; "method" may be left
 // out. Gives "losses" and "grad_norms" (before clipping), float64 [steps], and "class_pictures",

@@ -187,6 +187,7 @@ void SetTraining(const v1::Training& training, FineTuneOptions& options) {
   options.unmasked_weight = training.unmasked_weight();
   options.ema_decay = training.ema_decay();
   options.gradient_checkpointing = training.gradient_checkpointing();
+  options.aspect_ratio_buckets = training.aspect_ratio_buckets();
   options.fused_backward_pass = training.fused_backward_pass();
   options.seed = training.seed();
   options.checkpoint_every = training.checkpoint_every_steps();
@@ -222,7 +223,9 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved,
 }
 
 PhotoRules PhotoRulesOf(const v1::FineTuneSpec& resolved, int image_size) {
-  return {.image_size = image_size, .alpha_masks = resolved.training().alpha_masks()};
+  return {.image_size = image_size,
+          .aspect_ratio_buckets = resolved.training().aspect_ratio_buckets(),
+          .alpha_masks = resolved.training().alpha_masks()};
 }
 
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {

@@ -57,6 +57,7 @@ TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
   training.set_caption_dropout(0.5);
   training.set_unmasked_weight(0.6);
   training.set_alpha_masks(true);
+  training.set_aspect_ratio_buckets(true);
   training.set_fused_backward_pass(true);
   spec.mutable_prior()->set_kind(v1::PRIOR_KIND_BASE_PREDICTION);
   const FineTuneOptions options = ToFineTuneOptions(spec, {});
@@ -67,6 +68,8 @@ TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
   EXPECT_TRUE(options.debiased_estimation);
   EXPECT_EQ(options.unmasked_weight, 0.6);
   EXPECT_TRUE(options.fused_backward_pass);
+  EXPECT_TRUE(options.aspect_ratio_buckets);
+  EXPECT_TRUE(PhotoRulesOf(spec, 64).aspect_ratio_buckets);
   EXPECT_TRUE(PhotoRulesOf(spec, 64).alpha_masks);
   EXPECT_EQ(options.ema_decay, 0.3);
   EXPECT_TRUE(options.gradient_checkpointing);
@@ -150,6 +153,7 @@ v1::FineTuneSpec AsOlderWorkersResolved(v1::FineTuneSpec spec) {
   training.clear_caption_dropout();
   training.clear_stop_rule();
   training.clear_alpha_masks();
+  training.clear_aspect_ratio_buckets();
   training.clear_unmasked_weight();
   training.clear_fused_backward_pass();
   spec.mutable_prior()->clear_kind();

@@ -123,6 +123,7 @@ v1::FineTuneSpec PublishedDefaults(const MethodDefaults& row) {
   training.set_alpha_masks(false);
   training.set_unmasked_weight(0);
   training.set_fused_backward_pass(false);
+  training.set_aspect_ratio_buckets(false);
   training.set_checkpoint_every_steps(100);
   training.set_stop_rule(v1::STOP_RULE_LAST);
 

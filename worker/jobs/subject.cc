@@ -9,6 +9,7 @@
 #include "common/photo_folder.h"
 #include "common/photo_look.h"
 #include "common/rpc_error.h"
+#include "worker/images/buckets.h"
 #include "worker/images/crop.h"
 #include "worker/jobs/photo_file.h"
 #include "worker/jobs/prompts.h"
@@ -36,7 +37,13 @@ class PhotoFetcher {
   // `path`: of the subject in the request.
   PhotoFetcher(PromptWords words, const std::string& path, const PhotoRules& rules,
                JobEnvironment& environment)
-      : words_(std::move(words)), path_(path), rules_(rules), environment_(environment) {}
+      : words_(std::move(words)),
+        path_(path),
+        rules_(rules),
+        sizes_(rules.aspect_ratio_buckets
+                   ? BucketSizes(rules.image_size)
+                   : std::vector<PictureSize>{{rules.image_size, rules.image_size}}),
+        environment_(environment) {}
 
   // `list`: "photos"; names the photos in messages. `looks`: may be null.
   std::vector<SubjectPhoto> FetchAll(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
@@ -54,14 +61,14 @@ class PhotoFetcher {
   SubjectPhoto Fetch(const v1::Photo& photo, const std::string& field,
                      std::vector<NamedLook>* looks) {
     const auto box = CropBoxOf(photo);
-    const auto cut = [&](const Image& whole) { return SquarePhoto(whole, box, rules_.image_size); };
+    const auto cut = [&](const Image& whole) { return Cut(whole, box); };
     int width = 0, height = 0;
     SubjectPhoto fetched;
     const auto use = [&](const DecodedPhoto& decoded) {
       const Image& whole = decoded.image;
       width = whole.width;
       height = whole.height;
-      WarnOfSmall(field, box ? std::min(box->width, box->height) : std::min(width, height));
+      WarnOfSmall(field, box ? PictureSize{box->width, box->height} : PictureSize{width, height});
       if (looks != nullptr) looks->push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
       if (rules_.alpha_masks && decoded.opacity) fetched.mask = cut(*decoded.opacity);
       return cut(whole);
@@ -84,15 +91,32 @@ class PhotoFetcher {
     return fetched;
   }
 
-  void WarnOfSmall(const std::string& field, int side) {
-    if (side >= rules_.image_size) return;
+  // What a photo, or its box, is scaled and cut to.
+  PictureSize SizeFor(const PictureSize& part) const {
+    return BestBucket(part.width, part.height, sizes_);
+  }
+
+  Image Cut(const Image& whole, const std::optional<CropBox>& box) const {
+    if (!rules_.aspect_ratio_buckets) return SquarePhoto(whole, box, rules_.image_size);
+    const Image part = box ? Crop(whole, *box) : whole;
+    const PictureSize size = SizeFor({part.width, part.height});
+    return Cover(part, size.width, size.height);
+  }
+
+  void WarnOfSmall(const std::string& field, const PictureSize& part) {
+    const PictureSize size = SizeFor(part);
+    // The side that is scaled by more.
+    const bool wide = int64_t{part.width} * size.height < int64_t{part.height} * size.width;
+    const int side = wide ? part.width : part.height, wanted = wide ? size.width : size.height;
+    if (side >= wanted) return;
     environment_.Warn(absl::StrFormat("%s is small: %d px are enlarged to the model's %d px", field,
-                                      side, rules_.image_size));
+                                      side, wanted));
   }
 
   const PromptWords words_;
   const std::string& path_;
   const PhotoRules rules_;
+  const std::vector<PictureSize> sizes_;  // at least the square
   JobEnvironment& environment_;
   Conversions conversions_;
 };

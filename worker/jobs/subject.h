@@ -20,12 +20,13 @@ struct SubjectPhotos {
 
 // What photos are made of.
 struct PhotoRules {
-  int image_size = 0;        // pixels, of the sides of squares
-  bool alpha_masks = false;  // a photo's transparency is its mask, where it has no mask
+  int image_size = 0;                 // pixels, of the sides of squares
+  bool aspect_ratio_buckets = false;  // photos are of BucketSizes (worker/images/buckets.h) instead
+  bool alpha_masks = false;           // a photo's transparency is its mask, where it has no mask
 };
 
-// Square photos of image_size x image_size pixels, and their masks, cut alike. Oddities become
-// warnings of the job. Throws StatusError (INVALID_ARGUMENT naming the field, e.g.
+// Photos of image_size x image_size pixels, or in buckets, and their masks, cut alike. Oddities
+// become warnings of the job. Throws StatusError (INVALID_ARGUMENT naming the field, e.g.
 // "job.fine_tune.subjects[0].photos[2]") for a photo that cannot be used; MASK_SIZE_DIFFERS for a
 // mask of another size than its photo, MASK_EMPTY for one that is black all over within the cut.
 // `looks`: if not null, filled with those of the photos to learn from, whole or as far as their

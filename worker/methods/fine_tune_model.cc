@@ -129,16 +129,18 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   if (!paths.initial_adapter.empty()) {
     BeginWith(method, base, *attached, paths.initial_adapter);
   }
-  const PromptContexts contexts(base, lesson.prompts, attached->trains_text_encoders());
+  const PromptContexts contexts(base, lesson.prompts, lesson.Sizes(base),
+                                attached->trains_text_encoders());
   const auto loss_on_validation = [&](const std::function<void(int64_t done)>& after_each) {
     const TrainedInDtype as_model(*attached, base.dtype());
-    return ValidationLoss(base, *lesson.validation, contexts, after_each);
+    return ValidationLoss(base, lesson.validation, contexts, after_each);
   };
   const auto validation_loss = [&](Phase phase,
                                    const auto& stop_if_asked) -> std::optional<double> {
-    if (!lesson.validation) return std::nullopt;
+    if (lesson.validation.empty()) return std::nullopt;
+    const auto photos = static_cast<int64_t>(options.validation_photos.size());
     return loss_on_validation([&](int64_t done) {
-      host.Report({phase, done, lesson.validation->size(), "pictures"});
+      host.Report({phase, done, photos, "pictures"});
       stop_if_asked();
     });
   };

@@ -44,6 +44,30 @@ void MaskHalf(SubjectPhoto& photo) {
   }
 }
 
+// Of the middle.
+Image CutTo(const Image& image, int width, int height) {
+  Image cut{width, height, {}};
+  for (int y = (image.height - height) / 2; y < (image.height + height) / 2; ++y) {
+    const size_t row = static_cast<size_t>(y) * image.width + (image.width - width) / 2;
+    cut.rgb.insert(cut.rgb.end(), image.rgb.begin() + 3 * row,
+                   image.rgb.begin() + 3 * (row + width));
+  }
+  return cut;
+}
+
+// Five photos of three sizes.
+FineTuneOptions InBuckets() {
+  FineTuneOptions options = Job();
+  options.aspect_ratio_buckets = true;
+  const std::pair<int, int> sizes[] = {{12, 20}, {16, 16}, {12, 20}, {18, 14}, {12, 20}};
+  options.photos.clear();
+  for (const auto& [width, height] : sizes) {
+    const auto number = static_cast<int>(options.photos.size());
+    options.photos.push_back({.image = CutTo(TestImage(number, 32), width, height)});
+  }
+  return options;
+}
+
 FineTuneOptions EverythingDrawn() {
   FineTuneOptions options = Job();
   options.draws = {.noise_offset = 0.1,
@@ -344,6 +368,68 @@ TEST_F(TrainingSettingsTest, TheFusedBackwardPassIsRefusedWhereAllGradientsAreNe
     o.method = "hypernetwork";
     o.gradient_checkpointing = true;
   });
+  refused("aspect_ratio_buckets", [](auto& o) {
+    o.aspect_ratio_buckets = true;
+    o.gradient_checkpointing = true;
+  });
+}
+
+TEST_F(TrainingSettingsTest, TheFusedBackwardPassTakesTwoForwardsOfUnlikeSizes) {
+  FineTuneOptions options = InBuckets();
+  options.optimizer.max_grad_norm = 0;
+  const auto apart = Train(options, "apart").losses;
+  options.fused_backward_pass = true;
+  EXPECT_EQ(Train(options, "fused").losses, apart);
+  EXPECT_EQ(Bytes("fused", kUnetFile), Bytes("apart", kUnetFile));
+}
+
+TEST_F(TrainingSettingsTest, PhotosInBucketsTrainAndResumeToTheSameBits) {
+  FineTuneOptions options = InBuckets();
+  options.batch_size = 2;
+  options.gradient_accumulation = 2;
+  options.train_text_encoder = true;
+  options.draws = EverythingDrawn().draws;
+  options.validation_photos = options.photos;
+  MaskHalf(options.photos[0]);
+  ExpectResumable(options, "model");
+  options.method = "lora";
+  options.lora = {.rank = 2, .alpha = 2, .dropout = 0.3};
+  options.gradient_checkpointing = true;
+  ExpectResumable(options, "adapter");
+  options.prior_kind = PriorKind::kBasePrediction;
+  ExpectResumable(options, "without class images");
+}
+
+TEST_F(TrainingSettingsTest, SquarePhotosInBucketsTrainAsWithoutThem) {
+  FineTuneOptions options = Job();
+  options.validation_photos = options.photos;
+  const auto plain = Train(options, "plain");
+  options.aspect_ratio_buckets = true;
+  const auto buckets = Train(options, "buckets");
+  EXPECT_EQ(buckets.losses, plain.losses);
+  EXPECT_EQ(buckets.validation_loss_after, plain.validation_loss_after);
+  EXPECT_EQ(Bytes("buckets", kUnetFile), Bytes("plain", kUnetFile));
+}
+
+// Equation 2: the subject's mean, and lambda times the prior's, though they are of unlike sizes.
+TEST_F(TrainingSettingsTest, TheLossOfPhotosOfAnotherSizeHasBothHalves) {
+  FineTuneOptions options = InBuckets();
+  options.photos.resize(1);
+  options.steps = 1;
+  const auto loss = [&](double prior_weight) {
+    options.prior_weight = prior_weight;
+    return Train(options, "lambda " + std::to_string(prior_weight)).losses.at(0);
+  };
+  const double subject = loss(0), half = loss(0.5), whole = loss(1);
+  EXPECT_GT(half, subject);
+  EXPECT_NEAR(whole - subject, 2 * (half - subject), 1e-5 * whole);
+}
+
+TEST_F(TrainingSettingsTest, PhotosOfUnlikeSizesNeedBuckets) {
+  FineTuneOptions options = InBuckets();
+  options.aspect_ratio_buckets = false;
+  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
+  EXPECT_THAT(failure_, testing::HasSubstr("12 x 20"));
 }
 
 TEST_F(TrainingSettingsTest, MasksThatCountWholeChangeNothing) {

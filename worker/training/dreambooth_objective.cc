@@ -1,6 +1,7 @@
 #include "worker/training/dreambooth_objective.h"
 
 #include <optional>
+#include <utility>
 
 #include "worker/nn/gradient_checkpointing.h"
 #include "worker/training/random_masks.h"
@@ -8,23 +9,22 @@
 
 namespace likeness {
 
-DreamBoothObjective::Task DreamBoothObjective::NextTask(int64_t pass, at::Generator& generator) {
+DreamBoothObjective::Task DreamBoothObjective::Draw(Batch batch, int64_t photos,
+                                                    at::Generator& generator) {
   const NoiseSchedule& schedule = model_.schedule();
-  auto [batch, class_prompt_of_B] = lesson_.Next(pass, options_.batch_size);
   const Draws draws = DrawFor(batch, schedule.num_train_timesteps(), options_.draws, generator);
-  Alter(batch, draws, options_.batch_size, lesson_.empty_prompt);
+  Alter(batch, draws, photos, lesson_.empty_prompt);
   const auto latents_BCHW = batch.moments.Sample(draws.posterior_BCHW) * model_.latent_scale();
   return {schedule.AddNoise(latents_BCHW, draws.seen_noise_BCHW, draws.timesteps_B),
           draws.timesteps_B,
           batch.prompt_of_B,
           MaskedCanvas(model_, batch, generator),
           schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B),
-          batch.weights_B1hw,
-          class_prompt_of_B};
+          batch.weights_B1hw};
 }
 
 torch::Tensor DreamBoothObjective::Predict(const Task& task) {
-  auto told = contexts_.For(task.prompt_of_B);
+  auto told = contexts_.For(task.prompt_of_B, task.noisy_BCHW.sizes());
   told.canvas_NChw = task.canvas_BChw;
   return model_.Predict(task.noisy_BCHW, task.timesteps_B, told);
 }
@@ -52,15 +52,26 @@ void DreamBoothObjective::AddBasePrediction(Task& task) {
       torch::cat({task.target_BCHW, prior.target_BCHW.to(task.target_BCHW.scalar_type())});
 }
 
+torch::Tensor DreamBoothObjective::LossOf(const Task& task, double prior_weight) {
+  const auto prediction_BCHW = Predict(task);
+  const NoiseSchedule& schedule = model_.schedule();
+  LossOptions options = options_.loss;
+  options.prior_weight = prior_weight;
+  return DreamBoothLoss(prediction_BCHW, task.target_BCHW, schedule.Snr(task.timesteps_B),
+                        schedule.options().prediction_type, options, task.weights_B1HW);
+}
+
 torch::Tensor DreamBoothObjective::Loss(int64_t pass, at::Generator& generator) {
-  Task task = NextTask(pass, generator);
+  Lesson::Pairs pairs = lesson_.Next(pass, options_.batch_size);
+  Task task = Draw(std::move(pairs.batch), options_.batch_size, generator);
+  task.class_prompt_of_B = std::move(pairs.class_prompt_of_B);
+  std::optional<Task> prior;
+  if (pairs.prior) prior = Draw(*std::move(pairs.prior), /*photos=*/0, generator);
   if (!task.class_prompt_of_B.empty()) AddBasePrediction(task);
   std::optional<GradientCheckpointing> checkpointing;
   if (options_.gradient_checkpointing) checkpointing.emplace(generator);
-  const auto prediction_BCHW = Predict(task);
-  const NoiseSchedule& schedule = model_.schedule();
-  return DreamBoothLoss(prediction_BCHW, task.target_BCHW, schedule.Snr(task.timesteps_B),
-                        schedule.options().prediction_type, options_.loss, task.weights_B1HW);
+  if (!prior) return LossOf(task, options_.loss.prior_weight);
+  return LossOf(task, 0) + options_.loss.prior_weight * LossOf(*prior, 0);
 }
 
 }  // namespace likeness

@@ -22,6 +22,9 @@ struct DreamBoothOptions {
 // latents go through the network once more with that prompt, and the error is that against the
 // prediction of the base alone.
 //
+// Photos of another size than the class pictures go through the network by themselves. The loss is
+// the same sum of two means.
+//
 // Everything that is handed over by reference outlives this.
 class DreamBoothObjective : public Objective {
  public:
@@ -44,12 +47,15 @@ class DreamBoothObjective : public Objective {
     std::vector<int64_t> prompt_of_B;
     torch::Tensor canvas_BChw;  // as Conditioning's
     torch::Tensor target_BCHW;
-    torch::Tensor weights_B1HW;  // as Batch's
+    torch::Tensor weights_B1HW;                   // as Batch's
     std::vector<int64_t> class_prompt_of_B = {};  // as Lesson::Pairs'
   };
-  Task NextTask(int64_t pass, at::Generator& generator);
+  // Draws for the batch, of which the first `photos` samples are the subjects'.
+  Task Draw(Batch batch, int64_t photos, at::Generator& generator);
   void AddBasePrediction(Task& task);
   torch::Tensor Predict(const Task& task);
+  // `prior_weight`: 0 where the task has no prior half.
+  torch::Tensor LossOf(const Task& task, double prior_weight);
 
   Family& model_;
   Attached& attached_;

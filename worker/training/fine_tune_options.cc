@@ -20,10 +20,10 @@ std::string SizeText(const Image& image) {
 }
 
 void ValidatePhotos(const std::vector<SubjectPhoto>& photos, const std::string& token,
-                    int image_size) {
+                    int image_size, bool any_size) {
   for (const SubjectPhoto& photo : photos) {
     const Image& image = photo.image;
-    if (image.width != image_size || image.height != image_size) {
+    if (!any_size && (image.width != image_size || image.height != image_size)) {
       throw Error(ErrorKind::kInvalidArgument,
                   "a photo is " + SizeText(image) + "; the model learns from " +
                       std::to_string(image_size) + " x " + std::to_string(image_size));
@@ -44,12 +44,12 @@ std::string InLowerCase(std::string word) {
   return word;
 }
 
-void ValidateSubject(const LearnedSubject& subject, int image_size) {
+void ValidateSubject(const LearnedSubject& subject, int image_size, bool any_size) {
   Require(!subject.token.empty(), "token", subject.token, "a word is needed");
   Require(!subject.class_noun.empty(), "class_noun", subject.class_noun, "a word is needed");
   Require(!subject.photos.empty(), "photos", subject.photos.size(), "at least 1 is needed");
-  ValidatePhotos(subject.photos, subject.token, image_size);
-  ValidatePhotos(subject.validation_photos, subject.token, image_size);
+  ValidatePhotos(subject.photos, subject.token, image_size, any_size);
+  ValidatePhotos(subject.validation_photos, subject.token, image_size, any_size);
 }
 
 void ValidateOptimizer(const FineTuneOptions& options) {
@@ -89,6 +89,11 @@ void ValidateFusedBackwardPass(const FineTuneOptions& options) {
           options.gradient_accumulation, "fused_backward_pass allows 1");
   Require(options.optimizer.name != "prodigy", kName, true,
           "prodigy needs all gradients at once; adamw, adamw_8bit and adafactor are allowed");
+  const bool two_passes = options.aspect_ratio_buckets && options.UsesClassImages();
+  Require(
+      !two_passes || !options.gradient_checkpointing, kName, true,
+      "with gradient_checkpointing, photos and class images of different sizes give a weight two "
+      "gradients; one of the two, no aspect_ratio_buckets, or no class images are allowed");
   Require(options.method != "hypernetwork" || !options.gradient_checkpointing, kName, true,
           "with gradient_checkpointing a hypernetwork, which all layers share, gets its gradient "
           "bit by bit; one of the two is allowed");
@@ -154,7 +159,7 @@ bool FineTuneOptions::HasValidationPhotos() const {
 void Validate(const FineTuneOptions& options, int image_size) {
   std::vector<std::string> tokens;  // in lower case: words are told apart without regard to it
   for (const LearnedSubject* subject : options.Subjects()) {
-    ValidateSubject(*subject, image_size);
+    ValidateSubject(*subject, image_size, options.aspect_ratio_buckets);
     tokens.push_back(InLowerCase(subject->token));
     Require(std::count(tokens.begin(), tokens.end(), tokens.back()) == 1, "token", subject->token,
             "another subject has it; each needs its own");
@@ -221,6 +226,7 @@ void AddExtras(const FineTuneOptions& options, nlohmann::json& settings) {
     masks = masks || HasMasks(subject->photos);
   }
   add("unmasked_weight", masks, options.unmasked_weight);
+  add("aspect_ratio_buckets", options.aspect_ratio_buckets, true);
   add("fused_backward_pass", options.fused_backward_pass, true);
   add("ema_decay", options.ema_decay > 0, options.ema_decay);
   const DrawOptions& draws = options.draws;

@@ -19,7 +19,8 @@
 
 namespace likeness {
 
-// A photo of the subject, square, of the model's own size (worker/images crops and resizes).
+// A photo of the subject, square, of the model's own size, or with aspect_ratio_buckets of any that
+// the autoencoder takes (worker/images crops and resizes).
 struct SubjectPhoto {
   Image image;
   std::string caption = "";  // empty: "a <token> <class noun>"; otherwise it must hold the token
@@ -111,6 +112,7 @@ struct FineTuneOptions : LearnedSubject {
   std::optional<double> snr_gamma;  // min-SNR weighting
   bool debiased_estimation = false;
   double unmasked_weight = 0;  // of the loss where a photo's mask is black
+  bool aspect_ratio_buckets = false;
   DrawOptions draws;
   double ema_decay = 0;  // of the average that the model is made of; 0: none
   uint32_t seed = 0;

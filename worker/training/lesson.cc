@@ -9,6 +9,7 @@
 #include "worker/training/class_images.h"
 #include "worker/training/class_latents.h"
 #include "worker/training/loss_weights.h"
+#include "worker/training/training_rng.h"
 
 namespace likeness {
 namespace {
@@ -24,6 +25,7 @@ std::string DigestOf(const Image& image) {
   return Sha256OfBytes({reinterpret_cast<const char*>(image.rgb.data()), image.rgb.size()});
 }
 
+// Photos of one size.
 PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
                         const std::string& default_prompt, bool mirrored, double unmasked_weight,
                         std::vector<std::string>& prompts, Host& host) {
@@ -42,6 +44,69 @@ PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
   for (Image& image : images) image = Mirrored(image);
   set.mirrored = EncodePictures(base, images, Phase::kPreparing, host);
   return set;
+}
+
+// Photos of all subjects, sorted into sets of one size.
+class SetsBySize {
+ public:
+  using Encode = std::function<PictureSet(const std::vector<SubjectPhoto>& photos)>;
+
+  // Of one subject. Gives each photo's place.
+  std::vector<Lesson::Place> Add(const std::vector<SubjectPhoto>& photos, const Encode& encode) {
+    std::vector<Lesson::Place> places;
+    std::vector<std::vector<SubjectPhoto>> of_set(sets_.size());
+    for (const SubjectPhoto& photo : photos) {
+      const size_t set = SetOf(photo.image);
+      of_set.resize(sets_.size());
+      const auto before = static_cast<int64_t>(of_set[set].size());
+      places.push_back({set, sets_[set].photos + before});
+      of_set[set].push_back(photo);
+    }
+    for (size_t i = 0; i < of_set.size(); ++i) {
+      if (of_set[i].empty()) continue;
+      sets_[i].parts.push_back(encode(of_set[i]));
+      sets_[i].photos += sets_[i].parts.back().size();
+    }
+    return places;
+  }
+
+  std::vector<PictureSet> Sets() const {
+    std::vector<PictureSet> sets;
+    for (const OfSize& set : sets_) sets.push_back(Joined(set.parts));
+    return sets;
+  }
+
+ private:
+  struct OfSize {
+    int width, height;
+    std::vector<PictureSet> parts;
+    int64_t photos = 0;
+  };
+
+  size_t SetOf(const Image& image) {
+    for (size_t i = 0; i < sets_.size(); ++i) {
+      if (sets_[i].width == image.width && sets_[i].height == image.height) return i;
+    }
+    sets_.push_back({image.width, image.height, {}});
+    return sets_.size() - 1;
+  }
+
+  std::vector<OfSize> sets_;
+};
+
+// The photos of each subject in turn, in an order that is drawn for all together.
+std::vector<int64_t> DrawOrder(const std::vector<Lesson::Share>& subjects, int64_t photos,
+                               uint32_t seed) {
+  const auto drawn = torch::randperm(photos, StepGenerator(seed, kOrderOfPhotos), torch::kInt64);
+  std::vector<int64_t> order;
+  for (const Lesson::Share& share : subjects) {
+    for (int64_t i = 0; i < photos; ++i) {
+      const auto photo = drawn[i].item<int64_t>();
+      const bool its_own = photo >= share.first_photo && photo < share.first_photo + share.photos;
+      if (its_own) order.push_back(photo);
+    }
+  }
+  return order;
 }
 
 // Says of one class's pictures where all classes' stand.
@@ -125,48 +190,114 @@ PictureSet PreparePrior(Family& base, const FineTuneOptions& options,
 
 }  // namespace
 
-Lesson::Pairs Lesson::Next(int64_t batch_number, int64_t batch_size) const {
-  std::vector<int64_t> photo_of_B, picture_of_B;
-  Pairs pairs;
+std::vector<Lesson::Sample> Lesson::NextSamples(int64_t batch_number, int64_t batch_size) const {
+  std::vector<Sample> samples;
   const auto count = static_cast<int64_t>(subjects.size());
   for (int64_t i = 0; i < batch_size; ++i) {
     const int64_t sample = batch_number * batch_size + i;
     const Share& share = subjects[sample % count];
-    const int64_t turn = sample / count;  // of the subject
-    photo_of_B.push_back(share.first_photo + turn % share.photos);
+    const int64_t turn = sample / count;
+    samples.push_back({&share, share.first_photo + turn % share.photos, turn});
+  }
+  return samples;
+}
+
+std::vector<Lesson::Sample> Lesson::NextOfOneSize(int64_t batch_number, int64_t batch_size) const {
+  const auto count = static_cast<int64_t>(subjects.size());
+  const Share& share = subjects[batch_number % count];
+  const int64_t turn = batch_number / count;  // of the subject's batches
+  const auto begin = order.begin() + share.first_photo;
+  const auto at = begin + turn % share.photos;
+  const auto has_its_size = [&](int64_t photo) { return places[photo].set == places[*at].set; };
+  std::vector<int64_t> of_size;
+  for (int64_t i = 0; i < share.photos; ++i) {
+    if (has_its_size(share.first_photo + i)) of_size.push_back(share.first_photo + i);
+  }
+  const auto photos_of_size = static_cast<int64_t>(of_size.size());
+  const int64_t batches_before =
+      turn / share.photos * photos_of_size + std::count_if(begin, at, has_its_size);
+  std::vector<Sample> samples;
+  for (int64_t i = 0; i < batch_size; ++i) {
+    const int64_t next = (batches_before * batch_size + i) % photos_of_size;
+    samples.push_back({&share, of_size[next], turn * batch_size + i});
+  }
+  return samples;
+}
+
+Lesson::Pairs Lesson::Next(int64_t batch_number, int64_t batch_size) const {
+  const auto samples = photos.size() > 1 ? NextOfOneSize(batch_number, batch_size)
+                                         : NextSamples(batch_number, batch_size);
+  Pairs pairs;
+  size_t set = 0;
+  std::vector<int64_t> photo_of_B, picture_of_B;
+  for (const auto& [share, photo, turn] : samples) {
+    const Place place = places.empty() ? Place{0, photo} : places[photo];
+    set = place.set;
+    photo_of_B.push_back(place.index);
     if (prior) {
-      const int64_t turn_of_class = turn * share.sharers + share.rank;
-      picture_of_B.push_back(share.first_picture + turn_of_class % share.pictures);
-    } else if (share.class_prompt >= 0) {
-      pairs.class_prompt_of_B.push_back(share.class_prompt);
+      const int64_t turn_of_class = turn * share->sharers + share->rank;
+      picture_of_B.push_back(share->first_picture + turn_of_class % share->pictures);
+    } else if (share->class_prompt >= 0) {
+      pairs.class_prompt_of_B.push_back(share->class_prompt);
     }
   }
-  pairs.batch = TakeBatch(photos, photo_of_B);
-  if (prior) pairs.batch = Concatenate(pairs.batch, TakeBatch(*prior, picture_of_B));
+  pairs.batch = TakeBatch(photos[set], photo_of_B);
+  if (!prior) return pairs;
+  Batch half = TakeBatch(*prior, picture_of_B);
+  if (half.moments.mean_BChw.sizes() == pairs.batch.moments.mean_BChw.sizes()) {
+    pairs.batch = Concatenate(pairs.batch, half);
+  } else {
+    pairs.prior = std::move(half);
+  }
   return pairs;
+}
+
+std::vector<Geometry> Lesson::Sizes(const Family& model) const {
+  std::vector<Geometry> sizes;
+  const auto add = [&](const PictureSet& set) {
+    const auto& latents = set.moments.mean_BChw;
+    const Geometry size{latents.size(2) * model.cell(), latents.size(3) * model.cell()};
+    const bool there = std::any_of(sizes.begin(), sizes.end(), [&](const Geometry& other) {
+      return other.height == size.height && other.width == size.width;
+    });
+    if (!there) sizes.push_back(size);
+  };
+  for (const PictureSet& set : photos) add(set);
+  for (const PictureSet& set : validation) add(set);
+  if (prior) add(*prior);
+  return sizes;
 }
 
 Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
                      const std::filesystem::path& class_image_cache, Host& host) {
   Lesson lesson;
-  std::vector<PictureSet> photos, validation;
-  const auto encode = [&](const LearnedSubject& subject, const std::vector<SubjectPhoto>& pictures,
-                          bool mirrored) {
-    return EncodePhotos(base, pictures, subject.InstancePrompt(), mirrored, options.unmasked_weight,
-                        lesson.prompts, host);
+  SetsBySize photos, validation;
+  const auto encode_for = [&](const LearnedSubject& subject, bool mirrored) {
+    return [&, mirrored](const std::vector<SubjectPhoto>& pictures) {
+      return EncodePhotos(base, pictures, subject.InstancePrompt(), mirrored,
+                          options.unmasked_weight, lesson.prompts, host);
+    };
   };
-  int64_t first_photo = 0;
   for (const LearnedSubject* subject : options.Subjects()) {
-    photos.push_back(encode(*subject, subject->photos, options.draws.horizontal_flips));
-    lesson.subjects.push_back({.first_photo = first_photo, .photos = photos.back().size()});
-    first_photo += photos.back().size();
+    const auto first_photo = static_cast<int64_t>(lesson.places.size());
+    for (const Lesson::Place& place :
+         photos.Add(subject->photos, encode_for(*subject, options.draws.horizontal_flips))) {
+      lesson.places.push_back(place);
+    }
+    const auto count = static_cast<int64_t>(subject->photos.size());
+    lesson.subjects.push_back({.first_photo = first_photo, .photos = count});
   }
   for (const LearnedSubject* subject : options.Subjects()) {
-    if (subject->validation_photos.empty()) continue;
-    validation.push_back(encode(*subject, subject->validation_photos, /*mirrored=*/false));
+    validation.Add(subject->validation_photos, encode_for(*subject, /*mirrored=*/false));
   }
-  lesson.photos = Joined(photos);
-  if (!validation.empty()) lesson.validation = Joined(validation);
+  lesson.photos = photos.Sets();
+  lesson.validation = validation.Sets();
+  if (lesson.photos.size() > 1) {
+    const auto count = static_cast<int64_t>(lesson.places.size());
+    lesson.order = DrawOrder(lesson.subjects, count, options.seed);
+  } else {
+    lesson.places.clear();
+  }
   if (options.draws.caption_dropout > 0) lesson.empty_prompt = NumberOf("", lesson.prompts);
   if (options.UsesClassImages()) {
     lesson.prior = PreparePrior(base, options, class_image_cache, host, lesson);

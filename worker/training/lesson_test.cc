@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 #include "worker/base/io/temp_dir.h"
 #include "worker/families/tiny_model.h"
 #include "worker/training/recording_host.h"
@@ -22,7 +25,7 @@ PictureSet Numbered(int64_t count, int64_t first) {
 TEST(LessonTest, SubjectsTakeTurnsAndEachGoesRoundItsOwnPhotos) {
   Lesson lesson;
   lesson.subjects = {{.first_photo = 0, .photos = 3}, {.first_photo = 3, .photos = 1}};
-  lesson.photos = Numbered(4, 0);
+  lesson.photos = {Numbered(4, 0)};
   EXPECT_THAT(lesson.Next(0, 4).batch.prompt_of_B, ElementsAre(0, 3, 1, 3));
   EXPECT_THAT(lesson.Next(1, 4).batch.prompt_of_B, ElementsAre(2, 3, 0, 3));
   EXPECT_THAT(lesson.Next(3, 1).batch.prompt_of_B, ElementsAre(3))
@@ -31,9 +34,60 @@ TEST(LessonTest, SubjectsTakeTurnsAndEachGoesRoundItsOwnPhotos) {
   EXPECT_THAT(lesson.Next(1, 3).batch.prompt_of_B, ElementsAre(3, 0, 1)) << "one subject";
 }
 
+// Of one subject six photos in three sizes, of another two.
+Lesson OfSeveralSizes() {
+  Lesson lesson;
+  lesson.photos = {Numbered(4, 0), Numbered(1, 10), Numbered(3, 20)};
+  lesson.subjects = {{.first_photo = 0, .photos = 6}, {.first_photo = 6, .photos = 2}};
+  lesson.places = {{0, 0}, {0, 1}, {2, 0}, {0, 2}, {1, 0}, {2, 1}, {0, 3}, {2, 2}};
+  lesson.order = {3, 2, 0, 4, 5, 1, 7, 6};
+  return lesson;
+}
+
+TEST(LessonTest, ABatchIsOfOneSizeAndEveryPhotoIsSeenAsOften) {
+  const Lesson lesson = OfSeveralSizes();
+  for (const int64_t batch_size : {1, 2, 5}) {
+    std::map<int64_t, int64_t> seen;
+    for (int64_t batch = 0; batch < 24; ++batch) {
+      std::set<int64_t> sizes;
+      for (const int64_t prompt : lesson.Next(batch, batch_size).batch.prompt_of_B) {
+        ++seen[prompt];
+        sizes.insert(prompt / 10);
+      }
+      EXPECT_EQ(sizes.size(), 1u);
+    }
+    ASSERT_EQ(seen.size(), 8u);
+    for (const auto& [prompt, times] : seen) {
+      const bool of_second = prompt == 3 || prompt == 22;
+      EXPECT_EQ(times, of_second ? 6 * batch_size : 2 * batch_size) << prompt;
+    }
+  }
+}
+
+TEST(LessonTest, PhotosOfASizeComeInTurnWhateverLiesBetween) {
+  const Lesson lesson = OfSeveralSizes();
+  std::vector<int64_t> of_first_size;
+  for (int64_t batch = 0; batch < 24; batch += 2) {
+    const int64_t prompt = lesson.Next(batch, 1).batch.prompt_of_B.at(0);
+    if (prompt < 10) of_first_size.push_back(prompt);
+  }
+  EXPECT_THAT(of_first_size, ElementsAre(0, 1, 2, 0, 1, 2));
+}
+
+TEST(LessonTest, APriorOfAnotherSizeStaysByItself) {
+  Lesson lesson = OfSeveralSizes();
+  lesson.prior = Numbered(3, 30);
+  for (auto& share : lesson.subjects) share.pictures = 3;
+  EXPECT_FALSE(lesson.Next(0, 2).prior) << "of the same size";
+  lesson.prior->moments = {torch::zeros({3, 1, 2, 2}), torch::zeros({3, 1, 2, 2})};
+  const auto pairs = lesson.Next(2, 2);
+  EXPECT_THAT(pairs.batch.prompt_of_B, ElementsAre(20, 21));
+  EXPECT_THAT(pairs.prior->prompt_of_B, ElementsAre(32, 30)) << "turns 2 and 3 of the subject";
+}
+
 TEST(LessonTest, SubjectsOfOneClassGoRoundItsPicturesTogether) {
   Lesson lesson;
-  lesson.photos = Numbered(3, 0);
+  lesson.photos = {Numbered(3, 0)};
   lesson.prior = Numbered(5, 10);  // three of one class, then two of another
   lesson.subjects = {
       {.first_photo = 0, .photos = 1, .first_picture = 0, .pictures = 3, .rank = 0, .sharers = 2},
@@ -61,9 +115,9 @@ TEST(LessonTest, ClassPicturesAreDrawnOnceForAllOfAClass) {
   }
   const Lesson lesson = PrepareLesson(model, options, cache.path(), host);
   EXPECT_THAT(lesson.prompts, ElementsAre("a sks dog", "a zwx cat", "a abc dog", "a dog", "a cat"));
-  EXPECT_EQ(lesson.photos.size(), 4);
+  EXPECT_EQ(lesson.photos.at(0).size(), 4);
   EXPECT_EQ(lesson.prior->size(), 6);
-  EXPECT_EQ(lesson.validation->size(), 1);
+  EXPECT_EQ(lesson.validation.at(0).size(), 1);
   EXPECT_EQ(lesson.subjects[2].first_picture, 0);
   EXPECT_EQ(lesson.subjects[2].rank, 1);
   EXPECT_EQ(lesson.subjects[2].sharers, 2);

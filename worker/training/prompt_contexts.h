@@ -11,18 +11,25 @@ namespace likeness {
 
 class PromptContexts {
  public:
-  // `trained`: parameters of text encoders require gradients. The model outlives this.
-  PromptContexts(Family& model, std::vector<std::string> prompts, bool trained);
+  // `sizes`: those of pictures that are learned or predicted, in pixels. `trained`: parameters of
+  // text encoders require gradients. The model outlives this.
+  PromptContexts(Family& model, std::vector<std::string> prompts,
+                 const std::vector<Geometry>& sizes, bool trained);
 
-  // For samples with these prompts, by number. Each distinct prompt goes through the encoders once.
-  Conditioning For(const std::vector<int64_t>& prompt_of_N) const;
+  // For samples of latents of this shape [N,C,h,w] with these prompts, by number. Each distinct
+  // prompt goes through the encoders once.
+  Conditioning For(const std::vector<int64_t>& prompt_of_N, torch::IntArrayRef shape_NChw) const;
 
  private:
-  Conditioning Encode(const std::vector<int64_t>& numbers) const;
+  struct Frozen {
+    Geometry size;
+    Conditioning told;  // of all prompts
+  };
+  Conditioning Encode(const std::vector<int64_t>& numbers, Geometry size) const;
 
   Family& model_;
   std::vector<std::string> prompts_;
-  std::optional<Conditioning> frozen_;  // of all prompts
+  std::vector<Frozen> frozen_;  // of each size; none where text encoders are trained
 };
 
 }  // namespace likeness

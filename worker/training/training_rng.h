@@ -11,6 +11,8 @@ namespace likeness {
 
 // The step whose generator draws what is there before the first one.
 inline constexpr int64_t kBeforeFirstStep = -1;
+// And that which draws the order in which photos of several sizes begin batches.
+inline constexpr int64_t kOrderOfPhotos = -2;
 
 // What the generator of `step` (from 0, below 2^20) is seeded with: ((seed + 1) * 2654435761 +
 // step) mod 2^32. PyTorch's CPU generator keeps the low 32 bits of a seed alone; the multiplier

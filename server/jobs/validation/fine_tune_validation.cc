@@ -9,6 +9,7 @@
 #include "common/job_spec.h"
 #include "common/judging.h"
 #include "common/photo_folder.h"
+#include "common/prior.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -109,6 +110,24 @@ void CheckSeveral(const v1::FineTuneSpec& spec, const std::string& path, FieldCh
                     std::to_string(spec.subjects_size()) +
                     " subjects, for which STOP_RULE_LOWEST_VALIDATION_LOSS and STOP_RULE_PLATEAU "
                     "are allowed",
+                "OUT_OF_RANGE");
+  }
+}
+
+// A weight that layers which are computed again share gets its gradient bit by bit.
+void CheckFusedBackwardPass(const v1::FineTuneSpec& spec, const std::string& field,
+                            FieldChecker& checker) {
+  const v1::Training& training = spec.training();
+  if (!training.fused_backward_pass() || !training.gradient_checkpointing()) return;
+  if (spec.has_hypernetwork()) {
+    checker.Add(field, "is not allowed for a hypernetwork with gradient_checkpointing",
+                "OUT_OF_RANGE");
+  }
+  const bool class_images = UsesClassImages(spec.prior()) || !spec.prior().has_weight();
+  if (training.aspect_ratio_buckets() && class_images && !IsBasePrediction(spec.prior())) {
+    checker.Add(field,
+                "is not allowed with gradient_checkpointing and aspect_ratio_buckets, unless "
+                "prior.weight is 0 or prior.kind is PRIOR_KIND_BASE_PREDICTION",
                 "OUT_OF_RANGE");
   }
 }
@@ -220,13 +239,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
                              ", which needs validation_photos of a subject; there are none"),
                 "NO_VALIDATION_PHOTOS");
   }
-  if (spec.has_hypernetwork() && spec.training().fused_backward_pass() &&
-      spec.training().gradient_checkpointing()) {
-    checker.Add(path + ".training.fused_backward_pass",
-                "is not allowed for a hypernetwork with gradient_checkpointing: layers that are "
-                "computed again share its weights",
-                "OUT_OF_RANGE");
-  }
+  CheckFusedBackwardPass(spec, path + ".training.fused_backward_pass", checker);
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {
     checker.Integer(path + ".previews.every_steps", spec.previews().every_steps(), 0,

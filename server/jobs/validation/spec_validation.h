@@ -56,8 +56,6 @@ void CheckFileName(const std::string& field, absl::string_view name, FieldChecke
 void CheckClassNoun(const std::string& field, const std::string& noun, FieldChecker& checker);
 void CheckToken(const std::string& field, const std::string& token, FieldChecker& checker);
 
-// What the contract holds and this version does not do yet.
-void CheckUnsupported(const v1::Job& job, FieldChecker& checker);
 
 // Lists of them, wherever they stand.
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,

@@ -128,6 +128,28 @@ TEST(TrainingValidationTest, TheFusedBackwardPassLeavesNoGradientsToClipOrAccumu
               HasSubstr("optimizer is OPTIMIZER_PRODIGY"));
 }
 
+TEST(TrainingValidationTest, TheFusedBackwardPassNeedsWholeGradients) {
+  v1::FineTuneSpec spec;
+  spec.mutable_training()->set_fused_backward_pass(true);
+  spec.mutable_training()->set_gradient_checkpointing(true);
+  const auto wrong = [&] {
+    FieldChecker checker;
+    CheckFineTune(spec, "job.fine_tune", {}, checker);
+    return std::string(checker.status().message());
+  };
+  EXPECT_THAT(wrong(), testing::Not(HasSubstr("fused_backward_pass")));
+  spec.mutable_hypernetwork();
+  EXPECT_THAT(wrong(), HasSubstr("training.fused_backward_pass is not allowed for a hypernetwork"));
+  spec.mutable_lora();
+  spec.mutable_training()->set_aspect_ratio_buckets(true);
+  EXPECT_THAT(wrong(), HasSubstr("unless prior.weight is 0"));
+  spec.mutable_prior()->set_kind(v1::PRIOR_KIND_BASE_PREDICTION);
+  EXPECT_THAT(wrong(), testing::Not(HasSubstr("fused_backward_pass")));
+  spec.clear_prior();
+  spec.mutable_prior()->set_weight(0);
+  EXPECT_THAT(wrong(), testing::Not(HasSubstr("fused_backward_pass")));
+}
+
 TEST(TrainingValidationTest, AMaskHasNothingOfItsOwn) {
   const std::string blob = "tenants/default/blobs/" + std::string(64, 'a');
   const auto wrong = [&](const std::function<void(v1::Photo & mask)>& set) {
