@@ -233,14 +233,14 @@ void Derive(const std::string& class_noun, v1::TextualInversion& word) {
 
 // The optimizer in the backward pass leaves no gradients to clip or to accumulate.
 void DeriveFusedBackwardPass(const v1::Training& asked, v1::Training& training) {
-  if (asked.fused_backward_pass()) {
-    if (!asked.has_max_grad_norm()) training.set_max_grad_norm(0);
-    if (!asked.has_gradient_accumulation_steps()) training.set_gradient_accumulation_steps(1);
-  } else if (!asked.has_fused_backward_pass() &&
-             (asked.max_grad_norm() > 0 || asked.gradient_accumulation_steps() > 1 ||
-              asked.optimizer() == v1::OPTIMIZER_PRODIGY)) {
-    training.set_fused_backward_pass(false);  // which the model recommends with other settings
-  }
+  const bool needs_gradients = asked.max_grad_norm() > 0 ||
+                               asked.gradient_accumulation_steps() > 1 ||
+                               asked.optimizer() == v1::OPTIMIZER_PRODIGY;
+  // What the model recommends gives way.
+  if (!asked.has_fused_backward_pass() && needs_gradients) training.set_fused_backward_pass(false);
+  if (!training.fused_backward_pass()) return;
+  if (!asked.has_max_grad_norm()) training.set_max_grad_norm(0);
+  if (!asked.has_gradient_accumulation_steps()) training.set_gradient_accumulation_steps(1);
 }
 
 // What a job that names one setting means by it, where it does not name the other: `result` is

@@ -226,6 +226,26 @@ TEST(ResolveTest, OneWeightingOfTheLossReplacesTheOther) {
   EXPECT_FALSE(ResolveFineTune(spec, model).fine_tune().training().debiased_estimation());
 }
 
+TEST(ResolveTest, TheFusedBackwardPassSettlesWhatItNeeds) {
+  auto spec = Spec();
+  auto model = Model();
+  model.defaults.fine_tune.mutable_training()->set_max_grad_norm(2);
+  model.defaults.fine_tune.mutable_training()->set_gradient_accumulation_steps(4);
+  spec.mutable_training()->set_fused_backward_pass(true);
+  auto training = ResolveFineTune(spec, model).fine_tune().training();
+  EXPECT_EQ(training.max_grad_norm(), 0);
+  EXPECT_EQ(training.gradient_accumulation_steps(), 1);
+  // Recommended, it gives way to what a job asks for.
+  model.defaults.fine_tune.mutable_training()->set_fused_backward_pass(true);
+  spec.mutable_training()->clear_fused_backward_pass();
+  spec.mutable_training()->set_max_grad_norm(1);
+  training = ResolveFineTune(spec, model).fine_tune().training();
+  EXPECT_FALSE(training.fused_backward_pass());
+  EXPECT_EQ(training.max_grad_norm(), 1);
+  spec.mutable_training()->clear_max_grad_norm();
+  EXPECT_EQ(ResolveFineTune(spec, model).fine_tune().training().max_grad_norm(), 0);
+}
+
 TEST(ResolveTest, EveryMethodResolvesToItselfOnceMore) {
   for (const std::string& method : FineTuneMethods()) {
     auto spec = Spec();
