@@ -138,7 +138,8 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   const auto validation_loss = [&](Phase phase,
                                    const auto& stop_if_asked) -> std::optional<double> {
     if (lesson.validation.empty()) return std::nullopt;
-    const auto photos = static_cast<int64_t>(options.validation_photos.size());
+    int64_t photos = 0;
+    for (const PictureSet& set : lesson.validation) photos += set.size();
     return loss_on_validation([&](int64_t done) {
       host.Report({phase, done, photos, "pictures"});
       stop_if_asked();
