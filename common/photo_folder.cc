@@ -214,6 +214,17 @@ absl::StatusOr<std::string> ParseCaption(std::string bytes) {
   return caption;
 }
 
+std::string ShownFileName(const fs::path& file) {
+  std::string name = ToUtf8(file.filename().string());
+  for (size_t i = 0; i < name.size(); ++i) {
+    const bool c1 = HasControlCharacter(absl::string_view(name).substr(i, 2)) &&
+                    static_cast<unsigned char>(name[i]) == 0xC2;  // U+0080 to U+009F: two bytes
+    if (c1) name.erase(i, 1);
+    if (c1 || name[i] == '\\' || HasControlCharacter({&name[i], 1})) name[i] = '?';
+  }
+  return name;
+}
+
 std::optional<std::string> PhotoCountWarning(int photos) {
   switch (photos) {
     case 1:

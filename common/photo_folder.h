@@ -37,6 +37,10 @@ struct PhotoFolder {
 // or holds no photo.
 absl::StatusOr<PhotoFolder> ListPhotos(const std::filesystem::path& path);
 
+// The name of a photo's file as the API takes it (likeness.v1.Photo.file_name): with a '?' in place
+// of every control character, backslash, and byte that is not part of UTF-8 text.
+std::string ShownFileName(const std::filesystem::path& file);
+
 // What is told of a job with fewer photos than the method is made for (2208.12242, section 4);
 // server and worker say it in the same words, and so once.
 std::optional<std::string> PhotoCountWarning(int photos);

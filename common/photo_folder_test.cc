@@ -185,5 +185,14 @@ TEST(CaptionTest, WhatIsNotSaysHow) {
   EXPECT_THAT(Caption(std::string(1234, 'a')), HasSubstr("1234 bytes; at most 1000"));
 }
 
+TEST(ShownFileNameTest, WhatTheApiDoesNotTakeBecomesAQuestionMark) {
+  EXPECT_EQ(ShownFileName("photos/rex 犬.png"), "rex 犬.png");
+  EXPECT_EQ(ShownFileName("photos/caf\xE9.png"), "caf?.png");
+  EXPECT_EQ(ShownFileName("a\\b\nc\x7F.png"), "a?b?c?.png");
+  EXPECT_EQ(ShownFileName("a\xC2\x85z.png"), "a?z.png") << "a control character of two bytes";
+  EXPECT_EQ(ShownFileName("a\xC2\xA9.png"), "a\xC2\xA9.png") << "the sign of copyright is none";
+  EXPECT_EQ(ShownFileName("a\xC2\n.png"), "a??.png");
+}
+
 }  // namespace
 }  // namespace likeness

@@ -56,6 +56,24 @@ absl::Status CheckField(const Message& message, const FieldDescriptor& field,
   return absl::OkStatus();
 }
 
+void MakeFieldUtf8(Message& message, const FieldDescriptor& field, int index) {
+  const auto* reflection = message.GetReflection();
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    MakeUtf8(field.is_repeated() ? *reflection->MutableRepeatedMessage(&message, &field, index)
+                                 : *reflection->MutableMessage(&message, &field));
+  }
+  if (field.type() != FieldDescriptor::TYPE_STRING) return;
+  const std::string text = field.is_repeated()
+                               ? reflection->GetRepeatedString(message, &field, index)
+                               : reflection->GetString(message, &field);
+  if (IsUtf8(text)) return;
+  if (field.is_repeated()) {
+    reflection->SetRepeatedString(&message, &field, index, ToUtf8(text));
+  } else {
+    reflection->SetString(&message, &field, ToUtf8(text));
+  }
+}
+
 }  // namespace
 
 bool IsUtf8(absl::string_view bytes) {
@@ -72,6 +90,25 @@ bool HasControlCharacter(absl::string_view text) {
     if (c1) return true;
   }
   return false;
+}
+
+std::string ToUtf8(absl::string_view bytes) {
+  std::string text(bytes);
+  if (IsUtf8(bytes)) return text;
+  google::protobuf::internal::UTF8CoerceToStructurallyValid({bytes.data(), bytes.size()},
+                                                            text.data(), '?');
+  return text;
+}
+
+void MakeUtf8(Message& message) {
+  const auto* reflection = message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->is_map()) continue;
+    const int size = field->is_repeated() ? reflection->FieldSize(message, field) : 1;
+    for (int i = 0; i < size; ++i) MakeFieldUtf8(message, *field, i);
+  }
 }
 
 absl::Status CheckUtf8(const Message& message) { return CheckFields(message, ""); }

@@ -40,6 +40,31 @@ TEST(Utf8Test, ListsAndMapsAreLookedThrough) {
   EXPECT_THAT(Complaint(request), HasSubstr("job.labels.value"));
 }
 
+TEST(Utf8Test, BytesThatAreNoTextBecomeQuestionMarks) {
+  EXPECT_EQ(ToUtf8("caf\xE9.png"), "caf?.png");
+  EXPECT_EQ(ToUtf8("\xFF\xFE"), "??");
+  EXPECT_EQ(ToUtf8("犬.png"), "犬.png");
+  EXPECT_EQ(ToUtf8(""), "");
+}
+
+TEST(Utf8Test, AMessageIsMadeTextAtAnyDepth) {
+  v1::CreateJobRequest request;
+  request.set_job_id("caf\xE9");
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).set_class_noun("犬 \x80");
+  auto& photo = *MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).add_photos();
+  photo.set_inline_("\xFF");
+  request.mutable_job()->add_warnings("fine");
+  request.mutable_job()->add_warnings("\xC3");
+  (*request.mutable_job()->mutable_labels())["owner"] = "me";
+  MakeUtf8(request);
+  EXPECT_TRUE(CheckUtf8(request).ok()) << Complaint(request);
+  EXPECT_EQ(request.job_id(), "caf?");
+  EXPECT_EQ(SubjectOf(request.job().fine_tune()).class_noun(), "犬 ?");
+  EXPECT_EQ(photo.inline_(), "\xFF") << "bytes are no text";
+  EXPECT_EQ(request.job().warnings(0), "fine");
+  EXPECT_EQ(request.job().warnings(1), "?");
+}
+
 TEST(Utf8Test, ALongValueIsShownByItsBeginning) {
   v1::CreateJobRequest request;
   request.set_job_id(std::string(100'000, '\xFF'));

@@ -74,7 +74,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
   if (!flags.token.empty()) spec.set_token(flags.token);
   spec.set_class_noun(flags.class_noun);
-  spec.set_file_name(std::filesystem::path(path).filename().string());
+  spec.set_file_name(ShownFileName(path));
   request.set_job_id(flags.name);
 
   Interrupt interrupt;

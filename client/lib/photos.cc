@@ -94,9 +94,9 @@ absl::StatusOr<PhotoFile> ReadPhoto(const PhotoFolder::Photo& found) {
 v1::Photo& AddPhoto(const PhotoFile& photo, google::protobuf::RepeatedPtrField<v1::Photo>* to) {
   v1::Photo& added = *to->Add();
   added.set_caption(photo.caption);
-  added.set_file_name(fs::path(photo.path).filename().string());
+  added.set_file_name(ShownFileName(photo.path));
   if (!photo.mask_path.empty()) {
-    added.mutable_mask()->set_file_name(fs::path(photo.mask_path).filename().string());
+    added.mutable_mask()->set_file_name(ShownFileName(photo.mask_path));
   }
   return added;
 }

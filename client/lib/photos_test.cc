@@ -38,6 +38,20 @@ TEST(ReadPhotosTest, TakesPicturesInTheOrderOfTheirNames) {
   EXPECT_EQ(set->photos[0].header.height, 50);
 }
 
+TEST(ReadPhotosTest, ANameThatTheApiDoesNotTakeIsChanged) {
+  TempFolder folder;
+  for (const char* name : {"a\\b.png", "caf\xE9.png", "new\nline.png"}) {
+    WriteFile(folder.path() / name, GreyPng(64, 64));
+  }
+  auto set = ReadPhotos(folder.path());
+  ASSERT_TRUE(set.ok()) << set.status();
+  v1::Subject subject;
+  AddInlinePhotos(set->photos, subject.mutable_photos());
+  std::vector<std::string> names;
+  for (const auto& photo : subject.photos()) names.push_back(photo.file_name());
+  EXPECT_THAT(names, ElementsAre("a?b.png", "caf?.png", "new?line.png"));
+}
+
 TEST(ReadPhotosTest, ATextFileBesideAPhotoIsItsCaption) {
   TempFolder folder;
   WriteFile(folder.path() / "a.png", GreyPng(64, 64));

@@ -1,6 +1,7 @@
 """Input that only a worker can judge: pictures that do not decode, tokens, model directories."""
 import io
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -9,7 +10,7 @@ import unittest
 import zlib
 
 import numpy
-from PIL import Image, ImageFilter
+from PIL import Image, ImageCms, ImageFilter
 
 import service
 from service import State
@@ -19,6 +20,17 @@ def png_of(size, colour=(200, 30, 30)):
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, "png")
     return out.getvalue()
+
+
+def p3_profile():
+    """The profile of a wide colour space: sRGB's with the primaries of P3 (red, green and blue for D50)."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for tag, xyz in ((b"rXYZ", (.51512, .24120, -.00105)), (b"gXYZ", (.29198, .69225, .04189)), (b"bXYZ", (.15710, .06657, .78407))):
+        place, = struct.unpack_from(">I", profile, profile.index(tag) + 4)
+        struct.pack_into(">3i", profile, place + 8, *(round(65536 * value) for value in xyz))
+    name = profile.index("sRGB built-in".encode("utf-16-be"))
+    profile[name:name + 26] = "P3, by a test".encode("utf-16-be")
+    return bytes(profile)
 
 
 class BadJobs(service.JobTest):
@@ -59,6 +71,16 @@ class BadJobs(service.JobTest):
         line = next(line for line in self.worker.log_text().splitlines() if "premature end" in line)
         self.assertIn(f"job={name}", line)
         self.assertIn("photo=photos[2]", line)
+
+    def test_photos_of_another_colour_space_are_converted_and_named(self):
+        photos = list(self.photos)
+        for number in (0, 2):
+            out = io.BytesIO()
+            Image.open(io.BytesIO(photos[number])).save(out, "png", icc_profile=p3_profile())
+            photos[number] = out.getvalue()
+        done = self.end(service.fine_tune_job(photos, steps=1))
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertIn("photos[0], photos[2]: colours converted from P3, by a test to sRGB", done.warnings)
 
     def test_blurred_and_repeated_photos_are_told_before_a_job_is_made_and_by_it(self):
         def photo(seed, blur=0, quality=90):
@@ -187,12 +209,14 @@ class BadModels(unittest.TestCase):
         pickle = self.damaged("pickle") / unet
         pickle.rename(pickle.with_name("diffusion_pytorch_model.bin"))
         shutil.rmtree(self.damaged("no-text-encoder") / "text_encoder")
+        self.damaged(os.fsdecode(b"caf\xe9"))  # nothing is wrong with it but its name
 
         worker = self.service.start_worker("strict")
         self.service.wait_for_models()
         offered = self.service.capabilities.GetCapabilities(
             service.capabilities_service_pb2.GetCapabilitiesRequest()).base_models
-        self.assertEqual([model.name for model in offered], ["baseModels/tiny"])
+        self.assertEqual(sorted(model.display_name for model in offered), ["caf?", "tiny"])
+        self.assertIn("not UTF-8", worker.log_text())
         lines = [line for line in worker.log_text().splitlines() if "model not offered" in line]
         for directory, clue in [("missing-key", "conv_in.weight"), ("wrong-shape", "conv_out.bias"),
                                 ("extra-key", "stray.weight"), ("cut-header", "diffusion_pytorch_model.safetensors"),

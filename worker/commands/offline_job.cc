@@ -63,7 +63,7 @@ absl::Status TakePhoto(const fs::path& file, v1::Photo& photo,
                        std::map<std::string, std::string>& blobs) {
   ASSIGN_OR_RETURN(std::string bytes, ReadUserFile(file));
   photo.set_blob(BlobName{.sha256 = Sha256Hex(bytes)}.ToString());
-  photo.set_file_name(file.filename().string());
+  photo.set_file_name(ShownFileName(file));
   blobs[photo.blob()] = std::move(bytes);
   return absl::OkStatus();
 }

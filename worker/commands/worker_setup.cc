@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/logging.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 #include "worker/checkpoints/model_digest.h"
 #include "worker/support/device.h"
 
@@ -84,6 +85,10 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
     LogInfo(
         "model offered",
         {{"model", name}, {"display_name", entry.display_name}, {"digest", entry.facts.digest}});
+    if (!IsUtf8(entry.display_name)) {
+      LogWarning("the name of a model's directory is not UTF-8: clients see another one",
+                 {{"model", name}, {"shown_as", ToUtf8(entry.display_name)}});
+    }
   }
   EvaluatorScan evaluators = FindEvaluators(flags.models);
   for (const auto& rejected : evaluators.rejected) {

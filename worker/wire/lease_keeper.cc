@@ -9,6 +9,7 @@
 #include "common/rpc_error.h"
 #include "common/shorten.h"
 #include "common/trace.h"
+#include "common/utf8.h"
 #include "common/worker_limits.h"
 #include "worker/wire/rpc_patience.h"
 
@@ -165,6 +166,7 @@ void LeaseKeeper::Beat() {
       has_news_ = false;
       unconfirmed_ = true;
       sending_.set_sequence(++sequence_);
+      MakeUtf8(sending_);
     }
     sending_.set_lease_token(token_);
     request = sending_;

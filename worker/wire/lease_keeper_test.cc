@@ -155,6 +155,19 @@ TEST_F(LeaseKeeperTest, OfLivePreviewsThatWaitTheNewestIsSent) {
   EXPECT_EQ(last.samples(1).step(), 2);
 }
 
+TEST_F(LeaseKeeperTest, NameOfAFileThatIsNoTextKeepsNoNewsBack) {
+  LeaseKeeper keeper(*stub_, lease_);
+  keeper.Warn("caf\xE9.png is small");
+  keeper.Log(v1::LOG_SEVERITY_INFO, "reading caf\xE9.png");
+  ASSERT_TRUE(keeper.Flush(absl::Seconds(10)));
+  std::vector<std::string> texts;
+  for (const auto& beat : service_.heard()) {
+    texts.insert(texts.end(), beat.warnings().begin(), beat.warnings().end());
+    for (const auto& line : beat.log_lines()) texts.push_back(line.text());
+  }
+  EXPECT_THAT(texts, testing::UnorderedElementsAre("caf?.png is small", "reading caf?.png"));
+}
+
 TEST_F(LeaseKeeperTest, ALostLeaseIsKnownAndNotRenewedAnyMore) {
   service_.Answer(
       ToGrpcStatus(RpcError(absl::StatusCode::kAborted, "LEASE_LOST", "another holds the job")));

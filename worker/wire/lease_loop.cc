@@ -14,6 +14,7 @@
 #include "common/shorten.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
+#include "common/utf8.h"
 #include "common/version.h"
 #include "common/worker_limits.h"
 #include "worker/jobs/outputs.h"
@@ -84,6 +85,7 @@ absl::StatusOr<v1::AcquireLeaseResponse> LeaseLoop::Acquire(const std::string& r
   if (work_.erase) request.add_features("erasure");
   request.set_erasure_number(erasure_number_);
   request.mutable_wait()->set_seconds(absl::ToInt64Seconds(kAcquireWait));
+  MakeUtf8(request);  // models are named as their directories are
 
   grpc::ClientContext context;
   PrepareCall(context, kAcquireWait + kCallLimit);
@@ -167,6 +169,7 @@ std::string LeaseLoop::Complete(const v1::Lease& lease, const JobResult& result)
   if (!named.ok()) return Fail(lease, named);
   request.mutable_metrics()->insert(result.metrics.begin(), result.metrics.end());
   *request.mutable_resolved() = result.resolved;
+  MakeUtf8(request);
   const absl::Status status =
       Tell(&v1::WorkerService::Stub::CompleteLease, request, v1::CompleteLeaseResponse());
   if (status.ok()) return "succeeded";
@@ -180,6 +183,7 @@ std::string LeaseLoop::Fail(const v1::Lease& lease, const absl::Status& why) {
   v1::FailLeaseRequest request;
   request.set_lease_token(lease.lease_token());
   *request.mutable_error() = ToRpcStatus(why);
+  MakeUtf8(request);
   if (request.error().ByteSizeLong() > kMaxErrorBytes) {
     request.mutable_error()->clear_details();
     request.mutable_error()->set_message(Shorten(request.error().message(), kMaxErrorBytes / 2));
