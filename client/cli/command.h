@@ -102,6 +102,7 @@ int Get(const Args& arguments);
 int Cancel(const Args& arguments);
 int Retry(const Args& arguments);
 int Delete(const Args& arguments);
+int EraseCommand(const Args& arguments);
 int Download(const Args& arguments);
 int Report(const Args& arguments);
 int Models(const Args& arguments);

@@ -4,7 +4,6 @@
 #include "client/cli/command.h"
 #include "client/cli/names.h"
 #include "client/lib/jobs.h"
-#include "common/resource_names.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -12,35 +11,23 @@ namespace {
 
 constexpr char kUsage[] =
     R"(Forget a job that has ended, or a personalized model. Either stays when the
-other goes.
+other goes; likeness erase deletes both.
 
   likeness delete rex-7f3c
   likeness delete models/rex-7f3c
 
 Usage: likeness delete JOB | models/MODEL [FLAGS])";
 
-bool IsModel(absl::string_view argument) {
-  return absl::StartsWith(argument, "models/") || absl::StrContains(argument, "/models/");
-}
-
-absl::StatusOr<std::string> DeleteNamed(const Connection& connection, std::string argument) {
-  if (!IsModel(argument)) {
-    ASSIGN_OR_RETURN(auto job, JobNameFromArgument(connection, argument));
-    RETURN_IF_ERROR(DeleteJob(connection, job));
-    return ShortName(job);
-  }
-  if (absl::StartsWith(argument, "models/")) {
-    ASSIGN_OR_RETURN(const std::string tenant, Tenant(connection));
-    argument = absl::StrCat("tenants/", tenant, "/", argument);
-  }
-  RETURN_IF_ERROR(DeleteModel(connection, argument));
-  return absl::StrCat("models/", ShortName(argument));
-}
-
 absl::StatusOr<ExitCode> Run(const Context& context) {
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  ASSIGN_OR_RETURN(auto deleted, DeleteNamed(connection, context.positional[0]));
-  if (!context.structured()) context.screen->Line(Mark::kDone, "deleted", deleted);
+  ASSIGN_OR_RETURN(const std::string name,
+                   JobOrModelNameFromArgument(connection, context.positional[0]));
+  const bool is_model = absl::StrContains(name, "/models/");
+  RETURN_IF_ERROR(is_model ? DeleteModel(connection, name) : DeleteJob(connection, name));
+  if (!context.structured()) {
+    context.screen->Line(Mark::kDone, "deleted",
+                         absl::StrCat(is_model ? "models/" : "", ShortName(name)));
+  }
   return kDone;
 }
 

@@ -86,6 +86,7 @@ const std::vector<Command>& Commands() {
       {"cancel", "Stop a job.", Cancel},
       {"retry", "Put a job that failed or was cancelled back into the queue.", Retry},
       {"delete", "Forget a job that has ended, or a personalized model.", Delete},
+      {"erase", "Erase a person: a model, its photos, and all its jobs.", EraseCommand},
       {"download", "Fetch what a job made.", Download},
       {"report", "A job's results as one page.", Report},
       {"models", "Base models on offer, and models made from photos.", Models},

@@ -33,6 +33,13 @@ absl::StatusOr<std::string> JobNameFromArgument(const Connection& connection,
   return JobName{tenant, std::string(argument)}.ToString();
 }
 
+absl::StatusOr<std::string> JobOrModelNameFromArgument(const Connection& connection,
+                                                       absl::string_view argument) {
+  if (!absl::StartsWith(argument, "models/")) return JobNameFromArgument(connection, argument);
+  ASSIGN_OR_RETURN(const std::string tenant, Tenant(connection));
+  return absl::StrCat("tenants/", tenant, "/", argument);
+}
+
 std::string BaseModelNameFromArgument(absl::string_view argument) {
   absl::ConsumePrefix(&argument, "models/") || absl::ConsumePrefix(&argument, "baseModels/");
   return ModelName{.tenant = "", .id = BaseModelId(argument)}.ToString();

@@ -26,6 +26,11 @@ std::string BaseModelNameFromArgument(absl::string_view argument);
 absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
                                                   absl::string_view argument);
 
+// "models/rex-7f3c" or its full name to the full name of a personalized model, anything else as
+// JobNameFromArgument() does.
+absl::StatusOr<std::string> JobOrModelNameFromArgument(const Connection& connection,
+                                                       absl::string_view argument);
+
 // [a-z0-9-], at most 40 characters; empty if nothing of `text` is left.
 std::string Slug(absl::string_view text);
 

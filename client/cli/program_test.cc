@@ -475,6 +475,33 @@ TEST_F(ProgramTest, DeletesWhatItIsTold) {
   EXPECT_EQ(server_->record().deleted, "tenants/default/jobs/rex-7f3c");
 }
 
+TEST_F(ProgramTest, ErasesOnlyWhenToldToBeSure) {
+  auto ran = Run({"erase", "models/rex-7f3c"});
+  EXPECT_EQ(ran.exit_code, kWrongUse);
+  EXPECT_THAT(ran.err, HasSubstr("--yes"));
+  EXPECT_EQ(server_->record().erased, "");
+
+  script_.erasure.add_models("tenants/default/models/rex-7f3c");
+  for (const char* job : {"rex-7f3c", "beach"}) {
+    script_.erasure.add_jobs(std::string("tenants/default/jobs/") + job);
+  }
+  script_.erasure.set_erased_blobs(12);
+  script_.erasure.set_erased_bytes(4'100);
+  script_.erasure.set_pending_blobs(1);
+  script_.erasure.mutable_erase_time()->set_seconds(1'700'000'000);
+  ran = Run({"erase", "models/rex-7f3c", "--yes"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_EQ(server_->record().erased, "tenants/default/models/rex-7f3c");
+  EXPECT_THAT(ran.err, HasSubstr("erased      1 model, 2 jobs, 12 files (4.1 kB)"));
+  EXPECT_THAT(ran.err, HasSubstr("1 file in use at the moment"));
+  EXPECT_THAT(ran.err, HasSubstr("2023-11-14 22:13:20 UTC"));
+  EXPECT_THAT(ran.err, Not(HasSubstr("that other jobs")));
+
+  EXPECT_THAT(Run({"erase", "rex-7f3c", "--yes", "-o", "json"}).out,
+              HasSubstr("\"erasedBlobs\": \"12\""));
+  EXPECT_EQ(server_->record().erased, "tenants/default/jobs/rex-7f3c");
+}
+
 TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   auto ran = Run({"retry", "rex-7f3c"});
@@ -485,7 +512,7 @@ TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {
 TEST_F(ProgramTest, HelpNamesEveryCommandWithExamples) {
   EXPECT_THAT(Run({"help"}).out, AllOf(HasSubstr("train"), HasSubstr("130  stopped by Ctrl-C")));
   for (const char* command : {"train", "generate", "evaluate", "watch", "list", "get", "cancel",
-                              "retry", "delete", "download", "report", "models"}) {
+                              "retry", "delete", "erase", "download", "report", "models"}) {
     auto ran = RunProgramIn(folder_.path(), {"help", command});
     EXPECT_EQ(ran.exit_code, kDone);
     EXPECT_THAT(ran.out, HasSubstr(std::string("\n  likeness ") + command)) << command;

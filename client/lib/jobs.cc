@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "absl/strings/match.h"
 #include "client/lib/unary_call.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
@@ -13,7 +14,8 @@
 namespace likeness::client {
 namespace {
 
-constexpr std::chrono::seconds kCreateDeadline{120};  // up to 32 MiB of photos travel with it
+constexpr std::chrono::seconds kCreateDeadline{120};   // up to 32 MiB of photos travel with it
+constexpr std::chrono::seconds kErasureDeadline{120};  // thousands of files may belong to a model
 constexpr int kPageSize = 200;
 
 }  // namespace
@@ -141,6 +143,19 @@ absl::Status DeleteModel(const Connection& connection, const std::string& name) 
                                                                                 reply);
                                        })
       .status();
+}
+
+absl::StatusOr<v1::Erasure> Erase(const Connection& connection, const std::string& name) {
+  v1::EraseModelRequest model;
+  model.set_name(name);
+  RETURN_IF_ERROR(CheckUtf8(model));
+  v1::EraseJobRequest job;
+  job.set_name(name);
+  return Call<v1::Erasure>(kErasureDeadline, {}, [&](auto* context, auto* reply) {
+    return absl::StrContains(name, "/models/")
+               ? connection.models().EraseModel(context, model, reply)
+               : connection.jobs().EraseJob(context, job, reply);
+  });
 }
 
 absl::StatusOr<std::string> Tenant(const Connection& connection) {

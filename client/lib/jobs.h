@@ -47,6 +47,9 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, 
 absl::StatusOr<v1::Model> GetModel(const Connection& connection, const std::string& name);
 absl::Status DeleteModel(const Connection& connection, const std::string& name);
 
+// A job or a model by its full name, and all that belongs to its subject (EraseJob, EraseModel).
+absl::StatusOr<v1::Erasure> Erase(const Connection& connection, const std::string& name);
+
 absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection);
 
 }  // namespace likeness::client

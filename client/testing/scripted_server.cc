@@ -59,6 +59,13 @@ class ScriptedServer::Services : public v1::JobService::Service,
   }
 
  private:
+  grpc::Status Erased(const std::string& name, v1::Erasure* reply) {
+    absl::MutexLock lock(&mutex_);
+    record_.erased = name;
+    *reply = script_.erasure;
+    return grpc::Status::OK;
+  }
+
   grpc::Status GetCapabilities(grpc::ServerContext*, const v1::GetCapabilitiesRequest*,
                                v1::Capabilities* reply) override {
     *reply = script_.capabilities;
@@ -196,6 +203,16 @@ class ScriptedServer::Services : public v1::JobService::Service,
     absl::MutexLock lock(&mutex_);
     record_.deleted = request->name();
     return grpc::Status::OK;
+  }
+
+  grpc::Status EraseModel(grpc::ServerContext*, const v1::EraseModelRequest* request,
+                          v1::Erasure* reply) override {
+    return Erased(request->name(), reply);
+  }
+
+  grpc::Status EraseJob(grpc::ServerContext*, const v1::EraseJobRequest* request,
+                        v1::Erasure* reply) override {
+    return Erased(request->name(), reply);
   }
 
   grpc::Status ListJobEvents(grpc::ServerContext*, const v1::ListJobEventsRequest*,

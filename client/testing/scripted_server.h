@@ -35,6 +35,7 @@ struct Script {
   std::vector<v1::Worker> workers{};
   v1::GetQueueResponse queue{};
   v1::GetUsageResponse usage{};
+  v1::Erasure erasure{};
   std::vector<v1::GenerateImagesResponse> pictures{};
   absl::Status pictures_status{};              // behind them
   std::map<std::string, std::string> blobs{};  // bytes by sha256
@@ -58,6 +59,7 @@ struct Record {
   int lists = 0;  // of jobs
   std::string uploaded;
   std::string deleted;        // the name
+  std::string erased;         // likewise
   std::string authorization;  // of the latest ListJobs
 };
 

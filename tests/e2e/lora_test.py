@@ -1,4 +1,5 @@
 """Adapters over gRPC: LoRA and learned words are trained, kept, drawn with over the warm base, and survive kills to the bit."""
+import hashlib
 import json
 import pathlib
 import shutil
@@ -87,6 +88,25 @@ class LoraTest(service.JobTest):
             alone = self.service.wait(self.service.create(other).name)
             self.assertEqual(data, self.service.outputs(alone)["samples/0000.png"])
         self.assertEqual(self.draw("baseModels/tiny"), self.base_before)
+
+    def test_of_an_erased_model_the_worker_keeps_no_copy(self):
+        done = self.service.wait(self.service.create(lora_job(self.photos, steps=2, seed=12), job_id="gone").name)
+        self.draw(done.output_model)
+        models = model_service_pb2_grpc.ModelServiceStub(self.service.channel)
+        model = models.GetModel(model_service_pb2.GetModelRequest(name=done.output_model))
+        digests = {file.blob.rsplit("/", 1)[1] for file in model.files}
+        cache = self.service.directory / "cache-worker"
+
+        def copies():
+            return {hashlib.sha256(file.read_bytes()).hexdigest() for file in cache.rglob("*") if file.is_file()} & digests
+
+        self.assertTrue(copies())
+        erasure = models.EraseModel(model_service_pb2.EraseModelRequest(name=model.name))
+        self.assertEqual(list(erasure.models), [model.name])
+        self.assertEqual(len(erasure.jobs), 2)  # that made it, that drew with it
+        self.draw("baseModels/tiny")  # so that the worker asks for another job
+        self.worker.wait_for_log("models erased")
+        self.assertEqual(copies(), set())
 
     def test_another_worker_draws_the_same(self):
         self.worker.send(service.signal.SIGSTOP)
