@@ -128,8 +128,7 @@ class OneOfClasses : public Host {
     host_.ShowPreview(draw);
   }
   StopReason Stop() override { return host_.Stop(); }
-  void SaveCheckpoint(int64_t step,
-                      const std::function<void(const std::filesystem::path&)>& write) override {
+  void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) override {
     host_.SaveCheckpoint(step, write);
   }
   std::optional<std::filesystem::path> LatestCheckpoint() override {

@@ -43,7 +43,7 @@ TEST(LossWeightsTest, MasksAreMirroredWithTheirPhotosAndNotWithClassImages) {
   PictureSet photos{moments, {0}};
   photos.mirrored = moments;
   photos.weights_N1hw = LossWeights({WhiteTo(1)}, 2, 0);
-  Batch batch = Concatenate(TakeBatch(photos, 0, 1), TakeBatch({moments, {1}}, 0, 1));
+  Batch batch = Concatenate(TakeBatch(photos, {0}), TakeBatch({moments, {1}}, {0}));
   EXPECT_EQ(Values(batch.weights_B1hw), (std::vector<float>{0.5, 0, 0.5, 0, 1, 1, 1, 1}));
   Draws draws;
   draws.mirrored_B = {true, true};
