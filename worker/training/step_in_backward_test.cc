@@ -15,7 +15,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::vector<std::string> kNames = {"first", "second", "scale", "unused"};
+const std::vector<std::string> kParameterNames = {"first", "second", "scale", "unused"};
 
 // Two layers, of which the second is used twice, a scale, and a weight that gets no gradient.
 struct Net {
@@ -62,13 +62,14 @@ TEST_P(StepInBackwardTest, ChangesWeightsStateAndNormsToTheSameBits) {
     in_backward.Begin(factor);
     within.Loss(step).backward();
     EXPECT_EQ(in_backward.End(), one->Step(factor));
-    for (size_t i = 0; i < kNames.size(); ++i) {
-      EXPECT_FALSE(within.parameters[i].grad().defined()) << kNames[i];
-      EXPECT_TRUE(torch::equal(within.masters[i], after.masters[i])) << kNames[i] << step;
-      EXPECT_TRUE(torch::equal(within.parameters[i], after.parameters[i])) << kNames[i] << step;
+    for (size_t i = 0; i < kParameterNames.size(); ++i) {
+      EXPECT_FALSE(within.parameters[i].grad().defined()) << kParameterNames[i];
+      EXPECT_TRUE(torch::equal(within.masters[i], after.masters[i])) << kParameterNames[i] << step;
+      EXPECT_TRUE(torch::equal(within.parameters[i], after.parameters[i]))
+          << kParameterNames[i] << step;
     }
   }
-  const auto left = one->State(kNames), right = two->State(kNames);
+  const auto left = one->State(kParameterNames), right = two->State(kParameterNames);
   ASSERT_EQ(left.size(), right.size());
   for (size_t i = 0; i < left.size(); ++i) {
     EXPECT_TRUE(torch::equal(left[i].second, right[i].second)) << left[i].first;
