@@ -89,22 +89,17 @@ class ImportTest(unittest.TestCase):
         self.assertGreater(abs(here - self.base).max(), 3, what)
         self.assertLessEqual(abs(there - here).max(), 1, what)
 
-    def with_updates(self, **config):
-        """A pipeline with updates of UNet and text encoder."""
-        pipeline = self.pipeline()
-        pipeline.unet.add_adapter(LoraConfig(target_modules=["to_q", "to_v", "conv1", "to_out.0"], **config))
-        pipeline.text_encoder.add_adapter(LoraConfig(target_modules=["q_proj", "v_proj"], **config))
-        randomized(pipeline.unet)
-        randomized(pipeline.text_encoder)
-        return pipeline
-
-    def saved(self, name, **config):
+    def saved(self, name, parts=("unet", "text_encoder"), **config):
         """pytorch_lora_weights.safetensors of diffusers, with its metadata."""
-        pipeline = self.with_updates(**config)
+        targets = {"unet": ["to_q", "to_v", "conv1", "to_out.0"], "text_encoder": ["q_proj", "v_proj"]}
+        pipeline, layers = self.pipeline(), {}
+        for part in parts:
+            module = getattr(pipeline, part)
+            module.add_adapter(LoraConfig(target_modules=targets[part], **config))
+            layers[f"{part}_lora_layers"] = get_peft_model_state_dict(randomized(module))
+            layers[f"{part}_lora_adapter_metadata"] = module.peft_config["default"].to_dict()
         folder = self.directory / name
-        parts = {part: get_peft_model_state_dict(getattr(pipeline, part)) for part in ("unet", "text_encoder")}
-        metadata = {f"{part}_lora_adapter_metadata": getattr(pipeline, part).peft_config["default"].to_dict() for part in parts}
-        pipeline.save_lora_weights(folder, unet_lora_layers=parts["unet"], text_encoder_lora_layers=parts["text_encoder"], **metadata)
+        pipeline.save_lora_weights(folder, **layers)
         return folder / "pytorch_lora_weights.safetensors"
 
     def loaded(self, file):
@@ -114,7 +109,8 @@ class ImportTest(unittest.TestCase):
 
     def test_a_lora_of_diffusers(self):
         for name, config in {"alpha": dict(r=3, lora_alpha=5), "rslora": dict(r=3, lora_alpha=2, use_rslora=True),
-                             "dora": dict(r=2, lora_alpha=2, use_dora=True)}.items():
+                             # diffusers does not find the magnitudes of text encoders again
+                             "dora": dict(r=2, lora_alpha=2, use_dora=True, parts=["unet"])}.items():
             with self.subTest(name=name):
                 file = self.saved(name, **config)
                 model = self.imported(file)
