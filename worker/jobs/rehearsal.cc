@@ -286,13 +286,11 @@ JobResult RehearseEvaluate(const v1::Lease& lease, JobEnvironment& environment,
 // A model to draw with, as far as a rehearsal knows it.
 ModelFacts FactsOf(const v1::Lease& lease, JobEnvironment& environment,
                    const RehearsalModels& models) {
-  const std::string& name = SelectionOf(lease.job()).name();
-  if (lease.models().empty()) return ValueOrThrow(models.Find(name));
+  const auto base = models.Find(SelectionOf(lease.job()).name());
   ModelFacts facts;
   facts.image_size = models.Offers().front().image_size();
-  FetchCard(lease.models(0), environment, facts);
-  facts.name = name;  // the base of an adapter
-  return facts;
+  if (!lease.models().empty()) FetchCard(lease.models(0), environment, facts);
+  return base.ok() ? *base : facts;  // the base of adapters, or a personalized model
 }
 
 JobResult RehearseExport(const v1::Lease& lease, JobEnvironment& environment,
