@@ -56,11 +56,15 @@ nlohmann::json CardOf(const v1::ExportSpec& spec, const DrawingModel& drawing) {
   for (const auto& adapter : spec.model().adapters()) {
     adapters.push_back({{"model", adapter.model()}, {"strength", adapter.strength()}});
   }
-  return {{"format", 1},
-          {"token", drawing.words.token},
-          {"class_noun", drawing.words.class_noun},
-          {"base", {{"digest", drawing.settings.base.digest}}},
-          {"export", {{"model", spec.model().name()}, {"adapters", adapters}}}};
+  nlohmann::json card = {{"format", 1},
+                         {"token", drawing.words.token},
+                         {"class_noun", drawing.words.class_noun},
+                         {"base", {{"digest", drawing.settings.base.digest}}},
+                         {"export", {{"model", spec.model().name()}, {"adapters", adapters}}}};
+  for (const auto& [token, class_noun] : drawing.words.subjects) {
+    card["subjects"].push_back({{"token", token}, {"class_noun", class_noun}});
+  }
+  return card;
 }
 
 MergedAdapters MergeAdapters(const DrawingModel& drawing) {
@@ -105,9 +109,11 @@ void WriteWordsBeside(const Order& order, const DrawingModel& drawing,
     const std::string id = ValueOrThrow(ParseModelName(adapter.name)).id;
     const fs::path beside = order.out / kWordsDir / id;
     fs::create_directories(beside);
-    for (const char* file : {kEmbeddingFile, kA1111EmbeddingFile}) {
-      if (fs::exists(adapter.directory / file)) {
-        fs::copy_file(adapter.directory / file, beside / file);
+    // Of further words, too: "learned_embeds-2.safetensors".
+    for (const auto& file : FilesBelow(adapter.directory)) {
+      const std::string name = file.filename().string();
+      for (const char* first : {kEmbeddingFile, kA1111EmbeddingFile}) {
+        if (name.starts_with(fs::path(first).stem().string())) fs::copy_file(file, beside / name);
       }
     }
     environment.Warn(absl::StrCat("the word that ", adapter.name,
