@@ -1,6 +1,7 @@
 #include "worker/exports/lora_file.h"
 
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include "third_party/nlohmann/json.hpp"
@@ -54,6 +55,11 @@ size_t FactorIn(const std::string& key) {
 }
 
 }  // namespace
+
+std::string PeftTarget(const std::string& layer) {
+  constexpr std::string_view kTower = "text_model.";
+  return layer.starts_with(kTower) ? layer.substr(kTower.size()) : layer;
+}
 
 double LoraScale::value() const {
   return alpha /

@@ -43,6 +43,10 @@ struct LoraWeights {
   std::map<std::string, std::vector<std::string>> targets;
 };
 
+// A single layer among `targets`: text encoders of newer transformers have their layers without
+// "text_model." before them, which peft's comparison by the end of a name then finds in both.
+std::string PeftTarget(const std::string& layer);
+
 // What kohya's names depend on.
 struct KohyaModel {
   bool xl = false;

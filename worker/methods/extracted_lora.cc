@@ -104,7 +104,7 @@ ExtractedLora ExtractLora(const ModelDifference& difference, int64_t rank,
   for (const auto& [name, change] : difference.layers) {
     poll(static_cast<int64_t>(extracted.weights.updates.size()), total);
     auto [update, left] = UpdateOf(name, change, rank);
-    extracted.weights.targets[update.part].push_back(update.layer);
+    extracted.weights.targets[update.part].push_back(PeftTarget(update.layer));
     extracted.weights.updates.push_back(std::move(update));
     left_out += left;
     all += SquaredNorm(change);

@@ -292,7 +292,7 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
       factor = factor.to(torch::kFloat32) * scale;
       FillUp(update.factors, weights.scale.rank);
     }
-    weights.targets[update.layer.part].push_back(update.layer.layer.name);
+    weights.targets[update.layer.part].push_back(PeftTarget(update.layer.layer.name));
     weights.updates.push_back(
         {update.layer.part, update.layer.layer.name, std::move(update.factors)});
   }
