@@ -73,7 +73,9 @@ def main():
                 os._exit(0)
             if os.wait()[1] != 0:
                 sys.exit("the model could not be written")
-        (scratch / "job.json").write_text(json.dumps({"generate": {"prompts": ["a dog"], "steps": 1, "seed": 1}}))
+        model, = (directory.name for directory in models.iterdir())
+        (scratch / "job.json").write_text(json.dumps({"generate": {"model": {"name": f"baseModels/{model}"}, "prompts": ["a dog"],
+                                                                   "steps": 1, "seed": 1}}))
         digest, first, second = [], [], []
         for _ in range(options.rounds):
             digest.append(digest_seconds(models))

@@ -33,9 +33,10 @@ def write_full_model(directory):
     (directory / "model").rename(directory / "models/full")
 
 
-def train(method, subject, photos, base):
-    run(BIN / "likeness", "train", "--class", "dog", "--photos", photos, "--base", base, "--method", method, "--name",
-        f"{method.replace('_', '-')}-{subject}", "--steps", 2, "--no-prior", "--no-samples", "--seed", 1)
+def train(method, subject, scratch, base):
+    name = f"{method.replace('_', '-')}-{subject}"
+    run(BIN / "likeness", "train", "--class", "dog", "--photos", scratch / subject, "--base", base, "--method", method, "--name", name,
+        "--steps", 2, "--no-prior", "--no-samples", "--seed", 1, "--out", scratch / name)
 
 
 def preparing_seconds(model, out):
@@ -79,7 +80,7 @@ def main():
                 run(BIN / "likeness-mini", "draw-subject", "--class=dog", f"--seed={seed}", "--photos=3",
                     f"--out={scratch / subject}")
                 for method in methods:
-                    train(method, subject, scratch / subject, base)
+                    train(method, subject, scratch, base)
             print("| method | first use, s | switch, median s (range) | same subject again, median s |\n|---|---|---|---|")
             for method in methods:
                 first, switched, stayed = measure(method, options.rounds, scratch / "pictures")
