@@ -11,7 +11,6 @@ temporary directory, trains the UNet alone, and needs 24 GiB of memory.
 """
 import argparse
 import json
-import multiprocessing
 import pathlib
 import platform
 import statistics
@@ -20,15 +19,11 @@ import sys
 import tempfile
 import time
 
+from full_model import write_full_model
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIDES = ["ours", "diffusers"]
 CLOCKS = {"seconds": "wall", "cpu_seconds": "CPU"}
-
-
-def write_full_model(directory):
-    sys.path.insert(0, str(ROOT / "tests/parity"))
-    import parity
-    parity.save_random_pipeline(pathlib.Path(directory), parity.FULL)
 
 
 def run(side, what, args, flags):
@@ -92,12 +87,7 @@ def main():
         train_flags, sample_flags = [f"--batch-size={args.batch_size}"], []
         repetitions = {"train_step": 10, "sample_image": 10}
         if args.full:
-            # In a process of its own: its memory is free again when the first side starts.
-            writer = multiprocessing.get_context("spawn").Process(target=write_full_model, args=(scratch,))
-            writer.start()
-            writer.join()
-            if writer.exitcode != 0:
-                sys.exit("the model could not be written")
+            write_full_model(scratch)
             args.model = pathlib.Path(scratch) / "model"
             train_flags, sample_flags = ["--batch-size=1", "--no-text-encoder", "--warm-up=1"], ["--warm-up=1"]
             repetitions = {"train_step": 2, "sample_image": 1}

@@ -12,25 +12,15 @@ the median and the range of each method, with those of jobs that ask for the sam
 """
 import argparse
 import json
-import os
 import pathlib
 import statistics
-import sys
 import tempfile
 
+from full_model import write_full_model
 from mini_world import BIN, ROOT, run, service
 
 METHODS = ["dreambooth", "lora", "hypernetwork", "textual_inversion"]
 SUBJECTS = {"first": 4, "second": 5}  # by name: the seed that draws it
-
-
-def write_full_model(directory):
-    sys.path.insert(0, str(ROOT / "tests/parity"))
-    import parity
-    sizes = parity.FULL
-    sizes.unet["sample_size"], sizes.vae["sample_size"] = 8, 64
-    parity.save_random_pipeline(directory, sizes)
-    (directory / "model").rename(directory / "models/full")
 
 
 def train(method, subject, scratch, base):
@@ -68,13 +58,8 @@ def main():
         scratch = pathlib.Path(scratch)
         models, base = ROOT / "models", "mini"
         if options.full:
-            models, base = scratch / "models", "full"
-            models.mkdir()
-            if os.fork() == 0:  # its memory is free again when the worker starts
-                write_full_model(scratch)
-                os._exit(0)
-            if os.wait()[1] != 0:
-                sys.exit("the model could not be written")
+            models, base = scratch / "full", "model"
+            write_full_model(models, pixels=64)
         with service(scratch, models, base):
             for subject, seed in SUBJECTS.items():
                 run(BIN / "likeness-mini", "draw-subject", "--class=dog", f"--seed={seed}", "--photos=3",
