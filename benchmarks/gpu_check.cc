@@ -224,7 +224,7 @@ class StepTimes : public Host {
   }
   StopReason Stop() override { return seen_ >= steps_ ? StopReason::kCancel : StopReason::kNone; }
   void ShowPreview(const std::function<std::optional<Preview>()>&) override {}
-  void SaveCheckpoint(int64_t, const std::function<void(const fs::path&)>&) override {}
+  void SaveCheckpoint(int64_t, const WriteCheckpoint&) override {}
   std::optional<fs::path> LatestCheckpoint() override { return std::nullopt; }
   double Median() {
     std::sort(seconds_.begin(), seconds_.end());

@@ -29,7 +29,7 @@ class StepClock : public Host {
   }
   StopReason Stop() override { return enough_ ? StopReason::kCancel : StopReason::kNone; }
   void ShowPreview(const std::function<std::optional<Preview>()>&) override {}
-  void SaveCheckpoint(int64_t, const std::function<void(const std::filesystem::path&)>&) override {}
+  void SaveCheckpoint(int64_t, const WriteCheckpoint&) override {}
   std::optional<std::filesystem::path> LatestCheckpoint() override { return std::nullopt; }
 
   const std::vector<Lap>& laps() const { return laps_; }

@@ -337,8 +337,7 @@ TEST_F(ProgramTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
   EXPECT_FALSE(asked().prior().has_class_images());
 
   // The base model recommends steps, and a rate for LoRA.
-  auto& base = *script_.capabilities.add_base_models();
-  base.set_name("baseModels/mini");
+  auto& base = *script_.capabilities.mutable_base_models(0);
   auto& advice = *base.mutable_fine_tune_defaults();
   advice.mutable_dreambooth()->set_train_text_encoder(false);
   advice.mutable_training()->set_steps(200);
