@@ -57,6 +57,7 @@ void SetExtras(const std::map<std::string, std::string>& settings, FineTuneOptio
                .caption_dropout = number("caption_dropout")};
   job.ema_decay = number("ema_decay");
   job.gradient_checkpointing = number("gradient_checkpointing") > 0;
+  job.fused_backward_pass = number("fused_backward_pass") > 0;
 }
 
 FineTuneOptions Job(const SafetensorsFile& inputs) {
