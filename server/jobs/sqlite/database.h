@@ -83,6 +83,8 @@ class Database {
 
   // Rows that the last statement changed.
   int changes() const { return sqlite3_changes(connection_); }
+  // The key that the last INSERT of this connection gave to its row.
+  int64_t last_key() const { return sqlite3_last_insert_rowid(connection_); }
   // Rows changed since the connection was opened.
   int64_t total_changes() const { return sqlite3_total_changes64(connection_); }
   bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }

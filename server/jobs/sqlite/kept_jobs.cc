@@ -10,7 +10,7 @@ namespace {
 
 constexpr char kCount[] =
     "INSERT INTO kept (tenant, jobs, bytes) VALUES (?, ?, ?) ON CONFLICT (tenant) DO UPDATE SET"
-    " jobs = jobs + excluded.jobs, bytes = bytes + excluded.bytes RETURNING jobs, bytes";
+    " jobs = jobs + excluded.jobs, bytes = bytes + excluded.bytes";
 constexpr char kBeyond[] = "SELECT 1 FROM kept WHERE tenant = ? AND (jobs > ? OR bytes > ?)";
 constexpr char kFirst[] =
     "SELECT key FROM jobs INDEXED BY jobs_by_end WHERE tenant = ? AND end_time < "
@@ -23,11 +23,8 @@ std::optional<int64_t> KeptBytes(const v1::Job& job) {
   return static_cast<int64_t>(job.ByteSizeLong());
 }
 
-absl::StatusOr<Kept> CountKept(Database& database, const std::string& tenant, int jobs,
-                               int64_t bytes) {
-  Query count = database.Prepare(kCount);
-  RETURN_IF_ERROR(count.Bind(tenant).Bind(jobs).Bind(jobs * bytes).Run());
-  return Kept{count.Integer(0), count.Integer(1)};
+absl::Status CountKept(Database& database, const std::string& tenant, int jobs, int64_t bytes) {
+  return database.Prepare(kCount).Bind(tenant).Bind(jobs).Bind(jobs * bytes).Run();
 }
 
 absl::StatusOr<std::optional<int64_t>> FirstBeyond(Database& database, const std::string& tenant,

@@ -17,18 +17,8 @@ namespace likeness::server {
 // What an ended job takes; nothing of one that has not ended.
 std::optional<int64_t> KeptBytes(const v1::Job& job);
 
-struct Kept {
-  int64_t jobs = 0;
-  int64_t bytes = 0;
-
-  bool Exceeds(const RetentionPolicy& policy) const {
-    return jobs > policy.jobs_per_tenant || bytes > policy.bytes_per_tenant;
-  }
-};
-
-// One more job of so many bytes is kept, or, with `jobs` = -1, one less. What the tenant keeps now.
-absl::StatusOr<Kept> CountKept(Database& database, const std::string& tenant, int jobs,
-                               int64_t bytes);
+// One more job of so many bytes is kept, or, with `jobs` = -1, one less.
+absl::Status CountKept(Database& database, const std::string& tenant, int jobs, int64_t bytes);
 
 // The key of the tenant's job that ended first, if it keeps more than the policy allows; none of
 // `except`.

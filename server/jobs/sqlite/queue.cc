@@ -19,15 +19,20 @@ namespace {
 
 // All of these step through two indexes, from one group of jobs to the next and to the oldest job
 // of each. Left to itself, SQLite would rather sort all jobs that wait.
+//
+// SQLite looks a row value up in an index from the first row that equals it, and would step through
+// all jobs of the group at hand. So each bound ends in x'' for the column that follows in the
+// index: a blob is greater than any text or number there.
 constexpr char kNextNeeds[] =
     "SELECT method, base_model, samplers, base_digest, requirements FROM jobs INDEXED BY jobs_queue"
     " WHERE state = 1"
-    " AND (method, base_model, samplers, base_digest, requirements) > (?, ?, ?, ?, ?)"
+    " AND (method, base_model, samplers, base_digest, requirements, tenant)"
+    " > (?, ?, ?, ?, ?, x'')"
     " ORDER BY method, base_model, samplers, base_digest, requirements LIMIT 1";
 constexpr char kNextTenant[] =
     "SELECT tenant, priority FROM jobs INDEXED BY jobs_queue WHERE state = 1 AND method = ?"
     " AND base_model = ? AND samplers = ? AND base_digest = ? AND requirements = ?"
-    " AND (tenant, priority) > (?, ?) ORDER BY tenant, priority LIMIT 1";
+    " AND (tenant, priority, queue_time) > (?, ?, x'') ORDER BY tenant, priority LIMIT 1";
 constexpr char kOldest[] =
     "SELECT key, queue_time FROM jobs INDEXED BY jobs_queue WHERE state = 1 AND method = ?"
     " AND base_model = ? AND samplers = ? AND base_digest = ? AND requirements = ? AND tenant = ?"
@@ -35,8 +40,8 @@ constexpr char kOldest[] =
 constexpr char kNextOfModel[] =
     "SELECT method, base_model, samplers, base_digest, requirements, tenant, priority FROM jobs"
     " INDEXED BY jobs_queue_by_model WHERE state = 1 AND model = ?"
-    " AND (method, base_model, samplers, base_digest, requirements, tenant, priority)"
-    " > (?, ?, ?, ?, ?, ?, ?)"
+    " AND (method, base_model, samplers, base_digest, requirements, tenant, priority, queue_time)"
+    " > (?, ?, ?, ?, ?, ?, ?, x'')"
     " ORDER BY method, base_model, samplers, base_digest, requirements, tenant, priority LIMIT 1";
 constexpr char kOldestOfModel[] =
     "SELECT key, queue_time FROM jobs INDEXED BY jobs_queue_by_model WHERE state = 1 AND model = ?"

@@ -30,8 +30,7 @@ constexpr char kInsert[] =
     " not_before, lease_token, lease_expire, worker, failures, last_seq, version, job,"
     " priority, base_model, requirements, queue_time, deadline, schedule_time, last_event_time,"
     " stall_timeout)"
-    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING "
-    "key";
+    " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, '', ?, '', 0, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr char kInsertLabel[] = "INSERT INTO labels (job, key, value) VALUES (?, ?, ?)";
 constexpr char kSetPriority[] = "UPDATE jobs SET priority = ? WHERE key = ?";
 constexpr char kDeleteLabels[] = "DELETE FROM labels WHERE job = ?";
@@ -176,11 +175,17 @@ absl::Status JobNotFound(const JobName& name) {
                   {{"resource", name.ToString()}});
 }
 
-absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name) {
+absl::StatusOr<std::optional<int64_t>> FindKey(Database& database, const JobName& name) {
   Query query = database.Prepare(kFind);
   ASSIGN_OR_RETURN(bool found, query.Bind(name.tenant).Bind(name.id).Step());
-  if (!found) return JobNotFound(name);
+  if (!found) return std::nullopt;
   return query.Integer(0);
+}
+
+absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name) {
+  ASSIGN_OR_RETURN(const auto key, FindKey(database, name));
+  if (!key) return JobNotFound(name);
+  return *key;
 }
 
 absl::Status InsertRecord(Database& database, const JobName& name, int64_t commit,
@@ -203,7 +208,7 @@ absl::Status InsertRecord(Database& database, const JobName& name, int64_t commi
   query.Bind(record.last_event_time);
   query.Bind(absl::ToInt64Microseconds(FromProto(record.job.stall_timeout())));
   RETURN_IF_ERROR(query.Run());
-  record.key = query.Integer(0);
+  record.key = database.last_key();
   for (const auto& [key, value] : record.job.labels()) {
     RETURN_IF_ERROR(database.Prepare(kInsertLabel).Bind(record.key).Bind(key).Bind(value).Run());
   }

@@ -24,6 +24,8 @@ struct StoredRecord {
 // Nothing when there is none.
 absl::StatusOr<std::optional<StoredRecord>> LoadRecord(Database& database, int64_t key);
 
+// The job's key, if there is such a job.
+absl::StatusOr<std::optional<int64_t>> FindKey(Database& database, const JobName& name);
 // NOT_FOUND (JOB_NOT_FOUND).
 absl::StatusOr<int64_t> FindJob(Database& database, const JobName& name);
 absl::Status JobNotFound(const JobName& name);

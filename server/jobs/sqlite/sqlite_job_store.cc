@@ -32,7 +32,8 @@ absl::Status RequestIdReused() {
 }
 
 absl::Status CheckJobFree(Database& database, const JobName& name) {
-  if (!FindJob(database, name).ok()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto existing, FindKey(database, name));
+  if (!existing) return absl::OkStatus();
   return RpcError(absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
                   absl::StrCat("there is a job ", name.ToString(), " already"),
                   {{"resource", name.ToString()}});

@@ -39,10 +39,9 @@ absl::Status SqliteJobStore::NoteKept(Transaction& transaction, const JobRecord&
   const auto after = KeptBytes(record.job);
   if (before == after) return absl::OkStatus();
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
-  if (before) RETURN_IF_ERROR(CountKept(database, name.tenant, -1, *before).status());
-  if (!after) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const Kept kept, CountKept(database, name.tenant, 1, *after));
-  if (before || !kept.Exceeds(options_.retention)) return absl::OkStatus();
+  if (before) RETURN_IF_ERROR(CountKept(database, name.tenant, -1, *before));
+  if (after) RETURN_IF_ERROR(CountKept(database, name.tenant, 1, *after));
+  if (before || !after) return absl::OkStatus();
   // Two for one: where less is to be kept than there is, that comes about.
   std::vector<int64_t> except = damaged_.All();
   except.push_back(record.key);
@@ -66,8 +65,7 @@ absl::Status SqliteJobStore::ForgetKey(Transaction& transaction, int64_t key) {
 absl::Status SqliteJobStore::Forget(Transaction& transaction, const JobRecord& record) {
   ASSIGN_OR_RETURN(const JobName name, ParseJobName(record.job.name()));
   RETURN_IF_ERROR(CountKept(transaction.database, name.tenant, -1,
-                            static_cast<int64_t>(record.job.ByteSizeLong()))
-                      .status());
+                            static_cast<int64_t>(record.job.ByteSizeLong())));
   RETURN_IF_ERROR(DeleteRecord(transaction.database, record.key));
   const v1::JobState state = record.job.state();
   transaction.changes.push_back({.name = record.job.name(),
@@ -98,8 +96,8 @@ absl::Status SqliteJobStore::ChangeRecord(Transaction& transaction, int64_t key,
   RETURN_IF_ERROR(change(record, now));
   const v1::JobState after = record.job.state();
   // A lost lease of which nothing was heard counts as no failure, and costs nothing.
-  const bool unheard = kind == Kind::kLeaseLost && after == v1::JOB_STATE_PENDING &&
-                       record.failures == failures;
+  const bool unheard =
+      kind == Kind::kLeaseLost && after == v1::JOB_STATE_PENDING && record.failures == failures;
   if (!unheard && IsLeased(before) && (!IsLeased(after) || record.lease_expire != lease_expire)) {
     RETURN_IF_ERROR(ChargeSince(database, record.job.name(), lease_expire, now));
   }
