@@ -44,7 +44,10 @@ class Rehearsal(unittest.TestCase):
                         "--prompt=a {subject} in the snow", "--wait", f"--out={out}")
         self.assertTrue((out / "contact-sheet.png").exists(), list(out.rglob("*")))
         self.run_client("likeness", "generate", "--model=by-cli", "a {subject}", "--images=2", f"--out={out}/more")
-        self.assertEqual(len(list((out / "more").rglob("*.png"))), 2)
+        pictures = sorted((out / "more").rglob("*.png"))
+        self.assertEqual(len(pictures), 2)
+        self.run_client("likeness", "replay", pictures[1], f"--out={out}/again.png")
+        self.assertEqual((out / "again.png").read_bytes(), pictures[1].read_bytes())
         self.assert_rehearsed("tenants/default/jobs/by-cli")
 
     def test_grpcurl_alone(self):
@@ -71,6 +74,13 @@ class Rehearsal(unittest.TestCase):
         self.service.outputs(job)
         models = model_service_pb2_grpc.ModelServiceStub(self.service.channel)
         self.assertTrue(models.GetModel(model_service_pb2.GetModelRequest(name=job.output_model)).rehearsed)
+
+    def test_a_preview_comes_before_the_pictures(self):
+        name = self.service.create(service.generate_job(["a dog"], steps=20, preview_every_steps=5)).name
+        samples = [event.sample for event in self.service.watch(name) if event.HasField("sample")]
+        self.assertEqual([(sample.step, sample.prompt) for sample in samples], [(5, "a dog")])
+        self.assertFalse(samples[0].HasField("output"))
+        self.assertTrue(samples[0].preview)
 
     def test_a_judgement_is_rehearsed_too(self):
         trained = self.service.wait(self.service.create(service.fine_tune_job(self.photo_bytes())).name)
