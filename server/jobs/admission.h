@@ -12,6 +12,7 @@
 #include "likeness/v1/job_service.pb.h"
 #include "server/blobs/blob_quota.h"
 #include "server/blobs/blob_store.h"
+#include "server/jobs/adapter_checks.h"
 #include "server/jobs/job_store.h"
 #include "server/jobs/limits.h"
 #include "server/jobs/photo_blobs.h"
@@ -40,6 +41,7 @@ class Admission {
         quota_(quota),
         limits_(limits),
         photos_(blobs, limits),
+        adapters_(jobs),
         check_webhook_(std::move(check_webhook)),
         known_revision_(std::move(known_revision)),
         find_judge_(std::move(find_judge)) {}
@@ -79,23 +81,6 @@ class Admission {
   // `path`: of the selection in the request. Fills in the base model where that is to be used.
   absl::Status ResolveSelection(const std::string& tenant, const std::string& path,
                                 v1::ModelSelection& selection);
-  // The tenant's own personalized model. NOT_FOUND (MODEL_NOT_FOUND).
-  absl::StatusOr<v1::Model> FindModel(const std::string& tenant, const std::string& name,
-                                      const std::string& field);
-  // All are adapters of one base: that of the model they lie over, which is filled in where it is
-  // empty. `personalized`: that model, unless it is a base model.
-  absl::Status CheckAdapters(const std::string& tenant, const std::string& path,
-                             const std::optional<v1::Model>& personalized,
-                             v1::ModelSelection& selection);
-  // Whether the adapter fits over what the selection names, which is filled in where it is empty,
-  // and the adapters before it, which are of the base with `digest`; empty: of any. `field`: of the
-  // adapter's model.
-  absl::Status CheckAdapter(const std::string& tenant, const v1::Adapter& said,
-                            const std::string& field, const std::string& strength_field,
-                            const std::optional<v1::Model>& personalized,
-                            v1::ModelSelection& selection, std::string* digest);
-  // The adapters that the prompts name for themselves.
-  absl::Status CheckPromptAdapters(const std::string& tenant, const v1::GenerateSpec& spec);
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
   // Names the model that it makes after the job of this id where it names none. FILE_UNUSABLE for a
@@ -109,6 +94,7 @@ class Admission {
   BlobQuota& quota_;
   const Limits limits_;
   PhotoBlobs photos_;
+  AdapterChecks adapters_;
   const WebhookCheck check_webhook_;
   const KnownRevision known_revision_;
   const FindJudge find_judge_;

@@ -1,0 +1,111 @@
+#include "server/jobs/adapter_checks.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/prompt_adapters.h"
+#include "common/resource_names.h"
+#include "common/rpc_error.h"
+#include "common/status_macros.h"
+
+namespace likeness::server {
+
+absl::StatusOr<v1::Model> AdapterChecks::FindModel(const std::string& tenant,
+                                                   const std::string& name,
+                                                   const std::string& field) {
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, field));
+  if (model.tenant == tenant) return jobs_.GetModel(model);
+  return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                  absl::StrCat("there is no model ", model.ToString()),
+                  {{"resource", model.ToString()}});
+}
+
+absl::Status AdapterChecks::Check(const std::string& tenant, const std::string& path,
+                                  const std::optional<v1::Model>& personalized,
+                                  v1::ModelSelection& selection) {
+  std::string digest = personalized ? personalized->base_model_digest() : "";
+  for (int i = 0; i < selection.adapters_size(); ++i) {
+    const std::string field = absl::StrCat(path, ".adapters[", i, "]");
+    RETURN_IF_ERROR(CheckOne(tenant, selection.adapters(i), field + ".model", field + ".strength",
+                             personalized, selection, &digest));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AdapterChecks::CheckOne(const std::string& tenant, const v1::Adapter& said,
+                                     const std::string& field, const std::string& strength_field,
+                                     const std::optional<v1::Model>& personalized,
+                                     v1::ModelSelection& selection, std::string* digest) {
+  ASSIGN_OR_RETURN(const v1::Model adapter, FindModel(tenant, said.model(), field));
+  if (adapter.kind() != v1::MODEL_KIND_ADAPTER) {
+    return InvalidField(field, "is a whole model; name it as the model to draw with",
+                        "INVALID_ADAPTER");
+  }
+  // What they add is the difference of weights that they trained from those of their base.
+  if (personalized && (adapter.method() == "custom_diffusion" || adapter.method() == "svdiff")) {
+    return InvalidField(field,
+                        absl::StrCat("is an adapter of ", adapter.method(),
+                                     ", which lies over its base model alone, not over a whole "
+                                     "personalized model"),
+                        "INVALID_ADAPTER");
+  }
+  if (adapter.method() == "textual_inversion" && said.has_strength() && said.strength() != 1) {
+    return InvalidField(
+        strength_field,
+        absl::StrCat("is ", said.strength(), "; a learned word has no other than 1"),
+        "INVALID_ADAPTER");
+  }
+  if (selection.name().empty()) selection.set_name(adapter.base_model());
+  if (said.allow_other_base()) return absl::OkStatus();  // the worker sees whether it fits
+  const bool other_base = !personalized && selection.name() != adapter.base_model();
+  if (other_base || (!digest->empty() && *digest != adapter.base_model_digest())) {
+    return InvalidField(
+        field,
+        absl::StrCat("was made for ", adapter.base_model(), " with the digest ",
+                     adapter.base_model_digest(),
+                     "; allow_other_base lets it draw on another one whose layers have the same "
+                     "shapes"),
+        "INVALID_ADAPTER");
+  }
+  *digest = adapter.base_model_digest();
+  return absl::OkStatus();
+}
+
+absl::Status AdapterChecks::CheckPrompts(const std::string& tenant, const v1::GenerateSpec& spec) {
+  if (!spec.prompt_adapters()) return absl::OkStatus();
+  v1::ModelSelection selection = spec.model();
+  std::optional<v1::Model> personalized;
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name()));
+  if (!model.is_base()) {
+    ASSIGN_OR_RETURN(personalized, jobs_.GetModel(model));
+  }
+  std::string digest_of_all = personalized ? personalized->base_model_digest() : "";
+  for (const v1::Adapter& adapter : selection.adapters()) {
+    if (adapter.allow_other_base()) continue;
+    ASSIGN_OR_RETURN(const v1::Model made, FindModel(tenant, adapter.model(), ""));
+    digest_of_all = made.base_model_digest();
+  }
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    const std::string field = absl::StrCat("job.generate.prompts[", i, "]");
+    ASSIGN_OR_RETURN(const auto prompt, ParsePromptAdapters(spec.prompts(i)));
+    std::string digest = digest_of_all;
+    for (const PromptAdapter& named : prompt.adapters) {
+      v1::Adapter adapter;
+      adapter.set_model(ModelName{tenant, named.id}.ToString());
+      adapter.set_strength(named.strength);
+      const auto& others = selection.adapters();
+      if (std::any_of(others.begin(), others.end(),
+                      [&](const v1::Adapter& other) { return other.model() == adapter.model(); })) {
+        return InvalidField(field,
+                            absl::StrCat("names ", named.id,
+                                         ", which is among the adapters of all prompts; say one "
+                                         "strength for it"),
+                            "INVALID_ADAPTER");
+      }
+      RETURN_IF_ERROR(CheckOne(tenant, adapter, field, field, personalized, selection, &digest));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace likeness::server
