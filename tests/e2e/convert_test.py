@@ -44,8 +44,8 @@ class Convert(unittest.TestCase):
         self.assert_same(load_file(back), load_file(self.file))
         for part in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"):
             ours, theirs = (load_file(root / f"{part}.safetensors") for root in (again, self.directory / "model"))
-            theirs.pop("text_model.embeddings.position_ids", None)  # numbers from 0, which some versions write
-            self.assert_same(ours, theirs)
+            # Versions of transformers differ in whether a tower's keys begin with its name.
+            self.assert_same(*({key.removeprefix("text_model."): value for key, value in tensors.items()} for tensors in (ours, theirs)))
 
     def test_a_file_in_half_precision_is_as_asked_for(self):
         half = self.directory / "half.safetensors"

@@ -201,7 +201,7 @@ class Drawing(service.JobTest):
             job.generate.preview_every_steps = 0
             _, plain = self.draw(job)
             self.assertEqual(self.service.outputs(done)["samples/0000.png"], plain)
-        job.generate.preview_every_steps, job.generate.images_per_prompt, job.generate.steps = 1, 64, 1000
+        job.generate.preview_every_steps, job.generate.images_per_prompt, job.generate.steps = 1, 64, 999
         refused = self.end(job)
         self.assertEqual(service.error_fields(refused.error), ["job.generate.preview_every_steps"], refused)
 

@@ -33,7 +33,7 @@ v1::GenerateSpec SpecOf(const Picture& picture, const PictureSettings& settings)
   if (order.negative_prompt) spec.set_negative_prompt(*order.negative_prompt);
   spec.set_images_per_prompt(1);
   spec.set_seed(picture.seed);
-  spec.set_sampler(order.sampler);
+  if (!order.sampler.empty()) spec.set_sampler(order.sampler);  // a rehearsal may know none
   spec.set_steps(order.steps);
   spec.set_guidance(order.guidance);
   spec.set_width(picture.image.width);
@@ -95,6 +95,7 @@ std::string TagsOf(const std::vector<RecordedAdapter>& adapters) {
 
 // Name and schedule of sigmas, as AUTOMATIC1111 writes them; our name where it has none.
 void AddSampler(const std::string& name, std::vector<std::string>& fields) {
+  if (name.empty()) return;
   const auto sampler = FindSampler(name);
   const bool known = sampler && !sampler->sampler->a1111.empty();
   fields.push_back(absl::StrCat("Sampler: ", known ? std::string(sampler->sampler->a1111) : name));
