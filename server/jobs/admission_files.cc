@@ -40,7 +40,7 @@ absl::Status Admission::ResolveExport(const std::string& tenant, v1::Job& job) {
   for (int i = 0; i < selection.adapters_size(); ++i) {
     const std::string field = absl::StrCat(path, ".adapters[", i, "].model");
     ASSIGN_OR_RETURN(const v1::Model adapter,
-                     FindModel(tenant, selection.adapters(i).model(), field));
+                     adapters_.FindModel(tenant, selection.adapters(i).model(), field));
     if (adapter.method() != "hypernetwork") continue;
     return InvalidField(field,
                         "is a hypernetwork: a network of its own, which no weights of a model can "
@@ -64,7 +64,7 @@ absl::Status Admission::CheckInitialModel(const std::string& tenant, v1::FineTun
   if (name.is_base()) {
     return InvalidField(field, "is a base model; name it as base_model", "INVALID_NAME");
   }
-  ASSIGN_OR_RETURN(const v1::Model model, FindModel(tenant, spec.initial_model(), field));
+  ASSIGN_OR_RETURN(const v1::Model model, adapters_.FindModel(tenant, spec.initial_model(), field));
   if (spec.base_model().empty()) spec.set_base_model(model.base_model());
   const bool adapter = model.kind() == v1::MODEL_KIND_ADAPTER;
   if (!adapter || model.method() != MethodOf(spec)) {
