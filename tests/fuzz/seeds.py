@@ -139,13 +139,18 @@ def photos():
 
 
 def model_files():
-    """A safetensors file and the configurations of the miniature."""
+    """A safetensors file, the configurations of the miniature, an index, a card."""
     header = (b'{"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}, '
               b'"b": {"dtype": "U8", "shape": [], "data_offsets": [8, 9]}}')
     yield b"\0" + struct.pack("<Q", len(header)) + header + b"12345678a"
     mini = FOLDER.parents[1] / "models/mini"
     for kind, name in enumerate(("unet/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json"), 1):
         yield bytes([kind]) + (mini / name).read_bytes()
+    yield b"\4" + (mini / "vae/config.json").read_bytes()
+    yield b'\5{"weight_map": {"a": "part.safetensors"}}'
+    yield b"\6" + (mini / "likeness_defaults.json").read_bytes()
+    yield b'\7{"format": 1, "token": "zwx", "class_noun": "dog", "method": "lora", "base": {"digest": "d"}, ' \
+          b'"settings": {"lora": {"variant": "dora"}}}'
 
 
 SEQUENCES = [  # steps, each a kind (sequences.h) and a message
@@ -219,7 +224,8 @@ def main():
     vocabulary = '{"<s>": 0, "</s>": 1, "a": 2, "b</w>": 3, "ab</w>": 4}'
     write("tokenizer", ["\n%%\n".join([vocabulary, "#version: 0.2\na b</w>\n", special % "8"]),
                         "\n%%\n".join(["", "", special % "1e30", "{}", '{"model": {"vocab": %s, "merges": [["a", "b</w>"]]}, '
-                                       '"added_tokens": [{"content": "<s>", "normalized": true}]}' % vocabulary])])
+                                       '"added_tokens": [{"content": "<s>", "normalized": true}]}' % vocabulary]),
+                        "\n%%\n".join([vocabulary, "#version: 0.2\na b</w>\n", special % "8", "", "", '{"<s>": 0, "<toy>": 5}'])])
     write("sequences", list(sequences()))
     write("model_files", model_files())
 

@@ -1,6 +1,6 @@
 // The files of a tokenizer, as a model directory holds them: vocab.json, merges.txt,
-// tokenizer_config.json, special_tokens_map.json and tokenizer.json, with a line "%%" between. What
-// loads encodes any text into ids of its vocabulary.
+// tokenizer_config.json, special_tokens_map.json, tokenizer.json and added_tokens.json, with a line
+// "%%" between. What loads encodes any text into ids of its vocabulary.
 #include <fstream>
 
 #include "absl/strings/str_split.h"
@@ -13,9 +13,10 @@ using likeness::fuzz::Check;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const auto& folder = *new likeness::fuzz::Scratch();
   const std::vector<std::string> parts =
-      absl::StrSplit(likeness::fuzz::Text(data, size), absl::MaxSplits("\n%%\n", 4));
-  constexpr const char* kNames[] = {"vocab.json", "merges.txt", "tokenizer_config.json",
-                                    "special_tokens_map.json", "tokenizer.json"};
+      absl::StrSplit(likeness::fuzz::Text(data, size), absl::MaxSplits("\n%%\n", 5));
+  constexpr const char* kNames[] = {
+      "vocab.json",     "merges.txt",       "tokenizer_config.json", "special_tokens_map.json",
+      "tokenizer.json", "added_tokens.json"};
   const std::filesystem::path directory = folder.path();
   for (size_t i = 0; i < std::size(kNames); ++i) {
     std::filesystem::remove(directory / kNames[i]);
