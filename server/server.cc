@@ -25,7 +25,6 @@ namespace {
 
 constexpr absl::Duration kLook = absl::Milliseconds(20);  // at connections without a key
 constexpr absl::Duration kSoon = absl::Milliseconds(2);   // the same, while much comes in on them
-constexpr int kConnectionAge = 3'600'000;       // ms; and as long again for what is under way
 constexpr size_t kCallBytes = size_t{1} << 30;  // of gRPC; beyond, calls are cut at random
 constexpr int64_t kMessageOverhead = 1 << 20;   // of a request's own limit over its photos'
 
@@ -39,9 +38,11 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1'000);
-  // Load spreads anew from time to time. gRPC adds a tenth of it, up or down, by chance.
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAge);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kConnectionAge);
+  // Load spreads anew from time to time. gRPC adds a tenth of it, up or down, by chance. What is
+  // under way has as long again.
+  const int age = static_cast<int>(absl::ToInt64Milliseconds(options.connection_age));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, age);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, age);
   // A compressed message would be unpacked whole before its size was looked at.
   for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
     builder.SetCompressionAlgorithmSupportStatus(algorithm, false);

@@ -48,6 +48,7 @@ struct ServerOptions {
   absl::Duration webhook_retry_delay = absl::Seconds(1);
   absl::Duration webhook_give_up_after = absl::Hours(24);
   bool channelz = false;
+  absl::Duration connection_age = absl::Hours(1);  // then clients connect anew; no flag
   Limits limits;
   LogOptions log;
 };

@@ -1,4 +1,5 @@
 // What whoever runs the server sees: drain, health, reflection, metrics, options.
+#include <chrono>
 #include <map>
 #include <thread>
 
@@ -141,6 +142,22 @@ TEST_F(OperationTest, HealthPageTurnsWithTheDrain) {
   EXPECT_TRUE(AskForPage(pages, "/livez").ok());
   EXPECT_THAT(AskForPage(pages, "/healthz").message(), ::testing::HasSubstr("503 draining"));
   EXPECT_THAT(Page("/livez"), ::testing::StartsWith("HTTP/1.1 200")) << "it is alive still";
+}
+
+TEST(ConnectionTest, ConnectionsEndAfterSomeTimeAndClientsConnectAnew) {
+  TestServer server(
+      [](ServerOptions& options) { options.connection_age = absl::Milliseconds(100); });
+  const auto channel = server.channel();
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(60);
+  const auto stub = v1::JobService::NewStub(channel);
+  for (int connection = 0; connection < 2; ++connection) {
+    ASSERT_TRUE(channel->WaitForConnected(deadline));
+    ASSERT_TRUE(channel->WaitForStateChange(GRPC_CHANNEL_READY, deadline)) << "the server ends it";
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    v1::ListJobsResponse jobs;
+    EXPECT_TRUE(stub->ListJobs(&context, {}, &jobs).ok());
+  }
 }
 
 TEST(HealthTest, EveryTroubleCountsUntilItIsOver) {
