@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string_view>
 
 #include "worker/tokenizers/byte_pair_encoder.h"
@@ -29,9 +30,11 @@ bool IsRare(std::string_view word) {
 std::vector<std::string> RareTokens(const ClipTokenizer& tokenizer, size_t most) {
   std::vector<std::string> found;
   const auto& merges = tokenizer.merges();
+  std::set<std::string_view> endings;  // of longer words
+  for (const auto& [left, right] : merges) endings.insert(right);
   for (auto merge = merges.rbegin(); merge != merges.rend() && found.size() < most; ++merge) {
     std::string word = merge->first + merge->second;
-    if (!word.ends_with(kEndOfWord)) continue;
+    if (!word.ends_with(kEndOfWord) || endings.contains(word)) continue;
     word.resize(word.size() - kEndOfWord.size());
     // Two merges can make the same token.
     const bool known = std::find(found.begin(), found.end(), word) != found.end();
