@@ -104,7 +104,8 @@ TEST_F(MergedModelTest, WordsBecomeTokensBehindTheVocabulary) {
   const auto added = ReadJson(out() / "tokenizer/tokenizer_config.json")["added_tokens_decoder"];
   EXPECT_EQ(added[std::to_string(size)]["content"], "zw");
   EXPECT_EQ(added[std::to_string(size + 1)]["content"], "zw_1");
-  for (const auto& [name, table] : ReadMergedModel(out(), parts).at("text_encoder")) {
+  const auto read = ReadMergedModel(out(), parts);
+  for (const auto& [name, table] : read.at("text_encoder")) {
     if (!name.ends_with("token_embedding.weight")) continue;
     EXPECT_TRUE(torch::equal(table.slice(0, size), rows_KD));
   }
