@@ -194,7 +194,7 @@ class Service:
         worker.metrics = lambda: urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics").read().decode()
         worker.metrics_address = f"127.0.0.1:{metrics}"
         self._workers.append(worker)
-        worker.wait_for_log("worker started")
+        worker.wait_for_log("worker started", 120)
         return worker
 
     def wait_for_models(self):
