@@ -121,15 +121,17 @@ TEST(TrainingValidationTest, TheFusedBackwardPassLeavesNoGradientsToClipOrAccumu
               t.set_optimizer(v1::OPTIMIZER_ADAFACTOR);
             }),
             "");
-  EXPECT_THAT(wrong([](auto& t) { t.set_max_grad_norm(0.5); }), HasSubstr("max_grad_norm is 0.5"));
+  EXPECT_THAT(wrong([](auto& t) { t.set_max_grad_norm(0.5); }), HasSubstr("max_grad_norm: is 0.5"));
   EXPECT_THAT(wrong([](auto& t) { t.set_gradient_accumulation_steps(2); }),
-              HasSubstr("gradient_accumulation_steps is 2"));
+              HasSubstr("gradient_accumulation_steps: is 2"));
   EXPECT_THAT(wrong([](auto& t) { t.set_optimizer(v1::OPTIMIZER_PRODIGY); }),
-              HasSubstr("optimizer is OPTIMIZER_PRODIGY"));
+              HasSubstr("optimizer: is OPTIMIZER_PRODIGY"));
 }
 
 TEST(TrainingValidationTest, TheFusedBackwardPassNeedsWholeGradients) {
-  v1::FineTuneSpec spec;
+  v1::FineTuneSpec spec;  // otherwise whole: only what is wrong first is said
+  spec.add_subjects()->set_class_noun("dog");
+  spec.mutable_subjects(0)->add_photos()->set_blob("tenants/default/blobs/" + std::string(64, 'a'));
   spec.mutable_training()->set_fused_backward_pass(true);
   spec.mutable_training()->set_gradient_checkpointing(true);
   const auto wrong = [&] {
@@ -139,7 +141,8 @@ TEST(TrainingValidationTest, TheFusedBackwardPassNeedsWholeGradients) {
   };
   EXPECT_THAT(wrong(), testing::Not(HasSubstr("fused_backward_pass")));
   spec.mutable_hypernetwork();
-  EXPECT_THAT(wrong(), HasSubstr("training.fused_backward_pass is not allowed for a hypernetwork"));
+  EXPECT_THAT(wrong(),
+              HasSubstr("training.fused_backward_pass: is not allowed for a hypernetwork"));
   spec.mutable_lora();
   spec.mutable_training()->set_aspect_ratio_buckets(true);
   EXPECT_THAT(wrong(), HasSubstr("unless prior.weight is 0"));
