@@ -117,22 +117,30 @@ class ImportTest(unittest.TestCase):
                 self.assertEqual((model.method, model.class_noun, model.token), ("lora", "dog", "zwx"))
                 self.check_same(self.drawn_there(self.loaded(file)), self.drawn_here(model.name), name)
 
-    def test_a_lora_of_kohya_with_ranks_and_alphas_of_its_layers(self):
-        updates, layers = {}, {}
-        pipeline = self.pipeline()
-        for part, prefix, ends in (("unet", "lora_unet", ("to_q", "to_v", "conv1")), ("text_encoder", "lora_te", ("q_proj",))):
-            for name, module in getattr(pipeline, part).named_modules():
-                if name.endswith(ends):
-                    name = name if part == "unet" or name.startswith("text_model") else f"text_model.{name}"
-                    layers[f"{prefix}_{name.replace('.', '_')}"] = module.weight
-        for number, (name, weight) in enumerate(sorted(layers.items())):
-            rank, inner = 1 + number % 3, weight.shape[2:]
-            updates[f"{name}.lora_down.weight"] = torch.randn(rank, weight.shape[1], *inner) * 0.3
-            updates[f"{name}.lora_up.weight"] = torch.randn(weight.shape[0], rank, *(1 for _ in inner)) * 0.3
-            updates[f"{name}.alpha"] = torch.tensor(0.5 + number % 2)
-        file = self.directory / "kohya.safetensors"
+    def kohya(self, name, unet, text_encoder, ranks, alphas):
+        """A file with ranks and alphas of the layers in turn, and a pipeline with W + alpha / rank up down in the place of W."""
+        pipeline, updates, layers = self.pipeline(), {}, {}
+        for part, prefix, ends in (("unet", "lora_unet", unet), ("text_encoder", "lora_te", text_encoder)):
+            for layer, module in getattr(pipeline, part).named_modules():
+                if layer.endswith(ends):
+                    layer = layer if part == "unet" or layer.startswith("text_model") else f"text_model.{layer}"
+                    layers[f"{prefix}_{layer.replace('.', '_')}"] = module.weight
+        for number, (layer, weight) in enumerate(sorted(layers.items())):
+            rank, alpha, inner = ranks[number % len(ranks)], alphas[number % len(alphas)], weight.shape[2:]
+            down = torch.randn(rank, weight.shape[1], *inner) * 0.3
+            up = torch.randn(weight.shape[0], rank, *(1 for _ in inner)) * 0.3
+            updates |= {f"{layer}.lora_down.weight": down, f"{layer}.lora_up.weight": up, f"{layer}.alpha": torch.tensor(alpha)}
+            weight.data += alpha / rank * (up.flatten(1) @ down.flatten(1)).view(weight.shape)
+        file = self.directory / f"{name}.safetensors"
         save_file(updates, file)
-        self.check_same(self.drawn_there(self.loaded(file)), self.drawn_here(self.imported(file).name), "kohya")
+        return file, pipeline
+
+    def test_a_lora_of_kohya_with_ranks_and_alphas_of_its_layers(self):
+        file, merged = self.kohya("kohya", ("to_q", "to_v", "conv1"), ("q_proj", "out_proj"), (1, 2, 3), (0.5, 1.5))
+        self.check_same(self.drawn_there(merged), self.drawn_here(self.imported(file).name), "as kohya defines it")
+        # diffusers says that it ignores alphas of attention layers that are not the most frequent.
+        file, _ = self.kohya("kohya-in-diffusers", ("to_q", "to_v", "conv1"), ("q_proj", "out_proj"), (2,), (1.0,))
+        self.check_same(self.drawn_there(self.loaded(file)), self.drawn_here(self.imported(file).name), "diffusers' loader")
 
     def test_a_lora_of_peft(self):
         pipeline = self.pipeline()
