@@ -95,7 +95,7 @@ class LoraTest(service.JobTest):
         models = model_service_pb2_grpc.ModelServiceStub(self.service.channel)
         model = models.GetModel(model_service_pb2.GetModelRequest(name=done.output_model))
         digests = {file.blob.rsplit("/", 1)[1] for file in model.files}
-        cache = self.service.directory / "cache-worker"
+        cache = self.service.directory / f"cache-{self.worker.name}"
 
         def copies():
             return {hashlib.sha256(file.read_bytes()).hexdigest() for file in cache.rglob("*") if file.is_file()} & digests
