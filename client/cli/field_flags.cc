@@ -72,7 +72,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"inline", "FILE"},
     {"blob", "FILE"},
     {"file_name", "FILE"},
-    {"token", "--token"},
+    {"token", "--rare-token"},
     {"class_noun", "--class"},
     {"format", "--format"},
     {"rank", "--rank"},

@@ -16,7 +16,7 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.export_model.format"), "--format");
   EXPECT_EQ(FlagForField("job.export_model.rank"), "--rank");
   EXPECT_EQ(FlagForField("job.import_model.inline"), "FILE");
-  EXPECT_EQ(FlagForField("job.import_model.token"), "--token");
+  EXPECT_EQ(FlagForField("job.import_model.token"), "--rare-token");
   EXPECT_EQ(FlagForField("job.import_model.base_model"), "--base");
   EXPECT_EQ(FlagForField("job.fine_tune.initial_model"), "--initial-model");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.rank"), "--rank");

@@ -19,7 +19,7 @@ namespace {
 
 constexpr char kUsage[] = R"(Make an adapter of a file that another program wrote.
 
-  likeness import rex_lora.safetensors --base sd15 --token zwx --class dog
+  likeness import rex_lora.safetensors --base sd15 --rare-token zwx --class dog
   likeness import inks.safetensors --name inks
 
 A LoRA of diffusers, peft or kohya, an embedding of diffusers or A1111, or a
@@ -37,7 +37,7 @@ struct ImportFlags {
 
   void AddTo(FlagSet& flags) {
     flags.Add("base", &base, "The base model it was made for [the only one].").Takes("MODEL");
-    flags.Add("token", &token, "The word that stands for the subject [that in the file].")
+    flags.Add("rare-token", &token, "The word that stands for the subject [that in the file].")
         .Takes("WORD");
     flags.Add("class", &class_noun, "What the subject is, such as dog.").Takes("NOUN");
     flags.Add("name", &name, "Of the model and the job [drawn by the server].").Takes("ID");
