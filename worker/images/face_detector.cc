@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <opencv2/dnn.hpp>
 #include <string>
 
@@ -86,16 +88,24 @@ CropBox SquareAround(const Face& face, const Image& image) {
           .height = side};
 }
 
+// OpenCV 4.6 reuses memory of a network's layers wrongly once it has read a picture of another
+// size: for each size the network is made anew.
 struct FaceDetector::Network {
+  std::vector<uint8_t> onnx;
+  cv::Size size;
   cv::dnn::Net net;
+
+  cv::dnn::Net& For(cv::Size read) {
+    if (read != size) net = cv::dnn::readNetFromONNX(onnx);
+    size = read;
+    return net;
+  }
 };
 
 FaceDetector::FaceDetector(const std::filesystem::path& onnx)
     : network_(std::make_unique<Network>()) {
-  Guarded([&] {
-    network_->net = cv::dnn::readNetFromONNX(onnx.string());
-    return true;
-  });
+  std::ifstream file(onnx, std::ios::binary);
+  network_->onnx.assign(std::istreambuf_iterator<char>(file), {});
   // That it is the one, known before it is needed.
   Detect(Image{.width = kMultiple,
                .height = kMultiple,
@@ -113,9 +123,10 @@ std::vector<Face> FaceDetector::Detect(const Image& image) {
   };
   const cv::Size read(side(image.width), side(image.height));
   FaceMaps maps = Guarded([&] {
-    network_->net.setInput(cv::dnn::blobFromImage(ConstView(image), /*scalefactor=*/1.0, read));
+    cv::dnn::Net& net = network_->For(read);
+    net.setInput(cv::dnn::blobFromImage(ConstView(image), /*scalefactor=*/1.0, read));
     std::vector<cv::Mat> out;
-    network_->net.forward(out, kOutputs);
+    net.forward(out, kOutputs);
     for (size_t i = 0; i < out.size(); ++i) {
       const int channels = i == 0 ? 1 : 2;
       CV_Assert(out[i].dims == 4 && out[i].type() == CV_32F && out[i].size[1] == channels &&
