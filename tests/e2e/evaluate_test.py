@@ -164,7 +164,8 @@ class Evaluate(service.JobTest):
         del job.evaluate.gallery[:]
         self.assertNotIn("rank_first", self.end(job).metrics)
         # A photo that cannot be used is named by its place.
-        job.evaluate.gallery.add(inline=others[0]).crop_box.width = 10_000
+        box = job.evaluate.gallery.add(inline=others[0]).crop_box
+        box.width = box.height = 10_000
         failed = self.end(job)
         self.assertIn("gallery[0]", failed.error.message)
 

@@ -20,7 +20,7 @@ constexpr struct {
     {Measure::kDino, v1::MEASURE_DINO},    {Measure::kClipI, v1::MEASURE_CLIP_I},
     {Measure::kClipT, v1::MEASURE_CLIP_T}, {Measure::kPres, v1::MEASURE_PRES},
     {Measure::kDiv, v1::MEASURE_DIV},      {Measure::kCopying, v1::MEASURE_COPYING},
-    {Measure::kRank, v1::MEASURE_RANK},
+    {Measure::kRank, v1::MEASURE_RANK},    {Measure::kMasc, v1::MEASURE_MASC},
 };
 
 [[noreturn]] void RefuseMissing(const std::string& why) {
