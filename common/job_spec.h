@@ -75,7 +75,6 @@ inline std::vector<const v1::Photo*> PhotosOf(const v1::Job& job) {
   return photos;
 }
 
-// The same to be changed.
 // Names of all blobs that a job is given: of its photos and of the file that it imports.
 inline std::vector<std::string> InputBlobsOf(const v1::Job& job) {
   std::vector<std::string> blobs;
@@ -84,6 +83,7 @@ inline std::vector<std::string> InputBlobsOf(const v1::Job& job) {
   return blobs;
 }
 
+// PhotosOf, to be changed.
 inline std::vector<v1::Photo*> MutablePhotosOf(v1::Job& job) {
   std::vector<v1::Photo*> photos;
   for (const v1::Photo* photo : PhotosOf(job)) photos.push_back(const_cast<v1::Photo*>(photo));

@@ -66,16 +66,9 @@ absl::StatusOr<ExitCode> Run(Context& context, const CreateFlags& flags) {
   ASSIGN_OR_RETURN(auto request, ParseRequest(flags.file, text));
   if (!flags.name.empty()) request.set_job_id(flags.name);
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  const auto job = CreateJob(connection, request, interrupt.token());
-  if (interrupt.requested()) return kDetached;
-  RETURN_IF_ERROR(job.status());
-  ShowQueued(context, *job);
-  if (flags.wait) {
-    return FollowJob(context, connection, job->name(),
-                     {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
-                      .print_job = !context.table()},
-                     interrupt);
-  }
+  ASSIGN_OR_RETURN(const auto job, SubmitJob(context, connection, request, interrupt));
+  if (!job) return kDetached;
+  if (flags.wait) return FollowOwnJob(context, connection, *job, flags.out, interrupt);
   PrintJobOrName(context, *job);
   return kDone;
 }

@@ -107,6 +107,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
   PhotoSet gallery;
   if (!flags.gallery.empty()) {
     ASSIGN_OR_RETURN(gallery, ReadPhotos(flags.gallery));
+    for (PhotoFile& photo : gallery.photos) DropWhatLiesBeside(photo);
     context.names.gallery = ShownNames(*context.screen, gallery);
     RETURN_IF_ERROR(CheckUsable(gallery, "job.evaluate.gallery"));
   }
@@ -114,19 +115,18 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(*spec.mutable_model()->mutable_name(), ModelNameFromArgument(connection, model));
-  RETURN_IF_ERROR(AddPhotos(connection, photos.photos, spec.mutable_photos(), interrupt.token()));
-  RETURN_IF_ERROR(AddPhotos(connection, gallery.photos, spec.mutable_gallery(), interrupt.token()));
+  size_t inline_left = kMaxInlineBytes;
+  RETURN_IF_ERROR(
+      AddPhotos(connection, photos.photos, spec.mutable_photos(), interrupt.token(), inline_left));
+  RETURN_IF_ERROR(AddPhotos(connection, gallery.photos, spec.mutable_gallery(), interrupt.token(),
+                            inline_left));
   for (auto& photo : *spec.mutable_photos()) photo.clear_caption();
-  for (auto& photo : *spec.mutable_gallery()) {
-    photo.clear_caption();
-    photo.clear_mask();
-  }
   v1::CreateJobRequest request;
   *request.mutable_job()->mutable_evaluate() = std::move(spec);
-  const auto job = CreateJob(connection, request, interrupt.token());
-  if (interrupt.requested()) return kDetached;
-  RETURN_IF_ERROR(WithNearestModel(connection, model, job.status()));
-  ShowQueued(context, *job);
+  const auto submitted = SubmitJob(context, connection, request, interrupt);
+  RETURN_IF_ERROR(WithNearestModel(connection, model, submitted.status()));
+  const std::optional<v1::Job>& job = *submitted;
+  if (!job) return kDetached;
   if (flags.detach) return LeaveJob(context, *job);
   return FollowOwnJob(context, connection, *job, flags.out, interrupt);
 }

@@ -90,10 +90,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   RETURN_IF_ERROR(AddAdapters(connection, flags.adapters, *spec.mutable_model()));
   v1::CreateJobRequest request;
   *request.mutable_job()->mutable_export_model() = std::move(spec);
-  const auto job = CreateJob(connection, request, interrupt.token());
-  if (interrupt.requested()) return kDetached;
-  RETURN_IF_ERROR(WithNearestModel(connection, model, job.status()));
-  ShowQueued(context, *job);
+  const auto submitted = SubmitJob(context, connection, request, interrupt);
+  RETURN_IF_ERROR(WithNearestModel(connection, model, submitted.status()));
+  const std::optional<v1::Job>& job = *submitted;
+  if (!job) return kDetached;
   if (flags.detach) return LeaveJob(context, *job);
   ASSIGN_OR_RETURN(const ExitCode ended,
                    FollowJob(context, connection, job->name(),

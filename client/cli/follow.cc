@@ -68,6 +68,17 @@ absl::Status ShowEvents(const Context& context, const Connection& connection,
 
 }  // namespace
 
+absl::StatusOr<std::optional<v1::Job>> SubmitJob(const Context& context,
+                                                 const Connection& connection,
+                                                 const v1::CreateJobRequest& request,
+                                                 const Interrupt& interrupt) {
+  auto job = CreateJob(connection, request, interrupt.token());
+  if (interrupt.requested()) return std::nullopt;
+  RETURN_IF_ERROR(job.status());
+  ShowQueued(context, *job);
+  return *std::move(job);
+}
+
 void ShowQueued(const Context& context, const v1::Job& job) {
   context.screen->Line(
       Mark::kDone, "queued",

@@ -2,6 +2,7 @@
 // share.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "client/cli/command.h"
@@ -21,6 +22,13 @@ struct FollowOptions {
 absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& connection,
                                    const std::string& name, const FollowOptions& options,
                                    const Interrupt& interrupt);
+
+// Hands a job in, and shows that the server has accepted it and when it is to begin. Null: Ctrl-C
+// came first.
+absl::StatusOr<std::optional<v1::Job>> SubmitJob(const Context& context,
+                                                 const Connection& connection,
+                                                 const v1::CreateJobRequest& request,
+                                                 const Interrupt& interrupt);
 
 // That the server has accepted the job, and when it is to begin.
 void ShowQueued(const Context& context, const v1::Job& job);

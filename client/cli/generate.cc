@@ -241,10 +241,8 @@ absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& 
                                    const Interrupt& interrupt) {
   v1::CreateJobRequest request;
   *request.mutable_job()->mutable_generate() = std::move(spec);
-  const auto job = CreateJob(connection, request, interrupt.token());
-  if (interrupt.requested()) return kDetached;
-  RETURN_IF_ERROR(job.status());
-  ShowQueued(context, *job);
+  ASSIGN_OR_RETURN(const auto job, SubmitJob(context, connection, request, interrupt));
+  if (!job) return kDetached;
   if (flags.detach) return LeaveJob(context, *job);
   return FollowJob(context, connection, job->name(),
                    {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,

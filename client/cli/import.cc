@@ -1,7 +1,4 @@
 // likeness import: a file of another program as an adapter.
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +9,7 @@
 #include "client/lib/jobs.h"
 #include "client/lib/photos.h"
 #include "client/lib/upload.h"
+#include "common/photo_folder.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -45,15 +43,6 @@ struct ImportFlags {
   }
 };
 
-absl::StatusOr<std::string> ReadWhole(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  if (!file || bytes.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read, or is empty."));
-  }
-  return bytes;
-}
-
 // Inline, or as a blob that is uploaded now.
 absl::Status AddFile(const Connection& connection, const std::string& bytes, v1::ImportSpec& spec,
                      std::stop_token stop) {
@@ -68,7 +57,8 @@ absl::Status AddFile(const Connection& connection, const std::string& bytes, v1:
 
 absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   const std::string& path = context.positional.front();
-  ASSIGN_OR_RETURN(const std::string bytes, ReadWhole(path));
+  ASSIGN_OR_RETURN(const std::string bytes, ReadUserFile(path));
+  if (bytes.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": is empty."));
   v1::CreateJobRequest request;
   v1::ImportSpec& spec = *request.mutable_job()->mutable_import_model();
   if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
@@ -80,10 +70,8 @@ absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   RETURN_IF_ERROR(AddFile(connection, bytes, spec, interrupt.token()));
-  const auto job = CreateJob(connection, request, interrupt.token());
-  if (interrupt.requested()) return kDetached;
-  RETURN_IF_ERROR(job.status());
-  ShowQueued(context, *job);
+  ASSIGN_OR_RETURN(const auto job, SubmitJob(context, connection, request, interrupt));
+  if (!job) return kDetached;
   if (flags.detach) return LeaveJob(context, *job);
   return FollowJob(context, connection, job->name(), {.folder = "", .print_job = !context.table()},
                    interrupt);

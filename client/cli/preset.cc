@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/job_spec.h"
 
 namespace likeness::client {
 namespace {
@@ -33,11 +34,6 @@ constexpr Preset kPresets[] = {
     {"person", {1200, 2e-6, true, 200}, {1000, 1e-4, true, 200}},
     {"style", {1000, 2e-6, true, 1000}, {1000, 1e-4, false, 1000}},
 };
-
-bool TrainsTextEncoder(const v1::FineTuneSpec& spec) {
-  return spec.has_lora() ? spec.lora().train_text_encoder()
-                         : spec.dreambooth().train_text_encoder();
-}
 
 // What the base model offers for the method; `otherwise` if that is not known.
 Settings OfferedBy(const v1::BaseModel* base, Method method, const Settings& otherwise) {

@@ -102,9 +102,11 @@ absl::Status AddStart(const PictureRecord& record, const ReplayFlags& flags,
     return absl::OkStatus();
   }
   const v1::Photo recorded = start.image();
-  const StartingImageFlags files{
-      .image = flags.image, .strength = start.strength(), .mask = flags.mask};
+  const StartingImageFlags files{.image = flags.image, .strength = {}, .mask = flags.mask};
   RETURN_IF_ERROR(files.AddTo(spec, connection, interrupt.token()));
+  if (flags.mask.empty() && !record.mask.empty()) {
+    start.mutable_mask()->set_blob(BlobName{tenant, record.mask}.ToString());
+  }
   if (recorded.has_crop_box()) {
     *start.mutable_image()->mutable_crop_box() = recorded.crop_box();
   }

@@ -22,8 +22,7 @@ absl::StatusOr<PhotoFile> ReadPicture(const std::string& path, absl::string_view
     return absl::InvalidArgumentError(
         absl::StrCat(flag, " is '", path, "': ", picture.usable.message(), "."));
   }
-  picture.caption.clear();  // of whatever lies beside it
-  picture.mask_path.clear();
+  DropWhatLiesBeside(picture);
   return picture;
 }
 

@@ -163,15 +163,16 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
                      ModelNameFromArgument(connection, flags.initial_model));
   }
   context.screen->Progress({.label = "sending", .text = Count(CountOf(photos), "photo")});
+  size_t inline_left = kMaxInlineBytes;
+  const auto add = [&](const PhotoSet& set, auto* to) {
+    return AddPhotos(connection, set.photos, to, interrupt.token(), inline_left);
+  };
   auto* subject = &MutableSubjectOf(spec);
-  RETURN_IF_ERROR(
-      AddPhotos(connection, photos.learned.photos, subject->mutable_photos(), interrupt.token()));
-  RETURN_IF_ERROR(AddPhotos(connection, photos.validation.photos,
-                            subject->mutable_validation_photos(), interrupt.token()));
+  RETURN_IF_ERROR(add(photos.learned, subject->mutable_photos()));
+  RETURN_IF_ERROR(add(photos.validation, subject->mutable_validation_photos()));
   for (size_t i = 0; i < photos.others.size(); ++i) {
     v1::Subject& other = *spec.mutable_subjects(static_cast<int>(i) + 1);
-    RETURN_IF_ERROR(
-        AddPhotos(connection, photos.others[i].photos, other.mutable_photos(), interrupt.token()));
+    RETURN_IF_ERROR(add(photos.others[i], other.mutable_photos()));
   }
   ASSIGN_OR_RETURN(const auto request, ToRequest(flags, spec));
   auto job = CreateJob(connection, request, interrupt.token());

@@ -139,6 +139,15 @@ absl::StatusOr<PhotoSet> ReadPhotos(const fs::path& path) {
   return set;
 }
 
+void DropWhatLiesBeside(PhotoFile& photo) {
+  photo.caption.clear();
+  photo.caption_path.clear();
+  photo.caption_usable = absl::OkStatus();
+  photo.mask_path.clear();
+  photo.mask_bytes.clear();
+  photo.mask_usable = absl::OkStatus();
+}
+
 void AddInlinePhotos(const std::vector<PhotoFile>& photos,
                      google::protobuf::RepeatedPtrField<v1::Photo>* to) {
   for (const auto& photo : photos) {
@@ -149,10 +158,12 @@ void AddInlinePhotos(const std::vector<PhotoFile>& photos,
 }
 
 absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
-                       google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop) {
+                       google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop,
+                       size_t& inline_left) {
   size_t bytes = 0;
   for (const auto& photo : photos) bytes += photo.bytes.size() + photo.mask_bytes.size();
-  if (bytes <= kMaxInlineBytes) {
+  if (bytes <= inline_left) {
+    inline_left -= bytes;
     AddInlinePhotos(photos, to);
     return absl::OkStatus();
   }
@@ -164,6 +175,12 @@ absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile
     if (added.has_mask()) added.mutable_mask()->set_blob(blobs.Add(photo.mask_bytes));
   }
   return blobs.Upload(connection, stop);
+}
+
+absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
+                       google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop) {
+  size_t inline_left = kMaxInlineBytes;
+  return AddPhotos(connection, photos, to, std::move(stop), inline_left);
 }
 
 }  // namespace likeness::client

@@ -42,6 +42,9 @@ struct PhotoSet {
 // be refused is in the set, with its reason.
 absl::StatusOr<PhotoSet> ReadPhotos(const std::filesystem::path& path);
 
+// Its caption and its mask, for a photo that is to be sent without them.
+void DropWhatLiesBeside(PhotoFile& photo);
+
 // Sets of more bytes than this travel as blobs, of which the server keeps one copy however often
 // they are used.
 inline constexpr size_t kMaxInlineBytes = 8 << 20;
@@ -50,7 +53,12 @@ inline constexpr size_t kMaxInlineBytes = 8 << 20;
 void AddInlinePhotos(const std::vector<PhotoFile>& photos,
                      google::protobuf::RepeatedPtrField<v1::Photo>* to);
 
-// Appends `photos` to a request: inline, or as blobs uploaded now.
+// Appends `photos` to a request: inline, or as blobs uploaded now. `inline_left`: how many bytes
+// may still travel inline; of a request with several sets, which share them.
+absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
+                       google::protobuf::RepeatedPtrField<v1::Photo>* to, std::stop_token stop,
+                       size_t& inline_left);
+// The same for the only set of a request.
 absl::Status AddPhotos(const Connection& connection, const std::vector<PhotoFile>& photos,
                        google::protobuf::RepeatedPtrField<v1::Photo>* to,
                        std::stop_token stop = {});

@@ -174,6 +174,19 @@ TEST(AddPhotosTest, SmallSetsTravelInlineAndLargeOnesAsBlobs) {
   EXPECT_EQ(server.record().uploaded.size(), kMaxInlineBytes + 1);
 }
 
+TEST(AddPhotosTest, SetsOfOneRequestShareWhatMayTravelInline) {
+  ScriptedServer server({});
+  const Connection connection(server.address());
+  google::protobuf::RepeatedPtrField<v1::Photo> photos;
+  std::vector<PhotoFile> files = {{.path = "a.png", .bytes = std::string(6, 'x')}};
+  size_t inline_left = 10;
+  ASSERT_TRUE(AddPhotos(connection, files, &photos, {}, inline_left).ok());
+  ASSERT_TRUE(AddPhotos(connection, files, &photos, {}, inline_left).ok());
+  EXPECT_TRUE(photos[0].has_inline_());
+  EXPECT_TRUE(photos[1].has_blob());
+  EXPECT_EQ(inline_left, 4);
+}
+
 TEST(AddPhotosTest, OnlyWhatTheServerLacksIsUploaded) {
   Script script;
   const std::string stored(kMaxInlineBytes, 'x');

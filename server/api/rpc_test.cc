@@ -97,6 +97,22 @@ class Kept : public RpcHandler {
   Told& told_;
 };
 
+// A client's call under way.
+struct Pending {
+  Pending(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+          const std::string& said)
+      : request(Bytes(said)) {
+    grpc::GenericStub(channel).UnaryCall(
+        &context, method, grpc::StubOptions(), &request, &reply,
+        [this](const grpc::Status& status) { end.set_value(status); });
+  }
+
+  grpc::ClientContext context;
+  const grpc::ByteBuffer request;
+  grpc::ByteBuffer reply;
+  std::promise<grpc::Status> end;
+};
+
 class RpcTest : public ::testing::Test {
  protected:
   RpcTest() {
@@ -122,15 +138,9 @@ class RpcTest : public ::testing::Test {
 
   // The answer, or the status as text.
   std::string Call(const std::string& method, const std::string& said) {
-    grpc::ClientContext context;
-    const grpc::ByteBuffer request = Bytes(said);
-    grpc::ByteBuffer reply;
-    std::promise<grpc::Status> end;
-    grpc::GenericStub(channel_).UnaryCall(
-        &context, method, grpc::StubOptions(), &request, &reply,
-        [&end](const grpc::Status& status) { end.set_value(status); });
-    const grpc::Status status = end.get_future().get();
-    return status.ok() ? Text(reply) : "code " + std::to_string(status.error_code());
+    Pending call(channel_, method, said);
+    const grpc::Status status = call.end.get_future().get();
+    return status.ok() ? Text(call.reply) : "code " + std::to_string(status.error_code());
   }
 
   Told told_;
@@ -196,35 +206,23 @@ TEST_F(RpcTest, WhatHappensOnAConnectionIsToldOnOneThread) {
 }
 
 TEST_F(RpcTest, AHandlerHearsThatTheClientIsGoneAndGoesWithTheCall) {
-  grpc::ClientContext context;
-  const grpc::ByteBuffer request = Bytes("hello");
-  grpc::ByteBuffer reply;
-  std::promise<grpc::Status> end;
-  grpc::GenericStub(channel_).UnaryCall(
-      &context, "/test/Kept", grpc::StubOptions(), &request, &reply,
-      [&end](const grpc::Status& status) { end.set_value(status); });
+  Pending call(channel_, "/test/Kept", "hello");
   told_.arrived.get_future().wait();
-  context.TryCancel();
+  call.context.TryCancel();
   told_.cancelled.get_future().wait();
   told_.destroyed.get_future().wait();
-  EXPECT_EQ(end.get_future().get().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(call.end.get_future().get().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(RpcTest, AShutdownEndsTheCallsUnderWay) {
-  grpc::ClientContext context;
-  const grpc::ByteBuffer request = Bytes("hello");
-  grpc::ByteBuffer reply;
-  std::promise<grpc::Status> end;
-  grpc::GenericStub(channel_).UnaryCall(
-      &context, "/test/Kept", grpc::StubOptions(), &request, &reply,
-      [&end](const grpc::Status& status) { end.set_value(status); });
+  Pending call(channel_, "/test/Kept", "hello");
   told_.arrived.get_future().wait();
   server_->Shutdown(std::chrono::system_clock::now());
   threads_->Stop();
   // Stop has waited for it.
   EXPECT_EQ(told_.destroyed.get_future().wait_for(std::chrono::seconds(0)),
             std::future_status::ready);
-  EXPECT_FALSE(end.get_future().get().ok());
+  EXPECT_FALSE(call.end.get_future().get().ok());
 }
 
 TEST(RpcThreadsTest, OfAServerThatWasNeverBuiltThereIsNothingToWaitFor) {

@@ -5,6 +5,11 @@ import subprocess
 import tempfile
 import unittest
 
+import numpy
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
 import service
 from likeness.v1 import capabilities_service_pb2, judge_pb2
 from service import State, job_pb2
@@ -34,6 +39,14 @@ class Evaluate(service.JobTest):
         for field, value in settings.items():
             setattr(job.evaluate, field, value)
         return job
+
+    def probe(self, kind, files, key):
+        """What the worker's DINO makes of picture files."""
+        images = torch.from_numpy(numpy.stack([numpy.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]))
+        with tempfile.TemporaryDirectory() as folder:
+            save_file({"images": images.contiguous()}, f"{folder}/in")
+            subprocess.run([PROBE, kind, self.service.models / "evaluators/tiny-dino", f"{folder}/in", f"{folder}/out"], check=True)
+            return load_file(f"{folder}/out")[key]
 
     def test_the_worker_offers_what_it_can_measure(self):
         offered, = self.service.capabilities.GetCapabilities(capabilities_service_pb2.GetCapabilitiesRequest()).base_models
@@ -75,23 +88,12 @@ class Evaluate(service.JobTest):
         self.assertEqual(*figures, "equal jobs give equal figures, intervals included")
 
     def test_figures_are_those_of_the_pictures_as_they_are_stored(self):
-        import numpy
-        import torch
-        from PIL import Image
-        from safetensors.torch import load_file, save_file
         done = self.end(self.judgement())
         outputs = self.service.outputs(done)
         report = json.loads(outputs["report/evaluation.json"])
 
-        def embed(files):
-            images = torch.from_numpy(numpy.stack([numpy.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]))
-            with tempfile.TemporaryDirectory() as folder:
-                save_file({"images": images.contiguous()}, f"{folder}/in")
-                subprocess.run([PROBE, "vit", self.service.models / "evaluators/tiny-dino", f"{folder}/in", f"{folder}/out"], check=True)
-                return load_file(f"{folder}/out")["embeddings"]
-
-        pictures = embed([outputs[row["path"]] for row in report["pictures"]])
-        photos = embed(self.photos)
+        pictures = self.probe("vit", [outputs[row["path"]] for row in report["pictures"]], "embeddings")
+        photos = self.probe("vit", self.photos, "embeddings")
         for row, cosines in zip(report["pictures"], pictures @ photos.T):
             self.assertAlmostEqual(row["dino"], cosines.mean().item(), places=5)
             self.assertAlmostEqual(row["copying"], cosines.max().item(), places=5)
@@ -114,33 +116,20 @@ class Evaluate(service.JobTest):
         self.assertNotIn(str(self.service.directory), failed.error.message)
 
     def test_parts_of_the_subject_are_looked_for(self):
-        import numpy
-        import torch
-        from PIL import Image
-        from safetensors.torch import load_file, save_file
         side = Image.open(io.BytesIO(self.photos[0])).width
         mask = numpy.zeros((side, side), numpy.uint8)
         mask[:, :side // 2] = 255
-        stream = io.BytesIO()
-        Image.fromarray(mask).save(stream, "PNG")
         job = self.judgement()
         for photo in list(job.evaluate.photos)[:2]:
-            photo.mask.inline = stream.getvalue()
+            photo.mask.inline = service.png(Image.fromarray(mask))
         done = self.end(job)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         outputs = self.service.outputs(done)
         report = json.loads(outputs["report/evaluation.json"])
 
-        def patches(files):
-            images = torch.from_numpy(numpy.stack([numpy.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]))
-            with tempfile.TemporaryDirectory() as folder:
-                save_file({"images": images.contiguous()}, f"{folder}/in")
-                subprocess.run([PROBE, "vit_patches", self.service.models / "evaluators/tiny-dino", f"{folder}/in", f"{folder}/out"], check=True)
-                return load_file(f"{folder}/out")["patches"]
-
-        drawn = patches([outputs[row["path"]] for row in report["pictures"]])
+        drawn = self.probe("vit_patches", [outputs[row["path"]] for row in report["pictures"]], "patches")
         # Of the grid of 4 x 4 patches the left half.
-        subjects = patches(self.photos[:2]).unflatten(1, (4, 4))[:, :, :2].flatten(1, 2)
+        subjects = self.probe("vit_patches", self.photos[:2], "patches").unflatten(1, (4, 4))[:, :, :2].flatten(1, 2)
         for row, picture in zip(report["pictures"], drawn):
             found = [(subject @ picture.T).max(1).values.mean() for subject in subjects]
             self.assertAlmostEqual(row["masc"], (sum(found) / 2).item(), places=5)

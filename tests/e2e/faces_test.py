@@ -1,7 +1,6 @@
 """Faces in photos: photos are cut around them, and what is odd about photos of a person is told. Skipped without a face detector and a
 photo with a face: scripts/setup --tests installs both.
 """
-import io
 import json
 import pathlib
 import shutil
@@ -24,12 +23,6 @@ from service import State  # noqa: E402
 
 FACE = (266, 230)  # its middle in the photo of 512 x 600 pixels, read off by eye
 FACE_SIDE = 206
-
-
-def png(picture):
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
 
 
 class Faces(service.JobTest):
@@ -58,7 +51,7 @@ class Faces(service.JobTest):
     def test_photos_are_cut_around_the_face(self):
         wide = Image.new("RGB", (1400, 700), "gray")
         wide.paste(self.portrait, (850, 60))
-        photos, warnings = self.learn([png(self.portrait), png(wide), png(self.portrait.rotate(12))])
+        photos, warnings = self.learn([service.png(self.portrait), service.png(wide), service.png(self.portrait.rotate(12))])
         self.assertFalse([warning for warning in warnings if "face" in warning], warnings)
         for photo, left, top in zip(photos, (0, 850), (0, 60)):
             box = photo.crop_box
@@ -69,7 +62,7 @@ class Faces(service.JobTest):
             self.assertAlmostEqual(box.top + box.height / 2, max(FACE[1] + top, box.height / 2), delta=20)
 
     def test_without_a_face_the_center_is_used_and_told(self):
-        photos, warnings = self.learn([png(self.portrait), png(Image.new("RGB", (300, 200), "navy"))])
+        photos, warnings = self.learn([service.png(self.portrait), service.png(Image.new("RGB", (300, 200), "navy"))])
         self.assertTrue(photos[0].HasField("crop_box"))
         self.assertFalse(photos[1].HasField("crop_box"))
         self.assertIn("photos[1]: no face is seen; the square in the center is used", warnings)
@@ -78,7 +71,7 @@ class Faces(service.JobTest):
         pair = Image.new("RGB", (1024, 600))
         for left in (0, 512):
             pair.paste(self.portrait, (left, 0))
-        odd = [png(pair), png(Image.new("RGB", (300, 200), "navy")), png(self.portrait)]
+        odd = [service.png(pair), service.png(Image.new("RGB", (300, 200), "navy")), service.png(self.portrait)]
         photos, warnings = self.learn(odd, crop=fine_tune_pb2.SUBJECT_CROP_CENTER)
         self.assertEqual([warning for warning in warnings if "face" in warning],
                          ["photos[0]: 2 faces are seen; who else is in a photo is learned, too", "photos[1]: no face is seen"])
@@ -87,7 +80,7 @@ class Faces(service.JobTest):
         self.assertFalse([warning for warning in warnings if "face" in warning], warnings)
 
     def test_a_box_that_was_given_stays(self):
-        job = service.fine_tune_job([png(self.portrait)] * 3, steps=1)
+        job = service.fine_tune_job([service.png(self.portrait)] * 3, steps=1)
         job.fine_tune.subjects[0].crop = fine_tune_pb2.SUBJECT_CROP_FACE
         job.fine_tune.subjects[0].photos[0].crop_box.CopyFrom(image_pb2.CropBox(left=5, top=6, width=300, height=310))
         job.fine_tune.samples.ClearField("prompts")

@@ -112,6 +112,16 @@ class Rehearsal(unittest.TestCase):
         self.assertEqual(set(self.service.outputs(exported)), {"export/likeness_card.json"})
         self.assertEqual(len(self.service.create(job, validate_only=True).estimates), 1)
 
+    def test_what_was_resolved_keeps_the_adapters_of_its_prompts(self):
+        job = service.fine_tune_job(self.photo_bytes())
+        job.fine_tune.lora.rank = 4
+        trained = self.service.wait(self.service.create(job, job_id="rex").name)
+        prompt = "a dog <lora:rex:0.5> at sea"
+        drawing = service.generate_job([prompt], trained.resolved.fine_tune.base_model, steps=4, prompt_adapters=True)
+        done = self.service.wait(self.service.create(drawing).name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertEqual(list(done.resolved.generate.prompts), [prompt])
+
     def test_what_was_measured_is_told_before_the_next_job(self):
         job = service.fine_tune_job(self.photo_bytes())
         self.assertEqual(len(self.service.create(job, validate_only=True).estimates), 0)

@@ -2,6 +2,7 @@
 
 A Service lives in a directory of its own and speaks through Python's gRPC; nothing here knows how the programs work inside.
 """
+import io
 import json
 import os
 import pathlib
@@ -255,6 +256,13 @@ class JobTest(unittest.TestCase):
     def end(self, job):
         """The job, created and ended."""
         return self.service.wait(self.service.create(job).name)
+
+
+def png(image):
+    """The file of a PIL image."""
+    out = io.BytesIO()
+    image.save(out, "png")
+    return out.getvalue()
 
 
 def bare(data):

@@ -11,12 +11,6 @@ from service import State
 from likeness.v1 import capabilities_service_pb2, fine_tune_pb2
 
 
-def png(image):
-    out = io.BytesIO()
-    image.save(out, "png")
-    return out.getvalue()
-
-
 class TrainingTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -115,16 +109,16 @@ class TrainingTest(unittest.TestCase):
         on_white = Image.new("RGB", photo.size, "white")
         on_white.paste(photo, mask=mask)
         model = lambda job: self.service.outputs(self.run_job(job))["model/unet/diffusion_pytorch_model.safetensors"]
-        by_alpha = self.masked([png(transparent)], [], alpha_masks=True, unmasked_weight=0.1)
-        by_mask = self.masked([png(on_white)], [png(mask)], unmasked_weight=0.1)
-        whole = self.masked([png(on_white)], [])
+        by_alpha = self.masked([service.png(transparent)], [], alpha_masks=True, unmasked_weight=0.1)
+        by_mask = self.masked([service.png(on_white)], [service.png(mask)], unmasked_weight=0.1)
+        whole = self.masked([service.png(on_white)], [])
         for job in (by_alpha, by_mask, whole):
             job.fine_tune.training.seed = 5
         self.assertEqual(model(by_alpha), model(by_mask))
         self.assertNotEqual(model(by_mask), model(whole))
 
     def test_photos_keep_their_aspect_ratios(self):
-        wide = [png(Image.open(io.BytesIO(photo)).convert("RGB").crop((0, 16, 64, 48))) for photo in self.photos[:2]]
+        wide = [service.png(Image.open(io.BytesIO(photo)).convert("RGB").crop((0, 16, 64, 48))) for photo in self.photos[:2]]
         unets = []
         for buckets in (False, True):
             done = self.run_job(self.masked(wide + self.photos[2:], [], aspect_ratio_buckets=buckets))
@@ -137,12 +131,12 @@ class TrainingTest(unittest.TestCase):
 
     def test_masks_that_cannot_be_used_are_named(self):
         size = Image.open(io.BytesIO(self.photos[1])).size
-        other = self.masked(self.photos, [png(Image.new("L", size, 255)), png(Image.new("L", (size[0], size[1] + 8), 255))])
+        other = self.masked(self.photos, [service.png(Image.new("L", size, 255)), service.png(Image.new("L", (size[0], size[1] + 8), 255))])
         with self.assertRaises(service.grpc.RpcError) as refused:
             self.service.create(other)
         self.assertEqual(service.error_reason(refused.exception), "MASK_SIZE_DIFFERS")
         self.assertEqual(service.error_fields(refused.exception), ["job.fine_tune.subjects[0].photos[1].mask"])
-        black = self.service.wait(self.service.create(self.masked(self.photos, [png(Image.new("L", size))])).name)
+        black = self.service.wait(self.service.create(self.masked(self.photos, [service.png(Image.new("L", size))])).name)
         self.assertEqual(service.error_reason(black.error), "MASK_EMPTY", black)
         self.assertEqual(service.error_fields(black.error), ["job.fine_tune.subjects[0].photos[0].mask"])
 
@@ -152,7 +146,7 @@ class TrainingTest(unittest.TestCase):
         for number, photo in enumerate(self.photos):
             (folder / f"{number}.png").write_bytes(photo)
         size = Image.open(io.BytesIO(self.photos[1])).size
-        (folder / "1.mask.png").write_bytes(png(Image.new("L", size, 255)))
+        (folder / "1.mask.png").write_bytes(service.png(Image.new("L", size, 255)))
         train = [service.BIN / "likeness", "train", "--class=dog", f"--photos={folder}", f"--server={self.service.address}",
                  "--name=with-masks", "--steps=2", "--no-samples", "--no-prior", "--detach"]
         subprocess.run(train, check=True, capture_output=True, timeout=60)
@@ -160,7 +154,7 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         photos = done.fine_tune.subjects[0].photos
         self.assertEqual([photo.mask.file_name for photo in photos], ["", "1.mask.png", ""])
-        (folder / "2.mask.png").write_bytes(png(Image.new("L", (32, 40), 255)))
+        (folder / "2.mask.png").write_bytes(service.png(Image.new("L", (32, 40), 255)))
         refused = subprocess.run(train, capture_output=True, text=True, timeout=60)
         self.assertEqual(refused.returncode, 4, refused.stderr)
         self.assertIn("2.mask.png: Has 32 x 40 px", refused.stderr)

@@ -40,14 +40,13 @@ void RemoveCheckpointsBut(int64_t step, const fs::path& directory) {
   }
 }
 
-// A preview that an earlier run has left.
-std::optional<fs::path> ShownBefore(const std::string& blob, const fs::path& out) {
+// The previews that earlier runs have left, by their blobs.
+std::map<std::string, fs::path> ShownBefore(const fs::path& out) {
+  std::map<std::string, fs::path> shown;
   const fs::path previews = out / "previews";
-  if (!fs::exists(previews)) return std::nullopt;
-  for (const auto& file : FilesBelow(previews)) {
-    if (DescribeFile(file, {}).blob() == blob) return file;
-  }
-  return std::nullopt;
+  if (!fs::exists(previews)) return shown;
+  for (const auto& file : FilesBelow(previews)) shown.emplace(DescribeFile(file, {}).blob(), file);
+  return shown;
 }
 
 }  // namespace
@@ -100,12 +99,13 @@ void OfflineEnvironment::FetchBlob(const std::string& blob, const fs::path& to, 
     fs::copy_file(file->second, to);
     return;
   }
-  if (const auto shown = ShownBefore(blob, out_)) {
-    fs::copy_file(*shown, to);
-    return;
-  }
   const auto checkpoint = LatestCheckpoint();
   if (!checkpoint || checkpoint->blob() != blob) {
+    if (!shown_before_) shown_before_ = ShownBefore(out_);
+    if (const auto shown = shown_before_->find(blob); shown != shown_before_->end()) {
+      fs::copy_file(shown->second, to);
+      return;
+    }
     throw Error(ErrorKind::kNotFound, blob + " is not among the photos given");
   }
   fs::copy_file(out_ / CheckpointFile(checkpoint->step()), to);

@@ -47,6 +47,8 @@ class OfflineEnvironment : public JobEnvironment {
   std::filesystem::path out_;
   std::map<std::string, std::string> blobs_;
   std::map<std::string, std::filesystem::path> files_;
+  // Previews of earlier runs by their blobs, once one was asked for.
+  std::optional<std::map<std::string, std::filesystem::path>> shown_before_;
   std::string job_digest_;
   const Shutdown& shutdown_;
   Scratch scratch_;

@@ -38,18 +38,20 @@ absl::StatusOr<v1::Job> ParseJob(const std::string& json) {
   return absl::InvalidArgumentError(absl::StrCat("the file is not a Job: ", as_job.message()));
 }
 
+// The name of the bytes as a blob.
+std::string KeepBlob(std::string bytes, std::map<std::string, std::string>& blobs) {
+  std::string name = BlobName{.sha256 = Sha256Hex(bytes)}.ToString();
+  blobs[name] = std::move(bytes);
+  return name;
+}
+
 // Keeps inline bytes as blobs.
 void MoveInline(v1::Job& job, std::map<std::string, std::string>& blobs) {
-  const auto keep = [&](const std::string& bytes) {
-    std::string name = BlobName{.sha256 = Sha256Hex(bytes)}.ToString();
-    blobs[name] = bytes;
-    return name;
-  };
   for (v1::Photo* photo : MutablePhotosOf(job)) {
-    if (photo->has_inline_()) photo->set_blob(keep(photo->inline_()));
+    if (photo->has_inline_()) photo->set_blob(KeepBlob(photo->inline_(), blobs));
   }
   if (!job.import_model().has_inline_()) return;
-  job.mutable_import_model()->set_blob(keep(job.import_model().inline_()));
+  job.mutable_import_model()->set_blob(KeepBlob(job.import_model().inline_(), blobs));
 }
 
 // What a job that names no photos may take from a folder: null where it takes none.
@@ -62,9 +64,8 @@ Photos* PhotosToFill(v1::Job& job) {
 absl::Status TakePhoto(const fs::path& file, v1::Photo& photo,
                        std::map<std::string, std::string>& blobs) {
   ASSIGN_OR_RETURN(std::string bytes, ReadUserFile(file));
-  photo.set_blob(BlobName{.sha256 = Sha256Hex(bytes)}.ToString());
+  photo.set_blob(KeepBlob(std::move(bytes), blobs));
   photo.set_file_name(ShownFileName(file));
-  blobs[photo.blob()] = std::move(bytes);
   return absl::OkStatus();
 }
 

@@ -21,6 +21,8 @@ struct HypernetworkShape {
   double dropout = 0;                   // between the layers, in training
   bool self_attention = true;           // contexts of self-attention go through them, too
 
+  bool operator==(const HypernetworkShape&) const = default;
+
   // Of each layer the index of its linear and of its normalization (-1: none) in the list of
   // modules that A1111 builds, which has activations and dropouts as well.
   std::vector<std::pair<int, int>> Modules() const;

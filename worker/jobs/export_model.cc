@@ -193,15 +193,7 @@ v1::ResolvedSpec ResolveExport(const v1::ExportSpec& spec, const ModelFacts& mod
 }
 
 std::vector<v1::Output> DescribeExport(const JobEnvironment& environment) {
-  const fs::path directory = environment.scratch() / kExportDir;
-  std::vector<v1::Output> outputs;
-  for (const auto& file : FilesBelow(directory)) {
-    v1::Output output;
-    output.set_kind(v1::OUTPUT_KIND_EXPORT);
-    output.set_path((fs::path(kExportDir) / file.lexically_relative(directory)).string());
-    outputs.push_back(DescribeFile(file, std::move(output)));
-  }
-  return outputs;
+  return DescribeDirectory(environment.scratch() / kExportDir, kExportDir, v1::OUTPUT_KIND_EXPORT);
 }
 
 JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Workshop& workshop) {

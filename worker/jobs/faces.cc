@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/images/decode.h"
 #include "worker/images/face_detector.h"
+#include "worker/jobs/judge_settings.h"
 #include "worker/jobs/photo_file.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
@@ -99,10 +99,9 @@ void LookForFaces(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
     const bool crop = subject.crop() == v1::SUBJECT_CROP_FACE;
     const bool person = IsPerson(subject.class_noun());
     if (crop && !detector) {
-      ThrowIfError(RpcError(absl::StatusCode::kFailedPrecondition, "EVALUATOR_MISSING",
-                            absl::StrCat("job.fine_tune.subjects[", i,
-                                         "].crop is SUBJECT_CROP_FACE, which needs a face detector "
-                                         "among the evaluators; this worker has none")));
+      RefuseMissing(absl::StrCat("job.fine_tune.subjects[", i,
+                                 "].crop is SUBJECT_CROP_FACE, which needs a face detector among "
+                                 "the evaluators; this worker has none"));
     }
     if (!detector || (!crop && !person)) continue;
     if (!finder) finder.emplace(*detector, environment);

@@ -1,5 +1,6 @@
 #include "worker/jobs/generate.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -84,7 +85,8 @@ PlainPrompts WithoutAdapters(const v1::GenerateSpec& spec, const DrawingModel& d
 // What lies over the model while one prompt is drawn. Notes it in the pictures' settings.
 ForPrompt LayingOver(const std::vector<std::vector<PromptAdapter>>& adapters,
                      DrawingModel& drawing) {
-  if (adapters.empty()) return {};
+  const auto none = [](const auto& own) { return own.empty(); };
+  if (std::all_of(adapters.begin(), adapters.end(), none)) return {};
   drawing.settings.prompt_adapters.resize(adapters.size());
   return [&adapters, &drawing](size_t prompt_number) {
     std::vector<std::unique_ptr<AppliedAdapter>> applied;

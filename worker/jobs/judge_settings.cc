@@ -23,15 +23,20 @@ constexpr struct {
     {Measure::kRank, v1::MEASURE_RANK},    {Measure::kMasc, v1::MEASURE_MASC},
 };
 
-[[noreturn]] void RefuseMissing(const std::string& why) {
-  throw StatusError(RpcError(absl::StatusCode::kFailedPrecondition, "EVALUATOR_MISSING", why));
-}
-
 std::string MeasureName(v1::Measure measure) {
   return std::string(absl::StripPrefix(v1::Measure_Name(measure), "MEASURE_"));
 }
 
 }  // namespace
+
+void RefuseMissing(const std::string& why) {
+  throw StatusError(RpcError(absl::StatusCode::kFailedPrecondition, "EVALUATOR_MISSING", why));
+}
+
+void NameEvaluators(const std::vector<EvaluatorFiles>& chosen, Names& names) {
+  names.Clear();
+  for (const auto& evaluator : chosen) *names.Add() = evaluator.name;
+}
 
 std::vector<EvaluatorFiles> ChooseForJob(const std::vector<EvaluatorFiles>& found,
                                          const Names& names) {
@@ -61,8 +66,7 @@ void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
       if (can.contains(measure) && !unless_named.contains(proto)) measures.Add(proto);
     }
   }
-  evaluators.Clear();
-  for (const auto& evaluator : chosen) *evaluators.Add() = evaluator.name;
+  NameEvaluators(chosen, evaluators);
 }
 
 void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators,

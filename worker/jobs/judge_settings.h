@@ -43,6 +43,12 @@ void AddEvaluators(const std::vector<EvaluatorFiles>& found, const Names& recomm
 bool Includes(const ProtoMeasures& measures, v1::Measure measure);
 std::set<Measure> ToMeasures(const ProtoMeasures& measures);
 
+// Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING).
+[[noreturn]] void RefuseMissing(const std::string& why);
+
+// `names` are those of the chosen ones, and no others.
+void NameEvaluators(const std::vector<EvaluatorFiles>& chosen, Names& names);
+
 // ChooseEvaluators. Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING).
 std::vector<EvaluatorFiles> ChooseForJob(const std::vector<EvaluatorFiles>& found,
                                          const Names& names);

@@ -9,16 +9,20 @@
 
 namespace likeness {
 
-std::vector<v1::Output> DescribeModel(const std::filesystem::path& directory) {
+std::vector<v1::Output> DescribeDirectory(const std::filesystem::path& directory,
+                                          const std::string& name, v1::OutputKind kind) {
   std::vector<v1::Output> outputs;
   for (const auto& file : FilesBelow(directory)) {
     v1::Output output;
-    output.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
-    output.set_path(
-        (std::filesystem::path(kModelDir) / file.lexically_relative(directory)).string());
+    output.set_kind(kind);
+    output.set_path((std::filesystem::path(name) / file.lexically_relative(directory)).string());
     outputs.push_back(DescribeFile(file, DigestOfFile(file), output));
   }
   return outputs;
+}
+
+std::vector<v1::Output> DescribeModel(const std::filesystem::path& directory) {
+  return DescribeDirectory(directory, kModelDir, v1::OUTPUT_KIND_MODEL_FILE);
 }
 
 absl::Status Attempt(JobEnvironment& environment, const std::function<void()>& make) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,8 +20,11 @@ std::vector<v1::Output> KeepOutputs(const std::vector<v1::Output>& result,
                                     const std::vector<v1::Output>& extras,
                                     JobEnvironment& environment, Phases& phases);
 
-// The files of a model's directory as outputs below "model/". Those that it shares with its base
-// were read when that was loaded.
+// The files of a directory as outputs below `name`. Those that a model shares with its base were
+// read when that was loaded.
+std::vector<v1::Output> DescribeDirectory(const std::filesystem::path& directory,
+                                          const std::string& name, v1::OutputKind kind);
+// Of a model, below "model/".
 std::vector<v1::Output> DescribeModel(const std::filesystem::path& directory);
 
 // For what is made after a model and is worth less than the model: runs `make`, and returns why it

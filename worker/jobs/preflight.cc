@@ -80,14 +80,18 @@ void CheckSampling(const std::string& path, const std::string& steps_field,
   }
 }
 
+// `field`: how often there is one.
+void CheckPreviewCount(const char* field, int64_t every, int64_t previews) {
+  if (previews <= kMostPreviews) return;
+  Refuse(field, absl::StrCat("is ", every, ", which makes ", previews, " previews; at most ",
+                             kMostPreviews, " are allowed"));
+}
+
 void CheckPreviews(const v1::FineTuneSpec& spec) {
   const int64_t every = spec.previews().every_steps();
   if (every <= 0) return;
-  const int64_t pictures = spec.training().steps() / every * spec.previews().prompts_size();
-  if (pictures <= kMostPreviews) return;
-  Refuse("job.fine_tune.previews.every_steps",
-         absl::StrCat("is ", every, ", which makes ", pictures, " previews; at most ",
-                      kMostPreviews, " are allowed"));
+  CheckPreviewCount("job.fine_tune.previews.every_steps", every,
+                    spec.training().steps() / every * spec.previews().prompts_size());
 }
 
 // As events, which are kept as long as the job.
@@ -96,11 +100,8 @@ void CheckLivePreviews(const v1::GenerateSpec& spec) {
   if (every <= 0) return;
   const int64_t batch = TextToImageRequest{}.batch_size;
   const int64_t batches = spec.prompts_size() * ((spec.images_per_prompt() + batch - 1) / batch);
-  const int64_t previews = batches * ((spec.steps() - 1) / every);
-  if (previews <= kMostPreviews) return;
-  Refuse("job.generate.preview_every_steps",
-         absl::StrCat("is ", every, ", which makes ", previews, " previews; at most ",
-                      kMostPreviews, " are allowed"));
+  CheckPreviewCount("job.generate.preview_every_steps", every,
+                    batches * ((spec.steps() - 1) / every));
 }
 
 // `field`: of the update.

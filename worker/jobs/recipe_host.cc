@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/outputs.h"
 #include "worker/jobs/pictures.h"
 #include "worker/support/files.h"
@@ -27,7 +28,7 @@ RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
 // A checkpoint's notes are a Job with the previews before it as outputs. What is missing of them is
 // not worth the job.
 void RecipeHost::FetchPreviews() {
-  const absl::Status status = Guard([&] {
+  const absl::Status status = Attempt(environment_, [&] {
     v1::Job before;
     const std::string notes = HostNotes(*checkpoint_);
     if (notes.empty()) return;  // as earlier versions wrote them

@@ -231,12 +231,13 @@ JobResult RehearseGenerate(const v1::Lease& lease, JobEnvironment& environment,
   if (spec.precision() == v1::PRECISION_UNSPECIFIED) spec.set_precision(v1::PRECISION_FP32);
   environment.Resolved(result.resolved);
   PictureSettings settings = SettingsOf(lease, models);
-  if (spec.prompt_adapters()) {
-    for (std::string& prompt : *spec.mutable_prompts()) {
+  v1::GenerateSpec plain = spec;
+  if (plain.prompt_adapters()) {
+    for (std::string& prompt : *plain.mutable_prompts()) {
       prompt = ValueOrThrow(ParsePromptAdapters(prompt)).text;
     }
   }
-  settings.order = GenerateOrder(spec, card.words);
+  settings.order = GenerateOrder(plain, card.words);
   if (spec.precision() == v1::PRECISION_BF16) settings.precision_bits = 16;
   settings.start = spec.image_to_image();
   RehearseLivePreview(settings.order, facts.image_size, environment);

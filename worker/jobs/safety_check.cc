@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "common/rpc_error.h"
+#include "worker/jobs/judge_settings.h"
 #include "worker/support/guard.h"
 #include "worker/training/progress_meter.h"
 
@@ -13,9 +13,9 @@ namespace {
 std::vector<EvaluatorFiles> SafetyCheckerOf(const std::vector<EvaluatorFiles>& found) {
   const auto checker = FirstOf(found, EvaluatorKind::kSafetyChecker);
   if (!checker) {
-    ThrowIfError(RpcError(absl::StatusCode::kFailedPrecondition, "EVALUATOR_MISSING",
-                          "job.generate.safety_check needs a safety checker among the evaluators; "
-                          "this worker has none"));
+    RefuseMissing(
+        "job.generate.safety_check needs a safety checker among the evaluators; this worker has "
+        "none");
   }
   return {*checker};
 }

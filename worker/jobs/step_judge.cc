@@ -11,6 +11,7 @@
 #include "common/rpc_error.h"
 #include "worker/evaluation/judge.h"
 #include "worker/jobs/engine_options.h"
+#include "worker/jobs/judge_settings.h"
 #include "worker/jobs/judging.h"
 #include "worker/support/guard.h"
 
@@ -42,9 +43,9 @@ std::vector<EvaluatorFiles> JudgesOf(const std::vector<EvaluatorFiles>& found,
                                      const v1::FineTuneSpec& spec) {
   const auto chosen = ChooseForJob(found, spec.judge().evaluators());
   if (!MeasuresOf(chosen).contains(Measure::kClipT)) {
-    ThrowIfError(RpcError(absl::StatusCode::kFailedPrecondition, "EVALUATOR_MISSING",
-                          "training.stop_rule is STOP_RULE_BEST, which needs an evaluator of the "
-                          "kind clip; this worker has none for the model"));
+    RefuseMissing(
+        "training.stop_rule is STOP_RULE_BEST, which needs an evaluator of the kind clip; this "
+        "worker has none for the model");
   }
   return chosen;
 }
@@ -66,10 +67,7 @@ void CheckResumedJudges(const std::vector<EvaluatorFiles>& found, const v1::Fine
 
 void NameStepJudges(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& spec) {
   if (!PicksBestStep(spec)) return;
-  const auto chosen = JudgesOf(found, spec);
-  auto& names = *spec.mutable_judge()->mutable_evaluators();
-  names.Clear();
-  for (const auto& evaluator : chosen) *names.Add() = evaluator.name;
+  NameEvaluators(JudgesOf(found, spec), *spec.mutable_judge()->mutable_evaluators());
 }
 
 std::vector<std::string> StepPrompts(const v1::FineTuneSpec& spec) {

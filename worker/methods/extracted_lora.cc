@@ -9,6 +9,7 @@
 
 #include "worker/base/error.h"
 #include "worker/checkpoints/component_files.h"
+#include "worker/methods/lora_variants.h"
 #include "worker/nn/hookable_layers.h"
 
 namespace likeness {
@@ -16,13 +17,6 @@ namespace {
 
 double SquaredNorm(const torch::Tensor& value) {
   return value.to(torch::kFloat64).square().sum().item<double>();
-}
-
-// `factor` with rows, or columns, of zeros up to the rank.
-torch::Tensor Filled(const torch::Tensor& factor, int64_t dimension, int64_t rank) {
-  auto shape = factor.sizes().vec();
-  shape[dimension] = rank - shape[dimension];
-  return torch::cat({factor, torch::zeros(shape, factor.options())}, dimension);
 }
 
 std::pair<std::string, std::string> PartAndLayer(const std::string& name) {
@@ -37,8 +31,8 @@ std::pair<LoraUpdate, double> UpdateOf(const std::string& name, const torch::Ten
   const auto [left, values, right] = torch::linalg_svd(matrix, /*full_matrices=*/false);
   const int64_t kept = std::min(rank, values.size(0));
   const auto roots = values.slice(0, 0, kept).sqrt();
-  auto up = Filled(left.slice(1, 0, kept) * roots, 1, rank);
-  auto down = Filled(roots.unsqueeze(1) * right.slice(0, 0, kept), 0, rank);
+  auto up = FilledUp(left.slice(1, 0, kept) * roots, 1, rank);
+  auto down = FilledUp(roots.unsqueeze(1) * right.slice(0, 0, kept), 0, rank);
   if (difference.dim() == 4) {
     auto shape = difference.sizes().vec();
     shape[0] = rank;
@@ -119,9 +113,9 @@ MergedAdapters AsChanges(const LoraWeights& weights, const ModelDifference& diff
   for (const LoraUpdate& update : weights.updates) {
     const std::string name = update.part + "/" + update.layer;
     const auto& like = difference.layers.at(name);
-    const auto product =
-        torch::mm(update.factors.at(kLoraUp).flatten(1), update.factors.at(kLoraDown).flatten(1));
-    changes.Add(name, (product * weights.scale.value()).view(like.sizes()).to(like.device()));
+    changes.Add(name, (LowRankProduct(update.factors) * weights.scale.value())
+                          .view(like.sizes())
+                          .to(like.device()));
   }
   return changes;
 }

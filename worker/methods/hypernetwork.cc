@@ -279,9 +279,7 @@ NamedTensors ReadTrainedHypernetwork(Family&, Attached& attached,
                                      const std::filesystem::path& directory) {
   const HypernetworkShape own = dynamic_cast<const HypernetworkTraining&>(attached).Trained().shape;
   const Hypernetwork read = ReadHypernetwork(directory / kHypernetworkFile);
-  if (read.shape.layer_structure != own.layer_structure ||
-      read.shape.activation != own.activation || read.shape.layer_norm != own.layer_norm ||
-      read.shape.dropout != own.dropout || read.shape.self_attention != own.self_attention) {
+  if (read.shape != own) {
     throw Error(ErrorKind::kFailedPrecondition,
                 "its networks are of another layer structure, activation, layer norm, dropout or "
                 "choice of attention");

@@ -205,14 +205,6 @@ double ScaleOf(const ReadUpdate& update, int64_t rank,
   return scale.value();
 }
 
-// Rows, or columns, of zeros up to the rank.
-torch::Tensor FilledUp(const torch::Tensor& factor, int64_t dimension, int64_t rank) {
-  auto shape = factor.sizes().vec();
-  if (shape[dimension] == rank) return factor;
-  shape[dimension] = rank - shape[dimension];
-  return torch::cat({factor, torch::zeros(shape, factor.options())}, dimension);
-}
-
 void FillUp(std::map<std::string, torch::Tensor>& factors, int64_t rank) {
   constexpr std::pair<const char*, int64_t> kRanked[] = {
       {kLoraDown, 0},   {kLoraUp, 1},     {"hada_w1_a", 1}, {"hada_w1_b", 0},

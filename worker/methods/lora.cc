@@ -194,10 +194,7 @@ struct FoundUpdate {
     LoraFactors factors = update.factors;
     for (auto& [name, factor] : factors) factor = factor.to(layer.weight.device());
     if (variant.change != nullptr) return variant.change(layer.weight, factors, scale);
-    const auto flat = [&](const char* name) {
-      return factors.at(name).to(torch::kFloat32).flatten(1);
-    };
-    return (torch::mm(flat(kLoraUp), flat(kLoraDown)) * scale).view(layer.weight.sizes());
+    return (LowRankProduct(factors) * scale).view(layer.weight.sizes());
   }
 
   std::unique_ptr<LayerHook> Hook(double strength) const {

@@ -77,9 +77,7 @@ bool FitsDora(at::IntArrayRef weight, const LoraFactors& factors) {
 
 torch::Tensor ChangeOfDora(const torch::Tensor& weight, const LoraFactors& factors, double scale) {
   const auto base = weight.detach().to(torch::kFloat32).flatten(1);
-  const auto low_rank = torch::mm(factors.at(kLoraUp).to(torch::kFloat32).flatten(1),
-                                  factors.at(kLoraDown).to(torch::kFloat32).flatten(1));
-  const auto direction = base + low_rank * scale;
+  const auto direction = base + LowRankProduct(factors) * scale;
   const auto norm = NormOfOutputs(direction).detach();
   const auto magnitude = factors.at(kDoraMagnitude).to(torch::kFloat32).view({-1, 1});
   return (magnitude / norm * direction - base).view(weight.sizes());
@@ -188,6 +186,18 @@ const LoraVariantRow kRows[] = {
 };
 
 }  // namespace
+
+torch::Tensor LowRankProduct(const LoraFactors& factors) {
+  return torch::mm(factors.at(kLoraUp).to(torch::kFloat32).flatten(1),
+                   factors.at(kLoraDown).to(torch::kFloat32).flatten(1));
+}
+
+torch::Tensor FilledUp(const torch::Tensor& factor, int64_t dimension, int64_t rank) {
+  auto shape = factor.sizes().vec();
+  if (shape[dimension] == rank) return factor;
+  shape[dimension] = rank - shape[dimension];
+  return torch::cat({factor, torch::zeros(shape, factor.options())}, dimension);
+}
 
 const LoraVariantRow& RowOf(LoraVariant variant) {
   return *std::find_if(std::begin(kRows), std::end(kRows),

@@ -25,6 +25,12 @@ struct LoraVariantRow {
   torch::Tensor (*change)(const torch::Tensor& weight, const LoraFactors& factors, double scale);
 };
 
+// LoRA's product of its factors, [out, inputs], float32.
+torch::Tensor LowRankProduct(const LoraFactors& factors);
+
+// `factor` with rows (dimension 0) or columns (1) of zeros up to `rank`.
+torch::Tensor FilledUp(const torch::Tensor& factor, int64_t dimension, int64_t rank);
+
 const LoraVariantRow& RowOf(LoraVariant variant);
 // Of which these are the factors. Error: kFailedPrecondition.
 const LoraVariantRow& RowOf(const LoraFactors& factors);

@@ -252,8 +252,9 @@ NamedTensors ReadTrainedWord(Family&, Attached& attached, const std::filesystem:
   NamedTensors values;
   for (const auto& file : WordFilesIn(directory)) {
     for (const auto& rows_KD : ReadEmbedding(file).rows_KD) {
-      if (values.size() == attached.names().size()) return values;
-      values.emplace_back(attached.names()[values.size()], rows_KD);
+      const size_t i = values.size();
+      const auto& names = attached.names();
+      values.emplace_back(i < names.size() ? names[i] : file.filename().string(), rows_KD);
     }
   }
   return values;

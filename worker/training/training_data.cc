@@ -78,18 +78,20 @@ torch::Tensor PixelsFor(const Family& model, const std::vector<Image>& images) {
 
 namespace {
 
+// Weights of `count` more pictures, all 1.
+torch::Tensor OnesLike(const torch::Tensor& weights_B1hw, int64_t count) {
+  auto shape = weights_B1hw.sizes().vec();
+  shape[0] = count;
+  return torch::ones(shape, weights_B1hw.options());
+}
+
 // Of the pictures of both.
 torch::Tensor JoinedWeights(const PictureSet& first, const PictureSet& second) {
   const auto& weights = first.weights_N1hw;
   const auto& more = second.weights_N1hw;
   if (!weights.defined() && !more.defined()) return {};
-  const auto ones = [&](const torch::Tensor& like, int64_t count) {
-    auto shape = like.sizes().vec();
-    shape[0] = count;
-    return torch::ones(shape, like.options());
-  };
-  return torch::cat({weights.defined() ? weights : ones(more, first.size()),
-                     more.defined() ? more : ones(weights, second.size())});
+  return torch::cat({weights.defined() ? weights : OnesLike(more, first.size()),
+                     more.defined() ? more : OnesLike(weights, second.size())});
 }
 
 }  // namespace
@@ -141,9 +143,7 @@ Batch Concatenate(const Batch& subject, const Batch& prior) {
 }
 
 torch::Tensor WithOnes(const torch::Tensor& weights_B1hw, int64_t count) {
-  auto shape = weights_B1hw.sizes().vec();
-  shape[0] = count;
-  return torch::cat({weights_B1hw, torch::ones(shape, weights_B1hw.options())});
+  return torch::cat({weights_B1hw, OnesLike(weights_B1hw, count)});
 }
 
 Draws DrawFor(const Batch& batch, int64_t num_train_timesteps, const DrawOptions& options,

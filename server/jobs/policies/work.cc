@@ -140,12 +140,13 @@ std::vector<Work> WorkOfGenerate(const v1::GenerateSpec& spec) {
 
 std::vector<Work> WorkOfEvaluate(const v1::EvaluateSpec& spec) {
   const double images = 1.0 * spec.prompts_size() * spec.images_per_prompt();
-  return {{{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
-          {{v1::JOB_PHASE_PREPARING, "", 0}, {1, 1.0 * (spec.photos_size() + spec.gallery_size()), 0}},
-          Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), 0, images + ClassImages(spec.measures()),
-                  spec.steps(), spec.guidance()),
-          {{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}},
-          {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images, 0}}};
+  return {
+      {{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
+      {{v1::JOB_PHASE_PREPARING, "", 0}, {1, 1.0 * (spec.photos_size() + spec.gallery_size()), 0}},
+      Drawing(v1::JOB_PHASE_SAMPLING, spec.sampler(), 0, images + ClassImages(spec.measures()),
+              spec.steps(), spec.guidance()),
+      {{v1::JOB_PHASE_JUDGING, "", 0}, {1, images, 0}},
+      {{v1::JOB_PHASE_UPLOADING, "", 0}, {1, images, 0}}};
 }
 
 // That are about as much for any model. `variant`: of what is written.

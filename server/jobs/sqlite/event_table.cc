@@ -13,10 +13,10 @@ namespace {
 
 constexpr char kInsert[] =
     "INSERT INTO events (job, seq, commit_number, event) VALUES (?, ?, ?, ?)";
-constexpr char kCount[] = "SELECT COUNT(*) FROM events WHERE job = ?";
 constexpr char kFromTheLast[] =
     "SELECT seq, event FROM events WHERE job = ? AND seq < ? ORDER BY seq DESC";
 constexpr char kLastSeq[] = "SELECT last_seq FROM jobs WHERE key = ?";
+constexpr int64_t kBetweenCuts = 3 * kKeptLogLines;  // events
 constexpr char kDelete[] = "DELETE FROM events WHERE job = ? AND seq = ?";
 constexpr char kCompacted[] = "UPDATE jobs SET compacted_seq = last_seq - 1 WHERE key = ?";
 
@@ -58,17 +58,13 @@ absl::StatusOr<int> DeleteUnless(absl::FunctionRef<bool(const v1::JobEvent&)> ke
   return static_cast<int>(gone.size());
 }
 
-// The one number that `sql` asks for of the job; 0 where there is no row.
-absl::StatusOr<int64_t> NumberOf(const char* sql, Database& database, int64_t key) {
-  Query query = database.Prepare(sql);
-  ASSIGN_OR_RETURN(bool found, query.Bind(key).Step());
-  return found ? query.Integer(0) : 0;
+// Whether these events, which go up by one, pass a multiple of kBetweenCuts.
+bool IsTimeToCut(const std::vector<v1::JobEvent>& events) {
+  return !events.empty() &&
+         (events.front().seq() - 1) / kBetweenCuts != events.back().seq() / kBetweenCuts;
 }
 
-// Looks at the events themselves only where there are many, so that a line costs little.
 absl::Status ShortenLog(Database& database, int64_t key) {
-  ASSIGN_OR_RETURN(const int64_t events, NumberOf(kCount, database, key));
-  if (events <= 4 * kKeptLogLines) return absl::OkStatus();
   LogEnd log(kKeptLogLines, std::numeric_limits<int64_t>::max());
   return DeleteUnless(
              [&](const v1::JobEvent& event) { return !event.has_log() || log.Has(event.log()); },
@@ -79,19 +75,20 @@ absl::Status ShortenLog(Database& database, int64_t key) {
 }  // namespace
 
 absl::Status InsertEvents(Database& database, int64_t commit, const JobRecord& record) {
-  bool logged = false;
   for (const v1::JobEvent& event : record.new_events) {
     if (Planted("event-dropped") && event.seq() % 5 == 0) continue;
-    logged = logged || event.has_log();
     Query query = database.Prepare(kInsert);
     query.Bind(record.key).Bind(event.seq()).Bind(commit).BindBlob(event.SerializeAsString());
     RETURN_IF_ERROR(query.Run());
   }
-  return logged ? ShortenLog(database, record.key) : absl::OkStatus();
+  // Looks at the events themselves seldom, so that a line costs little.
+  return IsTimeToCut(record.new_events) ? ShortenLog(database, record.key) : absl::OkStatus();
 }
 
 absl::StatusOr<int> CompactEvents(Database& database, int64_t key) {
-  ASSIGN_OR_RETURN(const int64_t last, NumberOf(kLastSeq, database, key));
+  Query last_seq = database.Prepare(kLastSeq);
+  ASSIGN_OR_RETURN(const bool found, last_seq.Bind(key).Step());
+  const int64_t last = found ? last_seq.Integer(0) : 0;
   LogEnd log(kKeptLogLines, kKeptLogBytes);
   const auto keep = [&](const v1::JobEvent& event) {
     return event.has_state_change() || (event.has_log() && log.Has(event.log()));

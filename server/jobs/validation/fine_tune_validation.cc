@@ -123,8 +123,9 @@ void CheckFusedBackwardPass(const v1::FineTuneSpec& spec, const std::string& fie
     checker.Add(field, "is not allowed for a hypernetwork with gradient_checkpointing",
                 "OUT_OF_RANGE");
   }
-  const bool class_images = UsesClassImages(spec.prior()) || !spec.prior().has_weight();
-  if (training.aspect_ratio_buckets() && class_images && !IsBasePrediction(spec.prior())) {
+  const bool class_images =
+      (!spec.prior().has_weight() || spec.prior().weight() > 0) && !IsBasePrediction(spec.prior());
+  if (training.aspect_ratio_buckets() && class_images) {
     checker.Add(field,
                 "is not allowed with gradient_checkpointing and aspect_ratio_buckets, unless "
                 "prior.weight is 0 or prior.kind is PRIOR_KIND_BASE_PREDICTION",

@@ -29,6 +29,8 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
 
 void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const Limits& limits,
                    FieldChecker& checker);
+void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldChecker& checker);
+void CheckImport(const v1::ImportSpec& spec, const std::string& path, FieldChecker& checker);
 
 // The settings of the method.
 void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker);
@@ -46,16 +48,12 @@ void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& 
                 FieldChecker& checker);
 // For a photo whose mask would mean nothing.
 void RefuseMask(const v1::Photo& photo, const std::string& field, FieldChecker& checker);
-void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldChecker& checker);
-
-void CheckImport(const v1::ImportSpec& spec, const std::string& path, FieldChecker& checker);
 
 // Without directories.
 void CheckFileName(const std::string& field, absl::string_view name, FieldChecker& checker);
 // Of a subject. A class noun that is empty is left to the caller.
 void CheckClassNoun(const std::string& field, const std::string& noun, FieldChecker& checker);
 void CheckToken(const std::string& field, const std::string& token, FieldChecker& checker);
-
 
 // Lists of them, wherever they stand.
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
