@@ -2,10 +2,12 @@
 
 A Service lives in a directory of its own and speaks through Python's gRPC; nothing here knows how the programs work inside.
 """
+import atexit
 import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +29,7 @@ BIN = pathlib.Path(os.environ.get("LIKENESS_BUILD_DIR", ROOT / "build/release"))
 def _generate_stubs():
     """Python classes of the contract, made from the .proto files for this run alone."""
     out = tempfile.mkdtemp(prefix="likeness-stubs-")
+    atexit.register(shutil.rmtree, out, ignore_errors=True)
     files = sorted((ROOT / "proto/likeness/v1").glob("*.proto")) + [ROOT / "proto/google/bytestream/bytestream.proto"]
     include = pathlib.Path(grpc_tools.__file__).parent / "_proto"
     arguments = ["", f"-I{ROOT / 'proto'}", f"-I{include}", f"--python_out={out}", f"--grpc_python_out={out}"]

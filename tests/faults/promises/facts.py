@@ -53,6 +53,7 @@ class Facts:
                               key=lambda event: event["commit"])
         self._tellings = None
         self._disturbances = self._find_disturbances()
+        self._absences = self._find_absences()
         self._clock_moves = [entry["at"] for entry in self.by_kind["fault"] if entry["kind"] == "move clock"]
 
     # --- Calls
@@ -154,6 +155,21 @@ class Facts:
             elif entry["entry"] == "late":  # the whole machine was too busy
                 found.append((entry["at"] - entry["seconds"] - SLACK, entry["at"] + SLACK, ""))
         return found
+
+    def _find_absences(self):
+        """[(from, to)]: when there was perhaps no server: from what may have ended it until it served again."""
+        found, ended = [], None
+        for entry in self.entries:
+            if entry["entry"] == "fault" and entry["kind"] in OF_SERVER and entry["kind"] != "stop server":
+                ended = ended or entry["at"]
+            elif entry["entry"] == "served" and ended:
+                found.append((ended, entry["at"]))
+                ended = None
+        return found
+
+    def served_throughout(self, begin, end):
+        """Whether one server ran all the time."""
+        return all(until < begin or since > end for since, until in self._absences)
 
     def is_quiet(self, begin, end, process=""):
         """Whether nothing was wrong with the server, nor with that actor."""

@@ -87,19 +87,41 @@ def refusals_with_room(facts, tenant, most, first):
                        f"{tenant} were taken")
 
 
+def charged_at_least(facts, lease, calls):
+    """(when the lease ended, seconds that are charged for it by then), or None. The server's clock stands still while it is
+    down, and a server that starts renews each lease: what passed since the last answer that a worker had from the server
+    before is not charged. `calls` are the lease's heartbeats and ends, by when they began."""
+    if not any(call["op"] != "heartbeat" and call["result"] == "ok" for call in calls):
+        return None
+    end = min(call["begun"] for call in calls if call["op"] != "heartbeat" and call["result"] in ("ok", "unknown"))
+    told, seconds = lease["at"], 0
+    for call in calls:
+        if call["begun"] > end:
+            break
+        if call["begun"] < end and call["result"] != "ok":
+            continue
+        if facts.served_throughout(told, call["begun"]):
+            seconds += max(0, call["begun"] - told)
+        told = call["at"]
+    return end, seconds
+
+
 def worker_time_is_bounded(facts):
     """No lease for a tenant that has had its time of the day. A clock that moves begins another day, perhaps."""
-    ends = {}
-    for op in ("complete", "fail", "release"):
-        for call in facts.replies(op):
-            ends.setdefault(call["token"], call["begun"])
+    calls = collections.defaultdict(list)
+    for op in ("heartbeat", "complete", "fail", "release"):
+        for call in facts.calls[op]:
+            calls[call["token"]].append(call)
+    for of_lease in calls.values():
+        of_lease.sort(key=lambda call: call["begun"])
     moves = [entry["at"] for entry in facts.by_kind["fault"] if entry["kind"] == "move clock"]
     for tenant, most in limits(facts, "worker_seconds"):
-        leases = {lease["token"]: lease for lease in facts.leases() if tenant_of(lease["name"]) == tenant}.values()
-        for lease in leases:
+        leases = {lease["token"]: lease for lease in facts.leases() if tenant_of(lease["name"]) == tenant}
+        charged = {token: charged_at_least(facts, lease, calls[token]) for token, lease in leases.items()}
+        for lease in leases.values():
             since = max((at for at in moves if at < lease["at"]), default=0)
-            had = sum(ends[other["token"]] - other["at"] for other in leases
-                      if other["at"] > since and ends.get(other["token"], lease["begun"]) < lease["begun"])
+            had = sum(charged[token][1] for token, other in leases.items()
+                      if other["at"] > since and charged[token] and charged[token][0] < lease["begun"])
             if had > most + SLACK:
                 yield f"{tenant} was leased {lease['uid']} after {had:.2f} s of workers; {most} s are allowed"
 

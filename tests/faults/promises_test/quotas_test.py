@@ -76,3 +76,40 @@ class QuotasTest(PromiseTest):
         self.expect()
         self.lease("3")
         self.expect("worker_time_is_bounded")
+
+    def lease_for(self, token, *happenings, seconds=2):
+        """A lease of so many seconds, in the middle of which something happens."""
+        self.lease(token)
+        self.story.clock += seconds / 2
+        for happening in happenings:
+            happening()
+        self.story.clock += seconds / 2
+        self.story.call("release", process="v", uid="u", attempt=int(token), token=token)
+
+    def restart(self):
+        self.story.write("fault", kind="kill server", worker="w", seconds=0)
+        self.story.write("served")
+
+    def heartbeat(self):
+        self.story.call("heartbeat", process="v", uid="u", attempt=2, token="2", line="v says 1", checkpoint="")
+
+    def test_time_since_a_workers_last_answer_before_a_restart_is_not_charged(self):
+        self.quota(worker_seconds=1)
+        self.lease_for("2", self.restart)
+        self.lease("3")
+        self.expect()
+
+    def test_time_before_a_heartbeat_is_charged_whatever_restarts_after_it(self):
+        self.quota(worker_seconds=1)
+        self.lease_for("2", self.heartbeat, self.restart, seconds=4)
+        self.lease("3")
+        self.assertIn("worker_time_is_bounded", self.story.violations())
+
+    def test_a_lease_ends_when_its_end_is_first_asked_for(self):
+        self.quota(worker_seconds=1)
+        self.lease("2")
+        for result in ("unknown", "ok"):
+            self.story.call("release", result=result, process="v", uid="u", attempt=2, token="2")
+            self.story.clock += 2
+        self.lease("3")
+        self.expect()
