@@ -1,5 +1,6 @@
 """Files of other programs imported over gRPC: they draw what the file's own loader in diffusers draws."""
 import io
+import json
 import pathlib
 import sys
 import tempfile
@@ -205,6 +206,16 @@ class ImportTest(unittest.TestCase):
                 self.assertIn("bad.safetensors", message)
         save_file({"emb_params": torch.zeros(1, 7)}, file)
         self.assertIn("text", self.failed(file))
+
+    def test_a_hypernetwork_for_contexts_of_other_widths_is_refused_by_its_width(self):
+        shape = {"layer_structure": [1, 1, 1], "activation_func": "linear", "is_layer_norm": False, "self_attention": True,
+                 "dropout_structure": [0, 0, 0]}
+        pair = {f"7.{net}.linear.{layer}.{name}": torch.zeros(sizes) for net in (0, 1) for layer in (0, 1)
+                for name, sizes in (("weight", (7, 7)), ("bias", (7,)))}
+        file = self.directory / "wide.safetensors"
+        save_file(pair, file, metadata={"hypernetwork": json.dumps(shape)})
+        message = self.failed(file)
+        self.assertTrue("wide.safetensors" in message and "width 7" in message, message)
 
     def test_what_is_no_safetensors_file_is_refused_at_once(self):
         file = self.directory / "pickle.safetensors"

@@ -8,7 +8,6 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/exports/hypernetwork_file.h"
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
 #include "worker/methods/layer_update.h"
@@ -107,12 +106,6 @@ std::vector<ContextProjection> ProjectionsOf(const Family& model, bool self_atte
     }
   }
   return projections;
-}
-
-std::set<int64_t> WidthsOf(const std::vector<ContextProjection>& projections) {
-  std::set<int64_t> widths;
-  for (const auto& projection : projections) widths.insert(projection.width());
-  return widths;
 }
 
 using Nets = std::map<std::pair<int64_t, bool>, std::shared_ptr<ContextNet>>;  // width, values
@@ -224,7 +217,25 @@ class HypernetworkTraining : public AdapterTraining {
 }  // namespace
 
 std::set<int64_t> ContextWidths(const Family& model, bool self_attention) {
-  return WidthsOf(ProjectionsOf(model, self_attention));
+  std::set<int64_t> widths;
+  for (const auto& projection : ProjectionsOf(model, self_attention)) {
+    widths.insert(projection.width());
+  }
+  return widths;
+}
+
+void CheckContextWidths(const Family& model, const Hypernetwork& hypernetwork) {
+  const auto widths = ContextWidths(model, hypernetwork.shape.self_attention);
+  for (const HypernetworkPair& pair : hypernetwork.pairs) {
+    if (widths.contains(pair.width)) continue;
+    std::string allowed;
+    for (const int64_t width : widths) {
+      allowed += (allowed.empty() ? "" : ", ") + std::to_string(width);
+    }
+    throw Error(ErrorKind::kFailedPrecondition, "the hypernetwork is for contexts of width " +
+                                                    std::to_string(pair.width) +
+                                                    "; this model's have " + allowed);
+  }
 }
 
 std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec) {
@@ -259,14 +270,9 @@ std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
                                                   const std::filesystem::path& directory,
                                                   double strength) {
   Hypernetwork hypernetwork = ReadHypernetwork(directory / kHypernetworkFile);
+  CheckContextWidths(model, hypernetwork);
   const auto projections = ProjectionsOf(model, hypernetwork.shape.self_attention);
-  const std::set<int64_t> widths = WidthsOf(projections);
   for (HypernetworkPair& pair : hypernetwork.pairs) {
-    if (!widths.contains(pair.width)) {
-      throw Error(ErrorKind::kFailedPrecondition, "the hypernetwork is for contexts of width " +
-                                                      std::to_string(pair.width) +
-                                                      ", which this model does not have");
-    }
     for (NamedTensors* parameters : {&pair.keys, &pair.values}) {
       for (auto& [name, value] : *parameters) value = value.to(model.device(), model.dtype());
     }

@@ -8,12 +8,16 @@
 #include <memory>
 #include <set>
 
+#include "worker/exports/hypernetwork_file.h"
 #include "worker/methods/method.h"
 
 namespace likeness {
 
 // The widths of the contexts that get networks.
 std::set<int64_t> ContextWidths(const Family& model, bool self_attention);
+// Throws Error(kFailedPrecondition), naming both widths, for a hypernetwork with networks for
+// contexts that the model does not have.
+void CheckContextWidths(const Family& model, const Hypernetwork& hypernetwork);
 
 std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec);
 void WriteHypernetworkModel(Family& model, Attached& attached, const WriteSpec& spec,

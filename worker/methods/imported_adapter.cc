@@ -1,19 +1,15 @@
 #include "worker/methods/imported_adapter.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
-#include <vector>
 
-#include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/safetensors.h"
-#include "worker/exports/embedding_file.h"
-#include "worker/exports/hypernetwork_file.h"
+#include "worker/methods/hypernetwork.h"
 #include "worker/methods/imported_lora.h"
 #include "worker/methods/lora.h"
 #include "worker/methods/lora_variants.h"
-#include "worker/methods/method.h"
+#include "worker/methods/textual_inversion.h"
 
 namespace likeness {
 namespace {
@@ -22,16 +18,6 @@ namespace fs = std::filesystem;
 
 bool IsHypernetwork(const SafetensorsFile& file) {
   return file.metadata().contains("hypernetwork");
-}
-
-// Widths of the text encoders, in the order of the parts.
-std::vector<int64_t> TextWidths(const Family& model) {
-  std::vector<int64_t> widths;
-  for (const Part& part : model.Parts()) {
-    if (part.role != Role::kTextEncoder) continue;
-    widths.push_back(nlohmann::json::parse(part.config).at("hidden_size").get<int64_t>());
-  }
-  return widths;
 }
 
 std::string NameOf(LoraVariant variant) {
@@ -60,16 +46,7 @@ ImportedAdapter LoraOf(Family& model, const SafetensorsFile& file) {
 }
 
 ImportedAdapter WordOf(const Family& model, WordEmbedding embedding, const std::string& layout) {
-  const auto widths = TextWidths(model);
-  bool fits = embedding.rows_KD.size() == widths.size();
-  for (size_t i = 0; fits && i < widths.size(); ++i) {
-    fits = embedding.rows_KD[i].size(1) == widths[i];
-  }
-  if (!fits) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "the file cannot be imported: its embedding is not of the base model's text "
-                "encoders");
-  }
+  CheckRowWidths(model, embedding);
   std::string word = embedding.word;
   return {.method = "textual_inversion",
           .variant = "",
@@ -91,15 +68,15 @@ ImportedAdapter WordOf(const Family& model, WordEmbedding embedding, const std::
           }};
 }
 
-ImportedAdapter HypernetworkOf(Family& model, const fs::path& path) {
+ImportedAdapter HypernetworkOf(const Family& model, const fs::path& path) {
   auto read = std::make_shared<const Hypernetwork>(ReadHypernetwork(path));
+  CheckContextWidths(model, *read);
   return {.method = "hypernetwork",
           .variant = "",
           .layout = "likeness",
           .word = "",
-          .write = [&model, read](const fs::path& directory, const std::string&) {
+          .write = [read](const fs::path& directory, const std::string&) {
             WriteHypernetwork(directory / kHypernetworkFile, *read);
-            FindMethod("hypernetwork").apply(model, directory, /*strength=*/1);  // whether it fits
           }};
 }
 

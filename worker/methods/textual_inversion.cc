@@ -7,7 +7,6 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/exports/embedding_file.h"
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
 #include "worker/methods/trained_parameters.h"
@@ -46,12 +45,13 @@ class SpokenWord {
   std::string word_;
 };
 
-std::vector<ClipTextModelImpl*> TextEncodersOf(const Family& model) {
-  std::vector<ClipTextModelImpl*> encoders;
-  for (const Part& part : model.Parts()) {
-    if (auto* encoder = part.module->as<ClipTextModelImpl>()) encoders.push_back(encoder);
+// "768 and 1280".
+std::string ShownWidths(const std::vector<int64_t>& widths) {
+  std::string shown;
+  for (const int64_t width : widths) {
+    shown += (shown.empty() ? "" : " and ") + std::to_string(width);
   }
-  return encoders;
+  return shown;
 }
 
 struct NewRows {
@@ -163,15 +163,7 @@ NewWord ReadWord(const Family& model, const std::filesystem::path& file,
                 "two adapters have learned the word \"" + embedding.word +
                     "\", in upper or lower case; one of them can be drawn with at a time");
   }
-  const auto encoders = TextEncodersOf(model);
-  bool fits = encoders.size() == embedding.rows_KD.size();
-  for (size_t i = 0; fits && i < encoders.size(); ++i) {
-    fits = encoders[i]->options().hidden_size == embedding.rows_KD[i].size(1);
-  }
-  if (!fits) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "the embedding of \"" + embedding.word + "\" is not of this model's text encoders");
-  }
+  CheckRowWidths(model, embedding);
   for (auto& rows_KD : embedding.rows_KD) rows_KD = rows_KD.to(model.device()).clone();
   return {std::move(embedding.word), std::move(embedding.rows_KD)};
 }
@@ -233,6 +225,19 @@ std::unique_ptr<AppliedAdapter> ApplyTextualInversion(Family& model,
     words.push_back(SpeakWord(model, ReadWord(model, file, model.words())));
   }
   return std::make_unique<AppliedTogether>(std::move(words));
+}
+
+void CheckRowWidths(const Family& model, const WordEmbedding& embedding) {
+  std::vector<int64_t> widths, read;
+  for (const auto& rows_KD : embedding.rows_KD) widths.push_back(rows_KD.size(1));
+  for (const Part& part : model.Parts()) {
+    const auto* encoder = part.module->as<ClipTextModelImpl>();
+    if (encoder != nullptr) read.push_back(encoder->options().hidden_size);
+  }
+  if (widths == read) return;
+  throw Error(ErrorKind::kFailedPrecondition,
+              "the embedding of \"" + embedding.word + "\" has vectors of width " +
+                  ShownWidths(widths) + "; this model's text encoders read " + ShownWidths(read));
 }
 
 std::unique_ptr<AppliedAdapter> SpeakWord(Family& model, NewWord word) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "worker/exports/embedding_file.h"
 #include "worker/methods/method.h"
 
 namespace likeness {
@@ -21,6 +22,10 @@ void MergeTextualInversion(Family& model, const std::filesystem::path& directory
                            MergedAdapters& merged);
 NamedTensors ReadTrainedWord(Family& model, Attached& attached,
                              const std::filesystem::path& directory);
+
+// Throws Error(kFailedPrecondition), naming both widths, for a word whose rows are not as wide as
+// those that the model's text encoders read.
+void CheckRowWidths(const Family& model, const WordEmbedding& embedding);
 
 // The word is one of the model's while what this returns lives.
 std::unique_ptr<AppliedAdapter> SpeakWord(Family& model, NewWord word);

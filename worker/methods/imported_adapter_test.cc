@@ -1,0 +1,71 @@
+#include "worker/methods/imported_adapter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "worker/base/error.h"
+#include "worker/base/io/temp_dir.h"
+#include "worker/exports/embedding_file.h"
+#include "worker/exports/hypernetwork_file.h"
+#include "worker/families/tiny_model.h"
+
+namespace likeness {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class ImportedAdapterTest : public testing::Test {
+ protected:
+  std::filesystem::path file() const { return temp_.path() / "file.safetensors"; }
+  // For contexts of these widths.
+  void WriteHypernetworkFor(const std::vector<int64_t>& widths) {
+    Hypernetwork hypernetwork{
+        .shape = {.layer_structure = {1, 2, 1}, .activation = "linear", .self_attention = true},
+        .pairs = {}};
+    for (const int64_t width : widths) {
+      HypernetworkPair pair{width, {}, {}};
+      for (const auto& [name, sizes] : HypernetworkParameters(hypernetwork.shape, width)) {
+        pair.keys.emplace_back(name, torch::ones(sizes));
+        pair.values.emplace_back(name, torch::ones(sizes));
+      }
+      hypernetwork.pairs.push_back(pair);
+    }
+    WriteHypernetwork(file(), hypernetwork);
+  }
+  std::string Refusal() {
+    try {
+      ImportAdapter(model_, file());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kFailedPrecondition);
+      return error.what();
+    }
+    return "none";
+  }
+
+  TempDir temp_;
+  StableDiffusion model_ = TinyModel();
+};
+
+TEST_F(ImportedAdapterTest, AHypernetworkForContextsOfOtherWidthsIsRefusedWhenItIsRead) {
+  WriteHypernetworkFor({16, 32});
+  EXPECT_EQ(ImportAdapter(model_, file()).method, "hypernetwork");
+  WriteHypernetworkFor({16, 24});
+  EXPECT_THAT(Refusal(), AllOf(HasSubstr("width 24"), HasSubstr("have 16, 32")));
+}
+
+TEST_F(ImportedAdapterTest, AWordOfOtherTextEncodersIsRefusedWithBothWidths) {
+  WriteEmbedding(file(), {"zw", {torch::ones({1, 16})}});
+  EXPECT_EQ(ImportAdapter(model_, file()).word, "zw");
+  WriteEmbedding(file(), {"zw", {torch::ones({1, 17})}});
+  EXPECT_THAT(Refusal(), AllOf(HasSubstr("width 17"), HasSubstr("read 16")));
+  WriteEmbedding(file(), {"zw", {torch::ones({1, 16}), torch::ones({1, 20})}});
+  EXPECT_THAT(Refusal(), AllOf(HasSubstr("width 16 and 20"), HasSubstr("read 16")));
+}
+
+}  // namespace
+}  // namespace likeness
