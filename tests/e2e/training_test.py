@@ -117,6 +117,11 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual(model(by_alpha), model(by_mask))
         self.assertNotEqual(model(by_mask), model(whole))
 
+    def test_an_alpha_channel_that_is_opaque_all_over_is_no_mask(self):
+        opaque = Image.open(io.BytesIO(self.photos[0])).convert("RGBA")
+        done = self.run_job(self.masked([service.png(opaque)], [], alpha_masks=True))
+        self.assertTrue(any("no photo has a mask" in warning for warning in done.warnings), done.warnings)
+
     def test_photos_keep_their_aspect_ratios(self):
         wide = [service.png(Image.open(io.BytesIO(photo)).convert("RGB").crop((0, 16, 64, 48))) for photo in self.photos[:2]]
         unets = []

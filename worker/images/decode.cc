@@ -71,9 +71,11 @@ DecodedPhoto DecodePhoto(std::string_view bytes) {
   if (!file.alpha.empty()) {
     const cv::Mat1b opacity = ToEightBits(file.alpha);
     LayOverWhite(pixels.rgb, opacity);
-    cv::Mat3b grey;
-    cv::cvtColor(opacity, grey, cv::COLOR_GRAY2RGB);
-    photo.opacity = ToImage(Upright(grey, orientation));
+    if (cv::countNonZero(opacity != 255) > 0) {
+      cv::Mat3b grey;
+      cv::cvtColor(opacity, grey, cv::COLOR_GRAY2RGB);
+      photo.opacity = ToImage(Upright(grey, orientation));
+    }
   }
   photo.image = ToImage(Upright(pixels.rgb, orientation));
   return photo;

@@ -112,6 +112,14 @@ TEST(DecodeTest, OpacityIsTurnedAsThePictureIs) {
   EXPECT_FALSE(DecodePhoto(FileOf(Quarters(64, 48), ".png")).opacity.has_value());
 }
 
+TEST(DecodeTest, AnAlphaChannelThatIsOpaqueAllOverIsNoOpacity) {
+  cv::Mat4b mat(40, 40, cv::Vec4b(0, 0, 255, 255));
+  EXPECT_FALSE(DecodePhoto(FileOf(mat, ".png")).opacity.has_value());
+  EXPECT_EQ(At(DecodePhoto(FileOf(mat, ".png")).image, 5, 5), kRed);
+  mat(7, 11)[3] = 254;
+  EXPECT_TRUE(DecodePhoto(FileOf(mat, ".png")).opacity.has_value());
+}
+
 TEST(DecodeTest, GreyBecomesThreeEqualChannels) {
   const cv::Mat1b mat(40, 40, uint8_t{77});
   EXPECT_EQ(At(DecodePhoto(FileOf(mat, ".png")).image, 3, 3), (Pixel{77, 77, 77}));

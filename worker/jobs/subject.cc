@@ -27,8 +27,9 @@ PhotoLook LookOf(const Image& image) {
   return looker.Finish();
 }
 
-bool IsBlack(const Image& mask) {
-  return std::all_of(mask.rgb.begin(), mask.rgb.end(), [](uint8_t value) { return value == 0; });
+bool IsAll(uint8_t grey, const Image& mask) {
+  return std::all_of(mask.rgb.begin(), mask.rgb.end(),
+                     [&](uint8_t value) { return value == grey; });
 }
 
 // The photos of one subject.
@@ -70,7 +71,11 @@ class PhotoFetcher {
       height = whole.height;
       WarnOfSmall(field, box ? PictureSize{box->width, box->height} : PictureSize{width, height});
       if (looks != nullptr) looks->push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
-      if (rules_.alpha_masks && decoded.opacity) fetched.mask = cut(*decoded.opacity);
+      if (rules_.alpha_masks && decoded.opacity) {
+        Image opacity = cut(*decoded.opacity);
+        // Where what is cut out is opaque all over, the photo is as one without transparency.
+        if (!IsAll(255, opacity)) fetched.mask = std::move(opacity);
+      }
       return cut(whole);
     };
     fetched.image = FetchPhotoFile(photo, path_, field, environment_, conversions_, use);
@@ -79,7 +84,7 @@ class PhotoFetcher {
       fetched.mask =
           FetchMaskFile(photo.mask(), path_, field + ".mask", width, height, environment_, cut);
     }
-    if (fetched.mask && IsBlack(*fetched.mask)) {
+    if (fetched.mask && IsAll(0, *fetched.mask)) {
       throw StatusError(InvalidField(
           absl::StrCat(path_, field, photo.has_mask() ? ".mask" : ""),
           photo.has_mask()
