@@ -18,14 +18,15 @@ class AdaptersTest : public ServiceTest {
  protected:
   AdaptersTest() { OfferModels(); }
 
-  // `method`: "lora", "custom_diffusion", "svdiff" or "dreambooth". `digest`: of the base that the
-  // worker used.
+  // `method`: "lora", "textual_inversion", "custom_diffusion", "svdiff" or "dreambooth". `digest`:
+  // of the base that the worker used.
   void MakeModel(const std::string& id, const std::string& method,
                  const std::string& digest = "d1") {
     auto request = DogJob();
     auto& spec = *request.mutable_job()->mutable_fine_tune();
     spec.set_output_model_id(id);
     if (method == "lora") spec.mutable_lora();
+    if (method == "textual_inversion") spec.mutable_textual_inversion();
     if (method == "custom_diffusion") spec.mutable_custom_diffusion();
     if (method == "svdiff") spec.mutable_svdiff();
     ASSERT_TRUE(Create(request).ok());
@@ -45,6 +46,16 @@ class AdaptersTest : public ServiceTest {
     auto& selection = *request.mutable_job()->mutable_generate()->mutable_model();
     selection.set_name(model);
     for (const auto& id : adapters) selection.add_adapters()->set_model(ModelNamed(id));
+    return request;
+  }
+
+  static v1::CreateJobRequest Export(v1::ExportFormat format, const std::string& model,
+                                     const std::vector<std::string>& adapters) {
+    v1::CreateJobRequest request;
+    auto& spec = *request.mutable_job()->mutable_export_model();
+    spec.set_format(format);
+    spec.mutable_model()->set_name(model);
+    for (const auto& id : adapters) spec.mutable_model()->add_adapters()->set_model(ModelNamed(id));
     return request;
   }
 
@@ -137,6 +148,22 @@ TEST_F(AdaptersTest, AWorkerThatKnowsNoAdaptersGetsNoJobWithOne) {
   EXPECT_FALSE(acquired());
   offer.add_methods("lora");
   EXPECT_TRUE(acquired());
+}
+
+TEST_F(AdaptersTest, ALoraOfWhatChangesNoLayerIsRefusedWithTheFormatsThatAreAllowed) {
+  MakeModel("word", "textual_inversion");
+  MakeModel("rex", "lora");
+  const std::string field = "job.export_model.format";
+  ExpectRefused(Export(v1::EXPORT_FORMAT_LORA, ModelNamed("word"), {}), "INVALID_ADAPTER", field);
+  auto off = Export(v1::EXPORT_FORMAT_LORA, "baseModels/mini", {"word", "rex"});
+  EXPECT_TRUE(Create(off).ok());
+  off.mutable_job()->mutable_export_model()->mutable_model()->mutable_adapters(1)->set_strength(0);
+  ExpectRefused(off, "INVALID_ADAPTER", field);
+  EXPECT_THAT(std::string(Create(off).status().message()),
+              HasSubstr("EXPORT_FORMAT_DIFFUSERS and EXPORT_FORMAT_SINGLE_FILE are allowed"));
+  for (const auto format : {v1::EXPORT_FORMAT_DIFFUSERS, v1::EXPORT_FORMAT_SINGLE_FILE}) {
+    EXPECT_TRUE(Create(Export(format, ModelNamed("word"), {})).ok());
+  }
 }
 
 TEST_F(AdaptersTest, TheAdapterThatIsNamedAsTheModelCountsAmongThem) {

@@ -37,24 +37,37 @@ absl::Status Admission::ResolveExport(const std::string& tenant, v1::Job& job) {
   v1::ModelSelection& selection = *job.mutable_export_model()->mutable_model();
   const std::string path = "job.export_model.model";
   RETURN_IF_ERROR(ResolveSelection(tenant, path, selection));
+  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name(), path + ".name"));
+  bool changes_layers = !model.is_base();
   for (int i = 0; i < selection.adapters_size(); ++i) {
     const std::string field = absl::StrCat(path, ".adapters[", i, "].model");
     ASSIGN_OR_RETURN(const v1::Model adapter,
                      adapters_.FindModel(tenant, selection.adapters(i).model(), field));
-    if (adapter.method() != "hypernetwork") continue;
-    return InvalidField(field,
-                        "is a hypernetwork: a network of its own, which no weights of a model can "
-                        "hold; use its own file",
-                        "INVALID_ADAPTER");
+    if (adapter.method() == "hypernetwork") {
+      return InvalidField(field,
+                          "is a hypernetwork: a network of its own, which no weights of a model "
+                          "can hold; use its own file",
+                          "INVALID_ADAPTER");
+    }
+    const bool off = selection.adapters(i).has_strength() && selection.adapters(i).strength() == 0;
+    if (!off && adapter.method() != "textual_inversion") changes_layers = true;
   }
-  ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name(), path + ".name"));
-  const bool nothing = model.is_base() && selection.adapters().empty();
-  if (!nothing || job.export_model().format() != v1::EXPORT_FORMAT_LORA) return absl::OkStatus();
-  return InvalidField(
-      path + ".name",
-      "is a base model without adapters; a LoRA holds what a model adds to its base "
-      "model",
-      "INVALID_NAME");
+  if (changes_layers || job.export_model().format() != v1::EXPORT_FORMAT_LORA) {
+    return absl::OkStatus();
+  }
+  if (selection.adapters().empty()) {
+    return InvalidField(
+        path + ".name",
+        "is a base model without adapters; a LoRA holds what a model adds to its base "
+        "model",
+        "INVALID_NAME");
+  }
+  return InvalidField("job.export_model.format",
+                      "is EXPORT_FORMAT_LORA, which holds changes of layers, and nothing that is "
+                      "exported changes one: a learned word is vectors of its own, an adapter of "
+                      "strength 0 changes nothing; EXPORT_FORMAT_DIFFUSERS and "
+                      "EXPORT_FORMAT_SINGLE_FILE are allowed",
+                      "INVALID_ADAPTER");
 }
 
 absl::Status Admission::CheckInitialModel(const std::string& tenant, v1::FineTuneSpec& spec) {
