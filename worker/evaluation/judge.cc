@@ -333,7 +333,7 @@ class Judge {
     if (!Asked(Measure::kClipT)) return;
     std::vector<double> values(pictures_.size());
     for (const auto& [prompt, members] : groups_) {
-      const auto text_1P = clip.EmbedText(WithoutToken(prompt, evidence_.token));
+      const auto text_1P = clip.EmbedText(WithoutTokens(prompt, evidence_.tokens));
       for (const size_t i : members) {
         const auto row = static_cast<int64_t>(i);
         values[i] = Cosines(pictures_NP.slice(0, row, row + 1), text_1P).item<double>();
@@ -401,18 +401,26 @@ class Judge {
   std::vector<double> scores_;  // subject and prompt together, as far as they are measured
 };
 
-}  // namespace
-
-std::string WithoutToken(const std::string& prompt, const std::string& token) {
+std::string WithoutToken(std::string_view prompt, const std::string& token) {
   constexpr std::string_view kOwns = "'s";
   std::string plain;
-  std::string_view rest = prompt;
-  for (size_t at = 0; (at = FindWord(rest, token)) != std::string_view::npos;) {
-    plain += rest.substr(0, at);
-    rest.remove_prefix(at + token.size());
-    if (rest.starts_with(kOwns)) rest.remove_prefix(kOwns.size());
+  for (size_t at = 0; (at = FindWord(prompt, token)) != std::string_view::npos;) {
+    plain += prompt.substr(0, at);
+    prompt.remove_prefix(at + token.size());
+    if (prompt.starts_with(kOwns)) prompt.remove_prefix(kOwns.size());
   }
-  std::istringstream words(plain.append(rest));
+  return plain.append(prompt);
+}
+
+}  // namespace
+
+std::string WithoutTokens(const std::string& prompt, std::vector<std::string> tokens) {
+  // The longest first: one may be a part of another ("sks", "sks-2").
+  std::stable_sort(tokens.begin(), tokens.end(),
+                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  std::string plain = prompt;
+  for (const auto& token : tokens) plain = WithoutToken(plain, token);
+  std::istringstream words(plain);
   std::string left, word;
   while (words >> word) left += (left.empty() ? "" : " ") + word;
   return left;

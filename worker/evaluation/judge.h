@@ -22,7 +22,8 @@ struct PictureToJudge {
 
 // Pictures are looked at where they lie: a job has hundreds of megabytes of them.
 struct Evidence {
-  std::string token;  // the rare word; left out of prompts where they are compared with pictures
+  // The rare words of all subjects; left out of prompts where they are compared with pictures.
+  std::vector<std::string> tokens;
   std::vector<const Image*> photos;
   std::vector<PictureToJudge> pictures;
   // Of "a {class}", by the personalized model and by its base. Without either there is no PRES.
@@ -47,8 +48,8 @@ struct Judgement {
   std::optional<size_t> best, worst;  // of two or more pictures
 };
 
-// The prompt without the rare word: "a sks dog in the snow" -> "a dog in the snow".
-std::string WithoutToken(const std::string& prompt, const std::string& token);
+// The prompt without the rare words: "a sks dog beside a zwx cat" -> "a dog beside a cat".
+std::string WithoutTokens(const std::string& prompt, std::vector<std::string> tokens);
 
 // Judges by those of `measures` that the evaluators and the evidence allow. `on_picture` is called
 // after each picture with how many are done and how many there are, photos included; what it throws

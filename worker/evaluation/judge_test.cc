@@ -54,7 +54,7 @@ class JudgeTest : public ::testing::Test {
   }
 
   Evidence TwoPromptsOfTwo() const {
-    return {.token = "sks",
+    return {.tokens = {"sks"},
             .photos = {Noise(1), Noise(2), Noise(3)},
             .pictures = {{"a sks dog", Noise(4)},
                          {"a sks dog", Noise(5)},
@@ -90,10 +90,10 @@ TEST_F(JudgeTest, WhatIsNotAskedForIsNotMeasured) {
 TEST_F(JudgeTest, TheRareTokenIsNotPartOfThePromptThatIsCompared) {
   auto evidence = TwoPromptsOfTwo();
   const auto with_token = Run(evidence, {Measure::kClipT});
-  for (auto& picture : evidence.pictures) picture.prompt = WithoutToken(picture.prompt, "sks");
+  for (auto& picture : evidence.pictures) picture.prompt = WithoutTokens(picture.prompt, {"sks"});
   const auto without = Run(evidence, {Measure::kClipT});
   EXPECT_EQ(with_token.metrics, without.metrics);
-  evidence.token = "dog";  // now another word is left out
+  evidence.tokens = {"dog"};  // now another word is left out
   EXPECT_NE(Run(evidence, {Measure::kClipT}).metrics, without.metrics);
 }
 
@@ -247,13 +247,18 @@ TEST_F(JudgeTest, ProgressEndsAtTheEndAndMayStop) {
                Error);
 }
 
-TEST(WithoutToken, LeavesOutWholeWordsAlone) {
-  EXPECT_EQ(WithoutToken("a sks dog in the snow", "sks"), "a dog in the snow");
-  EXPECT_EQ(WithoutToken("skses sks", "sks"), "skses");
-  EXPECT_EQ(WithoutToken("a dog", ""), "a dog");
-  EXPECT_EQ(WithoutToken("SKS, a dog", "sks"), ", a dog");
-  EXPECT_EQ(WithoutToken("sks's collar", "sks"), "collar");
-  EXPECT_EQ(WithoutToken("a dog (sks)", "sks"), "a dog ()");
+TEST(WithoutTokens, LeavesOutWholeWordsAlone) {
+  EXPECT_EQ(WithoutTokens("a sks dog in the snow", {"sks"}), "a dog in the snow");
+  EXPECT_EQ(WithoutTokens("skses sks", {"sks"}), "skses");
+  EXPECT_EQ(WithoutTokens("a dog", {""}), "a dog");
+  EXPECT_EQ(WithoutTokens("SKS, a dog", {"sks"}), ", a dog");
+  EXPECT_EQ(WithoutTokens("sks's collar", {"sks"}), "collar");
+  EXPECT_EQ(WithoutTokens("a dog (sks)", {"sks"}), "a dog ()");
+}
+
+TEST(WithoutTokens, LeavesOutThoseOfAllSubjects) {
+  EXPECT_EQ(WithoutTokens("a sks dog beside a zwx cat", {"sks", "zwx"}), "a dog beside a cat");
+  EXPECT_EQ(WithoutTokens("a sks-2 cat and a sks dog", {"sks", "sks-2"}), "a cat and a dog");
 }
 
 TEST(FindEvaluators, GeneralOnesLieInTheirFolderAndOthersAreThereByName) {

@@ -99,7 +99,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
   const SubjectPhotos photos = FetchRealPhotos(spec, drawing.facts.image_size, environment);
   const auto gallery = FetchGallery(spec, drawing.facts.image_size, environment);
-  Evidence evidence{.token = drawing.words.token,
+  Evidence evidence{.tokens = TokensOf(drawing.words),
                     .photos = ImagesOf(photos.training),
                     .pictures = {},
                     .class_pictures = {},

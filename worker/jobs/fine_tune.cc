@@ -153,7 +153,7 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
   const v1::Judge& judge = spec.judge();
   if (!judge.enabled() || drawn.samples.empty()) return judgement;
   const absl::Status status = Attempt(environment, [&] {
-    Evidence evidence{.token = SubjectOf(spec).token(),
+    Evidence evidence{.tokens = TokensOf(WordsOf(spec)),
                       .photos = ImagesOf(photos.training),
                       .pictures = ToJudge(drawn.samples),
                       .class_pictures = ImagesOf(drawn.class_after),

@@ -17,6 +17,13 @@ PromptWords WordsOf(const v1::FineTuneSpec& spec, int subject) {
   return words;
 }
 
+std::vector<std::string> TokensOf(const PromptWords& words) {
+  std::vector<std::string> tokens;
+  for (const auto& [token, class_noun] : words.subjects) tokens.push_back(token);
+  if (tokens.empty() && !words.token.empty()) tokens.push_back(words.token);
+  return tokens;
+}
+
 std::string FillPrompt(std::string_view prompt, const PromptWords& words) {
   if (words.token.empty() || words.class_noun.empty()) return std::string(prompt);
   std::vector<std::pair<std::string, std::string>> places = {

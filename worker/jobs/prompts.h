@@ -22,6 +22,9 @@ struct PromptWords {
 // "{subject}" is that subject of the spec; the numbers are those of the spec.
 PromptWords WordsOf(const v1::FineTuneSpec& spec, int subject = 0);
 
+// The tokens of all subjects, each once; none for a base model.
+std::vector<std::string> TokensOf(const PromptWords& words);
+
 // "a {subject} in the snow" -> "a zwx dog in the snow"; "a {class}" -> "a dog"; with several
 // subjects "{subject1} beside {subject2}" -> "zwx dog beside abc cat". Other braces stay as they
 // are. Without a token and a class noun the prompt stays as it is.

@@ -29,6 +29,13 @@ TEST(PromptsTest, SubjectsAreNumberedWhereThereAreSeveral) {
             "abc cat, zwx dog, abc cat, cat, cat, {subject3}");
 }
 
+TEST(PromptsTest, TokensAreThoseOfAllSubjects) {
+  EXPECT_EQ(TokensOf({"zwx", "dog", {{"zwx", "dog"}, {"abc", "cat"}}}),
+            (std::vector<std::string>{"zwx", "abc"}));
+  EXPECT_EQ(TokensOf({"zwx", "dog"}), std::vector<std::string>{"zwx"});
+  EXPECT_TRUE(TokensOf({}).empty());
+}
+
 TEST(PromptsTest, ANumberThatNoSubjectHasIsFound) {
   EXPECT_EQ(NumberedPlaceIn("zwx dog beside {class12}"), "{class12}");
   EXPECT_EQ(NumberedPlaceIn("{subject} and {subject3}"), "{subject3}");

@@ -109,7 +109,7 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
   selection.guidance = samples.guidance;
 
   const auto evaluators = judges.Get(files, [&] { ThrowIfStopped(environment.Stop()); });
-  Evidence evidence{.token = SubjectOf(spec).token(),
+  Evidence evidence{.tokens = TokensOf(WordsOf(spec)),
                     .photos = ImagesOf(photos.training),
                     .pictures = {},
                     .class_pictures = {},
