@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "common/status_macros.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/jobs/proto_time.h"
@@ -22,19 +23,23 @@ constexpr char kForgetMost[] =
 
 // What did not change is written again only this often, to keep last_offered_time about right.
 constexpr absl::Duration kOfferInterval = absl::Minutes(1);
-constexpr int kMost = 10'000;
+constexpr size_t kMost = 10'000;
 
 v1::BaseModel WithoutTime(v1::BaseModel model) {
   model.clear_last_offered_time();
   return model;
 }
 
-// `kept` has a time besides. What names it is looked at first: most rows are other models. Then
-// bytes, which are nearly always the same, since every poll offers them and comparing fields takes
-// longer than all the rest of it.
+size_t HashOf(const v1::BaseModel& offered) { return absl::HashOf(offered.SerializeAsString()); }
+
+bool IsOfSameModel(const v1::BaseModel& kept, const v1::BaseModel& offered) {
+  return kept.name() == offered.name() && kept.digest() == offered.digest();
+}
+
+// Of one model; `kept` has a time besides. Bytes are compared first, which are nearly always the
+// same, since every poll offers them and comparing fields takes longer than all the rest of it.
 bool IsSame(const v1::BaseModel& kept, const std::string& kept_bytes,
             const v1::BaseModel& offered) {
-  if (kept.name() != offered.name() || kept.digest() != offered.digest()) return false;
   return kept_bytes == offered.SerializeAsString() ||
          google::protobuf::util::MessageDifferencer::Equals(WithoutTime(kept), offered);
 }
@@ -47,7 +52,8 @@ absl::Status BaseModelTable::Offer(const std::vector<v1::BaseModel>& models) {
   std::vector<v1::BaseModel> news;
   for (const v1::BaseModel& model : models) {
     const bool fresh = std::any_of(rows->begin(), rows->end(), [&](const Row& row) {
-      return now.steady - row.offered < kOfferInterval && IsSame(row.model, row.serialized, model);
+      return now.steady - row.offered < kOfferInterval && IsOfSameModel(row.model, model) &&
+             (IsSame(row.model, row.serialized, model) || IsKnown(model));
     });
     if (fresh) continue;
     *news.emplace_back(model).mutable_last_offered_time() = ToProto(now.wall);
@@ -61,11 +67,21 @@ absl::Status BaseModelTable::Offer(const std::vector<v1::BaseModel>& models) {
       RETURN_IF_ERROR(query.BindBlob(model.SerializeAsString()).Run());
     }
     RETURN_IF_ERROR(database.Prepare(kForget).Bind(now.steady - lifetime_).Run());
-    return database.Prepare(kForgetMost).Bind(kMost).Run();
+    return database.Prepare(kForgetMost).Bind(static_cast<int64_t>(kMost)).Run();
   }));
   std::lock_guard lock(mutex_);
   rows_.reset();
+  for (v1::BaseModel& model : news) {
+    if (known_.size() >= kMost) known_.clear();  // they are written once more
+    known_.insert(HashOf(WithoutTime(std::move(model))));
+  }
   return absl::OkStatus();
+}
+
+bool BaseModelTable::IsKnown(const v1::BaseModel& offered) {
+  const size_t hash = HashOf(offered);
+  std::lock_guard lock(mutex_);
+  return known_.contains(hash);
 }
 
 absl::StatusOr<std::vector<v1::BaseModel>> BaseModelTable::List() {

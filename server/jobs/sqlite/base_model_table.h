@@ -1,13 +1,16 @@
 // The base models that workers offer. An offer that nobody repeats runs out; of each name and
-// digest there is one row, written anew at most once a minute, however many workers ask for work.
+// digest there is one row: what was said last of it, written when somebody says something new, else
+// at most once a minute, however many workers ask for work and whatever they differ in.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "likeness/v1/model.pb.h"
@@ -38,6 +41,7 @@ class BaseModelTable {
   };
   // By name and time.
   absl::StatusOr<std::shared_ptr<const std::vector<Row>>> Rows();
+  bool IsKnown(const v1::BaseModel& offered);
 
   ReadPool& readers_;
   Writer& writer_;
@@ -46,6 +50,9 @@ class BaseModelTable {
   std::mutex mutex_;
   // As they are in the database; nothing if that may have changed. Every job and poll asks.
   std::shared_ptr<const std::vector<Row>> rows_ ABSL_GUARDED_BY(mutex_);
+  // Of all offers that were written (HashOf): workers with different evaluators say different
+  // things of one model by turns.
+  absl::flat_hash_set<size_t> known_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace likeness::server

@@ -192,6 +192,33 @@ TEST(SqliteJobStoreTest, OffersOfTwoDigestsAreNotWrittenAtEveryPoll) {
   EXPECT_EQ(commits.front(), commits.back());
 }
 
+TEST(SqliteJobStoreTest, OffersThatDifferInTheirMeasuresAreNotWrittenAtEveryPoll) {
+  likeness::testing::TempFolder folder;
+  FakeClock clock;
+  auto store = OpenSqlite(folder.path(), clock, [](const JobChange&) {});
+  auto database = *Database::Open(folder.path() + "/jobs.sqlite", Database::Mode::kReader);
+  const auto last_commit = [&] { return *ReadLastCommit(*database); };
+  v1::BaseModel plain;
+  plain.set_name("baseModels/mini");
+  plain.set_digest("d1");
+  v1::BaseModel judged = plain;
+  judged.add_measures(v1::MEASURE_DINO);
+  const auto poll_by_turns = [&] {
+    for (const auto& model : {plain, judged}) ASSERT_TRUE(store->OfferBaseModels({model}).ok());
+  };
+  poll_by_turns();
+  EXPECT_EQ(store->BaseModels()->front().measures_size(), 1) << "news are kept at once";
+  const int64_t first = last_commit();
+  for (int poll = 0; poll < 10; ++poll) poll_by_turns();
+  EXPECT_EQ(last_commit(), first);
+  clock.Advance(absl::Minutes(1));
+  poll_by_turns();
+  const int64_t renewed = last_commit();
+  EXPECT_GT(renewed, first) << "an offer that is not repeated runs out";
+  for (int poll = 0; poll < 10; ++poll) poll_by_turns();
+  EXPECT_EQ(last_commit(), renewed);
+}
+
 TEST(SqliteJobStoreTest, TenantKeepsSoManyJobsThatHaveEnded) {
   likeness::testing::TempFolder folder;
   FakeClock clock;
