@@ -72,8 +72,17 @@ bool CombinedTraining::trains_text_encoders() const {
                      [](const auto& method) { return method->trains_text_encoders(); });
 }
 
+void CombinedTraining::BeginWith(const std::vector<torch::Tensor>& values) {
+  ForEach(values, [](Attached& method, const auto& own) { method.BeginWith(own); });
+}
+
 void CombinedTraining::FreezeTextEncoders() {
   for (const auto& method : methods_) method->FreezeTextEncoders();
+}
+
+bool CombinedTraining::text_encoders_rest() const {
+  return std::all_of(methods_.begin(), methods_.end(),
+                     [](const auto& method) { return method->text_encoders_rest(); });
 }
 
 void CombinedTraining::CopyMastersToParameters() {
@@ -89,10 +98,16 @@ void CombinedTraining::EndStep() {
 }
 
 void CombinedTraining::Constrain(const std::vector<torch::Tensor>& values) const {
+  ForEach(values, [](const Attached& method, const auto& own) { method.Constrain(own); });
+}
+
+void CombinedTraining::ForEach(
+    const std::vector<torch::Tensor>& values,
+    const std::function<void(Attached&, const std::vector<torch::Tensor>&)>& act) const {
   auto begin = values.begin();
   for (const auto& method : methods_) {
     const auto end = begin + static_cast<std::ptrdiff_t>(method->masters().size());
-    method->Constrain({begin, end});
+    act(*method, {begin, end});
     begin = end;
   }
 }

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,7 +45,9 @@ class CombinedTraining : public Attached {
   const std::vector<torch::Tensor>& masters() const override { return masters_; }
   std::vector<ParameterGroup> Groups() const override;
   bool trains_text_encoders() const override;
+  void BeginWith(const std::vector<torch::Tensor>& values) override;
   void FreezeTextEncoders() override;
+  bool text_encoders_rest() const override;
   void CopyMastersToParameters() override;
   void BeginStep(const at::Generator& generator) override;
   void EndStep() override;
@@ -60,6 +63,10 @@ class CombinedTraining : public Attached {
   void TakeBackBase() noexcept override { alone_.clear(); }
 
  private:
+  // Calls `act` with each method and those of the values, one for each master, that are its.
+  void ForEach(const std::vector<torch::Tensor>& values,
+               const std::function<void(Attached&, const std::vector<torch::Tensor>&)>& act) const;
+
   std::vector<std::unique_ptr<Attached>> methods_;
   std::vector<std::unique_ptr<TrainedInDtype>> lent_;
   std::vector<std::unique_ptr<BaseAlone>> alone_;

@@ -27,7 +27,7 @@ MethodSpec SpecWith(const std::function<void(MethodSpec&)>& change) {
   MethodSpec spec{.learning_rate = 1e-2, .vectors_learning_rate = 1e-2};
   spec.lora = {.rank = 2, .alpha = 3, .targets = {"to_q", "to_v", "conv1", "proj_in"}};
   spec.lora.lokr_factor = 4;
-  spec.textual_inversion = {.token = "zw", .vectors = 1, .initial_text = "d", .keep_norm = false};
+  spec.words = {{.token = "zw", .vectors = 1, .initial_text = "d", .keep_norm = false}};
   change(spec);
   return spec;
 }

@@ -70,15 +70,13 @@ class ProjectionTraining : public AdapterTraining {
 
 // Tokens begin as what the vocabulary has for them.
 MethodSpec OfTokens(const Family& model, const MethodSpec& spec) {
-  MethodSpec words = spec;
-  const auto begin_as_itself = [&](TextualInversionOptions& word) {
+  MethodSpec begun = spec;
+  for (TextualInversionOptions& word : begun.words) {
     word.initial_text = word.token;
     word.vectors = static_cast<int64_t>(model.tokenizer().Encode(word.token).size());
     word.keep_norm = false;
-  };
-  begin_as_itself(words.textual_inversion);
-  for (TextualInversionOptions& word : words.other_words) begin_as_itself(word);
-  return words;
+  }
+  return begun;
 }
 
 std::vector<WeightChange> ChangesOfProjections(const Family& model,

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
@@ -37,6 +38,49 @@ inline FineTuneOptions Job() {
 
 inline StopReason DrainAfterThree(const RecordingHost& host) {
   return host.steps_done() >= 3 ? StopReason::kDrain : StopReason::kNone;
+}
+
+inline FineTuneOptions EverythingDrawn() {
+  FineTuneOptions options = Job();
+  options.draws = {.noise_offset = 0.1,
+                   .input_perturbation = 0.1,
+                   .horizontal_flips = true,
+                   .caption_dropout = 0.5};
+  options.train_text_encoder = true;
+  return options;
+}
+
+// White in the left half.
+inline void MaskHalf(SubjectPhoto& photo) {
+  photo.mask = photo.image;
+  for (size_t i = 0; i < photo.mask->rgb.size(); ++i) {
+    const auto x = static_cast<int>(i / 3) % photo.image.width;
+    photo.mask->rgb[i] = x < photo.image.width / 2 ? 255 : 0;
+  }
+}
+
+// Of the middle.
+inline Image CutTo(const Image& image, int width, int height) {
+  Image cut{width, height, {}};
+  for (int y = (image.height - height) / 2; y < (image.height + height) / 2; ++y) {
+    const size_t row = static_cast<size_t>(y) * image.width + (image.width - width) / 2;
+    cut.rgb.insert(cut.rgb.end(), image.rgb.begin() + 3 * row,
+                   image.rgb.begin() + 3 * (row + width));
+  }
+  return cut;
+}
+
+// Five photos of three sizes.
+inline FineTuneOptions InBuckets() {
+  FineTuneOptions options = Job();
+  options.aspect_ratio_buckets = true;
+  const std::pair<int, int> sizes[] = {{12, 20}, {16, 16}, {12, 20}, {18, 14}, {12, 20}};
+  options.photos.clear();
+  for (const auto& [width, height] : sizes) {
+    const auto number = static_cast<int>(options.photos.size());
+    options.photos.push_back({.image = CutTo(TestImage(number, 32), width, height)});
+  }
+  return options;
 }
 
 class FineTuneModelTest : public testing::Test {
@@ -81,6 +125,21 @@ class FineTuneModelTest : public testing::Test {
     }
     failure_ = "none";
     return ErrorKind::kInternal;
+  }
+
+  // A resumed run ends with the bytes of one that was not interrupted.
+  void ExpectResumable(const FineTuneOptions& options, const std::string& name) {
+    Train(options, name);
+    const std::string resumed = name + " resumed";
+    host(resumed).stop = DrainAfterThree;
+    EXPECT_EQ(FailureOf(options, resumed), ErrorKind::kCancelled) << failure_;
+    host(resumed).stop = nullptr;
+    Train(options, resumed);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path() / name)) {
+      if (!entry.is_regular_file()) continue;
+      const std::string file = entry.path().lexically_relative(dir_.path() / name);
+      EXPECT_EQ(Bytes(name, file), Bytes(resumed, file)) << name << ": " << file;
+    }
   }
 
   TempDir dir_;

@@ -29,12 +29,11 @@ MethodSpec SpecOf(const FineTuneOptions& options) {
                   .compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32,
                   .seed = options.seed,
                   .lora = options.lora,
-                  .textual_inversion = WordOf(options.textual_inversion, options),
                   .hypernetwork = options.hypernetwork,
                   .vectors_learning_rate = options.vectors_learning_rate,
                   .train_token = options.train_token};
-  for (const LearnedSubject& other : options.other_subjects) {
-    spec.other_words.push_back(WordOf(options.textual_inversion, other));
+  for (const LearnedSubject* subject : options.Subjects()) {
+    spec.words.push_back(WordOf(options.textual_inversion, *subject));
   }
   if (options.train_text_encoder) {
     spec.text_encoder_learning_rate =
@@ -129,8 +128,8 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   if (!paths.initial_adapter.empty()) {
     BeginWith(method, base, *attached, paths.initial_adapter);
   }
-  const PromptContexts contexts(base, lesson.prompts, lesson.Sizes(base),
-                                attached->trains_text_encoders());
+  PromptContexts contexts(base, lesson.prompts, lesson.Sizes(base),
+                          attached->trains_text_encoders());
   const auto loss_on_validation = [&](const std::function<void(int64_t done)>& after_each) {
     const TrainedInDtype as_model(*attached, base.dtype());
     return ValidationLoss(base, lesson.validation, contexts, after_each);

@@ -3,6 +3,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "worker/base/error.h"
 
@@ -40,8 +41,9 @@ void BeginWith(const MethodRow& method, Family& model, Attached& attached,
     for (const std::string& name : names) values.erase(name);
     refuse("it has " + values.begin()->first + ", which these settings do not train");
   }
-  for (size_t i = 0; i < names.size(); ++i) masters[i].detach().copy_(values.at(names[i]));
-  attached.CopyMastersToParameters();
+  std::vector<torch::Tensor> begun;
+  for (const std::string& name : names) begun.push_back(values.at(name));
+  attached.BeginWith(begun);
 }
 
 }  // namespace likeness

@@ -111,6 +111,11 @@ class LoraTraining : public AdapterTraining {
     for (auto& layer : layers_) layer->DropInputs(dropout_, generator);
   }
 
+  // Inputs of text encoders' layers are dropped in every step.
+  bool text_encoders_rest() const override {
+    return AdapterTraining::text_encoders_rest() && dropout_ == 0;
+  }
+
   // What is trained, in float32.
   LoraWeights Trained() const {
     LoraWeights trained = weights_;

@@ -31,8 +31,7 @@ struct MethodSpec {
   uint32_t seed = 0;                                      // of what begins at random
   // Of the methods that are called so, and of those that are made of them.
   LoraOptions lora = {};
-  TextualInversionOptions textual_inversion = {};         // the word of the first subject
-  std::vector<TextualInversionOptions> other_words = {};  // those of the others
+  std::vector<TextualInversionOptions> words = {};  // of the subjects, in their order
   HypernetworkOptions hypernetwork = {};
   double vectors_learning_rate = 0;  // of a word that is trained beside an update
   bool train_token = true;           // Custom Diffusion: the token as a word of its own

@@ -97,9 +97,14 @@ class TextualInversion : public TrainedParameters {
   TextualInversion(Family& model, NewRows rows, bool keep_norm)
       : TrainedParameters(rows.parts, torch::kFloat32),
         word_(rows.word),
+        keep_norm_(keep_norm),
         spoken_(model, std::move(rows.word)) {
-    if (!keep_norm) return;
-    for (const auto& master : masters()) norms_.push_back(NormsOf(master));
+    MeasureNorms();
+  }
+
+  void BeginWith(const std::vector<torch::Tensor>& values) override {
+    TrainedParameters::BeginWith(values);
+    MeasureNorms();
   }
 
   void EndStep() override {
@@ -118,12 +123,18 @@ class TextualInversion : public TrainedParameters {
   WordEmbedding Trained() const { return {word_.word, masters()}; }
 
  private:
+  void MeasureNorms() {
+    norms_.clear();
+    if (!keep_norm_) return;
+    for (const auto& master : masters()) norms_.push_back(NormsOf(master));
+  }
   static torch::Tensor NormsOf(const torch::Tensor& rows_KD) {
     return rows_KD.detach().norm(2, /*dim=*/1, /*keepdim=*/true);
   }
 
   NewWord word_;
-  std::vector<torch::Tensor> norms_;
+  bool keep_norm_;
+  std::vector<torch::Tensor> norms_;  // that are kept; none where they are not
   SpokenWord spoken_;
 };
 
@@ -172,12 +183,10 @@ NewWord ReadWord(const Family& model, const std::filesystem::path& file,
 
 std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec& spec) {
   std::vector<std::unique_ptr<Attached>> words;
-  const auto attach = [&](const TextualInversionOptions& word) {
+  for (const TextualInversionOptions& word : spec.words) {
     words.push_back(std::make_unique<TextualInversion>(
         model, BeginRows(model, word, spec.learning_rate, words.size()), word.keep_norm));
-  };
-  attach(spec.textual_inversion);
-  for (const TextualInversionOptions& word : spec.other_words) attach(word);
+  }
   if (words.size() == 1) return std::move(words.front());
   return std::make_unique<CombinedTraining>(std::move(words));
 }

@@ -5,6 +5,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
@@ -35,8 +36,8 @@ class TextualInversionTest : public testing::Test {
   }
   static MethodSpec Spec(int64_t vectors, bool keep_norm = false) {
     MethodSpec spec{.learning_rate = 0.1};
-    spec.textual_inversion = {
-        .token = "zw", .vectors = vectors, .initial_text = "d o", .keep_norm = keep_norm};
+    spec.words = {
+        {.token = "zw", .vectors = vectors, .initial_text = "d o", .keep_norm = keep_norm}};
     return spec;
   }
 
@@ -85,6 +86,24 @@ TEST_F(TextualInversionTest, LengthsAreKeptWhereThatIsAsked) {
   EXPECT_TRUE(torch::allclose(lengths(), before));
 }
 
+TEST_F(TextualInversionTest, LengthsThatAreKeptAreThoseOfTheValuesThatTrainingBeginsWith) {
+  MethodSpec spec = Spec(2, /*keep_norm=*/true);
+  spec.words.push_back(spec.words[0]);
+  spec.words[1].token = "abc";
+  const auto attached = AttachTextualInversion(*model_, spec);
+  std::vector<torch::Tensor> begun;
+  for (const auto& master : attached->masters()) {
+    begun.push_back(master.detach() * static_cast<double>(begun.size() + 2));
+  }
+  attached->BeginWith(begun);
+  for (const auto& master : attached->masters()) master.detach().add_(0.5);
+  attached->EndStep();
+  for (size_t i = 0; i < begun.size(); ++i) {
+    EXPECT_TRUE(torch::allclose(attached->masters()[i].detach().norm(2, 1), begun[i].norm(2, 1)));
+    EXPECT_FALSE(torch::allclose(attached->masters()[i].detach(), begun[i]));
+  }
+}
+
 TEST_F(TextualInversionTest, WhatIsWrittenIsReadAsTheSameWord) {
   torch::Tensor trained;
   const fs::path out = temp_.path() / "word";
@@ -108,7 +127,7 @@ TEST_F(TextualInversionTest, WhatIsWrittenIsReadAsTheSameWord) {
 
 TEST_F(TextualInversionTest, SeveralWordsAreLearnedTogetherAndWrittenApart) {
   MethodSpec spec = Spec(2);
-  spec.other_words = {{.token = "abc", .vectors = 1, .initial_text = "d"}};
+  spec.words.push_back({.token = "abc", .vectors = 1, .initial_text = "d"});
   const fs::path out = temp_.path() / "words";
   torch::Tensor trained;
   {
@@ -163,7 +182,7 @@ TEST_F(TextualInversionTest, WhatDoesNotFitIsRefused) {
   EXPECT_THROW(ApplyTextualInversion(*model_, temp_.path(), 0.5), Error);
   EXPECT_NO_THROW(ApplyTextualInversion(*model_, temp_.path(), 1));
   MethodSpec spec = Spec(1);
-  spec.textual_inversion.initial_text = " ";
+  spec.words[0].initial_text = " ";
   EXPECT_THROW(AttachTextualInversion(*model_, spec), Error);
 }
 

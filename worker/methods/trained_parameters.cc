@@ -76,6 +76,7 @@ bool TrainedParameters::trains_text_encoders() const {
 }
 
 void TrainedParameters::FreezeTextEncoders() {
+  text_encoders_frozen_ = true;
   auto parameter = parameters_.begin();
   for (const TrainedPart& part : parts_) {
     for (size_t i = 0; i < part.parameters.size(); ++i, ++parameter) {

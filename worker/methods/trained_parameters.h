@@ -35,6 +35,7 @@ class TrainedParameters : public Attached {
   std::vector<ParameterGroup> Groups() const override;  // one a part
   bool trains_text_encoders() const override;
   void FreezeTextEncoders() override;
+  bool text_encoders_rest() const override { return text_encoders_frozen_; }
   void CopyMastersToParameters() override;
 
  protected:
@@ -55,6 +56,7 @@ class TrainedParameters : public Attached {
 
   std::vector<TrainedPart> parts_;
   torch::ScalarType compute_;
+  bool text_encoders_frozen_ = false;
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;  // the modules' own
   std::vector<torch::Tensor> base_;        // their values before

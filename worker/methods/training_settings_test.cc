@@ -2,14 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-
 #include "worker/base/io/safetensors.h"
 #include "worker/exports/embedding_file.h"
 #include "worker/methods/fine_tune_fixture.h"
 #include "worker/methods/method.h"
 #include "worker/models/clip_text.h"
+#include "worker/nn/hookable_layers.h"
 #include "worker/training/optimizer_table.h"
 
 namespace likeness {
@@ -17,66 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class TrainingSettingsTest : public FineTuneModelTest {
- protected:
-  // A resumed run ends with the bytes of one that was not interrupted.
-  void ExpectResumable(const FineTuneOptions& options, const std::string& name) {
-    Train(options, name);
-    const std::string resumed = name + " resumed";
-    host(resumed).stop = DrainAfterThree;
-    EXPECT_EQ(FailureOf(options, resumed), ErrorKind::kCancelled) << failure_;
-    host(resumed).stop = nullptr;
-    Train(options, resumed);
-    for (const auto& entry : fs::recursive_directory_iterator(dir_.path() / name)) {
-      if (!entry.is_regular_file()) continue;
-      const std::string file = entry.path().lexically_relative(dir_.path() / name);
-      EXPECT_EQ(Bytes(name, file), Bytes(resumed, file)) << name << ": " << file;
-    }
-  }
-};
-
-// White in the left half.
-void MaskHalf(SubjectPhoto& photo) {
-  photo.mask = photo.image;
-  for (size_t i = 0; i < photo.mask->rgb.size(); ++i) {
-    const auto x = static_cast<int>(i / 3) % photo.image.width;
-    photo.mask->rgb[i] = x < photo.image.width / 2 ? 255 : 0;
-  }
-}
-
-// Of the middle.
-Image CutTo(const Image& image, int width, int height) {
-  Image cut{width, height, {}};
-  for (int y = (image.height - height) / 2; y < (image.height + height) / 2; ++y) {
-    const size_t row = static_cast<size_t>(y) * image.width + (image.width - width) / 2;
-    cut.rgb.insert(cut.rgb.end(), image.rgb.begin() + 3 * row,
-                   image.rgb.begin() + 3 * (row + width));
-  }
-  return cut;
-}
-
-// Five photos of three sizes.
-FineTuneOptions InBuckets() {
-  FineTuneOptions options = Job();
-  options.aspect_ratio_buckets = true;
-  const std::pair<int, int> sizes[] = {{12, 20}, {16, 16}, {12, 20}, {18, 14}, {12, 20}};
-  options.photos.clear();
-  for (const auto& [width, height] : sizes) {
-    const auto number = static_cast<int>(options.photos.size());
-    options.photos.push_back({.image = CutTo(TestImage(number, 32), width, height)});
-  }
-  return options;
-}
-
-FineTuneOptions EverythingDrawn() {
-  FineTuneOptions options = Job();
-  options.draws = {.noise_offset = 0.1,
-                   .input_perturbation = 0.1,
-                   .horizontal_flips = true,
-                   .caption_dropout = 0.5};
-  options.train_text_encoder = true;
-  return options;
-}
+class TrainingSettingsTest : public FineTuneModelTest {};
 
 TEST_F(TrainingSettingsTest, EveryOptimizerResumesToTheSameBits) {
   for (const char* name : {"adamw_8bit", "adafactor", "prodigy"}) {
@@ -167,75 +106,36 @@ TEST_F(TrainingSettingsTest, AStoppedTextEncoderResumesToTheSameBits) {
   }
 }
 
-TEST_F(TrainingSettingsTest, TheCheckpointWithTheLowestValidationLossMakesTheModel) {
-  FineTuneOptions options = Job();
-  options.lowest_validation_loss = true;
-  options.validation_photos = {{.image = TestImage(3)}};
-  options.checkpoint_every = 2;
-  options.learning_rate = 1e-2;
-  options.steps = 12;
-  const auto result = Train(options, "out");
-  const auto card = Card("out");
-  ASSERT_EQ(card.at("validation_losses").size(), 6u);
-  double lowest = std::numeric_limits<double>::infinity();
-  int64_t best = 0;
-  for (const auto& checkpoint : card.at("validation_losses")) {
-    const double loss = checkpoint.at("loss");
-    if (loss >= lowest) continue;
-    lowest = loss;
-    best = checkpoint.at("step");
+// Counts the passes of training through the text encoder.
+class CountedPasses : public LayerHook {
+ public:
+  explicit CountedPasses(torch::nn::Module& encoder)
+      : hooked_(*LayersOf(encoder).front().hooks, *this) {}
+  torch::Tensor After(const torch::Tensor&, torch::Tensor y) override {
+    if (torch::GradMode::is_enabled()) ++passes;
+    return y;
   }
-  EXPECT_EQ(result.best_step, best);
-  EXPECT_EQ(card.at("best_step"), best);
-  EXPECT_EQ(result.validation_loss_after, lowest) << "of the weights that the model has";
-  EXPECT_EQ(result.losses.size(), 12u);
-  ExpectResumable(options, "lowest");
-}
+  int passes = 0;
 
-// At this rate no weight moves, so that no checkpoint is better than the first.
-FineTuneOptions Standstill() {
+ private:
+  HookedLayer hooked_;
+};
+
+TEST_F(TrainingSettingsTest, AStoppedTextEncoderReadsThePromptsOnceMore) {
   FineTuneOptions options = Job();
-  options.lowest_validation_loss = true;
-  options.patience = 3;
-  options.validation_photos = options.photos;
-  options.checkpoint_every = 1;
-  options.learning_rate = 1e-30;
-  options.steps = 20;
-  return options;
-}
-
-TEST_F(TrainingSettingsTest, TrainingEndsWhenThreeCheckpointsInARowHaveNotLoweredTheLoss) {
-  FineTuneOptions options = Standstill();
-  const auto ended = Train(options, "ended");
-  EXPECT_EQ(ended.losses.size(), 4u);
-  EXPECT_EQ(ended.best_step, 1);
-  EXPECT_EQ(Card("ended").at("validation_losses").size(), 4u);
-  options.patience = 0;
-  options.steps = 5;
-  EXPECT_EQ(Train(options, "patient").losses.size(), 5u);
-  options = Standstill();
-  options.validation_photos.clear();
-  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
-}
-
-TEST_F(TrainingSettingsTest, TheEndOfTrainingIsTheSameAfterAnyInterruption) {
-  const FineTuneOptions options = Standstill();
-  ExpectResumable(options, "interrupted");  // in between
-  // When it has ended, while the model is saved; and while the last checkpoint is measured.
-  for (const bool measuring : {false, true}) {
-    const std::string name = measuring ? "while measuring" : "while saving";
-    int asked = 0;  // after the last step: before it is measured, then within
-    host(name).stop = [&](const RecordingHost& host) {
-      const bool saving = !host.progress.empty() && host.progress.back().phase == Phase::kSaving;
-      const bool within = measuring && host.steps_done() == 4 && ++asked >= 2;
-      return saving || within ? StopReason::kDrain : StopReason::kNone;
-    };
-    EXPECT_EQ(FailureOf(options, name), ErrorKind::kCancelled);
-    host(name).stop = nullptr;
-    EXPECT_EQ(Train(options, name).losses.size(), 4u);
-    EXPECT_EQ(Bytes("interrupted", kUnetFile), Bytes(name, kUnetFile));
-    EXPECT_EQ(Card("interrupted"), Card(name));
-  }
+  options.train_text_encoder = true;
+  options.text_encoder_steps = 3;
+  const auto passes = [&](const std::string& name) {
+    const CountedPasses counted(PartOf("text_encoder"));
+    Train(options, name);
+    return counted.passes;
+  };
+  EXPECT_EQ(passes("model"), 4);
+  options.method = "lora";
+  options.lora = {.rank = 2, .alpha = 2};
+  EXPECT_EQ(passes("adapter"), 4);
+  options.lora.dropout = 0.3;  // which draws anew in every step
+  EXPECT_EQ(passes("dropout"), 6);
 }
 
 // The model that a job makes depends on each of them, and a checkpoint on all.
@@ -320,140 +220,6 @@ TEST_F(TrainingSettingsTest, TheBasesPredictionKeepsTheClassWithoutClassImages) 
   EXPECT_GT(kept[1], alone[1] * (1 + 1e-4));
 }
 
-TEST_F(TrainingSettingsTest, TheFusedBackwardPassTrainsToTheSameBits) {
-  for (const char* optimizer : {"adamw", "adamw_8bit", "adafactor"}) {
-    for (const bool exact : {true, false}) {
-      FineTuneOptions options = Job();
-      options.optimizer = {.name = optimizer, .max_grad_norm = 0};
-      options.train_text_encoder = true;
-      options.bfloat16 = !exact;
-      options.gradient_checkpointing = exact;
-      options.ema_decay = 0.9;
-      const std::string name = std::string(optimizer) + (exact ? " fp32" : " bf16");
-      const auto apart = Train(options, name).losses;
-      options.fused_backward_pass = true;
-      EXPECT_EQ(Train(options, name + " fused").losses, apart) << name;
-      for (const char* file : {kUnetFile, kTextFile}) {
-        EXPECT_EQ(Bytes(name + " fused", file), Bytes(name, file)) << name;
-      }
-      EXPECT_EQ(host(name + " fused").Steps().back().grad_norm,
-                host(name).Steps().back().grad_norm);
-    }
-  }
-}
-
-TEST_F(TrainingSettingsTest, TheFusedBackwardPassResumesToTheSameBits) {
-  FineTuneOptions options = Job();
-  options.optimizer.max_grad_norm = 0;
-  options.fused_backward_pass = true;
-  options.method = "lora";
-  options.lora = {.rank = 2, .alpha = 2};
-  ExpectResumable(options, "model");
-}
-
-TEST_F(TrainingSettingsTest, TheFusedBackwardPassIsRefusedWhereAllGradientsAreNeeded) {
-  FineTuneOptions fused = Job();
-  fused.optimizer.max_grad_norm = 0;
-  fused.fused_backward_pass = true;
-  const auto refused = [&](const char* why, const auto& set) {
-    FineTuneOptions options = fused;
-    set(options);
-    EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument) << why;
-    EXPECT_THAT(failure_, testing::HasSubstr(why));
-  };
-  refused("max_grad_norm", [](auto& o) { o.optimizer.max_grad_norm = 1; });
-  refused("gradient_accumulation", [](auto& o) { o.gradient_accumulation = 2; });
-  refused("prodigy", [](auto& o) { o.optimizer.name = "prodigy"; });
-  refused("hypernetwork", [](auto& o) {
-    o.method = "hypernetwork";
-    o.gradient_checkpointing = true;
-  });
-  refused("aspect_ratio_buckets", [](auto& o) {
-    o.aspect_ratio_buckets = true;
-    o.gradient_checkpointing = true;
-  });
-}
-
-TEST_F(TrainingSettingsTest, TheFusedBackwardPassTakesTwoForwardsOfUnlikeSizes) {
-  FineTuneOptions options = InBuckets();
-  options.optimizer.max_grad_norm = 0;
-  const auto apart = Train(options, "apart").losses;
-  options.fused_backward_pass = true;
-  EXPECT_EQ(Train(options, "fused").losses, apart);
-  EXPECT_EQ(Bytes("fused", kUnetFile), Bytes("apart", kUnetFile));
-}
-
-TEST_F(TrainingSettingsTest, PhotosInBucketsTrainAndResumeToTheSameBits) {
-  FineTuneOptions options = InBuckets();
-  options.batch_size = 2;
-  options.gradient_accumulation = 2;
-  options.train_text_encoder = true;
-  options.draws = EverythingDrawn().draws;
-  options.validation_photos = options.photos;
-  MaskHalf(options.photos[0]);
-  ExpectResumable(options, "model");
-  options.method = "lora";
-  options.lora = {.rank = 2, .alpha = 2, .dropout = 0.3};
-  options.gradient_checkpointing = true;
-  ExpectResumable(options, "adapter");
-  options.prior_kind = PriorKind::kBasePrediction;
-  ExpectResumable(options, "without class images");
-}
-
-TEST_F(TrainingSettingsTest, SquarePhotosInBucketsTrainAsWithoutThem) {
-  FineTuneOptions options = Job();
-  options.validation_photos = options.photos;
-  const auto plain = Train(options, "plain");
-  options.aspect_ratio_buckets = true;
-  const auto buckets = Train(options, "buckets");
-  EXPECT_EQ(buckets.losses, plain.losses);
-  EXPECT_EQ(buckets.validation_loss_after, plain.validation_loss_after);
-  EXPECT_EQ(Bytes("buckets", kUnetFile), Bytes("plain", kUnetFile));
-}
-
-// Equation 2: the subject's mean, and lambda times the prior's, though they are of unlike sizes.
-TEST_F(TrainingSettingsTest, TheLossOfPhotosOfAnotherSizeHasBothHalves) {
-  FineTuneOptions options = InBuckets();
-  options.photos.resize(1);
-  options.steps = 1;
-  const auto loss = [&](double prior_weight) {
-    options.prior_weight = prior_weight;
-    return Train(options, "lambda " + std::to_string(prior_weight)).losses.at(0);
-  };
-  const double subject = loss(0), half = loss(0.5), whole = loss(1);
-  EXPECT_GT(half, subject);
-  EXPECT_NEAR(whole - subject, 2 * (half - subject), 1e-5 * whole);
-}
-
-TEST_F(TrainingSettingsTest, PhotosOfUnlikeSizesNeedBuckets) {
-  FineTuneOptions options = InBuckets();
-  options.aspect_ratio_buckets = false;
-  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
-  EXPECT_THAT(failure_, testing::HasSubstr("12 x 20"));
-}
-
-TEST_F(TrainingSettingsTest, MasksThatCountWholeChangeNothing) {
-  FineTuneOptions options = Job();
-  options.draws.horizontal_flips = true;
-  options.validation_photos = options.photos;
-  const auto plain = Train(options, "plain");
-  for (SubjectPhoto& photo : options.photos) MaskHalf(photo);
-  options.unmasked_weight = 1;
-  EXPECT_EQ(Train(options, "whole").losses, plain.losses);
-  options.unmasked_weight = 0.2;
-  options.validation_photos = options.photos;
-  const auto masked = Train(options, "masked");
-  EXPECT_LT(masked.losses[0], plain.losses[0]);
-  EXPECT_LT(*masked.validation_loss_before, *plain.validation_loss_before);
-}
-
-TEST_F(TrainingSettingsTest, AMaskOfAnotherSizeIsRefused) {
-  FineTuneOptions options = Job();
-  options.photos[2].mask = TestImage(0, 8);
-  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
-  EXPECT_THAT(failure_, testing::HasSubstr("8 x 8"));
-}
-
 TEST_F(TrainingSettingsTest, ProdigyWithTwoRatesIsRefused) {
   FineTuneOptions options = Job();
   options.optimizer.name = "prodigy";
@@ -461,53 +227,6 @@ TEST_F(TrainingSettingsTest, ProdigyWithTwoRatesIsRefused) {
   options.text_encoder_learning_rate = 1e-5;
   EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
   EXPECT_THAT(failure_, testing::HasSubstr("one learning rate"));
-}
-
-// Of every method, whatever it has changed.
-TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
-  std::vector<std::string> methods = MethodNames();
-  methods.push_back("dora");
-  for (const std::string& name : methods) {
-    const bool dora = name == "dora";
-    const std::string method = dora ? "lora" : name;
-    for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
-      torch::manual_seed(1);
-      auto model = TinyModel();
-      for (const Part& part : model.Parts()) {
-        for (auto& parameter : part.module->parameters()) parameter.requires_grad_(false);
-      }
-      torch::NoGradGuard no_grad;
-      const auto x = torch::randn({1, 4, 8, 8});
-      const auto predict = [&] {
-        return model.Predict(x, torch::tensor({500}), model.Encode({"a dog"}, {16, 16}))
-            .to(torch::kFloat32);
-      };
-      const auto base = predict();
-      MethodSpec spec{.learning_rate = 1, .compute = dtype};
-      spec.textual_inversion.token = "zw";
-      spec.textual_inversion.initial_text = "d";
-      spec.lora.rank = spec.lora.alpha = 2;
-      if (dora) spec.lora.variant = LoraVariant::kDora;
-      const auto attached = FindMethod(method).attach(model, spec);
-      for (const auto& master : attached->masters()) {
-        master.detach().add_(torch::randn_like(master), 0.3);
-      }
-      attached->CopyMastersToParameters();
-      const auto trained = predict();
-      const double moved = (trained - base).abs().max().item<double>();
-      const double rounding = dtype == torch::kFloat32 ? 1e-5 : 5e-2;
-      {
-        const BaseAlone alone(*attached);
-        EXPECT_LE((predict() - base).abs().max().item<double>(),
-                  rounding * base.abs().max().item<double>())
-            << name;
-      }
-      EXPECT_TRUE(torch::equal(predict(), trained)) << name;
-      if (method != "textual_inversion") {
-        EXPECT_GT(moved, 1e-3) << name;
-      }
-    }
-  }
 }
 
 }  // namespace

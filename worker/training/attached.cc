@@ -6,6 +6,12 @@
 
 namespace likeness {
 
+void Attached::BeginWith(const std::vector<torch::Tensor>& values) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < masters().size(); ++i) masters()[i].detach().copy_(values.at(i));
+  CopyMastersToParameters();
+}
+
 void Attached::CheckFinite(int64_t step) const {
   torch::NoGradGuard no_grad;
   for (size_t i = 0; i < masters().size(); ++i) {

@@ -26,12 +26,19 @@ class Attached {
   // Whether what text encoders give depends on what is trained.
   virtual bool trains_text_encoders() const = 0;
 
+  // Lets training begin with these values of the masters in place of the method's own.
+  virtual void BeginWith(const std::vector<torch::Tensor>& values);
+
   // Brings the parameters up to date with masters that were written to from elsewhere.
   virtual void CopyMastersToParameters() = 0;
 
   // From now on the text encoders' trained parameters get no gradients, so that no optimizer
   // changes them or what it keeps for them. May be called again.
   virtual void FreezeTextEncoders() = 0;
+
+  // Whether what text encoders give in training is the same from now on: they are frozen, and draw
+  // nothing at random.
+  virtual bool text_encoders_rest() const = 0;
 
   // Called before each optimizer step with the generator of its random numbers (CPU).
   virtual void BeginStep(const at::Generator& generator) { (void)generator; }

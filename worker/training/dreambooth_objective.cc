@@ -24,7 +24,11 @@ DreamBoothObjective::Task DreamBoothObjective::Draw(Batch batch, int64_t photos,
 }
 
 torch::Tensor DreamBoothObjective::Predict(const Task& task) {
-  auto told = contexts_.For(task.prompt_of_B, task.noisy_BCHW.sizes());
+  // Without gradients other values than those that are trained may be at work: the base's, or an
+  // average.
+  const bool rest = torch::GradMode::is_enabled() && attached_.text_encoders_rest();
+  auto told = rest ? contexts_.ForResting(task.prompt_of_B, task.noisy_BCHW.sizes())
+                   : contexts_.For(task.prompt_of_B, task.noisy_BCHW.sizes());
   told.canvas_NChw = task.canvas_BChw;
   return model_.Predict(task.noisy_BCHW, task.timesteps_B, told);
 }

@@ -29,7 +29,7 @@ struct DreamBoothOptions {
 class DreamBoothObjective : public Objective {
  public:
   DreamBoothObjective(Family& model, Attached& attached, const Lesson& lesson,
-                      const PromptContexts& contexts, DreamBoothOptions options)
+                      PromptContexts& contexts, DreamBoothOptions options)
       : model_(model),
         attached_(attached),
         lesson_(lesson),
@@ -60,7 +60,7 @@ class DreamBoothObjective : public Objective {
   Family& model_;
   Attached& attached_;
   const Lesson& lesson_;
-  const PromptContexts& contexts_;
+  PromptContexts& contexts_;
   DreamBoothOptions options_;
 };
 

@@ -2,6 +2,7 @@
 // are frozen, in the graph when they are trained.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -20,16 +21,25 @@ class PromptContexts {
   // prompt goes through the encoders once.
   Conditioning For(const std::vector<int64_t>& prompt_of_N, torch::IntArrayRef shape_NChw) const;
 
+  // The same bits where the encoders give the same in every call of this: of the same distinct
+  // prompts, in the same order, what they gave before.
+  Conditioning ForResting(const std::vector<int64_t>& prompt_of_N, torch::IntArrayRef shape_NChw);
+
  private:
-  struct Frozen {
+  struct Told {
+    std::vector<int64_t> prompts;
     Geometry size;
-    Conditioning told;  // of all prompts
+    Conditioning conditioning;  // one sample a prompt
   };
-  Conditioning Encode(const std::vector<int64_t>& numbers, Geometry size) const;
+  static constexpr size_t kMostResting = 16;  // whose contexts are kept
+
+  Geometry SizeOf(torch::IntArrayRef shape_NChw) const;
+  Conditioning Encode(const std::vector<int64_t>& prompts, Geometry size) const;
 
   Family& model_;
   std::vector<std::string> prompts_;
-  std::vector<Frozen> frozen_;  // of each size; none where text encoders are trained
+  std::vector<Told> frozen_;   // all prompts, of each size; none where text encoders are trained
+  std::vector<Told> resting_;  // of ForResting
 };
 
 }  // namespace likeness

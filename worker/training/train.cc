@@ -59,14 +59,14 @@ void TakeBest(const BestStep& best, Attached& attached) {
 }
 
 // Throws Error(kFailedPrecondition) for a model that predicts far worse than one that predicts
-// nothing.
-void CheckLastLoss(Objective& objective, const LoopOptions& options) {
+// nothing. `step`: the last that was done, which may be before options.steps.
+void CheckLastLoss(Objective& objective, const LoopOptions& options, int64_t step) {
   constexpr double kDiverged = 100;
   torch::NoGradGuard no_grad;
   at::Generator generator = StepGenerator(options.seed, options.steps);
   const double loss =
       objective.Loss(options.steps * options.gradient_accumulation, generator).item<double>();
-  if (!(loss <= kDiverged * objective.ScaleOfLoss())) ThrowDiverged(loss, options.steps);
+  if (!(loss <= kDiverged * objective.ScaleOfLoss())) ThrowDiverged(loss, step);
 }
 
 }  // namespace
@@ -190,7 +190,7 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   } else {
     TakeBest(state.best, attached);  // of the average, where there is one
   }
-  CheckLastLoss(objective, options);
+  CheckLastLoss(objective, options, state.step);
   if (options.finish) options.finish(state, stop_if_asked);
 }
 

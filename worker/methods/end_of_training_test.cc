@@ -1,0 +1,124 @@
+// When training ends, and whose weights make the model.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "worker/methods/fine_tune_fixture.h"
+#include "worker/methods/trained_parameters.h"
+#include "worker/training/train.h"
+
+namespace likeness {
+namespace {
+
+class EndOfTrainingTest : public FineTuneModelTest {};
+
+TEST_F(EndOfTrainingTest, TheCheckpointWithTheLowestValidationLossMakesTheModel) {
+  FineTuneOptions options = Job();
+  options.lowest_validation_loss = true;
+  options.validation_photos = {{.image = TestImage(3)}};
+  options.checkpoint_every = 2;
+  options.learning_rate = 1e-2;
+  options.steps = 12;
+  const auto result = Train(options, "out");
+  const auto card = Card("out");
+  ASSERT_EQ(card.at("validation_losses").size(), 6u);
+  double lowest = std::numeric_limits<double>::infinity();
+  int64_t best = 0;
+  for (const auto& checkpoint : card.at("validation_losses")) {
+    const double loss = checkpoint.at("loss");
+    if (loss >= lowest) continue;
+    lowest = loss;
+    best = checkpoint.at("step");
+  }
+  EXPECT_EQ(result.best_step, best);
+  EXPECT_EQ(card.at("best_step"), best);
+  EXPECT_EQ(result.validation_loss_after, lowest) << "of the weights that the model has";
+  EXPECT_EQ(result.losses.size(), 12u);
+  ExpectResumable(options, "lowest");
+}
+
+// At this rate no weight moves, so that no checkpoint is better than the first.
+FineTuneOptions Standstill() {
+  FineTuneOptions options = Job();
+  options.lowest_validation_loss = true;
+  options.patience = 3;
+  options.validation_photos = options.photos;
+  options.checkpoint_every = 1;
+  options.learning_rate = 1e-30;
+  options.steps = 20;
+  return options;
+}
+
+TEST_F(EndOfTrainingTest, TrainingEndsWhenThreeCheckpointsInARowHaveNotLoweredTheLoss) {
+  FineTuneOptions options = Standstill();
+  const auto ended = Train(options, "ended");
+  EXPECT_EQ(ended.losses.size(), 4u);
+  EXPECT_EQ(ended.best_step, 1);
+  EXPECT_EQ(Card("ended").at("validation_losses").size(), 4u);
+  options.patience = 0;
+  options.steps = 5;
+  EXPECT_EQ(Train(options, "patient").losses.size(), 5u);
+  options = Standstill();
+  options.validation_photos.clear();
+  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kInvalidArgument);
+}
+
+TEST_F(EndOfTrainingTest, TheEndOfTrainingIsTheSameAfterAnyInterruption) {
+  const FineTuneOptions options = Standstill();
+  ExpectResumable(options, "interrupted");  // in between
+  // When it has ended, while the model is saved; and while the last checkpoint is measured.
+  for (const bool measuring : {false, true}) {
+    const std::string name = measuring ? "while measuring" : "while saving";
+    int asked = 0;  // after the last step: before it is measured, then within
+    host(name).stop = [&](const RecordingHost& host) {
+      const bool saving = !host.progress.empty() && host.progress.back().phase == Phase::kSaving;
+      const bool within = measuring && host.steps_done() == 4 && ++asked >= 2;
+      return saving || within ? StopReason::kDrain : StopReason::kNone;
+    };
+    EXPECT_EQ(FailureOf(options, name), ErrorKind::kCancelled);
+    host(name).stop = nullptr;
+    EXPECT_EQ(Train(options, name).losses.size(), 4u);
+    EXPECT_EQ(Bytes("interrupted", kUnetFile), Bytes(name, kUnetFile));
+    EXPECT_EQ(Card("interrupted"), Card(name));
+  }
+}
+
+// Learns nothing, and predicts far off when it is asked at the end.
+class RuinedInTheEnd : public Objective {
+ public:
+  explicit RuinedInTheEnd(const torch::Tensor& weight) : weight_(weight) {}
+  torch::Tensor Loss(int64_t, at::Generator&) override {
+    return torch::GradMode::is_enabled() ? (weight_ * 0).sum() : torch::tensor(1e6F);
+  }
+  double ScaleOfLoss() const override { return 1; }
+
+ private:
+  const torch::Tensor& weight_;
+};
+
+TEST(PatienceTest, DivergenceIsSaidOfTheStepAtWhichTrainingEnded) {
+  TempDir temp;
+  torch::nn::Linear layer(2, 2);
+  for (auto& parameter : layer->parameters()) parameter.requires_grad_(false);
+  TrainedParameters trained({{"layer", ParametersOf(*layer), 1e-3}}, torch::kFloat32);
+  RuinedInTheEnd objective(layer->weight);
+  RecordingHost host(temp.path());
+  LoopOptions options;
+  options.steps = 20;
+  options.checkpoint_every = 1;
+  options.patience = 2;
+  options.score = [](const auto&) { return std::optional(1.0); };
+  try {
+    Train(trained, objective, options, host);
+    FAIL() << "it does not diverge";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("at step 3:"));
+  }
+}
+
+}  // namespace
+}  // namespace likeness
