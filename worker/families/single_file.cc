@@ -138,6 +138,11 @@ void ImportSingleFile(const fs::path& path, const fs::path& out, const ImportOpt
 void ExportSingleFile(const fs::path& dir, const fs::path& path,
                       std::optional<torch::ScalarType> dtype) {
   const auto model = ModelOfConfigs(dir);  // refuses what is no whole model
+  if (const auto& words = model->tokenizer().options().added_words; !words.empty()) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "tokenizer: the word \"" + words.front() +
+                    "\" behind the vocabulary has no place in a single file");
+  }
   NamedTensors tensors;
   for (const auto& part : PartsOf(dir, *model)) {
     for (auto& tensor : ToOriginal(TensorsOf(dir, part, dtype), part.rows, part.name)) {

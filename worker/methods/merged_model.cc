@@ -19,12 +19,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTokenEmbedding = "text_model.embeddings.token_embedding.weight";
-// Puts the words' rows behind the table of text encoder number `encoder`.
-void AddRows(const std::vector<NewWord>& words, size_t encoder, MergedPart& merged) {
+
+// Puts the words' rows into the table of text encoder number `encoder`, from row `first` on, where
+// the tokenizer's ids end. A table that is padded to a round number has more, which they replace.
+void AddRows(const std::vector<NewWord>& words, size_t encoder, int64_t first, MergedPart& merged) {
   for (auto& [name, tensor] : merged.weights) {
     if (name != kTokenEmbedding) continue;
-    std::vector<torch::Tensor> tables = {tensor};
-    for (const NewWord& word : words) tables.push_back(word.rows_KD.at(encoder).to(tensor));
+    std::vector<torch::Tensor> tables = {tensor.slice(0, 0, first)};
+    int64_t next = first;
+    for (const NewWord& word : words) {
+      tables.push_back(word.rows_KD.at(encoder).to(tensor));
+      next += word.size();
+    }
+    if (next < tensor.size(0)) tables.push_back(tensor.slice(0, next));
     tensor = torch::cat(tables);
     auto config = nlohmann::json::parse(merged.part.config);
     config["vocab_size"] = tensor.size(0);
@@ -98,7 +105,7 @@ std::vector<MergedPart> Merge(const Family& model, const MergedAdapters& merged)
       ++used;
     }
     if (part.role == Role::kTextEncoder && !merged.words.empty()) {
-      AddRows(merged.words, encoder++, made);
+      AddRows(merged.words, encoder++, model.tokenizer().vocab_size(), made);
     }
   }
   if (used != merged.changes.size()) {

@@ -1,5 +1,5 @@
 // A model with its adapters merged into its weights: as tensors, as a directory, as a single file.
-// W + dW takes the place of W, and a learned word becomes a token behind the vocabulary.
+// W + dW takes the place of W, and a learned word becomes tokens behind the vocabulary.
 #pragma once
 
 #include <torch/torch.h>

@@ -17,6 +17,7 @@
 #include "worker/families/tiny_model.h"
 #include "worker/methods/extracted_lora.h"
 #include "worker/methods/lora.h"
+#include "worker/methods/textual_inversion.h"
 #include "worker/nn/hookable_layers.h"
 
 namespace likeness {
@@ -108,6 +109,39 @@ TEST_F(MergedModelTest, WordsBecomeTokensBehindTheVocabulary) {
   for (const auto& [name, table] : read.at("text_encoder")) {
     if (!name.ends_with("token_embedding.weight")) continue;
     EXPECT_TRUE(torch::equal(table.slice(0, size), rows_KD));
+  }
+}
+
+// Also of a base whose text encoder has more rows than the tokenizer has tokens.
+TEST_F(MergedModelTest, ADirectoryWithWordsIsAModelThatKnowsThem) {
+  for (const int64_t padding : {0, 1, 64}) {
+    const auto tiny = TinyModel();
+    auto text = tiny.parts().text_encoder->options();
+    text.vocab_size += padding;
+    SaveModel(base(),
+              StableDiffusion({.tokenizer = tiny.tokenizer(),
+                               .text_encoder = ClipTextModel(text),
+                               .unet = tiny.parts().unet,
+                               .vae = tiny.parts().vae},
+                              NoiseSchedule()),
+              torch::kFloat32);
+    model_ = LoadModel(base());
+    const auto learned = [&](Family& model, const std::string& word, int64_t vectors,
+                             const fs::path& from, const fs::path& to) {
+      fs::remove_all(to);
+      MergedAdapters merged;
+      merged.words.push_back({word, {torch::randn({vectors, text.hidden_size})}});
+      WriteMergedModel(from, Merge(model, merged), merged.words, false, {{"format", 1}}, to);
+      const auto spoken = SpeakWord(model, merged.words.front());
+      return OnePass(model, "a zw dog and a qq");
+    };
+    const auto with_one = learned(*model_, "zw", 2, base(), out());
+    const auto one = LoadModel(out());
+    EXPECT_TRUE(torch::equal(OnePass(*one, "a zw dog and a qq"), with_one)) << padding;
+    const auto with_both = learned(*one, "qq", 1, out(), temp_.path() / "both");
+    EXPECT_FALSE(torch::equal(with_both, with_one));
+    const auto both = LoadModel(temp_.path() / "both");
+    EXPECT_TRUE(torch::equal(OnePass(*both, "a zw dog and a qq"), with_both)) << padding;
   }
 }
 

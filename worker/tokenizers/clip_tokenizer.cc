@@ -5,6 +5,7 @@
 #include "worker/base/error.h"
 #include "worker/tokenizers/byte_pair_encoder.h"
 #include "worker/tokenizers/clip_pieces.h"
+#include "worker/tokenizers/find_word.h"
 
 namespace likeness {
 namespace {
@@ -20,10 +21,11 @@ TokenIds IdsOf(const std::vector<std::string>& vocabulary) {
   return ids;
 }
 
-// A special token as it is looked for, with its id.
-struct Special {
+// What is found in the text before it is cut into pieces, as it is looked for.
+struct WholeToken {
   std::string content;
-  int64_t id;
+  int64_t id;       // the first
+  int64_t ids = 1;  // that it is read as, one after the other
 };
 
 int64_t IdOf(const TokenIds& ids, const SpecialToken& token) {
@@ -35,9 +37,9 @@ int64_t IdOf(const TokenIds& ids, const SpecialToken& token) {
 
 // The special tokens that are looked for in the normalized text, or those that are looked for
 // before.
-std::vector<Special> SpecialsOf(const TokenIds& ids, const ClipTokenizerOptions& options,
-                                bool normalized) {
-  std::vector<Special> specials;
+std::vector<WholeToken> SpecialsOf(const TokenIds& ids, const ClipTokenizerOptions& options,
+                                   bool normalized) {
+  std::vector<WholeToken> specials;
   for (const auto* token : {&options.bos, &options.eos, &options.pad, &options.unk}) {
     if (token->normalized != normalized) continue;
     specials.push_back(
@@ -58,24 +60,43 @@ ClipTokenizerOptions Unified(ClipTokenizerOptions options) {
   return options;
 }
 
-// Cuts text at special tokens: calls between(text) and special(id) in order. The leftmost wins, of
-// those the longest.
-template <typename Between, typename OnSpecial>
-void SplitAtSpecials(std::string_view text, const std::vector<Special>& specials,
-                     const Between& between, const OnSpecial& on_special) {
-  while (!specials.empty()) {
-    const Special* first = nullptr;
+std::vector<WholeToken> AddedWordsOf(const std::vector<std::string>& contents, int64_t first_id) {
+  std::vector<WholeToken> words;
+  size_t head = 0;  // that the one after it may belong to
+  for (const std::string& content : contents) {
+    const bool goes_on =
+        !words.empty() && content == words[head].content + "_" + std::to_string(words[head].ids);
+    if (goes_on) {
+      ++words[head].ids;
+    } else {
+      head = words.size();
+    }
+    words.push_back({content, first_id + static_cast<int64_t>(words.size()), 1});
+  }
+  return words;
+}
+
+size_t FindExactly(std::string_view text, std::string_view token) { return text.find(token); }
+
+// Cuts text at tokens: calls between(text), and appends the tokens' ids, in order. The leftmost
+// wins, of those the longest. `find`: the first place of a token in a text, or npos.
+template <typename Between>
+void SplitAt(std::string_view text, const std::vector<WholeToken>& tokens,
+             size_t (*find)(std::string_view text, std::string_view token), const Between& between,
+             std::vector<int64_t>& ids) {
+  while (!tokens.empty()) {
+    const WholeToken* first = nullptr;
     size_t first_at = std::string_view::npos;
-    for (const Special& special : specials) {
-      const size_t at = text.find(special.content);
+    for (const WholeToken& token : tokens) {
+      const size_t at = find(text, token.content);
       if (at == std::string_view::npos || at > first_at) continue;
-      if (at == first_at && special.content.size() <= first->content.size()) continue;
-      first = &special;
+      if (at == first_at && token.content.size() <= first->content.size()) continue;
+      first = &token;
       first_at = at;
     }
     if (first == nullptr) break;
     if (first_at > 0) between(text.substr(0, first_at));
-    on_special(first->id);
+    for (int64_t i = 0; i < first->ids; ++i) ids.push_back(first->id + i);
     text.remove_prefix(first_at + first->content.size());
   }
   if (!text.empty()) between(text);
@@ -89,8 +110,9 @@ struct ClipTokenizer::Tables {
   ClipTokenizerOptions options;
   TokenIds ids;
   int64_t bos, eos, pad;
-  std::vector<Special> raw_specials;
-  std::vector<Special> normalized_specials;
+  std::vector<WholeToken> raw_specials;
+  std::vector<WholeToken> normalized_specials;
+  std::vector<WholeToken> added_words;
   BytePairEncoder encoder;
 
   Tables(std::vector<std::string> vocabulary_in,
@@ -105,6 +127,7 @@ struct ClipTokenizer::Tables {
         pad(IdOf(ids, options.pad)),
         raw_specials(SpecialsOf(ids, options, false)),
         normalized_specials(SpecialsOf(ids, options, true)),
+        added_words(AddedWordsOf(options.added_words, static_cast<int64_t>(vocabulary.size()))),
         encoder(ids, merges, IdOf(ids, options.unk)) {
     if (options.model_max_length < 2) {
       throw Error(ErrorKind::kFailedPrecondition, "tokenizer: model_max_length is " +
@@ -122,14 +145,16 @@ ClipTokenizer::ClipTokenizer(std::vector<std::string> vocabulary,
 
 std::vector<int64_t> ClipTokenizer::Encode(std::string_view text) const {
   std::vector<int64_t> out;
-  auto special = [&](int64_t id) { out.push_back(id); };
   auto plain = [&](std::string_view normalized) {
     for (const auto& piece : SplitClipPieces(normalized)) tables_->encoder.Encode(piece, out);
   };
   auto raw = [&](std::string_view part) {
-    SplitAtSpecials(NormalizeClipText(part), tables_->normalized_specials, plain, special);
+    SplitAt(NormalizeClipText(part), tables_->normalized_specials, FindExactly, plain, out);
   };
-  SplitAtSpecials(text, tables_->raw_specials, raw, special);
+  auto without_words = [&](std::string_view part) {
+    SplitAt(part, tables_->raw_specials, FindExactly, raw, out);
+  };
+  SplitAt(text, tables_->added_words, FindWord, without_words, out);
   return out;
 }
 
@@ -143,7 +168,9 @@ std::vector<int64_t> ClipTokenizer::EncodePadded(std::string_view text) const {
   return ids;
 }
 
-int ClipTokenizer::vocab_size() const { return static_cast<int>(tables_->vocabulary.size()); }
+int ClipTokenizer::vocab_size() const {
+  return static_cast<int>(tables_->vocabulary.size() + tables_->added_words.size());
+}
 int ClipTokenizer::model_max_length() const { return tables_->options.model_max_length; }
 const ClipTokenizerOptions& ClipTokenizer::options() const { return tables_->options; }
 const std::vector<std::string>& ClipTokenizer::vocabulary() const { return tables_->vocabulary; }
@@ -160,7 +187,9 @@ std::optional<int64_t> ClipTokenizer::TokenToId(std::string_view token) const {
 }
 
 const std::string& ClipTokenizer::IdToToken(int64_t id) const {
-  return tables_->vocabulary.at(static_cast<size_t>(id));
+  const auto at = static_cast<size_t>(id);
+  const size_t own = tables_->vocabulary.size();
+  return at < own ? tables_->vocabulary[at] : tables_->added_words.at(at - own).content;
 }
 
 int64_t ClipTokenizer::bos_id() const { return tables_->bos; }

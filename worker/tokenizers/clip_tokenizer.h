@@ -30,6 +30,10 @@ struct ClipTokenizerOptions {
   SpecialToken pad{"<|endoftext|>"};
   SpecialToken unk{"<|endoftext|>"};
   int model_max_length = 77;
+  // Words behind the vocabulary, which have the ids that follow it, as Textual Inversion adds them:
+  // found as FindWord does, before the text is cut into pieces. "zwx" that "zwx_1", "zwx_2", ...
+  // follow is read as all of them, as diffusers' pipelines do (maybe_convert_prompt).
+  std::vector<std::string> added_words = {};
 };
 
 // Immutable after construction, cheap to copy, safe to use from several threads.
@@ -46,11 +50,11 @@ class ClipTokenizer {
   // from tokenizer_config.json and special_tokens_map.json, where they are; `longest` is the length
   // where none is stated. kNotFound if there is no vocabulary, kDataLoss if a file cannot be
   // understood, kFailedPrecondition for a value of the wrong type or an added token (there or in
-  // added_tokens.json) that is none of the special ones.
+  // added_tokens.json) that is neither a special one nor a word as Save writes it.
   static ClipTokenizer Load(const std::filesystem::path& directory, int longest = 77);
   // Writes vocab.json, merges.txt, tokenizer_config.json and special_tokens_map.json, as Load and
-  // transformers read. `added`: tokens behind the vocabulary, from the id vocab_size() on, which
-  // transformers finds where no letter stands beside them. Load refuses such.
+  // transformers read. `added`: more words, from the id vocab_size() on, which transformers finds
+  // where no letter stands beside them.
   void Save(const std::filesystem::path& directory,
             const std::vector<std::string>& added = {}) const;
 
@@ -60,10 +64,10 @@ class ClipTokenizer {
   // model_max_length ids: begin, as many of the text's as fit, end, padding.
   std::vector<int64_t> EncodePadded(std::string_view text) const;
 
-  int vocab_size() const;
+  int vocab_size() const;  // ids, those of added words included
   int model_max_length() const;
   const ClipTokenizerOptions& options() const;
-  const std::vector<std::string>& vocabulary() const;                      // by id
+  const std::vector<std::string>& vocabulary() const;  // by id, without added words
   const std::vector<std::pair<std::string, std::string>>& merges() const;  // by rank
   // True if the word alone becomes exactly one token.
   bool IsSingleToken(std::string_view word) const;

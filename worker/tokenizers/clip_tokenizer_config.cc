@@ -1,7 +1,9 @@
 #include "worker/tokenizers/clip_tokenizer_config.h"
 
 #include <charconv>
-#include <optional>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "worker/base/error.h"
 #include "worker/base/io/config_reader.h"
@@ -36,42 +38,77 @@ void ReadSpecials(const std::string& file, const json& config, ClipTokenizerOpti
   ReadSpecial(file, config, "unk_token", options.unk);
 }
 
-// Lists of added tokens know best how each is looked for. Only the four special tokens can be
-// added, each under the id that it has in the vocabulary: another has a meaning in the text
-// encoder that is not understood here.
+// Lists of added tokens know best how each is looked for. The four special tokens can be added,
+// each under the id that it has in the vocabulary, and words behind it that are looked for as this
+// service looks for them: where they stand alone, in upper and lower case.
 class AddedTokens {
  public:
   AddedTokens(const std::vector<std::string>& vocabulary, ClipTokenizerOptions& options)
       : vocabulary_(vocabulary), options_(options) {}
 
-  void Take(const std::string& file, const std::string& content, int64_t id,
-            std::optional<bool> normalized) {
-    bool special = false;
-    for (SpecialToken* token : {&options_.bos, &options_.eos, &options_.pad, &options_.unk}) {
-      if (token->content != content) continue;
-      if (normalized) token->normalized = *normalized;
-      special = true;
-    }
-    const bool known = id >= 0 && id < static_cast<int64_t>(vocabulary_.size()) &&
-                       vocabulary_[static_cast<size_t>(id)] == content;
-    if (special && known) return;
+  // Nothing is known of how it is looked for.
+  void Take(const std::string& file, const std::string& content, int64_t id) {
+    const bool known = id >= 0 && id < Size() && vocabulary_[static_cast<size_t>(id)] == content;
+    const auto word = words_.find(id);
+    if (known && !SpecialsCalled(content).empty()) return;
+    if (word != words_.end() && word->second == content) return;
     throw Error(ErrorKind::kFailedPrecondition,
                 file + ": added token " + ShownJson(content) + " with id " + std::to_string(id) +
-                    " is not supported; only the begin, end, padding and unknown token may be "
-                    "listed, each with its id in the vocabulary");
+                    " is not supported; the begin, end, padding and unknown token may be listed, "
+                    "each with its id in the vocabulary, and words with ids from " +
+                    std::to_string(Size()) +
+                    " on in tokenizer_config.json, single_word and normalized, neither lstrip nor "
+                    "rstrip");
   }
 
-  // An object with "content" and perhaps "normalized".
+  // An object with "content" and flags.
   void Take(const std::string& file, const json& token, int64_t id) {
     ConfigReader reader(file + ": an added token", token);
-    bool normalized = false;
+    const auto content = reader.Get<std::string>("content");
+    bool normalized = false, single_word = false, lstrip = false, rstrip = false;
     reader.Read("normalized", normalized);
-    Take(file, reader.Get<std::string>("content"), id, normalized);
+    reader.Read("single_word", single_word);
+    reader.Read("lstrip", lstrip);
+    reader.Read("rstrip", rstrip);
+    const auto specials = SpecialsCalled(content);
+    for (SpecialToken* special : specials) special->normalized = normalized;
+    const bool stands_alone = single_word && normalized && !lstrip && !rstrip;
+    if (specials.empty() && stands_alone && !content.empty() && id >= Size()) {
+      words_.try_emplace(id, content);
+    }
+    Take(file, content, id);
+  }
+
+  // By id, which go on from the vocabulary's last.
+  std::vector<std::string> Words() const {
+    std::vector<std::string> words;
+    for (const auto& [id, content] : words_) {
+      const int64_t next = Size() + static_cast<int64_t>(words.size());
+      if (id != next) {
+        Refuse("tokenizer_config.json", "added token " + ShownJson(content) + " has id " +
+                                            std::to_string(id) +
+                                            "; the next behind the vocabulary "
+                                            "is " +
+                                            std::to_string(next));
+      }
+      words.push_back(content);
+    }
+    return words;
   }
 
  private:
+  int64_t Size() const { return static_cast<int64_t>(vocabulary_.size()); }
+  std::vector<SpecialToken*> SpecialsCalled(const std::string& content) const {
+    std::vector<SpecialToken*> specials;
+    for (SpecialToken* token : {&options_.bos, &options_.eos, &options_.pad, &options_.unk}) {
+      if (token->content == content) specials.push_back(token);
+    }
+    return specials;
+  }
+
   const std::vector<std::string>& vocabulary_;
   ClipTokenizerOptions& options_;
+  std::map<int64_t, std::string> words_;
 };
 
 // {"20": {"content": ...}, ...} of tokenizer_config.json.
@@ -102,7 +139,7 @@ void ReadAddedFile(const json& ids, AddedTokens& added) {
   constexpr char kFile[] = "tokenizer/added_tokens.json";
   ConfigReader reader(kFile, ids);
   for (const auto& [token, id] : ids.items()) {
-    added.Take(kFile, token, reader.Get<int64_t>(token), std::nullopt);
+    added.Take(kFile, token, reader.Get<int64_t>(token));
   }
 }
 
@@ -129,6 +166,7 @@ ClipTokenizerOptions TokenizerOptions(const TokenizerConfigs& files,
   ReadDecoder(MemberOf(files.config, "added_tokens_decoder"), added);
   ReadAddedList(MemberOf(files.tokenizer, "added_tokens"), added);
   ReadAddedFile(files.added_tokens, added);
+  options.added_words = added.Words();
 
   double most = kSaysNothing;
   config.Read("model_max_length", most);

@@ -14,8 +14,9 @@ struct TokenizerConfigs {
   nlohmann::json special_tokens_map, config, added_tokens, tokenizer = nlohmann::json::object();
 };
 
-// Special tokens and the length of prompts; `longest` where none is stated. kFailedPrecondition for
-// a value of the wrong type, and for an added token that is none of the special ones.
+// Special tokens, added words and the length of prompts; `longest` where none is stated.
+// kFailedPrecondition for a value of the wrong type, and for an added token that is neither a
+// special one nor a word as ClipTokenizer::Save writes it.
 ClipTokenizerOptions TokenizerOptions(const TokenizerConfigs& files,
                                       const std::vector<std::string>& vocabulary, int longest);
 

@@ -163,12 +163,14 @@ void ClipTokenizer::Save(const fs::path& directory, const std::vector<std::strin
                  {"eos_token", options().eos.content},
                  {"pad_token", options().pad.content},
                  {"unk_token", options().unk.content}};
-  for (size_t i = 0; i < added.size(); ++i) {
-    json token = ToJson({added[i], /*normalized=*/true});
+  auto words = options().added_words;
+  words.insert(words.end(), added.begin(), added.end());
+  size_t id = vocabulary().size();
+  for (const std::string& word : words) {
+    json token = ToJson({word, /*normalized=*/true});
     token["single_word"] = true;
     token["special"] = false;
-    const auto id = static_cast<size_t>(vocab_size()) + i;
-    config["added_tokens_decoder"][std::to_string(id)] = std::move(token);
+    config["added_tokens_decoder"][std::to_string(id++)] = std::move(token);
   }
   WriteFile(directory / "tokenizer_config.json", config.dump(2) + "\n");
 }

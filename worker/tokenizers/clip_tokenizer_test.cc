@@ -155,6 +155,45 @@ TEST_F(ClipTokenizerTest, AnAddedTokenIsRefusedByItsNameWhereverItIsListed) {
                                                    "\"<cat-toy>\""));
 }
 
+TEST_F(ClipTokenizerTest, WordsBehindTheVocabularyAreSavedLoadedAndFound) {
+  tokenizer_.Save(directory_, {"zwx", "zwx_1", "qqq"});
+  const auto loaded = ClipTokenizer::Load(directory_);
+  const int64_t first = tokenizer_.vocab_size();
+  EXPECT_EQ(loaded.vocab_size(), first + 3);
+  EXPECT_EQ(loaded.vocabulary(), tokenizer_.vocabulary());
+  const auto a = tokenizer_.Encode("a")[0], dog = tokenizer_.Encode("dog")[0];
+  EXPECT_THAT(loaded.Encode("a ZWX dog"), ElementsAre(a, first, first + 1, dog));
+  EXPECT_THAT(loaded.Encode("zwx_1 qqq"), ElementsAre(first + 1, first + 2));
+  EXPECT_EQ(loaded.Encode("zwxy aqqq"), tokenizer_.Encode("zwxy aqqq"));
+  EXPECT_EQ(loaded.IdToToken(first + 2), "qqq");
+  EXPECT_EQ(loaded.IdToToken(dog), "dog</w>");
+  // A directory with more words, of one with some.
+  loaded.Save(directory_, {"zzz"});
+  EXPECT_THAT(ClipTokenizer::Load(directory_).options().added_words,
+              ElementsAre("zwx", "zwx_1", "qqq", "zzz"));
+  // As transformers lists them once more beside the decoder.
+  Write("added_tokens.json", R"({"qqq": )" + std::to_string(first + 2) + "}");
+  EXPECT_EQ(ClipTokenizer::Load(directory_).vocab_size(), first + 4);
+}
+
+TEST_F(ClipTokenizerTest, WordsThatAreLookedForOtherwiseOrLeaveAGapAreRefused) {
+  tokenizer_.Save(directory_);
+  const auto refusal = [&](int64_t id, const std::string& flags) {
+    Write("tokenizer_config.json", R"({"added_tokens_decoder": {")" + std::to_string(id) +
+                                       R"(": {"content": "zwx")" + flags + "}}}");
+    return LoadRefusal();
+  };
+  const int64_t size = tokenizer_.vocab_size();
+  const std::string alone = R"(, "normalized": true, "single_word": true)";
+  EXPECT_EQ(refusal(size, alone), "");
+  EXPECT_THAT(refusal(size, R"(, "normalized": true)"), ::testing::HasSubstr("single_word"));
+  EXPECT_THAT(refusal(size, R"(, "single_word": true)"), ::testing::HasSubstr("normalized"));
+  EXPECT_THAT(refusal(size, alone + R"(, "lstrip": true)"), ::testing::HasSubstr("lstrip"));
+  EXPECT_THAT(refusal(size + 1, alone),
+              ::testing::HasSubstr("the next behind the vocabulary is " + std::to_string(size)));
+  EXPECT_THAT(refusal(0, alone), ::testing::HasSubstr("\"zwx\" with id 0"));
+}
+
 TEST_F(ClipTokenizerTest, ASpecialTokenMayBeListedUnderItsOwnIdAlone) {
   tokenizer_.Save(directory_);
   const auto end = std::to_string(tokenizer_.eos_id());
