@@ -3,6 +3,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "common/image_chunks.h"
+#include "common/image_header.h"
+#include "common/status_macros.h"
 
 namespace likeness {
 namespace {
@@ -40,6 +42,12 @@ int ExifOrientation(absl::string_view file) {
     return OrientationOfTiff(absl::StripPrefix(WebpChunk(file, "EXIF"), kExifPrefix));
   }
   return 1;
+}
+
+absl::StatusOr<std::pair<int64_t, int64_t>> UprightSize(absl::string_view file) {
+  ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(file));
+  if (ExifOrientation(file) > 4) return std::pair(header.height, header.width);
+  return std::pair(header.width, header.height);
 }
 
 }  // namespace likeness

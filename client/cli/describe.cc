@@ -18,14 +18,6 @@ absl::Time ToTime(const google::protobuf::Timestamp& time) {
   return absl::FromUnixNanos(google::protobuf::util::TimeUtil::TimestampToNanoseconds(time));
 }
 
-const v1::FineTuneSpec& FineTuneOf(const v1::Job& job) {
-  return job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
-}
-
-const v1::GenerateSpec& GenerateOf(const v1::Job& job) {
-  return job.resolved().has_generate() ? job.resolved().generate() : job.generate();
-}
-
 std::string StateText(v1::JobState state) {
   const auto name = v1::JobState_Name(state);
   return absl::AsciiStrToLower(absl::StripPrefix(name, "JOB_STATE_"));

@@ -13,10 +13,6 @@ namespace likeness::client {
 
 absl::Time ToTime(const google::protobuf::Timestamp& time);
 
-// The spec with every default filled in if a worker has done so, else as it was asked for.
-const v1::FineTuneSpec& FineTuneOf(const v1::Job& job);
-const v1::GenerateSpec& GenerateOf(const v1::Job& job);
-
 // "running", "pending", ...
 std::string StateText(v1::JobState state);
 

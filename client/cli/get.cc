@@ -21,6 +21,7 @@
 #include "common/prior.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/used_spec.h"
 
 namespace likeness::client {
 namespace {
@@ -114,21 +115,19 @@ void PrintSpec(const v1::Job& job) {
     PrintFact("settings", FineTuneSettings(spec));
   }
   if (job.has_evaluate()) {
-    const auto& spec = job.resolved().has_evaluate() ? job.resolved().evaluate() : job.evaluate();
+    const auto& spec = EvaluateOf(job);
     PrintFact("model", absl::StrCat(spec.model().name(), AdaptersText(spec.model())));
     PrintFact("photos", Count(spec.photos_size(), "photo"));
     if (!spec.gallery().empty()) PrintFact("gallery", Count(spec.gallery_size(), "photo"));
     for (const auto& prompt : spec.prompts()) PrintFact("prompt", absl::StrCat("\"", prompt, "\""));
   }
   if (job.has_export_model()) {
-    const auto& spec =
-        job.resolved().has_export_model() ? job.resolved().export_model() : job.export_model();
+    const auto& spec = ExportOf(job);
     PrintFact("model", absl::StrCat(spec.model().name(), AdaptersText(spec.model())));
     PrintFact("format", ExportText(spec));
   }
   if (job.has_import_model()) {
-    const auto& spec =
-        job.resolved().has_import_model() ? job.resolved().import_model() : job.import_model();
+    const auto& spec = ImportOf(job);
     PrintFact("file", spec.file_name());
     PrintFact("base", spec.base_model());
     PrintFact("token", spec.token());

@@ -10,6 +10,7 @@
 #include "common/job_phase.h"
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
+#include "common/used_spec.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace likeness::client {

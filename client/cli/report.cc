@@ -12,6 +12,7 @@
 #include "client/cli/outputs.h"
 #include "client/cli/text.h"
 #include "common/job_spec.h"
+#include "common/used_spec.h"
 
 namespace likeness::client {
 namespace {
@@ -58,8 +59,7 @@ void PrintLine(absl::string_view label, absl::string_view text) {
 std::string SubjectPhrase(const v1::Job& job) {
   v1::Subject subject = SubjectOf(FineTuneOf(job));
   if (job.has_import_model()) {
-    const auto& spec =
-        job.resolved().has_import_model() ? job.resolved().import_model() : job.import_model();
+    const auto& spec = ImportOf(job);
     subject.set_token(spec.token());
     subject.set_class_noun(spec.class_noun());
   }

@@ -41,13 +41,6 @@ class LookingRows : public JpegRows {
   std::optional<PhotoLooker> looker_;
 };
 
-// Width and height of the picture when it is upright.
-absl::StatusOr<std::pair<int64_t, int64_t>> UprightSize(absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(bytes));
-  if (ExifOrientation(bytes) > 4) return std::pair(header.height, header.width);
-  return std::pair(header.width, header.height);
-}
-
 absl::Status CheckMask(absl::string_view mask, absl::string_view photo) {
   RETURN_IF_ERROR(CheckPhoto(mask));
   const auto photo_size = UprightSize(photo);

@@ -7,6 +7,7 @@
 #include "common/prompt_adapters.h"
 #include "common/resource_names.h"
 #include "common/sampler_names.h"
+#include "common/used_spec.h"
 #include "server/jobs/model_update.h"
 #include "server/jobs/policies/choice.h"
 
@@ -45,8 +46,7 @@ std::string MethodOfImported(const v1::Job& job) {
 }
 
 void DescribeImported(const v1::Job& job, v1::Model& model) {
-  const v1::ImportSpec& spec =
-      job.resolved().has_import_model() ? job.resolved().import_model() : job.import_model();
+  const v1::ImportSpec& spec = ImportOf(job);
   model.set_base_model(job.import_model().base_model());
   model.set_class_noun(spec.class_noun());
   model.set_token(spec.token());
@@ -55,8 +55,7 @@ void DescribeImported(const v1::Job& job, v1::Model& model) {
 }
 
 void DescribeTrained(const v1::Job& job, v1::Model& model) {
-  const v1::FineTuneSpec& spec =
-      job.resolved().has_fine_tune() ? job.resolved().fine_tune() : job.fine_tune();
+  const v1::FineTuneSpec& spec = FineTuneOf(job);
   model.set_base_model(job.fine_tune().base_model());
   model.set_class_noun(SubjectOf(spec).class_noun());
   model.set_token(SubjectOf(spec).token());

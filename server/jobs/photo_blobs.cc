@@ -1,10 +1,7 @@
 #include "server/jobs/photo_blobs.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "common/exif.h"
-#include "common/image_header.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
@@ -12,17 +9,6 @@
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
-namespace {
-
-// Width and height as people see the picture; one that cannot be read is 0 wide.
-std::pair<int64_t, int64_t> UprightSize(absl::string_view bytes) {
-  const auto header = ReadImageHeader(bytes);
-  if (!header.ok()) return {};
-  if (ExifOrientation(bytes) > 4) return {header->height, header->width};
-  return {header->width, header->height};
-}
-
-}  // namespace
 
 // One check of one request.
 class PhotoBlobs::Look {
@@ -59,14 +45,11 @@ class PhotoBlobs::Look {
                          const std::string& mask_field) {
     ASSIGN_OR_RETURN(const std::string bytes, At(image, field));
     ASSIGN_OR_RETURN(const std::string mask_bytes, At(mask, mask_field));
-    const auto [width, height] = UprightSize(bytes);
-    const auto [mask_width, mask_height] = UprightSize(mask_bytes);
-    if (width == 0 || mask_width == 0 || (width == mask_width && height == mask_height)) {
-      return absl::OkStatus();
-    }
+    const auto size = UprightSize(bytes), mask_size = UprightSize(mask_bytes);
+    if (!size.ok() || !mask_size.ok() || *size == *mask_size) return absl::OkStatus();
     checker_.Add(mask_field,
-                 absl::StrCat("has ", mask_width, " x ", mask_height, " px, its image ", width,
-                              " x ", height, " px; they have to be equal"),
+                 absl::StrCat("has ", mask_size->first, " x ", mask_size->second, " px, its image ",
+                              size->first, " x ", size->second, " px; they have to be equal"),
                  "MASK_SIZE_DIFFERS");
     return absl::OkStatus();
   }

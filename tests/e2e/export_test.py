@@ -1,7 +1,7 @@
 """Models and their adapters exported over gRPC, and drawn with in diffusers: the same pictures as here."""
-import io
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 import unittest
@@ -12,11 +12,9 @@ from likeness.v1 import export_pb2, fine_tune_pb2, model_service_pb2, model_serv
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
 from parity import diffusers, torch  # noqa: E402  (without them this test is skipped)
-import numpy  # noqa: E402
-import PIL.Image  # noqa: E402
+import drawn_twice  # noqa: E402
+from drawn_twice import drawn_there  # noqa: E402
 
-PROMPT = "a zwx dog in the snow"
-DRAWING = dict(seed=5, steps=4, guidance=5.0)
 DIFFUSERS, SINGLE_FILE, LORA = (export_pb2.ExportFormat.Value(f"EXPORT_FORMAT_{name}")
                                 for name in ("DIFFUSERS", "SINGLE_FILE", "LORA"))
 
@@ -87,19 +85,7 @@ class ExportTest(unittest.TestCase):
         cls.directory = pathlib.Path(temporary.name)
 
     def drawn_here(self, model, adapters=()):
-        job = service.generate_job([PROMPT], model, **DRAWING)
-        for name, strength in adapters:
-            job.generate.model.adapters.add(model=model_of(name), strength=strength)
-        done = self.service.wait(self.service.create(job).name)
-        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
-        picture = PIL.Image.open(io.BytesIO(self.service.outputs(done)["samples/0000.png"]))
-        return numpy.asarray(picture.convert("RGB")).astype(int)
-
-    def drawn_there(self, pipeline):
-        pipeline.set_progress_bar_config(disable=True)
-        picture = pipeline(PROMPT, num_inference_steps=DRAWING["steps"], guidance_scale=DRAWING["guidance"],
-                           generator=torch.Generator().manual_seed(DRAWING["seed"]), output_type="np").images[0]
-        return (picture * 255).round().astype(int)
+        return drawn_twice.drawn_here(self.service, model, adapters=[(model_of(name), strength) for name, strength in adapters])
 
     def spec(self, model, export_format, adapters=(), **settings):
         job = service.job_pb2.Job()
@@ -130,7 +116,7 @@ class ExportTest(unittest.TestCase):
         self.assertEqual({output.kind for output in done.outputs}, {output_pb2.OUTPUT_KIND_EXPORT})
         here = self.drawn_here("baseModels/tiny", adapters)
         self.assertGreater(abs(here - base).max(), 3)
-        self.check_same(self.drawn_there(diffusers.DiffusionPipeline.from_pretrained(folder)), here, adapters)
+        self.check_same(drawn_there(diffusers.DiffusionPipeline.from_pretrained(folder)), here, adapters)
 
     def test_each_method_is_merged_as_its_row_in_the_docs_says(self):
         base = self.drawn_here("baseModels/tiny")
@@ -143,11 +129,19 @@ class ExportTest(unittest.TestCase):
                                      ["job.export_model.model.adapters[0].model"])
                 elif merged == "is a model of its own":
                     _, folder = self.export(model_of(method), DIFFUSERS)
-                    self.check_same(self.drawn_there(diffusers.DiffusionPipeline.from_pretrained(folder)),
+                    self.check_same(drawn_there(diffusers.DiffusionPipeline.from_pretrained(folder)),
                                     self.drawn_here(model_of(method)), method)
                 else:
                     self.assertIn(merged, ("weights", "tokens", "weights and tokens"))
                     self.check_directory([(method, 1 if "tokens" in merged else 0.7)], base)
+
+    def test_a_directory_with_a_word_is_a_base_model_that_knows_it(self):
+        adapters = [("pivotal_tuning", 1)]
+        _, folder = self.export("baseModels/tiny", DIFFUSERS, adapters)
+        models = self.service.directory / "exported-models"
+        shutil.copytree(folder, models / "worded")
+        self.service.start_worker("worded", models=models)
+        self.check_same(self.drawn_here("baseModels/worded"), self.drawn_here("baseModels/tiny", adapters), "exported")
 
     def test_several_are_merged_together(self):
         self.check_directory([("lora", 0.7), ("dora", 0.5), ("textual_inversion", 1)], self.drawn_here("baseModels/tiny"))
@@ -158,14 +152,14 @@ class ExportTest(unittest.TestCase):
         weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
         self.assertLess(weights.stat().st_size, 0.6 * (self.service.models / "tiny/vae" / weights.name).stat().st_size)
         pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
-        self.check_same(self.drawn_there(pipeline), self.drawn_here("baseModels/tiny", adapters), "float16", most=6)
+        self.check_same(drawn_there(pipeline), self.drawn_here("baseModels/tiny", adapters), "float16", most=6)
 
     def test_a_single_file_draws_what_the_adapters_draw_here(self):
         adapters = [("lora", 0.7), ("svdiff", 1)]
         _, folder = self.export("baseModels/tiny", SINGLE_FILE, adapters)
         pipeline = diffusers.StableDiffusionPipeline.from_single_file(
             str(folder / "model.safetensors"), config=str(self.service.models / "tiny"), local_files_only=True)
-        self.check_same(self.drawn_there(pipeline), self.drawn_here("baseModels/tiny", adapters), "single file")
+        self.check_same(drawn_there(pipeline), self.drawn_here("baseModels/tiny", adapters), "single file")
 
     def test_words_lie_beside_a_single_file(self):
         done, folder = self.export("baseModels/tiny", SINGLE_FILE, [("pivotal_tuning", 1)])
@@ -182,7 +176,7 @@ class ExportTest(unittest.TestCase):
             with self.subTest(file=file):
                 pipeline = diffusers.DiffusionPipeline.from_pretrained(self.service.models / "tiny")
                 pipeline.load_lora_weights(str(folder), weight_name=file)
-                self.check_same(self.drawn_there(pipeline), here, file)
+                self.check_same(drawn_there(pipeline), here, file)
 
     def test_a_lora_of_a_whole_model_says_how_near_it_comes(self):
         errors = [self.export(model_of("dreambooth"), LORA, rank=rank)[0].metrics for rank in (1, 16)]

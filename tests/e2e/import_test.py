@@ -1,5 +1,4 @@
 """Files of other programs imported over gRPC: they draw what the file's own loader in diffusers draws."""
-import io
 import json
 import pathlib
 import sys
@@ -12,13 +11,10 @@ from likeness.v1 import model_pb2, model_service_pb2, model_service_pb2_grpc
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
 from parity import diffusers, load_file, save_file, torch  # noqa: E402  (without them this test is skipped)
-import numpy  # noqa: E402
-import PIL.Image  # noqa: E402
 import safetensors.torch  # noqa: E402
+import drawn_twice  # noqa: E402
+from drawn_twice import PROMPT, drawn_there  # noqa: E402
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict  # noqa: E402
-
-PROMPT = "a zwx dog in the snow"
-DRAWING = dict(seed=5, steps=4, guidance=5.0)
 
 
 def randomized(module):
@@ -47,23 +43,11 @@ class ImportTest(unittest.TestCase):
 
     @classmethod
     def pipeline(cls):
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(cls.service.models / "tiny")
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
+        return diffusers.DiffusionPipeline.from_pretrained(cls.service.models / "tiny")
 
     @classmethod
     def drawn_here(cls, model, prompt=PROMPT):
-        done = cls.service.wait(cls.service.create(service.generate_job([prompt], model, **DRAWING)).name)
-        if done.state != State.JOB_STATE_SUCCEEDED:
-            raise AssertionError(done)
-        picture = PIL.Image.open(io.BytesIO(cls.service.outputs(done)["samples/0000.png"]))
-        return numpy.asarray(picture.convert("RGB")).astype(int)
-
-    @staticmethod
-    def drawn_there(pipeline, prompt=PROMPT):
-        picture = pipeline(prompt, num_inference_steps=DRAWING["steps"], guidance_scale=DRAWING["guidance"],
-                           generator=torch.Generator().manual_seed(DRAWING["seed"]), output_type="np").images[0]
-        return (picture * 255).round().astype(int)
+        return drawn_twice.drawn_here(cls.service, model, prompt)
 
     def job(self, file, **settings):
         job = service.job_pb2.Job()
@@ -116,7 +100,7 @@ class ImportTest(unittest.TestCase):
                 file = self.saved(name, **config)
                 model = self.imported(file)
                 self.assertEqual((model.method, model.class_noun, model.token), ("lora", "dog", "zwx"))
-                self.check_same(self.drawn_there(self.loaded(file)), self.drawn_here(model.name), name)
+                self.check_same(drawn_there(self.loaded(file)), self.drawn_here(model.name), name)
 
     def kohya(self, name, unet, text_encoder, ranks, alphas):
         """A file with ranks and alphas of the layers in turn, and a pipeline with W + alpha / rank up down in the place of W."""
@@ -138,10 +122,10 @@ class ImportTest(unittest.TestCase):
 
     def test_a_lora_of_kohya_with_ranks_and_alphas_of_its_layers(self):
         file, merged = self.kohya("kohya", ("to_q", "to_v", "conv1"), ("q_proj", "out_proj"), (1, 2, 3), (0.5, 1.5))
-        self.check_same(self.drawn_there(merged), self.drawn_here(self.imported(file).name), "as kohya defines it")
+        self.check_same(drawn_there(merged), self.drawn_here(self.imported(file).name), "as kohya defines it")
         # diffusers says that it ignores alphas of attention layers that are not the most frequent.
         file, _ = self.kohya("kohya-in-diffusers", ("to_q", "to_v", "conv1"), ("q_proj", "out_proj"), (2,), (1.0,))
-        self.check_same(self.drawn_there(self.loaded(file)), self.drawn_here(self.imported(file).name), "diffusers' loader")
+        self.check_same(drawn_there(self.loaded(file)), self.drawn_here(self.imported(file).name), "diffusers' loader")
 
     def test_a_lora_of_peft(self):
         pipeline = self.pipeline()
@@ -150,7 +134,7 @@ class ImportTest(unittest.TestCase):
         pipeline.unet.save_pretrained(self.directory / "peft")
         model = self.imported(self.directory / "peft/adapter_model.safetensors")
         pipeline.unet = pipeline.unet.merge_and_unload()
-        self.check_same(self.drawn_there(pipeline), self.drawn_here(model.name), "peft")
+        self.check_same(drawn_there(pipeline), self.drawn_here(model.name), "peft")
 
     def test_words_of_diffusers_and_a1111(self):
         rows = torch.randn(2, self.pipeline().text_encoder.config.hidden_size)
@@ -162,7 +146,7 @@ class ImportTest(unittest.TestCase):
                 self.assertEqual((model.method, model.token), ("textual_inversion", word))
                 pipeline = self.pipeline()
                 pipeline.load_textual_inversion(load_file(file)[key], token=word)
-                self.check_same(self.drawn_there(pipeline, f"a {word} dog"), self.drawn_here(model.name, f"a {word} dog"), name)
+                self.check_same(drawn_there(pipeline, f"a {word} dog"), self.drawn_here(model.name, f"a {word} dog"), name)
 
     def test_what_was_trained_here_comes_back_as_it_was(self):
         photos = service.draw_photos(self.service.directory / "photos")

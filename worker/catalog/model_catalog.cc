@@ -115,6 +115,13 @@ absl::StatusOr<CatalogEntry> ModelCatalog::Find(const std::string& name) const {
                                absl::StrJoin(names, ", ")));
 }
 
+const CatalogEntry* ModelCatalog::FindByDigest(const std::string& digest) const {
+  for (const auto& [name, entry] : entries_) {
+    if (entry.facts.digest == digest) return &entry;
+  }
+  return nullptr;
+}
+
 std::vector<v1::BaseModel> ModelCatalog::Offers() const {
   std::vector<v1::BaseModel> offers;
   for (const auto& [name, entry] : entries_) {

@@ -35,6 +35,9 @@ class ModelCatalog {
   // empty. NOT_FOUND (MODEL_NOT_FOUND) names those that are offered.
   absl::StatusOr<CatalogEntry> Find(const std::string& name) const;
 
+  // Null where none has these weights.
+  const CatalogEntry* FindByDigest(const std::string& digest) const;
+
   std::vector<v1::BaseModel> Offers() const;
   const std::map<std::string, CatalogEntry>& entries() const { return entries_; }
   const std::vector<RejectedModel>& rejected() const { return rejected_; }

@@ -21,14 +21,11 @@ void CheckSize(const char* what, const Image& image, Geometry geometry) {
                   SizeText(geometry.width, geometry.height) + ", as the pictures to draw");
 }
 
-// 1 where the picture is white rather than black, as Pillow makes it grey: [1,1,H,W].
+// 1 where the grey picture is white rather than black: [1,1,H,W].
 torch::Tensor MaskOf(const Image& mask) {
   const auto bytes_HWC = torch::from_blob(const_cast<uint8_t*>(mask.rgb.data()),
-                                          {mask.height, mask.width, 3}, torch::kUInt8)
-                             .to(torch::kInt32);
-  const auto weights_C = torch::tensor({19595, 38470, 7471}, torch::kInt32);
-  const auto grey_HW = (bytes_HWC * weights_C).sum(2).add(0x8000).bitwise_right_shift(16);
-  return (grey_HW >= 128).to(torch::kFloat32).unsqueeze(0).unsqueeze(0);
+                                          {mask.height, mask.width, 3}, torch::kUInt8);
+  return (bytes_HWC.select(2, 0) >= 128).to(torch::kFloat32).unsqueeze(0).unsqueeze(0);
 }
 
 }  // namespace

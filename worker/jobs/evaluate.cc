@@ -66,10 +66,11 @@ std::vector<Picture> DrawBefore(DrawingModel& drawing, const PictureOrder& order
   drawing.adapters.clear();
   const absl::Status status = Attempt(environment, [&] {
     Family* base = nullptr;
-    if (drawing.facts.digest == drawing.settings.base.digest) base = &drawing.model;
-    for (const auto& [name, entry] : workshop.catalog.entries()) {
-      if (base != nullptr || entry.facts.digest != drawing.settings.base.digest) continue;
-      base = &workshop.warm.GetBase(name, entry.facts.digest, entry.directory,
+    const std::string& digest = drawing.settings.base.digest;
+    if (drawing.facts.digest == digest) {
+      base = &drawing.model;
+    } else if (const CatalogEntry* entry = workshop.catalog.FindByDigest(digest)) {
+      base = &workshop.warm.GetBase(entry->facts.name, digest, entry->directory,
                                     [&] { ThrowIfStopped(environment.Stop()); });
     }
     if (base == nullptr) {

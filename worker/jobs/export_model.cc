@@ -142,10 +142,7 @@ void ExportOneFile(const Order& order, DrawingModel& drawing, MergedAdapters mer
 std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawing,
                                          MergedAdapters merged, Workshop& workshop,
                                          const std::function<void()>& poll) {
-  const CatalogEntry* base = nullptr;
-  for (const auto& [name, entry] : workshop.catalog.entries()) {
-    if (entry.facts.digest == drawing.settings.base.digest) base = &entry;
-  }
+  const CatalogEntry* base = workshop.catalog.FindByDigest(drawing.settings.base.digest);
   if (base == nullptr) {
     throw Error(ErrorKind::kFailedPrecondition,
                 "this worker does not have the base model of the model, from which the LoRA is to "
