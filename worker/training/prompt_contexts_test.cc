@@ -13,9 +13,9 @@ namespace {
 using ::testing::ElementsAre;
 
 // Says how many prompts were encoded in each call, and may tell sizes as numbers.
-class CountingModel : public StableDiffusion {
+class EncodesCountingModel : public StableDiffusion {
  public:
-  explicit CountingModel(bool tells_sizes)
+  explicit EncodesCountingModel(bool tells_sizes)
       : StableDiffusion(TinyModel()), tells_sizes_(tells_sizes) {}
 
   Conditioning Encode(const std::vector<Prompt>& prompts, Geometry size,
@@ -48,7 +48,7 @@ void ExpectSame(const Conditioning& one, const Conditioning& other) {
 TEST(PromptContextsTest, FrozenEncodersReadThePromptsOnceForAllSizes) {
   torch::NoGradGuard no_grad;
   for (const bool tells_sizes : {false, true}) {
-    CountingModel model(tells_sizes);
+    EncodesCountingModel model(tells_sizes);
     const PromptContexts contexts(model, kPrompts, kSizes, /*trained=*/false);
     size_t prompts = 0;
     for (const size_t call : model.calls) prompts += call;
@@ -64,7 +64,7 @@ TEST(PromptContextsTest, FrozenEncodersReadThePromptsOnceForAllSizes) {
 
 TEST(PromptContextsTest, RestingEncodersReadTheSamePromptsOnce) {
   torch::NoGradGuard no_grad;
-  CountingModel model(/*tells_sizes=*/true);
+  EncodesCountingModel model(/*tells_sizes=*/true);
   PromptContexts contexts(model, kPrompts, kSizes, /*trained=*/true);
   EXPECT_THAT(model.calls, ElementsAre());
   const auto shape = [](const Geometry& size) {
