@@ -231,6 +231,7 @@ absl::Status Server::Parts::StartPages() {
   HttpPages::Handlers handlers;
   handlers.metrics = [this] { return metrics.Page(LookAround()); };
   handlers.complaint = [this] { return health.complaint(); };
+  LookAround();  // for pages that cannot wait: they repeat the last one's numbers
   ASSIGN_OR_RETURN(pages, HttpPages::Start(options.metrics_listen, std::move(handlers)));
   return absl::OkStatus();
 }

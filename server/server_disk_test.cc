@@ -262,7 +262,10 @@ TEST_F(ServerDiskTest, DiskThatHangsTurnsHealthRedAndBackAgain) {
   EXPECT_THAT(wait_for("\nok"), says("ok"));
   disk.Set("hang jobs.sqlite");
   EXPECT_THAT(wait_for("disk"), says("the disk does not answer"));
-  EXPECT_NE(HttpGet(page, "/metrics").find("\nlikeness_ready 0\n"), std::string::npos);
+  const std::string metrics = HttpGet(page, "/metrics");
+  EXPECT_NE(metrics.find("\nlikeness_ready 0\n"), std::string::npos);
+  EXPECT_EQ(metrics.find("\nlikeness_disk_free_bytes 0\n"), std::string::npos)
+      << "the first page repeats what was seen at the start";
   EXPECT_THAT(HttpGet(page, "/livez"), says("ok"));
   disk.Set("");
   EXPECT_THAT(wait_for("\nok"), says("ok"));
