@@ -158,6 +158,22 @@ class Evaluate(service.JobTest):
         failed = self.end(job)
         self.assertIn("gallery[0]", failed.error.message)
 
+    def check_that_all_is_withheld(self, job, pictures):
+        created = self.service.create(job)
+        shown = [event.sample for event in self.service.watch(created.name) if event.HasField("sample")]
+        done = self.service.get(created.name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertEqual(shown, [])
+        kinds = {output.kind for output in done.outputs}
+        self.assertFalse(kinds & {job_pb2.OUTPUT_KIND_IMAGE, job_pb2.OUTPUT_KIND_PREVIEW}, done.outputs)
+        outputs = self.service.outputs(done)
+        self.assertEqual(outputs["report/index.html"].count(b"<img "), len(self.photos))
+        report = json.loads(outputs["report/evaluation.json"])
+        self.assertEqual([("path" in row, row["withheld"]) for row in report["pictures"]], [(False, True)] * pictures)
+        self.assertTrue(all("dino" in row for row in report["pictures"]), "what is withheld is judged")
+        self.assertFalse({"best", "worst"} & set(report) | {"best_image", "worst_image"} & set(done.metrics))
+        return done
+
     def test_pictures_that_the_safety_checker_objects_to_are_withheld(self):
         import torch
         from safetensors.torch import load_file, save_file
@@ -180,6 +196,12 @@ class Evaluate(service.JobTest):
         self.assertEqual(len(withheld), 4, done.warnings)
         for prompt, seed in (("a dog", 5), ("a dog", 6), ("a cat", 7), ("a cat", 8)):
             self.assertTrue(any(f'"{prompt}", seed {seed}' in warning for warning in withheld), withheld)
+        self.check_that_all_is_withheld(self.judgement(), pictures=4)
+        training = service.fine_tune_job(self.photos)
+        training.fine_tune.previews.every_steps = 1
+        done = self.check_that_all_is_withheld(training, pictures=2)
+        self.assertTrue(any("a preview is withheld" in warning for warning in done.warnings), done.warnings)
+        self.assertTrue(any(output.path.startswith("model/") for output in done.outputs))
         config = weights.parent / "config.json"
         text = config.read_text()
         self.addCleanup(config.write_text, text)

@@ -15,6 +15,7 @@
 #include "worker/jobs/preflight.h"
 #include "worker/jobs/report_page.h"
 #include "worker/jobs/resolve.h"
+#include "worker/jobs/safety_check.h"
 #include "worker/jobs/subject.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
@@ -96,6 +97,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures(),
                 NotAskedFor(spec));
   CheckJudges(workshop.evaluators, spec.evaluators(), workshop.judges);
+  const SafetyCheck safety(workshop.evaluators, workshop.safety_checkers, environment);
   environment.Resolved(result.resolved);
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
   const SubjectPhotos photos = FetchRealPhotos(spec, drawing.facts.image_size, environment);
@@ -124,13 +126,15 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   evidence.pictures = ToJudge(pictures);
   evidence.class_pictures = ImagesOf(class_pictures);
   evidence.class_pictures_before = ImagesOf(class_pictures_before);
-  const Judgement judgement = JudgeInJob(workshop.evaluators, spec.evaluators(), spec.measures(),
-                                         evidence, workshop.judges, environment, phases);
+  Judgement judgement = JudgeInJob(workshop.evaluators, spec.evaluators(), spec.measures(),
+                                   evidence, workshop.judges, environment, phases);
+  safety.Withhold({&pictures, &class_pictures, &class_pictures_before}, Phase::kJudging, phases);
+  NameNoWithheld(pictures, judgement);
 
   // Keep
   drawing.settings.order = order;
   auto outputs = WritePictures(pictures, drawing.settings, environment);
-  outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
+  outputs.push_back(WriteReport(judgement, pictures, spec.evaluators(), environment));
   ReportFacts facts;
   facts.title = absl::StrCat(drawing.words.token, " ", drawing.words.class_noun);
   facts.photos = evidence.photos;

@@ -22,6 +22,7 @@
 #include "worker/jobs/recipe_host.h"
 #include "worker/jobs/report_page.h"
 #include "worker/jobs/resolve.h"
+#include "worker/jobs/safety_check.h"
 #include "worker/jobs/step_judge.h"
 #include "worker/jobs/subject.h"
 #include "worker/methods/fine_tune_model.h"
@@ -143,12 +144,10 @@ Drawn DrawSamples(const v1::Lease& lease, const v1::FineTuneSpec& spec, Family& 
   return drawn;
 }
 
-// Judges what was drawn, where that is asked for: the figures, and their report as one more output.
-// What cannot be judged becomes a warning.
+// Judges what was drawn, where that is asked for. What cannot be judged becomes a warning.
 std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn& drawn,
-                                      const SubjectPhotos& photos, std::vector<v1::Output>& extras,
-                                      JobEnvironment& environment, Phases& phases,
-                                      Workshop& workshop) {
+                                      const SubjectPhotos& photos, JobEnvironment& environment,
+                                      Phases& phases, Workshop& workshop) {
   std::optional<Judgement> judgement;
   const v1::Judge& judge = spec.judge();
   if (!judge.enabled() || drawn.samples.empty()) return judgement;
@@ -161,16 +160,26 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
                       .photo_masks = MasksOf(photos.training)};
     judgement = JudgeInJob(workshop.evaluators, judge.evaluators(), judge.measures(), evidence,
                            workshop.judges, environment, phases);
-    std::vector<v1::Output> pictures;
-    for (const auto& output : extras) {
-      if (output.kind() == v1::OUTPUT_KIND_IMAGE) pictures.push_back(output);
-    }
-    extras.push_back(WriteReport(*judgement, pictures, judge.evaluators(), environment));
   });
   if (!status.ok()) {
     environment.Warn(absl::StrCat("the images could not be judged: ", status.message()));
   }
   return judgement;
+}
+
+// What the safety checker objects to is shown nowhere; all of it if it cannot be asked.
+void WithholdUnsafe(const SafetyCheck& safety, Phase phase, Drawn& drawn,
+                    JobEnvironment& environment, Phases& phases) {
+  const std::vector all = {&drawn.samples, &drawn.class_before, &drawn.class_after};
+  const absl::Status status = Attempt(environment, [&] { safety.Withhold(all, phase, phases); });
+  if (status.ok()) return;
+  environment.Warn(
+      absl::StrCat("the pictures are withheld, they could not be shown to the safety "
+                   "checker: ",
+                   status.message()));
+  for (auto* pictures : all) {
+    for (Picture& picture : *pictures) picture.image = {};
+  }
 }
 
 // The page that shows it all.
@@ -237,6 +246,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
     LookForFaces(workshop.evaluators, *result.resolved.mutable_fine_tune(), environment);
   }
   CheckStepJudge(workshop.evaluators, spec, workshop.judges);
+  const SafetyCheck safety(workshop.evaluators, workshop.safety_checkers, environment);
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
@@ -253,7 +263,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   // Train
   const fs::path model_dir = environment.scratch() / kModelDir;
   PictureSettings settings = SettingsOf(spec, base.facts, model);
-  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases), settings);
+  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases), settings,
+                  [&](const Image& image) { return safety.ObjectsTo(image); });
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
   options.selection =
       StepSelectionOf(workshop.evaluators, spec, photos.front(), workshop.judges, environment);
@@ -274,20 +285,35 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
 
   // Draw
   const auto model_files = DescribeModel(model_dir);
-  const Drawn drawn =
+  Drawn drawn =
       DrawSamples(lease, spec, model, model_dir, model_files, environment, phases, workshop);
   AddMadeModel(lease.job().output_model(), spec, model_files, settings);
   SubjectPhotos together;
   if (photos.size() > 1) together = Together(photos);
   const SubjectPhotos& shown = photos.size() > 1 ? together : photos.front();
+
+  // Judge, all that was drawn
+  auto judged = JudgeSamples(spec, drawn, photos.front(), environment, phases, workshop);
+  WithholdUnsafe(safety, spec.judge().enabled() ? Phase::kJudging : Phase::kSamples, drawn,
+                 environment, phases);
+  if (judged) NameNoWithheld(drawn.samples, *judged);
+
+  // Show
   std::vector<v1::Output> extras;
   AddExtras(
       "the pictures", [&] { return WritePictures(drawn.samples, settings, environment); }, extras,
       environment);
-
-  // Judge
-  const auto judged =
-      JudgeSamples(spec, drawn, photos.front(), extras, environment, phases, workshop);
+  AddExtras(
+      "the figures",
+      [&] {
+        std::vector<v1::Output> report;
+        if (judged) {
+          report.push_back(
+              WriteReport(*judged, drawn.samples, spec.judge().evaluators(), environment));
+        }
+        return report;
+      },
+      extras, environment);
   AddExtras(
       "the contact sheet",
       [&] { return WriteContactSheet(shown, drawn.samples, judged, environment); }, extras,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "common/prompt_adapters.h"
@@ -110,7 +111,10 @@ JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop
       environment,
       checked ? std::vector{Phase::kPreparing, Phase::kSamples, Phase::kJudging, Phase::kUploading}
               : std::vector{Phase::kPreparing, Phase::kSamples, Phase::kUploading});
-  if (checked) CheckSafetyChecker(workshop.evaluators, workshop.safety_checkers);
+  std::optional<SafetyCheck> safety;
+  if (checked) {
+    safety.emplace(workshop.evaluators, workshop.safety_checkers, environment).Require();
+  }
   DrawingModel drawing = DrawingModelOf(lease, environment, phases, workshop);
   JobResult result;
   result.resolved = ResolveGenerate(lease.job().generate(), drawing.facts);
@@ -130,9 +134,7 @@ JobResult Generate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   PictureMeter meter(order.size());
   DrawPictures(drawing.model, order, environment, phases, meter, pictures,
                LayingOver(plain.adapters, drawing));
-  if (checked) {
-    WithholdUnsafe(workshop.evaluators, workshop.safety_checkers, environment, phases, pictures);
-  }
+  if (safety) safety->Withhold({&pictures}, Phase::kJudging, phases);
   drawing.settings.order = std::move(order);
   drawing.settings.start = result.resolved.generate().image_to_image();
   result.outputs = KeepOutputs(WritePictures(pictures, drawing.settings, environment),

@@ -27,7 +27,9 @@ std::vector<v1::Output> WriteContactSheet(const SubjectPhotos& photos,
   rows.push_back({.heading = "Pictures", .cells = {}});
   for (size_t i = 0; i < pictures.size(); ++i) {
     const bool judged = judgement && i < judgement->pictures.size();
-    add(pictures[i].image, absl::StrCat(pictures[i].prompt, " (seed ", pictures[i].seed, ")"),
+    add(pictures[i].image,
+        absl::StrCat(pictures[i].prompt, " (seed ", pictures[i].seed,
+                     pictures[i].withheld() ? ", withheld)" : ")"),
         judged ? absl::StrJoin(FigureTexts(judgement->pictures[i]), ", ") : "");
   }
 

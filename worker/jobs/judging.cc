@@ -12,9 +12,14 @@
 namespace likeness {
 namespace {
 
-nlohmann::json ToJson(const PictureFigures& figures, const v1::Output& picture) {
-  nlohmann::json row = {{"path", picture.path()}, {"prompt", picture.prompt()}};
-  if (picture.has_seed()) row["seed"] = picture.seed();
+nlohmann::json ToJson(const PictureFigures& figures, const Picture& picture,
+                      const std::string& path) {
+  nlohmann::json row = {{"prompt", picture.prompt}, {"seed", picture.seed}};
+  if (picture.withheld()) {
+    row["withheld"] = true;
+  } else {
+    row["path"] = path;
+  }
   const auto add = [&](const char* name, const std::optional<double>& value) {
     if (value) row[name] = *value;
   };
@@ -44,7 +49,18 @@ Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& eval
   });
 }
 
-v1::Output WriteReport(const Judgement& judgement, const std::vector<v1::Output>& pictures,
+void NameNoWithheld(const std::vector<Picture>& pictures, Judgement& judgement) {
+  const auto withheld = [&](const std::optional<size_t>& index) {
+    return index && pictures.at(*index).withheld();
+  };
+  if (!withheld(judgement.best) && !withheld(judgement.worst)) return;
+  judgement.best.reset();
+  judgement.worst.reset();
+  judgement.metrics.erase("best_image");
+  judgement.metrics.erase("worst_image");
+}
+
+v1::Output WriteReport(const Judgement& judgement, const std::vector<Picture>& pictures,
                        const Names& evaluators, JobEnvironment& environment) {
   nlohmann::json report = {
       {"format", 1},
@@ -52,10 +68,10 @@ v1::Output WriteReport(const Judgement& judgement, const std::vector<v1::Output>
       {"metrics", judgement.metrics},
       {"pictures", nlohmann::json::array()}};
   for (size_t i = 0; i < judgement.pictures.size() && i < pictures.size(); ++i) {
-    report["pictures"].push_back(ToJson(judgement.pictures[i], pictures[i]));
+    report["pictures"].push_back(ToJson(judgement.pictures[i], pictures[i], PicturePath(i)));
   }
-  if (judgement.best) report["best"] = pictures.at(*judgement.best).path();
-  if (judgement.worst) report["worst"] = pictures.at(*judgement.worst).path();
+  if (judgement.best) report["best"] = PicturePath(*judgement.best);
+  if (judgement.worst) report["worst"] = PicturePath(*judgement.worst);
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_REPORT);
   output.set_path(kReportFile);

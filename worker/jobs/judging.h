@@ -22,9 +22,12 @@ Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& eval
                      const ProtoMeasures& measures, const Evidence& evidence,
                      WarmEvaluators& judges, JobEnvironment& environment, Phases& phases);
 
-// Writes kReportFile to the job's scratch directory, and describes it. `pictures`: the outputs of
-// the judged pictures, in order.
-v1::Output WriteReport(const Judgement& judgement, const std::vector<v1::Output>& pictures,
+// Where the best or the worst picture is withheld, neither is named.
+void NameNoWithheld(const std::vector<Picture>& pictures, Judgement& judgement);
+
+// Writes kReportFile to the job's scratch directory, and describes it. `pictures`: those that were
+// judged; one that is withheld by now has no path.
+v1::Output WriteReport(const Judgement& judgement, const std::vector<Picture>& pictures,
                        const Names& evaluators, JobEnvironment& environment);
 
 // A job with these settings, as JSON.

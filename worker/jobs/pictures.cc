@@ -85,16 +85,18 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
   meter.Add(order.size());
 }
 
+std::string PicturePath(size_t index) { return absl::StrFormat("samples/%04d.png", index); }
+
 std::vector<v1::Output> WritePictures(const std::vector<Picture>& pictures,
                                       const PictureSettings& settings,
                                       JobEnvironment& environment) {
   std::vector<v1::Output> outputs;
   for (size_t i = 0; i < pictures.size(); ++i) {
     const auto& picture = pictures[i];
-    if (picture.image.rgb.empty()) continue;
+    if (picture.withheld()) continue;
     v1::Output output;
     output.set_kind(v1::OUTPUT_KIND_IMAGE);
-    output.set_path(absl::StrFormat("samples/%04d.png", i));
+    output.set_path(PicturePath(i));
     output.set_prompt(picture.prompt);
     output.set_seed(picture.seed);
     const auto file = environment.scratch() / output.path();

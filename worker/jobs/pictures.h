@@ -47,9 +47,11 @@ struct BatchPlace {
 };
 
 struct Picture {
+  bool withheld() const { return image.rgb.empty(); }
+
   std::string prompt;
   uint32_t seed = 0;
-  Image image;  // without pixels: withheld
+  Image image;  // without pixels: withheld (safety_check.h)
   BatchPlace batch = {};
   size_t prompt_number = 0;  // of the order's prompts
 };
@@ -78,6 +80,9 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
                   const ForPrompt& for_prompt = {});
 
 struct PictureSettings;
+
+// "samples/0007.png", of the picture with the index 7 among those of its job.
+std::string PicturePath(size_t index);
 
 // Writes "samples/0000.png", ... with their settings (picture_settings.h) to the job's scratch
 // directory, and describes them. The numbers of those that are withheld are left out.

@@ -17,11 +17,13 @@ namespace likeness {
 namespace fs = std::filesystem;
 
 RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
-                       std::optional<fs::path> checkpoint, PictureSettings settings)
+                       std::optional<fs::path> checkpoint, PictureSettings settings,
+                       std::function<bool(const Image&)> withholds)
     : environment_(environment),
       phases_(phases),
       checkpoint_(std::move(checkpoint)),
-      settings_(std::move(settings)) {
+      settings_(std::move(settings)),
+      withholds_(std::move(withholds)) {
   if (checkpoint_) FetchPreviews();
 }
 
@@ -69,6 +71,11 @@ std::optional<double> RecipeHost::Score(const std::function<std::optional<double
 void RecipeHost::Show(const Preview& preview) {
   preview_number_ = preview.step == preview_step_ ? preview_number_ + 1 : 0;
   preview_step_ = preview.step;
+  if (withholds_ && withholds_(preview.image)) {
+    return environment_.Warn(
+        absl::StrCat("a preview is withheld, the safety checker objects to it: \"", preview.prompt,
+                     "\", step ", preview.step));
+  }
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_PREVIEW);
   output.set_path(absl::StrFormat("previews/%06d-%d.png", preview.step, preview_number_));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -16,8 +17,10 @@ class RecipeHost : public Host {
  public:
   // checkpoint: the file to go on from, if any: the previews of the attempts before are fetched.
   // settings: of the previews, which are all drawn from the order's first seed.
+  // withholds: whether a preview is not to be shown; where it throws, it is not.
   RecipeHost(JobEnvironment& environment, Phases& phases,
-             std::optional<std::filesystem::path> checkpoint, PictureSettings settings);
+             std::optional<std::filesystem::path> checkpoint, PictureSettings settings,
+             std::function<bool(const Image&)> withholds = {});
 
   void Report(const Progress& progress) override;
   void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
@@ -39,6 +42,7 @@ class RecipeHost : public Host {
   Phases& phases_;
   std::optional<std::filesystem::path> checkpoint_;
   PictureSettings settings_;
+  const std::function<bool(const Image&)> withholds_;
   std::vector<v1::Output> previews_;
   int64_t preview_step_ = 0;  // of the last preview
   int preview_number_ = 0;    // among those of its step

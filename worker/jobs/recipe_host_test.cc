@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -53,9 +56,11 @@ class AttemptEnvironment : public JobEnvironment {
 class RecipeHostTest : public testing::Test {
  protected:
   struct Attempt {
-    explicit Attempt(KeptByServer& server, std::optional<fs::path> checkpoint = std::nullopt)
+    explicit Attempt(KeptByServer& server, std::optional<fs::path> checkpoint = std::nullopt,
+                     std::function<bool(const Image&)> withholds = {})
         : environment(server),
-          host(environment, phases, std::move(checkpoint), PictureSettings()) {}
+          host(environment, phases, std::move(checkpoint), PictureSettings(),
+               std::move(withholds)) {}
 
     void Show(int64_t step, const std::string& prompt) {
       host.ShowPreview([&] { return Preview{step, prompt, TestImage(static_cast<int>(step))}; });
@@ -107,6 +112,27 @@ TEST_F(RecipeHostTest, APreviewThatIsDrawnAgainIsOneOutput) {
   Attempt second(server_, server_.checkpoint());
   second.Show(3, "a dog");
   EXPECT_EQ(second.Previews(), std::vector<std::string>{"previews/000003-0.png"});
+}
+
+TEST_F(RecipeHostTest, WithheldPreviewsAreNeitherShownNorKept) {
+  const Image unsafe = TestImage(2);
+  Attempt attempt(server_, std::nullopt,
+                  [&](const Image& image) { return image.rgb == unsafe.rgb; });
+  attempt.Show(2, "a dog");
+  attempt.Show(4, "a dog");
+  EXPECT_EQ(attempt.Previews(), std::vector<std::string>{"previews/000004-0.png"});
+  EXPECT_EQ(server_.blobs.size(), 1u);
+  ASSERT_EQ(attempt.environment.warnings.size(), 1u);
+  EXPECT_NE(attempt.environment.warnings[0].find("\"a dog\", step 2"), std::string::npos);
+}
+
+TEST_F(RecipeHostTest, PreviewThatCannotBeCheckedIsNotShown) {
+  Attempt attempt(server_, std::nullopt,
+                  [](const Image&) -> bool { throw std::runtime_error("no checker"); });
+  attempt.Show(2, "a dog");
+  EXPECT_TRUE(attempt.Previews().empty());
+  EXPECT_TRUE(server_.blobs.empty());
+  EXPECT_EQ(attempt.environment.warnings.size(), 1u);
 }
 
 TEST_F(RecipeHostTest, LostPreviewsCostAWarningAlone) {

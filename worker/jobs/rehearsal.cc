@@ -277,7 +277,7 @@ JobResult RehearseEvaluate(const v1::Lease& lease, JobEnvironment& environment,
     judgement.metrics["rank_first_chance"] = photos / (photos + spec.gallery_size());
   }
   auto outputs = WritePictures(pictures, settings, environment);
-  outputs.push_back(WriteReport(judgement, outputs, spec.evaluators(), environment));
+  outputs.push_back(WriteReport(judgement, pictures, spec.evaluators(), environment));
   result.outputs = KeepOutputs(outputs, /*extras=*/{}, environment, phases);
   result.metrics = phases.Measurements();
   result.metrics.insert(judgement.metrics.begin(), judgement.metrics.end());

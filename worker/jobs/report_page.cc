@@ -58,7 +58,9 @@ std::string Grid(absl::string_view figures) {
 
 std::string Images(const std::vector<const Image*>& images, absl::string_view alt) {
   std::string html;
-  for (const Image* image : images) html += Figure(*image, alt, "");
+  for (const Image* image : images) {
+    if (!image->rgb.empty()) html += Figure(*image, alt, "");  // else withheld
+  }
   return Grid(html);
 }
 
@@ -113,6 +115,7 @@ std::string FiguresTable(const Judgement& judgement) {
 // What stands below picture `i`.
 std::string Caption(const ReportFacts& facts, size_t i) {
   std::string text = absl::StrCat("seed ", facts.pictures[i].seed);
+  if (facts.pictures[i].withheld()) text += " · withheld by the safety checker";
   if (!facts.judgement || i >= facts.judgement->pictures.size()) return text;
   const auto& figures = facts.judgement->pictures[i];
   for (const auto& figure : FigureTexts(figures)) {
@@ -131,7 +134,9 @@ std::string PicturesByPrompt(const ReportFacts& facts) {
   std::string html, figures;
   for (size_t i = 0; i < facts.pictures.size(); ++i) {
     const auto& picture = facts.pictures[i];
-    figures += Figure(picture.image, picture.prompt, Caption(facts, i));
+    figures += picture.withheld() ? absl::StrCat("<figure><figcaption>", Caption(facts, i),
+                                                 "</figcaption></figure>\n")
+                                  : Figure(picture.image, picture.prompt, Caption(facts, i));
     if (i + 1 < facts.pictures.size() && facts.pictures[i + 1].prompt == picture.prompt) continue;
     absl::StrAppend(&html, "<p>“", Escaped(picture.prompt), "”</p>\n", Grid(figures));
     figures.clear();

@@ -52,6 +52,21 @@ TEST(ReportPage, HoldsAllThatItShows) {
   }
 }
 
+TEST(ReportPage, WithheldPicturesAreNamedAndNotShown) {
+  ReportFacts facts = Facts();
+  const std::vector<Picture> pictures = {{"a sks dog", 5, Image()}, {"a sks dog", 6, Plain(30)}};
+  const Image none;
+  facts.pictures = pictures;
+  facts.class_before = {&none};
+  facts.class_after = {&none, &kPhoto};
+  const std::string page = ReportPage(facts);
+  EXPECT_THAT(page, HasSubstr("seed 5 · withheld by the safety checker"));
+  EXPECT_THAT(page, Not(HasSubstr("seed 6 · withheld")));
+  size_t shown = 0;
+  for (size_t at = page.find("<img "); at != page.npos; at = page.find("<img ", at + 1)) ++shown;
+  EXPECT_EQ(shown, 1u + 1u + 1u) << "the photo, a picture, one of the class";
+}
+
 TEST(ReportPage, LossesOfCheckpointsAreDrawnAsLosses) {
   ReportFacts facts = Facts();
   facts.scores.clear();

@@ -1,6 +1,6 @@
 #include "worker/jobs/safety_check.h"
 
-#include <optional>
+#include <cstdint>
 
 #include "absl/strings/str_cat.h"
 #include "worker/jobs/judge_settings.h"
@@ -10,38 +10,51 @@
 namespace likeness {
 namespace {
 
-std::vector<EvaluatorFiles> SafetyCheckerOf(const std::vector<EvaluatorFiles>& found) {
-  const auto checker = FirstOf(found, EvaluatorKind::kSafetyChecker);
-  if (!checker) {
-    RefuseMissing(
-        "job.generate.safety_check needs a safety checker among the evaluators; this worker has "
-        "none");
-  }
-  return {*checker};
+bool Objects(SafetyEvaluator& checker, const Image& image) {
+  return checker.ConceptScores(image).gt(0).any().item<bool>();
 }
 
 }  // namespace
 
-void CheckSafetyChecker(const std::vector<EvaluatorFiles>& found, WarmEvaluators& checkers) {
-  checkers.Check(SafetyCheckerOf(found));
+SafetyCheck::SafetyCheck(const std::vector<EvaluatorFiles>& found, WarmEvaluators& checkers,
+                         JobEnvironment& environment)
+    : checker_(FirstOf(found, EvaluatorKind::kSafetyChecker)),
+      checkers_(checkers),
+      environment_(environment) {
+  if (checker_) checkers_.Check({*checker_});
 }
 
-void WithholdUnsafe(const std::vector<EvaluatorFiles>& found, WarmEvaluators& checkers,
-                    JobEnvironment& environment, Phases& phases, std::vector<Picture>& pictures) {
-  phases.Report({.phase = Phase::kJudging, .unit = "pictures"});
-  const auto poll = [&] { ThrowIfStopped(environment.Stop()); };
-  const auto evaluators = checkers.Get(SafetyCheckerOf(found), poll);
-  const ProgressMeter meter(Phase::kJudging, "pictures", 0, std::ssize(pictures));
+void SafetyCheck::Require() const {
+  if (checker_) return;
+  RefuseMissing(
+      "job.generate.safety_check needs a safety checker among the evaluators; this worker has "
+      "none");
+}
+
+bool SafetyCheck::ObjectsTo(const Image& image) const {
+  return checker_ && Objects(*checkers_.Get({*checker_})->safety_checker, image);
+}
+
+void SafetyCheck::Withhold(const std::vector<std::vector<Picture>*>& drawn, Phase phase,
+                           Phases& phases) const {
+  int64_t total = 0;
+  for (const auto* pictures : drawn) total += std::ssize(*pictures);
+  if (!checker_ || total == 0) return;
+  const auto poll = [&] { ThrowIfStopped(environment_.Stop()); };
+  const auto evaluators = checkers_.Get({*checker_}, poll);
+  const ProgressMeter meter(phase, "pictures", 0, total);
   int64_t done = 0;
-  for (auto& picture : pictures) {
-    poll();
-    const auto scores = evaluators->safety_checker->ConceptScores(picture.image);
-    if (scores.gt(0).any().item<bool>()) {
-      picture.image = {};
-      environment.Warn(absl::StrCat("a picture is withheld, the safety checker objects to it: \"",
-                                    picture.prompt, "\", seed ", picture.seed));
+  for (auto* pictures : drawn) {
+    for (Picture& picture : *pictures) {
+      poll();
+      if (Objects(*evaluators->safety_checker, picture.image)) {
+        picture.image = {};
+        environment_.Warn(
+            absl::StrCat("a picture is withheld, the safety checker objects to it: \"",
+                         picture.prompt, "\", seed ", picture.seed));
+      }
+      phases.Report(meter.After(++done));
     }
-    phases.Report(meter.After(++done));
   }
 }
 

@@ -1,8 +1,10 @@
-// Pictures that are not to be shown (GenerateSpec.safety_check).
+// Pictures that are not to be shown: those that the worker's safety checker objects to.
 #pragma once
 
+#include <optional>
 #include <vector>
 
+#include "worker/base/image.h"
 #include "worker/evaluation/evaluator_files.h"
 #include "worker/evaluation/warm_evaluators.h"
 #include "worker/jobs/job_environment.h"
@@ -11,13 +13,26 @@
 
 namespace likeness {
 
-// Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) where there is no safety checker,
-// Error where it cannot be loaded: before anything is drawn.
-void CheckSafetyChecker(const std::vector<EvaluatorFiles>& found, WarmEvaluators& checkers);
+// Objects to nothing where the worker has no safety checker. What it is given outlives it.
+class SafetyCheck {
+ public:
+  // Throws Error where the checker cannot be loaded: before anything is drawn.
+  SafetyCheck(const std::vector<EvaluatorFiles>& found, WarmEvaluators& checkers,
+              JobEnvironment& environment);
 
-// Phase kJudging. Takes the pixels from the pictures that the safety checker objects to; a warning
-// of the job says which.
-void WithholdUnsafe(const std::vector<EvaluatorFiles>& found, WarmEvaluators& checkers,
-                    JobEnvironment& environment, Phases& phases, std::vector<Picture>& pictures);
+  // Throws StatusError (FAILED_PRECONDITION, EVALUATOR_MISSING) where there is no safety checker.
+  void Require() const;
+
+  bool ObjectsTo(const Image& image) const;
+
+  // Takes the pixels from those of all these pictures that the checker objects to; a warning of the
+  // job says which. Reports in `phase` how many are looked at.
+  void Withhold(const std::vector<std::vector<Picture>*>& drawn, Phase phase, Phases& phases) const;
+
+ private:
+  std::optional<EvaluatorFiles> checker_;
+  WarmEvaluators& checkers_;
+  JobEnvironment& environment_;
+};
 
 }  // namespace likeness
