@@ -46,19 +46,29 @@ torch::Tensor UnitRows(const torch::Tensor& x_ND) {
   return x / x.norm(2, /*dim=*/1, /*keepdim=*/true).clamp_min(1e-12);
 }
 
-// The rows of all pictures: together where they are of one size when they are read.
-template <typename Forward>
-torch::Tensor EmbedEach(const std::vector<const Image*>& images, const ImagePreprocessor& read,
-                        c10::Device device, const Forward& forward) {
+// Calls `use` with the pixels of all pictures, BCHW: together where they are of one size when they
+// are read, else one by one.
+template <typename Use>
+void ReadEach(const std::vector<const Image*>& images, const ImagePreprocessor& read,
+              c10::Device device, const Use& use) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> pixels_1CHW;
   for (const Image* image : images) pixels_1CHW.push_back(read(*image));
   const bool one_size = std::all_of(
       pixels_1CHW.begin(), pixels_1CHW.end(),
       [&](const torch::Tensor& pixels) { return pixels.sizes() == pixels_1CHW[0].sizes(); });
-  if (one_size) return UnitRows(forward(torch::cat(pixels_1CHW).to(device)));
+  if (one_size) return use(torch::cat(pixels_1CHW).to(device));
+  for (const auto& pixels : pixels_1CHW) use(pixels.to(device));
+}
+
+// The rows of all pictures.
+template <typename Forward>
+torch::Tensor EmbedEach(const std::vector<const Image*>& images, const ImagePreprocessor& read,
+                        c10::Device device, const Forward& forward) {
   std::vector<torch::Tensor> rows;
-  for (const auto& pixels : pixels_1CHW) rows.push_back(UnitRows(forward(pixels.to(device))));
+  ReadEach(images, read, device, [&](const torch::Tensor& pixels_BCHW) {
+    rows.push_back(UnitRows(forward(pixels_BCHW)));
+  });
   return torch::cat(rows);
 }
 
@@ -100,9 +110,23 @@ torch::Tensor DinoEvaluator::EmbedPhoto(const Image& photo) {
   return photos_.Get(photo, [&] { return Embed(photo); });
 }
 
-torch::Tensor DinoEvaluator::EmbedPatches(const Image& image) {
-  torch::NoGradGuard no_grad;
-  return UnitRows(model_->Patches(read_(image).to(device_))[0]);
+std::vector<DinoEvaluator::Parts> DinoEvaluator::EmbedParts(
+    const std::vector<const Image*>& images) {
+  std::vector<Parts> all;
+  ReadEach(images, read_, device_, [&](const torch::Tensor& pixels_BCHW) {
+    const auto tokens = model_->Read(pixels_BCHW);
+    const auto rows_BD = UnitRows(tokens.class_BD);
+    for (int64_t b = 0; b < rows_BD.size(0); ++b) {
+      all.push_back({rows_BD.slice(0, b, b + 1), UnitRows(tokens.patches_BPD[b])});
+    }
+  });
+  return all;
+}
+
+DinoEvaluator::Parts DinoEvaluator::EmbedPhotoParts(const Image& photo) {
+  Parts parts = EmbedParts({&photo})[0];
+  parts.whole_1D = photos_.Get(photo, [&] { return parts.whole_1D; });
+  return parts;
 }
 
 torch::Tensor DinoEvaluator::PatchesWithin(const Image& mask) const {

@@ -45,8 +45,14 @@ class DinoEvaluator {
   torch::Tensor Embed(const Image& image) { return Embed({&image}); }
   // The same of a photo, by itself whatever else is asked for, and remembered.
   torch::Tensor EmbedPhoto(const Image& photo);
-  // Of each patch that the network reads, row by row, [P,D].
-  torch::Tensor EmbedPatches(const Image& image);
+  // A picture as a whole, and each patch of it that the network reads, row by row.
+  struct Parts {
+    torch::Tensor whole_1D, patches_PD;
+  };
+  std::vector<Parts> EmbedParts(const std::vector<const Image*>& images);
+  torch::Tensor EmbedPatches(const Image& image) { return EmbedParts({&image})[0].patches_PD; }
+  // Of a photo: as EmbedPhoto, but for the patches, which are not remembered.
+  Parts EmbedPhotoParts(const Image& photo);
   // Which of these patches a mask of the image covers by more than half, [P] of bool.
   torch::Tensor PatchesWithin(const Image& mask) const;
 

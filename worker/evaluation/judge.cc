@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
-#include <string_view>
 #include <utility>
 
+#include "worker/evaluation/distinct_photos.h"
+#include "worker/evaluation/diversity.h"
 #include "worker/evaluation/measures.h"
-#include "worker/tokenizers/find_word.h"
+#include "worker/evaluation/plain_prompt.h"
+#include "worker/evaluation/subject_parts.h"
 
 namespace likeness {
 namespace {
@@ -34,7 +35,6 @@ class Counter {
 };
 
 constexpr size_t kBatch = 8;
-constexpr int64_t kMostFeatureBytes = 256 << 20;  // of the pictures of one prompt, for LPIPS
 
 template <typename Evaluator>
 torch::Tensor EmbedAll(const std::vector<const Image*>& images, Evaluator& evaluator,
@@ -58,34 +58,6 @@ torch::Tensor EmbedPhotos(const std::vector<const Image*>& photos, Evaluator& ev
     counter.Add();
   }
   return torch::cat(rows);
-}
-
-int64_t BytesOf(const LpipsFeatures& features) {
-  int64_t bytes = 0;
-  for (const auto& slice : features.slices_BCHW) bytes += static_cast<int64_t>(slice.nbytes());
-  return bytes;
-}
-
-// Without those that are there twice: a photo compared with itself says nothing.
-std::vector<const Image*> Distinct(const std::vector<const Image*>& photos) {
-  std::vector<const Image*> distinct;
-  for (const Image* photo : photos) {
-    const bool seen = std::any_of(distinct.begin(), distinct.end(), [&](const Image* other) {
-      return other->width == photo->width && other->rgb == photo->rgb;
-    });
-    if (!seen) distinct.push_back(photo);
-  }
-  return distinct;
-}
-
-// Those of `gallery` that are none of the photos: a photo is no look-alike of the subject.
-std::vector<const Image*> LookAlikes(const std::vector<const Image*>& gallery,
-                                     const std::vector<const Image*>& photos) {
-  std::vector<const Image*> all = photos;
-  all.insert(all.end(), gallery.begin(), gallery.end());
-  auto distinct = Distinct(all);
-  distinct.erase(distinct.begin(), distinct.begin() + std::ssize(photos));
-  return distinct;
 }
 
 // Pictures of one prompt belong together.
@@ -156,7 +128,7 @@ class Judge {
       const Image* photo = evidence.photos.at(i);
       if (evidence.photo_masks[i] == nullptr) continue;
       if (std::find(photos_.begin(), photos_.end(), photo) == photos_.end()) continue;
-      masked_.push_back({photo, evidence.photo_masks[i]});
+      masked_.emplace(photo, evidence.photo_masks[i]);
     }
     judgement_.pictures.resize(pictures_.size());
     scores_.resize(pictures_.size());
@@ -164,8 +136,7 @@ class Judge {
   }
 
   Judgement Run() {
-    if (DinoReadsPictures() || MeasuresPres()) JudgeByDino();
-    if (MeasuresMasc()) JudgeByParts();
+    if (DinoReadsPhotos()) JudgeByDino();
     if (ClipReadsPictures()) JudgeByClip();
     if (MeasuresDiversity()) JudgeDiversity();
     NameBestAndWorst();
@@ -175,10 +146,14 @@ class Judge {
  private:
   bool Asked(Measure measure) const { return measures_.contains(measure); }
 
-  bool DinoReadsPictures() const {
+  // Whole pictures by DINO.
+  bool ComparesPictures() const {
     return evaluators_.dino && !photos_.empty() && !pictures_.empty() &&
            (Asked(Measure::kDino) || Asked(Measure::kCopying) || MeasuresRank());
   }
+  bool ComparesPhotos() const { return ComparesPictures() || MeasuresPres(); }
+  bool DinoReadsPictures() const { return ComparesPictures() || MeasuresMasc(); }
+  bool DinoReadsPhotos() const { return ComparesPhotos() || MeasuresMasc(); }
   bool MeasuresRank() const {
     return evaluators_.dino && !photos_.empty() && !pictures_.empty() && !gallery_.empty() &&
            Asked(Measure::kRank);
@@ -208,9 +183,12 @@ class Judge {
   int64_t ToCount() const {
     int64_t total = 0;
     if (DinoReadsPictures()) total += std::ssize(pictures_);
-    if (DinoReadsPictures() || MeasuresPres()) total += std::ssize(photos_);
+    if (ComparesPhotos()) {
+      total += std::ssize(photos_);
+    } else if (MeasuresMasc()) {
+      total += std::ssize(masked_);
+    }
     if (MeasuresRank()) total += std::ssize(gallery_);
-    if (MeasuresMasc()) total += 2 * std::ssize(masked_) + std::ssize(pictures_);
     if (MeasuresPres()) {
       total += std::ssize(evidence_.class_pictures) + std::ssize(evidence_.class_pictures_before);
     }
@@ -231,10 +209,18 @@ class Judge {
     return values;
   }
 
+  // Each photo and picture is read once, whatever is measured of it.
   void JudgeByDino() {
-    const auto photos_MD = EmbedPhotos(photos_, *evaluators_.dino, counter_);
-    if (DinoReadsPictures()) {
-      const auto pictures_ND = EmbedAll(pictures_, *evaluators_.dino, counter_);
+    auto& dino = *evaluators_.dino;
+    SubjectParts parts([&](const Image& photo) { return dino.EmbedPatches(photo); });
+    const auto photos_MD = ReadPhotos(parts);
+    torch::Tensor pictures_ND;
+    if (MeasuresMasc()) {
+      pictures_ND = JudgeByParts(parts);
+    } else if (ComparesPictures()) {
+      pictures_ND = EmbedAll(pictures_, dino, counter_);
+    }
+    if (ComparesPictures()) {
       if (Asked(Measure::kDino)) {
         const auto values = JudgeSubject("dino", pictures_ND, photos_MD);
         for (size_t i = 0; i < values.size(); ++i) judgement_.pictures[i].dino = values[i];
@@ -245,7 +231,7 @@ class Judge {
     }
     if (!MeasuresPres()) return;
     const auto mean_to_photos = [&](const std::vector<const Image*>& images) {
-      const auto images_ND = EmbedAll(images, *evaluators_.dino, counter_);
+      const auto images_ND = EmbedAll(images, dino, counter_);
       return MeanOfGroups({ToDoubles(Cosines(images_ND, photos_MD).mean(1))});
     };
     Note("pres", mean_to_photos(evidence_.class_pictures), judgement_);
@@ -288,38 +274,47 @@ class Judge {
     judgement_.metrics["rank_reciprocal_photos"] = MeanOfGroups({Reciprocals(of_photos)}).mean;
   }
 
-  // Subjects smaller than half a patch are left out. The photos' patches are computed twice: those
-  // of all of them, background included, may be gigabytes.
-  void JudgeByParts() {
+  // [M,D] of the photos where whole ones are compared; the parts of those with masks besides.
+  torch::Tensor ReadPhotos(SubjectParts& parts) {
     auto& dino = *evaluators_.dino;
-    std::vector<std::pair<const Image*, torch::Tensor>> subjects_SD;
-    for (const auto& masked : masked_) {
-      auto parts_SD = dino.EmbedPatches(*masked.photo).index({dino.PatchesWithin(*masked.mask)});
-      if (parts_SD.size(0) > 0) subjects_SD.emplace_back(masked.photo, std::move(parts_SD));
-      counter_.Add();
-    }
-    // Of each subject in a picture, but not in its own photo.
-    const auto in = [&](const Image* picture) {
-      const auto picture_PD = dino.EmbedPatches(*picture);
-      counter_.Add();
-      std::vector<double> values;
-      for (const auto& [photo, parts_SD] : subjects_SD) {
-        if (photo != picture) values.push_back(MaskedMaxCosine(parts_SD, picture_PD));
+    std::vector<torch::Tensor> rows;
+    for (const Image* photo : photos_) {
+      const auto masked = masked_.find(photo);
+      if (MeasuresMasc() && masked != masked_.end()) {
+        auto seen = dino.EmbedPhotoParts(*photo);
+        rows.push_back(std::move(seen.whole_1D));
+        parts.Add(*photo, std::move(seen.patches_PD), dino.PatchesWithin(*masked->second));
+      } else if (ComparesPhotos()) {
+        rows.push_back(dino.EmbedPhoto(*photo));
+      } else {
+        continue;
       }
-      return values;
-    };
-    std::vector<double> values, among;
-    for (size_t i = 0; i < pictures_.size(); ++i) {
-      const auto of_photos = in(pictures_[i]);
-      if (of_photos.empty()) continue;
-      values.push_back(MeanOfGroups({of_photos}).mean);
-      judgement_.pictures[i].masc = values.back();
+      counter_.Add();
     }
-    for (const auto& masked : masked_) {
-      for (const double value : in(masked.photo)) among.push_back(value);
+    return torch::cat(rows);
+  }
+
+  // Of each photo's subject in the pictures, whose rows, [N,D], it gives besides.
+  torch::Tensor JudgeByParts(const SubjectParts& parts) {
+    std::vector<torch::Tensor> rows;
+    std::vector<double> values;
+    for (size_t begin = 0; begin < pictures_.size(); begin += kBatch) {
+      const size_t end = std::min(pictures_.size(), begin + kBatch);
+      auto batch = evaluators_.dino->EmbedParts({pictures_.begin() + static_cast<int64_t>(begin),
+                                                 pictures_.begin() + static_cast<int64_t>(end)});
+      for (size_t i = begin; i < end; ++i) {
+        auto& seen = batch[i - begin];
+        rows.push_back(std::move(seen.whole_1D));
+        judgement_.pictures[i].masc = parts.FoundIn(seen.patches_PD);
+        if (judgement_.pictures[i].masc) values.push_back(*judgement_.pictures[i].masc);
+        counter_.Add();
+      }
     }
+    // In all pictures or in none: what the photos show decides.
     if (!values.empty()) Note("masc", MeanOfGroups(Grouped(groups_, values)), judgement_);
-    if (!among.empty()) judgement_.metrics["masc_photos"] = MeanOfGroups({among}).mean;
+    const auto among = parts.FoundAmongPhotos([&] { counter_.Poll(); });
+    if (among) judgement_.metrics["masc_photos"] = *among;
+    return torch::cat(rows);
   }
 
   void JudgeByClip() {
@@ -344,33 +339,17 @@ class Judge {
     AddStandardized(values, scores_);
   }
 
-  // Pairs of one prompt; every pair once, no picture with itself. The features of the first
-  // pictures of a prompt are kept, as many as fit: those of all may be gigabytes.
+  // Pairs of one prompt.
   void JudgeDiversity() {
     std::vector<std::vector<double>> distances;
+    bool any = false;
     for (const auto& [prompt, members] : groups_) {
-      auto& group = distances.emplace_back();
-      std::vector<LpipsFeatures> kept;
-      int64_t bytes = 0;
-      const auto features_of = [&](size_t i) {
-        if (i < kept.size()) return kept[i];
-        auto features = evaluators_.lpips->Features(*pictures_[members[i]]);
-        bytes += BytesOf(features);
-        if (i == kept.size() && bytes <= kMostFeatureBytes) kept.push_back(features);
-        return features;
-      };
-      for (size_t i = 0; i < members.size(); ++i) {
-        LpipsFeatures a;
-        if (i + 1 < members.size()) a = features_of(i);
-        for (size_t j = i + 1; j < members.size(); ++j) {
-          group.push_back(evaluators_.lpips->Distance(a, features_of(j)));
-          counter_.Poll();
-        }
-        counter_.Add();
-      }
+      std::vector<const Image*> images;
+      for (const size_t i : members) images.push_back(pictures_[i]);
+      distances.push_back(DistancesOfPairs(
+          images, *evaluators_.lpips, [&] { counter_.Poll(); }, [&] { counter_.Add(); }));
+      any = any || !distances.back().empty();
     }
-    const bool any = std::any_of(distances.begin(), distances.end(),
-                                 [](const auto& group) { return !group.empty(); });
     if (any) Note("div", MeanOfGroups(distances), judgement_);
   }
 
@@ -391,40 +370,13 @@ class Judge {
   Evaluators& evaluators_;
   Counter counter_;
   std::vector<const Image*> photos_, gallery_, pictures_;
-  struct Masked {
-    const Image* photo;
-    const Image* mask;
-  };
-  std::vector<Masked> masked_;  // of photos_
+  std::map<const Image*, const Image*> masked_;  // of photos_, their masks
   Groups groups_;
   Judgement judgement_;
   std::vector<double> scores_;  // subject and prompt together, as far as they are measured
 };
 
-std::string WithoutToken(std::string_view prompt, const std::string& token) {
-  constexpr std::string_view kOwns = "'s";
-  std::string plain;
-  for (size_t at = 0; (at = FindWord(prompt, token)) != std::string_view::npos;) {
-    plain += prompt.substr(0, at);
-    prompt.remove_prefix(at + token.size());
-    if (prompt.starts_with(kOwns)) prompt.remove_prefix(kOwns.size());
-  }
-  return plain.append(prompt);
-}
-
 }  // namespace
-
-std::string WithoutTokens(const std::string& prompt, std::vector<std::string> tokens) {
-  // The longest first: one may be a part of another ("sks", "sks-2").
-  std::stable_sort(tokens.begin(), tokens.end(),
-                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
-  std::string plain = prompt;
-  for (const auto& token : tokens) plain = WithoutToken(plain, token);
-  std::istringstream words(plain);
-  std::string left, word;
-  while (words >> word) left += (left.empty() ? "" : " ") + word;
-  return left;
-}
 
 Judgement JudgePictures(const Evidence& evidence, const std::set<Measure>& measures,
                         Evaluators& evaluators,

@@ -48,9 +48,6 @@ struct Judgement {
   std::optional<size_t> best, worst;  // of two or more pictures
 };
 
-// The prompt without the rare words: "a sks dog beside a zwx cat" -> "a dog beside a cat".
-std::string WithoutTokens(const std::string& prompt, std::vector<std::string> tokens);
-
 // Judges by those of `measures` that the evaluators and the evidence allow. `on_picture` is called
 // after each picture with how many are done and how many there are, photos included; what it throws
 // ends the judging.

@@ -10,6 +10,7 @@
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/evaluation/measures.h"
+#include "worker/evaluation/plain_prompt.h"
 #include "worker/evaluation/tiny_evaluators.h"
 
 namespace likeness {
@@ -196,6 +197,24 @@ TEST_F(JudgeTest, TheSubjectIsFoundPartByPartWhateverIsAroundIt) {
   EXPECT_FALSE(judgement.metrics.contains("dino"));
 }
 
+TEST_F(JudgeTest, EachPhotoAndPictureIsReadOnceWhateverIsMeasuredOfIt) {
+  auto evidence = TwoPromptsOfTwo();
+  evidence.photo_masks = {UpperHalf(64), nullptr, UpperHalf(64)};
+  const auto judge = [&](const std::set<Measure>& measures, int64_t read) {
+    int64_t of = 0;
+    auto metrics = JudgePictures(evidence, measures, evaluators_, [&](int64_t, int64_t total) {
+                     of = total;
+                   }).metrics;
+    EXPECT_EQ(of, read);
+    metrics.erase("best_image");
+    metrics.erase("worst_image");
+    return metrics;
+  };
+  auto apart = judge({Measure::kDino}, 3 + 4);
+  apart.merge(judge({Measure::kMasc}, 2 + 4));
+  EXPECT_EQ(judge({Measure::kDino, Measure::kMasc}, 3 + 4), apart);
+}
+
 TEST_F(JudgeTest, WithoutMasksTheSubjectIsNotLookedForByParts) {
   auto evidence = TwoPromptsOfTwo();
   EXPECT_TRUE(Run(evidence, {Measure::kMasc}).metrics.empty());
@@ -245,20 +264,6 @@ TEST_F(JudgeTest, ProgressEndsAtTheEndAndMayStop) {
   EXPECT_THROW(JudgePictures(TwoPromptsOfTwo(), kAll, evaluators_,
                              [](int64_t, int64_t) { throw Error(ErrorKind::kCancelled, "stop"); }),
                Error);
-}
-
-TEST(WithoutTokens, LeavesOutWholeWordsAlone) {
-  EXPECT_EQ(WithoutTokens("a sks dog in the snow", {"sks"}), "a dog in the snow");
-  EXPECT_EQ(WithoutTokens("skses sks", {"sks"}), "skses");
-  EXPECT_EQ(WithoutTokens("a dog", {""}), "a dog");
-  EXPECT_EQ(WithoutTokens("SKS, a dog", {"sks"}), ", a dog");
-  EXPECT_EQ(WithoutTokens("sks's collar", {"sks"}), "collar");
-  EXPECT_EQ(WithoutTokens("a dog (sks)", {"sks"}), "a dog ()");
-}
-
-TEST(WithoutTokens, LeavesOutThoseOfAllSubjects) {
-  EXPECT_EQ(WithoutTokens("a sks dog beside a zwx cat", {"sks", "zwx"}), "a dog beside a cat");
-  EXPECT_EQ(WithoutTokens("a sks-2 cat and a sks dog", {"sks", "sks-2"}), "a cat and a dog");
 }
 
 TEST(FindEvaluators, GeneralOnesLieInTheirFolderAndOthersAreThereByName) {

@@ -117,9 +117,11 @@ torch::Tensor VitModelImpl::forward(const torch::Tensor& pixels_BCHW) {
   return layernorm_(Encode(pixels_BCHW).select(1, 0));
 }
 
-torch::Tensor VitModelImpl::Patches(const torch::Tensor& pixels_BCHW) {
+VitModelImpl::Tokens VitModelImpl::Read(const torch::Tensor& pixels_BCHW) {
   const int64_t registers = register_tokens_1RD_.defined() ? register_tokens_1RD_.size(1) : 0;
-  return layernorm_(Encode(pixels_BCHW).slice(1, 1 + registers));
+  const auto encoded_BTD = Encode(pixels_BCHW);
+  return {.class_BD = layernorm_(encoded_BTD.select(1, 0)),
+          .patches_BPD = layernorm_(encoded_BTD.slice(1, 1 + registers))};
 }
 
 torch::Tensor VitModelImpl::Encode(const torch::Tensor& pixels_BCHW) {

@@ -65,8 +65,11 @@ class VitModelImpl : public torch::nn::Module {
   // pixels_BCHW normalized as preprocessor_config.json says; H and W multiples of patch_size, and
   // image_size where the kind is kVit. Gives the class token after the final layer norm, BD.
   torch::Tensor forward(const torch::Tensor& pixels_BCHW);
-  // The patches instead, row by row, [B,P,D].
-  torch::Tensor Patches(const torch::Tensor& pixels_BCHW);
+  // Both the class token and the patches, row by row.
+  struct Tokens {
+    torch::Tensor class_BD, patches_BPD;
+  };
+  Tokens Read(const torch::Tensor& pixels_BCHW);
 
   const VitOptions& options() const { return options_; }
 

@@ -1,0 +1,23 @@
+#include "worker/evaluation/plain_prompt.h"
+
+#include <gtest/gtest.h>
+
+namespace likeness {
+namespace {
+
+TEST(WithoutTokens, LeavesOutWholeWordsAlone) {
+  EXPECT_EQ(WithoutTokens("a sks dog in the snow", {"sks"}), "a dog in the snow");
+  EXPECT_EQ(WithoutTokens("skses sks", {"sks"}), "skses");
+  EXPECT_EQ(WithoutTokens("a dog", {""}), "a dog");
+  EXPECT_EQ(WithoutTokens("SKS, a dog", {"sks"}), ", a dog");
+  EXPECT_EQ(WithoutTokens("sks's collar", {"sks"}), "collar");
+  EXPECT_EQ(WithoutTokens("a dog (sks)", {"sks"}), "a dog ()");
+}
+
+TEST(WithoutTokens, LeavesOutThoseOfAllSubjects) {
+  EXPECT_EQ(WithoutTokens("a sks dog beside a zwx cat", {"sks", "zwx"}), "a dog beside a cat");
+  EXPECT_EQ(WithoutTokens("a sks-2 cat and a sks dog", {"sks", "sks-2"}), "a cat and a dog");
+}
+
+}  // namespace
+}  // namespace likeness
