@@ -1,6 +1,7 @@
 #include "worker/jobs/fine_tune.h"
 
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -237,20 +238,25 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const auto base = ValueOrThrow(workshop.catalog.Find(lease.job().fine_tune().base_model()));
   JobResult result{.resolved = Resolve(lease, base.facts), .outputs = {}, .metrics = {}};
   const v1::FineTuneSpec& spec = result.resolved.fine_tune();
+  std::optional<FaceFinder> faces;  // whose crop boxes are resolved where the job goes on
   if (lease.has_checkpoint()) {
     CheckResumedJudges(workshop.evaluators, spec);
   } else {
     ResolveJudge(workshop.evaluators, *result.resolved.mutable_fine_tune(), workshop.judges,
                  environment);
     NameStepJudges(workshop.evaluators, *result.resolved.mutable_fine_tune());
-    LookForFaces(workshop.evaluators, *result.resolved.mutable_fine_tune(), environment);
+    faces.emplace(workshop.evaluators, spec, environment);
   }
   CheckStepJudge(workshop.evaluators, spec, workshop.judges);
   const SafetyCheck safety(workshop.evaluators, workshop.safety_checkers, environment);
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
-  const auto photos = FetchAllPhotos(spec, PhotoRulesOf(spec, base.facts.image_size), environment);
+  LookAtPhoto look;
+  if (faces) look = std::bind_front(&FaceFinder::Look, &*faces);
+  const auto photos = FetchAllPhotos(*result.resolved.mutable_fine_tune(),
+                                     PhotoRulesOf(spec, base.facts.image_size), environment, look);
+  if (faces) environment.Resolved(result.resolved);
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });
   // A word with rows of its own may be any.

@@ -135,8 +135,8 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   Phases phases(environment, PhasesOf(spec));
   environment.Resolved(result.resolved);
   environment.Warn(kWarning);
-  const SubjectPhotos photos =
-      Together(FetchAllPhotos(spec, PhotoRulesOf(spec, base.image_size), environment));
+  const SubjectPhotos photos = Together(FetchAllPhotos(
+      *result.resolved.mutable_fine_tune(), PhotoRulesOf(spec, base.image_size), environment));
 
   if (UsesClassImages(spec.prior())) {
     const int64_t images = spec.prior().class_images();

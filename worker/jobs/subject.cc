@@ -1,6 +1,7 @@
 #include "worker/jobs/subject.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -36,22 +37,29 @@ bool IsAll(uint8_t grey, const Image& mask) {
 class PhotoFetcher {
  public:
   // `path`: of the subject in the request.
-  PhotoFetcher(PromptWords words, const std::string& path, const PhotoRules& rules,
-               JobEnvironment& environment)
-      : words_(std::move(words)),
+  PhotoFetcher(v1::Subject& subject, PromptWords words, const std::string& path,
+               const PhotoRules& rules, JobEnvironment& environment, const LookAtPhoto& look)
+      : subject_(subject),
+        words_(std::move(words)),
         path_(path),
+        look_(look),
         rules_(rules),
         sizes_(rules.aspect_ratio_buckets
                    ? BucketSizes(rules.image_size)
                    : std::vector<PictureSize>{{rules.image_size, rules.image_size}}),
         environment_(environment) {}
 
-  // `list`: "photos"; names the photos in messages. `looks`: may be null.
-  std::vector<SubjectPhoto> FetchAll(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
-                                     const std::string& list, std::vector<NamedLook>* looks) {
-    std::vector<SubjectPhoto> fetched;
-    for (int i = 0; i < photos.size(); ++i) {
-      fetched.push_back(Fetch(photos[i], absl::StrCat(list, "[", i, "]"), looks));
+  // `name`: of the subject in messages. `looks`: may be null.
+  SubjectPhotos FetchAll(const std::string& name, std::vector<NamedLook>* looks) {
+    SubjectPhotos fetched;
+    for (int i = 0; i < subject_.photos_size(); ++i) {
+      fetched.training.push_back(Fetch(*subject_.mutable_photos(i), /*validation=*/false,
+                                       absl::StrCat(name, "photos[", i, "]"), looks));
+    }
+    for (int i = 0; i < subject_.validation_photos_size(); ++i) {
+      fetched.validation.push_back(
+          Fetch(*subject_.mutable_validation_photos(i), /*validation=*/true,
+                absl::StrCat(name, "validation_photos[", i, "]"), /*looks=*/nullptr));
     }
     return fetched;
   }
@@ -59,9 +67,9 @@ class PhotoFetcher {
   const Conversions& conversions() const { return conversions_; }
 
  private:
-  SubjectPhoto Fetch(const v1::Photo& photo, const std::string& field,
+  SubjectPhoto Fetch(v1::Photo& photo, bool validation, const std::string& field,
                      std::vector<NamedLook>* looks) {
-    const auto box = CropBoxOf(photo);
+    std::optional<CropBox> box;
     const auto cut = [&](const Image& whole) { return Cut(whole, box); };
     int width = 0, height = 0;
     SubjectPhoto fetched;
@@ -69,6 +77,8 @@ class PhotoFetcher {
       const Image& whole = decoded.image;
       width = whole.width;
       height = whole.height;
+      if (look_) look_(subject_, validation, field, whole, photo);
+      box = CropBoxOf(photo);
       WarnOfSmall(field, box ? PictureSize{box->width, box->height} : PictureSize{width, height});
       if (looks != nullptr) looks->push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
       if (rules_.alpha_masks && decoded.opacity) {
@@ -118,8 +128,10 @@ class PhotoFetcher {
                                       side, wanted));
   }
 
+  v1::Subject& subject_;
   const PromptWords words_;
   const std::string& path_;
+  const LookAtPhoto& look_;  // may be empty
   const PhotoRules rules_;
   const std::vector<PictureSize> sizes_;  // at least the square
   JobEnvironment& environment_;
@@ -128,14 +140,12 @@ class PhotoFetcher {
 
 // `name`: of the subject in messages, "subjects[1]." where there are several; its place in the
 // request is `path` and this.
-SubjectPhotos FetchNamed(const v1::Subject& subject, const PromptWords& words,
-                         const PhotoRules& rules, const std::string& path, const std::string& name,
-                         JobEnvironment& environment, std::vector<NamedLook>* looks) {
-  PhotoFetcher fetcher(words, path, rules, environment);
-  SubjectPhotos photos;
-  photos.training = fetcher.FetchAll(subject.photos(), name + "photos", looks);
-  photos.validation =
-      fetcher.FetchAll(subject.validation_photos(), name + "validation_photos", /*looks=*/nullptr);
+SubjectPhotos FetchNamed(v1::Subject& subject, const PromptWords& words, const PhotoRules& rules,
+                         const std::string& path, const std::string& name,
+                         JobEnvironment& environment, std::vector<NamedLook>* looks,
+                         const LookAtPhoto& look) {
+  PhotoFetcher fetcher(subject, words, path, rules, environment, look);
+  SubjectPhotos photos = fetcher.FetchAll(name, looks);
   WarnOfConversions(fetcher.conversions(), environment);
   if (const auto warning = PhotoCountWarning(subject.photos_size())) environment.Warn(*warning);
   const bool masked = std::any_of(photos.training.begin(), photos.training.end(),
@@ -148,23 +158,22 @@ SubjectPhotos FetchNamed(const v1::Subject& subject, const PromptWords& words,
 
 }  // namespace
 
-SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
-                          JobEnvironment& environment, std::vector<NamedLook>* looks,
-                          const std::string& path) {
+SubjectPhotos FetchPhotos(v1::Subject subject, const PhotoRules& rules, JobEnvironment& environment,
+                          std::vector<NamedLook>* looks, const std::string& path) {
   return FetchNamed(subject, {subject.token(), subject.class_noun()}, rules, path, /*name=*/"",
-                    environment, looks);
+                    environment, looks, /*look=*/{});
 }
 
-std::vector<SubjectPhotos> FetchAllPhotos(const v1::FineTuneSpec& spec, const PhotoRules& rules,
-                                          JobEnvironment& environment) {
+std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRules& rules,
+                                          JobEnvironment& environment, const LookAtPhoto& look) {
   std::vector<SubjectPhotos> photos;
   const bool several = spec.subjects_size() > 1;
   for (int i = 0; i < spec.subjects_size(); ++i) {
     const std::string name = absl::StrCat("subjects[", i, "].");
     std::vector<NamedLook> looks;
-    photos.push_back(FetchNamed(spec.subjects(i), WordsOf(spec, i), rules,
+    photos.push_back(FetchNamed(*spec.mutable_subjects(i), WordsOf(spec, i), rules,
                                 absl::StrCat("job.fine_tune.", several ? "" : name),
-                                several ? name : "", environment, &looks));
+                                several ? name : "", environment, &looks, look));
     for (const auto& warning : WarningsOfLooks(looks)) environment.Warn(warning);
   }
   return photos;

@@ -2,6 +2,7 @@
 // token looked at.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,19 +26,28 @@ struct PhotoRules {
   bool alpha_masks = false;           // a photo's transparency is its mask, where it has no mask
 };
 
+// Sees each photo of a subject as it is decoded, upright, before it is cut; may give it a crop box.
+// `validation`: it is one of the validation photos. `field` names it in messages. What it throws
+// ends the fetching.
+using LookAtPhoto =
+    std::function<void(const v1::Subject& subject, bool validation, const std::string& field,
+                       const Image& whole, v1::Photo& photo)>;
+
 // Photos of image_size x image_size pixels, or in buckets, and their masks, cut alike. Oddities
 // become warnings of the job. Throws StatusError (INVALID_ARGUMENT naming the field, e.g.
 // "job.fine_tune.subjects[0].photos[2]") for a photo that cannot be used; MASK_SIZE_DIFFERS for a
 // mask of another size than its photo, MASK_EMPTY for one that is black all over within the cut.
 // `looks`: if not null, filled with those of the photos to learn from, whole or as far as their
 // boxes go. `path`: of the subject in the request.
-SubjectPhotos FetchPhotos(const v1::Subject& subject, const PhotoRules& rules,
-                          JobEnvironment& environment, std::vector<NamedLook>* looks = nullptr,
+SubjectPhotos FetchPhotos(v1::Subject subject, const PhotoRules& rules, JobEnvironment& environment,
+                          std::vector<NamedLook>* looks = nullptr,
                           const std::string& path = "job.fine_tune.subjects[0].");
 
-// Those of every subject, in order, and warnings of how they look. Errors as above.
-std::vector<SubjectPhotos> FetchAllPhotos(const v1::FineTuneSpec& spec, const PhotoRules& rules,
-                                          JobEnvironment& environment);
+// Those of every subject, in order, and warnings of how they look. Errors as above. The spec has
+// the crop boxes that `look` gave.
+std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRules& rules,
+                                          JobEnvironment& environment,
+                                          const LookAtPhoto& look = {});
 
 // The photos of all as those of one, to be shown.
 SubjectPhotos Together(const std::vector<SubjectPhotos>& photos);

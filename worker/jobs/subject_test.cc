@@ -1,0 +1,89 @@
+#include "worker/jobs/subject.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "worker/base/io/temp_dir.h"
+#include "worker/images/encode.h"
+#include "worker/support/files.h"
+
+namespace likeness {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Has blobs, and counts how often each is fetched.
+class BlobEnvironment : public JobEnvironment {
+ public:
+  const fs::path& scratch() const override { return scratch_.path(); }
+  void FetchBlob(const std::string& blob, const fs::path& to, const OnBytes&) override {
+    ++fetched[blob];
+    WriteFile(to, blobs.at(blob));
+  }
+  void Keep(const fs::path&, const v1::Output&, const OnBytes&) override {}
+  void Resolved(const v1::ResolvedSpec&) override {}
+  void Warn(const std::string&) override {}
+  void Report(const v1::Progress&) override {}
+  void Show(const v1::SampleEvent&, const fs::path&) override {}
+  StopReason Stop() override { return StopReason::kNone; }
+  void SaveCheckpoint(int64_t, const fs::path&) override {}
+
+  std::map<std::string, std::string> blobs;
+  std::map<std::string, int> fetched;
+
+ private:
+  TempDir scratch_;
+};
+
+// The left half black, the right half white.
+Image HalfWhite(int width, int height) {
+  Image image{.width = width, .height = height, .rgb = {}};
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) image.rgb.insert(image.rgb.end(), 3, x < width / 2 ? 0 : 255);
+  }
+  return image;
+}
+
+TEST(FetchAllPhotos, PhotosAreFetchedOnceAndCutWhereTheLookSays) {
+  BlobEnvironment environment;
+  environment.blobs = {{"learned", EncodePng(HalfWhite(256, 128))},
+                       {"other", EncodePng(HalfWhite(256, 128))},
+                       {"validation", EncodePng(HalfWhite(256, 128))}};
+  v1::FineTuneSpec spec;
+  v1::Subject& subject = *spec.add_subjects();
+  subject.set_token("sks");
+  subject.set_class_noun("man");
+  subject.add_photos()->set_blob("learned");
+  subject.add_photos()->set_blob("other");
+  subject.add_validation_photos()->set_blob("validation");
+
+  std::vector<std::string> seen;
+  const auto look = [&](const v1::Subject& of, bool validation, const std::string& field,
+                        const Image& whole, v1::Photo& photo) {
+    EXPECT_EQ(of.class_noun(), "man");
+    EXPECT_EQ(whole.width, 256);
+    EXPECT_EQ(validation, photo.blob() == "validation");
+    seen.push_back(field);
+    if (photo.blob() != "learned") return;
+    photo.mutable_crop_box()->set_left(128);
+    photo.mutable_crop_box()->set_width(128);
+    photo.mutable_crop_box()->set_height(128);
+  };
+  const auto photos = FetchAllPhotos(spec, {.image_size = 32}, environment, look);
+
+  EXPECT_EQ(seen, (std::vector<std::string>{"photos[0]", "photos[1]", "validation_photos[0]"}));
+  EXPECT_EQ(environment.fetched,
+            (std::map<std::string, int>{{"learned", 1}, {"other", 1}, {"validation", 1}}));
+  ASSERT_EQ(photos.at(0).training.size(), 2u);
+  const auto& cut = photos[0].training[0].image.rgb;
+  EXPECT_EQ(cut, std::vector<uint8_t>(32 * 32 * 3, 255));
+  EXPECT_EQ(photos[0].training[1].image.rgb[0], 0) << "from the center";
+  EXPECT_EQ(spec.subjects(0).photos(0).crop_box().left(), 128) << "the spec says what was cut";
+  EXPECT_FALSE(spec.subjects(0).photos(1).has_crop_box());
+}
+
+}  // namespace
+}  // namespace likeness
