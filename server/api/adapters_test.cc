@@ -1,10 +1,12 @@
 // Drawing with adapters, over a real port: what is accepted, who gets the job, and what it keeps.
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <tuple>
 
 #include "likeness/v1/model_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
+#include "tests/support/http_get.h"
 
 namespace likeness::server {
 namespace {
@@ -268,6 +270,23 @@ TEST_F(PromptAdaptersTest, TheirFilesAreLeasedAndTheyAreInUse) {
     EXPECT_EQ(lease->models(index).name(), ModelNamed(id));
     EXPECT_EQ(lease->models(index).files_size(), 1);
   }
+}
+
+TEST_F(PromptAdaptersTest, EachIsLookedUpOnceHoweverManyPromptsNameIt) {
+  for (const char* id : {"rex", "ink", "pen"}) MakeModel(id, "lora");
+  const auto lookups = [this] {
+    const std::string page =
+        likeness::testing::HttpGet(server_.server().metrics_port(), "/metrics");
+    const std::string count = "likeness_store_duration_seconds_count{operation=\"GetModel\"} ";
+    const size_t at = page.find(count);
+    return at == page.npos ? -1 : std::atoi(page.c_str() + at + count.size());
+  };
+  const int before = lookups();
+  ASSERT_GE(before, 0);
+  const std::vector<std::string> prompts(64, "a dog <lora:ink:0.5> <lora:pen>");
+  const auto job = Create(Prompts(prompts, {"rex"}));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(lookups() - before, 3);
 }
 
 TEST_F(PromptAdaptersTest, WithoutTheSettingTheyAreText) {

@@ -1,6 +1,7 @@
 #include "server/jobs/adapter_checks.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/prompt_adapters.h"
@@ -10,33 +11,36 @@
 
 namespace likeness::server {
 
-absl::StatusOr<v1::Model> AdapterChecks::FindModel(const std::string& tenant,
-                                                   const std::string& name,
+absl::StatusOr<v1::Model> AdapterChecks::FindModel(const std::string& name,
                                                    const std::string& field) {
+  if (const auto known = found_.find(name); known != found_.end()) return known->second;
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, field));
-  if (model.tenant == tenant) return jobs_.GetModel(model);
+  if (model.tenant == tenant_) {
+    ASSIGN_OR_RETURN(v1::Model found, jobs_.GetModel(model));
+    return found_[name] = std::move(found);
+  }
   return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
                   absl::StrCat("there is no model ", model.ToString()),
                   {{"resource", model.ToString()}});
 }
 
-absl::Status AdapterChecks::Check(const std::string& tenant, const std::string& path,
+absl::Status AdapterChecks::Check(const std::string& path,
                                   const std::optional<v1::Model>& personalized,
                                   v1::ModelSelection& selection) {
   std::string digest = personalized ? personalized->base_model_digest() : "";
   for (int i = 0; i < selection.adapters_size(); ++i) {
     const std::string field = absl::StrCat(path, ".adapters[", i, "]");
-    RETURN_IF_ERROR(CheckOne(tenant, selection.adapters(i), field + ".model", field + ".strength",
+    RETURN_IF_ERROR(CheckOne(selection.adapters(i), field + ".model", field + ".strength",
                              personalized, selection, &digest));
   }
   return absl::OkStatus();
 }
 
-absl::Status AdapterChecks::CheckOne(const std::string& tenant, const v1::Adapter& said,
-                                     const std::string& field, const std::string& strength_field,
+absl::Status AdapterChecks::CheckOne(const v1::Adapter& said, const std::string& field,
+                                     const std::string& strength_field,
                                      const std::optional<v1::Model>& personalized,
                                      v1::ModelSelection& selection, std::string* digest) {
-  ASSIGN_OR_RETURN(const v1::Model adapter, FindModel(tenant, said.model(), field));
+  ASSIGN_OR_RETURN(const v1::Model adapter, FindModel(said.model(), field));
   if (adapter.kind() != v1::MODEL_KIND_ADAPTER) {
     return InvalidField(field, "is a whole model; name it as the model to draw with",
                         "INVALID_ADAPTER");
@@ -71,18 +75,18 @@ absl::Status AdapterChecks::CheckOne(const std::string& tenant, const v1::Adapte
   return absl::OkStatus();
 }
 
-absl::Status AdapterChecks::CheckPrompts(const std::string& tenant, const v1::GenerateSpec& spec) {
+absl::Status AdapterChecks::CheckPrompts(const v1::GenerateSpec& spec) {
   if (!spec.prompt_adapters()) return absl::OkStatus();
   v1::ModelSelection selection = spec.model();
   std::optional<v1::Model> personalized;
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name()));
   if (!model.is_base()) {
-    ASSIGN_OR_RETURN(personalized, jobs_.GetModel(model));
+    ASSIGN_OR_RETURN(personalized, FindModel(selection.name(), "job.generate.model.name"));
   }
   std::string digest_of_all = personalized ? personalized->base_model_digest() : "";
   for (const v1::Adapter& adapter : selection.adapters()) {
     if (adapter.allow_other_base()) continue;
-    ASSIGN_OR_RETURN(const v1::Model made, FindModel(tenant, adapter.model(), ""));
+    ASSIGN_OR_RETURN(const v1::Model made, FindModel(adapter.model(), ""));
     digest_of_all = made.base_model_digest();
   }
   for (int i = 0; i < spec.prompts_size(); ++i) {
@@ -91,7 +95,7 @@ absl::Status AdapterChecks::CheckPrompts(const std::string& tenant, const v1::Ge
     std::string digest = digest_of_all;
     for (const PromptAdapter& named : prompt.adapters) {
       v1::Adapter adapter;
-      adapter.set_model(ModelName{tenant, named.id}.ToString());
+      adapter.set_model(ModelName{tenant_, named.id}.ToString());
       adapter.set_strength(named.strength);
       const auto& others = selection.adapters();
       if (std::any_of(others.begin(), others.end(),
@@ -102,7 +106,7 @@ absl::Status AdapterChecks::CheckPrompts(const std::string& tenant, const v1::Ge
                                          "strength for it"),
                             "INVALID_ADAPTER");
       }
-      RETURN_IF_ERROR(CheckOne(tenant, adapter, field, field, personalized, selection, &digest));
+      RETURN_IF_ERROR(CheckOne(adapter, field, field, personalized, selection, &digest));
     }
   }
   return absl::OkStatus();

@@ -1,6 +1,7 @@
 // Whether adapters fit over the model that a job draws with, and over each other.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -12,32 +13,33 @@
 
 namespace likeness::server {
 
-// Thread-safe; blocks. The store outlives this. Errors are INVALID_ARGUMENT (INVALID_ADAPTER) on
-// the field, and those of FindModel.
+// Of one request of a tenant, which looks up each model once. Blocks. The others outlive this.
+// Errors are INVALID_ARGUMENT (INVALID_ADAPTER) on the field, and those of FindModel.
 class AdapterChecks {
  public:
-  explicit AdapterChecks(JobStore& jobs) : jobs_(jobs) {}
+  AdapterChecks(JobStore& jobs, const std::string& tenant) : jobs_(jobs), tenant_(tenant) {}
 
   // The tenant's own personalized model. NOT_FOUND (MODEL_NOT_FOUND).
-  absl::StatusOr<v1::Model> FindModel(const std::string& tenant, const std::string& name,
-                                      const std::string& field);
+  absl::StatusOr<v1::Model> FindModel(const std::string& name, const std::string& field);
   // All are adapters of one base: that of the model they lie over, which is filled in where it is
   // empty. `personalized`: that model, unless it is a base model. `path`: of the selection.
-  absl::Status Check(const std::string& tenant, const std::string& path,
-                     const std::optional<v1::Model>& personalized, v1::ModelSelection& selection);
+  absl::Status Check(const std::string& path, const std::optional<v1::Model>& personalized,
+                     v1::ModelSelection& selection);
   // The same of those that the prompts name for themselves, over spec.model, which is complete.
-  absl::Status CheckPrompts(const std::string& tenant, const v1::GenerateSpec& spec);
+  absl::Status CheckPrompts(const v1::GenerateSpec& spec);
 
  private:
   // Whether the adapter fits over what the selection names, which is filled in where it is empty,
   // and the adapters before it, which are of the base with `digest`; empty: of any. `field`: of the
   // adapter's model.
-  absl::Status CheckOne(const std::string& tenant, const v1::Adapter& said,
-                        const std::string& field, const std::string& strength_field,
+  absl::Status CheckOne(const v1::Adapter& said, const std::string& field,
+                        const std::string& strength_field,
                         const std::optional<v1::Model>& personalized, v1::ModelSelection& selection,
                         std::string* digest);
 
   JobStore& jobs_;
+  const std::string& tenant_;
+  std::map<std::string, v1::Model> found_;  // by name
 };
 
 }  // namespace likeness::server

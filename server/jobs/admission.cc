@@ -149,16 +149,17 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   v1::Job job = ClientFields(said);
   WarnOfOldWorkers(job);
   if (!id.empty()) job.set_name(JobName{tenant, id}.ToString());
+  Request request{tenant, {blobs_, limits_, tenant}, {jobs_, tenant}};
   if (job.has_generate()) {
-    RETURN_IF_ERROR(ResolveGenerate(tenant, job));
+    RETURN_IF_ERROR(ResolveGenerate(request, job));
     return job;
   }
   if (job.has_evaluate()) {
-    RETURN_IF_ERROR(ResolveEvaluate(tenant, job));
+    RETURN_IF_ERROR(ResolveEvaluate(request, job));
     return job;
   }
   if (job.has_export_model()) {
-    RETURN_IF_ERROR(ResolveExport(tenant, job));
+    RETURN_IF_ERROR(ResolveExport(request, job));
     return job;
   }
   if (job.has_import_model()) {
@@ -170,7 +171,7 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   if (!spec.output_model_id().empty()) {
     job.set_output_model(ModelName{tenant, spec.output_model_id()}.ToString());
   }
-  RETURN_IF_ERROR(ResolveFineTune(tenant, job));
+  RETURN_IF_ERROR(ResolveFineTune(request, job));
   return job;
 }
 
@@ -236,36 +237,36 @@ absl::Status Admission::CheckProdigyRates(const v1::FineTuneSpec& spec) {
   return checker.status();
 }
 
-absl::Status Admission::ResolveFineTune(const std::string& tenant, v1::Job& job) {
+absl::Status Admission::ResolveFineTune(Request& request, v1::Job& job) {
   v1::FineTuneSpec& spec = *job.mutable_fine_tune();
-  RETURN_IF_ERROR(CheckInitialModel(tenant, spec));
+  RETURN_IF_ERROR(CheckInitialModel(request, spec));
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   RETURN_IF_ERROR(CheckProdigyRates(spec));
   for (int i = 0; i < spec.subjects_size(); ++i) {
     const v1::Subject& subject = spec.subjects(i);
     const std::string path = absl::StrCat("job.fine_tune.subjects[", i, "]");
-    RETURN_IF_ERROR(photos_.CheckAll(tenant, subject.photos(), path + ".photos"));
+    RETURN_IF_ERROR(request.photos.CheckAll(subject.photos(), path + ".photos"));
     RETURN_IF_ERROR(
-        photos_.CheckAll(tenant, subject.validation_photos(), path + ".validation_photos"));
+        request.photos.CheckAll(subject.validation_photos(), path + ".validation_photos"));
   }
   if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model(), MeasuresNeeded(spec)));
   for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
 }
 
-absl::Status Admission::ResolveGenerate(const std::string& tenant, v1::Job& job) {
+absl::Status Admission::ResolveGenerate(Request& request, v1::Job& job) {
   v1::GenerateSpec& spec = *job.mutable_generate();
-  RETURN_IF_ERROR(ResolveSelection(tenant, "job.generate.model", *spec.mutable_model()));
-  RETURN_IF_ERROR(adapters_.CheckPrompts(tenant, spec));
+  RETURN_IF_ERROR(ResolveSelection(request, "job.generate.model", *spec.mutable_model()));
+  RETURN_IF_ERROR(request.adapters.CheckPrompts(spec));
   if (!spec.has_image_to_image()) return absl::OkStatus();
-  return photos_.CheckStart(tenant, spec.image_to_image(), "job.generate.image_to_image");
+  return request.photos.CheckStart(spec.image_to_image(), "job.generate.image_to_image");
 }
 
-absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job) {
+absl::Status Admission::ResolveEvaluate(Request& request, v1::Job& job) {
   v1::EvaluateSpec& spec = *job.mutable_evaluate();
   const std::string path = "job.evaluate.model";
-  RETURN_IF_ERROR(ResolveSelection(tenant, path, *spec.mutable_model()));
+  RETURN_IF_ERROR(ResolveSelection(request, path, *spec.mutable_model()));
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(spec.model().name(), path + ".name"));
   if (model.is_base() && spec.model().adapters().empty()) {
     return InvalidField(path + ".name",
@@ -275,12 +276,13 @@ absl::Status Admission::ResolveEvaluate(const std::string& tenant, v1::Job& job)
   }
   std::string base = spec.model().name();
   if (!model.is_base()) {
-    ASSIGN_OR_RETURN(const v1::Model made, jobs_.GetModel(model));
+    ASSIGN_OR_RETURN(const v1::Model made,
+                     request.adapters.FindModel(spec.model().name(), path + ".name"));
     base = made.base_model();
   }
   RETURN_IF_ERROR(CheckJudged(base, MeasuresNeeded(spec)));
-  RETURN_IF_ERROR(photos_.CheckAll(tenant, spec.photos(), "job.evaluate.photos"));
-  return photos_.CheckAll(tenant, spec.gallery(), "job.evaluate.gallery");
+  RETURN_IF_ERROR(request.photos.CheckAll(spec.photos(), "job.evaluate.photos"));
+  return request.photos.CheckAll(spec.gallery(), "job.evaluate.gallery");
 }
 
 absl::Status Admission::CheckJudged(const std::string& base,
@@ -303,14 +305,14 @@ absl::Status Admission::CheckJudged(const std::string& base,
                                "are and where a worker looks for them"));
 }
 
-absl::Status Admission::ResolveSelection(const std::string& tenant, const std::string& path,
+absl::Status Admission::ResolveSelection(Request& request, const std::string& path,
                                          v1::ModelSelection& selection) {
   std::string& name = *selection.mutable_name();
   std::optional<v1::Model> personalized;
   if (!name.empty()) {
     ASSIGN_OR_RETURN(const ModelName model, ParseModelName(name, path + ".name"));
     if (!model.is_base()) {
-      ASSIGN_OR_RETURN(personalized, adapters_.FindModel(tenant, name, path + ".name"));
+      ASSIGN_OR_RETURN(personalized, request.adapters.FindModel(name, path + ".name"));
       if (personalized->kind() == v1::MODEL_KIND_ADAPTER) {
         MoveToAdapters(selection);
         personalized.reset();
@@ -322,7 +324,7 @@ absl::Status Admission::ResolveSelection(const std::string& tenant, const std::s
       }
     }
   }
-  RETURN_IF_ERROR(adapters_.Check(tenant, path, personalized, selection));
+  RETURN_IF_ERROR(request.adapters.Check(path, personalized, selection));
   if (personalized) return absl::OkStatus();
   return ResolveBaseModel(&name, path + ".name");
 }

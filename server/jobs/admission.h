@@ -40,8 +40,6 @@ class Admission {
         blobs_(blobs),
         quota_(quota),
         limits_(limits),
-        photos_(blobs, limits),
-        adapters_(jobs),
         check_webhook_(std::move(check_webhook)),
         known_revision_(std::move(known_revision)),
         find_judge_(std::move(find_judge)) {}
@@ -57,6 +55,12 @@ class Admission {
   absl::StatusOr<v1::Job> Retry(const JobName& name, const std::string& etag);
 
  private:
+  // What one request of a tenant names, each looked up once.
+  struct Request {
+    const std::string& tenant;
+    PhotoBlobs photos;
+    AdapterChecks adapters;
+  };
   // Whether a blob is there; it is kept once more.
   JobStore::IsStored KeepsBlobs();
   absl::Status Check(const v1::CreateJobRequest& request) const;
@@ -66,20 +70,20 @@ class Admission {
                                   const std::string& id);
   // Says so if none of the workers knows all that the job's spec uses.
   void WarnOfOldWorkers(v1::Job& job) const;
-  absl::Status ResolveFineTune(const std::string& tenant, v1::Job& job);
+  absl::Status ResolveFineTune(Request& request, v1::Job& job);
   // Of a spec that names its base model and method.
   absl::Status CheckProdigyRates(const v1::FineTuneSpec& spec);
   // The adapter that the training goes on from, if any: of the same method and base model, which is
   // filled in where the spec names none.
-  absl::Status CheckInitialModel(const std::string& tenant, v1::FineTuneSpec& spec);
-  absl::Status ResolveGenerate(const std::string& tenant, v1::Job& job);
+  absl::Status CheckInitialModel(Request& request, v1::FineTuneSpec& spec);
+  absl::Status ResolveGenerate(Request& request, v1::Job& job);
   // NO_EVALUATORS if no worker judges what is drawn with the base model by these measures.
   absl::Status CheckJudged(const std::string& base, const std::vector<v1::Measure>& measures);
-  absl::Status ResolveEvaluate(const std::string& tenant, v1::Job& job);
+  absl::Status ResolveEvaluate(Request& request, v1::Job& job);
   // What cannot be merged, or adds nothing, is refused.
-  absl::Status ResolveExport(const std::string& tenant, v1::Job& job);
+  absl::Status ResolveExport(Request& request, v1::Job& job);
   // `path`: of the selection in the request. Fills in the base model where that is to be used.
-  absl::Status ResolveSelection(const std::string& tenant, const std::string& path,
+  absl::Status ResolveSelection(Request& request, const std::string& path,
                                 v1::ModelSelection& selection);
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
@@ -93,8 +97,6 @@ class Admission {
   BlobStore& blobs_;
   BlobQuota& quota_;
   const Limits limits_;
-  PhotoBlobs photos_;
-  AdapterChecks adapters_;
   const WebhookCheck check_webhook_;
   const KnownRevision known_revision_;
   const FindJudge find_judge_;

@@ -33,16 +33,16 @@ bool MayBeSafetensors(absl::string_view begin, int64_t size) {
 
 }  // namespace
 
-absl::Status Admission::ResolveExport(const std::string& tenant, v1::Job& job) {
+absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
   v1::ModelSelection& selection = *job.mutable_export_model()->mutable_model();
   const std::string path = "job.export_model.model";
-  RETURN_IF_ERROR(ResolveSelection(tenant, path, selection));
+  RETURN_IF_ERROR(ResolveSelection(request, path, selection));
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name(), path + ".name"));
   bool changes_layers = !model.is_base();
   for (int i = 0; i < selection.adapters_size(); ++i) {
     const std::string field = absl::StrCat(path, ".adapters[", i, "].model");
     ASSIGN_OR_RETURN(const v1::Model adapter,
-                     adapters_.FindModel(tenant, selection.adapters(i).model(), field));
+                     request.adapters.FindModel(selection.adapters(i).model(), field));
     if (adapter.method() == "hypernetwork") {
       return InvalidField(field,
                           "is a hypernetwork: a network of its own, which no weights of a model "
@@ -70,14 +70,14 @@ absl::Status Admission::ResolveExport(const std::string& tenant, v1::Job& job) {
                       "INVALID_ADAPTER");
 }
 
-absl::Status Admission::CheckInitialModel(const std::string& tenant, v1::FineTuneSpec& spec) {
+absl::Status Admission::CheckInitialModel(Request& request, v1::FineTuneSpec& spec) {
   if (spec.initial_model().empty()) return absl::OkStatus();
   const std::string field = "job.fine_tune.initial_model";
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(spec.initial_model(), field));
   if (name.is_base()) {
     return InvalidField(field, "is a base model; name it as base_model", "INVALID_NAME");
   }
-  ASSIGN_OR_RETURN(const v1::Model model, adapters_.FindModel(tenant, spec.initial_model(), field));
+  ASSIGN_OR_RETURN(const v1::Model model, request.adapters.FindModel(spec.initial_model(), field));
   if (spec.base_model().empty()) spec.set_base_model(model.base_model());
   const bool adapter = model.kind() == v1::MODEL_KIND_ADAPTER;
   if (!adapter || model.method() != MethodOf(spec)) {
@@ -107,13 +107,9 @@ absl::Status Admission::ResolveImport(const std::string& tenant, const std::stri
     return InvalidField("job.import_model.inline", kUnusable, "FILE_UNUSABLE");
   }
   const std::string path = "job.import_model.blob";
-  ASSIGN_OR_RETURN(const BlobName name, ParseBlobName(spec.blob(), path));
-  const absl::Status kept = name.tenant == tenant ? blobs_.Keep(name) : BlobNotFound(name);
-  if (absl::IsNotFound(kept)) {
-    return InvalidField(path, "there is no such blob; upload it first", "BLOB_NOT_FOUND");
-  }
-  RETURN_IF_ERROR(kept);
-  ASSIGN_OR_RETURN(auto blob, blobs_.Open(name));
+  FieldChecker checker;
+  ASSIGN_OR_RETURN(const auto blob, OpenNamedBlob(blobs_, tenant, spec.blob(), path, checker));
+  if (blob == nullptr) return checker.status();
   if (blob->size() > kMostImportedBytes) {
     return InvalidField(
         path,
