@@ -2,11 +2,10 @@
 
 #include <map>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/names.h"
 #include "client/cli/text.h"
 #include "common/job_spec.h"
@@ -18,10 +17,7 @@ absl::Time ToTime(const google::protobuf::Timestamp& time) {
   return absl::FromUnixNanos(google::protobuf::util::TimeUtil::TimestampToNanoseconds(time));
 }
 
-std::string StateText(v1::JobState state) {
-  const auto name = v1::JobState_Name(state);
-  return absl::AsciiStrToLower(absl::StripPrefix(name, "JOB_STATE_"));
-}
+std::string StateText(v1::JobState state) { return EnumWord(state); }
 
 std::string MethodText(const v1::Job& job) {
   return job.spec_case() == v1::Job::SPEC_NOT_SET ? "" : MethodOf(job);

@@ -3,9 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
@@ -70,15 +69,6 @@ struct EvaluateFlags {
   }
 };
 
-absl::StatusOr<v1::Measure> ParseMeasure(const std::string& name) {
-  v1::Measure measure = v1::MEASURE_UNSPECIFIED;
-  const std::string full = absl::StrCat("MEASURE_", absl::AsciiStrToUpper(name));
-  if (v1::Measure_Parse(full, &measure) && measure != v1::MEASURE_UNSPECIFIED) return measure;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--measure is '", name,
-                   "'; dino, clip_i, clip_t, pres, div, copying, rank and masc are allowed."));
-}
-
 absl::StatusOr<v1::EvaluateSpec> ToSpec(const EvaluateFlags& flags, const Args& prompts) {
   v1::EvaluateSpec spec;
   if (flags.photos.empty()) {
@@ -87,7 +77,7 @@ absl::StatusOr<v1::EvaluateSpec> ToSpec(const EvaluateFlags& flags, const Args& 
   spec.mutable_prompts()->Add(prompts.begin(), prompts.end());
   if (flags.images) spec.set_images_per_prompt(*flags.images);
   for (const auto& name : flags.measures) {
-    ASSIGN_OR_RETURN(const v1::Measure measure, ParseMeasure(name));
+    ASSIGN_OR_RETURN(const auto measure, ParseEnumFlag<v1::Measure>("measure", name));
     spec.add_measures(measure);
   }
   spec.mutable_evaluators()->Add(flags.evaluators.begin(), flags.evaluators.end());

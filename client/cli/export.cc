@@ -7,6 +7,7 @@
 #include "absl/strings/strip.h"
 #include "client/cli/adapter_arguments.h"
 #include "client/cli/command.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
@@ -21,7 +22,7 @@ namespace {
 constexpr char kUsage[] = R"(Write a model in a format that other programs read.
 
   likeness export rex-7f3c --format diffusers --out rex
-  likeness export rex-7f3c --format single-file --float16
+  likeness export rex-7f3c --format single_file --float16
   likeness export rex-7f3c --format lora --rank 32
   likeness export mini --format diffusers --adapter rex-7f3c:0.8 --adapter inks
 
@@ -40,8 +41,8 @@ struct ExportFlags {
   bool detach = false;
 
   void AddTo(FlagSet& flags) {
-    flags.Add("format", &format, "diffusers, single-file or lora.")
-        .Takes("diffusers|single-file|lora");
+    flags.Add("format", &format, "What the files are for; required.")
+        .Takes(EnumWordsWithBars<v1::ExportFormat>());
     flags.Add("adapter", &adapters, "An adapter to merge, NAME or NAME:STRENGTH; may be repeated.")
         .Takes("MODEL");
     flags.Add("rank", &rank, "Of a LoRA, 1 to 256 [16].").Takes("N");
@@ -50,14 +51,6 @@ struct ExportFlags {
     flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   }
 };
-
-absl::StatusOr<v1::ExportFormat> ParseFormat(const std::string& name) {
-  if (name == "diffusers") return v1::EXPORT_FORMAT_DIFFUSERS;
-  if (name == "single-file") return v1::EXPORT_FORMAT_SINGLE_FILE;
-  if (name == "lora") return v1::EXPORT_FORMAT_LORA;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--format is '", name, "'; diffusers, single-file and lora are allowed."));
-}
 
 // The files, straight into the folder.
 absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connection,
@@ -79,7 +72,11 @@ absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connect
 absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   const std::string& model = context.positional.front();
   v1::ExportSpec spec;
-  ASSIGN_OR_RETURN(const v1::ExportFormat format, ParseFormat(flags.format));
+  if (flags.format.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--format is missing: ", EnumWordsWithBars<v1::ExportFormat>(), "."));
+  }
+  ASSIGN_OR_RETURN(const auto format, ParseEnumFlag<v1::ExportFormat>("format", flags.format));
   spec.set_format(format);
   if (flags.rank) spec.set_rank(*flags.rank);
   spec.set_float16(flags.float16);

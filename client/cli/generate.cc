@@ -10,6 +10,7 @@
 #include "client/cli/adapter_arguments.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
@@ -115,9 +116,9 @@ void GenerateFlags::AddTo(FlagSet& flags) {
       .Takes("N");
   flags
       .Add("precision", &precision,
-           "Number format to draw in: fp32, or bf16 where the worker's processor has it [the "
+           "Number format to draw in; bf16 needs a worker whose processor computes in it [the "
            "worker's].")
-      .Takes("FORMAT");
+      .Takes(EnumWordsWithBars<v1::Precision>());
   flags.Add("safety-check", &safety_check,
             "Withhold pictures that the worker's safety checker objects to.");
   start.AddTo(flags);
@@ -125,18 +126,11 @@ void GenerateFlags::AddTo(FlagSet& flags) {
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
 }
 
-absl::StatusOr<v1::Precision> ToPrecision(const std::string& text) {
-  if (text.empty()) return v1::PRECISION_UNSPECIFIED;
-  if (text == "fp32") return v1::PRECISION_FP32;
-  if (text == "bf16") return v1::PRECISION_BF16;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--precision is '", text, "'; fp32 and bf16 are allowed."));
-}
-
 absl::StatusOr<v1::GenerateSpec> ToSpec(const GenerateFlags& flags, const Args& prompts,
                                         const v1::ModelSelection& model) {
   v1::GenerateSpec spec;
-  ASSIGN_OR_RETURN(const v1::Precision precision, ToPrecision(flags.precision));
+  ASSIGN_OR_RETURN(const auto precision,
+                   ParseEnumFlag<v1::Precision>("precision", flags.precision));
   spec.set_precision(precision);
   if (!model.name().empty() || !model.adapters().empty()) *spec.mutable_model() = model;
   spec.mutable_prompts()->Add(prompts.begin(), prompts.end());

@@ -2,13 +2,12 @@
 #include <algorithm>
 #include <map>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/job_view.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
@@ -96,9 +95,7 @@ std::string QueueSettings(const v1::Job& job) {
 
 // "lora · rank 16 · float16"
 std::string ExportText(const v1::ExportSpec& spec) {
-  const std::string& name = v1::ExportFormat_Name(spec.format());
-  std::vector<std::string> parts = {
-      absl::AsciiStrToLower(absl::StripPrefix(name, "EXPORT_FORMAT_"))};
+  std::vector<std::string> parts = {EnumWord(spec.format())};
   if (spec.has_rank()) parts.push_back(absl::StrCat("rank ", spec.rank()));
   if (spec.float16()) parts.emplace_back("float16");
   return absl::StrJoin(parts, " · ");

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/enum_flag.h"
 #include "common/fine_tune_methods.h"
 #include "common/status_macros.h"
 
@@ -26,18 +26,6 @@ Part* PartOf(google::protobuf::Message& method) {
   return nullptr;
 }
 
-// `parse`: of the enum's names in capitals, with `prefix` before them.
-template <typename Enum>
-absl::StatusOr<Enum> ParseName(absl::string_view flag, const std::string& text,
-                               absl::string_view prefix, absl::string_view allowed,
-                               bool (*parse)(absl::string_view, Enum*)) {
-  Enum value;
-  const std::string name = absl::StrCat(prefix, absl::AsciiStrToUpper(text));
-  if (parse(name, &value) && value != Enum{}) return value;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", flag, " is '", text, "'; ", allowed, " are allowed."));
-}
-
 absl::Status SetLora(const MethodFlags& flags, google::protobuf::Message& method) {
   if (!flags.rank && !flags.alpha && !flags.variant && !flags.up_rate_ratio) {
     return absl::OkStatus();
@@ -52,12 +40,7 @@ absl::Status SetLora(const MethodFlags& flags, google::protobuf::Message& method
   if (flags.alpha) lora->set_alpha(*flags.alpha);
   if (flags.up_rate_ratio) lora->set_up_learning_rate_ratio(*flags.up_rate_ratio);
   if (!flags.variant) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const auto variant,
-                   ParseName<v1::LoraVariant>(
-                       "variant", *flags.variant, "LORA_VARIANT_", "lora, dora, loha and lokr",
-                       [](absl::string_view name, v1::LoraVariant* value) {
-                         return v1::LoraVariant_Parse(std::string(name), value);
-                       }));
+  ASSIGN_OR_RETURN(const auto variant, ParseEnumFlag<v1::LoraVariant>("variant", *flags.variant));
   lora->set_variant(variant);
   return absl::OkStatus();
 }
@@ -81,13 +64,8 @@ absl::Status SetHypernetwork(const MethodFlags& flags, google::protobuf::Message
     }
   }
   if (!flags.activation) return absl::OkStatus();
-  ASSIGN_OR_RETURN(
-      const auto activation,
-      ParseName<v1::HypernetworkActivation>(
-          "activation", *flags.activation, "HYPERNETWORK_ACTIVATION_", "linear, relu and swish",
-          [](absl::string_view name, v1::HypernetworkActivation* value) {
-            return v1::HypernetworkActivation_Parse(std::string(name), value);
-          }));
+  ASSIGN_OR_RETURN(const auto activation,
+                   ParseEnumFlag<v1::HypernetworkActivation>("activation", *flags.activation));
   hypernetwork->set_activation(activation);
   return absl::OkStatus();
 }
@@ -141,7 +119,8 @@ void MethodFlags::AddTo(FlagSet& flags) {
             "Steps after which the text encoder is no longer changed, 1 to 100000.");
   flags.Add("rank", &rank, "Rank of a LoRA's updates, 1 to 256.");
   flags.Add("alpha", &alpha, "A LoRA's updates are scaled by alpha / rank [the rank].");
-  flags.Add("variant", &variant, "How a LoRA's updates are factored.").Takes("lora|dora|loha|lokr");
+  flags.Add("variant", &variant, "How a LoRA's updates are factored.")
+      .Takes(EnumWordsWithBars<v1::LoraVariant>());
   flags.Add("up-rate-ratio", &up_rate_ratio,
             "LoRA+: learning rate of the up factors as a multiple of the others', 1 to 1000.");
   flags.Add("vectors", &vectors, "Vectors of a Textual Inversion word, 1 to 64.");
@@ -150,7 +129,7 @@ void MethodFlags::AddTo(FlagSet& flags) {
            "Layer widths as multiples of the context width, 3 to 8 numbers.")
       .Takes("NUMBERS");
   flags.Add("activation", &activation, "Activation function between a hypernetwork's layers.")
-      .Takes("linear|relu|swish");
+      .Takes(EnumWordsWithBars<v1::HypernetworkActivation>());
 }
 
 absl::Status MethodFlags::SetIn(v1::FineTuneSpec& spec) const {

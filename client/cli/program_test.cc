@@ -252,7 +252,7 @@ TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
       {{"--method=lora", "--vectors=2"}, "--method textual_inversion"},
       {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"},
       {{"--method=svdiff", "--variant=dora"}, "--method lora"},
-      {{"--method=lora", "--variant=vera"}, "lora, dora, loha and lokr are allowed"},
+      {{"--method=lora", "--variant=vera"}, "lora, dora, loha, lokr are allowed"},
       {{"--method=lora", "--activation=relu"}, "--method hypernetwork"},
       {{"--method=hypernetwork", "--layer-structure=1,x"}, "1,2,1"}};
   for (const auto& [flags, says] : wrong) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/preset.h"
 #include "common/status_macros.h"
 
@@ -17,37 +18,6 @@ namespace {
 constexpr const char* kDefaultPrompts[] = {"a {subject} in the snow", "a {subject} on the beach",
                                            "a {subject} in the jungle",
                                            "a {subject} with a city in the background"};
-
-absl::StatusOr<v1::Precision> ParsePrecision(const std::string& text) {
-  if (text.empty()) return v1::PRECISION_UNSPECIFIED;
-  v1::Precision precision;
-  if (v1::Precision_Parse(absl::StrCat("PRECISION_", absl::AsciiStrToUpper(text)), &precision)) {
-    return precision;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--precision is '", text, "'; fp32 and bf16 are allowed."));
-}
-
-absl::StatusOr<v1::StopRule> ParseStopRule(const std::string& text) {
-  if (text.empty()) return v1::STOP_RULE_UNSPECIFIED;
-  v1::StopRule rule;
-  if (v1::StopRule_Parse(absl::StrCat("STOP_RULE_", absl::AsciiStrToUpper(text)), &rule)) {
-    return rule;
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--stop-rule is '", text, "'; last, best, lowest_validation_loss and plateau are allowed."));
-}
-
-absl::StatusOr<v1::SubjectCrop> ParseCrop(const std::string& text) {
-  if (text.empty()) return v1::SUBJECT_CROP_UNSPECIFIED;
-  v1::SubjectCrop crop;
-  if (v1::SubjectCrop_Parse(absl::StrCat("SUBJECT_CROP_", absl::AsciiStrToUpper(text)), &crop) &&
-      crop != v1::SUBJECT_CROP_UNSPECIFIED) {
-    return crop;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--crop is '", text, "'; center and face are allowed."));
-}
 
 absl::Status CheckFlags(const TrainFlags& flags) {
   if (flags.class_noun.empty()) {
@@ -118,7 +88,7 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags
       .Add("crop", &crop,
            "Where photos are cut to squares: in the center, or around the largest face [center].")
-      .Takes("center|face");
+      .Takes(EnumWordsWithBars<v1::SubjectCrop>());
   flags.AddHeading("Job");
   flags.Add("base", &base, "Base model; needed if several are offered (likeness models).")
       .Takes("BASE_MODEL");
@@ -149,13 +119,13 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
   flags.Add("seed", &seed, "0 to 4294967295; the same seed trains and draws the same.");
-  flags.Add("precision", &precision, "fp32 or bf16.").Takes("fp32|bf16");
+  flags.Add("precision", &precision, "fp32 or bf16.").Takes(EnumWordsWithBars<v1::Precision>());
   flags
       .Add("stop-rule", &stop_rule,
            "Which weights make the model: the last step's, or those of the checkpoint that is "
            "judged best or has the lowest loss on the validation photos; plateau ends the training "
            "when three checkpoints in a row have not lowered it.")
-      .Takes("last|best|lowest_validation_loss|plateau");
+      .Takes(EnumWordsWithBars<v1::StopRule>());
   training.AddTo(flags);
   method.AddTo(flags);
   flags.AddHeading("Prior preservation");
@@ -198,15 +168,16 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
     other.set_class_noun(further.class_noun);
   }
   if (!flags.crop.empty()) {
-    ASSIGN_OR_RETURN(const auto crop, ParseCrop(flags.crop));
+    ASSIGN_OR_RETURN(const auto crop, ParseEnumFlag<v1::SubjectCrop>("crop", flags.crop));
     for (v1::Subject& each : *spec.mutable_subjects()) each.set_crop(crop);
   }
   RETURN_IF_ERROR(flags.method.SetIn(spec));
   *spec.mutable_training() = ToTraining(flags);
-  ASSIGN_OR_RETURN(auto precision, ParsePrecision(flags.precision));
+  ASSIGN_OR_RETURN(const auto precision,
+                   ParseEnumFlag<v1::Precision>("precision", flags.precision));
   spec.mutable_training()->set_precision(precision);
   RETURN_IF_ERROR(flags.training.Apply(spec));
-  ASSIGN_OR_RETURN(const auto stop_rule, ParseStopRule(flags.stop_rule));
+  ASSIGN_OR_RETURN(const auto stop_rule, ParseEnumFlag<v1::StopRule>("stop-rule", flags.stop_rule));
   if (!flags.stop_rule.empty()) spec.mutable_training()->set_stop_rule(stop_rule);
   if (!flags.prior) spec.mutable_prior()->set_weight(0);
   if (flags.prior_weight) spec.mutable_prior()->set_weight(*flags.prior_weight);

@@ -1,56 +1,16 @@
 #include "client/cli/training_flags.h"
 
-#include <vector>
-
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
+#include "client/cli/enum_flag.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
-namespace {
-
-// Values of an enum as words: "adamw_8bit" for OPTIMIZER_ADAMW_8BIT.
-struct Words {
-  const google::protobuf::EnumDescriptor* values;
-  absl::string_view prefix;
-
-  std::vector<std::string> All() const {
-    std::vector<std::string> all;
-    for (int i = 0; i < values->value_count(); ++i) {
-      if (values->value(i)->number() == 0) continue;
-      all.push_back(absl::AsciiStrToLower(values->value(i)->name().substr(prefix.size())));
-    }
-    return all;
-  }
-  std::string WithBars() const { return absl::StrJoin(All(), "|"); }
-
-  // 0 for an empty text.
-  absl::StatusOr<int> Parse(absl::string_view flag, const std::string& text) const {
-    if (text.empty()) return 0;
-    const std::string word = absl::StrReplaceAll(absl::AsciiStrToUpper(text), {{"-", "_"}});
-    const auto* value = values->FindValueByName(absl::StrCat(prefix, word));
-    if (value != nullptr && value->number() != 0) return value->number();
-    return absl::InvalidArgumentError(absl::StrCat("--", flag, " is '", text, "'; ",
-                                                   absl::StrJoin(All(), ", "), " are allowed."));
-  }
-};
-
-Words Optimizers() { return {v1::Optimizer_descriptor(), "OPTIMIZER_"}; }
-Words Schedules() { return {v1::LearningRateSchedule_descriptor(), "LEARNING_RATE_SCHEDULE_"}; }
-Words PriorKinds() { return {v1::PriorKind_descriptor(), "PRIOR_KIND_"}; }
-
-}  // namespace
-
 void TrainingFlags::AddTo(FlagSet& flags) {
   flags
       .Add("optimizer", &optimizer,
            "adamw_8bit and adafactor need less memory; prodigy finds the learning rate itself.")
-      .Takes(Optimizers().WithBars());
+      .Takes(EnumWordsWithBars<v1::Optimizer>());
   flags.Add("schedule", &schedule, "How the learning rate changes after the warm-up.")
-      .Takes(Schedules().WithBars());
+      .Takes(EnumWordsWithBars<v1::LearningRateSchedule>());
   flags.Add("schedule-cycles", &schedule_cycles, "Cycles of cosine_with_restarts, 1 to 1000.");
   flags.Add("warmup-steps", &warmup_steps, "Steps in which the learning rate rises from 0.");
   flags.Add("snr-gamma", &snr_gamma, "Gamma of min-SNR loss weighting; 5 is usual, 0: off.");
@@ -87,21 +47,19 @@ void TrainingFlags::AddPriorTo(FlagSet& flags) {
       .Add("prior-kind", &prior_kind,
            "What keeps the class: class pictures, or the base model's own prediction, which needs "
            "none.")
-      .Takes(PriorKinds().WithBars());
+      .Takes(EnumWordsWithBars<v1::PriorKind>());
 }
 
 absl::Status TrainingFlags::Apply(v1::FineTuneSpec& spec) const {
   v1::Training& training = *spec.mutable_training();
-  ASSIGN_OR_RETURN(const int parsed_optimizer, Optimizers().Parse("optimizer", optimizer));
-  if (parsed_optimizer != 0) {
-    training.set_optimizer(static_cast<v1::Optimizer>(parsed_optimizer));
-  }
-  ASSIGN_OR_RETURN(const int parsed_schedule, Schedules().Parse("schedule", schedule));
-  if (parsed_schedule != 0) {
-    training.set_learning_rate_schedule(static_cast<v1::LearningRateSchedule>(parsed_schedule));
-  }
-  ASSIGN_OR_RETURN(const int kind, PriorKinds().Parse("prior-kind", prior_kind));
-  if (kind != 0) spec.mutable_prior()->set_kind(static_cast<v1::PriorKind>(kind));
+  ASSIGN_OR_RETURN(const auto parsed_optimizer,
+                   ParseEnumFlag<v1::Optimizer>("optimizer", optimizer));
+  if (!optimizer.empty()) training.set_optimizer(parsed_optimizer);
+  ASSIGN_OR_RETURN(const auto parsed_schedule,
+                   ParseEnumFlag<v1::LearningRateSchedule>("schedule", schedule));
+  if (!schedule.empty()) training.set_learning_rate_schedule(parsed_schedule);
+  ASSIGN_OR_RETURN(const auto kind, ParseEnumFlag<v1::PriorKind>("prior-kind", prior_kind));
+  if (!prior_kind.empty()) spec.mutable_prior()->set_kind(kind);
   if (schedule_cycles) training.set_schedule_cycles(*schedule_cycles);
   if (warmup_steps) training.set_warmup_steps(*warmup_steps);
   if (snr_gamma) training.set_snr_gamma(*snr_gamma);

@@ -1,13 +1,13 @@
 // likeness workers, drain and undrain: the machines that do the jobs.
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
 #include "client/cli/table.h"
@@ -51,9 +51,7 @@ Usage: likeness undrain WORKER... [FLAGS])";
 constexpr size_t kMostWorkers = 100;
 
 std::string StateOf(const v1::Worker& worker) {
-  std::string state = v1::WorkerState_Name(worker.state());
-  state = std::string(absl::StripPrefix(state, "WORKER_STATE_"));
-  std::transform(state.begin(), state.end(), state.begin(), absl::ascii_tolower);
+  const std::string state = EnumWord(worker.state());
   return worker.rehearsal() ? state + ", rehearsing" : state;
 }
 
