@@ -88,11 +88,12 @@ void ChannelSecurity::AddTo(FlagSet& flags) {
             "API key or JSON web token. Others on this machine can see a command line: better "
             "set the variable.",
             "LIKENESS_TOKEN");
-  flags.Add("tls", &tls, "Encrypt; the system's authorities vouch for the server.", "LIKENESS_TLS");
-  flags.Add("tls-ca", &tls_ca, "PEM file of the authority that vouches for the server; encrypts.",
+  flags.Add("tls", &tls, "Use TLS; verify the server by the system's certificate authorities.",
+            "LIKENESS_TLS");
+  flags.Add("tls-ca", &tls_ca,
+            "Use TLS; PEM file of the certificate authority to verify the server by.",
             "LIKENESS_TLS_CA");
-  flags.Add("tls-cert", &tls_cert, "PEM file of an own certificate to show to the server.",
-            "LIKENESS_TLS_CERT");
+  flags.Add("tls-cert", &tls_cert, "PEM file of the client certificate.", "LIKENESS_TLS_CERT");
   flags.Add("tls-key", &tls_key, "PEM file of its key.", "LIKENESS_TLS_KEY");
   flags.Add("insecure-token", &insecure_token,
             "Send the token to another machine without encryption.", "LIKENESS_INSECURE_TOKEN");

@@ -308,7 +308,7 @@ TEST_F(ComfortsTest, AWrongAddressIsWrongUse) {
 
 TEST_F(ComfortsTest, CompletesFromTheTablesOfCommandsAndFlags) {
   EXPECT_EQ(RunAlone({"__complete", "tra"}).out,
-            "train\tTeach a base model the subject of some photos.\n");
+            "train\tFine-tune a base model on photos of a subject.\n");
   EXPECT_EQ(
       RunAlone({"__complete", "--server", "x:1", "ge"}).out,
       "generate\tDraw pictures with a base or a personalized model.\nget\tAll about one job.\n");

@@ -18,18 +18,18 @@ namespace likeness::client {
 namespace {
 
 constexpr char kUsage[] =
-    R"(Judge a personalized model: draw pictures, compare them with photos and prompts.
+    R"(Measure how good a personalized model is: draw images, compare them with photos.
 
   likeness evaluate rex-7f3c --photos rex/
   likeness evaluate rex-7f3c --photos rex/ "a {subject} at sea" "a {subject}"
   likeness evaluate rex-7f3c --photos rex/ --images 8 --measure dino
   likeness evaluate rex-7f3c --photos rex/ --gallery other-dogs/
 
-Says how well the subject is recognised, whether prompts are obeyed, whether
-other members of the class are kept, whether photos were copied, and, with a
-gallery, whether the subject is told from others that look like it. Pictures and
-the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C detaches: the
-job goes on.
+Measures subject fidelity, prompt fidelity, preservation of the class, diversity
+and copying of photos; with --gallery, also whether the subject is told from
+others that look like it. Without PROMPT the images are of "a {subject}". The
+images and the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C
+detaches: the job goes on.
 
 Usage: likeness evaluate MODEL [PROMPT...] --photos=DIR [FLAGS])";
 
@@ -48,23 +48,28 @@ struct EvaluateFlags {
   bool detach = false;
 
   void AddTo(FlagSet& flags) {
-    flags.Add("photos", &photos, "Folder of photos of the subject, or one photo.").Takes("DIR");
-    flags.Add("gallery", &gallery, "Folder of photos of others of the class, for rank [none].")
+    flags.Add("photos", &photos, "Folder of photos of the subject, or one photo. Required.")
         .Takes("DIR");
-    flags.Add("images", &images, "Pictures of each prompt, 1 to 64 [4].").Takes("N");
+    flags
+        .Add("gallery", &gallery,
+             "Folder of photos of others of the class that look like the subject, for rank [none].")
+        .Takes("DIR");
+    flags.Add("images", &images, "Images of each prompt, 1 to 64 [4].").Takes("N");
     flags
         .Add("measure", &measures,
-             "dino, clip_i, clip_t, pres, div, copying, rank or masc; may be repeated [all that "
-             "are there].")
-        .Takes("MEASURE");
+             "What to measure; may be repeated. rank needs --gallery, masc photos with masks [all "
+             "that the worker can].")
+        .Takes(EnumWordsWithBars<v1::Measure>());
     flags
         .Add("evaluator", &evaluators,
-             "A network of the worker to judge with; may be repeated [the base model's].")
+             "A network of the worker to measure with; may be repeated [the base model's, which "
+             "likeness models get BASE lists].")
         .Takes("NAME");
-    flags.Add("seed", &seed, "Of the first picture, 0 to 4294967295.").Takes("N");
-    flags.Add("steps", &steps, "Sampling steps, 1 to 1000.").Takes("N");
-    flags.Add("guidance", &guidance, "How closely prompts are followed, 0 to 100.").Takes("X");
-    flags.Add("out", &out, "Folder for what is made [the job's name].").Takes("DIR");
+    flags.Add("seed", &seed, "Seed of the first image, 0 to 4294967295 [random].").Takes("N");
+    flags.Add("steps", &steps, "Sampling steps, 1 to 1000 [the model's].").Takes("N");
+    flags.Add("guidance", &guidance, "Classifier-free guidance scale, 0 to 100 [the model's].")
+        .Takes("X");
+    flags.Add("out", &out, "Folder for the results [the job's name].").Takes("DIR");
     flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   }
 };

@@ -41,11 +41,14 @@ struct ExportFlags {
   bool detach = false;
 
   void AddTo(FlagSet& flags) {
-    flags.Add("format", &format, "What the files are for; required.")
+    flags
+        .Add("format", &format,
+             "diffusers: a model directory; single_file: one file in the original Stable Diffusion "
+             "layout; lora: an adapter for diffusers. Required.")
         .Takes(EnumWordsWithBars<v1::ExportFormat>());
     flags.Add("adapter", &adapters, "An adapter to merge, NAME or NAME:STRENGTH; may be repeated.")
         .Takes("MODEL");
-    flags.Add("rank", &rank, "Of a LoRA, 1 to 256 [16].").Takes("N");
+    flags.Add("rank", &rank, "Rank of the LoRA, 1 to 256 [16].").Takes("N");
     flags.Add("float16", &float16, "Write weights as 16-bit floats.");
     flags.Add("out", &out, "Folder for the files [the job's name].").Takes("DIR");
     flags.Add("detach", &detach, "Submit, print the job's name, and return.");

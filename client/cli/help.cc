@@ -71,12 +71,12 @@ size_t CommandPlace(const Args& arguments) {
 
 const std::vector<Command>& Commands() {
   static const auto& commands = *new std::vector<Command>{
-      {"train", "Teach a base model the subject of some photos.", Train},
+      {"train", "Fine-tune a base model on photos of a subject.", Train},
       {"generate", "Draw pictures with a base or a personalized model.", Generate},
       {"replay", "Draw a picture again from the settings in its file.", Replay},
-      {"evaluate", "Judge a personalized model by photos and prompts.", Evaluate},
-      {"export", "Write a model in the format of another program.", Export},
-      {"import", "Make an adapter of a file that another program wrote.", Import},
+      {"evaluate", "Measure how good a personalized model is.", Evaluate},
+      {"export", "Write a model in a format that other programs read.", Export},
+      {"import", "Make a model of an adapter file that another program wrote.", Import},
       {"create", "Submit a job that a file describes.", Create},
       {"watch", "Follow a job to its end.", Watch},
       {"wait", "Wait until jobs are in a state, or the server is ready.", Wait},
@@ -88,8 +88,8 @@ const std::vector<Command>& Commands() {
       {"delete", "Forget a job that has ended, or a personalized model.", Delete},
       {"erase", "Erase a person: a model, its photos, and all its jobs.", EraseCommand},
       {"download", "Fetch what a job made.", Download},
-      {"report", "A job's results as one page.", Report},
-      {"models", "Base models on offer, and models made from photos.", Models},
+      {"report", "A job's results as one HTML page.", Report},
+      {"models", "Base models that workers offer, and personalized models.", Models},
       {"workers", "Workers and what they run (operators).", Workers},
       {"drain", "Give a worker no more jobs (operators).", Drain},
       {"undrain", "Give a drained worker jobs again (operators).", Undrain},

@@ -15,14 +15,14 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kUsage[] = R"(Make an adapter of a file that another program wrote.
+constexpr char kUsage[] = R"(Make a model of an adapter file that another program wrote.
 
   likeness import rex_lora.safetensors --base sd15 --rare-token zwx --class dog
   likeness import inks.safetensors --name inks
 
 A LoRA of diffusers, peft or kohya, an embedding of diffusers or A1111, or a
-hypernetwork, always as safetensors. Which it is is told by its keys; each of
-them has to fit the base model. Ctrl-C detaches: the job goes on.
+hypernetwork, always as safetensors. The kind is recognized by the file's keys,
+all of which must fit the base model. Ctrl-C detaches: the job goes on.
 
 Usage: likeness import FILE [FLAGS])";
 
@@ -35,10 +35,12 @@ struct ImportFlags {
 
   void AddTo(FlagSet& flags) {
     flags.Add("base", &base, "The base model it was made for [the only one].").Takes("MODEL");
-    flags.Add("rare-token", &token, "The word that stands for the subject [that in the file].")
+    flags
+        .Add("rare-token", &token,
+             "Word that stands for the subject in prompts [that in the file].")
         .Takes("WORD");
     flags.Add("class", &class_noun, "What the subject is, such as dog.").Takes("NOUN");
-    flags.Add("name", &name, "Of the model and the job [drawn by the server].").Takes("ID");
+    flags.Add("name", &name, "ID of the model and of the job [random].").Takes("ID");
     flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   }
 };

@@ -2,9 +2,11 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
+#include "client/cli/enum_flag.h"
 #include "client/cli/names.h"
 #include "client/cli/suggest.h"
 #include "client/cli/table.h"
@@ -15,11 +17,11 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kUsage[] = R"(Base models that workers offer, and models made from photos.
+constexpr char kUsage[] = R"(List base models that workers offer, and personalized models.
 
   likeness models
   likeness models get rex-7f3c
-  likeness models --json      GetCapabilities, and every Model, an object a line
+  likeness models --json      one object per line: Capabilities, then each Model
 
 Usage: likeness models [list | get MODEL] [FLAGS])";
 
@@ -44,7 +46,7 @@ std::string KindText(const v1::Model& model) {
 
 std::string PersonalizedTable(const v1::ListModelsResponse& list, absl::Time now) {
   std::vector<std::vector<std::string>> rows = {
-      {"PERSONALIZED", "SAY", "KIND", "BASE", "SIZE", "AGE"}};
+      {"PERSONALIZED", "PROMPT WORDS", "KIND", "BASE", "SIZE", "AGE"}};
   for (const auto& model : list.models()) {
     rows.push_back({absl::StrCat("models/", ShortName(model.name())),
                     absl::StrCat(model.token(), " ", model.class_noun()), KindText(model),
@@ -81,7 +83,7 @@ absl::StatusOr<ExitCode> ListAll(const Context& context) {
 
 void PrintModel(const v1::Model& model, absl::Time now) {
   PrintFact("model", absl::StrCat("models/", ShortName(model.name())));
-  PrintFact("say", absl::StrCat("\"", model.token(), " ", model.class_noun(), "\""));
+  PrintFact("in prompts", absl::StrCat("\"", model.token(), " ", model.class_noun(), "\""));
   PrintFact("kind", KindText(model));
   PrintFact("base", model.base_model());
   PrintFact("made by", ShortName(model.job()));
@@ -95,6 +97,10 @@ void PrintBaseModel(const v1::BaseModel& model, absl::Time now) {
   PrintFact("model", model.name());
   PrintFact("pictures", absl::StrCat(model.image_size(), " px"));
   PrintFact("token", model.default_token());
+  PrintFact("evaluators", absl::StrJoin(model.evaluators(), ", "));
+  PrintFact("measures", absl::StrJoin(model.measures(), ", ", [](std::string* out, int measure) {
+              out->append(EnumWord(static_cast<v1::Measure>(measure)));
+            }));
   PrintFact("offered", Moment(model.last_offered_time(), now));
 }
 

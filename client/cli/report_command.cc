@@ -19,7 +19,8 @@ constexpr char kUsage[] =
   likeness report rex-7f3c
   likeness report rex-7f3c --out rex.html
 
-The page needs no network and no other file. Prints its name.
+Fine-tune and evaluate jobs that succeeded have one. The page needs no network
+and no other file. Prints the file's name.
 
 Usage: likeness report JOB [FLAGS])";
 
@@ -35,8 +36,8 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& out) {
   if (page == job.outputs().end()) {
     context.screen->Line(Mark::kFailed, "report",
                          absl::StrCat(ShortName(name),
-                                      " has no report; training jobs and "
-                                      "judgements that succeeded have one."));
+                                      " has no report; fine-tune and evaluate jobs "
+                                      "that succeeded have one."));
     return kJobFailed;
   }
   const std::string file = out.empty() ? absl::StrCat(ShortName(name), ".html") : out;

@@ -21,7 +21,7 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kUsage[] = R"(Teach a base model the subject of some photos.
+constexpr char kUsage[] = R"(Fine-tune a base model on photos of a subject.
 
   likeness train --class dog --photos rex/
   likeness train --class dog --photos rex/ --rare-token rhf --steps 400 --seed 7

@@ -72,18 +72,21 @@ v1::Samples ToSamples(const TrainFlags& flags) {
 
 void TrainFlags::AddTo(FlagSet& flags) {
   flags.AddHeading("Subject");
-  flags.Add("class", &class_noun, "The kind of thing, e.g. dog. Needed.").Takes("NOUN");
+  flags.Add("class", &class_noun, "The kind of thing, e.g. dog. Required.").Takes("NOUN");
   flags
-      .Add("photos", &photos, "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Needed.")
+      .Add("photos", &photos,
+           "Folder with 1 to 100 photos (JPEG, PNG, WebP), or one file. Required.")
       .Takes("DIR");
   flags.Add("rare-token", &token,
-            "Rare word that will stand for the subject; the base model has one.");
+            "Rare word that stands for the subject in prompts [the base model's].");
   flags
       .Add("also", &also,
            "A further subject to learn beside it: its rare word, its kind and its photos, such as "
            "\"abc cat=rosie/\". May be repeated, up to 7 times.")
       .Takes("TOKEN NOUN=DIR");
-  flags.Add("validation", &validation, "Folder of photos to measure on, not to learn from.")
+  flags
+      .Add("validation", &validation,
+           "Folder of validation photos: the loss on them is measured, they are not trained on.")
       .Takes("DIR");
   flags
       .Add("crop", &crop,
@@ -94,11 +97,11 @@ void TrainFlags::AddTo(FlagSet& flags) {
       .Takes("BASE_MODEL");
   flags
       .Add("initial-model", &initial_model,
-           "An adapter to go on from, made by the same method with the same settings.")
+           "An adapter to continue training from, made by the same method with the same settings.")
       .Takes("MODEL");
   flags.Add("name", &name, "Name of job and model [made from the photos' folder].");
   flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
-  flags.Add("wait", &wait, "Stay until the job ends.");
+  flags.Add("wait", &wait, "Wait until the job ends.");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   flags.Add("label", &labels,
             "KEY=VALUE to find the job by, may be repeated (likeness list --filter).");
@@ -107,19 +110,21 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("print-request", &print_request,
             "Print the request as JSON, photos inside, and send nothing: for likeness create or "
             "grpcurl.");
-  flags.Add("check", &check, "Only have photos and settings checked; make no job.");
+  flags.Add("check", &check,
+            "Check photos and settings, here and on the server, and create no job.");
   queue.AddTo(flags);
   flags.AddHeading("Training (what is not given is the base model's recommendation)");
   flags
       .Add("preset", &preset,
-           "Published settings for this kind of subject, where neither a flag nor the base model "
-           "says another.")
+           "Published settings for this kind of subject; flags and the base model's own "
+           "recommendations take precedence.")
       .Takes(absl::StrJoin(PresetNames(), "|"));
   flags.Add("steps", &steps, "Optimizer steps, 1 to 100000.");
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
-  flags.Add("seed", &seed, "0 to 4294967295; the same seed trains and draws the same.");
-  flags.Add("precision", &precision, "fp32 or bf16.").Takes(EnumWordsWithBars<v1::Precision>());
+  flags.Add("seed", &seed, "0 to 4294967295; the same seed gives the same result [random].");
+  flags.Add("precision", &precision, "Number format to train in.")
+      .Takes(EnumWordsWithBars<v1::Precision>());
   flags
       .Add("stop-rule", &stop_rule,
            "Which weights make the model: the last step's, or those of the checkpoint that is "
@@ -129,16 +134,17 @@ void TrainFlags::AddTo(FlagSet& flags) {
   training.AddTo(flags);
   method.AddTo(flags);
   flags.AddHeading("Prior preservation");
-  flags.Add("prior", &prior, "Learn class pictures beside the photos; --no-prior: do not.");
-  flags.Add("prior-weight", &prior_weight, "Weight of the class pictures' loss, 0 to 10.");
+  flags.Add("prior", &prior, "Train on images of the class beside the photos; --no-prior: do not.");
+  flags.Add("prior-weight", &prior_weight, "Weight of the prior-preservation loss, 0 to 10.");
   training.AddPriorTo(flags);
-  flags.Add("class-images", &class_images, "How many class pictures, 1 to 2000.");
+  flags.Add("class-images", &class_images, "Number of class images, 1 to 2000.");
   flags.AddHeading("Pictures");
   flags.Add("prompt", &prompts,
-            "What to draw at the end, may be repeated; {subject} and {class} are filled in, and "
-            "{subject1}, {subject2}, ... of several subjects [four scenes of each].");
-  flags.Add("images-per-prompt", &images_per_prompt, "Pictures of each prompt, 1 to 16.");
-  flags.Add("samples", &samples, "Draw pictures at the end; --no-samples: do not.");
+            "Prompt of sample images drawn at the end; may be repeated. {subject} and {class} are "
+            "replaced, and {subject1}, {subject2}, ... where there are several [four scenes of "
+            "each subject].");
+  flags.Add("images-per-prompt", &images_per_prompt, "Sample images of each prompt, 1 to 16.");
+  flags.Add("samples", &samples, "Draw sample images at the end; --no-samples: do not.");
   flags.Add("preview-every", &preview_every, "Steps between previews while training; 0: none.");
 }
 

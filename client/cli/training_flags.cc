@@ -16,20 +16,20 @@ void TrainingFlags::AddTo(FlagSet& flags) {
   flags.Add("snr-gamma", &snr_gamma, "Gamma of min-SNR loss weighting; 5 is usual, 0: off.");
   flags.Add("debiased-estimation", &debiased_estimation, "Weight the loss by 1 / sqrt(SNR).");
   flags.Add("noise-offset", &noise_offset,
-            "Noise added to each channel as a whole, 0 to 1; with 0.05 to 0.1 very dark and very "
-            "bright pictures are learned.");
+            "Noise added to each channel as a whole, 0 to 1; 0.05 to 0.1 helps with very dark and "
+            "very bright images.");
   flags.Add(
       "input-perturbation", &input_perturbation,
       "Extra noise on the input that the model is not asked to predict, 0 to 1; 0.1 is usual.");
-  flags.Add("flips", &flips, "Mirror each photo in half of the steps.");
+  flags.Add("flips", &flips, "Flip each photo horizontally in half of the steps.");
   flags.Add("caption-dropout", &caption_dropout,
-            "Share of steps in which a photo is learned without its prompt, 0 to below 1.");
+            "Probability that a photo is trained on with an empty prompt, 0 to below 1.");
   flags.Add("aspect-ratio-buckets", &aspect_ratio_buckets,
-            "Learn photos in about their own aspect ratios rather than cut to squares.");
+            "Train on photos at about their own aspect ratios instead of cutting squares.");
   flags.Add(
       "alpha-masks", &alpha_masks,
-      "Learn of each photo what is not transparent, unless it has a mask: rex/03.mask.png beside "
-      "rex/03.jpg, white where the subject is.");
+      "Use a photo's transparency as its mask where it has no mask file (rex/03.mask.png beside "
+      "rex/03.jpg, white where the subject is).");
   flags.Add("unmasked-weight", &unmasked_weight, "Weight of the loss outside of masks, 0 to 1.");
   flags.Add("ema-decay", &ema_decay,
             "Decay of the weights' moving average, of which the model is made, 0 (off) to below 1; "
@@ -45,8 +45,8 @@ void TrainingFlags::AddTo(FlagSet& flags) {
 void TrainingFlags::AddPriorTo(FlagSet& flags) {
   flags
       .Add("prior-kind", &prior_kind,
-           "What keeps the class: class pictures, or the base model's own prediction, which needs "
-           "none.")
+           "What preserves the class: images of it, or the base model's own prediction, which "
+           "needs none.")
       .Takes(EnumWordsWithBars<v1::PriorKind>());
 }
 
