@@ -1,5 +1,6 @@
 #include "tests/power_loss/disk.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -87,6 +88,7 @@ void Disk::Hold(const std::string& from, const std::string& path) {
 
 void Disk::BeginProcess() {
   if (announced_) undecided_.push_back(*std::exchange(announced_, std::nullopt));
+  written_.reset();
   of_process_.clear();
   first_of_process_ = next_file_;
 }
@@ -114,14 +116,19 @@ void Disk::Decide(const Record& record) {
 
 void Disk::Apply(const Record& record) {
   Decide(record);
+  if (record.op != Op::kFailed) written_.reset();
   switch (record.op) {
     case Op::kFailed:
+      if (written_) files_.at(*std::exchange(written_, std::nullopt)).pending.pop_back();
       return;
     case Op::kFile: {
       const Target known = Find(record.path);
       const auto* number = std::get_if<uint64_t>(&known);
       if (number != nullptr && *number < first_of_process_) {  // left by a process before
         of_process_[record.file] = *number;
+        File& file = files_.at(*number);
+        // What was announced last before a kill came to nothing.
+        if (SizeOf(file) > record.number) file.pending.push_back({true, record.number, ""});
         return;
       }
       of_process_[record.file] = next_file_;
@@ -130,6 +137,7 @@ void Disk::Apply(const Record& record) {
     }
     case Op::kWrite:
       FileOf(record).pending.push_back({false, record.number, record.data});
+      written_ = of_process_.at(record.file);
       return;
     case Op::kTruncate:
       FileOf(record).pending.push_back({true, record.number, ""});
@@ -153,6 +161,15 @@ void Disk::Apply(const Record& record) {
       return;
     }
   }
+}
+
+size_t Disk::SizeOf(const File& file) {
+  size_t size = file.durable.size();
+  for (const Change& change : file.pending) {
+    size = change.truncate ? change.number
+                           : std::max<size_t>(size, change.number + change.data.size());
+  }
+  return size;
 }
 
 std::string Disk::Contents(const File& file, Luck luck, std::mt19937& random) const {

@@ -79,6 +79,7 @@ class Disk {
   File& FileOf(const Record& record);
   void SetName(const std::string& path, Target target);
   Target Find(const std::string& path) const;
+  static size_t SizeOf(const File& file);  // if no power is lost
   std::string Contents(const File& file, Luck luck, std::mt19937& random) const;
   void Leave(const std::string& directory, const std::string& to, Luck luck,
              std::mt19937& random) const;
@@ -89,6 +90,7 @@ class Disk {
   uint64_t first_of_process_ = 1, next_file_ = 1;  // of our own numbers
   std::map<std::string, Names> directories_;       // by path
   std::optional<Record> announced_;                // a new name, by this process
+  std::optional<uint64_t> written_;                // the file, if the last record is a write
   std::vector<Record> undecided_;                  // those that processes before it announced last
 };
 

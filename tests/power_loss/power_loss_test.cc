@@ -224,6 +224,15 @@ TEST_F(PowerLossTest, NothingAcknowledgedIsLost) {
   EXPECT_EQ(LosePower(recording, /*moments=*/40), std::vector<std::string>());
 }
 
+// What a loss of power leaves of a file.
+std::string Left(const Disk& disk, const std::string& path) {
+  const TempFolder left;
+  std::mt19937 random(0);
+  disk.LeaveAfterPowerLoss(left.path(), Disk::Luck::kNothing, random);
+  std::ifstream file(left.path() + path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 // A process is killed after it announced that a blob gets its name. The next one finds that it has,
 // or that it has not, and goes on from there.
 class KilledAtRenameTest : public ::testing::Test {
@@ -236,20 +245,44 @@ class KilledAtRenameTest : public ::testing::Test {
     disk.Apply({Op::kSync, 1, 0, "/d/upload", "", 0});
     disk.Apply({Op::kRename, 0, 0, "/d/upload", "/d/blob", 0});
     disk.BeginProcess();
-    disk.Apply({Op::kFile, 1, 0, found, "", 0});
+    disk.Apply({Op::kFile, 1, 5, found, "", 0});
     disk.Apply({Op::kSync, 1, 0, found, "", 0});
     if (found == "/d/upload") disk.Apply({Op::kRename, 0, 0, "/d/upload", "/d/blob", 0});
     disk.Apply({Op::kSyncDirectory, 0, 0, "/d", "", 0});
-    const TempFolder left;
-    std::mt19937 random(0);
-    disk.LeaveAfterPowerLoss(left.path(), Disk::Luck::kNothing, random);
-    std::ifstream blob(left.path() + "/blob", std::ios::binary);
-    return {std::istreambuf_iterator<char>(blob), {}};
+    return Left(disk, "/blob");
   }
 };
 
 TEST_F(KilledAtRenameTest, TheNameWasThere) { EXPECT_EQ(BlobAfter("/d/blob"), "bytes"); }
 TEST_F(KilledAtRenameTest, TheNameWasNotThere) { EXPECT_EQ(BlobAfter("/d/upload"), "bytes"); }
+
+// A process is killed after it announced a write. The next one finds that it was done, or not.
+class KilledAtWriteTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(KilledAtWriteTest, WhatTheNextProcessFindsIsThere) {
+  Disk disk("/d");
+  disk.Apply({Op::kFile, 1, 0, "/d/upload", "", 0});
+  disk.Apply({Op::kWrite, 1, 0, "", "by", 0});
+  disk.Apply({Op::kWrite, 1, 2, "", "tes", 0});
+  disk.BeginProcess();
+  disk.Apply({Op::kFile, 1, GetParam().size(), "/d/upload", "", 0});
+  disk.Apply({Op::kSync, 1, 0, "/d/upload", "", 0});
+  disk.Apply({Op::kSyncDirectory, 0, 0, "/d", "", 0});
+  EXPECT_EQ(Left(disk, "/upload"), GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, KilledAtWriteTest, ::testing::Values("by", "bytes"));
+
+TEST(DiskTest, WriteThatFailedIsNotThere) {
+  Disk disk("/d");
+  disk.Apply({Op::kFile, 1, 0, "/d/file", "", 0});
+  disk.Apply({Op::kWrite, 1, 0, "", "bytes", 0});
+  disk.Apply({Op::kFailed, 0, 0, "", "", 0});
+  disk.Apply({Op::kWrite, 1, 0, "", "by", 0});
+  disk.Apply({Op::kSync, 1, 0, "/d/file", "", 0});
+  disk.Apply({Op::kSyncDirectory, 0, 0, "/d", "", 0});
+  EXPECT_EQ(Left(disk, "/file"), "by");
+}
 
 // The test itself: a server that leaves out an fsync would be found out.
 class ForgottenSyncTest : public PowerLossTest,

@@ -1,7 +1,7 @@
 // What the recorder writes and the test reads: one record after the other, each a Header, a path of
-// `path_size` bytes, and `data_size` bytes. New directories and names are recorded before they are
-// made, everything else once it is done: of a process that was killed, the last record may have
-// come to nothing.
+// `path_size` bytes, and `data_size` bytes. New directories, names and what is written are recorded
+// before they are made, everything else once it is done: of a process that was killed, the last
+// record may have come to nothing.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace likeness::testing {
 
 enum class Op : uint32_t {
-  kFile = 1,       // a file came to be at `path`
+  kFile = 1,       // a file came to be, or was first opened, at `path`; it has `number` bytes
   kWrite,          // `data` at `number`
   kTruncate,       // to `number` bytes
   kSync,           // fsync or fdatasync of the file

@@ -83,7 +83,7 @@ struct Recorder {
       return;
     }
     auto [found, fresh] = files.try_emplace(info.st_ino, last_file + 1);
-    if (fresh) Note(Op::kFile, ++last_file, 0, path);
+    if (fresh) Note(Op::kFile, ++last_file, static_cast<uint64_t>(info.st_size), path);
     open[descriptor] = {found->second, path};
     if (truncated) Note(Op::kTruncate, found->second, 0, path);
   }
@@ -143,11 +143,16 @@ ssize_t Write(int descriptor, const void* data, size_t size, off_t offset) {
                       : syscall(SYS_pwrite64, descriptor, data, size, offset);
   }
   const off_t place = offset < 0 ? syscall(SYS_lseek, descriptor, 0, SEEK_CUR) : offset;
+  const auto note = [&](size_t bytes) {
+    self.Note(Op::kWrite, file->second.file, static_cast<uint64_t>(place), "",
+              {static_cast<const char*>(data), bytes});
+  };
+  note(size);
   const ssize_t written = offset < 0 ? syscall(SYS_write, descriptor, data, size)
                                      : syscall(SYS_pwrite64, descriptor, data, size, offset);
-  if (written > 0) {
-    self.Note(Op::kWrite, file->second.file, static_cast<uint64_t>(place), "",
-              {static_cast<const char*>(data), static_cast<size_t>(written)});
+  if (written < static_cast<ssize_t>(size)) {
+    self.NoteFailure();
+    if (written > 0) note(static_cast<size_t>(written));
   }
   return written;
 }

@@ -30,6 +30,17 @@ def queue_limits_are_kept(facts):
             yield f"{uid} had waited too long after {known - begun:.2f} s; it wanted to wait {seconds} s"
 
 
+def asked_since(facts, lease):
+    """When it was asked for what became this lease: calls before it whose answers were lost may have been granted it."""
+    begun = lease["begun"]
+    for call in sorted(facts.calls["acquire"], key=lambda call: call["begun"], reverse=True):
+        if call["process"] == lease["process"] and call["begun"] < begun:
+            if call["result"] != "unknown":
+                break
+            begun = call["begun"]
+    return begun
+
+
 def run_limits_are_kept(facts):
     told = facts.first_told()
     limits = {creation["uid"]: seconds for creation, seconds in limited(facts, "run_limit")}
@@ -48,7 +59,7 @@ def run_limits_are_kept(facts):
             known = told.get((uid, event["seq"]))
             if event.get("reason") != EXECUTION_TIMEOUT or not known or not leases.get(uid):
                 continue
-            begun = leases[uid][0]["begun"]
+            begun = asked_since(facts, leases[uid][0])
             if leases[uid][0]["attempt"] == 1 and known - begun < seconds - EARLY and not facts.clock_moved(begun - 1, known):
                 yield f"{uid} had run too long {known - begun:.2f} s after it was leased; it may run for {seconds} s"
 

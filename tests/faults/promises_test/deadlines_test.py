@@ -50,3 +50,12 @@ class DeadlinesTest(PromiseTest):
         self.story.stored[ENDED].update(to="JOB_STATE_FAILED", reason=EXECUTION_TIMEOUT)
         self.story.watched[-1].update(to="JOB_STATE_FAILED", reason=EXECUTION_TIMEOUT)
         self.assertIn("run_limits_are_kept", self.story.violations())
+
+    def test_a_lease_whose_answer_was_lost_counts_from_when_it_was_first_asked_for(self):
+        self.test_a_job_is_ended_too_early()
+        self.later([self.call_of(self.story.lease)], 5)
+        asked = {"call": "w.lost", "op": "acquire", "process": "w"}
+        at = self.call_of(self.story.lease)["at"]
+        self.story.told += [{"entry": "call", "at": at - 4, **asked},
+                            {"entry": "reply", "at": at - 0.001, "result": "unknown", "reason": "UNAVAILABLE", **asked}]
+        self.assertNotIn("run_limits_are_kept", self.story.violations())
