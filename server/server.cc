@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/address.h"
+#include "common/flag_error.h"
 #include "common/logging.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -240,7 +241,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   RETURN_IF_ERROR(CheckOptions(options));
   auto parts = std::make_unique<Parts>();
   parts->options = options;
-  ASSIGN_OR_RETURN(parts->authenticator, Authenticator::Open(options.auth_file, parts->clock));
+  auto authenticator = Authenticator::Open(options.auth_file, parts->clock);
+  if (!authenticator.ok()) {
+    return WithFlag("--auth-file", options.auth_file, authenticator.status());
+  }
+  parts->authenticator = *std::move(authenticator);
   if (!options.audit_log.empty()) {
     ASSIGN_OR_RETURN(parts->audit, AuditLog::Open(options.audit_log));
   }
@@ -248,7 +253,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
     ASSIGN_OR_RETURN(parts->tls, TlsCertificates::Open(
                                      {options.tls_cert, options.tls_key, options.tls_client_ca}));
   }
-  RETURN_IF_ERROR(parts->OpenStores());
+  if (const auto opened = parts->OpenStores(); !opened.ok()) {
+    return WithFlag("--data-dir", options.data_dir, opened);
+  }
   RETURN_IF_ERROR(parts->StartWebhooks());
   RETURN_IF_ERROR(parts->Serve());
   RETURN_IF_ERROR(parts->StartPages());

@@ -23,7 +23,7 @@ absl::StatusOr<int> OpenForAppending(const std::string& path) {
   const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (descriptor >= 0) return descriptor;
   return RpcError(absl::StatusCode::kFailedPrecondition, "AUDIT_LOG",
-                  absl::StrCat("--audit-log: cannot open the file: ", strerror(errno)));
+                  absl::StrCat("--audit-log: cannot open \"", path, "\": ", strerror(errno)));
 }
 
 constexpr size_t kMaxTextBytes = 300;  // longer than any name that is right

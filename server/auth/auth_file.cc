@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
+#include "common/flag_error.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -142,13 +143,16 @@ absl::Status ReplaceFile(const std::string& path, const std::string& text) {
 // Nobody else changes the file while `change` does.
 absl::Status ChangeFile(const std::string& path,
                         absl::FunctionRef<absl::Status(Json& file)> change) {
+  const auto failed = [&](const absl::Status& status) {
+    return WithFlag("--auth-file", path, status);
+  };
   const int lock = open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (lock < 0) return ErrnoStatus(errno, "lock the auth file");
+  if (lock < 0) return failed(ErrnoStatus(errno, "lock the auth file"));
   const absl::Cleanup unlock = [lock] { close(lock); };
-  if (flock(lock, LOCK_EX) != 0) return ErrnoStatus(errno, "lock the auth file");
+  if (flock(lock, LOCK_EX) != 0) return failed(ErrnoStatus(errno, "lock the auth file"));
   Json file = Json::object();
   auto text = ReadAuthFile(path);
-  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
+  if (!text.ok() && !absl::IsNotFound(text.status())) return failed(text.status());
   if (text.ok()) {
     RETURN_IF_ERROR(ParseAuthFile(*text).status());
     file = Json::parse(*text);
@@ -156,7 +160,8 @@ absl::Status ChangeFile(const std::string& path,
   RETURN_IF_ERROR(change(file));
   const std::string changed = file.dump(2) + "\n";
   RETURN_IF_ERROR(ParseAuthFile(changed).status());
-  return ReplaceFile(path, changed);
+  const auto replaced = ReplaceFile(path, changed);
+  return replaced.ok() ? replaced : failed(replaced);
 }
 
 }  // namespace

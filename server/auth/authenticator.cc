@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/digest.h"
+#include "common/flag_error.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
@@ -33,8 +34,9 @@ absl::Status Authenticator::Load() {
   ASSIGN_OR_RETURN(AuthConfig config, ParseAuthFile(text));
   std::shared_ptr<const JwtVerifier> jwt;
   if (config.jwt) {
-    ASSIGN_OR_RETURN(const std::string keys, ReadAuthFile(KeysFileOf(config)));
-    ASSIGN_OR_RETURN(jwt, JwtVerifier::Create(*config.jwt, keys));
+    const auto keys = ReadAuthFile(KeysFileOf(config));
+    if (!keys.ok()) return WithFlag("jwt.keys_file", KeysFileOf(config), keys.status());
+    ASSIGN_OR_RETURN(jwt, JwtVerifier::Create(*config.jwt, *keys));
   }
   LogInfo("auth file read", {{"keys", config.keys.size()}, {"jwt", jwt != nullptr}});
   std::lock_guard lock(mutex_);

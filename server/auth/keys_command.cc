@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "common/flag_error.h"
 #include "common/flags.h"
 #include "common/status_macros.h"
 #include "server/auth/auth_file.h"
@@ -74,8 +75,9 @@ std::string Day(absl::Time time, absl::string_view otherwise) {
 }
 
 absl::Status List(const Options& options) {
-  ASSIGN_OR_RETURN(const std::string text, ReadAuthFile(options.auth_file));
-  ASSIGN_OR_RETURN(const AuthConfig config, ParseAuthFile(text));
+  const auto text = ReadAuthFile(options.auth_file);
+  if (!text.ok()) return WithFlag("--auth-file", options.auth_file, text.status());
+  ASSIGN_OR_RETURN(const AuthConfig config, ParseAuthFile(*text));
   constexpr char kRow[] = "%-14s %-20s %-20s %-12s %-12s %s\n";
   std::printf(kRow, "ID", "TENANT", "ROLES", "MADE", "EXPIRES", "NOTE");
   for (const auto& [id, key] : config.keys) {

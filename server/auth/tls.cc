@@ -39,7 +39,7 @@ absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& p
     ASSIGN_OR_RETURN(const File file, File::OpenForReading(path));
     return file.ReadAt(0, kMaxBytes);
   }();
-  if (!text.ok()) return Unusable(flag, text.status().message());
+  if (!text.ok()) return Unusable(flag, absl::StrCat("\"", path, "\": ", text.status().message()));
   return *std::move(text) + "\n";
 }
 

@@ -285,6 +285,43 @@ TEST_F(CommandsTest, CollectTellsTheServerAndWorksWithoutOne) {
   EXPECT_EQ(RunServer("collect --data-dir=" + folder_.path()).exit_code, 1);
 }
 
+// The operator's own log: it names the flag and the path.
+TEST_F(CommandsTest, ADirectoryThatCannotBeMadeIsAnErrorThatNamesFlagAndPath) {
+  const std::string file = folder_.path() + "/afile";
+  std::ofstream(file) << "not a directory";
+  for (const std::string& path :
+       {std::string("/proc/x"), std::string("/proc/x/y/z"), file, file + "/below"}) {
+    const Ran ran = RunServer("--data-dir=" + path);
+    EXPECT_EQ(ran.exit_code, 1) << path << ": " << ran.output;
+    EXPECT_TRUE(
+        absl::StrContains(ran.output, absl::StrCat("--data-dir \"", path, "\": could not ")))
+        << ran.output;
+  }
+  StartServer();
+  StopServer();
+  const Ran backup = RunServer(absl::StrCat("backup --data-dir=", data_, " --out=", file));
+  EXPECT_EQ(backup.exit_code, 1) << backup.output;
+  EXPECT_TRUE(absl::StrContains(backup.output, absl::StrCat("--out \"", file, "\": ")))
+      << backup.output;
+}
+
+TEST_F(CommandsTest, AFileThatCannotBeReadIsNamedWithItsFlag) {
+  const std::string none = folder_.path() + "/none/there";
+  const auto says = [&](const std::string& arguments, const std::string& text) {
+    const Ran ran = RunServer(arguments);
+    EXPECT_NE(ran.exit_code, 0) << arguments;
+    EXPECT_TRUE(absl::StrContains(ran.output, text)) << ran.output;
+  };
+  const std::string serve = absl::StrCat("--metrics-listen= --data-dir=", data_);
+  const std::string quoted = absl::StrCat("\"", none, "\": ");
+  says(absl::StrCat(serve, " --auth-file=", none), "--auth-file " + quoted);
+  says(absl::StrCat("keys list --auth-file=", none), "--auth-file " + quoted);
+  says(absl::StrCat("keys create --role=operator --auth-file=", none), "--auth-file " + quoted);
+  says(absl::StrCat(serve, " --audit-log=", none),
+       absl::StrCat("--audit-log: cannot open ", quoted));
+  says(absl::StrCat(serve, " --tls-cert=", none, " --tls-key=", none), quoted);
+}
+
 TEST_F(CommandsTest, WrongUseIsToldFromFailure) {
   EXPECT_EQ(RunServer("bogus").exit_code, 2);
   EXPECT_EQ(RunServer("help").exit_code, 0);

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
+#include "common/flag_error.h"
 #include "common/status_macros.h"
 #include "server/blobs/filesystem/file.h"
 #include "server/blobs/filesystem/layout.h"
@@ -141,7 +142,9 @@ int64_t RemoveOthers(const std::string& root, const BlobCopier& blobs) {
 
 absl::StatusOr<Backup> MakeBackup(const BackupOptions& options) {
   RETURN_IF_ERROR(CheckDataDirectory(options.data_dir));
-  RETURN_IF_ERROR(MakeDirectories(BlobsPath(options.out)));
+  if (const auto made = MakeDirectories(BlobsPath(options.out)); !made.ok()) {
+    return WithFlag("--out", options.out, made);
+  }
   ASSIGN_OR_RETURN(const FileLock mine,
                    FileLock::Take(options.out + "/.backup", FileLock::Kind::kExclusive, false));
   // The server removes no blob as long as this is held; a sweep under way is waited for.

@@ -33,6 +33,14 @@ absl::StatusOr<int> OpenDescriptor(const std::string& path, int flags) {
   return descriptor;
 }
 
+// The parent of a directory is there when it is made: a file system that says ENOENT all the same,
+// as /proc does, allows no directory.
+absl::Status NotMade(int error) {
+  if (error != ENOENT) return ErrnoStatus(error, "make a directory");
+  return RpcError(absl::StatusCode::kInternal, "STORAGE_FAILED",
+                  "could not make a directory: its file system allows none there");
+}
+
 }  // namespace
 
 absl::Status ErrnoStatus(int error, absl::string_view action) {
@@ -179,13 +187,15 @@ absl::Status SyncDirectory(const std::string& path) {
 }
 
 absl::Status MakeDirectories(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return absl::OkStatus();
   const std::string parent = std::filesystem::path(path).parent_path().string();
+  if (!parent.empty() && parent != path) RETURN_IF_ERROR(MakeDirectories(parent));
   if (mkdir(path.c_str(), 0750) == 0) return SyncDirectory(parent.empty() ? "." : parent);
-  if (errno == EEXIST) return absl::OkStatus();
-  if (errno != ENOENT) return ErrnoStatus(errno, "make a directory");
-  if (parent.empty() || parent == path) return ErrnoStatus(ENOENT, "make a directory");
-  RETURN_IF_ERROR(MakeDirectories(parent));
-  return MakeDirectories(path);
+  const int error = errno;
+  if (error != EEXIST) return NotMade(error);
+  // Another call may have made it meanwhile.
+  return std::filesystem::is_directory(path, ignored) ? absl::OkStatus() : NotMade(ENOTDIR);
 }
 
 }  // namespace likeness::server
