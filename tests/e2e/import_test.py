@@ -136,6 +136,25 @@ class ImportTest(unittest.TestCase):
         pipeline.unet = pipeline.unet.merge_and_unload()
         self.check_same(drawn_there(pipeline), self.drawn_here(model.name), "peft")
 
+    def test_without_a_class_noun_the_subject_is_its_token_alone(self):
+        file = self.saved("classless", r=2, lora_alpha=2)
+        model = self.imported(file, class_noun="", token="qqq")
+        job = service.generate_job(["a {subject} in the snow", "a {class}"], model.name, steps=2)
+        done = self.service.wait(self.service.create(job).name)
+        drawn = [output.prompt for output in done.outputs if output.prompt]
+        self.assertEqual(drawn, ["a qqq in the snow", "a {class}"])
+        self.assertEqual(list(done.warnings),
+                         ["prompts[1] holds {class}, and the model has no class noun: it is read as it is written"])
+
+    def test_a_lora_that_nobody_gave_a_word_says_which_is_used(self):
+        file = self.saved("nameless", r=2, lora_alpha=2)
+        for settings, words in (({}, ['"zwx", the base model\'s default, is used']), (dict(token="qqq"), [])):
+            done = self.service.wait(self.service.create(self.job(file, **settings)).name)
+            self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+            self.assertEqual(len(done.warnings), len(words), done.warnings)
+            for word, warning in zip(words, done.warnings):
+                self.assertIn(word, warning)
+
     def test_words_of_diffusers_and_a1111(self):
         rows = torch.randn(2, self.pipeline().text_encoder.config.hidden_size)
         for name, key, settings, word in (("learned", "qqq", {}, "qqq"), ("a1111", "emb_params", dict(token="www"), "www")):

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/judging.h"
+#include "common/rpc_error.h"
+#include "common/subject_phrase.h"
 #include "worker/base/error.h"
 #include "worker/images/crop.h"
 #include "worker/jobs/drawing_model.h"
@@ -32,11 +34,21 @@ SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
                      "job.evaluate.");
 }
 
-UnlessNamed NotAskedFor(const v1::EvaluateSpec& spec) {
+UnlessNamed NotAskedFor(const v1::EvaluateSpec& spec, const PromptWords& words) {
   UnlessNamed without;
+  if (words.class_noun.empty()) without.insert(v1::MEASURE_PRES);
   if (spec.gallery().empty()) without.insert(v1::MEASURE_RANK);
   if (!HasMasks(spec.photos())) without.insert(v1::MEASURE_MASC);
   return without;
+}
+
+// Throws StatusError (INVALID_ARGUMENT) for a measure that the model cannot be judged by.
+void CheckMeasures(const v1::EvaluateSpec& spec, const PromptWords& words) {
+  if (!Includes(spec.measures(), v1::MEASURE_PRES) || !words.class_noun.empty()) return;
+  throw StatusError(InvalidField("job.evaluate.measures",
+                                 "MEASURE_PRES draws others of the class; the model was imported "
+                                 "without a class noun",
+                                 "OUT_OF_RANGE"));
 }
 
 // Square pictures of `image_size` pixels a side, as the photos are; none where nobody looks at
@@ -95,7 +107,8 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   result.resolved = ResolveEvaluate(lease.job().evaluate(), drawing.facts);
   v1::EvaluateSpec& spec = *result.resolved.mutable_evaluate();
   ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures(),
-                NotAskedFor(spec));
+                NotAskedFor(spec, drawing.words));
+  CheckMeasures(spec, drawing.words);
   CheckJudges(workshop.evaluators, spec.evaluators(), workshop.judges);
   const SafetyCheck safety(workshop.evaluators, workshop.safety_checkers, environment);
   environment.Resolved(result.resolved);
@@ -136,7 +149,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   auto outputs = WritePictures(pictures, drawing.settings, environment);
   outputs.push_back(WriteReport(judgement, pictures, spec.evaluators(), environment));
   ReportFacts facts;
-  facts.title = absl::StrCat(drawing.words.token, " ", drawing.words.class_noun);
+  facts.title = SubjectPhrase(drawing.words.token, drawing.words.class_noun);
   facts.photos = evidence.photos;
   facts.pictures = pictures;
   facts.judgement = judgement;

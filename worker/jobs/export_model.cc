@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/resource_names.h"
+#include "common/subject_phrase.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/exports/embedding_file.h"
@@ -207,7 +208,7 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   Order order{
       .spec = spec,
       .card = CardOf(spec, drawing),
-      .prompt = absl::StrCat("a ", drawing.words.token, " ", drawing.words.class_noun),
+      .prompt = absl::StrCat("a ", SubjectPhrase(drawing.words.token, drawing.words.class_noun)),
       .as_drawn = {},
       .scratch = environment.scratch(),
       .out = environment.scratch() / kExportDir,

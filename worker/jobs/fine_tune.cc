@@ -10,6 +10,7 @@
 #include "common/judging.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
+#include "common/subject_phrase.h"
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/faces.h"
@@ -190,8 +191,8 @@ std::vector<v1::Output> WritePage(const v1::ResolvedSpec& resolved, const FineTu
                                   JobEnvironment& environment) {
   ReportFacts facts;
   for (const v1::Subject& subject : resolved.fine_tune().subjects()) {
-    absl::StrAppend(&facts.title, facts.title.empty() ? "" : ", ", subject.token(), " ",
-                    subject.class_noun());
+    absl::StrAppend(&facts.title, facts.title.empty() ? "" : ", ",
+                    SubjectPhrase(subject.token(), subject.class_noun()));
   }
   facts.photos = ImagesOf(photos.training);
   facts.pictures = drawn.samples;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
+#include "common/subject_phrase.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/exports/model_directory.h"
@@ -37,6 +38,16 @@ ImportedAdapter ReadFileOf(const v1::ImportSpec& spec, Family& model, const fs::
                           {{"field", "job.import_model.blob"}}));
     throw;
   }
+}
+
+// What the subject is called is a guess where neither the job nor the file says it.
+void WarnOfGuessedToken(const v1::ImportSpec& asked, const ImportedAdapter& adapter,
+                        const std::string& token, JobEnvironment& environment) {
+  if (asked.has_token() || !adapter.word.empty()) return;
+  environment.Warn(absl::StrCat(
+      "the file names no word for its subject, and the job gives no token: \"", token,
+      "\", the base model's default, is used; if the adapter was trained with another word, import "
+      "it again with that word as token"));
 }
 
 nlohmann::json CardOf(const v1::ImportSpec& spec, const ImportedAdapter& adapter,
@@ -83,6 +94,7 @@ JobResult ImportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   result.resolved = ResolveImport(lease.job().import_model(), base.facts, adapter.word);
   const v1::ImportSpec& spec = result.resolved.import_model();
   environment.Resolved(result.resolved);
+  WarnOfGuessedToken(lease.job().import_model(), adapter, spec.token(), environment);
 
   // Write, and draw with it
   phases.Report({.phase = Phase::kSaving});
@@ -91,7 +103,8 @@ JobResult ImportModel(const v1::Lease& lease, JobEnvironment& environment, Works
                      [&](const fs::path& partial) { adapter.write(partial, spec.token()); });
   {
     const auto applied = FindMethod(adapter.method).apply(model, directory, /*strength=*/1);
-    const auto pass = OnePass(model, absl::StrCat("a ", spec.token(), " ", spec.class_noun()));
+    const auto pass =
+        OnePass(model, absl::StrCat("a ", SubjectPhrase(spec.token(), spec.class_noun())));
     if (!pass.isfinite().all().item<bool>()) {
       ThrowIfError(RpcError(absl::StatusCode::kInvalidArgument, "FILE_UNUSABLE",
                             "with the imported file the model gives numbers that are not finite",

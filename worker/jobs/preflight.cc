@@ -204,16 +204,31 @@ void WarnOfNumbers(const std::vector<NamedText>& texts, JobEnvironment& environm
   }
 }
 
-void WarnOfPlaceholders(const v1::GenerateSpec& spec, JobEnvironment& environment) {
-  for (int i = 0; i < spec.prompts_size(); ++i) {
-    for (const char* placeholder : {"{subject}", "{class}"}) {
-      if (spec.prompts(i).find(placeholder) == std::string::npos) continue;
-      environment.Warn(absl::StrCat("prompts[", i, "] holds ", placeholder,
-                                    ", which stands for nothing in a base model: it is read as it "
-                                    "is written"));
+// `texts`: filled in.
+void WarnOfPlaceholders(const std::vector<NamedText>& texts, JobEnvironment& environment) {
+  for (const auto& [field, text] : texts) {
+    for (const auto& [placeholder, missing] :
+         {std::pair("{subject}", "token"), std::pair("{class}", "class noun")}) {
+      if (text.find(placeholder) == std::string::npos) continue;
+      environment.Warn(absl::StrCat(field, " holds ", placeholder, ", and the model has no ",
+                                    missing, ": it is read as it is written"));
       return;  // one says it
     }
   }
+}
+
+// What a GenerateSpec or EvaluateSpec draws from. Warns of places that are not filled in.
+template <typename Spec>
+std::vector<NamedText> TextsOf(const Spec& spec, const PromptWords& words,
+                               JobEnvironment& environment) {
+  std::vector<NamedText> texts;
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
+  }
+  WarnOfPlaceholders(texts, environment);
+  WarnOfNumbers(texts, environment);
+  texts.push_back({"negative_prompt", spec.negative_prompt()});
+  return texts;
 }
 
 }  // namespace
@@ -304,11 +319,7 @@ void CheckFileNames(const std::filesystem::path& model, const std::vector<std::s
 void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment) {
   CheckSampling("job.evaluate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
-  std::vector<NamedText> texts = {{"negative_prompt", spec.negative_prompt()}};
-  for (int i = 0; i < spec.prompts_size(); ++i) {
-    texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
-  }
-  WarnOfNumbers(texts, environment);
+  const auto texts = TextsOf(spec, words, environment);
   WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment);
 }
 
@@ -321,12 +332,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const
     RefuseAs("job.generate.image_to_image.strength",
              [&] { StepsLeftOut(spec.steps(), spec.image_to_image().strength()); });
   }
-  std::vector<NamedText> texts = {{"negative_prompt", spec.negative_prompt()}};
-  for (int i = 0; i < spec.prompts_size(); ++i) {
-    texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
-  }
-  if (words.token.empty()) WarnOfPlaceholders(spec, environment);
-  WarnOfNumbers(texts, environment);
+  const auto texts = TextsOf(spec, words, environment);
   if (spec.prompt_weights()) CheckWeights(texts);
   if (spec.long_prompts()) return;
   WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment, spec.prompt_weights());

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/subject_phrase.h"
 
 namespace likeness {
 
@@ -25,14 +26,16 @@ std::vector<std::string> TokensOf(const PromptWords& words) {
 }
 
 std::string FillPrompt(std::string_view prompt, const PromptWords& words) {
-  if (words.token.empty() || words.class_noun.empty()) return std::string(prompt);
-  std::vector<std::pair<std::string, std::string>> places = {
-      {"{subject}", absl::StrCat(words.token, " ", words.class_noun)},
-      {"{class}", words.class_noun}};
+  std::vector<std::pair<std::string, std::string>> places;
+  const auto add = [&places](const std::string& number, const std::string& token,
+                             const std::string& class_noun) {
+    if (token.empty()) return;
+    places.emplace_back(absl::StrCat("{subject", number, "}"), SubjectPhrase(token, class_noun));
+    if (!class_noun.empty()) places.emplace_back(absl::StrCat("{class", number, "}"), class_noun);
+  };
+  add("", words.token, words.class_noun);
   for (size_t i = 0; i < words.subjects.size(); ++i) {
-    const auto& [token, class_noun] = words.subjects[i];
-    places.emplace_back(absl::StrCat("{subject", i + 1, "}"), absl::StrCat(token, " ", class_noun));
-    places.emplace_back(absl::StrCat("{class", i + 1, "}"), class_noun);
+    add(absl::StrCat(i + 1), words.subjects[i].first, words.subjects[i].second);
   }
   return absl::StrReplaceAll(absl::string_view(prompt.data(), prompt.size()), places);
 }

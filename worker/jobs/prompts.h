@@ -14,7 +14,7 @@ namespace likeness {
 
 struct PromptWords {
   std::string token;       // "zwx"; empty for a base model
-  std::string class_noun;  // "dog"
+  std::string class_noun;  // "dog"; empty where an imported model came without one
   // Token and class noun of each subject, in order, where there are several.
   std::vector<std::pair<std::string, std::string>> subjects = {};
 };
@@ -27,7 +27,8 @@ std::vector<std::string> TokensOf(const PromptWords& words);
 
 // "a {subject} in the snow" -> "a zwx dog in the snow"; "a {class}" -> "a dog"; with several
 // subjects "{subject1} beside {subject2}" -> "zwx dog beside abc cat". Other braces stay as they
-// are. Without a token and a class noun the prompt stays as it is.
+// are. Without a class noun "{subject}" is the token alone, and "{class}" stays; without a token
+// both stay.
 std::string FillPrompt(std::string_view prompt, const PromptWords& words);
 
 // The first numbered place that a filled prompt still has: "{subject3}" where there are two.

@@ -44,6 +44,12 @@ TEST(PromptsTest, ANumberThatNoSubjectHasIsFound) {
   }
 }
 
+TEST(PromptsTest, WithoutAClassNounTheSubjectIsItsTokenAlone) {
+  EXPECT_EQ(FillPrompt("a {subject} beside a {class}", {"zwx", ""}), "a zwx beside a {class}");
+  EXPECT_EQ(FillPrompt("{subject2} and {class2}", {"zwx", "dog", {{"zwx", "dog"}, {"abc", ""}}}),
+            "abc and {class2}");
+}
+
 TEST(PromptsTest, ABaseModelHasNothingToFillIn) {
   EXPECT_EQ(FillPrompt("a {subject}", {}), "a {subject}");
 }
