@@ -75,7 +75,8 @@ std::vector<std::vector<std::string>> Repetitions(const std::vector<NamedLook>& 
   return groups;
 }
 
-bool ShareABackground(const std::vector<NamedLook>& photos) {
+bool ShareABackground(std::vector<NamedLook> photos) {
+  std::erase_if(photos, [](const NamedLook& photo) { return !photo.background_is_learned; });
   for (size_t i = 0; i < photos.size(); ++i) {
     for (size_t j = i + 1; j < photos.size(); ++j) {
       if (Difference(photos[i].look, photos[j].look, true) >= kSameBackground) return false;

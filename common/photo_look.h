@@ -40,6 +40,7 @@ class PhotoLooker {
 struct NamedLook {
   std::string name;  // "photos[2]"
   PhotoLook look;
+  bool background_is_learned = true;  // not that of a masked photo
 };
 
 // What a person should know of photos that a subject is learned from.

@@ -106,6 +106,17 @@ TEST(PhotoLook, OneBackgroundForAllPhotosIsAWarning) {
   EXPECT_THAT(Warnings({Scene(1, 0), Scene(2, 0)}), IsEmpty()) << "two may well be alike";
 }
 
+TEST(PhotoLook, ABackgroundThatIsNotLearnedIsNoWarning) {
+  std::vector<NamedLook> photos;
+  for (const int scene : {1, 2, 3, 4}) {
+    photos.push_back({"photos[" + std::to_string(scene - 1) + "]", Look(Scene(scene, 0))});
+  }
+  photos[3].background_is_learned = false;
+  EXPECT_THAT(WarningsOfLooks(photos), ElementsAre(HasSubstr("background looks the same")));
+  photos[2].background_is_learned = false;
+  EXPECT_THAT(WarningsOfLooks(photos), IsEmpty()) << "two are left";
+}
+
 TEST(PhotoLook, GreyPhotosAreColourlessOnes) {
   PhotoLooker grey(4, 4, 1), colour(4, 4, 3);
   const uint8_t row[4] = {0, 50, 100, 150};

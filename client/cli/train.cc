@@ -62,10 +62,14 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
 }
 
 // What a worker would find odd about the photos, as far as it can be seen from here.
-void ShowPhotoWarnings(const Context& context, const PhotoSet& set) {
+void ShowPhotoWarnings(const Context& context, const PhotoSet& set, double unmasked_weight) {
   std::vector<NamedLook> looks;
   for (size_t i = 0; i < set.photos.size(); ++i) {
-    if (set.photos[i].look) looks.push_back({absl::StrCat("photos[", i, "]"), *set.photos[i].look});
+    const PhotoFile& photo = set.photos[i];
+    if (!photo.look) continue;
+    looks.push_back({.name = absl::StrCat("photos[", i, "]"),
+                     .look = *photo.look,
+                     .background_is_learned = photo.mask_path.empty() || unmasked_weight > 0});
   }
   for (const auto& warning : WarningsOfLooks(looks)) {
     context.screen->Line(Mark::kWarning, "note", WithFileNames(warning, context.names));
@@ -156,7 +160,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   for (const PhotoSet& other : photos.others) {
     context.screen->Line(Mark::kDone, "photos", PhotoSummary(other, image_size));
   }
-  if (flags.check) ShowPhotoWarnings(context, photos.learned);
+  if (flags.check) ShowPhotoWarnings(context, photos.learned, spec.training().unmasked_weight());
 
   if (!flags.initial_model.empty()) {
     ASSIGN_OR_RETURN(*spec.mutable_initial_model(),

@@ -122,6 +122,19 @@ class TrainingTest(unittest.TestCase):
         done = self.run_job(self.masked([service.png(opaque)], [], alpha_masks=True))
         self.assertTrue(any("no photo has a mask" in warning for warning in done.warnings), done.warnings)
 
+    def test_a_background_behind_masks_is_not_said_to_be_learned(self):
+        mask = Image.new("L", (64, 64))
+        mask.paste(255, (16, 16, 48, 48))
+        photos = []
+        for colour in ("red", "lime", "blue"):
+            photo = Image.new("RGB", mask.size, "grey")
+            photo.paste(colour, mask=mask)
+            photos.append(service.png(photo))
+        for masks, training, said in (([], {}, True), ([service.png(mask)] * 3, {}, False),
+                                      ([service.png(mask)] * 3, {"unmasked_weight": 0.1}, True)):
+            done = self.run_job(self.masked(photos, masks, **training))
+            self.assertEqual(any("the background looks the same" in warning for warning in done.warnings), said, done.warnings)
+
     def test_photos_keep_their_aspect_ratios(self):
         wide = [service.png(Image.open(io.BytesIO(photo)).convert("RGB").crop((0, 16, 64, 48))) for photo in self.photos[:2]]
         unets = []

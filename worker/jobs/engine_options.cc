@@ -225,7 +225,8 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved,
 PhotoRules PhotoRulesOf(const v1::FineTuneSpec& resolved, int image_size) {
   return {.image_size = image_size,
           .aspect_ratio_buckets = resolved.training().aspect_ratio_buckets(),
-          .alpha_masks = resolved.training().alpha_masks()};
+          .alpha_masks = resolved.training().alpha_masks(),
+          .unmasked_weight = resolved.training().unmasked_weight()};
 }
 
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {

@@ -71,6 +71,7 @@ TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {
   EXPECT_TRUE(options.aspect_ratio_buckets);
   EXPECT_TRUE(PhotoRulesOf(spec, 64).aspect_ratio_buckets);
   EXPECT_TRUE(PhotoRulesOf(spec, 64).alpha_masks);
+  EXPECT_EQ(PhotoRulesOf(spec, 64).unmasked_weight, spec.training().unmasked_weight());
   EXPECT_EQ(options.ema_decay, 0.3);
   EXPECT_TRUE(options.gradient_checkpointing);
   EXPECT_EQ(options.lr_decay, LrDecay::kCosineWithRestarts);

@@ -103,6 +103,10 @@ class PhotoFetcher {
               : "is transparent all over where it is learned from",
           "MASK_EMPTY"));
     }
+    if (looks != nullptr) {
+      const bool masked = fetched.mask && !IsAll(255, *fetched.mask);
+      looks->back().background_is_learned = !masked || rules_.unmasked_weight > 0;
+    }
     return fetched;
   }
 

@@ -24,6 +24,7 @@ struct PhotoRules {
   int image_size = 0;                 // pixels, of the sides of squares
   bool aspect_ratio_buckets = false;  // photos are of BucketSizes (worker/images/buckets.h) instead
   bool alpha_masks = false;           // a photo's transparency is its mask, where it has no mask
+  double unmasked_weight = 0;         // of the loss outside of masks
 };
 
 // Sees each photo of a subject as it is decoded, upright, before it is cut; may give it a crop box.
