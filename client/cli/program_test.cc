@@ -211,7 +211,8 @@ TEST_F(ProgramTest, TheStopRuleIsNamed) {
             v1::STOP_RULE_LOWEST_VALIDATION_LOSS);
   const auto ran = run("never");
   EXPECT_NE(ran.exit_code, kDone);
-  EXPECT_THAT(ran.err, HasSubstr("--stop-rule is 'never'; last, best, lowest_validation_loss and"));
+  EXPECT_THAT(ran.err,
+              HasSubstr("--stop-rule is 'never'; last, best, lowest_validation_loss, plateau"));
 }
 
 TEST_F(ProgramTest, MethodsHaveFlagsOfTheirOwn) {
@@ -463,6 +464,12 @@ TEST_F(ProgramTest, ListAndModelsStandInColumns) {
   model.set_class_noun("dog");
   EXPECT_THAT(Run({"models"}).out,
               AllOf(HasSubstr("mini  "), HasSubstr("models/rex-7f3c  rhf dog")));
+  auto& base = *script_.capabilities.mutable_base_models(0);
+  base.add_evaluators("mini-dino");
+  base.add_measures(v1::MEASURE_DINO);
+  base.add_measures(v1::MEASURE_COPYING);
+  EXPECT_THAT(Run({"models", "get", "mini"}).out,
+              AllOf(HasSubstr("mini-dino"), HasSubstr("dino, copying")));
 }
 
 TEST_F(ProgramTest, DeletesWhatItIsTold) {
