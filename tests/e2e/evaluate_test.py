@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import service
-from likeness.v1 import capabilities_service_pb2, judge_pb2
+from likeness.v1 import capabilities_service_pb2, judge_pb2, output_pb2
 from service import State, job_pb2
 
 PROBE = service.BIN.parent / "tests/parity/likeness_evaluator_probe"
@@ -165,7 +165,7 @@ class Evaluate(service.JobTest):
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         self.assertEqual(shown, [])
         kinds = {output.kind for output in done.outputs}
-        self.assertFalse(kinds & {job_pb2.OUTPUT_KIND_IMAGE, job_pb2.OUTPUT_KIND_PREVIEW}, done.outputs)
+        self.assertFalse(kinds & {output_pb2.OUTPUT_KIND_IMAGE, output_pb2.OUTPUT_KIND_PREVIEW}, done.outputs)
         outputs = self.service.outputs(done)
         self.assertEqual(outputs["report/index.html"].count(b"<img "), len(self.photos))
         report = json.loads(outputs["report/evaluation.json"])
