@@ -156,7 +156,7 @@ TEST_F(ComfortsTest, ModelsGetShowsOne) {
   model.set_size_bytes(421'300'000);
   EXPECT_THAT(
       Run({"models", "get", "rex-7f3c"}).out,
-      AllOf(HasSubstr("say         \"rhf dog\"\n"), HasSubstr("size        421 MB in 0 files")));
+      AllOf(HasSubstr("in prompts  \"rhf dog\"\n"), HasSubstr("size        421 MB in 0 files")));
   EXPECT_THAT(Run({"models", "get", "mini"}).out, HasSubstr("pictures    64 px\n"));
   EXPECT_EQ(Run({"models", "-o", "name"}).out, "mini\nrex-7f3c\n");
   EXPECT_EQ(Run({"models", "fetch"}).exit_code, kWrongUse);
