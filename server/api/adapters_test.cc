@@ -222,8 +222,33 @@ TEST_F(AdaptersTest, WhatIsNoAdapterOfTheModelIsRefused) {
   auto& adapter = *request.mutable_job()->mutable_generate()->mutable_model()->mutable_adapters(0);
   adapter.set_strength(11);
   ExpectRefused(request, "OUT_OF_RANGE", "job.generate.model.adapters[0].strength");
-  adapter.set_model("baseModels/mini");
-  ExpectRefused(request, "INVALID_NAME", "job.generate.model.adapters[0].model");
+  const auto message = [&](const std::string& model) {
+    adapter.set_model(model);
+    ExpectRefused(request, "INVALID_NAME", "job.generate.model.adapters[0].model");
+    return std::string(Create(request).status().message());
+  };
+  EXPECT_THAT(message("baseModels/mini"), HasSubstr("is baseModels/mini, a base model"));
+  EXPECT_THAT(message("rex"), HasSubstr("\"rex\" is not of the form"));
+}
+
+TEST_F(AdaptersTest, WhatTrainingCannotGoOnFromIsSaidWithTheReason) {
+  MakeModel("tom", "dreambooth");
+  MakeModel("rex", "lora");
+  const auto message = [&](const std::string& model, bool lora) {
+    auto request = DogJob();
+    auto& spec = *request.mutable_job()->mutable_fine_tune();
+    spec.set_initial_model(model);
+    if (lora) spec.mutable_lora();
+    ExpectRefused(request, model == "baseModels/mini" ? "INVALID_NAME" : "INVALID_ADAPTER",
+                  "job.fine_tune.initial_model");
+    return std::string(Create(request).status().message());
+  };
+  EXPECT_THAT(
+      message(ModelNamed("tom"), false),
+      HasSubstr("is a whole model, made by dreambooth; training can go on from an adapter"));
+  EXPECT_THAT(message(ModelNamed("rex"), false),
+              HasSubstr("go on from it by lora alone, and the method is dreambooth"));
+  EXPECT_THAT(message("baseModels/mini", true), HasSubstr("is a base model"));
 }
 
 TEST_F(AdaptersTest, AnAdapterOfAnotherBaseIsAllowedWhereTheJobSaysSo) {

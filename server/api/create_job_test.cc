@@ -23,6 +23,27 @@ TEST_F(CreateJobTest, AcceptedJobIsComplete) {
   EXPECT_THAT(job->warnings(0), ::testing::HasSubstr("1 photo"));
 }
 
+TEST_F(CreateJobTest, WhatIsOfNoFormIsQuoted) {
+  OfferModels();
+  const auto message = [&](const v1::CreateJobRequest& request) {
+    return std::string(Create(request).status().message());
+  };
+  using ::testing::HasSubstr;
+  auto request = DogJob();
+  request.set_job_id("rex-textual_inversion");
+  EXPECT_THAT(message(request),
+              HasSubstr("\"rex-textual_inversion\" is not of the form [a-z0-9-]"));
+  request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->set_output_model_id("a b\n");
+  EXPECT_THAT(message(request), HasSubstr("\"a b\\n\" is not of the form"));
+  request = DogJob();
+  MutableSubjectOf(*request.mutable_job()->mutable_fine_tune()).set_token("two words");
+  EXPECT_THAT(message(request), HasSubstr("is \"two words\"; one word"));
+  request = DogJob();
+  (*request.mutable_job()->mutable_labels())["Upper"] = "x";
+  EXPECT_THAT(message(request), HasSubstr("the key \"Upper\" is not of the form"));
+}
+
 TEST_F(CreateJobTest, SeedZeroIsASeed) {
   OfferModels();
   auto request = DogJob();

@@ -72,6 +72,29 @@ TEST_F(GenerateImagesTest, GenerateImagesEndsWellHoweverItsJobEnds) {
   EXPECT_EQ(last.job().error().message(), "as told");
 }
 
+TEST_F(GenerateImagesTest, TheLimitsOfTheCallAreSaidWithTheValue) {
+  OfferModels();
+  const auto refused = [&](int prompts, int each) {
+    grpc::ClientContext context;
+    v1::GenerateImagesRequest request;
+    for (int i = 0; i < prompts; ++i) request.mutable_generate()->add_prompts("a dog");
+    request.mutable_generate()->set_images_per_prompt(each);
+    auto stream = jobs_->GenerateImages(&context, request);
+    v1::GenerateImagesResponse message;
+    EXPECT_FALSE(stream->Read(&message));
+    return FromGrpcStatus(stream->Finish());
+  };
+  using ::testing::HasSubstr;
+  EXPECT_THAT(std::string(refused(1, 0).message()),
+              HasSubstr("is 0; 1 to 16 is allowed in one call"));
+  EXPECT_THAT(std::string(refused(1, 65).message()),
+              HasSubstr("is 65; 1 to 16 is allowed in one call"));
+  EXPECT_THAT(
+      std::string(refused(2, 9).message()),
+      HasSubstr("is 9, which makes 18 images in total; at most 16 are allowed in one call"));
+  EXPECT_EQ(ErrorReason(refused(2, 9)), "TOO_MANY_IMAGES");
+}
+
 TEST_F(GenerateImagesTest, GenerateImagesUnderARequestIdCanBeTakenUpAgain) {
   OfferModels();
   v1::GenerateImagesRequest request;

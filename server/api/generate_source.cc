@@ -11,18 +11,27 @@ namespace likeness::server {
 namespace {
 
 constexpr int kMaxImages = 16;
+constexpr char kMoreByJobs[] = " in one call; a job, which CreateJob makes, may have more";
 
 constexpr int64_t kMostInlineBytes = 1 << 20;  // with the rest far below the usual limit of 4 MiB
 
 absl::StatusOr<v1::CreateJobRequest> ToCreateRequest(const v1::GenerateImagesRequest& request) {
   const v1::GenerateSpec& spec = request.generate();
-  const int64_t images =
-      int64_t{spec.prompts_size()} * (spec.has_images_per_prompt() ? spec.images_per_prompt() : 1);
+  const int64_t each = spec.has_images_per_prompt() ? spec.images_per_prompt() : 1;
+  const std::string field = "generate.images_per_prompt";
+  const ErrorMetadata limit = {{"limit", absl::StrCat(kMaxImages)}};
+  if (each < 1 || each > kMaxImages) {
+    return InvalidField(
+        field, absl::StrCat("is ", each, "; 1 to ", kMaxImages, " is allowed", kMoreByJobs),
+        each < 1 ? "OUT_OF_RANGE" : "TOO_MANY_IMAGES", limit);
+  }
+  const int64_t images = spec.prompts_size() * each;
   if (images > kMaxImages) {
-    return InvalidField("generate.images_per_prompt",
-                        absl::StrCat(images, " images in total; at most ", kMaxImages,
-                                     " are allowed; use CreateJob for more"),
-                        "TOO_MANY_IMAGES", {{"limit", absl::StrCat(kMaxImages)}});
+    return InvalidField(
+        field,
+        absl::StrCat("is ", each, ", which makes ", images, " images in total; at most ",
+                     kMaxImages, " are allowed", kMoreByJobs),
+        "TOO_MANY_IMAGES", limit);
   }
   v1::CreateJobRequest create;
   *create.mutable_job()->mutable_generate() = spec;

@@ -316,7 +316,8 @@ TEST_F(CommandsTest, AFileThatCannotBeReadIsNamedWithItsFlag) {
   const std::string quoted = absl::StrCat("\"", none, "\": ");
   says(absl::StrCat(serve, " --auth-file=", none), "--auth-file " + quoted);
   says(absl::StrCat("keys list --auth-file=", none), "--auth-file " + quoted);
-  says(absl::StrCat("keys create --role=operator --auth-file=", none), "--auth-file " + quoted);
+  says(absl::StrCat("keys create --tenant=zoo --role=read --auth-file=", none),
+       "--auth-file " + quoted);
   says(absl::StrCat(serve, " --audit-log=", none),
        absl::StrCat("--audit-log: cannot open ", quoted));
   says(absl::StrCat(serve, " --tls-cert=", none, " --tls-key=", none), quoted);

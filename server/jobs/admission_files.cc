@@ -75,17 +75,24 @@ absl::Status Admission::CheckInitialModel(Request& request, v1::FineTuneSpec& sp
   const std::string field = "job.fine_tune.initial_model";
   ASSIGN_OR_RETURN(const ModelName name, ParseModelName(spec.initial_model(), field));
   if (name.is_base()) {
-    return InvalidField(field, "is a base model; name it as base_model", "INVALID_NAME");
+    return InvalidField(field, "is a base model; base_model names the base model to train",
+                        "INVALID_NAME");
   }
   ASSIGN_OR_RETURN(const v1::Model model, request.adapters.FindModel(spec.initial_model(), field));
   if (spec.base_model().empty()) spec.set_base_model(model.base_model());
   const bool adapter = model.kind() == v1::MODEL_KIND_ADAPTER;
-  if (!adapter || model.method() != MethodOf(spec)) {
+  if (!adapter) {
     return InvalidField(field,
-                        absl::StrCat("is ", adapter ? "an adapter" : "a whole model", " made by ",
-                                     model.method(), "; training by ", MethodOf(spec),
-                                     " goes on from an adapter made by the same method"),
+                        absl::StrCat("is a whole model, made by ", model.method(),
+                                     "; training can go on from an adapter alone"),
                         "INVALID_ADAPTER");
+  }
+  if (model.method() != MethodOf(spec)) {
+    return InvalidField(
+        field,
+        absl::StrCat("is an adapter made by ", model.method(), "; training can go on from it by ",
+                     model.method(), " alone, and the method is ", MethodOf(spec)),
+        "INVALID_ADAPTER");
   }
   if (spec.base_model() == model.base_model()) return absl::OkStatus();
   return InvalidField(

@@ -129,6 +129,7 @@ class Parser {
   absl::StatusOr<JobFilter> State(std::string value) {
     JobFilter filter;
     filter.kind = Kind::kState;
+    value = absl::AsciiStrToUpper(value);  // the command line shows "failed"
     if (!absl::StartsWith(value, "JOB_STATE_")) value = absl::StrCat("JOB_STATE_", value);
     if (!v1::JobState_Parse(value, &filter.state)) {
       return WrongValue(

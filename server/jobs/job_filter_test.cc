@@ -29,12 +29,12 @@ bool Passes(const std::string& text) {
 
 TEST(JobFilterTest, ComparisonsLookAtTheirField) {
   for (const char* text :
-       {"", "  ", "state = RUNNING", "state=JOB_STATE_RUNNING", "state != FAILED",
-        "method = dreambooth", "model = baseModels/mini", "model != \"baseModels/other\"",
-        "labels.project = zoo", "labels.project != \"\"", "labels.none != zoo", "labels:project",
-        "labels.a.b-c = \"say \\\"hi\\\"\"", "create_time = 2027-01-15T08:00:00Z",
-        "create_time <= \"2027-01-15T09:00:00+01:00\"", "create_time < 2027-01-15T08:00:01Z",
-        "end_time != 2027-01-15T08:00:00Z"}) {
+       {"", "  ", "state = RUNNING", "state=JOB_STATE_RUNNING", "state = running",
+        "state != FAILED", "method = dreambooth", "model = baseModels/mini",
+        "model != \"baseModels/other\"", "labels.project = zoo", "labels.project != \"\"",
+        "labels.none != zoo", "labels:project", "labels.a.b-c = \"say \\\"hi\\\"\"",
+        "create_time = 2027-01-15T08:00:00Z", "create_time <= \"2027-01-15T09:00:00+01:00\"",
+        "create_time < 2027-01-15T08:00:01Z", "end_time != 2027-01-15T08:00:00Z"}) {
     EXPECT_TRUE(Passes(text)) << text;
   }
   for (const char* text : {"state = FAILED", "state != RUNNING", "method = generate",

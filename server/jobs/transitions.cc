@@ -159,12 +159,17 @@ void GiveUp(JobRecord& record, LeaseEnd how) {
   record.ended_by = how;
 }
 
-void AddWarnings(JobRecord& record, const v1::HeartbeatRequest& news) {
+// Each new one is a log line besides, so that whoever follows the job reads it now.
+void AddWarnings(JobRecord& record, const v1::HeartbeatRequest& news, const Moment& now) {
   auto* warnings = record.job.mutable_warnings();
   const int before = warnings->size();
   for (const std::string& warning : news.warnings()) {
     const bool known = std::find(warnings->begin(), warnings->end(), warning) != warnings->end();
-    if (!known && warnings->size() < kMaxWarnings) *warnings->Add() = warning;
+    if (known || warnings->size() >= kMaxWarnings) continue;
+    *warnings->Add() = warning;
+    v1::LogLine& line = *AddEvent(record, now).mutable_log();
+    line.set_severity(v1::LOG_SEVERITY_WARNING);
+    line.set_text(warning);
   }
   if (warnings->size() != before) Touch(record);
 }
@@ -223,7 +228,7 @@ absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const Le
     *record.job.mutable_resolved() = news.resolved();
     Touch(record);
   }
-  AddWarnings(record, news);
+  AddWarnings(record, news, now);
   for (const v1::LogLine& line : news.log_lines()) *AddEvent(record, now).mutable_log() = line;
   for (const v1::SampleEvent& sample : news.samples()) {
     *AddEvent(record, now).mutable_sample() = sample;

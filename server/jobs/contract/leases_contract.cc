@@ -325,6 +325,23 @@ TEST_P(JobStoreTest, EtagChangesWithAllButProgress) {
   EXPECT_NE(Get("a").etag(), warned);
 }
 
+TEST_P(JobStoreTest, WarningOfAWorkerIsAnEventAtOnceAndOnce) {
+  Create("a");
+  v1::HeartbeatRequest news;
+  news.set_lease_token(AcquireAs("w").lease_token());
+  news.add_warnings("the photos are small");
+  ASSERT_TRUE(store().Renew(news).ok());
+  ASSERT_TRUE(store().Renew(news).ok());
+  EXPECT_THAT(Get("a").warnings(), ::testing::ElementsAre("the photos are small"));
+  std::vector<std::string> lines;
+  for (const auto& event : Events("a")) {
+    if (!event.has_log()) continue;
+    EXPECT_EQ(event.log().severity(), v1::LOG_SEVERITY_WARNING);
+    lines.push_back(event.log().text());
+  }
+  EXPECT_THAT(lines, ::testing::ElementsAre("the photos are small"));
+}
+
 TEST_P(JobStoreTest, LeaseThatRanOutWasNotGivenUp) {
   Create("a");
   const auto lease = AcquireAs("w");

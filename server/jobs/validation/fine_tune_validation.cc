@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -167,8 +168,14 @@ void CheckClassNoun(const std::string& field, const std::string& noun, FieldChec
 
 void CheckToken(const std::string& field, const std::string& token, FieldChecker& checker) {
   checker.Text(field, token, kMaxTokenBytes);
-  const bool has_space = token.find_first_of(" \t\n") != std::string::npos || token.empty();
-  if (has_space) checker.Add(field, "must be one word", "INVALID_TOKEN");
+  const bool has_space = token.find_first_of(" \t\n") != std::string::npos;
+  if (!has_space && !token.empty()) return;
+  checker.Add(field,
+              token.empty()
+                  ? "is empty; one word is allowed"
+                  : absl::StrCat("is \"", absl::Utf8SafeCEscape(token.substr(0, kMaxTokenBytes)),
+                                 "\"; one word, without spaces, is allowed"),
+              "INVALID_TOKEN");
 }
 
 void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& limits,
@@ -179,7 +186,7 @@ void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& 
       break;
     case v1::Photo::kBlob:
       if (auto blob = ParseBlobName(photo.blob(), field + ".blob"); !blob.ok()) {
-        checker.Add(field + ".blob", "is not of the form tenants/{tenant}/blobs/{sha256}",
+        checker.Add(field + ".blob", NotOfForm(photo.blob(), "tenants/{tenant}/blobs/{sha256}"),
                     "INVALID_NAME");
       }
       break;
@@ -262,7 +269,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
     }
   }
   if (!spec.output_model_id().empty() && !IsResourceId(spec.output_model_id())) {
-    checker.Add(path + ".output_model_id", kInvalidId, "INVALID_NAME");
+    checker.Add(path + ".output_model_id", NotOfForm(spec.output_model_id(), kIdForm),
+                "INVALID_NAME");
   }
 }
 

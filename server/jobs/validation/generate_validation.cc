@@ -61,9 +61,14 @@ void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
     const v1::Adapter& adapter = model.adapters(i);
     const std::string field = absl::StrCat(path, "[", i, "]");
     const auto name = ParseModelName(adapter.model());
-    if (!name.ok() || name->is_base()) {
-      checker.Add(field + ".model", "is not of the form tenants/{tenant}/models/{model}",
+    if (!name.ok()) {
+      checker.Add(field + ".model", NotOfForm(adapter.model(), "tenants/{tenant}/models/{model}"),
                   "INVALID_NAME");
+    } else if (name->is_base()) {
+      checker.Add(
+          field + ".model",
+          absl::StrCat("is ", adapter.model(), ", a base model; name it as the model to draw with"),
+          "INVALID_NAME");
     } else if (!seen.insert(adapter.model()).second) {
       checker.Add(field + ".model", "is named before; say one strength for it", "INVALID_ADAPTER");
     }

@@ -21,7 +21,7 @@ void CheckImport(const v1::ImportSpec& spec, const std::string& path, FieldCheck
       break;
     case v1::ImportSpec::kBlob:
       if (auto blob = ParseBlobName(spec.blob(), path + ".blob"); !blob.ok()) {
-        checker.Add(path + ".blob", "is not of the form tenants/{tenant}/blobs/{sha256}",
+        checker.Add(path + ".blob", NotOfForm(spec.blob(), "tenants/{tenant}/blobs/{sha256}"),
                     "INVALID_NAME");
       }
       break;
@@ -32,7 +32,8 @@ void CheckImport(const v1::ImportSpec& spec, const std::string& path, FieldCheck
   if (spec.has_token()) CheckToken(path + ".token", spec.token(), checker);
   CheckClassNoun(path + ".class_noun", spec.class_noun(), checker);
   if (!spec.output_model_id().empty() && !IsResourceId(spec.output_model_id())) {
-    checker.Add(path + ".output_model_id", kInvalidId, "INVALID_NAME");
+    checker.Add(path + ".output_model_id", NotOfForm(spec.output_model_id(), kIdForm),
+                "INVALID_NAME");
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
 namespace {
@@ -24,7 +25,8 @@ void CheckLabels(const std::string& field, const Labels& labels, FieldChecker& c
   checker.AtMost(field, std::ssize(labels), "labels", kMaxLabels, "TOO_MANY_LABELS");
   for (const auto& [key, value] : labels) {
     if (!IsLabelKey(key)) {
-      checker.Add(field, "a key is not of the form [a-z0-9_-]{1,63}", "INVALID_LABEL");
+      checker.Add(field, absl::StrCat("the key ", NotOfForm(key, "[a-z0-9_-]{1,63}")),
+                  "INVALID_LABEL");
     }
     if (value.size() > kMaxLabelBytes) {
       checker.Add(field,

@@ -1,5 +1,7 @@
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/resource_names.h"
+#include "common/shorten.h"
 #include "server/jobs/policies/choice.h"
 #include "server/jobs/proto_time.h"
 #include "server/jobs/validation/label_validation.h"
@@ -52,11 +54,18 @@ void CheckQueueing(const v1::Job& job, FieldChecker& checker) {
                   job.requirements().min_device_memory_bytes(), 0, kMaxMemoryBytes);
 }
 
+constexpr size_t kMaxQuotedBytes = 100;
+
 }  // namespace
+
+std::string NotOfForm(absl::string_view text, absl::string_view form) {
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(Shorten(text, kMaxQuotedBytes)),
+                      "\" is not of the form ", form);
+}
 
 void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& checker) {
   if (!request.job_id().empty() && !IsResourceId(request.job_id())) {
-    checker.Add("job_id", kInvalidId, "INVALID_NAME");
+    checker.Add("job_id", NotOfForm(request.job_id(), kIdForm), "INVALID_NAME");
   }
   if (request.request_id().size() > kMaxRequestIdBytes) {
     checker.Add("request_id",

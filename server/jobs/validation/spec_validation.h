@@ -5,17 +5,22 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "likeness/v1/evaluate.pb.h"
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/generate.pb.h"
+#include "likeness/v1/job.pb.h"
 #include "likeness/v1/job_service.pb.h"
 #include "server/jobs/limits.h"
 #include "server/jobs/validation/field_checker.h"
 
 namespace likeness::server {
 
-inline constexpr char kInvalidId[] =
-    "is not of the form [a-z0-9-]{1,63}, or is \"-\", which stands for any resource";
+// That a text is not of a form: "\"a b\" is not of the form [a-z0-9-]{1,63}".
+std::string NotOfForm(absl::string_view text, absl::string_view form);
+
+// An ID that a client chooses; "-" stands for any resource.
+inline constexpr char kIdForm[] = "[a-z0-9-]{1,63}, other than \"-\"";
 
 // Everything outside the spec: ids, labels, attempts and times, and that there is a spec.
 void CheckCreateRequest(const v1::CreateJobRequest& request, FieldChecker& checker);
@@ -76,5 +81,7 @@ void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChec
 
 // What is odd but allowed.
 std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec);
+// The same of any job whose photos are blobs.
+std::vector<std::string> WarningsFor(const v1::Job& job);
 
 }  // namespace likeness::server
