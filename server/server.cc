@@ -118,6 +118,9 @@ absl::Status Server::Parts::OpenStores() {
       [this] { return workers->NewestSpecRevision(clock.Now()); },
       [this](const std::string& base, const std::vector<v1::Measure>& measures) {
         return workers->OffersJudge(base, measures, clock.Now() - options.offer_lifetime);
+      },
+      [this](const v1::Requirements& requirements) {
+        return workers->MayMeet(requirements, clock.Now());
       });
   return absl::OkStatus();
 }
@@ -147,7 +150,7 @@ absl::Status Server::Parts::Serve() {
                                   Gate{*authenticator, call_limits, audit.get(), &visitors,
                                        [this] { return jobs->CommitNote(); }});
   job_service = std::make_unique<JobServiceImpl>(*front, *jobs, *blobs, *admission, change_log);
-  workers = std::make_unique<WorkerRegistry>(*jobs);
+  workers = std::make_unique<WorkerRegistry>(*jobs, options.lease_duration);
   const auto base_models = [this] {
     return workers->BaseModels(clock.Now() - options.offer_lifetime);
   };

@@ -45,6 +45,20 @@ std::string AdaptersText(const v1::ModelSelection& selection) {
   return text;
 }
 
+namespace {
+
+// "gpu=yes and 8.0 GB of device memory"; empty without requirements.
+std::string NeedsText(const v1::Requirements& requirements) {
+  std::string text = LabelsText(requirements.labels());
+  if (requirements.min_device_memory_bytes() > 0) {
+    absl::StrAppend(&text, text.empty() ? "" : " and ",
+                    ByteSize(requirements.min_device_memory_bytes()), " of device memory");
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string QueueText(const v1::Job& job, absl::Time now) {
   const absl::Time scheduled = job.has_schedule_time() ? ToTime(job.schedule_time()) : now;
   if (scheduled > now) {
@@ -53,6 +67,9 @@ std::string QueueText(const v1::Job& job, absl::Time now) {
   }
   std::string text =
       job.queue_position() > 0 ? absl::StrCat(job.queue_position(), " ahead") : "next in line";
+  if (const std::string needs = NeedsText(job.requirements()); !needs.empty()) {
+    absl::StrAppend(&text, " for a worker with ", needs);
+  }
   if (job.has_estimated_start_time()) {
     const absl::Duration wait = ToTime(job.estimated_start_time()) - now;
     if (wait > absl::ZeroDuration()) {

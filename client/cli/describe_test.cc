@@ -17,5 +17,16 @@ TEST(DescribeTest, AdaptersStandBehindTheModel) {
   EXPECT_EQ(AboutText(job), "tom + rex:0.8 + inks");
 }
 
+TEST(DescribeTest, AJobThatWaitsSaysWhatItsWorkerMustHave) {
+  v1::Job job;
+  EXPECT_EQ(QueueText(job, absl::UnixEpoch()), "next in line");
+  (*job.mutable_requirements()->mutable_labels())["gpu"] = "yes";
+  EXPECT_EQ(QueueText(job, absl::UnixEpoch()), "next in line for a worker with gpu=yes");
+  job.mutable_requirements()->set_min_device_memory_bytes(8'000'000'000);
+  job.set_queue_position(2);
+  EXPECT_EQ(QueueText(job, absl::UnixEpoch()),
+            "2 ahead for a worker with gpu=yes and 8.0 GB of device memory");
+}
+
 }  // namespace
 }  // namespace likeness::client

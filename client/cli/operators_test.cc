@@ -40,6 +40,8 @@ TEST_F(OperatorsTest, WorkersAreListed) {
             "gpu-1   running  cuda:0  80.0 GB  rex           never\n"
             "gpu-2   drained  cuda:0  80.0 GB                never\n");
   EXPECT_EQ(Run({"workers", "-o", "name"}).out, "gpu-1\ngpu-2\n");
+  AddWorker("gpu-3", v1::WORKER_STATE_UNSPECIFIED);
+  EXPECT_THAT(Run({"workers"}).out, HasSubstr("gpu-3   gone "));
   EXPECT_THAT(Run({"workers", "-o", "json"}).out, HasSubstr("\"WORKER_STATE_DRAINED\""));
 }
 

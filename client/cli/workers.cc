@@ -20,7 +20,7 @@
 namespace likeness::client {
 namespace {
 
-constexpr char kWorkersUsage[] = R"(Workers, what they run, and when they asked for work last.
+constexpr char kWorkersUsage[] = R"(Workers, what they run, and when the server heard of them last.
 
   likeness workers
   likeness workers -o json
@@ -51,7 +51,9 @@ Usage: likeness undrain WORKER... [FLAGS])";
 constexpr size_t kMostWorkers = 100;
 
 std::string StateOf(const v1::Worker& worker) {
-  const std::string state = EnumWord(worker.state());
+  // It lives no more, or cannot reach the server.
+  const bool gone = worker.state() == v1::WORKER_STATE_UNSPECIFIED;
+  const std::string state = gone ? "gone" : EnumWord(worker.state());
   return worker.rehearsal() ? state + ", rehearsing" : state;
 }
 

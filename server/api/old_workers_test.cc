@@ -62,7 +62,7 @@ TEST(WorkerRegistryTest, WorkerThatIsBusyForLongCountsThoughItDoesNotAsk) {
   options.path = folder.path() + "/jobs.sqlite";
   options.lease.duration = absl::Hours(10);
   const auto jobs = *SqliteJobStore::Open(options, clock);
-  WorkerRegistry registry(*jobs);
+  WorkerRegistry registry(*jobs, options.lease.duration);
   NewJob job;
   job.job.set_name("tenants/default/jobs/rex");
   job.job.set_max_attempts(1);
@@ -84,7 +84,7 @@ TEST(WorkerRegistryTest, WorkerThatIsBusyForLongCountsThoughItDoesNotAsk) {
   registry.Asked(offer, clock.Now());
   EXPECT_EQ(registry.NewestSpecRevision(clock.Now()), kSpecRevision);
 
-  WorkerRegistry after_a_restart(*jobs);
+  WorkerRegistry after_a_restart(*jobs, options.lease.duration);
   after_a_restart.Asked(offer, clock.Now());
   EXPECT_EQ(after_a_restart.NewestSpecRevision(clock.Now()), std::nullopt);
 

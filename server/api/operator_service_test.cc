@@ -4,6 +4,7 @@
 #include "absl/time/clock.h"
 #include "likeness/v1/operator_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
+#include "server/jobs/proto_time.h"
 
 namespace likeness::server {
 namespace {
@@ -68,6 +69,22 @@ TEST_F(OperatorServiceTest, WorkersAreListedWithWhatTheyRun) {
   workers = Workers();
   EXPECT_EQ(workers.workers(0).state(), v1::WORKER_STATE_RUNNING);
   EXPECT_THAT(workers.workers(0).jobs(), ElementsAre(job->name()));
+}
+
+TEST_F(OperatorServiceTest, AHeartbeatCountsAsSeen) {
+  OfferModels();
+  ASSERT_TRUE(Create(PictureJob()).ok());
+  const auto lease = bob_.Acquire();
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  const auto seen = [&] {
+    for (const v1::Worker& worker : Workers().workers()) {
+      if (worker.name() == "workers/bob") return FromProto(worker.last_poll_time());
+    }
+    return absl::InfinitePast();
+  };
+  const absl::Time asked = seen();
+  ASSERT_TRUE(bob_.Report(lease->lease_token(), 1).ok());
+  EXPECT_GT(seen(), asked);
 }
 
 TEST_F(OperatorServiceTest, DrainedWorkerFinishesItsJobAndGetsNoOther) {

@@ -44,9 +44,21 @@ std::vector<v1::BaseModel> JudgesOf(const v1::AcquireLeaseRequest& request) {
   return judges;
 }
 
-v1::WorkerState StateOf(const v1::Worker& worker, bool drained) {
-  if (worker.jobs().empty()) return drained ? v1::WORKER_STATE_DRAINED : v1::WORKER_STATE_IDLE;
-  return drained ? v1::WORKER_STATE_DRAINING : v1::WORKER_STATE_RUNNING;
+v1::WorkerState StateOf(const v1::Worker& worker, bool drained, bool gone) {
+  if (!worker.jobs().empty()) {
+    return drained ? v1::WORKER_STATE_DRAINING : v1::WORKER_STATE_RUNNING;
+  }
+  if (drained) return v1::WORKER_STATE_DRAINED;
+  return gone ? v1::WORKER_STATE_UNSPECIFIED : v1::WORKER_STATE_IDLE;
+}
+
+bool Meets(const v1::Worker& worker, const v1::Requirements& requirements) {
+  return worker.device_memory_bytes() >= requirements.min_device_memory_bytes() &&
+         std::all_of(requirements.labels().begin(), requirements.labels().end(),
+                     [&](const auto& label) {
+                       const auto found = worker.labels().find(label.first);
+                       return found != worker.labels().end() && found->second == label.second;
+                     });
 }
 
 }  // namespace
@@ -62,17 +74,37 @@ absl::Status WorkerRegistry::Load() {
 }
 
 void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time now) {
+  const absl::Time due = now + FromProto(request.wait()) + lease_duration_;
   std::lock_guard lock(mutex_);
   const auto known = seen_.find(request.worker());
   // One run of the program says the same each time.
   if (known != seen_.end() && !request.instance().empty() &&
       known->second.worker.instance() == request.instance()) {
-    known->second.asked = now;
+    known->second.asked = known->second.heard = now;
+    known->second.due = due;
     return;
   }
-  if (seen_.size() >= kMostSeen) ForgetBefore(now - kSeenFor);
-  if (seen_.size() >= kMostSeen) return;
-  seen_[request.worker()] = {Describe(request), request.spec_revision(), JudgesOf(request), now};
+  if (!MakeRoom(now)) return;
+  seen_[request.worker()] = {
+      Describe(request), request.spec_revision(), JudgesOf(request), now, now, due};
+}
+
+void WorkerRegistry::Heard(const std::string& worker,
+                           absl::FunctionRef<std::string()> device_of_job, absl::Time now) {
+  const absl::Time due = now + lease_duration_;
+  const auto note = [&](Seen& seen) {
+    seen.heard = std::max(seen.heard, now);
+    seen.due = std::max(seen.due, due);
+  };
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto known = seen_.find(worker); known != seen_.end()) return note(known->second);
+  }
+  Seen unknown;
+  unknown.worker.set_name(absl::StrCat("workers/", worker));
+  unknown.worker.set_device(device_of_job());
+  std::lock_guard lock(mutex_);
+  if (MakeRoom(now)) note(seen_.try_emplace(worker, std::move(unknown)).first->second);
 }
 
 std::optional<int> WorkerRegistry::NewestSpecRevision(absl::Time now) const {
@@ -92,10 +124,29 @@ std::optional<int> WorkerRegistry::NewestSpecRevision(absl::Time now) const {
   std::lock_guard lock(mutex_);
   for (const HeldJob& job : *running) {
     const auto seen = seen_.find(job.worker);
-    if (seen == seen_.end()) return std::nullopt;  // asked another run of the server
+    // It asked another run of the server.
+    if (seen == seen_.end() || seen->second.asked == absl::InfinitePast()) return std::nullopt;
     newest = std::max(newest.value_or(0), seen->second.spec_revision);
   }
   return newest;
+}
+
+bool WorkerRegistry::MayMeet(const v1::Requirements& requirements, absl::Time now) const {
+  if (requirements.labels().empty() && requirements.min_device_memory_bytes() == 0) return true;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, seen] : seen_) {
+      if (seen.asked >= now - kSeenFor && Meets(seen.worker, requirements)) return true;
+    }
+  }
+  const auto running = jobs_.HeldJobs(kMostRunning);  // who works does not ask
+  if (!running.ok()) return true;
+  std::lock_guard lock(mutex_);
+  return std::any_of(running->begin(), running->end(), [&](const HeldJob& job) {
+    const auto seen = seen_.find(job.worker);
+    return seen == seen_.end() || seen->second.asked == absl::InfinitePast() ||
+           Meets(seen->second.worker, requirements);
+  });
 }
 
 bool WorkerRegistry::OffersJudge(const std::string& base, const std::vector<v1::Measure>& measures,
@@ -134,8 +185,10 @@ void WorkerRegistry::AddJudges(absl::Time since, v1::BaseModel& offer) const {
   offer.mutable_measures()->Assign(measures.begin(), measures.end());
 }
 
-void WorkerRegistry::ForgetBefore(absl::Time time) {
-  absl::erase_if(seen_, [&](const auto& entry) { return entry.second.asked < time; });
+bool WorkerRegistry::MakeRoom(absl::Time now) {
+  if (seen_.size() < kMostSeen) return true;
+  absl::erase_if(seen_, [&](const auto& entry) { return entry.second.heard < now - kSeenFor; });
+  return seen_.size() < kMostSeen;
 }
 
 std::optional<DrainedWorker> WorkerRegistry::FindDrained(const std::string& worker) const {
@@ -164,17 +217,17 @@ absl::StatusOr<std::vector<v1::Worker>> WorkerRegistry::List(absl::Time now) con
   std::map<std::string, v1::Worker> workers;
   std::lock_guard lock(mutex_);
   for (const auto& [name, seen] : seen_) {
-    if (seen.asked < now - kSeenFor) continue;
+    if (seen.heard < now - kSeenFor) continue;
     v1::Worker& worker = workers[name] = seen.worker;
-    *worker.mutable_last_poll_time() = ToProto(seen.asked);
+    *worker.mutable_last_poll_time() = ToProto(seen.heard);
   }
   for (const HeldJob& job : running) {
     v1::Worker& worker = workers[job.worker];
-    if (worker.name().empty()) {  // it has not asked for long, since it works
+    if (worker.name().empty()) {  // not heard of for long, though its lease has not run out
       const auto seen = seen_.find(job.worker);
       if (seen != seen_.end()) {
         worker = seen->second.worker;
-        *worker.mutable_last_poll_time() = ToProto(seen->second.asked);
+        *worker.mutable_last_poll_time() = ToProto(seen->second.heard);
       }
       worker.set_name(absl::StrCat("workers/", job.worker));
     }
@@ -185,7 +238,9 @@ absl::StatusOr<std::vector<v1::Worker>> WorkerRegistry::List(absl::Time now) con
   }
   std::vector<v1::Worker> list;
   for (auto& [name, worker] : workers) {
-    worker.set_state(StateOf(worker, drained_.contains(name)));
+    const auto seen = seen_.find(name);
+    const bool gone = seen != seen_.end() && seen->second.due < now;
+    worker.set_state(StateOf(worker, drained_.contains(name), gone));
     list.push_back(std::move(worker));
   }
   return list;

@@ -1,4 +1,4 @@
-// The workers that asked for a job of late, and those that get none. What is drained is in the job
+// The workers that were heard of lately, and those that get no jobs. What is drained is in the job
 // store; this keeps a copy, since every poll and heartbeat asks.
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "likeness/v1/model.pb.h"
@@ -26,14 +27,21 @@ using OfferedBaseModels = std::function<absl::StatusOr<std::vector<v1::BaseModel
 // Thread-safe.
 class WorkerRegistry {
  public:
-  // `jobs` must outlive this.
-  explicit WorkerRegistry(JobStore& jobs) : jobs_(jobs) {}
+  // `jobs` must outlive this. A worker that lives is heard of again within `lease_duration` of its
+  // heartbeat, or of the end of its poll.
+  WorkerRegistry(JobStore& jobs, absl::Duration lease_duration)
+      : jobs_(jobs), lease_duration_(lease_duration) {}
 
   // Reads what is drained.
   absl::Status Load();
 
   // A worker asks for a job. `now` by date.
   void Asked(const v1::AcquireLeaseRequest& request, absl::Time now);
+
+  // A worker sends a heartbeat. `device_of_job`: the device of the job that it runs, asked for if
+  // the worker has neither asked nor been heard of since the server started.
+  void Heard(const std::string& worker, absl::FunctionRef<std::string()> device_of_job,
+             absl::Time now);
 
   // The newest revision of the specs that one of the workers knows which asked within ten minutes
   // of `now` or run a job. Nothing if there is none, or if one of them is not known to this.
@@ -43,6 +51,10 @@ class WorkerRegistry {
   // measures.
   bool OffersJudge(const std::string& base, const std::vector<v1::Measure>& measures,
                    absl::Time since) const;
+
+  // Whether a worker that asked within ten minutes of `now`, or runs a job, has what is required.
+  // True too where it is not known what one of them has.
+  bool MayMeet(const v1::Requirements& requirements, absl::Time now) const;
 
   // JobStore::BaseModels, each with the evaluators and measures of all workers that offer it and
   // asked since `since`: what the store keeps is the offer of the worker which asked last.
@@ -55,7 +67,8 @@ class WorkerRegistry {
   absl::Status Drain(const DrainedWorker& worker);
   absl::Status Undrain(const std::string& worker);
 
-  // By name: those that asked within ten minutes of `now`, run a job, or are drained.
+  // By name: those that were heard of within ten minutes of `now`, run a job, or are drained. The
+  // state of one that should have been heard of since is not known.
   absl::StatusOr<std::vector<v1::Worker>> List(absl::Time now) const;
 
  private:
@@ -64,11 +77,15 @@ class WorkerRegistry {
     v1::Worker worker;  // as it said, without state and jobs
     int spec_revision = 0;
     std::vector<v1::BaseModel> judges;  // what it judges, by name, evaluators and measures alone
-    absl::Time asked;
+    absl::Time asked = absl::InfinitePast();  // for a job, since the server started
+    absl::Time heard = absl::InfinitePast();  // when it asked or sent a heartbeat last
+    absl::Time due = absl::InfinitePast();  // when it is heard of again at the latest, if it lives
   };
-  void ForgetBefore(absl::Time time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether there is room for one more worker. Those not heard of for long make room.
+  bool MakeRoom(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   JobStore& jobs_;
+  const absl::Duration lease_duration_;
   mutable std::mutex mutex_;
   absl::flat_hash_map<std::string, Seen> seen_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, DrainedWorker> drained_ ABSL_GUARDED_BY(mutex_);

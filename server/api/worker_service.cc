@@ -126,6 +126,11 @@ absl::Status WorkerServiceImpl::Heartbeat(Caller&, const v1::HeartbeatRequest* r
   ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
   *reply->mutable_expire_time() = ToProto(terms.expire_time);
   reply->set_cancel_requested(terms.cancel_requested);
+  const auto device_of_job = [&]() -> std::string {
+    const auto job = jobs_.Get(leased.name);
+    return job.ok() ? job->device() : "";
+  };
+  workers_.Heard(leased.worker, device_of_job, absl::Now());
   const auto drained = workers_.FindDrained(leased.worker);
   reply->set_release_requested(drained && drained->release_job);
   return absl::OkStatus();

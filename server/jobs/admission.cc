@@ -1,6 +1,7 @@
 #include "server/jobs/admission.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -111,6 +112,19 @@ std::string Names(const std::vector<v1::BaseModel>& models) {
   });
 }
 
+// "gpu=yes and a device with 8000000000 bytes of memory".
+std::string Described(const v1::Requirements& requirements) {
+  const std::map<std::string, std::string> labels(requirements.labels().begin(),
+                                                  requirements.labels().end());
+  std::vector<std::string> needs;
+  for (const auto& [key, value] : labels) needs.push_back(absl::StrCat(key, "=", value));
+  if (requirements.min_device_memory_bytes() > 0) {
+    needs.push_back(
+        absl::StrCat("a device with ", requirements.min_device_memory_bytes(), " bytes of memory"));
+  }
+  return absl::StrJoin(needs, " and ");
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
@@ -120,6 +134,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
     ASSIGN_OR_RETURN(v1::Job job, Resolve(tenant, request.job(), request.job_id()));
     RETURN_IF_ERROR(jobs_.CheckNames(job));
     RETURN_IF_ERROR(InlineToBlobs(tenant, /*store=*/false, job));
+    AddWarnings(job);
     RETURN_IF_ERROR(AddEstimates(jobs_, job));
     return job;
   }
@@ -135,6 +150,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
   const std::string id = request.job_id().empty() ? RandomId(kJobIdLength) : request.job_id();
   ASSIGN_OR_RETURN(accepted.job, Resolve(tenant, request.job(), id));
   RETURN_IF_ERROR(InlineToBlobs(tenant, /*store=*/true, accepted.job));
+  AddWarnings(accepted.job);
   accepted.job.set_uid(RandomUuid());
   DrawSeeds(accepted.job);
   if (CurrentTrace()) accepted.job.set_traceparent(CurrentTrace()->ToTraceparent());
@@ -147,7 +163,6 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   RETURN_IF_ERROR(quota_.Reserve(tenant, 0).status());
   if (said.has_webhook()) RETURN_IF_ERROR(check_webhook_(tenant, said.webhook()));
   v1::Job job = ClientFields(said);
-  WarnOfOldWorkers(job);
   if (!id.empty()) job.set_name(JobName{tenant, id}.ToString());
   Request request{tenant, {blobs_, limits_, tenant}, {jobs_, tenant}};
   if (job.has_generate()) {
@@ -173,6 +188,15 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   }
   RETURN_IF_ERROR(ResolveFineTune(request, job));
   return job;
+}
+
+void Admission::AddWarnings(v1::Job& job) const {
+  WarnOfOldWorkers(job);
+  if (!may_meet_(job.requirements())) {
+    job.add_warnings(absl::StrCat("when the job was created, no worker had ",
+                                  Described(job.requirements()), "; it waits for one that has"));
+  }
+  for (std::string& warning : WarningsFor(job)) job.add_warnings(std::move(warning));
 }
 
 void Admission::WarnOfOldWorkers(v1::Job& job) const {
@@ -251,7 +275,6 @@ absl::Status Admission::ResolveFineTune(Request& request, v1::Job& job) {
         request.photos.CheckAll(subject.validation_photos(), path + ".validation_photos"));
   }
   if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model(), MeasuresNeeded(spec)));
-  for (std::string& warning : WarningsFor(spec)) job.add_warnings(std::move(warning));
   return absl::OkStatus();
 }
 

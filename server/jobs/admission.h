@@ -33,16 +33,22 @@ class Admission {
   // Whether a worker that offered the base model of late judges by all of these measures.
   using FindJudge = std::function<bool(const std::string& base, const std::vector<v1::Measure>&)>;
 
+  // Whether one of the workers may have what a job requires; false only if it is known that none
+  // has.
+  using MayMeet = std::function<bool(const v1::Requirements&)>;
+
   // The stores and the quota must outlive this.
   Admission(JobStore& jobs, BlobStore& blobs, BlobQuota& quota, const Limits& limits,
-            WebhookCheck check_webhook, KnownRevision known_revision, FindJudge find_judge)
+            WebhookCheck check_webhook, KnownRevision known_revision, FindJudge find_judge,
+            MayMeet may_meet)
       : jobs_(jobs),
         blobs_(blobs),
         quota_(quota),
         limits_(limits),
         check_webhook_(std::move(check_webhook)),
         known_revision_(std::move(known_revision)),
-        find_judge_(std::move(find_judge)) {}
+        find_judge_(std::move(find_judge)),
+        may_meet_(std::move(may_meet)) {}
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, NO_EVALUATORS,
@@ -68,6 +74,8 @@ class Admission {
   // empty id leaves out the names that would be made of it.
   absl::StatusOr<v1::Job> Resolve(const std::string& tenant, const v1::Job& said,
                                   const std::string& id);
+  // What is odd about a job whose photos are blobs, or keeps it waiting.
+  void AddWarnings(v1::Job& job) const;
   // Says so if none of the workers knows all that the job's spec uses.
   void WarnOfOldWorkers(v1::Job& job) const;
   absl::Status ResolveFineTune(Request& request, v1::Job& job);
@@ -100,6 +108,7 @@ class Admission {
   const WebhookCheck check_webhook_;
   const KnownRevision known_revision_;
   const FindJudge find_judge_;
+  const MayMeet may_meet_;
 };
 
 }  // namespace likeness::server

@@ -32,7 +32,8 @@ struct Queue {
           return server::CheckWebhook(tenant, webhook, secrets, server::AddressRules());
         },
         [] { return std::nullopt; },
-        [](const std::string&, const std::vector<v1::Measure>&) { return true; });
+        [](const std::string&, const std::vector<v1::Measure>&) { return true; },
+        [](const v1::Requirements&) { return true; });
   }
 
   Scratch folder;
