@@ -21,9 +21,11 @@ absl::StatusOr<v1::CreateJobRequest> ToCreateRequest(const v1::GenerateImagesReq
   const std::string field = "generate.images_per_prompt";
   const ErrorMetadata limit = {{"limit", absl::StrCat(kMaxImages)}};
   if (each < 1 || each > kMaxImages) {
-    return InvalidField(
-        field, absl::StrCat("is ", each, "; 1 to ", kMaxImages, " is allowed", kMoreByJobs),
-        each < 1 ? "OUT_OF_RANGE" : "TOO_MANY_IMAGES", limit);
+    const std::string description =
+        absl::StrCat("is ", each, "; 1 to ", kMaxImages, " is allowed", kMoreByJobs);
+    if (each > kMaxImages) return InvalidField(field, description, "TOO_MANY_IMAGES", limit);
+    return InvalidField(field, description, "OUT_OF_RANGE",
+                        {{"minimum", "1"}, {"maximum", absl::StrCat(kMaxImages)}});
   }
   const int64_t images = spec.prompts_size() * each;
   if (images > kMaxImages) {
