@@ -1,7 +1,6 @@
 // Prompts and photos that are allowed but probably not meant.
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +14,7 @@
 namespace likeness::server {
 namespace {
 
-constexpr size_t kMaxQuotedBytes = 80;
+constexpr size_t kQuotedPromptBytes = 80;
 constexpr size_t kMostPlaceholders = 8;  // that are warned of, of all prompts
 
 std::vector<absl::string_view> PromptsOf(const v1::Job& job) {
@@ -31,7 +30,7 @@ std::vector<absl::string_view> PromptsOf(const v1::Job& job) {
 }
 
 std::string Quoted(absl::string_view text) {
-  return absl::StrCat("\"", Shorten(text, kMaxQuotedBytes), "\"");
+  return absl::StrCat("\"", Shorten(text, kQuotedPromptBytes), "\"");
 }
 
 // "subject" and "class", also with a subject's number: what stands between braces is replaced.
@@ -60,7 +59,7 @@ std::vector<std::string> UnknownPlaceholders(const std::vector<absl::string_view
 void WarnOfPrompts(const v1::Job& job, std::vector<std::string>& warnings) {
   const auto prompts = PromptsOf(job);
   for (const std::string& name : UnknownPlaceholders(prompts)) {
-    const std::string meant = Nearest(Shorten(name, kMaxQuotedBytes), {"subject", "class"});
+    const std::string meant = Nearest(Shorten(name, kQuotedPromptBytes), {"subject", "class"});
     warnings.push_back(
         absl::StrCat(Quoted(absl::StrCat("{", name, "}")), " in a prompt is read as written; ",
                      meant.empty() ? "" : absl::StrCat("did you mean {", meant, "}? "),
