@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import tempfile
 import unittest
 import zlib
 
@@ -235,6 +236,23 @@ class BadModels(unittest.TestCase):
 
 
 class WrongUse(unittest.TestCase):
+    def test_a_directory_that_cannot_be_written_in_is_named_with_its_flag(self):
+        with tempfile.TemporaryDirectory() as directory:
+            job, file = pathlib.Path(directory, "job.json"), pathlib.Path(directory, "file")
+            job.write_text("{}")
+            file.write_text("no directory")
+            Image.new("RGB", (64, 64)).save(f"{directory}/0.png")
+            run = ("run", f"--job={job}")
+            for flag, arguments in {
+                    f"--cache-dir={file}": ("serve", "--rehearse", "--metrics-address="),
+                    f"--cache-dir={file}/below": (*run, f"--out={directory}/out"),
+                    f"--out={file}": (*run, f"--cache-dir={directory}/cache"),
+                    f"--out={file}/sheet.png": ("contact-sheet", f"--row=All={directory}/0.png")}.items():
+                result = self.run_worker(*arguments, flag)
+                self.assertEqual(result.returncode, 1, flag)
+                self.assertIn("Not a directory", result.stderr)
+                self.assertIn(flag if arguments[0] != "contact-sheet" else str(file), result.stderr)
+
     def run_worker(self, *arguments, program="likeness-worker"):
         return subprocess.run([service.BIN / program, *arguments], capture_output=True, text=True, timeout=30)
 

@@ -54,11 +54,10 @@ int ContactSheetCommand(const CommandLine& arguments) {
   flags.Add("tile", &options.tile, "Side of each picture on the page, in pixels.");
   return RunWithFlags(flags, arguments, [&]() -> absl::Status {
     RETURN_IF_ERROR(RequireFlag("out", out));
-    return Guard([&] {
-      std::vector<SheetRow> sheet;
-      for (const auto& row : rows) sheet.push_back(ReadRow(row));
-      WriteFile(out, EncodePng(DrawContactSheet(sheet, options)));
-    });
+    std::vector<SheetRow> sheet;
+    for (const auto& row : rows) sheet.push_back(ReadRow(row));
+    WriteFile(out, EncodePng(DrawContactSheet(sheet, options)));
+    return absl::OkStatus();
   });
 }
 

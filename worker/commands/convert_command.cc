@@ -68,17 +68,15 @@ int ConvertCommand(const CommandLine& arguments) {
       return absl::InvalidArgumentError(absl::StrCat(
           "--dtype=", dtype_name, ": a directory is written with the dtypes of the file"));
     }
-    return Guard([&] {
-      if (exports) {
-        ExportSingleFile(from, to, dtype);
-      } else {
-        ImportSingleFile(from, to, {.prediction_type = prediction, .poll = {}});
-        const absl::Status usable = Guard([&] { LoadModel(to); });
-        std::error_code ignored;
-        if (!usable.ok()) fs::remove_all(to, ignored);
-        ThrowIfError(usable);
-      }
-    });
+    if (exports) {
+      ExportSingleFile(from, to, dtype);
+      return absl::OkStatus();
+    }
+    ImportSingleFile(from, to, {.prediction_type = prediction, .poll = {}});
+    const absl::Status usable = Guard([&] { LoadModel(to); });
+    std::error_code ignored;
+    if (!usable.ok()) fs::remove_all(to, ignored);
+    return usable;
   });
 }
 

@@ -48,6 +48,8 @@ v1::Job Finished(v1::Job job, const JobResult& result, const OfflineEnvironment&
 absl::Status Run(const RunFlags& flags) {
   RETURN_IF_ERROR(RequireFlag("job", flags.job));
   RETURN_IF_ERROR(RequireFlag("out", flags.out));
+  RETURN_IF_ERROR(MakeDirectory("cache-dir", flags.worker.cache_dir));
+  RETURN_IF_ERROR(MakeDirectory("out", flags.out));
   Shutdown shutdown;  // before any other thread
   ASSIGN_OR_RETURN(const auto workshop, SetUp(flags.worker));
   ASSIGN_OR_RETURN(const OfflineJob offline, ReadOfflineJob(flags.job, flags.photos, flags.models));

@@ -104,6 +104,7 @@ absl::Status Serve(const ServeFlags& flags) {
   if (!flags.metrics_address.empty()) {
     RETURN_IF_ERROR(ParsePageAddress("--metrics-address", flags.metrics_address).status());
   }
+  RETURN_IF_ERROR(MakeDirectory("cache-dir", flags.worker.cache_dir));
   Shutdown shutdown;  // before any other thread
   ASSIGN_OR_RETURN(const auto channel, ConnectToServer(flags.server, flags.security));
   ASSIGN_OR_RETURN(const Workplace workplace,

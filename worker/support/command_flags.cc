@@ -1,8 +1,11 @@
 #include "worker/support/command_flags.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "common/version.h"
@@ -64,10 +67,28 @@ int RunWithFlags(FlagSet& flags, const CommandLine& arguments,
   }
   absl::Status status;
   // What a command does not catch (a directory without permission, a full disk) ends it with a
-  // message.
-  status.Update(Guard([&] { status = body(); }));
+  // message. Here its user may see paths: they are the user's own.
+  status.Update(Guard([&] {
+    try {
+      status = body();
+    } catch (const std::filesystem::filesystem_error& error) {
+      status = absl::FailedPreconditionError(
+          absl::StrCat(error.path1().string(), ": ", error.code().message()));
+    }
+  }));
   if (status.ok()) return 0;
   return Complain(status, absl::IsInvalidArgument(status) ? kWrongUse : kFailed);
+}
+
+absl::Status MakeDirectory(const char* name, const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (!error && access(path.c_str(), W_OK | X_OK) != 0) {
+    error = std::error_code(errno, std::generic_category());
+  }
+  if (!error) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("--", name, "=", path, ": ", error.message()));
 }
 
 absl::Status RequireFlag(const char* name, const std::string& value) {

@@ -27,6 +27,10 @@ int RunNamedCommand(const CommandLine& arguments, const std::map<std::string, Co
 int RunWithFlags(FlagSet& flags, const CommandLine& arguments,
                  const std::function<absl::Status()>& body);
 
+// Makes the directory `path` that a flag names, with those above it. FAILED_PRECONDITION, naming
+// both, where it cannot be made or cannot be written in.
+absl::Status MakeDirectory(const char* name, const std::string& path);
+
 // INVALID_ARGUMENT unless the flag was given a value.
 absl::Status RequireFlag(const char* name, const std::string& value);
 

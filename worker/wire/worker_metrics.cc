@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/job_phase.h"
 #include "worker/support/resident_memory.h"
+#include "worker/wire/listen_error.h"
 
 namespace likeness {
 namespace {
@@ -57,7 +58,9 @@ absl::StatusOr<std::unique_ptr<WorkerMetrics>> WorkerMetrics::Start(const std::s
   try {
     metrics->exposer_ = std::make_unique<prometheus::Exposer>(address, 1);
   } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("--metrics-address=", address, ": ", error.what()));
+    const std::string why = ListenError(address);  // the library does not say
+    return absl::UnavailableError(
+        absl::StrCat("--metrics-address=", address, ": ", why.empty() ? error.what() : why));
   }
   static const auto memory = std::make_shared<MemoryGauges>();
   metrics->exposer_->RegisterCollectable(metrics->registry_);
