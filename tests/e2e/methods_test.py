@@ -107,7 +107,8 @@ class MethodsTest(service.JobTest):
         job.fine_tune.lora.rank, job.fine_tune.lora.alpha = 3, 3
         done = self.service.wait(self.service.create(job).name)
         self.assertEqual((done.state, done.attempt), (State.JOB_STATE_FAILED, 1), done)
-        self.assertIn("the initial model does not fit the settings", done.error.message)
+        self.assertEqual(service.error_fields(done.error), ["job.fine_tune.lora.rank"])
+        self.assertIn("is 3; the initial model has 2", done.error.message)
 
     def test_adapters_of_several_methods_draw_together(self):
         names = []

@@ -15,6 +15,7 @@
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/faces.h"
 #include "worker/jobs/fetched_models.h"
+#include "worker/jobs/initial_settings.h"
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
@@ -277,7 +278,10 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
       StepSelectionOf(workshop.evaluators, spec, photos.front(), workshop.judges, environment);
   const auto initial =
       FetchInitialModel(lease, spec, base.facts.digest, environment, phases, workshop);
-  if (initial) options.initial_digest = initial->stored.digest;
+  if (initial) {
+    options.initial_digest = initial->stored.digest;
+    CheckInitialSettings(initial->stored.directory, options);
+  }
   const auto trained =
       FineTuneModel(model, options,
                     {.base_model = base.directory,

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -303,6 +304,12 @@ NamedTensors ReadTrainedLora(Family& model, Attached& attached,
   NamedTensors values;
   bool ranked = false;
   for (const LoraUpdate& update : read.updates) {
+    const auto down = update.factors.find(kLoraDown);
+    if (down != update.factors.end() && down->second.size(0) != own.scale.rank) {
+      throw Error(ErrorKind::kFailedPrecondition,
+                  "its rank is " + std::to_string(down->second.size(0)) + ", and these settings' " +
+                      std::to_string(own.scale.rank));
+    }
     ranked = ranked || !update.factors.contains(kLokrSecond);
     for (const auto& [factor, value] : update.factors) {
       values.emplace_back(TrainedName(update, factor), value);
@@ -310,10 +317,10 @@ NamedTensors ReadTrainedLora(Family& model, Attached& attached,
   }
   const double before = read.scale.value(), now = own.scale.value();
   if (ranked && std::abs(before / now - 1) > 1e-6) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "its updates are scaled by " + std::to_string(before) +
-                    ", and these settings scale by " + std::to_string(now) +
-                    "; the same rank, alpha and rank_stabilized are needed");
+    std::ostringstream why;
+    why << "its updates are scaled by " << before << ", and these settings scale by " << now
+        << "; the same rank, alpha and rank_stabilized are needed";
+    throw Error(ErrorKind::kFailedPrecondition, why.str());
   }
   return values;
 }
