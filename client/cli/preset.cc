@@ -50,27 +50,37 @@ Settings OfferedBy(const v1::BaseModel* base, Method method, const Settings& oth
           .class_images = offer->prior().class_images()};
 }
 
-void Fill(const Settings& preset, const Settings& offered, const Settings& published,
-          v1::FineTuneSpec& spec) {
+// Returns what is left to the base model though the preset says otherwise.
+std::vector<std::string> Fill(const Settings& preset, const Settings& offered,
+                              const Settings& published, v1::FineTuneSpec& spec) {
+  std::vector<std::string> left;
+  // Whether the preset's value of `setting` is taken.
+  const auto fills = [&](auto setting, const char* name) {
+    if (offered.*setting == published.*setting) return true;
+    if (offered.*setting != preset.*setting) left.push_back(name);
+    return false;
+  };
   v1::Training& training = *spec.mutable_training();
-  if (!training.has_steps() && offered.steps == published.steps) training.set_steps(preset.steps);
+  if (!training.has_steps() && fills(&Settings::steps, "steps")) training.set_steps(preset.steps);
   // Prodigy finds the rate.
   if (!training.has_learning_rate() && training.optimizer() != v1::OPTIMIZER_PRODIGY &&
-      offered.learning_rate == published.learning_rate) {
+      fills(&Settings::learning_rate, "learning rate")) {
     training.set_learning_rate(preset.learning_rate);
   }
   const bool with_prior = !spec.prior().has_weight() || spec.prior().weight() > 0;
   if (with_prior && !spec.prior().has_class_images() &&
-      offered.class_images == published.class_images) {
+      fills(&Settings::class_images, "number of class images")) {
     spec.mutable_prior()->set_class_images(preset.class_images);
   }
-  if (offered.train_text_encoder != published.train_text_encoder) return;
+  const bool said = spec.has_lora() ? spec.lora().has_train_text_encoder()
+                                    : spec.dreambooth().has_train_text_encoder();
+  if (said || !fills(&Settings::train_text_encoder, "text encoder")) return left;
   if (spec.has_lora()) {
-    if (spec.lora().has_train_text_encoder()) return;
     spec.mutable_lora()->set_train_text_encoder(preset.train_text_encoder);
-  } else if (!spec.dreambooth().has_train_text_encoder()) {
+  } else {
     spec.mutable_dreambooth()->set_train_text_encoder(preset.train_text_encoder);
   }
+  return left;
 }
 
 }  // namespace
@@ -81,9 +91,10 @@ std::vector<std::string> PresetNames() {
   return names;
 }
 
-absl::Status ApplyPreset(const std::string& name, const v1::BaseModel* base,
-                         v1::FineTuneSpec& spec) {
-  if (name.empty()) return absl::OkStatus();
+absl::StatusOr<std::vector<std::string>> ApplyPreset(const std::string& name,
+                                                     const v1::BaseModel* base,
+                                                     v1::FineTuneSpec& spec) {
+  if (name.empty()) return std::vector<std::string>();
   const auto* preset = std::begin(kPresets);
   while (preset != std::end(kPresets) && preset->name != name) ++preset;
   if (preset == std::end(kPresets)) {
@@ -97,9 +108,8 @@ absl::Status ApplyPreset(const std::string& name, const v1::BaseModel* base,
   }
   const bool lora = spec.has_lora();
   const Settings& published = lora ? kLora : kDreamBooth;
-  Fill(lora ? preset->lora : preset->dreambooth, OfferedBy(base, spec.method_case(), published),
-       published, spec);
-  return absl::OkStatus();
+  return Fill(lora ? preset->lora : preset->dreambooth,
+              OfferedBy(base, spec.method_case(), published), published, spec);
 }
 
 }  // namespace likeness::client

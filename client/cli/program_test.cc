@@ -349,7 +349,10 @@ TEST_F(ProgramTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
   lora.mutable_lora();
   lora.mutable_training()->set_steps(800);
   lora.mutable_training()->set_learning_rate(2e-3);
-  ASSERT_EQ(run({"--preset=person"}).exit_code, kDone);
+  const auto noted = run({"--preset=person"});
+  ASSERT_EQ(noted.exit_code, kDone);
+  EXPECT_THAT(noted.out + noted.err,
+              HasSubstr("--preset person leaves what mini recommends: steps"));
   EXPECT_FALSE(asked().training().has_steps());
   EXPECT_EQ(asked().training().learning_rate(), 2e-6);
   EXPECT_TRUE(asked().dreambooth().train_text_encoder());

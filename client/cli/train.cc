@@ -142,7 +142,7 @@ absl::StatusOr<v1::FineTuneSpec> CheckedSpec(const TrainFlags& flags) {
   ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
   RETURN_IF_ERROR(ToRequest(flags, spec).status());
   v1::FineTuneSpec with_preset = spec;
-  RETURN_IF_ERROR(ApplyPreset(flags.preset, /*base=*/nullptr, with_preset));
+  RETURN_IF_ERROR(ApplyPreset(flags.preset, /*base=*/nullptr, with_preset).status());
   if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));
   return spec;
 }
@@ -154,7 +154,13 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   const v1::BaseModel* base = FindBase(capabilities, spec.base_model());
-  RETURN_IF_ERROR(ApplyPreset(flags.preset, base, spec));
+  ASSIGN_OR_RETURN(const auto left, ApplyPreset(flags.preset, base, spec));
+  if (!left.empty()) {
+    context.screen->Line(
+        Mark::kWarning, "note",
+        absl::StrCat("--preset ", flags.preset, " leaves what ", ShortName(base->name()),
+                     " recommends: ", absl::StrJoin(left, ", ")));
+  }
   const int image_size = base == nullptr ? 0 : base->image_size();
   context.screen->Line(Mark::kDone, "photos", PhotoSummary(photos.learned, image_size));
   for (const PhotoSet& other : photos.others) {
@@ -186,7 +192,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
 
 absl::StatusOr<ExitCode> PrintRequest(Context& context, const TrainFlags& flags) {
   ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
-  RETURN_IF_ERROR(ApplyPreset(flags.preset, /*base=*/nullptr, spec));  // no server is asked
+  RETURN_IF_ERROR(ApplyPreset(flags.preset, /*base=*/nullptr, spec).status());  // asks no server
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   v1::Subject& subject = MutableSubjectOf(spec);
   AddInlinePhotos(photos.learned.photos, subject.mutable_photos());
