@@ -4,6 +4,7 @@
 #include <string>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 
 namespace likeness {
 namespace {
@@ -46,11 +47,11 @@ Denoiser::Denoiser(NoisePredictor model, PredictionType type, Guidance guidance,
       on_clean_(std::move(on_clean)) {
   if (!std::isfinite(guidance.scale)) {
     throw Error(ErrorKind::kInvalidArgument,
-                "guidance is " + std::to_string(guidance.scale) + "; allowed: any finite number");
+                "guidance is " + NumberText(guidance.scale) + "; allowed: any finite number");
   }
   if (!(guidance.rescale >= 0 && guidance.rescale <= 1)) {
     throw Error(ErrorKind::kInvalidArgument,
-                "guidance_rescale is " + std::to_string(guidance.rescale) + "; allowed: 0 to 1");
+                "guidance_rescale is " + NumberText(guidance.rescale) + "; allowed: 0 to 1");
   }
 }
 

@@ -5,13 +5,14 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
+#include "worker/base/number_text.h"
 #include "worker/families/family.h"
 
 namespace likeness {
 
 Sampler SamplerOf(const Family& model, std::string_view asked_for, double eta) {
   if (!(eta >= 0 && eta <= 1)) {
-    throw Error(ErrorKind::kInvalidArgument, "eta is " + std::to_string(eta) + "; allowed: 0 to 1");
+    throw Error(ErrorKind::kInvalidArgument, "eta is " + NumberText(eta) + "; allowed: 0 to 1");
   }
   auto choice = ChooseSampler(model.SamplerConfig(), asked_for);
   choice.settings.eta = eta;

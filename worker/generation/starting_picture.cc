@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 #include "worker/generation/tensor_image.h"
 
 namespace likeness {
@@ -33,13 +34,13 @@ torch::Tensor MaskOf(const Image& mask) {
 int StepsLeftOut(int steps, double strength) {
   if (!(strength > 0 && strength <= 1)) {
     throw Error(ErrorKind::kInvalidArgument,
-                "strength is " + std::to_string(strength) + "; allowed: above 0, at most 1");
+                "strength is " + NumberText(strength) + "; allowed: above 0, at most 1");
   }
   const int done = static_cast<int>(steps * strength);
   if (done < 1) {
-    throw Error(ErrorKind::kInvalidArgument, "strength is " + std::to_string(strength) +
+    throw Error(ErrorKind::kInvalidArgument, "strength is " + NumberText(strength) +
                                                  ", which leaves none of " + std::to_string(steps) +
-                                                 " steps; allowed: " + std::to_string(1.0 / steps) +
+                                                 " steps; allowed: " + NumberText(1.0 / steps) +
                                                  " or more");
   }
   return steps - done;

@@ -33,7 +33,8 @@ TEST(StepsLeftOutTest, OneStepIsDoneAtLeast) {
   };
   refused(10, 0.09, "leaves none of 10 steps; allowed: 0.1");
   refused(10, 0, "above 0, at most 1");
-  refused(10, 1.1, "strength is 1.1");
+  refused(20, 0.01, "strength is 0.01, which leaves none of 20 steps; allowed: 0.05 or more");
+  refused(10, 1.1, "strength is 1.1;");
   refused(10, std::nan(""), "strength is nan");
 }
 

@@ -1,10 +1,13 @@
 #include "worker/jobs/subject.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/photo_folder.h"
@@ -190,6 +193,22 @@ SubjectPhotos Together(const std::vector<SubjectPhotos>& photos) {
     all.validation.insert(all.validation.end(), each.validation.begin(), each.validation.end());
   }
   return all;
+}
+
+void CheckTokensDiffer(const v1::FineTuneSpec& spec) {
+  std::map<std::string, int> subjects;  // by their tokens
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    const std::string& token = spec.subjects(i).token();
+    const auto [same, added] = subjects.emplace(absl::AsciiStrToLower(token), i);
+    if (added) continue;
+    const int other = same->second;
+    throw StatusError(InvalidField(
+        absl::StrCat("job.fine_tune.subjects[", i, "].token"),
+        absl::StrCat("is \"", token, "\" for the ", spec.subjects(i).class_noun(), "; subjects[",
+                     other, "], the ", spec.subjects(other).class_noun(),
+                     ", has it, too. Each subject needs its own"),
+        "INVALID_TOKEN"));
+  }
 }
 
 void CheckToken(const v1::Subject& subject, const std::string& field,

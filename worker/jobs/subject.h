@@ -53,6 +53,10 @@ std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRul
 // The photos of all as those of one, to be shown.
 SubjectPhotos Together(const std::vector<SubjectPhotos>& photos);
 
+// Throws StatusError (INVALID_ARGUMENT: INVALID_TOKEN), naming both subjects, where two of a
+// resolved spec have the same token: one may have the base model's default.
+void CheckTokensDiffer(const v1::FineTuneSpec& spec);
+
 // Throws StatusError (INVALID_ARGUMENT: TOKEN_NOT_SINGLE) if a single token is required and the
 // token is cut into more; warns about a token that the model already knows as a word. `field`: the
 // subject's, "job.fine_tune.subjects[0]".

@@ -2,13 +2,13 @@
 
 #include <cmath>
 #include <map>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 #include "worker/exports/lora_file.h"
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
@@ -317,10 +317,10 @@ NamedTensors ReadTrainedLora(Family& model, Attached& attached,
   }
   const double before = read.scale.value(), now = own.scale.value();
   if (ranked && std::abs(before / now - 1) > 1e-6) {
-    std::ostringstream why;
-    why << "its updates are scaled by " << before << ", and these settings scale by " << now
-        << "; the same rank, alpha and rank_stabilized are needed";
-    throw Error(ErrorKind::kFailedPrecondition, why.str());
+    throw Error(ErrorKind::kFailedPrecondition,
+                "its updates are scaled by " + NumberText(before) +
+                    ", and these settings scale by " + NumberText(now) +
+                    "; the same rank, alpha and rank_stabilized are needed");
   }
   return values;
 }

@@ -7,6 +7,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
 #include "worker/methods/trained_parameters.h"
@@ -149,7 +150,7 @@ class AppliedWord : public AppliedAdapter {
 void CheckStrength(double strength) {
   if (strength == 1) return;
   throw Error(ErrorKind::kInvalidArgument,
-              "the strength of a learned word is " + std::to_string(strength) + "; 1 is allowed");
+              "the strength of a learned word is " + NumberText(strength) + "; 1 is allowed");
 }
 
 // Of all words of an adapter; the first is there.

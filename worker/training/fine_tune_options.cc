@@ -160,9 +160,15 @@ void Validate(const FineTuneOptions& options, int image_size) {
   std::vector<std::string> tokens;  // in lower case: words are told apart without regard to it
   for (const LearnedSubject* subject : options.Subjects()) {
     ValidateSubject(*subject, image_size, options.aspect_ratio_buckets);
-    tokens.push_back(InLowerCase(subject->token));
-    Require(std::count(tokens.begin(), tokens.end(), tokens.back()) == 1, "token", subject->token,
-            "another subject has it; each needs its own");
+    const std::string token = InLowerCase(subject->token);
+    const auto same = std::find(tokens.begin(), tokens.end(), token) - tokens.begin();
+    if (same != std::ssize(tokens)) {
+      const auto named = [](int64_t number) { return "subjects[" + std::to_string(number) + "]"; };
+      throw Error(ErrorKind::kInvalidArgument, named(std::ssize(tokens)) + ".token is \"" +
+                                                   subject->token + "\", which " + named(same) +
+                                                   " has; each subject needs its own");
+    }
+    tokens.push_back(token);
   }
 
   Require(options.steps >= 1 && options.steps <= kMaxSteps, "steps", options.steps,

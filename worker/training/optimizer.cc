@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 
 namespace likeness {
 
@@ -18,7 +19,7 @@ double GlobalNorm(const std::vector<torch::Tensor>& norms) {
 
 void CheckNorm(double norm, int64_t step) {
   if (std::isfinite(norm)) return;
-  throw Error(ErrorKind::kFailedPrecondition, "the gradients' norm is " + std::to_string(norm) +
+  throw Error(ErrorKind::kFailedPrecondition, "the gradients' norm is " + NumberText(norm) +
                                                   " at step " + std::to_string(step) +
                                                   ": training diverged; try a lower learning rate");
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 
 namespace likeness {
 
@@ -24,7 +25,7 @@ StepInBackward::StepInBackward(Optimizer& optimizer) : optimizer_(optimizer) {
   if (optimizer.options().max_grad_norm > 0 || optimizer.updates_together()) {
     throw Error(ErrorKind::kInvalidArgument,
                 "fused_backward_pass: the optimizer " + optimizer.options().name +
-                    " with max_grad_norm " + std::to_string(optimizer.options().max_grad_norm) +
+                    " with max_grad_norm " + NumberText(optimizer.options().max_grad_norm) +
                     " needs all gradients at once; adamw, adamw_8bit and adafactor with "
                     "max_grad_norm 0 are allowed");
   }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 #include "worker/training/checkpoint.h"
 #include "worker/training/ema.h"
 #include "worker/training/optimizer_table.h"
@@ -16,7 +17,7 @@ namespace likeness {
 namespace {
 
 [[noreturn]] void ThrowDiverged(double loss, int64_t step) {
-  throw Error(ErrorKind::kFailedPrecondition, "the loss is " + std::to_string(loss) + " at step " +
+  throw Error(ErrorKind::kFailedPrecondition, "the loss is " + NumberText(loss) + " at step " +
                                                   std::to_string(step) +
                                                   ": training diverged; try a lower learning rate");
 }

@@ -33,6 +33,17 @@ void CheckImageToImage(const v1::ImageToImage& start, const std::string& path, c
   }
 }
 
+// The strength is the share of the steps that is drawn: one at least.
+void CheckStepsLeft(const v1::GenerateSpec& spec, const std::string& field, FieldChecker& checker) {
+  const double strength = spec.image_to_image().strength();
+  if (!spec.has_steps() || spec.steps() < 1 || !(strength > 0)) return;
+  if (spec.steps() * strength >= 1) return;
+  checker.Add(field,
+              absl::StrCat("is ", strength, ", which leaves none of ", spec.steps(), " steps; ",
+                           1.0 / spec.steps(), " or more is allowed"),
+              "OUT_OF_RANGE");
+}
+
 // Whether prompts name adapters as they may; what these are is seen later.
 void CheckPromptAdapters(const v1::GenerateSpec& spec, const std::string& path,
                          FieldChecker& checker) {
@@ -123,6 +134,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   }
   if (spec.has_image_to_image()) {
     CheckImageToImage(spec.image_to_image(), path + ".image_to_image", limits, checker);
+    CheckStepsLeft(spec, path + ".image_to_image.strength", checker);
   }
 }
 
