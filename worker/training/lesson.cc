@@ -28,7 +28,7 @@ std::string DigestOf(const Image& image) {
 // Photos of one size.
 PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
                         const std::string& default_prompt, bool mirrored, double unmasked_weight,
-                        std::vector<std::string>& prompts, Host& host) {
+                        std::vector<std::string>& prompts, EncodedSoFar& so_far, Host& host) {
   PictureSet set;
   std::vector<Image> images;
   for (const SubjectPhoto& photo : photos) {
@@ -36,13 +36,13 @@ PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
     set.prompt_of_N.push_back(
         NumberOf(photo.caption.empty() ? default_prompt : photo.caption, prompts));
   }
-  set.moments = EncodePictures(base, images, Phase::kPreparing, host);
+  set.moments = EncodePictures(base, images, Phase::kPreparing, host, &so_far);
   set.pixels_NCHW = PixelsFor(base, images);
   const auto weights_N1hw = LossWeights(photos, base.cell(), unmasked_weight);
   if (weights_N1hw.defined()) set.weights_N1hw = weights_N1hw.to(base.device());
   if (!mirrored) return set;
   for (Image& image : images) image = Mirrored(image);
-  set.mirrored = EncodePictures(base, images, Phase::kPreparing, host);
+  set.mirrored = EncodePictures(base, images, Phase::kPreparing, host, &so_far);
   return set;
 }
 
@@ -271,10 +271,16 @@ Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
                      const std::filesystem::path& class_image_cache, Host& host) {
   Lesson lesson;
   SetsBySize photos, validation;
+  EncodedSoFar so_far;
+  for (const LearnedSubject* subject : options.Subjects()) {
+    const size_t times = options.draws.horizontal_flips ? 2 : 1;
+    so_far.total += std::ssize(subject->validation_photos) +
+                    static_cast<int64_t>(times * subject->photos.size());
+  }
   const auto encode_for = [&](const LearnedSubject& subject, bool mirrored) {
     return [&, mirrored](const std::vector<SubjectPhoto>& pictures) {
       return EncodePhotos(base, pictures, subject.InstancePrompt(), mirrored,
-                          options.unmasked_weight, lesson.prompts, host);
+                          options.unmasked_weight, lesson.prompts, so_far, host);
     };
   };
   for (const LearnedSubject* subject : options.Subjects()) {

@@ -141,5 +141,28 @@ TEST(LessonTest, ClassPicturesAreDrawnOnceForAllOfAClass) {
             }()));
 }
 
+TEST(LessonTest, PhotosOfAllSizesAndSubjectsAreCountedTogether) {
+  auto model = TinyModel();
+  const TempDir cache;
+  RecordingHost host(cache.path());
+  FineTuneOptions options;
+  options.class_noun = "dog";
+  options.photos = {{.image = TestImage(0)}, {.image = TestImage(1, 32)}};
+  options.validation_photos = {{.image = TestImage(2)}};
+  options.draws.horizontal_flips = true;
+  options.prior_weight = 0;
+  LearnedSubject& other = options.other_subjects.emplace_back();
+  other.token = "zwx";
+  other.class_noun = "cat";
+  other.photos = {{.image = TestImage(3)}};
+  PrepareLesson(model, options, cache.path(), host);
+  std::vector<int64_t> done;
+  for (const Progress& progress : host.progress) {
+    EXPECT_EQ(progress.total, 7) << "three photos and what they mirror, and one to validate with";
+    done.push_back(progress.done);
+  }
+  EXPECT_THAT(done, ElementsAre(1, 2, 3, 4, 5, 6, 7));
+}
+
 }  // namespace
 }  // namespace likeness

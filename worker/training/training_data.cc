@@ -37,7 +37,9 @@ LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_
 }
 
 LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Phase phase,
-                             Host& host) {
+                             Host& host, EncodedSoFar* so_far) {
+  EncodedSoFar these{.total = static_cast<int64_t>(images.size())};
+  if (so_far == nullptr) so_far = &these;
   std::vector<torch::Tensor> means, logvars;
   for (size_t begin = 0; begin < images.size(); begin += kEncodeBatch) {
     ThrowIfStopped(host.Stop());
@@ -45,10 +47,8 @@ LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Ph
     const LatentMoments moments = EncodeBatch(model, images, begin, end);
     means.push_back(moments.mean_BChw);
     logvars.push_back(moments.logvar_BChw);
-    host.Report({.phase = phase,
-                 .done = static_cast<int64_t>(end),
-                 .total = static_cast<int64_t>(images.size()),
-                 .unit = "pictures"});
+    so_far->done += static_cast<int64_t>(end - begin);
+    host.Report({.phase = phase, .done = so_far->done, .total = so_far->total, .unit = "pictures"});
   }
   return {torch::cat(means), torch::cat(logvars)};
 }

@@ -33,10 +33,16 @@ inline constexpr size_t kEncodeBatch = 4;  // pictures that are encoded together
 LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_t begin,
                           size_t end);
 
-// Encodes pictures in batches of kEncodeBatch, which it reports as part of `phase`. Throws
-// Error(kCancelled) if the host stops it.
+// How far pictures are that are encoded in several calls.
+struct EncodedSoFar {
+  int64_t done = 0;
+  int64_t total = 0;
+};
+
+// Encodes pictures in batches of kEncodeBatch, which it reports as part of `phase`: as part of all
+// of `so_far`, if not null. Throws Error(kCancelled) if the host stops it.
 LatentMoments EncodePictures(Family& model, const std::vector<Image>& images, Phase phase,
-                             Host& host);
+                             Host& host, EncodedSoFar* so_far = nullptr);
 
 Image Mirrored(const Image& image);
 
