@@ -37,12 +37,13 @@ TEST_F(InitialSettingsTest, TheFirstSettingThatDiffersIsNamedWithBothValues) {
   options.lora.targets = {"to_v", "to_q"};
   EXPECT_EQ(Complaint(made, options), "");
   options.lora.rank = 8;
-  EXPECT_EQ(Complaint(made, options),
-            "job.fine_tune.lora.rank is 8; the initial model has 16, and training goes on with the "
-            "same");
+  EXPECT_EQ(
+      Complaint(made, options),
+      "job.fine_tune.lora.rank: is 8; the initial model has 16, and training goes on with the "
+      "same");
   options.lora.variant = LoraVariant::kDora;
   EXPECT_THAT(Complaint(made, options),
-              HasSubstr("lora.variant is dora; the initial model has lora"));
+              HasSubstr("lora.variant: is dora; the initial model has lora"));
   options.method = "pivotal_tuning";
   EXPECT_THAT(Complaint(made, options), HasSubstr("job.fine_tune.pivotal_tuning.lora.variant is"));
 }
@@ -52,7 +53,7 @@ TEST_F(InitialSettingsTest, NumbersAreAsPeopleWriteThem) {
   options.method = "lora";
   options.lora.alpha = 8;
   EXPECT_THAT(Complaint({{"lora", {{"alpha", 2.5}}}}, options),
-              HasSubstr("alpha is 8; the initial model has 2.5,"));
+              HasSubstr("alpha: is 8; the initial model has 2.5,"));
 }
 
 TEST_F(InitialSettingsTest, WhatTheCardOfAnImportedAdapterDoesNotSayIsNotCompared) {
@@ -68,11 +69,11 @@ TEST_F(InitialSettingsTest, OtherMethodsNameTheirOwnFields) {
   options.method = "custom_diffusion";
   options.train_token = false;
   EXPECT_THAT(Complaint({{"train_token", true}}, options),
-              HasSubstr("job.fine_tune.custom_diffusion.train_token is false; the initial model "
+              HasSubstr("job.fine_tune.custom_diffusion.train_token: is false; the initial model "
                         "has true"));
   options.method = "textual_inversion";
   EXPECT_THAT(Complaint({{"textual_inversion", {{"vectors", 3}}}}, options),
-              HasSubstr("job.fine_tune.textual_inversion.vectors is 1; the initial model has 3"));
+              HasSubstr("job.fine_tune.textual_inversion.vectors: is 1; the initial model has 3"));
 }
 
 }  // namespace
