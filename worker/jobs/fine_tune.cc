@@ -15,6 +15,7 @@
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/faces.h"
 #include "worker/jobs/fetched_models.h"
+#include "worker/jobs/idle_settings.h"
 #include "worker/jobs/initial_settings.h"
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
@@ -268,6 +269,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
                environment);
   }
   CheckFineTune(spec, model, environment);
+  for (const auto& warning : WarningsOfIdleSettings(lease.job().fine_tune(), spec)) {
+    environment.Warn(warning);
+  }
 
   // Train
   const fs::path model_dir = environment.scratch() / kModelDir;
