@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -22,7 +23,9 @@ absl::Status Wrong(absl::string_view text, absl::string_view wanted) {
 
 template <typename T>
 absl::Status SetInteger(absl::string_view text, T* target) {
-  return absl::SimpleAtoi(text, target) ? absl::OkStatus() : Wrong(text, "a whole number in range");
+  if (absl::SimpleAtoi(text, target)) return absl::OkStatus();
+  return Wrong(text, absl::StrCat("a whole number from ", std::numeric_limits<T>::min(), " to ",
+                                  std::numeric_limits<T>::max()));
 }
 
 constexpr size_t kHelpColumns = 80;
@@ -153,7 +156,11 @@ absl::Status FlagSet::ReadEnvironment() const {
 absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::string>& args) {
   RETURN_IF_ERROR(ReadEnvironment());
   const auto set = [this](const Flag& flag, absl::string_view value) {
-    given_.insert(flag.name);
+    const auto [before, first] = given_.emplace(flag.name, std::string(value));
+    if (!first && !flag.repeats && before->second != value) {
+      return absl::InvalidArgumentError(absl::StrCat("given twice, as \"", before->second,
+                                                     "\" and as \"", value, "\"; once is allowed"));
+    }
     return flag.set(value);
   };
   std::vector<std::string> positional;
@@ -169,7 +176,7 @@ absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::s
     }
     if (const Flag* flag = Meant(arg); flag != nullptr && flag->letter != 0 && arg[1] != '-') {
       if (flag->is_bool) {
-        RETURN_IF_ERROR(set(*flag, "true"));
+        RETURN_IF_ERROR(Labelled(arg, set(*flag, "true")));
         continue;
       }
       if (i + 1 == args.size()) return InvalidField(arg, "needs a value", "INVALID_FLAG");
@@ -187,7 +194,7 @@ absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::s
     if (flag == nullptr && absl::StartsWith(name, "no-") && equals == arg.npos) {
       flag = Find(absl::string_view(name).substr(3));
       if (flag != nullptr && flag->is_bool) {
-        RETURN_IF_ERROR(set(*flag, "false"));
+        RETURN_IF_ERROR(Labelled(arg, set(*flag, "false")));
         continue;
       }
       flag = nullptr;

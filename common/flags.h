@@ -5,14 +5,14 @@
 // Forms: --name=value, --name value, --name and --no-name for a bool, -n value for a flag with a
 // letter; dashes and underscores are the same. The command line wins over the environment, the
 // environment over the default (the target's value when it was added).
-// "--" ends the flags. INVALID_ARGUMENT for an unknown flag (the nearest one is suggested) or a
-// wrong value.
+// "--" ends the flags. INVALID_ARGUMENT for an unknown flag (the nearest one is suggested), a wrong
+// value, or two different values of a flag that takes one.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +38,7 @@ class FlagSet {
     flag.environment = std::move(environment);
     flag.shown_default = Show(*target);
     flag.is_bool = std::is_same_v<T, bool> || std::is_same_v<T, std::optional<bool>>;
+    flag.repeats = std::is_same_v<T, std::vector<std::string>>;
     flag.set = [target](absl::string_view text) { return Set(text, target); };
     Push(std::move(flag));
     return *this;
@@ -72,6 +73,7 @@ class FlagSet {
     char letter = 0;              // 0: none
     bool is_bool = false;
     bool is_heading = false;
+    bool repeats = false;  // each value counts
     std::function<absl::Status(absl::string_view)> set;
   };
 
@@ -114,7 +116,7 @@ class FlagSet {
 
   std::string usage_;
   std::vector<Flag> flags_;
-  std::set<std::string, std::less<>> given_;
+  std::map<std::string, std::string, std::less<>> given_;  // by the flag's name, the latest value
   bool help_requested_ = false;
 };
 

@@ -52,6 +52,24 @@ TEST_F(FlagsTest, EveryFormIsUnderstood) {
   EXPECT_THAT(photos_, ElementsAre("x", "y"));
 }
 
+TEST_F(FlagsTest, AFlagOfOneValueIsNotGivenTwoSilently) {
+  EXPECT_THAT(flags_.Parse({"--server=a", "--server=b"}).status().message(),
+              HasSubstr("--server: given twice, as \"a\" and as \"b\"; once is allowed"));
+  FlagSet again{"Usage: program [FLAGS]"};
+  again.Add("prior", &prior_, "Whether.");
+  EXPECT_FALSE(again.Parse({"--prior", "--no-prior"}).ok());
+  FlagSet same{"Usage: program [FLAGS]"};
+  same.Add("prior", &prior_, "Whether.");
+  EXPECT_TRUE(same.Parse({"--no-prior", "--no-prior"}).ok());
+}
+
+TEST_F(FlagsTest, ANumberOutOfRangeIsToldItsRange) {
+  uint32_t seed = 0;
+  flags_.Add("seed", &seed, "Which.");
+  EXPECT_THAT(flags_.Parse({"--seed=-1"}).status().message(),
+              HasSubstr("\"-1\" is not a whole number from 0 to 4294967295"));
+}
+
 TEST_F(FlagsTest, SwitchMayBeLeftAlone) {
   ASSERT_TRUE(flags_.Parse({}).ok());
   EXPECT_EQ(train_, std::nullopt);

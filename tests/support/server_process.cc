@@ -7,12 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/support/test_server.h"
@@ -22,7 +24,11 @@ namespace likeness::testing {
 ServerProcess::ServerProcess(const std::string& program, const std::string& data_dir, int port,
                              std::vector<std::string> more_flags) {
   std::vector<std::string> args = {program, "--data-dir=" + data_dir,
-                                   absl::StrCat("--listen=127.0.0.1:", port), "--metrics-listen="};
+                                   absl::StrCat("--listen=127.0.0.1:", port)};
+  const bool page = std::any_of(more_flags.begin(), more_flags.end(), [](const std::string& flag) {
+    return absl::StartsWith(flag, "--metrics-listen=");
+  });
+  if (!page) args.push_back("--metrics-listen=");  // a fixed port may be taken
   args.insert(args.end(), more_flags.begin(), more_flags.end());
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
