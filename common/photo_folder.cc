@@ -82,7 +82,8 @@ absl::StatusOr<PhotoFolder> ListFolder(const fs::path& folder) {
       others.push_back({entry.path(), why});
     } else if (IsMaskName(entry.path())) {
       masks.emplace(WithoutEnding(WithoutEnding(entry.path())), entry.path());
-      others.push_back({entry.path(), "is no photo's mask: rex.mask.png is that of rex.jpg"});
+      others.push_back({entry.path(), "is the mask of no photo: none is called " +
+                                          entry.path().stem().stem().string()});
     } else if (IsPictureName(entry.path())) {
       found.photos.push_back({.file = entry.path(), .caption = {}, .mask = {}});
     } else {
@@ -102,7 +103,7 @@ absl::StatusOr<PhotoFolder> ListFolder(const fs::path& folder) {
   for (auto& other : others) {
     if (used.contains(other.file)) continue;
     if (IsCaptionName(other.file)) {
-      other.why = "is no photo's caption: rex.txt is that of rex.jpg";
+      other.why = "is the caption of no photo: none is called " + other.file.stem().string();
     }
     found.left_out.push_back(std::move(other));
   }

@@ -78,7 +78,7 @@ TEST_F(PhotoFolderTest, AMaskBesideAPhotoIsNoPhoto) {
   const auto listed = ListPhotos(root_);
   EXPECT_EQ(listed->photos[0].mask, root_ / "a.mask.png");
   EXPECT_EQ(listed->photos[1].mask, root_ / "b.Mask.PNG");
-  const auto none = HasSubstr("is no photo's mask");
+  const auto none = HasSubstr("is the mask of no photo: none is called");
   EXPECT_THAT(LeftOut(), ElementsAre(AllOf(HasSubstr("a.mask.webp"), none),
                                      AllOf(HasSubstr("c.mask.png"), none)));
   EXPECT_EQ(ListPhotos(root_ / "a.jpg")->photos[0].mask, root_ / "a.mask.png");
@@ -89,9 +89,11 @@ TEST_F(PhotoFolderTest, WhatIsLeftOutIsSaidWithTheReason) {
   for (const char* name : {"a.jpg", "a.jpg.txt", "notes.md", "more/b.jpg"}) Write(name);
   fs::create_symlink("nowhere.jpg", root_ / "link.jpg");
   EXPECT_THAT(Photos(), ElementsAre("a.jpg"));
-  EXPECT_THAT(LeftOut(), ElementsAre(AllOf(HasSubstr("a.jpg.txt"), HasSubstr("no photo's caption")),
-                                     "link.jpg is a link to nothing that can be read",
-                                     "more is a folder", "notes.md is no picture by its name"));
+  EXPECT_THAT(LeftOut(),
+              ElementsAre(AllOf(HasSubstr("a.jpg.txt"),
+                                HasSubstr("is the caption of no photo: none is called a.jpg")),
+                          "link.jpg is a link to nothing that can be read", "more is a folder",
+                          "notes.md is no picture by its name"));
 }
 
 TEST_F(PhotoFolderTest, ALinkToAPhotoIsAPhoto) {
