@@ -19,6 +19,7 @@ ExitCode ExitCodeFor(const absl::Status& status) {
     case absl::StatusCode::kInvalidArgument:
       return ErrorReason(status).empty() ? kWrongUse : kRefused;
     case absl::StatusCode::kPermissionDenied:  // without a reason: this machine's disk
+    case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kResourceExhausted:
       return ErrorReason(status).empty() ? kJobFailed : kRefused;
     default:

@@ -53,6 +53,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"prior.class_images", "--class-images"},
     {"samples.prompts", "--prompt"},
     {"samples.images_per_prompt", "--images-per-prompt"},
+    {"samples.seed", "--seed"},
     {"previews.every_steps", "--preview-every"},
     {"job_id", "--name"},
     {"labels", "--label"},
@@ -76,6 +77,8 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"class_noun", "--class"},
     {"format", "--format"},
     {"rank", "--rank"},
+    {"dreambooth.train_text_encoder", "--train-text-encoder"},
+    {"lora.train_text_encoder", "--train-text-encoder"},
     {"lora.rank", "--rank"},
     {"lora.alpha", "--alpha"},
     {"lora.variant", "--variant"},
@@ -84,6 +87,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"pivotal_tuning.lora.rank", "--rank"},
     {"pivotal_tuning.lora.alpha", "--alpha"},
     {"pivotal_tuning.lora.variant", "--variant"},
+    {"pivotal_tuning.lora.up_learning_rate_ratio", "--up-rate-ratio"},
     {"pivotal_tuning.textual_inversion.vectors", "--vectors"},
     {"hypernetwork.layer_structure", "--layer-structure"},
     {"hypernetwork.activation", "--activation"},
@@ -92,6 +96,14 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"prompts", "the prompt"},
     {"negative_prompt", "--negative-prompt"},
     {"images_per_prompt", "--images"},
+    {"preview_every_steps", "--preview-every"},
+    {"prompt_weights", "--prompt-weights"},
+    {"prompt_adapters", "--prompt-adapters"},
+    {"long_prompts", "--long-prompts"},
+    {"precision", "--precision"},
+    {"seed", "--seed"},
+    {"float16", "--float16"},
+    {"days", "--days"},
     {"sampler", "--sampler"},
     {"steps", "--steps"},
     {"guidance", "--guidance"},
@@ -129,6 +141,19 @@ std::string FlagForField(absl::string_view field) {
     if (IsPartOf(field, entry.field)) return std::string(entry.flag);
   }
   return "";
+}
+
+std::string FlagForPartOfField(absl::string_view part) {
+  const bool dotted = absl::StrContains(part, '.');
+  if (!dotted && !absl::StrContains(part, '_')) return "";
+  absl::string_view flag;
+  for (const auto& entry : kFlags) {
+    const auto name = dotted ? entry.field : entry.field.substr(entry.field.rfind('.') + 1);
+    if (name != part) continue;
+    if (!flag.empty() && flag != entry.flag) return "";
+    flag = entry.flag;
+  }
+  return std::string(flag);
 }
 
 }  // namespace likeness::client

@@ -11,4 +11,8 @@ namespace likeness::client {
 // train, generate or list fills.
 std::string FlagForField(absl::string_view field);
 
+// The same for a part of a field's path: "prior.weight", or its last name alone if that has an
+// underscore, and one flag alone fills fields of that name: "learning_rate".
+std::string FlagForPartOfField(absl::string_view part);
+
 }  // namespace likeness::client

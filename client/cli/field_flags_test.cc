@@ -27,6 +27,10 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.fine_tune.prior.kind"), "--prior-kind");
   EXPECT_EQ(FlagForField("job.fine_tune.pivotal_tuning.lora.rank"), "--rank");
   EXPECT_EQ(FlagForField("job.fine_tune.hypernetwork.layer_structure[1]"), "--layer-structure");
+  EXPECT_EQ(FlagForField("generate.preview_every_steps"), "--preview-every");
+  EXPECT_EQ(FlagForField("job.generate.precision"), "--precision");
+  EXPECT_EQ(FlagForField("job.generate.seed"), "--seed");
+  EXPECT_EQ(FlagForField("job.fine_tune.lora.train_text_encoder"), "--train-text-encoder");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.dropout"), "");
   EXPECT_EQ(FlagForField("job.fine_tune.subjects[0].token"), "--rare-token");
   EXPECT_EQ(FlagForField("job.fine_tune.subjects[0].require_single_token"), "");

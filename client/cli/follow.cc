@@ -11,6 +11,7 @@
 #include "client/cli/report.h"
 #include "client/lib/jobs.h"
 #include "client/lib/watch.h"
+#include "common/rpc_error.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -23,7 +24,7 @@ absl::StatusOr<std::string> WriteLivePreview(const v1::SampleEvent& sample,
                                              const std::string& folder) {
   v1::Output file;
   file.set_path(kLivePreview);
-  return WriteOutput(file, sample.preview(), folder);
+  return WriteOutput(file, sample.preview(), folder, Existing::kReplace);
 }
 
 // The picture of a sample event as a file; empty if there is no folder for it, or it could not be
@@ -66,7 +67,67 @@ absl::Status ShowEvents(const Context& context, const Connection& connection,
       stop);
 }
 
+// Fetches what is for people; the outputs of `job` that were fetched get the paths at which they
+// lie below the folder.
+absl::StatusOr<std::vector<std::string>> FetchResults(const Context& context,
+                                                      const Connection& connection,
+                                                      const FollowOptions& options,
+                                                      const Interrupt& interrupt, v1::Job& job) {
+  for (v1::Output& output : *job.mutable_outputs()) {
+    if (options.flat && IsPicture(output)) output.set_path(ShortName(output.path()));
+  }
+  ASSIGN_OR_RETURN(const auto files,
+                   DownloadOutputs(connection, job, options.folder, IsForPeople, Existing::kKeep,
+                                   *context.screen, interrupt.token()));
+  auto file = files.begin();
+  for (v1::Output& output : *job.mutable_outputs()) {
+    if (!IsForPeople(output)) continue;
+    output.set_path(std::filesystem::path(*file++).lexically_relative(options.folder).string());
+  }
+  return files;
+}
+
+// Ends a job that succeeded on this machine: its results here, and told.
+absl::StatusOr<ExitCode> BringHome(const Context& context, const Connection& connection,
+                                   const v1::Job& job, const FollowOptions& options,
+                                   const Interrupt& interrupt) {
+  v1::Job here = job;
+  absl::StatusOr<std::vector<std::string>> files = std::vector<std::string>();
+  if (!options.folder.empty()) {
+    files = FetchResults(context, connection, options, interrupt, here);
+    context.screen->ClearProgress();
+  }
+  if (!files.ok() && interrupt.requested()) {
+    context.screen->Text(
+        absl::StrCat("Stopped. The rest: ",
+                     CommandHint(context, absl::StrCat("download ", ShortName(job.name())))));
+    return kDetached;
+  }
+  if (options.print_job) PrintObject(context, job, job.name());
+  if (context.table() && options.print_files && files.ok()) {
+    for (const auto& file : *files) PrintResult(file);
+  } else if (context.table() && !options.print_files) {
+    ReportSuccess(context, here, options.folder, files.ok() && !files->empty());
+  }
+  RETURN_IF_ERROR(WithDownloadHint(context, job.name(), files.status()));
+  return kDone;
+}
+
 }  // namespace
+
+absl::Status WithDownloadHint(const Context& context, const std::string& job,
+                              const absl::Status& status) {
+  if (status.ok() || !ErrorReason(status).empty()) return status;
+  const auto again = CommandHint(context, absl::StrCat("download ", ShortName(job)));
+  return absl::Status(status.code(), absl::StrCat(status.message(), " The server keeps it; ", again,
+                                                  " --out DIR fetches it."));
+}
+
+absl::Status WithForce(const absl::Status& status) {
+  if (!absl::IsAlreadyExists(status) || !ErrorReason(status).empty()) return status;
+  return absl::AlreadyExistsError(
+      absl::StrCat(status.message(), " --force writes over it; --out writes elsewhere."));
+}
 
 absl::StatusOr<std::optional<v1::Job>> SubmitJob(const Context& context,
                                                  const Connection& connection,
@@ -108,24 +169,13 @@ absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& con
   RETURN_IF_ERROR(watched);
   ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
   const bool succeeded = job.state() == v1::JOB_STATE_SUCCEEDED;
-  std::vector<std::string> pictures;
   if (succeeded && job.generate().preview_every_steps() > 0 && !options.folder.empty()) {
     std::error_code ignored;  // there may have been none
     std::filesystem::remove(std::filesystem::path(options.folder) / kLivePreview, ignored);
   }
-  if (succeeded && !options.folder.empty()) {
-    ASSIGN_OR_RETURN(pictures, DownloadOutputs(connection, job, options.folder, IsForPeople,
-                                               *context.screen, interrupt.token()));
-  }
+  if (succeeded) return BringHome(context, connection, job, options, interrupt);
   if (options.print_job) PrintObject(context, job, job.name());
-  if (!succeeded) return kJobFailed;
-  if (!context.table()) return kDone;
-  if (options.print_files) {
-    for (const auto& picture : pictures) PrintResult(picture);
-  } else {
-    ReportSuccess(context, job, options.folder, !pictures.empty());
-  }
-  return kDone;
+  return kJobFailed;
 }
 
 ExitCode LeaveJob(const Context& context, const v1::Job& job) {

@@ -7,6 +7,7 @@
 
 #include "client/cli/command.h"
 #include "client/cli/interrupt.h"
+#include "client/lib/download.h"
 
 namespace likeness::client {
 
@@ -15,6 +16,7 @@ struct FollowOptions {
   bool print_events = false;  // every event as a line of JSON on stdout
   bool print_job = false;     // the job on stdout at the end, as --output says
   bool print_files = false;   // the pictures' files on stdout, instead of a report
+  bool flat = false;          // pictures straight into the folder, not into samples/
 };
 
 // Shows the job's progress until it ends, fetches its pictures and reports. Ctrl-C detaches: the
@@ -22,6 +24,13 @@ struct FollowOptions {
 absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& connection,
                                    const std::string& name, const FollowOptions& options,
                                    const Interrupt& interrupt);
+
+// `status` with how to fetch what `job` made, if it is this machine that could not hold it.
+absl::Status WithDownloadHint(const Context& context, const std::string& job,
+                              const absl::Status& status);
+
+// `status` with --force as a way out, if a file is there already.
+absl::Status WithForce(const absl::Status& status);
 
 // Hands a job in, and shows that the server has accepted it and when it is to begin. Null: Ctrl-C
 // came first.

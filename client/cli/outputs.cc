@@ -3,7 +3,8 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "client/lib/download.h"
+#include "client/cli/names.h"
+#include "common/digest.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -28,24 +29,24 @@ int64_t ModelBytes(const v1::Job& job) {
 }
 
 absl::StatusOr<std::string> DownloadOutput(const Connection& connection, const v1::Output& output,
-                                           const std::string& folder, std::stop_token stop) {
-  ASSIGN_OR_RETURN(auto path, OutputFile(folder, output.path()));
+                                           const std::string& folder, Existing existing,
+                                           std::stop_token stop) {
+  ASSIGN_OR_RETURN(const auto wanted, OutputFile(folder, output.path()));
+  ASSIGN_OR_RETURN(const auto path, PlaceFor(wanted, ShortName(output.blob()), existing));
   RETURN_IF_ERROR(DownloadBlob(connection, output.blob(), path, stop));
   return path.string();
 }
 
-absl::StatusOr<std::vector<std::string>> DownloadOutputs(const Connection& connection,
-                                                         const v1::Job& job,
-                                                         const std::string& folder,
-                                                         bool (*wanted)(const v1::Output&),
-                                                         Screen& screen, std::stop_token stop) {
+absl::StatusOr<std::vector<std::string>> DownloadOutputs(
+    const Connection& connection, const v1::Job& job, const std::string& folder,
+    bool (*wanted)(const v1::Output&), Existing existing, Screen& screen, std::stop_token stop) {
   ProgressLine line{.label = "download", .bytes = true};
   for (const auto& output : job.outputs()) line.total += wanted(output) ? output.size_bytes() : 0;
   std::vector<std::string> paths;
   for (const auto& output : job.outputs()) {
     if (!wanted(output)) continue;
     screen.Progress(line);
-    ASSIGN_OR_RETURN(auto path, DownloadOutput(connection, output, folder, stop));
+    ASSIGN_OR_RETURN(auto path, DownloadOutput(connection, output, folder, existing, stop));
     line.done += output.size_bytes();
     paths.push_back(path);
   }
@@ -54,8 +55,9 @@ absl::StatusOr<std::vector<std::string>> DownloadOutputs(const Connection& conne
 }
 
 absl::StatusOr<std::string> WriteOutput(const v1::Output& output, const std::string& bytes,
-                                        const std::string& folder) {
-  ASSIGN_OR_RETURN(auto path, OutputFile(folder, output.path()));
+                                        const std::string& folder, Existing existing) {
+  ASSIGN_OR_RETURN(const auto wanted, OutputFile(folder, output.path()));
+  ASSIGN_OR_RETURN(const auto path, PlaceFor(wanted, Sha256Hex(bytes), existing));
   RETURN_IF_ERROR(WriteFileWhole(path, bytes));
   return path.string();
 }

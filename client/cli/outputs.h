@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "client/cli/screen.h"
 #include "client/lib/connection.h"
+#include "client/lib/download.h"
 
 namespace likeness::client {
 
@@ -25,14 +26,18 @@ absl::StatusOr<std::vector<std::string>> DownloadOutputs(const Connection& conne
                                                          const v1::Job& job,
                                                          const std::string& folder,
                                                          bool (*wanted)(const v1::Output&),
-                                                         Screen& screen, std::stop_token stop = {});
+                                                         Existing existing, Screen& screen,
+                                                         std::stop_token stop = {});
 
-// Fetches one output; returns its path.
+// Fetches one output; returns its path. A file that is there and holds something else stays.
 absl::StatusOr<std::string> DownloadOutput(const Connection& connection, const v1::Output& output,
-                                           const std::string& folder, std::stop_token stop = {});
+                                           const std::string& folder,
+                                           Existing existing = Existing::kKeep,
+                                           std::stop_token stop = {});
 
 // Writes bytes that came with a stream to the output's place below `folder`; returns its path.
 absl::StatusOr<std::string> WriteOutput(const v1::Output& output, const std::string& bytes,
-                                        const std::string& folder);
+                                        const std::string& folder,
+                                        Existing existing = Existing::kKeep);
 
 }  // namespace likeness::client

@@ -28,11 +28,10 @@ std::vector<RefusalNames::Photo> ShownNames(Screen& screen, const PhotoSet& set)
 
 absl::Status CheckUsable(const PhotoSet& set, absl::string_view list) {
   std::vector<FieldViolation> violations;
-  std::string reason;
+  std::vector<std::string> reasons;  // of each
   const auto check = [&](const absl::Status& usable, size_t index, absl::string_view part) {
     if (usable.ok()) return;
-    const auto own_reason = ErrorReason(usable);
-    reason = violations.empty() || reason == own_reason ? own_reason : "PHOTO_UNUSABLE";
+    reasons.push_back(ErrorReason(usable));
     violations.push_back(
         {absl::StrCat(list, "[", index, "]", part), std::string(usable.message())});
   };
@@ -41,7 +40,16 @@ absl::Status CheckUsable(const PhotoSet& set, absl::string_view list) {
     check(set.photos[i].caption_usable, i, ".caption");
     check(set.photos[i].mask_usable, i, ".mask");
   }
-  return violations.empty() ? absl::OkStatus() : InvalidFields(violations, reason);
+  if (violations.empty()) return absl::OkStatus();
+  const bool alike = std::all_of(reasons.begin(), reasons.end(), [&](const std::string& reason) {
+    return reason == reasons.front();
+  });
+  if (alike) return InvalidFields(violations, reasons.front());
+  // An error has one reason: what can be done about each stands in its description.
+  for (size_t i = 0; i < violations.size(); ++i) {
+    violations[i].description = WithAdvice(violations[i].description, reasons[i]);
+  }
+  return InvalidFields(violations);
 }
 
 }  // namespace likeness::client

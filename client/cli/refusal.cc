@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/field_flags.h"
+#include "client/cli/flag_words.h"
 #include "common/rpc_error.h"
 
 namespace likeness::client {
@@ -46,17 +47,14 @@ absl::string_view WayOut(absl::string_view reason) {
 }
 
 // "the file has zero bytes" -> "The file has zero bytes."; "" stays, and what is a sentence
-// already: it may begin with the name of a file.
+// already. The name of a file, a field or a flag in front keeps its first letter.
 std::string Sentence(absl::string_view text) {
   std::string sentence(text);
   if (sentence.empty() || absl::ascii_ispunct(sentence.back())) return sentence;
-  sentence[0] = absl::ascii_toupper(sentence[0]);
+  const absl::string_view first = text.substr(0, text.find(' '));
+  const bool name = first.find_first_of("._/[:") != first.npos;
+  if (!name) sentence[0] = absl::ascii_toupper(sentence[0]);
   return sentence + '.';
-}
-
-std::string WithAdvice(absl::string_view message, absl::string_view reason) {
-  const auto advice = WayOut(reason);
-  return absl::StrCat(Sentence(message), advice.empty() ? "" : " ", advice);
 }
 
 // A photo, its caption or its mask, that a text names.
@@ -134,6 +132,13 @@ bool BeginsWithVerb(absl::string_view description) {
          absl::StartsWith(description, "holds ");
 }
 
+// The flag, or the file that was named in its place.
+std::string FieldFlag(absl::string_view field, const RefusalNames& names) {
+  if (!names.fields_are_flags) return "";
+  const std::string flag = FlagForField(field);
+  return flag == "FILE" && !names.file.empty() ? names.file : flag;
+}
+
 // "rex/04.heic: HEIC is not supported; JPEG, PNG and WebP are. Convert it. (photos[3])",
 // "--width is 7; 64 to 2048 is allowed."
 std::string ViolationText(const FieldViolation& violation, absl::string_view reason,
@@ -142,13 +147,14 @@ std::string ViolationText(const FieldViolation& violation, absl::string_view rea
     return absl::StrCat(mention->path, ": ", WithAdvice(violation.description, reason), " (",
                         mention->name, ")");
   }
-  const auto flag = names.fields_are_flags ? FlagForField(violation.field) : "";
+  const auto flag = FieldFlag(violation.field, names);
   const auto& field = flag.empty() ? violation.field : flag;
-  if (BeginsWithVerb(violation.description)) {
+  const auto description = WithFileNames(violation.description, names);
+  if (BeginsWithVerb(description)) {
     const auto advice = WayOut(reason);
-    return absl::StrCat(field, " ", violation.description, ".", advice.empty() ? "" : " ", advice);
+    return absl::StrCat(field, " ", description, ".", advice.empty() ? "" : " ", advice);
   }
-  return absl::StrCat(WithAdvice(violation.description, reason), " (", field, ")");
+  return absl::StrCat(WithAdvice(description, reason), " (", field, ")");
 }
 
 void ShowViolation(Screen& screen, const FieldViolation& violation, absl::string_view reason,
@@ -169,14 +175,37 @@ std::string WithFileNames(absl::string_view text, const RefusalNames& names) {
     absl::StrAppend(&named, text.substr(0, mention->at), mention->path);
     text.remove_prefix(mention->at + mention->size);
   }
-  return absl::StrCat(named, text);
+  absl::StrAppend(&named, text);
+  return names.fields_are_flags ? InWordsOfFlags(named) : named;
+}
+
+std::string WithAdvice(absl::string_view message, absl::string_view reason) {
+  const auto advice = WayOut(reason);
+  return absl::StrCat(Sentence(message), advice.empty() ? "" : " ", advice);
+}
+
+absl::Status WithFilesNamed(const absl::Status& status, const RefusalNames& names) {
+  auto violations = FieldViolations(status);
+  bool named = false;
+  for (FieldViolation& violation : violations) {
+    const auto mention = FindMention(violation.field, names);
+    const std::string file = mention ? mention->path : FieldFlag(violation.field, names);
+    if (!mention && (file.empty() || file != names.file)) continue;
+    violation.description = absl::StrCat(file, ": ", violation.description);
+    named = true;
+  }
+  if (!named) return status;
+  violations.front().metadata = MetadataOf(status);
+  return InvalidFields(violations, ErrorReason(status));
 }
 
 std::string FailureText(const absl::Status& error, const RefusalNames& names) {
   const auto reason = ErrorReason(error);
   for (const auto& violation : FieldViolations(error)) {
     const auto mention = FindMention(violation.field, names);
-    if (mention) return ViolationText(violation, reason, names, mention);
+    if (mention || !FieldFlag(violation.field, names).empty()) {
+      return ViolationText(violation, reason, names, mention);
+    }
   }
   return WithAdvice(WithFileNames(error.message(), names), reason);
 }
@@ -198,7 +227,8 @@ void ShowRefusal(Screen& screen, const absl::Status& status, const std::string& 
       const auto violations = FieldViolations(status);
       for (const auto& violation : violations) ShowViolation(screen, violation, reason, names);
       if (violations.empty()) {
-        screen.Line(Mark::kFailed, "refused", WithAdvice(status.message(), reason));
+        screen.Line(Mark::kFailed, "refused",
+                    WithAdvice(WithFileNames(status.message(), names), reason));
       }
       return;
     }

@@ -31,22 +31,34 @@ int64_t HashFile(const fs::path& path, Sha256& digest) {
 
 bool HasDigest(const fs::path& path, const std::string& sha256) {
   Sha256 digest;
-  return fs::is_regular_file(path) && (HashFile(path, digest), digest.HexDigest() == sha256);
+  std::error_code error;
+  return fs::is_regular_file(path, error) && (HashFile(path, digest), digest.HexDigest() == sha256);
+}
+
+// `error`: an errno.
+absl::Status CannotWrite(const fs::path& path, int error) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("Cannot write ", path.string(), ": ", std::strerror(error), "."));
+}
+
+absl::Status MakeFolderOf(const fs::path& path) {
+  std::error_code error;
+  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+  return error ? CannotWrite(path, error.value()) : absl::OkStatus();
 }
 
 absl::Status MoveIntoPlace(const fs::path& part, const fs::path& path) {
   std::error_code error;
   fs::rename(part, path, error);
-  if (!error) return absl::OkStatus();
-  return absl::PermissionDeniedError(
-      absl::StrCat("Cannot write ", path.string(), ": ", error.message(), "."));
+  return error ? CannotWrite(path, error.value()) : absl::OkStatus();
 }
 
 // One stream: appends to `part` what comes from `offset` on, and moves `offset` along.
 absl::Status ReadFrom(const Connection& connection, const std::string& blob, const fs::path& part,
                       int64_t& offset, Sha256& digest, std::stop_token stop) {
+  errno = 0;
   std::ofstream file(part, std::ios::binary | std::ios::app);
-  if (!file) return absl::PermissionDeniedError(absl::StrCat("Cannot write ", part.string(), "."));
+  if (!file) return CannotWrite(part, errno);
   grpc::ClientContext context;
   std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   google::bytestream::ReadRequest request;
@@ -56,10 +68,11 @@ absl::Status ReadFrom(const Connection& connection, const std::string& blob, con
   google::bytestream::ReadResponse response;
   while (stream->Read(&response)) {
     const std::string& data = response.data();
+    errno = 0;
     if (!file.write(data.data(), static_cast<std::streamsize>(data.size())).flush()) {
+      const int error = errno;
       context.TryCancel();
-      return absl::ResourceExhaustedError(
-          absl::StrCat("Cannot write ", part.string(), ": is the disk full?"));
+      return CannotWrite(part, error);
     }
     digest.Update(data);
     offset += static_cast<int64_t>(data.size());
@@ -67,15 +80,36 @@ absl::Status ReadFrom(const Connection& connection, const std::string& blob, con
   return FromGrpcStatus(stream->Finish());
 }
 
+// "rex/0000-2.png"
+fs::path Numbered(const fs::path& path, int number) {
+  fs::path numbered = path;
+  return numbered.replace_filename(
+      absl::StrCat(path.stem().string(), "-", number, path.extension().string()));
+}
+
 }  // namespace
+
+absl::StatusOr<fs::path> PlaceFor(const fs::path& path, const std::string& sha256,
+                                  Existing existing) {
+  constexpr int kMostNames = 10'000;
+  std::error_code error;
+  const auto free = [&](const fs::path& place) {
+    return !fs::exists(fs::symlink_status(place, error)) || HasDigest(place, sha256);
+  };
+  if (existing == Existing::kReplace || free(path)) return path;
+  for (int number = 2; existing == Existing::kKeep && number < kMostNames; ++number) {
+    if (const fs::path place = Numbered(path, number); free(place)) return place;
+  }
+  return absl::AlreadyExistsError(
+      absl::StrCat(path.string(), " is there already, and holds something else."));
+}
 
 absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
                           const fs::path& path, std::stop_token stop,
                           const BackoffOptions& options) {
   ASSIGN_OR_RETURN(auto name, ParseBlobName(blob, "blob"));
   if (HasDigest(path, name.sha256)) return absl::OkStatus();
-  std::error_code error;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+  RETURN_IF_ERROR(MakeFolderOf(path));
   const fs::path part = path.string() + kPartSuffix;
   Sha256 digest;
   int64_t offset = HashFile(part, digest);
@@ -87,6 +121,7 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
     if (!absl::IsUnavailable(status) || !backoff.Wait(stop)) return status;
   }
   if (digest.HexDigest() != name.sha256) {
+    std::error_code error;
     fs::remove(part, error);
     return absl::DataLossError(absl::StrCat(path.string(), ": ", offset,
                                             " bytes arrived, but not those of digest ", name.sha256,
@@ -96,18 +131,17 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
 }
 
 absl::Status WriteFileWhole(const fs::path& path, absl::string_view bytes) {
-  std::error_code error;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+  RETURN_IF_ERROR(MakeFolderOf(path));
   const fs::path part = path.string() + kPartSuffix;
   errno = 0;
   std::ofstream file(part, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();
   if (!file) {
-    const std::string why = std::strerror(errno);
+    const int why = errno;
+    std::error_code error;
     fs::remove(part, error);
-    return absl::ResourceExhaustedError(
-        absl::StrCat("Cannot write ", path.string(), ": ", why, "."));
+    return CannotWrite(path, why);
   }
   return MoveIntoPlace(part, path);
 }

@@ -12,10 +12,22 @@
 
 namespace likeness::client {
 
+// What becomes of a file that is there already and holds something else.
+enum class Existing {
+  kKeep,     // it stays, and what is written gets a free name: 0000-2.png
+  kRefuse,   // it stays, and nothing is written: ALREADY_EXISTS names it
+  kReplace,  // it is written over
+};
+
+// Where a file of this digest that is to lie at `path` goes: there, unless another one is there.
+absl::StatusOr<std::filesystem::path> PlaceFor(const std::filesystem::path& path,
+                                               const std::string& sha256, Existing existing);
+
 // Writes the blob called `blob` (tenants/{tenant}/blobs/{sha256}) to `path`, whose folders are
 // made. A file that is there with the right digest is left alone; what an earlier try left in
 // `path`.part is gone on with. The file appears at `path` only when whole and of the right digest,
-// else it is DATA_LOSS.
+// else it is DATA_LOSS. An error without a reason (common/rpc_error.h) if this machine cannot hold
+// it.
 absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
                           const std::filesystem::path& path, std::stop_token stop = {},
                           const BackoffOptions& backoff = {});
