@@ -11,12 +11,13 @@ namespace {
 constexpr char kUsage[] = R"(Stop a job. A running one stops after its current step.
 
   likeness cancel rex-7f3c
+  likeness cancel rex-7f3c tom-1a2b
 
-Usage: likeness cancel JOB [FLAGS])";
+Usage: likeness cancel JOB... [FLAGS])";
 
-absl::StatusOr<ExitCode> Run(const Context& context) {
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
+absl::StatusOr<ExitCode> One(const Context& context, const Connection& connection,
+                             const std::string& argument) {
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, argument));
   ASSIGN_OR_RETURN(auto job, CancelJob(connection, name));
   if (PrintObject(context, job, job.name())) return kDone;
   const bool stopped = job.state() == v1::JOB_STATE_CANCELLED;
@@ -26,11 +27,18 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   return kDone;
 }
 
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  return ForEachArgument(
+      context, [&](const std::string& argument) { return One(context, connection, argument); });
+}
+
 }  // namespace
 
 int Cancel(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}}, Run);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = kMostArguments, .kinds = {"JOB"}},
+                    Run);
 }
 
 }  // namespace likeness::client

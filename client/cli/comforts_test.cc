@@ -194,6 +194,9 @@ TEST_F(ComfortsTest, ARequestIsPrintedAndCreatedFromItsFile) {
   ran = Run({"create", "-f", "job.json"});
   EXPECT_EQ(ran.exit_code, kWrongUse);
   EXPECT_THAT(ran.err, AllOf(HasSubstr("job.json is neither"), HasSubstr("promts")));
+  WriteFile(folder_.path() / "job.json", "{\"generate\": {\n  \"prompts\": [}\n}");
+  EXPECT_THAT(Run({"create", "-f", "job.json"}).err,
+              HasSubstr("job.json is not JSON: see line 2, column"));
   EXPECT_EQ(Run({"create"}).exit_code, kWrongUse);
   EXPECT_EQ(Run({"create", "-f", "nowhere.json"}).exit_code, kWrongUse);
 }
@@ -213,6 +216,48 @@ TEST_F(ComfortsTest, SeveralPromptsAreOneJob) {
   ran = Run({"generate", "a dog", "--detach"});
   EXPECT_THAT(ran.err, HasSubstr("Detached. The job goes on."));
   EXPECT_EQ(server_->record().create.job().generate().prompts_size(), 1);
+}
+
+TEST_F(ComfortsTest, MorePicturesThanAreDrawnAtOnceAreAJob) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  AddOutput(script_, "samples/0000.png", v1::OUTPUT_KIND_IMAGE, "one");
+  const auto ran = Run({"generate", "--model=mini", "a dog", "--images=17", "--out=made"});
+  EXPECT_EQ(ran.out, "made/0000.png\n") << ran.err;
+  EXPECT_EQ(server_->record().create.job().generate().images_per_prompt(), 17);
+  EXPECT_FALSE(server_->record().generate.has_generate());
+}
+
+TEST_F(ComfortsTest, SeveralJobsAreDeletedAtOnce) {
+  EXPECT_THAT(Run({"delete", "a", "models/b"}).err,
+              AllOf(HasSubstr("deleted     a\n"), HasSubstr("deleted     models/b\n")));
+  script_.job = Rex(v1::JOB_STATE_CANCELLED);
+  EXPECT_THAT(Run({"cancel", "a", "b"}).err,
+              AllOf(HasSubstr("cancelled   a\n"), HasSubstr("cancelled   b\n")));
+}
+
+TEST_F(ComfortsTest, ContextsAreListedForProgramsWithoutTheirKeys) {
+  RunAlone({"config", "set", "prod", "--server=a.example:1", "--tls", "--token=lk_secret"});
+  EXPECT_THAT(RunAlone({"config", "list", "-o", "json"}).out,
+              AllOf(HasSubstr("\"name\": \"prod\""), HasSubstr("\"hasKey\": true"),
+                    Not(HasSubstr("lk_secret"))));
+  EXPECT_THAT(RunAlone({"config", "list", "-o", "yaml"}).out,
+              AllOf(HasSubstr("server: \"a.example:1\""), Not(HasSubstr("lk_secret"))));
+}
+
+TEST_F(ComfortsTest, AModelWithoutAClassIsItsWordAlone) {
+  auto& model = script_.models.emplace_back();
+  model.set_name("tenants/default/models/inks");
+  model.set_token("sks");
+  EXPECT_THAT(Run({"models", "get", "inks"}).out, HasSubstr("in prompts  \"sks\"\n"));
+}
+
+TEST_F(ComfortsTest, GetShowsTheMethodAndItsSettings) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  auto& lora = *script_.job.mutable_fine_tune()->mutable_lora();
+  lora.set_rank(16);
+  lora.set_variant(v1::LORA_VARIANT_DORA);
+  EXPECT_THAT(Run({"get", "rex-7f3c"}).out,
+              AllOf(HasSubstr("method      lora · "), HasSubstr("rank 16"), HasSubstr("dora")));
 }
 
 TEST_F(ComfortsTest, AnEmptyPromptIsNotDrawn) {
@@ -255,7 +300,7 @@ TEST_F(ComfortsTest, WaitingEndsWithItsTime) {
   EXPECT_EQ(Run({"wait", "rex-7f3c", "--for=running"}).exit_code, kDone);
   const auto ran = Run({"wait", "rex-7f3c", "--timeout=50ms"});
   EXPECT_EQ(ran.exit_code, kJobFailed);
-  EXPECT_THAT(ran.err, HasSubstr("rex-7f3c is not ended after 50ms"));
+  EXPECT_THAT(ran.err, HasSubstr("rex-7f3c has not ended after 50ms"));
   script_.capabilities.clear_base_models();
   EXPECT_THAT(Run({"wait", "--for=ready", "--timeout=50ms"}).err,
               HasSubstr("has no base model after 50ms"));

@@ -110,7 +110,8 @@ absl::Status Parse(FlagSet& flags, const Args& arguments, const Form& form, Comm
 int Fail(const Context& context, const absl::Status& status) {
   if (context.structured()) {
     context.screen->ClearProgress();
-    std::fprintf(stderr, "%s\n", ToJson(ToRpcStatus(status)).c_str());
+    std::fprintf(stderr, "%s\n",
+                 ToJson(ToRpcStatus(WithFilesNamed(status, context.names))).c_str());
   } else {
     ShowRefusal(*context.screen, status, context.server, context.names);
   }
@@ -119,7 +120,7 @@ int Fail(const Context& context, const absl::Status& status) {
 
 // The error of a job that is not there names the one that may be meant.
 absl::Status WithNames(const Context& context, const absl::Status& status) {
-  if (ErrorReason(status) != "JOB_NOT_FOUND" || context.positional.empty()) return status;
+  if (ErrorReason(status) != "JOB_NOT_FOUND" || context.positional.size() != 1) return status;
   const auto connection = context.Connect();
   return connection.ok() ? WithNearestJob(*connection, context.positional.back(), status) : status;
 }
@@ -161,6 +162,21 @@ int RunCommand(FlagSet& flags, const Args& arguments, const Form& form,
   }
   auto code = body(context);
   return code.ok() ? *code : Fail(context, WithNames(context, code.status()));
+}
+
+absl::StatusOr<ExitCode> ForEachArgument(
+    const Context& context,
+    const std::function<absl::StatusOr<ExitCode>(const std::string&)>& each) {
+  ExitCode code = kDone;
+  for (const std::string& argument : context.positional) {
+    const auto done = each(argument);
+    if (!done.ok() && context.positional.size() > 1 && context.table()) {
+      context.screen->Line(Mark::kFailed, "failed", argument);
+    }
+    RETURN_IF_ERROR(done.status());
+    if (*done != kDone) code = *done;
+  }
+  return code;
 }
 
 std::string CommandHint(const Context& context, absl::string_view command) {

@@ -12,6 +12,7 @@
 #include "client/cli/describe.h"
 #include "client/cli/help.h"
 #include "client/cli/names.h"
+#include "client/cli/report.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
 #include "client/lib/operators.h"
@@ -65,7 +66,7 @@ void OfferPersonalized(const Connection& connection, Offers& offers, absl::strin
   if (!list.ok()) return;
   for (const auto& model : list->models()) {
     offers.Add(absl::StrCat(prefix, ShortName(model.name())),
-               absl::StrCat(model.token(), " ", model.class_noun()));
+               SubjectPhrase(model.token(), model.class_noun()));
   }
 }
 

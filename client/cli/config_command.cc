@@ -4,10 +4,12 @@
 #include "client/cli/command.h"
 #include "client/cli/config.h"
 #include "client/cli/table.h"
+#include "client/cli/yaml.h"
 #include "common/address.h"
 #include "common/nearest.h"
 #include "common/resource_names.h"
 #include "common/status_macros.h"
+#include "nlohmann/json.hpp"
 
 namespace likeness::client {
 namespace {
@@ -39,8 +41,23 @@ std::string Table(const Config& config) {
   return RenderTable(rows, TableColumns());
 }
 
+// The contexts for programs; a key is never shown.
+std::string Json(const Config& config) {
+  auto contexts = nlohmann::ordered_json::array();
+  for (const auto& [name, entry] : config.contexts) {
+    contexts.push_back({{"name", name},
+                        {"server", entry.server},
+                        {"current", name == config.current},
+                        {"hasKey", !entry.security.token.empty()},
+                        {"tls", entry.security.encrypts()}});
+  }
+  return nlohmann::ordered_json{{"contexts", contexts}}.dump(1);
+}
+
 ExitCode List(const Context& context, const Config& config) {
-  if (context.output == OutputFormat::kName) {
+  if (context.structured()) {
+    PrintResult(context.output == OutputFormat::kYaml ? JsonToYaml(Json(config)) : Json(config));
+  } else if (context.output == OutputFormat::kName) {
     for (const auto& [name, entry] : config.contexts) PrintResult(name);
   } else if (config.contexts.empty()) {
     context.screen->Text("No contexts yet: likeness config set NAME --server HOST:PORT");

@@ -14,14 +14,14 @@ constexpr char kUsage[] =
 other goes; likeness erase deletes both.
 
   likeness delete rex-7f3c
+  likeness delete rex-7f3c tom-1a2b
   likeness delete models/rex-7f3c
 
-Usage: likeness delete JOB | models/MODEL [FLAGS])";
+Usage: likeness delete (JOB | models/MODEL)... [FLAGS])";
 
-absl::StatusOr<ExitCode> Run(const Context& context) {
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  ASSIGN_OR_RETURN(const std::string name,
-                   JobOrModelNameFromArgument(connection, context.positional[0]));
+absl::StatusOr<ExitCode> One(const Context& context, const Connection& connection,
+                             const std::string& argument) {
+  ASSIGN_OR_RETURN(const std::string name, JobOrModelNameFromArgument(connection, argument));
   const bool is_model = absl::StrContains(name, "/models/");
   RETURN_IF_ERROR(is_model ? DeleteModel(connection, name) : DeleteJob(connection, name));
   if (!context.structured()) {
@@ -31,12 +31,19 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   return kDone;
 }
 
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  return ForEachArgument(
+      context, [&](const std::string& argument) { return One(context, connection, argument); });
+}
+
 }  // namespace
 
 int Delete(const Args& arguments) {
   FlagSet flags(kUsage);
   return RunCommand(flags, arguments,
-                    {.at_least = 1, .at_most = 1, .kinds = {"JOB or models/MODEL"}}, Run);
+                    {.at_least = 1, .at_most = kMostArguments, .kinds = {"JOB or models/MODEL"}},
+                    Run);
 }
 
 }  // namespace likeness::client

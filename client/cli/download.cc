@@ -1,6 +1,7 @@
 // likeness download: fetch what a job made.
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
+#include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
@@ -14,6 +15,7 @@ constexpr char kUsage[] = R"(Fetch what a job made: pictures, and the model in t
 
   likeness download rex-7f3c
   likeness download rex-7f3c --only model --out models/rex
+  likeness download rex-7f3c --force      writes over other files of these names
 
 Prints the files, one per line. Every file's digest is checked, and what is
 there already is not fetched again: run it again after an interruption.
@@ -31,7 +33,7 @@ absl::StatusOr<Filter> ParseOnly(const std::string& only) {
 }
 
 absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
-                             const std::string& out) {
+                             const std::string& out, bool force) {
   ASSIGN_OR_RETURN(auto wanted, ParseOnly(only));
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
@@ -44,13 +46,14 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
     return kJobFailed;
   }
   auto paths = DownloadOutputs(connection, job, out.empty() ? ShortName(name) : out, wanted,
-                               *context.screen, interrupt.token());
+                               force ? Existing::kReplace : Existing::kRefuse, *context.screen,
+                               interrupt.token());
   if (interrupt.requested()) {
     context.screen->ClearProgress();
     context.screen->Text("Stopped. The same command goes on from here.");
     return kDetached;
   }
-  RETURN_IF_ERROR(paths.status());
+  RETURN_IF_ERROR(WithForce(paths.status()));
   if (!PrintObject(context, job, job.name())) {
     for (const auto& path : *paths) PrintResult(path);
   }
@@ -61,11 +64,13 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
 
 int Download(const Args& arguments) {
   std::string only, out;
+  bool force = false;
   FlagSet flags(kUsage);
   flags.Add("only", &only, "pictures or model [everything].").Takes("pictures|model");
   flags.Add("out", &out, "Folder to write to [the job's name].").Takes("DIR");
+  flags.Add("force", &force, "Write over files that are there and hold something else.");
   return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}},
-                    [&](Context& context) { return Run(context, only, out); });
+                    [&](Context& context) { return Run(context, only, out, force); });
 }
 
 }  // namespace likeness::client

@@ -11,6 +11,7 @@
 #include "client/cli/photo_arguments.h"
 #include "client/cli/suggest.h"
 #include "client/lib/jobs.h"
+#include "client/lib/output_folder.h"
 #include "client/lib/photos.h"
 #include "common/status_macros.h"
 
@@ -107,6 +108,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
     RETURN_IF_ERROR(CheckUsable(gallery, "job.evaluate.gallery"));
   }
 
+  std::optional<OutputFolder> folder;
+  if (!flags.detach) {
+    ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out));
+  }
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(*spec.mutable_model()->mutable_name(), ModelNameFromArgument(connection, model));

@@ -13,7 +13,9 @@
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
 #include "client/cli/suggest.h"
+#include "client/cli/text.h"
 #include "client/lib/jobs.h"
+#include "client/lib/output_folder.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -38,6 +40,7 @@ struct ExportFlags {
   std::optional<int32_t> rank;
   bool float16 = false;
   std::string out;
+  bool force = false;
   bool detach = false;
 
   void AddTo(FlagSet& flags) {
@@ -51,23 +54,40 @@ struct ExportFlags {
     flags.Add("rank", &rank, "Rank of the LoRA, 1 to 256 [16].").Takes("N");
     flags.Add("float16", &float16, "Write weights as 16-bit floats.");
     flags.Add("out", &out, "Folder for the files [the job's name].").Takes("DIR");
+    flags.Add("force", &force, "Write over files that are there already.");
     flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   }
 };
 
+// How much of the model a LoRA leaves out.
+void ShowLoraError(const Context& context, const v1::Job& job) {
+  constexpr double kLarge = 0.1;
+  const auto error = job.metrics().find("lora_weight_error");
+  if (error == job.metrics().end()) return;
+  const bool large = error->second > kLarge;
+  context.screen->Line(
+      large ? Mark::kWarning : Mark::kDone, "lora",
+      absl::StrCat(Figure(100 * error->second), " % of what the model changes is left out",
+                   large ? "; a higher --rank holds more, up to what a LoRA can hold" : ""));
+}
+
 // The files, straight into the folder.
 absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connection,
-                               const std::string& name, const std::string& out,
+                               const std::string& name, const std::string& out, bool force,
                                const Interrupt& interrupt) {
   ASSIGN_OR_RETURN(v1::Job job, GetJob(connection, name));
   for (v1::Output& output : *job.mutable_outputs()) {
     if (!IsExport(output)) continue;
     output.set_path(std::string(absl::StripPrefix(output.path(), "export/")));
   }
-  ASSIGN_OR_RETURN(const auto paths, DownloadOutputs(connection, job, out, IsExport,
-                                                     *context.screen, interrupt.token()));
+  const auto paths = DownloadOutputs(connection, job, out, IsExport,
+                                     force ? Existing::kReplace : Existing::kRefuse,
+                                     *context.screen, interrupt.token());
+  context.screen->ClearProgress();
+  ShowLoraError(context, job);
+  RETURN_IF_ERROR(WithDownloadHint(context, name, WithForce(paths.status())));
   if (context.table()) {
-    for (const auto& path : paths) PrintResult(path);
+    for (const auto& path : *paths) PrintResult(path);
   }
   return kDone;
 }
@@ -83,6 +103,11 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   spec.set_format(format);
   if (flags.rank) spec.set_rank(*flags.rank);
   spec.set_float16(flags.float16);
+
+  std::optional<OutputFolder> folder;
+  if (!flags.detach) {
+    ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out));
+  }
 
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
@@ -100,7 +125,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
                              {.folder = "", .print_job = !context.table()}, interrupt));
   if (ended != kDone) return ended;
   return Fetch(context, connection, job->name(),
-               flags.out.empty() ? ShortName(job->name()) : flags.out, interrupt);
+               flags.out.empty() ? ShortName(job->name()) : flags.out, flags.force, interrupt);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "client/cli/starting_image.h"
 #include "client/cli/suggest.h"
 #include "client/lib/jobs.h"
+#include "client/lib/output_folder.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -35,11 +36,13 @@ constexpr char kUsage[] = R"(Draw pictures with a base or a personalized model.
   likeness generate --image sea.png --strength 0.6 --mask boat.png "a {subject}"
 
 Prints the files, one per line. Ctrl-C stops the drawing of one prompt; of
-several, or with previews, it detaches: the job goes on.
+several, of more than 16 pictures, or with previews, it detaches: the job goes
+on. A file that is there already stays: the new one is called 0000-2.png.
 
 Usage: likeness generate PROMPT... [FLAGS])";
 
 constexpr size_t kMostPrompts = 64;
+constexpr int kMostAtOnce = 16;  // pictures that GenerateImages draws
 
 struct GenerateFlags {
   std::string model;
@@ -69,7 +72,11 @@ struct GenerateFlags {
 };
 
 void GenerateFlags::AddTo(FlagSet& flags) {
-  flags.Add("model", &model, "Needed if several are there (likeness models).").Takes("MODEL");
+  flags
+      .Add("model", &model,
+           "A base model or a personalized one (likeness models) [the base model, if one alone is "
+           "offered].")
+      .Takes("MODEL");
   flags
       .Add("adapter", &adapters,
            "An adapter to draw with, alone or over the model, may be repeated; its update is "
@@ -80,8 +87,7 @@ void GenerateFlags::AddTo(FlagSet& flags) {
   flags.Add("prompt-adapters", &prompt_adapters,
             "Read <lora:MODEL:STRENGTH> in a prompt as an adapter for that prompt, as A1111 does.");
   flags.Add("negative-prompt", &negative_prompt, "What should not be seen.").Takes("TEXT");
-  flags.Add("images", &images, "Pictures of each prompt: 1 to 16, of several prompts 1 to 64.")
-      .Takes("N");
+  flags.Add("images", &images, "Pictures of each prompt, 1 to 64.").Takes("N");
   flags
       .Add("seed", &seed, "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.")
       .Takes("N");
@@ -107,8 +113,10 @@ void GenerateFlags::AddTo(FlagSet& flags) {
       .Takes("X");
   flags.Add("prompt-weights", &prompt_weights,
             "Read (words:1.2), (words) and [words] in prompts as weights, as A1111 does.");
-  flags.Add("long-prompts", &long_prompts,
-            "Read long prompts to their end, in chunks, and do not cut them off.");
+  flags.Add(
+      "long-prompts", &long_prompts,
+      "Read prompts of more than 75 tokens to their end, in chunks, rather than cut them off; "
+      "1000 bytes are allowed with it as without.");
   flags
       .Add("preview-every", &preview_every,
            "Sampling steps between rough previews, kept as DIR/preview.jpg while drawing; 0: none "
@@ -241,7 +249,8 @@ absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& 
   return FollowJob(context, connection, job->name(),
                    {.folder = flags.out.empty() ? ShortName(job->name()) : flags.out,
                     .print_job = !context.table(),
-                    .print_files = true},
+                    .print_files = true,
+                    .flat = true},
                    interrupt);
 }
 
@@ -252,9 +261,13 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
   ASSIGN_OR_RETURN(const auto model, ToSelection(connection, flags));
   ASSIGN_OR_RETURN(v1::GenerateSpec spec, ToSpec(flags, context.positional, model));
   RETURN_IF_ERROR(flags.start.AddTo(spec, connection, interrupt.token()));
+  std::optional<OutputFolder> folder;
+  if (!flags.detach) {
+    ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out));
+  }
   // Previews are events of a job.
-  const bool in_job =
-      flags.detach || context.positional.size() > 1 || spec.preview_every_steps() > 0;
+  const bool in_job = flags.detach || context.positional.size() > 1 ||
+                      spec.images_per_prompt() > kMostAtOnce || spec.preview_every_steps() > 0;
   if (in_job) {
     auto drawn = DrawInJob(context, flags, connection, std::move(spec), interrupt);
     RETURN_IF_ERROR(WithNearestModel(connection, flags.model, drawn.status()));
@@ -276,12 +289,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags)
     return kJobFailed;
   }
   RETURN_IF_ERROR(WithNearestModel(connection, flags.model, job.status()));
-  if (!receiver.written().ok()) {
-    const auto again = CommandHint(context, absl::StrCat("download ", ShortName(job->name())));
-    return absl::Status(receiver.written().code(),
-                        absl::StrCat(receiver.written().message(),
-                                     " The server keeps the pictures; ", again, " fetches them."));
-  }
+  RETURN_IF_ERROR(WithDownloadHint(context, job->name(), receiver.written()));
   PrintObject(context, *job, job->name());
   return kDone;
 }

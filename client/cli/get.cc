@@ -4,10 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/enum_flag.h"
+#include "client/cli/flag_words.h"
 #include "client/cli/job_view.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
@@ -39,6 +41,39 @@ std::string StateLine(const v1::Job& job) {
   }
   if (job.attempt() > 1) absl::StrAppend(&text, " · attempt ", job.attempt());
   return text;
+}
+
+// "lora · rank 16 · alpha 16 · dora": the method with those of its settings that are numbers or
+// words of an enum.
+void AddSettings(const google::protobuf::Message& method, std::vector<std::string>& parts) {
+  std::vector<const google::protobuf::FieldDescriptor*> set;
+  const auto& reflection = *method.GetReflection();
+  reflection.ListFields(method, &set);
+  for (const auto* field : set) {
+    const std::string name = absl::StrReplaceAll(field->name(), {{"_", " "}});
+    if (field->is_repeated()) continue;
+    if (field->message_type() != nullptr) {
+      AddSettings(reflection.GetMessage(method, field), parts);
+    } else if (field->enum_type() != nullptr) {
+      parts.push_back(InWordsOfFlags(reflection.GetEnum(method, field)->name()));
+    } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_BOOL) {
+      if (reflection.GetBool(method, field)) parts.push_back(name);
+    } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT32) {
+      parts.push_back(absl::StrCat(name, " ", reflection.GetInt32(method, field)));
+    } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_DOUBLE) {
+      parts.push_back(absl::StrCat(name, " ", Figure(reflection.GetDouble(method, field))));
+    }
+  }
+}
+
+std::string MethodSettings(const v1::FineTuneSpec& spec) {
+  const std::string method = MethodOf(spec);
+  std::vector<std::string> parts = {method};
+  if (spec.method_case() != v1::FineTuneSpec::METHOD_NOT_SET) {
+    const auto* field = v1::FineTuneSpec::descriptor()->FindFieldByName(method);
+    AddSettings(spec.GetReflection()->GetMessage(spec, field), parts);
+  }
+  return absl::StrJoin(parts, " · ");
 }
 
 std::string FineTuneSettings(const v1::FineTuneSpec& spec) {
@@ -109,6 +144,7 @@ void PrintSpec(const v1::Job& job) {
                 absl::StrCat(SubjectPhrase(subject), " · ", Count(subject.photos_size(), "photo")));
     }
     PrintFact("base", spec.base_model());
+    PrintFact("method", MethodSettings(spec));
     PrintFact("settings", FineTuneSettings(spec));
   }
   if (job.has_evaluate()) {

@@ -37,7 +37,8 @@ struct ImportFlags {
     flags.Add("base", &base, "The base model it was made for [the only one].").Takes("MODEL");
     flags
         .Add("rare-token", &token,
-             "Word that stands for the subject in prompts [that in the file].")
+             "Word that stands for the subject in prompts [that in the file, else the base "
+             "model's].")
         .Takes("WORD");
     flags.Add("class", &class_noun, "What the subject is, such as dog.").Takes("NOUN");
     flags.Add("name", &name, "ID of the model and of the job [random].").Takes("ID");
@@ -61,6 +62,8 @@ absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   const std::string& path = context.positional.front();
   ASSIGN_OR_RETURN(const std::string bytes, ReadUserFile(path));
   if (bytes.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": is empty."));
+  if (!flags.name.empty()) RETURN_IF_ERROR(CheckNewId("--name", flags.name));
+  context.names.file = path;
   v1::CreateJobRequest request;
   v1::ImportSpec& spec = *request.mutable_job()->mutable_import_model();
   if (!flags.base.empty()) spec.set_base_model(BaseModelNameFromArgument(flags.base));

@@ -86,7 +86,7 @@ std::vector<std::pair<std::string, std::string>> JudgementLines(const v1::Job& j
   add("parts", Parts(job));
   add("rank", Rank(job));
   if (const auto prompts = Estimate(job, "clip_t")) {
-    add("prompts", absl::StrCat("obeyed ", *prompts));
+    add("prompts", absl::StrCat("followed ", *prompts));
   }
   add("class", Class(job));
   if (const auto variety = Estimate(job, "div")) add("variety", *variety);

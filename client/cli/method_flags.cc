@@ -33,7 +33,7 @@ absl::Status SetLora(const MethodFlags& flags, google::protobuf::Message& method
   v1::Lora* lora = PartOf<v1::Lora>(method);
   if (lora == nullptr) {
     return absl::InvalidArgumentError(
-        "--rank, --alpha, --variant and --up-rate-ratio are of LoRA: say --method lora or "
+        "--rank, --alpha, --variant and --up-rate-ratio are of LoRA: use --method lora or "
         "pivotal_tuning.");
   }
   if (flags.rank) lora->set_rank(*flags.rank);
@@ -50,7 +50,7 @@ absl::Status SetHypernetwork(const MethodFlags& flags, google::protobuf::Message
   auto* hypernetwork = PartOf<v1::Hypernetwork>(method);
   if (hypernetwork == nullptr) {
     return absl::InvalidArgumentError(
-        "--layer-structure and --activation are of hypernetworks: say --method hypernetwork.");
+        "--layer-structure and --activation are of hypernetworks: use --method hypernetwork.");
   }
   if (flags.layer_structure) {
     for (absl::string_view text : absl::StrSplit(*flags.layer_structure, ',')) {
@@ -75,7 +75,7 @@ absl::Status SetVectors(const MethodFlags& flags, google::protobuf::Message& met
   auto* word = PartOf<v1::TextualInversion>(method);
   if (word == nullptr) {
     return absl::InvalidArgumentError(
-        "--vectors is of Textual Inversion: say --method textual_inversion or pivotal_tuning.");
+        "--vectors is of Textual Inversion: use --method textual_inversion or pivotal_tuning.");
   }
   word->set_vectors(*flags.vectors);
   return absl::OkStatus();

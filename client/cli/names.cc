@@ -61,6 +61,12 @@ absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
   return ModelName{tenant, std::string(argument)}.ToString();
 }
 
+absl::Status CheckNewId(absl::string_view flag, absl::string_view id) {
+  if (IsResourceId(id)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, " is '", id, "'; 1 to 63 small letters, digits and '-' are allowed."));
+}
+
 std::string Slug(absl::string_view text) {
   constexpr size_t kLongest = 40;
   std::string slug;

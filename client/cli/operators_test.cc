@@ -98,7 +98,7 @@ TEST_F(OperatorsTest, UsageIsShownByDay) {
   day.mutable_worker_duration()->set_seconds(3723);
   day.set_ended_jobs(7);
   EXPECT_EQ(Run({"usage", "--tenant=acme", "--days=62"}).out,
-            "DAY         WORKERS  JOBS\n2023-11-15  1:02:03  7\n\n421 MB are stored now\n");
+            "DAY         WORKER TIME  JOBS\n2023-11-15  1:02:03      7\n\n421 MB are stored now\n");
   EXPECT_EQ(server_->record().usage.parent(), "tenants/acme");
   EXPECT_EQ(server_->record().usage.days(), 62);
 }

@@ -33,7 +33,8 @@ TEST_F(ProgramTest, TrainsAndBringsThePicturesHome) {
             "   pictures    made/contact-sheet.png and 1 more in made/\n");
   EXPECT_THAT(ran.err, HasSubstr(" ✓ photos      2 of 2 usable · rex/02.png is small (40 px)\n"));
   EXPECT_THAT(ran.err, HasSubstr(" ! server      not reachable, trying again"));
-  EXPECT_THAT(ran.err, HasSubstr(" ✓ saved       models/rex-7f3c · 7 B · say \"rhf dog\"\n"));
+  EXPECT_THAT(ran.err,
+              HasSubstr(" ✓ saved       models/rex-7f3c · 7 B · in prompts: \"rhf dog\"\n"));
   EXPECT_EQ(ReadFile(folder_.path() / "made/samples/0000.png"), "picture");
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "made/model"));
 
@@ -153,11 +154,15 @@ TEST_F(ProgramTest, DetachPrintsTheNameAlone) {
 TEST_F(ProgramTest, CheckMakesNoJob) {
   script_.job = Rex(v1::JOB_STATE_UNSPECIFIED);
   script_.job.mutable_fine_tune()->set_base_model("baseModels/mini");
+  auto& estimate = *script_.job.add_estimates();
+  estimate.set_device("cpu");
+  estimate.mutable_worker_duration()->set_seconds(74);
   auto ran = Run({"train", "--class=dog", "--photos=rex", "--check", "--label=project=a=b"});
   EXPECT_EQ(ran.exit_code, kDone) << ran.err;
   EXPECT_TRUE(server_->record().create.validate_only());
   EXPECT_EQ(server_->record().create.job().labels().at("project"), "a=b");
   EXPECT_THAT(ran.err, HasSubstr("checked     the server would accept it, on mini"));
+  EXPECT_THAT(ran.err, HasSubstr("estimate    about 74 s on cpu"));
   EXPECT_EQ(ran.out, "");
 }
 
@@ -195,6 +200,9 @@ TEST_F(ProgramTest, FurtherSubjectsAreSentBesideTheFirst) {
     EXPECT_THAT(ran.err, HasSubstr("'TOKEN NOUN=DIR' is needed"));
   }
   WriteFile(folder_.path() / "tom" / "01.jpg", "");
+  EXPECT_THAT(Run({"train", "--class=dog", "--photos=rex", "--check", "--also=abc cat=rex"}).err,
+              AllOf(HasSubstr("photos      dog · 2 of 2 usable"),
+                    HasSubstr("photos      abc cat · 2 of 2 usable")));
   EXPECT_THAT(run("abc cat=tom").err, AllOf(HasSubstr("tom/01.jpg: The file has zero"),
                                             HasSubstr("(subjects[1].photos[0])")));
 }

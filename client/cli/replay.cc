@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
+#include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
 #include "client/cli/picture_record.h"
@@ -15,6 +16,7 @@
 #include "client/lib/download.h"
 #include "client/lib/generate.h"
 #include "client/lib/jobs.h"
+#include "client/lib/output_folder.h"
 #include "common/digest.h"
 #include "common/files_digest.h"
 #include "common/photo_folder.h"
@@ -28,10 +30,11 @@ namespace {
 constexpr char kUsage[] = R"(Draw a picture again from the settings in its file.
 
   likeness replay rex/0002.png
-  likeness replay rex/0002.png --out again.png --alone
+  likeness replay rex/0002.png --out again.png --alone --force
 
 All pictures that were drawn together are drawn again, for then the file is the
-same to the byte on the machine that drew it; this picture alone is kept.
+same to the byte on the machine that drew it; this picture alone is kept, beside
+the one that it is drawn from: rex/0002-again.png.
 
 Usage: likeness replay PICTURE.png [FLAGS])";
 
@@ -39,6 +42,7 @@ struct ReplayFlags {
   std::string out;
   bool alone = false;
   bool anyway = false;
+  bool force = false;
   std::string image, mask;
 };
 
@@ -160,6 +164,20 @@ void SayWhetherEqual(const Context& context, const std::string& original,
                     "picture of a fine-tune, which may differ in rounding");
 }
 
+// Where the picture goes: no other file is written over unasked.
+absl::StatusOr<std::filesystem::path> FileFor(const std::filesystem::path& original,
+                                              const ReplayFlags& flags) {
+  const Existing existing = flags.force         ? Existing::kReplace
+                            : flags.out.empty() ? Existing::kKeep
+                                                : Existing::kRefuse;
+  std::filesystem::path beside = original;
+  beside.replace_filename(absl::StrCat(original.stem().string(), "-again.png"));
+  const auto place = PlaceFor(flags.out.empty() ? beside : std::filesystem::path(flags.out),
+                              /*sha256=*/"", existing);
+  RETURN_IF_ERROR(WithForce(place.status()));
+  return place;
+}
+
 absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
   context.names.fields_are_flags = false;
   if (flags.image.empty() && !flags.mask.empty()) {
@@ -167,7 +185,13 @@ absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
   }
   const std::filesystem::path file = context.positional[0];
   ASSIGN_OR_RETURN(const std::string original, ReadUserFile(file));
-  ASSIGN_OR_RETURN(const PictureRecord record, ReadPictureRecord(original));
+  const auto read = ReadPictureRecord(original);
+  if (!read.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(file.string(), ": ", read.status().message()));
+  }
+  const PictureRecord& record = *read;
+  ASSIGN_OR_RETURN(const std::filesystem::path out, FileFor(file, flags));
+  ASSIGN_OR_RETURN(const OutputFolder folder, OutputFolder::Prepare(out.parent_path()));
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   v1::GenerateImagesRequest request;
@@ -179,12 +203,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
     return kDetached;
   }
   RETURN_IF_ERROR(image.status());
-  const std::string out =
-      flags.out.empty() ? absl::StrCat(file.stem().string(), "-again.png") : flags.out;
   RETURN_IF_ERROR(image->png().empty() ? DownloadBlob(connection, image->output().blob(), out)
                                        : WriteFileWhole(out, image->png()));
   SayWhetherEqual(context, original, *image, flags);
-  PrintResult(out);
+  PrintResult(out.string());
   return kDone;
 }
 
@@ -193,9 +215,11 @@ absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
 int Replay(const Args& arguments) {
   ReplayFlags values;
   FlagSet flags(kUsage);
-  flags.Add("out", &values.out, "File for the picture [PICTURE-again.png].").Takes("FILE");
+  flags.Add("out", &values.out, "File for the picture [PICTURE-again.png beside it].")
+      .Takes("FILE");
   flags.Add("alone", &values.alone,
             "Draw this picture alone: quicker, and the same but for rounding.");
+  flags.Add("force", &values.force, "Write over a file that is there.");
   flags.Add("anyway", &values.anyway, "Draw even if a model is not the one of the picture.");
   flags
       .Add("image", &values.image,

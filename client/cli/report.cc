@@ -67,8 +67,12 @@ std::string SubjectPhrase(const v1::Job& job) {
 }
 
 std::string SubjectPhrase(const v1::Subject& subject) {
-  return subject.token().empty() ? subject.class_noun()
-                                 : absl::StrCat(subject.token(), " ", subject.class_noun());
+  return SubjectPhrase(subject.token(), subject.class_noun());
+}
+
+std::string SubjectPhrase(absl::string_view token, absl::string_view class_noun) {
+  const bool both = !token.empty() && !class_noun.empty();
+  return absl::StrCat(token, both ? " " : "", class_noun);
 }
 
 std::string LossSummary(const v1::Job& job) {
@@ -89,7 +93,7 @@ void ReportSuccess(const Context& context, const v1::Job& job, const std::string
   if (!model.empty()) {
     context.screen->Line(Mark::kDone, "saved",
                          absl::StrCat("models/", model, " · ", ByteSize(ModelBytes(job)),
-                                      " · say \"", SubjectPhrase(job), "\""));
+                                      " · in prompts: \"", SubjectPhrase(job), "\""));
   }
   context.screen->Text("");
   if (const auto loss = LossSummary(job); !loss.empty()) PrintLine("loss", loss);

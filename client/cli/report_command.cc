@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
+#include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
 #include "client/lib/download.h"
@@ -26,7 +27,7 @@ Usage: likeness report JOB [FLAGS])";
 
 constexpr char kPage[] = "report/index.html";
 
-absl::StatusOr<ExitCode> Run(const Context& context, const std::string& out) {
+absl::StatusOr<ExitCode> Run(const Context& context, const std::string& out, bool force) {
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(const auto name, JobNameFromArgument(connection, context.positional[0]));
@@ -41,6 +42,9 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& out) {
     return kJobFailed;
   }
   const std::string file = out.empty() ? absl::StrCat(ShortName(name), ".html") : out;
+  RETURN_IF_ERROR(WithForce(
+      PlaceFor(file, ShortName(page->blob()), force ? Existing::kReplace : Existing::kRefuse)
+          .status()));
   RETURN_IF_ERROR(DownloadBlob(connection, page->blob(), file, interrupt.token()));
   if (!PrintObject(context, job, job.name())) PrintResult(file);
   return kDone;
@@ -50,10 +54,12 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& out) {
 
 int Report(const Args& arguments) {
   std::string out;
+  bool force = false;
   FlagSet flags(kUsage);
   flags.Add("out", &out, "File to write [JOB.html].").Takes("FILE");
+  flags.Add("force", &force, "Write over a file that is there and holds something else.");
   return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}},
-                    [&](Context& context) { return Run(context, out); });
+                    [&](Context& context) { return Run(context, out, force); });
 }
 
 }  // namespace likeness::client

@@ -14,12 +14,13 @@ constexpr char kUsage[] =
 last checkpoint.
 
   likeness retry rex-7f3c
+  likeness retry rex-7f3c tom-1a2b
 
-Usage: likeness retry JOB [FLAGS])";
+Usage: likeness retry JOB... [FLAGS])";
 
-absl::StatusOr<ExitCode> Run(const Context& context) {
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
+absl::StatusOr<ExitCode> One(const Context& context, const Connection& connection,
+                             const std::string& argument) {
+  ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, argument));
   ASSIGN_OR_RETURN(auto job, RetryJob(connection, name));
   if (PrintObject(context, job, job.name())) return kDone;
   const auto id = ShortName(name);
@@ -29,11 +30,18 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   return kDone;
 }
 
+absl::StatusOr<ExitCode> Run(const Context& context) {
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  return ForEachArgument(
+      context, [&](const std::string& argument) { return One(context, connection, argument); });
+}
+
 }  // namespace
 
 int Retry(const Args& arguments) {
   FlagSet flags(kUsage);
-  return RunCommand(flags, arguments, {.at_least = 1, .at_most = 1, .kinds = {"JOB"}}, Run);
+  return RunCommand(flags, arguments, {.at_least = 1, .at_most = kMostArguments, .kinds = {"JOB"}},
+                    Run);
 }
 
 }  // namespace likeness::client

@@ -1,5 +1,6 @@
 // likeness train: photos in, a personalized model and pictures out.
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -11,9 +12,11 @@
 #include "client/cli/names.h"
 #include "client/cli/photo_arguments.h"
 #include "client/cli/preset.h"
+#include "client/cli/report.h"
 #include "client/cli/text.h"
 #include "client/cli/train_request.h"
 #include "client/lib/jobs.h"
+#include "client/lib/output_folder.h"
 #include "client/lib/photos.h"
 #include "common/job_spec.h"
 #include "common/status_macros.h"
@@ -27,7 +30,7 @@ constexpr char kUsage[] = R"(Fine-tune a base model on photos of a subject.
   likeness train --class dog --photos rex/ --rare-token rhf --steps 400 --seed 7
   likeness train --class backpack --photos bag/ --prompt "a {subject} on snow"
   likeness train --class dog --photos rex/ --method lora --rank 16
-  likeness train --class dog --photos rex/ --also "abc cat=rosie/"
+  likeness train --class dog --photos rex/ --also "abc teapot=rosie/"
   likeness train --class cat --photos tom/ --detach
   likeness train --class cat --photos tom/ --check
   likeness train --class cat --photos tom/ --print-request > job.json
@@ -114,6 +117,22 @@ size_t CountOf(const Photos& photos) {
   return count;
 }
 
+// A line for each subject, which is named where there are several.
+void ShowPhotos(const Context& context, const Photos& photos, const v1::FineTuneSpec& spec,
+                int image_size) {
+  const auto show = [&](const PhotoSet& set, int subject) {
+    const bool named = !photos.others.empty();
+    context.screen->Line(
+        Mark::kDone, "photos",
+        absl::StrCat(named ? absl::StrCat(SubjectPhrase(spec.subjects(subject)), " · ") : "",
+                     PhotoSummary(set, image_size)));
+  };
+  show(photos.learned, 0);
+  for (size_t i = 0; i < photos.others.size(); ++i) {
+    show(photos.others[i], static_cast<int>(i) + 1);
+  }
+}
+
 // Every photo is one that the server would take; those that are not are named.
 absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
   Photos photos;
@@ -139,6 +158,7 @@ absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
 
 // What is wrong with flags is told before photos are read and sent.
 absl::StatusOr<v1::FineTuneSpec> CheckedSpec(const TrainFlags& flags) {
+  if (!flags.name.empty()) RETURN_IF_ERROR(CheckNewId("--name", flags.name));
   ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
   RETURN_IF_ERROR(ToRequest(flags, spec).status());
   v1::FineTuneSpec with_preset = spec;
@@ -162,10 +182,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
                      " recommends: ", absl::StrJoin(left, ", ")));
   }
   const int image_size = base == nullptr ? 0 : base->image_size();
-  context.screen->Line(Mark::kDone, "photos", PhotoSummary(photos.learned, image_size));
-  for (const PhotoSet& other : photos.others) {
-    context.screen->Line(Mark::kDone, "photos", PhotoSummary(other, image_size));
-  }
+  ShowPhotos(context, photos, spec, image_size);
   if (flags.check) ShowPhotoWarnings(context, photos.learned, spec.training().unmasked_weight());
 
   if (!flags.initial_model.empty()) {
@@ -208,6 +225,10 @@ absl::StatusOr<ExitCode> PrintRequest(Context& context, const TrainFlags& flags)
 
 absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
   if (flags.print_request) return PrintRequest(context, flags);
+  std::optional<OutputFolder> folder;
+  if (!flags.check && !flags.detach && flags.wait) {
+    ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out.empty() ? flags.name : flags.out));
+  }
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   auto job = Create(context, flags, connection, interrupt);
@@ -221,6 +242,11 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
     context.screen->Line(
         Mark::kDone, "checked",
         absl::StrCat("the server would accept it, on ", ShortName(job->fine_tune().base_model())));
+    for (const auto& estimate : job->estimates()) {
+      const absl::Duration worked = absl::Seconds(estimate.worker_duration().seconds());
+      context.screen->Line(Mark::kNone, "estimate",
+                           absl::StrCat("about ", RoundTime(worked), " on ", estimate.device()));
+    }
     ShowWarnings(context, *job);
     PrintObject(context, *job, job->name());
     return kDone;

@@ -82,7 +82,7 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags
       .Add("also", &also,
            "A further subject to learn beside it: its rare word, its kind and its photos, such as "
-           "\"abc cat=rosie/\". May be repeated, up to 7 times.")
+           "\"abc teapot=rosie/\". May be repeated, up to 7 times.")
       .Takes("TOKEN NOUN=DIR");
   flags
       .Add("validation", &validation,
@@ -155,8 +155,8 @@ absl::StatusOr<FurtherSubject> ParseFurtherSubject(const std::string& text) {
   FurtherSubject subject{words.first, std::string(absl::StripAsciiWhitespace(words.second)),
                          halves.second};
   if (subject.token.empty() || subject.class_noun.empty() || subject.photos.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--also is '", text, "'; 'TOKEN NOUN=DIR' is needed, e.g. 'abc cat=rosie/'."));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--also is '", text, "'; 'TOKEN NOUN=DIR' is needed, e.g. 'abc teapot=rosie/'."));
   }
   return subject;
 }

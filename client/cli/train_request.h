@@ -59,7 +59,7 @@ struct TrainFlags {
   void AddTo(FlagSet& flags);
 };
 
-// A subject as --also names it: "abc cat=rosie/".
+// A subject as --also names it: "abc teapot=rosie/".
 struct FurtherSubject {
   std::string token;
   std::string class_noun;

@@ -143,6 +143,114 @@ TEST_F(TroubleTest, WhatTheServerFindsOddIsSaidToThoseWhoDoNotWatchToo) {
   }
 }
 
+TEST_F(TroubleTest, AFailureOfTheWorkerNamesTheFlag) {
+  script_.job = Rex(v1::JOB_STATE_FAILED);
+  *script_.job.mutable_error() = ToRpcStatus(InvalidField(
+      "job.fine_tune.subjects[0].crop",
+      "is SUBJECT_CROP_FACE, which needs a face detector among the worker's evaluators"));
+  *script_.events.emplace_back().mutable_snapshot() = script_.job;
+  EXPECT_THAT(Run({"train", "--class=dog", "--photos=rex", "--crop=face"}).err,
+              HasSubstr("failed      --crop is face, which needs a face detector"));
+  EXPECT_THAT(Run({"get", "rex-7f3c"}).out, HasSubstr("--crop is face, which needs"));
+}
+
+TEST_F(TroubleTest, AFolderThatTakesNoFileIsToldBeforeTheJobIsSubmitted) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  WriteFile(folder_.path() / "file", "");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"train", "--class=dog", "--photos=rex"},
+        {"generate", "--model=mini", "a dog", "a cat"},
+        {"generate", "--model=mini", "a dog"},
+        {"evaluate", "rex-7f3c", "--photos=rex"},
+        {"export", "rex-7f3c", "--format=lora"}}) {
+    auto arguments = command;
+    arguments.push_back("--out=file/made");
+    const auto ran = Run(arguments);
+    EXPECT_EQ(ran.exit_code, kWrongUse) << command[0] << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr("No file can be written in file/made: Not a directory."));
+    EXPECT_FALSE(server_->record().create.has_job());
+    EXPECT_FALSE(server_->record().generate.has_generate());
+  }
+}
+
+TEST_F(TroubleTest, AFolderMadeForAJobThatIsRefusedIsRemoved) {
+  script_.create_status = InvalidField("job.fine_tune.training.steps", "is -1");
+  Run({"train", "--class=dog", "--photos=rex", "--out=new/made"});
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "new"));
+}
+
+TEST_F(TroubleTest, ResultsThatDoNotFitAreSummedUpWithAWayToFetchThem) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  AddOutput(script_, "samples/0000.png", v1::OUTPUT_KIND_IMAGE, "picture");
+  WriteFile(folder_.path() / "made/samples", "a file in the way");
+  const auto ran = Run({"train", "--class=dog", "--photos=rex", "--out=made"});
+  EXPECT_EQ(ran.exit_code, kJobFailed) << ran.err;
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("Cannot write made/samples/0000.png: "),
+                             HasSubstr("likeness download "), HasSubstr("saved       models/rex")));
+}
+
+TEST_F(TroubleTest, NoOtherFileIsWrittenOver) {
+  v1::GenerateImagesResponse job, picture;
+  *job.mutable_job() = Rex(v1::JOB_STATE_SUCCEEDED);
+  picture.mutable_image()->set_png("png bytes");
+  picture.mutable_image()->mutable_output()->set_path("samples/0000.png");
+  script_.pictures = {job, picture, job};
+  WriteFile(folder_.path() / "made/0000.png", "mine");
+  for (int run = 0; run < 2; ++run) {  // the second finds its own file
+    EXPECT_EQ(Run({"generate", "a dog", "--out=made"}).out, "made/0000-2.png\n");
+  }
+  EXPECT_EQ(ReadFile(folder_.path() / "made/0000.png"), "mine");
+  EXPECT_EQ(ReadFile(folder_.path() / "made/0000-2.png"), "png bytes");
+
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  AddOutput(script_, "0000.png", v1::OUTPUT_KIND_IMAGE, "picture");
+  const auto refused = Run({"download", "rex-7f3c", "--out=made"});
+  EXPECT_EQ(refused.exit_code, kJobFailed);
+  EXPECT_THAT(refused.err, HasSubstr("made/0000.png is there already, and holds something else. "
+                                     "--force writes over it"));
+  EXPECT_EQ(Run({"download", "rex-7f3c", "--out=made", "--force"}).exit_code, kDone);
+  EXPECT_EQ(ReadFile(folder_.path() / "made/0000.png"), "picture");
+}
+
+TEST_F(TroubleTest, EachOfSeveralBadFilesHasItsOwnAdvice) {
+  WriteFile(folder_.path() / "rex/01.txt", "\xFF\xFE");
+  WriteFile(folder_.path() / "rex/04.jpg", "");
+  const auto ran = Run({"train", "--class=dog", "--photos=rex"});
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("save it as UTF-8. (photos[0])"),
+                             HasSubstr("zero bytes. Remove it, or copy it again. (photos[2])")));
+  EXPECT_THAT(Run({"train", "--class=dog", "--photos=rex", "-o", "json"}).err,
+              AllOf(HasSubstr("rex/01.txt: "), HasSubstr("rex/04.jpg: ")));
+}
+
+TEST_F(TroubleTest, AFileThatIsImportedIsNamedAsItIs) {
+  WriteFile(folder_.path() / "inks.safetensors", "bytes");
+  script_.create_status =
+      InvalidField("job.import_model.inline", "is no safetensors file", "FILE_UNUSABLE");
+  EXPECT_THAT(Run({"import", "inks.safetensors"}).err,
+              HasSubstr("inks.safetensors is no safetensors file."));
+  script_.job = Rex(v1::JOB_STATE_FAILED);
+  *script_.job.mutable_error() =
+      ToRpcStatus(RpcError(absl::StatusCode::kInvalidArgument, "FILE_UNUSABLE",
+                           "inks.safetensors: no layer of the base model is called a.b"));
+  EXPECT_THAT(Run({"get", "rex-7f3c"}).out, HasSubstr("inks.safetensors: no layer"));
+}
+
+TEST_F(TroubleTest, NamesAreCheckedBeforeAnythingIsSent) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"train", "--class=dog", "--photos=rex", "--name=rex_1"},
+        {"import", "rex/01.png", "--name=rex_1"}}) {
+    const auto ran = Run(command);
+    EXPECT_EQ(ran.exit_code, kWrongUse);
+    EXPECT_THAT(ran.err, HasSubstr("--name is 'rex_1'; 1 to 63 small letters, digits and '-' are "
+                                   "allowed."));
+  }
+}
+
+TEST_F(TroubleTest, APictureWithoutSettingsIsNamed) {
+  EXPECT_THAT(Run({"replay", "rex/01.png"}).err,
+              HasSubstr("rex/01.png: the picture does not say how it was drawn"));
+}
+
 TEST_F(TroubleTest, APhotoThatTheWorkerRefusesIsNamedByItsFile) {
   script_.job = Rex(v1::JOB_STATE_FAILED);
   script_.job.add_warnings("photos[0]: the JPEG file holds 7 bytes that belong to no pixel");

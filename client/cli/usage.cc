@@ -20,7 +20,7 @@ constexpr char kUsage[] =
 Usage: likeness usage [FLAGS])";
 
 std::string UsageTable(const v1::GetUsageResponse& usage) {
-  std::vector<std::vector<std::string>> rows = {{"DAY", "WORKERS", "JOBS"}};
+  std::vector<std::vector<std::string>> rows = {{"DAY", "WORKER TIME", "JOBS"}};
   for (const auto& day : usage.days()) {
     const auto& worked = day.worker_duration();
     rows.push_back({absl::FormatTime("%Y-%m-%d", ToTime(day.day()), absl::UTCTimeZone()),

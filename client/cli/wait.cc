@@ -77,6 +77,12 @@ bool IsWanted(v1::JobState state, const std::string& wanted) {
   return wanted == "ended" ? HasEnded(state) : StateText(state) == wanted;
 }
 
+// " has not ended", " is not running"
+std::string NotYet(const std::string& wanted) {
+  const bool passive = wanted == "running" || wanted == "cancelled";
+  return absl::StrCat(passive ? " is not " : " has not ", wanted);
+}
+
 // The state in which the job was when it was as wanted, or had ended.
 absl::StatusOr<v1::JobState> WaitForJob(const Connection& connection, const std::string& name,
                                         const std::string& wanted, std::stop_token stop) {
@@ -112,7 +118,7 @@ absl::StatusOr<ExitCode> WaitForJobs(const Context& context, const WaitFlags& fl
     if (!decided && interrupt.requested()) return kDetached;
     if (!decided && deadline.passed()) {
       context.screen->Line(Mark::kFailed, "wait",
-                           absl::StrCat(ShortName(name), " is not ", flags.wanted, " after ",
+                           absl::StrCat(ShortName(name), NotYet(flags.wanted), " after ",
                                         absl::FormatDuration(flags.timeout)));
       return kJobFailed;
     }

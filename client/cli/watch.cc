@@ -1,9 +1,12 @@
 // likeness watch: follow a job to its end.
+#include <optional>
+
 #include "client/cli/command.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
 #include "client/lib/jobs.h"
+#include "client/lib/output_folder.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -30,6 +33,10 @@ int Watch(const Args& arguments) {
     Interrupt interrupt;
     ASSIGN_OR_RETURN(const Connection connection, context.Connect());
     ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
+    std::optional<OutputFolder> folder;
+    if (!out.empty()) {
+      ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(out));
+    }
     RETURN_IF_ERROR(GetJob(connection, name).status());  // a wrong name or server is told at once
     return FollowJob(context, connection, name,
                      {.folder = out, .print_events = context.structured()}, interrupt);

@@ -45,8 +45,8 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
   PrintFact("server", context.server);
   PrintFact("context", context.name);
   PrintFact("tenant", tenant);
-  PrintFact("shown", shows == "nothing" ? "no key: the server takes everybody for its own tenant"
-                                        : absl::StrCat(shows, ", which the server accepts"));
+  PrintFact("identity", shows == "nothing" ? "none: this server asks for no key"
+                                           : absl::StrCat(shows, ", accepted by the server"));
   return kDone;
 }
 

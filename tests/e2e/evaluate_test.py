@@ -258,7 +258,7 @@ class Evaluate(service.JobTest):
                               f"--gallery={others}", "--images=2", "--seed=1", "--steps=2", f"--out={out}", "a {subject} in the snow", "a {subject}"],
                              capture_output=True, text=True, timeout=120)
         self.assertEqual(ran.returncode, 0, ran.stderr)
-        for text in ("recognised ", "your photos among themselves", "obeyed ", "before training", "copied", "told from look-alikes"):
+        for text in ("recognised ", "your photos among themselves", "followed ", "before training", "copied", "told from look-alikes"):
             self.assertIn(text, ran.stdout)
         self.assertTrue((out / "report/evaluation.json").exists())
         self.assertTrue((out / "samples/0003.png").exists())
