@@ -77,7 +77,8 @@ TEST_F(OperatorServiceTest, AHeartbeatCountsAsSeen) {
   const auto lease = bob_.Acquire();
   ASSERT_TRUE(lease.ok()) << lease.status();
   const auto seen = [&] {
-    for (const v1::Worker& worker : Workers().workers()) {
+    const auto listed = Workers();
+    for (const v1::Worker& worker : listed.workers()) {
       if (worker.name() == "workers/bob") return FromProto(worker.last_poll_time());
     }
     return absl::InfinitePast();

@@ -16,6 +16,7 @@ namespace likeness::server {
 namespace {
 
 constexpr absl::Duration kSeenFor = absl::Minutes(10);
+constexpr absl::Duration kOfferInterval = absl::Minutes(1);  // between what heartbeats offer
 constexpr size_t kMostSeen = 20'000;
 constexpr int kMostRunning = 20'000;
 
@@ -30,6 +31,16 @@ v1::Worker Describe(const v1::AcquireLeaseRequest& request) {
   worker.set_rehearsal(request.rehearsal());
   for (const v1::BaseModel& model : request.base_models()) worker.add_base_models(model.name());
   return worker;
+}
+
+std::vector<v1::BaseModel> OffersOf(const v1::AcquireLeaseRequest& request) {
+  std::vector<v1::BaseModel> offers;
+  for (const v1::BaseModel& model : request.base_models()) {
+    v1::BaseModel& offer = offers.emplace_back();
+    offer.set_name(model.name());
+    offer.set_digest(model.digest());
+  }
+  return offers;
 }
 
 std::vector<v1::BaseModel> JudgesOf(const v1::AcquireLeaseRequest& request) {
@@ -80,13 +91,19 @@ void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time no
   // One run of the program says the same each time.
   if (known != seen_.end() && !request.instance().empty() &&
       known->second.worker.instance() == request.instance()) {
-    known->second.asked = known->second.heard = now;
+    known->second.offered = known->second.asked = known->second.heard = now;
     known->second.due = due;
     return;
   }
   if (!MakeRoom(now)) return;
-  seen_[request.worker()] = {
-      Describe(request), request.spec_revision(), JudgesOf(request), now, now, due};
+  seen_[request.worker()] = {.worker = Describe(request),
+                             .spec_revision = request.spec_revision(),
+                             .judges = JudgesOf(request),
+                             .offers = OffersOf(request),
+                             .offered = now,
+                             .asked = now,
+                             .heard = now,
+                             .due = due};
 }
 
 void WorkerRegistry::Heard(const std::string& worker,
@@ -96,15 +113,44 @@ void WorkerRegistry::Heard(const std::string& worker,
     seen.heard = std::max(seen.heard, now);
     seen.due = std::max(seen.due, due);
   };
+  bool is_known = false;
+  std::vector<v1::BaseModel> offers;
   {
     std::lock_guard lock(mutex_);
-    if (const auto known = seen_.find(worker); known != seen_.end()) return note(known->second);
+    if (const auto known = seen_.find(worker); known != seen_.end()) {
+      is_known = true;
+      note(known->second);
+      if (now - known->second.offered >= kOfferInterval) {
+        known->second.offered = now;
+        offers = known->second.offers;
+      }
+    }
   }
+  if (!offers.empty()) OfferAgain(offers);
+  if (is_known) return;
   Seen unknown;
   unknown.worker.set_name(absl::StrCat("workers/", worker));
   unknown.worker.set_device(device_of_job());
   std::lock_guard lock(mutex_);
   if (MakeRoom(now)) note(seen_.try_emplace(worker, std::move(unknown)).first->second);
+}
+
+void WorkerRegistry::OfferAgain(const std::vector<v1::BaseModel>& offers) {
+  auto offered = jobs_.BaseModels();
+  auto told = offered.status();
+  if (offered.ok()) {
+    std::vector<v1::BaseModel> again;
+    for (v1::BaseModel& model : *offered) {
+      const bool own = std::any_of(offers.begin(), offers.end(), [&](const v1::BaseModel& offer) {
+        return offer.name() == model.name() && offer.digest() == model.digest();
+      });
+      if (!own) continue;
+      model.clear_last_offered_time();
+      again.push_back(std::move(model));
+    }
+    told = jobs_.OfferBaseModels(again);
+  }
+  if (!told.ok()) LogWarning("base models not offered again", {{"error", told.message()}});
 }
 
 std::optional<int> WorkerRegistry::NewestSpecRevision(absl::Time now) const {
@@ -154,7 +200,7 @@ bool WorkerRegistry::OffersJudge(const std::string& base, const std::vector<v1::
   std::lock_guard lock(mutex_);
   return std::any_of(seen_.begin(), seen_.end(), [&](const auto& entry) {
     const Seen& seen = entry.second;
-    if (seen.asked < since) return false;
+    if (seen.heard < since) return false;
     return std::any_of(seen.judges.begin(), seen.judges.end(), [&](const v1::BaseModel& offer) {
       return offer.name() == base && MeasuresAll(offer, measures);
     });
@@ -173,7 +219,7 @@ void WorkerRegistry::AddJudges(absl::Time since, v1::BaseModel& offer) const {
   {
     std::lock_guard lock(mutex_);
     for (const auto& [name, seen] : seen_) {
-      if (seen.asked < since) continue;
+      if (seen.heard < since) continue;
       for (const v1::BaseModel& judge : seen.judges) {
         if (judge.name() != offer.name()) continue;
         evaluators.insert(judge.evaluators().begin(), judge.evaluators().end());

@@ -38,8 +38,9 @@ class WorkerRegistry {
   // A worker asks for a job. `now` by date.
   void Asked(const v1::AcquireLeaseRequest& request, absl::Time now);
 
-  // A worker sends a heartbeat. `device_of_job`: the device of the job that it runs, asked for if
-  // the worker has neither asked nor been heard of since the server started.
+  // A worker sends a heartbeat, by which it goes on to offer the base models that it offered when
+  // it asked. `device_of_job`: the device of the job that it runs, asked for if the worker has
+  // neither asked nor been heard of since the server started.
   void Heard(const std::string& worker, absl::FunctionRef<std::string()> device_of_job,
              absl::Time now);
 
@@ -47,8 +48,8 @@ class WorkerRegistry {
   // of `now` or run a job. Nothing if there is none, or if one of them is not known to this.
   std::optional<int> NewestSpecRevision(absl::Time now) const;
 
-  // Whether a worker that asked since `since` and offers the base model judges by all of these
-  // measures.
+  // Whether a worker that was heard of since `since` and offers the base model judges by all of
+  // these measures.
   bool OffersJudge(const std::string& base, const std::vector<v1::Measure>& measures,
                    absl::Time since) const;
 
@@ -57,7 +58,7 @@ class WorkerRegistry {
   bool MayMeet(const v1::Requirements& requirements, absl::Time now) const;
 
   // JobStore::BaseModels, each with the evaluators and measures of all workers that offer it and
-  // asked since `since`: what the store keeps is the offer of the worker which asked last.
+  // were heard of since `since`: what the store keeps is the offer of the worker which asked last.
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels(absl::Time since) const;
 
   // Nothing for a worker that gets jobs.
@@ -77,10 +78,13 @@ class WorkerRegistry {
     v1::Worker worker;  // as it said, without state and jobs
     int spec_revision = 0;
     std::vector<v1::BaseModel> judges;  // what it judges, by name, evaluators and measures alone
-    absl::Time asked = absl::InfinitePast();  // for a job, since the server started
-    absl::Time heard = absl::InfinitePast();  // when it asked or sent a heartbeat last
+    std::vector<v1::BaseModel> offers;  // by name and digest alone
+    absl::Time offered = absl::InfinitePast();  // when the job store was told of them last
+    absl::Time asked = absl::InfinitePast();    // for a job, since the server started
+    absl::Time heard = absl::InfinitePast();    // when it asked or sent a heartbeat last
     absl::Time due = absl::InfinitePast();  // when it is heard of again at the latest, if it lives
   };
+  void OfferAgain(const std::vector<v1::BaseModel>& offers);
   // Whether there is room for one more worker. Those not heard of for long make room.
   bool MakeRoom(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

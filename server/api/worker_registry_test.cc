@@ -54,6 +54,29 @@ TEST_F(SeenWorkersTest, AHeartbeatCountsAsSeen) {
   EXPECT_EQ(Only(later).device(), "cuda:0") << "what it said when it asked is still known";
 }
 
+TEST_F(SeenWorkersTest, AWorkerThatTrainsForLongGoesOnToOfferItsBaseModels) {
+  auto poll = Poll();
+  v1::BaseModel& mini = *poll.add_base_models();
+  mini.set_name("baseModels/mini");
+  mini.set_digest("d");
+  mini.add_measures(v1::MEASURE_DINO);
+  ASSERT_TRUE(jobs_->OfferBaseModels({mini}).ok());
+  registry_.Asked(poll, start_);
+  const auto offered = [&] {
+    const auto models = registry_.BaseModels(clock_.Now() - absl::Minutes(5)).value();
+    EXPECT_EQ(models.size(), 1u);
+    EXPECT_EQ(models.at(0).measures_size(), 1);
+    return FromProto(models.at(0).last_offered_time());
+  };
+  EXPECT_EQ(offered(), start_);
+  clock_.Advance(absl::Seconds(59));
+  registry_.Heard("bob", &NoDevice, clock_.Now());
+  EXPECT_EQ(offered(), start_) << "about once a minute is enough";
+  clock_.Advance(absl::Hours(1));
+  registry_.Heard("bob", &NoDevice, clock_.Now());
+  EXPECT_EQ(offered(), clock_.Now());
+}
+
 TEST_F(SeenWorkersTest, AfterARestartTheNextHeartbeatTellsOfTheWorker) {
   registry_.Heard(
       "bob", [] { return std::string("cuda:1"); }, start_);

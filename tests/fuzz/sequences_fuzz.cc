@@ -9,9 +9,11 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/ids.h"
 #include "google/protobuf/duration.pb.h"
 #include "likeness/v1/model_service.pb.h"
 #include "server/api/unknown_fields.h"
@@ -244,6 +246,9 @@ class Run {
 }  // namespace likeness::server
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  // Registers OpenSSL's clean-up at exit before the queue's, so that it comes after it: the queue's
+  // threads have random state there.
+  static const std::string first = likeness::RandomSecret();
   static std::unique_ptr<likeness::fuzz::Queue> queue;
   static int inputs = 0;
   if (!queue || ++inputs % likeness::server::kInputs == 0) {

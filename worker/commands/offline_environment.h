@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "likeness/v1/worker_service.pb.h"
@@ -38,6 +39,10 @@ class OfflineEnvironment : public JobEnvironment {
             const OnBytes& on_bytes) override;
   void Resolved(const v1::ResolvedSpec& resolved) override;
   void Warn(const std::string& text) override;
+  std::vector<std::string> Warnings() const override {
+    const std::set<std::string> sorted(warnings_.begin(), warnings_.end());
+    return {sorted.begin(), sorted.end()};
+  }
   void Report(const v1::Progress& progress) override;
   void Show(const v1::SampleEvent& sample, const std::filesystem::path& file) override;
   StopReason Stop() override;

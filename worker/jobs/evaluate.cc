@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/judging.h"
 #include "common/rpc_error.h"
 #include "common/subject_phrase.h"
@@ -40,6 +41,14 @@ UnlessNamed NotAskedFor(const v1::EvaluateSpec& spec, const PromptWords& words) 
   if (spec.gallery().empty()) without.insert(v1::MEASURE_RANK);
   if (!HasMasks(spec.photos())) without.insert(v1::MEASURE_MASC);
   return without;
+}
+
+// "drawn by rex", "drawn by mini with rex, watercolour".
+std::string MadeBy(const v1::ModelSelection& selection) {
+  std::vector<std::string> adapters;
+  for (const auto& adapter : selection.adapters()) adapters.push_back(IdOf(adapter.model()));
+  return absl::StrCat("drawn by ", IdOf(selection.name()), adapters.empty() ? "" : " with ",
+                      absl::StrJoin(adapters, ", "));
 }
 
 // Throws StatusError (INVALID_ARGUMENT) for a measure that the model cannot be judged by.
@@ -150,7 +159,9 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   outputs.push_back(WriteReport(judgement, pictures, spec.evaluators(), environment));
   ReportFacts facts;
   facts.title = SubjectPhrase(drawing.words.token, drawing.words.class_noun);
-  facts.photos = evidence.photos;
+  facts.subjects = {{facts.title, evidence.photos}};
+  facts.made = MadeBy(spec.model());
+  facts.warnings = environment.Warnings();
   facts.pictures = pictures;
   facts.judgement = judgement;
   facts.class_before = evidence.class_pictures_before;

@@ -10,11 +10,11 @@
 #include "common/judging.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
-#include "common/subject_phrase.h"
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/faces.h"
 #include "worker/jobs/fetched_models.h"
+#include "worker/jobs/idle_settings.h"
 #include "worker/jobs/initial_settings.h"
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
@@ -187,15 +187,19 @@ void WithholdUnsafe(const SafetyCheck& safety, Phase phase, Drawn& drawn,
 
 // The page that shows it all.
 std::vector<v1::Output> WritePage(const v1::ResolvedSpec& resolved, const FineTuneResult& trained,
-                                  const SubjectPhotos& photos, const Drawn& drawn,
+                                  const std::vector<SubjectPhotos>& photos, const Drawn& drawn,
                                   const std::optional<Judgement>& judgement,
                                   JobEnvironment& environment) {
   ReportFacts facts;
-  for (const v1::Subject& subject : resolved.fine_tune().subjects()) {
-    absl::StrAppend(&facts.title, facts.title.empty() ? "" : ", ",
-                    SubjectPhrase(subject.token(), subject.class_noun()));
+  const v1::FineTuneSpec& spec = resolved.fine_tune();
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    const std::string name = SubjectName(spec, i);
+    absl::StrAppend(&facts.title, i == 0 ? "" : ", ", name);
+    facts.subjects.push_back({name, ImagesOf(photos.at(i).training)});
   }
-  facts.photos = ImagesOf(photos.training);
+  facts.made = absl::StrCat(MethodOf(spec), " on ", IdOf(spec.base_model()), ", ",
+                            trained.losses.size(), " steps");
+  facts.warnings = environment.Warnings();
   facts.pictures = drawn.samples;
   facts.judgement = judgement;
   facts.class_before = ImagesOf(drawn.class_before);
@@ -268,6 +272,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
                environment);
   }
   CheckFineTune(spec, model, environment);
+  for (const auto& warning : WarningsOfIdleSettings(lease.job().fine_tune(), spec)) {
+    environment.Warn(warning);
+  }
 
   // Train
   const fs::path model_dir = environment.scratch() / kModelDir;
@@ -300,9 +307,6 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   Drawn drawn =
       DrawSamples(lease, spec, model, model_dir, model_files, environment, phases, workshop);
   AddMadeModel(lease.job().output_model(), spec, model_files, settings);
-  SubjectPhotos together;
-  if (photos.size() > 1) together = Together(photos);
-  const SubjectPhotos& shown = photos.size() > 1 ? together : photos.front();
 
   // Judge, all that was drawn
   auto judged = JudgeSamples(spec, drawn, photos.front(), environment, phases, workshop);
@@ -328,11 +332,11 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
       extras, environment);
   AddExtras(
       "the contact sheet",
-      [&] { return WriteContactSheet(shown, drawn.samples, judged, environment); }, extras,
+      [&] { return WriteContactSheet(spec, photos, drawn.samples, judged, environment); }, extras,
       environment);
   AddExtras(
       "the report",
-      [&] { return WritePage(result.resolved, trained, shown, drawn, judged, environment); },
+      [&] { return WritePage(result.resolved, trained, photos, drawn, judged, environment); },
       extras, environment);
   extras.insert(extras.end(), host.previews().begin(), host.previews().end());
 

@@ -45,7 +45,7 @@ TEST_F(InitialSettingsTest, TheFirstSettingThatDiffersIsNamedWithBothValues) {
   EXPECT_THAT(Complaint(made, options),
               HasSubstr("lora.variant: is dora; the initial model has lora"));
   options.method = "pivotal_tuning";
-  EXPECT_THAT(Complaint(made, options), HasSubstr("job.fine_tune.pivotal_tuning.lora.variant is"));
+  EXPECT_THAT(Complaint(made, options), HasSubstr("job.fine_tune.pivotal_tuning.lora.variant: is"));
 }
 
 TEST_F(InitialSettingsTest, NumbersAreAsPeopleWriteThem) {

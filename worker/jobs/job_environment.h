@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "likeness/v1/event.pb.h"
 #include "likeness/v1/job.pb.h"
@@ -36,6 +37,8 @@ class JobEnvironment {
   // These never wait.
   virtual void Resolved(const v1::ResolvedSpec& resolved) = 0;
   virtual void Warn(const std::string& text) = 0;
+  // What was warned of so far, by earlier attempts, too; sorted.
+  virtual std::vector<std::string> Warnings() const { return {}; }
   virtual void Report(const v1::Progress& progress) = 0;
   // `file`, which stays where it is, is kept as sample.output if it can be. A sample without an
   // output has no file; a newer one may take its place before anybody has seen it.

@@ -12,18 +12,28 @@
 
 namespace likeness {
 
-std::vector<v1::Output> WriteContactSheet(const SubjectPhotos& photos,
+std::vector<v1::Output> WriteContactSheet(const v1::FineTuneSpec& spec,
+                                          const std::vector<SubjectPhotos>& photos,
                                           const std::vector<Picture>& pictures,
                                           const std::optional<Judgement>& judgement,
                                           JobEnvironment& environment) {
   if (pictures.empty()) return {};
-  const size_t columns = std::clamp<size_t>(photos.training.size(), 4, 6);
-  std::vector<SheetRow> rows = {{.heading = "Photos", .cells = {}}};
+  size_t columns = 4;
+  for (const auto& of_subject : photos) columns = std::max(columns, of_subject.training.size());
+  columns = std::min<size_t>(columns, 6);
+  std::vector<SheetRow> rows;
   const auto add = [&](const Image& image, std::string caption, std::string figures) {
     if (rows.back().cells.size() == columns) rows.push_back({});
     rows.back().cells.push_back({image, std::move(caption), std::move(figures)});
   };
-  for (const auto& photo : photos.training) add(photo.image, photo.caption, "");
+  for (size_t i = 0; i < photos.size(); ++i) {
+    const bool several = photos.size() > 1;
+    rows.push_back(
+        {.heading = several ? absl::StrCat("Photos of ", SubjectName(spec, static_cast<int>(i)))
+                            : "Photos",
+         .cells = {}});
+    for (const auto& photo : photos[i].training) add(photo.image, photo.caption, "");
+  }
   rows.push_back({.heading = "Pictures", .cells = {}});
   for (size_t i = 0; i < pictures.size(); ++i) {
     const bool judged = judgement && i < judgement->pictures.size();

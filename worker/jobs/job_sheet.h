@@ -12,9 +12,10 @@
 
 namespace likeness {
 
-// Writes "contact-sheet.png" to the job's scratch directory, and describes it; nothing without
-// pictures.
-std::vector<v1::Output> WriteContactSheet(const SubjectPhotos& photos,
+// `photos`: of the spec's subjects. Writes "contact-sheet.png" to the job's scratch directory, and
+// describes it; nothing without pictures.
+std::vector<v1::Output> WriteContactSheet(const v1::FineTuneSpec& spec,
+                                          const std::vector<SubjectPhotos>& photos,
                                           const std::vector<Picture>& pictures,
                                           const std::optional<Judgement>& judgement,
                                           JobEnvironment& environment);

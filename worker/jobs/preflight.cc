@@ -171,27 +171,6 @@ void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& 
   }
 }
 
-// Of a word whose rows are all that is trained.
-void WarnOfUselessSettings(const v1::FineTuneSpec& spec, JobEnvironment& environment) {
-  if (spec.prior().weight() > 0) {
-    environment.Warn(
-        "prior.weight is above 0: a new word changes nothing that is drawn of the "
-        "class, so class images cost time and teach nothing");
-  }
-  if (spec.training().precision() == v1::PRECISION_BF16) {
-    environment.Warn("training.precision is BF16: a new word is learned in float32 all the same");
-  }
-}
-
-void WarnOfTextEncoderSteps(const v1::FineTuneSpec& spec, JobEnvironment& environment) {
-  const bool said =
-      spec.dreambooth().has_text_encoder_steps() || spec.lora().has_text_encoder_steps();
-  if (!said || TrainsTextEncoder(spec)) return;
-  environment.Warn(
-      "text_encoder_steps is set, but the text encoder is not trained: train_text_encoder is "
-      "false");
-}
-
 // `texts`: filled in.
 void WarnOfNumbers(const std::vector<NamedText>& texts, JobEnvironment& environment) {
   for (const auto& [field, text] : texts) {
@@ -252,8 +231,6 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   }
 
   if (spec.has_hypernetwork()) CheckHypernetwork(spec.hypernetwork(), model);
-  if (spec.has_textual_inversion()) WarnOfUselessSettings(spec, environment);
-  WarnOfTextEncoderSteps(spec, environment);
   std::vector<NamedText> texts = {{"samples.negative_prompt", samples.negative_prompt()}};
   const auto add = [&](const std::string& field, int i, const std::string& text, int subject = 0) {
     texts.push_back({absl::StrCat(field, "[", i, "]"), FillPrompt(text, WordsOf(spec, subject))});

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "common/files_digest.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/prior.h"
 #include "common/prompt_adapters.h"
 #include "common/resource_names.h"
@@ -135,8 +136,8 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   Phases phases(environment, PhasesOf(spec));
   environment.Resolved(result.resolved);
   environment.Warn(kWarning);
-  const SubjectPhotos photos = Together(FetchAllPhotos(
-      *result.resolved.mutable_fine_tune(), PhotoRulesOf(spec, base.image_size), environment));
+  const auto photos = FetchAllPhotos(*result.resolved.mutable_fine_tune(),
+                                     PhotoRulesOf(spec, base.image_size), environment);
 
   if (UsesClassImages(spec.prior())) {
     const int64_t images = spec.prior().class_images();
@@ -155,7 +156,7 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
     const auto pictures = RehearsePictures(settings.order, base.image_size, environment, phases);
     AddMadeModel(lease.job().output_model(), spec, {card}, settings);
     extras = WritePictures(pictures, settings, environment);
-    for (auto& sheet : WriteContactSheet(photos, pictures, /*judgement=*/{}, environment)) {
+    for (auto& sheet : WriteContactSheet(spec, photos, pictures, /*judgement=*/{}, environment)) {
       extras.push_back(std::move(sheet));
     }
   }
@@ -165,7 +166,7 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   result.metrics = phases.Measurements();
   const int steps = spec.training().steps();
   result.metrics["loss"] = LossAfter(steps, steps);
-  if (!photos.validation.empty()) {
+  if (HasValidationPhotos(spec)) {
     result.metrics["validation_loss_before"] = LossAfter(0, steps);
     result.metrics["validation_loss_after"] = LossAfter(steps, steps);
   }

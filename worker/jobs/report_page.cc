@@ -196,6 +196,26 @@ std::string ScoreCurve(const char* label, double sign, const std::vector<ScoredS
   return Curve(label, points, least->y, most->y, scores.back().step);
 }
 
+// With the names of several.
+std::string PhotosBySubject(const std::vector<ShownSubject>& subjects) {
+  std::string html;
+  for (const ShownSubject& subject : subjects) {
+    const std::string photos = Images(subject.photos, "a photo of " + subject.name);
+    if (subjects.size() > 1 && !photos.empty()) {
+      absl::StrAppend(&html, "<p>", Escaped(subject.name), "</p>\n");
+    }
+    html += photos;
+  }
+  return html;
+}
+
+std::string Warnings(const std::vector<std::string>& texts) {
+  std::string html;
+  for (const std::string& text : texts) absl::StrAppend(&html, "<li>", Escaped(text), "</li>\n");
+  return html.empty() ? ""
+                      : absl::StrCat("<p class=\"flag\">Warnings</p>\n<ul>\n", html, "</ul>\n");
+}
+
 std::string ClassBeforeAndAfter(const ReportFacts& facts) {
   if (facts.class_before.empty() && facts.class_after.empty()) return "";
   return absl::StrCat("<p class=\"note\">before training</p>\n",
@@ -206,6 +226,8 @@ std::string ClassBeforeAndAfter(const ReportFacts& facts) {
 
 }  // namespace
 
+std::string IdOf(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
 std::string ReportPage(const ReportFacts& facts) {
   const std::string title = Escaped(facts.title);
   return absl::StrCat(
@@ -214,8 +236,10 @@ std::string ReportPage(const ReportFacts& facts) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
       "style-src 'unsafe-inline'\">\n<title>",
       title, "</title>\n<style>", kStyle, "</style>\n</head>\n<body>\n<h1>", title, "</h1>\n",
+      facts.made.empty() ? "" : absl::StrCat("<p class=\"note\">", Escaped(facts.made), "</p>\n"),
+      Warnings(facts.warnings),
       Section("How good it is", facts.judgement ? FiguresTable(*facts.judgement) : ""),
-      Section("Photos", Images(facts.photos, "a photo of the subject")),
+      Section("Photos", PhotosBySubject(facts.subjects)),
       Section("Pictures", PicturesByPrompt(facts)),
       Section("Others of the class", ClassBeforeAndAfter(facts)),
       Section("Loss", LossCurve(facts.losses)),

@@ -15,9 +15,17 @@
 namespace likeness {
 
 // Points to pictures that lie elsewhere.
+struct ShownSubject {
+  std::string name;  // "sks dog"
+  std::vector<const Image*> photos;
+};
+
+// Neither the job's name nor a date is part of it: what is made again has the same bytes.
 struct ReportFacts {
   std::string title;  // "sks dog"
-  std::vector<const Image*> photos;
+  std::string made;   // with what: "lora on mini, 500 steps"
+  std::vector<ShownSubject> subjects;
+  std::vector<std::string> warnings;  // of the job
   std::span<const Picture> pictures;
   std::optional<Judgement> judgement;                   // of the pictures, in their order
   std::vector<const Image*> class_before, class_after;  // "a {class}"
@@ -26,6 +34,9 @@ struct ReportFacts {
   std::vector<ScoredStep> validation_losses;  // negative; where they chose the step, in their place
   std::string settings;                       // of the job, as JSON that creates it again
 };
+
+// The last part of a resource name: "mini" of "baseModels/mini".
+std::string IdOf(const std::string& name);
 
 // Pictures are inside, each at most 64 KiB.
 std::string ReportPage(const ReportFacts& facts);

@@ -22,7 +22,7 @@ const std::vector<Picture> kPictures = {{"a sks \"dog\" & <b>", 5, Plain(20)},
 ReportFacts Facts() {
   ReportFacts facts;
   facts.title = "sks <dog>";
-  facts.photos = {&kPhoto};
+  facts.subjects = {{"sks <dog>", {&kPhoto}}};
   facts.pictures = kPictures;
   Judgement judgement;
   judgement.metrics = {{"dino", .7}, {"dino_low", .6}, {"dino_high", .8}, {"dino_photos", .75}};
@@ -86,6 +86,32 @@ TEST(FigureTexts, SaysWhatWasMeasured) {
   EXPECT_THAT(FigureTexts(figures), ::testing::ElementsAre("DINO 0.71", "CLIP-T 0.30", "rank 2"));
 }
 
+TEST(ReportPage, WhatItWasMadeWithAndWhatWasWarnedOfStandAtTheTop) {
+  ReportFacts facts = Facts();
+  facts.made = "lora on mini, 500 steps";
+  facts.warnings = {"photos[1] looks <blurred>"};
+  const std::string page = ReportPage(facts);
+  const size_t made = page.find("<p class=\"note\">lora on mini, 500 steps</p>");
+  const size_t warned = page.find("<li>photos[1] looks &lt;blurred&gt;</li>");
+  ASSERT_NE(warned, page.npos);
+  EXPECT_LT(page.find("<h1>"), made);
+  EXPECT_LT(made, warned);
+  EXPECT_LT(warned, page.find("How good it is"));
+}
+
+TEST(ReportPage, PhotosOfSeveralSubjectsStandUnderTheirNames) {
+  ReportFacts facts = Facts();
+  EXPECT_THAT(ReportPage(facts), Not(HasSubstr("<p>sks &lt;dog&gt;</p>"))) << "one needs no name";
+  facts.subjects.push_back({"zwx cat", {&kPhoto}});
+  const std::string page = ReportPage(facts);
+  const size_t first = page.find("<p>sks &lt;dog&gt;</p>"), second = page.find("<p>zwx cat</p>");
+  ASSERT_NE(second, page.npos);
+  EXPECT_LT(first, second);
+  const size_t photo = page.find("<img ", first);
+  EXPECT_LT(photo, second) << "the first's photo lies between";
+  EXPECT_NE(page.find("<img ", second), page.npos);
+}
+
 TEST(ReportPage, TextOfUsersIsNoMarkup) {
   const std::string page = ReportPage(Facts());
   EXPECT_THAT(page, HasSubstr("a sks &quot;dog&quot; &amp; &lt;b&gt;"));
@@ -97,6 +123,7 @@ TEST(ReportPage, WhatThereIsNotIsLeftOut) {
   ReportFacts facts;
   facts.title = "dog";
   const std::string page = ReportPage(facts);
+  EXPECT_THAT(page, Not(HasSubstr("Warnings")));
   for (const char* part : {"How good", "Photos", "Pictures", "Loss", "Score", "Others"}) {
     EXPECT_THAT(page, Not(HasSubstr(std::string("<h2>") + part)));
   }

@@ -13,6 +13,7 @@
 #include "common/photo_folder.h"
 #include "common/photo_look.h"
 #include "common/rpc_error.h"
+#include "common/subject_phrase.h"
 #include "worker/images/buckets.h"
 #include "worker/images/crop.h"
 #include "worker/jobs/photo_file.h"
@@ -186,13 +187,8 @@ std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRul
   return photos;
 }
 
-SubjectPhotos Together(const std::vector<SubjectPhotos>& photos) {
-  SubjectPhotos all;
-  for (const SubjectPhotos& each : photos) {
-    all.training.insert(all.training.end(), each.training.begin(), each.training.end());
-    all.validation.insert(all.validation.end(), each.validation.begin(), each.validation.end());
-  }
-  return all;
+std::string SubjectName(const v1::FineTuneSpec& spec, int subject) {
+  return SubjectPhrase(spec.subjects(subject).token(), spec.subjects(subject).class_noun());
 }
 
 void CheckTokensDiffer(const v1::FineTuneSpec& spec) {

@@ -50,8 +50,8 @@ std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRul
                                           JobEnvironment& environment,
                                           const LookAtPhoto& look = {});
 
-// The photos of all as those of one, to be shown.
-SubjectPhotos Together(const std::vector<SubjectPhotos>& photos);
+// What prompts call that subject of the spec: "zwx dog".
+std::string SubjectName(const v1::FineTuneSpec& spec, int subject);
 
 // Throws StatusError (INVALID_ARGUMENT: INVALID_TOKEN), naming both subjects, where two of a
 // resolved spec have the same token: one may have the base model's default.

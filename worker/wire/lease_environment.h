@@ -33,6 +33,7 @@ class LeaseEnvironment : public JobEnvironment {
             const OnBytes& on_bytes) override;
   void Resolved(const v1::ResolvedSpec& resolved) override;
   void Warn(const std::string& text) override;
+  std::vector<std::string> Warnings() const override { return {warned_.begin(), warned_.end()}; }
   void Report(const v1::Progress& progress) override;
   void Show(const v1::SampleEvent& sample, const std::filesystem::path& file) override;
   StopReason Stop() override;
