@@ -221,6 +221,24 @@ TEST_F(CreateJobTest, PreviewsAndPrecisionOfPicturesAreChecked) {
   ExpectRefused(request, "OUT_OF_RANGE", "job.generate.precision");
 }
 
+TEST_F(CreateJobTest, AStrengthThatLeavesNoStepIsRefusedWithTheLeastOne) {
+  OfferModels();
+  auto request = PictureJob();
+  auto& spec = *request.mutable_job()->mutable_generate();
+  auto& start = *spec.mutable_image_to_image();
+  start.mutable_image()->set_inline_(PngPhoto());
+  start.set_strength(0.01);
+  spec.set_steps(20);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.image_to_image.strength");
+  EXPECT_THAT(std::string(Create(request).status().message()),
+              ::testing::HasSubstr("is 0.01, which leaves none of 20 steps; 0.05 or more"));
+  start.set_strength(0.05);
+  EXPECT_TRUE(Create(request).ok());
+  start.set_strength(0.01);
+  spec.clear_steps();  // the base model's, which its worker knows
+  EXPECT_TRUE(Create(request).ok());
+}
+
 TEST_F(CreateJobTest, UpToEightSubjectsHaveTokensOfTheirOwn) {
   OfferModels();
   auto request = DogJob();
