@@ -16,7 +16,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const int orientation = likeness::ExifOrientation(bytes);
   Check(orientation >= 1 && orientation <= 8, "there are eight orientations");
   const auto header = likeness::ReadImageHeader(bytes);
-  if (header.ok() && int64_t{header->width} * header->height > kMaxPixels) return 0;
+  if (header.ok() && (header->width > kMaxPixels || header->height > kMaxPixels ||
+                      header->width * header->height > kMaxPixels)) {
+    return 0;
+  }
   try {
     const likeness::Image image = likeness::DecodePhoto({bytes.data(), bytes.size()}).image;
     Check(image.width >= 32 && image.height >= 32, "a photo is no icon");
