@@ -11,7 +11,8 @@ using Spec = v1::FineTuneSpec;
 
 struct IdleSetting {
   const char* field;
-  // Whether it is said, and changes nothing.
+  // Whether it is said, and changes nothing. A resolved spec, with which a job is made again, says
+  // everything: a value that a worker fills in is no reason.
   bool (*idle)(const Spec& asked, const Spec& used);
   const char* why;
 };
@@ -19,11 +20,6 @@ struct IdleSetting {
 int TextEncoderSteps(const Spec& spec) {
   return spec.has_lora() ? spec.lora().text_encoder_steps()
                          : spec.dreambooth().text_encoder_steps();
-}
-
-bool SaysTextEncoderRate(const Spec& spec) {
-  return spec.lora().has_text_encoder_learning_rate() ||
-         spec.dreambooth().has_text_encoder_learning_rate();
 }
 
 bool LearnsFromMasks(const Spec& spec) {
@@ -60,11 +56,6 @@ constexpr IdleSetting kIdleSettings[] = {
        return TrainsTextEncoder(used) && TextEncoderSteps(asked) >= used.training().steps();
      },
      "the training has no more steps, so the text encoder is trained to its end"},
-    {"text_encoder_learning_rate",
-     [](const Spec& asked, const Spec& used) {
-       return SaysTextEncoderRate(asked) && !TrainsTextEncoder(used);
-     },
-     "the text encoder is not trained: train_text_encoder is false"},
     {"training.schedule_cycles",
      [](const Spec& asked, const Spec& used) {
        return asked.training().schedule_cycles() > 1 &&
@@ -74,8 +65,10 @@ constexpr IdleSetting kIdleSettings[] = {
      "only the schedule COSINE_WITH_RESTARTS has cycles"},
     {"training.adam_beta1 and adam_beta2",
      [](const Spec& asked, const Spec& used) {
-       return used.training().optimizer() == v1::OPTIMIZER_ADAFACTOR &&
-              (asked.training().has_adam_beta1() || asked.training().has_adam_beta2());
+       const v1::Training& training = asked.training();
+       const bool others = (training.has_adam_beta1() && training.adam_beta1() != 0.9) ||
+                           (training.has_adam_beta2() && training.adam_beta2() != 0.999);
+       return used.training().optimizer() == v1::OPTIMIZER_ADAFACTOR && others;
      },
      "Adafactor has neither"},
     {"training.unmasked_weight",
@@ -85,7 +78,9 @@ constexpr IdleSetting kIdleSettings[] = {
      "no photo has a mask"},
     {"textual_inversion.initial_text",
      [](const Spec& asked, const Spec&) {
-       return !asked.initial_model().empty() && WordOf(asked).has_initial_text();
+       const std::string& text = WordOf(asked).initial_text();
+       return !asked.initial_model().empty() && !text.empty() &&
+              text != SubjectOf(asked).class_noun();
      },
      "training goes on from the initial model's word"},
     {"previews.prompts",
@@ -93,14 +88,6 @@ constexpr IdleSetting kIdleSettings[] = {
        return !asked.previews().prompts().empty() && used.previews().every_steps() == 0;
      },
      "there are no previews: previews.every_steps is 0"},
-    {"samples",
-     [](const Spec& asked, const Spec& used) {
-       const v1::Samples& samples = asked.samples();
-       const bool said = samples.has_sampler() || samples.has_steps() || samples.has_guidance() ||
-                         samples.has_negative_prompt();
-       return said && used.samples().prompts().empty() && used.previews().every_steps() == 0;
-     },
-     "nothing is drawn: there are neither prompts nor previews"},
 };
 
 }  // namespace

@@ -47,24 +47,35 @@ TEST(IdleSettingsTest, AWordIsLearnedInFloat32AndNeedsNoPrior) {
   spec.set_initial_model("tenants/default/models/rex");
   spec.clear_prior();
   spec.clear_training();
-  spec.mutable_textual_inversion()->set_initial_text("dog");
+  spec.mutable_textual_inversion()->set_initial_text("a toy");
   EXPECT_THAT(Warnings(spec), ElementsAre(HasSubstr("initial_text has no effect")));
 }
 
-TEST(IdleSettingsTest, WhatIsAboutMasksAndDrawingNeedsThem) {
+TEST(IdleSettingsTest, WhatIsAboutMasksAndPreviewsNeedsThem) {
   v1::FineTuneSpec spec;
   spec.mutable_training()->set_unmasked_weight(0.1);
   spec.mutable_training()->set_optimizer(v1::OPTIMIZER_ADAFACTOR);
   spec.mutable_training()->set_adam_beta2(0.99);
   spec.mutable_previews()->add_prompts("a {subject}");
-  spec.mutable_samples()->set_steps(20);
-  EXPECT_THAT(Warnings(spec),
-              ElementsAre(HasSubstr("adam_beta2"), HasSubstr("unmasked_weight"),
-                          HasSubstr("previews.prompts"), HasSubstr("samples has no effect")));
+  EXPECT_THAT(Warnings(spec), ElementsAre(HasSubstr("adam_beta2"), HasSubstr("unmasked_weight"),
+                                          HasSubstr("previews.prompts")));
   spec.mutable_training()->clear_adam_beta2();
   spec.mutable_training()->set_alpha_masks(true);
   spec.mutable_previews()->set_every_steps(10);
   EXPECT_THAT(Warnings(spec), IsEmpty());
+}
+
+TEST(IdleSettingsTest, AResolvedSpecGetsTheWarningsOfItsJobAndNoOthers) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects()->set_class_noun("dog");
+  for (int method = 0; method < 3; ++method) {
+    if (method == 1) spec.mutable_lora();
+    if (method == 2) spec.mutable_textual_inversion();
+    spec.mutable_training()->set_optimizer(v1::OPTIMIZER_ADAFACTOR);
+    spec.set_initial_model(method > 0 ? "tenants/default/models/rex" : "");
+    const auto resolved = ResolveFineTune(spec, {}).fine_tune();
+    EXPECT_THAT(Warnings(resolved), IsEmpty());
+  }
 }
 
 }  // namespace
