@@ -154,6 +154,7 @@ absl::Status FlagSet::ReadEnvironment() const {
 }
 
 absl::StatusOr<std::vector<std::string>> FlagSet::Parse(const std::vector<std::string>& args) {
+  given_.clear();
   RETURN_IF_ERROR(ReadEnvironment());
   const auto set = [this](const Flag& flag, absl::string_view value) {
     const auto [before, first] = given_.emplace(flag.name, std::string(value));
