@@ -142,7 +142,8 @@ class Offline(unittest.TestCase):
         odd = self.directory / "odd/tiny"
         shutil.copytree(self.directory / "models/tiny", odd)
         (odd / "unet/notes (1).txt").write_text("x")
-        command = self.command(service.fine_tune_job(self.photos), "odd-out", f"--models={odd.parent}")
+        command = [f"--models={odd.parent}" if str(word).startswith("--models=") else word
+                   for word in self.command(service.fine_tune_job(self.photos), "odd-out")]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60)
         self.assertEqual(result.returncode, 1)
         self.assertIn("notes (1).txt", result.stderr)
