@@ -142,6 +142,7 @@ class ExportTest(unittest.TestCase):
         shutil.copytree(folder, models / "worded")
         worker = self.service.start_worker("worded", models=models)
         self.addCleanup(worker.terminate)  # it would take the others' jobs, of whose base models it has none
+        self.service.wait_for_models("baseModels/worded")
         self.check_same(self.drawn_here("baseModels/worded"), self.drawn_here("baseModels/tiny", adapters), "exported")
 
     def test_several_are_merged_together(self):

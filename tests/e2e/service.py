@@ -201,9 +201,10 @@ class Service:
         worker.wait_for_log("worker started", 120)
         return worker
 
-    def wait_for_models(self):
-        wait_until(lambda: self.capabilities.GetCapabilities(
-            capabilities_service_pb2.GetCapabilitiesRequest()).base_models, what="an offered model")
+    def wait_for_models(self, name="baseModels/"):
+        """Until a base model is offered whose name begins so."""
+        wait_until(lambda: any(model.name.startswith(name) for model in self.capabilities.GetCapabilities(
+            capabilities_service_pb2.GetCapabilitiesRequest()).base_models), what="an offered model")
 
     def create(self, job, **request):
         return self.jobs.CreateJob(job_service_pb2.CreateJobRequest(job=job, **request), wait_for_ready=True, timeout=20)
