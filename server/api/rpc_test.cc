@@ -1,6 +1,7 @@
 #include "server/api/rpc.h"
 
 #include <chrono>
+#include <atomic>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -162,8 +163,11 @@ class Talk : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> 
   void OnReadDone(bool ok) override {
     if (!ok) return;
     all_ += Text(heard_);
-    --left_ > 0 ? Say() : StartWritesDone();
     StartRead(&heard_);
+    Next();
+  }
+  void OnWriteDone(bool ok) override {
+    if (ok) Next();
   }
   void OnDone(const grpc::Status& status) override {
     end_.set_value(status.ok() ? all_ : "failed");
@@ -171,6 +175,10 @@ class Talk : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> 
   std::string Wait() { return end_.get_future().get(); }
 
  private:
+  // An echo can be heard before its write is told to be done; one write may be under way at a time.
+  void Next() {
+    if (++done_ % 2 == 0) --left_ > 0 ? Say() : StartWritesDone();
+  }
   void Say() {
     said_ = Bytes(std::to_string(left_));
     StartWrite(&said_);
@@ -178,6 +186,7 @@ class Talk : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> 
 
   grpc::ClientContext context_;
   int left_;
+  std::atomic<int> done_ = 0;  // reads and writes
   grpc::ByteBuffer said_;
   grpc::ByteBuffer heard_;
   std::string all_;
