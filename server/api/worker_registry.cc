@@ -39,20 +39,10 @@ std::vector<v1::BaseModel> OffersOf(const v1::AcquireLeaseRequest& request) {
     v1::BaseModel& offer = offers.emplace_back();
     offer.set_name(model.name());
     offer.set_digest(model.digest());
+    *offer.mutable_evaluators() = model.evaluators();
+    *offer.mutable_measures() = model.measures();
   }
   return offers;
-}
-
-std::vector<v1::BaseModel> JudgesOf(const v1::AcquireLeaseRequest& request) {
-  std::vector<v1::BaseModel> judges;
-  for (const v1::BaseModel& model : request.base_models()) {
-    if (model.measures().empty()) continue;
-    v1::BaseModel& judge = judges.emplace_back();
-    judge.set_name(model.name());
-    *judge.mutable_evaluators() = model.evaluators();
-    *judge.mutable_measures() = model.measures();
-  }
-  return judges;
 }
 
 v1::WorkerState StateOf(const v1::Worker& worker, bool drained, bool gone) {
@@ -98,7 +88,6 @@ void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time no
   if (!MakeRoom(now)) return;
   seen_[request.worker()] = {.worker = Describe(request),
                              .spec_revision = request.spec_revision(),
-                             .judges = JudgesOf(request),
                              .offers = OffersOf(request),
                              .offered = now,
                              .asked = now,
@@ -201,7 +190,7 @@ bool WorkerRegistry::OffersJudge(const std::string& base, const std::vector<v1::
   return std::any_of(seen_.begin(), seen_.end(), [&](const auto& entry) {
     const Seen& seen = entry.second;
     if (seen.heard < since) return false;
-    return std::any_of(seen.judges.begin(), seen.judges.end(), [&](const v1::BaseModel& offer) {
+    return std::any_of(seen.offers.begin(), seen.offers.end(), [&](const v1::BaseModel& offer) {
       return offer.name() == base && MeasuresAll(offer, measures);
     });
   });
@@ -220,10 +209,10 @@ void WorkerRegistry::AddJudges(absl::Time since, v1::BaseModel& offer) const {
     std::lock_guard lock(mutex_);
     for (const auto& [name, seen] : seen_) {
       if (seen.heard < since) continue;
-      for (const v1::BaseModel& judge : seen.judges) {
-        if (judge.name() != offer.name()) continue;
-        evaluators.insert(judge.evaluators().begin(), judge.evaluators().end());
-        measures.insert(judge.measures().begin(), judge.measures().end());
+      for (const v1::BaseModel& own : seen.offers) {
+        if (own.name() != offer.name() || own.measures().empty()) continue;
+        evaluators.insert(own.evaluators().begin(), own.evaluators().end());
+        measures.insert(own.measures().begin(), own.measures().end());
       }
     }
   }

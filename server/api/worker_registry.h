@@ -77,8 +77,7 @@ class WorkerRegistry {
   struct Seen {
     v1::Worker worker;  // as it said, without state and jobs
     int spec_revision = 0;
-    std::vector<v1::BaseModel> judges;  // what it judges, by name, evaluators and measures alone
-    std::vector<v1::BaseModel> offers;  // by name and digest alone
+    std::vector<v1::BaseModel> offers;          // by name, digest, evaluators and measures alone
     absl::Time offered = absl::InfinitePast();  // when the job store was told of them last
     absl::Time asked = absl::InfinitePast();    // for a job, since the server started
     absl::Time heard = absl::InfinitePast();    // when it asked or sent a heartbeat last

@@ -114,7 +114,8 @@ class Drawing(service.JobTest):
                 self.assertEqual(self.refusal(job), (field, reason))
 
     def test_what_only_the_worker_can_tell_is_named_too(self):
-        for job, field in [(service.generate_job(["a dog", "a (dog:1.2.3)"], prompt_weights=True), "job.generate.prompts[1]"),
+        for job, field in [
+                (service.generate_job(["a dog", "a (dog:1.2.3)"], prompt_weights=True), "job.generate.prompts[1]"),
                 (service.generate_job(["a dog"], negative_prompt="(red:999)", prompt_weights=True),
                  "job.generate.negative_prompt")]:
             done = self.end(job)
