@@ -12,11 +12,11 @@
 #include "client/cli/describe.h"
 #include "client/cli/help.h"
 #include "client/cli/names.h"
-#include "client/cli/report.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
 #include "client/lib/operators.h"
 #include "common/sampler_names.h"
+#include "common/subject_phrase.h"
 
 namespace likeness::client {
 namespace {
@@ -66,7 +66,7 @@ void OfferPersonalized(const Connection& connection, Offers& offers, absl::strin
   if (!list.ok()) return;
   for (const auto& model : list->models()) {
     offers.Add(absl::StrCat(prefix, ShortName(model.name())),
-               SubjectPhrase(model.token(), model.class_noun()));
+               likeness::SubjectPhrase(model.token(), model.class_noun()));
   }
 }
 

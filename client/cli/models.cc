@@ -8,12 +8,12 @@
 #include "client/cli/describe.h"
 #include "client/cli/enum_flag.h"
 #include "client/cli/names.h"
-#include "client/cli/report.h"
 #include "client/cli/suggest.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
+#include "common/subject_phrase.h"
 
 namespace likeness::client {
 namespace {
@@ -50,7 +50,7 @@ std::string PersonalizedTable(const v1::ListModelsResponse& list, absl::Time now
       {"PERSONALIZED", "PROMPT WORDS", "KIND", "BASE", "SIZE", "AGE"}};
   for (const auto& model : list.models()) {
     rows.push_back({absl::StrCat("models/", ShortName(model.name())),
-                    SubjectPhrase(model.token(), model.class_noun()), KindText(model),
+                    likeness::SubjectPhrase(model.token(), model.class_noun()), KindText(model),
                     ShortName(model.base_model()), ByteSize(model.size_bytes()),
                     RoundTime(now - ToTime(model.create_time()))});
   }
@@ -85,7 +85,7 @@ absl::StatusOr<ExitCode> ListAll(const Context& context) {
 void PrintModel(const v1::Model& model, absl::Time now) {
   PrintFact("model", absl::StrCat("models/", ShortName(model.name())));
   PrintFact("in prompts",
-            absl::StrCat("\"", SubjectPhrase(model.token(), model.class_noun()), "\""));
+            absl::StrCat("\"", likeness::SubjectPhrase(model.token(), model.class_noun()), "\""));
   PrintFact("kind", KindText(model));
   PrintFact("base", model.base_model());
   PrintFact("made by", ShortName(model.job()));

@@ -12,6 +12,7 @@
 #include "client/cli/outputs.h"
 #include "client/cli/text.h"
 #include "common/job_spec.h"
+#include "common/subject_phrase.h"
 #include "common/used_spec.h"
 
 namespace likeness::client {
@@ -57,22 +58,12 @@ void PrintLine(absl::string_view label, absl::string_view text) {
 }  // namespace
 
 std::string SubjectPhrase(const v1::Job& job) {
-  v1::Subject subject = SubjectOf(FineTuneOf(job));
-  if (job.has_import_model()) {
-    const auto& spec = ImportOf(job);
-    subject.set_token(spec.token());
-    subject.set_class_noun(spec.class_noun());
-  }
-  return SubjectPhrase(subject);
+  if (!job.has_import_model()) return SubjectPhrase(SubjectOf(FineTuneOf(job)));
+  return likeness::SubjectPhrase(ImportOf(job).token(), ImportOf(job).class_noun());
 }
 
 std::string SubjectPhrase(const v1::Subject& subject) {
-  return SubjectPhrase(subject.token(), subject.class_noun());
-}
-
-std::string SubjectPhrase(absl::string_view token, absl::string_view class_noun) {
-  const bool both = !token.empty() && !class_noun.empty();
-  return absl::StrCat(token, both ? " " : "", class_noun);
+  return likeness::SubjectPhrase(subject.token(), subject.class_noun());
 }
 
 std::string LossSummary(const v1::Job& job) {

@@ -10,7 +10,6 @@ namespace likeness::client {
 // What a person calls the subject that a fine-tune job learned: "rhf dog".
 std::string SubjectPhrase(const v1::Job& job);
 std::string SubjectPhrase(const v1::Subject& subject);
-std::string SubjectPhrase(absl::string_view token, absl::string_view class_noun);
 
 // "0.043 · on the validation photos 0.112 before, 0.061 after"; empty if the job measured none.
 std::string LossSummary(const v1::Job& job);
