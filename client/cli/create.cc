@@ -110,7 +110,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const CreateFlags& flags) {
   ASSIGN_OR_RETURN(const std::string text, ReadText(flags.file));
   ASSIGN_OR_RETURN(auto request, ParseRequest(flags.file, text));
   if (!flags.name.empty()) request.set_job_id(flags.name);
-  if (!flags.name.empty()) RETURN_IF_ERROR(CheckNewId("--name", flags.name));
+  RETURN_IF_ERROR(CheckNewId("--name", flags.name));
   std::optional<OutputFolder> folder;
   if (flags.wait) {
     ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out));

@@ -9,7 +9,6 @@
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/enum_flag.h"
-#include "client/cli/flag_words.h"
 #include "client/cli/job_view.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
@@ -55,7 +54,8 @@ void AddSettings(const google::protobuf::Message& method, std::vector<std::strin
     if (field->message_type() != nullptr) {
       AddSettings(reflection.GetMessage(method, field), parts);
     } else if (field->enum_type() != nullptr) {
-      parts.push_back(InWordsOfFlags(reflection.GetEnum(method, field)->name()));
+      const auto word = EnumWord(*field->enum_type(), reflection.GetEnumValue(method, field));
+      if (!word.empty()) parts.push_back(word);
     } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_BOOL) {
       if (reflection.GetBool(method, field)) parts.push_back(name);
     } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT32) {

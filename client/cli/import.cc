@@ -62,7 +62,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   const std::string& path = context.positional.front();
   ASSIGN_OR_RETURN(const std::string bytes, ReadUserFile(path));
   if (bytes.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": is empty."));
-  if (!flags.name.empty()) RETURN_IF_ERROR(CheckNewId("--name", flags.name));
+  RETURN_IF_ERROR(CheckNewId("--name", flags.name));
   context.names.file = path;
   v1::CreateJobRequest request;
   v1::ImportSpec& spec = *request.mutable_job()->mutable_import_model();

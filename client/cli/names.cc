@@ -62,7 +62,7 @@ absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
 }
 
 absl::Status CheckNewId(absl::string_view flag, absl::string_view id) {
-  if (IsResourceId(id)) return absl::OkStatus();
+  if (id.empty() || IsResourceId(id)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(flag, " is '", id, "'; 1 to 63 small letters, digits and '-' are allowed."));
 }

@@ -31,8 +31,8 @@ absl::StatusOr<std::string> ModelNameFromArgument(const Connection& connection,
 absl::StatusOr<std::string> JobOrModelNameFromArgument(const Connection& connection,
                                                        absl::string_view argument);
 
-// Whether a new job or model may have this name, which `flag` gives. INVALID_ARGUMENT says what is
-// allowed.
+// Whether a new job or model may have this name, which `flag` gives; empty: it is left open.
+// INVALID_ARGUMENT says what is allowed.
 absl::Status CheckNewId(absl::string_view flag, absl::string_view id);
 
 // [a-z0-9-], at most 40 characters; empty if nothing of `text` is left.

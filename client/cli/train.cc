@@ -158,7 +158,7 @@ absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
 
 // What is wrong with flags is told before photos are read and sent.
 absl::StatusOr<v1::FineTuneSpec> CheckedSpec(const TrainFlags& flags) {
-  if (!flags.name.empty()) RETURN_IF_ERROR(CheckNewId("--name", flags.name));
+  RETURN_IF_ERROR(CheckNewId("--name", flags.name));
   ASSIGN_OR_RETURN(auto spec, ToFineTuneSpec(flags));
   RETURN_IF_ERROR(ToRequest(flags, spec).status());
   v1::FineTuneSpec with_preset = spec;
