@@ -1,7 +1,6 @@
 // likeness download: fetch what a job made.
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
-#include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
@@ -46,8 +45,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
     return kJobFailed;
   }
   auto paths = DownloadOutputs(connection, job, out.empty() ? ShortName(name) : out, wanted,
-                               force ? Existing::kReplace : Existing::kRefuse, *context.screen,
-                               interrupt.token());
+                               ReplaceOrRefuse(force), *context.screen, interrupt.token());
   if (interrupt.requested()) {
     context.screen->ClearProgress();
     context.screen->Text("Stopped. The same command goes on from here.");

@@ -80,8 +80,7 @@ absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connect
     if (!IsExport(output)) continue;
     output.set_path(std::string(absl::StripPrefix(output.path(), "export/")));
   }
-  const auto paths = DownloadOutputs(connection, job, out, IsExport,
-                                     force ? Existing::kReplace : Existing::kRefuse,
+  const auto paths = DownloadOutputs(connection, job, out, IsExport, ReplaceOrRefuse(force),
                                      *context.screen, interrupt.token());
   context.screen->ClearProgress();
   ShowLoraError(context, job);

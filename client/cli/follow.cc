@@ -123,12 +123,6 @@ absl::Status WithDownloadHint(const Context& context, const std::string& job,
                                                   " --out DIR fetches it."));
 }
 
-absl::Status WithForce(const absl::Status& status) {
-  if (!absl::IsAlreadyExists(status) || !ErrorReason(status).empty()) return status;
-  return absl::AlreadyExistsError(
-      absl::StrCat(status.message(), " --force writes over it; --out writes elsewhere."));
-}
-
 absl::StatusOr<std::optional<v1::Job>> SubmitJob(const Context& context,
                                                  const Connection& connection,
                                                  const v1::CreateJobRequest& request,

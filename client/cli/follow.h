@@ -7,7 +7,6 @@
 
 #include "client/cli/command.h"
 #include "client/cli/interrupt.h"
-#include "client/lib/download.h"
 
 namespace likeness::client {
 
@@ -28,9 +27,6 @@ absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& con
 // `status` with how to fetch what `job` made, if it is this machine that could not hold it.
 absl::Status WithDownloadHint(const Context& context, const std::string& job,
                               const absl::Status& status);
-
-// `status` with --force as a way out, if a file is there already.
-absl::Status WithForce(const absl::Status& status);
 
 // Hands a job in, and shows that the server has accepted it and when it is to begin. Null: Ctrl-C
 // came first.

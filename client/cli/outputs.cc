@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/names.h"
 #include "common/digest.h"
+#include "common/rpc_error.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -28,13 +29,21 @@ int64_t ModelBytes(const v1::Job& job) {
   return bytes;
 }
 
+Existing ReplaceOrRefuse(bool force) { return force ? Existing::kReplace : Existing::kRefuse; }
+
+absl::Status WithForce(const absl::Status& status) {
+  if (!absl::IsAlreadyExists(status) || !ErrorReason(status).empty()) return status;
+  return absl::AlreadyExistsError(
+      absl::StrCat(status.message(), " --force writes over it; --out writes elsewhere."));
+}
+
 absl::StatusOr<std::string> DownloadOutput(const Connection& connection, const v1::Output& output,
                                            const std::string& folder, Existing existing,
                                            std::stop_token stop) {
   ASSIGN_OR_RETURN(const auto wanted, OutputFile(folder, output.path()));
-  ASSIGN_OR_RETURN(const auto path, PlaceFor(wanted, ShortName(output.blob()), existing));
-  RETURN_IF_ERROR(DownloadBlob(connection, output.blob(), path, stop));
-  return path.string();
+  ASSIGN_OR_RETURN(const Place place, PlaceFor(wanted, ShortName(output.blob()), existing));
+  if (!place.filled) RETURN_IF_ERROR(DownloadBlob(connection, output.blob(), place.path, stop));
+  return place.path.string();
 }
 
 absl::StatusOr<std::vector<std::string>> DownloadOutputs(
@@ -57,9 +66,9 @@ absl::StatusOr<std::vector<std::string>> DownloadOutputs(
 absl::StatusOr<std::string> WriteOutput(const v1::Output& output, const std::string& bytes,
                                         const std::string& folder, Existing existing) {
   ASSIGN_OR_RETURN(const auto wanted, OutputFile(folder, output.path()));
-  ASSIGN_OR_RETURN(const auto path, PlaceFor(wanted, Sha256Hex(bytes), existing));
-  RETURN_IF_ERROR(WriteFileWhole(path, bytes));
-  return path.string();
+  ASSIGN_OR_RETURN(const Place place, PlaceFor(wanted, Sha256Hex(bytes), existing));
+  if (!place.filled) RETURN_IF_ERROR(WriteFileWhole(place.path, bytes));
+  return place.path.string();
 }
 
 }  // namespace likeness::client

@@ -17,6 +17,12 @@ bool IsForPeople(const v1::Output& output);  // those, and reports
 bool IsModelFile(const v1::Output& output);
 bool IsExport(const v1::Output& output);  // a file of an export job
 
+// What --force says about files that are there.
+Existing ReplaceOrRefuse(bool force);
+
+// `status` with --force as a way out, if a file is there already.
+absl::Status WithForce(const absl::Status& status);
+
 // Bytes of the personalized model; 0 if the job made none.
 int64_t ModelBytes(const v1::Job& job);
 

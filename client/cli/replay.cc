@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
-#include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
+#include "client/cli/outputs.h"
 #include "client/cli/picture_record.h"
 #include "client/cli/starting_image.h"
 #include "client/lib/download.h"
@@ -167,15 +167,14 @@ void SayWhetherEqual(const Context& context, const std::string& original,
 // Where the picture goes: no other file is written over unasked.
 absl::StatusOr<std::filesystem::path> FileFor(const std::filesystem::path& original,
                                               const ReplayFlags& flags) {
-  const Existing existing = flags.force         ? Existing::kReplace
-                            : flags.out.empty() ? Existing::kKeep
-                                                : Existing::kRefuse;
+  const Existing existing =
+      flags.out.empty() && !flags.force ? Existing::kKeep : ReplaceOrRefuse(flags.force);
   std::filesystem::path beside = original;
   beside.replace_filename(absl::StrCat(original.stem().string(), "-again.png"));
   const auto place = PlaceFor(flags.out.empty() ? beside : std::filesystem::path(flags.out),
                               /*sha256=*/"", existing);
   RETURN_IF_ERROR(WithForce(place.status()));
-  return place;
+  return place->path;
 }
 
 absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {

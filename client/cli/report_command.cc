@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
-#include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
+#include "client/cli/outputs.h"
 #include "client/lib/download.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
@@ -42,10 +42,11 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& out, boo
     return kJobFailed;
   }
   const std::string file = out.empty() ? absl::StrCat(ShortName(name), ".html") : out;
-  RETURN_IF_ERROR(WithForce(
-      PlaceFor(file, ShortName(page->blob()), force ? Existing::kReplace : Existing::kRefuse)
-          .status()));
-  RETURN_IF_ERROR(DownloadBlob(connection, page->blob(), file, interrupt.token()));
+  const auto place = PlaceFor(file, ShortName(page->blob()), ReplaceOrRefuse(force));
+  RETURN_IF_ERROR(WithForce(place.status()));
+  if (!place->filled) {
+    RETURN_IF_ERROR(DownloadBlob(connection, page->blob(), file, interrupt.token()));
+  }
   if (!PrintObject(context, job, job.name())) PrintResult(file);
   return kDone;
 }

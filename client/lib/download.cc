@@ -89,16 +89,15 @@ fs::path Numbered(const fs::path& path, int number) {
 
 }  // namespace
 
-absl::StatusOr<fs::path> PlaceFor(const fs::path& path, const std::string& sha256,
-                                  Existing existing) {
+absl::StatusOr<Place> PlaceFor(const fs::path& path, const std::string& sha256, Existing existing) {
   constexpr int kMostNames = 10'000;
-  std::error_code error;
-  const auto free = [&](const fs::path& place) {
-    return !fs::exists(fs::symlink_status(place, error)) || HasDigest(place, sha256);
-  };
-  if (existing == Existing::kReplace || free(path)) return path;
-  for (int number = 2; existing == Existing::kKeep && number < kMostNames; ++number) {
-    if (const fs::path place = Numbered(path, number); free(place)) return place;
+  if (existing == Existing::kReplace) return Place{.path = path};
+  const int names = existing == Existing::kKeep ? kMostNames : 2;
+  for (int number = 1; number < names; ++number) {
+    const fs::path place = number == 1 ? path : Numbered(path, number);
+    std::error_code error;
+    if (!fs::exists(fs::symlink_status(place, error))) return Place{.path = place};
+    if (HasDigest(place, sha256)) return Place{.path = place, .filled = true};
   }
   return absl::AlreadyExistsError(
       absl::StrCat(path.string(), " is there already, and holds something else."));

@@ -19,9 +19,14 @@ enum class Existing {
   kReplace,  // it is written over
 };
 
+struct Place {
+  std::filesystem::path path;
+  bool filled = false;  // the file is known to be there already
+};
+
 // Where a file of this digest that is to lie at `path` goes: there, unless another one is there.
-absl::StatusOr<std::filesystem::path> PlaceFor(const std::filesystem::path& path,
-                                               const std::string& sha256, Existing existing);
+absl::StatusOr<Place> PlaceFor(const std::filesystem::path& path, const std::string& sha256,
+                               Existing existing);
 
 // Writes the blob called `blob` (tenants/{tenant}/blobs/{sha256}) to `path`, whose folders are
 // made. A file that is there with the right digest is left alone; what an earlier try left in
