@@ -60,6 +60,11 @@ class ProgramTest : public testing::Test {
     return RunProgramIn(folder_.path(), arguments);
   }
 
+  // Without --server.
+  Ran RunAlone(const std::vector<std::string>& arguments) {
+    return RunProgramIn(folder_.path(), arguments);
+  }
+
   Ran RunAndInterruptAt(std::vector<std::string> arguments, const std::string& text) {
     Serve(arguments);
     return RunOnTerminal(folder_.path(), arguments, [text](const std::string& shown) {

@@ -1,0 +1,275 @@
+// The request that `likeness train` makes of its flags.
+#include "absl/time/clock.h"
+#include "client/cli/exit_code.h"
+#include "client/testing/program_fixture.h"
+#include "gmock/gmock.h"
+
+namespace likeness::client {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class TrainTest : public ProgramTest {};
+
+TEST_F(TrainTest, CheckMakesNoJob) {
+  script_.job = Rex(v1::JOB_STATE_UNSPECIFIED);
+  script_.job.mutable_fine_tune()->set_base_model("baseModels/mini");
+  auto& estimate = *script_.job.add_estimates();
+  estimate.set_device("cpu");
+  estimate.mutable_worker_duration()->set_seconds(74);
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--check", "--label=project=a=b"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_TRUE(server_->record().create.validate_only());
+  EXPECT_EQ(server_->record().create.job().labels().at("project"), "a=b");
+  EXPECT_THAT(ran.err, HasSubstr("checked     the server would accept it, on mini"));
+  EXPECT_THAT(ran.err, HasSubstr("estimate    about 74 s on cpu"));
+  EXPECT_EQ(ran.out, "");
+}
+
+TEST_F(TrainTest, WhatIsNotSaidIsLeftToTheModel) {
+  const auto method = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = {"train", "--class=dog", "--photos=rex", "--detach"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    script_.job = Rex(v1::JOB_STATE_PENDING);
+    EXPECT_EQ(Run(command).exit_code, kDone);
+    return server_->record().create.job().fine_tune().dreambooth();
+  };
+  EXPECT_FALSE(method({}).has_train_text_encoder());
+  EXPECT_TRUE(method({"--no-train-text-encoder"}).has_train_text_encoder());
+  EXPECT_FALSE(method({"--no-train-text-encoder"}).train_text_encoder());
+  EXPECT_TRUE(method({"--train-text-encoder"}).train_text_encoder());
+}
+
+TEST_F(TrainTest, FurtherSubjectsAreSentBesideTheFirst) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const auto run = [&](const std::string& also) {
+    return Run({"train", "--class=dog", "--photos=rex", "--detach", "--also=" + also});
+  };
+  ASSERT_EQ(run("abc black cat=rex").exit_code, kDone);
+  const auto spec = server_->record().create.job().fine_tune();
+  ASSERT_EQ(spec.subjects_size(), 2);
+  EXPECT_EQ(spec.subjects(0).class_noun(), "dog");
+  EXPECT_EQ(spec.subjects(1).token(), "abc");
+  EXPECT_EQ(spec.subjects(1).class_noun(), "black cat");
+  EXPECT_EQ(spec.subjects(1).photos_size(), spec.subjects(0).photos_size());
+  EXPECT_EQ(spec.samples().prompts_size(), 8);
+  EXPECT_EQ(spec.samples().prompts(4), "a {subject2} in the snow");
+  for (const char* wrong : {"abc=rex", "abc cat", "abc cat="}) {
+    const auto ran = run(wrong);
+    EXPECT_EQ(ran.exit_code, kWrongUse) << wrong;
+    EXPECT_THAT(ran.err, HasSubstr("'TOKEN NOUN=DIR' is needed"));
+  }
+  WriteFile(folder_.path() / "tom" / "01.jpg", "");
+  EXPECT_THAT(Run({"train", "--class=dog", "--photos=rex", "--check", "--also=abc cat=rex"}).err,
+              AllOf(HasSubstr("photos      dog · 2 of 2 usable"),
+                    HasSubstr("photos      abc cat · 2 of 2 usable")));
+  EXPECT_THAT(run("abc cat=tom").err, AllOf(HasSubstr("tom/01.jpg: The file has zero"),
+                                            HasSubstr("(subjects[1].photos[0])")));
+}
+
+TEST_F(TrainTest, TheStopRuleIsNamed) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const auto run = [&](const std::string& rule) {
+    return Run({"train", "--class=dog", "--photos=rex", "--detach", "--stop-rule=" + rule});
+  };
+  ASSERT_EQ(run("best").exit_code, kDone);
+  EXPECT_EQ(server_->record().create.job().fine_tune().training().stop_rule(), v1::STOP_RULE_BEST);
+  ASSERT_EQ(run("lowest_validation_loss").exit_code, kDone);
+  EXPECT_EQ(server_->record().create.job().fine_tune().training().stop_rule(),
+            v1::STOP_RULE_LOWEST_VALIDATION_LOSS);
+  const auto ran = run("never");
+  EXPECT_NE(ran.exit_code, kDone);
+  EXPECT_THAT(ran.err,
+              HasSubstr("--stop-rule is 'never'; last, best, lowest_validation_loss, plateau"));
+}
+
+TEST_F(TrainTest, MethodsHaveFlagsOfTheirOwn) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const std::vector<std::string> train = {"train", "--class=dog", "--photos=rex", "--detach"};
+  const auto run = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = train;
+    command.insert(command.end(), flags.begin(), flags.end());
+    return Run(command);
+  };
+  const auto asked = [&] { return server_->record().create.job().fine_tune(); };
+  ASSERT_EQ(run({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder",
+                 "--text-encoder-steps=50"})
+                .exit_code,
+            kDone);
+  EXPECT_EQ(asked().lora().text_encoder_steps(), 50);
+  EXPECT_EQ(asked().lora().rank(), 8);
+  EXPECT_EQ(asked().lora().alpha(), 4);
+  EXPECT_TRUE(asked().lora().train_text_encoder());
+  ASSERT_EQ(run({"--method=textual_inversion", "--vectors=3"}).exit_code, kDone);
+  EXPECT_EQ(asked().textual_inversion().vectors(), 3);
+  ASSERT_EQ(run({"--method=lora", "--variant=dora", "--up-rate-ratio=16"}).exit_code, kDone);
+  EXPECT_EQ(asked().lora().variant(), v1::LORA_VARIANT_DORA);
+  EXPECT_EQ(asked().lora().up_learning_rate_ratio(), 16);
+  ASSERT_EQ(run({"--method=pivotal_tuning", "--rank=4", "--vectors=2"}).exit_code, kDone);
+  EXPECT_EQ(asked().pivotal_tuning().lora().rank(), 4);
+  EXPECT_EQ(asked().pivotal_tuning().textual_inversion().vectors(), 2);
+  ASSERT_EQ(
+      run({"--method=hypernetwork", "--layer-structure=1,1.5,1", "--activation=swish"}).exit_code,
+      kDone);
+  EXPECT_THAT(asked().hypernetwork().layer_structure(), ElementsAre(1, 1.5, 1));
+  EXPECT_EQ(asked().hypernetwork().activation(), v1::HYPERNETWORK_ACTIVATION_SWISH);
+  ASSERT_EQ(run({"--method=svdiff"}).exit_code, kDone);
+  EXPECT_TRUE(asked().has_svdiff());
+  const std::pair<std::vector<std::string>, const char*> wrong[] = {
+      {{"--method=magic"}, "--method is 'magic'"},
+      {{"--rank=8"}, "--method lora"},
+      {{"--method=lora", "--vectors=2"}, "--method textual_inversion"},
+      {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"},
+      {{"--method=svdiff", "--variant=dora"}, "--method lora"},
+      {{"--method=lora", "--variant=vera"}, "lora, dora, loha, lokr are allowed"},
+      {{"--method=lora", "--activation=relu"}, "--method hypernetwork"},
+      {{"--method=hypernetwork", "--layer-structure=1,x"}, "1,2,1"}};
+  for (const auto& [flags, says] : wrong) {
+    const auto ran = run(flags);
+    EXPECT_NE(ran.exit_code, kDone);
+    EXPECT_THAT(ran.err, HasSubstr(says));
+  }
+}
+
+TEST_F(TrainTest, FlagsOfTheTrainingFillItsFields) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const std::vector<std::string> train = {"train", "--class=dog", "--photos=rex", "--detach"};
+  const auto run = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = train;
+    command.insert(command.end(), flags.begin(), flags.end());
+    return Run(command);
+  };
+  ASSERT_EQ(
+      run({"--optimizer=adamw-8bit", "--schedule=cosine_with_restarts", "--schedule-cycles=3",
+           "--warmup-steps=10", "--debiased-estimation", "--noise-offset=0.05",
+           "--input-perturbation=0.1", "--flips", "--caption-dropout=0.2", "--ema-decay=0.999",
+           "--gradient-checkpointing", "--prior-kind=base_prediction", "--alpha-masks",
+           "--unmasked-weight=0.1", "--fused-backward-pass", "--aspect-ratio-buckets"})
+          .exit_code,
+      kDone);
+  const auto asked = server_->record().create.job().fine_tune();
+  EXPECT_EQ(asked.training().optimizer(), v1::OPTIMIZER_ADAMW_8BIT);
+  EXPECT_EQ(asked.training().learning_rate_schedule(),
+            v1::LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS);
+  EXPECT_EQ(asked.training().schedule_cycles(), 3);
+  EXPECT_EQ(asked.training().warmup_steps(), 10);
+  EXPECT_TRUE(asked.training().debiased_estimation());
+  EXPECT_EQ(asked.training().noise_offset(), 0.05);
+  EXPECT_EQ(asked.training().input_perturbation(), 0.1);
+  EXPECT_TRUE(asked.training().horizontal_flips());
+  EXPECT_EQ(asked.training().caption_dropout(), 0.2);
+  EXPECT_EQ(asked.training().ema_decay(), 0.999);
+  EXPECT_TRUE(asked.training().gradient_checkpointing());
+  EXPECT_TRUE(asked.training().alpha_masks());
+  EXPECT_TRUE(asked.training().aspect_ratio_buckets());
+  EXPECT_TRUE(asked.training().fused_backward_pass());
+  EXPECT_EQ(asked.training().unmasked_weight(), 0.1);
+  EXPECT_EQ(asked.prior().kind(), v1::PRIOR_KIND_BASE_PREDICTION);
+  ASSERT_EQ(run({}).exit_code, kDone);
+  const auto unsaid = server_->record().create.job().fine_tune();
+  EXPECT_EQ(unsaid.training().optimizer(), v1::OPTIMIZER_UNSPECIFIED);
+  EXPECT_FALSE(unsaid.has_prior());
+  const auto wrong = run({"--optimizer=sgd"});
+  EXPECT_NE(wrong.exit_code, kDone);
+  EXPECT_THAT(wrong.err, HasSubstr("adamw, adamw_8bit, adafactor, prodigy are allowed"));
+}
+
+TEST_F(TrainTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const auto run = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> command = {"train", "--class=dog", "--photos=rex", "--detach"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return Run(command);
+  };
+  const auto asked = [&] { return server_->record().create.job().fine_tune(); };
+  ASSERT_EQ(run({"--preset=person"}).exit_code, kDone);
+  EXPECT_EQ(asked().training().steps(), 1200);
+  EXPECT_EQ(asked().training().learning_rate(), 2e-6);
+  EXPECT_TRUE(asked().dreambooth().train_text_encoder());
+  EXPECT_EQ(asked().prior().class_images(), 200);
+  ASSERT_EQ(run({"--preset=style", "--method=lora"}).exit_code, kDone);
+  EXPECT_EQ(asked().training().steps(), 1000);
+  EXPECT_EQ(asked().training().learning_rate(), 1e-4);
+  EXPECT_FALSE(asked().lora().train_text_encoder());
+  EXPECT_EQ(asked().prior().class_images(), 1000);
+
+  ASSERT_EQ(run({"--preset=person", "--steps=7", "--learning-rate=1e-5", "--class-images=3",
+                 "--no-train-text-encoder"})
+                .exit_code,
+            kDone);
+  EXPECT_EQ(asked().training().steps(), 7);
+  EXPECT_EQ(asked().training().learning_rate(), 1e-5);
+  EXPECT_EQ(asked().prior().class_images(), 3);
+  EXPECT_FALSE(asked().dreambooth().train_text_encoder());
+  ASSERT_EQ(run({"--preset=pet", "--optimizer=prodigy", "--no-prior"}).exit_code, kDone);
+  EXPECT_FALSE(asked().training().has_learning_rate()) << "Prodigy finds it";
+  EXPECT_FALSE(asked().prior().has_class_images());
+
+  // The base model recommends steps, and a rate for LoRA.
+  auto& base = *script_.capabilities.mutable_base_models(0);
+  auto& advice = *base.mutable_fine_tune_defaults();
+  advice.mutable_dreambooth()->set_train_text_encoder(false);
+  advice.mutable_training()->set_steps(200);
+  advice.mutable_training()->set_learning_rate(5e-6);
+  advice.mutable_prior()->set_class_images(200);
+  auto& lora = *base.add_other_fine_tune_defaults();
+  lora = advice;
+  lora.mutable_lora();
+  lora.mutable_training()->set_steps(800);
+  lora.mutable_training()->set_learning_rate(2e-3);
+  const auto noted = run({"--preset=person"});
+  ASSERT_EQ(noted.exit_code, kDone);
+  EXPECT_THAT(noted.out + noted.err,
+              HasSubstr("--preset person leaves what mini recommends: steps"));
+  EXPECT_FALSE(asked().training().has_steps());
+  EXPECT_EQ(asked().training().learning_rate(), 2e-6);
+  EXPECT_TRUE(asked().dreambooth().train_text_encoder());
+  ASSERT_EQ(run({"--preset=person", "--method=lora"}).exit_code, kDone);
+  EXPECT_EQ(asked().training().steps(), 1000);
+  EXPECT_FALSE(asked().training().has_learning_rate());
+
+  const std::pair<std::vector<std::string>, const char*> wrong[] = {
+      {{"--preset=horse"}, "--preset is 'horse'; object, pet, person, style are allowed"},
+      {{"--preset=pet", "--method=svdiff"}, "--method dreambooth and lora"}};
+  for (const auto& [flags, says] : wrong) {
+    const auto ran = run(flags);
+    EXPECT_NE(ran.exit_code, kDone);
+    EXPECT_THAT(ran.err, HasSubstr(says));
+  }
+}
+
+TEST_F(TrainTest, SaysHowTheJobMayWaitAndRun) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  script_.job.set_queue_position(2);
+  script_.job.mutable_estimated_start_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) + 3600);
+  auto ran = Run({"train", "--class=dog", "--photos=rex", "--detach", "--priority=5",
+                  "--at=2026-12-01T18:00:00Z", "--max-wait=30m", "--timeout=2h", "--require=zone=a",
+                  "--require=gpu=h100", "--min-device-memory=24",
+                  "--webhook=https://shop.example/hook", "--webhook-progress"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr(" · 2 ahead · starts in about 60 min\n"));
+  const auto job = server_->record().create.job();
+  EXPECT_EQ(job.priority(), 5);
+  EXPECT_EQ(job.schedule_time().seconds(), 1'796'148'000);
+  EXPECT_EQ(job.max_queue_duration().seconds(), 1800);
+  EXPECT_EQ(job.execution_timeout().seconds(), 7200);
+  EXPECT_EQ(job.requirements().labels().at("gpu"), "h100");
+  EXPECT_EQ(job.requirements().labels_size(), 2);
+  EXPECT_EQ(job.webhook().url(), "https://shop.example/hook");
+  EXPECT_EQ(job.webhook().events_size(), 2);
+  EXPECT_EQ(job.requirements().min_device_memory_bytes(), int64_t{24} << 30);
+
+  script_.job.MergeFrom(job);
+  script_.job.mutable_schedule_time()->set_seconds(4'000'000'000);
+  ran = Run({"get", "rex-7f3c"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("not before 2096-10-02 07:06:40 UTC\n"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("queue       priority 5 · waits at most 30 min · runs at most 2 h · "
+                        "on a worker with gpu=h100, zone=a · 25.8 GB of device memory\n"));
+}
+
+}  // namespace
+}  // namespace likeness::client
