@@ -3,10 +3,10 @@
 #include <array>
 #include <cmath>
 #include <regex>
-#include <sstream>
 #include <string_view>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 #include "worker/exports/lora_file.h"
 
 namespace likeness {
@@ -73,12 +73,6 @@ int64_t RankOf(const LoraFactors& factors) {
   return 0;
 }
 
-std::string Text(double number) {
-  std::ostringstream text;
-  text << number;
-  return text.str();
-}
-
 }  // namespace
 
 std::string OriginalUnetName(const std::string& layer, int64_t layers_per_block) {
@@ -135,7 +129,7 @@ void WriteKohyaLora(const std::filesystem::path& file, const LoraWeights& weight
                    {{"format", "pt"},
                     {"ss_network_module", lycoris ? "lycoris.kohya" : "networks.lora"},
                     {"ss_network_dim", std::to_string(scale.rank)},
-                    {"ss_network_alpha", Text(alpha)},
+                    {"ss_network_alpha", NumberText(alpha)},
                     {"ss_base_model_version", model.version}});
 }
 

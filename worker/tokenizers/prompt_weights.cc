@@ -4,9 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
-#include <sstream>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 
 namespace likeness {
 namespace {
@@ -15,10 +15,9 @@ constexpr double kRound = 1.1, kSquare = 1 / 1.1;
 constexpr std::string_view kBlanks = " \t\n\r\f\v";
 
 [[noreturn]] void Refuse(std::string_view weight) {
-  std::ostringstream text;
-  text << "a prompt has the weight \"" << weight << "\"; allowed: numbers from "
-       << -kLargestPromptWeight << " to " << kLargestPromptWeight;
-  throw Error(ErrorKind::kInvalidArgument, text.str());
+  throw Error(ErrorKind::kInvalidArgument,
+              "a prompt has the weight \"" + std::string(weight) + "\"; allowed: numbers from " +
+                  NumberText(-kLargestPromptWeight) + " to " + NumberText(kLargestPromptWeight));
 }
 
 // ":1.3)" at the beginning of `rest`: ": number )", blanks allowed. Takes it off.
