@@ -22,4 +22,10 @@ inline bool LearnsWord(const v1::FineTuneSpec& spec) {
   return spec.has_textual_inversion() || spec.has_pivotal_tuning();
 }
 
+// The settings of that word; those by default where there is none.
+inline const v1::TextualInversion& WordSettingsOf(const v1::FineTuneSpec& spec) {
+  return spec.has_pivotal_tuning() ? spec.pivotal_tuning().textual_inversion()
+                                   : spec.textual_inversion();
+}
+
 }  // namespace likeness

@@ -1,6 +1,7 @@
 #include "worker/jobs/idle_settings.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
 #include "common/judging.h"
 
@@ -27,11 +28,6 @@ bool LearnsFromMasks(const Spec& spec) {
     if (HasMasks(subject.photos()) || HasMasks(subject.validation_photos())) return true;
   }
   return spec.training().alpha_masks();
-}
-
-const v1::TextualInversion& WordOf(const Spec& spec) {
-  return spec.has_pivotal_tuning() ? spec.pivotal_tuning().textual_inversion()
-                                   : spec.textual_inversion();
 }
 
 constexpr IdleSetting kIdleSettings[] = {
@@ -78,7 +74,7 @@ constexpr IdleSetting kIdleSettings[] = {
      "no photo has a mask"},
     {"textual_inversion.initial_text",
      [](const Spec& asked, const Spec&) {
-       const std::string& text = WordOf(asked).initial_text();
+       const std::string& text = WordSettingsOf(asked).initial_text();
        return !asked.initial_model().empty() && !text.empty() &&
               text != SubjectOf(asked).class_noun();
      },

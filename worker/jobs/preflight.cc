@@ -259,9 +259,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   }
   std::vector<NewWord> learned;
   if (LearnsWord(spec)) {
-    const int64_t vectors = spec.has_pivotal_tuning()
-                                ? spec.pivotal_tuning().textual_inversion().vectors()
-                                : spec.textual_inversion().vectors();
+    const int64_t vectors = WordSettingsOf(spec).vectors();
     for (const v1::Subject& subject : spec.subjects()) {
       learned.push_back({subject.token(), {torch::empty({vectors, 0})}});
     }
