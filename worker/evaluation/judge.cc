@@ -36,16 +36,24 @@ class Counter {
 
 constexpr size_t kBatch = 8;
 
+// Calls `use` with the pictures that are read together, batch after batch.
+template <typename Use>
+void InBatches(const std::vector<const Image*>& images, const Use& use) {
+  for (size_t begin = 0; begin < images.size(); begin += kBatch) {
+    const size_t end = std::min(images.size(), begin + kBatch);
+    use(std::vector<const Image*>(images.begin() + static_cast<int64_t>(begin),
+                                  images.begin() + static_cast<int64_t>(end)));
+  }
+}
+
 template <typename Evaluator>
 torch::Tensor EmbedAll(const std::vector<const Image*>& images, Evaluator& evaluator,
                        Counter& counter) {
   std::vector<torch::Tensor> rows;
-  for (size_t begin = 0; begin < images.size(); begin += kBatch) {
-    const size_t end = std::min(images.size(), begin + kBatch);
-    rows.push_back(evaluator.Embed({images.begin() + static_cast<int64_t>(begin),
-                                    images.begin() + static_cast<int64_t>(end)}));
-    for (size_t i = begin; i < end; ++i) counter.Add();
-  }
+  InBatches(images, [&](const std::vector<const Image*>& batch) {
+    rows.push_back(evaluator.Embed(batch));
+    for (size_t i = 0; i < batch.size(); ++i) counter.Add();
+  });
   return torch::cat(rows);
 }
 
@@ -298,18 +306,15 @@ class Judge {
   torch::Tensor JudgeByParts(const SubjectParts& parts) {
     std::vector<torch::Tensor> rows;
     std::vector<double> values;
-    for (size_t begin = 0; begin < pictures_.size(); begin += kBatch) {
-      const size_t end = std::min(pictures_.size(), begin + kBatch);
-      auto batch = evaluators_.dino->EmbedParts({pictures_.begin() + static_cast<int64_t>(begin),
-                                                 pictures_.begin() + static_cast<int64_t>(end)});
-      for (size_t i = begin; i < end; ++i) {
-        auto& seen = batch[i - begin];
+    InBatches(pictures_, [&](const std::vector<const Image*>& batch) {
+      for (auto& seen : evaluators_.dino->EmbedParts(batch)) {
+        auto& masc = judgement_.pictures[rows.size()].masc;
         rows.push_back(std::move(seen.whole_1D));
-        judgement_.pictures[i].masc = parts.FoundIn(seen.patches_PD);
-        if (judgement_.pictures[i].masc) values.push_back(*judgement_.pictures[i].masc);
+        masc = parts.FoundIn(seen.patches_PD);
+        if (masc) values.push_back(*masc);
         counter_.Add();
       }
-    }
+    });
     // In all pictures or in none: what the photos show decides.
     if (!values.empty()) Note("masc", MeanOfGroups(Grouped(groups_, values)), judgement_);
     const auto among = parts.FoundAmongPhotos([&] { counter_.Poll(); });
