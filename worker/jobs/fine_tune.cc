@@ -10,6 +10,7 @@
 #include "common/judging.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
+#include "worker/base/error.h"
 #include "worker/jobs/card_facts.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/faces.h"
@@ -319,17 +320,15 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   AddExtras(
       "the pictures", [&] { return WritePictures(drawn.samples, settings, environment); }, extras,
       environment);
-  AddExtras(
-      "the figures",
-      [&] {
-        std::vector<v1::Output> report;
-        if (judged) {
-          report.push_back(
-              WriteReport(*judged, drawn.samples, spec.judge().evaluators(), environment));
-        }
-        return report;
-      },
-      extras, environment);
+  if (judged) {
+    AddExtras(
+        "the figures",
+        [&] {
+          return std::vector{
+              WriteReport(*judged, drawn.samples, spec.judge().evaluators(), environment)};
+        },
+        extras, environment);
+  }
   AddExtras(
       "the contact sheet",
       [&] { return WriteContactSheet(spec, photos, drawn.samples, judged, environment); }, extras,
