@@ -14,13 +14,14 @@
 
 namespace likeness {
 
-// Points to pictures that lie elsewhere.
+// Points to photos that lie elsewhere.
 struct ShownSubject {
   std::string name;  // "sks dog"
   std::vector<const Image*> photos;
 };
 
-// Neither the job's name nor a date is part of it: what is made again has the same bytes.
+// Points to pictures that lie elsewhere. Neither the job's name nor a date is part of it: what is
+// made again has the same bytes.
 struct ReportFacts {
   std::string title;  // "sks dog"
   std::string made;   // with what: "lora on mini, 500 steps"
