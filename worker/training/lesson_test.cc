@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "worker/base/io/temp_dir.h"
 #include "worker/families/tiny_model.h"
@@ -97,22 +98,31 @@ TEST(LessonTest, SubjectsOfOneClassGoRoundItsPicturesTogether) {
               ElementsAre(0, 1, 2, 0, 1, 2, 10, 13, 11, 12, 14, 10));
 }
 
+// Two photos of a dog to learn from, and one to validate with.
+FineTuneOptions OfADog(Image second) {
+  FineTuneOptions options;
+  options.class_noun = "dog";
+  options.photos = {{.image = TestImage(0)}, {.image = std::move(second)}};
+  options.validation_photos = {{.image = TestImage(2)}};
+  return options;
+}
+
+// Another subject, of one photo.
+LearnedSubject Beside(const char* token, const char* class_noun, Image photo) {
+  LearnedSubject subject;
+  subject.token = token;
+  subject.class_noun = class_noun;
+  subject.photos = {{.image = std::move(photo)}};
+  return subject;
+}
+
 TEST(LessonTest, ClassPicturesAreDrawnOnceForAllOfAClass) {
   auto model = TinyModel();
   const TempDir cache;
   RecordingHost host(cache.path());
-  FineTuneOptions options;
-  options.class_noun = "dog";
-  options.photos = {{.image = TestImage(0)}, {.image = TestImage(1)}};
-  options.validation_photos = {{.image = TestImage(2)}};
+  FineTuneOptions options = OfADog(TestImage(1));
   options.class_images = {.prompt = {}, .count = 3, .steps = 1, .guidance = 1};
-  for (const char* token : {"zwx", "abc"}) {
-    LearnedSubject other;
-    other.token = token;
-    other.class_noun = other.token == "zwx" ? "cat" : "dog";
-    other.photos = {{.image = TestImage(2), .caption = ""}};
-    options.other_subjects.push_back(other);
-  }
+  options.other_subjects = {Beside("zwx", "cat", TestImage(2)), Beside("abc", "dog", TestImage(2))};
   const Lesson lesson = PrepareLesson(model, options, cache.path(), host);
   EXPECT_THAT(lesson.prompts, ElementsAre("a sks dog", "a zwx cat", "a abc dog", "a dog", "a cat"));
   EXPECT_EQ(lesson.photos.at(0).size(), 4);
@@ -145,16 +155,10 @@ TEST(LessonTest, PhotosOfAllSizesAndSubjectsAreCountedTogether) {
   auto model = TinyModel();
   const TempDir cache;
   RecordingHost host(cache.path());
-  FineTuneOptions options;
-  options.class_noun = "dog";
-  options.photos = {{.image = TestImage(0)}, {.image = TestImage(1, 32)}};
-  options.validation_photos = {{.image = TestImage(2)}};
+  FineTuneOptions options = OfADog(TestImage(1, 32));
   options.draws.horizontal_flips = true;
   options.prior_weight = 0;
-  LearnedSubject& other = options.other_subjects.emplace_back();
-  other.token = "zwx";
-  other.class_noun = "cat";
-  other.photos = {{.image = TestImage(3)}};
+  options.other_subjects = {Beside("zwx", "cat", TestImage(3))};
   PrepareLesson(model, options, cache.path(), host);
   std::vector<int64_t> done;
   for (const Progress& progress : host.progress) {
