@@ -4,7 +4,6 @@
 #include "client/cli/command.h"
 #include "client/cli/config.h"
 #include "client/cli/table.h"
-#include "client/cli/yaml.h"
 #include "common/address.h"
 #include "common/nearest.h"
 #include "common/resource_names.h"
@@ -56,7 +55,7 @@ std::string Json(const Config& config) {
 
 ExitCode List(const Context& context, const Config& config) {
   if (context.structured()) {
-    PrintResult(context.output == OutputFormat::kYaml ? JsonToYaml(Json(config)) : Json(config));
+    PrintResult(Format(context.output, Json(config)));
   } else if (context.output == OutputFormat::kName) {
     for (const auto& [name, entry] : config.contexts) PrintResult(name);
   } else if (config.contexts.empty()) {

@@ -43,10 +43,7 @@ bool IsPartOfName(char c) {
 // What stands for `name`; empty if it stays.
 std::string WordFor(absl::string_view name) {
   if (const auto found = ValueWords().find(name); found != ValueWords().end()) return found->second;
-  if (name.find_first_of("._") == name.npos || absl::StrContains(name, "photos[") ||
-      absl::StrContains(name, "gallery[")) {
-    return "";
-  }
+  if (absl::StrContains(name, "photos[") || absl::StrContains(name, "gallery[")) return "";
   const bool whole = absl::StartsWith(name, "job.") || absl::StartsWith(name, "generate.");
   return whole ? FlagForField(name) : FlagForPartOfField(name);
 }

@@ -16,7 +16,10 @@ absl::StatusOr<OutputFormat> ParseOutputFormat(absl::string_view text) {
 }
 
 std::string Format(OutputFormat format, const google::protobuf::Message& message) {
-  const auto json = ToJson(message);
+  return Format(format, ToJson(message));
+}
+
+std::string Format(OutputFormat format, const std::string& json) {
   return format == OutputFormat::kYaml ? JsonToYaml(json) : json;
 }
 

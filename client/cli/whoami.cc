@@ -3,7 +3,6 @@
 #include "client/cli/command.h"
 #include "client/cli/progress_line.h"
 #include "client/cli/table.h"
-#include "client/cli/yaml.h"
 #include "client/lib/jobs.h"
 #include "common/status_macros.h"
 #include "nlohmann/json.hpp"
@@ -34,8 +33,7 @@ absl::StatusOr<ExitCode> Run(const Context& context) {
                                          {"context", context.name},
                                          {"tenant", tenant},
                                          {"identifiedBy", shows}};
-    const auto text = json.dump(1);
-    PrintResult(context.output == OutputFormat::kYaml ? JsonToYaml(text) : text);
+    PrintResult(Format(context.output, json.dump(1)));
     return kDone;
   }
   if (!context.table()) {
