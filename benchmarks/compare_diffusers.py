@@ -3,6 +3,7 @@
 
     benchmarks/compare_diffusers.py --threads 2            the miniature model
     benchmarks/compare_diffusers.py --threads 2 --full     the sizes of Stable Diffusion 1.5, random weights
+    benchmarks/compare_diffusers.py --device cuda:0 --full --dtype float32 bfloat16
 
 Both sides take turns, each in a process of its own, with the same weights, threads and dtype; what diffusers does is in
 diffusers_peer.py. Prints medians and ratios (above 1: we are faster); the range is that of the rounds. On a machine that
@@ -26,26 +27,24 @@ SIDES = ["ours", "diffusers"]
 CLOCKS = {"seconds": "wall", "cpu_seconds": "CPU"}
 
 
-def run(side, what, args, flags):
+def run(side, what, dtype, args, flags):
     program = ([args.build / "benchmarks" / what] if side == "ours" else
                [sys.executable, ROOT / "benchmarks/diffusers_peer.py", what])
-    command = [*program, f"--model={args.model}", f"--threads={args.threads}", f"--dtype={args.dtype}", "--json", *flags]
+    command = [*program, f"--model={args.model}", f"--device={args.device}", f"--threads={args.threads}", f"--dtype={dtype}",
+               "--json", *flags]
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def compare(what, args, flags):
+def compare(what, dtype, args, flags):
     """Runs both sides in turn, first the one, then the other first, and gives back their figures."""
     results = {side: [] for side in SIDES}
     for i in range(args.rounds):
         for side in SIDES if i % 2 == 0 else reversed(SIDES):
-            results[side].append(run(side, what, args, flags))
+            results[side].append(run(side, what, dtype, args, flags))
+    row = {"what": what, "dtype": dtype}
     if what == "sample_image":
-        ours, theirs = (results[side][0]["mean_pixel"] for side in SIDES)
-        if abs(ours - theirs) > (0.5 if args.dtype == "float32" else 3):
-            sys.exit(f"the pictures differ, mean pixel {ours} and {theirs}: not the same work")
-
-    row = {"what": what}
+        row["mean_pixel"] = [results[side][0]["mean_pixel"] for side in SIDES]
     for clock in CLOCKS:
         ratios = [statistics.median(d[clock]) / statistics.median(o[clock])
                   for o, d in zip(results["ours"], results["diffusers"])]
@@ -58,26 +57,33 @@ def compare(what, args, flags):
     return row
 
 
+def different_pictures(row):
+    """Not the same work: no ratio would mean anything."""
+    ours, theirs = row.get("mean_pixel", [0, 0])
+    return abs(ours - theirs) > (0.5 if row["dtype"] == "float32" else 3)
+
+
 def print_table(rows):
-    print("| what | clock | ours, ms | diffusers, ms | ratio (range) | peak GiB, ours / diffusers |\n|---|---|---|---|---|---|")
+    print("| what | dtype | clock | ours, ms | diffusers, ms | ratio (range) | peak GiB, ours / diffusers |\n|---|---|---|---|---|---|---|")
     for row in rows:
         ours, theirs = (row[side] for side in SIDES)
         for clock, name in CLOCKS.items():
             ratio = row[f"ratio_of_{clock}"]
-            print(f"| {row['what']} | {name} | {1000 * ours[f'median_{clock}']:.1f} | {1000 * theirs[f'median_{clock}']:.1f} "
+            print(f"| {row['what']} | {row['dtype']} | {name} | {1000 * ours[f'median_{clock}']:.1f} | {1000 * theirs[f'median_{clock}']:.1f} "
                   f"| {ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f}) "
                   f"| {ours['peak_gib']:.2f} / {theirs['peak_gib']:.2f} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models/mini", help="a diffusers directory")
-    parser.add_argument("--full", action="store_true", help="a random model of Stable Diffusion 1.5's size instead")
+    parser.add_argument("--model", type=pathlib.Path, help="a diffusers directory [models/mini; with --full, written anew]")
+    parser.add_argument("--full", action="store_true", help="a model of Stable Diffusion 1.5's size")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--dtype", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
     parser.add_argument("--batch-size", type=int, default=4, help="photos in a step, and as many class pictures (not with --full)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 5; 2 with --full)")
-    parser.add_argument("--repetitions", type=int, help="measured in a round (default: 10; 2 steps, 1 picture with --full)")
+    parser.add_argument("--repetitions", type=int, help="measured in a round (default: 10; 2 steps, 1 picture with --full on the CPU)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--json", type=pathlib.Path, help="file to write every figure to")
     args = parser.parse_args()
@@ -86,19 +92,26 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         train_flags, sample_flags = [f"--batch-size={args.batch_size}"], []
         repetitions = {"train_step": 10, "sample_image": 10}
-        if args.full:
-            write_full_model(scratch)
-            args.model = pathlib.Path(scratch) / "model"
-            train_flags, sample_flags = ["--batch-size=1", "--no-text-encoder", "--warm-up=1"], ["--warm-up=1"]
-            repetitions = {"train_step": 2, "sample_image": 1}
-        rows = [compare(what, args, [*flags, f"--repetitions={args.repetitions or repetitions[what]}"])
-                for what, flags in [("train_step", train_flags), ("sample_image", sample_flags)]]
+        if not args.full:
+            args.model = args.model or ROOT / "models/mini"
+        else:
+            if not args.model:
+                write_full_model(scratch)
+                args.model = pathlib.Path(scratch) / "model"
+            train_flags = ["--batch-size=1", "--no-text-encoder"]
+            if args.device == "cpu":  # where each takes a minute
+                train_flags, sample_flags = [*train_flags, "--warm-up=1"], ["--warm-up=1"]
+                repetitions = {"train_step": 2, "sample_image": 1}
+        rows = [compare(what, dtype, args, [*flags, f"--repetitions={args.repetitions or repetitions[what]}"])
+                for dtype in args.dtype for what, flags in [("train_step", train_flags), ("sample_image", sample_flags)]]
     print_table(rows)
     if args.json:
         args.json.write_text(json.dumps({
-            "model": "sd15-size" if args.full else args.model.name, "threads": args.threads, "dtype": args.dtype,
+            "model": "sd15-size" if args.full else args.model.name, "device": args.device, "threads": args.threads,
             "processor": platform.processor() or platform.machine(), "time": time.strftime("%Y-%m-%d"),
             "rows": rows}, indent=1) + "\n")
+    for row in filter(different_pictures, rows):
+        sys.exit(f"the pictures in {row['dtype']} differ, mean pixel {row['mean_pixel']}: not the same work")
 
 
 if __name__ == "__main__":

@@ -20,34 +20,36 @@ import torch
 import transformers
 
 
-def now():
-    """Seconds on the clock, and seconds that this process has computed, over all its threads."""
+def now(device):
+    """Seconds on the clock, and seconds that this process has computed, over all its threads; the device has nothing left to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return numpy.array([time.perf_counter(), time.process_time()])
 
 
 def train_step(args):
     """Yields the time of a step: prompts, forward, backward, clipping, AdamW."""
-    text = transformers.CLIPTextModel.from_pretrained(args.model, subfolder="text_encoder", dtype=torch.float32)
+    text = transformers.CLIPTextModel.from_pretrained(args.model, subfolder="text_encoder", dtype=torch.float32).to(args.device)
     tokenizer = transformers.CLIPTokenizer.from_pretrained(args.model, subfolder="tokenizer")
-    unet = diffusers.UNet2DConditionModel.from_pretrained(args.model, subfolder="unet", dtype=torch.float32).train()
+    unet = diffusers.UNet2DConditionModel.from_pretrained(args.model, subfolder="unet", dtype=torch.float32).to(args.device).train()
     schedule = diffusers.DDPMScheduler.from_pretrained(args.model, subfolder="scheduler")
     text.train(args.text_encoder).requires_grad_(args.text_encoder)
-    ids = tokenizer(["a sks dog", "a dog"], padding="max_length", return_tensors="pt").input_ids
-    row_of_b = torch.tensor([0] * args.batch_size + [1] * args.batch_size)
+    ids = tokenizer(["a sks dog", "a dog"], padding="max_length", return_tensors="pt").input_ids.to(args.device)
+    row_of_b = torch.tensor([0] * args.batch_size + [1] * args.batch_size, device=args.device)
     with torch.no_grad():
         frozen = text(ids)[0]
     parameters = list(unet.parameters()) + (list(text.parameters()) if args.text_encoder else [])
     optimizer = torch.optim.AdamW(parameters, lr=5e-6, weight_decay=1e-2, fused=True)
     shape = (2 * args.batch_size, unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
-    mean, deviation = torch.randn(shape), 0.1 * torch.rand(shape)
+    mean, deviation = torch.randn(shape, device=args.device), 0.1 * torch.rand(shape, device=args.device)
 
     while True:
-        start = now()
-        latents = mean + deviation * torch.randn(shape)
-        timesteps = torch.randint(schedule.config.num_train_timesteps, (shape[0],))
-        noise = torch.randn(shape)
+        start = now(args.device)
+        latents = mean + deviation * torch.randn(shape, device=args.device)
+        timesteps = torch.randint(schedule.config.num_train_timesteps, (shape[0],), device=args.device)
+        noise = torch.randn(shape, device=args.device)
         noisy = schedule.add_noise(latents, noise, timesteps)
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bfloat16"):
+        with torch.autocast(args.device.type, torch.bfloat16, enabled=args.dtype == "bfloat16"):
             context = (text(ids)[0] if args.text_encoder else frozen)[row_of_b]
             prediction = unet(noisy, timesteps, context).sample
         instance, prior = (prediction.float() - noise).square().chunk(2)
@@ -57,21 +59,24 @@ def train_step(args):
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        yield now() - start, {}
+        yield now(args.device) - start, {}
 
 
 def sample_image(args):
     """Yields the time of a picture, from the prompt to its pixels."""
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
-        args.model, safety_checker=None, dtype=getattr(torch, args.dtype))
+        args.model, safety_checker=None, dtype=getattr(torch, args.dtype)).to(args.device)
     pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
+    unet = pipeline.unet.config
+    shape = (1, unet.in_channels, unet.sample_size, unet.sample_size)
     while True:
-        start = now()
+        start = now(args.device)
         with torch.inference_mode():
+            noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))  # in bfloat16 it would be another
             image = pipeline("a dog", num_inference_steps=args.steps, guidance_scale=args.guidance,
-                             generator=torch.Generator().manual_seed(0)).images[0]
-        yield now() - start, {"mean_pixel": numpy.asarray(image).mean().item()}
+                             latents=noise.to(args.device, pipeline.dtype)).images[0]
+        yield now(args.device) - start, {"mean_pixel": numpy.asarray(image).mean().item()}
 
 
 def main():
@@ -79,6 +84,7 @@ def main():
     parser.add_argument("what", choices=["train_step", "sample_image"])
     parser.add_argument("--model", default="models/mini")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--device", type=torch.device, default="cpu", help="cpu or cuda:N")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--warm-up", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=10)
@@ -99,7 +105,8 @@ def main():
         taken, extra = next(work)
         if i >= args.warm_up:
             laps.append(taken.tolist())
-    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak_gib = (torch.cuda.max_memory_allocated(args.device) / 2**30 if args.device.type == "cuda" else
+                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
     seconds, cpu_seconds = zip(*laps)
     result = dict(what=args.what, seconds=seconds, cpu_seconds=cpu_seconds, peak_gib=peak_gib, threads=args.threads,
                   dtype=args.dtype, **extra)

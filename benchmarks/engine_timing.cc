@@ -1,6 +1,5 @@
 #include "benchmarks/engine_timing.h"
 
-#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -10,15 +9,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "benchmarks/device_meter.h"
 #include "worker/base/huge_pages.h"
 
 namespace likeness {
 namespace {
 
-double PeakGiB() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / (1 << 20);  // ru_maxrss: KiB
+double PeakGiB(torch::Device device) {
+  return static_cast<double>(PeakBytes(device)) / (1 << 30);
 }
 
 double Median(std::vector<double> values) {
@@ -45,6 +43,7 @@ torch::ScalarType TimingOptions::ScalarType() const {
 std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int argc, char** argv) {
   flags.Add("model", &options.model, "Diffusers directory.");
   flags.Add("dtype", &options.dtype, "float32, or bfloat16 under float32 master weights.");
+  flags.Add("device", &options.device, "cpu or cuda:N.");
   flags.Add("threads", &options.threads, "LibTorch's threads.");
   flags.Add("warm-up", &options.warm_up, "Repetitions before the measurement; 1 or more.");
   flags.Add("repetitions", &options.repetitions, "Repetitions measured.");
@@ -64,7 +63,8 @@ std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int 
   return std::nullopt;
 }
 
-Lap Stopwatch::Now() {
+Lap Stopwatch::Now() const {
+  Synchronize(device_);
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now().time_since_epoch();
   timespec cpu{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
@@ -90,13 +90,13 @@ void PrintTiming(const std::string& what, const TimingOptions& options,
         "{\"what\": \"%s\", \"seconds\": [%s], \"cpu_seconds\": [%s], \"peak_gib\": %.3f, "
         "\"threads\": %d, \"dtype\": \"%s\"%s}\n",
         what.c_str(), absl::StrJoin(seconds, ", ").c_str(),
-        absl::StrJoin(cpu_seconds, ", ").c_str(), PeakGiB(), options.threads, options.dtype.c_str(),
+        absl::StrJoin(cpu_seconds, ", ").c_str(), PeakGiB(options.Device()), options.threads, options.dtype.c_str(),
         extra.c_str());
   } else {
     std::printf(
         "%s: median %.1f ms of %zu (%.1f ms of CPU), %d threads, %s, peak memory %.2f GiB\n",
         what.c_str(), 1000 * Median(seconds), laps.size(), 1000 * Median(cpu_seconds),
-        options.threads, options.dtype.c_str(), PeakGiB());
+        options.threads, options.dtype.c_str(), PeakGiB(options.Device()));
   }
 }
 

@@ -14,12 +14,14 @@ namespace likeness {
 struct TimingOptions {
   std::string model = "models/mini";  // a diffusers directory
   std::string dtype = "float32";
+  std::string device = "cpu";
   int threads = 1;
   int warm_up = 2;  // repetitions that do not count
   int repetitions = 10;
   bool json = false;
 
   torch::ScalarType ScalarType() const;
+  torch::Device Device() const { return torch::Device(device); }
 };
 
 // Adds the flags of `options` to `flags`, parses the command line, and sets torch's threads and
@@ -35,15 +37,17 @@ struct Lap {
 
 class Stopwatch {
  public:
-  // Time since it was made or last read.
+  explicit Stopwatch(torch::Device device) : device_(device), last_(Now()) {}
+  // Time since it was made or last read; all that `device` was given is done.
   Lap Read();
 
  private:
-  Lap last_ = Now();
-  static Lap Now();
+  Lap Now() const;
+  torch::Device device_;
+  Lap last_;
 };
 
-// Prints the median of `laps`, one a repetition, and the process's peak memory; with --json one
+// Prints the median of `laps`, one a repetition, and the device's peak memory; with --json one
 // object that holds every repetition, and `extra` (", \"name\": value" ...).
 void PrintTiming(const std::string& what, const TimingOptions& options,
                  const std::vector<Lap>& laps, const std::string& extra = "");

@@ -9,9 +9,6 @@
 // Seconds and bytes; SIZE: tiny, or full as Stable Diffusion 1.5.
 //
 // DEVICE: cpu or cuda:N; DTYPE: float32 or bfloat16. Prints one JSON object.
-#include <c10/core/CachingDeviceAllocator.h>
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -22,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/device_meter.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/safetensors.h"
@@ -176,19 +174,15 @@ StableDiffusion FullModel() {
                          NoiseSchedule());
 }
 
-void Wait(torch::Device device) {
-  if (device.is_cuda()) torch::cuda::synchronize(device.index());
-}
-
 class Stopwatch {
  public:
   explicit Stopwatch(torch::Device device) : device_(device) { Restart(); }
   void Restart() {
-    Wait(device_);
+    Synchronize(device_);
     start_ = std::chrono::steady_clock::now();
   }
   double Seconds() const {
-    Wait(device_);
+    Synchronize(device_);
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
 
@@ -196,21 +190,6 @@ class Stopwatch {
   torch::Device device_;
   std::chrono::steady_clock::time_point start_;
 };
-
-void ForgetPeak(torch::Device device) {
-  if (!device.is_cpu()) c10::getDeviceAllocator(device.type())->resetPeakStats(device.index());
-}
-
-// Of the device's memory since ForgetPeak; on the CPU, of the process since it began.
-int64_t PeakBytes(torch::Device device) {
-  if (device.is_cpu()) {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss * int64_t{1024};
-  }
-  const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
-  return stats.allocated_bytes[0].peak;
-}
 
 // Stops a training run after its steps, and keeps the time of all but the first.
 class StepTimes : public Host {

@@ -30,12 +30,12 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
 
   try {
-    const auto model = LoadModel(timing.model, {.drawing_dtype = timing.ScalarType()});
+    const auto model = LoadModel(timing.model, {.device = timing.Device(), .drawing_dtype = timing.ScalarType()});
     const DrawingPrecision precision(*model);  // once, as in a job
     std::vector<Lap> laps;
     double mean_pixel = 0;
     for (int i = 0; i < timing.warm_up + timing.repetitions; ++i) {
-      Stopwatch watch;
+      Stopwatch watch(timing.Device());
       const auto images = GenerateImages(*model, request);
       const Lap lap = watch.Read();
       if (i >= timing.warm_up) laps.push_back(lap);

@@ -19,7 +19,9 @@ namespace {
 class StepClock : public Host {
  public:
   explicit StepClock(const TimingOptions& options)
-      : warm_up_(options.warm_up), steps_(options.warm_up + options.repetitions) {}
+      : warm_up_(options.warm_up),
+        steps_(options.warm_up + options.repetitions),
+        watch_(options.Device()) {}
 
   void Report(const Progress& progress) override {
     if (progress.phase != Phase::kTraining) return;
@@ -77,7 +79,7 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
 
   try {
-    const auto base = LoadModel(timing.model);
+    const auto base = LoadModel(timing.model, {.device = timing.Device()});
     FineTuneOptions job = Job(timing, batch_size, static_cast<int>(base->image_size()));
     job.train_text_encoder = text_encoder;
     job.optimizer.name = optimizer;

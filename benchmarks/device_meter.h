@@ -1,0 +1,19 @@
+// The clock and the memory of the device that computes.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+
+namespace likeness {
+
+// Returns when `device` has done all that it was given: a GPU computes while the program goes on.
+void Synchronize(torch::Device device);
+
+// PeakBytes counts from here. On the CPU it does not: the process's peak cannot be taken back.
+void ForgetPeak(torch::Device device);
+
+// Most bytes of the device's memory that tensors held at one time; on the CPU, of the process.
+int64_t PeakBytes(torch::Device device);
+
+}  // namespace likeness
