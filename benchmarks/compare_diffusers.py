@@ -33,7 +33,9 @@ def run(side, what, dtype, args, flags):
     command = [*program, f"--model={args.model}", f"--device={args.device}", f"--threads={args.threads}", f"--dtype={dtype}",
                "--json", *flags]
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    result = json.loads(done.stdout)
+    print(f"{side}: {what}, {dtype}: {1000 * statistics.median(result['seconds']):.1f} ms", file=sys.stderr, flush=True)
+    return result
 
 
 def compare(what, dtype, args, flags):
