@@ -22,7 +22,8 @@ double MeanPixel(const Image& image) {
 
 int Main(int argc, char** argv) {
   TimingOptions timing;
-  TextToImageRequest request{.prompt = "a dog", .sampler = "dpmpp_2m", .steps = 20};
+  // Not every seed: some stand between two pictures, and fall to either side in bfloat16.
+  TextToImageRequest request{.prompt = "a dog", .seed = 1, .sampler = "dpmpp_2m", .steps = 20};
   FlagSet flags("Usage: sample_image [FLAGS]\n\nMeasures one picture from a prompt.");
   flags.Add("sampler", &request.sampler, "As in common/sampler_names.h.");
   flags.Add("steps", &request.steps, "Denoising steps.");
