@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -269,6 +270,48 @@ TEST_F(ServerDiskTest, DiskThatHangsTurnsHealthRedAndBackAgain) {
   EXPECT_THAT(HttpGet(page, "/livez"), says("ok"));
   disk.Set("");
   EXPECT_THAT(wait_for("\nok"), says("ok"));
+}
+
+TEST_F(ServerDiskTest, ClientsWhoseUploadsHangLeaveWorkersAndListsTheirThreads) {
+  DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
+  StartServer({"--executor-threads=2"});  // one of them for clients
+  ASSERT_TRUE(Create("job").ok());
+  const auto lease = worker_.Acquire();
+  ASSERT_TRUE(lease.ok());
+  const auto ends = [](absl::Duration patience, const auto& call, const auto& request, auto reply) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + patience));
+    return call(&context, request, &reply).ok();
+  };
+
+  disk.Set("hang /.uploads/");
+  const std::string bytes(1000, 'x');
+  grpc::ClientContext context;
+  google::bytestream::WriteResponse response;
+  const auto upload = google::bytestream::ByteStream::NewStub(channel_)->Write(&context, &response);
+  google::bytestream::WriteRequest whole;
+  whole.set_resource_name(absl::StrCat("tenants/default/uploads/", RandomUuid(), "/blobs/",
+                                       Sha256Hex(bytes), "/", bytes.size()));
+  whole.set_data(bytes);
+  whole.set_finish_write(true);
+  ASSERT_TRUE(upload->Write(whole));
+  v1::GetJobRequest get;
+  get.set_name("tenants/default/jobs/job");
+  const auto get_job = std::bind_front(&v1::JobService::Stub::GetJob, jobs_.get());
+  while (ends(absl::Milliseconds(500), get_job, get, v1::Job())) {
+  }  // until the upload has the thread
+
+  const absl::Duration long_time = absl::Seconds(60);
+  v1::HeartbeatRequest news;
+  news.set_lease_token(lease->lease_token());
+  const auto workers = v1::WorkerService::NewStub(channel_);
+  EXPECT_TRUE(ends(long_time, std::bind_front(&v1::WorkerService::Stub::Heartbeat, workers.get()),
+                   news, v1::HeartbeatResponse()));
+  EXPECT_TRUE(ends(long_time, std::bind_front(&v1::JobService::Stub::ListJobs, jobs_.get()),
+                   v1::ListJobsRequest(), v1::ListJobsResponse()));
+  disk.Set("");
+  EXPECT_TRUE(upload->Finish().ok());
+  EXPECT_TRUE(ends(long_time, get_job, get, v1::Job()));
 }
 
 class DamageTest : public ServerDiskTest {

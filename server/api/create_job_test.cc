@@ -23,6 +23,27 @@ TEST_F(CreateJobTest, AcceptedJobIsComplete) {
   EXPECT_THAT(job->warnings(0), ::testing::HasSubstr("1 photo"));
 }
 
+TEST_F(CreateJobTest, TheBaseModelIsLeftOutOnlyWhereOneIsOffered) {
+  OfferModels();
+  auto request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->clear_base_model();
+  EXPECT_EQ(Create(request)->fine_tune().base_model(), "baseModels/mini");
+
+  auto offer = worker_.Offer();
+  offer.mutable_base_models(0)->set_name("baseModels/stray");
+  grpc::ClientContext context;
+  v1::AcquireLeaseResponse reply;
+  const auto workers = v1::WorkerService::NewStub(server_.channel());
+  ASSERT_TRUE(workers->AcquireLease(&context, offer, &reply).ok());
+  const auto refused = Create(request).status();
+  EXPECT_EQ(ErrorReason(refused), "BASE_MODEL_AMBIGUOUS");
+  EXPECT_THAT(std::string(refused.message()),
+              ::testing::AllOf(::testing::HasSubstr("baseModels/mini"),
+                               ::testing::HasSubstr("baseModels/stray")));
+  request.mutable_job()->mutable_fine_tune()->set_base_model("baseModels/stray");
+  EXPECT_EQ(Create(request)->fine_tune().base_model(), "baseModels/stray");
+}
+
 TEST_F(CreateJobTest, WhatIsOfNoFormIsQuoted) {
   OfferModels();
   const auto message = [&](const v1::CreateJobRequest& request) {

@@ -287,6 +287,11 @@ class Torch(unittest.TestCase):
             self.assertEqual("torch" in packages, name != "torch")
             self.assertEqual(len(packages), len(set(packages)))
 
+    def test_a_wheel_of_another_digest_is_not_installed(self):
+        setup = (ROOT / "scripts/setup").read_text()
+        for name in ("torch", "torch-cpu", "torch-cuda"):
+            self.assertRegex(setup, rf"(?m)^ *pip .*--require-hashes -r scripts/{name}\.txt")
+
     def test_both_builds_are_of_one_version(self):
         versions = {re.search(r"^torch==([\d.]+)", (ROOT / f"scripts/{name}.txt").read_text(), re.M)[1]
                     for name in ("torch-cpu", "torch-cuda")}
@@ -330,6 +335,11 @@ def libraries_of(program):
 class Dockerfile(unittest.TestCase):
     STAGES = {re.search(r" AS (\w+)\n", stage).group(1): stage
               for stage in (ROOT / "Dockerfile").read_text().split("\nFROM ")[1:]}
+
+    def test_one_argument_pins_the_base_of_every_image(self):
+        beginning, *stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+        self.assertRegex(beginning, r"(?m)^ARG DEBIAN=")
+        self.assertEqual({stage.split()[0] for stage in stages} - set(self.STAGES), {"${DEBIAN}"})
 
     def test_every_image_runs_as_a_user(self):
         for name in ("server", "worker", "client"):

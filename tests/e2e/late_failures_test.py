@@ -53,10 +53,12 @@ class LateFailures(service.JobTest):
     def test_silent_surprises_are_warnings(self):
         job = service.fine_tune_job(self.photos, steps=1)
         job.fine_tune.subjects[0].class_noun = "a dog"
+        job.fine_tune.subjects[0].photos[1].caption = "a {subject} " + "dog " * 60
         job.fine_tune.samples.prompts.append("dog " * 60)
         done = self.end(job)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
-        for text in ("begins with an article", "samples.prompts[2] has ", "change nothing"):
+        for text in ("begins with an article", "samples.prompts[2] has 60 tokens, of which the model reads 14: the last 46 change nothing",
+                     "caption of photos[1] has 64 tokens, of which the model reads 14: the last 50 change nothing"):
             self.assertTrue(any(text in warning for warning in done.warnings), (text, done.warnings))
         self.assertEqual(len(set(done.warnings)), len(done.warnings))
 
