@@ -1,5 +1,8 @@
 #include "worker/training/optimizer.h"
 
+#include <ATen/ops/_foreach_copy.h>
+#include <ATen/ops/_foreach_norm.h>
+
 #include <cmath>
 #include <utility>
 
@@ -8,8 +11,8 @@
 
 namespace likeness {
 
-torch::Tensor NormOf(const torch::Tensor& gradient) {
-  return at::linalg_vector_norm(gradient, 2, c10::nullopt, false, torch::kFloat32);
+std::vector<torch::Tensor> NormsOf(const std::vector<torch::Tensor>& gradients) {
+  return at::_foreach_norm(gradients, 2, torch::kFloat32);
 }
 
 double GlobalNorm(const std::vector<torch::Tensor>& norms) {
@@ -50,13 +53,13 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups, OptimizerOptions option
 
 double Optimizer::GradNorm() const {
   torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> norms;
+  std::vector<torch::Tensor> gradients;
   for (const ParameterGroup& group : groups_) {
     for (const torch::Tensor& parameter : group.parameters) {
-      if (parameter.grad().defined()) norms.push_back(NormOf(parameter.grad()));
+      if (parameter.grad().defined()) gradients.push_back(parameter.grad());
     }
   }
-  return GlobalNorm(norms);
+  return gradients.empty() ? 0 : GlobalNorm(NormsOf(gradients));
 }
 
 double Optimizer::Step(double schedule_factor) {
@@ -94,10 +97,14 @@ std::vector<Optimizer::Slot> Optimizer::Slots(double schedule_factor) const {
 
 void Optimizer::UpdateAndRelease(std::vector<Slot> slots, double grad_scale) {
   Update(slots, grad_scale);
+  std::vector<torch::Tensor> parameters, masters;
   for (Slot& slot : slots) {
-    if (!slot.parameter.is_alias_of(slot.master)) slot.parameter.copy_(slot.master);
     slot.parameter.mutable_grad().reset();
+    if (slot.parameter.is_alias_of(slot.master)) continue;
+    parameters.push_back(slot.parameter);
+    masters.push_back(slot.master);
   }
+  if (!parameters.empty()) at::_foreach_copy_(parameters, masters);
 }
 
 int64_t Optimizer::StepsDone() const {

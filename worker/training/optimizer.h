@@ -103,8 +103,8 @@ class Optimizer {
   torch::Tensor steps_;
 };
 
-// The L2 norm of one gradient: a scalar, float32, on its device.
-torch::Tensor NormOf(const torch::Tensor& gradient);
+// The L2 norm of each: scalars, float32, on its device. At least one.
+std::vector<torch::Tensor> NormsOf(const std::vector<torch::Tensor>& gradients);
 // That of gradients with these norms, accumulated in double.
 double GlobalNorm(const std::vector<torch::Tensor>& norms);
 // Throws Error(kFailedPrecondition) for a norm of gradients that is not finite.

@@ -56,7 +56,7 @@ void StepInBackward::Update(size_t index) {
   if (norms_[index].defined()) {
     throw Error(ErrorKind::kInternal, "a parameter got two gradients in one backward pass");
   }
-  norms_[index] = NormOf(parameters_[index].grad());
+  norms_[index] = NormsOf({parameters_[index].grad()})[0];
   optimizer_.StepOne(index, schedule_factor_);
 }
 
