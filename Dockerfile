@@ -27,7 +27,7 @@ WORKDIR /var/lib/likeness
 
 FROM runtime AS server
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
-      libabsl20220623 libsqlite3-0 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 libcjose0 libcurl4 \
+      libabsl20220623 libsqlite3-0 libspdlog1.10 libprometheus-cpp-core1.0 libcpp-httplib0.11 libssl3 libcjose0 libcurl4 \
       libjpeg62-turbo zlib1g \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/likeness/bin/likeness-server /opt/likeness/bin/likeness /opt/likeness/bin/
@@ -40,7 +40,7 @@ ENTRYPOINT ["likeness-server"]
 
 FROM runtime AS worker
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libgrpc++1.51 libprotobuf32 \
-      libabsl20220623 libspdlog1.10 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libssl3 \
+      libabsl20220623 libspdlog1.10 libprometheus-cpp-core1.0 libcpp-httplib0.11 libssl3 \
       libopencv-core406 libopencv-dnn406 libopencv-imgproc406 libopencv-imgcodecs406 libjpeg62-turbo libpng16-16 liblcms2-2 \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/likeness/bin/likeness-worker /opt/likeness/bin/

@@ -12,6 +12,14 @@ find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 
+# cpp-httplib brings no CMake configuration. The library was built with OpenSSL, which its requests have a field for.
+find_path(LIKENESS_HTTPLIB_INCLUDE httplib.h REQUIRED)
+find_library(LIKENESS_HTTPLIB cpp-httplib REQUIRED)
+add_library(likeness_httplib INTERFACE)
+target_include_directories(likeness_httplib SYSTEM INTERFACE ${LIKENESS_HTTPLIB_INCLUDE})
+target_compile_definitions(likeness_httplib INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT)
+target_link_libraries(likeness_httplib INTERFACE ${LIKENESS_HTTPLIB})
+
 # Little CMS brings no CMake configuration.
 find_path(LIKENESS_LCMS2_INCLUDE lcms2.h REQUIRED)
 find_library(LIKENESS_LCMS2 lcms2 REQUIRED)

@@ -232,11 +232,29 @@ void Server::Parts::Accept() {
 
 absl::Status Server::Parts::StartPages() {
   if (options.metrics_listen.empty()) return absl::OkStatus();
-  HttpPages::Handlers handlers;
-  handlers.metrics = [this] { return metrics.Page(LookAround()); };
-  handlers.complaint = [this] { return health.complaint(); };
+  ASSIGN_OR_RETURN(const Address address,
+                   ParsePageAddress("--metrics-listen", options.metrics_listen));
   LookAround();  // for pages that cannot wait: they repeat the last one's numbers
-  ASSIGN_OR_RETURN(pages, HttpPages::Start(options.metrics_listen, std::move(handlers)));
+  auto started = HttpPages::Start(
+      address, {{"/metrics",
+                 [this] {
+                   return HttpPages::Page{.body = metrics.Page(LookAround()),
+                                          .type = HttpPages::kMetricsType};
+                 }},
+                {"/healthz",
+                 [this] {
+                   const std::string complaint = health.complaint();
+                   return complaint.empty()
+                              ? HttpPages::Page{.body = "ok\n"}
+                              : HttpPages::Page{.body = complaint + "\n", .status = 503};
+                 }},
+                {"/livez", [] { return HttpPages::Page{.body = "ok\n"}; }}});
+  if (!started.ok()) {
+    return RpcError(absl::StatusCode::kFailedPrecondition, "ADDRESS_IN_USE",
+                    absl::StrCat("cannot listen on ", options.metrics_listen,
+                                 " for the metrics page: ", started.status().message()));
+  }
+  pages = *std::move(started);
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/clock.h"
+#include "common/http_pages.h"
 #include "grpcpp/grpcpp.h"
 #include "server/api/blob_service.h"
 #include "server/api/byte_stream_service.h"
@@ -36,7 +37,6 @@
 #include "server/jobs/change_feed.h"
 #include "server/jobs/change_log.h"
 #include "server/maintenance/maintenance.h"
-#include "server/metrics/http_page.h"
 #include "server/metrics/measured_job_store.h"
 #include "server/metrics/metrics.h"
 #include "server/server.h"

@@ -20,10 +20,9 @@ namespace likeness::server {
 namespace {
 
 using ::likeness::testing::ReceivedCall;
+using ::likeness::testing::ReceiverAnswer;
 using ::likeness::testing::TempFolder;
 using ::likeness::testing::WebhookReceiver;
-
-constexpr char kNoContent[] = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 
 // Takes connections at every address 127.x.y.z, and never says a word.
 class SilentListener {
@@ -97,7 +96,7 @@ TEST_F(DispatcherTest, CallsThatHangAtAReceiverDoNotDelayThoseOfAnotherTenant) {
   WebhookReceiver receiver;
   receiver.set_answer([&over](const ReceivedCall& call) {
     if (call.path == "/hangs") over.WaitForNotification();
-    return kNoContent;
+    return ReceiverAnswer();
   });
   for (int i = 0; i < 4; ++i) Create("noisy", receiver.Url("/hangs"));
   Create("quiet", receiver.Url("/works"));

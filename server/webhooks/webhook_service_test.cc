@@ -16,6 +16,7 @@ namespace likeness::server {
 namespace {
 
 using ::likeness::testing::ReceivedCall;
+using ::likeness::testing::ReceiverAnswer;
 using ::likeness::testing::TempFolder;
 using ::likeness::testing::WebhookReceiver;
 using ::testing::ElementsAre;
@@ -102,10 +103,8 @@ TEST_F(WebhookServiceTest, EveryChangeOfStateIsReportedAndSigned) {
 
 TEST_F(WebhookServiceTest, CallIsRepeatedUnderItsIdUntilItIsAnswered) {
   std::atomic<int> count = 0;
-  receiver_.set_answer([&](const ReceivedCall&) {
-    return absl::StrCat("HTTP/1.1 ", ++count < 4 ? "503 Later" : "200 OK",
-                        "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-  });
+  receiver_.set_answer(
+      [&](const ReceivedCall&) { return ReceiverAnswer{.status = ++count < 4 ? 503 : 200}; });
   ASSERT_TRUE(Create(JobWithWebhook()).ok());
   const auto calls = receiver_.WaitFor(4);
   std::set<std::string> ids;

@@ -16,6 +16,7 @@ namespace likeness::server {
 namespace {
 
 using ::likeness::testing::ReceivedCall;
+using ::likeness::testing::ReceiverAnswer;
 using ::likeness::testing::WebhookReceiver;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -190,8 +191,7 @@ TEST_F(HttpPosterTest, NameThatLeadsToARefusedAddressIsNotCalled) {
 
 TEST_F(HttpPosterTest, RedirectIsNotFollowed) {
   receiver_.set_answer([this](const ReceivedCall&) {
-    return absl::StrCat("HTTP/1.1 307 Temporary Redirect\r\nLocation: ", receiver_.Url("/other"),
-                        "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    return ReceiverAnswer{.status = 307, .headers = {{"Location", receiver_.Url("/other")}}};
   });
   const auto answer = Post(receiver_.Url("/hook"));
   EXPECT_EQ(answer.status, 307);
@@ -211,7 +211,7 @@ TEST_F(HttpPosterTest, OtherProtocolsAndCredentialsAreNotCalled) {
 
 TEST_F(HttpPosterTest, LongAnswerIsCut) {
   receiver_.set_answer([](const ReceivedCall&) {
-    return absl::StrCat("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", std::string(8 << 20, 'x'));
+    return ReceiverAnswer{.status = 200, .body = std::string(8 << 20, 'x')};
   });
   EXPECT_STREQ(OutcomeOf(Post(receiver_.Url())), "delivered");
 }
@@ -219,7 +219,7 @@ TEST_F(HttpPosterTest, LongAnswerIsCut) {
 TEST_F(HttpPosterTest, SlowAnswerIsCut) {
   receiver_.set_answer([](const ReceivedCall&) {
     absl::SleepFor(absl::Seconds(1));
-    return std::string("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    return ReceiverAnswer();
   });
   EXPECT_STREQ(OutcomeOf(Post(receiver_.Url(), "127.0.0.0/8", absl::Milliseconds(100))),
                "unreachable");

@@ -106,7 +106,6 @@ class Metrics(unittest.TestCase):
         service.wait_until(lambda: "likeness_worker_jobs_total{" in worker.metrics(), what="the end of the lease")
         pages = running.metrics() + worker.metrics()
         offered = set(re.findall(r"^# TYPE (\w+)", pages, re.M))
-        offered = {name for name in offered if not name.startswith("exposer_")}
         rows = re.findall(r"^\| `(\w+)(?:\{([\w,]+)\})?` \| (\w+) \|", section("Metrics"), re.M)
         self.assertEqual({name for name, _, _ in rows}, offered)
         for name, labels, kind in rows:

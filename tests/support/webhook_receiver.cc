@@ -1,29 +1,54 @@
 #include "tests/support/webhook_receiver.h"
 
+#include <httplib.h>
+
 #include <cstdlib>
+#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "server/metrics/civetweb.h"
 
 namespace likeness::testing {
 
+struct WebhookReceiver::HttpServer {
+  httplib::Server server;
+  int port = 0;
+  std::thread thread;
+};
+
 WebhookReceiver::WebhookReceiver(int port)
-    : answer_([](const ReceivedCall&) {
-        return "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
-      }) {
-  const std::string address = absl::StrCat("127.0.0.1:", port);
-  const char* options[] = {"listening_ports", address.c_str(), "num_threads", "8", nullptr};
-  const mg_callbacks callbacks = {};
-  context_ = mg_start(&callbacks, nullptr, options);
-  if (context_ == nullptr) std::abort();
-  mg_set_request_handler(context_, "/", &Serve, this);
+    : answer_([](const ReceivedCall&) { return ReceiverAnswer(); }),
+      http_(std::make_unique<HttpServer>()) {
+  httplib::Server& server = http_->server;
+  server.new_task_queue = [] { return new httplib::ThreadPool(8); };
+  server.set_keep_alive_max_count(1);
+  server.Post(".*", [this](const httplib::Request& request, httplib::Response& response) {
+    ReceivedCall call{.path = request.path, .body = request.body, .time = absl::Now()};
+    for (const auto& [name, value] : request.headers) {
+      call.headers[absl::AsciiStrToLower(name)] = value;
+    }
+    const ReceiverAnswer answer = Receive(call);
+    response.status = answer.status;
+    for (const auto& [name, value] : answer.headers) response.set_header(name, value);
+    response.body = answer.body;
+  });
+  constexpr char kHost[] = "127.0.0.1";
+  http_->port = port == 0                          ? server.bind_to_any_port(kHost)
+                : server.bind_to_port(kHost, port) ? port
+                                                   : -1;
+  if (http_->port < 0) std::abort();
+  http_->thread = std::thread([&server] { server.listen_after_bind(); });
 }
 
-WebhookReceiver::~WebhookReceiver() { server::StopCivetweb(context_, "127.0.0.1"); }
+WebhookReceiver::~WebhookReceiver() {
+  // It does not stop before it runs.
+  while (!http_->server.is_running()) absl::SleepFor(absl::Milliseconds(1));
+  http_->server.stop();
+  http_->thread.join();
+}
 
-int WebhookReceiver::port() const { return server::PortOf(context_); }
+int WebhookReceiver::port() const { return http_->port; }
 
 std::string WebhookReceiver::Url(const std::string& path) const {
   return absl::StrCat("http://127.0.0.1:", port(), path);
@@ -46,29 +71,14 @@ std::vector<ReceivedCall> WebhookReceiver::WaitFor(size_t count) const {
   }
 }
 
-int WebhookReceiver::Serve(mg_connection* connection, void* self) {
-  auto* receiver = static_cast<WebhookReceiver*>(self);
-  const mg_request_info* request = mg_get_request_info(connection);
-  ReceivedCall call;
-  call.time = absl::Now();
-  call.path = request->local_uri;
-  for (int i = 0; i < request->num_headers; ++i) {
-    call.headers[absl::AsciiStrToLower(request->http_headers[i].name)] =
-        request->http_headers[i].value;
-  }
-  char piece[4096];
-  for (int count; (count = mg_read(connection, piece, sizeof(piece))) > 0;) {
-    call.body.append(piece, static_cast<size_t>(count));
-  }
+ReceiverAnswer WebhookReceiver::Receive(const ReceivedCall& call) {
   Answer answer;
   {
-    std::lock_guard lock(receiver->mutex_);
-    receiver->calls_.push_back(call);
-    answer = receiver->answer_;
+    std::lock_guard lock(mutex_);
+    calls_.push_back(call);
+    answer = answer_;
   }
-  const std::string reply = answer(call);
-  mg_write(connection, reply.data(), reply.size());
-  return 200;
+  return answer(call);
 }
 
 }  // namespace likeness::testing

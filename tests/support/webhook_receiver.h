@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -10,22 +11,25 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 
-struct mg_context;
-struct mg_connection;
-
 namespace likeness::testing {
 
 struct ReceivedCall {
   std::string path;
-  std::map<std::string, std::string> headers;  // names in lower case
+  std::map<std::string, std::string> headers{};  // names in lower case
   std::string body;
   absl::Time time;
 };
 
+struct ReceiverAnswer {
+  int status = 204;
+  std::map<std::string, std::string> headers{};
+  std::string body{};
+};
+
 class WebhookReceiver {
  public:
-  // The whole answer to a call: "HTTP/1.1 204 No Content\r\n\r\n". Called on its threads.
-  using Answer = std::function<std::string(const ReceivedCall&)>;
+  // Called on its threads.
+  using Answer = std::function<ReceiverAnswer(const ReceivedCall&)>;
 
   explicit WebhookReceiver(int port = 0);  // 0: a free one
   ~WebhookReceiver();
@@ -38,12 +42,13 @@ class WebhookReceiver {
   std::vector<ReceivedCall> WaitFor(size_t count) const;
 
  private:
-  static int Serve(mg_connection* connection, void* self);
+  struct HttpServer;
+  ReceiverAnswer Receive(const ReceivedCall& call);
 
-  mg_context* context_;
   mutable std::mutex mutex_;
   Answer answer_ ABSL_GUARDED_BY(mutex_);
   std::vector<ReceivedCall> calls_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<HttpServer> http_;
 };
 
 }  // namespace likeness::testing

@@ -1,14 +1,17 @@
 #include "worker/wire/worker_metrics.h"
 
-#include <prometheus/collectable.h>
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/address.h"
+#include "common/http_pages.h"
 #include "common/job_phase.h"
+#include "common/status_macros.h"
 #include "worker/support/resident_memory.h"
-#include "worker/wire/listen_error.h"
 
 namespace likeness {
 namespace {
@@ -19,28 +22,25 @@ prometheus::Family<prometheus::Counter>& AddCounter(prometheus::Registry& regist
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
 }
 
-// Memory is read when it is asked for.
-class MemoryGauges : public prometheus::Collectable {
- public:
-  std::vector<prometheus::MetricFamily> Collect() const override {
-    const ResidentMemory memory = ReadResidentMemory();
-    return {Gauge("process_resident_memory_bytes", "Memory held now.", memory.now_bytes),
-            Gauge("likeness_worker_peak_resident_memory_bytes", "Memory held at most.",
-                  memory.peak_bytes)};
-  }
+prometheus::MetricFamily Gauge(const char* name, const char* help, double value) {
+  prometheus::ClientMetric metric;
+  metric.gauge.value = value;
+  return {.name = name, .help = help, .type = prometheus::MetricType::Gauge, .metric = {metric}};
+}
 
- private:
-  static prometheus::MetricFamily Gauge(const char* name, const char* help, double value) {
-    prometheus::ClientMetric metric;
-    metric.gauge.value = value;
-    return {.name = name, .help = help, .type = prometheus::MetricType::Gauge, .metric = {metric}};
-  }
-};
+std::string MetricsPage(const prometheus::Registry& registry) {
+  std::vector<prometheus::MetricFamily> families = registry.Collect();
+  const ResidentMemory memory = ReadResidentMemory();
+  families.push_back(Gauge("process_resident_memory_bytes", "Memory held now.", memory.now_bytes));
+  families.push_back(Gauge("likeness_worker_peak_resident_memory_bytes", "Memory held at most.",
+                           memory.peak_bytes));
+  return prometheus::TextSerializer().Serialize(families);
+}
 
 }  // namespace
 
 WorkerMetrics::WorkerMetrics()
-    : registry_(std::make_shared<prometheus::Registry>()),
+    : registry_(std::make_unique<prometheus::Registry>()),
       jobs_(AddCounter(*registry_, "likeness_worker_jobs_total", "Leases ended, by outcome.")),
       steps_(AddCounter(*registry_, "likeness_worker_training_steps_total", "Optimizer steps.")
                  .Add({})),
@@ -55,16 +55,16 @@ WorkerMetrics::~WorkerMetrics() = default;
 absl::StatusOr<std::unique_ptr<WorkerMetrics>> WorkerMetrics::Start(const std::string& address) {
   std::unique_ptr<WorkerMetrics> metrics(new WorkerMetrics);
   if (address.empty()) return metrics;
-  try {
-    metrics->exposer_ = std::make_unique<prometheus::Exposer>(address, 1);
-  } catch (const std::exception& error) {
-    const std::string why = ListenError(address);  // the library does not say
+  ASSIGN_OR_RETURN(const Address parsed, ParsePageAddress("--metrics-address", address));
+  auto pages = HttpPages::Start(parsed, {{"/metrics", [&registry = *metrics->registry_] {
+                                            return HttpPages::Page{.body = MetricsPage(registry),
+                                                                   .type = HttpPages::kMetricsType};
+                                          }}});
+  if (!pages.ok()) {
     return absl::UnavailableError(
-        absl::StrCat("--metrics-address=", address, ": ", why.empty() ? error.what() : why));
+        absl::StrCat("--metrics-address=", address, ": ", pages.status().message()));
   }
-  static const auto memory = std::make_shared<MemoryGauges>();
-  metrics->exposer_->RegisterCollectable(metrics->registry_);
-  metrics->exposer_->RegisterCollectable(memory);
+  metrics->pages_ = *std::move(pages);
   return metrics;
 }
 

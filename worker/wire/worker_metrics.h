@@ -13,13 +13,14 @@
 
 namespace prometheus {
 class Counter;
-class Exposer;
 class Registry;
 template <typename T>
 class Family;
 }  // namespace prometheus
 
 namespace likeness {
+
+class HttpPages;
 
 //   likeness_worker_jobs_total{method,outcome}     outcome: succeeded, failed, cancelled,
 //   preempted, lost likeness_worker_training_steps_total likeness_worker_phase_seconds_total{phase}
@@ -41,12 +42,12 @@ class WorkerMetrics {
  private:
   WorkerMetrics();
 
-  std::shared_ptr<prometheus::Registry> registry_;
+  const std::unique_ptr<prometheus::Registry> registry_;
   prometheus::Family<prometheus::Counter>& jobs_;
   prometheus::Counter& steps_;
   prometheus::Family<prometheus::Counter>& phase_seconds_;
   prometheus::Counter& lease_errors_;
-  std::unique_ptr<prometheus::Exposer> exposer_;
+  std::unique_ptr<HttpPages> pages_;
 
   using Clock = std::chrono::steady_clock;
   absl::Mutex mutex_;
