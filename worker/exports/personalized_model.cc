@@ -5,6 +5,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/safetensors_writer.h"
 #include "worker/checkpoints/file_kind.h"
 #include "worker/checkpoints/model_files.h"
 
@@ -33,7 +34,8 @@ bool IsShared(const fs::path& relative, const std::vector<std::string>& changed)
 void WritePersonalizedModel(const fs::path& base, const fs::path& out,
                             const std::vector<ChangedComponent>& changed, torch::ScalarType dtype,
                             const nlohmann::json& card,
-                            const std::function<void(const fs::path&)>& finish) {
+                            const std::function<void(const fs::path&)>& finish,
+                            const std::function<void()>& poll) {
   MakeModelDirectory(out, card, [&](const fs::path& partial) {
     std::vector<std::string> folders;
     for (const ChangedComponent& component : changed) folders.push_back(component.folder);
@@ -43,7 +45,7 @@ void WritePersonalizedModel(const fs::path& base, const fs::path& out,
     for (const ChangedComponent& component : changed) {
       fs::create_directories(partial / component.folder);
       WriteSafetensors(partial / component.folder / component.weights_file,
-                       InDtype(component.weights, dtype), {{"format", "pt"}});
+                       InDtype(component.weights, dtype), {{"format", "pt"}}, poll);
       if (!component.config) continue;
       const fs::path config = partial / component.folder / "config.json";
       fs::remove(config);  // which may be the base's own

@@ -30,11 +30,13 @@ bool IsShared(const std::filesystem::path& relative, const std::vector<std::stri
 // Makes directory `out`, whole or not at all. Every other file of the base that is part of the
 // model is there as a hard link, or a copy where the file system allows none, so content-addressed
 // storage keeps it once. `finish` is called with the directory that becomes `out`, of whose files
-// none may be written to: it may be the base's, which has it too. Errors: kFailedPrecondition if
-// `out` exists or a weight does not fit into `dtype`; kResourceExhausted; kInternal.
+// none may be written to: it may be the base's, which has it too. `poll`, where there is one, is
+// called before each tensor; what it throws comes through. Errors: kFailedPrecondition if `out`
+// exists or a weight does not fit into `dtype`; kResourceExhausted; kInternal.
 void WritePersonalizedModel(const std::filesystem::path& base, const std::filesystem::path& out,
                             const std::vector<ChangedComponent>& changed, torch::ScalarType dtype,
                             const nlohmann::json& card,
-                            const std::function<void(const std::filesystem::path&)>& finish = {});
+                            const std::function<void(const std::filesystem::path&)>& finish = {},
+                            const std::function<void()>& poll = {});
 
 }  // namespace likeness

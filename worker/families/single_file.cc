@@ -6,6 +6,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
+#include "worker/base/io/safetensors_writer.h"
 #include "worker/checkpoints/component_files.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/families/latent_diffusion.h"
@@ -38,10 +39,11 @@ ClipTokenizer TokenizerBeside(const fs::path& file, const std::string& suffix,
   return ClipTokenizer(found.vocabulary(), found.merges(), options);
 }
 
-void WritePart(const SafetensorsFile& file, const SingleFilePart& part, const fs::path& out) {
+void WritePart(const SafetensorsFile& file, const SingleFilePart& part, const fs::path& out,
+               const std::function<void()>& poll) {
   fs::create_directories(out / part.name);
   WriteSafetensors(out / part.name / (part.file_stem + ".safetensors"),
-                   FromOriginal(file, part.prefix, part.rows, part.name), {{"format", "pt"}});
+                   FromOriginal(file, part.prefix, part.rows, part.name), {{"format", "pt"}}, poll);
 }
 
 // Everything but weights; the family writes it as it does for any model.
@@ -63,7 +65,7 @@ void WriteRest(const fs::path& file, const SingleFileModel& model, const fs::pat
 }
 
 NamedTensors TensorsOf(const fs::path& dir, const SingleFilePart& part,
-                       std::optional<torch::ScalarType> dtype) {
+                       std::optional<torch::ScalarType> dtype, const std::function<void()>& poll) {
   auto tensors =
       ReadComponent(dir / part.name, part.name, part.file_stem, dtype.value_or(torch::kFloat32));
   for (auto& [name, tensor] : tensors) {
@@ -120,7 +122,7 @@ void ImportSingleFile(const fs::path& path, const fs::path& out, const ImportOpt
     fs::remove_all(partial);
     for (const auto& part : model.parts) {
       if (options.poll) options.poll();
-      WritePart(file, part, partial);
+      WritePart(file, part, partial, options.poll);
     }
     WriteRest(path, model, partial);
     fs::rename(partial, out);
@@ -166,7 +168,8 @@ void ExportSingleFile(const fs::path& dir, const fs::path& path,
        {"modelspec.architecture", ArchitectureOf(TextEncodersOf(*model), predicts_v)},
        {"modelspec.implementation", "https://github.com/Stability-AI/generative-models"},
        {"modelspec.prediction_type", predicts_v ? "v" : "epsilon"},
-       {"modelspec.resolution", side + "x" + side}});
+       {"modelspec.resolution", side + "x" + side}},
+      poll);
 }
 
 }  // namespace likeness

@@ -29,10 +29,12 @@ void ImportSingleFile(const std::filesystem::path& file, const std::filesystem::
 
 // Writes a diffusers directory as one file that the original tools and diffusers' from_single_file
 // read, whole or not at all; tensors in `dtype`, or each in its own. Tokenizer and configurations
-// are not part of it; what the model predicts stands in the metadata. Errors as LoadModel's, and
-// kResourceExhausted, kInternal.
+// are not part of it; what the model predicts stands in the metadata. `poll`, where there is one,
+// is called before each tensor is written; what it throws leaves no file. Errors as LoadModel's,
+// and kResourceExhausted, kInternal.
 void ExportSingleFile(const std::filesystem::path& dir, const std::filesystem::path& file,
-                      std::optional<torch::ScalarType> dtype = {});
+                      std::optional<torch::ScalarType> dtype = {},
+                      const std::function<void()>& poll = {});
 
 // The weights that ExportSingleFile wrote of `dir`, by the parts there ("unet") and the names of
 // their parameters; views of the file where that is possible. Errors as LoadModel's.

@@ -48,6 +48,7 @@ struct Order {
   fs::path scratch;
   fs::path out;
   std::function<void(int64_t done, int64_t total)> report;
+  std::function<void()> poll;  // throws when the job is to stop
 
   torch::ScalarType dtype() const { return spec.float16() ? torch::kFloat16 : torch::kFloat32; }
 };
@@ -96,7 +97,7 @@ void CheckPass(const Order& order, const torch::Tensor& pass, const torch::Tenso
 void ExportDirectory(const Order& order, DrawingModel& drawing, const MergedAdapters& merged) {
   const auto parts = Merge(drawing.model, merged);
   WriteMergedModel(drawing.directory, parts, merged.words, order.spec.float16(), order.card,
-                   order.out);
+                   order.out, order.poll);
   const auto read = ReadMergedModel(order.out, parts);
   CheckReadBack(parts, order.spec.float16(), read);
   CheckPass(order, OnePassWith(drawing.model, read, merged.words, order.prompt), order.as_drawn);
@@ -127,11 +128,13 @@ void ExportOneFile(const Order& order, DrawingModel& drawing, MergedAdapters mer
   const auto words = std::exchange(merged.words, {});
   const auto parts = Merge(drawing.model, merged);
   const fs::path whole = order.scratch / "merged";
-  WriteMergedModel(drawing.directory, parts, /*words=*/{}, /*float16=*/false, order.card, whole);
+  WriteMergedModel(drawing.directory, parts, /*words=*/{}, /*float16=*/false, order.card, whole,
+                   order.poll);
   fs::create_directories(order.out);
   const fs::path file = order.out / kSingleFile;
   ExportSingleFile(whole, file,
-                   order.spec.float16() ? std::optional(torch::kFloat16) : std::nullopt);
+                   order.spec.float16() ? std::optional(torch::kFloat16) : std::nullopt,
+                   order.poll);
   const auto read = ReadSingleFile(file, whole);
   CheckReadBack(parts, order.spec.float16(), read);
   std::vector<std::unique_ptr<AppliedAdapter>> spoken;
@@ -141,8 +144,7 @@ void ExportOneFile(const Order& order, DrawingModel& drawing, MergedAdapters mer
 
 // Returns how far the LoRA is from the model: of the weights, and of what the denoiser gives.
 std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawing,
-                                         MergedAdapters merged, Workshop& workshop,
-                                         const std::function<void()>& poll) {
+                                         MergedAdapters merged, Workshop& workshop) {
   const CatalogEntry* base = workshop.catalog.FindByDigest(drawing.settings.base.digest);
   if (base == nullptr) {
     throw Error(ErrorKind::kFailedPrecondition,
@@ -153,7 +155,7 @@ std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawi
   const auto difference = DifferenceFrom(base->directory, Merge(drawing.model, merged));
   const auto extracted = ExtractLora(difference, order.spec.rank(), order.report);
   Family& model =
-      workshop.warm.GetBase(base->facts.name, base->facts.digest, base->directory, poll);
+      workshop.warm.GetBase(base->facts.name, base->facts.digest, base->directory, order.poll);
   MakeModelDirectory(order.out, order.card, [&](const fs::path& partial) {
     WriteLoraWeights(model, extracted.weights, order.dtype(), partial);
   });
@@ -212,10 +214,13 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
       .as_drawn = {},
       .scratch = environment.scratch(),
       .out = environment.scratch() / kExportDir,
-      .report = [&](int64_t done, int64_t total) {
-        ThrowIfStopped(environment.Stop());
-        phases.Report({.phase = Phase::kSaving, .done = done, .total = total, .unit = "layers"});
-      }};
+      .report =
+          [&](int64_t done, int64_t total) {
+            ThrowIfStopped(environment.Stop());
+            phases.Report(
+                {.phase = Phase::kSaving, .done = done, .total = total, .unit = "layers"});
+          },
+      .poll = [&] { ThrowIfStopped(environment.Stop()); }};
   order.as_drawn = OnePass(drawing.model, order.prompt);
   drawing.adapters.clear();
   const MergedAdapters merged = MergeAdapters(drawing);
@@ -232,8 +237,7 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
       WriteWordsBeside(order, drawing, environment);
       break;
     case v1::EXPORT_FORMAT_LORA:
-      figures =
-          ExportLora(order, drawing, merged, workshop, [&] { ThrowIfStopped(environment.Stop()); });
+      figures = ExportLora(order, drawing, merged, workshop);
       WriteWordsBeside(order, drawing, environment);
       break;
     default:

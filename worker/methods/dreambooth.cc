@@ -39,7 +39,8 @@ void WriteDreamBooth(Family& model, Attached& attached, const WriteSpec& spec,
   for (const Part& part : PartsToTrain(model, attached.trains_text_encoders())) {
     changed.push_back({part.name, part.file_stem + ".safetensors", StateDict(*part.module)});
   }
-  WritePersonalizedModel(spec.base_model, spec.out, changed, spec.dtype, card);
+  WritePersonalizedModel(spec.base_model, spec.out, changed, spec.dtype, card, /*finish=*/{},
+                         spec.poll);
 }
 
 }  // namespace likeness

@@ -184,7 +184,7 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
     stop_if_asked();
     const auto dtype =
         options.save_dtype == SaveDtype::kFloat16 ? torch::kFloat16 : torch::kFloat32;
-    method.write(base, *attached, {paths.base_model, paths.output_model, dtype},
+    method.write(base, *attached, {paths.base_model, paths.output_model, dtype, stop_if_asked},
                  ModelCard(base.digest(), options, result));
   };
   Train(*attached, objective, loop, host);

@@ -192,6 +192,21 @@ TEST_F(FineTuneModelTest, DrainWhileTheModelIsSavedLosesNoStep) {
   }
 }
 
+TEST_F(FineTuneModelTest, WritingTheModelCanBeStopped) {
+  const FineTuneOptions options = Job();
+  Train(options, "straight");
+  int asked = 0;  // since saving began: once before anything is written
+  host("out").stop = [&](const RecordingHost& host) {
+    const bool saves = !host.progress.empty() && host.progress.back().phase == Phase::kSaving;
+    return saves && ++asked > 10 ? StopReason::kDrain : StopReason::kNone;
+  };
+  EXPECT_EQ(FailureOf(options, "out"), ErrorKind::kCancelled);
+  EXPECT_FALSE(fs::exists(Paths("out").output_model));
+  host("out").stop = nullptr;
+  Train(options, "out");
+  EXPECT_EQ(Bytes("straight", kUnetFile), Bytes("out", kUnetFile));
+}
+
 TEST_F(FineTuneModelTest, PhasesComeInOneOrderAndBeginBeforeTheirWork) {
   FineTuneOptions options = Job();
   options.validation_photos = options.photos;

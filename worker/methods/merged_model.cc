@@ -127,21 +127,23 @@ std::vector<std::string> TokensOf(const std::vector<NewWord>& words) {
 
 void WriteMergedModel(const fs::path& source, const std::vector<MergedPart>& parts,
                       const std::vector<NewWord>& words, bool float16, const nlohmann::json& card,
-                      const fs::path& out) {
+                      const fs::path& out, const std::function<void()>& poll) {
   std::vector<ChangedComponent> changed;
   for (const MergedPart& merged : parts) {
     if (!merged.changed && !float16) continue;
     changed.push_back(
         {merged.part.name, merged.part.file_stem + ".safetensors", merged.weights, merged.config});
   }
-  WritePersonalizedModel(source, out, changed, float16 ? torch::kFloat16 : torch::kFloat32, card,
-                         [&](const fs::path& partial) {
-                           if (words.empty()) return;
-                           for (const char* folder : {"tokenizer", "tokenizer_2"}) {
-                             fs::remove_all(partial / folder);
-                           }
-                           WriteTokenizers(source, parts, TokensOf(words), partial);
-                         });
+  WritePersonalizedModel(
+      source, out, changed, float16 ? torch::kFloat16 : torch::kFloat32, card,
+      [&](const fs::path& partial) {
+        if (words.empty()) return;
+        for (const char* folder : {"tokenizer", "tokenizer_2"}) {
+          fs::remove_all(partial / folder);
+        }
+        WriteTokenizers(source, parts, TokensOf(words), partial);
+      },
+      poll);
 }
 
 std::map<std::string, NamedTensors> ReadMergedModel(const fs::path& directory,

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,10 +38,10 @@ std::vector<std::string> TokensOf(const std::vector<NewWord>& words);
 
 // Makes the diffusers directory `out`, whole or not at all, with the card. Weights that nothing
 // changes are `source`'s files, which the model was read from; with float16 all are converted.
-// Errors as WritePersonalizedModel's.
+// `poll` and errors as WritePersonalizedModel's.
 void WriteMergedModel(const std::filesystem::path& source, const std::vector<MergedPart>& parts,
                       const std::vector<NewWord>& words, bool float16, const nlohmann::json& card,
-                      const std::filesystem::path& out);
+                      const std::filesystem::path& out, const std::function<void()>& poll = {});
 // All weights that such a directory holds, by part and name: views of the files.
 std::map<std::string, NamedTensors> ReadMergedModel(const std::filesystem::path& directory,
                                                     const std::vector<MergedPart>& parts);

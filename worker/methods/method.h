@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,6 +42,7 @@ struct WriteSpec {
   std::filesystem::path base_model;  // the diffusers directory that the model was loaded from
   std::filesystem::path out;         // made, whole or not at all; must not exist
   torch::ScalarType dtype = torch::kFloat32;
+  std::function<void()> poll = {};  // called on the way of a whole model; may throw to stop
 };
 
 // While one lives, the model computes with an adapter over it; the model's own values are never

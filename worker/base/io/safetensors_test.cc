@@ -9,6 +9,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/io/mapped_file.h"
+#include "worker/base/io/safetensors_writer.h"
 #include "worker/base/io/sha256.h"
 #include "worker/base/io/temp_dir.h"
 
@@ -100,6 +101,13 @@ TEST_F(SafetensorsTest, WritingToATensorLeavesTheFileAlone) {
 TEST_F(SafetensorsTest, LeavesNoPartialFileWhenWritingFails) {
   EXPECT_THROW(WriteSafetensors(path(), {{"a", torch::ones(2)}, {"a", torch::ones(2)}}), Error);
   EXPECT_THROW(WriteSafetensors(dir_.path() / "missing" / "t", {{"a", torch::ones(2)}}), Error);
+  int asked = 0;
+  const auto stop_at_the_second = [&] {
+    if (++asked == 2) throw Error(ErrorKind::kCancelled, "stopped");
+  };
+  EXPECT_THROW(WriteSafetensors(path(), {{"a", torch::ones(2)}, {"b", torch::ones(2)}}, {},
+                                stop_at_the_second),
+               Error);
   EXPECT_TRUE(std::filesystem::is_empty(dir_.path()));
 }
 

@@ -1,11 +1,11 @@
-// WriteSafetensors; see safetensors.h.
+#include "worker/base/io/safetensors_writer.h"
+
 #include <algorithm>
 #include <string_view>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/atomic_file.h"
-#include "worker/base/io/safetensors.h"
 #include "worker/base/io/safetensors_dtype.h"
 
 namespace likeness {
@@ -45,6 +45,12 @@ std::string MakeHeader(const NamedTensors& tensors,
 
 void WriteSafetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                       const std::map<std::string, std::string>& metadata) {
+  WriteSafetensors(path, tensors, metadata, /*poll=*/{});
+}
+
+void WriteSafetensors(const std::filesystem::path& path, const NamedTensors& tensors,
+                      const std::map<std::string, std::string>& metadata,
+                      const std::function<void()>& poll) {
   const NamedTensors ordered = InFileOrder(tensors);
   const std::string header = MakeHeader(ordered, metadata);
   const uint64_t header_size = header.size();
@@ -52,6 +58,7 @@ void WriteSafetensors(const std::filesystem::path& path, const NamedTensors& ten
   file.Write({reinterpret_cast<const char*>(&header_size), sizeof(header_size)});
   file.Write(header);
   for (const auto& [name, tensor] : ordered) {
+    if (poll) poll();
     const auto plain = tensor.detach().cpu().contiguous();
     file.Write({static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
   }
