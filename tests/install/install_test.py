@@ -32,6 +32,7 @@ class Install(unittest.TestCase):
     def test_programs_run(self):
         versions = {self.run_program(program, "--version") for program in ("likeness", "likeness-server", "likeness-worker")}
         self.assertEqual(len(versions), 1)
+        self.assertRegex(versions.pop(), r"^\d+\.\d+\.\d+\n$")
 
     def test_the_worker_takes_libtorch_from_the_prefix(self):
         linked = subprocess.run(["ldd", self.prefix / "bin/likeness-worker"], check=True, capture_output=True, text=True).stdout
