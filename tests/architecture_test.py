@@ -39,7 +39,7 @@ BELOW = {  # room: the rooms it may include
     "worker/tokenizers": {"worker/base"},
     "worker/checkpoints": {"worker/base", "worker/nn", "worker/models"},
     "worker/evaluation": MODELS,
-    "worker/families": MODELS,
+    "worker/families": MODELS | {"common"},
     "worker/generation": MODELS | {"worker/families"},
     "worker/training": MODELS | {"worker/families", "worker/generation"},
     "worker/exports": MODELS | {"worker/families"},

@@ -23,7 +23,7 @@ absl::string_view WayOut(absl::string_view reason) {
     absl::string_view reason;
     absl::string_view advice;
   };
-  static constexpr std::array<Advice, 15> kAdvice{{
+  static constexpr std::array<Advice, 14> kAdvice{{
       {"PHOTO_UNSUPPORTED_FORMAT", "Convert it to JPEG or PNG."},
       {"PHOTO_NOT_AN_IMAGE", "Remove it, or export it again as JPEG or PNG."},
       {"PHOTO_TRUNCATED", "Copy it again from where it came."},
@@ -38,7 +38,6 @@ absl::string_view WayOut(absl::string_view reason) {
       {"JOB_NOT_FOUND", "likeness list shows the jobs."},
       {"TOKEN_MISSING", "Set LIKENESS_TOKEN, or give --token."},
       {"TOKEN_INVALID", "Ask whoever runs the server for a new one."},
-      {"NO_BASE_MODELS", "Start a worker: likeness-worker --models DIR."},
   }};
   for (const auto& entry : kAdvice) {
     if (entry.reason == reason) return entry.advice;

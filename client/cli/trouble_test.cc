@@ -107,6 +107,16 @@ TEST_F(TroubleTest, ACaptionThatTheServerRefusesIsBlamedByItsFileToo) {
               HasSubstr("captions    rex/02.txt: Is too odd. (photos[1])"));
 }
 
+TEST_F(TroubleTest, AServerWithoutBaseModelsSaysOnceHowToStartAWorker) {
+  script_.create_status =
+      RpcError(absl::StatusCode::kFailedPrecondition, "NO_BASE_MODELS",
+               "no worker offers a base model; start a worker: likeness-worker serve --models DIR");
+  EXPECT_THAT(
+      Run({"train", "--class=dog", "--photos=rex"}).err,
+      HasSubstr("refused     No worker offers a base model; start a worker: likeness-worker "
+                "serve --models DIR.\n"));
+}
+
 TEST_F(TroubleTest, TextThatIsNotUtf8IsNotSent) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"train", "--class=caf\xE9", "--photos=rex"},

@@ -260,6 +260,48 @@ TEST_F(CreateJobTest, AStrengthThatLeavesNoStepIsRefusedWithTheLeastOne) {
   EXPECT_TRUE(Create(request).ok());
 }
 
+TEST_F(CreateJobTest, WeightsInPromptsAreCheckedWhereTheyAreRead) {
+  OfferModels();
+  auto request = PictureJob();
+  auto& spec = *request.mutable_job()->mutable_generate();
+  spec.set_prompts(0, "a (dog:999) in the snow");
+  EXPECT_TRUE(Create(request).ok()) << "these are words";
+  spec.set_prompt_weights(true);
+  request.set_validate_only(true);
+  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.prompts[0]");
+  EXPECT_EQ(FieldViolations(Create(request).status())[0].description,
+            "has the weight \"999\"; numbers from -100 to 100 are allowed");
+  spec.set_prompts(0, "a (dog:1.2)");
+  EXPECT_TRUE(Create(request).ok());
+  spec.set_negative_prompt("(red:1.2.3)");
+  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.negative_prompt");
+  v1::GenerateImagesRequest now;
+  *now.mutable_generate() = spec;
+  grpc::ClientContext context;
+  const auto pictures = jobs_->GenerateImages(&context, now);
+  v1::GenerateImagesResponse none;
+  EXPECT_FALSE(pictures->Read(&none));
+  const auto status = FromGrpcStatus(pictures->Finish());
+  ASSERT_FALSE(FieldViolations(status).empty()) << status;
+  EXPECT_EQ(FieldViolations(status)[0].field, "generate.negative_prompt");
+}
+
+TEST_F(CreateJobTest, AFurtherSubjectMayNotHaveTheDefaultTokenThatTheFirstOneGets) {
+  OfferModels();
+  auto request = DogJob();
+  v1::FineTuneSpec& spec = *request.mutable_job()->mutable_fine_tune();
+  spec.mutable_subjects(0)->clear_token();
+  v1::Subject& other = *spec.add_subjects() = spec.subjects(0);
+  other.set_token("Sks");
+  request.set_validate_only(true);
+  ExpectRefused(request, "INVALID_TOKEN", "job.fine_tune.subjects[1].token");
+  EXPECT_EQ(FieldViolations(Create(request).status())[0].description,
+            "is \"Sks\", the default token of baseModels/mini, which the first subject has because "
+            "it names none; each subject needs a token of its own");
+  spec.mutable_subjects(0)->set_token("zwx");
+  EXPECT_TRUE(Create(request).ok()) << "the first one names another";
+}
+
 TEST_F(CreateJobTest, UpToEightSubjectsHaveTokensOfTheirOwn) {
   OfferModels();
   auto request = DogJob();

@@ -14,7 +14,10 @@ namespace likeness::server {
 namespace {
 
 TEST_F(ServiceTest, WithoutWorkersThereIsNoBaseModel) {
-  EXPECT_EQ(ErrorReason(Create(DogJob()).status()), "NO_BASE_MODELS");
+  const auto refused = Create(DogJob()).status();
+  EXPECT_EQ(ErrorReason(refused), "NO_BASE_MODELS");
+  EXPECT_EQ(refused.message(),
+            "no worker offers a base model; start a worker: likeness-worker serve --models DIR");
 }
 
 TEST_F(ServiceTest, UnknownFieldsAreRefused) {

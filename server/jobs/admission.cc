@@ -98,6 +98,17 @@ void MoveToAdapters(v1::ModelSelection& selection) {
   std::rotate(adapters.pointer_begin(), adapters.pointer_end() - 1, adapters.pointer_end());
 }
 
+// What the base model recommends for the spec's method; null where it is not said.
+const v1::FineTuneSpec* DefaultsFor(const v1::FineTuneSpec& spec, const v1::BaseModel& base) {
+  const auto is_for = [&](const v1::FineTuneSpec& defaults) {
+    return defaults.method_case() == spec.method_case();
+  };
+  if (is_for(base.fine_tune_defaults())) return &base.fine_tune_defaults();
+  const auto& others = base.other_fine_tune_defaults();
+  const auto found = std::find_if(others.begin(), others.end(), is_for);
+  return found == others.end() ? nullptr : &*found;
+}
+
 // "dino and clip_t", as job metrics name them.
 std::string Names(const std::vector<v1::Measure>& measures) {
   return absl::StrJoin(measures, " and ", [](std::string* out, v1::Measure measure) {
@@ -244,20 +255,23 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
   return checker.status();
 }
 
-absl::Status Admission::CheckProdigyRates(const v1::FineTuneSpec& spec) {
-  if (spec.training().optimizer() != v1::OPTIMIZER_PRODIGY) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
-  const v1::Training* recommended = nullptr;
-  for (const v1::BaseModel& base : offered) {
-    if (base.name() != spec.base_model()) continue;
-    const auto look = [&](const v1::FineTuneSpec& defaults) {
-      if (defaults.method_case() == spec.method_case()) recommended = &defaults.training();
-    };
-    look(base.fine_tune_defaults());
-    for (const v1::FineTuneSpec& other : base.other_fine_tune_defaults()) look(other);
+absl::Status Admission::CheckAgainstDefaults(const v1::FineTuneSpec& spec) {
+  const bool takes_default_token = spec.subjects_size() > 1 && !SubjectOf(spec).has_token();
+  if (spec.training().optimizer() != v1::OPTIMIZER_PRODIGY && !takes_default_token) {
+    return absl::OkStatus();
   }
+  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
+  const auto base = std::find_if(offered.begin(), offered.end(), [&](const v1::BaseModel& offer) {
+    return offer.name() == spec.base_model();
+  });
+  if (base == offered.end()) return absl::OkStatus();  // it went away just now
+  const v1::FineTuneSpec* defaults = DefaultsFor(spec, *base);
   FieldChecker checker;
-  CheckProdigy(spec, recommended, "job.fine_tune", checker);
+  CheckProdigy(spec, defaults == nullptr ? nullptr : &defaults->training(), "job.fine_tune",
+               checker);
+  const bool of_method = defaults != nullptr && SubjectOf(*defaults).has_token();
+  CheckDefaultToken(spec, of_method ? SubjectOf(*defaults).token() : base->default_token(),
+                    "job.fine_tune", checker);
   return checker.status();
 }
 
@@ -266,7 +280,7 @@ absl::Status Admission::ResolveFineTune(Request& request, v1::Job& job) {
   RETURN_IF_ERROR(CheckInitialModel(request, spec));
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
-  RETURN_IF_ERROR(CheckProdigyRates(spec));
+  RETURN_IF_ERROR(CheckAgainstDefaults(spec));
   for (int i = 0; i < spec.subjects_size(); ++i) {
     const v1::Subject& subject = spec.subjects(i);
     const std::string path = absl::StrCat("job.fine_tune.subjects[", i, "]");
@@ -363,8 +377,9 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
   }
   ASSIGN_OR_RETURN(auto offered, jobs_.BaseModels());
   if (offered.empty()) {
-    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_BASE_MODELS",
-                    "no worker offers a base model, or has of late; start a worker with --models");
+    return RpcError(
+        absl::StatusCode::kFailedPrecondition, "NO_BASE_MODELS",
+        "no worker offers a base model; start a worker: likeness-worker serve --models DIR");
   }
   if (model->empty()) {
     if (offered.size() > 1) {

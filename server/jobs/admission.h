@@ -79,8 +79,9 @@ class Admission {
   // Says so if none of the workers knows all that the job's spec uses.
   void WarnOfOldWorkers(v1::Job& job) const;
   absl::Status ResolveFineTune(Request& request, v1::Job& job);
-  // Of a spec that names its base model and method.
-  absl::Status CheckProdigyRates(const v1::FineTuneSpec& spec);
+  // What clashes with what the base model recommends. Of a spec that names its base model and
+  // method.
+  absl::Status CheckAgainstDefaults(const v1::FineTuneSpec& spec);
   // The adapter that the training goes on from, if any: of the same method and base model, which is
   // filled in where the spec names none.
   absl::Status CheckInitialModel(Request& request, v1::FineTuneSpec& spec);

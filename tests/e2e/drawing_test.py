@@ -109,19 +109,19 @@ class Drawing(service.JobTest):
                 (drawing(ramp(), right_half(64, 72)), f"{path}.mask", "MASK_SIZE_DIFFERS"),
                 (boxed, f"{path}.mask.crop_box", "OUT_OF_RANGE"),
                 (service.generate_job(["a dog"], clip_skip=9), "job.generate.clip_skip", "OUT_OF_RANGE"),
-                (service.generate_job(["a dog"], guidance_rescale=1.1), "job.generate.guidance_rescale", "OUT_OF_RANGE")]:
+                (service.generate_job(["a dog"], guidance_rescale=1.1), "job.generate.guidance_rescale", "OUT_OF_RANGE"),
+                (service.generate_job(["a dog", "a (dog:1.2.3)"], prompt_weights=True), "job.generate.prompts[1]",
+                 "OUT_OF_RANGE"),
+                (service.generate_job(["a dog"], negative_prompt="(red:999)", prompt_weights=True),
+                 "job.generate.negative_prompt", "OUT_OF_RANGE")]:
             with self.subTest(field=field, reason=reason):
                 self.assertEqual(self.refusal(job), (field, reason))
 
     def test_what_only_the_worker_can_tell_is_named_too(self):
-        for job, field in [
-                (service.generate_job(["a dog", "a (dog:1.2.3)"], prompt_weights=True), "job.generate.prompts[1]"),
-                (service.generate_job(["a dog"], negative_prompt="(red:999)", prompt_weights=True),
-                 "job.generate.negative_prompt")]:
-            done = self.end(job)
-            self.assertEqual(done.state, State.JOB_STATE_FAILED, done)
-            self.assertEqual(service.error_fields(done.error), [field], done.error)
-            self.assertEqual(done.attempt, 1)
+        done = self.end(drawing(ramp(), strength=0.0005))  # of steps that the base model says
+        self.assertEqual(done.state, State.JOB_STATE_FAILED, done)
+        self.assertEqual(service.error_fields(done.error), ["job.generate.image_to_image.strength"], done.error)
+        self.assertEqual(done.attempt, 1)
 
     def test_weights_and_the_end_of_a_long_prompt_count_where_they_are_asked_for(self):
         plain = self.draw(service.generate_job(["a dog"], seed=5))[1]

@@ -33,7 +33,7 @@ struct TextOptions {
   // Of the text encoders' last layers so many are left out beside those that the family leaves out
   // anyway; at least 0.
   int clip_skip = 0;
-  // "(word:1.2)" and the like are weights (worker/tokenizers/prompt_weights.h), and no text.
+  // "(word:1.2)" and the like are weights (common/prompt_weights.h), and no text.
   bool weights = false;
   // What is too long for one row of the text encoder is read in several, of which the contexts
   // stand one behind the other; else it is cut off.

@@ -1,8 +1,10 @@
 #include "worker/families/prompt_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "worker/tokenizers/prompt_weights.h"
+#include "common/prompt_weights.h"
+#include "worker/base/error.h"
 
 namespace likeness {
 namespace {
@@ -10,13 +12,18 @@ namespace {
 // Tokens of the text in a row: all but begin and end.
 int64_t RoomOf(const ClipTokenizer& tokenizer) { return tokenizer.model_max_length() - 2; }
 
+std::vector<WeightedText> WeightedParts(const std::string& text) {
+  PromptWeights read = ParsePromptWeights(text);
+  if (!read.error.empty()) throw Error(ErrorKind::kInvalidArgument, "a prompt " + read.error);
+  return std::move(read.parts);
+}
+
 }  // namespace
 
 PromptTokens ReadPrompt(const ClipTokenizer& tokenizer, const std::string& text,
                         const std::vector<NewWord>& words, const TextOptions& options) {
   PromptTokens read;
-  const auto parts =
-      options.weights ? ParsePromptWeights(text) : std::vector<WeightedText>{{text, 1}};
+  const auto parts = options.weights ? WeightedParts(text) : std::vector<WeightedText>{{text, 1}};
   for (const WeightedText& part : parts) {
     const auto ids = EncodeWithWords(tokenizer, part.text, words);
     read.ids.insert(read.ids.end(), ids.begin(), ids.end());

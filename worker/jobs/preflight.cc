@@ -15,6 +15,7 @@
 #include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
 #include "common/prior.h"
+#include "common/prompt_weights.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
 #include "worker/checkpoints/model_files.h"
@@ -28,7 +29,6 @@
 #include "worker/models/clip_text.h"
 #include "worker/nn/hookable_layers.h"
 #include "worker/support/guard.h"
-#include "worker/tokenizers/prompt_weights.h"
 
 namespace likeness {
 namespace {
@@ -55,9 +55,11 @@ void RefuseAs(const std::string& field, const std::function<void()>& check) {
   }
 }
 
+// The server has seen the prompts with their placeholders, and not what these stand for.
 void CheckWeights(const std::vector<NamedText>& texts) {
-  for (const NamedText& named : texts) {
-    RefuseAs("job.generate." + named.field, [&] { ParsePromptWeights(named.text); });
+  for (const auto& [field, text] : texts) {
+    const std::string error = ParsePromptWeights(text).error;
+    if (!error.empty()) Refuse("job.generate." + field, error);
   }
 }
 

@@ -149,12 +149,13 @@ TEST(ProdigyTest, UnequalRatesAreRefused) {
   auto weights = Weights();
   try {
     Prodigy({{.parameters = {weights[0]}, .learning_rate = 1},
-             {.parameters = {weights[1]}, .learning_rate = 0.5}},
+             {.parameters = {weights[1]}, .learning_rate = 5e-06}},
             {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
     EXPECT_THAT(error.what(), HasSubstr("one learning rate"));
+    EXPECT_THAT(error.what(), HasSubstr("1 and 5e-06;"));
   }
 }
 

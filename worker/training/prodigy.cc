@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 
 namespace likeness {
 namespace {
@@ -21,8 +22,8 @@ Prodigy::Prodigy(std::vector<ParameterGroup> groups, OptimizerOptions options)
     throw Error(ErrorKind::kInvalidArgument,
                 "optimizer prodigy finds one learning rate for all that is trained; the learning "
                 "rates given are " +
-                    std::to_string(this->groups().front().learning_rate) + " and " +
-                    std::to_string(group.learning_rate) + "; they have to be equal");
+                    NumberText(this->groups().front().learning_rate) + " and " +
+                    NumberText(group.learning_rate) + "; they have to be equal");
   }
   for (const torch::Tensor& master : Masters()) {
     first_moments_.push_back(torch::zeros_like(master));

@@ -229,6 +229,20 @@ void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChec
   }
 }
 
+void CheckDefaultToken(const v1::FineTuneSpec& spec, const std::string& default_token,
+                       const std::string& path, FieldChecker& checker) {
+  if (default_token.empty() || SubjectOf(spec).has_token()) return;
+  for (int i = 1; i < spec.subjects_size(); ++i) {
+    const std::string& token = spec.subjects(i).token();
+    if (!absl::EqualsIgnoreCase(token, default_token)) continue;
+    checker.Add(absl::StrCat(path, ".subjects[", i, "].token"),
+                absl::StrCat("is \"", token, "\", the default token of ", spec.base_model(),
+                             ", which the first subject has because it names none; each subject "
+                             "needs a token of its own"),
+                "INVALID_TOKEN");
+  }
+}
+
 void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const Limits& limits,
                    FieldChecker& checker) {
   checker.AtMost(path + ".subjects", spec.subjects_size(), "subjects", kMaxSubjects,

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/prompt_adapters.h"
+#include "common/prompt_weights.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -61,6 +62,23 @@ void CheckPromptAdapters(const v1::GenerateSpec& spec, const std::string& path,
                  kMaxPromptAdapters, "OUT_OF_RANGE");
 }
 
+// `field`: of the text.
+void CheckPromptWeights(const std::string& field, absl::string_view text, FieldChecker& checker) {
+  std::string error = ParsePromptWeights(std::string_view(text.data(), text.size())).error;
+  if (!error.empty()) checker.Add(field, std::move(error), "OUT_OF_RANGE");
+}
+
+void CheckPromptWeights(const v1::GenerateSpec& spec, const std::string& path,
+                        FieldChecker& checker) {
+  for (int i = 0; i < spec.prompts_size(); ++i) {
+    const auto prompt = ParsePromptAdapters(spec.prompts(i));
+    const bool adapters = spec.prompt_adapters() && prompt.ok();
+    CheckPromptWeights(absl::StrCat(path, ".prompts[", i, "]"),
+                       adapters ? prompt->text : spec.prompts(i), checker);
+  }
+  CheckPromptWeights(path + ".negative_prompt", spec.negative_prompt(), checker);
+}
+
 }  // namespace
 
 void CheckAdapters(const v1::ModelSelection& model, const std::string& path,
@@ -107,6 +125,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   }
   CheckAdapters(spec.model(), path + ".model.adapters", checker);
   if (spec.prompt_adapters()) CheckPromptAdapters(spec, path, checker);
+  if (spec.prompt_weights()) CheckPromptWeights(spec, path, checker);
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
   if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);

@@ -44,6 +44,10 @@ void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChe
 void CheckProdigy(const v1::FineTuneSpec& spec, const v1::Training* recommended,
                   const std::string& path, FieldChecker& checker);
 
+// A first subject without a token has the base model's default one, which no other may have.
+void CheckDefaultToken(const v1::FineTuneSpec& spec, const std::string& default_token,
+                       const std::string& path, FieldChecker& checker);
+
 void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
                    FieldChecker& checker);
 void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& limits,

@@ -1,12 +1,11 @@
-#include "worker/tokenizers/prompt_weights.h"
+#include "common/prompt_weights.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
-
-#include "worker/base/error.h"
-#include "worker/base/number_text.h"
+#include <sstream>
+#include <utility>
 
 namespace likeness {
 namespace {
@@ -14,10 +13,19 @@ namespace {
 constexpr double kRound = 1.1, kSquare = 1 / 1.1;
 constexpr std::string_view kBlanks = " \t\n\r\f\v";
 
-[[noreturn]] void Refuse(std::string_view weight) {
-  throw Error(ErrorKind::kInvalidArgument,
-              "a prompt has the weight \"" + std::string(weight) + "\"; allowed: numbers from " +
-                  NumberText(-kLargestPromptWeight) + " to " + NumberText(kLargestPromptWeight));
+constexpr size_t kMostShown = 40;  // characters of a weight that is wrong
+
+std::string NumberText(double number) {
+  std::ostringstream text;
+  text << number;
+  return text.str();
+}
+
+std::string WrongWeight(std::string_view weight) {
+  const std::string shown(weight.substr(0, kMostShown));
+  return "has the weight \"" + shown + (weight.size() > kMostShown ? "..." : "") +
+         "\"; numbers from " + NumberText(-kLargestPromptWeight) + " to " +
+         NumberText(kLargestPromptWeight) + " are allowed";
 }
 
 // ":1.3)" at the beginning of `rest`: ": number )", blanks allowed. Takes it off.
@@ -40,12 +48,13 @@ std::optional<std::string_view> TakeWeight(std::string_view& rest) {
   return number;
 }
 
-double ParseWeight(std::string_view text) {
+// Nothing for what is no number.
+std::optional<double> ParseWeight(std::string_view text) {
   const std::string_view digits = text.starts_with('+') ? text.substr(1) : text;
   double weight = 0;
   const auto end = digits.data() + digits.size();
   const auto parsed = std::from_chars(digits.data(), end, weight, std::chars_format::fixed);
-  if (parsed.ec != std::errc() || parsed.ptr != end) Refuse(text);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
   return weight;
 }
 
@@ -60,15 +69,14 @@ class WeightReader {
   bool CloseRound(double weight) { return Close(round_, weight); }
   bool CloseSquare() { return Close(square_, kSquare); }
 
-  std::vector<WeightedText> Finish() {
+  PromptWeights Finish() {
     while (CloseRound(kRound)) continue;
     while (CloseSquare()) continue;
-    std::vector<WeightedText> merged;
+    PromptWeights read;
+    std::vector<WeightedText>& merged = read.parts;
     for (WeightedText& part : parts_) {
-      if (!(std::abs(part.weight) <= kLargestPromptWeight)) {
-        std::ostringstream shown;
-        shown << part.weight;
-        Refuse(shown.str());
+      if (read.error.empty() && !(std::abs(part.weight) <= kLargestPromptWeight)) {
+        read.error = WrongWeight(NumberText(part.weight));
       }
       if (!merged.empty() && merged.back().weight == part.weight) {
         merged.back().text += part.text;
@@ -77,7 +85,7 @@ class WeightReader {
       }
     }
     if (merged.empty()) merged.emplace_back();
-    return merged;
+    return read;
   }
 
  private:
@@ -94,7 +102,7 @@ class WeightReader {
 
 }  // namespace
 
-std::vector<WeightedText> ParsePromptWeights(std::string_view prompt) {
+PromptWeights ParsePromptWeights(std::string_view prompt) {
   WeightReader reader;
   for (std::string_view rest = prompt; !rest.empty();) {
     const char c = rest.front();
@@ -109,7 +117,9 @@ std::vector<WeightedText> ParsePromptWeights(std::string_view prompt) {
     if (const auto weight = TakeWeight(behind)) {
       const std::string_view text = rest.substr(0, rest.size() - behind.size());
       if (reader.round_open()) {
-        reader.CloseRound(ParseWeight(*weight));
+        const auto number = ParseWeight(*weight);
+        if (!number) return {.parts = {{}}, .error = WrongWeight(*weight)};
+        reader.CloseRound(*number);
       } else {
         reader.Add(text);
       }
