@@ -73,9 +73,7 @@ class BoundedStream : public httplib::Stream {
   bool is_writable() const override { return true; }
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
-  // Not the descriptor: the library answers 500 to those from 1,024 on, since its own streams
-  // select() on them.
-  socket_t socket() const override { return INVALID_SOCKET; }
+  socket_t socket() const override { return connection_; }
 
  private:
   const int connection_;
@@ -139,9 +137,10 @@ class PageServer : public httplib::Server {
     bool closed = true;
     const bool served =
         process_request(stream, /*close_connection=*/true, closed, [](httplib::Request& request) {
-          request.ranges.clear();  // thousands fit into a header, each of them the whole page
-          request.headers.erase(
-              "Accept-Encoding");  // or the peer chooses what it costs to compress
+          // A header has room for a thousand ranges, each of them the whole page.
+          request.ranges.clear();
+          // What it costs to compress is not for peers to choose.
+          request.headers.erase("Accept-Encoding");
         });
     ::shutdown(connection, SHUT_RDWR);
     close(connection);
