@@ -144,11 +144,11 @@ TEST(SqliteJobStoreTest, RequestIsFoundAsItsOwnJobOrNotAtAllBesideDeletions) {
     }
     done = true;
   });
-  while (!done) {
+  while (!done && !HasFailure()) {
     for (const std::string id : {"a", "b"}) {
       const auto found = store->FindRequest("default", "request-" + id, "");
-      ASSERT_TRUE(found.ok()) << found.status();
-      if (*found) ASSERT_EQ((*found)->uid(), "uid-" + id);
+      EXPECT_TRUE(found.ok()) << found.status();
+      if (found.ok() && *found) EXPECT_EQ((*found)->uid(), "uid-" + id);
     }
   }
   client.join();
@@ -331,7 +331,6 @@ TEST(SqliteJobStoreTest, ShorterLeasesAfterARestartMoveNoClock) {
   EXPECT_EQ(*store->ExpireLeases(), 1);
 }
 
-// How many bytes of the job's own row were written anew shows in its version.
 // A heartbeat, with no news yet, of the lease of a new job "a".
 v1::HeartbeatRequest LeaseJobA(JobStore& store) {
   EXPECT_TRUE(store.Create(PictureJob("a")).ok());
