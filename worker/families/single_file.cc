@@ -65,7 +65,7 @@ void WriteRest(const fs::path& file, const SingleFileModel& model, const fs::pat
 }
 
 NamedTensors TensorsOf(const fs::path& dir, const SingleFilePart& part,
-                       std::optional<torch::ScalarType> dtype, const std::function<void()>& poll) {
+                       std::optional<torch::ScalarType> dtype) {
   auto tensors =
       ReadComponent(dir / part.name, part.name, part.file_stem, dtype.value_or(torch::kFloat32));
   for (auto& [name, tensor] : tensors) {
@@ -138,7 +138,7 @@ void ImportSingleFile(const fs::path& path, const fs::path& out, const ImportOpt
 }
 
 void ExportSingleFile(const fs::path& dir, const fs::path& path,
-                      std::optional<torch::ScalarType> dtype) {
+                      std::optional<torch::ScalarType> dtype, const std::function<void()>& poll) {
   const auto model = ModelOfConfigs(dir);  // refuses what is no whole model
   if (const auto& words = model->tokenizer().options().added_words; !words.empty()) {
     throw Error(ErrorKind::kFailedPrecondition,
