@@ -22,14 +22,14 @@ class Terminal:
     def __init__(self, root, folder):
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
-            command = root.command(f"cd {folder} && stty -echo cols 120 && exec bash --norc -i")
+            command = root.command(f"cd {folder} && stty -echo cols 120 && exec bash --norc --noediting -i")
             os.execvpe(command[0], command, os.environ)
-        self.type("PS1= PS2=")
+        # The prompt says how each line ended. A further line typed ahead may be read by what the first one runs.
+        self.type("PS1='<<$?>>' PS2=")
 
     def type(self, line, seconds=5400):
         """What it prints and its exit code."""
         os.write(self._terminal, f"{line}\n".encode())
-        os.write(self._terminal, b"echo \"<<$?>>\"\n")
         shown, deadline = b"", time.monotonic() + seconds
         while time.monotonic() < deadline:
             if select.select([self._terminal], [], [], 1)[0]:
