@@ -89,13 +89,11 @@ absl::StatusOr<Address> ParseTarget(absl::string_view flag, absl::string_view te
 
 absl::StatusOr<Address> ParsePageAddress(absl::string_view flag, absl::string_view text) {
   ASSIGN_OR_RETURN(Address address, ParseAddress(flag, text));
-  const bool ip6 = absl::StrContains(address.host, ':');
-  if (!ip6 && !address.is_unix()) return address;
-  return InvalidField(flag,
-                      absl::StrCat("is \"", text, "\", ", ip6 ? "an IPv6 address" : "a unix socket",
-                                   "; a page of metrics listens on HOST:PORT, with a name or an "
-                                   "IPv4 address"),
-                      "INVALID_ADDRESS");
+  if (!address.is_unix()) return address;
+  return InvalidField(
+      flag,
+      absl::StrCat("is \"", text, "\", a unix socket; a page of metrics listens on HOST:PORT"),
+      "INVALID_ADDRESS");
 }
 
 std::string ToString(const Address& address) {

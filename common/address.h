@@ -27,8 +27,7 @@ absl::StatusOr<Address> ParseAddress(absl::string_view flag, absl::string_view t
 // no port.
 absl::StatusOr<Address> ParseTarget(absl::string_view flag, absl::string_view text);
 
-// The same for a page of metrics: HOST:PORT alone. The HTTP server behind those pages can listen on
-// neither sockets nor IPv6 addresses.
+// The same for a page of metrics: HOST:PORT alone, since HTTP's clients know no unix sockets.
 absl::StatusOr<Address> ParsePageAddress(absl::string_view flag, absl::string_view text);
 
 // As it is parsed: "[::1]:50051".

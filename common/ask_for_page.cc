@@ -27,6 +27,21 @@ std::string BeginningOf(int connection) {
   return answer;
 }
 
+// To the first of the addresses at which somebody listens; -1 where nobody does.
+int Connect(const addrinfo* addresses) {
+  for (; addresses != nullptr; addresses = addresses->ai_next) {
+    const int connection =
+        socket(addresses->ai_family, addresses->ai_socktype, addresses->ai_protocol);
+    if (connection < 0) continue;
+    const timeval patience{.tv_sec = 2, .tv_usec = 0};
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    if (connect(connection, addresses->ai_addr, addresses->ai_addrlen) == 0) return connection;
+    close(connection);
+  }
+  return -1;
+}
+
 }  // namespace
 
 absl::Status AskForPage(const std::string& address, const std::string& path) {
@@ -41,14 +56,9 @@ absl::Status AskForPage(const std::string& address, const std::string& path) {
     return failure("no such address");
   }
   const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
-  const int connection = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
+  const int connection = Connect(found);
+  if (connection < 0) return failure("nothing listens");
   const absl::Cleanup close_connection = [connection] { close(connection); };
-  const timeval patience{.tv_sec = 2, .tv_usec = 0};
-  setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-  if (connect(connection, found->ai_addr, found->ai_addrlen) != 0) {
-    return failure("nothing listens");
-  }
   const std::string request = absl::StrCat("GET ", path, " HTTP/1.0\r\n\r\n");
   if (send(connection, request.data(), request.size(), MSG_NOSIGNAL) < 0) {
     return failure("it hung up");

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
@@ -156,7 +157,7 @@ absl::Status Failure(absl::string_view why) { return absl::FailedPreconditionErr
 absl::StatusOr<int> Listen(const Address& address) {
   addrinfo hints = {};
   hints.ai_flags = AI_PASSIVE;
-  hints.ai_family = AF_INET;
+  hints.ai_family = absl::StrContains(address.host, ':') ? AF_INET6 : AF_INET;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const std::string port = absl::StrCat(address.port);
@@ -212,10 +213,10 @@ absl::StatusOr<std::unique_ptr<HttpPages>> HttpPages::Start(const Address& addre
 }
 
 int HttpPages::port() const {
-  sockaddr_in own = {};
+  sockaddr_in6 own = {};  // has room for both, and their port at one place
   socklen_t size = sizeof(own);
   getsockname(parts_->listener, reinterpret_cast<sockaddr*>(&own), &size);
-  return ntohs(own.sin_port);
+  return ntohs(own.sin6_port);
 }
 
 }  // namespace likeness

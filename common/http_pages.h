@@ -26,8 +26,8 @@ class HttpPages {
   // The type of a page in Prometheus' text format.
   static constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
 
-  // Listens on the first IPv4 address of the host; port 0 takes a free one. FAILED_PRECONDITION,
-  // whose message is the reason alone: "Address already in use".
+  // Listens on the host's address, of a name on the first IPv4 address; port 0 takes a free one.
+  // FAILED_PRECONDITION, whose message is the reason alone: "Address already in use".
   static absl::StatusOr<std::unique_ptr<HttpPages>> Start(const Address& address, Pages pages);
   // Cuts connections, and waits for the pages that are being made.
   ~HttpPages();

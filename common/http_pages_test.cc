@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "common/ask_for_page.h"
 #include "tests/support/http_get.h"
 
 namespace likeness {
@@ -81,6 +82,19 @@ TEST_F(HttpPagesTest, PagesAreServedByTheirPaths) {
   EXPECT_THAT(Get("/elsewhere"), StartsWith("HTTP/1.1 404 "));
   EXPECT_THAT(Get("/page/below"), StartsWith("HTTP/1.1 404 "));
   EXPECT_THAT(Ask("GET /page HTTP/1.0\r\n\r\n"), EndsWith("\r\n\r\nall is well\n"));
+}
+
+TEST_F(HttpPagesTest, AnIpv6AddressIsServedAsWell) {
+  const auto pages = HttpPages::Start(*ParsePageAddress("--listen", "[::1]:0"), content_);
+  if (!pages.ok()) GTEST_SKIP() << "this machine has no IPv6: " << pages.status();
+  const auto asked = AskForPage(absl::StrCat("[::1]:", (*pages)->port()), "/page");
+  EXPECT_TRUE(asked.ok()) << asked;
+}
+
+TEST_F(HttpPagesTest, ANameIsAskedAtEachOfItsAddresses) {
+  const auto pages = HttpPages::Start({.host = "localhost"}, content_);  // that of IPv4
+  const auto asked = AskForPage(absl::StrCat("localhost:", (*pages)->port()), "/page");
+  EXPECT_TRUE(asked.ok()) << asked;
 }
 
 TEST_F(HttpPagesTest, HeadIsAnsweredWithoutABodyAndWhatCarriesOneIsRefused) {

@@ -283,9 +283,8 @@ TEST(ServerOptionsTest, AddressesThatAreNoneAreRefusedAndNotGuessed) {
     EXPECT_EQ(refusal([&](auto& o) { o.listen = address; }), "INVALID_ADDRESS") << address;
     EXPECT_EQ(refusal([&](auto& o) { o.metrics_listen = address; }), "INVALID_ADDRESS") << address;
   }
-  for (const char* address : {"unix:/page", "[::1]:9464"}) {
-    EXPECT_EQ(refusal([&](auto& o) { o.metrics_listen = address; }), "INVALID_ADDRESS") << address;
-  }
+  EXPECT_EQ(refusal([](auto& o) { o.metrics_listen = "unix:/page"; }), "INVALID_ADDRESS");
+  EXPECT_EQ(refusal([](auto& o) { o.metrics_listen = "[::1]:9464"; }), "");
 }
 
 TEST(ServerOptionsTest, EveryNumberAndDurationHasARange) {
