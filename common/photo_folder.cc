@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/placeholders.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "common/utf8.h"
@@ -207,6 +208,10 @@ absl::StatusOr<std::string> ParseCaption(std::string bytes) {
   if (HasControlCharacter(caption)) {
     return Unusable(
         "the caption holds a control character; only visible characters and spaces are allowed");
+  }
+  if (const auto error = PlaceholderError(caption)) {
+    return RpcError(absl::StatusCode::kInvalidArgument, "UNKNOWN_PLACEHOLDER",
+                    absl::StrCat("the caption ", *error));
   }
   if (caption.size() > kMaxCaptionBytes) {
     return Unusable(absl::StrCat("the caption has ", caption.size(), " bytes; at most ",

@@ -54,7 +54,8 @@ absl::StatusOr<std::string> ReadUserFile(const std::filesystem::path& file);
 
 // A caption: one line of UTF-8, without a byte-order mark and without blanks around it; a tab is a
 // space. INVALID_ARGUMENT (CAPTION_UNUSABLE) for UTF-16 and other encodings, several lines, control
-// characters, and more than kMaxCaptionBytes. The message does not name the file.
+// characters, and more than kMaxCaptionBytes; UNKNOWN_PLACEHOLDER for one that no worker fills in.
+// The message does not name the file.
 absl::StatusOr<std::string> ParseCaption(std::string bytes);
 
 }  // namespace likeness

@@ -99,6 +99,14 @@ TEST_F(TroubleTest, CaptionsAreBlamedByTheirFile) {
                              HasSubstr("captions    rex/02.TXT: The caption has several lines;")));
 }
 
+TEST_F(TroubleTest, AnUnknownPlaceholderInACaptionIsNamedWithItsFileBeforeAnythingIsSent) {
+  WriteFile(folder_.path() / "rex/02.txt", "a {subjct} in the snow");
+  const auto ran = RunAlone({"train", "--class=dog", "--photos=rex", "--print-request"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err, HasSubstr("captions    rex/02.txt: The caption holds {subjct}, which is no "
+                                 "placeholder; did you mean {subject}? {subject} and {class} are"));
+}
+
 TEST_F(TroubleTest, ACaptionThatTheServerRefusesIsBlamedByItsFileToo) {
   WriteFile(folder_.path() / "rex/02.txt", "a caption");
   script_.create_status =

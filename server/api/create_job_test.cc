@@ -286,6 +286,32 @@ TEST_F(CreateJobTest, WeightsInPromptsAreCheckedWhereTheyAreRead) {
   EXPECT_EQ(FieldViolations(status)[0].field, "generate.negative_prompt");
 }
 
+TEST_F(CreateJobTest, APlaceholderThatIsUnknownIsNamedByItsField) {
+  OfferModels();
+  auto drawing = PictureJob();
+  drawing.mutable_job()->mutable_generate()->set_prompts(0, "a {subjekt}");
+  ExpectRefused(drawing, "UNKNOWN_PLACEHOLDER", "job.generate.prompts[0]");
+  EXPECT_THAT(FieldViolations(Create(drawing).status())[0].description,
+              ::testing::StartsWith("holds {subjekt}, which is no placeholder; did you mean"));
+  auto request = DogJob();
+  v1::FineTuneSpec& spec = *request.mutable_job()->mutable_fine_tune();
+  v1::Photo& photo = *spec.mutable_subjects(0)->mutable_photos(0);
+  photo.set_caption("{subject} and {subjct}");
+  const std::string path = "job.fine_tune.";
+  ExpectRefused(request, "UNKNOWN_PLACEHOLDER", path + "subjects[0].photos[0].caption");
+  photo.set_caption("{subject}");
+  spec.mutable_samples()->add_prompts("a {sbject}");
+  ExpectRefused(request, "UNKNOWN_PLACEHOLDER", path + "samples.prompts[0]");
+  spec.mutable_samples()->set_prompts(0, "a {subject}");
+  spec.mutable_previews()->add_prompts("a {token}");
+  ExpectRefused(request, "UNKNOWN_PLACEHOLDER", path + "previews.prompts[0]");
+  spec.clear_previews();
+  spec.mutable_prior()->set_class_prompt("a {klass}");
+  ExpectRefused(request, "UNKNOWN_PLACEHOLDER", path + "prior.class_prompt");
+  spec.mutable_prior()->set_class_prompt("a {class}");
+  EXPECT_TRUE(Create(request).ok());
+}
+
 TEST_F(CreateJobTest, AFurtherSubjectMayNotHaveTheDefaultTokenThatTheFirstOneGets) {
   OfferModels();
   auto request = DogJob();

@@ -30,14 +30,15 @@ class WarningsTest : public ServiceTest {
   }
 };
 
-TEST_F(WarningsTest, APlaceholderThatIsUnknownIsReadAsWritten) {
+TEST_F(WarningsTest, OtherTextBetweenBracesIsReadAsWritten) {
   EXPECT_THAT(WarningsOf({"a {subject} and a {class}", "{subject2}, {class12}, {}, }{, {a"}),
               IsEmpty());
-  EXPECT_THAT(WarningsOf({"a {subjekt} in the snow", "a {subjekt} and a {hat}"}),
-              ElementsAre("\"{subjekt}\" in a prompt is read as written; did you mean {subject}? "
-                          "{subject} and {class} are replaced",
-                          "\"{hat}\" in a prompt is read as written; {subject} and {class} are "
-                          "replaced"));
+  EXPECT_THAT(
+      WarningsOf({"a { subject} in the snow", "a { subject} and a {red|blue} hat"}),
+      ElementsAre("\"{ subject}\" in a prompt is read as written; did you mean {subject}? "
+                  "{subject} and {class} are replaced",
+                  "\"{red|blue}\" in a prompt is read as written; {subject} and {class} are "
+                  "replaced"));
 }
 
 TEST_F(WarningsTest, AnEmptyPromptSaysNothing) {

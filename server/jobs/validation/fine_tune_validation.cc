@@ -10,6 +10,7 @@
 #include "common/job_spec.h"
 #include "common/judging.h"
 #include "common/photo_folder.h"
+#include "common/placeholders.h"
 #include "common/prior.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
@@ -193,7 +194,7 @@ void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& 
     default:
       checker.Add(field, "has no picture; set inline or blob", "PHOTO_EMPTY");
   }
-  checker.Text(field + ".caption", photo.caption(), limits.max_prompt_bytes);
+  CheckPrompt(field + ".caption", photo.caption(), limits, checker);
   CheckFileName(field + ".file_name", photo.file_name(), checker);
   if (photo.has_crop_box()) CheckCropBox(photo.crop_box(), field + ".crop_box", checker);
   if (photo.has_mask()) CheckMask(photo.mask(), field + ".mask", limits, checker);
@@ -219,7 +220,15 @@ void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts
   checker.AtMost(path, prompts.size(), "prompts", max_prompts, "TOO_MANY_PROMPTS");
   if (prompts.size() > max_prompts) return;
   for (int i = 0; i < prompts.size(); ++i) {
-    checker.Text(absl::StrCat(path, "[", i, "]"), prompts[i], limits.max_prompt_bytes);
+    CheckPrompt(absl::StrCat(path, "[", i, "]"), prompts[i], limits, checker);
+  }
+}
+
+void CheckPrompt(const std::string& field, const std::string& text, const Limits& limits,
+                 FieldChecker& checker) {
+  checker.Text(field, text, limits.max_prompt_bytes);
+  if (auto error = PlaceholderError(text)) {
+    checker.Add(field, *std::move(error), "UNKNOWN_PLACEHOLDER");
   }
 }
 

@@ -114,7 +114,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
                  "TOO_MANY_PROMPTS");
   if (spec.prompts_size() > kMaxPrompts) return;
   for (int i = 0; i < spec.prompts_size(); ++i) {
-    checker.Text(absl::StrCat(path, ".prompts[", i, "]"), spec.prompts(i), limits.max_prompt_bytes);
+    CheckPrompt(absl::StrCat(path, ".prompts[", i, "]"), spec.prompts(i), limits, checker);
   }
   checker.Text(path + ".negative_prompt", spec.negative_prompt(), limits.max_prompt_bytes);
   if (spec.has_images_per_prompt()) {

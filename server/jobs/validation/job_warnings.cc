@@ -6,8 +6,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/nearest.h"
+#include "common/placeholders.h"
 #include "common/shorten.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -33,14 +33,7 @@ std::string Quoted(absl::string_view text) {
   return absl::StrCat("\"", Shorten(text, kQuotedPromptBytes), "\"");
 }
 
-// "subject" and "class", also with a subject's number: what stands between braces is replaced.
-bool IsReplaced(absl::string_view name) {
-  if (!absl::ConsumePrefix(&name, "subject") && !absl::ConsumePrefix(&name, "class")) return false;
-  return std::all_of(name.begin(), name.end(),
-                     [](unsigned char c) { return absl::ascii_isdigit(c); });
-}
-
-// What stands between braces and is not replaced, each once.
+// What stands between braces and is not replaced, each once. (Single words are refused.)
 std::vector<std::string> UnknownPlaceholders(const std::vector<absl::string_view>& prompts) {
   std::vector<std::string> unknown;
   for (const absl::string_view prompt : prompts) {
@@ -48,7 +41,7 @@ std::vector<std::string> UnknownPlaceholders(const std::vector<absl::string_view
       const size_t close = prompt.find_first_of("{}", open + 1);
       if (close == prompt.npos || prompt[close] == '{') continue;
       const std::string name(prompt.substr(open + 1, close - open - 1));
-      if (name.empty() || IsReplaced(name)) continue;
+      if (name.empty() || IsPlaceholder(name)) continue;
       if (std::find(unknown.begin(), unknown.end(), name) != unknown.end()) continue;
       if (unknown.size() < kMostPlaceholders) unknown.push_back(name);
     }

@@ -67,6 +67,9 @@ void CheckToken(const std::string& field, const std::string& token, FieldChecker
 // Lists of them, wherever they stand.
 void CheckPhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                  const std::string& path, const Limits& limits, FieldChecker& checker);
+// A prompt or a caption: how long it is, and what it has between braces.
+void CheckPrompt(const std::string& field, const std::string& text, const Limits& limits,
+                 FieldChecker& checker);
 void CheckPrompts(const google::protobuf::RepeatedPtrField<std::string>& prompts,
                   const std::string& path, int max_prompts, const Limits& limits,
                   FieldChecker& checker);

@@ -85,7 +85,7 @@ void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& l
   if (prior.has_class_images()) {
     checker.Integer(path + ".class_images", prior.class_images(), 1, 2000);
   }
-  checker.Text(path + ".class_prompt", prior.class_prompt(), limits.max_prompt_bytes);
+  CheckPrompt(path + ".class_prompt", prior.class_prompt(), limits, checker);
   if (prior.has_sampler()) checker.Sampler(path + ".sampler", prior.sampler());
   if (prior.has_sampling_steps()) {
     checker.Integer(path + ".sampling_steps", prior.sampling_steps(), 1, 1000);

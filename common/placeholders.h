@@ -1,0 +1,20 @@
+// What prompts and captions may have between braces: "{subject}" and "{class}", also with the
+// number of one of several subjects, "{subject2}".
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace likeness {
+
+// Whether a worker puts something in the place of "{name}".
+bool IsPlaceholder(absl::string_view name);
+
+// What is wrong with a prompt or caption in which a single word (letters, digits and '_') between
+// braces is no placeholder: "holds {subjct}, which is no placeholder; did you mean {subject}? ...".
+// Nothing for other text between braces, which is read as it is written.
+std::optional<std::string> PlaceholderError(absl::string_view text);
+
+}  // namespace likeness
