@@ -1,5 +1,11 @@
 // likeness import: a file of another program as an adapter.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/command.h"
@@ -11,6 +17,7 @@
 #include "client/lib/upload.h"
 #include "common/photo_folder.h"
 #include "common/status_macros.h"
+#include "common/whole_model.h"
 
 namespace likeness::client {
 namespace {
@@ -46,6 +53,35 @@ struct ImportFlags {
   }
 };
 
+// Whether the file is one to import, before gigabytes of another are read and sent.
+absl::Status CheckIsAdapter(const std::string& path) {
+  std::error_code unseen;
+  if (std::filesystem::is_directory(path, unseen)) {
+    const bool whole =
+        std::filesystem::exists(std::filesystem::path(path) / "model_index.json", unseen);
+    return absl::InvalidArgumentError(
+        whole
+            ? absl::StrCat(path,
+                           " is the diffusers directory of a whole model, not an adapter: a whole "
+                           "model is not imported: put the directory into the models directory of "
+                           "a worker, which then offers it as a base model.")
+            : absl::StrCat(path, " is a directory; the file of an adapter, such as ", path,
+                           path.back() == '/' ? "" : "/",
+                           "pytorch_lora_weights.safetensors, is needed."));
+  }
+  std::ifstream file(path, std::ios::binary);
+  uint64_t size = 0;
+  std::array<unsigned char, 8> bytes{};
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), bytes.size())) return absl::OkStatus();
+  for (size_t i = bytes.size(); i-- > 0;) size = size << 8 | bytes[i];
+  std::string header(std::min<uint64_t>(size, kMostHeaderLookedAt), '\0');
+  file.read(header.data(), static_cast<std::streamsize>(header.size()));
+  header.resize(static_cast<size_t>(file.gcount()));
+  const std::string error = WholeModelError(header);
+  return error.empty() ? absl::OkStatus()
+                       : absl::InvalidArgumentError(absl::StrCat(path, " ", error, "."));
+}
+
 // Inline, or as a blob that is uploaded now.
 absl::Status AddFile(const Connection& connection, const std::string& bytes, v1::ImportSpec& spec,
                      std::stop_token stop) {
@@ -60,6 +96,7 @@ absl::Status AddFile(const Connection& connection, const std::string& bytes, v1:
 
 absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   const std::string& path = context.positional.front();
+  RETURN_IF_ERROR(CheckIsAdapter(path));
   ASSIGN_OR_RETURN(const std::string bytes, ReadUserFile(path));
   if (bytes.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": is empty."));
   RETURN_IF_ERROR(CheckNewId("--name", flags.name));

@@ -107,6 +107,26 @@ TEST_F(TroubleTest, AnUnknownPlaceholderInACaptionIsNamedWithItsFileBeforeAnythi
                                  "placeholder; did you mean {subject}? {subject} and {class} are"));
 }
 
+TEST_F(TroubleTest, AWholeModelIsNoAdapterToImportAndIsNotSent) {
+  const std::string header = R"({"model.diffusion_model.out.2.bias":{"dtype":"F32","shape":[0],)"
+                             R"("data_offsets":[0,0]}})";
+  std::string file = header;
+  file.insert(0, 8, '\0');
+  file[0] = static_cast<char>(header.size());
+  WriteFile(folder_.path() / "sd.safetensors", file);
+  auto ran = RunAlone({"import", "sd.safetensors", "--server=127.0.0.1:1"});
+  EXPECT_EQ(ran.exit_code, kWrongUse) << ran.err;
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("sd.safetensors holds a whole model, not an adapter"),
+                             HasSubstr("put the file into the models directory of a worker")));
+  WriteFile(folder_.path() / "sd15/model_index.json", "{}");
+  ran = RunAlone({"import", "sd15", "--server=127.0.0.1:1"});
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("sd15 is the diffusers directory of a whole model"),
+                             HasSubstr("into the models directory of a worker")));
+  EXPECT_THAT(RunAlone({"import", "rex", "--server=127.0.0.1:1"}).err,
+              HasSubstr("rex is a directory; the file of an adapter, such as "
+                        "rex/pytorch_lora_weights.safetensors, is needed."));
+}
+
 TEST_F(TroubleTest, ACaptionThatTheServerRefusesIsBlamedByItsFileToo) {
   WriteFile(folder_.path() / "rex/02.txt", "a caption");
   script_.create_status =

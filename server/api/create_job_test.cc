@@ -312,6 +312,27 @@ TEST_F(CreateJobTest, APlaceholderThatIsUnknownIsNamedByItsField) {
   EXPECT_TRUE(Create(request).ok());
 }
 
+TEST_F(CreateJobTest, AWholeModelIsNotImported) {
+  OfferModels();
+  const auto file_with = [](const std::string& key) {
+    std::string header = "{\"" + key + R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})";
+    header.insert(0, 8, '\0');
+    header[0] = static_cast<char>(header.size() - 8);
+    return header;
+  };
+  v1::CreateJobRequest request;
+  auto& spec = *request.mutable_job()->mutable_import_model();
+  spec.set_inline_(file_with("model.diffusion_model.out.2.bias"));
+  ExpectRefused(request, "FILE_UNUSABLE", "job.import_model.inline");
+  EXPECT_THAT(FieldViolations(Create(request).status())[0].description,
+              ::testing::StartsWith("holds a whole model, not an adapter"));
+  spec.set_blob(
+      *worker_.Upload(file_with("down_blocks.0.resnets.0.conv1.bias")));
+  ExpectRefused(request, "FILE_UNUSABLE", "job.import_model.blob");
+  spec.set_inline_(file_with("<cat>"));
+  EXPECT_TRUE(Create(request).ok());
+}
+
 TEST_F(CreateJobTest, AFurtherSubjectMayNotHaveTheDefaultTokenThatTheFirstOneGets) {
   OfferModels();
   auto request = DogJob();

@@ -97,7 +97,7 @@ class Admission {
   // Fills in the only base model, or checks the one that is named.
   absl::Status ResolveBaseModel(std::string* model, const std::string& field);
   // Names the model that it makes after the job of this id where it names none. FILE_UNUSABLE for a
-  // file that is no safetensors file.
+  // file that is no safetensors file, or holds a whole model.
   absl::Status ResolveImport(const std::string& tenant, const std::string& id, v1::Job& job);
   // Replaces what the job has inline by blobs; with `store`, they are there afterwards.
   absl::Status InlineToBlobs(const std::string& tenant, bool store, v1::Job& job);

@@ -2,15 +2,18 @@
 // what training goes on from.
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/job_spec.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/whole_model.h"
 #include "server/jobs/admission.h"
 #include "server/jobs/validation/field_checker.h"
 
@@ -19,16 +22,32 @@ namespace {
 
 constexpr int64_t kMostImportedBytes = int64_t{8} << 30;
 
-// Whether a safetensors file of `size` bytes may begin so: with the size of its header, which is an
-// object of JSON.
-bool MayBeSafetensors(absl::string_view begin, int64_t size) {
-  constexpr int64_t kSizeBytes = 8;
-  if (std::ssize(begin) <= kSizeBytes || begin[kSizeBytes] != '{') return false;
+constexpr int64_t kHeaderSizeBytes = 8;  // at the beginning of a safetensors file
+
+// How many bytes the header of a safetensors file of `size` bytes has that begins so: with the size
+// of its header, which is an object of JSON. Nothing if no such file does.
+std::optional<int64_t> SafetensorsHeader(absl::string_view begin, int64_t size) {
+  if (std::ssize(begin) <= kHeaderSizeBytes || begin[kHeaderSizeBytes] != '{') return std::nullopt;
   uint64_t header = 0;
-  for (int i = kSizeBytes - 1; i >= 0; --i) {
+  for (int i = kHeaderSizeBytes - 1; i >= 0; --i) {
     header = header << 8 | static_cast<unsigned char>(begin[i]);
   }
-  return header <= static_cast<uint64_t>(size - kSizeBytes);
+  if (header > static_cast<uint64_t>(size - kHeaderSizeBytes)) return std::nullopt;
+  return static_cast<int64_t>(header);
+}
+
+using ReadPart = absl::FunctionRef<absl::StatusOr<std::string>(int64_t offset, int64_t size)>;
+
+// Whether a file of `size` bytes may be imported, as far as its header tells. `field`: of the file.
+absl::Status CheckImportedFile(const std::string& field, int64_t size, ReadPart read) {
+  ASSIGN_OR_RETURN(const std::string begin, read(0, std::min<int64_t>(size, kHeaderSizeBytes + 1)));
+  const auto header = SafetensorsHeader(begin, size);
+  if (!header) return InvalidField(field, "is no safetensors file", "FILE_UNUSABLE");
+  ASSIGN_OR_RETURN(
+      const std::string text,
+      read(kHeaderSizeBytes, std::min<int64_t>(*header, int64_t{kMostHeaderLookedAt})));
+  std::string error = WholeModelError(text);
+  return error.empty() ? absl::OkStatus() : InvalidField(field, std::move(error), "FILE_UNUSABLE");
 }
 
 }  // namespace
@@ -108,10 +127,12 @@ absl::Status Admission::ResolveImport(const std::string& tenant, const std::stri
     job.set_output_model(ModelName{tenant, spec.output_model_id()}.ToString());
   }
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.import_model.base_model"));
-  constexpr char kUnusable[] = "is no safetensors file";
   if (spec.has_inline_()) {
-    if (MayBeSafetensors(spec.inline_(), std::ssize(spec.inline_()))) return absl::OkStatus();
-    return InvalidField("job.import_model.inline", kUnusable, "FILE_UNUSABLE");
+    const absl::string_view bytes = spec.inline_();
+    return CheckImportedFile("job.import_model.inline", std::ssize(bytes),
+                             [&](int64_t offset, int64_t size) -> absl::StatusOr<std::string> {
+                               return std::string(bytes.substr(offset, size));
+                             });
   }
   const std::string path = "job.import_model.blob";
   FieldChecker checker;
@@ -123,9 +144,8 @@ absl::Status Admission::ResolveImport(const std::string& tenant, const std::stri
         absl::StrCat("has ", blob->size(), " bytes; at most ", kMostImportedBytes, " are allowed"),
         "FILE_UNUSABLE");
   }
-  ASSIGN_OR_RETURN(const std::string begin, blob->Read(0, std::min<int64_t>(blob->size(), 9)));
-  if (MayBeSafetensors(begin, blob->size())) return absl::OkStatus();
-  return InvalidField(path, kUnusable, "FILE_UNUSABLE");
+  return CheckImportedFile(path, blob->size(),
+                           [&](int64_t offset, int64_t size) { return blob->Read(offset, size); });
 }
 
 absl::Status Admission::InlineToBlobs(const std::string& tenant, bool store, v1::Job& job) {
