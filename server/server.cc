@@ -121,6 +121,9 @@ absl::Status Server::Parts::OpenStores() {
       },
       [this](const v1::Requirements& requirements) {
         return workers->MayMeet(requirements, clock.Now());
+      },
+      [this](const std::string& base, absl::string_view method) {
+        return workers->MayHaveNetwork(base, method, clock.Now() - options.offer_lifetime);
       });
   return absl::OkStatus();
 }

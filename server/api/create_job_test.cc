@@ -326,11 +326,44 @@ TEST_F(CreateJobTest, AWholeModelIsNotImported) {
   ExpectRefused(request, "FILE_UNUSABLE", "job.import_model.inline");
   EXPECT_THAT(FieldViolations(Create(request).status())[0].description,
               ::testing::StartsWith("holds a whole model, not an adapter"));
-  spec.set_blob(
-      *worker_.Upload(file_with("down_blocks.0.resnets.0.conv1.bias")));
+  spec.set_blob(*worker_.Upload(file_with("down_blocks.0.resnets.0.conv1.bias")));
   ExpectRefused(request, "FILE_UNUSABLE", "job.import_model.blob");
   spec.set_inline_(file_with("<cat>"));
   EXPECT_TRUE(Create(request).ok());
+}
+
+TEST_F(CreateJobTest, ANetworkThatNoWorkerHasIsMissedBeforeAnybodyWaits) {
+  OfferModels();
+  auto portrait = DogJob();
+  MutableSubjectOf(*portrait.mutable_job()->mutable_fine_tune()).set_crop(v1::SUBJECT_CROP_FACE);
+  auto drawing = PictureJob();
+  drawing.mutable_job()->mutable_generate()->set_safety_check(true);
+  for (auto* request : {&portrait, &drawing}) {
+    for (const bool check : {true, false}) {
+      request->set_validate_only(check);
+      const auto refused = Create(*request).status();
+      EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+      EXPECT_EQ(ErrorReason(refused), "NO_EVALUATORS") << refused;
+    }
+  }
+  EXPECT_EQ(
+      Create(portrait).status().message(),
+      "no worker that offers baseModels/mini has a face detector, which "
+      "job.fine_tune.subjects[0].crop needs; docs/evaluation.md says where a worker looks for "
+      "one");
+  auto offer = worker_.Offer();
+  offer.set_worker("sees-faces");
+  offer.add_methods("face_detection");
+  grpc::ClientContext context;
+  v1::AcquireLeaseResponse reply;
+  const auto workers = v1::WorkerService::NewStub(server_.channel());
+  ASSERT_TRUE(workers->AcquireLease(&context, offer, &reply).ok());
+  ASSERT_TRUE(Create(portrait).ok());
+  EXPECT_FALSE(Create(drawing).ok());
+  EXPECT_FALSE(worker_.Acquire(absl::ZeroDuration()).ok()) << "it waits for the one that can";
+  grpc::ClientContext again;
+  ASSERT_TRUE(workers->AcquireLease(&again, offer, &reply).ok());
+  EXPECT_TRUE(reply.has_lease());
 }
 
 TEST_F(CreateJobTest, AFurtherSubjectMayNotHaveTheDefaultTokenThatTheFirstOneGets) {

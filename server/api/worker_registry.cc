@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/logging.h"
+#include "common/networks.h"
 #include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "server/jobs/measures_needed.h"
@@ -43,6 +44,16 @@ std::vector<v1::BaseModel> OffersOf(const v1::AcquireLeaseRequest& request) {
     *offer.mutable_measures() = model.measures();
   }
   return offers;
+}
+
+std::vector<std::string> NetworksOf(const v1::AcquireLeaseRequest& request) {
+  std::vector<std::string> networks;
+  for (const char* network : {kFaceDetection, kSafetyCheck}) {
+    const auto& methods = request.methods();
+    const bool has = std::find(methods.begin(), methods.end(), network) != methods.end();
+    if (has) networks.emplace_back(network);
+  }
+  return networks;
 }
 
 v1::WorkerState StateOf(const v1::Worker& worker, bool drained, bool gone) {
@@ -89,6 +100,7 @@ void WorkerRegistry::Asked(const v1::AcquireLeaseRequest& request, absl::Time no
   seen_[request.worker()] = {.worker = Describe(request),
                              .spec_revision = request.spec_revision(),
                              .offers = OffersOf(request),
+                             .networks = NetworksOf(request),
                              .offered = now,
                              .asked = now,
                              .heard = now,
@@ -194,6 +206,31 @@ bool WorkerRegistry::OffersJudge(const std::string& base, const std::vector<v1::
       return offer.name() == base && MeasuresAll(offer, measures);
     });
   });
+}
+
+bool WorkerRegistry::MayHaveNetwork(const std::string& base, absl::string_view method,
+                                    absl::Time since) const {
+  bool without = false;  // there is one that has it not
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, seen] : seen_) {
+      if (seen.heard < since) continue;
+      if (seen.asked == absl::InfinitePast()) return true;  // it asked another run of the server
+      const bool offers =
+          base.empty() || std::any_of(seen.offers.begin(), seen.offers.end(),
+                                      [&](const auto& offer) { return offer.name() == base; });
+      if (!offers) continue;
+      const auto& networks = seen.networks;
+      if (std::find(networks.begin(), networks.end(), method) != networks.end()) return true;
+      without = true;
+    }
+  }
+  if (!without) return true;
+  const auto running = jobs_.HeldJobs(kMostRunning);  // who works does not ask
+  if (!running.ok()) return true;
+  std::lock_guard lock(mutex_);
+  return std::any_of(running->begin(), running->end(),
+                     [&](const HeldJob& job) { return !seen_.contains(job.worker); });
 }
 
 absl::StatusOr<std::vector<v1::BaseModel>> WorkerRegistry::BaseModels(absl::Time since) const {

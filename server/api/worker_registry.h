@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "likeness/v1/model.pb.h"
 #include "likeness/v1/operator_service.pb.h"
@@ -57,6 +58,11 @@ class WorkerRegistry {
   // True too where it is not known what one of them has.
   bool MayMeet(const v1::Requirements& requirements, absl::Time now) const;
 
+  // Whether a worker that was heard of since `since` and offers the base model, any if it is empty,
+  // has the network (common/networks.h). True too where it is not known what one of them has, as
+  // after a restart.
+  bool MayHaveNetwork(const std::string& base, absl::string_view method, absl::Time since) const;
+
   // JobStore::BaseModels, each with the evaluators and measures of all workers that offer it and
   // were heard of since `since`: what the store keeps is the offer of the worker which asked last.
   absl::StatusOr<std::vector<v1::BaseModel>> BaseModels(absl::Time since) const;
@@ -78,6 +84,7 @@ class WorkerRegistry {
     v1::Worker worker;  // as it said, without state and jobs
     int spec_revision = 0;
     std::vector<v1::BaseModel> offers;          // by name, digest, evaluators and measures alone
+    std::vector<std::string> networks;          // of its methods those of common/networks.h
     absl::Time offered = absl::InfinitePast();  // when the job store was told of them last
     absl::Time asked = absl::InfinitePast();    // for a job, since the server started
     absl::Time heard = absl::InfinitePast();    // when it asked or sent a heartbeat last

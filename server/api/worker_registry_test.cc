@@ -116,5 +116,27 @@ TEST_F(SeenWorkersTest, RequirementsAreMetByAWorkerThatAskedOfLate) {
   EXPECT_FALSE(registry_.MayMeet(gpu, start_ + absl::Minutes(11)));
 }
 
+TEST_F(SeenWorkersTest, WhatNetworksThereAreIsKnownOfWorkersThatAskedAlone) {
+  const auto may = [&](const std::string& base, absl::Time since) {
+    return registry_.MayHaveNetwork(base, "face_detection", since);
+  };
+  EXPECT_TRUE(may("baseModels/mini", start_)) << "of no worker is it known";
+  auto poll = Poll();
+  poll.add_methods("generate");
+  poll.add_base_models()->set_name("baseModels/mini");
+  registry_.Asked(poll, start_);
+  EXPECT_FALSE(may("baseModels/mini", start_));
+  EXPECT_FALSE(may("", start_));
+  EXPECT_TRUE(may("baseModels/other", start_)) << "who offers it is not known";
+  EXPECT_TRUE(may("baseModels/mini", start_ + absl::Minutes(1))) << "it may be gone";
+  poll.set_worker("carol");
+  poll.add_methods("face_detection");
+  registry_.Asked(poll, start_);
+  EXPECT_TRUE(may("baseModels/mini", start_));
+  EXPECT_FALSE(registry_.MayHaveNetwork("baseModels/mini", "safety_check", start_));
+  registry_.Heard("dave", &NoDevice, start_);  // runs a job since before the server started
+  EXPECT_TRUE(registry_.MayHaveNetwork("baseModels/mini", "safety_check", start_));
+}
+
 }  // namespace
 }  // namespace likeness::server

@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/digest.h"
 #include "common/ids.h"
 #include "common/job_spec.h"
+#include "common/networks.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/spec_revision.h"
@@ -178,6 +180,7 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   Request request{tenant, {blobs_, limits_, tenant}, {jobs_, tenant}};
   if (job.has_generate()) {
     RETURN_IF_ERROR(ResolveGenerate(request, job));
+    RETURN_IF_ERROR(CheckNetworks(job));
     return job;
   }
   if (job.has_evaluate()) {
@@ -198,6 +201,7 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
     job.set_output_model(ModelName{tenant, spec.output_model_id()}.ToString());
   }
   RETURN_IF_ERROR(ResolveFineTune(request, job));
+  RETURN_IF_ERROR(CheckNetworks(job));
   return job;
 }
 
@@ -340,6 +344,21 @@ absl::Status Admission::CheckJudged(const std::string& base,
                   absl::StrCat("no worker that offers ", base, " ", wanted,
                                ", or did of late; docs/evaluation.md says which evaluators there "
                                "are and where a worker looks for them"));
+}
+
+absl::Status Admission::CheckNetworks(const v1::Job& job) const {
+  const std::string& model =
+      job.has_generate() ? SelectionOf(job).name() : job.fine_tune().base_model();
+  const bool is_base = absl::StartsWith(model, "baseModels/");
+  for (const NetworkNeed& need : NetworksNeeded(job)) {
+    if (may_have_network_(is_base ? model : "", need.method)) continue;
+    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
+                    absl::StrCat("no worker", is_base ? absl::StrCat(" that offers ", model) : "",
+                                 " has ", need.network, ", which ", need.field,
+                                 " needs; docs/evaluation.md says where a worker looks for one"),
+                    {{"field", need.field}});
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Admission::ResolveSelection(Request& request, const std::string& path,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "likeness/v1/job_service.pb.h"
 #include "server/blobs/blob_quota.h"
 #include "server/blobs/blob_store.h"
@@ -37,10 +38,14 @@ class Admission {
   // has.
   using MayMeet = std::function<bool(const v1::Requirements&)>;
 
+  // Whether a worker may have a network (common/networks.h) for jobs with the base model, or with
+  // any where that is empty; false only if it is known that none has.
+  using MayHaveNetwork = std::function<bool(const std::string& base, absl::string_view method)>;
+
   // The stores and the quota must outlive this.
   Admission(JobStore& jobs, BlobStore& blobs, BlobQuota& quota, const Limits& limits,
             WebhookCheck check_webhook, KnownRevision known_revision, FindJudge find_judge,
-            MayMeet may_meet)
+            MayMeet may_meet, MayHaveNetwork may_have_network)
       : jobs_(jobs),
         blobs_(blobs),
         quota_(quota),
@@ -48,7 +53,8 @@ class Admission {
         check_webhook_(std::move(check_webhook)),
         known_revision_(std::move(known_revision)),
         find_judge_(std::move(find_judge)),
-        may_meet_(std::move(may_meet)) {}
+        may_meet_(std::move(may_meet)),
+        may_have_network_(std::move(may_have_network)) {}
 
   // Errors besides those of JobStore::Create: INVALID_ARGUMENT with the fields that are wrong;
   // NOT_FOUND (MODEL_NOT_FOUND); FAILED_PRECONDITION (NO_BASE_MODELS, NO_EVALUATORS,
@@ -88,6 +94,9 @@ class Admission {
   absl::Status ResolveGenerate(Request& request, v1::Job& job);
   // NO_EVALUATORS if no worker judges what is drawn with the base model by these measures.
   absl::Status CheckJudged(const std::string& base, const std::vector<v1::Measure>& measures);
+  // NO_EVALUATORS if it is known that no worker has a network that the job, whose model is filled
+  // in, needs.
+  absl::Status CheckNetworks(const v1::Job& job) const;
   absl::Status ResolveEvaluate(Request& request, v1::Job& job);
   // What cannot be merged, or adds nothing, is refused.
   absl::Status ResolveExport(Request& request, v1::Job& job);
@@ -110,6 +119,7 @@ class Admission {
   const KnownRevision known_revision_;
   const FindJudge find_judge_;
   const MayMeet may_meet_;
+  const MayHaveNetwork may_have_network_;
 };
 
 }  // namespace likeness::server

@@ -33,7 +33,8 @@ struct Queue {
         },
         [] { return std::nullopt; },
         [](const std::string&, const std::vector<v1::Measure>&) { return true; },
-        [](const v1::Requirements&) { return true; });
+        [](const v1::Requirements&) { return true; },
+        [](const std::string&, absl::string_view) { return true; });
   }
 
   Scratch folder;

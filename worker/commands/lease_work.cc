@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/logging.h"
+#include "common/networks.h"
 #include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "worker/jobs/generate.h"
@@ -24,6 +25,12 @@ void AddAbilities(v1::AcquireLeaseRequest& offer) {
   for (const auto& sampler : SupportedSamplers()) offer.add_samplers(sampler);
 }
 
+// Networks that jobs can ask for by a setting.
+void AddNetworks(const std::vector<EvaluatorFiles>& found, v1::AcquireLeaseRequest& offer) {
+  if (FirstOf(found, EvaluatorKind::kFaceDetector)) offer.add_methods(kFaceDetection);
+  if (FirstOf(found, EvaluatorKind::kSafetyChecker)) offer.add_methods(kSafetyCheck);
+}
+
 }  // namespace
 
 absl::StatusOr<Workplace> MakeWorkplace(const WorkerFlags& flags) {
@@ -39,6 +46,7 @@ absl::StatusOr<Workplace> MakeWorkplace(const WorkerFlags& flags) {
     for (const auto& name : workshop->warm.names()) request.add_resident_models(name);
     AddAbilities(request);
     if (!workshop->evaluators.empty()) request.add_methods("evaluate");
+    AddNetworks(workshop->evaluators, request);
   };
   const auto run = [workshop](const v1::Lease& lease, JobEnvironment& environment) {
     return RunJob(lease, environment, *workshop);
@@ -67,7 +75,9 @@ absl::StatusOr<Workplace> MakeRehearsal(const WorkerFlags& flags, const std::str
       model.add_measures(v1::MEASURE_RANK);
     }
     AddAbilities(request);
-    request.add_methods("evaluate");
+    for (const char* method : {"evaluate", kFaceDetection, kSafetyCheck}) {
+      request.add_methods(method);
+    }
     request.set_rehearsal(true);
   };
   const auto run = [known](const v1::Lease& lease, JobEnvironment& environment) {

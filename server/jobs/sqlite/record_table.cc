@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/networks.h"
 #include "common/rpc_error.h"
 #include "common/spec_revision.h"
 #include "common/status_macros.h"
@@ -107,6 +108,7 @@ absl::StatusOr<Needs> OtherNeeds(Database& database, const v1::Job& job) {
   needs.device_memory_bytes = job.requirements().min_device_memory_bytes();
   for (const auto& label : job.requirements().labels()) needs.labels.emplace_back(label);
   needs.spec_revision = SpecRevisionOf(job);
+  for (const NetworkNeed& need : NetworksNeeded(job)) needs.methods.emplace_back(need.method);
   RETURN_IF_ERROR(AddJudge(database, job, needs));
   auto models = ModelsOf(job);
   models.erase(models.begin());  // what they lie over
