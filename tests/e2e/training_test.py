@@ -78,12 +78,13 @@ class TrainingTest(unittest.TestCase):
         drawn = [output.prompt for output in self.run_job(drawing).outputs if output.prompt]
         self.assertEqual(drawn, ["a abc cat in the snow"])
 
-    def test_a_token_of_two_subjects_is_refused_with_both(self):
+    def test_the_bases_default_token_of_two_subjects_is_refused_at_once(self):
         job = self.job()
         job.fine_tune.subjects.add(token="ZWX", class_noun="cat").photos.add(inline=self.photos[1])  # the base's default is zwx
-        done = self.service.wait(self.service.create(job).name)
-        self.assertEqual(service.error_fields(done.error), ["job.fine_tune.subjects[1].token"])
-        self.assertIn('is "ZWX" for the cat; subjects[0], the dog, has it, too', done.error.message)
+        with self.assertRaises(service.grpc.RpcError) as refused:
+            self.service.create(job)
+        self.assertEqual(service.error_fields(refused.exception), ["job.fine_tune.subjects[1].token"])
+        self.assertIn('is "ZWX", the default token of baseModels/tiny', refused.exception.details())
 
     def test_the_text_encoder_stays_after_its_steps(self):
         def text_encoder(steps):
