@@ -198,7 +198,8 @@ class FrozenWorkerAndClient(UpgradeTest):
         service.wait_until(lambda: self.service.get(job.name).progress.done >= 1, what="progress")
         self.call("JobService/CancelJob", "CancelJobRequest", name=job.name)
         self.assertEqual(self.state_of(job.name), frozen.value("JobState.JOB_STATE_CANCELLED"))
-        self.assertEqual(self.worker.released, [job.name])
+        # The job is cancelled before the worker has its answer.
+        service.wait_until(lambda: self.worker.released == [job.name], what="the release of the job")
 
     def test_every_call_is_still_there(self):
         for path, method in frozen.LIKENESS.items():
