@@ -11,7 +11,23 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class TrainTest : public ProgramTest {};
+class TrainTest : public ProgramTest {
+ protected:
+  auto Train(const std::vector<std::string>& flags) {
+    std::vector<std::string> command = {"train", "--class=dog", "--photos=rex", "--detach"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return Run(command);
+  }
+
+  // Flags that are refused, and what is said of them.
+  void ExpectRefusals(const std::vector<std::pair<std::vector<std::string>, const char*>>& wrong) {
+    for (const auto& [flags, says] : wrong) {
+      const auto ran = Train(flags);
+      EXPECT_NE(ran.exit_code, kDone);
+      EXPECT_THAT(ran.err, HasSubstr(says));
+    }
+  }
+};
 
 TEST_F(TrainTest, CheckMakesNoJob) {
   script_.job = Rex(v1::JOB_STATE_UNSPECIFIED);
@@ -30,10 +46,8 @@ TEST_F(TrainTest, CheckMakesNoJob) {
 
 TEST_F(TrainTest, WhatIsNotSaidIsLeftToTheModel) {
   const auto method = [&](const std::vector<std::string>& flags) {
-    std::vector<std::string> command = {"train", "--class=dog", "--photos=rex", "--detach"};
-    command.insert(command.end(), flags.begin(), flags.end());
     script_.job = Rex(v1::JOB_STATE_PENDING);
-    EXPECT_EQ(Run(command).exit_code, kDone);
+    EXPECT_EQ(Train(flags).exit_code, kDone);
     return server_->record().create.job().fine_tune().dreambooth();
   };
   EXPECT_FALSE(method({}).has_train_text_encoder());
@@ -44,9 +58,7 @@ TEST_F(TrainTest, WhatIsNotSaidIsLeftToTheModel) {
 
 TEST_F(TrainTest, FurtherSubjectsAreSentBesideTheFirst) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
-  const auto run = [&](const std::string& also) {
-    return Run({"train", "--class=dog", "--photos=rex", "--detach", "--also=" + also});
-  };
+  const auto run = [&](const std::string& also) { return Train({"--also=" + also}); };
   ASSERT_EQ(run("abc black cat=rex").exit_code, kDone);
   const auto spec = server_->record().create.job().fine_tune();
   ASSERT_EQ(spec.subjects_size(), 2);
@@ -71,9 +83,7 @@ TEST_F(TrainTest, FurtherSubjectsAreSentBesideTheFirst) {
 
 TEST_F(TrainTest, TheStopRuleIsNamed) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
-  const auto run = [&](const std::string& rule) {
-    return Run({"train", "--class=dog", "--photos=rex", "--detach", "--stop-rule=" + rule});
-  };
+  const auto run = [&](const std::string& rule) { return Train({"--stop-rule=" + rule}); };
   ASSERT_EQ(run("best").exit_code, kDone);
   EXPECT_EQ(server_->record().create.job().fine_tune().training().stop_rule(), v1::STOP_RULE_BEST);
   ASSERT_EQ(run("lowest_validation_loss").exit_code, kDone);
@@ -87,66 +97,48 @@ TEST_F(TrainTest, TheStopRuleIsNamed) {
 
 TEST_F(TrainTest, MethodsHaveFlagsOfTheirOwn) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
-  const std::vector<std::string> train = {"train", "--class=dog", "--photos=rex", "--detach"};
-  const auto run = [&](const std::vector<std::string>& flags) {
-    std::vector<std::string> command = train;
-    command.insert(command.end(), flags.begin(), flags.end());
-    return Run(command);
-  };
   const auto asked = [&] { return server_->record().create.job().fine_tune(); };
-  ASSERT_EQ(run({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder",
-                 "--text-encoder-steps=50"})
+  ASSERT_EQ(Train({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder",
+                   "--text-encoder-steps=50"})
                 .exit_code,
             kDone);
   EXPECT_EQ(asked().lora().text_encoder_steps(), 50);
   EXPECT_EQ(asked().lora().rank(), 8);
   EXPECT_EQ(asked().lora().alpha(), 4);
   EXPECT_TRUE(asked().lora().train_text_encoder());
-  ASSERT_EQ(run({"--method=textual_inversion", "--vectors=3"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--method=textual_inversion", "--vectors=3"}).exit_code, kDone);
   EXPECT_EQ(asked().textual_inversion().vectors(), 3);
-  ASSERT_EQ(run({"--method=lora", "--variant=dora", "--up-rate-ratio=16"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--method=lora", "--variant=dora", "--up-rate-ratio=16"}).exit_code, kDone);
   EXPECT_EQ(asked().lora().variant(), v1::LORA_VARIANT_DORA);
   EXPECT_EQ(asked().lora().up_learning_rate_ratio(), 16);
-  ASSERT_EQ(run({"--method=pivotal_tuning", "--rank=4", "--vectors=2"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--method=pivotal_tuning", "--rank=4", "--vectors=2"}).exit_code, kDone);
   EXPECT_EQ(asked().pivotal_tuning().lora().rank(), 4);
   EXPECT_EQ(asked().pivotal_tuning().textual_inversion().vectors(), 2);
   ASSERT_EQ(
-      run({"--method=hypernetwork", "--layer-structure=1,1.5,1", "--activation=swish"}).exit_code,
+      Train({"--method=hypernetwork", "--layer-structure=1,1.5,1", "--activation=swish"}).exit_code,
       kDone);
   EXPECT_THAT(asked().hypernetwork().layer_structure(), ElementsAre(1, 1.5, 1));
   EXPECT_EQ(asked().hypernetwork().activation(), v1::HYPERNETWORK_ACTIVATION_SWISH);
-  ASSERT_EQ(run({"--method=svdiff"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--method=svdiff"}).exit_code, kDone);
   EXPECT_TRUE(asked().has_svdiff());
-  const std::pair<std::vector<std::string>, const char*> wrong[] = {
-      {{"--method=magic"}, "--method is 'magic'"},
-      {{"--rank=8"}, "--method lora"},
-      {{"--method=lora", "--vectors=2"}, "--method textual_inversion"},
-      {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"},
-      {{"--method=svdiff", "--variant=dora"}, "--method lora"},
-      {{"--method=lora", "--variant=vera"}, "lora, dora, loha, lokr are allowed"},
-      {{"--method=lora", "--activation=relu"}, "--method hypernetwork"},
-      {{"--method=hypernetwork", "--layer-structure=1,x"}, "1,2,1"}};
-  for (const auto& [flags, says] : wrong) {
-    const auto ran = run(flags);
-    EXPECT_NE(ran.exit_code, kDone);
-    EXPECT_THAT(ran.err, HasSubstr(says));
-  }
+  ExpectRefusals({{{"--method=magic"}, "--method is 'magic'"},
+                  {{"--rank=8"}, "--method lora"},
+                  {{"--method=lora", "--vectors=2"}, "--method textual_inversion"},
+                  {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"},
+                  {{"--method=svdiff", "--variant=dora"}, "--method lora"},
+                  {{"--method=lora", "--variant=vera"}, "lora, dora, loha, lokr are allowed"},
+                  {{"--method=lora", "--activation=relu"}, "--method hypernetwork"},
+                  {{"--method=hypernetwork", "--layer-structure=1,x"}, "1,2,1"}});
 }
 
 TEST_F(TrainTest, FlagsOfTheTrainingFillItsFields) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
-  const std::vector<std::string> train = {"train", "--class=dog", "--photos=rex", "--detach"};
-  const auto run = [&](const std::vector<std::string>& flags) {
-    std::vector<std::string> command = train;
-    command.insert(command.end(), flags.begin(), flags.end());
-    return Run(command);
-  };
   ASSERT_EQ(
-      run({"--optimizer=adamw-8bit", "--schedule=cosine_with_restarts", "--schedule-cycles=3",
-           "--warmup-steps=10", "--debiased-estimation", "--noise-offset=0.05",
-           "--input-perturbation=0.1", "--flips", "--caption-dropout=0.2", "--ema-decay=0.999",
-           "--gradient-checkpointing", "--prior-kind=base_prediction", "--alpha-masks",
-           "--unmasked-weight=0.1", "--fused-backward-pass", "--aspect-ratio-buckets"})
+      Train({"--optimizer=adamw-8bit", "--schedule=cosine_with_restarts", "--schedule-cycles=3",
+             "--warmup-steps=10", "--debiased-estimation", "--noise-offset=0.05",
+             "--input-perturbation=0.1", "--flips", "--caption-dropout=0.2", "--ema-decay=0.999",
+             "--gradient-checkpointing", "--prior-kind=base_prediction", "--alpha-masks",
+             "--unmasked-weight=0.1", "--fused-backward-pass", "--aspect-ratio-buckets"})
           .exit_code,
       kDone);
   const auto asked = server_->record().create.job().fine_tune();
@@ -167,43 +159,38 @@ TEST_F(TrainTest, FlagsOfTheTrainingFillItsFields) {
   EXPECT_TRUE(asked.training().fused_backward_pass());
   EXPECT_EQ(asked.training().unmasked_weight(), 0.1);
   EXPECT_EQ(asked.prior().kind(), v1::PRIOR_KIND_BASE_PREDICTION);
-  ASSERT_EQ(run({}).exit_code, kDone);
+  ASSERT_EQ(Train({}).exit_code, kDone);
   const auto unsaid = server_->record().create.job().fine_tune();
   EXPECT_EQ(unsaid.training().optimizer(), v1::OPTIMIZER_UNSPECIFIED);
   EXPECT_FALSE(unsaid.has_prior());
-  const auto wrong = run({"--optimizer=sgd"});
+  const auto wrong = Train({"--optimizer=sgd"});
   EXPECT_NE(wrong.exit_code, kDone);
   EXPECT_THAT(wrong.err, HasSubstr("adamw, adamw_8bit, adafactor, prodigy are allowed"));
 }
 
 TEST_F(TrainTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
-  const auto run = [&](const std::vector<std::string>& flags) {
-    std::vector<std::string> command = {"train", "--class=dog", "--photos=rex", "--detach"};
-    command.insert(command.end(), flags.begin(), flags.end());
-    return Run(command);
-  };
   const auto asked = [&] { return server_->record().create.job().fine_tune(); };
-  ASSERT_EQ(run({"--preset=person"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--preset=person"}).exit_code, kDone);
   EXPECT_EQ(asked().training().steps(), 1200);
   EXPECT_EQ(asked().training().learning_rate(), 2e-6);
   EXPECT_TRUE(asked().dreambooth().train_text_encoder());
   EXPECT_EQ(asked().prior().class_images(), 200);
-  ASSERT_EQ(run({"--preset=style", "--method=lora"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--preset=style", "--method=lora"}).exit_code, kDone);
   EXPECT_EQ(asked().training().steps(), 1000);
   EXPECT_EQ(asked().training().learning_rate(), 1e-4);
   EXPECT_FALSE(asked().lora().train_text_encoder());
   EXPECT_EQ(asked().prior().class_images(), 1000);
 
-  ASSERT_EQ(run({"--preset=person", "--steps=7", "--learning-rate=1e-5", "--class-images=3",
-                 "--no-train-text-encoder"})
+  ASSERT_EQ(Train({"--preset=person", "--steps=7", "--learning-rate=1e-5", "--class-images=3",
+                   "--no-train-text-encoder"})
                 .exit_code,
             kDone);
   EXPECT_EQ(asked().training().steps(), 7);
   EXPECT_EQ(asked().training().learning_rate(), 1e-5);
   EXPECT_EQ(asked().prior().class_images(), 3);
   EXPECT_FALSE(asked().dreambooth().train_text_encoder());
-  ASSERT_EQ(run({"--preset=pet", "--optimizer=prodigy", "--no-prior"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--preset=pet", "--optimizer=prodigy", "--no-prior"}).exit_code, kDone);
   EXPECT_FALSE(asked().training().has_learning_rate()) << "Prodigy finds it";
   EXPECT_FALSE(asked().prior().has_class_images());
 
@@ -219,25 +206,20 @@ TEST_F(TrainTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
   lora.mutable_lora();
   lora.mutable_training()->set_steps(800);
   lora.mutable_training()->set_learning_rate(2e-3);
-  const auto noted = run({"--preset=person"});
+  const auto noted = Train({"--preset=person"});
   ASSERT_EQ(noted.exit_code, kDone);
   EXPECT_THAT(noted.out + noted.err,
               HasSubstr("--preset person leaves what mini recommends: steps"));
   EXPECT_FALSE(asked().training().has_steps());
   EXPECT_EQ(asked().training().learning_rate(), 2e-6);
   EXPECT_TRUE(asked().dreambooth().train_text_encoder());
-  ASSERT_EQ(run({"--preset=person", "--method=lora"}).exit_code, kDone);
+  ASSERT_EQ(Train({"--preset=person", "--method=lora"}).exit_code, kDone);
   EXPECT_EQ(asked().training().steps(), 1000);
   EXPECT_FALSE(asked().training().has_learning_rate());
 
-  const std::pair<std::vector<std::string>, const char*> wrong[] = {
-      {{"--preset=horse"}, "--preset is 'horse'; object, pet, person, style are allowed"},
-      {{"--preset=pet", "--method=svdiff"}, "--method dreambooth and lora"}};
-  for (const auto& [flags, says] : wrong) {
-    const auto ran = run(flags);
-    EXPECT_NE(ran.exit_code, kDone);
-    EXPECT_THAT(ran.err, HasSubstr(says));
-  }
+  ExpectRefusals(
+      {{{"--preset=horse"}, "--preset is 'horse'; object, pet, person, style are allowed"},
+       {{"--preset=pet", "--method=svdiff"}, "--method dreambooth and lora"}});
 }
 
 TEST_F(TrainTest, SaysHowTheJobMayWaitAndRun) {
