@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "common/byte_order.h"
 #include "common/image_chunks.h"
 #include "common/image_header.h"
 #include "common/status_macros.h"

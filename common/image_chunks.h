@@ -8,10 +8,6 @@
 
 namespace likeness {
 
-// The number in `count` bytes at `at`; 0 where the bytes end before.
-uint32_t BigEndian(absl::string_view bytes, size_t at, int count);
-uint32_t LittleEndian(absl::string_view bytes, size_t at, int count);
-
 // What follows `prefix` in the first segment of `marker` (0xE1: APP1) that begins with it, before
 // the scans; empty without one (ITU T.81, annex B).
 absl::string_view JpegSegment(absl::string_view file, uint8_t marker, absl::string_view prefix);

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/byte_order.h"
 #include "common/image_chunks.h"
 #include "common/rpc_error.h"
 

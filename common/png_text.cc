@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/byte_order.h"
 #include "common/image_chunks.h"
 
 namespace likeness {

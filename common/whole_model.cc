@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/byte_order.h"
 
 namespace likeness {
 namespace {
@@ -31,6 +32,10 @@ std::string Error(absl::string_view what, absl::string_view key, absl::string_vi
 }
 
 }  // namespace
+
+uint64_t HeaderSize(absl::string_view begin) {
+  return LittleEndian(begin, 0, 4) | uint64_t{LittleEndian(begin, 4, 4)} << 32;
+}
 
 std::string WholeModelError(absl::string_view header) {
   if (absl::StrContains(header, kSingleFile)) {

@@ -2,11 +2,18 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
 
 namespace likeness {
+
+// A safetensors file begins with the size of its header, in so many bytes.
+inline constexpr size_t kHeaderSizeBytes = 8;
+
+// That size, of which nothing is checked. `begin`: at least kHeaderSizeBytes of the file.
+uint64_t HeaderSize(absl::string_view begin);
 
 // So much of a safetensors header is looked at: the headers of whole models are smaller.
 inline constexpr size_t kMostHeaderLookedAt = 8 << 20;

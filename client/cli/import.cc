@@ -70,10 +70,9 @@ absl::Status CheckIsAdapter(const std::string& path) {
                            "pytorch_lora_weights.safetensors, is needed."));
   }
   std::ifstream file(path, std::ios::binary);
-  uint64_t size = 0;
-  std::array<unsigned char, 8> bytes{};
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), bytes.size())) return absl::OkStatus();
-  for (size_t i = bytes.size(); i-- > 0;) size = size << 8 | bytes[i];
+  std::array<char, kHeaderSizeBytes> begin{};
+  if (!file.read(begin.data(), begin.size())) return absl::OkStatus();
+  const uint64_t size = HeaderSize({begin.data(), begin.size()});
   std::string header(std::min<uint64_t>(size, kMostHeaderLookedAt), '\0');
   file.read(header.data(), static_cast<std::streamsize>(header.size()));
   header.resize(static_cast<size_t>(file.gcount()));

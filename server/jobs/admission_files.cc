@@ -22,17 +22,12 @@ namespace {
 
 constexpr int64_t kMostImportedBytes = int64_t{8} << 30;
 
-constexpr int64_t kHeaderSizeBytes = 8;  // at the beginning of a safetensors file
-
 // How many bytes the header of a safetensors file of `size` bytes has that begins so: with the size
 // of its header, which is an object of JSON. Nothing if no such file does.
 std::optional<int64_t> SafetensorsHeader(absl::string_view begin, int64_t size) {
-  if (std::ssize(begin) <= kHeaderSizeBytes || begin[kHeaderSizeBytes] != '{') return std::nullopt;
-  uint64_t header = 0;
-  for (int i = kHeaderSizeBytes - 1; i >= 0; --i) {
-    header = header << 8 | static_cast<unsigned char>(begin[i]);
-  }
-  if (header > static_cast<uint64_t>(size - kHeaderSizeBytes)) return std::nullopt;
+  if (begin.size() <= kHeaderSizeBytes || begin[kHeaderSizeBytes] != '{') return std::nullopt;
+  const uint64_t header = HeaderSize(begin);
+  if (header > static_cast<uint64_t>(size) - kHeaderSizeBytes) return std::nullopt;
   return static_cast<int64_t>(header);
 }
 
