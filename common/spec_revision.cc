@@ -64,6 +64,12 @@ constexpr struct {
     {2, "Training.aspect_ratio_buckets"},
     {2, "Training.fused_backward_pass"},
     {2, "Training.unmasked_weight"},
+    {3, "ExportSpec.float8"},
+    {3, "Lora.min_rank"},
+    {3, "PRECISION_BF16_WEIGHTS"},
+    {3, "PRECISION_FP16"},
+    {3, "Prior.class_photos"},
+    {3, "Training.memory_budget_bytes"},
 };
 
 // By the descriptor of the field or value.
