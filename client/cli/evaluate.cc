@@ -28,8 +28,9 @@ constexpr char kUsage[] =
 
 Measures subject fidelity, prompt fidelity, preservation of the class, diversity
 and copying of photos; with --gallery, also whether the subject is told from
-others that look like it. Without PROMPT the images are of "a {subject}". The
-images and the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C
+others that look like it. Without PROMPT the images are of "a {subject}". An
+image whose PROMPT does not name the subject is not compared with the photos.
+The images and the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C
 detaches: the job goes on.
 
 Usage: likeness evaluate MODEL [PROMPT...] --photos=DIR [FLAGS])";

@@ -62,7 +62,11 @@ class Evaluate(service.JobTest):
         self.assertIn(job_pb2.JOB_PHASE_JUDGING, phases)
         report = json.loads(self.service.outputs(self.trained)["report/evaluation.json"])
         self.assertEqual([row["path"] for row in report["pictures"]], ["samples/0000.png", "samples/0001.png"])
-        self.assertEqual({report["best"], report["worst"]}, {"samples/0000.png", "samples/0001.png"})
+        # The second is of "a dog": only how far it follows its prompt is judged.
+        figures = [set(row) & {"dino", "clip_i", "copying", "copied", "clip_t"} for row in report["pictures"]]
+        self.assertEqual(figures, [{"dino", "clip_i", "copying", "copied", "clip_t"}, {"clip_t"}])
+        self.assertEqual(self.trained.metrics["dino"], report["pictures"][0]["dino"])
+        self.assertFalse({"best", "worst"} & set(report), "of one picture there is no best")
 
         silent = service.fine_tune_job(self.photos)
         silent.fine_tune.judge.enabled = False
@@ -114,6 +118,19 @@ class Evaluate(service.JobTest):
         self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING")
         self.assertIn("tiny-dino", failed.error.message)
         self.assertNotIn(str(self.service.directory), failed.error.message)
+
+    def test_without_the_subject_in_a_prompt_its_likeness_is_not_judged(self):
+        job = self.judgement()
+        job.evaluate.prompts[:] = ["a dog", "a dog in the snow"]
+        done = self.end(job)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        self.assertLessEqual({"clip_t", "pres", "pres_before"}, set(done.metrics))
+        self.assertFalse({"dino", "clip_i", "div", "copying_max", "best_image"} & set(done.metrics), done.metrics)
+        self.assertTrue(any('names the subject, "zwx"' in warning for warning in done.warnings), done.warnings)
+        job.evaluate.measures.append(judge_pb2.MEASURE_DINO)
+        failed = self.end(job)
+        self.assertEqual((failed.state, failed.attempt), (State.JOB_STATE_FAILED, 1), failed)
+        self.assertIn("MEASURE_DINO", failed.error.message)
 
     def test_parts_of_the_subject_are_looked_for(self):
         side = Image.open(io.BytesIO(self.photos[0])).width
@@ -170,7 +187,7 @@ class Evaluate(service.JobTest):
         self.assertEqual(outputs["report/index.html"].count(b"<img "), len(self.photos))
         report = json.loads(outputs["report/evaluation.json"])
         self.assertEqual([("path" in row, row["withheld"]) for row in report["pictures"]], [(False, True)] * pictures)
-        self.assertTrue(all("dino" in row for row in report["pictures"]), "what is withheld is judged")
+        self.assertTrue(all("clip_t" in row for row in report["pictures"]), "what is withheld is judged")
         self.assertFalse({"best", "worst"} & set(report) | {"best_image", "worst_image"} & set(done.metrics))
         return done
 

@@ -6,67 +6,13 @@
 
 #include "worker/evaluation/distinct_photos.h"
 #include "worker/evaluation/diversity.h"
+#include "worker/evaluation/embed_all.h"
 #include "worker/evaluation/measures.h"
 #include "worker/evaluation/plain_prompt.h"
 #include "worker/evaluation/subject_parts.h"
 
 namespace likeness {
 namespace {
-
-// Counts what is done.
-class Counter {
- public:
-  explicit Counter(const std::function<void(int64_t, int64_t)>& on_picture)
-      : on_picture_(on_picture) {}
-  void set_total(int64_t total) { total_ = total; }
-  void Add() {
-    ++done_;
-    Poll();
-  }
-  // Between two that count, so that who wants it to stop is heard.
-  void Poll() {
-    if (on_picture_) on_picture_(done_, total_);
-  }
-
- private:
-  int64_t done_ = 0;
-  int64_t total_ = 0;
-  const std::function<void(int64_t, int64_t)>& on_picture_;
-};
-
-constexpr size_t kBatch = 8;
-
-// Calls `use` with the pictures that are read together, batch after batch.
-template <typename Use>
-void InBatches(const std::vector<const Image*>& images, const Use& use) {
-  for (size_t begin = 0; begin < images.size(); begin += kBatch) {
-    const size_t end = std::min(images.size(), begin + kBatch);
-    use(std::vector<const Image*>(images.begin() + static_cast<int64_t>(begin),
-                                  images.begin() + static_cast<int64_t>(end)));
-  }
-}
-
-template <typename Evaluator>
-torch::Tensor EmbedAll(const std::vector<const Image*>& images, Evaluator& evaluator,
-                       Counter& counter) {
-  std::vector<torch::Tensor> rows;
-  InBatches(images, [&](const std::vector<const Image*>& batch) {
-    rows.push_back(evaluator.Embed(batch));
-    for (size_t i = 0; i < batch.size(); ++i) counter.Add();
-  });
-  return torch::cat(rows);
-}
-
-template <typename Evaluator>
-torch::Tensor EmbedPhotos(const std::vector<const Image*>& photos, Evaluator& evaluator,
-                          Counter& counter) {
-  std::vector<torch::Tensor> rows;
-  for (const Image* photo : photos) {
-    rows.push_back(evaluator.EmbedPhoto(*photo));
-    counter.Add();
-  }
-  return torch::cat(rows);
-}
 
 // Pictures of one prompt belong together.
 using Groups = std::map<std::string, std::vector<size_t>>;
@@ -75,6 +21,18 @@ Groups GroupByPrompt(const std::vector<PictureToJudge>& pictures) {
   Groups groups;
   for (size_t i = 0; i < pictures.size(); ++i) groups[pictures[i].prompt].push_back(i);
   return groups;
+}
+
+// Where the pictures of the subject stand among all.
+std::vector<size_t> PlacesOfSubject(const Evidence& evidence) {
+  std::vector<size_t> places;
+  for (size_t i = 0; i < evidence.pictures.size(); ++i) {
+    const std::string& prompt = evidence.pictures[i].prompt;
+    if (evidence.subject.empty() || NamesToken(prompt, evidence.subject, evidence.tokens)) {
+      places.push_back(i);
+    }
+  }
+  return places;
 }
 
 std::vector<std::vector<double>> Grouped(const Groups& groups, const std::vector<double>& values) {
@@ -130,22 +88,26 @@ class Judge {
         counter_(on_picture),
         photos_(Distinct(evidence.photos)),
         gallery_(LookAlikes(evidence.gallery, photos_)),
-        groups_(GroupByPrompt(evidence.pictures)) {
-    for (const auto& picture : evidence.pictures) pictures_.push_back(picture.image);
+        places_(PlacesOfSubject(evidence)) {
+    for (const size_t place : places_) {
+      const PictureToJudge& picture = evidence.pictures[place];
+      groups_[picture.prompt].push_back(pictures_.size());
+      pictures_.push_back(picture.image);
+    }
     for (size_t i = 0; i < evidence.photo_masks.size(); ++i) {
       const Image* photo = evidence.photos.at(i);
       if (evidence.photo_masks[i] == nullptr) continue;
       if (std::find(photos_.begin(), photos_.end(), photo) == photos_.end()) continue;
       masked_.emplace(photo, evidence.photo_masks[i]);
     }
-    judgement_.pictures.resize(pictures_.size());
+    judgement_.pictures.resize(evidence.pictures.size());
     scores_.resize(pictures_.size());
     counter_.set_total(ToCount());
   }
 
   Judgement Run() {
     if (DinoReadsPhotos()) JudgeByDino();
-    if (ClipReadsPictures()) JudgeByClip();
+    if (!ReadByClip().empty()) JudgeByClip();
     if (MeasuresDiversity()) JudgeDiversity();
     NameBestAndWorst();
     return std::move(judgement_);
@@ -153,6 +115,8 @@ class Judge {
 
  private:
   bool Asked(Measure measure) const { return measures_.contains(measure); }
+  // Of that picture of the subject.
+  PictureFigures& FiguresOf(size_t i) { return judgement_.pictures[places_[i]]; }
 
   // Whole pictures by DINO.
   bool ComparesPictures() const {
@@ -173,12 +137,16 @@ class Judge {
     return evaluators_.dino && !photos_.empty() && Asked(Measure::kPres) &&
            !evidence_.class_pictures.empty() && !evidence_.class_pictures_before.empty();
   }
-  bool ClipReadsPictures() const {
-    return evaluators_.clip && !pictures_.empty() &&
-           (Asked(Measure::kClipI) || Asked(Measure::kClipT));
+  // Prompts are obeyed, or not, in all pictures.
+  std::vector<const Image*> ReadByClip() const {
+    if (!evaluators_.clip) return {};
+    if (!Asked(Measure::kClipT)) return ClipReadsPhotos() ? pictures_ : std::vector<const Image*>();
+    std::vector<const Image*> all;
+    for (const PictureToJudge& picture : evidence_.pictures) all.push_back(picture.image);
+    return all;
   }
   bool ClipReadsPhotos() const {
-    return ClipReadsPictures() && Asked(Measure::kClipI) && !photos_.empty();
+    return evaluators_.clip && Asked(Measure::kClipI) && !photos_.empty() && !pictures_.empty();
   }
   // Nothing of pictures that LPIPS cannot read.
   bool MeasuresDiversity() const {
@@ -200,7 +168,7 @@ class Judge {
     if (MeasuresPres()) {
       total += std::ssize(evidence_.class_pictures) + std::ssize(evidence_.class_pictures_before);
     }
-    if (ClipReadsPictures()) total += std::ssize(pictures_);
+    total += std::ssize(ReadByClip());
     if (ClipReadsPhotos()) total += std::ssize(photos_);
     if (MeasuresDiversity()) total += std::ssize(pictures_);
     return total;
@@ -231,7 +199,7 @@ class Judge {
     if (ComparesPictures()) {
       if (Asked(Measure::kDino)) {
         const auto values = JudgeSubject("dino", pictures_ND, photos_MD);
-        for (size_t i = 0; i < values.size(); ++i) judgement_.pictures[i].dino = values[i];
+        for (size_t i = 0; i < values.size(); ++i) FiguresOf(i).dino = values[i];
         AddStandardized(values, scores_);
       }
       if (Asked(Measure::kCopying)) JudgeCopying(pictures_ND, photos_MD);
@@ -251,7 +219,7 @@ class Judge {
     const auto among = CosinesAmong(photos_MD);
     int64_t copied = 0;
     for (size_t i = 0; i < values.size(); ++i) {
-      auto& figures = judgement_.pictures[i];
+      auto& figures = FiguresOf(i);
       figures.copying = values[i];
       figures.copied = among && values[i] > among->largest;
       copied += figures.copied;
@@ -266,7 +234,7 @@ class Judge {
   void JudgeRank(const torch::Tensor& pictures_ND, const torch::Tensor& photos_MD) {
     const auto gallery_GD = EmbedPhotos(gallery_, *evaluators_.dino, counter_);
     const auto ranks = RanksAmong(pictures_ND, photos_MD, gallery_GD);
-    for (size_t i = 0; i < ranks.size(); ++i) judgement_.pictures[i].rank = ranks[i];
+    for (size_t i = 0; i < ranks.size(); ++i) FiguresOf(i).rank = ranks[i];
     Note("rank_first", MeanOfGroups(Grouped(groups_, FirstOnes(ranks))), judgement_);
     Note("rank_reciprocal", MeanOfGroups(Grouped(groups_, Reciprocals(ranks))), judgement_);
     const auto photos = static_cast<double>(photos_.size());
@@ -308,7 +276,7 @@ class Judge {
     std::vector<double> values;
     InBatches(pictures_, [&](const std::vector<const Image*>& batch) {
       for (auto& seen : evaluators_.dino->EmbedParts(batch)) {
-        auto& masc = judgement_.pictures[rows.size()].masc;
+        auto& masc = FiguresOf(rows.size()).masc;
         rows.push_back(std::move(seen.whole_1D));
         masc = parts.FoundIn(seen.patches_PD);
         if (masc) values.push_back(*masc);
@@ -324,24 +292,34 @@ class Judge {
 
   void JudgeByClip() {
     auto& clip = *evaluators_.clip;
-    const auto pictures_NP = EmbedAll(pictures_, clip, counter_);
+    const auto read_NP = EmbedAll(ReadByClip(), clip, counter_);
     if (ClipReadsPhotos()) {
+      const std::vector<int64_t> places(places_.begin(), places_.end());
+      const auto pictures_NP =
+          Asked(Measure::kClipT) ? read_NP.index_select(0, torch::tensor(places)) : read_NP;
       const auto values = JudgeSubject("clip_i", pictures_NP, EmbedPhotos(photos_, clip, counter_));
-      for (size_t i = 0; i < values.size(); ++i) judgement_.pictures[i].clip_i = values[i];
+      for (size_t i = 0; i < values.size(); ++i) FiguresOf(i).clip_i = values[i];
       if (!judgement_.metrics.contains("dino")) AddStandardized(values, scores_);
     }
-    if (!Asked(Measure::kClipT)) return;
-    std::vector<double> values(pictures_.size());
-    for (const auto& [prompt, members] : groups_) {
-      const auto text_1P = clip.EmbedText(WithoutTokens(prompt, evidence_.tokens));
+    if (Asked(Measure::kClipT)) JudgePrompts(read_NP);
+  }
+
+  // [N,P] of all pictures.
+  void JudgePrompts(const torch::Tensor& all_NP) {
+    const Groups groups = GroupByPrompt(evidence_.pictures);
+    std::vector<double> values(evidence_.pictures.size());
+    for (const auto& [prompt, members] : groups) {
+      const auto text_1P = evaluators_.clip->EmbedText(WithoutTokens(prompt, evidence_.tokens));
       for (const size_t i : members) {
         const auto row = static_cast<int64_t>(i);
-        values[i] = Cosines(pictures_NP.slice(0, row, row + 1), text_1P).item<double>();
+        values[i] = Cosines(all_NP.slice(0, row, row + 1), text_1P).item<double>();
         judgement_.pictures[i].clip_t = values[i];
       }
     }
-    Note("clip_t", MeanOfGroups(Grouped(groups_, values)), judgement_);
-    AddStandardized(values, scores_);
+    Note("clip_t", MeanOfGroups(Grouped(groups, values)), judgement_);
+    std::vector<double> of_subject;
+    for (const size_t place : places_) of_subject.push_back(values[place]);
+    AddStandardized(of_subject, scores_);
   }
 
   // Pairs of one prompt.
@@ -364,8 +342,8 @@ class Judge {
                         judgement_.metrics.contains("clip_t");
     if (!judged || scores_.size() < 2) return;
     const auto [least, most] = std::minmax_element(scores_.begin(), scores_.end());
-    judgement_.worst = static_cast<size_t>(least - scores_.begin());
-    judgement_.best = static_cast<size_t>(most - scores_.begin());
+    judgement_.worst = places_[static_cast<size_t>(least - scores_.begin())];
+    judgement_.best = places_[static_cast<size_t>(most - scores_.begin())];
     judgement_.metrics["worst_image"] = static_cast<double>(*judgement_.worst);
     judgement_.metrics["best_image"] = static_cast<double>(*judgement_.best);
   }
@@ -373,12 +351,14 @@ class Judge {
   const Evidence& evidence_;
   const std::set<Measure>& measures_;
   Evaluators& evaluators_;
-  Counter counter_;
-  std::vector<const Image*> photos_, gallery_, pictures_;
+  PictureCounter counter_;
+  std::vector<const Image*> photos_, gallery_;
+  std::vector<size_t> places_;                   // of the subject's pictures among all
+  std::vector<const Image*> pictures_;           // these
   std::map<const Image*, const Image*> masked_;  // of photos_, their masks
-  Groups groups_;
+  Groups groups_;                                // of pictures_
   Judgement judgement_;
-  std::vector<double> scores_;  // subject and prompt together, as far as they are measured
+  std::vector<double> scores_;  // of pictures_: subject and prompt together, as far as measured
 };
 
 }  // namespace

@@ -24,6 +24,9 @@ struct PictureToJudge {
 struct Evidence {
   // The rare words of all subjects; left out of prompts where they are compared with pictures.
   std::vector<std::string> tokens;
+  // That of the subject in the photos. Pictures whose prompts do not name it are not of it, and are
+  // judged by their prompts alone. Empty: all are of it.
+  std::string subject = {};
   std::vector<const Image*> photos;
   std::vector<PictureToJudge> pictures;
   // Of "a {class}", by the personalized model and by its base. Without either there is no PRES.
@@ -36,6 +39,7 @@ struct Evidence {
 };
 
 struct PictureFigures {
+  // Of the subject's pictures; clip_t of all.
   std::optional<double> dino, clip_i, clip_t, masc;
   std::optional<double> copying;  // the largest cosine to a photo
   bool copied = false;            // larger than any between two of the photos
@@ -45,7 +49,7 @@ struct PictureFigures {
 struct Judgement {
   std::map<std::string, double> metrics;  // by the names of docs/evaluation.md
   std::vector<PictureFigures> pictures;
-  std::optional<size_t> best, worst;  // of two or more pictures
+  std::optional<size_t> best, worst;  // of two or more pictures of the subject
 };
 
 // Judges by those of `measures` that the evaluators and the evidence allow. `on_picture` is called

@@ -215,6 +215,63 @@ TEST_F(JudgeTest, EachPhotoAndPictureIsReadOnceWhateverIsMeasuredOfIt) {
   EXPECT_EQ(judge({Measure::kDino, Measure::kMasc}, 3 + 4), apart);
 }
 
+TEST_F(JudgeTest, PicturesThatDoNotNameTheSubjectAreJudgedByTheirPromptsAlone) {
+  auto evidence = TwoPromptsOfTwo();
+  evidence.subject = "sks";
+  evidence.photo_masks = {UpperHalf(64), nullptr, UpperHalf(64)};
+  evidence.gallery = {Noise(20), Noise(21)};
+  auto alone = Run(evidence);
+  // First, so that every picture of the subject has another place among all.
+  const std::vector<PictureToJudge> others = {
+      {"a dog", Brighter(*evidence.photos[0])}, {"a dog", Noise(30)}, {"a sks-2 cat", Noise(31)}};
+  evidence.tokens.push_back("sks-2");
+  evidence.pictures.insert(evidence.pictures.begin(), others.begin(), others.end());
+  int64_t last = 0, of = 0;
+  auto judgement = JudgePictures(evidence, kAll, evaluators_,
+                                 [&](int64_t done, int64_t total) { last = done, of = total; });
+  EXPECT_EQ(last, of);
+  ASSERT_EQ(judgement.pictures.size(), 7u);
+  for (size_t i = 0; i < 3; ++i) {
+    const PictureFigures& figures = judgement.pictures[i];
+    EXPECT_FALSE(figures.dino || figures.clip_i || figures.masc || figures.copying || figures.rank);
+    EXPECT_FALSE(figures.copied);
+    EXPECT_TRUE(figures.clip_t) << i;
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(*judgement.pictures[i + 3].dino, *alone.pictures[i].dino, 1e-6);
+    EXPECT_NEAR(*judgement.pictures[i + 3].clip_i, *alone.pictures[i].clip_i, 1e-6);
+    EXPECT_NEAR(*judgement.pictures[i + 3].clip_t, *alone.pictures[i].clip_t, 1e-6);
+    EXPECT_EQ(judgement.pictures[i + 3].rank, alone.pictures[i].rank);
+  }
+  EXPECT_EQ(judgement.best, *alone.best + 3);
+  EXPECT_EQ(judgement.worst, *alone.worst + 3);
+  EXPECT_EQ(judgement.metrics.at("worst_image"), alone.metrics.at("worst_image") + 3);
+  EXPECT_NE(judgement.metrics.at("clip_t"), alone.metrics.at("clip_t"));
+  for (const char* name : {"clip_t", "clip_t_low", "clip_t_high", "best_image", "worst_image"}) {
+    EXPECT_EQ(judgement.metrics.erase(name), 1u) << name;
+    EXPECT_EQ(alone.metrics.erase(name), 1u) << name;
+  }
+  ASSERT_EQ(judgement.metrics.size(), alone.metrics.size());
+  for (const auto& [name, value] : alone.metrics) {
+    EXPECT_NEAR(judgement.metrics.at(name), value, 1e-6) << name;
+  }
+}
+
+TEST_F(JudgeTest, WhereNoPromptNamesTheSubjectItsPicturesAreNotMeasured) {
+  auto evidence = TwoPromptsOfTwo();
+  evidence.subject = "zwx";
+  evidence.tokens = {"sks", "zwx"};
+  evidence.gallery = {Noise(20), Noise(21)};
+  const auto judgement = Run(evidence);
+  std::set<std::string> measured;
+  for (const auto& [name, value] : judgement.metrics) measured.insert(name);
+  EXPECT_EQ(measured, (std::set<std::string>{"clip_t", "clip_t_low", "clip_t_high", "pres",
+                                             "pres_low", "pres_high", "pres_before",
+                                             "pres_before_low", "pres_before_high"}));
+  EXPECT_FALSE(judgement.best || judgement.worst);
+  EXPECT_TRUE(judgement.pictures[0].clip_t);
+}
+
 TEST_F(JudgeTest, WithoutMasksTheSubjectIsNotLookedForByParts) {
   auto evidence = TwoPromptsOfTwo();
   EXPECT_TRUE(Run(evidence, {Measure::kMasc}).metrics.empty());

@@ -34,4 +34,13 @@ std::string WithoutTokens(const std::string& prompt, std::vector<std::string> to
   return left;
 }
 
+bool NamesToken(const std::string& prompt, const std::string& token,
+                const std::vector<std::string>& tokens) {
+  std::vector<std::string> longer;
+  for (const auto& other : tokens) {
+    if (other.size() > token.size()) longer.push_back(other);
+  }
+  return FindWord(WithoutTokens(prompt, longer), token) != std::string_view::npos;
+}
+
 }  // namespace likeness

@@ -1,4 +1,4 @@
-// Prompts as they are compared with pictures.
+// The rare words in prompts.
 #pragma once
 
 #include <string>
@@ -8,5 +8,10 @@ namespace likeness {
 
 // The prompt without the rare words: "a sks dog beside a zwx cat" -> "a dog beside a cat".
 std::string WithoutTokens(const std::string& prompt, std::vector<std::string> tokens);
+
+// Whether the prompt names that one of the subjects' tokens: "a sks-2 cat" names "sks-2", and not
+// "sks" where both are tokens.
+bool NamesToken(const std::string& prompt, const std::string& token,
+                const std::vector<std::string>& tokens);
 
 }  // namespace likeness

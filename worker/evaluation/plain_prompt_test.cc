@@ -19,5 +19,16 @@ TEST(WithoutTokens, LeavesOutThoseOfAllSubjects) {
   EXPECT_EQ(WithoutTokens("a sks-2 cat and a sks dog", {"sks", "sks-2"}), "a cat and a dog");
 }
 
+TEST(NamesToken, OfTokensThatHoldEachOtherOnlyTheOneThatIsThere) {
+  const std::vector<std::string> tokens = {"sks", "sks-2"};
+  EXPECT_TRUE(NamesToken("a SKS dog", "sks", tokens));
+  EXPECT_TRUE(NamesToken("a dog like sks's", "sks", tokens));
+  EXPECT_FALSE(NamesToken("a dog", "sks", tokens));
+  EXPECT_FALSE(NamesToken("skses", "sks", tokens));
+  EXPECT_FALSE(NamesToken("a sks-2 cat", "sks", tokens));
+  EXPECT_TRUE(NamesToken("a sks-2 cat", "sks-2", tokens));
+  EXPECT_TRUE(NamesToken("a sks-2 cat beside a sks dog", "sks", tokens));
+}
+
 }  // namespace
 }  // namespace likeness

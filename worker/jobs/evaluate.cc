@@ -35,8 +35,33 @@ SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
                      "job.evaluate.");
 }
 
-UnlessNamed NotAskedFor(const v1::EvaluateSpec& spec, const PromptWords& words) {
+// The words of the subject that the photos are taken to show: the first of the model's whose token
+// a prompt names.
+PromptWords JudgedWords(const PromptWords& words, const std::vector<std::string>& prompts) {
+  PromptWords judged = words;
+  for (const auto& [token, class_noun] : words.subjects) {
+    judged.token = token;
+    judged.class_noun = class_noun;
+    if (AnyNamesSubject(prompts, judged)) return judged;
+  }
+  return words;
+}
+
+void WarnOfOthers(const PromptWords& judged, const std::vector<std::string>& prompts,
+                  JobEnvironment& environment) {
+  PromptWords other = judged;
+  for (const auto& [token, class_noun] : judged.subjects) {
+    other.token = token;
+    if (token == judged.token || !AnyNamesSubject(prompts, other)) continue;
+    environment.Warn(absl::StrCat("the photos are taken to show \"", judged.token,
+                                  "\": pictures whose prompts name it are compared with them"));
+    return;
+  }
+}
+
+UnlessNamed NotAskedFor(const v1::EvaluateSpec& spec, const PromptWords& words, bool shown) {
   UnlessNamed without;
+  if (!shown) without = MeasuresOfSubject();
   if (words.class_noun.empty()) without.insert(v1::MEASURE_PRES);
   if (spec.gallery().empty()) without.insert(v1::MEASURE_RANK);
   if (!HasMasks(spec.photos())) without.insert(v1::MEASURE_MASC);
@@ -51,8 +76,10 @@ std::string MadeBy(const v1::ModelSelection& selection) {
                       absl::StrJoin(adapters, ", "));
 }
 
-// Throws StatusError (INVALID_ARGUMENT) for a measure that the model cannot be judged by.
-void CheckMeasures(const v1::EvaluateSpec& spec, const PromptWords& words) {
+// Throws StatusError (INVALID_ARGUMENT) for a measure that the model cannot be judged by. `shown`:
+// whether a prompt names the subject.
+void CheckMeasures(const v1::EvaluateSpec& spec, const PromptWords& words, bool shown) {
+  if (!shown) CheckMeasuresWithoutSubject(spec.measures(), words, "job.evaluate.");
   if (!Includes(spec.measures(), v1::MEASURE_PRES) || !words.class_noun.empty()) return;
   throw StatusError(InvalidField("job.evaluate.measures",
                                  "MEASURE_PRES draws others of the class; the model was imported "
@@ -115,16 +142,25 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   JobResult result;
   result.resolved = ResolveEvaluate(lease.job().evaluate(), drawing.facts);
   v1::EvaluateSpec& spec = *result.resolved.mutable_evaluate();
+  const PictureOrder order = EvaluateOrder(spec, drawing.words);
+  const PromptWords judged = JudgedWords(drawing.words, order.prompts);
+  const bool shown = AnyNamesSubject(order.prompts, judged);
   ResolveJudges(workshop.evaluators, *spec.mutable_evaluators(), *spec.mutable_measures(),
-                NotAskedFor(spec, drawing.words));
-  CheckMeasures(spec, drawing.words);
+                NotAskedFor(spec, judged, shown));
+  CheckMeasures(spec, judged, shown);
   CheckJudges(workshop.evaluators, spec.evaluators(), workshop.judges);
   const SafetyCheck safety(workshop.evaluators, workshop.safety_checkers, environment);
   environment.Resolved(result.resolved);
   CheckEvaluate(spec, drawing.words, drawing.model, environment);
+  WarnOfOthers(judged, order.prompts, environment);
+  if (!shown) {
+    environment.Warn(absl::StrCat("no prompt names the subject, \"", judged.token,
+                                  "\": how like it the pictures are is not judged"));
+  }
   const SubjectPhotos photos = FetchRealPhotos(spec, drawing.facts.image_size, environment);
   const auto gallery = FetchGallery(spec, drawing.facts.image_size, environment);
-  Evidence evidence{.tokens = TokensOf(drawing.words),
+  Evidence evidence{.tokens = TokensOf(judged),
+                    .subject = judged.token,
                     .photos = ImagesOf(photos.training),
                     .pictures = {},
                     .class_pictures = {},
@@ -133,8 +169,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
                     .gallery = ImagesOf(gallery)};
 
   // Draw
-  const PictureOrder order = EvaluateOrder(spec, drawing.words);
-  const PictureOrder of_class = ClassOrder(order, drawing.words);
+  const PictureOrder of_class = ClassOrder(order, judged);
   const bool pres = Includes(spec.measures(), v1::MEASURE_PRES);
   PictureMeter meter(order.size() + (pres ? 2 * of_class.size() : 0));
   std::vector<Picture> pictures, class_pictures, class_pictures_before;
@@ -158,7 +193,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   auto outputs = WritePictures(pictures, drawing.settings, environment);
   outputs.push_back(WriteReport(judgement, pictures, spec.evaluators(), environment));
   ReportFacts facts;
-  facts.title = SubjectPhrase(drawing.words.token, drawing.words.class_noun);
+  facts.title = SubjectPhrase(judged.token, judged.class_noun);
   facts.subjects = {{facts.title, evidence.photos}};
   facts.made = MadeBy(spec.model());
   facts.warnings = environment.Warnings();

@@ -156,7 +156,9 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
   const v1::Judge& judge = spec.judge();
   if (!judge.enabled() || drawn.samples.empty()) return judgement;
   const absl::Status status = Attempt(environment, [&] {
-    Evidence evidence{.tokens = TokensOf(WordsOf(spec)),
+    const PromptWords words = WordsOf(spec);
+    Evidence evidence{.tokens = TokensOf(words),
+                      .subject = words.token,
                       .photos = ImagesOf(photos.training),
                       .pictures = ToJudge(drawn.samples),
                       .class_pictures = ImagesOf(drawn.class_after),

@@ -8,6 +8,7 @@
 #include "common/judging.h"
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
+#include "worker/evaluation/plain_prompt.h"
 #include "worker/support/guard.h"
 
 namespace likeness {
@@ -69,6 +70,40 @@ void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
   NameEvaluators(chosen, evaluators);
 }
 
+const UnlessNamed& MeasuresOfSubject() {
+  static const UnlessNamed measures = {v1::MEASURE_DINO,    v1::MEASURE_CLIP_I, v1::MEASURE_DIV,
+                                       v1::MEASURE_COPYING, v1::MEASURE_RANK,   v1::MEASURE_MASC};
+  return measures;
+}
+
+bool AnyNamesSubject(const std::vector<std::string>& prompts, const PromptWords& words) {
+  const auto tokens = TokensOf(words);
+  return words.token.empty() ||
+         std::any_of(prompts.begin(), prompts.end(), [&](const std::string& prompt) {
+           return NamesToken(prompt, words.token, tokens);
+         });
+}
+
+void CheckMeasuresWithoutSubject(const ProtoMeasures& measures, const PromptWords& words,
+                                 const std::string& path) {
+  const auto refuse = [&](const std::string& field, const std::string& what) {
+    throw StatusError(InvalidField(
+        path + field,
+        absl::StrCat(what, ", \"", words.token, "\"; {subject} in a prompt stands for it"),
+        "OUT_OF_RANGE"));
+  };
+  for (int i = 0; i < measures.size(); ++i) {
+    if (!MeasuresOfSubject().contains(measures[i])) continue;
+    refuse(absl::StrCat("measures[", i, "]"),
+           absl::StrCat("is ", v1::Measure_Name(static_cast<v1::Measure>(measures[i])),
+                        ", which looks at pictures of the subject; no prompt names the subject"));
+  }
+  if (measures.empty()) {
+    refuse("evaluators",
+           "measure nothing but pictures of the subject; no prompt names the subject");
+  }
+}
+
 void CheckJudges(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
                  WarmEvaluators& judges) {
   judges.Check(ChooseForJob(found, evaluators));
@@ -90,9 +125,13 @@ void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
     return;
   }
   if (several) {
-    environment.Warn(absl::StrCat("what is judged is the likeness to the first subject, \"",
-                                  SubjectOf(spec).token(), "\", whatever the prompts ask for"));
+    environment.Warn(absl::StrCat("of the subjects the first, \"", SubjectOf(spec).token(),
+                                  "\", is judged, by the pictures whose prompts name it"));
   }
+  const PromptWords words = WordsOf(spec);
+  std::vector<std::string> prompts;
+  for (const auto& prompt : spec.samples().prompts()) prompts.push_back(FillPrompt(prompt, words));
+  const bool shown = AnyNamesSubject(prompts, words);
   const bool named = !judge.evaluators().empty() || !judge.measures().empty();
   absl::Status status = Guard([&] {
     // Look-alikes are part of evaluate jobs alone.
@@ -100,13 +139,23 @@ void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
     if (!HasMasks(SubjectOf(spec).photos()) && !spec.training().alpha_masks()) {
       without.insert(v1::MEASURE_MASC);
     }
+    if (!shown) without.insert(MeasuresOfSubject().begin(), MeasuresOfSubject().end());
     ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures(), without);
   });
   const bool there = status.ok();
-  if (there) status = Guard([&] { CheckJudges(found, judge.evaluators(), judges); });
+  if (there) {
+    status = Guard([&] {
+      CheckJudges(found, judge.evaluators(), judges);
+      if (!shown) CheckMeasuresWithoutSubject(judge.measures(), words, "job.fine_tune.judge.");
+    });
+  }
   if (!status.ok() && asked) throw StatusError(status);
   if (!status.ok() && (named || there)) {
     environment.Warn(absl::StrCat("the images are not judged: ", status.message()));
+  }
+  if (status.ok() && !shown) {
+    environment.Warn(absl::StrCat("no prompt of the samples names the subject, \"", words.token,
+                                  "\": how like it they are is not judged"));
   }
   judge.set_enabled(status.ok());
 }

@@ -10,6 +10,7 @@
 #include "worker/evaluation/evaluator_files.h"
 #include "worker/evaluation/warm_evaluators.h"
 #include "worker/jobs/job_environment.h"
+#include "worker/jobs/prompts.h"
 
 namespace likeness {
 
@@ -24,6 +25,18 @@ using UnlessNamed = std::set<int>;  // of v1::Measure
 // for an evaluator that is not among `found`, and for a measure that none of them has.
 void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
                    ProtoMeasures& measures, const UnlessNamed& unless_named = {});
+
+// Measures of the pictures whose prompts name the subject.
+const UnlessNamed& MeasuresOfSubject();
+
+// `prompts` filled in. True for words without a token too: nothing is known of whom prompts name.
+bool AnyNamesSubject(const std::vector<std::string>& prompts, const PromptWords& words);
+
+// Where no prompt names the subject: throws StatusError (INVALID_ARGUMENT) if one of
+// MeasuresOfSubject is among the measures, or nothing is. `path`: of the judge's fields,
+// "job.evaluate.".
+void CheckMeasuresWithoutSubject(const ProtoMeasures& measures, const PromptWords& words,
+                                 const std::string& path);
 
 // Reads the evaluators' settings and the shapes of their weights. Throws Error where one of them
 // cannot be loaded: known before hours of computing, not after.

@@ -22,6 +22,7 @@
 #include "worker/jobs/export_model.h"
 #include "worker/jobs/import_model.h"
 #include "worker/jobs/job_sheet.h"
+#include "worker/jobs/judge_settings.h"
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/live_preview.h"
@@ -266,13 +267,20 @@ JobResult RehearseEvaluate(const v1::Lease& lease, JobEnvironment& environment,
   const auto pictures = RehearsePictures(settings.order, facts.image_size, environment, phases);
   const auto total = static_cast<int64_t>(pictures.size());
   Pace(ProgressMeter(Phase::kJudging, "pictures", 0, total), total, environment, phases);
-  Judgement judgement{.metrics = {{"dino", 0.7}, {"dino_photos", 0.8}, {"clip_t", 0.3}},
+  const bool shown = AnyNamesSubject(settings.order.prompts, card.words);
+  Judgement judgement{.metrics = {{"clip_t", 0.3}},
                       .pictures = std::vector<PictureFigures>(pictures.size()),
                       .best = {},
                       .worst = {}};
-  for (auto& figures : judgement.pictures) figures.dino = 0.7, figures.clip_t = 0.3;
-  if (!spec.gallery().empty()) {
-    for (auto& figures : judgement.pictures) figures.rank = 1;
+  if (shown) judgement.metrics["dino"] = 0.7, judgement.metrics["dino_photos"] = 0.8;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    PictureFigures& figures = judgement.pictures[i];
+    figures.clip_t = 0.3;
+    if (!AnyNamesSubject({pictures[i].prompt}, card.words)) continue;
+    figures.dino = 0.7;
+    if (!spec.gallery().empty()) figures.rank = 1;
+  }
+  if (shown && !spec.gallery().empty()) {
     judgement.metrics["rank_first"] = judgement.metrics["rank_reciprocal"] = 1;
     const double photos = spec.photos_size();
     judgement.metrics["rank_first_chance"] = photos / (photos + spec.gallery_size());

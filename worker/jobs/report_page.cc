@@ -72,7 +72,8 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {"dino", "subject (DINO)", "dino_photos", "recognised; beside it your photos among themselves"},
+    {"dino", "subject (DINO)", "dino_photos",
+     "recognised where the prompt names it; beside it your photos among themselves"},
     {"clip_i", "subject (CLIP-I)", "clip_i_photos", "the same, as CLIP sees it"},
     {"masc", "subject by parts (MaSC)", "masc_photos",
      "how far its parts are found, whatever is around it; beside it your photos"},

@@ -109,7 +109,9 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
   selection.guidance = samples.guidance;
 
   const auto evaluators = judges.Get(files, [&] { ThrowIfStopped(environment.Stop()); });
-  Evidence evidence{.tokens = TokensOf(WordsOf(spec)),
+  const PromptWords words = WordsOf(spec);
+  Evidence evidence{.tokens = TokensOf(words),
+                    .subject = words.token,
                     .photos = ImagesOf(photos.training),
                     .pictures = {},
                     .class_pictures = {},
