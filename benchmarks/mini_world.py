@@ -1,9 +1,12 @@
 """The miniature model's world for benchmarks: its words, a service that runs it, and its measures."""
 import contextlib
+import itertools
 import json
 import os
 import pathlib
+import shutil
 import socket
+import statistics
 import subprocess
 import time
 
@@ -68,3 +71,33 @@ def measure(pictures, through=None):
     lines = run(BIN / "likeness-mini", "measure", f"--pictures={pictures}", "--json",
                 f"--measures={ROOT / 'models/mini-eval'}", *flags)
     return [json.loads(line) for line in lines.splitlines()]
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b))
+
+
+def mean_vector(rows):
+    return [statistics.fmean(column) for column in zip(*(row["identity"] for row in rows))]
+
+
+def spread(groups):
+    """Diversity: one minus the mean cosine of all pairs within the groups; nothing without a pair."""
+    pairs = [pair for group in groups for pair in itertools.combinations(group, 2)]
+    return 1 - statistics.fmean(dot(a["identity"], b["identity"]) for a, b in pairs) if pairs else None
+
+
+def draw_subject(subject_class, seed, photos, folder):
+    run(BIN / "likeness-mini", "draw-subject", "--class", subject_class, "--seed", seed, "--photos", photos, "--out", folder)
+
+
+def captioned(photos, caption, folder):
+    """The photos with one caption for each beside them."""
+    if not folder.exists():
+        half_made = folder.with_name(f".{folder.name}.half-made")
+        shutil.rmtree(half_made, ignore_errors=True)
+        shutil.copytree(photos, half_made)
+        for photo in list(half_made.iterdir()):
+            photo.with_suffix(".txt").write_text(caption)
+        half_made.rename(folder)
+    return folder

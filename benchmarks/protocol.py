@@ -23,12 +23,12 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 
 import mini_world
-from mini_world import BIN, SCENES, measure, run
+from mini_world import BIN, SCENES, captioned, dot, mean_vector, measure, run, spread
 from protocol_dataset import DatasetError, draw_world, read_dataset
 from protocol_report import write_all
+from resumable import do_all
 
 # Flags of `likeness train`.
 METHODS = {
@@ -49,18 +49,6 @@ METHODS = {
 TOKEN = "sks"
 MEASURED = ("dino", "dino_photos", "clip_i", "clip_i_photos", "clip_t", "pres", "pres_before", "div", "copied_images", "best_step")
 SHOWN = 3  # pictures of a job in the report
-
-
-def captioned(photos, caption, folder):
-    """The photos with one caption for each beside them."""
-    if not folder.exists():
-        half_made = folder.with_name(f".{folder.name}.half-made")
-        shutil.rmtree(half_made, ignore_errors=True)
-        shutil.copytree(photos, half_made)
-        for photo in list(half_made.iterdir()):
-            photo.with_suffix(".txt").write_text(caption)
-        half_made.rename(folder)
-    return folder
 
 
 def check_settings(args):
@@ -141,24 +129,20 @@ class World:
 
     def vector(self, subject):
         if subject.name not in self.vectors:
-            rows = [row["identity"] for row in measure(subject.photos)]
-            self.vectors[subject.name] = [statistics.fmean(column) for column in zip(*rows)]
+            self.vectors[subject.name] = mean_vector(measure(subject.photos))
         return self.vectors[subject.name]
 
     def figures(self, subject, prompts, per_prompt, samples):
         rows, vector = measure(samples), self.vector(subject)
         scenes = [next((name for name, words in SCENES.items() if prompt.endswith(words)), None) for prompt in prompts]
         right = [row["scene"] == scene for row, scene in zip(rows, (s for s in scenes for _ in range(per_prompt))) if scene]
-        dot = lambda a, b: sum(x * y for x, y in zip(a, b))  # noqa: E731
-        groups = [rows[i:i + per_prompt] for i in range(0, len(rows), per_prompt)]
-        pairs = [1 - dot(a["identity"], b["identity"]) for group in groups for i, a in enumerate(group) for b in group[i + 1:]]
         found = {"identity": statistics.fmean(dot(row["identity"], vector) for row in rows), "scene": statistics.fmean(map(float, right))}
-        return found | ({"spread": statistics.fmean(pairs)} if pairs else {})
+        spreads = spread(rows[i:i + per_prompt] for i in range(0, len(rows), per_prompt))
+        return found | ({} if spreads is None else {"spread": spreads})
 
 
 def do_cell(args, subject, method, seed, world):
     """One job: its figures."""
-    started = time.monotonic()
     name = job_name(args, method, subject, seed)
     trained = train(args, subject, method, seed, name)
     folder = args.out / "pictures" / cell_name(method, subject, seed)
@@ -169,7 +153,7 @@ def do_cell(args, subject, method, seed, world):
            "drawing_seconds": metrics.get("samples_seconds"), "prompts": len(subject.prompts), "images_per_prompt": args.images_per_prompt}
     if world:
         row |= world.figures(subject, subject.prompts, args.images_per_prompt, folder / "samples")
-    return row | {"seconds": round(time.monotonic() - started, 1)}
+    return row
 
 
 def choose(subjects, asked):
@@ -226,45 +210,25 @@ def main():
     except DatasetError as error:
         sys.exit(f"protocol.py: {error}")
 
-    record = args.out / "jobs.jsonl"
-    lines = record.read_text().splitlines() if record.exists() else []
-    done = {(row["method"], row["subject"], row["seed"]): row for row in map(json.loads, lines)}
     # Seed by seed: whoever stops early has every method of every subject.
-    wanted = [(method, subject, seed) for seed in range(args.seeds) for subject in subjects for method in args.methods]
-    missing = [(method, subject, seed) for method, subject, seed in wanted if (method, subject.name, seed) not in done]
-    failed, took, started = [], {}, time.monotonic()
+    wanted = {(method, subject.name, seed): (subject, method, seed)
+              for seed in range(args.seeds) for subject in subjects for method in args.methods}
     if args.server:
         os.environ["LIKENESS_SERVER"] = args.server
         serving = contextlib.nullcontext()
     else:
         serving = mini_world.service(args.out, args.models, args.base)
-    with serving if missing else contextlib.nullcontext():
-        for number, (method, subject, seed) in enumerate(missing, 1):
-            try:
-                row = do_cell(args, subject, method, seed, world)
-            except RuntimeError as error:
-                failed.append(str(error))
-                print(f"{number}/{len(missing)}  {method}, {subject.name}, seed {seed}: {error}", file=sys.stderr, flush=True)
-                continue
-            done[method, subject.name, seed] = row
-            with open(record, "a") as file:
-                file.write(json.dumps(row) + "\n")
-            took.setdefault(method, []).append(row["seconds"])
-            mean = statistics.fmean(value for values in took.values() for value in values)
-            left = sum(statistics.fmean(took.get(other, [mean])) for other, _, _ in missing[number:])
-            figures = ", ".join(f"{key} {row[key]:.3f}" for key in ("dino", "clip_i", "clip_t", "pres") if key in row)
-            print(f"{number}/{len(missing)}  {method}, {subject.name}, seed {seed}: {figures} ({row['seconds']:.0f} s; "
-                  f"{(time.monotonic() - started) / 60:.0f} min gone, about {left / 60:.0f} left)", file=sys.stderr, flush=True)
+    done, failed = do_all(args.out / "jobs.jsonl", ("method", "subject", "seed"), wanted, lambda job: do_cell(args, *job, world),
+                          ("dino", "clip_i", "clip_t", "pres"), serving)
 
     rows = list(done.values())
     samples = {}
-    for method, subject, seed in wanted:
+    for subject, method, seed in wanted.values():
         files = sorted((args.out / "pictures" / cell_name(method, subject, seed) / "samples").glob("*.png"))
         if seed == 0 and files:
             samples.setdefault(subject.name, {})[method] = files[::args.images_per_prompt][:SHOWN]
     print(write_all(rows, f"{len(subjects)} subjects of {dataset.name if not world else 'the drawn world'}", subjects, samples, args.out))
-    if failed:
-        sys.exit(f"{len(failed)} of {len(missing)} jobs failed; run the same command again to do them again")
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

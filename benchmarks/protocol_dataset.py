@@ -8,7 +8,7 @@ import pathlib
 import random
 import re
 
-from mini_world import ACCESSORIES, BIN, SCENES, run
+from mini_world import ACCESSORIES, SCENES, draw_subject
 
 LIVE = {"cat", "dog"}  # the classes that the published prompts for live subjects are for
 PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
@@ -80,8 +80,7 @@ def draw_world(folder, subjects, photos=4):
         noun, seed = WORLD_CLASSES[i % len(WORLD_CLASSES)], FIRST_SEED + i
         names.append((f"{noun}_{seed}", noun))
         if not (folder / names[-1][0]).exists():
-            run(BIN / "likeness-mini", "draw-subject", "--class", noun, "--seed", seed, "--photos", photos,
-                "--out", folder / names[-1][0])
+            draw_subject(noun, seed, photos, folder / names[-1][0])
     prompts = "\n".join(f"'{prompt}'.format(unique_token, class_token)," for prompt in world_prompts())
     (folder / "prompts_and_classes.txt").write_text(
         "Classes\n\nsubject_name,class\n" + "".join(f"{name},{noun}\n" for name, noun in names)

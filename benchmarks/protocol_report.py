@@ -4,7 +4,7 @@ import csv
 import html
 import json
 
-from intervals import interval
+from intervals import cell
 
 TABLES = {
     "Subject and prompt fidelity": {
@@ -48,11 +48,7 @@ def tables(rows):
             mine = [row for row in rows if row["method"] == method]
             if not mine:
                 continue
-            cells = []
-            for key in columns:
-                told = [row for row in mine if key in row]
-                cells.append("{:.3f} ({:.3f} to {:.3f})".format(*interval(told, key)) if told else "")
-            lines.append([NAMES.get(method, method), str(len(mine)) if method in own else "", *cells])
+            lines.append([NAMES.get(method, method), str(len(mine)) if method in own else "", *(cell(mine, key) for key in columns)])
         shown[title] = (["", "jobs", *columns.values()], lines)
     return shown
 

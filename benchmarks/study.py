@@ -4,28 +4,27 @@
     benchmarks/study.py recommended --out study
 
 starts likeness-server and likeness-worker on loopback, trains every subject with every setting of the plan, and measures
-what was drawn with models/mini-eval. Each job leaves a line in <out>/jobs.jsonl; a job that has one is not done again, so a
-study that was stopped goes on where it was, and plans share what they have in common. In the end <out>/<plan>/ holds
-table.md, table.csv and page.png, for the plan `steps` also overfitting.svg, for `rates` heat-map.svg.
+what was drawn with models/mini-eval; beside it stand the figures of the job's own judge (docs/evaluation.md), which the paper's
+tables have. Each job leaves a line in <out>/jobs.jsonl; a job that has one is not done again, so a study that was stopped goes on
+where it was, and plans share what they have in common. In the end <out>/<plan>/ holds table.md, table.csv and page.png, for the
+plan `steps` also overfitting.svg, for `rates` heat-map.svg.
 
 Settings are chosen with --subjects tuning, and reported with --subjects held-out (the default).
 """
 import argparse
-import contextlib
-import csv
 import dataclasses
 import functools
 import itertools
 import json
-import math
 import pathlib
 import shutil
 import statistics
 import sys
-import time
 
-from intervals import interval
-from mini_world import ACCESSORIES, BIN, MODEL, SCENES, measure, run, service
+from intervals import cell
+from mini_world import ACCESSORIES, BIN, MODEL, SCENES, captioned, dot, draw_subject, mean_vector, measure, run, service, spread
+from protocol_report import to_markdown, write_csv
+from resumable import do_all
 
 # (class, seed of the identity). The two sets share no subject.
 SUBJECTS = {
@@ -94,12 +93,9 @@ WRONG_NOUN = {"dog": "boat", "cat": "car", "duck": "teapot", "robot": "backpack"
               "car": "cat", "boat": "dog", "teapot": "duck", "backpack": "robot"}
 
 
-def dot(a, b):
-    return sum(x * y for x, y in zip(a, b))
-
-
-def mean_vector(rows):
-    return [statistics.fmean(column) for column in zip(*(row["identity"] for row in rows))]
+# What the job's judge says of the subject's pictures, and of the class.
+JUDGED = {"dino": "DINO", "dino_photos": "DINO, photos", "clip_i": "CLIP-I", "clip_i_photos": "CLIP-I, photos", "clip_t": "CLIP-T",
+          "pres": "PRES", "pres_before": "PRES before", "div": "DIV", "copied_images": "copied"}
 
 
 class Subject:
@@ -141,21 +137,10 @@ class Subject:
         return [mean_vector(rows[i:i + PHOTOS]) for i in range(0, len(rows), PHOTOS)]
 
 
-def draw_subject(subject_class, seed, photos, folder):
-    run(BIN / "likeness-mini", "draw-subject", "--class", subject_class, "--seed", seed, "--photos", photos,
-        "--out", folder)
-
-
 def copy(files, folder, prefix=""):
     folder.mkdir(exist_ok=True, parents=True)
     for file in files:
         shutil.copy(file, folder / (prefix + file.name))
-
-
-def spread(rows):
-    """Diversity: one minus the mean cosine of all pairs."""
-    pairs = list(itertools.combinations(rows, 2))
-    return 1 - statistics.fmean(dot(a["identity"], b["identity"]) for a, b in pairs)
 
 
 def score(subject, prompts, samples, before):
@@ -178,18 +163,20 @@ def score(subject, prompts, samples, before):
     summary = {key: statistics.fmean(map(float, values)) for key, values in result.items()}
     summary["drift"] = (statistics.fmean(dot(r["identity"], subject.vector) for r in of_class)
                         - statistics.fmean(dot(r["identity"], subject.vector) for r in before))
-    summary["diversity kept"] = spread(of_class) / spread(before)
+    summary["diversity kept"] = spread([of_class]) / spread([before])
     return summary
 
 
-def captioned(photos, caption):
-    """The same photos with one caption for each, beside them."""
-    folder = photos.with_name(photos.name + "-captioned")
-    if not folder.exists():
-        shutil.copytree(photos, folder)
-        for photo in list(folder.iterdir()):
-            photo.with_suffix(".txt").write_text(caption)
-    return folder
+def judged(job, folder):
+    """The figures of the job's judge; how far prompts are followed of the subject's pictures alone, as all other figures are."""
+    found = {key: job["metrics"][key] for key in JUDGED if key in job["metrics"]}
+    if "clip_t" in found:
+        groups = {}
+        for picture in json.loads((folder / "report/evaluation.json").read_text())["pictures"]:
+            if "dino" in picture:
+                groups.setdefault(picture["prompt"], []).append(picture["clip_t"])
+        found["clip_t"] = statistics.fmean(map(statistics.fmean, groups.values()))
+    return found
 
 
 def draw(model, prompt, images, seed, folder):
@@ -207,9 +194,11 @@ def do_job(args, subject, seed, setting, folder):
     shutil.rmtree(folder, ignore_errors=True)
     said = {"": "{subject}", NO_NOUN: TOKEN}.get(setting.noun, "{subject}") if setting.trained else noun
     texts = [f"a {said} {words}" for words in (NEW_SCENES | WORN).values()] + [f"a {noun}"] * (OF_CLASS // PER_PROMPT)
-    started, row = time.monotonic(), {}
+    row = {}
     if setting.trained:
-        photos = captioned(subject.photos, f"a {TOKEN}") if setting.noun == NO_NOUN else subject.photos
+        photos = subject.photos
+        if setting.noun == NO_NOUN:
+            photos = captioned(photos, f"a {TOKEN}", photos.with_name(photos.name + "-captioned"))
         told = run(
             BIN / "likeness", "train", f"--class={WRONG_NOUN[noun] if setting.noun == 'wrong' else noun}",
             "--photos", photos, "--validation", subject.views, "--base", "mini", "--seed", seed,
@@ -218,35 +207,36 @@ def do_job(args, subject, seed, setting, folder):
         job = json.loads(told)
         kept = sum(int(output["sizeBytes"]) for output in job["outputs"] if output["kind"] == "OUTPUT_KIND_MODEL_FILE")
         row = {"held-out loss": job["metrics"]["validation_loss_after"], "kilobytes": kept / 1000,
-               "training seconds": job["metrics"]["training_seconds"]}
+               "training seconds": job["metrics"]["training_seconds"], **judged(job, folder)}
     else:
         for i, text in enumerate(texts):
             draw("mini", text, PER_PROMPT, seed + PER_PROMPT * i, folder / f"{i:02d}")
             (folder / "samples").mkdir(exist_ok=True)
             for picture in sorted((folder / f"{i:02d}").glob("*.png")):
                 picture.rename(folder / "samples" / f"{i:02d}-{picture.name}")
-    return {"setting": setting.slug(), "subject": f"{noun}-{subject.seed}", "seed": seed,
-            "seconds": round(time.monotonic() - started, 1), **row,
+    return {"setting": setting.slug(), "subject": f"{noun}-{subject.seed}", "seed": seed, **row,
             **score(subject, prompts, folder / "samples", measure(before))}
 
 
 def write_tables(rows, folder):
-    keys = [key for key in dict.fromkeys(itertools.chain.from_iterable(rows)) if key not in ("setting", "subject", "seed")]
-    with open(folder / "table.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, ["setting", "subject", "seed", *keys], restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(rows, folder / "table.csv")
     # Times tell more of the machine's other work than of the setting, except between methods that ran side by side.
-    untold = {"seconds"} if folder.name == "methods" else {"seconds", "training seconds", "kilobytes"}
-    keys = [key for key in keys if key not in untold]
-    lines = ["| setting | jobs | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
-    for setting in dict.fromkeys(row["setting"] for row in rows):
-        mine = [row for row in rows if row["setting"] == setting]
-        cells = [("{:.3f} ({:.3f} to {:.3f})" if key == "held-out loss" else "{:.2f} ({:.2f} to {:.2f})")
-                 .format(*interval(mine, key)) if key in mine[0] else "" for key in keys]
-        lines.append(f"| {setting} | {len(mine)} | " + " | ".join(cells) + " |")
-    (folder / "table.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    untold = {"setting", "subject", "seed", "seconds", *JUDGED}
+    untold |= set() if folder.name == "methods" else {"training seconds", "kilobytes"}
+    there = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+    settings = {name: [row for row in rows if row["setting"] == name] for name in dict.fromkeys(row["setting"] for row in rows)}
+
+    def table(columns, digits):
+        return ["setting", "jobs", *columns.values()], [
+            [name, str(len(mine)), *(cell(mine, key, digits(key)) for key in columns)] for name, mine in settings.items()]
+
+    shown = {"By the world's own labels": table({key: key for key in there if key not in untold},
+                                                lambda key: 3 if key == "held-out loss" else 2)}
+    measured = {key: name for key, name in JUDGED.items() if key in there}
+    if measured:
+        shown["By the paper's measures"] = table(measured, lambda key: 3)
+    (folder / "table.md").write_text(to_markdown(shown))
+    print(to_markdown(shown))
 
 
 def write_heat_map(rows, folder):
@@ -257,7 +247,7 @@ def write_heat_map(rows, folder):
         mean[tuple(map(float, setting.split(" x ")))] = statistics.fmean(mine)
     rates, steps = (sorted({key[i] for key in mean}) for i in (0, 1))
     low, high = min(mean.values()), max(mean.values())
-    cell = "<rect x='{x}' y='{y}' width='96' height='56' fill='hsl({hue:.0f},60%,62%)'/>" \
+    tile = "<rect x='{x}' y='{y}' width='96' height='56' fill='hsl({hue:.0f},60%,62%)'/>" \
            "<text x='{tx}' y='{ty}' text-anchor='middle'>{value:.2f}</text>"
     label = "<text x='{}' y='{}' text-anchor='{}'>{}</text>"
     parts = [label.format(20, 28, "start", "Identity x scene; rate down, steps across")]
@@ -265,7 +255,7 @@ def write_heat_map(rows, folder):
         parts.append(label.format(84, 108 + 60 * row, "end", f"{rate:g}"))
         for column, count in enumerate(steps):
             x, y, value = 96 + 100 * column, 74 + 60 * row, mean[rate, count]
-            parts.append(cell.format(x=x, y=y, tx=x + 48, ty=y + 34, hue=20 + 110 * (value - low) / (high - low), value=value))
+            parts.append(tile.format(x=x, y=y, tx=x + 48, ty=y + 34, hue=20 + 110 * (value - low) / (high - low), value=value))
     parts += [label.format(144 + 100 * column, 60, "middle", f"{count:g}") for column, count in enumerate(steps)]
     (folder / "heat-map.svg").write_text(
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{110 + 100 * len(steps)}' height='{90 + 60 * len(rates)}' "
@@ -329,28 +319,21 @@ def main():
     args = parser.parse_args()
     args.out = args.out.resolve()
     args.out.mkdir(parents=True, exist_ok=True)
-    record = args.out / "jobs.jsonl"
-    lines = record.read_text().splitlines() if record.exists() else []
-    done = {(row["setting"], row["subject"], row["seed"]): row for row in map(json.loads, lines)}
     settings = PLANS[args.plan]
-    wanted = [(noun, identity, seed, name) for noun, identity in SUBJECTS[args.subjects][:args.count]
-              for seed in range(args.seeds) for name in settings]
-    missing = [job for job in wanted if (settings[job[3]].slug(), f"{job[0]}-{job[1]}", job[2]) not in done]
-    started = time.monotonic()
-    with service(args.out) if missing else contextlib.nullcontext():
-        for number, (noun, identity, seed, name) in enumerate(missing, 1):
-            setting = settings[name]
-            subject = Subject(noun, identity, setting.photos, args.out)
-            row = do_job(args, subject, seed, setting, job_folder(args.out, setting, f"{noun}-{identity}", seed))
-            done[row["setting"], row["subject"], seed] = row
-            with open(record, "a") as file:
-                file.write(json.dumps(row) + "\n")
-            left = (time.monotonic() - started) / number * (len(missing) - number)
-            print(f"{number}/{len(missing)}  {name}, {row['subject']}, seed {seed}: "
-                  f"identity {row['identity']:.2f}, first {row['first']:.2f}, scene {row['scene']:.2f}"
-                  f"  ({math.ceil(left / 60)} min left)", file=sys.stderr)
-    rows = [done[settings[name].slug(), f"{noun}-{identity}", seed] | {"setting": name}
-            for noun, identity, seed, name in wanted]
+    wanted = {(setting.slug(), f"{noun}-{identity}", seed): (name, noun, identity, seed)
+              for noun, identity in SUBJECTS[args.subjects][:args.count] for seed in range(args.seeds) for name, setting in settings.items()}
+
+    def do(job):
+        name, noun, identity, seed = job
+        setting = settings[name]
+        subject = Subject(noun, identity, setting.photos, args.out)
+        return do_job(args, subject, seed, setting, job_folder(args.out, setting, f"{noun}-{identity}", seed))
+
+    done, failed = do_all(args.out / "jobs.jsonl", ("setting", "subject", "seed"), wanted, do,
+                          ("identity", "first", "scene", "dino"), service(args.out))
+    if failed:
+        sys.exit(1)
+    rows = [done[key] | {"setting": name} for key, (name, *_) in wanted.items()]
     folder = args.out / args.plan.replace(" ", "-")
     folder.mkdir(exist_ok=True)
     write_tables(rows, folder)

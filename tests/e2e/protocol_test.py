@@ -1,10 +1,15 @@
-"""benchmarks/protocol.py over a dataset in the published layout, through the real service, with a tiny random model."""
+"""benchmarks/protocol.py over a dataset in the published layout, through the real service, with a tiny random model; and the tables of
+benchmarks/study.py."""
+import contextlib
 import csv
+import io
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import service
@@ -128,6 +133,65 @@ assert len(list(protocol.captioned(photos, "a sks", out).glob("*.txt"))) == len(
         self.assertIn("dog6", self.run_protocol(odd, dataset=odd / "more").stderr)
         self.assertIn("there is no subject cat", self.run_protocol(odd, "--subjects=cat").stderr)
         self.assertIn("magic", self.run_protocol(odd, "--methods=magic").stderr)
+
+
+class Study(unittest.TestCase):
+    """What benchmarks/study.py makes of jobs that are done."""
+
+    def setUp(self):
+        sys.path.insert(0, str(PROTOCOL.parent))
+        self.addCleanup(sys.path.remove, str(PROTOCOL.parent))
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def test_the_judges_figures_are_those_of_the_subjects_pictures(self):
+        import study
+        (self.folder / "report").mkdir()
+        pictures = [{"prompt": "a sks dog", "dino": .8, "clip_t": .2}, {"prompt": "a sks dog", "dino": .8, "clip_t": .4},
+                    {"prompt": "a sks dog in the snow", "dino": .8, "clip_t": .7}, {"prompt": "a dog", "clip_t": .9}]
+        (self.folder / "report/evaluation.json").write_text(json.dumps({"pictures": pictures}))
+        job = {"metrics": {"dino": .8, "clip_t": .6, "pres": .1, "loss": .05}}
+        self.assertEqual(study.judged(job, self.folder), {"dino": .8, "clip_t": (.3 + .7) / 2, "pres": .1})
+        self.assertEqual(study.judged({"metrics": {"loss": .05}}, self.folder / "none"), {})
+
+    def test_the_papers_measures_have_a_table_where_jobs_were_judged(self):
+        import study
+        rows = [{"setting": name, "subject": "dog-21", "seed": seed, "identity": .5, "held-out loss": .0625, "seconds": 3.0}
+                for name in ("with prior", "without prior") for seed in (0, 1)]
+        with contextlib.redirect_stdout(io.StringIO()):
+            study.write_tables(rows, self.folder)
+            unjudged = (self.folder / "table.md").read_text()
+            study.write_tables([row | ({"dino": .875} if row["setting"] == "with prior" else {}) for row in rows], self.folder)
+        self.assertIn("| setting | jobs | identity | held-out loss |", unjudged)
+        self.assertIn("| with prior | 2 | 0.50 (0.50 to 0.50) | 0.062 (0.062 to 0.062) |", unjudged)
+        self.assertNotIn("DINO", unjudged)
+        table = (self.folder / "table.md").read_text()
+        self.assertTrue(table.startswith(unjudged))
+        self.assertIn("| setting | jobs | DINO |", table)
+        self.assertIn("| with prior | 2 | 0.875 (0.875 to 0.875) |\n| without prior | 2 |  |", table)
+
+    def test_a_job_that_failed_is_done_again_and_the_others_are_not(self):
+        from resumable import do_all
+        done, broken = [], {"b"}
+
+        def do(job):
+            if job in broken:
+                raise RuntimeError("no memory")
+            done.append(job)
+            return {"method": "lora", "subject": job, "seed": 0}
+
+        def run():
+            with contextlib.redirect_stderr(io.StringIO()) as told:
+                wanted = {("lora", job, 0): job for job in ("a", "b", "c")}
+                rows, failed = do_all(self.folder / "jobs.jsonl", ("method", "subject", "seed"), wanted, do, (), contextlib.nullcontext())
+            return [key[1] for key in rows], failed, told.getvalue()
+
+        names, failed, told = run()
+        self.assertEqual((names, failed), (["a", "c"], ["no memory"]))
+        self.assertIn("2/3  lora, b, seed 0: no memory", told)
+        broken.clear()
+        self.assertEqual(run()[:2], (["a", "c", "b"], []))
+        self.assertEqual(done, ["a", "c", "b"])
+        self.assertEqual(run()[2], "")
 
 
 if __name__ == "__main__":
