@@ -16,4 +16,23 @@ void ForgetPeak(torch::Device device);
 // Most bytes of the device's memory that tensors held at one time; on the CPU, of the process.
 int64_t PeakBytes(torch::Device device);
 
+// Seconds that passed, and seconds that the process computed, over all its threads: where other
+// work shares the processor, the second still says what the first would say without it.
+struct Lap {
+  double wall;
+  double cpu;
+};
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(torch::Device device) : device_(device), last_(Now()) {}
+  // Time since it was made or last read; all that `device` was given is done.
+  Lap Read();
+
+ private:
+  Lap Now() const;
+  torch::Device device_;
+  Lap last_;
+};
+
 }  // namespace likeness

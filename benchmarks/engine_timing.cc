@@ -1,9 +1,6 @@
 #include "benchmarks/engine_timing.h"
 
-#include <time.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "absl/status/status.h"
@@ -15,9 +12,7 @@
 namespace likeness {
 namespace {
 
-double PeakGiB(torch::Device device) {
-  return static_cast<double>(PeakBytes(device)) / (1 << 30);
-}
+double PeakGiB(torch::Device device) { return static_cast<double>(PeakBytes(device)) / (1 << 30); }
 
 double Median(std::vector<double> values) {
   const auto middle = values.begin() + values.size() / 2;
@@ -63,21 +58,6 @@ std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int 
   return std::nullopt;
 }
 
-Lap Stopwatch::Now() const {
-  Synchronize(device_);
-  const std::chrono::duration<double> wall = std::chrono::steady_clock::now().time_since_epoch();
-  timespec cpu{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-  return {wall.count(), static_cast<double>(cpu.tv_sec) + 1e-9 * static_cast<double>(cpu.tv_nsec)};
-}
-
-Lap Stopwatch::Read() {
-  const Lap now = Now();
-  const Lap lap{now.wall - last_.wall, now.cpu - last_.cpu};
-  last_ = now;
-  return lap;
-}
-
 void PrintTiming(const std::string& what, const TimingOptions& options,
                  const std::vector<Lap>& laps, const std::string& extra) {
   std::vector<double> seconds, cpu_seconds;
@@ -90,8 +70,8 @@ void PrintTiming(const std::string& what, const TimingOptions& options,
         "{\"what\": \"%s\", \"seconds\": [%s], \"cpu_seconds\": [%s], \"peak_gib\": %.3f, "
         "\"threads\": %d, \"dtype\": \"%s\"%s}\n",
         what.c_str(), absl::StrJoin(seconds, ", ").c_str(),
-        absl::StrJoin(cpu_seconds, ", ").c_str(), PeakGiB(options.Device()), options.threads, options.dtype.c_str(),
-        extra.c_str());
+        absl::StrJoin(cpu_seconds, ", ").c_str(), PeakGiB(options.Device()), options.threads,
+        options.dtype.c_str(), extra.c_str());
   } else {
     std::printf(
         "%s: median %.1f ms of %zu (%.1f ms of CPU), %d threads, %s, peak memory %.2f GiB\n",

@@ -1,4 +1,4 @@
-// What the engine's benchmarks share: their flags, a stopwatch, and how they say what they found.
+// What the engine's benchmarks share: their flags, and how they say what they found.
 #pragma once
 
 #include <torch/torch.h>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/device_meter.h"
 #include "common/flags.h"
 
 namespace likeness {
@@ -27,25 +28,6 @@ struct TimingOptions {
 // Adds the flags of `options` to `flags`, parses the command line, and sets torch's threads and
 // memory as the worker does. Gives the exit code where the program has nothing more to do.
 std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int argc, char** argv);
-
-// Seconds that passed, and seconds that the process computed, over all its threads: where other
-// work shares the processor, the second still says what the first would say without it.
-struct Lap {
-  double wall;
-  double cpu;
-};
-
-class Stopwatch {
- public:
-  explicit Stopwatch(torch::Device device) : device_(device), last_(Now()) {}
-  // Time since it was made or last read; all that `device` was given is done.
-  Lap Read();
-
- private:
-  Lap Now() const;
-  torch::Device device_;
-  Lap last_;
-};
 
 // Prints the median of `laps`, one a repetition, and the device's peak memory; with --json one
 // object that holds every repetition, and `extra` (", \"name\": value" ...).

@@ -10,7 +10,6 @@
 //
 // DEVICE: cpu or cuda:N; DTYPE: float32 or bfloat16. Prints one JSON object.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -182,23 +181,6 @@ StableDiffusion FullModel() {
                          NoiseSchedule());
 }
 
-class Stopwatch {
- public:
-  explicit Stopwatch(torch::Device device) : device_(device) { Restart(); }
-  void Restart() {
-    Synchronize(device_);
-    start_ = std::chrono::steady_clock::now();
-  }
-  double Seconds() const {
-    Synchronize(device_);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  torch::Device device_;
-  std::chrono::steady_clock::time_point start_;
-};
-
 // Stops a training run after its steps, and keeps the time of all but the first.
 class StepTimes : public Host {
  public:
@@ -206,8 +188,8 @@ class StepTimes : public Host {
   void Report(const Progress& progress) override {
     if (progress.phase != Phase::kTraining || progress.done <= seen_) return;
     seen_ = progress.done;
-    if (seen_ > 1) seconds_.push_back(watch_.Seconds());
-    watch_.Restart();
+    const Lap lap = watch_.Read();
+    if (seen_ > 1) seconds_.push_back(lap.wall);
   }
   StopReason Stop() override { return seen_ >= steps_ ? StopReason::kCancel : StopReason::kNone; }
   void ShowPreview(const std::function<std::optional<Preview>()>&) override {}
@@ -257,18 +239,18 @@ json Speed(bool full, Machine machine) {
   json figures;
   {
     const auto model = LoadModel(directory, {.device = machine.device, .dtype = machine.dtype});
-    figures["load_s"] = watch.Seconds();
+    figures["load_s"] = watch.Read().wall;
     TextToImageRequest request{.prompt = "a dog", .sampler = "dpmpp_2m", .steps = 20};
     GenerateImages(*model, request);  // the first one plans its convolutions
     ForgetPeak(machine.device);
-    watch.Restart();
+    watch.Read();
     GenerateImages(*model, request);
-    figures["picture_s"] = watch.Seconds();
+    figures["picture_s"] = watch.Read().wall;
     request.images = request.batch_size = 4;
     GenerateImages(*model, request);
-    watch.Restart();
+    watch.Read();
     GenerateImages(*model, request);
-    figures["class_picture_s"] = watch.Seconds() / 4;
+    figures["class_picture_s"] = watch.Read().wall / 4;
     figures["drawing_peak_bytes"] = PeakBytes(machine.device);
   }
   const auto base = LoadModel(directory, {.device = machine.device});
