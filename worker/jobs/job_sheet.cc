@@ -5,19 +5,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "worker/images/contact_sheet.h"
 #include "worker/jobs/figures_text.h"
 #include "worker/jobs/outputs.h"
 #include "worker/support/files.h"
 
 namespace likeness {
 
-std::vector<v1::Output> WriteContactSheet(const v1::FineTuneSpec& spec,
-                                          const std::vector<SubjectPhotos>& photos,
-                                          const std::vector<Picture>& pictures,
-                                          const std::optional<Judgement>& judgement,
-                                          JobEnvironment& environment) {
-  if (pictures.empty()) return {};
+std::vector<SheetRow> SheetRows(const v1::FineTuneSpec& spec,
+                                const std::vector<SubjectPhotos>& photos,
+                                const std::vector<Picture>& pictures,
+                                const std::optional<Judgement>& judgement) {
   size_t columns = 4;
   for (const auto& of_subject : photos) columns = std::max(columns, of_subject.training.size());
   columns = std::min<size_t>(columns, 6);
@@ -42,12 +39,20 @@ std::vector<v1::Output> WriteContactSheet(const v1::FineTuneSpec& spec,
                      pictures[i].withheld() ? ", withheld)" : ")"),
         judged ? absl::StrJoin(FigureTexts(judgement->pictures[i]), ", ") : "");
   }
+  return rows;
+}
 
+std::vector<v1::Output> WriteContactSheet(const v1::FineTuneSpec& spec,
+                                          const std::vector<SubjectPhotos>& photos,
+                                          const std::vector<Picture>& pictures,
+                                          const std::optional<Judgement>& judgement,
+                                          JobEnvironment& environment) {
+  if (pictures.empty()) return {};
   v1::Output output;
   output.set_kind(v1::OUTPUT_KIND_CONTACT_SHEET);
   output.set_path("contact-sheet.png");
   const auto file = environment.scratch() / output.path();
-  WriteFile(file, EncodePicture(DrawContactSheet(rows)));
+  WriteFile(file, EncodePicture(DrawContactSheet(SheetRows(spec, photos, pictures, judgement))));
   return {DescribeFile(file, output)};
 }
 
