@@ -27,6 +27,21 @@ bool IsPlaceholder(absl::string_view name) {
                      [](unsigned char c) { return absl::ascii_isdigit(c); });
 }
 
+std::optional<std::string> PlaceOfNoSubject(absl::string_view text, int subjects) {
+  for (size_t open = text.find('{'); open != text.npos; open = text.find('{', open + 1)) {
+    const size_t close = text.find('}', open);
+    if (close == text.npos) break;
+    absl::string_view number = text.substr(open + 1, close - open - 1);
+    if (!IsPlaceholder(number)) continue;
+    if (!absl::ConsumePrefix(&number, "subject")) absl::ConsumePrefix(&number, "class");
+    if (number.empty()) continue;
+    bool known = false;
+    for (int i = 1; subjects > 1 && i <= subjects; ++i) known |= number == absl::StrCat(i);
+    if (!known) return std::string(text.substr(open, close + 1 - open));
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> PlaceholderError(absl::string_view text) {
   for (size_t open = text.find('{'); open != text.npos; open = text.find('{', open + 1)) {
     const size_t close = text.find_first_of("{}", open + 1);

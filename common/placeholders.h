@@ -17,4 +17,8 @@ bool IsPlaceholder(absl::string_view name);
 // Nothing for other text between braces, which is read as it is written.
 std::optional<std::string> PlaceholderError(absl::string_view text);
 
+// The first place in a text with a number that none of so many subjects has: "{subject3}" of two.
+// Places have numbers, from 1, where there are several; of one subject or none, no number is right.
+std::optional<std::string> PlaceOfNoSubject(absl::string_view text, int subjects);
+
 }  // namespace likeness

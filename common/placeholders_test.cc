@@ -27,6 +27,18 @@ TEST(PlaceholdersTest, AWordThatIsNoneIsNamedWithWhatIsAllowed) {
   EXPECT_THAT(PlaceholderError("{" + std::string(900, 'x') + "}")->size(), ::testing::Lt(300u));
 }
 
+TEST(PlaceholdersTest, ANumberThatNoSubjectHasIsFound) {
+  EXPECT_EQ(PlaceOfNoSubject("a {subject2} beside a {class1}, {subject}", 2), std::nullopt);
+  EXPECT_THAT(PlaceOfNoSubject("a {subject1} and {{subject3}}", 2), Optional(Eq("{subject3}")));
+  EXPECT_THAT(PlaceOfNoSubject("a {class0}", 2), Optional(Eq("{class0}")));
+  EXPECT_THAT(PlaceOfNoSubject("a {class01}", 2), Optional(Eq("{class01}")));
+  EXPECT_THAT(PlaceOfNoSubject("a {subject1}", 1), Optional(Eq("{subject1}")));
+  EXPECT_THAT(PlaceOfNoSubject("zwx dog beside {class12}", 0), Optional(Eq("{class12}")));
+  for (const char* none : {"zwx dog", "{subject}", "{subject3", "{subjects 3}", "{class 3}"}) {
+    EXPECT_EQ(PlaceOfNoSubject(none, 0), std::nullopt) << none;
+  }
+}
+
 TEST(PlaceholdersTest, OtherBracesAreText) {
   EXPECT_EQ(PlaceholderError("a {red|blue} hat, {two words}, {}, }{, {a"), std::nullopt);
 }

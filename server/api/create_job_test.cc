@@ -411,6 +411,28 @@ TEST_F(CreateJobTest, UpToEightSubjectsHaveTokensOfTheirOwn) {
   EXPECT_EQ(Create(request)->fine_tune().subjects_size(), 8);
 }
 
+TEST_F(CreateJobTest, AFurtherNumberThanThereAreSubjectsIsRefused) {
+  OfferModels();
+  auto request = DogJob();
+  v1::FineTuneSpec& spec = *request.mutable_job()->mutable_fine_tune();
+  spec.mutable_samples()->add_prompts("a {subject1}");
+  ExpectRefused(request, "UNKNOWN_PLACEHOLDER", "job.fine_tune.samples.prompts[0]");
+  EXPECT_EQ(FieldViolations(Create(request).status())[0].description,
+            "holds {subject1}; of one subject, {subject} and {class} have no number");
+  spec.mutable_subjects(0)->set_token("zwx");
+  v1::Subject& other = *spec.add_subjects() = spec.subjects(0);
+  other.set_token("abc");
+  other.mutable_photos(0)->set_caption("a {subject} beside a {class1}");
+  EXPECT_TRUE(Create(request).ok());
+  spec.mutable_previews()->add_prompts("{subject1} and {subject3}");
+  ExpectRefused(request, "UNKNOWN_PLACEHOLDER", "job.fine_tune.previews.prompts[0]");
+  EXPECT_EQ(FieldViolations(Create(request).status())[0].description,
+            "holds {subject3}; there are 2 subjects");
+  spec.clear_previews();
+  other.mutable_photos(0)->set_caption("a {subject} beside a {class3}");
+  ExpectRefused(request, "UNKNOWN_PLACEHOLDER", "job.fine_tune.subjects[1].photos[0].caption");
+}
+
 TEST_F(CreateJobTest, ZeroIsNotTheDefault) {
   OfferModels();
   auto request = PictureJob();

@@ -280,13 +280,38 @@ TEST_F(EvaluateTest, WhatNobodyMeasuresIsRefused) {
   }
 }
 
-TEST_F(EvaluateTest, JobThatNamesEvaluatorsGoesToAnyWorkerThatJudges) {
+TEST_F(EvaluateTest, JobThatNamesEvaluatorsGoesToAWorkerThatHasThem) {
   MakeModel();
+  auto with_clip = worker_.Offer();
+  with_clip.set_worker("has-clip");
+  with_clip.add_methods("evaluator:clip");  // whether or not it is offered for the model
+  ASSERT_FALSE(WouldGetAJob(with_clip));
   auto request = Judgement();
   request.mutable_job()->mutable_evaluate()->add_measures(v1::MEASURE_CLIP_T);
-  request.mutable_job()->mutable_evaluate()->add_evaluators("clip");  // which need not be offered
+  request.mutable_job()->mutable_evaluate()->add_evaluators("clip");
   ASSERT_TRUE(Create(request).ok());
-  EXPECT_TRUE(WouldGetAJob(worker_.Offer()));
+  EXPECT_FALSE(WouldGetAJob(worker_.Offer()));
+  EXPECT_TRUE(WouldGetAJob(with_clip));
+}
+
+TEST_F(EvaluateTest, AnEvaluatorThatNoWorkerHasIsRefusedByName) {
+  MakeModel();
+  auto evaluation = Judgement();
+  evaluation.mutable_job()->mutable_evaluate()->add_evaluators("clop");
+  auto training = DogJob();
+  auto& spec = *training.mutable_job()->mutable_fine_tune();
+  spec.mutable_judge()->add_evaluators("clop");
+  EXPECT_TRUE(Create(training).ok()) << "nothing is drawn that could be judged";
+  spec.mutable_samples()->add_prompts("a {subject}");
+  for (auto* request : {&evaluation, &training}) {
+    request->set_validate_only(true);
+    const auto status = Create(*request).status();
+    EXPECT_EQ(ErrorReason(status), "NO_EVALUATORS") << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("has the evaluator \"clop\""));
+  }
+  EXPECT_EQ(MetadataOf(Create(training).status()).at("field"), "job.fine_tune.judge.evaluators[0]");
+  spec.mutable_judge()->set_enabled(false);
+  EXPECT_TRUE(Create(training).ok());
 }
 
 TEST_F(EvaluateTest, AFineTuneThatIsToBeJudgedWaitsForAWorkerThatJudges) {

@@ -48,10 +48,8 @@ std::vector<v1::BaseModel> OffersOf(const v1::AcquireLeaseRequest& request) {
 
 std::vector<std::string> NetworksOf(const v1::AcquireLeaseRequest& request) {
   std::vector<std::string> networks;
-  for (const char* network : {kFaceDetection, kSafetyCheck}) {
-    const auto& methods = request.methods();
-    const bool has = std::find(methods.begin(), methods.end(), network) != methods.end();
-    if (has) networks.emplace_back(network);
+  for (const std::string& method : request.methods()) {
+    if (IsNetwork(method)) networks.push_back(method);
   }
   return networks;
 }

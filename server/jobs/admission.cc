@@ -6,15 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "common/digest.h"
 #include "common/ids.h"
 #include "common/job_spec.h"
-#include "common/networks.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
 #include "common/spec_revision.h"
@@ -109,14 +105,6 @@ const v1::FineTuneSpec* DefaultsFor(const v1::FineTuneSpec& spec, const v1::Base
   const auto& others = base.other_fine_tune_defaults();
   const auto found = std::find_if(others.begin(), others.end(), is_for);
   return found == others.end() ? nullptr : &*found;
-}
-
-// "dino and clip_t", as job metrics name them.
-std::string Names(const std::vector<v1::Measure>& measures) {
-  return absl::StrJoin(measures, " and ", [](std::string* out, v1::Measure measure) {
-    const absl::string_view name = v1::Measure_Name(measure);
-    out->append(absl::AsciiStrToLower(absl::StripPrefix(name, "MEASURE_")));
-  });
 }
 
 std::string Names(const std::vector<v1::BaseModel>& models) {
@@ -274,7 +262,7 @@ absl::Status Admission::CheckAgainstDefaults(const v1::FineTuneSpec& spec) {
   CheckProdigy(spec, defaults == nullptr ? nullptr : &defaults->training(), "job.fine_tune",
                checker);
   const bool of_method = defaults != nullptr && SubjectOf(*defaults).has_token();
-  CheckDefaultToken(spec, of_method ? SubjectOf(*defaults).token() : base->default_token(),
+  CheckTokensDiffer(spec, of_method ? SubjectOf(*defaults).token() : base->default_token(),
                     "job.fine_tune", checker);
   return checker.status();
 }
@@ -322,43 +310,9 @@ absl::Status Admission::ResolveEvaluate(Request& request, v1::Job& job) {
     base = made.base_model();
   }
   RETURN_IF_ERROR(CheckJudged(base, MeasuresNeeded(spec)));
+  RETURN_IF_ERROR(CheckNetworks(job));
   RETURN_IF_ERROR(request.photos.CheckAll(spec.photos(), "job.evaluate.photos"));
   return request.photos.CheckAll(spec.gallery(), "job.evaluate.gallery");
-}
-
-absl::Status Admission::CheckJudged(const std::string& base,
-                                    const std::vector<v1::Measure>& measures) {
-  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
-  const auto judges = [&](const v1::BaseModel& offer) { return MeasuresAll(offer, measures); };
-  const auto own = std::find_if(offered.begin(), offered.end(),
-                                [&](const v1::BaseModel& offer) { return offer.name() == base; });
-  // Offers are kept of the worker that said last what it offers; others may judge by more.
-  const bool judged =
-      (own != offered.end() ? judges(*own)  // else it waits for its base
-                            : std::any_of(offered.begin(), offered.end(), judges)) ||
-      find_judge_(base, measures);
-  if (judged) return absl::OkStatus();
-  const std::string wanted =
-      measures.empty() ? "has evaluators" : absl::StrCat("measures ", Names(measures));
-  return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
-                  absl::StrCat("no worker that offers ", base, " ", wanted,
-                               ", or did of late; docs/evaluation.md says which evaluators there "
-                               "are and where a worker looks for them"));
-}
-
-absl::Status Admission::CheckNetworks(const v1::Job& job) const {
-  const std::string& model =
-      job.has_generate() ? SelectionOf(job).name() : job.fine_tune().base_model();
-  const bool is_base = absl::StartsWith(model, "baseModels/");
-  for (const NetworkNeed& need : NetworksNeeded(job)) {
-    if (may_have_network_(is_base ? model : "", need.method)) continue;
-    return RpcError(absl::StatusCode::kFailedPrecondition, "NO_EVALUATORS",
-                    absl::StrCat("no worker", is_base ? absl::StrCat(" that offers ", model) : "",
-                                 " has ", need.network, ", which ", need.field,
-                                 " needs; docs/evaluation.md says where a worker looks for one"),
-                    {{"field", need.field}});
-  }
-  return absl::OkStatus();
 }
 
 absl::Status Admission::ResolveSelection(Request& request, const std::string& path,

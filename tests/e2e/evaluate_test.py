@@ -113,11 +113,10 @@ class Evaluate(service.JobTest):
         self.assertEqual((failed.state, failed.attempt), (State.JOB_STATE_FAILED, 1), failed)
         self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING")
         del job.evaluate.measures[:]
-        job.evaluate.evaluators[0] = "other"
-        failed = self.end(job)
-        self.assertEqual(service.error_reason(failed.error), "EVALUATOR_MISSING")
-        self.assertIn("tiny-dino", failed.error.message)
-        self.assertNotIn(str(self.service.directory), failed.error.message)
+        job.evaluate.evaluators[0] = "tiny-vit"
+        with self.assertRaises(service.grpc.RpcError) as refused:
+            self.service.create(job)
+        self.assertIn('has the evaluator "tiny-vit", which job.evaluate.evaluators[0] needs', refused.exception.details())
 
     def test_without_the_subject_in_a_prompt_its_likeness_is_not_judged(self):
         job = self.judgement()
@@ -229,7 +228,8 @@ class Evaluate(service.JobTest):
 
     def test_a_judge_that_is_asked_for_must_be_there(self):
         job = service.fine_tune_job(self.photos)
-        job.fine_tune.judge.evaluators.append("other")
+        job.fine_tune.judge.evaluators.append("tiny-dino")
+        job.fine_tune.judge.measures.append(judge_pb2.MEASURE_CLIP_T)
         done = self.end(job)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         self.assertTrue(any("not judged" in warning for warning in done.warnings), done.warnings)

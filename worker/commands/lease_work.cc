@@ -29,6 +29,9 @@ void AddAbilities(v1::AcquireLeaseRequest& offer) {
 void AddNetworks(const std::vector<EvaluatorFiles>& found, v1::AcquireLeaseRequest& offer) {
   if (FirstOf(found, EvaluatorKind::kFaceDetector)) offer.add_methods(kFaceDetection);
   if (FirstOf(found, EvaluatorKind::kSafetyChecker)) offer.add_methods(kSafetyCheck);
+  for (const EvaluatorFiles& evaluator : found) {
+    if (!MeasuresOf({evaluator}).empty()) offer.add_methods(EvaluatorMethod(evaluator.name));
+  }
 }
 
 }  // namespace

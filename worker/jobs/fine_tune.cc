@@ -260,7 +260,6 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const SafetyCheck safety(workshop.evaluators, workshop.safety_checkers, environment);
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
-  CheckTokensDiffer(spec);
   environment.Resolved(result.resolved);
   LookAtPhoto look;
   if (faces) look = std::bind_front(&FaceFinder::Look, &*faces);

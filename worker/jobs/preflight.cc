@@ -14,6 +14,7 @@
 #include "common/class_noun.h"
 #include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
+#include "common/placeholders.h"
 #include "common/prior.h"
 #include "common/prompt_weights.h"
 #include "common/rpc_error.h"
@@ -176,7 +177,7 @@ void WarnOfCutPrompts(const std::vector<NamedText>& texts, const ClipTokenizer& 
 // `texts`: filled in.
 void WarnOfNumbers(const std::vector<NamedText>& texts, JobEnvironment& environment) {
   for (const auto& [field, text] : texts) {
-    const auto place = NumberedPlaceIn(text);
+    const auto place = PlaceOfNoSubject(text, 0);  // those of subjects are filled in
     if (!place) continue;
     environment.Warn(absl::StrCat(field, " holds ", *place,
                                   ", which no subject has for its number: it is read as it is "

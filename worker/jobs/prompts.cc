@@ -40,16 +40,4 @@ std::string FillPrompt(std::string_view prompt, const PromptWords& words) {
   return absl::StrReplaceAll(absl::string_view(prompt.data(), prompt.size()), places);
 }
 
-std::optional<std::string> NumberedPlaceIn(std::string_view filled) {
-  for (const std::string_view begin : {"{subject", "{class"}) {
-    for (size_t at = filled.find(begin); at != filled.npos; at = filled.find(begin, at + 1)) {
-      const size_t digits = at + begin.size();
-      const size_t end = filled.find_first_not_of("0123456789", digits);
-      if (end == filled.npos || end == digits || filled[end] != '}') continue;
-      return std::string(filled.substr(at, end + 1 - at));
-    }
-  }
-  return std::nullopt;
-}
-
 }  // namespace likeness

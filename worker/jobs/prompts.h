@@ -2,7 +2,6 @@
 // subjects.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,8 +29,5 @@ std::vector<std::string> TokensOf(const PromptWords& words);
 // are. Without a class noun "{subject}" is the token alone, and "{class}" stays; without a token
 // both stay.
 std::string FillPrompt(std::string_view prompt, const PromptWords& words);
-
-// The first numbered place that a filled prompt still has: "{subject3}" where there are two.
-std::optional<std::string> NumberedPlaceIn(std::string_view filled);
 
 }  // namespace likeness

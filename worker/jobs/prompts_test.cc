@@ -36,14 +36,6 @@ TEST(PromptsTest, TokensAreThoseOfAllSubjects) {
   EXPECT_TRUE(TokensOf({}).empty());
 }
 
-TEST(PromptsTest, ANumberThatNoSubjectHasIsFound) {
-  EXPECT_EQ(NumberedPlaceIn("zwx dog beside {class12}"), "{class12}");
-  EXPECT_EQ(NumberedPlaceIn("{subject} and {subject3}"), "{subject3}");
-  for (const char* none : {"zwx dog", "{subject}", "{subject3", "{subjects 3}", "{class 3}"}) {
-    EXPECT_EQ(NumberedPlaceIn(none), std::nullopt) << none;
-  }
-}
-
 TEST(PromptsTest, WithoutAClassNounTheSubjectIsItsTokenAlone) {
   EXPECT_EQ(FillPrompt("a {subject} beside a {class}", {"zwx", ""}), "a zwx beside a {class}");
   EXPECT_EQ(FillPrompt("{subject2} and {class2}", {"zwx", "dog", {{"zwx", "dog"}, {"abc", ""}}}),

@@ -1,13 +1,11 @@
 #include "worker/jobs/subject.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/photo_folder.h"
@@ -189,22 +187,6 @@ std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRul
 
 std::string SubjectName(const v1::FineTuneSpec& spec, int subject) {
   return SubjectPhrase(spec.subjects(subject).token(), spec.subjects(subject).class_noun());
-}
-
-void CheckTokensDiffer(const v1::FineTuneSpec& spec) {
-  std::map<std::string, int> subjects;  // by their tokens
-  for (int i = 0; i < spec.subjects_size(); ++i) {
-    const std::string& token = spec.subjects(i).token();
-    const auto [same, added] = subjects.emplace(absl::AsciiStrToLower(token), i);
-    if (added) continue;
-    const int other = same->second;
-    throw StatusError(InvalidField(
-        absl::StrCat("job.fine_tune.subjects[", i, "].token"),
-        absl::StrCat("is \"", token, "\" for the ", spec.subjects(i).class_noun(), "; subjects[",
-                     other, "], the ", spec.subjects(other).class_noun(),
-                     ", has it, too. Each subject needs its own"),
-        "INVALID_TOKEN"));
-  }
 }
 
 void CheckToken(const v1::Subject& subject, const std::string& field,

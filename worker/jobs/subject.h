@@ -53,10 +53,6 @@ std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRul
 // What prompts call that subject of the spec: "zwx dog".
 std::string SubjectName(const v1::FineTuneSpec& spec, int subject);
 
-// Throws StatusError (INVALID_ARGUMENT: INVALID_TOKEN), naming both subjects, where two of a
-// resolved spec have the same token: one may have the base model's default.
-void CheckTokensDiffer(const v1::FineTuneSpec& spec);
-
 // Throws StatusError (INVALID_ARGUMENT: TOKEN_NOT_SINGLE) if a single token is required and the
 // token is cut into more; warns about a token that the model already knows as a word. `field`: the
 // subject's, "job.fine_tune.subjects[0]".

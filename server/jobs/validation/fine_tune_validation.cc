@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -87,25 +89,45 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   CheckCaptions(subject.validation_photos(), subject.token(), path + ".validation_photos", checker);
 }
 
+// A place with a number is filled in where there are several subjects, up to their number.
+void CheckSubjectNumbers(const v1::FineTuneSpec& spec, const std::string& path,
+                         FieldChecker& checker) {
+  const int subjects = spec.subjects_size();
+  const auto check = [&](const std::string& field, const std::string& text) {
+    const auto place = PlaceOfNoSubject(text, subjects);
+    if (!place) return;
+    checker.Add(absl::StrCat(path, ".", field),
+                absl::StrCat("holds ", *place, "; ",
+                             subjects > 1 ? absl::StrCat("there are ", subjects, " subjects")
+                                          : "of one subject, {subject} and {class} have no number"),
+                "UNKNOWN_PLACEHOLDER");
+  };
+  const auto check_all = [&](const std::string& list, const auto& prompts) {
+    for (int i = 0; i < prompts.size(); ++i) check(absl::StrCat(list, "[", i, "]"), prompts[i]);
+  };
+  const auto check_captions = [&](const std::string& list, const auto& photos) {
+    for (int i = 0; i < photos.size(); ++i) {
+      check(absl::StrCat(list, "[", i, "].caption"), photos[i].caption());
+    }
+  };
+  check_all("samples.prompts", spec.samples().prompts());
+  check_all("previews.prompts", spec.previews().prompts());
+  check("prior.class_prompt", spec.prior().class_prompt());
+  for (int i = 0; i < subjects; ++i) {
+    const std::string subject = absl::StrCat("subjects[", i, "].");
+    check_captions(subject + "photos", spec.subjects(i).photos());
+    check_captions(subject + "validation_photos", spec.subjects(i).validation_photos());
+  }
+}
+
 // What only jobs with several subjects can have wrong.
 void CheckSeveral(const v1::FineTuneSpec& spec, const std::string& path, FieldChecker& checker) {
   for (int i = 1; i < spec.subjects_size(); ++i) {
-    const v1::Subject& subject = spec.subjects(i);
-    const std::string field = absl::StrCat(path, ".subjects[", i, "].token");
-    if (!subject.has_token()) {
-      checker.Add(field, "is missing; every subject after the first needs one", "INVALID_TOKEN");
-      continue;
-    }
-    const auto same = [&](const v1::Subject& other) {
-      return absl::EqualsIgnoreCase(other.token(), subject.token());
-    };
-    const auto begin = spec.subjects().begin();
-    if (std::none_of(begin, begin + i, same)) continue;
-    checker.Add(field,
-                absl::StrCat("is \"", subject.token(),
-                             "\", as of an earlier subject; each needs a token of its own"),
-                "INVALID_TOKEN");
+    if (spec.subjects(i).has_token()) continue;
+    checker.Add(absl::StrCat(path, ".subjects[", i, "].token"),
+                "is missing; every subject after the first needs one", "INVALID_TOKEN");
   }
+  CheckTokensDiffer(spec, /*default_token=*/"", path, checker);
   if (PicksBestStep(spec)) {
     checker.Add(path + ".training.stop_rule",
                 "is STOP_RULE_BEST, which compares images with photos of one subject; there are " +
@@ -238,16 +260,21 @@ void CheckPhotoFile(const std::string& field, absl::string_view bytes, FieldChec
   }
 }
 
-void CheckDefaultToken(const v1::FineTuneSpec& spec, const std::string& default_token,
+void CheckTokensDiffer(const v1::FineTuneSpec& spec, const std::string& default_token,
                        const std::string& path, FieldChecker& checker) {
-  if (default_token.empty() || SubjectOf(spec).has_token()) return;
-  for (int i = 1; i < spec.subjects_size(); ++i) {
-    const std::string& token = spec.subjects(i).token();
-    if (!absl::EqualsIgnoreCase(token, default_token)) continue;
+  std::map<std::string, int> subjects;  // by their tokens in lower case
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    const bool by_default = i == 0 && !spec.subjects(i).has_token();
+    const std::string& token = by_default ? default_token : spec.subjects(i).token();
+    if (token.empty()) continue;
+    const auto [same, added] = subjects.emplace(absl::AsciiStrToLower(token), i);
+    if (added) continue;
+    const std::string of = same->second == 0 && !spec.subjects(0).has_token()
+                               ? absl::StrCat("the default token of ", spec.base_model(),
+                                              ", which the first subject has because it names none")
+                               : absl::StrCat("as of subjects[", same->second, "]");
     checker.Add(absl::StrCat(path, ".subjects[", i, "].token"),
-                absl::StrCat("is \"", token, "\", the default token of ", spec.base_model(),
-                             ", which the first subject has because it names none; each subject "
-                             "needs a token of its own"),
+                absl::StrCat("is \"", token, "\", ", of, "; each subject needs a token of its own"),
                 "INVALID_TOKEN");
   }
 }
@@ -262,6 +289,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
     CheckSubject(spec.subjects(i), absl::StrCat(path, ".subjects[", i, "]"), limits, checker);
   }
   if (spec.subjects_size() > 1) CheckSeveral(spec, path, checker);
+  CheckSubjectNumbers(spec, path, checker);
   CheckMethod(spec, path, checker);
   CheckTraining(spec.training(), path + ".training", limits, checker);
   if (PicksLowestValidationLoss(spec.training()) && !HasValidationPhotos(spec)) {

@@ -44,8 +44,8 @@ void CheckMethod(const v1::FineTuneSpec& spec, const std::string& path, FieldChe
 void CheckProdigy(const v1::FineTuneSpec& spec, const v1::Training* recommended,
                   const std::string& path, FieldChecker& checker);
 
-// A first subject without a token has the base model's default one, which no other may have.
-void CheckDefaultToken(const v1::FineTuneSpec& spec, const std::string& default_token,
+// A first subject without a token has `default_token`, the base model's, where that is known.
+void CheckTokensDiffer(const v1::FineTuneSpec& spec, const std::string& default_token,
                        const std::string& path, FieldChecker& checker);
 
 void CheckTraining(const v1::Training& training, const std::string& path, const Limits& limits,
