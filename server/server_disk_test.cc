@@ -1,7 +1,4 @@
-// Disks that fail, lie, hang and forget, under a server as a process of its own.
-#include <signal.h>
-#include <sqlite3.h>
-
+// Disks that fail, lie and hang under a server as a process of its own.
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -18,90 +15,14 @@
 #include "common/rpc_error.h"
 #include "gmock/gmock.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
-#include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "server/base/storage_failure.h"
+#include "server/server_disk_fixture.h"
 #include "tests/support/disk_faults.h"
-#include "tests/support/fake_worker.h"
 #include "tests/support/http_get.h"
-#include "tests/support/server_process.h"
-#include "tests/support/test_photos.h"
-#include "tests/support/test_server.h"
 
 namespace likeness::testing {
 namespace {
-
-class ServerDiskTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "a sanitizer must be the first library";
-#endif
-  }
-
-  void StartServer(std::vector<std::string> flags = {}) {
-    server_ = std::make_unique<ServerProcess>(LIKENESS_SERVER_PROGRAM, data_, port_, flags);
-  }
-
-  void Kill() {
-    server_->Signal(SIGKILL);
-    server_->Wait();
-  }
-
-  // `waits`: for a server that has just begun.
-  absl::StatusOr<v1::Job> Create(const std::string& id, bool waits = true) {
-    if (!offered_) (void)worker_.Acquire(absl::ZeroDuration());  // or there were no base model
-    offered_ = true;
-    grpc::ClientContext context;
-    context.set_wait_for_ready(waits);
-    v1::CreateJobRequest request = PictureJob();
-    request.set_job_id(id);
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
-  }
-
-  absl::StatusOr<v1::Job> Get(const std::string& id) {
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    v1::GetJobRequest request;
-    request.set_name("tenants/default/jobs/" + id);
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
-  }
-
-  absl::StatusOr<std::string> ReadBlob(const std::string& digest, int64_t offset = 0,
-                                       int64_t limit = 0) {
-    grpc::ClientContext context;
-    google::bytestream::ReadRequest request;
-    request.set_resource_name("tenants/default/blobs/" + digest);
-    request.set_read_offset(offset);
-    request.set_read_limit(limit);
-    auto stream = google::bytestream::ByteStream::NewStub(channel_)->Read(&context, request);
-    std::string read;
-    for (google::bytestream::ReadResponse piece; stream->Read(&piece);) read += piece.data();
-    const auto status = FromGrpcStatus(stream->Finish());
-    if (!status.ok()) return status;
-    return read;
-  }
-
-  std::string PathOf(const std::string& digest) const {
-    return absl::StrCat(data_, "/blobs/default/", digest.substr(0, 2), "/", digest);
-  }
-
-  TempFolder folder_;
-  const std::string data_ = folder_.path() + "/data";
-  const std::string store_ = data_ + "/jobs.sqlite";
-  const int port_ = FreePort();
-  std::unique_ptr<ServerProcess> server_;
-  std::shared_ptr<grpc::Channel> channel_ = ChannelTo(port_);
-  FakeWorker worker_{channel_};
-  bool offered_ = false;
-  std::unique_ptr<v1::JobService::Stub> jobs_ = v1::JobService::NewStub(channel_);
-};
 
 TEST_F(ServerDiskTest, FailedFsyncOfTheDatabaseEndsTheServerWhichGoesOnFromWhatIsOnTheDisk) {
   DiskFaults disk(LIKENESS_DISK_FAULTS_LIBRARY, folder_.path(), data_);
@@ -312,128 +233,6 @@ TEST_F(ServerDiskTest, ClientsWhoseUploadsHangLeaveWorkersAndListsTheirThreads) 
   disk.Set("");
   EXPECT_TRUE(upload->Finish().ok());
   EXPECT_TRUE(ends(long_time, get_job, get, v1::Job()));
-}
-
-class DamageTest : public ServerDiskTest {
- protected:
-  // Uploads a blob of several pieces and returns its digest.
-  std::string StoreBlob(const std::string& bytes) {
-    (void)Create("job");
-    EXPECT_TRUE(worker_.Acquire().ok());
-    EXPECT_TRUE(worker_.Upload(bytes).ok());
-    return Sha256Hex(bytes);
-  }
-};
-
-TEST_F(DamageTest, FlippedBitOfABlobIsFoundByWhoeverReadsAnyPartOfIt) {
-  StartServer();
-  const std::string bytes(3 << 20, 'b');
-  const std::string digest = StoreBlob(bytes);
-  struct Range {
-    int64_t offset, limit;
-  };
-  for (const Range& range :
-       std::vector<Range>{{0, 0}, {2 << 20, 0}, {0, 1000}, {2 << 20, 1000}, {3 << 20, 0}}) {
-    const int64_t end = range.limit > 0 ? range.offset + range.limit : 3 << 20;
-    EXPECT_EQ(*ReadBlob(digest, range.offset, range.limit),
-              bytes.substr(range.offset, end - range.offset));
-    Kill();  // what it found whole a moment ago it would not read again for a part
-    FlipBit(PathOf(digest), 1'500'000);
-    StartServer();
-    const auto read = ReadBlob(digest, range.offset, range.limit);
-    EXPECT_EQ(ErrorReason(read.status()), "BLOB_DAMAGED") << range.offset << " " << read.status();
-    EXPECT_FALSE(std::filesystem::exists(PathOf(digest))) << "set aside";
-    EXPECT_TRUE(worker_.Upload(bytes).ok()) << "and mended by the next upload";
-  }
-}
-
-TEST_F(DamageTest, CutBlobIsFoundEvenWhereNothingIsLeft) {
-  StartServer();
-  const std::string bytes(1 << 20, 'b');
-  const std::string digest = StoreBlob(bytes);
-  for (const int64_t left : {0, 1000, (1 << 20) - 1}) {
-    std::filesystem::resize_file(PathOf(digest), left);
-    EXPECT_EQ(ErrorReason(ReadBlob(digest, left == 1000 ? 5000 : 0).status()), "BLOB_DAMAGED");
-    EXPECT_TRUE(worker_.Upload(bytes).ok());
-  }
-}
-
-TEST_F(DamageTest, FlippedBitOfARecordIsDataLossForThatJobAndOthersGoOn) {
-  StartServer();
-  constexpr int kJobs = 30;
-  for (int i = 0; i < kJobs; ++i) ASSERT_TRUE(Create(absl::StrCat("job-", i)).ok());
-  Kill();
-  StartServer();  // brings all from the log into the database
-  Kill();
-  // The pages of the records alone, as SQLite counts them.
-  std::vector<int64_t> pages;
-  {
-    sqlite3* database = nullptr;
-    ASSERT_EQ(sqlite3_open_v2(store_.c_str(), &database, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
-    sqlite3_stmt* query = nullptr;
-    ASSERT_EQ(
-        sqlite3_prepare_v2(database,
-                           "SELECT pageno FROM dbstat WHERE name = 'jobs' AND pagetype = 'leaf'"
-                           " ORDER BY path",
-                           -1, &query, nullptr),
-        SQLITE_OK);
-    while (sqlite3_step(query) == SQLITE_ROW) pages.push_back(sqlite3_column_int64(query, 0));
-    sqlite3_finalize(query);
-    sqlite3_close(database);
-  }
-  ASSERT_GT(pages.size(), 2u);
-  FlipBit(store_, (pages.front() - 1) * 4096 + 3000);  // that of the oldest job
-  const int metrics = FreePort();
-  StartServer({absl::StrCat("--metrics-listen=127.0.0.1:", metrics)});
-  EXPECT_EQ(ErrorReason(Get("job-0").status()), "STORE_DAMAGED");
-  EXPECT_TRUE(absl::IsDataLoss(Get("job-0").status()));
-  const std::string page = HttpGet(metrics, "/metrics");
-  EXPECT_EQ(page.find("\nlikeness_damaged_pages 0\n"), std::string::npos) << "counted";
-  std::set<std::string> readable;
-  for (int i = 0; i < kJobs; ++i) {
-    if (Get(absl::StrCat("job-", i)).ok()) readable.insert(absl::StrCat("job-", i));
-  }
-  // Pages hold a few jobs each.
-  EXPECT_GE(readable.size(), kJobs / 2u);
-  EXPECT_LT(readable.size(), size_t{kJobs});
-  std::set<std::string> listed;
-  grpc::ClientContext context;
-  v1::ListJobsRequest list;
-  list.set_page_size(100);
-  v1::ListJobsResponse jobs;
-  const auto status = FromGrpcStatus(jobs_->ListJobs(&context, list, &jobs));
-  EXPECT_TRUE(status.ok()) << status;
-  for (const v1::Job& job : jobs.jobs()) listed.insert(ParseJobName(job.name())->id);
-  EXPECT_EQ(listed, readable);
-  // Work goes on: those that cannot be read are passed over, and so are those on the page beside,
-  // whose records cannot grow without the damaged one.
-  EXPECT_TRUE(Create("another").ok());
-  std::set<std::string> done;
-  while (true) {
-    const auto lease = worker_.Acquire(absl::ZeroDuration());
-    if (!lease.ok()) break;
-    done.insert(ParseJobName(lease->job().name())->id);
-    EXPECT_TRUE(worker_.Complete(lease->lease_token()).ok());
-  }
-  EXPECT_EQ(done.count("another"), 1u);
-  EXPECT_GT(done.size(), readable.size() / 2);
-  for (const std::string& id : readable) EXPECT_TRUE(Get(id).ok()) << id;
-}
-
-TEST_F(DamageTest, DatabaseThatIsGoneOrCutIsNamedAtTheStart) {
-  StartServer();
-  ASSERT_TRUE(Create("job").ok());
-  Kill();
-  StartServer();  // brings all from the log into the database
-  Kill();
-  for (const char* rest : {"-wal", "-shm"}) std::filesystem::remove(store_ + rest);
-  for (const uintmax_t left : {uintmax_t{50'000}, uintmax_t{5000}, uintmax_t{0}}) {
-    std::filesystem::resize_file(store_, left);
-    auto options = TestOptions(data_);
-    const auto status = server::Server::Start(options).status();
-    EXPECT_EQ(ErrorReason(status), "STORE_DAMAGED") << status;
-    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("jobs.sqlite"));
-  }
 }
 
 // The audit log's lines, by method, each id once.

@@ -1,0 +1,97 @@
+// A server as a process of its own, whose disk a test spoils.
+#pragma once
+
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/rpc_error.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "likeness/v1/job_service.grpc.pb.h"
+#include "tests/support/fake_worker.h"
+#include "tests/support/server_process.h"
+#include "tests/support/test_photos.h"
+#include "tests/support/test_server.h"
+
+namespace likeness::testing {
+
+class ServerDiskTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer must be the first library";
+#endif
+  }
+
+  void StartServer(std::vector<std::string> flags = {}) {
+    server_ = std::make_unique<ServerProcess>(LIKENESS_SERVER_PROGRAM, data_, port_, flags);
+  }
+
+  void Kill() {
+    server_->Signal(SIGKILL);
+    server_->Wait();
+  }
+
+  // `waits`: for a server that has just begun.
+  absl::StatusOr<v1::Job> Create(const std::string& id, bool waits = true) {
+    if (!offered_) (void)worker_.Acquire(absl::ZeroDuration());  // or there were no base model
+    offered_ = true;
+    grpc::ClientContext context;
+    context.set_wait_for_ready(waits);
+    v1::CreateJobRequest request = PictureJob();
+    request.set_job_id(id);
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::StatusOr<v1::Job> Get(const std::string& id) {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    v1::GetJobRequest request;
+    request.set_name("tenants/default/jobs/" + id);
+    v1::Job job;
+    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
+    if (!status.ok()) return status;
+    return job;
+  }
+
+  absl::StatusOr<std::string> ReadBlob(const std::string& digest, int64_t offset = 0,
+                                       int64_t limit = 0) {
+    grpc::ClientContext context;
+    google::bytestream::ReadRequest request;
+    request.set_resource_name("tenants/default/blobs/" + digest);
+    request.set_read_offset(offset);
+    request.set_read_limit(limit);
+    auto stream = google::bytestream::ByteStream::NewStub(channel_)->Read(&context, request);
+    std::string read;
+    for (google::bytestream::ReadResponse piece; stream->Read(&piece);) read += piece.data();
+    const auto status = FromGrpcStatus(stream->Finish());
+    if (!status.ok()) return status;
+    return read;
+  }
+
+  std::string PathOf(const std::string& digest) const {
+    return absl::StrCat(data_, "/blobs/default/", digest.substr(0, 2), "/", digest);
+  }
+
+  TempFolder folder_;
+  const std::string data_ = folder_.path() + "/data";
+  const std::string store_ = data_ + "/jobs.sqlite";
+  const int port_ = FreePort();
+  std::unique_ptr<ServerProcess> server_;
+  std::shared_ptr<grpc::Channel> channel_ = ChannelTo(port_);
+  FakeWorker worker_{channel_};
+  bool offered_ = false;
+  std::unique_ptr<v1::JobService::Stub> jobs_ = v1::JobService::NewStub(channel_);
+};
+
+}  // namespace likeness::testing
