@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
 #include "worker/training/adamw.h"
 
 namespace likeness {
@@ -28,6 +31,42 @@ TEST(AdamW8BitTest, MapsAreThoseOfBitsandbytes) {
   EXPECT_FLOAT_EQ(without[200].item<float>(), 0.6167968511581421f);
   EXPECT_FLOAT_EQ(without[254].item<float>(), 0.9964843988418579f);
   EXPECT_FLOAT_EQ(without[255].item<float>(), 1.0f);
+}
+
+// Golden numbers: bitsandbytes 0.50.2, AdamW8bit(lr=1e-2), where it rounds to the nearest code, as
+// on GPUs (quantize_to_nearest of tests/parity/dreambooth_parity_test.py).
+TEST(AdamW8BitTest, TakesTheStepsOfBitsandbytes) {
+  constexpr int64_t kNumbers = 4096 + 77;
+  const auto i = torch::arange(kNumbers);
+  const auto wave = [&](int64_t step) {
+    return (((i * 7919 + step * 104729) % 2001 - 1000) / 1024.0).to(torch::kFloat32);
+  };
+  auto weight = wave(0).requires_grad_();
+  AdamW8Bit optimizer({{.parameters = {weight}, .learning_rate = 1e-2}}, {.max_grad_norm = 0});
+  for (int step = 0; step < 5; ++step) {
+    weight.mutable_grad() = wave(step) * torch::exp2(-(i % 7).to(torch::kFloat32));
+    optimizer.Step();
+  }
+  std::map<std::string, torch::Tensor> state;
+  for (const auto& [name, tensor] : optimizer.State({"w"})) state[name] = tensor;
+  const auto m = state.at("adamw_8bit.m/w"), v = state.at("adamw_8bit.v/w");
+  struct Row {
+    int64_t at;
+    float weight;
+    int m, v;
+  };
+  for (const Row& row :
+       {Row{0, -0.9402861595153809f, 0, 253}, Row{5, 0.5562344789505005f, 100, 26},
+        Row{4095, -0.8470113277435303f, 19, 230}, Row{4170, 0.693576991558075f, 150, 27}}) {
+    EXPECT_FLOAT_EQ(weight[row.at].item<float>(), row.weight);
+    EXPECT_EQ(m[row.at].item<int>(), row.m);
+    EXPECT_EQ(v[row.at].item<int>(), row.v);
+  }
+  EXPECT_FLOAT_EQ(state.at("adamw_8bit.m.scales/w")[16].item<float>(), 0.1317732334136963f);
+  EXPECT_FLOAT_EQ(state.at("adamw_8bit.v.scales/w")[16].item<float>(), 0.0021064728498458862f);
+  // All codes; processors that fuse multiplication and addition may round one or two otherwise.
+  EXPECT_NEAR(m.sum().item<int64_t>(), 527943, 2);
+  EXPECT_NEAR(v.sum().item<int64_t>(), 348837, 2);
 }
 
 // As updates go: a new gradient each step, of another size in each part of the tensor.
