@@ -119,7 +119,7 @@ double WorstLoss(const fs::path& directory, const SafetensorsFile& tensors, Mach
   job.prior_weight = 0;
   job.steps = losses.size(0);
   job.learning_rate = 2e-5;
-  job.bfloat16 = machine.dtype == torch::kBFloat16;
+  if (machine.dtype == torch::kBFloat16) job.precision = TrainingPrecision::kBfloat16;
   job.save_dtype = SaveDtype::kFloat32;
   const TempDir scratch;
   RecordingHost host(scratch.path());
@@ -213,7 +213,7 @@ double StepSeconds(Family& base, const fs::path& directory, Machine machine) {
   job.class_noun = "dog";
   job.photos = {{.image = grey}};
   job.steps = 100;
-  job.bfloat16 = machine.dtype == torch::kBFloat16;
+  if (machine.dtype == torch::kBFloat16) job.precision = TrainingPrecision::kBfloat16;
   job.class_images.count = 1;
   job.class_images.steps = 1;
   job.class_images.batch_size = 1;

@@ -58,7 +58,7 @@ FineTuneOptions Job(const TimingOptions& timing, int batch_size, int image_size)
   options.class_images.batch_size = 1;
   options.batch_size = batch_size;
   options.steps = timing.warm_up + timing.repetitions + 1;  // the clock stops it before it saves
-  options.bfloat16 = timing.dtype == "bfloat16";
+  if (timing.dtype == "bfloat16") options.precision = TrainingPrecision::kBfloat16;
   return options;
 }
 

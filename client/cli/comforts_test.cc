@@ -234,8 +234,10 @@ TEST_F(ComfortsTest, CompletesFromTheTablesOfCommandsAndFlags) {
       "generate\tDraw pictures with a base or a personalized model.\nget\tAll about one job.\n");
   EXPECT_THAT(RunAlone({"__complete", "train", "--cla"}).out, StartsWith("--class\t"));
   EXPECT_THAT(RunAlone({"__complete", "train", "--no-pr"}).out, StartsWith("--no-prior\t"));
-  EXPECT_EQ(RunAlone({"__complete", "train", "--precision", ""}).out, "fp32\nbf16\n");
-  EXPECT_EQ(RunAlone({"__complete", "train", "--precision=b"}).out, "--precision=bf16\n");
+  EXPECT_EQ(RunAlone({"__complete", "train", "--precision", ""}).out,
+            "fp32\nbf16\nfp16\nbf16_weights\n");
+  EXPECT_EQ(RunAlone({"__complete", "train", "--precision=b"}).out,
+            "--precision=bf16\n--precision=bf16_weights\n");
   EXPECT_EQ(RunAlone({"__complete", "list", "-o", "y"}).out, "yaml\n");
   EXPECT_EQ(RunAlone({"__complete", "train", "--photos", ""}).out, ":dirs\n");
   EXPECT_EQ(RunAlone({"__complete", "create", "-f", "jo"}).out, ":files\n");

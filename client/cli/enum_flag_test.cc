@@ -10,7 +10,7 @@ namespace likeness::client {
 namespace {
 
 TEST(EnumFlagTest, ValuesAreWordsAndBackAgain) {
-  EXPECT_EQ(EnumWordsWithBars<v1::Precision>(), "fp32|bf16");
+  EXPECT_EQ(EnumWordsWithBars<v1::Precision>(), "fp32|bf16|fp16|bf16_weights");
   EXPECT_EQ(EnumWord(v1::OPTIMIZER_ADAMW_8BIT), "adamw_8bit");
   for (const auto* values : {v1::Optimizer_descriptor(), v1::Measure_descriptor(),
                              v1::LearningRateSchedule_descriptor(), v1::StopRule_descriptor()}) {
@@ -27,10 +27,10 @@ TEST(EnumFlagTest, DashesAndCapitalsAreTaken) {
 }
 
 TEST(EnumFlagTest, WhatIsNoWordIsRefusedWithThoseThatAre) {
-  for (const char* text : {"fp16", "unspecified", "PRECISION_FP32"}) {
-    EXPECT_THAT(
-        std::string(ParseEnumFlag<v1::Precision>("precision", text).status().message()),
-        ::testing::EndsWith(std::string("--precision is '") + text + "'; fp32, bf16 are allowed."));
+  for (const char* text : {"fp8", "unspecified", "PRECISION_FP32"}) {
+    EXPECT_THAT(std::string(ParseEnumFlag<v1::Precision>("precision", text).status().message()),
+                ::testing::EndsWith(std::string("--precision is '") + text +
+                                    "'; fp32, bf16, fp16, bf16_weights are allowed."));
   }
 }
 

@@ -126,7 +126,7 @@ void GenerateFlags::AddTo(FlagSet& flags) {
       .Add("precision", &precision,
            "Number format to draw in; bf16 needs a worker whose processor computes in it [the "
            "worker's].")
-      .Takes(EnumWordsWithBars<v1::Precision>());
+      .Takes("fp32|bf16");
   flags.Add("safety-check", &safety_check,
             "Withhold pictures that the worker's safety checker objects to.");
   start.AddTo(flags);

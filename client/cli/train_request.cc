@@ -123,7 +123,10 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
   flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
   flags.Add("seed", &seed, "0 to 4294967295; the same seed gives the same result [random].");
-  flags.Add("precision", &precision, "Number format to train in.")
+  flags
+      .Add("precision", &precision,
+           "Number formats to train in: of the forward and backward pass; with bf16_weights of the "
+           "weights too, for DreamBooth.")
       .Takes(EnumWordsWithBars<v1::Precision>());
   flags
       .Add("stop-rule", &stop_rule,

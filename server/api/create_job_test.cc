@@ -222,8 +222,10 @@ TEST_F(CreateJobTest, PreviewsAndPrecisionOfPicturesAreChecked) {
   spec.set_preview_every_steps(1001);
   ExpectRefused(request, "OUT_OF_RANGE", "job.generate.preview_every_steps");
   spec.set_preview_every_steps(0);
-  spec.set_precision(static_cast<v1::Precision>(9));
-  ExpectRefused(request, "OUT_OF_RANGE", "job.generate.precision");
+  for (const int precision : {3, 4, 9, -1}) {  // those of training, and none
+    spec.set_precision(static_cast<v1::Precision>(precision));
+    ExpectRefused(request, "OUT_OF_RANGE", "job.generate.precision");
+  }
 }
 
 TEST_F(CreateJobTest, AStrengthThatLeavesNoStepIsRefusedWithTheLeastOne) {

@@ -102,6 +102,23 @@ class TrainingTest(unittest.TestCase):
             models.append(self.service.outputs(done)["model/unet/diffusion_pytorch_model.safetensors"])
         self.assertEqual(*models)
 
+    def test_sixteen_bit_trainings_run_on_any_worker(self):
+        models = set()
+        for precision in (fine_tune_pb2.PRECISION_FP32, fine_tune_pb2.PRECISION_FP16, fine_tune_pb2.PRECISION_BF16_WEIGHTS):
+            done = self.run_job(self.job(precision=precision))
+            self.assertEqual(done.resolved.fine_tune.training.precision, precision)
+            slow = [warning for warning in done.warnings if "PRECISION_FP16" in warning]
+            self.assertEqual(len(slow), precision == fine_tune_pb2.PRECISION_FP16, done.warnings)
+            models.add(self.service.outputs(done)["model/unet/diffusion_pytorch_model.safetensors"])
+        self.assertEqual(len(models), 3)
+
+    def test_an_adapter_without_masters_is_refused_at_once(self):
+        job = self.job(precision=fine_tune_pb2.PRECISION_BF16_WEIGHTS)
+        job.fine_tune.lora.rank = 2
+        with self.assertRaises(service.grpc.RpcError) as refused:
+            self.service.create(job)
+        self.assertIn("training.precision: is PRECISION_BF16_WEIGHTS; for lora", refused.exception.details())
+
     def masked(self, photos, masks, **training):
         job = service.fine_tune_job(photos, steps=6, **training)
         for photo, mask in zip(job.fine_tune.subjects[0].photos, masks):

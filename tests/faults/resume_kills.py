@@ -36,7 +36,8 @@ def optimizer(name):
     return fine_tune_pb2.Optimizer.Value(f"OPTIMIZER_{name}")
 
 
-# Fields of FineTuneSpec, and of its `training`. Between them every method, optimizer, schedule, random draw and average is there.
+# Fields of FineTuneSpec, and of its `training`. Between them every method, optimizer, precision, schedule, random draw and average is
+# there.
 CASES = {
     "dreambooth": ({"dreambooth": fine_tune_pb2.DreamBooth(train_text_encoder=True)}, {"ema_decay": 0.9, "batch_size": 2}),
     "dreambooth-8bit": (
@@ -45,6 +46,10 @@ CASES = {
          "noise_offset": 0.1, "input_perturbation": 0.1, "debiased_estimation": True}),
     "dreambooth-prodigy": ({}, {"optimizer": optimizer("PRODIGY"), "learning_rate": 1, "gradient_accumulation_steps": 2}),
     "dreambooth-adafactor": ({}, {"optimizer": optimizer("ADAFACTOR"), "precision": fine_tune_pb2.PRECISION_BF16, "snr_gamma": 5}),
+    "dreambooth-fp16": ({}, {"precision": fine_tune_pb2.PRECISION_FP16, "gradient_accumulation_steps": 2}),
+    "dreambooth-bf16-weights": ({}, {"precision": fine_tune_pb2.PRECISION_BF16_WEIGHTS, "ema_decay": 0.9}),
+    "dreambooth-bf16-weights-fused": ({}, {"precision": fine_tune_pb2.PRECISION_BF16_WEIGHTS, "optimizer": optimizer("ADAMW_8BIT"),
+                                           "fused_backward_pass": True}),
     "dreambooth-best": ({}, {"stop_rule": fine_tune_pb2.STOP_RULE_BEST, "checkpoint_every_steps": 10, "ema_decay": 0.8}),
     "dreambooth-fused": ({}, {"optimizer": optimizer("ADAFACTOR"), "fused_backward_pass": True}),
     "dreambooth-plateau": ({}, {"stop_rule": fine_tune_pb2.STOP_RULE_PLATEAU, "learning_rate": 2e-2}),
@@ -52,6 +57,7 @@ CASES = {
     "lora-half-text": (lora(train_text_encoder=True, text_encoder_steps=15), {
         "stop_rule": fine_tune_pb2.STOP_RULE_LOWEST_VALIDATION_LOSS, "aspect_ratio_buckets": True}),
     "rslora": (lora(rank_stabilized=True, targets=["to_q", "conv1"]), {"optimizer": optimizer("PRODIGY"), "learning_rate": 1}),
+    "lora-fp16": (lora(train_text_encoder=True, dropout=0.2), {"precision": fine_tune_pb2.PRECISION_FP16}),
     "dora": (lora(fine_tune_pb2.LORA_VARIANT_DORA), {"optimizer": optimizer("ADAMW_8BIT")}),
     "loha": (lora(fine_tune_pb2.LORA_VARIANT_LOHA), {
         "learning_rate_schedule": fine_tune_pb2.LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS, "schedule_cycles": 3}),

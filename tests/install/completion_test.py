@@ -54,9 +54,9 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
         self.assertEqual(offered("likeness tra"), ["train"])
         self.assertIn("--class-images", offered("likeness train --cla"))
-        self.assertEqual(offered("likeness train --precision "), ["fp32", "bf16"])
-        self.assertEqual(offered("likeness train --precision=b"), ["bf16"])
-        self.assertEqual(offered("likeness train --precision="), ["fp32", "bf16"])
+        self.assertEqual(offered("likeness train --precision "), ["fp32", "bf16", "fp16", "bf16_weights"])
+        self.assertEqual(offered("likeness train --precision=b"), ["bf16", "bf16_weights"])
+        self.assertEqual(offered("likeness train --precision="), ["fp32", "bf16", "fp16", "bf16_weights"])
         self.assertIn("rex photos", offered("likeness train --photos re"))
         self.assertNotIn("job.json", offered("likeness train --photos "))
         self.assertEqual(offered("likeness create -f jo"), ["job.json"])
@@ -76,8 +76,8 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
         self.assertEqual(offered("likeness tra"), ["train"])
         self.assertIn("--class-images", offered("likeness train --cla"))
-        self.assertEqual(sorted(offered("likeness train --precision ")), ["bf16", "fp32"])
-        self.assertEqual(offered("likeness train --precision=b"), ["--precision=bf16"])
+        self.assertEqual(sorted(offered("likeness train --precision ")), ["bf16", "bf16_weights", "fp16", "fp32"])
+        self.assertEqual(offered("likeness train --precision=b"), ["--precision=bf16", "--precision=bf16_weights"])
         self.assertEqual(offered("likeness train --photos re"), ["rex photos/"])
         self.assertIn("job.json", offered("likeness create -f jo"))
         self.assertEqual(offered("likeness config use "), ["prod"])

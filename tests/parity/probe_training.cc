@@ -2,6 +2,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <string>
@@ -37,6 +38,7 @@ void SetExtras(const std::map<std::string, std::string>& settings, FineTuneOptio
     return said(name) ? std::stod(settings.at(name)) : 0;
   };
   if (said("optimizer")) job.optimizer.name = settings.at("optimizer");
+  if (said("precision")) job.precision = TrainingPrecision::kFloat16;
   if (said("lr_cycles")) job.lr_cycles = std::stoi(settings.at("lr_cycles"));
   if (said("text_encoder_steps")) {
     job.text_encoder_steps = std::stoi(settings.at("text_encoder_steps"));
@@ -125,11 +127,12 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
 
 }  // namespace
 
-// photos: uint8 [N,H,W,3], or with "aspect_ratio_buckets" photo_0, photo_1, ...: uint8 [H,W,3]; with "unmasked_weight" masks: uint8 [M,H,W]. Settings: "base", the
-// directory of the model; "scratch", where the result goes as "model"; and fields of
-// FineTuneOptions, where 0 is a text encoder that stays and no min-SNR weight; "method" may be left
-// out. Gives "losses" and "grad_norms" (before clipping), float64 [steps], and "class_pictures",
-// uint8 [class_images,H,W,3].
+// photos: uint8 [N,H,W,3], or with "aspect_ratio_buckets" photo_0, photo_1, ...: uint8 [H,W,3];
+// with "unmasked_weight" masks: uint8 [M,H,W]. Settings: "base", the directory of the model;
+// "scratch", where the result goes as "model"; and fields of FineTuneOptions, where 0 is a text
+// encoder that stays and no min-SNR weight; "method" may be left out. Gives "losses" and
+// "grad_norms" (before clipping), float64 [steps], and "class_pictures", uint8
+// [class_images,H,W,3].
 NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs) {
   const std::filesystem::path scratch = inputs.metadata().at("scratch");
   const FineTuneOptions job = Job(inputs);
@@ -142,7 +145,7 @@ NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs) {
   std::vector<double> losses, grad_norms;
   for (const Progress& progress : host.Steps()) {
     losses.push_back(progress.loss.value());
-    grad_norms.push_back(progress.grad_norm.value());
+    grad_norms.push_back(progress.grad_norm.value_or(std::numeric_limits<double>::infinity()));
   }
   ClassImageOptions cached = job.class_images;
   cached.prompt = job.ClassPrompt();

@@ -40,6 +40,19 @@ const char* OptimizerName(v1::Optimizer optimizer) {
   }
 }
 
+TrainingPrecision ToTrainingPrecision(v1::Precision precision) {
+  switch (precision) {
+    case v1::PRECISION_BF16:
+      return TrainingPrecision::kBfloat16;
+    case v1::PRECISION_FP16:
+      return TrainingPrecision::kFloat16;
+    case v1::PRECISION_BF16_WEIGHTS:
+      return TrainingPrecision::kBfloat16Weights;
+    default:
+      return TrainingPrecision::kFloat32;
+  }
+}
+
 std::vector<std::string> Filled(const google::protobuf::RepeatedPtrField<std::string>& prompts,
                                 const PromptWords& words) {
   std::vector<std::string> filled;
@@ -169,7 +182,7 @@ void SetTraining(const v1::Training& training, FineTuneOptions& options) {
   options.learning_rate = training.learning_rate();
   options.batch_size = training.batch_size();
   options.gradient_accumulation = training.gradient_accumulation_steps();
-  options.bfloat16 = training.precision() == v1::PRECISION_BF16;
+  options.precision = ToTrainingPrecision(training.precision());
   options.optimizer.beta1 = training.adam_beta1();
   options.optimizer.beta2 = training.adam_beta2();
   options.optimizer.weight_decay = training.weight_decay();
@@ -218,7 +231,7 @@ FineTuneOptions ToFineTuneOptions(const v1::FineTuneSpec& resolved,
   options.previews = ToPreviews(resolved);
   SetTraining(resolved.training(), options);
   // The rows of a new word are learned in float32 whatever is asked for.
-  if (resolved.has_textual_inversion()) options.bfloat16 = false;
+  if (resolved.has_textual_inversion()) options.precision = TrainingPrecision::kFloat32;
   return options;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/job_spec.h"
@@ -34,9 +35,24 @@ TEST(EngineOptionsTest, ANewWordIsLearnedInFloat32) {
   v1::FineTuneSpec spec;
   spec.add_subjects();
   spec.mutable_training()->set_precision(v1::PRECISION_BF16);
-  EXPECT_TRUE(ToFineTuneOptions(spec, {}).bfloat16);
+  EXPECT_EQ(ToFineTuneOptions(spec, {}).precision, TrainingPrecision::kBfloat16);
   spec.mutable_textual_inversion()->set_vectors(1);
-  EXPECT_FALSE(ToFineTuneOptions(spec, {}).bfloat16);
+  EXPECT_EQ(ToFineTuneOptions(spec, {}).precision, TrainingPrecision::kFloat32);
+}
+
+TEST(EngineOptionsTest, EveryPrecisionIsTheEngines) {
+  const std::pair<v1::Precision, const char*> names[] = {
+      {v1::PRECISION_UNSPECIFIED, "fp32"},
+      {v1::PRECISION_FP32, "fp32"},
+      {v1::PRECISION_BF16, "bf16"},
+      {v1::PRECISION_FP16, "fp16"},
+      {v1::PRECISION_BF16_WEIGHTS, "bf16_weights"}};
+  for (const auto& [precision, name] : names) {
+    v1::FineTuneSpec spec;
+    spec.add_subjects();
+    spec.mutable_training()->set_precision(precision);
+    EXPECT_STREQ(TrainingPrecisionName(ToFineTuneOptions(spec, {}).precision), name);
+  }
 }
 
 TEST(EngineOptionsTest, EverySettingOfTrainingReachesTheEngine) {

@@ -277,6 +277,11 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   for (const auto& warning : WarningsOfIdleSettings(lease.job().fine_tune(), spec)) {
     environment.Warn(warning);
   }
+  if (spec.training().precision() == v1::PRECISION_FP16 && model.device().is_cpu()) {
+    environment.Warn(
+        "training.precision is PRECISION_FP16, which a CPU computes more slowly than "
+        "PRECISION_FP32: it is for GPUs");
+  }
 
   // Train
   const fs::path model_dir = environment.scratch() / kModelDir;

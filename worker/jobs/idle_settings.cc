@@ -39,7 +39,7 @@ constexpr IdleSetting kIdleSettings[] = {
      "nothing"},
     {"training.precision",
      [](const Spec&, const Spec& used) {
-       return used.has_textual_inversion() && used.training().precision() == v1::PRECISION_BF16;
+       return used.has_textual_inversion() && used.training().precision() > v1::PRECISION_FP32;
      },
      "a new word is learned in float32 all the same"},
     {"text_encoder_steps",

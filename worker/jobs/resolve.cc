@@ -103,14 +103,18 @@ void Derive(const std::string& class_noun, v1::TextualInversion& word) {
   if (!word.has_initial_text()) word.set_initial_text(class_noun);
 }
 
-// The optimizer in the backward pass leaves no gradients to clip or to accumulate.
+// The optimizer in the backward pass leaves no gradients to clip, to accumulate or to unscale.
 void DeriveFusedBackwardPass(const v1::Training& asked, v1::Training& training) {
-  const bool needs_gradients = asked.max_grad_norm() > 0 ||
-                               asked.gradient_accumulation_steps() > 1 ||
-                               asked.optimizer() == v1::OPTIMIZER_PRODIGY;
+  const bool needs_gradients =
+      asked.max_grad_norm() > 0 || asked.gradient_accumulation_steps() > 1 ||
+      asked.optimizer() == v1::OPTIMIZER_PRODIGY || asked.precision() == v1::PRECISION_FP16;
   // What the model recommends gives way.
   if (!asked.has_fused_backward_pass() && needs_gradients) training.set_fused_backward_pass(false);
   if (!training.fused_backward_pass()) return;
+  if (asked.precision() == v1::PRECISION_UNSPECIFIED &&
+      training.precision() == v1::PRECISION_FP16) {
+    training.set_precision(v1::PRECISION_FP32);
+  }
   if (!asked.has_max_grad_norm()) training.set_max_grad_norm(0);
   if (!asked.has_gradient_accumulation_steps()) training.set_gradient_accumulation_steps(1);
 }
@@ -131,6 +135,11 @@ void DeriveTraining(const v1::FineTuneSpec& spec, v1::FineTuneSpec& result) {
     training.set_stop_rule(v1::STOP_RULE_LAST);
   }
   DeriveFusedBackwardPass(asked, training);
+  // What the model recommends for its own weights.
+  if (asked.precision() == v1::PRECISION_UNSPECIFIED && MakesAdapter(result) &&
+      training.precision() == v1::PRECISION_BF16_WEIGHTS) {
+    training.set_precision(v1::PRECISION_BF16);
+  }
   // Prodigy finds one rate for all that is trained.
   const bool prodigy = training.optimizer() == v1::OPTIMIZER_PRODIGY;
   if (prodigy && result.has_lora() && !spec.lora().has_text_encoder_learning_rate()) {

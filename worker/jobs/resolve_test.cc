@@ -246,6 +246,29 @@ TEST(ResolveTest, TheFusedBackwardPassSettlesWhatItNeeds) {
   EXPECT_EQ(ResolveFineTune(spec, model).fine_tune().training().max_grad_norm(), 0);
 }
 
+TEST(ResolveTest, ARecommendedPrecisionGivesWayWhereItCannotBe) {
+  auto model = Model();
+  auto& recommended = *model.defaults.fine_tune.mutable_training();
+  recommended.set_precision(v1::PRECISION_BF16_WEIGHTS);
+  auto spec = Spec();
+  const auto precision = [&] {
+    return ResolveFineTune(spec, model).fine_tune().training().precision();
+  };
+  EXPECT_EQ(precision(), v1::PRECISION_BF16_WEIGHTS);
+  spec.mutable_lora();
+  EXPECT_NE(precision(), v1::PRECISION_BF16_WEIGHTS);
+  spec.clear_lora();
+  recommended.set_precision(v1::PRECISION_FP16);
+  EXPECT_EQ(precision(), v1::PRECISION_FP16);
+  spec.mutable_training()->set_fused_backward_pass(true);
+  EXPECT_EQ(precision(), v1::PRECISION_FP32);
+  recommended.set_fused_backward_pass(true);
+  spec.mutable_training()->clear_fused_backward_pass();
+  spec.mutable_training()->set_precision(v1::PRECISION_FP16);
+  EXPECT_EQ(precision(), v1::PRECISION_FP16);
+  EXPECT_FALSE(ResolveFineTune(spec, model).fine_tune().training().fused_backward_pass());
+}
+
 TEST(ResolveTest, EveryMethodResolvesToItselfOnceMore) {
   for (const std::string& method : FineTuneMethods()) {
     auto spec = Spec();

@@ -29,7 +29,7 @@ std::unique_ptr<Attached> AttachDreamBooth(Family& model, const MethodSpec& spec
     trained.push_back({part.name, ParametersOf(*part.module),
                        text ? *spec.text_encoder_learning_rate : spec.learning_rate, text});
   }
-  return std::make_unique<TrainedParameters>(trained, spec.compute);
+  return std::make_unique<TrainedParameters>(trained, spec.compute, spec.masters);
 }
 
 void WriteDreamBooth(Family& model, Attached& attached, const WriteSpec& spec,

@@ -26,7 +26,8 @@ TextualInversionOptions WordOf(TextualInversionOptions word, const LearnedSubjec
 
 MethodSpec SpecOf(const FineTuneOptions& options) {
   MethodSpec spec{.learning_rate = options.learning_rate,
-                  .compute = options.bfloat16 ? torch::kBFloat16 : torch::kFloat32,
+                  .compute = ComputeDtype(options.precision),
+                  .masters = MasterDtype(options.precision),
                   .seed = options.seed,
                   .lora = options.lora,
                   .hypernetwork = options.hypernetwork,
@@ -43,11 +44,14 @@ MethodSpec SpecOf(const FineTuneOptions& options) {
 }
 
 LoopOptions LoopOf(const FineTuneOptions& options) {
+  OptimizerOptions optimizer = options.optimizer;
+  optimizer.seed = options.seed;
   return {.steps = options.steps,
           .gradient_accumulation = options.gradient_accumulation,
           .learning_rate = options.learning_rate,
-          .optimizer = options.optimizer,
+          .optimizer = optimizer,
           .step_in_backward = options.fused_backward_pass,
+          .loss_scaling = options.precision == TrainingPrecision::kFloat16,
           .lr_decay = options.lr_decay,
           .lr_warmup_steps = options.lr_warmup_steps,
           .lr_cycles = options.lr_cycles,

@@ -45,7 +45,7 @@ TEST_F(FineTuneModelTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {
   everything.lr_decay = LrDecay::kCosine;
   everything.lr_warmup_steps = 2;
   FineTuneOptions bfloat16 = Job();
-  bfloat16.bfloat16 = true;
+  bfloat16.precision = TrainingPrecision::kBfloat16;
   int number = 0;
   for (const auto& options : {frozen, everything, bfloat16}) {
     const std::string straight = "straight" + std::to_string(++number);
@@ -70,7 +70,7 @@ TEST_F(FineTuneModelTest, AdaptersResumeToTheSameBitsToo) {
   lora.train_text_encoder = true;
   lora.gradient_accumulation = 2;
   FineTuneOptions bfloat16 = lora;
-  bfloat16.bfloat16 = true;
+  bfloat16.precision = TrainingPrecision::kBfloat16;
   FineTuneOptions word = Job();
   word.method = "textual_inversion";
   word.textual_inversion.vectors = 2;
@@ -305,10 +305,11 @@ TEST_F(FineTuneModelTest, CheckpointsComeEveryNStepsAndAtTheEnd) {
 
 // Others cast the trained weights for a preview, and trained on with those.
 TEST_F(FineTuneModelTest, PreviewsAreShownAndChangeNothing) {
-  for (const bool bfloat16 : {false, true}) {
+  for (const auto precision : {TrainingPrecision::kFloat32, TrainingPrecision::kBfloat16,
+                               TrainingPrecision::kBfloat16Weights}) {
     FineTuneOptions options = Job();
-    options.bfloat16 = bfloat16;
-    const std::string number = std::to_string(bfloat16);
+    options.precision = precision;
+    const std::string number = TrainingPrecisionName(precision);
     Train(options, "plain" + number);
     options.previews = {.every = 2, .prompts = {"a sks dog", "a red sks dog"}, .steps = 2};
     Train(options, "shown" + number);
@@ -336,9 +337,11 @@ TEST_F(FineTuneModelTest, PreviewsAreGuidedAwayFromTheNegativePrompt) {
 TEST_F(FineTuneModelTest, Bfloat16LearnsAboutTheSame) {
   FineTuneOptions options = Job();
   const auto exact = Train(options, "fp32").losses;
-  options.bfloat16 = true;
-  const auto rough = Train(options, "bf16").losses;
-  for (size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(rough[i], exact[i], 0.03 * exact[i]);
+  for (const auto precision : {TrainingPrecision::kBfloat16, TrainingPrecision::kBfloat16Weights}) {
+    options.precision = precision;
+    const auto rough = Train(options, TrainingPrecisionName(precision)).losses;
+    for (size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(rough[i], exact[i], 0.03 * exact[i]);
+  }
 }
 
 TEST_F(FineTuneModelTest, EverySeedGivesItsOwnRunAndSeedZeroIsOneOfThem) {

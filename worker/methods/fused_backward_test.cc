@@ -13,14 +13,15 @@ class FusedBackwardTest : public FineTuneModelTest {};
 
 TEST_F(FusedBackwardTest, TheFusedBackwardPassTrainsToTheSameBits) {
   for (const char* optimizer : {"adamw", "adamw_8bit", "adafactor"}) {
-    for (const bool exact : {true, false}) {
+    for (const auto precision : {TrainingPrecision::kFloat32, TrainingPrecision::kBfloat16,
+                                 TrainingPrecision::kBfloat16Weights}) {
       FineTuneOptions options = Job();
       options.optimizer = {.name = optimizer, .max_grad_norm = 0};
       options.train_text_encoder = true;
-      options.bfloat16 = !exact;
-      options.gradient_checkpointing = exact;
+      options.precision = precision;
+      options.gradient_checkpointing = precision == TrainingPrecision::kFloat32;
       options.ema_decay = 0.9;
-      const std::string name = std::string(optimizer) + (exact ? " fp32" : " bf16");
+      const std::string name = std::string(optimizer) + " " + TrainingPrecisionName(precision);
       const auto apart = Train(options, name).losses;
       options.fused_backward_pass = true;
       EXPECT_EQ(Train(options, name + " fused").losses, apart) << name;

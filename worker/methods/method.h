@@ -28,8 +28,10 @@ namespace likeness {
 struct MethodSpec {
   double learning_rate = 0;
   std::optional<double> text_encoder_learning_rate = {};  // empty: text encoders are not trained
-  torch::ScalarType compute = torch::kFloat32;            // or bfloat16, under float32 masters
-  uint32_t seed = 0;                                      // of what begins at random
+  torch::ScalarType compute = torch::kFloat32;            // or bfloat16 or float16
+  // What is trained: float32, or bfloat16 where that is computed in, of DreamBooth alone.
+  torch::ScalarType masters = torch::kFloat32;
+  uint32_t seed = 0;  // of what begins at random
   // Of the methods that are called so, and of those that are made of them.
   LoraOptions lora = {};
   std::vector<TextualInversionOptions> words = {};  // of the subjects, in their order

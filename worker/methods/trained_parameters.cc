@@ -21,7 +21,7 @@ void ExchangeValues(std::vector<torch::Tensor>& parameters,
 }
 
 TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
-                                     torch::ScalarType compute)
+                                     torch::ScalarType compute, torch::ScalarType masters)
     : parts_(parts), compute_(compute) {
   torch::NoGradGuard no_grad;
   // All copies are made before the first is lent: when memory ends on the way, the model is as it
@@ -32,7 +32,7 @@ TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
       names_.push_back(part.name + "/" + name);
       parameters_.push_back(parameter);
       base_.push_back(parameters_.back().variable_data());
-      masters_.push_back(base_.back().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true));
+      masters_.push_back(base_.back().to(masters, /*non_blocking=*/false, /*copy=*/true));
       // Nobody computes with the model's own values until they come back, or are lent.
       if (base_.back().is_cpu()) ReleaseMappedPages(base_.back().data_ptr(), base_.back().nbytes());
       lent.push_back(masters_.back().to(part.exact ? torch::kFloat32 : compute_));

@@ -24,8 +24,11 @@ struct TrainedPart {
 // the destructor.
 class TrainedParameters : public Attached {
  public:
-  // `compute`: float32 or bfloat16. What this throws (memory) leaves the parts as they were.
-  TrainedParameters(const std::vector<TrainedPart>& parts, torch::ScalarType compute);
+  // `compute`: float32, bfloat16 or float16. `masters`: float32, or bfloat16 where that is computed
+  // in and no part is exact; the parameters are then trained themselves. What this throws (memory)
+  // leaves the parts as they were.
+  TrainedParameters(const std::vector<TrainedPart>& parts, torch::ScalarType compute,
+                    torch::ScalarType masters = torch::kFloat32);
   ~TrainedParameters() override;
   TrainedParameters(const TrainedParameters&) = delete;
   TrainedParameters& operator=(const TrainedParameters&) = delete;

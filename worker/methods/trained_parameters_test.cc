@@ -61,5 +61,20 @@ TEST(TrainedParametersTest, AnExactPartComputesInFloat32) {
   expect_dtypes();
 }
 
+TEST(TrainedParametersTest, WithoutMastersTheParametersThemselvesAreTrained) {
+  torch::nn::Linear layer(2, 2);
+  const auto before = layer->weight.detach().clone();
+  for (auto& parameter : layer->parameters()) parameter.requires_grad_(false);
+  {
+    TrainedParameters trained({{"layer", ParametersOf(*layer), 1e-3}}, torch::kBFloat16,
+                              torch::kBFloat16);
+    EXPECT_EQ(trained.masters().at(0).scalar_type(), torch::kBFloat16);
+    EXPECT_TRUE(layer->weight.is_alias_of(trained.masters().at(0)));
+    const TrainedInDtype lent(trained, torch::kFloat32);
+    EXPECT_EQ(layer->weight.scalar_type(), torch::kFloat32);
+  }
+  EXPECT_TRUE(torch::equal(layer->weight, before));
+}
+
 }  // namespace
 }  // namespace likeness

@@ -25,9 +25,51 @@ TEST_F(TrainingSettingsTest, EveryOptimizerResumesToTheSameBits) {
     options.lr_decay = LrDecay::kCosineWithRestarts;
     options.lr_cycles = 2;
     ExpectResumable(options, name);
-    options.bfloat16 = true;
+    options.precision = TrainingPrecision::kBfloat16;
     ExpectResumable(options, std::string(name) + " bf16");
   }
+}
+
+TEST_F(TrainingSettingsTest, SixteenBitTrainingsResumeToTheSameBits) {
+  for (const char* optimizer : {"adamw", "adamw_8bit", "adafactor", "prodigy"}) {
+    FineTuneOptions options = Job();
+    options.optimizer.name = optimizer;
+    options.train_text_encoder = true;
+    options.ema_decay = 0.8;
+    options.previews = {.every = 2, .prompts = {"a sks dog"}, .steps = 1};
+    options.precision = TrainingPrecision::kBfloat16Weights;
+    ExpectResumable(options, std::string(optimizer) + " bf16_weights");
+    options.precision = TrainingPrecision::kFloat16;
+    ExpectResumable(options, std::string(optimizer) + " fp16");
+  }
+  EXPECT_EQ(Card("adamw fp16").at("settings").at("compute"), "fp16");
+}
+
+TEST_F(TrainingSettingsTest, EveryMethodTrainsInFloat16AndDreamBoothAloneWithoutMasters) {
+  for (const std::string& method : MethodNames()) {
+    FineTuneOptions options = Job();
+    options.method = method;
+    options.lora = {.rank = 2, .alpha = 2};
+    const auto exact = Train(options, method).losses;
+    options.precision = TrainingPrecision::kFloat16;
+    const auto rough = Train(options, method + " fp16").losses;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      EXPECT_NEAR(rough[i], exact[i], 0.03 * exact[i]) << method;
+    }
+    options.precision = TrainingPrecision::kBfloat16Weights;
+    if (method == "dreambooth") continue;
+    EXPECT_EQ(FailureOf(options, "refused"), ErrorKind::kInvalidArgument) << method;
+    EXPECT_THAT(failure_, testing::HasSubstr("precision is \"bf16_weights\"")) << method;
+  }
+}
+
+TEST_F(TrainingSettingsTest, AFusedBackwardPassHasNoScaleToWaitFor) {
+  FineTuneOptions options = Job();
+  options.optimizer.max_grad_norm = 0;
+  options.fused_backward_pass = true;
+  options.precision = TrainingPrecision::kFloat16;
+  EXPECT_EQ(FailureOf(options, "refused"), ErrorKind::kInvalidArgument);
+  EXPECT_THAT(failure_, testing::HasSubstr("fused_backward_pass"));
 }
 
 TEST_F(TrainingSettingsTest, DrawsAverageAndCheckpointingResumeToTheSameBits) {

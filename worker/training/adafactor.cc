@@ -23,7 +23,7 @@ Adafactor::Adafactor(std::vector<ParameterGroup> groups, OptimizerOptions option
   for (const torch::Tensor& master : Masters()) {
     const bool factored = master.dim() >= 2;
     const auto zeros = [&](std::vector<int64_t> sizes) {
-      return torch::zeros(sizes, master.options());
+      return torch::zeros(sizes, master.options().dtype(torch::kFloat32));
     };
     std::vector<int64_t> rows = master.sizes().vec(), columns = rows;
     if (factored) {
@@ -32,7 +32,7 @@ Adafactor::Adafactor(std::vector<ParameterGroup> groups, OptimizerOptions option
     }
     rows_.push_back(factored ? zeros(rows) : torch::Tensor());
     columns_.push_back(factored ? zeros(columns) : torch::Tensor());
-    whole_.push_back(factored ? torch::Tensor() : torch::zeros_like(master));
+    whole_.push_back(factored ? torch::Tensor() : torch::zeros_like(master, torch::kFloat32));
   }
 }
 

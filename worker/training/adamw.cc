@@ -33,8 +33,8 @@ struct KernelLists {
 AdamW::AdamW(std::vector<ParameterGroup> groups, OptimizerOptions options)
     : Optimizer(std::move(groups), std::move(options)) {
   for (const torch::Tensor& master : Masters()) {
-    first_moments_.push_back(torch::zeros_like(master));
-    second_moments_.push_back(torch::zeros_like(master));
+    first_moments_.push_back(torch::zeros_like(master, torch::kFloat32));
+    second_moments_.push_back(torch::zeros_like(master, torch::kFloat32));
   }
 }
 

@@ -48,13 +48,13 @@ AdamW8Bit::AdamW8Bit(std::vector<ParameterGroup> groups, OptimizerOptions option
   limits_ = Limits(map_);
   for (const torch::Tensor& master : masters) {
     const int64_t numbers = master.numel();
+    const auto exact = master.options().dtype(torch::kFloat32);
     const auto zero = [&](const torch::Tensor& limits) -> Moment {
-      if (numbers < kLarge) return {{}, torch::zeros({numbers}, master.options())};
+      if (numbers < kLarge) return {{}, torch::zeros({numbers}, exact)};
       const auto code = torch::bucketize(0.0, limits).item<int64_t>();
-      return {
-          {torch::full({numbers}, code, master.options().dtype(torch::kUInt8)),
-           torch::zeros({(numbers + Quantized::kBlock - 1) / Quantized::kBlock}, master.options())},
-          {}};
+      return {{torch::full({numbers}, code, master.options().dtype(torch::kUInt8)),
+               torch::zeros({(numbers + Quantized::kBlock - 1) / Quantized::kBlock}, exact)},
+              {}};
     };
     first_.push_back(zero(limits_with_sign_));
     second_.push_back(zero(limits_));

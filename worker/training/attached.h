@@ -15,8 +15,8 @@ class Attached {
  public:
   virtual ~Attached() = default;
 
-  // Every trained parameter: "unet/conv_in.weight", ...; and, in the same order, the float32 values
-  // that are trained.
+  // Every trained parameter: "unet/conv_in.weight", ...; and, in the same order, the values that
+  // are trained: float32, or bfloat16.
   virtual const std::vector<std::string>& names() const = 0;
   virtual const std::vector<torch::Tensor>& masters() const = 0;
 

@@ -25,7 +25,7 @@ class BestStep {
   const std::vector<ScoredStep>& scores() const { return scores_; }  // in order
   // How many of the latest scores, in a row, are no better than the best one.
   int64_t SinceBest() const;
-  // float32, of the best step, in the order of the masters.
+  // Of the best step, in the order of the masters and of their dtype.
   const std::vector<torch::Tensor>& masters() const { return masters_; }
 
   // From a checkpoint.

@@ -22,6 +22,9 @@ NamedTensors TensorsOf(const TrainedState& trained) {
   if (trained.average != nullptr) add("average", trained.average->averages());
   const NamedTensors state = trained.optimizer.State(trained.names);
   tensors.insert(tensors.end(), state.begin(), state.end());
+  if (trained.loss_scale != nullptr) {
+    tensors.emplace_back("loss_scale", trained.loss_scale->state());
+  }
   return tensors;
 }
 

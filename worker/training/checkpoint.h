@@ -9,6 +9,7 @@
 
 #include "worker/training/best_step.h"
 #include "worker/training/ema.h"
+#include "worker/training/loss_scale.h"
 #include "worker/training/optimizer.h"
 
 namespace likeness {
@@ -25,13 +26,15 @@ struct TrainedState {
   const std::vector<std::string>& names;
   const std::vector<torch::Tensor>& masters;
   Optimizer& optimizer;
-  Ema* average;  // of the masters; may be null
+  Ema* average;                     // of the masters; may be null
+  LossScale* loss_scale = nullptr;  // may be null
 };
 
-// Tensors "weight/<name>" and, where there is an average, "average/<name>" (float32), the
-// optimizer's state as it names it, "losses"; where steps were scored "best/<name>", "scores"
-// (float64) and "scored_steps" (int64); metadata "step", "job" and "host". `job` says which run
-// this is part of; host_notes: of the host (host.h), for itself.
+// Tensors "weight/<name>" (as the masters) and, where there is an average, "average/<name>"
+// (float32), the optimizer's state as it names it, "loss_scale" where there is one, "losses"; where
+// steps were scored "best/<name>", "scores" (float64) and "scored_steps" (int64); metadata "step",
+// "job" and "host". `job` says which run this is part of; host_notes: of the host (host.h), for
+// itself.
 void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
                        const std::string& host_notes, const TrainingState& state,
                        const TrainedState& trained);

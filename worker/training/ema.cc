@@ -1,6 +1,7 @@
 #include "worker/training/ema.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace likeness {
 
@@ -21,9 +22,16 @@ void Ema::Update() {
 
 void Ema::Swap() {
   torch::NoGradGuard no_grad;
+  exact_.resize(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    torch::Tensor value = parameters_[i].detach().to(torch::kFloat32, false, /*copy=*/true);
-    parameters_[i].detach().copy_(averages_[i]);
+    const auto parameter = parameters_[i].detach();
+    auto value = parameter.to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true);
+    if (exact_[i].defined()) {
+      value = std::exchange(exact_[i], {});
+    } else if (parameter.scalar_type() != torch::kFloat32) {
+      exact_[i] = averages_[i].clone();
+    }
+    parameter.copy_(averages_[i]);
     averages_[i].copy_(value);
   }
 }

@@ -18,7 +18,8 @@ class Ema {
   // diffusers' EMAModel.
   void Update();
 
-  // Exchanges the averages with the parameters' values; a second call puts both back.
+  // Exchanges the averages with the parameters' values; a second call puts both back. Parameters of
+  // another dtype hold rounded averages meanwhile.
   void Swap();
 
   const std::vector<torch::Tensor>& averages() const { return averages_; }
@@ -30,6 +31,8 @@ class Ema {
   double decay_;
   int64_t updates_ = 0;
   std::vector<torch::Tensor> averages_;
+  // While swapped, the averages of parameters of another dtype; else undefined.
+  std::vector<torch::Tensor> exact_;
 };
 
 }  // namespace likeness

@@ -32,5 +32,21 @@ TEST(EmaTest, SwappingTwiceChangesNothing) {
   EXPECT_EQ(ema.averages()[0][0].item<float>(), 0);
 }
 
+TEST(EmaTest, SwappingTwiceRoundsNoAverageOfBfloat16Weights) {
+  auto parameter = torch::ones({2}, torch::kBFloat16);
+  Ema ema({parameter}, 0.99);
+  for (const double value : {1.0, 1.5, 2.0}) {
+    parameter.fill_(value);
+    ema.Update();
+  }
+  const auto average = ema.averages()[0].clone();
+  ema.Swap();
+  EXPECT_TRUE(torch::equal(parameter, average.to(torch::kBFloat16)));
+  EXPECT_FALSE(torch::equal(parameter.to(torch::kFloat32), average));
+  ema.Swap();
+  EXPECT_EQ(parameter[0].item<float>(), 2);
+  EXPECT_TRUE(torch::equal(ema.averages()[0], average));
+}
+
 }  // namespace
 }  // namespace likeness

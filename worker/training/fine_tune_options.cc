@@ -80,6 +80,19 @@ void ValidateOptimizer(const FineTuneOptions& options) {
           "0 to below 1 is allowed");
 }
 
+void ValidatePrecision(const FineTuneOptions& options) {
+  const char* name = TrainingPrecisionName(options.precision);
+  Require(
+      options.precision != TrainingPrecision::kBfloat16Weights || options.method == "dreambooth",
+      "precision", name,
+      "it is for the model's own weights, which dreambooth trains; fp32, bf16 and fp16 are "
+      "allowed");
+  Require(options.precision != TrainingPrecision::kFloat16 || !options.fused_backward_pass,
+          "precision", name,
+          "whether the loss scale fits is known when all gradients are there; with "
+          "fused_backward_pass fp32, bf16 and bf16_weights are allowed");
+}
+
 void ValidateFusedBackwardPass(const FineTuneOptions& options) {
   if (!options.fused_backward_pass) return;
   constexpr char kName[] = "fused_backward_pass";
@@ -180,6 +193,7 @@ void Validate(const FineTuneOptions& options, int image_size) {
   ValidateLoss(options);
   ValidateMethod(options);
   ValidateProdigy(options);
+  ValidatePrecision(options);
   ValidateFusedBackwardPass(options);
 
   Require(std::isfinite(options.prior_weight) && options.prior_weight >= 0, "prior_weight",
@@ -258,7 +272,7 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
       {"train_text_encoder", options.train_text_encoder},
       {"batch_size", options.batch_size},
       {"gradient_accumulation", options.gradient_accumulation},
-      {"compute", options.bfloat16 ? "bf16" : "fp32"},
+      {"compute", TrainingPrecisionName(options.precision)},
       {"adam_betas", {options.optimizer.beta1, options.optimizer.beta2}},
       {"adam_epsilon", options.optimizer.epsilon},
       {"weight_decay", options.optimizer.weight_decay},

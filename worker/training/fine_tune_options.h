@@ -16,6 +16,7 @@
 #include "worker/training/lr_schedule.h"
 #include "worker/training/optimizer.h"
 #include "worker/training/textual_inversion_options.h"
+#include "worker/training/training_precision.h"
 
 namespace likeness {
 
@@ -102,7 +103,7 @@ struct FineTuneOptions : LearnedSubject {
   std::optional<int64_t> text_encoder_steps;  // after which they stay as they are; empty: never
   int batch_size = 1;                         // pairs of subject and class picture in one forward
   int gradient_accumulation = 1;              // forwards in one optimizer step
-  bool bfloat16 = false;                      // compute in bfloat16 under float32 master weights
+  TrainingPrecision precision = TrainingPrecision::kFloat32;
   bool gradient_checkpointing = false;
   OptimizerOptions optimizer;
   bool fused_backward_pass = false;  // step_in_backward.h

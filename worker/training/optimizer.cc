@@ -8,6 +8,7 @@
 
 #include "worker/base/error.h"
 #include "worker/base/number_text.h"
+#include "worker/training/stochastic_rounding.h"
 
 namespace likeness {
 
@@ -43,10 +44,12 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups, OptimizerOptions option
     if (group.masters.size() != group.parameters.size())
       throw Error(ErrorKind::kInternal,
                   "optimizer: as many master weights as parameters are needed");
-    for (const torch::Tensor& master : group.masters) {
-      if (master.scalar_type() != torch::kFloat32)
-        throw Error(ErrorKind::kInternal, "optimizer: master weights are float32");
-    }
+    rounds_ = rounds_ ||
+              (!group.masters.empty() && group.masters.front().scalar_type() == torch::kBFloat16);
+  }
+  for (const torch::Tensor& master : Masters()) {
+    if (master.scalar_type() != (rounds_ ? torch::kBFloat16 : torch::kFloat32))
+      throw Error(ErrorKind::kInternal, "optimizer: weights are all float32, or all bfloat16");
   }
   steps_ = torch::zeros({static_cast<int64_t>(Masters().size())}, torch::kInt64);
 }
@@ -66,10 +69,26 @@ double Optimizer::Step(double schedule_factor) {
   torch::NoGradGuard no_grad;
   const double norm = GradNorm();
   CheckNorm(norm, StepsDone());
+  ClipAndUpdate(norm, schedule_factor, /*loss_scale=*/1);
+  return norm;
+}
+
+std::optional<double> Optimizer::StepScaled(double schedule_factor, double loss_scale) {
+  torch::NoGradGuard no_grad;
+  const double norm = GradNorm() / loss_scale;
+  if (std::isfinite(norm)) {
+    ClipAndUpdate(norm, schedule_factor, loss_scale);
+    return norm;
+  }
+  for (Slot& slot : Slots(schedule_factor)) slot.parameter.mutable_grad().reset();
+  return std::nullopt;
+}
+
+void Optimizer::ClipAndUpdate(double norm, double schedule_factor, double loss_scale) {
   // Clipping multiplies by max / (norm + 1e-6), as clip_grad_norm_ does.
   const bool clip = options_.max_grad_norm > 0 && norm + 1e-6 > options_.max_grad_norm;
-  UpdateAndRelease(Slots(schedule_factor), clip ? (norm + 1e-6) / options_.max_grad_norm : 1);
-  return norm;
+  UpdateAndRelease(Slots(schedule_factor),
+                   loss_scale * (clip ? (norm + 1e-6) / options_.max_grad_norm : 1));
 }
 
 void Optimizer::StepOne(size_t index, double schedule_factor) {
@@ -95,7 +114,27 @@ std::vector<Optimizer::Slot> Optimizer::Slots(double schedule_factor) const {
   return slots;
 }
 
+void Optimizer::UpdateAndRound(const std::vector<Slot>& slots, double grad_scale) {
+  // One by one where that may be: float32 copies of all weights would take more memory than masters
+  // save.
+  const size_t at_once = updates_together() ? slots.size() : 1;
+  const int64_t* updates = steps_.const_data_ptr<int64_t>();
+  for (size_t begin = 0; begin < slots.size(); begin += at_once) {
+    std::vector<Slot> exact(slots.begin() + begin, slots.begin() + begin + at_once);
+    for (Slot& slot : exact) slot.master = slot.master.to(torch::kFloat32);
+    Update(exact, grad_scale);
+    for (size_t i = 0; i < at_once; ++i) {
+      const Slot& slot = slots[begin + i];
+      RoundStochastically(exact[i].master,
+                          RoundingSeed(options_.seed, slot.index, updates[slot.index]),
+                          slot.master);
+      slot.parameter.mutable_grad().reset();
+    }
+  }
+}
+
 void Optimizer::UpdateAndRelease(std::vector<Slot> slots, double grad_scale) {
+  if (rounds_) return UpdateAndRound(slots, grad_scale);
   Update(slots, grad_scale);
   std::vector<torch::Tensor> parameters, masters;
   for (Slot& slot : slots) {

@@ -1,11 +1,13 @@
 // What updates weights, with what training a diffusion model needs of every optimizer: clipping by
-// global norm, float32 master weights under bfloat16 compute, several learning rates, state that
-// can be written and read back. Which there are: optimizer_table.h.
+// global norm, float32 master weights under 16-bit compute or bfloat16 weights without masters,
+// several learning rates, state that can be written and read back. Which there are:
+// optimizer_table.h.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,13 +22,15 @@ struct OptimizerOptions {
   double epsilon = 1e-8;  // not read by adafactor
   double weight_decay = 1e-2;
   double max_grad_norm = 1;  // 0: no clipping
+  uint32_t seed = 0;         // of stochastic rounding
 };
 
 struct ParameterGroup {
-  std::vector<torch::Tensor> parameters;  // leaves whose gradients are read; float32 or bfloat16
+  // Leaves whose gradients are read; float32, bfloat16 or float16.
+  std::vector<torch::Tensor> parameters;
   double learning_rate = 0;
-  // The float32 weights behind bfloat16 parameters, one each. Empty: the parameters themselves,
-  // then float32.
+  // The float32 weights behind 16-bit parameters, one each. Empty: the parameters themselves, then
+  // float32 or bfloat16.
   std::vector<torch::Tensor> masters = {};
 };
 
@@ -41,6 +45,11 @@ class Optimizer {
   // `schedule_factor`. The gradients are released. Returns their global norm before clipping. A
   // norm that is not finite throws Error(kFailedPrecondition) before anything is changed.
   double Step(double schedule_factor = 1);
+
+  // The same with gradients that are too large by `loss_scale`: their norm and what is clipped are
+  // those of the gradients without it. Where the norm is not finite, the gradients are released and
+  // nothing else is changed; returns nothing then.
+  std::optional<double> StepScaled(double schedule_factor, double loss_scale);
 
   // The same update of one parameter (by its index over all groups), which has a gradient, without
   // clipping or a look at the norm. Not where updates_together().
@@ -72,7 +81,7 @@ class Optimizer {
     size_t group;
     size_t index;  // over all groups
     torch::Tensor parameter;
-    torch::Tensor master;
+    torch::Tensor master;  // float32
     double learning_rate;  // of this step
 
     torch::Tensor Gradient() const;  // float32, laid out as the master; perhaps a copy
@@ -89,17 +98,22 @@ class Optimizer {
   static void AddState(const char* kind, const std::vector<torch::Tensor>& tensors,
                        const std::vector<std::string>& names, NamedTensors& state);
 
-  std::vector<torch::Tensor> Masters() const;  // over all groups
+  std::vector<torch::Tensor> Masters() const;  // over all groups; float32, or bfloat16
   // How often each parameter was updated: int64 [parameters], on the CPU.
   const torch::Tensor& steps() const { return steps_; }
 
  private:
   // One for each parameter that has a gradient.
   std::vector<Slot> Slots(double schedule_factor) const;
+  // `norm`: of the gradients divided by `loss_scale`.
+  void ClipAndUpdate(double norm, double schedule_factor, double loss_scale);
   void UpdateAndRelease(std::vector<Slot> slots, double grad_scale);
+  // Where masters are bfloat16: updates them in float32 and rounds.
+  void UpdateAndRound(const std::vector<Slot>& slots, double grad_scale);
 
   std::vector<ParameterGroup> groups_;
   OptimizerOptions options_;
+  bool rounds_ = false;  // masters are bfloat16
   torch::Tensor steps_;
 };
 

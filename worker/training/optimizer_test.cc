@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
+#include <optional>
+#include <utility>
 
 #include "worker/base/error.h"
 #include "worker/training/optimizer_table.h"
@@ -25,7 +28,8 @@ const std::vector<std::string> kNames = {"matrix", "vector", "convolution"};
 void SetGradients(std::vector<torch::Tensor>& parameters, int step) {
   torch::manual_seed(100 + step);
   for (torch::Tensor& parameter : parameters) {
-    parameter.mutable_grad() = torch::randn(parameter.sizes()) + parameter.detach();
+    parameter.mutable_grad() =
+        (torch::randn(parameter.sizes()) + parameter.detach()).to(parameter.scalar_type());
   }
 }
 
@@ -118,6 +122,99 @@ TEST_P(OptimizerTest, AStepAtRateZeroChangesNoWeight) {
   for (size_t i = 0; i < weights.size(); ++i) {
     EXPECT_TRUE(torch::equal(weights[i], Weights()[i]));
   }
+}
+
+// Scaled by a power of two, gradients lose no bit.
+TEST_P(OptimizerTest, ScaledGradientsMakeTheSameStep) {
+  for (const double size : {1e-3, 10.0}) {  // below and above the clipping norm
+    auto plain = Weights(), scaled = Weights();
+    const auto one = Make(plain), two = Make(scaled);
+    for (int step = 0; step < 5; ++step) {
+      const double scale = step < 3 ? 65536 : 32768;
+      for (auto* weights : {&plain, &scaled}) {
+        SetGradients(*weights, step);
+        for (auto& weight : *weights) {
+          weight.mutable_grad().mul_(size * (weights == &scaled ? scale : 1));
+        }
+      }
+      EXPECT_EQ(two->StepScaled(1, scale), one->Step());
+    }
+    for (size_t i = 0; i < plain.size(); ++i) {
+      EXPECT_LT((scaled[i] - plain[i]).norm().item<double>(),
+                1e-5 * (plain[i] - Weights()[i]).norm().item<double>());
+    }
+  }
+}
+
+TEST_P(OptimizerTest, AStepThatIsSkippedChangesNothing) {
+  auto weights = Weights();
+  const auto optimizer = Make(weights);
+  SetGradients(weights, 0);
+  optimizer->Step();
+  std::vector<torch::Tensor> before;
+  for (const auto& weight : weights) before.push_back(weight.detach().clone());
+  for (const auto& [name, tensor] : optimizer->State(kNames)) before.push_back(tensor.clone());
+  SetGradients(weights, 1);
+  weights[1].mutable_grad()[7] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(optimizer->StepScaled(1, 65536), std::nullopt);
+  size_t i = 0;
+  for (const auto& weight : weights) {
+    EXPECT_FALSE(weight.grad().defined());
+    EXPECT_TRUE(torch::equal(weight, before[i++]));
+  }
+  for (const auto& [name, tensor] : optimizer->State(kNames)) {
+    EXPECT_TRUE(torch::equal(tensor, before[i++])) << name;
+  }
+}
+
+std::vector<torch::Tensor> RoundedWeights() {
+  std::vector<torch::Tensor> weights;
+  for (const auto& weight : Weights()) {
+    weights.push_back(weight.detach().to(torch::kBFloat16).requires_grad_());
+  }
+  return weights;
+}
+
+// Its steps are a sixteenth of what lies between neighbours: rounding to the nearest makes none.
+TEST_P(OptimizerTest, SmallStepsOfBfloat16WeightsAddUpInTheMean) {
+  const bool prodigy = GetParam() == "prodigy";  // whose rate grows from 1e-6
+  auto weight = torch::ones({128, 128}, torch::kBFloat16).requires_grad_();
+  auto exact = torch::ones({128, 128}).requires_grad_();
+  const OptimizerOptions options{.name = GetParam(), .weight_decay = 0, .seed = 3};
+  const double rate = prodigy ? 200 : 2.5e-4;
+  const auto rounds = MakeOptimizer({{.parameters = {weight}, .learning_rate = rate}}, options);
+  const auto masters = MakeOptimizer({{.parameters = {exact}, .learning_rate = rate}}, options);
+  for (int step = 0; step < 10; ++step) {
+    weight.mutable_grad() = torch::ones({128, 128}, torch::kBFloat16);
+    exact.mutable_grad() = torch::ones({128, 128});
+    rounds->Step();
+    masters->Step();
+  }
+  EXPECT_EQ(weight.scalar_type(), torch::kBFloat16);
+  const double moved = 1 - exact.mean().item<double>();
+  ASSERT_GT(moved, 1e-4);
+  EXPECT_NEAR(1 - weight.to(torch::kFloat64).mean().item<double>(), moved, 0.05 * moved);
+}
+
+TEST_P(OptimizerTest, Bfloat16WeightsContinueFromTheStateToTheSameBits) {
+  const auto run = [&](bool interrupted) {
+    auto weights = RoundedWeights();
+    auto optimizer = Make(weights);
+    for (int step = 0; step < 6; ++step) {
+      if (step == 3 && interrupted) {
+        auto next = Make(weights);
+        const auto from = optimizer->State(kNames);
+        auto to = next->State(kNames);
+        for (size_t i = 0; i < to.size(); ++i) to[i].second.copy_(from[i].second);
+        optimizer = std::move(next);
+      }
+      SetGradients(weights, step);
+      optimizer->Step();
+    }
+    return weights;
+  };
+  const auto straight = run(false), resumed = run(true);
+  for (size_t i = 0; i < straight.size(); ++i) EXPECT_TRUE(torch::equal(straight[i], resumed[i]));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OptimizerTest,

@@ -26,9 +26,9 @@ Prodigy::Prodigy(std::vector<ParameterGroup> groups, OptimizerOptions options)
                     NumberText(group.learning_rate) + "; they have to be equal");
   }
   for (const torch::Tensor& master : Masters()) {
-    first_moments_.push_back(torch::zeros_like(master));
-    second_moments_.push_back(torch::zeros_like(master));
-    sums_.push_back(torch::zeros_like(master));
+    first_moments_.push_back(torch::zeros_like(master, torch::kFloat32));
+    second_moments_.push_back(torch::zeros_like(master, torch::kFloat32));
+    sums_.push_back(torch::zeros_like(master, torch::kFloat32));
     starts_.push_back(master.clone());
   }
 }

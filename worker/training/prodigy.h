@@ -20,8 +20,8 @@ class Prodigy : public Optimizer {
   double RateScale() const override;
 
   // "prodigy.m/NAME", "prodigy.v/NAME": the moments; "prodigy.s/NAME": the gradients' weighted sum;
-  // "prodigy.start/NAME": what training began with (float32); "prodigy.estimate" (float64 [3]: d,
-  // its numerator, the number of updates).
+  // "prodigy.start/NAME": what training began with (float32, or as the weights are);
+  // "prodigy.estimate" (float64 [3]: d, its numerator, the number of updates).
   NamedTensors State(const std::vector<std::string>& names) const override;
 
  protected:

@@ -19,11 +19,12 @@ const std::vector<std::string> kParameterNames = {"first", "second", "scale", "u
 
 // Two layers, of which the second is used twice, a scale, and a weight that gets no gradient.
 struct Net {
-  explicit Net(torch::ScalarType compute) {
+  explicit Net(torch::ScalarType compute, bool rounds = false) {
     torch::manual_seed(1);
     for (const auto& sizes : {std::vector<int64_t>{70, 65}, {65, 65}, {65}, {3, 3}}) {
       masters.push_back(torch::randn(sizes) / 8);
       parameters.push_back(masters.back().detach().to(compute).requires_grad_());
+      if (rounds) masters.back() = parameters.back().detach();
     }
   }
 
@@ -46,13 +47,15 @@ struct Net {
 struct Case {
   std::string optimizer;
   torch::ScalarType compute;
+  bool rounds = false;  // weights are bfloat16, without masters
 };
 
 class StepInBackwardTest : public testing::TestWithParam<Case> {};
 
 TEST_P(StepInBackwardTest, ChangesWeightsStateAndNormsToTheSameBits) {
-  const Net after(GetParam().compute), within(GetParam().compute);
-  const OptimizerOptions options{.name = GetParam().optimizer, .max_grad_norm = 0};
+  const Net after(GetParam().compute, GetParam().rounds);
+  const Net within(GetParam().compute, GetParam().rounds);
+  const OptimizerOptions options{.name = GetParam().optimizer, .max_grad_norm = 0, .seed = 5};
   const auto one = MakeOptimizer(after.Groups(), options);
   const auto two = MakeOptimizer(within.Groups(), options);
   StepInBackward in_backward(*two);
@@ -80,9 +83,14 @@ INSTANTIATE_TEST_SUITE_P(
     All, StepInBackwardTest,
     testing::Values(Case{"adamw", torch::kFloat32}, Case{"adamw", torch::kBFloat16},
                     Case{"adamw_8bit", torch::kFloat32}, Case{"adamw_8bit", torch::kBFloat16},
-                    Case{"adafactor", torch::kFloat32}, Case{"adafactor", torch::kBFloat16}),
+                    Case{"adafactor", torch::kFloat32}, Case{"adafactor", torch::kBFloat16},
+                    Case{"adamw", torch::kBFloat16, true},
+                    Case{"adamw_8bit", torch::kBFloat16, true},
+                    Case{"adafactor", torch::kBFloat16, true}),
     [](const auto& info) {
-      return info.param.optimizer + (info.param.compute == torch::kFloat32 ? "_fp32" : "_bf16");
+      return info.param.optimizer + (info.param.compute == torch::kFloat32 ? "_fp32"
+                                     : info.param.rounds                   ? "_bf16_weights"
+                                                                           : "_bf16");
     });
 
 TEST(StepInBackwardPassTest, AGradientIsGoneBeforeTheNextIsThere) {

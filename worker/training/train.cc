@@ -8,6 +8,7 @@
 #include "worker/base/number_text.h"
 #include "worker/training/checkpoint.h"
 #include "worker/training/ema.h"
+#include "worker/training/loss_scale.h"
 #include "worker/training/optimizer_table.h"
 #include "worker/training/progress_meter.h"
 #include "worker/training/step_in_backward.h"
@@ -16,16 +17,20 @@
 namespace likeness {
 namespace {
 
-[[noreturn]] void ThrowDiverged(double loss, int64_t step) {
-  throw Error(ErrorKind::kFailedPrecondition, "the loss is " + NumberText(loss) + " at step " +
-                                                  std::to_string(step) +
-                                                  ": training diverged; try a lower learning rate");
+[[noreturn]] void ThrowDiverged(double loss, int64_t step, const LoopOptions& options) {
+  throw Error(
+      ErrorKind::kFailedPrecondition,
+      "the loss is " + NumberText(loss) + " at step " + std::to_string(step) +
+          ": training diverged; try a lower learning rate" +
+          (options.loss_scaling ? ", or the precision bf16 or fp32, which hold larger values"
+                                : ""));
 }
 
-// Gradients of optimizer step `step`, from as many forward passes as are accumulated; calls
-// `between` with their number so far. Returns their mean loss.
+// Gradients of optimizer step `step`, times `loss_scale`, from as many forward passes as are
+// accumulated; calls `between` with their number so far. Returns their mean loss.
 double AccumulateGradients(Attached& attached, Objective& objective, const LoopOptions& options,
-                           int64_t step, const std::function<void(int done)>& between) {
+                           int64_t step, double loss_scale,
+                           const std::function<void(int done)>& between) {
   at::Generator generator = StepGenerator(options.seed, step);
   attached.BeginStep(generator);
   double mean_loss = 0;
@@ -34,8 +39,8 @@ double AccumulateGradients(Attached& attached, Objective& objective, const LoopO
     const auto loss = objective.Loss(step * options.gradient_accumulation + part, generator) /
                       static_cast<double>(options.gradient_accumulation);
     mean_loss += loss.item<double>();
-    if (!std::isfinite(mean_loss)) ThrowDiverged(mean_loss, step);
-    loss.backward();
+    if (!std::isfinite(mean_loss)) ThrowDiverged(mean_loss, step, options);
+    (loss_scale == 1 ? loss : loss * loss_scale).backward();
   }
   return mean_loss;
 }
@@ -67,7 +72,7 @@ void CheckLastLoss(Objective& objective, const LoopOptions& options, int64_t ste
   at::Generator generator = StepGenerator(options.seed, options.steps);
   const double loss =
       objective.Loss(options.steps * options.gradient_accumulation, generator).item<double>();
-  if (!(loss <= kDiverged * objective.ScaleOfLoss())) ThrowDiverged(loss, step);
+  if (!(loss <= kDiverged * objective.ScaleOfLoss())) ThrowDiverged(loss, step, options);
 }
 
 }  // namespace
@@ -79,8 +84,10 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   if (options.step_in_backward) in_backward.emplace(*optimizer);
   std::optional<Ema> average;
   if (options.ema_decay > 0) average.emplace(attached.masters(), options.ema_decay);
+  std::optional<LossScale> loss_scale;
+  if (options.loss_scaling) loss_scale.emplace();
   const TrainedState trained{attached.names(), attached.masters(), *optimizer,
-                             average ? &*average : nullptr};
+                             average ? &*average : nullptr, loss_scale ? &*loss_scale : nullptr};
   TrainingState state;
   int64_t saved_step = -1;  // of the latest checkpoint
   if (const auto file = host.LatestCheckpoint()) {
@@ -162,13 +169,19 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     }
     const double lr_factor = LrFactor(schedule, state.step);
     const double rate_scale = optimizer->RateScale();
+    const double scale = loss_scale ? loss_scale->value() : 1;
     if (in_backward) in_backward->Begin(lr_factor);
     const double loss =
-        AccumulateGradients(attached, objective, options, state.step, [&](int done) {
+        AccumulateGradients(attached, objective, options, state.step, scale, [&](int done) {
           report(static_cast<double>(done) / options.gradient_accumulation);
           stop_if_asked();
         });
-    progress.grad_norm = in_backward ? in_backward->End() : optimizer->Step(lr_factor);
+    if (loss_scale) {
+      progress.grad_norm = optimizer->StepScaled(lr_factor, scale);
+      loss_scale->Update(progress.grad_norm.has_value(), state.step);
+    } else {
+      progress.grad_norm = in_backward ? in_backward->End() : optimizer->Step(lr_factor);
+    }
     attached.EndStep();
     if (average) {
       average->Update();

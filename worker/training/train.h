@@ -22,6 +22,9 @@ struct LoopOptions {
   double learning_rate = 0;       // as reported; the groups have their own
   OptimizerOptions optimizer;
   bool step_in_backward = false;  // step_in_backward.h
+  // loss_scale.h. A step whose gradients are not finite is done, and changes nothing that is
+  // trained. Not beside step_in_backward.
+  bool loss_scaling = false;
   LrDecay lr_decay = LrDecay::kConstant;
   int64_t lr_warmup_steps = 0;
   int64_t lr_cycles = 1;

@@ -53,6 +53,19 @@ std::set<std::string> ClassPrompts(const v1::FineTuneSpec& spec) {
   return prompts;
 }
 
+const char* InPrecision(v1::Precision precision) {
+  switch (precision) {
+    case v1::PRECISION_BF16:
+      return ", bf16";
+    case v1::PRECISION_FP16:
+      return ", fp16";
+    case v1::PRECISION_BF16_WEIGHTS:
+      return ", bf16 weights";
+    default:
+      return "";
+  }
+}
+
 std::string TrainingVariant(const v1::FineTuneSpec& spec) {
   const v1::Training& training = spec.training();
   std::string variant =
@@ -60,7 +73,7 @@ std::string TrainingVariant(const v1::FineTuneSpec& spec) {
           ? "word"
           : absl::StrCat(MakesAdapter(spec) ? MethodOf(spec) + " of " : "",
                          TrainsTextEncoder(spec) ? "unet and text encoder" : "unet",
-                         training.precision() == v1::PRECISION_BF16 ? ", bf16" : "");
+                         InPrecision(training.precision()));
   if (training.gradient_checkpointing()) absl::StrAppend(&variant, ", computed twice");
   if (training.optimizer() > v1::OPTIMIZER_ADAMW) {
     absl::StrAppend(&variant, ", optimizer ", static_cast<int>(training.optimizer()));

@@ -157,6 +157,15 @@ void CheckFusedBackwardPass(const v1::FineTuneSpec& spec, const std::string& fie
   }
 }
 
+// Adapters are small: what weights without 32-bit masters save is the model's own.
+void CheckPrecision(const v1::FineTuneSpec& spec, const std::string& field, FieldChecker& checker) {
+  if (spec.training().precision() != v1::PRECISION_BF16_WEIGHTS || !MakesAdapter(spec)) return;
+  checker.Add(field,
+              absl::StrCat("is PRECISION_BF16_WEIGHTS; for ", MethodOf(spec),
+                           " PRECISION_FP32, PRECISION_BF16 and PRECISION_FP16 are allowed"),
+              "OUT_OF_RANGE");
+}
+
 void CheckSamples(const v1::Samples& samples, const std::string& path, const Limits& limits,
                   FieldChecker& checker) {
   CheckPrompts(samples.prompts(), path + ".prompts", kMaxSamplePrompts, limits, checker);
@@ -299,6 +308,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
                 "NO_VALIDATION_PHOTOS");
   }
   CheckFusedBackwardPass(spec, path + ".training.fused_backward_pass", checker);
+  CheckPrecision(spec, path + ".training.precision", checker);
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {
     checker.Integer(path + ".previews.every_steps", spec.previews().every_steps(), 0,

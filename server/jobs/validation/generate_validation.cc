@@ -138,9 +138,10 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_preview_every_steps()) {
     checker.Integer(path + ".preview_every_steps", spec.preview_every_steps(), 0, 1000);
   }
-  if (!v1::Precision_IsValid(spec.precision())) {
+  if (spec.precision() < 0 || spec.precision() > v1::PRECISION_BF16) {
+    const std::string name = v1::Precision_Name(spec.precision());
     checker.Add(path + ".precision",
-                absl::StrCat("is ", static_cast<int>(spec.precision()),
+                absl::StrCat("is ", name.empty() ? absl::StrCat(spec.precision()) : name,
                              "; PRECISION_FP32 and PRECISION_BF16 are allowed"),
                 "OUT_OF_RANGE");
   }

@@ -63,6 +63,9 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
          absl::StrCat(t.gradient_accumulation_steps()), "1 is allowed");
     only(t.optimizer() != v1::OPTIMIZER_PRODIGY, "optimizer", v1::Optimizer_Name(t.optimizer()),
          "OPTIMIZER_ADAMW, OPTIMIZER_ADAMW_8BIT and OPTIMIZER_ADAFACTOR are allowed");
+    // Whether the loss scale fits is known when all gradients are there.
+    only(t.precision() != v1::PRECISION_FP16, "precision", v1::Precision_Name(t.precision()),
+         "PRECISION_FP32, PRECISION_BF16 and PRECISION_BF16_WEIGHTS are allowed");
   }
   if (t.debiased_estimation() && t.snr_gamma() > 0) {
     checker.Add(path + ".debiased_estimation", "excludes snr_gamma; one of them may be used",

@@ -126,6 +126,27 @@ TEST(TrainingValidationTest, TheFusedBackwardPassLeavesNoGradientsToClipOrAccumu
               HasSubstr("gradient_accumulation_steps: is 2"));
   EXPECT_THAT(wrong([](auto& t) { t.set_optimizer(v1::OPTIMIZER_PRODIGY); }),
               HasSubstr("optimizer: is OPTIMIZER_PRODIGY"));
+  EXPECT_THAT(wrong([](auto& t) { t.set_precision(v1::PRECISION_FP16); }),
+              HasSubstr("precision: is PRECISION_FP16; with fused_backward_pass PRECISION_FP32"));
+  EXPECT_EQ(wrong([](auto& t) { t.set_precision(v1::PRECISION_BF16_WEIGHTS); }), "");
+}
+
+TEST(TrainingValidationTest, WeightsWithoutMastersAreForDreamBooth) {
+  v1::FineTuneSpec spec;  // otherwise whole: only what is wrong first is said
+  spec.add_subjects()->set_class_noun("dog");
+  spec.mutable_subjects(0)->add_photos()->set_blob("tenants/default/blobs/" + std::string(64, 'a'));
+  spec.mutable_training()->set_precision(v1::PRECISION_BF16_WEIGHTS);
+  const auto wrong = [&] {
+    FieldChecker checker;
+    CheckFineTune(spec, "job.fine_tune", {}, checker);
+    return std::string(checker.status().message());
+  };
+  EXPECT_THAT(wrong(), testing::Not(HasSubstr("training.precision")));
+  spec.mutable_lora();
+  EXPECT_THAT(wrong(),
+              HasSubstr("training.precision: is PRECISION_BF16_WEIGHTS; for lora PRECISION_FP32"));
+  spec.mutable_training()->set_precision(v1::PRECISION_FP16);
+  EXPECT_THAT(wrong(), testing::Not(HasSubstr("training.precision")));
 }
 
 TEST(TrainingValidationTest, TheFusedBackwardPassNeedsWholeGradients) {
