@@ -34,7 +34,6 @@ TEST_F(TrainingSettingsTest, SixteenBitTrainingsResumeToTheSameBits) {
   for (const char* optimizer : {"adamw", "adamw_8bit", "adafactor", "prodigy"}) {
     FineTuneOptions options = Job();
     options.optimizer.name = optimizer;
-    options.train_text_encoder = true;
     options.ema_decay = 0.8;
     options.previews = {.every = 2, .prompts = {"a sks dog"}, .steps = 1};
     options.precision = TrainingPrecision::kBfloat16Weights;
