@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "worker/base/io/safetensors.h"
 #include "worker/exports/embedding_file.h"
 #include "worker/methods/fine_tune_fixture.h"
@@ -42,6 +44,20 @@ TEST_F(TrainingSettingsTest, SixteenBitTrainingsResumeToTheSameBits) {
     ExpectResumable(options, std::string(optimizer) + " fp16");
   }
   EXPECT_EQ(Card("adamw fp16").at("settings").at("compute"), "fp16");
+}
+
+// Its gradients leave the range of 16-bit floats: no step is taken until the scale is smaller,
+// which is known where the job goes on.
+TEST_F(TrainingSettingsTest, ALossScaleThatIsTooLargeIsHalvedUntilStepsAreTaken) {
+  FineTuneOptions options = Job();
+  options.steps = 8;
+  options.prior_weight = 30;
+  options.precision = TrainingPrecision::kFloat16;
+  ExpectResumable(options, "scaled");
+  const auto steps = host("scaled").Steps();
+  EXPECT_FALSE(steps.front().grad_norm);
+  EXPECT_TRUE(steps.back().grad_norm);
+  EXPECT_GT(std::count_if(steps.begin(), steps.end(), [](auto& s) { return !s.grad_norm; }), 1);
 }
 
 TEST_F(TrainingSettingsTest, EveryMethodTrainsInFloat16AndDreamBoothAloneWithoutMasters) {
