@@ -12,6 +12,7 @@ using ::testing::HasSubstr;
 using LoraSettingsTest = ServiceTest;
 
 TEST_F(LoraSettingsTest, WhatIsOutOfRangeIsRefused) {
+  OfferModels();
   const auto with = [](const std::function<void(v1::Lora&)>& set) {
     auto request = DogJob();
     set(*request.mutable_job()->mutable_fine_tune()->mutable_lora());
