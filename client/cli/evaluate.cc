@@ -3,12 +3,13 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/adapter_arguments.h"
 #include "client/cli/command.h"
-#include "client/cli/enum_flag.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
 #include "client/cli/photo_arguments.h"
+#include "client/cli/settings.h"
 #include "client/cli/suggest.h"
 #include "client/lib/jobs.h"
 #include "client/lib/output_folder.h"
@@ -40,12 +41,8 @@ constexpr size_t kMostPrompts = 64;
 struct EvaluateFlags {
   std::string photos;
   std::string gallery;
-  std::optional<int32_t> images;
-  std::vector<std::string> measures;
-  std::vector<std::string> evaluators;
-  std::optional<uint32_t> seed;
-  std::optional<int32_t> steps;
-  std::optional<double> guidance;
+  std::vector<std::string> adapters;  // NAME or NAME:STRENGTH
+  SettingFlags settings{*v1::EvaluateSpec::descriptor(), EvaluateSettings()};
   std::string out;
   bool detach = false;
 
@@ -56,21 +53,12 @@ struct EvaluateFlags {
         .Add("gallery", &gallery,
              "Folder of photos of others of the class that look like the subject, for rank [none].")
         .Takes("DIR");
-    flags.Add("images", &images, "Images of each prompt, 1 to 64 [4].").Takes("N");
     flags
-        .Add("measure", &measures,
-             "What to measure; may be repeated. rank needs --gallery, masc photos with masks [all "
-             "that the worker can].")
-        .Takes(EnumWordsWithBars<v1::Measure>());
-    flags
-        .Add("evaluator", &evaluators,
-             "A network of the worker to measure with; may be repeated [the base model's, which "
-             "likeness models get BASE lists].")
-        .Takes("NAME");
-    flags.Add("seed", &seed, "Seed of the first image, 0 to 4294967295 [random].").Takes("N");
-    flags.Add("steps", &steps, "Sampling steps, 1 to 1000 [the model's].").Takes("N");
-    flags.Add("guidance", &guidance, "Classifier-free guidance scale, 0 to 100 [the model's].")
-        .Takes("X");
+        .Add("adapter", &adapters,
+             "An adapter to draw with over MODEL, may be repeated; its update is multiplied by "
+             "STRENGTH, -10 to 10 [1].")
+        .Takes("MODEL[:STRENGTH]");
+    settings.AddTo(flags);
     flags.Add("out", &out, "Folder for the results [the job's name].").Takes("DIR");
     flags.Add("detach", &detach, "Submit, print the job's name, and return.");
   }
@@ -82,15 +70,7 @@ absl::StatusOr<v1::EvaluateSpec> ToSpec(const EvaluateFlags& flags, const Args& 
     return absl::InvalidArgumentError("--photos is missing: a folder of photos of the subject.");
   }
   spec.mutable_prompts()->Add(prompts.begin(), prompts.end());
-  if (flags.images) spec.set_images_per_prompt(*flags.images);
-  for (const auto& name : flags.measures) {
-    ASSIGN_OR_RETURN(const auto measure, ParseEnumFlag<v1::Measure>("measure", name));
-    spec.add_measures(measure);
-  }
-  spec.mutable_evaluators()->Add(flags.evaluators.begin(), flags.evaluators.end());
-  if (flags.seed) spec.set_seed(*flags.seed);
-  if (flags.steps) spec.set_steps(*flags.steps);
-  if (flags.guidance) spec.set_guidance(*flags.guidance);
+  RETURN_IF_ERROR(flags.settings.SetIn(spec));
   return spec;
 }
 
@@ -116,6 +96,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ASSIGN_OR_RETURN(*spec.mutable_model()->mutable_name(), ModelNameFromArgument(connection, model));
+  RETURN_IF_ERROR(AddAdapters(connection, flags.adapters, *spec.mutable_model()));
   size_t inline_left = kMaxInlineBytes;
   RETURN_IF_ERROR(
       AddPhotos(connection, photos.photos, spec.mutable_photos(), interrupt.token(), inline_left));

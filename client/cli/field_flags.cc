@@ -1,8 +1,14 @@
 #include "client/cli/field_flags.h"
 
+#include <algorithm>
 #include <array>
+#include <set>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "client/cli/settings.h"
 
 namespace likeness::client {
 namespace {
@@ -12,49 +18,33 @@ struct FieldFlag {
   absl::string_view flag;
 };
 
-constexpr std::array<absl::string_view, 7> kSpecs = {
-    "job.fine_tune.",    "job.generate.", "job.evaluate.", "job.export_model.",
-    "job.import_model.", "generate.",     "job."};
+struct Spec {
+  absl::string_view prefix;
+  absl::Span<const SettingFlag> settings = {};
+};
 
+// Of every kind of job; the whole job last.
+const std::vector<Spec>& Specs() {
+  static const auto& specs = *new std::vector<Spec>{{"job.fine_tune.", TrainSettings()},
+                                                    {"job.generate.", GenerateSettings()},
+                                                    {"generate.", GenerateSettings()},
+                                                    {"job.evaluate.", EvaluateSettings()},
+                                                    {"job.export_model."},
+                                                    {"job.import_model."},
+                                                    {"job."}};
+  return specs;
+}
+
+// The flags that no table of settings has.
 constexpr auto kFlags = std::to_array<FieldFlag>({
     {"subjects[0].class_noun", "--class"},
     {"subjects[0].token", "--rare-token"},
     {"subjects[0].validation_photos", "--validation"},
     {"subjects[0].photos", "--photos"},
-    {"subjects[0].crop", "--crop"},
     {"subjects[0]", ""},
     {"subjects", "--also"},
     {"base_model", "--base"},
     {"initial_model", "--initial-model"},
-    {"training.steps", "--steps"},
-    {"training.learning_rate", "--learning-rate"},
-    {"training.batch_size", "--batch-size"},
-    {"training.seed", "--seed"},
-    {"training.precision", "--precision"},
-    {"training.optimizer", "--optimizer"},
-    {"training.learning_rate_schedule", "--schedule"},
-    {"training.schedule_cycles", "--schedule-cycles"},
-    {"training.warmup_steps", "--warmup-steps"},
-    {"training.snr_gamma", "--snr-gamma"},
-    {"training.debiased_estimation", "--debiased-estimation"},
-    {"training.noise_offset", "--noise-offset"},
-    {"training.input_perturbation", "--input-perturbation"},
-    {"training.horizontal_flips", "--flips"},
-    {"training.caption_dropout", "--caption-dropout"},
-    {"training.aspect_ratio_buckets", "--aspect-ratio-buckets"},
-    {"training.alpha_masks", "--alpha-masks"},
-    {"training.unmasked_weight", "--unmasked-weight"},
-    {"training.fused_backward_pass", "--fused-backward-pass"},
-    {"training.ema_decay", "--ema-decay"},
-    {"training.gradient_checkpointing", "--gradient-checkpointing"},
-    {"prior.kind", "--prior-kind"},
-    {"training.stop_rule", "--stop-rule"},
-    {"prior.weight", "--prior-weight"},
-    {"prior.class_images", "--class-images"},
-    {"samples.prompts", "--prompt"},
-    {"samples.images_per_prompt", "--images-per-prompt"},
-    {"samples.seed", "--seed"},
-    {"previews.every_steps", "--preview-every"},
     {"job_id", "--name"},
     {"labels", "--label"},
     {"webhook", "--webhook"},
@@ -66,10 +56,6 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"requirements.min_device_memory_bytes", "--min-device-memory"},
     {"photos", "--photos"},
     {"gallery", "--gallery"},
-    {"measures", "--measure"},
-    {"evaluators", "--evaluator"},
-    {"dreambooth.text_encoder_steps", "--text-encoder-steps"},
-    {"lora.text_encoder_steps", "--text-encoder-steps"},
     {"inline", "FILE"},
     {"blob", "FILE"},
     {"file_name", "FILE"},
@@ -77,46 +63,16 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"class_noun", "--class"},
     {"format", "--format"},
     {"rank", "--rank"},
-    {"dreambooth.train_text_encoder", "--train-text-encoder"},
-    {"lora.train_text_encoder", "--train-text-encoder"},
-    {"lora.rank", "--rank"},
-    {"lora.alpha", "--alpha"},
-    {"lora.variant", "--variant"},
-    {"lora.up_learning_rate_ratio", "--up-rate-ratio"},
-    {"textual_inversion.vectors", "--vectors"},
-    {"pivotal_tuning.lora.rank", "--rank"},
-    {"pivotal_tuning.lora.alpha", "--alpha"},
-    {"pivotal_tuning.lora.variant", "--variant"},
-    {"pivotal_tuning.lora.up_learning_rate_ratio", "--up-rate-ratio"},
-    {"pivotal_tuning.textual_inversion.vectors", "--vectors"},
-    {"hypernetwork.layer_structure", "--layer-structure"},
-    {"hypernetwork.activation", "--activation"},
+    {"float16", "--float16"},
     {"model.adapters", "--adapter"},
     {"model", "--model"},
     {"prompts", "the prompt"},
-    {"negative_prompt", "--negative-prompt"},
-    {"images_per_prompt", "--images"},
-    {"preview_every_steps", "--preview-every"},
-    {"prompt_weights", "--prompt-weights"},
-    {"prompt_adapters", "--prompt-adapters"},
-    {"long_prompts", "--long-prompts"},
-    {"precision", "--precision"},
-    {"seed", "--seed"},
-    {"float16", "--float16"},
-    {"days", "--days"},
-    {"sampler", "--sampler"},
-    {"steps", "--steps"},
-    {"guidance", "--guidance"},
-    {"width", "--width"},
-    {"height", "--height"},
-    {"filter", "--filter"},
-    {"order_by", "--order-by"},
-    {"clip_skip", "--clip-skip"},
-    {"safety_check", "--safety-check"},
-    {"guidance_rescale", "--guidance-rescale"},
     {"image_to_image.image", "--image"},
     {"image_to_image.strength", "--strength"},
     {"image_to_image.mask", "--mask"},
+    {"days", "--days"},
+    {"filter", "--filter"},
+    {"order_by", "--order-by"},
 });
 
 // Whether `field` is `known` or a part of it: "labels.project", "prompts[2]".
@@ -126,18 +82,40 @@ bool IsPartOf(absl::string_view field, absl::string_view known) {
   return rest.empty() || rest[0] == '.' || rest[0] == '[';
 }
 
+// "subjects.crop" for "subjects[1].crop".
+std::string WithoutIndices(absl::string_view field) {
+  std::string path;
+  bool index = false;
+  for (const char c : field) {
+    if (c == '[') index = true;
+    if (!index) path += c;
+    if (c == ']') index = false;
+  }
+  return path;
+}
+
+bool Fills(const SettingFlag& row, absl::string_view path) {
+  const auto paths = PathsOf(row);
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
+absl::string_view LastName(absl::string_view field) { return field.substr(field.rfind('.') + 1); }
+
 }  // namespace
 
 std::string FlagForField(absl::string_view field) {
   // likeness evaluate MODEL, likeness export MODEL --adapter
-  if (IsPartOf(field, "job.evaluate.model")) return "MODEL";
+  if (field == "job.evaluate.model" || IsPartOf(field, "job.evaluate.model.name")) return "MODEL";
   if (IsPartOf(field, "job.export_model.model.name")) return "MODEL";
-  for (absl::string_view spec : kSpecs) {
-    if (!absl::StartsWith(field, spec)) continue;
-    field.remove_prefix(spec.size());
+  for (const Spec& spec : Specs()) {
+    if (!absl::ConsumePrefix(&field, spec.prefix)) continue;
+    const std::string path = WithoutIndices(field);
+    for (const SettingFlag& row : spec.settings) {
+      if (Fills(row, path)) return absl::StrCat("--", row.flag);
+    }
     break;
   }
-  for (const auto& entry : kFlags) {
+  for (const FieldFlag& entry : kFlags) {
     if (IsPartOf(field, entry.field)) return std::string(entry.flag);
   }
   return "";
@@ -146,14 +124,17 @@ std::string FlagForField(absl::string_view field) {
 std::string FlagForPartOfField(absl::string_view part) {
   const bool dotted = absl::StrContains(part, '.');
   if (!dotted && !absl::StrContains(part, '_')) return "";
-  absl::string_view flag;
-  for (const auto& entry : kFlags) {
-    const auto name = dotted ? entry.field : entry.field.substr(entry.field.rfind('.') + 1);
-    if (name != part) continue;
-    if (!flag.empty() && flag != entry.flag) return "";
-    flag = entry.flag;
+  std::set<std::string> flags;
+  const auto add = [&](absl::string_view field, const std::string& flag) {
+    if ((dotted ? field : LastName(field)) == part) flags.insert(flag);
+  };
+  for (const Spec& spec : Specs()) {
+    for (const SettingFlag& row : spec.settings) {
+      for (absl::string_view field : PathsOf(row)) add(field, absl::StrCat("--", row.flag));
+    }
   }
-  return std::string(flag);
+  for (const FieldFlag& entry : kFlags) add(entry.field, std::string(entry.flag));
+  return flags.size() == 1 ? *flags.begin() : "";
 }
 
 }  // namespace likeness::client

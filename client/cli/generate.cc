@@ -10,12 +10,12 @@
 #include "client/cli/adapter_arguments.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
-#include "client/cli/enum_flag.h"
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
 #include "client/cli/names.h"
 #include "client/cli/outputs.h"
+#include "client/cli/settings.h"
 #include "client/cli/starting_image.h"
 #include "client/cli/suggest.h"
 #include "client/lib/jobs.h"
@@ -47,23 +47,8 @@ constexpr int kMostAtOnce = 16;  // pictures that GenerateImages draws
 struct GenerateFlags {
   std::string model;
   std::vector<std::string> adapters;  // NAME or NAME:STRENGTH
-  std::optional<std::string> negative_prompt;
-  std::optional<int32_t> images;
-  std::optional<uint32_t> seed;
-  std::optional<std::string> sampler;
-  std::optional<int32_t> steps;
-  std::optional<double> guidance;
-  std::optional<int32_t> width;
-  std::optional<int32_t> height;
-  std::optional<int32_t> clip_skip;
-  std::optional<double> guidance_rescale;
-  bool prompt_weights = false;
-  bool long_prompts = false;
-  bool prompt_adapters = false;
   bool allow_other_base = false;
-  std::optional<int32_t> preview_every;
-  std::string precision;
-  bool safety_check = false;
+  SettingFlags settings{*v1::GenerateSpec::descriptor(), GenerateSettings()};
   StartingImageFlags start;
   std::string out;
   bool detach = false;
@@ -84,51 +69,7 @@ void GenerateFlags::AddTo(FlagSet& flags) {
       .Takes("MODEL[:STRENGTH]");
   flags.Add("allow-other-base", &allow_other_base,
             "Let adapters draw on other weights than those that they were made for.");
-  flags.Add("prompt-adapters", &prompt_adapters,
-            "Read <lora:MODEL:STRENGTH> in a prompt as an adapter for that prompt, as A1111 does.");
-  flags.Add("negative-prompt", &negative_prompt, "What should not be seen.").Takes("TEXT");
-  flags.Add("images", &images, "Pictures of each prompt, 1 to 64.").Takes("N");
-  flags
-      .Add("seed", &seed, "Of the first picture, 0 to 4294967295; the next is drawn from seed + 1.")
-      .Takes("N");
-  flags
-      .Add("sampler", &sampler,
-           "As likeness, diffusers or A1111 name it: euler_ancestral, \"DPM++ 2M Karras\" [the "
-           "model's own].")
-      .Takes("SAMPLER");
-  flags
-      .Add("steps", &steps,
-           "Sampling steps, 1 to 1000; with some samplers and base models fewer are allowed.")
-      .Takes("N");
-  flags.Add("guidance", &guidance, "How closely the prompt is followed, 0 to 100.").Takes("X");
-  flags.Add("width", &width, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");
-  flags.Add("height", &height, "Pixels, 64 to 2048, a multiple of 8.").Takes("N");
-  flags
-      .Add("clip-skip", &clip_skip,
-           "Layers skipped at the end of the text encoder, 0 to 8; 1 is what A1111 calls 2 [0].")
-      .Takes("N");
-  flags
-      .Add("guidance-rescale", &guidance_rescale,
-           "Corrects the overexposure of strong guidance, 0 to 1 [0].")
-      .Takes("X");
-  flags.Add("prompt-weights", &prompt_weights,
-            "Read (words:1.2), (words) and [words] in prompts as weights, as A1111 does.");
-  flags.Add(
-      "long-prompts", &long_prompts,
-      "Read prompts of more than 75 tokens to their end, in chunks, rather than cut them off; "
-      "1000 bytes are allowed with it as without.");
-  flags
-      .Add("preview-every", &preview_every,
-           "Sampling steps between rough previews, kept as DIR/preview.jpg while drawing; 0: none "
-           "[0].")
-      .Takes("N");
-  flags
-      .Add("precision", &precision,
-           "Number format to draw in; bf16 needs a worker whose processor computes in it [the "
-           "worker's].")
-      .Takes("fp32|bf16");
-  flags.Add("safety-check", &safety_check,
-            "Withhold pictures that the worker's safety checker objects to.");
+  settings.AddTo(flags);
   start.AddTo(flags);
   flags.Add("out", &out, "Folder for the pictures [the job's name].").Takes("DIR");
   flags.Add("detach", &detach, "Submit, print the job's name, and return.");
@@ -137,26 +78,9 @@ void GenerateFlags::AddTo(FlagSet& flags) {
 absl::StatusOr<v1::GenerateSpec> ToSpec(const GenerateFlags& flags, const Args& prompts,
                                         const v1::ModelSelection& model) {
   v1::GenerateSpec spec;
-  ASSIGN_OR_RETURN(const auto precision,
-                   ParseEnumFlag<v1::Precision>("precision", flags.precision));
-  spec.set_precision(precision);
   if (!model.name().empty() || !model.adapters().empty()) *spec.mutable_model() = model;
   spec.mutable_prompts()->Add(prompts.begin(), prompts.end());
-  if (flags.negative_prompt) spec.set_negative_prompt(*flags.negative_prompt);
-  if (flags.images) spec.set_images_per_prompt(*flags.images);
-  if (flags.seed) spec.set_seed(*flags.seed);
-  if (flags.sampler) spec.set_sampler(*flags.sampler);
-  if (flags.steps) spec.set_steps(*flags.steps);
-  if (flags.guidance) spec.set_guidance(*flags.guidance);
-  if (flags.width) spec.set_width(*flags.width);
-  if (flags.height) spec.set_height(*flags.height);
-  if (flags.clip_skip) spec.set_clip_skip(*flags.clip_skip);
-  if (flags.guidance_rescale) spec.set_guidance_rescale(*flags.guidance_rescale);
-  spec.set_prompt_weights(flags.prompt_weights);
-  spec.set_long_prompts(flags.long_prompts);
-  spec.set_prompt_adapters(flags.prompt_adapters);
-  if (flags.preview_every) spec.set_preview_every_steps(*flags.preview_every);
-  spec.set_safety_check(flags.safety_check);
+  RETURN_IF_ERROR(flags.settings.SetIn(spec));
   return spec;
 }
 

@@ -64,21 +64,6 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
   return absl::StrJoin(parts, " · ");
 }
 
-// What a worker would find odd about the photos, as far as it can be seen from here.
-void ShowPhotoWarnings(const Context& context, const PhotoSet& set, double unmasked_weight) {
-  std::vector<NamedLook> looks;
-  for (size_t i = 0; i < set.photos.size(); ++i) {
-    const PhotoFile& photo = set.photos[i];
-    if (!photo.look) continue;
-    looks.push_back({.name = absl::StrCat("photos[", i, "]"),
-                     .look = *photo.look,
-                     .background_is_learned = photo.mask_path.empty() || unmasked_weight > 0});
-  }
-  for (const auto& warning : WarningsOfLooks(looks)) {
-    context.screen->Line(Mark::kWarning, "note", WithFileNames(warning, context.names));
-  }
-}
-
 // What the server finds odd, for those who do not stay to watch.
 void ShowWarnings(const Context& context, const v1::Job& job) {
   for (const auto& warning : job.warnings()) {
@@ -133,6 +118,40 @@ void ShowPhotos(const Context& context, const Photos& photos, const v1::FineTune
   }
 }
 
+// What a worker would find odd about the photos that are learned from, as far as it can be seen
+// from here, and of validation photos whether they repeat these.
+void ShowPhotoWarnings(const Context& context, const Photos& photos, double unmasked_weight) {
+  std::vector<NamedLook> looks;
+  std::vector<std::string> undecoded;
+  const auto add = [&](const PhotoSet& set, const std::string& list, bool learned) {
+    for (size_t i = 0; i < set.photos.size(); ++i) {
+      const PhotoFile& photo = set.photos[i];
+      const bool background = learned && (photo.mask_path.empty() || unmasked_weight > 0);
+      if (photo.look) {
+        looks.push_back({absl::StrCat(list, "[", i, "]"), *photo.look, background});
+      } else {
+        undecoded.push_back(photo.path);
+      }
+    }
+  };
+  const auto note = [&](absl::string_view text) {
+    context.screen->Line(Mark::kWarning, "note", WithFileNames(text, context.names));
+  };
+  add(photos.learned, "photos", /*learned=*/true);
+  add(photos.validation, "validation_photos", /*learned=*/false);
+  for (const auto& warning : WarningsOfLooks(looks)) note(warning);
+  for (size_t i = 0; i < photos.others.size(); ++i) {
+    looks.clear();
+    add(photos.others[i], absl::StrCat("subjects[", i + 1, "].photos"), /*learned=*/true);
+    for (const auto& warning : WarningsOfLooks(looks)) note(warning);
+  }
+  if (undecoded.empty()) return;
+  note(absl::StrCat(Count(undecoded.size(), "photo"), " (", undecoded.front(),
+                    undecoded.size() > 1 ? ", ..." : "",
+                    "): only a worker looks whether photos are blurred or alike that are not JPEG "
+                    "in gray or RGB"));
+}
+
 // Every photo is one that the server would take; those that are not are named.
 absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
   Photos photos;
@@ -183,7 +202,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   }
   const int image_size = base == nullptr ? 0 : base->image_size();
   ShowPhotos(context, photos, spec, image_size);
-  if (flags.check) ShowPhotoWarnings(context, photos.learned, spec.training().unmasked_weight());
+  if (flags.check) ShowPhotoWarnings(context, photos, spec.training().unmasked_weight());
 
   if (!flags.initial_model.empty()) {
     ASSIGN_OR_RETURN(*spec.mutable_initial_model(),

@@ -1,5 +1,6 @@
 #include "client/cli/train_request.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -7,8 +8,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "client/cli/enum_flag.h"
 #include "client/cli/preset.h"
+#include "common/fine_tune_methods.h"
 #include "common/status_macros.h"
 
 namespace likeness::client {
@@ -27,45 +28,45 @@ absl::Status CheckFlags(const TrainFlags& flags) {
   if (flags.photos.empty()) {
     return absl::InvalidArgumentError("--photos is missing: the folder they lie in.");
   }
-  if (!flags.prior &&
-      (flags.prior_weight || flags.class_images || !flags.training.prior_kind.empty())) {
-    return absl::InvalidArgumentError(
-        "--no-prior leaves class pictures out, so --prior-weight, --prior-kind and --class-images "
-        "mean nothing.");
+  const std::string of_prior = flags.settings.GivenFor("prior");
+  if (!flags.prior && !of_prior.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--no-prior: nothing preserves the class, so ",
+                                                   of_prior, " cannot be given."));
   }
   if (flags.webhook_progress && flags.webhook.empty()) {
     return absl::InvalidArgumentError("--webhook is missing: where to report progress to.");
   }
-  if (!flags.samples && (!flags.prompts.empty() || flags.images_per_prompt)) {
+  const std::string of_samples = flags.settings.GivenFor("samples");
+  if (!flags.samples && !of_samples.empty()) {
     return absl::InvalidArgumentError(
-        "--no-samples draws no pictures, so --prompt and --images-per-prompt mean nothing.");
+        absl::StrCat("--no-samples draws no pictures, so ", of_samples, " cannot be given."));
   }
   return absl::OkStatus();
 }
 
-v1::Training ToTraining(const TrainFlags& flags) {
-  v1::Training training;
-  if (flags.steps) training.set_steps(*flags.steps);
-  if (flags.learning_rate) training.set_learning_rate(*flags.learning_rate);
-  if (flags.batch_size) training.set_batch_size(*flags.batch_size);
-  if (flags.seed) training.set_seed(*flags.seed);
-  return training;
+// The empty message of the method, in the spec.
+absl::Status SetMethod(const std::string& method, v1::FineTuneSpec& spec) {
+  const auto methods = FineTuneMethods();
+  if (std::find(methods.begin(), methods.end(), method) == methods.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("--method is '", method, "'; ",
+                                                   absl::StrJoin(methods, ", "), " are allowed."));
+  }
+  spec.GetReflection()->MutableMessage(&spec,
+                                       v1::FineTuneSpec::descriptor()->FindFieldByName(method));
+  return absl::OkStatus();
 }
 
-v1::Samples ToSamples(const TrainFlags& flags) {
-  v1::Samples samples;
-  if (!flags.samples) return samples;
-  for (const auto& prompt : flags.prompts) samples.add_prompts(prompt);
-  for (size_t i = 0; flags.prompts.empty() && i <= flags.also.size(); ++i) {
+// What is drawn, and from which seed, where it was not said.
+void CompleteSamples(const v1::FineTuneSpec& spec, v1::Samples& samples) {
+  if (!samples.has_seed() && spec.training().has_seed()) samples.set_seed(spec.training().seed());
+  if (!samples.prompts().empty()) return;
+  for (int i = 1; i <= spec.subjects_size(); ++i) {
     const std::string subject =
-        flags.also.empty() ? "{subject}" : absl::StrCat("{subject", i + 1, "}");
+        spec.subjects_size() == 1 ? "{subject}" : absl::StrCat("{subject", i, "}");
     for (const char* prompt : kDefaultPrompts) {
       samples.add_prompts(absl::StrReplaceAll(prompt, {{"{subject}", subject}}));
     }
   }
-  if (flags.seed) samples.set_seed(*flags.seed);
-  if (flags.images_per_prompt) samples.set_images_per_prompt(*flags.images_per_prompt);
-  return samples;
 }
 
 }  // namespace
@@ -88,10 +89,20 @@ void TrainFlags::AddTo(FlagSet& flags) {
       .Add("validation", &validation,
            "Folder of validation photos: the loss on them is measured, they are not trained on.")
       .Takes("DIR");
+  flags.AddHeading("Method");
   flags
-      .Add("crop", &crop,
-           "Where photos are cut to squares: in the center, or around the largest face [center].")
-      .Takes(EnumWordsWithBars<v1::SubjectCrop>());
+      .Add(
+          "method", &method,
+          "dreambooth makes a whole model; the others make an adapter over its base: lora of a few "
+          "megabytes, textual_inversion of a few kilobytes, pivotal_tuning (both in one), "
+          "hypernetwork, custom_diffusion, svdiff.")
+      .Takes(absl::StrJoin(FineTuneMethods(), "|"));
+  flags
+      .Add("preset", &preset,
+           "Published settings for this kind of subject; flags and the base model's own "
+           "recommendations take precedence.")
+      .Takes(absl::StrJoin(PresetNames(), "|"));
+  settings.AddTo(flags, kTrainingHeading);
   flags.AddHeading("Job");
   flags.Add("base", &base, "Base model; needed if several are offered (likeness models).")
       .Takes("BASE_MODEL");
@@ -113,42 +124,11 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("check", &check,
             "Check photos and settings, here and on the server, and create no job.");
   queue.AddTo(flags);
-  flags.AddHeading("Training (what is not given is the base model's recommendation)");
-  flags
-      .Add("preset", &preset,
-           "Published settings for this kind of subject; flags and the base model's own "
-           "recommendations take precedence.")
-      .Takes(absl::StrJoin(PresetNames(), "|"));
-  flags.Add("steps", &steps, "Optimizer steps, 1 to 100000.");
-  flags.Add("learning-rate", &learning_rate, "Above 0, at most 1.");
-  flags.Add("batch-size", &batch_size, "Photos in a batch, 1 to 64.");
-  flags.Add("seed", &seed, "0 to 4294967295; the same seed gives the same result [random].");
-  flags
-      .Add("precision", &precision,
-           "Number formats to train in: of the forward and backward pass; with bf16_weights of the "
-           "weights too, for DreamBooth.")
-      .Takes(EnumWordsWithBars<v1::Precision>());
-  flags
-      .Add("stop-rule", &stop_rule,
-           "Which weights make the model: the last step's, or those of the checkpoint that is "
-           "judged best or has the lowest loss on the validation photos; plateau ends the training "
-           "when three checkpoints in a row have not lowered it.")
-      .Takes(EnumWordsWithBars<v1::StopRule>());
-  training.AddTo(flags);
-  method.AddTo(flags);
-  flags.AddHeading("Prior preservation");
-  flags.Add("prior", &prior, "Train on images of the class beside the photos; --no-prior: do not.");
-  flags.Add("prior-weight", &prior_weight, "Weight of the prior-preservation loss, 0 to 10.");
-  training.AddPriorTo(flags);
-  flags.Add("class-images", &class_images, "Number of class images, 1 to 2000.");
-  flags.AddHeading("Pictures");
-  flags.Add("prompt", &prompts,
-            "Prompt of sample images drawn at the end; may be repeated. {subject} and {class} are "
-            "replaced, and {subject1}, {subject2}, ... where there are several [four scenes of "
-            "each subject].");
-  flags.Add("images-per-prompt", &images_per_prompt, "Sample images of each prompt, 1 to 16.");
+  settings.AddTo(flags, kPicturesHeading);
   flags.Add("samples", &samples, "Draw sample images at the end; --no-samples: do not.");
-  flags.Add("preview-every", &preview_every, "Steps between previews while training; 0: none.");
+  settings.AddTo(flags, kPriorHeading);
+  flags.Add("prior", &prior, "Train on images of the class beside the photos; --no-prior: do not.");
+  settings.AddTo(flags);
 }
 
 absl::StatusOr<FurtherSubject> ParseFurtherSubject(const std::string& text) {
@@ -176,23 +156,11 @@ absl::StatusOr<v1::FineTuneSpec> ToFineTuneSpec(const TrainFlags& flags) {
     other.set_token(further.token);
     other.set_class_noun(further.class_noun);
   }
-  if (!flags.crop.empty()) {
-    ASSIGN_OR_RETURN(const auto crop, ParseEnumFlag<v1::SubjectCrop>("crop", flags.crop));
-    for (v1::Subject& each : *spec.mutable_subjects()) each.set_crop(crop);
-  }
-  RETURN_IF_ERROR(flags.method.SetIn(spec));
-  *spec.mutable_training() = ToTraining(flags);
-  ASSIGN_OR_RETURN(const auto precision,
-                   ParseEnumFlag<v1::Precision>("precision", flags.precision));
-  spec.mutable_training()->set_precision(precision);
-  RETURN_IF_ERROR(flags.training.Apply(spec));
-  ASSIGN_OR_RETURN(const auto stop_rule, ParseEnumFlag<v1::StopRule>("stop-rule", flags.stop_rule));
-  if (!flags.stop_rule.empty()) spec.mutable_training()->set_stop_rule(stop_rule);
+  RETURN_IF_ERROR(SetMethod(flags.method, spec));
+  RETURN_IF_ERROR(flags.settings.SetIn(spec));
   if (!flags.prior) spec.mutable_prior()->set_weight(0);
-  if (flags.prior_weight) spec.mutable_prior()->set_weight(*flags.prior_weight);
-  if (flags.class_images) spec.mutable_prior()->set_class_images(*flags.class_images);
-  if (flags.preview_every) spec.mutable_previews()->set_every_steps(*flags.preview_every);
-  *spec.mutable_samples() = ToSamples(flags);
+  v1::Samples& samples = *spec.mutable_samples();  // without prompts none are drawn
+  if (flags.samples) CompleteSamples(spec, samples);
   return spec;
 }
 

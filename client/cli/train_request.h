@@ -6,9 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "client/cli/method_flags.h"
 #include "client/cli/queue_flags.h"
-#include "client/cli/training_flags.h"
+#include "client/cli/settings.h"
 #include "common/flags.h"
 #include "likeness/v1/fine_tune.pb.h"
 
@@ -21,7 +20,6 @@ struct TrainFlags {
   std::string class_noun;
   std::optional<std::string> token;
   std::vector<std::string> also;  // further subjects: "TOKEN CLASS=DIR"
-  std::string crop;
   std::string base;
   std::string initial_model;
   std::string name;
@@ -35,26 +33,11 @@ struct TrainFlags {
   bool webhook_progress = false;
   QueueFlags queue;
 
+  std::string method = "dreambooth";
   std::string preset;  // applied apart, when it is known what the base model recommends
-  std::optional<int32_t> steps;
-  std::optional<double> learning_rate;
-  std::optional<int32_t> batch_size;
-  std::optional<uint32_t> seed;
-  std::string precision;
-  std::string stop_rule;
-
-  MethodFlags method;
-
-  TrainingFlags training;
-
   bool prior = true;
-  std::optional<double> prior_weight;
-  std::optional<int32_t> class_images;
-
   bool samples = true;
-  std::vector<std::string> prompts;
-  std::optional<int32_t> images_per_prompt;
-  std::optional<int32_t> preview_every;
+  SettingFlags settings{*v1::FineTuneSpec::descriptor(), TrainSettings()};
 
   void AddTo(FlagSet& flags);
 };

@@ -1,4 +1,6 @@
 // The request that `likeness train` makes of its flags.
+#include <algorithm>
+
 #include "absl/time/clock.h"
 #include "client/cli/exit_code.h"
 #include "client/testing/program_fixture.h"
@@ -119,6 +121,33 @@ TEST_F(TrainTest, MethodsHaveFlagsOfTheirOwn) {
       kDone);
   EXPECT_THAT(asked().hypernetwork().layer_structure(), ElementsAre(1, 1.5, 1));
   EXPECT_EQ(asked().hypernetwork().activation(), v1::HYPERNETWORK_ACTIVATION_SWISH);
+  ASSERT_EQ(Train({"--method=lora", "--dropout=0.1", "--rank-stabilized", "--target=to_q",
+                   "--target=conv1", "--lokr-factor=4", "--text-encoder-learning-rate=1e-6"})
+                .exit_code,
+            kDone);
+  EXPECT_EQ(asked().lora().dropout(), 0.1);
+  EXPECT_TRUE(asked().lora().rank_stabilized());
+  EXPECT_THAT(asked().lora().targets(), ElementsAre("to_q", "conv1"));
+  EXPECT_EQ(asked().lora().lokr_factor(), 4);
+  EXPECT_EQ(asked().lora().text_encoder_learning_rate(), 1e-6);
+  ASSERT_EQ(Train({"--text-encoder-learning-rate=2e-6"}).exit_code, kDone);
+  EXPECT_EQ(asked().dreambooth().text_encoder_learning_rate(), 2e-6);
+  ASSERT_EQ(Train({"--method=pivotal_tuning", "--initial-text=a brown dog", "--keep-norm",
+                   "--vectors-learning-rate=1e-3"})
+                .exit_code,
+            kDone);
+  EXPECT_EQ(asked().pivotal_tuning().textual_inversion().initial_text(), "a brown dog");
+  EXPECT_TRUE(asked().pivotal_tuning().textual_inversion().keep_norm());
+  EXPECT_EQ(asked().pivotal_tuning().vectors_learning_rate(), 1e-3);
+  ASSERT_EQ(Train({"--method=hypernetwork", "--layer-norm", "--dropout=0.2", "--no-self-attention"})
+                .exit_code,
+            kDone);
+  EXPECT_TRUE(asked().hypernetwork().layer_norm());
+  EXPECT_EQ(asked().hypernetwork().dropout(), 0.2);
+  EXPECT_TRUE(asked().hypernetwork().has_self_attention());
+  EXPECT_FALSE(asked().hypernetwork().self_attention());
+  ASSERT_EQ(Train({"--method=custom_diffusion", "--no-train-token"}).exit_code, kDone);
+  EXPECT_TRUE(asked().custom_diffusion().has_train_token());
   ASSERT_EQ(Train({"--method=svdiff"}).exit_code, kDone);
   EXPECT_TRUE(asked().has_svdiff());
   ExpectRefusals({{{"--method=magic"}, "--method is 'magic'"},
@@ -126,6 +155,10 @@ TEST_F(TrainTest, MethodsHaveFlagsOfTheirOwn) {
                   {{"--method=lora", "--vectors=2"}, "--method textual_inversion"},
                   {{"--method=textual_inversion", "--train-text-encoder"}, "means nothing"},
                   {{"--method=svdiff", "--variant=dora"}, "--method lora"},
+                  {{"--method=custom_diffusion", "--dropout=0.1"},
+                   "--dropout means nothing with --method custom_diffusion; use --method lora or "
+                   "pivotal_tuning or hypernetwork."},
+                  {{"--rank=many"}, "--rank: \"many\" is not a whole number"},
                   {{"--method=lora", "--variant=vera"}, "lora, dora, loha, lokr are allowed"},
                   {{"--method=lora", "--activation=relu"}, "--method hypernetwork"},
                   {{"--method=hypernetwork", "--layer-structure=1,x"}, "1,2,1"}});
@@ -166,6 +199,93 @@ TEST_F(TrainTest, FlagsOfTheTrainingFillItsFields) {
   const auto wrong = Train({"--optimizer=sgd"});
   EXPECT_NE(wrong.exit_code, kDone);
   EXPECT_THAT(wrong.err, HasSubstr("adamw, adamw_8bit, adafactor, prodigy are allowed"));
+}
+
+TEST_F(TrainTest, OptimizerPriorPicturesAndJudgementHaveFlags) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  ASSERT_EQ(Train({"--gradient-accumulation-steps=4",
+                   "--max-grad-norm=0.5",
+                   "--weight-decay=0.1",
+                   "--adam-beta1=0.8",
+                   "--adam-beta2=0.99",
+                   "--checkpoint-every=25",
+                   "--crop=face",
+                   "--require-single-token",
+                   "--also=abc cat=rex",
+                   "--class-prompt=a pet",
+                   "--prior-sampler=ddim",
+                   "--prior-steps=20",
+                   "--prior-guidance=5",
+                   "--seed=3",
+                   "--sample-sampler=euler",
+                   "--sample-steps=30",
+                   "--sample-guidance=6",
+                   "--negative-prompt=grass",
+                   "--prompt=a {subject1}",
+                   "--preview-prompt=a {class1}",
+                   "--measure=dino",
+                   "--measure=clip_t",
+                   "--evaluator=mini-dino",
+                   "--judge"})
+                .exit_code,
+            kDone);
+  auto asked = server_->record().create.job().fine_tune();
+  EXPECT_EQ(asked.training().gradient_accumulation_steps(), 4);
+  EXPECT_EQ(asked.training().max_grad_norm(), 0.5);
+  EXPECT_EQ(asked.training().weight_decay(), 0.1);
+  EXPECT_EQ(asked.training().adam_beta1(), 0.8);
+  EXPECT_EQ(asked.training().adam_beta2(), 0.99);
+  EXPECT_EQ(asked.training().checkpoint_every_steps(), 25);
+  for (const auto& subject : asked.subjects()) {
+    EXPECT_EQ(subject.crop(), v1::SUBJECT_CROP_FACE);
+    EXPECT_TRUE(subject.require_single_token());
+  }
+  EXPECT_EQ(asked.prior().class_prompt(), "a pet");
+  EXPECT_EQ(asked.prior().sampler(), "ddim");
+  EXPECT_EQ(asked.prior().sampling_steps(), 20);
+  EXPECT_EQ(asked.prior().guidance(), 5);
+  EXPECT_EQ(asked.samples().sampler(), "euler");
+  EXPECT_EQ(asked.samples().steps(), 30);
+  EXPECT_EQ(asked.samples().guidance(), 6);
+  EXPECT_EQ(asked.samples().negative_prompt(), "grass");
+  EXPECT_EQ(asked.samples().seed(), 3);
+  EXPECT_THAT(asked.samples().prompts(), ElementsAre("a {subject1}"));
+  EXPECT_THAT(asked.previews().prompts(), ElementsAre("a {class1}"));
+  EXPECT_TRUE(asked.judge().enabled());
+  EXPECT_THAT(asked.judge().measures(), ElementsAre(v1::MEASURE_DINO, v1::MEASURE_CLIP_T));
+  EXPECT_THAT(asked.judge().evaluators(), ElementsAre("mini-dino"));
+  ASSERT_EQ(Train({"--seed=3", "--sample-seed=4", "--no-judge"}).exit_code, kDone);
+  asked = server_->record().create.job().fine_tune();
+  EXPECT_EQ(asked.training().seed(), 3);
+  EXPECT_EQ(asked.samples().seed(), 4);
+  EXPECT_TRUE(asked.judge().has_enabled());
+  EXPECT_FALSE(asked.judge().enabled());
+  ExpectRefusals({{{"--no-samples", "--sample-steps=30"}, "so --sample-steps cannot be given"},
+                  {{"--no-prior", "--prior-steps=3", "--class-prompt=a"},
+                   "so --class-prompt, --prior-steps cannot be given"},
+                  {{"--measure=beauty"}, "--measure is 'beauty'; dino, clip_i"}});
+}
+
+TEST_F(TrainTest, TheHelpBeginsWithWhatIsCommon) {
+  const std::string help = Run({"train", "--help"}).out;
+  size_t at = 0;
+  for (const char* line :
+       {"Subject:", "--class=NOUN", "Method:", "--method=VALUE", "Training (", "--steps=N",
+        "--rank=N", "Job:", "Pictures:", "--prompt=TEXT",
+        "Prior preservation:", "LoRA and pivotal tuning:", "--alpha=X",
+        "--variant=lora|dora|loha|lokr", "Optimizer:", "--schedule=VALUE", "Every command:"}) {
+    const size_t found = help.find(line, at);
+    EXPECT_NE(found, std::string::npos) << line;
+    at = std::min(found, help.size());
+  }
+}
+
+TEST_F(TrainTest, CheckSaysWhichPhotosOnlyAWorkerLooksAt) {
+  script_.job = Rex(v1::JOB_STATE_UNSPECIFIED);
+  EXPECT_THAT(Run({"train", "--class=dog", "--photos=rex", "--check", "--also=abc cat=rex",
+                   "--validation=rex"})
+                  .err,
+              HasSubstr("6 photos (rex/01.png, ...): only a worker looks whether"));
 }
 
 TEST_F(TrainTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
