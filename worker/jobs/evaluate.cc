@@ -35,18 +35,6 @@ SubjectPhotos FetchRealPhotos(const v1::EvaluateSpec& spec, int image_size,
                      "job.evaluate.");
 }
 
-// The words of the subject that the photos are taken to show: the first of the model's whose token
-// a prompt names.
-PromptWords JudgedWords(const PromptWords& words, const std::vector<std::string>& prompts) {
-  PromptWords judged = words;
-  for (const auto& [token, class_noun] : words.subjects) {
-    judged.token = token;
-    judged.class_noun = class_noun;
-    if (AnyNamesSubject(prompts, judged)) return judged;
-  }
-  return words;
-}
-
 void WarnOfOthers(const PromptWords& judged, const std::vector<std::string>& prompts,
                   JobEnvironment& environment) {
   PromptWords other = judged;

@@ -84,6 +84,16 @@ bool AnyNamesSubject(const std::vector<std::string>& prompts, const PromptWords&
          });
 }
 
+PromptWords JudgedWords(const PromptWords& words, const std::vector<std::string>& prompts) {
+  PromptWords judged = words;
+  for (const auto& [token, class_noun] : words.subjects) {
+    judged.token = token;
+    judged.class_noun = class_noun;
+    if (AnyNamesSubject(prompts, judged)) return judged;
+  }
+  return words;
+}
+
 void CheckMeasuresWithoutSubject(const ProtoMeasures& measures, const PromptWords& words,
                                  const std::string& path) {
   const auto refuse = [&](const std::string& field, const std::string& what) {

@@ -32,6 +32,10 @@ const UnlessNamed& MeasuresOfSubject();
 // `prompts` filled in. True for words without a token too: nothing is known of whom prompts name.
 bool AnyNamesSubject(const std::vector<std::string>& prompts, const PromptWords& words);
 
+// The words with the token and class noun of the subject that photos beside the prompts are taken
+// to show: the first of the model's subjects that a prompt names; the first where none is named.
+PromptWords JudgedWords(const PromptWords& words, const std::vector<std::string>& prompts);
+
 // Where no prompt names the subject: throws StatusError (INVALID_ARGUMENT) if one of
 // MeasuresOfSubject is among the measures, or nothing is. `path`: of the judge's fields,
 // "job.evaluate.".

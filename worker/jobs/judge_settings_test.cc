@@ -103,5 +103,23 @@ TEST_F(ResolveJudgeTest, OfSeveralSubjectsTheFirstIsJudgedWherePromptsNameIt) {
   EXPECT_THAT(environment_.warned, Contains(HasSubstr("of the subjects the first, \"sks\"")));
 }
 
+TEST(JudgedWords, AreThoseOfTheFirstSubjectThatAPromptNames) {
+  const PromptWords words{"sks", "dog", {{"sks", "dog"}, {"sks-2", "cat"}, {"zwx", "duck"}}};
+  const auto noun = [&](const std::vector<std::string>& prompts) {
+    return JudgedWords(words, prompts).class_noun;
+  };
+  EXPECT_EQ(noun({"a sks-2 cat", "a sks dog"}), "dog");
+  EXPECT_EQ(noun({"a zwx duck beside a sks-2 cat"}), "cat");
+  EXPECT_EQ(JudgedWords(words, {"a zwx duck"}).token, "zwx");
+  EXPECT_EQ(noun({"a duck"}), "dog");
+  EXPECT_EQ(JudgedWords({"sks", "dog"}, {"a dog"}).token, "sks");
+}
+
+TEST(AnyNamesSubject, IsTrueWhereNoTokenIsKnown) {
+  EXPECT_TRUE(AnyNamesSubject({"a dog"}, {}));
+  EXPECT_FALSE(AnyNamesSubject({"a dog"}, {"sks", "dog"}));
+  EXPECT_TRUE(AnyNamesSubject({"a dog", "a sks dog"}, {"sks", "dog"}));
+}
+
 }  // namespace
 }  // namespace likeness
