@@ -47,7 +47,8 @@ struct ExportFlags {
     flags
         .Add("format", &format,
              "diffusers: a model directory; single_file: one file in the original Stable Diffusion "
-             "layout; lora: an adapter for diffusers. Required.")
+             "layout; lora: an adapter, in the layouts of diffusers and of kohya's scripts. "
+             "Required.")
         .Takes(EnumWordsWithBars<v1::ExportFormat>());
     flags.Add("adapter", &adapters, "An adapter to merge, NAME or NAME:STRENGTH; may be repeated.")
         .Takes("MODEL");

@@ -1,13 +1,15 @@
 """Files of other programs imported over gRPC: they draw what the file's own loader in diffusers draws."""
 import json
 import pathlib
+import re
+import subprocess
 import sys
 import tempfile
 import unittest
 
 import service
 from service import State
-from likeness.v1 import model_pb2, model_service_pb2, model_service_pb2_grpc
+from likeness.v1 import fine_tune_pb2, model_pb2, model_service_pb2, model_service_pb2_grpc
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
 from parity import diffusers, load_file, save_file, torch  # noqa: E402  (without them this test is skipped)
@@ -186,6 +188,23 @@ class ImportTest(unittest.TestCase):
                     before = safetensors.torch.load(data)
                     self.assertEqual(again.keys(), before.keys())
                     self.assertTrue(all(torch.equal(again[key], before[key]) for key in before))
+
+    def test_a1111s_pickle_of_a_hypernetwork_is_made_and_imported_by_the_documents_recipes(self):
+        def run(document, call):
+            text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / document).read_text()
+            recipe, = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if call in block]
+            subprocess.run([sys.executable, "-c", recipe], cwd=self.directory, check=True)
+
+        job = service.fine_tune_job(service.draw_photos(self.service.directory / "pickled"))
+        job.fine_tune.hypernetwork.activation = fine_tune_pb2.HYPERNETWORK_ACTIVATION_RELU
+        job.fine_tune.training.learning_rate = 0.02
+        done = self.service.wait(self.service.create(job).name)
+        trained = self.directory / "hypernetwork.safetensors"
+        trained.write_bytes(next(data for path, data in self.service.outputs(done).items() if path.endswith(trained.name)))
+        run("training.md", "torch.save")
+        run("exports.md", "torch.load")
+        model = self.imported(self.directory / "rex.safetensors", token="zwx")
+        self.assertTrue((self.drawn_here(model.name) == self.drawn_here(done.output_model)).all())
 
     @staticmethod
     def file_of(model, path):
