@@ -160,8 +160,10 @@ json Parity(const fs::path& place, Machine machine) {
     errors["gradients"] = WorstGradient(*model, tensors, machine);
   errors["losses"] = WorstLoss(place / "model", tensors, machine);
   if (machine.dtype == torch::kFloat32) {
-    const auto pictures = GenerateImages(
-        *model, {.prompt = "a dog", .seed = 7, .sampler = "ddim", .steps = 10, .guidance = 5});
+    const auto pictures = GenerateImages(*model, {.pictures = {{.prompt = "a dog", .seed = 7}},
+                                                  .sampler = "ddim",
+                                                  .steps = 10,
+                                                  .guidance = 5});
     const auto wanted = tensors.Get("picture").flatten();
     const auto ours = torch::tensor(pictures.at(0).rgb, torch::kUInt8);
     errors["picture"] = (ours.to(torch::kInt32) - wanted.to(torch::kInt32)).abs().max().item<int>();
@@ -240,13 +242,14 @@ json Speed(bool full, Machine machine) {
   {
     const auto model = LoadModel(directory, {.device = machine.device, .dtype = machine.dtype});
     figures["load_s"] = watch.Read().wall;
-    TextToImageRequest request{.prompt = "a dog", .sampler = "dpmpp_2m", .steps = 20};
+    TextToImageRequest request{
+        .pictures = {{.prompt = "a dog"}}, .sampler = "dpmpp_2m", .steps = 20};
     GenerateImages(*model, request);  // the first one plans its convolutions
     ForgetPeak(machine.device);
     watch.Read();
     GenerateImages(*model, request);
     figures["picture_s"] = watch.Read().wall;
-    request.images = request.batch_size = 4;
+    request.pictures = PicturesOf({.prompt = "a dog"}, 4);
     GenerateImages(*model, request);
     watch.Read();
     GenerateImages(*model, request);

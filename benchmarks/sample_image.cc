@@ -23,7 +23,8 @@ double MeanPixel(const Image& image) {
 int Main(int argc, char** argv) {
   TimingOptions timing;
   // Not every seed: some stand between two pictures, and fall to either side in bfloat16.
-  TextToImageRequest request{.prompt = "a dog", .seed = 1, .sampler = "dpmpp_2m", .steps = 20};
+  TextToImageRequest request{
+      .pictures = {{.prompt = "a dog", .seed = 1}}, .sampler = "dpmpp_2m", .steps = 20};
   FlagSet flags("Usage: sample_image [FLAGS]\n\nMeasures one picture from a prompt.");
   flags.Add("sampler", &request.sampler, "As in common/sampler_names.h.");
   flags.Add("steps", &request.steps, "Denoising steps.");
@@ -31,7 +32,8 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
 
   try {
-    const auto model = LoadModel(timing.model, {.device = timing.Device(), .drawing_dtype = timing.ScalarType()});
+    const auto model =
+        LoadModel(timing.model, {.device = timing.Device(), .drawing_dtype = timing.ScalarType()});
     const DrawingPrecision precision(*model);  // once, as in a job
     std::vector<Lap> laps;
     double mean_pixel = 0;

@@ -118,17 +118,14 @@ void DrawSheet(StableDiffusion& model, const std::filesystem::path& png) {
                             "purple striped dog", "white cat", "orange spotted teapot"}) {
     prompts.push_back(std::string("a ") + words);
   }
-  std::vector<Image> images;
   TextToImageRequest request;
   request.sampler = "dpmpp_2m";
   request.steps = 15;
   request.guidance = 4;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    request.prompt = prompts[i];
-    request.seed = static_cast<uint32_t>(i);
-    images.push_back(GenerateImages(model, request).front());
+    request.pictures.push_back({.prompt = prompts[i], .seed = static_cast<uint32_t>(i)});
   }
-  WriteSheet(png, images, 8);
+  WriteSheet(png, GenerateImages(model, request), 8);
 }
 
 }  // namespace

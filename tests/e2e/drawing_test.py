@@ -204,6 +204,16 @@ class Drawing(service.JobTest):
         refused = self.end(job)
         self.assertEqual(service.error_fields(refused.error), ["job.generate.preview_every_steps"], refused)
 
+    def test_a_preview_of_several_prompts_names_them_from_left_to_right(self):
+        job = service.generate_job(["a dog", "a cat"], "baseModels/tiny", seed=5, steps=40, width=128, preview_every_steps=3)
+        created = self.service.create(job)
+        samples = [event.sample for event in self.service.watch(created.name) if event.WhichOneof("event") == "sample"]
+        self.assertTrue(samples)
+        for sample in samples:
+            self.assertEqual(sample.prompt, "a dog | a cat")
+            self.assertEqual(Image.open(io.BytesIO(sample.preview)).size[0], 2 * 128)
+        self.assertEqual([output.prompt for output in self.service.wait(created.name).outputs], ["a dog", "a cat"])
+
     def test_the_command_line_keeps_the_newest_preview_while_it_draws(self):
         out = pathlib.Path(self.service.directory) / "previewed"
         command = [service.BIN / "likeness", "generate", "a dog", "--steps=200", "--seed=5", "--preview-every=2", f"--out={out}"]

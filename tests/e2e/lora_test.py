@@ -35,7 +35,7 @@ class LoraTest(service.JobTest):
 
     @classmethod
     def draw(cls, model="", adapters=(), prompt="a zwx dog in the snow"):
-        job = service.generate_job([prompt], model, seed=5, steps=3)
+        job = service.generate_job([prompt], model, seed=5, steps=3, images_per_prompt=2)  # in batches of two, as samples are
         for name, strength in adapters:
             job.generate.model.adapters.add(model=name, strength=strength)
         done = cls.service.wait(cls.service.create(job).name)
@@ -73,18 +73,18 @@ class LoraTest(service.JobTest):
 
     def test_a_prompt_names_adapters_for_itself(self):
         job = service.generate_job(["a {subject} in the snow <lora:rex:1>", "a dog in the snow",
-                                    "a zwx dog in the snow <lora:rex:0.5>"], "baseModels/tiny", seed=5, steps=3)
+                                    "a zwx dog in the snow <lora:rex:0.5>"], "baseModels/tiny", seed=5, steps=3, images_per_prompt=2)
         job.generate.prompt_adapters = True
         done = self.service.wait(self.service.create(job).name)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
         self.assertEqual([output.prompt for output in done.outputs],
-                         ["a zwx dog in the snow", "a dog in the snow", "a zwx dog in the snow"])
+                         2 * ["a zwx dog in the snow"] + 2 * ["a dog in the snow"] + 2 * ["a zwx dog in the snow"])
         drawn = list(self.service.outputs(done).values())
         self.assertEqual(drawn[0], self.outputs["samples/0000.png"])
-        plain = service.generate_job(["a dog in the snow"], "baseModels/tiny", seed=6, steps=3)
-        half = service.generate_job(["a zwx dog in the snow"], "baseModels/tiny", seed=7, steps=3)
+        plain = service.generate_job(["a dog in the snow"], "baseModels/tiny", seed=7, steps=3, images_per_prompt=2)
+        half = service.generate_job(["a zwx dog in the snow"], "baseModels/tiny", seed=9, steps=3, images_per_prompt=2)
         half.generate.model.adapters.add(model=self.done.output_model, strength=0.5)
-        for data, other in ((drawn[1], plain), (drawn[2], half)):
+        for data, other in ((drawn[2], plain), (drawn[4], half)):
             alone = self.service.wait(self.service.create(other).name)
             self.assertEqual(data, self.service.outputs(alone)["samples/0000.png"])
         self.assertEqual(self.draw("baseModels/tiny"), self.base_before)

@@ -119,20 +119,20 @@ class MainJob(service.JobTest):
 
     def test_a_personalized_model_draws(self):
         def draw():
-            spec = service.generate_job(["a {subject} in the snow"], self.done.output_model, seed=5)
+            spec = service.generate_job(["a {subject} in the snow"], self.done.output_model, seed=5, images_per_prompt=2)
             return self.service.wait(self.service.create(spec).name)
 
         drawn = draw()
         self.assertEqual(drawn.state, State.JOB_STATE_SUCCEEDED, drawn)
         self.assertEqual(drawn.outputs[0].prompt, "a zwx dog in the snow")
-        # The same picture as the fine-tune's first sample: same model, prompt, seed and steps.
+        # The same picture as the fine-tune's first sample: same model, prompt, seed and steps, and the first of two in a batch.
         self.assertEqual(self.service.outputs(drawn)["samples/0000.png"], self.outputs["samples/0000.png"])
 
     def test_another_worker_downloads_the_model_and_draws_the_same(self):
         self.worker.send(service.signal.SIGSTOP)
         try:
             other = self.service.start_worker("other")
-            spec = service.generate_job(["a {subject} in the snow"], self.done.output_model, seed=5)
+            spec = service.generate_job(["a {subject} in the snow"], self.done.output_model, seed=5, images_per_prompt=2)
             drawn = self.service.wait(self.service.create(spec).name)
             other.terminate()
         finally:

@@ -48,7 +48,7 @@ class MethodsTest(service.JobTest):
         return job
 
     def draw(self, model="", adapters=(), prompt="a {subject} in the snow"):
-        job = service.generate_job([prompt], model, seed=5, steps=3)
+        job = service.generate_job([prompt], model, seed=5, steps=3, images_per_prompt=2)  # in batches of two, as samples are
         for name, strength in adapters:
             job.generate.model.adapters.add(model=name, strength=strength)
         done = self.service.wait(self.service.create(job).name)

@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,20 +26,24 @@ Image ToImage(const torch::Tensor& picture_HWC) {
           .rgb = {data, data + bytes.numel()}};
 }
 
-// Settings: the fields of TextToImageRequest; guidance_rescale, clip_skip and eta may be left out,
-// and so may prompt_weights, long_prompts ("1"), width and height; an empty negative prompt is
-// none; and, where there is one, the directory of an "adapter", its "method" and its "strength". A
-// tensor "image" (uint8 [H,W,3]) is started from with "strength_of_change", "mask" likewise. Gives
-// "pictures": uint8 [images,H,W,3].
+// Settings: the fields of TextToImageRequest, for `images` pictures of one prompt with seeds from
+// `seed` on; guidance_rescale, clip_skip and eta may be left out, and so may prompt_weights,
+// long_prompts ("1"), width and height; an empty negative prompt is none; and, where there is one,
+// the directory of an "adapter", its "method" and its "strength". A tensor "image" (uint8 [H,W,3])
+// is started from with "strength_of_change", "mask" likewise. Gives "pictures": uint8
+// [images,H,W,3].
 NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto number = [&](const char* name) {
     return settings.contains(name) ? std::stod(settings.at(name)) : 0;
   };
+  std::optional<std::string> negative;
+  if (!settings.at("negative_prompt").empty()) negative = settings.at("negative_prompt");
   TextToImageRequest request{
-      .prompt = settings.at("prompt"),
-      .images = std::stoi(settings.at("images")),
-      .seed = static_cast<uint32_t>(std::stoul(settings.at("seed"))),
+      .pictures = PicturesOf({.prompt = settings.at("prompt"),
+                              .negative_prompt = negative,
+                              .seed = static_cast<uint32_t>(std::stoul(settings.at("seed")))},
+                             std::stoi(settings.at("images"))),
       .sampler = settings.at("sampler"),
       .steps = std::stoi(settings.at("steps")),
       .guidance = std::stod(settings.at("guidance")),
@@ -51,9 +56,6 @@ NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
       .height = static_cast<int>(number("height")),
       .batch_size = std::stoi(settings.at("batch_size")),
   };
-  if (!settings.at("negative_prompt").empty()) {
-    request.negative_prompt = settings.at("negative_prompt");
-  }
   if (inputs.Contains("image")) {
     request.from = {.image = ToImage(inputs.Get("image")),
                     .strength = number("strength_of_change")};

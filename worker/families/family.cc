@@ -40,17 +40,11 @@ Conditioning Conditioning::Select(const torch::Tensor& index_M) const {
              [&](const torch::Tensor& tensor, auto) { return tensor.index_select(0, index_M); });
 }
 
-Conditioning Conditioning::Expand(int64_t count) const {
-  return Map(*this, [&](const torch::Tensor& tensor, auto) {
-    auto shape = tensor.sizes().vec();
-    shape[0] = count;
-    return tensor.expand(shape);
-  });
-}
-
-Conditioning Concatenate(const Conditioning& first, const Conditioning& second) {
-  return Map(first, [&](const torch::Tensor& tensor, auto field) {
-    return torch::cat({tensor, second.*field});
+Conditioning Concatenate(const std::vector<Conditioning>& parts) {
+  return Map(parts.front(), [&](const torch::Tensor&, auto field) {
+    std::vector<torch::Tensor> samples;
+    for (const Conditioning& part : parts) samples.push_back(part.*field);
+    return torch::cat(samples);
   });
 }
 

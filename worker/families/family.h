@@ -55,11 +55,9 @@ struct Conditioning {
 
   // Sample i of the result is sample index_M[i] of this. index_M: int64, on the same device.
   Conditioning Select(const torch::Tensor& index_M) const;
-  // One sample as `count`, sharing memory.
-  Conditioning Expand(int64_t count) const;
 };
-// The samples of both.
-Conditioning Concatenate(const Conditioning& first, const Conditioning& second);
+// The samples of all, at least one, which use the same fields.
+Conditioning Concatenate(const std::vector<Conditioning>& parts);
 
 enum class Role { kDenoiser, kTextEncoder, kAutoencoder };
 
@@ -78,7 +76,7 @@ struct ModelSource {
   torch::Device device = torch::kCPU;
   torch::ScalarType dtype = torch::kFloat32;  // of all parameters
   std::optional<torch::ScalarType> drawing_dtype = {};
-  std::string digest = {};                    // ModelDigest of the directory; empty if none
+  std::string digest = {};  // ModelDigest of the directory; empty if none
 };
 
 // Not thread safe.

@@ -27,7 +27,9 @@ class DrawingPrecisionTest : public testing::Test {
     return weights;
   }
   static std::vector<uint8_t> Draw(Family& model) {
-    return GenerateImages(model, {.prompt = "a dog", .seed = 5, .steps = 4}).at(0).rgb;
+    return GenerateImages(model, {.pictures = {{.prompt = "a dog", .seed = 5}}, .steps = 4})
+        .at(0)
+        .rgb;
   }
 
   StableDiffusion whole_ = [] {
@@ -67,8 +69,8 @@ TEST_F(DrawingPrecisionTest, PicturesAreNearlyTheSame) {
 }
 
 TEST_F(DrawingPrecisionTest, WeightsComeBackWhenDrawingFails) {
-  EXPECT_ANY_THROW(
-      GenerateImages(rounded_, {.prompt = "a dog", .steps = 4}, [](int, int) { return false; }));
+  EXPECT_ANY_THROW(GenerateImages(rounded_, {.pictures = {{.prompt = "a dog"}}, .steps = 4},
+                                  [](int, int) { return false; }));
   EXPECT_EQ(DtypeOf(rounded_, Role::kDenoiser), torch::kFloat32);
 }
 

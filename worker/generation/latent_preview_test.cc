@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "worker/families/diffusers_directory.h"
@@ -60,19 +60,18 @@ TEST(LatentPreviewTest, PreviewsComeEverySoManyStepsAndChangeNoPicture) {
   torch::manual_seed(7);
   StableDiffusion model = TinyModel();
   TextToImageRequest request;
-  request.prompt = "a dog";
-  request.images = 3;
+  request.pictures = PicturesOf({.prompt = "a dog"}, 3);
   request.batch_size = 2;
   request.sampler = "dpm2";  // two evaluations a step
   request.steps = 6;
-  std::vector<std::pair<int, int64_t>> shown;
+  using Shown = std::vector<std::tuple<int, size_t, int64_t>>;
+  Shown shown;
   GenerationPreviews previews{.every_steps = 2,
-                              .show = [&](int step, const torch::Tensor& clean_BChw) {
-                                shown.emplace_back(step, clean_BChw.size(0));
+                              .show = [&](int step, size_t first, const torch::Tensor& clean_BChw) {
+                                shown.emplace_back(step, first, clean_BChw.size(0));
                               }};
   const auto with = GenerateImages(model, request, {}, previews);
-  using Shown = std::vector<std::pair<int, int64_t>>;
-  EXPECT_EQ(shown, (Shown{{2, 2}, {4, 2}, {2, 1}, {4, 1}}));
+  EXPECT_EQ(shown, (Shown{{2, 0, 2}, {4, 0, 2}, {2, 2, 1}, {4, 2, 1}}));
   const auto without = GenerateImages(model, request);
   for (size_t i = 0; i < with.size(); ++i) EXPECT_EQ(with[i].rgb, without[i].rgb);
 }

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "worker/base/error.h"
 #include "worker/families/tiny_model.h"
@@ -56,7 +57,7 @@ class ImageToImageTest : public testing::Test {
   }
   std::vector<Image> Draw(const std::optional<ImageToImage>& from, int images = 1,
                           const std::string& sampler = "ddim") {
-    TextToImageRequest request{.prompt = "a dog", .images = images, .seed = 5};
+    TextToImageRequest request{.pictures = PicturesOf({.prompt = "a dog", .seed = 5}, images)};
     request.sampler = sampler;
     request.steps = 10;
     request.from = from;
@@ -106,7 +107,7 @@ TEST_F(ImageToImageTest, APictureDependsOnItsOwnSeedAlone) {
   for (const char* sampler : {"ddim", "euler_ancestral"}) {
     ImageToImage from{.image = Ramp(16), .mask = RightHalf(16), .strength = 0.6};
     const auto images = Draw(from, 3, sampler);
-    TextToImageRequest alone{.prompt = "a dog", .seed = 7};
+    TextToImageRequest alone{.pictures = {{.prompt = "a dog", .seed = 7}}};
     alone.sampler = sampler;
     alone.steps = 10;
     alone.from = from;
@@ -118,7 +119,7 @@ TEST_F(ImageToImageTest, APictureDependsOnItsOwnSeedAlone) {
 
 TEST_F(ImageToImageTest, ProgressCountsTheStepsThatAreDone) {
   for (const char* sampler : {"ddim", "plms", "pndm", "heun", "dpm2", "lcm"}) {
-    TextToImageRequest request{.prompt = "a dog", .sampler = sampler, .steps = 10};
+    TextToImageRequest request{.pictures = {{.prompt = "a dog"}}, .sampler = sampler, .steps = 10};
     request.from = ImageToImage{.image = Ramp(16), .strength = 0.4};
     int done = 0, total = 0;
     GenerateImages(model_, request, [&](int step, int steps) {
@@ -157,19 +158,23 @@ class CountingModel : public StableDiffusion {
   int encoded = 0;
 };
 
-TEST_F(ImageToImageTest, SeveralPromptsBeginWithAPictureThatIsEncodedOnce) {
+TEST_F(ImageToImageTest, SeveralRequestsBeginWithAPictureThatIsEncodedOnce) {
   torch::manual_seed(7);
   CountingModel model(TinyModel());
   const ImageToImage from{.image = Ramp(16), .strength = 0.5};
   StartingPicture start(model, from, {16, 16});
   for (const char* prompt : {"a dog", "a cat"}) {
-    TextToImageRequest request{.prompt = prompt, .images = 2, .seed = 5, .steps = 4};
+    TextToImageRequest request{.pictures = PicturesOf({.prompt = prompt, .seed = 5}, 2),
+                               .steps = 4};
     request.from = from;
     const int before = model.encoded;
     const auto alone = GenerateImages(model, request);
     EXPECT_EQ(model.encoded, before + 1);
-    const auto together = GenerateImages(model, request, {}, {}, &start);
-    EXPECT_EQ(together[1].rgb, alone[1].rgb);
+    std::vector<Image> together;
+    GenerateEachImage(
+        model, request, [&](Image image, BatchPlace) { together.push_back(std::move(image)); },
+        /*progress=*/{}, /*previews=*/{}, &start);
+    EXPECT_EQ(together.at(1).rgb, alone.at(1).rgb);
   }
   EXPECT_EQ(model.encoded, 3);  // twice alone, once together
 }

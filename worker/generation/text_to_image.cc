@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "worker/base/error.h"
 #include "worker/diffusion/denoiser.h"
@@ -10,6 +11,7 @@
 #include "worker/diffusion/sampler_table.h"
 #include "worker/families/family.h"
 #include "worker/generation/drawing_precision.h"
+#include "worker/generation/encoded_prompts.h"
 #include "worker/generation/pipeline_sampler.h"
 #include "worker/generation/starting_picture.h"
 #include "worker/generation/tensor_image.h"
@@ -36,15 +38,29 @@ int64_t LatentSide(const std::string& field, int64_t pixels, const Family& model
 }
 
 void CheckRequest(const TextToImageRequest& request) {
-  if (request.images < 1) Refuse("images", std::to_string(request.images), "1 or more");
+  if (request.pictures.empty()) Refuse("pictures", "empty", "1 or more");
   if (request.batch_size < 1) Refuse("batch_size", std::to_string(request.batch_size), "1 or more");
 }
 
-// Picture i has a generator of its own.
-PictureNoise NoiseOf(uint32_t first_seed, int count, const std::vector<int64_t>& shape_CHW,
-                     torch::Device device) {
+// The contexts of the next pictures that are denoised together, from that with the index `first`.
+std::vector<ToldPrompts> NextBatch(const TextToImageRequest& request, size_t first,
+                                   EncodedPrompts& prompts) {
+  const size_t end =
+      std::min(request.pictures.size(), first + static_cast<size_t>(request.batch_size));
+  std::vector<ToldPrompts> told_B;
+  for (size_t i = first; i < end; ++i) {
+    ToldPrompts told = prompts.Of(request.pictures[i]);
+    if (!told_B.empty() && told.length() != told_B.front().length()) break;
+    told_B.push_back(std::move(told));
+  }
+  return told_B;
+}
+
+// Each picture has a generator of its own.
+PictureNoise NoiseOf(const TextToImageRequest& request, size_t first, size_t count,
+                     const std::vector<int64_t>& shape_CHW, torch::Device device) {
   std::vector<uint64_t> seeds;
-  for (int i = 0; i < count; ++i) seeds.push_back(first_seed + static_cast<uint32_t>(i));
+  for (size_t i = first; i < first + count; ++i) seeds.push_back(request.pictures[i].seed);
   return PictureNoise(std::move(seeds), shape_CHW, device);
 }
 
@@ -69,47 +85,6 @@ std::vector<Image> Decode(Family& model, const torch::Tensor& latents_BCHW) {
   return TensorToImages(images_BCHW);
 }
 
-// What the model is told of the prompts; without guidance, of the first alone.
-struct ToldPrompts {
-  Conditioning prompt, negative;
-};
-
-// `told` with as many rows as `other` has: empty prompts behind it.
-void FillUp(Conditioning& told, const Conditioning& other, const Prompt& prompt, Geometry geometry,
-            const TextOptions& options, Family& model) {
-  if (told.context_NSD.size(1) >= other.context_NSD.size(1)) return;
-  const auto empty = model.Encode({prompt ? Prompt("") : std::nullopt}, geometry, options);
-  while (told.context_NSD.size(1) < other.context_NSD.size(1)) {
-    told.context_NSD = torch::cat({told.context_NSD, empty.context_NSD}, 1);
-  }
-}
-
-ToldPrompts Encode(Family& model, const TextToImageRequest& request, Geometry geometry) {
-  const TextOptions options{.clip_skip = request.clip_skip,
-                            .weights = request.prompt_weights,
-                            .long_prompts = request.long_prompts};
-  ToldPrompts told{.prompt = model.Encode({request.prompt}, geometry, options), .negative = {}};
-  if (request.guidance <= 1) return told;
-  TextOptions of_negative = options;
-  of_negative.clip_skip = 0;  // so have the reference's pipelines
-  told.negative = model.Encode({request.negative_prompt}, geometry, of_negative);
-  FillUp(told.prompt, told.negative, request.prompt, geometry, options, model);
-  FillUp(told.negative, told.prompt, request.negative_prompt, geometry, of_negative, model);
-  return told;
-}
-
-// `prompts` for `count` pictures: twice as many samples where there is guidance, its half first.
-Conditioning ForPictures(const ToldPrompts& prompts, int64_t count,
-                         const torch::Tensor& canvas_NChw) {
-  const auto told_of = [&](const Conditioning& prompt) {
-    auto told = prompt.Expand(count);
-    told.canvas_NChw = canvas_NChw;
-    return told;
-  };
-  if (!prompts.negative.context_NSD.defined()) return told_of(prompts.prompt);
-  return Concatenate(told_of(prompts.negative), told_of(prompts.prompt));
-}
-
 BatchStart FromNoise(Family& model, const Sampler& sampler, int steps, int64_t count,
                      Geometry geometry, NoiseSource& noise) {
   const auto start_BCHW = sampler.Scaled(noise.Draw(), steps);
@@ -119,45 +94,51 @@ BatchStart FromNoise(Family& model, const Sampler& sampler, int steps, int64_t c
 
 }  // namespace
 
-std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& request,
-                                  const GenerationProgress& progress,
-                                  const GenerationPreviews& previews, StartingPicture* start) {
+std::vector<PictureRequest> PicturesOf(const PictureRequest& first, int count) {
+  std::vector<PictureRequest> pictures(static_cast<size_t>(count), first);
+  for (size_t i = 0; i < pictures.size(); ++i) pictures[i].seed += static_cast<uint32_t>(i);
+  return pictures;
+}
+
+void GenerateEachImage(Family& model, const TextToImageRequest& request, const TakeImage& take,
+                       const GenerationProgress& progress, const GenerationPreviews& previews,
+                       StartingPicture* start) {
   torch::NoGradGuard no_grad;
   CheckRequest(request);
   const DrawingPrecision precision(model);
   const Sampler sampler = SamplerOf(model, request.sampler, request.eta);
   const int left_out = request.from ? StepsLeftOut(request.steps, request.from->strength) : 0;
-  const int steps_per_batch =
-      static_cast<int>(sampler.GridOf(request.steps).levels.size()) - left_out;
-  const int batches = (request.images + request.batch_size - 1) / request.batch_size;
+  const int steps = static_cast<int>(sampler.GridOf(request.steps).levels.size()) - left_out;
   const std::vector<int64_t> noise_shape = {model.latent_channels(),
                                             LatentSide("height", request.height, model),
                                             LatentSide("width", request.width, model)};
 
-  // Encode the prompts and the picture to begin with, once for all pictures.
+  // Each prompt and the picture to begin with are encoded once.
   const Geometry geometry{noise_shape[1] * model.cell(), noise_shape[2] * model.cell()};
-  const auto prompts = Encode(model, request, geometry);
+  EncodedPrompts prompts(model, request, geometry);
   std::optional<StartingPicture> own;
   if (request.from && start == nullptr) start = &own.emplace(model, *request.from, geometry);
-  int steps_done = 0;
-  torch::Tensor clean_BChw;  // as it was expected last
-  const auto after_step = [&] {
-    const int step = steps_done++ % steps_per_batch + 1;
-    const bool shown = previews.every_steps > 0 && step % previews.every_steps == 0;
-    if (shown && step < steps_per_batch) previews.show(step, clean_BChw);
-    if (progress && !progress(steps_done, steps_per_batch * batches)) ThrowStopped();
-  };
 
   // Denoise and decode batch by batch. Latents stay float32; the model computes in its own type.
-  std::vector<Image> images;
-  while (static_cast<int>(images.size()) < request.images) {
-    const int done = static_cast<int>(images.size());
-    const int count = std::min(request.batch_size, request.images - done);
-    auto noise =
-        NoiseOf(request.seed + static_cast<uint32_t>(done), count, noise_shape, model.device());
+  const auto pictures = static_cast<int>(request.pictures.size());
+  for (int first = 0; first < pictures;) {
+    const auto told_B = NextBatch(request, first, prompts);
+    const int count = static_cast<int>(told_B.size());
+    int step = 0;
+    torch::Tensor clean_BChw;  // as it was expected last
+    const auto go_on = [&] {
+      if (progress && !progress(first * steps + count * step, pictures * steps)) ThrowStopped();
+    };
+    const auto after_step = [&] {
+      ++step;
+      const bool shown = previews.every_steps > 0 && step % previews.every_steps == 0;
+      if (shown && step < steps) previews.show(step, first, clean_BChw);
+      go_on();
+    };
+    auto noise = NoiseOf(request, first, count, noise_shape, model.device());
     const auto begin = start ? start->Begin(sampler, request.steps, noise)
                              : FromNoise(model, sampler, request.steps, count, geometry, noise);
-    const auto told = ForPictures(prompts, count, begin.canvas_NChw);
+    const auto told = ForBatch(told_B, begin.canvas_NChw);
     const NoisePredictor network = [&](const auto& latents, const auto& timesteps) {
       return model.Predict(latents, timesteps, told);
     };
@@ -167,11 +148,24 @@ std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& reque
                             [&](const torch::Tensor& x0_BCHW) { clean_BChw = x0_BCHW; });
     const auto latents_BCHW =
         sampler.SampleFrom(denoiser, begin.start, noise, request.steps, after_step);
+    BatchPlace place{.size = count};
     for (const auto& part_BCHW : latents_BCHW.split(DecodedTogether(latents_BCHW, model))) {
-      if (progress && !progress(steps_done, steps_per_batch * batches)) ThrowStopped();
-      for (auto& image : Decode(model, part_BCHW)) images.push_back(std::move(image));
+      go_on();
+      for (auto& image : Decode(model, part_BCHW)) {
+        take(std::move(image), place);
+        ++place.position;
+      }
     }
+    first += count;
   }
+}
+
+std::vector<Image> GenerateImages(Family& model, const TextToImageRequest& request,
+                                  const GenerationProgress& progress,
+                                  const GenerationPreviews& previews) {
+  std::vector<Image> images;
+  const auto take = [&](Image image, BatchPlace) { images.push_back(std::move(image)); };
+  GenerateEachImage(model, request, take, progress, previews);
   return images;
 }
 

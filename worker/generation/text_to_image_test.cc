@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "worker/base/error.h"
 #include "worker/families/tiny_model.h"
@@ -21,6 +22,10 @@ class TextToImageTest : public ::testing::Test {
   std::vector<Image> Generate(const TextToImageRequest& request) {
     return GenerateImages(model_, request);
   }
+  // 3 steps.
+  static TextToImageRequest Of(std::vector<PictureRequest> pictures) {
+    return {.pictures = std::move(pictures), .steps = 3};
+  }
   void ExpectRefused(const TextToImageRequest& request, const std::string& message) {
     try {
       Generate(request);
@@ -35,7 +40,7 @@ class TextToImageTest : public ::testing::Test {
     torch::manual_seed(7);
     return TinyModel();
   }();
-  const TextToImageRequest request_{.prompt = "a dog", .seed = 5, .steps = 3};
+  const TextToImageRequest request_ = Of({{.prompt = "a dog", .seed = 5}});
 };
 
 // Batches change the order in which floats are added up, and so at most the last bit of a picture.
@@ -63,16 +68,13 @@ TEST_F(TextToImageTest, TheSameRequestDrawsTheSamePicture) {
 }
 
 TEST_F(TextToImageTest, APictureDependsOnItsOwnSeedAlone) {
-  auto request = request_;
-  request.images = 5;
+  auto request = Of(PicturesOf(request_.pictures[0], 5));
   for (int batch_size : {1, 2, 5}) {
     request.batch_size = batch_size;
     const auto images = Generate(request);
     ASSERT_EQ(images.size(), 5u);
     for (uint32_t i = 0; i < 5; ++i) {
-      auto alone = request_;
-      alone.seed = request.seed + i;
-      ExpectAlmostEqual(images[i], Generate(alone).at(0));
+      ExpectAlmostEqual(images[i], Generate(Of({{.prompt = "a dog", .seed = 5 + i}})).at(0));
     }
   }
 }
@@ -84,11 +86,11 @@ TEST_F(TextToImageTest, PromptSeedSamplerAndGuidanceMatter) {
     change(request);
     return Generate(request).at(0).rgb;
   };
-  EXPECT_NE(image, with([](auto& r) { r.prompt = "a cat"; }));
-  EXPECT_NE(image, with([](auto& r) { r.seed = 6; }));
+  EXPECT_NE(image, with([](auto& r) { r.pictures[0].prompt = "a cat"; }));
+  EXPECT_NE(image, with([](auto& r) { r.pictures[0].seed = 6; }));
   EXPECT_NE(image, with([](auto& r) { r.sampler = "dpmpp_2m"; }));
   EXPECT_NE(image, with([](auto& r) { r.guidance = 1; }));
-  EXPECT_NE(image, with([](auto& r) { r.negative_prompt = "red"; }));
+  EXPECT_NE(image, with([](auto& r) { r.pictures[0].negative_prompt = "red"; }));
 }
 
 // The checkpoint's own sampler draws where none is asked for, as the file's settings say.
@@ -107,25 +109,21 @@ TEST_F(TextToImageTest, StochasticPicturesDependOnTheirOwnSeedAloneToo) {
   for (const char* sampler : {"euler_ancestral", "dpmpp_sde", "lcm"}) {
     auto request = request_;
     request.sampler = sampler;
-    request.images = 3;
+    request.pictures = PicturesOf({.prompt = "a dog", .seed = 5}, 3);
     request.batch_size = 2;
     const auto images = Generate(request);
     auto alone = request;
-    alone.images = 1;
-    alone.seed = request.seed + 1;
+    alone.pictures = {request.pictures[1]};
     ExpectAlmostEqual(images[1], Generate(alone).at(0));
     EXPECT_NE(images[0].rgb, images[1].rgb);
   }
 }
 
 TEST_F(TextToImageTest, SeedZeroIsASeedAndTheLastOneWrapsAround) {
-  auto zero = request_;
-  zero.seed = 0;
+  const auto zero = Of({{.prompt = "a dog", .seed = 0}});
   const auto first = Generate(zero).at(0);
   EXPECT_EQ(first.rgb, Generate(zero).at(0).rgb);
-  auto last = request_;
-  last.seed = 0xFFFFFFFF;
-  last.images = 2;
+  const auto last = Of(PicturesOf({.prompt = "a dog", .seed = 0xFFFFFFFF}, 2));
   ExpectAlmostEqual(Generate(last).at(1), first);
 }
 
@@ -133,7 +131,7 @@ TEST_F(TextToImageTest, OddPromptsAreDrawn) {
   for (std::string prompt : {std::string(), std::string(10'000, 'x'),
                              std::string("\U0001F436 \x01\x7f"), std::string("a\0b", 3)}) {
     auto request = request_;
-    request.prompt = prompt;
+    request.pictures[0].prompt = prompt;
     request.steps = 1;
     EXPECT_EQ(Generate(request).size(), 1u);
   }
@@ -152,33 +150,136 @@ TEST_F(TextToImageTest, BadRequestsAreRefusedByField) {
   refused([](auto& r) { r.guidance = INFINITY; }, "guidance is inf");
   refused([](auto& r) { r.guidance_rescale = 2; }, "guidance_rescale is 2");
   refused([](auto& r) { r.eta = -1; }, "eta is -1");
-  refused([](auto& r) { r.images = 0; }, "images is 0");
+  refused([](auto& r) { r.pictures.clear(); }, "pictures is empty");
   refused([](auto& r) { r.batch_size = 0; }, "batch_size is 0");
   refused([](auto& r) { r.sampler = "magic"; }, "sampler is \"magic\"");
   refused([](auto& r) { r.width = 17; }, "width is 17; allowed: 0 or a multiple of 2 up to 4096");
   refused([](auto& r) { r.height = -2; }, "height is -2");
   refused([](auto& r) { r.width = 1'000'000; }, "width is 1000000");
-  refused([](auto& r) { r.prompt = "\xff"; }, "not UTF-8");
+  refused([](auto& r) { r.pictures[0].prompt = "\xff"; }, "not UTF-8");
 }
 
-TEST_F(TextToImageTest, ProgressCountsAllStepsAndCanStop) {
-  auto request = request_;
-  request.images = 3;
+TEST_F(TextToImageTest, ProgressCountsTheStepsOfEachPictureAndCanStop) {
+  auto request = Of(PicturesOf({.prompt = "a dog"}, 3));
   request.batch_size = 2;
   std::vector<std::pair<int, int>> seen;
   GenerateImages(model_, request, [&](int step, int total) {
     seen.emplace_back(step, total);
     return true;
   });
-  ASSERT_EQ(seen.size(), 8u) << "6 steps, and before each batch is decoded";
-  EXPECT_EQ(seen.front(), std::pair(1, 6));
-  EXPECT_EQ(seen.back(), std::pair(6, 6));
+  using Seen = std::vector<std::pair<int, int>>;
+  EXPECT_EQ(seen, (Seen{{2, 9}, {4, 9}, {6, 9}, {6, 9}, {7, 9}, {8, 9}, {9, 9}, {9, 9}}))
+      << "after each step, and before each batch is decoded";
+  std::vector<Image> drawn;
   try {
-    GenerateImages(model_, request, [](int step, int) { return step < 2; });
+    GenerateEachImage(
+        model_, request, [&](Image image, BatchPlace) { drawn.push_back(std::move(image)); },
+        [](int step, int) { return step < 8; });
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kCancelled);
   }
+  EXPECT_EQ(drawn.size(), 2u) << "the batches that were done";
+}
+
+// With guidance and without, with samplers that draw noise, and with prompts of their own that
+// guidance leads away from.
+TEST_F(TextToImageTest, PicturesOfSeveralPromptsShareABatch) {
+  const std::vector<PictureRequest> pictures = {
+      {.prompt = "a dog", .seed = 5},
+      {.prompt = "a cat on the beach", .negative_prompt = "red", .seed = 9},
+      {.prompt = "", .seed = 2},
+      {.prompt = "a dog", .negative_prompt = "red", .seed = 5}};
+  for (const char* sampler : {"ddim", "euler_ancestral", "dpmpp_sde"}) {
+    for (const double guidance : {7.5, 1.0}) {
+      SCOPED_TRACE(testing::Message() << sampler << ", guidance " << guidance);
+      auto request = Of(pictures);
+      request.sampler = sampler;
+      request.guidance = guidance;
+      std::vector<BatchPlace> places;
+      std::vector<Image> images;
+      GenerateEachImage(model_, request, [&](Image image, BatchPlace place) {
+        images.push_back(std::move(image));
+        places.push_back(place);
+      });
+      ASSERT_EQ(images.size(), 4u);
+      for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(places[i].size, 4);
+        EXPECT_EQ(places[i].position, i);
+        request.pictures = {pictures[i]};
+        ExpectAlmostEqual(images[i], Generate(request).at(0));
+      }
+      EXPECT_NE(images[0].rgb, images[1].rgb);
+    }
+  }
+}
+
+// What makes a picture's file enough to draw it again.
+TEST_F(TextToImageTest, AtOnePlaceInABatchOfOneSizeAPictureIsTheSameToTheByte) {
+  const PictureRequest wanted{.prompt = "a cat on the beach", .negative_prompt = "red", .seed = 9};
+  for (const char* sampler : {"ddim", "dpmpp_2m", "dpmpp_sde"}) {
+    for (const double guidance : {7.5, 1.0}) {
+      for (const int size : {2, 3, 4}) {
+        for (int position = 0; position < size; ++position) {
+          SCOPED_TRACE(testing::Message() << sampler << ", guidance " << guidance << ", position "
+                                          << position << " of " << size);
+          std::vector<PictureRequest> others;
+          for (int i = 0; i < size; ++i) {
+            others.push_back({.prompt = "a blue duck", .seed = 100u + static_cast<uint32_t>(i)});
+          }
+          others[position] = wanted;
+          auto request = Of(others);
+          request.sampler = sampler;
+          request.guidance = guidance;
+          const auto beside_others = Generate(request).at(position).rgb;
+          PictureRequest first = wanted;
+          first.seed -= static_cast<uint32_t>(position);
+          request.pictures = PicturesOf(first, size);  // as `likeness replay` asks for it
+          EXPECT_EQ(Generate(request).at(position).rgb, beside_others);
+        }
+      }
+    }
+  }
+}
+
+class CountingEncoder : public StableDiffusion {
+ public:
+  explicit CountingEncoder(StableDiffusion model) : StableDiffusion(std::move(model)) {}
+  Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
+                      const TextOptions& options = {}) override {
+    for (const Prompt& prompt : prompts) encoded.push_back(prompt.value_or("none"));
+    return StableDiffusion::Encode(prompts, geometry, options);
+  }
+  std::vector<std::string> encoded;
+};
+
+TEST_F(TextToImageTest, EachPromptIsEncodedOnce) {
+  CountingEncoder model(model_);
+  auto request = Of({{.prompt = "a dog"}, {.prompt = "a cat"}, {.prompt = "a dog"}});
+  request.batch_size = 1;
+  GenerateImages(model, request);
+  EXPECT_EQ(model.encoded, (std::vector<std::string>{"a dog", "none", "a cat"}));
+}
+
+TEST_F(TextToImageTest, PromptsOfUnlikeLengthShareNoBatch) {
+  std::string longer = "a dog";
+  for (int i = 0; i < 30; ++i) longer += " dog";
+  auto request = Of({{.prompt = "a dog", .seed = 5},
+                     {.prompt = longer, .seed = 6},
+                     {.prompt = longer, .seed = 7},
+                     {.prompt = "a cat", .seed = 8}});
+  request.long_prompts = true;
+  std::vector<std::pair<int, int>> places;
+  std::vector<Image> images;
+  GenerateEachImage(model_, request, [&](Image image, BatchPlace place) {
+    places.emplace_back(place.size, place.position);
+    images.push_back(std::move(image));
+  });
+  using Places = std::vector<std::pair<int, int>>;
+  EXPECT_EQ(places, (Places{{1, 0}, {2, 0}, {2, 1}, {1, 0}}));
+  auto alone = request;
+  alone.pictures = {request.pictures[3]};
+  EXPECT_EQ(images.at(3).rgb, Generate(alone).at(0).rgb);
 }
 
 TEST_F(TextToImageTest, AModelThatHasDivergedIsReported) {

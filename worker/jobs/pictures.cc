@@ -1,9 +1,11 @@
 #include "worker/jobs/pictures.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_format.h"
-#include "worker/generation/drawing_precision.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "worker/generation/latent_preview.h"
 #include "worker/generation/starting_picture.h"
 #include "worker/images/crop.h"
@@ -19,6 +21,41 @@ namespace {
 constexpr size_t kThumbnailBytes = 64 << 10;
 constexpr int kThumbnailSide = 256;
 
+// `prompts` of the order, from that with the number `first`.
+TextToImageRequest RequestOf(const PictureOrder& order, size_t first, size_t prompts) {
+  TextToImageRequest request;
+  for (size_t number = first; number < first + prompts; ++number) {
+    const auto drawn_before = number * static_cast<size_t>(order.images_per_prompt);
+    const PictureRequest picture{.prompt = order.prompts[number],
+                                 .negative_prompt = order.negative_prompt,
+                                 .seed = order.seed + static_cast<uint32_t>(drawn_before)};
+    for (auto& same : PicturesOf(picture, order.images_per_prompt)) {
+      request.pictures.push_back(std::move(same));
+    }
+  }
+  request.sampler = order.sampler;
+  request.steps = order.steps;
+  request.guidance = order.guidance;
+  request.guidance_rescale = order.guidance_rescale;
+  request.clip_skip = order.clip_skip;
+  request.prompt_weights = order.prompt_weights;
+  request.long_prompts = order.long_prompts;
+  request.width = order.width;
+  request.height = order.height;
+  request.from = order.from;
+  return request;
+}
+
+// The prompts of `count` pictures, each once where it stands several times in a row.
+std::string PromptsOf(const TextToImageRequest& request, size_t first, size_t count) {
+  std::vector<absl::string_view> prompts;
+  for (size_t i = first; i < first + count; ++i) {
+    const std::string& prompt = request.pictures[i].prompt;
+    if (prompts.empty() || prompts.back() != prompt) prompts.push_back(prompt);
+  }
+  return absl::StrJoin(prompts, " | ");
+}
+
 }  // namespace
 
 Progress PictureMeter::After(double pictures) const {
@@ -30,10 +67,7 @@ Progress PictureMeter::After(double pictures) const {
 void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& environment,
                   Phases& phases, PictureMeter& meter, std::vector<Picture>& pictures,
                   const ForPrompt& for_prompt) {
-  const size_t first = pictures.size();
-  // Once for all prompts, unless adapters are laid over the model between them.
-  std::optional<DrawingPrecision> precision;
-  if (!for_prompt) precision.emplace(model);
+  const size_t before = pictures.size();
   phases.Report(meter.After(0));
   const auto side = [&](int asked) {
     return asked > 0 ? asked : static_cast<int>(model.image_size());
@@ -43,44 +77,32 @@ void DrawPictures(Family& model, const PictureOrder& order, JobEnvironment& envi
     start.emplace(model, *order.from, Geometry{side(order.height), side(order.width)});
   std::optional<LatentPreview> map;
   if (order.preview_every_steps > 0) map.emplace(model);
-  for (size_t number = 0; number < order.prompts.size(); ++number) {
-    const std::string& prompt = order.prompts[number];
+  const size_t together = for_prompt ? 1 : order.prompts.size();
+  for (size_t number = 0; number < order.prompts.size(); number += together) {
     const auto overlay = for_prompt ? for_prompt(number) : nullptr;
-    const int drawn = static_cast<int>(pictures.size() - first);
-    TextToImageRequest request;
-    request.prompt = prompt;
-    request.negative_prompt = order.negative_prompt;
-    request.images = order.images_per_prompt;
-    request.seed = order.seed + static_cast<uint32_t>(drawn);
-    request.sampler = order.sampler;
-    request.steps = order.steps;
-    request.guidance = order.guidance;
-    request.guidance_rescale = order.guidance_rescale;
-    request.clip_skip = order.clip_skip;
-    request.prompt_weights = order.prompt_weights;
-    request.long_prompts = order.long_prompts;
-    request.width = order.width;
-    request.height = order.height;
-    request.from = order.from;
-    const auto show = [&](int step, const torch::Tensor& clean_BChw) {
-      environment.Show(
-          LivePreview(prompt, step, map->Draw(clean_BChw), side(order.width), side(order.height)),
-          /*file=*/{});
+    const TextToImageRequest request = RequestOf(order, number, together);
+    const size_t drawn = pictures.size() - before;
+    const auto take = [&](Image image, BatchPlace place) {
+      const size_t index = pictures.size() - before;
+      const PictureRequest& picture = request.pictures[index - drawn];
+      pictures.push_back({picture.prompt, picture.seed, std::move(image), place,
+                          index / static_cast<size_t>(order.images_per_prompt)});
     };
-    const auto images = GenerateImages(
-        model, request,
-        [&](int step, int steps) {
-          phases.Report(
-              meter.After(drawn + static_cast<double>(order.images_per_prompt) * step / steps));
-          return environment.Stop() == StopReason::kNone;
-        },
-        {.every_steps = order.preview_every_steps, .show = show}, start ? &*start : nullptr);
-    for (int i = 0; i < std::ssize(images); ++i) {
-      const int position = i % request.batch_size;
-      const int size = std::min(request.batch_size, request.images - (i - position));
-      pictures.push_back(
-          {prompt, request.seed + static_cast<uint32_t>(i), images[i], {size, position}, number});
-    }
+    const auto progress = [&](int step, int steps) {
+      const double share = static_cast<double>(step) / steps;
+      phases.Report(meter.After(static_cast<double>(drawn) +
+                                static_cast<double>(request.pictures.size()) * share));
+      return environment.Stop() == StopReason::kNone;
+    };
+    const auto show = [&](int step, size_t first, const torch::Tensor& clean_BChw) {
+      const auto count = static_cast<size_t>(clean_BChw.size(0));
+      environment.Show(LivePreview(PromptsOf(request, first, count), step, map->Draw(clean_BChw),
+                                   side(order.width), side(order.height)),
+                       /*file=*/{});
+    };
+    GenerateEachImage(model, request, take, progress,
+                      {.every_steps = order.preview_every_steps, .show = show},
+                      start ? &*start : nullptr);
   }
   meter.Add(order.size());
 }

@@ -40,12 +40,6 @@ struct PictureOrder {
   int preview_every_steps = 0;  // 0: no live previews
 };
 
-// Among the pictures that were denoised together, on whose number the last bits depend.
-struct BatchPlace {
-  int size = 1;
-  int position = 0;
-};
-
 struct Picture {
   bool withheld() const { return image.rgb.empty(); }
 
@@ -70,7 +64,8 @@ class PictureMeter {
   int64_t done_ = 0;
 };
 
-// Gives what lives while the pictures of one of the order's prompts are drawn.
+// Gives what lives while the pictures of one of the order's prompts are drawn; these share no batch
+// with those of other prompts.
 using ForPrompt = std::function<std::shared_ptr<void>(size_t prompt_number)>;
 
 // Phase kSamples. Appends to `pictures` as they are drawn: what fails later loses none. Throws

@@ -102,7 +102,11 @@ void CheckLivePreviews(const v1::GenerateSpec& spec) {
   const int64_t every = spec.preview_every_steps();
   if (every <= 0) return;
   const int64_t batch = TextToImageRequest{}.batch_size;
-  const int64_t batches = spec.prompts_size() * ((spec.images_per_prompt() + batch - 1) / batch);
+  const auto batches_of = [&](int64_t images) { return (images + batch - 1) / batch; };
+  // At most: not all prompts have adapters of their own, or need another number of rows.
+  const bool apart = spec.prompt_adapters() || spec.long_prompts();
+  const int64_t batches = apart ? spec.prompts_size() * batches_of(spec.images_per_prompt())
+                                : batches_of(spec.prompts_size() * spec.images_per_prompt());
   CheckPreviewCount("job.generate.preview_every_steps", every,
                     batches * ((spec.steps() - 1) / every));
 }

@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
@@ -75,47 +77,50 @@ auto UnlessStopped(const Say& say) -> std::optional<decltype(say())> {
   }
 }
 
-// A picture of what is trained so far. `after_part`: called after each sampling step; false stops
+// Pictures of what is trained so far. `after_part`: called after each sampling step; false stops
 // the drawing, and nothing is returned: the loop stops, and saves what has to be saved. `options`:
 // PreviewOptions or StepSelection.
 template <typename Options>
-std::optional<Image> DrawOne(Family& model, Attached& attached, const Options& options,
-                             const std::string& prompt, uint32_t seed,
-                             const std::function<bool()>& after_part) {
+std::optional<std::vector<Image>> Draw(Family& model, Attached& attached, const Options& options,
+                                       std::vector<PictureRequest> pictures,
+                                       const std::function<bool()>& after_part) {
   const TrainedInDtype as_model(attached, model.dtype());
   TextToImageRequest request;
-  request.prompt = prompt;
-  request.negative_prompt = options.negative_prompt;
-  request.seed = seed;
+  request.pictures = std::move(pictures);
+  for (PictureRequest& picture : request.pictures) {
+    picture.negative_prompt = options.negative_prompt;
+  }
   request.sampler = options.sampler;
   request.steps = options.steps;
   request.guidance = options.guidance;
   return UnlessStopped(
-      [&] { return GenerateImages(model, request, [&](int, int) { return after_part(); }).at(0); });
+      [&] { return GenerateImages(model, request, [&](int, int) { return after_part(); }); });
 }
 
+// Each by itself: one that cannot be drawn costs no other.
 void ShowPreviews(Family& model, Attached& attached, const PreviewOptions& options, int64_t step,
                   const std::function<bool()>& after_part, Host& host) {
   for (const std::string& prompt : options.prompts) {
     host.ShowPreview([&]() -> std::optional<Preview> {
-      auto image = DrawOne(model, attached, options, prompt, options.seed, after_part);
-      if (!image) return std::nullopt;
-      return Preview{.step = step, .prompt = prompt, .image = *std::move(image)};
+      auto images =
+          Draw(model, attached, options, {{.prompt = prompt, .seed = options.seed}}, after_part);
+      if (!images) return std::nullopt;
+      return Preview{.step = step, .prompt = prompt, .image = std::move(images->front())};
     });
   }
 }
 
 std::optional<double> Score(Family& model, Attached& attached, const StepSelection& selection,
                             const std::function<bool()>& after_part, Host& host) {
+  std::vector<PictureRequest> pictures;
+  for (const std::string& prompt : selection.prompts) {
+    const auto number = static_cast<uint32_t>(pictures.size());
+    pictures.push_back({.prompt = prompt, .seed = selection.seed + number});
+  }
   return host.Score([&]() -> std::optional<double> {
-    std::vector<Image> pictures;
-    for (const std::string& prompt : selection.prompts) {
-      const auto seed = selection.seed + static_cast<uint32_t>(pictures.size());
-      auto image = DrawOne(model, attached, selection, prompt, seed, after_part);
-      if (!image) return std::nullopt;
-      pictures.push_back(*std::move(image));
-    }
-    return selection.judge(pictures);
+    const auto images = Draw(model, attached, selection, pictures, after_part);
+    if (!images) return std::nullopt;
+    return selection.judge(*images);
   });
 }
 

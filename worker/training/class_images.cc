@@ -51,9 +51,8 @@ void WriteCached(const std::filesystem::path& file, const Image& image) {
 std::vector<Image> Draw(Family& base, const ClassImageOptions& options, int first, int count,
                         const ProgressMeter& meter, Host& host) {
   TextToImageRequest request;
-  request.prompt = options.prompt;
-  request.images = count;
-  request.seed = options.seed + static_cast<uint32_t>(first);
+  request.pictures = PicturesOf(
+      {.prompt = options.prompt, .seed = options.seed + static_cast<uint32_t>(first)}, count);
   request.sampler = options.sampler;
   request.steps = options.steps;
   request.guidance = options.guidance;

@@ -39,8 +39,7 @@ TEST_F(ClassImagesTest, ImageIIsWhatTheModelDrawsFromSeedPlusI) {
   const auto images = Get(Dogs(3));
   ASSERT_EQ(images.size(), 3u);
   TextToImageRequest request;
-  request.prompt = "a dog";
-  request.seed = 5 + 2;
+  request.pictures = {{.prompt = "a dog", .seed = 5 + 2}};
   request.steps = 2;
   const Image alone = GenerateImages(base_, request).at(0);
   for (size_t i = 0; i < alone.rgb.size(); ++i)  // a batch of another size may round the other way

@@ -41,7 +41,7 @@ enum class SaveDtype { kFloat16, kFloat32 };
 struct PreviewOptions {
   int64_t every = 0;  // optimizer steps; 0: none
   std::vector<std::string> prompts;
-  std::optional<std::string> negative_prompt = {};  // as TextToImageRequest's
+  std::optional<std::string> negative_prompt = {};  // as PictureRequest's
   uint32_t seed = 0;
   std::string sampler = "dpmpp_2m";
   int steps = 20;
