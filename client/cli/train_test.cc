@@ -269,11 +269,11 @@ TEST_F(TrainTest, OptimizerPriorPicturesAndJudgementHaveFlags) {
 TEST_F(TrainTest, TheHelpBeginsWithWhatIsCommon) {
   const std::string help = Run({"train", "--help"}).out;
   size_t at = 0;
-  for (const char* line :
-       {"Subject:", "--class=NOUN", "Method:", "--method=VALUE", "Training (", "--steps=N",
-        "--rank=N", "Job:", "Pictures:", "--prompt=TEXT",
-        "Prior preservation:", "LoRA and pivotal tuning:", "--alpha=X",
-        "--variant=lora|dora|loha|lokr", "Optimizer:", "--schedule=VALUE", "Every command:"}) {
+  for (const char* line : {"Subject:", "--class=NOUN", "Method:", "--method=VALUE", "Training (",
+                           "--steps=N", "--rank=N", "Job:", "Pictures:", "--prompt=TEXT",
+                           "Prior preservation:", "LoRA and pivotal tuning:", "--alpha=X",
+                           "--variant=lora|dora|loha|lokr",
+                           "Optimizer:", "--schedule=constant|linear", "Every command:"}) {
     const size_t found = help.find(line, at);
     EXPECT_NE(found, std::string::npos) << line;
     at = std::min(found, help.size());
