@@ -37,7 +37,7 @@ TEST(FieldFlagsTest, EverySettingHasAFlag) {
     // --name names job and model. Pivotal tuning's LoRA has no part in the text encoders.
     for (const char* without :
          {"output_model_id", "pivotal_tuning.lora.train_text_encoder",
-          "pivotal_tuning.lora.text_encoder_", "min_rank", "memory_budget_bytes", "class_photos"}) {
+          "pivotal_tuning.lora.text_encoder_", "memory_budget_bytes", "class_photos"}) {
       if (absl::StrContains(field, without)) return true;
     }
     return false;
@@ -61,6 +61,7 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.fine_tune.initial_model"), "--initial-model");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.rank"), "--rank");
   EXPECT_EQ(FlagForField("job.fine_tune.lora.alpha"), "--alpha");
+  EXPECT_EQ(FlagForField("job.fine_tune.lora.min_rank"), "--min-rank");
   EXPECT_EQ(FlagForField("job.fine_tune.textual_inversion.vectors"), "--vectors");
   EXPECT_EQ(FlagForField("job.fine_tune.training.learning_rate_schedule"), "--schedule");
   EXPECT_EQ(FlagForField("job.fine_tune.training.learning_rate"), "--learning-rate");

@@ -61,6 +61,8 @@ constexpr SettingFlag kTrain[] = {
      "NAME"},
 
     {"", "", "LoRA and pivotal tuning"},
+    {"min-rank", "lora.min_rank pivotal_tuning.lora.min_rank",
+     "T-LoRA: rank at the noisiest timestep, from where it rises to --rank [--rank]."},
     {"alpha", "lora.alpha pivotal_tuning.lora.alpha",
      "A LoRA's updates are scaled by alpha / rank [the rank]."},
     {"rank-stabilized", "lora.rank_stabilized pivotal_tuning.lora.rank_stabilized",

@@ -100,12 +100,13 @@ TEST_F(TrainTest, TheStopRuleIsNamed) {
 TEST_F(TrainTest, MethodsHaveFlagsOfTheirOwn) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   const auto asked = [&] { return server_->record().create.job().fine_tune(); };
-  ASSERT_EQ(Train({"--method=lora", "--rank=8", "--alpha=4", "--train-text-encoder",
+  ASSERT_EQ(Train({"--method=lora", "--rank=8", "--min-rank=2", "--alpha=4", "--train-text-encoder",
                    "--text-encoder-steps=50"})
                 .exit_code,
             kDone);
   EXPECT_EQ(asked().lora().text_encoder_steps(), 50);
   EXPECT_EQ(asked().lora().rank(), 8);
+  EXPECT_EQ(asked().lora().min_rank(), 2);
   EXPECT_EQ(asked().lora().alpha(), 4);
   EXPECT_TRUE(asked().lora().train_text_encoder());
   ASSERT_EQ(Train({"--method=textual_inversion", "--vectors=3"}).exit_code, kDone);

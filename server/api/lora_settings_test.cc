@@ -35,6 +35,20 @@ TEST_F(LoraSettingsTest, WhatIsOutOfRangeIsRefused) {
                 lora.set_variant(v1::LORA_VARIANT_LOKR);
                 lora.set_lokr_factor(4);
               })).ok());
+  ExpectRefused(with([](auto& lora) {
+                  lora.set_rank(4);
+                  lora.set_min_rank(5);
+                }),
+                "OUT_OF_RANGE", path + "min_rank");
+  ExpectRefused(with([](auto& lora) {
+                  lora.set_variant(v1::LORA_VARIANT_DORA);
+                  lora.set_min_rank(1);
+                }),
+                "OUT_OF_RANGE", path + "min_rank");
+  EXPECT_TRUE(Create(with([](auto& lora) {
+                lora.set_rank(4);
+                lora.set_min_rank(4);
+              })).ok());
   auto pivotal = DogJob();
   pivotal.mutable_job()
       ->mutable_fine_tune()

@@ -107,6 +107,21 @@ const v1::FineTuneSpec* DefaultsFor(const v1::FineTuneSpec& spec, const v1::Base
   return found == others.end() ? nullptr : &*found;
 }
 
+const v1::Lora& LoraOf(const v1::FineTuneSpec& spec) {
+  return spec.has_lora() ? spec.lora() : spec.pivotal_tuning().lora();
+}
+
+// Of a job whose rank is what the base model recommends.
+void CheckMinRank(const v1::FineTuneSpec& spec, const v1::FineTuneSpec* defaults,
+                  const std::string& path, FieldChecker& checker) {
+  const v1::Lora& lora = LoraOf(spec);
+  if (!lora.has_min_rank() || lora.has_rank() || defaults == nullptr) return;
+  if (!LoraOf(*defaults).has_rank()) return;
+  checker.Integer(
+      absl::StrCat(path, spec.has_lora() ? ".lora" : ".pivotal_tuning.lora", ".min_rank"),
+      lora.min_rank(), 1, LoraOf(*defaults).rank());
+}
+
 std::string Names(const std::vector<v1::BaseModel>& models) {
   return absl::StrJoin(models, ", ", [](std::string* out, const v1::BaseModel& model) {
     out->append(model.name());
@@ -249,7 +264,8 @@ absl::Status Admission::Check(const v1::CreateJobRequest& request) const {
 
 absl::Status Admission::CheckAgainstDefaults(const v1::FineTuneSpec& spec) {
   const bool takes_default_token = spec.subjects_size() > 1 && !SubjectOf(spec).has_token();
-  if (spec.training().optimizer() != v1::OPTIMIZER_PRODIGY && !takes_default_token) {
+  if (spec.training().optimizer() != v1::OPTIMIZER_PRODIGY && !takes_default_token &&
+      !LoraOf(spec).has_min_rank()) {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
@@ -264,6 +280,7 @@ absl::Status Admission::CheckAgainstDefaults(const v1::FineTuneSpec& spec) {
   const bool of_method = defaults != nullptr && SubjectOf(*defaults).has_token();
   CheckTokensDiffer(spec, of_method ? SubjectOf(*defaults).token() : base->default_token(),
                     "job.fine_tune", checker);
+  CheckMinRank(spec, defaults, "job.fine_tune", checker);
   return checker.status();
 }
 

@@ -45,6 +45,12 @@ absl::Status CheckImportedFile(const std::string& field, int64_t size, ReadPart 
   return error.empty() ? absl::OkStatus() : InvalidField(field, std::move(error), "FILE_UNUSABLE");
 }
 
+// By the file that such an adapter has.
+bool IsTLora(const v1::Model& adapter) {
+  return std::any_of(adapter.files().begin(), adapter.files().end(),
+                     [](const v1::Output& file) { return file.path() == "t_lora.safetensors"; });
+}
+
 }  // namespace
 
 absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
@@ -61,6 +67,12 @@ absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
       return InvalidField(field,
                           "is a hypernetwork: a network of its own, which no weights of a model "
                           "can hold; use its own file",
+                          "INVALID_ADAPTER");
+    }
+    if (IsTLora(adapter)) {
+      return InvalidField(field,
+                          "is an adapter of T-LoRA (lora.min_rank), which acts otherwise at each "
+                          "timestep: no weights of a model can hold it; use its own file",
                           "INVALID_ADAPTER");
     }
     const bool off = selection.adapters(i).has_strength() && selection.adapters(i).strength() == 0;

@@ -44,6 +44,7 @@ METHODS = {
     "textual_inversion": lambda spec: spec.textual_inversion.SetInParent(),
     "dora": lambda spec: spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=2, variant=fine_tune_pb2.LORA_VARIANT_DORA)),
     "lokr": lambda spec: spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=2, variant=fine_tune_pb2.LORA_VARIANT_LOKR)),
+    "min_rank": lambda spec: spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=3, min_rank=1)),
     "pivotal_tuning": pivotal,
     "custom_diffusion": lambda spec: spec.custom_diffusion.SetInParent(),
     "svdiff": lambda spec: spec.svdiff.SetInParent(),
@@ -190,6 +191,10 @@ class ExportTest(unittest.TestCase):
     def test_what_cannot_be_exported_is_refused_by_name(self):
         self.assertEqual(self.refused(self.spec("baseModels/tiny", DIFFUSERS, [("lora", 1), ("hypernetwork", 1)])),
                          ["job.export_model.model.adapters[1].model"])
+        for export_format in (DIFFUSERS, SINGLE_FILE, LORA):
+            self.assertEqual(self.refused(self.spec("baseModels/tiny", export_format, [("min_rank", 1)])),
+                             ["job.export_model.model.adapters[0].model"])
+        self.assertEqual(self.refused(self.spec(model_of("min_rank"), DIFFUSERS)), ["job.export_model.model.adapters[0].model"])
         self.assertEqual(self.refused(self.spec("baseModels/tiny", LORA)), ["job.export_model.model.name"])
         self.assertEqual(self.refused(self.spec("baseModels/tiny", 0, rank=300)),
                          ["job.export_model.format", "job.export_model.rank", "job.export_model.rank"])

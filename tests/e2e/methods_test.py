@@ -26,9 +26,14 @@ def hypernetwork(spec):
     spec.hypernetwork.dropout = 0.1
 
 
+def t_lora(spec):
+    spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=4, min_rank=1, train_text_encoder=True))
+
+
 # What is asked for, and the files that an adapter of it has.
 METHODS = {
     "dora": (lora(fine_tune_pb2.LORA_VARIANT_DORA), LORA_FILES),
+    "t-lora": (t_lora, {"t_lora.safetensors"}),
     "loha": (lora(fine_tune_pb2.LORA_VARIANT_LOHA), {"lycoris.safetensors"}),
     "lokr": (lora(fine_tune_pb2.LORA_VARIANT_LOKR), {"lycoris.safetensors"}),
     "pivotal": (pivotal, LORA_FILES | WORD_FILES),

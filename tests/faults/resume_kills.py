@@ -58,6 +58,7 @@ CASES = {
         "stop_rule": fine_tune_pb2.STOP_RULE_LOWEST_VALIDATION_LOSS, "aspect_ratio_buckets": True}),
     "rslora": (lora(rank_stabilized=True, targets=["to_q", "conv1"]), {"optimizer": optimizer("PRODIGY"), "learning_rate": 1}),
     "lora-fp16": (lora(train_text_encoder=True, dropout=0.2), {"precision": fine_tune_pb2.PRECISION_FP16}),
+    "t-lora": (lora(min_rank=1, train_text_encoder=True), {"gradient_checkpointing": True, "aspect_ratio_buckets": True}),
     "dora": (lora(fine_tune_pb2.LORA_VARIANT_DORA), {"optimizer": optimizer("ADAMW_8BIT")}),
     "loha": (lora(fine_tune_pb2.LORA_VARIANT_LOHA), {
         "learning_rate_schedule": fine_tune_pb2.LEARNING_RATE_SCHEDULE_COSINE_WITH_RESTARTS, "schedule_cycles": 3}),

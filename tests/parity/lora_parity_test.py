@@ -1,7 +1,8 @@
 """Ten LoRA steps of FineTuneModel against the same loop with peft, and the files that come out in diffusers' own loader.
 
 The first values of the updates follow docs/reproducibility.md. What comes out must draw in diffusers, loaded by
-load_lora_weights from either format, what it draws in ours.
+load_lora_weights from either format, what it draws in ours. With a rank that depends on the timestep (T-LoRA), which neither peft nor
+diffusers have, the reference is peft with masks behind its down projections, and its own weights are drawn with.
 """
 
 import pathlib
@@ -23,6 +24,8 @@ CASES = {
                                 targets="to_q to_k to_v to_out.0 proj_in proj_out conv1 conv2 time_emb_proj conv_shortcut"
                                         " downsamplers.0.conv upsamplers.0.conv conv_in conv_out time_embedding.linear_1"
                                         " add_embedding.linear_2"),
+    "Stable Diffusion 1, T-LoRA": dict(LORA, rank=6, min_rank=2, text_encoder_learning_rate=1e-4, gradient_checkpointing=1,
+                                       targets="to_q to_k to_v to_out.0 conv1 proj_in time_emb_proj"),
 }
 REQUEST = dict(prompt="a sks dog", negative_prompt="", images=2, seed=7, sampler="ddim", steps=10, guidance=5.0, batch_size=2)
 STRENGTH = 0.8
@@ -52,6 +55,28 @@ def add_adapters(pipeline, job):
             down.data.copy_(torch.randn(down.shape, generator=generator) / job["rank"])
         groups.append(dict(params=[p for p in module.parameters() if p.requires_grad], lr=rate))
     return groups
+
+
+def mask_ranks(unet, job):
+    """T-LoRA, arXiv 2507.05964: at timestep t of T the first (T - t) / T (rank - min_rank) + min_rank ranks act, rounded down."""
+    acting = {}
+    longest = 1000
+
+    def begin(module, args, kwargs):
+        timesteps = kwargs["timestep"] if "timestep" in kwargs else args[1]
+        ranks = [int((longest - t) * (job["rank"] - job["min_rank"]) / longest) + job["min_rank"]
+                 for t in torch.as_tensor(timesteps).reshape(-1).tolist()]
+        acting["mask"] = (torch.arange(job["rank"]) < torch.tensor(ranks)[:, None]).float()
+
+    def mask(module, args, h):
+        shape = [1] * h.dim()
+        shape[0], shape[1 if h.dim() == 4 else -1] = acting["mask"].shape
+        return h * acting["mask"].view(shape)
+
+    unet.register_forward_pre_hook(begin, with_kwargs=True)
+    for layer in unet.modules():
+        if hasattr(layer, "lora_A"):
+            layer.lora_A["default"].register_forward_hook(mask)
 
 
 def ours_as_peft(file):
@@ -93,10 +118,28 @@ def check_pictures(name, model, adapter, job, args, report):
         report.check(f"{name}: pictures with {file}, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
 
 
+def check_pictures_of_masked(name, model, pipeline, adapter, job, args, report):
+    """Ours, and the trained reference's with its masks; and that diffusers' loader refuses the file in place of drawing otherwise."""
+    settings = dict(REQUEST, adapter=adapter, method="lora", strength=1)
+    ours, base = (run_probe(args.probe, "pictures", model, {}, {key: str(value) for key, value in request.items()})["pictures"].double()
+                  for request in (settings, REQUEST))
+    pipeline.set_progress_bar_config(disable=True)
+    report.check(f"{name}: pictures, largest pixel difference", (parity.drawn(pipeline, REQUEST) - ours).abs().max().item() / 255,
+                 dreambooth.PIXEL_LIMIT)
+    report.check(f"{name}: the adapter changes pictures (reverse)", 1 / max((ours - base).abs().max().item() / 255, 1e-9), 1 / 0.02)
+    assert [file.name for file in adapter.glob("*.safetensors")] == ["t_lora.safetensors"]
+    plain = diffusers.DiffusionPipeline.from_pretrained(model)
+    try:
+        plain.load_lora_weights(adapter, weight_name="t_lora.safetensors")
+    except TypeError:
+        return
+    raise AssertionError("diffusers loads a file of T-LoRA, and would draw with all ranks")
+
+
 def check_case(name, job, args, report):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        reference = parity.save_random_pipeline(scratch / "base", parity.SIZES[name])
+        reference = parity.save_random_pipeline(scratch / "base", parity.SIZES[name.split(",")[0]])
         size = reference.vae.config.sample_size
         photos = torch.randint(256, (3, size, size, 3), dtype=torch.uint8)
         model = scratch / "base" / "model"
@@ -106,14 +149,20 @@ def check_case(name, job, args, report):
         groups = add_adapters(reference, job)
         before = {part: {key: value.clone() for key, value in get_peft_model_state_dict(getattr(reference, part)).items()}
                   for part in ("unet", *(parity.text_encoders(reference) if len(groups) > 1 else {}))}
+        if "min_rank" in job:
+            mask_ranks(reference.unet, job)
         losses, norms = dreambooth.train(reference, job, photos, ours["class_pictures"], groups)
         dreambooth.check_steps(name, ours, losses, norms, job, report)
-        trained = ours_as_peft(scratch / "model" / "pytorch_lora_weights.safetensors")
+        file = "t_lora.safetensors" if "min_rank" in job else "pytorch_lora_weights.safetensors"
+        trained = ours_as_peft(scratch / "model" / file)
         assert trained.keys() == before.keys()
         for part, weights in trained.items():
             check_weights(f"{name}: {part}", weights, before[part],
                           get_peft_model_state_dict(getattr(reference, part)), report)
-        check_pictures(name, model, scratch / "model", job, args, report)
+        if "min_rank" in job:
+            check_pictures_of_masked(name, model, reference, scratch / "model", job, args, report)
+        else:
+            check_pictures(name, model, scratch / "model", job, args, report)
 
 
 def main():

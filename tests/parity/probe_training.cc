@@ -112,6 +112,7 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
                 .targets = Words(settings.at("targets"))};
   }
   if (has("up_ratio")) job.lora.up_learning_rate_ratio = number("up_ratio");
+  if (has("min_rank")) job.lora.min_rank = integer("min_rank");
   if (has("lokr_factor")) job.lora.lokr_factor = integer("lokr_factor");
   if (has("layer_structure")) {
     job.hypernetwork = {.layer_structure = {},

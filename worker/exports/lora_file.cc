@@ -12,6 +12,7 @@ namespace likeness {
 namespace {
 
 constexpr const char* kMetadata = "lora_adapter_metadata";
+constexpr const char* kMinRank = "unet.min_rank";
 // The longer first: a key begins with one of them and a point.
 constexpr const char* kParts[] = {"unet", "text_encoder_2", "text_encoder"};
 
@@ -26,11 +27,16 @@ std::string PartOf(const std::string& key) {
   Refuse("key " + key + " belongs to no part that has updates");
 }
 
-LoraScale ReadScale(const SafetensorsFile& file, const std::string& part) {
+nlohmann::json MetadataOf(const SafetensorsFile& file) {
   const auto found = file.metadata().find(kMetadata);
   if (found == file.metadata().end()) Refuse(std::string("has no ") + kMetadata);
-  const auto json = nlohmann::json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+  auto json = nlohmann::json::parse(found->second, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) Refuse(std::string(kMetadata) + " is no JSON object");
+  return json;
+}
+
+LoraScale ReadScale(const SafetensorsFile& file, const std::string& part) {
+  const auto json = MetadataOf(file);
   ConfigReader reader(kMetadata, json);
   LoraScale scale;
   reader.ReadSize(part + ".r", scale.rank);
@@ -83,7 +89,18 @@ void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& we
     metadata[part + ".target_modules"] = targets;
     if (dora) metadata[part + ".use_dora"] = true;
   }
+  if (weights.min_rank) metadata[kMinRank] = *weights.min_rank;
   WriteSafetensors(file, tensors, {{"format", "pt"}, {kMetadata, metadata.dump()}});
+}
+
+std::optional<int64_t> ReadMinRank(const SafetensorsFile& file) {
+  if (!file.metadata().contains(kMetadata)) return std::nullopt;
+  const auto json = MetadataOf(file);
+  if (!json.contains(kMinRank)) return std::nullopt;
+  ConfigReader reader(kMetadata, json);
+  int64_t min_rank = 0;
+  reader.ReadSize(kMinRank, min_rank);
+  return min_rank;
 }
 
 LoraWeights ReadDiffusersLora(const std::filesystem::path& path) {
@@ -107,6 +124,11 @@ LoraWeights ReadDiffusersLora(const std::filesystem::path& path) {
     weights.updates.push_back({part, name.substr(part.size() + 1), std::move(factors)});
   }
   if (weights.updates.empty()) Refuse("has no updates");
+  weights.min_rank = ReadMinRank(file);
+  if (weights.min_rank > weights.scale.rank) {
+    Refuse(std::string(kMinRank) + " is " + std::to_string(*weights.min_rank) +
+           "; 1 to the rank, " + std::to_string(weights.scale.rank) + ", is allowed");
+  }
   return weights;
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,8 @@ struct LoraScale {
 
 struct LoraWeights {
   LoraScale scale;
+  // T-LoRA: the ranks that act at the noisiest timestep, of updates of denoisers; empty: all.
+  std::optional<int64_t> min_rank = {};
   std::vector<LoraUpdate> updates;
   // Layers that have updates, as peft names them, by part: "to_q".
   std::map<std::string, std::vector<std::string>> targets;
@@ -57,6 +60,12 @@ struct KohyaModel {
 // As diffusers' load_lora_weights reads it, with its "lora_adapter_metadata".
 inline constexpr const char* kDiffusersLoraFile = "pytorch_lora_weights.safetensors";
 void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& weights);
+// The same of T-LoRA under a name of its own: who reads neither its name nor "unet.min_rank" in its
+// "lora_adapter_metadata", which diffusers refuses, would draw with all ranks at every timestep.
+inline constexpr const char* kTLoraFile = "t_lora.safetensors";
+// What the metadata says; empty where it says nothing. Error: kFailedPrecondition for what is no
+// number from 1.
+std::optional<int64_t> ReadMinRank(const SafetensorsFile& file);
 // What WriteDiffusersLora wrote of LoRA and DoRA, its tensors in the file's own dtype. Errors:
 // those of SafetensorsFile::Open; kFailedPrecondition for what is no such file, naming the key.
 LoraWeights ReadDiffusersLora(const std::filesystem::path& file);

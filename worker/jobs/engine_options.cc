@@ -116,6 +116,7 @@ LoraOptions ToLora(const v1::Lora& lora) {
   if (lora.has_up_learning_rate_ratio()) {
     options.up_learning_rate_ratio = lora.up_learning_rate_ratio();
   }
+  if (lora.has_min_rank() && lora.min_rank() != lora.rank()) options.min_rank = lora.min_rank();
   if (lora.has_lokr_factor()) options.lokr_factor = lora.lokr_factor();
   if (lora.variant() == v1::LORA_VARIANT_DORA) options.variant = LoraVariant::kDora;
   if (lora.variant() == v1::LORA_VARIANT_LOHA) options.variant = LoraVariant::kLoha;

@@ -69,18 +69,25 @@ nlohmann::json CardOf(const v1::ExportSpec& spec, const DrawingModel& drawing) {
   return card;
 }
 
+// Before anything is computed.
+void CheckMerges(const DrawingModel& drawing) {
+  for (const LaidAdapter& adapter : drawing.laid_over) {
+    const bool network = FindMethod(adapter.method).merge == nullptr;
+    if (!network && !IsTLora(adapter.directory)) continue;
+    throw Error(ErrorKind::kFailedPrecondition,
+                absl::StrCat(adapter.name, " is an adapter of ",
+                             network ? adapter.method : "T-LoRA (lora.min_rank)",
+                             network ? ", a network of its own that"
+                                     : ", which acts otherwise at each timestep and which",
+                             " no weights can hold: it cannot be merged"));
+  }
+}
+
 MergedAdapters MergeAdapters(const DrawingModel& drawing) {
   MergedAdapters merged;
   torch::NoGradGuard no_grad;
   for (const LaidAdapter& adapter : drawing.laid_over) {
-    const auto merge = FindMethod(adapter.method).merge;
-    if (merge == nullptr) {
-      throw Error(ErrorKind::kFailedPrecondition,
-                  absl::StrCat(adapter.name, " is an adapter of ", adapter.method,
-                               ", a network of its own that no weights can hold: it cannot be "
-                               "merged"));
-    }
-    merge(drawing.model, adapter.directory, adapter.strength, merged);
+    FindMethod(adapter.method).merge(drawing.model, adapter.directory, adapter.strength, merged);
   }
   return merged;
 }
@@ -200,6 +207,7 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   // Prepare
   Phases phases(environment, {Phase::kPreparing, Phase::kSaving, Phase::kUploading});
   DrawingModel drawing = DrawingModelOf(lease, environment, phases, workshop);
+  CheckMerges(drawing);
   JobResult result;
   result.resolved = ResolveExport(lease.job().export_model(), drawing.facts);
   const v1::ExportSpec& spec = result.resolved.export_model();

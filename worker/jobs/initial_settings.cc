@@ -24,6 +24,7 @@ constexpr const char* kShaping[] = {
     "/lora/rank",
     "/lora/alpha",
     "/lora/rank_stabilized",
+    "/lora/min_rank",
     "/lora/lokr_factor",
     "/lora/targets",
     "/textual_inversion/vectors",
@@ -47,6 +48,7 @@ nlohmann::json Comparable(nlohmann::json settings) {
   if (!settings.contains("lora")) return settings;
   nlohmann::json& lora = settings["lora"];
   if (!lora.contains("variant")) lora["variant"] = "lora";
+  if (lora.contains("rank") && !lora.contains("min_rank")) lora["min_rank"] = lora["rank"];
   if (lora.contains("targets")) std::sort(lora["targets"].begin(), lora["targets"].end());
   return settings;
 }

@@ -93,7 +93,15 @@ v1::FineTuneSpec FineTuneDefaults(Method method, const ModelDefaults& recommende
 }
 
 // What follows from other settings.
-void Derive(v1::Lora& lora) {
+void Derive(const v1::Lora& asked, v1::Lora& lora) {
+  // What the model recommends gives way: another variant, a rank that is larger than the job's.
+  if (asked.has_min_rank() && asked.variant() == v1::LORA_VARIANT_UNSPECIFIED) {
+    lora.set_variant(v1::LORA_VARIANT_LORA);
+  }
+  if (!asked.has_min_rank() &&
+      (lora.variant() != v1::LORA_VARIANT_LORA || lora.min_rank() > lora.rank())) {
+    lora.clear_min_rank();
+  }
   if (!lora.has_alpha()) lora.set_alpha(lora.rank());
   if (lora.variant() == v1::LORA_VARIANT_LOKR && !lora.has_lokr_factor()) lora.set_lokr_factor(8);
   if (lora.variant() != v1::LORA_VARIANT_LOKR) lora.clear_lokr_factor();  // another's
@@ -212,14 +220,14 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
     result.mutable_dreambooth()->set_text_encoder_learning_rate(training.learning_rate());
   }
   const std::string& noun = SubjectOf(result).class_noun();
-  if (result.has_lora()) Derive(*result.mutable_lora());
+  if (result.has_lora()) Derive(spec.lora(), *result.mutable_lora());
   // Of several subjects each word begins as its own class noun, and has its own class prompt.
   const bool several = result.subjects_size() > 1;
   if (result.has_textual_inversion() && !several) {
     Derive(noun, *result.mutable_textual_inversion());
   }
   if (result.has_pivotal_tuning()) {
-    Derive(*result.mutable_pivotal_tuning()->mutable_lora());
+    Derive(spec.pivotal_tuning().lora(), *result.mutable_pivotal_tuning()->mutable_lora());
     if (!several) Derive(noun, *result.mutable_pivotal_tuning()->mutable_textual_inversion());
   }
   if (!training.has_seed()) training.set_seed(RandomSeed());

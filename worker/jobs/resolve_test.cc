@@ -296,6 +296,26 @@ TEST(ResolveTest, WhatPivotalTuningIsMadeOfIsResolvedAsByItself) {
   EXPECT_EQ(resolved.vectors_learning_rate(), 5e-4);
 }
 
+TEST(ResolveTest, ARankOfTheNoisiestTimestepIsOfPlainLora) {
+  auto model = Model();
+  auto& advice = *model.defaults.methods["lora"].mutable_lora();
+  advice.set_min_rank(8);
+  auto spec = Spec();
+  auto& asked = *spec.mutable_lora();
+  const auto lora = [&] { return ResolveFineTune(spec, model).fine_tune().lora(); };
+  EXPECT_EQ(lora().min_rank(), 8);
+  asked.set_rank(4);  // what the model recommends is above it
+  EXPECT_FALSE(lora().has_min_rank());
+  asked.set_rank(16);
+  asked.set_variant(v1::LORA_VARIANT_DORA);
+  EXPECT_FALSE(lora().has_min_rank());
+  asked.clear_variant();
+  asked.set_min_rank(2);
+  advice.set_variant(v1::LORA_VARIANT_DORA);
+  EXPECT_EQ(lora().variant(), v1::LORA_VARIANT_LORA);
+  EXPECT_EQ(lora().min_rank(), 2);
+}
+
 TEST(ResolveTest, ALearnedWordBeginsAsTheClassNounAndHasNoPrior) {
   auto spec = Spec();
   spec.mutable_textual_inversion();

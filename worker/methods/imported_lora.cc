@@ -232,6 +232,17 @@ torch::ScalarType DtypeOf(const LoraWeights& weights) {
   return torch::kFloat16;
 }
 
+// T-LoRA's ranks act in their order: zeros among them would be others.
+void CheckMinRank(const LoraWeights& weights, const LoraVariantRow& variant, bool same_rank) {
+  const std::string named = "its metadata has a min_rank (T-LoRA), ";
+  if (variant.variant != LoraVariant::kLora) RefuseImport(named + "which is of plain LoRA alone");
+  if (!same_rank) RefuseImport(named + "and its updates have different ranks");
+  if (*weights.min_rank > weights.scale.rank) {
+    RefuseImport(named + std::to_string(*weights.min_rank) + ", above its rank, " +
+                 std::to_string(weights.scale.rank));
+  }
+}
+
 }  // namespace
 
 bool IsLora(const SafetensorsFile& file) {
@@ -248,7 +259,8 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
   const auto scales = ScalesOf(file);
   auto updates = ReadUpdates(model, file);
   int64_t most = 0;
-  bool alike = true;  // in rank and scale
+  bool alike = true;      // in rank and scale
+  bool same_rank = true;  // in rank
   std::optional<double> common;
   const LoraVariantRow* variant = nullptr;
   for (auto& [name, update] : updates) {
@@ -268,6 +280,7 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
     if (rank == 0) continue;
     const double scale = ScaleOf(update, rank, scales);
     alike = alike && (most == 0 || (rank == most && scale == common.value_or(scale)));
+    same_rank = same_rank && (most == 0 || rank == most);
     common = scale;
     most = std::max(most, rank);
   }
@@ -288,6 +301,8 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
     weights.updates.push_back(
         {update.layer.part, update.layer.layer.name, std::move(update.factors)});
   }
+  weights.min_rank = ReadMinRank(file);
+  if (weights.min_rank) CheckMinRank(weights, *variant, same_rank);
   imported.dtype = DtypeOf(weights);
   return imported;
 }

@@ -19,14 +19,19 @@ torch::Tensor LayerUpdate::After(const torch::Tensor& x, torch::Tensor y) {
 }
 
 LowRankUpdate::LowRankUpdate(const HookableLayer& layer, torch::Tensor down, torch::Tensor up,
-                             double scale)
-    : LayerUpdate(layer), down_(std::move(down)), up_(std::move(up)), scale_(scale) {}
+                             double scale, std::shared_ptr<TimestepRanks> ranks)
+    : LayerUpdate(layer),
+      down_(std::move(down)),
+      up_(std::move(up)),
+      scale_(scale),
+      ranks_(std::move(ranks)) {}
 
 torch::Tensor LowRankUpdate::Update(const torch::Tensor& x) {
   // Pictures may be drawn in another precision than the layer's own.
   const auto down = down_.to(x.scalar_type()), up = up_.to(x.scalar_type());
-  return conv_ ? torch::conv2d(torch::conv2d(x, down, {}, conv_->stride, conv_->padding), up)
-               : Project(Project(x, down, {}), up, {});
+  auto h = conv_ ? torch::conv2d(x, down, {}, conv_->stride, conv_->padding) : Project(x, down, {});
+  if (ranks_) h = ranks_->Masked(h, /*of_ranks=*/conv_ ? 1 : h.dim() - 1);
+  return conv_ ? torch::conv2d(h, up) : Project(h, up, {});
 }
 
 torch::Tensor WeightUpdate::Update(const torch::Tensor& x) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "worker/methods/method.h"
+#include "worker/methods/timestep_ranks.h"
 #include "worker/nn/hookable_layers.h"
 
 namespace likeness {
@@ -41,10 +42,12 @@ class LayerUpdate : public LayerHook {
 };
 
 // scale up(down(x)): LoRA, Hu et al. 2106.09685, section 4.1. down: [rank, in], of a convolution
-// [rank, in, k, k]; up: [out, rank], of a convolution [out, rank, 1, 1].
+// [rank, in, k, k]; up: [out, rank], of a convolution [out, rank, 1, 1]. `ranks`, where
+// there are some, are those that act at a timestep.
 class LowRankUpdate : public LayerUpdate {
  public:
-  LowRankUpdate(const HookableLayer& layer, torch::Tensor down, torch::Tensor up, double scale);
+  LowRankUpdate(const HookableLayer& layer, torch::Tensor down, torch::Tensor up, double scale,
+                std::shared_ptr<TimestepRanks> ranks = nullptr);
 
  protected:
   torch::Tensor Update(const torch::Tensor& x) override;
@@ -53,6 +56,7 @@ class LowRankUpdate : public LayerUpdate {
  private:
   torch::Tensor down_, up_;
   double scale_;
+  std::shared_ptr<TimestepRanks> ranks_;
 };
 
 // x by a change of the layer's weight, of the weight's shape in any dtype.

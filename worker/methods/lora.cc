@@ -33,12 +33,20 @@ std::string TrainedName(const LoraUpdate& update, const std::string& factor) {
   return update.part + "/" + update.layer + "." + factor;
 }
 
+// Null where all ranks act.
+std::shared_ptr<TimestepRanks> RanksOf(const LoraWeights& weights, const Family& model) {
+  if (!weights.min_rank) return nullptr;
+  return std::make_shared<TimestepRanks>(*weights.min_rank, weights.scale.rank,
+                                         model.schedule().num_train_timesteps());
+}
+
 // Denoisers first, then the text encoders; in each the layers by name.
 NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
   torch::NoGradGuard no_grad;
   const LoraOptions& options = spec.lora;
   const LoraVariantRow& variant = RowOf(options.variant);
   NewUpdates made{.weights = {.scale = {options.rank, options.alpha, options.rank_stabilized},
+                              .min_rank = options.min_rank,
                               .updates = {},
                               .targets = {}},
                   .layers = {},
@@ -86,18 +94,19 @@ NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
 
 class LoraTraining : public AdapterTraining {
  public:
-  LoraTraining(NewUpdates made, const MethodSpec& spec)
+  LoraTraining(NewUpdates made, const Family& model, const MethodSpec& spec)
       : AdapterTraining(made.parts, made.modules, spec.compute),
         weights_(std::move(made.weights)),
         dropout_(spec.lora.dropout) {
     const auto change = RowOf(spec.lora.variant).change;
     const double scale = weights_.scale.value();
+    const auto ranks = RanksOf(weights_, model);
     for (size_t i = 0; i < made.layers.size(); ++i) {
       const HookableLayer& layer = made.layers[i];
       const LoraFactors& factors = weights_.updates[i].factors;
       if (change == nullptr) {
         layers_.push_back(std::make_unique<LowRankUpdate>(layer, factors.at(kLoraDown),
-                                                          factors.at(kLoraUp), scale));
+                                                          factors.at(kLoraUp), scale, ranks));
       } else {
         layers_.push_back(
             std::make_unique<WeightUpdate>(layer, [change, scale, factors, weight = layer.weight] {
@@ -160,7 +169,7 @@ LoraWeights ReadLora(const Family& model, const std::filesystem::path& directory
   if (std::filesystem::exists(directory / kLycorisFile)) {
     return ReadLycoris(directory / kLycorisFile, KohyaLayers(model));
   }
-  return ReadDiffusersLora(directory / kDiffusersLoraFile);
+  return ReadDiffusersLora(directory / (IsTLora(directory) ? kTLoraFile : kDiffusersLoraFile));
 }
 
 // What tools will read is what was meant to be written.
@@ -172,7 +181,7 @@ void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
     by_name[name(update)] = &update;
     ranked = ranked || !update.factors.contains(kLokrSecond);
   }
-  bool same = read.updates.size() == written.updates.size();
+  bool same = read.updates.size() == written.updates.size() && read.min_rank == written.min_rank;
   if (ranked) {
     same = same && std::abs(read.scale.value() / written.scale.value() - 1) < 1e-6;
   }
@@ -203,14 +212,14 @@ struct FoundUpdate {
     return (LowRankProduct(factors) * scale).view(layer.weight.sizes());
   }
 
-  std::unique_ptr<LayerHook> Hook(double strength) const {
+  std::unique_ptr<LayerHook> Hook(double strength, std::shared_ptr<TimestepRanks> ranks) const {
     if (variant.change != nullptr) {
       return std::make_unique<WeightUpdate>(layer, Change() * strength);
     }
     const auto options = layer.weight.options();
     return std::make_unique<LowRankUpdate>(layer, update.factors.at(kLoraDown).to(options),
-                                           update.factors.at(kLoraUp).to(options),
-                                           scale * strength);
+                                           update.factors.at(kLoraUp).to(options), scale * strength,
+                                           std::move(ranks));
   }
 };
 
@@ -236,6 +245,10 @@ std::vector<FoundUpdate> FindUpdates(const Family& model, const LoraWeights& wei
 
 }  // namespace
 
+bool IsTLora(const std::filesystem::path& directory) {
+  return std::filesystem::exists(directory / kTLoraFile);
+}
+
 KohyaModel KohyaModelOf(const Family& model) {
   KohyaModel kohya;
   int64_t context = 0;
@@ -254,7 +267,7 @@ KohyaModel KohyaModelOf(const Family& model) {
 }
 
 std::unique_ptr<Attached> AttachLora(Family& model, const MethodSpec& spec) {
-  return std::make_unique<LoraTraining>(MakeUpdates(model, spec), spec);
+  return std::make_unique<LoraTraining>(MakeUpdates(model, spec), model, spec);
 }
 
 void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
@@ -267,9 +280,14 @@ void WriteLoraWeights(const Family& model, const LoraWeights& exact, torch::Scal
   const LoraWeights weights = InSavedDtype(exact, dtype);
   const LoraFactors& first = weights.updates.front().factors;
   const bool lycoris = !first.contains(kLoraDown);
-  if (!lycoris) WriteDiffusersLora(directory / kDiffusersLoraFile, weights);
-  WriteKohyaLora(directory / (lycoris ? kLycorisFile : kKohyaLoraFile), weights,
-                 KohyaModelOf(model));
+  const bool t_lora = weights.min_rank.has_value();
+  if (!lycoris) {
+    WriteDiffusersLora(directory / (t_lora ? kTLoraFile : kDiffusersLoraFile), weights);
+  }
+  if (!t_lora) {
+    WriteKohyaLora(directory / (lycoris ? kLycorisFile : kKohyaLoraFile), weights,
+                   KohyaModelOf(model));
+  }
   CheckWritten(weights, ReadLora(model, directory));
 }
 
@@ -282,15 +300,21 @@ void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,
 
 std::unique_ptr<AppliedAdapter> ApplyLora(Family& model, const std::filesystem::path& directory,
                                           double strength) {
+  const LoraWeights weights = ReadLora(model, directory);
+  const auto ranks = RanksOf(weights, model);
   std::vector<std::unique_ptr<LayerHook>> hooks;
-  for (const FoundUpdate& found : FindUpdates(model, ReadLora(model, directory))) {
-    if (strength != 0) hooks.push_back(found.Hook(strength));
+  for (const FoundUpdate& found : FindUpdates(model, weights)) {
+    if (strength != 0) hooks.push_back(found.Hook(strength, ranks));
   }
   return std::make_unique<AppliedHooks>(std::move(hooks));
 }
 
 void MergeLora(Family& model, const std::filesystem::path& directory, double strength,
                MergedAdapters& merged) {
+  if (IsTLora(directory)) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "an update of T-LoRA acts otherwise at each timestep: it cannot be merged");
+  }
   for (const FoundUpdate& found : FindUpdates(model, ReadLora(model, directory))) {
     if (strength == 0) continue;
     merged.Add(found.update.part + "/" + found.layer.name, found.Change() * strength);
@@ -301,6 +325,13 @@ NamedTensors ReadTrainedLora(Family& model, Attached& attached,
                              const std::filesystem::path& directory) {
   const LoraWeights own = dynamic_cast<const LoraTraining&>(attached).Trained();
   const LoraWeights read = ReadLora(model, directory);
+  if (read.min_rank != own.min_rank) {
+    const auto text = [](const LoraWeights& weights) {
+      return std::to_string(weights.min_rank.value_or(weights.scale.rank));
+    };
+    throw Error(ErrorKind::kFailedPrecondition,
+                "its min_rank is " + text(read) + ", and these settings' " + text(own));
+  }
   NamedTensors values;
   bool ranked = false;
   for (const LoraUpdate& update : read.updates) {

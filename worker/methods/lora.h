@@ -1,7 +1,7 @@
 // LoRA, Hu et al. 2106.09685: what is trained is an update of low rank for some of the layers; the
 // model itself stays. What is written is an adapter: the updates alone, in the formats of other
 // tools. rsLoRA (Kalajdzievski 2312.03732) is a scale, LoRA+ (Hayou et al. 2402.12354) a learning
-// rate; the variants are rows of lora_variants.h.
+// rate, T-LoRA a choice of ranks (timestep_ranks.h); the variants are rows of lora_variants.h.
 #pragma once
 
 #include <filesystem>
@@ -29,9 +29,13 @@ void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
 KohyaModel KohyaModelOf(const Family& model);
 
 // The same of any updates, there is at least one: in diffusers' and kohya's layouts, those of LoHa
-// and LoKr in LyCORIS'. Read back and compared. Throws Error(kFailedPrecondition) for values that
-// `dtype` does not hold.
+// and LoKr in LyCORIS', of T-LoRA in kTLoraFile. Read back and compared. Throws
+// Error(kFailedPrecondition) for values that `dtype` does not hold.
 void WriteLoraWeights(const Family& model, const LoraWeights& weights, torch::ScalarType dtype,
                       const std::filesystem::path& directory);
+
+// Whether the adapter in `directory` is of T-LoRA: it acts otherwise at each timestep, which no
+// weights can hold.
+bool IsTLora(const std::filesystem::path& directory);
 
 }  // namespace likeness

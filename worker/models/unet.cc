@@ -4,6 +4,7 @@
 
 #include "worker/nn/activation.h"
 #include "worker/nn/block_list.h"
+#include "worker/nn/denoising_timesteps.h"
 
 namespace likeness {
 namespace {
@@ -103,6 +104,7 @@ torch::Tensor UNet2DConditionImpl::Forward(const torch::Tensor& latents_BCHW,
                                            const torch::Tensor& timesteps_B,
                                            const torch::Tensor& context_BTD,
                                            const TextTime& text_time) {
+  const DenoisingTimesteps at(timesteps_B);
   // time embedding
   const UNetConditioning conditioning{.time_BE = Silu(Embed(timesteps_B, text_time)),
                                       .context_BTD = context_BTD};

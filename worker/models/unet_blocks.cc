@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "worker/nn/block_list.h"
+#include "worker/nn/denoising_timesteps.h"
 #include "worker/nn/gradient_checkpointing.h"
 
 namespace likeness {
@@ -23,7 +24,9 @@ torch::Tensor RunLayer(ResnetBlock resnet, Transformer2D attention,
   x_BCHW.push_back(conditioning.time_BE);
   x_BCHW.push_back(conditioning.context_BTD);
   return Checkpointed(
-      [resnet, attention, count](const std::vector<torch::Tensor>& inputs) mutable {
+      [resnet, attention, count, timesteps_B = DenoisingTimesteps::Current()](
+          const std::vector<torch::Tensor>& inputs) mutable {
+        const DenoisingTimesteps at(timesteps_B);  // when it is computed again, too
         const auto h = resnet(
             count == 1 ? inputs[0] : torch::cat({inputs[0], inputs[1]}, /*dim=*/1), inputs[count]);
         return attention ? attention(h, inputs[count + 1]) : h;

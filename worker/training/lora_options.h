@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@ struct LoraOptions {
   bool rank_stabilized = false;  // rsLoRA
   LoraVariant variant = LoraVariant::kLora;
   double up_learning_rate_ratio = 1;  // LoRA+: of the factor that begins as zeros, to the others'
-  int64_t lokr_factor = 8;            // the smaller factor of LoKr has at most so many rows
+  // T-LoRA: the ranks that act at the noisiest timestep; empty: all.
+  std::optional<int64_t> min_rank = {};
+  int64_t lokr_factor = 8;  // the smaller factor of LoKr has at most so many rows
   // Layers of the denoiser: those whose names are one of these or end with "." and one of these.
   std::vector<std::string> targets = {"to_q", "to_k", "to_v", "to_out.0"};
 };

@@ -16,6 +16,12 @@ void ValidateLora(const LoraOptions& lora) {
   Require(std::isfinite(lora.up_learning_rate_ratio) && lora.up_learning_rate_ratio >= 1,
           "lora.up_learning_rate_ratio", lora.up_learning_rate_ratio,
           "a finite number from 1 is needed");
+  if (lora.min_rank) {
+    Require(lora.variant == LoraVariant::kLora, "lora.min_rank", *lora.min_rank,
+            "it is of the variant lora alone");
+    Require(*lora.min_rank >= 1 && *lora.min_rank <= lora.rank, "lora.min_rank", *lora.min_rank,
+            "1 to lora.rank is allowed");
+  }
   Require(lora.lokr_factor >= 1, "lora.lokr_factor", lora.lokr_factor, "at least 1 is needed");
 }
 
@@ -44,6 +50,7 @@ nlohmann::json SettingsOf(const LoraOptions& lora) {
   if (lora.variant != LoraVariant::kLora) {
     json["variant"] = kVariants[static_cast<int>(lora.variant)];
   }
+  if (lora.min_rank) json["min_rank"] = *lora.min_rank;
   if (lora.variant == LoraVariant::kLokr) json["lokr_factor"] = lora.lokr_factor;
   if (lora.up_learning_rate_ratio != 1) {
     json["up_learning_rate_ratio"] = lora.up_learning_rate_ratio;

@@ -49,6 +49,16 @@ void CheckTargets(const v1::Lora& lora, const std::string& path, FieldChecker& c
   }
 }
 
+void CheckMinRank(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
+  if (!lora.has_min_rank()) return;
+  if (lora.variant() != v1::LORA_VARIANT_UNSPECIFIED && lora.variant() != v1::LORA_VARIANT_LORA) {
+    checker.Add(path + ".min_rank", "is set; it is of LORA_VARIANT_LORA alone", "OUT_OF_RANGE");
+    return;
+  }
+  const bool has_limit = lora.has_rank() && lora.rank() >= 1 && lora.rank() <= kMaxRank;
+  checker.Integer(path + ".min_rank", lora.min_rank(), 1, has_limit ? lora.rank() : kMaxRank);
+}
+
 void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
   if (lora.has_rank()) checker.Integer(path + ".rank", lora.rank(), 1, kMaxRank);
   if (lora.has_alpha()) checker.RealAbove(path + ".alpha", lora.alpha(), 0, 1000);
@@ -58,6 +68,7 @@ void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& chec
     checker.Add(path + ".variant", absl::StrCat("is ", lora.variant(), ", which is not known"),
                 "OUT_OF_RANGE");
   }
+  CheckMinRank(lora, path, checker);
   if (lora.has_up_learning_rate_ratio()) {
     checker.Real(path + ".up_learning_rate_ratio", lora.up_learning_rate_ratio(), 1, 1000);
   }
