@@ -39,6 +39,7 @@ struct ExportFlags {
   std::vector<std::string> adapters;  // NAME or NAME:STRENGTH
   std::optional<int32_t> rank;
   bool float16 = false;
+  bool float8 = false;
   std::string out;
   bool force = false;
   bool detach = false;
@@ -54,6 +55,7 @@ struct ExportFlags {
         .Takes("MODEL");
     flags.Add("rank", &rank, "Rank of the LoRA, 1 to 256 [16].").Takes("N");
     flags.Add("float16", &float16, "Write weights as 16-bit floats.");
+    flags.Add("float8", &float8, "Write a LoRA's factors as 8-bit floats (E4M3).");
     flags.Add("out", &out, "Folder for the files [the job's name].").Takes("DIR");
     flags.Add("force", &force, "Write over files that are there already.");
     flags.Add("detach", &detach, "Submit, print the job's name, and return.");
@@ -103,6 +105,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   spec.set_format(format);
   if (flags.rank) spec.set_rank(*flags.rank);
   spec.set_float16(flags.float16);
+  spec.set_float8(flags.float8);
 
   std::optional<OutputFolder> folder;
   if (!flags.detach) {

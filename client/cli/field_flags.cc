@@ -64,6 +64,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"format", "--format"},
     {"rank", "--rank"},
     {"float16", "--float16"},
+    {"float8", "--float8"},
     {"model.adapters", "--adapter"},
     {"model", "--model"},
     {"prompts", "the prompt"},

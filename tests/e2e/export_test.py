@@ -11,7 +11,7 @@ from service import State
 from likeness.v1 import export_pb2, fine_tune_pb2, model_service_pb2, model_service_pb2_grpc, output_pb2
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
-from parity import diffusers, torch  # noqa: E402  (without them this test is skipped)
+from parity import diffusers, load_file, torch  # noqa: E402  (without them this test is skipped)
 import drawn_twice  # noqa: E402
 from drawn_twice import drawn_there  # noqa: E402
 
@@ -181,6 +181,34 @@ class ExportTest(unittest.TestCase):
                 pipeline.load_lora_weights(str(folder), weight_name=file)
                 self.check_same(drawn_there(pipeline), here, file)
 
+    def imported(self, file):
+        job = service.job_pb2.Job()
+        job.import_model.inline = file.read_bytes()
+        job.import_model.file_name = file.name
+        job.import_model.class_noun, job.import_model.token = "dog", "zwx"
+        done = self.service.wait(self.service.create(job).name)
+        self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+        return done.output_model
+
+    def test_a_lora_in_8_bits_draws_nearly_what_it_was_made_of(self):
+        adapters = [("lora", 1)]
+        _, whole = self.export("baseModels/tiny", LORA, adapters, rank=3)
+        done, folder = self.export("baseModels/tiny", LORA, adapters, rank=3, float8=True)
+        self.assertLess(done.metrics["lora_float8_error"], 0.05)
+        self.assertGreater(done.metrics["lora_float8_error"], 0.01)
+        exact, base = self.drawn_here("baseModels/tiny", adapters), self.drawn_here("baseModels/tiny")
+        for file in ("pytorch_lora_weights.safetensors", "kohya_lora.safetensors"):
+            with self.subTest(file=file):
+                factors, before = ([value for key, value in load_file(of / file).items() if not key.endswith(".alpha")]
+                                   for of in (folder, whole))
+                self.assertEqual({value.dtype for value in factors}, {torch.float8_e4m3fn})
+                self.assertEqual(4 * sum(value.nbytes for value in factors), sum(value.nbytes for value in before))
+                pipeline = diffusers.DiffusionPipeline.from_pretrained(self.service.models / "tiny")
+                pipeline.load_lora_weights(str(folder), weight_name=file)
+                there = drawn_there(pipeline)
+                self.check_same(there, drawn_twice.drawn_here(self.service, self.imported(folder / file)), file)
+                self.assertLess(abs(there - exact).mean(), 0.2 * abs(base - exact).mean())
+
     def test_a_lora_of_a_whole_model_says_how_near_it_comes(self):
         errors = [self.export(model_of("dreambooth"), LORA, rank=rank)[0].metrics for rank in (1, 16)]
         for name in ("lora_weight_error", "lora_pass_error"):
@@ -198,6 +226,8 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(self.refused(self.spec("baseModels/tiny", LORA)), ["job.export_model.model.name"])
         self.assertEqual(self.refused(self.spec("baseModels/tiny", 0, rank=300)),
                          ["job.export_model.format", "job.export_model.rank", "job.export_model.rank"])
+        self.assertEqual(self.refused(self.spec(model_of("lora"), DIFFUSERS, float8=True)), ["job.export_model.float8"])
+        self.assertEqual(self.refused(self.spec(model_of("lora"), LORA, float8=True, float16=True)), ["job.export_model.float8"])
 
     def test_a_model_is_kept_while_it_is_exported_and_its_exports_are_erased_with_it(self):
         copy = self.spec(model_of("lora"), DIFFUSERS)

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "worker/jobs/outputs.h"
 #include "worker/jobs/preflight.h"
 #include "worker/methods/extracted_lora.h"
+#include "worker/methods/float8_lora.h"
 #include "worker/methods/lora.h"
 #include "worker/methods/merged_model.h"
 #include "worker/methods/textual_inversion.h"
@@ -38,6 +40,9 @@ constexpr char kSingleFile[] = "model.safetensors";
 constexpr char kWordsDir[] = "words";
 // Of what the denoiser gives, for weights in 32 and in 16 bits.
 constexpr double kMostApart = 1e-3, kMostApartFloat16 = 2e-2;
+// Of a LoRA's update, for factors in 8 bits: 0.03 to 0.04 was measured, of ranks from 4 to 64 and
+// of layers whose updates differ by up to 10,000 times.
+constexpr double kMostApartFloat8 = 5e-2;
 
 // One export under way.
 struct Order {
@@ -50,7 +55,10 @@ struct Order {
   std::function<void(int64_t done, int64_t total)> report;
   std::function<void()> poll;  // throws when the job is to stop
 
-  torch::ScalarType dtype() const { return spec.float16() ? torch::kFloat16 : torch::kFloat32; }
+  torch::ScalarType dtype() const {
+    if (spec.float8()) return torch::kFloat8_e4m3fn;
+    return spec.float16() ? torch::kFloat16 : torch::kFloat32;
+  }
 };
 
 nlohmann::json CardOf(const v1::ExportSpec& spec, const DrawingModel& drawing) {
@@ -149,6 +157,19 @@ void ExportOneFile(const Order& order, DrawingModel& drawing, MergedAdapters mer
   CheckPass(order, OnePassWith(drawing.model, read, /*words=*/{}, order.prompt), order.as_drawn);
 }
 
+// The updates with factors in 8 bits, and what that costs of them.
+std::pair<LoraWeights, double> RoundedToFloat8(const LoraWeights& weights) {
+  LoraWeights rounded = InFloat8(weights);
+  const double apart = UpdateDifference(rounded, weights);
+  if (apart > kMostApartFloat8) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                absl::StrCat("with factors in 8 bits the LoRA's update differs by ", apart,
+                             " of itself; at most ", kMostApartFloat8,
+                             " is allowed; export it with float16"));
+  }
+  return {std::move(rounded), apart};
+}
+
 // Returns how far the LoRA is from the model: of the weights, and of what the denoiser gives.
 std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawing,
                                          MergedAdapters merged, Workshop& workshop) {
@@ -160,7 +181,11 @@ std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawi
   }
   const auto words = std::exchange(merged.words, {});
   const auto difference = DifferenceFrom(base->directory, Merge(drawing.model, merged));
-  const auto extracted = ExtractLora(difference, order.spec.rank(), order.report);
+  auto extracted = ExtractLora(difference, order.spec.rank(), order.report);
+  std::map<std::string, double> figures;
+  if (order.spec.float8()) {
+    std::tie(extracted.weights, figures["lora_float8_error"]) = RoundedToFloat8(extracted.weights);
+  }
   Family& model =
       workshop.warm.GetBase(base->facts.name, base->facts.digest, base->directory, order.poll);
   MakeModelDirectory(order.out, order.card, [&](const fs::path& partial) {
@@ -177,9 +202,10 @@ std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawi
   const auto applied = ApplyLora(model, order.out, /*strength=*/1);
   const auto pass = OnePass(model, order.prompt);
   CheckPass(order, pass, wanted);
-  return {{"lora_rank", static_cast<double>(extracted.weights.scale.rank)},
-          {"lora_weight_error", extracted.relative_error},
-          {"lora_pass_error", RelativeDifference(pass, order.as_drawn)}};
+  figures["lora_rank"] = static_cast<double>(extracted.weights.scale.rank);
+  figures["lora_weight_error"] = extracted.relative_error;
+  figures["lora_pass_error"] = RelativeDifference(pass, order.as_drawn);
+  return figures;
 }
 
 }  // namespace

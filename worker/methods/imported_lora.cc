@@ -120,7 +120,9 @@ std::map<std::string, ReadUpdate> ReadUpdates(const Family& model, const Safeten
     }
     update.layer = layer->second;
     update.name = name;
-    const torch::Tensor value = file.Get(key);
+    torch::Tensor value = file.Get(key);
+    // Nothing is computed in 8 bits.
+    if (value.scalar_type() == torch::kFloat8_e4m3fn) value = value.to(torch::kFloat32);
     if (!value.is_floating_point() && factor->factor != std::string("alpha")) {
       RefuseImport("key " + key + " holds no floating-point numbers");
     }

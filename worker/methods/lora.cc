@@ -142,6 +142,7 @@ class LoraTraining : public AdapterTraining {
 };
 
 LoraWeights InSavedDtype(LoraWeights weights, torch::ScalarType dtype) {
+  if (dtype == torch::kFloat8_e4m3fn) return weights;  // InFloat8's
   for (LoraUpdate& update : weights.updates) {
     for (auto& [name, factor] : update.factors) {
       // Magnitudes are few, and an error of one is an error of a whole row of the layer's weight.
@@ -172,6 +173,13 @@ LoraWeights ReadLora(const Family& model, const std::filesystem::path& directory
   return ReadDiffusersLora(directory / (IsTLora(directory) ? kTLoraFile : kDiffusersLoraFile));
 }
 
+// To the bit, for LibTorch compares no 8-bit floats.
+bool Equal(const torch::Tensor& a, const torch::Tensor& b) {
+  if (a.scalar_type() != torch::kFloat8_e4m3fn) return torch::equal(a, b);
+  return b.scalar_type() == a.scalar_type() &&
+         torch::equal(a.view(torch::kUInt8), b.view(torch::kUInt8));
+}
+
 // What tools will read is what was meant to be written.
 void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
   const auto name = [](const LoraUpdate& update) { return update.part + "/" + update.layer; };
@@ -190,7 +198,7 @@ void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
     same = same && found != by_name.end() && found->second->factors.size() == update.factors.size();
     for (const auto& [factor, value] : update.factors) {
       same = same && found->second->factors.contains(factor) &&
-             torch::equal(found->second->factors.at(factor), value);
+             Equal(found->second->factors.at(factor), value);
     }
   }
   if (!same) throw Error(ErrorKind::kInternal, "the adapter is not read back as it was written");

@@ -29,8 +29,9 @@ void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
 KohyaModel KohyaModelOf(const Family& model);
 
 // The same of any updates, there is at least one: in diffusers' and kohya's layouts, those of LoHa
-// and LoKr in LyCORIS', of T-LoRA in kTLoraFile. Read back and compared. Throws
-// Error(kFailedPrecondition) for values that `dtype` does not hold.
+// and LoKr in LyCORIS', of T-LoRA in kTLoraFile. Read back and compared. `dtype` may be
+// kFloat8_e4m3fn for what InFloat8 (float8_lora.h) gives. Throws Error(kFailedPrecondition) for
+// values that it does not hold.
 void WriteLoraWeights(const Family& model, const LoraWeights& weights, torch::ScalarType dtype,
                       const std::filesystem::path& directory);
 

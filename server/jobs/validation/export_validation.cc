@@ -17,6 +17,13 @@ void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldCheck
       checker.Add(path + ".rank", "is for EXPORT_FORMAT_LORA alone", "OUT_OF_RANGE");
     }
   }
+  if (spec.float8() && spec.format() != v1::EXPORT_FORMAT_LORA) {
+    checker.Add(path + ".float8", "is for EXPORT_FORMAT_LORA alone", "OUT_OF_RANGE");
+  }
+  if (spec.float8() && spec.float16()) {
+    checker.Add(path + ".float8", "is set, and float16 is, too; leave one of them out",
+                "OUT_OF_RANGE");
+  }
   CheckAdapters(spec.model(), path + ".model.adapters", checker);
 }
 
