@@ -195,7 +195,9 @@ class StepTimes : public Host {
   }
   StopReason Stop() override { return seen_ >= steps_ ? StopReason::kCancel : StopReason::kNone; }
   void ShowPreview(const std::function<std::optional<Preview>()>&) override {}
-  void SaveCheckpoint(int64_t, const WriteCheckpoint&) override {}
+  bool SaveCheckpoint(int64_t, CheckpointReason, const CheckpointContents&) override {
+    return true;
+  }
   std::optional<fs::path> LatestCheckpoint() override { return std::nullopt; }
   double Median() {
     std::sort(seconds_.begin(), seconds_.end());

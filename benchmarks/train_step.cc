@@ -31,7 +31,9 @@ class StepClock : public Host {
   }
   StopReason Stop() override { return enough_ ? StopReason::kCancel : StopReason::kNone; }
   void ShowPreview(const std::function<std::optional<Preview>()>&) override {}
-  void SaveCheckpoint(int64_t, const WriteCheckpoint&) override {}
+  bool SaveCheckpoint(int64_t, CheckpointReason, const CheckpointContents&) override {
+    return true;
+  }
   std::optional<std::filesystem::path> LatestCheckpoint() override { return std::nullopt; }
 
   const std::vector<Lap>& laps() const { return laps_; }

@@ -38,6 +38,10 @@ void WorkerFlags::AddTo(FlagSet& flags) {
   flags.Add("device", &device, "auto, cpu, or cuda:N.", "LIKENESS_DEVICE");
   flags.Add("threads", &threads, "Threads to compute with on the CPU; 0: as LibTorch chooses.",
             "LIKENESS_THREADS");
+  flags.Add("allow-tf32", &allow_tf32,
+            "Whether a GPU may compute what is in fp32 in TF32, which is several times faster; "
+            "without it fp32 is exact.",
+            "LIKENESS_ALLOW_TF32");
   flags.Add("generation-precision", &generation_precision,
             "What pictures are drawn in, class pictures too: fp32, or bf16 where the processor "
             "computes in it.",
@@ -67,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Workshop>> SetUp(const WorkerFlags& flags) {
   }
   SetThreads(flags.threads);
   ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(flags.device));
+  AllowTf32(flags.allow_tf32, device);
   ASSIGN_OR_RETURN(const c10::ScalarType drawing,
                    ParseDrawingPrecision(flags.generation_precision, device));
 

@@ -15,6 +15,7 @@ struct WorkerFlags {
   std::string models = DefaultModels();
   std::string device = "auto";
   int threads = 0;
+  bool allow_tf32 = true;
   std::string generation_precision = "fp32";
   std::string cache_dir = DefaultCacheDir();
   int64_t cache_bytes = int64_t{64} << 30;

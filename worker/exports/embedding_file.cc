@@ -55,6 +55,17 @@ WordEmbedding ReadEmbedding(const std::filesystem::path& path) {
   return embedding;
 }
 
+void CheckEmbedding(const std::filesystem::path& file, const WordEmbedding& written) {
+  const WordEmbedding read = ReadEmbedding(file);
+  bool same = read.word == written.word && read.rows_KD.size() == written.rows_KD.size();
+  for (size_t i = 0; same && i < written.rows_KD.size(); ++i) {
+    same = torch::equal(read.rows_KD[i], written.rows_KD[i].detach().cpu().to(torch::kFloat32));
+  }
+  if (same) return;
+  throw Error(ErrorKind::kInternal,
+              file.filename().string() + " is not read back as it was written");
+}
+
 std::optional<WordEmbedding> ReadAnyEmbedding(const std::filesystem::path& path) {
   const SafetensorsFile file = SafetensorsFile::Open(path);
   const auto names = file.Names();

@@ -30,4 +30,7 @@ std::optional<WordEmbedding> ReadAnyEmbedding(const std::filesystem::path& file)
 inline constexpr const char* kA1111EmbeddingFile = "a1111_embedding.safetensors";
 void WriteA1111Embedding(const std::filesystem::path& file, const WordEmbedding& embedding);
 
+// Throws Error(kInternal) where a file of either kind does not hold what was to be written.
+void CheckEmbedding(const std::filesystem::path& file, const WordEmbedding& written);
+
 }  // namespace likeness

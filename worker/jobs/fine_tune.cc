@@ -286,8 +286,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   // Train
   const fs::path model_dir = environment.scratch() / kModelDir;
   PictureSettings settings = SettingsOf(spec, base.facts, model);
-  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases), settings,
-                  [&](const Image& image) { return safety.ObjectsTo(image); });
+  RecipeHost host(environment, phases, FetchCheckpoint(lease, environment, phases),
+                  CheckpointPolicyOf(lease.job().fine_tune().training(), model.device().is_cpu()),
+                  settings, [&](const Image& image) { return safety.ObjectsTo(image); });
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
   options.selection =
       StepSelectionOf(workshop.evaluators, spec, photos.front(), workshop.judges, environment);

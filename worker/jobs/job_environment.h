@@ -2,7 +2,8 @@
 // may stop it. A leased job (lease_environment.h) and an offline one (offline_environment.h) differ
 // here and nowhere else.
 //
-// Used from the one thread that runs the job. What fails throws (guard.h turns it into a status).
+// Used from the one thread that runs the job, but for what says otherwise. What fails throws
+// (guard.h turns it into a status).
 #pragma once
 
 #include <filesystem>
@@ -44,11 +45,12 @@ class JobEnvironment {
   // output has no file; a newer one may take its place before anybody has seen it.
   virtual void Show(const v1::SampleEvent& sample, const std::filesystem::path& file) = 0;
 
-  // Asked between steps.
+  // Asked between steps, and from the thread that writes checkpoints.
   virtual StopReason Stop() = 0;
 
   // Takes the file over as the state after `step` steps. It may return before the file is safe;
-  // what returns later, a drained job included, finds it safe.
+  // what returns later, a drained job included, finds it safe. Another thread than the job's may
+  // call this beside the rest, one call at a time.
   virtual void SaveCheckpoint(int64_t step, const std::filesystem::path& file) = 0;
 };
 

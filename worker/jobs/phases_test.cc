@@ -37,7 +37,7 @@ class PhasesTest : public testing::Test {
   double DrawnForAJobOf(int count) {
     environment_.reports.clear();
     Phases phases(environment_, {Phase::kPreparing, Phase::kClassPictures});
-    RecipeHost host(environment_, phases, std::nullopt, {});
+    RecipeHost host(environment_, phases, std::nullopt, {}, {});
     ClassLatents(model_, {.prompt = "a dog", .count = count, .steps = 2, .batch_size = 4},
                  cache_.path(), host);
     return phases.Measurements().at("class_images_drawn");

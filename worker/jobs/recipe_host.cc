@@ -1,6 +1,5 @@
 #include "worker/jobs/recipe_host.h"
 
-#include <chrono>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -17,13 +16,14 @@ namespace likeness {
 namespace fs = std::filesystem;
 
 RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
-                       std::optional<fs::path> checkpoint, PictureSettings settings,
-                       std::function<bool(const Image&)> withholds)
+                       std::optional<fs::path> checkpoint, CheckpointPolicy checkpoints,
+                       PictureSettings settings, std::function<bool(const Image&)> withholds)
     : environment_(environment),
       phases_(phases),
       checkpoint_(std::move(checkpoint)),
       settings_(std::move(settings)),
-      withholds_(std::move(withholds)) {
+      withholds_(std::move(withholds)),
+      checkpoints_(environment, std::move(checkpoints)) {
   if (checkpoint_) FetchPreviews();
 }
 
@@ -48,7 +48,11 @@ void RecipeHost::FetchPreviews() {
   }
 }
 
-void RecipeHost::Report(const Progress& progress) { phases_.Report(progress); }
+void RecipeHost::Report(const Progress& progress) {
+  if (progress.phase == Phase::kTraining) checkpoints_.Begin();
+  checkpoints_.Look();
+  phases_.Report(progress);
+}
 
 void RecipeHost::ShowPreview(const std::function<std::optional<Preview>()>& draw) {
   const absl::Status status = Guard([&] {
@@ -101,23 +105,11 @@ void RecipeHost::Show(const Preview& preview) {
 
 StopReason RecipeHost::Stop() { return environment_.Stop(); }
 
-void RecipeHost::SaveCheckpoint(int64_t step, const WriteCheckpoint& write) {
-  const fs::path file =
-      environment_.scratch() / absl::StrFormat("checkpoint-%06d-%d.safetensors", step, saves_++);
+bool RecipeHost::SaveCheckpoint(int64_t step, CheckpointReason reason,
+                                const CheckpointContents& contents) {
   v1::Job so_far;
   so_far.mutable_outputs()->Add(previews_.begin(), previews_.end());
-  const auto begun = std::chrono::steady_clock::now();
-  const absl::Status status = Guard([&] {
-    write(file, previews_.empty() ? "" : ToJson(so_far));
-    environment_.SaveCheckpoint(step, file);
-  });
-  checkpoint_seconds_ +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  if (status.ok()) return;
-  // It only saves work, should the worker be lost.
-  std::error_code ignored;
-  fs::remove(file, ignored);
-  environment_.Warn(absl::StrCat("A checkpoint could not be written: ", status.message()));
+  return checkpoints_.Save(step, reason, contents, previews_.empty() ? "" : ToJson(so_far));
 }
 
 std::optional<fs::path> RecipeHost::LatestCheckpoint() { return checkpoint_; }

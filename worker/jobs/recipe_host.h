@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "worker/jobs/checkpoint_keeper.h"
 #include "worker/jobs/job_environment.h"
 #include "worker/jobs/phases.h"
 #include "worker/jobs/picture_settings.h"
@@ -19,20 +20,21 @@ class RecipeHost : public Host {
   // settings: of the previews, which are all drawn from the order's first seed.
   // withholds: whether a preview is not to be shown; where it throws, it is not.
   RecipeHost(JobEnvironment& environment, Phases& phases,
-             std::optional<std::filesystem::path> checkpoint, PictureSettings settings,
-             std::function<bool(const Image&)> withholds = {});
+             std::optional<std::filesystem::path> checkpoint, CheckpointPolicy checkpoints,
+             PictureSettings settings, std::function<bool(const Image&)> withholds = {});
 
   void Report(const Progress& progress) override;
   void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
   std::optional<double> Score(const std::function<std::optional<double>()>& say) override;
   StopReason Stop() override;
-  void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) override;
+  bool SaveCheckpoint(int64_t step, CheckpointReason reason,
+                      const CheckpointContents& contents) override;
   std::optional<std::filesystem::path> LatestCheckpoint() override;
 
   // The previews so far, as outputs of the job. Their files lie in its scratch directory.
   const std::vector<v1::Output>& previews() const { return previews_; }
   // How long training has waited for checkpoints.
-  double checkpoint_seconds() const { return checkpoint_seconds_; }
+  double checkpoint_seconds() const { return checkpoints_.seconds(); }
 
  private:
   void FetchPreviews();
@@ -46,8 +48,7 @@ class RecipeHost : public Host {
   std::vector<v1::Output> previews_;
   int64_t preview_step_ = 0;  // of the last preview
   int preview_number_ = 0;    // among those of its step
-  double checkpoint_seconds_ = 0;
-  int saves_ = 0;  // two of one step are two files: the first may still be on its way
+  CheckpointKeeper checkpoints_;
 };
 
 }  // namespace likeness

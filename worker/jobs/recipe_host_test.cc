@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "worker/base/io/safetensors.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/support/files.h"
+#include "worker/training/checkpoint_contents.h"
 #include "worker/training/recording_host.h"
 
 namespace likeness {
@@ -59,16 +59,14 @@ class RecipeHostTest : public testing::Test {
     explicit Attempt(KeptByServer& server, std::optional<fs::path> checkpoint = std::nullopt,
                      std::function<bool(const Image&)> withholds = {})
         : environment(server),
-          host(environment, phases, std::move(checkpoint), PictureSettings(),
+          host(environment, phases, std::move(checkpoint), CheckpointPolicy(), PictureSettings(),
                std::move(withholds)) {}
 
     void Show(int64_t step, const std::string& prompt) {
       host.ShowPreview([&] { return Preview{step, prompt, TestImage(static_cast<int>(step))}; });
     }
     void SaveCheckpoint(int64_t step) {
-      host.SaveCheckpoint(step, [](const fs::path& file, const std::string& notes) {
-        WriteSafetensors(file, {{"losses", torch::zeros(1)}}, {{"host", notes}});
-      });
+      host.SaveCheckpoint(step, CheckpointReason::kInterval, {{{"losses", torch::zeros(1)}}});
     }
     std::vector<std::string> Previews() const {
       std::vector<std::string> paths;

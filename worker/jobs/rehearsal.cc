@@ -147,7 +147,7 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   }
   PictureSettings settings{
       .order = SampleOrder(spec), .base = RecordedAs(base.name, base.digest), .rehearsed = true};
-  RecipeHost host(environment, phases, /*checkpoint=*/std::nullopt, settings);
+  RecipeHost host(environment, phases, /*checkpoint=*/std::nullopt, CheckpointPolicy(), settings);
   RehearseTraining(spec, base.image_size, environment, phases, host);
   phases.Report({.phase = Phase::kSaving});
   const v1::Output card = WriteCard(spec, base.image_size, environment);

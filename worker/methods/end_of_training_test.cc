@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "worker/methods/fine_tune_fixture.h"
 #include "worker/methods/trained_parameters.h"
@@ -85,6 +86,51 @@ TEST_F(EndOfTrainingTest, TheEndOfTrainingIsTheSameAfterAnyInterruption) {
     EXPECT_EQ(Bytes("interrupted", kUnetFile), Bytes(name, kUnetFile));
     EXPECT_EQ(Card("interrupted"), Card(name));
   }
+}
+
+TEST_F(EndOfTrainingTest, CheckpointsThatAHostLeavesOutChangeNothing) {
+  FineTuneOptions options = Standstill();
+  options.patience = 0;
+  options.checkpoint_every = 2;  // scored all the same
+  options.learning_rate = 1e-2;
+  options.steps = 6;
+  Train(options, "each");
+  // Stopped before a score, within one (of three photos), and right after one.
+  for (const int ask : {1, 3, 6}) {
+    for (int64_t steps = 2; steps <= options.steps; ++steps) {
+      const std::string name = "few " + std::to_string(steps) + " " + std::to_string(ask);
+      host(name).leaves_out_intervals = true;
+      int asked = 0;
+      host(name).stop = [&](const RecordingHost& host) {
+        return host.steps_done() >= steps && ++asked >= ask ? StopReason::kDrain
+                                                            : StopReason::kNone;
+      };
+      EXPECT_EQ(FailureOf(options, name), ErrorKind::kCancelled);
+      EXPECT_EQ(host(name).checkpoints.size(), 1u) << name;
+      host(name).stop = nullptr;
+      Train(options, name);
+      EXPECT_EQ(Bytes("each", kUnetFile), Bytes(name, kUnetFile)) << name;
+      EXPECT_EQ(Card("each"), Card(name)) << name;
+    }
+  }
+}
+
+TEST_F(EndOfTrainingTest, WhereTrainingEndsEarlyItsLastStepIsKept) {
+  const FineTuneOptions options = Standstill();
+  host("early").leaves_out_intervals = true;
+  EXPECT_EQ(Train(options, "early").losses.size(), 4u);
+  EXPECT_EQ(host("early").checkpoints, std::vector<int64_t>{4});
+  host("drained").leaves_out_intervals = true;
+  host("drained").stop = [](const RecordingHost& host) {
+    const bool saving = !host.progress.empty() && host.progress.back().phase == Phase::kSaving;
+    return saving ? StopReason::kDrain : StopReason::kNone;
+  };
+  EXPECT_EQ(FailureOf(options, "drained"), ErrorKind::kCancelled);
+  EXPECT_EQ(host("drained").checkpoints, std::vector<int64_t>{4});
+  host("drained").stop = nullptr;
+  Train(options, "drained");
+  EXPECT_EQ(Bytes("early", kUnetFile), Bytes("drained", kUnetFile));
+  EXPECT_EQ(Card("early"), Card("drained"));
 }
 
 // Learns nothing, and predicts far off when it is asked at the end.

@@ -57,14 +57,8 @@ ImportedAdapter WordOf(const Family& model, WordEmbedding embedding, const std::
             named.word = token;
             WriteEmbedding(directory / kEmbeddingFile, named);
             WriteA1111Embedding(directory / kA1111EmbeddingFile, named);
-            const WordEmbedding again = ReadEmbedding(directory / kEmbeddingFile);
-            bool same = again.word == token && again.rows_KD.size() == named.rows_KD.size();
-            for (size_t i = 0; same && i < named.rows_KD.size(); ++i) {
-              same = torch::equal(again.rows_KD[i], named.rows_KD[i].to(torch::kFloat32));
-            }
-            if (!same) {
-              throw Error(ErrorKind::kInternal, "the embedding is not read back as it was written");
-            }
+            CheckEmbedding(directory / kEmbeddingFile, named);
+            CheckEmbedding(directory / kA1111EmbeddingFile, named);
           }};
 }
 

@@ -12,6 +12,7 @@
 #include "worker/exports/lora_file.h"
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
+#include "worker/methods/imported_lora.h"
 #include "worker/methods/layer_update.h"
 #include "worker/methods/lora_variants.h"
 #include "worker/training/training_rng.h"
@@ -297,6 +298,9 @@ void WriteLoraWeights(const Family& model, const LoraWeights& exact, torch::Scal
                    KohyaModelOf(model));
   }
   CheckWritten(weights, ReadLora(model, directory));
+  if (lycoris) return;
+  const auto kohya = SafetensorsFile::Open(directory / kKohyaLoraFile);
+  CheckWritten(weights, ReadAnyLora(model, kohya).weights);
 }
 
 void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,

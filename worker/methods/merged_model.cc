@@ -159,7 +159,7 @@ std::map<std::string, NamedTensors> ReadMergedModel(const fs::path& directory,
 void CheckReadBack(const std::vector<MergedPart>& parts, bool float16,
                    const std::map<std::string, NamedTensors>& read) {
   const auto refuse = [](const std::string& key, const char* why) {
-    throw Error(ErrorKind::kInternal, "the export was written wrong: " + key + " " + why);
+    throw Error(ErrorKind::kInternal, "the model was written wrong: " + key + " " + why);
   };
   for (const MergedPart& merged : parts) {
     const auto found = read.find(merged.part.name);

@@ -152,7 +152,7 @@ TEST_F(MergedModelTest, WhatIsNotReadBackAsWrittenIsNamed) {
   auto& [name, tensor] = read.at("unet").front();
   tensor = tensor + 1e-3;
   EXPECT_EQ(RefusalOf([&] { CheckReadBack(parts, false, read); }),
-            "the export was written wrong: unet/" + name + " is not read back as it was written");
+            "the model was written wrong: unet/" + name + " is not read back as it was written");
   read.at("unet").erase(read.at("unet").begin());
   EXPECT_NE(RefusalOf([&] { CheckReadBack(parts, false, read); }).find("is missing"),
             std::string::npos);

@@ -198,13 +198,11 @@ void WriteWord(const TextualInversion& word, size_t number,
                const std::filesystem::path& directory) {
   const WordEmbedding trained = word.Trained();
   const auto file = directory / WordFile(kEmbeddingFile, number);
+  const auto a1111 = directory / WordFile(kA1111EmbeddingFile, number);
   WriteEmbedding(file, trained);
-  WriteA1111Embedding(directory / WordFile(kA1111EmbeddingFile, number), trained);
-  const WordEmbedding read = ReadEmbedding(file);
-  for (size_t i = 0; i < trained.rows_KD.size(); ++i) {
-    if (torch::equal(read.rows_KD.at(i), trained.rows_KD[i].cpu())) continue;
-    throw Error(ErrorKind::kInternal, "the embedding is not read back as it was written");
-  }
+  WriteA1111Embedding(a1111, trained);
+  CheckEmbedding(file, trained);
+  CheckEmbedding(a1111, trained);
 }
 
 }  // namespace

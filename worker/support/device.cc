@@ -89,6 +89,12 @@ int64_t DeviceMemory(c10::Device device) {
   return bytes;
 }
 
+void AllowTf32(bool allowed, c10::Device device) {
+  if (device.is_cpu()) return;  // where the same switch would speak of other formats
+  at::globalContext().setAllowTF32CuBLAS(allowed);
+  at::globalContext().setAllowTF32CuDNN(allowed);
+}
+
 void SetThreads(int threads) {
   if (threads <= 0) return;
   at::set_num_threads(threads);

@@ -27,6 +27,10 @@ std::string DeviceName(c10::Device device);
 // Bytes of the GPU's memory; of the machine's for the CPU. 0 when it cannot be told.
 int64_t DeviceMemory(c10::Device device);
 
+// Whether a GPU computes float32 matrix products and convolutions in TF32: inputs of 10 bits of
+// mantissa, sums in float32. Without effect on a CPU.
+void AllowTf32(bool allowed, c10::Device device);
+
 // Threads of LibTorch and OpenCV; 0 leaves them as they are.
 void SetThreads(int threads);
 

@@ -1,4 +1,4 @@
-// What this process holds of the machine's memory.
+// What this process holds of the machine's memory, and what there is left.
 #pragma once
 
 namespace likeness {
@@ -9,5 +9,9 @@ struct ResidentMemory {
   double peak_bytes = 0;
 };
 ResidentMemory ReadResidentMemory();
+
+// Bytes that this process may still take without swapping: of the machine, or of the control group
+// (version 2) that it is in, whichever is less. 0 when it cannot be told.
+double ReadAvailableMemory();
 
 }  // namespace likeness

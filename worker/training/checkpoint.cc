@@ -1,7 +1,6 @@
 #include "worker/training/checkpoint.h"
 
 #include "worker/base/error.h"
-#include "worker/base/io/safetensors.h"
 
 namespace likeness {
 namespace {
@@ -86,14 +85,13 @@ void CheckMetadata(const std::map<std::string, std::string>& metadata, const std
 
 }  // namespace
 
-void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
-                       const std::string& host_notes, const TrainingState& state,
-                       const TrainedState& trained) {
-  NamedTensors tensors = TensorsOf(trained);
-  tensors.emplace_back("losses", torch::tensor(state.losses, torch::kFloat32));
-  AddBest(state.best, trained.names, tensors);
-  WriteSafetensors(file, tensors,
-                   {{"job", job}, {"step", std::to_string(state.step)}, {"host", host_notes}});
+CheckpointContents ContentsOf(const std::string& job, const TrainingState& state,
+                              const TrainedState& trained) {
+  CheckpointContents contents{.tensors = TensorsOf(trained),
+                              .metadata = {{"job", job}, {"step", std::to_string(state.step)}}};
+  contents.tensors.emplace_back("losses", torch::tensor(state.losses, torch::kFloat32));
+  AddBest(state.best, trained.names, contents.tensors);
+  return contents;
 }
 
 TrainingState LoadTrainingState(const std::filesystem::path& file, const std::string& job,

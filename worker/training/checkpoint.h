@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "worker/training/best_step.h"
+#include "worker/training/checkpoint_contents.h"
 #include "worker/training/ema.h"
 #include "worker/training/loss_scale.h"
 #include "worker/training/optimizer.h"
@@ -32,12 +33,11 @@ struct TrainedState {
 
 // Tensors "weight/<name>" (as the masters) and, where there is an average, "average/<name>"
 // (float32), the optimizer's state as it names it, "loss_scale" where there is one, "losses"; where
-// steps were scored "best/<name>", "scores" (float64) and "scored_steps" (int64); metadata "step",
-// "job" and "host". `job` says which run this is part of; host_notes: of the host (host.h), for
-// itself.
-void SaveTrainingState(const std::filesystem::path& file, const std::string& job,
-                       const std::string& host_notes, const TrainingState& state,
-                       const TrainedState& trained);
+// steps were scored "best/<name>", "scores" (float64) and "scored_steps" (int64); metadata "step"
+// and "job", which says which run this is part of. The tensors are the run's own, until its next
+// step.
+CheckpointContents ContentsOf(const std::string& job, const TrainingState& state,
+                              const TrainedState& trained);
 
 // Fills what is trained. A checkpoint without "adamw.steps", as earlier versions wrote them, counts
 // every parameter as updated in every step, as they did. Throws Error(kFailedPrecondition) if the

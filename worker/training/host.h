@@ -36,10 +36,19 @@ struct Preview {
   Image image;
 };
 
+struct CheckpointContents;
+
 enum class StopReason {
   kNone,
   kCancel,  // stop and throw the work away
   kDrain,   // stop after saving a checkpoint: another worker goes on from it
+};
+
+// Why a checkpoint is offered.
+enum class CheckpointReason {
+  kInterval,  // its step has come
+  kLast,      // training has ended: what follows is not resumed in between
+  kStop,      // the host asked to stop
 };
 
 class Host {
@@ -62,16 +71,12 @@ class Host {
   // Asked between forward passes, sampling steps and pictures: whatever takes seconds.
   virtual StopReason Stop() = 0;
 
-  // Writes a checkpoint to `file`, with what the host will want to know when it is gone on from
-  // (HostNotes).
-  using WriteCheckpoint =
-      std::function<void(const std::filesystem::path& file, const std::string& host_notes)>;
-
-  // Calls `write` with a path of the host's choice, then keeps that file as the job's latest
-  // checkpoint. When this returns, the checkpoint is as safe as the host makes it. A job goes on
-  // without a checkpoint that cannot be written: what `write` throws is the host's to deal with.
-  // `step`: optimizer steps done.
-  virtual void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) = 0;
+  // Writes the contents (WriteCheckpoint) and keeps that file as the job's latest checkpoint; it
+  // may do so after this has returned, of a copy, and until the host is gone. A job goes on without
+  // a checkpoint that cannot be written: that is the host's to deal with. A host may leave out one
+  // of an interval, and then returns false. `step`: optimizer steps done.
+  virtual bool SaveCheckpoint(int64_t step, CheckpointReason reason,
+                              const CheckpointContents& contents) = 0;
 
   // The checkpoint to go on from, if there is one.
   virtual std::optional<std::filesystem::path> LatestCheckpoint() = 0;

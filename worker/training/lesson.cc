@@ -128,8 +128,9 @@ class OneOfClasses : public Host {
     host_.ShowPreview(draw);
   }
   StopReason Stop() override { return host_.Stop(); }
-  void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) override {
-    host_.SaveCheckpoint(step, write);
+  bool SaveCheckpoint(int64_t step, CheckpointReason reason,
+                      const CheckpointContents& contents) override {
+    return host_.SaveCheckpoint(step, reason, contents);
   }
   std::optional<std::filesystem::path> LatestCheckpoint() override {
     return host_.LatestCheckpoint();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/training/checkpoint_contents.h"
+
 namespace likeness {
 
 Image TestImage(int number, int size) {
@@ -18,9 +20,12 @@ Image TestImage(int number, int size) {
 
 void RecordingHost::Report(const Progress& report) { progress.push_back(report); }
 
-void RecordingHost::SaveCheckpoint(int64_t step, const WriteCheckpoint& write) {
-  write(dir_ / "checkpoint.safetensors", /*host_notes=*/"");
+bool RecordingHost::SaveCheckpoint(int64_t step, CheckpointReason reason,
+                                   const CheckpointContents& contents) {
+  if (leaves_out_intervals && reason == CheckpointReason::kInterval) return false;
+  WriteCheckpoint(dir_ / "checkpoint.safetensors", /*host_notes=*/"", contents);
   checkpoints.push_back(step);
+  return true;
 }
 
 std::optional<std::filesystem::path> RecordingHost::LatestCheckpoint() {

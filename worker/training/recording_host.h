@@ -23,7 +23,8 @@ class RecordingHost : public Host {
     if (const auto preview = draw()) previews.push_back(*preview);
   }
   StopReason Stop() override { return stop ? stop(*this) : StopReason::kNone; }
-  void SaveCheckpoint(int64_t step, const WriteCheckpoint& write) override;
+  bool SaveCheckpoint(int64_t step, CheckpointReason reason,
+                      const CheckpointContents& contents) override;
   std::optional<std::filesystem::path> LatestCheckpoint() override;
 
   std::vector<Progress> Steps() const;  // the first report after each optimizer step
@@ -35,6 +36,7 @@ class RecordingHost : public Host {
   std::vector<Preview> previews;
   std::vector<int64_t> checkpoints;  // steps
   std::function<StopReason(const RecordingHost&)> stop;
+  bool leaves_out_intervals = false;  // every checkpoint that may be left out
 
  private:
   std::filesystem::path dir_;

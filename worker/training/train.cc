@@ -1,7 +1,6 @@
 #include "worker/training/train.h"
 
 #include <cmath>
-#include <filesystem>
 #include <optional>
 
 #include "worker/base/error.h"
@@ -95,18 +94,15 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     attached.CopyMastersToParameters();
     saved_step = state.step;
   }
-  const auto save_checkpoint = [&] {
+  const auto save_checkpoint = [&](CheckpointReason reason) {
     if (saved_step == state.step) return;
     attached.CheckFinite(state.step);
-    host.SaveCheckpoint(state.step,
-                        [&](const std::filesystem::path& file, const std::string& host_notes) {
-                          SaveTrainingState(file, options.job, host_notes, state, trained);
-                        });
-    saved_step = state.step;
+    const auto contents = ContentsOf(options.job, state, trained);
+    if (host.SaveCheckpoint(state.step, reason, contents)) saved_step = state.step;
   };
   const auto stop_if_asked = [&] {
     const StopReason stop = host.Stop();
-    if (stop == StopReason::kDrain) save_checkpoint();
+    if (stop == StopReason::kDrain) save_checkpoint(CheckpointReason::kStop);
     ThrowIfStopped(stop);
   };
 
@@ -137,8 +133,10 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     report(0);
     return host.Stop() == StopReason::kNone;
   };
-  // A checkpoint is saved before its score is known: a run that goes on from there asks again.
-  int64_t scored_step = 0;
+  // A checkpoint is saved before its score is known: a run that goes on from there asks again,
+  // unless the host left that one out and was offered another after its score.
+  const auto& scores = state.best.scores();
+  int64_t scored_step = scores.empty() ? 0 : scores.back().step;
   const auto score_checkpoint = [&] {
     if (!options.score || scored_step == state.step || !IsCheckpoint(state.step, options)) return;
     swap_with_average();
@@ -192,9 +190,14 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     state.losses.push_back(static_cast<float>(loss));
     ++state.step;
     report(0);
-    if (IsCheckpoint(state.step, options)) save_checkpoint();
+    if (IsCheckpoint(state.step, options)) {
+      save_checkpoint(state.step == options.steps ? CheckpointReason::kLast
+                                                  : CheckpointReason::kInterval);
+    }
     preview_if_due();
   }
+
+  save_checkpoint(CheckpointReason::kLast);  // where patience ended it
 
   // Judge
   host.Report({.phase = Phase::kSaving, .total = 1, .unit = "models"});

@@ -53,8 +53,9 @@ void LeaseEnvironment::Report(const v1::Progress& progress) {
 
 void LeaseEnvironment::Show(const v1::SampleEvent& sample, const fs::path& file) {
   if (!sample.has_output()) return keeper_.Sample(sample);
-  shown_since_ = true;
   courier_.Send([this, sample, file] { DeliverSample(sample, file); });
+  absl::MutexLock lock(&mutex_);
+  shown_since_ = true;  // after it was sent: a checkpoint saved meanwhile does not know it
 }
 
 void LeaseEnvironment::DeliverSample(const v1::SampleEvent& sample, const fs::path& file) {
@@ -77,15 +78,16 @@ void LeaseEnvironment::SaveCheckpoint(int64_t step, const fs::path& file) {
   shutdown_.Extend();
   std::optional<Saved> overtaken = Saved{step, file};
   bool has_errand = false;  // that of the one overtaken, unless something was shown in between
+  int64_t errand = 0;
   {
     absl::MutexLock lock(&mutex_);
     has_errand = waiting_ && !shown_since_;
     if (!has_errand) ++errands_;
-    overtaken->errand = errands_;
+    overtaken->errand = errand = errands_;
     std::swap(waiting_, overtaken);
+    shown_since_ = false;
   }
-  shown_since_ = false;
-  if (!has_errand) courier_.Send([this, errand = errands_] { DeliverCheckpoint(errand); });
+  if (!has_errand) courier_.Send([this, errand] { DeliverCheckpoint(errand); });
   if (!overtaken) return;
   std::error_code ignored;
   fs::remove(overtaken->file, ignored);

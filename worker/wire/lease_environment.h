@@ -71,8 +71,8 @@ class LeaseEnvironment : public JobEnvironment {
   std::atomic<int64_t> delivered_bytes_ = 0;
   absl::Mutex mutex_;
   std::optional<Saved> waiting_ ABSL_GUARDED_BY(mutex_);  // to be delivered by an errand
-  int64_t errands_ = 0;                                   // that were sent for checkpoints
-  bool shown_since_ = false;                              // the last of these
+  int64_t errands_ ABSL_GUARDED_BY(mutex_) = 0;           // that were sent for checkpoints
+  bool shown_since_ ABSL_GUARDED_BY(mutex_) = false;      // the last of these
   Courier courier_;                                       // last: its errands use the above
 };
 
