@@ -3,6 +3,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/checkpoints/state_dict.h"
 #include "worker/exports/personalized_model.h"
+#include "worker/methods/merged_model.h"
 #include "worker/methods/trained_parameters.h"
 
 namespace likeness {
@@ -36,10 +37,16 @@ void WriteDreamBooth(Family& model, Attached& attached, const WriteSpec& spec,
                      const nlohmann::json& card) {
   const TrainedInDtype exact(attached, torch::kFloat32);
   std::vector<ChangedComponent> changed;
+  std::vector<MergedPart> written;
   for (const Part& part : PartsToTrain(model, attached.trains_text_encoders())) {
-    changed.push_back({part.name, part.file_stem + ".safetensors", StateDict(*part.module)});
+    const NamedTensors weights = StateDict(*part.module);
+    changed.push_back({part.name, part.file_stem + ".safetensors", weights});
+    written.push_back({.part = part, .weights = weights});
   }
-  WritePersonalizedModel(spec.base_model, spec.out, changed, spec.dtype, card, /*finish=*/{},
+  const auto read_back = [&](const std::filesystem::path& directory) {
+    CheckReadBack(written, spec.dtype == torch::kFloat16, ReadMergedModel(directory, written));
+  };
+  WritePersonalizedModel(spec.base_model, spec.out, changed, spec.dtype, card, read_back,
                          spec.poll);
 }
 
