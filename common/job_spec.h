@@ -69,6 +69,7 @@ inline std::vector<const v1::Photo*> PhotosOf(const v1::Job& job) {
     add(subject.photos());
     add(subject.validation_photos());
   }
+  add(job.fine_tune().prior().class_photos());
   const v1::ImageToImage& start = job.generate().image_to_image();
   if (start.has_image()) photos.push_back(&start.image());
   if (start.has_mask()) photos.push_back(&start.mask());

@@ -100,6 +100,7 @@ int Create(const Args& arguments);
 int Train(const Args& arguments);
 int Generate(const Args& arguments);
 int Replay(const Args& arguments);
+int Priors(const Args& arguments);
 int Evaluate(const Args& arguments);
 int Export(const Args& arguments);
 int Import(const Args& arguments);

@@ -45,6 +45,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"subjects", "--also"},
     {"base_model", "--base"},
     {"initial_model", "--initial-model"},
+    {"prior.class_photos", "--class-photos"},
     {"job_id", "--name"},
     {"labels", "--label"},
     {"webhook", "--webhook"},

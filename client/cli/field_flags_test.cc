@@ -37,7 +37,7 @@ TEST(FieldFlagsTest, EverySettingHasAFlag) {
     // --name names job and model. Pivotal tuning's LoRA has no part in the text encoders.
     for (const char* without :
          {"output_model_id", "pivotal_tuning.lora.train_text_encoder",
-          "pivotal_tuning.lora.text_encoder_", "memory_budget_bytes", "class_photos"}) {
+          "pivotal_tuning.lora.text_encoder_", "memory_budget_bytes"}) {
       if (absl::StrContains(field, without)) return true;
     }
     return false;

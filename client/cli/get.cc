@@ -90,6 +90,8 @@ std::string FineTuneSettings(const v1::FineTuneSpec& spec) {
     parts.push_back("no prior");
   } else if (IsBasePrediction(spec.prior())) {
     parts.push_back("prior of the base's predictions");
+  } else if (!spec.prior().class_photos().empty()) {
+    parts.push_back(Count(spec.prior().class_photos_size(), "class photo"));
   } else if (spec.prior().has_class_images()) {
     parts.push_back(Count(spec.prior().class_images(), "class picture"));
   }
@@ -210,6 +212,7 @@ RefusalNames NamesOf(const v1::Job& job) {
   return {.photos = listed(job.has_evaluate() ? job.evaluate().photos() : subject.photos()),
           .validation_photos = listed(subject.validation_photos()),
           .other_photos = std::move(others),
+          .class_photos = listed(job.fine_tune().prior().class_photos()),
           .gallery = listed(job.evaluate().gallery())};
 }
 

@@ -72,6 +72,7 @@ size_t CommandPlace(const Args& arguments) {
 const std::vector<Command>& Commands() {
   static const auto& commands = *new std::vector<Command>{
       {"train", "Fine-tune a base model on photos of a subject.", Train},
+      {"priors", "Draw images of a class to train beside, or show a token.", Priors},
       {"generate", "Draw pictures with a base or a personalized model.", Generate},
       {"replay", "Draw a picture again from the settings in its file.", Replay},
       {"evaluate", "Measure how good a personalized model is.", Evaluate},

@@ -269,8 +269,9 @@ TEST_F(ProgramTest, RetrySaysHowToFollowTheJob) {
 
 TEST_F(ProgramTest, HelpNamesEveryCommandWithExamples) {
   EXPECT_THAT(Run({"help"}).out, AllOf(HasSubstr("train"), HasSubstr("130  stopped by Ctrl-C")));
-  for (const char* command : {"train", "generate", "evaluate", "watch", "list", "get", "cancel",
-                              "retry", "delete", "erase", "download", "report", "models"}) {
+  for (const char* command :
+       {"train", "priors", "generate", "evaluate", "watch", "list", "get", "cancel", "retry",
+        "delete", "erase", "download", "report", "models"}) {
     auto ran = RunProgramIn(folder_.path(), {"help", command});
     EXPECT_EQ(ran.exit_code, kDone);
     EXPECT_THAT(ran.out, HasSubstr(std::string("\n  likeness ") + command)) << command;

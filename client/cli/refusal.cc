@@ -67,6 +67,7 @@ struct PhotoMention {
 
 // The number of the subject whose photos a text goes on to name, and where it begins to name it.
 std::pair<size_t, size_t> SubjectBefore(absl::string_view before) {
+  if (absl::ConsumeSuffix(&before, "job.fine_tune.")) return {0, before.size()};
   const size_t end = before.size();
   size_t number = 0;
   const size_t open = before.rfind('[');
@@ -111,6 +112,7 @@ std::optional<PhotoMention> FindMention(absl::string_view text, const RefusalNam
   std::optional<PhotoMention> first;
   for (const auto& found : {FindPhoto(text, "photos[", photos),
                             FindPhoto(text, "validation_photos[", {names.validation_photos}),
+                            FindPhoto(text, "prior.class_photos[", {names.class_photos}),
                             FindPhoto(text, "gallery[", {names.gallery})}) {
     if (found && (!first || found->at < first->at)) first = found;
   }

@@ -19,6 +19,7 @@ struct RefusalNames {
   std::vector<Photo> photos;                          // by their index in the request
   std::vector<Photo> validation_photos;               // likewise
   std::vector<std::vector<Photo>> other_photos = {};  // of the subjects after the first, in order
+  std::vector<Photo> class_photos = {};               // of the prior
   std::vector<Photo> gallery = {};                    // of an evaluate job
   std::string file = {};                              // that is imported
   bool fields_are_flags = true;  // false: a file of the person's own holds the request

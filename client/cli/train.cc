@@ -31,6 +31,7 @@ constexpr char kUsage[] = R"(Fine-tune a base model on photos of a subject.
   likeness train --class backpack --photos bag/ --prompt "a {subject} on snow"
   likeness train --class dog --photos rex/ --method lora --rank 16
   likeness train --class dog --photos rex/ --also "abc teapot=rosie/"
+  likeness train --class dog --photos rex/ --class-photos dogs/
   likeness train --class cat --photos tom/ --detach
   likeness train --class cat --photos tom/ --check
   likeness train --class cat --photos tom/ --print-request > job.json
@@ -41,6 +42,8 @@ caption, and replaces "a {subject}" for it.
 Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
 
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";
+
+constexpr size_t kMostClassPhotos = 2000;
 
 // Null if it is not known which base model it will be.
 const v1::BaseModel* FindBase(const v1::Capabilities& capabilities, const std::string& base_model) {
@@ -62,6 +65,22 @@ std::string PhotoSummary(const PhotoSet& set, int image_size) {
     if (side < image_size) parts.push_back(absl::StrCat(photo.path, " is small (", side, " px)"));
   }
   return absl::StrJoin(parts, " · ");
+}
+
+// "200 of 200 usable · 3 are small, from 412 px"
+std::string ClassPhotoSummary(const PhotoSet& set, int image_size) {
+  int small = 0;
+  int smallest = image_size;
+  for (const auto& photo : set.photos) {
+    const int side = std::min(photo.header.width, photo.header.height);
+    if (side < image_size) ++small;
+    smallest = std::min(smallest, side);
+  }
+  const auto count = set.photos.size();
+  return absl::StrCat(count, " of ", count, " usable",
+                      small == 0 ? ""
+                                 : absl::StrCat(" · ", small, small == 1 ? " is" : " are",
+                                                " small, from ", smallest, " px"));
 }
 
 // What the server finds odd, for those who do not stay to watch.
@@ -93,11 +112,12 @@ absl::StatusOr<v1::CreateJobRequest> ToRequest(const TrainFlags& flags,
 struct Photos {
   PhotoSet learned;
   PhotoSet validation;
+  PhotoSet of_class;
   std::vector<PhotoSet> others;  // of the further subjects
 };
 
 size_t CountOf(const Photos& photos) {
-  size_t count = photos.learned.photos.size();
+  size_t count = photos.learned.photos.size() + photos.of_class.photos.size();
   for (const PhotoSet& other : photos.others) count += other.photos.size();
   return count;
 }
@@ -116,6 +136,8 @@ void ShowPhotos(const Context& context, const Photos& photos, const v1::FineTune
   for (size_t i = 0; i < photos.others.size(); ++i) {
     show(photos.others[i], static_cast<int>(i) + 1);
   }
+  if (photos.of_class.photos.empty()) return;
+  context.screen->Line(Mark::kDone, "class", ClassPhotoSummary(photos.of_class, image_size));
 }
 
 // What a worker would find odd about the photos that are learned from, as far as it can be seen
@@ -164,6 +186,17 @@ absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
   context.names.validation_photos = ShownNames(*context.screen, photos.validation);
   RETURN_IF_ERROR(CheckUsable(photos.learned, subject + "photos"));
   RETURN_IF_ERROR(CheckUsable(photos.validation, subject + "validation_photos"));
+  if (!flags.class_photos.empty()) {
+    ASSIGN_OR_RETURN(photos.of_class, ReadPhotos(flags.class_photos));
+    const auto count = photos.of_class.photos.size();
+    if (count > kMostClassPhotos) {
+      return absl::InvalidArgumentError(absl::StrCat(flags.class_photos, " holds ", count,
+                                                     " photos; at most ", kMostClassPhotos,
+                                                     " are allowed for --class-photos."));
+    }
+    context.names.class_photos = ShownNames(*context.screen, photos.of_class);
+    RETURN_IF_ERROR(CheckUsable(photos.of_class, "job.fine_tune.prior.class_photos"));
+  }
   for (const std::string& text : flags.also) {
     ASSIGN_OR_RETURN(const FurtherSubject further, ParseFurtherSubject(text));
     ASSIGN_OR_RETURN(PhotoSet other, ReadPhotos(further.photos));
@@ -173,6 +206,19 @@ absl::StatusOr<Photos> ReadAll(Context& context, const TrainFlags& flags) {
     photos.others.push_back(std::move(other));
   }
   return photos;
+}
+
+// ApplyPreset, but for the number of class images where photos take their place.
+absl::StatusOr<std::vector<std::string>> FillFromPreset(const TrainFlags& flags,
+                                                        const v1::BaseModel* base,
+                                                        v1::FineTuneSpec& spec) {
+  if (flags.class_photos.empty() || spec.prior().has_class_images()) {
+    return ApplyPreset(flags.preset, base, spec);
+  }
+  spec.mutable_prior()->set_class_images(1);  // what is set stays
+  auto left = ApplyPreset(flags.preset, base, spec);
+  spec.mutable_prior()->clear_class_images();
+  return left;
 }
 
 // What is wrong with flags is told before photos are read and sent.
@@ -193,7 +239,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
   const v1::BaseModel* base = FindBase(capabilities, spec.base_model());
-  ASSIGN_OR_RETURN(const auto left, ApplyPreset(flags.preset, base, spec));
+  ASSIGN_OR_RETURN(const auto left, FillFromPreset(flags, base, spec));
   if (!left.empty()) {
     context.screen->Line(
         Mark::kWarning, "note",
@@ -216,6 +262,9 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   auto* subject = &MutableSubjectOf(spec);
   RETURN_IF_ERROR(add(photos.learned, subject->mutable_photos()));
   RETURN_IF_ERROR(add(photos.validation, subject->mutable_validation_photos()));
+  if (!photos.of_class.photos.empty()) {
+    RETURN_IF_ERROR(add(photos.of_class, spec.mutable_prior()->mutable_class_photos()));
+  }
   for (size_t i = 0; i < photos.others.size(); ++i) {
     v1::Subject& other = *spec.mutable_subjects(static_cast<int>(i) + 1);
     RETURN_IF_ERROR(add(photos.others[i], other.mutable_photos()));
@@ -228,11 +277,14 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
 
 absl::StatusOr<ExitCode> PrintRequest(Context& context, const TrainFlags& flags) {
   ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
-  RETURN_IF_ERROR(ApplyPreset(flags.preset, /*base=*/nullptr, spec).status());  // asks no server
+  RETURN_IF_ERROR(FillFromPreset(flags, /*base=*/nullptr, spec).status());  // asks no server
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   v1::Subject& subject = MutableSubjectOf(spec);
   AddInlinePhotos(photos.learned.photos, subject.mutable_photos());
   AddInlinePhotos(photos.validation.photos, subject.mutable_validation_photos());
+  if (!photos.of_class.photos.empty()) {
+    AddInlinePhotos(photos.of_class.photos, spec.mutable_prior()->mutable_class_photos());
+  }
   for (size_t i = 0; i < photos.others.size(); ++i) {
     AddInlinePhotos(photos.others[i].photos,
                     spec.mutable_subjects(static_cast<int>(i) + 1)->mutable_photos());

@@ -33,6 +33,10 @@ absl::Status CheckFlags(const TrainFlags& flags) {
     return absl::InvalidArgumentError(absl::StrCat("--no-prior: nothing preserves the class, so ",
                                                    of_prior, " cannot be given."));
   }
+  if (!flags.prior && !flags.class_photos.empty()) {
+    return absl::InvalidArgumentError(
+        "--no-prior: nothing preserves the class, so --class-photos cannot be given.");
+  }
   if (flags.webhook_progress && flags.webhook.empty()) {
     return absl::InvalidArgumentError("--webhook is missing: where to report progress to.");
   }
@@ -128,6 +132,11 @@ void TrainFlags::AddTo(FlagSet& flags) {
   flags.Add("samples", &samples, "Draw sample images at the end; --no-samples: do not.");
   settings.AddTo(flags, kPriorHeading);
   flags.Add("prior", &prior, "Train on images of the class beside the photos; --no-prior: do not.");
+  flags
+      .Add("class-photos", &class_photos,
+           "Folder of up to 2000 images of the class to use instead of drawn ones, such as "
+           "likeness priors draws.")
+      .Takes("DIR");
   settings.AddTo(flags);
 }
 

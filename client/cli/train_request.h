@@ -17,6 +17,7 @@ namespace likeness::client {
 struct TrainFlags {
   std::string photos;
   std::string validation;
+  std::string class_photos;  // a folder
   std::string class_noun;
   std::optional<std::string> token;
   std::vector<std::string> also;  // further subjects: "TOKEN CLASS=DIR"

@@ -1,9 +1,11 @@
 // The request that `likeness train` makes of its flags.
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/time/clock.h"
 #include "client/cli/exit_code.h"
 #include "client/testing/program_fixture.h"
+#include "common/rpc_error.h"
 #include "gmock/gmock.h"
 
 namespace likeness::client {
@@ -372,6 +374,41 @@ TEST_F(TrainTest, SaysHowTheJobMayWaitAndRun) {
   EXPECT_THAT(ran.out,
               HasSubstr("queue       priority 5 · waits at most 30 min · runs at most 2 h · "
                         "on a worker with gpu=h100, zone=a · 25.8 GB of device memory\n"));
+}
+
+TEST_F(TrainTest, ClassPhotosAreSentInPlaceOfDrawnImages) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  WriteFile(folder_.path() / "dogs" / "0000.png", GreyPng(64, 64));
+  WriteFile(folder_.path() / "dogs" / "0001.png", GreyPng(48, 64));
+  WriteFile(folder_.path() / "dogs" / "0001.txt", "a big dog");
+  const auto asked = [&] { return server_->record().create.job().fine_tune(); };
+  ASSERT_EQ(Train({"--class-photos=dogs", "--preset=style"}).exit_code, kDone);
+  ASSERT_EQ(asked().prior().class_photos_size(), 2);
+  EXPECT_EQ(asked().prior().class_photos(0).file_name(), "0000.png");
+  EXPECT_EQ(asked().prior().class_photos(1).caption(), "a big dog");
+  EXPECT_FALSE(asked().prior().has_class_images()) << "which the preset says of drawn ones";
+  EXPECT_EQ(asked().subjects(0).photos_size(), 2);
+  ASSERT_EQ(Train({}).exit_code, kDone);
+  EXPECT_FALSE(asked().has_prior());
+  EXPECT_THAT(Train({"--class-photos=dogs", "--check"}).err,
+              HasSubstr("class       2 of 2 usable · 1 is small, from 48 px"));
+  EXPECT_THAT(
+      Run({"train", "--class=dog", "--photos=rex", "--class-photos=dogs", "--print-request"}).out,
+      HasSubstr("classPhotos"));
+
+  ExpectRefusals({{{"--class-photos=dogs", "--no-prior"}, "--class-photos cannot be given"},
+                  {{"--class-photos=cats"}, "cats"}});
+  WriteFile(folder_.path() / "dogs" / "0002.jpg", "");
+  ExpectRefusals({{{"--class-photos=dogs"}, "dogs/0002.jpg: The file has zero"}});
+  std::filesystem::remove(folder_.path() / "dogs" / "0002.jpg");
+
+  FieldViolation violation{"job.fine_tune.prior.class_photos[1].blob", "is not allowed"};
+  script_.create_status = InvalidFields({violation}, "OUT_OF_RANGE");
+  ExpectRefusals(
+      {{{"--class-photos=dogs"}, "dogs/0001.png: Is not allowed. (prior.class_photos[1])"}});
+  violation.field = "job.fine_tune.prior.class_photos";
+  script_.create_status = InvalidFields({violation}, "OUT_OF_RANGE");
+  ExpectRefusals({{{"--class-photos=dogs"}, "--class-photos is not allowed"}});
 }
 
 }  // namespace

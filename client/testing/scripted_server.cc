@@ -250,6 +250,7 @@ class ScriptedServer::Services : public v1::JobService::Service,
     {
       absl::MutexLock lock(&mutex_);
       record_.generate = *request;
+      record_.generates.push_back(*request);
     }
     for (const auto& response : script_.pictures) stream->Write(response);
     HangIfTold(context);

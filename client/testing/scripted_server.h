@@ -50,7 +50,8 @@ struct Record {
   std::vector<int64_t> write_offsets;  // of the first piece of each stream
   v1::CreateJobRequest create;
   v1::ListJobsRequest list;
-  v1::GenerateImagesRequest generate;
+  v1::GenerateImagesRequest generate;  // the latest
+  std::vector<v1::GenerateImagesRequest> generates;
   v1::WatchJobsRequest watch_jobs;  // the latest
   int watches = 0;                  // of jobs
   std::vector<v1::DrainWorkerRequest> drains;

@@ -327,5 +327,20 @@ TEST_F(CreateJobTest, PhotosKeepTheNamesOfTheirFiles) {
   ExpectRefused(request, "INVALID_FILE_NAME", "job.fine_tune.subjects[0].photos[0].file_name");
 }
 
+TEST_F(CreateJobTest, ClassPhotosAreBlobsThatHaveToBeThere) {
+  auto request = DogJob();
+  v1::Prior& prior = *request.mutable_job()->mutable_fine_tune()->mutable_prior();
+  prior.add_class_photos()->set_inline_(PngPhoto(80, 64));
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  const std::string blob = "tenants/default/blobs/" + Sha256Hex(PngPhoto(80, 64));
+  EXPECT_EQ(job->fine_tune().prior().class_photos(0).blob(), blob);
+  EXPECT_THAT(InputBlobsOf(*job), ::testing::Contains(blob)) << "which keeps it";
+  prior.mutable_class_photos(0)->set_inline_("no picture");
+  ExpectRefused(request, "PHOTO_NOT_AN_IMAGE", "job.fine_tune.prior.class_photos[0].inline");
+  prior.mutable_class_photos(0)->set_blob("tenants/default/blobs/" + std::string(64, 'a'));
+  ExpectRefused(request, "BLOB_NOT_FOUND", "job.fine_tune.prior.class_photos[0].blob");
+}
+
 }  // namespace
 }  // namespace likeness::server

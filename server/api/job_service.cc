@@ -63,6 +63,8 @@ void Abridge(v1::Job& job) {
     subject.clear_photos();
     subject.clear_validation_photos();
   }
+  v1::FineTuneSpec& spec = *job.mutable_fine_tune();
+  if (spec.has_prior()) spec.mutable_prior()->clear_class_photos();
 }
 
 absl::StatusOr<JobUpdate> UpdateOf(const v1::UpdateJobRequest& request) {

@@ -198,7 +198,10 @@ TEST_F(WatchJobsTest, WatchGoesOnFromAJobThatWasRead) {
 }
 
 TEST_F(WatchJobsTest, BasicViewLeavesOutWhatIsLarge) {
-  const std::string name = Create(DogJob())->name();
+  auto request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_prior()->add_class_photos()->set_inline_(
+      PngPhoto());
+  const std::string name = Create(request)->name();
   v1::CompleteLeaseRequest outcome;
   outcome.set_lease_token(worker_.Acquire()->lease_token());
   (*outcome.mutable_metrics())["loss"] = 0.5;
@@ -207,6 +210,7 @@ TEST_F(WatchJobsTest, BasicViewLeavesOutWhatIsLarge) {
   EXPECT_EQ(basic.state(), v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(basic.fine_tune().subjects(0).class_noun(), "dog");
   EXPECT_EQ(basic.fine_tune().subjects(0).photos_size(), 0);
+  EXPECT_EQ(basic.fine_tune().prior().class_photos_size(), 0);
   EXPECT_EQ(basic.metrics_size(), 0);
   Create(PictureJob());
   EXPECT_TRUE(List("", v1::JOB_VIEW_BASIC).jobs(0).has_generate()) << "the newest one";

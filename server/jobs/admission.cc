@@ -297,6 +297,8 @@ absl::Status Admission::ResolveFineTune(Request& request, v1::Job& job) {
     RETURN_IF_ERROR(
         request.photos.CheckAll(subject.validation_photos(), path + ".validation_photos"));
   }
+  RETURN_IF_ERROR(
+      request.photos.CheckAll(spec.prior().class_photos(), "job.fine_tune.prior.class_photos"));
   if (MustBeJudged(spec)) RETURN_IF_ERROR(CheckJudged(spec.base_model(), MeasuresNeeded(spec)));
   return absl::OkStatus();
 }

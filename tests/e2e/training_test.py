@@ -37,6 +37,29 @@ class TrainingTest(unittest.TestCase):
         card = json.loads(self.service.outputs(done)["model/likeness_card.json"])
         self.assertEqual(card["settings"]["prior_kind"], "base_prediction")
 
+    def test_class_photos_take_the_place_of_drawn_images(self):
+        job = self.job(learning_rate=1e-3, seed=5)
+        job.fine_tune.prior.class_images = 8  # whole batches: rounding depends on a batch's size
+        drawn = self.run_job(job)
+        self.assertIn("class_images_drawn", drawn.metrics)
+        prior = drawn.resolved.fine_tune.prior
+        drawing = service.generate_job([prior.class_prompt], model=drawn.fine_tune.base_model, steps=prior.sampling_steps,
+                                       images_per_prompt=8, seed=0, sampler=prior.sampler, guidance=prior.guidance)
+        outputs = self.service.outputs(self.run_job(drawing))
+        job.fine_tune.ClearField("prior")
+        for number in range(8):
+            job.fine_tune.prior.class_photos.add(inline=outputs[f"samples/{number:04}.png"], file_name=f"{number}.png")
+        done = self.run_job(job)
+        self.assertNotIn("class_images_drawn", done.metrics)
+        self.assertNotIn("class_pictures_seconds", done.metrics)
+        self.assertFalse(done.resolved.fine_tune.prior.HasField("class_images"))
+        unet = "model/unet/diffusion_pytorch_model.safetensors"
+        self.assertEqual(self.service.outputs(done)[unet], self.service.outputs(drawn)[unet], "of the same pixels")
+        again = self.job(learning_rate=1e-3, seed=5)
+        again.fine_tune.CopyFrom(done.resolved.fine_tune)
+        again.fine_tune.ClearField("output_model_id")
+        self.assertEqual(self.service.outputs(self.run_job(again))[unet], self.service.outputs(done)[unet])
+
     def test_each_optimizer_makes_a_model_of_its_own(self):
         models = set()
         for optimizer in (fine_tune_pb2.OPTIMIZER_ADAMW, fine_tune_pb2.OPTIMIZER_ADAMW_8BIT,

@@ -8,7 +8,6 @@
 #include "common/rpc_error.h"
 #include "common/subject_phrase.h"
 #include "worker/base/error.h"
-#include "worker/images/crop.h"
 #include "worker/jobs/drawing_model.h"
 #include "worker/jobs/engine_options.h"
 #include "worker/jobs/judging.h"
@@ -79,19 +78,8 @@ void CheckMeasures(const v1::EvaluateSpec& spec, const PromptWords& words, bool 
 // them.
 std::vector<Image> FetchGallery(const v1::EvaluateSpec& spec, int image_size,
                                 JobEnvironment& environment) {
-  std::vector<Image> gallery;
-  if (!Includes(spec.measures(), v1::MEASURE_RANK)) return gallery;
-  Conversions conversions;
-  for (int i = 0; i < spec.gallery_size(); ++i) {
-    const v1::Photo& photo = spec.gallery(i);
-    gallery.push_back(FetchPhotoFile(photo, "job.evaluate.", absl::StrCat("gallery[", i, "]"),
-                                     environment, conversions, [&](const DecodedPhoto& decoded) {
-                                       return SquarePhoto(decoded.image, CropBoxOf(photo),
-                                                          image_size);
-                                     }));
-  }
-  WarnOfConversions(conversions, environment);
-  return gallery;
+  if (!Includes(spec.measures(), v1::MEASURE_RANK)) return {};
+  return FetchSquarePhotos(spec.gallery(), "job.evaluate.", "gallery", image_size, environment);
 }
 
 // What the base model of `drawing` draws of the class; nothing, and a warning, where this worker

@@ -266,6 +266,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   const auto photos = FetchAllPhotos(*result.resolved.mutable_fine_tune(),
                                      PhotoRulesOf(spec, base.facts.image_size), environment, look);
   if (faces) environment.Resolved(result.resolved);
+  auto class_photos = FetchClassPhotos(spec, base.facts.image_size, environment);
   Family& model = workshop.warm.GetBase(base.facts.name, base.facts.digest, base.directory,
                                         [&] { ThrowIfStopped(environment.Stop()); });
   // A word with rows of its own may be any.
@@ -290,6 +291,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
                   CheckpointPolicyOf(lease.job().fine_tune().training(), model.device().is_cpu()),
                   settings, [&](const Image& image) { return safety.ObjectsTo(image); });
   FineTuneOptions options = ToFineTuneOptions(spec, photos);
+  options.class_photos = std::move(class_photos);
   options.selection =
       StepSelectionOf(workshop.evaluators, spec, photos.front(), workshop.judges, environment);
   const auto initial =

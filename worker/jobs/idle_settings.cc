@@ -37,6 +37,11 @@ constexpr IdleSetting kIdleSettings[] = {
      },
      "a new word changes nothing that is drawn of the class, so class images cost time and teach "
      "nothing"},
+    {"prior.class_photos",
+     [](const Spec& asked, const Spec& used) {
+       return !asked.prior().class_photos().empty() && used.prior().weight() == 0;
+     },
+     "prior.weight is 0"},
     {"training.precision",
      [](const Spec&, const Spec& used) {
        return used.has_textual_inversion() && used.training().precision() > v1::PRECISION_FP32;

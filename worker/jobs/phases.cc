@@ -34,7 +34,7 @@ v1::JobPhase ToJobPhase(Phase phase) {
 
 std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved) {
   std::vector<Phase> phases = {Phase::kPreparing};
-  if (UsesClassImages(resolved.prior())) phases.push_back(Phase::kClassPictures);
+  if (DrawsClassImages(resolved.prior())) phases.push_back(Phase::kClassPictures);
   phases.push_back(Phase::kTraining);
   phases.push_back(Phase::kSaving);
   if (resolved.samples().prompts_size() > 0) phases.push_back(Phase::kSamples);

@@ -1,5 +1,6 @@
 #include "worker/jobs/photo_file.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -66,6 +67,22 @@ Image FetchMaskFile(const v1::Photo& mask, const std::string& path, const std::s
       });
 }
 
+std::vector<Image> FetchSquarePhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                                     const std::string& path, const std::string& list,
+                                     int image_size, JobEnvironment& environment) {
+  std::vector<Image> images;
+  Conversions conversions;
+  for (int i = 0; i < photos.size(); ++i) {
+    const auto cut = [&](const DecodedPhoto& decoded) {
+      return SquarePhoto(decoded.image, CropBoxOf(photos[i]), image_size);
+    };
+    images.push_back(FetchPhotoFile(photos[i], path, absl::StrCat(list, "[", i, "]"), environment,
+                                    conversions, cut));
+  }
+  WarnOfConversions(conversions, environment);
+  return images;
+}
+
 std::optional<CropBox> CropBoxOf(const v1::Photo& photo) {
   if (!photo.has_crop_box()) return std::nullopt;
   const auto& box = photo.crop_box();
@@ -73,9 +90,13 @@ std::optional<CropBox> CropBoxOf(const v1::Photo& photo) {
 }
 
 void WarnOfConversions(const Conversions& conversions, JobEnvironment& environment) {
+  constexpr size_t kMostNamed = 10;
   for (const auto& [profile, fields] : conversions) {
-    environment.Warn(absl::StrCat(absl::StrJoin(fields, ", "), ": colours converted from ", profile,
-                                  " to sRGB"));
+    const size_t named = std::min(fields.size(), kMostNamed);
+    const std::string names = absl::StrJoin(fields.begin(), fields.begin() + named, ", ");
+    const size_t more = fields.size() - named;
+    environment.Warn(absl::StrCat(names, more > 0 ? absl::StrCat(" and ", more, " more") : "",
+                                  ": colours converted from ", profile, " to sRGB"));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "google/protobuf/repeated_field.h"
 #include "likeness/v1/image.pb.h"
 #include "worker/base/image.h"
 #include "worker/images/crop.h"
@@ -32,8 +33,15 @@ Image FetchMaskFile(const v1::Photo& mask, const std::string& path, const std::s
                     int width, int height, JobEnvironment& environment,
                     const std::function<Image(const Image& whole)>& cut);
 
+// Square pictures of `image_size` pixels a side: the middles of the photos, or of their crop boxes.
+// `list`: the field of the photos in messages; its place in the request is `path` and this.
+std::vector<Image> FetchSquarePhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
+                                     const std::string& path, const std::string& list,
+                                     int image_size, JobEnvironment& environment);
+
 std::optional<CropBox> CropBoxOf(const v1::Photo& photo);
 
+// One warning for each kind, which names the first few photos.
 void WarnOfConversions(const Conversions& conversions, JobEnvironment& environment);
 
 }  // namespace likeness

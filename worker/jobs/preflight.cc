@@ -222,7 +222,7 @@ std::vector<NamedText> TextsOf(const Spec& spec, const PromptWords& words,
 void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnvironment& environment) {
   const auto& prior = spec.prior();
   const auto& samples = spec.samples();
-  if (UsesClassImages(prior)) {
+  if (DrawsClassImages(prior)) {
     CheckSampling("job.fine_tune.prior.", "sampling_steps", prior.sampler(), prior.sampling_steps(),
                   prior.guidance(), model);
   }
@@ -259,6 +259,9 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
       add(absl::StrCat("caption of ", of, "validation_photos"), k,
           subject.validation_photos(k).caption(), i);
     }
+  }
+  for (int i = 0; i < prior.class_photos_size(); ++i) {
+    add("caption of prior.class_photos", i, prior.class_photos(i).caption());
   }
   for (int i = 0; i < samples.prompts_size(); ++i) add("samples.prompts", i, samples.prompts(i));
   for (int i = 0; i < spec.previews().prompts_size(); ++i) {

@@ -139,8 +139,9 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   environment.Warn(kWarning);
   const auto photos = FetchAllPhotos(*result.resolved.mutable_fine_tune(),
                                      PhotoRulesOf(spec, base.image_size), environment);
+  FetchClassPhotos(spec, base.image_size, environment);
 
-  if (UsesClassImages(spec.prior())) {
+  if (DrawsClassImages(spec.prior())) {
     const int64_t images = spec.prior().class_images();
     Pace(ProgressMeter(Phase::kClassPictures, "pictures", 0, images), images, environment, phases,
          [](Progress& progress) { progress.drawn = progress.done; });

@@ -69,6 +69,14 @@ v1::FineTuneSpec RecommendedFor(Method method, const ModelDefaults& recommended)
   return spec;
 }
 
+// Nothing is drawn where the images of the class are there.
+void ClearDrawing(v1::Prior& prior) {
+  prior.clear_class_images();
+  prior.clear_sampler();
+  prior.clear_sampling_steps();
+  prior.clear_guidance();
+}
+
 void ClearRates(v1::FineTuneSpec& spec) {
   spec.mutable_training()->clear_learning_rate();
   if (spec.has_dreambooth()) spec.mutable_dreambooth()->clear_text_encoder_learning_rate();
@@ -238,7 +246,11 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
       result.mutable_previews()->add_prompts("a {subject" + std::to_string(i + 1) + "}");
     }
   }
-  NameSampler(model, *result.mutable_prior());
+  if (result.prior().class_photos().empty()) {
+    NameSampler(model, *result.mutable_prior());
+  } else {
+    ClearDrawing(*result.mutable_prior());
+  }
   NameSampler(model, *result.mutable_samples());
   if (!several) {
     result.mutable_prior()->set_class_prompt(

@@ -390,5 +390,19 @@ TEST(ResolveTest, PicturesAreOfTheModelsSizeUnlessSaid) {
   EXPECT_EQ(resolved.generate().guidance(), 7.5);
 }
 
+TEST(ResolveTest, NothingIsDrawnOfAClassThatHasPhotos) {
+  auto spec = Spec();
+  EXPECT_TRUE(ResolveFineTune(spec, Model()).fine_tune().prior().has_class_images());
+  spec.mutable_prior()->add_class_photos()->set_blob("a");
+  const auto resolved = ResolveFineTune(spec, Model()).fine_tune();
+  EXPECT_EQ(resolved.prior().class_photos_size(), 1);
+  EXPECT_FALSE(resolved.prior().has_class_images());
+  EXPECT_FALSE(resolved.prior().has_sampler());
+  EXPECT_FALSE(resolved.prior().has_sampling_steps());
+  EXPECT_FALSE(resolved.prior().has_guidance());
+  EXPECT_EQ(resolved.prior().weight(), 1);
+  EXPECT_TRUE(MessageDifferencer::Equals(ResolveFineTune(resolved, Model()).fine_tune(), resolved));
+}
+
 }  // namespace
 }  // namespace likeness

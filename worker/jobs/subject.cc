@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "common/photo_folder.h"
 #include "common/photo_look.h"
+#include "common/prior.h"
 #include "common/rpc_error.h"
 #include "common/subject_phrase.h"
 #include "worker/images/buckets.h"
@@ -183,6 +184,20 @@ std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRul
     for (const auto& warning : WarningsOfLooks(looks)) environment.Warn(warning);
   }
   return photos;
+}
+
+std::vector<SubjectPhoto> FetchClassPhotos(const v1::FineTuneSpec& resolved, int image_size,
+                                           JobEnvironment& environment) {
+  std::vector<SubjectPhoto> fetched;
+  if (!UsesClassImages(resolved.prior())) return fetched;
+  const auto& photos = resolved.prior().class_photos();
+  for (Image& image :
+       FetchSquarePhotos(photos, "job.fine_tune.", "prior.class_photos", image_size, environment)) {
+    const std::string& caption = photos[static_cast<int>(fetched.size())].caption();
+    fetched.push_back(
+        {.image = std::move(image), .caption = FillPrompt(caption, WordsOf(resolved))});
+  }
+  return fetched;
 }
 
 std::string SubjectName(const v1::FineTuneSpec& spec, int subject) {

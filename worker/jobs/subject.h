@@ -50,6 +50,11 @@ std::vector<SubjectPhotos> FetchAllPhotos(v1::FineTuneSpec& spec, const PhotoRul
                                           JobEnvironment& environment,
                                           const LookAtPhoto& look = {});
 
+// The photos that the class is kept with, square, in place of class images; none where nothing is
+// learned of them. Errors as above, naming "job.fine_tune.prior.class_photos[2]".
+std::vector<SubjectPhoto> FetchClassPhotos(const v1::FineTuneSpec& resolved, int image_size,
+                                           JobEnvironment& environment);
+
 // What prompts call that subject of the spec: "zwx dog".
 std::string SubjectName(const v1::FineTuneSpec& spec, int subject);
 

@@ -85,5 +85,31 @@ TEST(FetchAllPhotos, PhotosAreFetchedOnceAndCutWhereTheLookSays) {
   EXPECT_FALSE(spec.subjects(0).photos(1).has_crop_box());
 }
 
+TEST(FetchClassPhotos, TheyAreSquareAndHaveTheirOwnCaptions) {
+  BlobEnvironment environment;
+  environment.blobs = {{"a", EncodePng(HalfWhite(256, 128))}, {"b", EncodePng(HalfWhite(64, 64))}};
+  v1::FineTuneSpec spec;
+  spec.add_subjects()->set_class_noun("dog");
+  spec.mutable_training()->set_aspect_ratio_buckets(true);
+  v1::Prior& prior = *spec.mutable_prior();
+  prior.set_weight(1);
+  prior.add_class_photos()->set_blob("a");
+  prior.add_class_photos()->set_blob("b");
+  prior.mutable_class_photos(0)->set_caption("a big {class}");
+  auto& box = *prior.mutable_class_photos(0)->mutable_crop_box();
+  box.set_left(128);
+  box.set_width(128);
+  box.set_height(128);
+  const auto photos = FetchClassPhotos(spec, 32, environment);
+  ASSERT_EQ(photos.size(), 2u);
+  EXPECT_EQ(photos[0].image.rgb, std::vector<uint8_t>(32 * 32 * 3, 255));
+  EXPECT_EQ(photos[0].caption, "a big dog");
+  EXPECT_EQ(photos[1].image.width, 32);
+  EXPECT_EQ(photos[1].caption, "");
+  prior.set_weight(0);
+  EXPECT_TRUE(FetchClassPhotos(spec, 32, environment).empty());
+  EXPECT_EQ(environment.fetched["a"], 1) << "what is not learned from is not fetched";
+}
+
 }  // namespace
 }  // namespace likeness

@@ -286,5 +286,20 @@ TEST_F(TrainingSettingsTest, ProdigyWithTwoRatesIsRefused) {
   EXPECT_THAT(failure_, testing::HasSubstr("one learning rate"));
 }
 
+TEST_F(TrainingSettingsTest, ClassPhotosTrainAsDrawnImagesOfTheSamePixelsDo) {
+  FineTuneOptions options = Job();
+  Train(options, "drawn");
+  ClassImageOptions images = options.class_images;
+  images.prompt = options.ClassPrompt();
+  for (const Image& image :
+       ClassImages(*base_, images, Paths("drawn").class_image_cache, host("drawn"))) {
+    options.class_photos.push_back({.image = image});
+  }
+  ExpectResumable(options, "brought");
+  EXPECT_EQ(host("brought").CountPhase(Phase::kClassPictures), 0);
+  EXPECT_EQ(Bytes("brought", kUnetFile), Bytes("drawn", kUnetFile));
+  EXPECT_EQ(Card("brought")["settings"]["class_photos"]["count"], 4);
+}
+
 }  // namespace
 }  // namespace likeness

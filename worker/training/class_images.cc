@@ -93,12 +93,16 @@ std::string ClassImageKey(const Family& base, const ClassImageOptions& options) 
   return Sha256OfBytes(key.dump());
 }
 
-std::filesystem::path OpenClassImageSet(const Family& base, const ClassImageOptions& options,
-                                        const std::filesystem::path& cache) {
-  std::filesystem::path set = cache / ClassImageKey(base, options);
+std::filesystem::path OpenCachedSet(const std::filesystem::path& cache, const std::string& key) {
+  std::filesystem::path set = cache / key;
   std::filesystem::create_directories(set);
   std::filesystem::last_write_time(set, std::filesystem::file_time_type::clock::now());
   return set;
+}
+
+std::filesystem::path OpenClassImageSet(const Family& base, const ClassImageOptions& options,
+                                        const std::filesystem::path& cache) {
+  return OpenCachedSet(cache, ClassImageKey(base, options));
 }
 
 std::vector<Image> ClassImages(Family& base, const ClassImageOptions& options,

@@ -28,8 +28,11 @@ struct ClassImageOptions {
 // out, so a larger set begins with a smaller one.
 std::string ClassImageKey(const Family& base, const ClassImageOptions& options);
 
-// The set's directory in `cache`, made if it is not there, and marked as used now: those longest
-// unused may be removed by whoever owns the cache.
+// The directory of that name in `cache`, made if it is not there, and marked as used now: those
+// longest unused may be removed by whoever owns the cache.
+std::filesystem::path OpenCachedSet(const std::filesystem::path& cache, const std::string& key);
+
+// The directory of the set.
 std::filesystem::path OpenClassImageSet(const Family& base, const ClassImageOptions& options,
                                         const std::filesystem::path& cache);
 

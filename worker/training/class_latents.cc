@@ -12,15 +12,9 @@
 namespace likeness {
 namespace {
 
-std::filesystem::path BatchFile(const std::filesystem::path& set, size_t first, size_t size) {
-  char name[64];
-  std::snprintf(name, sizeof(name), "latents-%05zu-%zu.safetensors", first, size);
-  return set / name;
-}
-
 // Empty if there is no such file, or not one that holds latents of this shape.
-std::optional<LatentMoments> ReadBatch(const std::filesystem::path& file,
-                                       torch::IntArrayRef shape_BChw) {
+std::optional<LatentMoments> ReadLatents(const std::filesystem::path& file,
+                                         torch::IntArrayRef shape_BChw) {
   if (!std::filesystem::exists(file)) return std::nullopt;
   try {
     const auto stored = SafetensorsFile::Open(file);
@@ -38,6 +32,22 @@ std::optional<LatentMoments> ReadBatch(const std::filesystem::path& file,
 
 }  // namespace
 
+LatentBatch::LatentBatch(const std::filesystem::path& set, size_t first, size_t size)
+    : size_(static_cast<int64_t>(size)) {
+  char name[64];
+  std::snprintf(name, sizeof(name), "latents-%05zu-%zu.safetensors", first, size);
+  file_ = set / name;
+}
+
+std::optional<LatentMoments> LatentBatch::Read(const Family& base) const {
+  return ReadLatents(file_,
+                     {size_, base.latent_channels(), base.latent_size(), base.latent_size()});
+}
+
+void LatentBatch::Write(const LatentMoments& moments) const {
+  WriteSafetensors(file_, {{"mean", moments.mean_BChw}, {"logvar", moments.logvar_BChw}});
+}
+
 LatentMoments ClassLatents(Family& base, const ClassImageOptions& options,
                            const std::filesystem::path& cache, Host& host) {
   const std::filesystem::path set = OpenClassImageSet(base, options, cache);
@@ -47,9 +57,7 @@ LatentMoments ClassLatents(Family& base, const ClassImageOptions& options,
   for (size_t first = 0; first < count; first += kEncodeBatch) {
     ThrowIfStopped(host.Stop());
     const size_t size = std::min(kEncodeBatch, count - first);
-    batches.push_back(
-        ReadBatch(BatchFile(set, first, size), {static_cast<int64_t>(size), base.latent_channels(),
-                                                base.latent_size(), base.latent_size()}));
+    batches.push_back(LatentBatch(set, first, size).Read(base));
     if (!batches.back()) missing += static_cast<int64_t>(size);
   }
   std::vector<Image> images;
@@ -66,8 +74,7 @@ LatentMoments ClassLatents(Family& base, const ClassImageOptions& options,
       ThrowIfStopped(host.Stop());
       const size_t size = std::min(kEncodeBatch, count - first);
       moments = EncodeBatch(base, images, first, first + size);
-      WriteSafetensors(BatchFile(set, first, size),
-                       {{"mean", moments->mean_BChw}, {"logvar", moments->logvar_BChw}});
+      LatentBatch(set, first, size).Write(*moments);
       encoded += static_cast<int64_t>(size);
       progress.eta_seconds = encoding.After(encoded).eta_seconds;
       host.Report(progress);

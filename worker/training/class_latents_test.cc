@@ -7,6 +7,7 @@
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/families/tiny_model.h"
+#include "worker/training/class_photos.h"
 #include "worker/training/recording_host.h"
 #include "worker/training/training_data.h"
 
@@ -38,6 +39,11 @@ class ClassLatentsTest : public testing::Test {
   LatentMoments Get(int count) {
     model_.encoded = model_.drawn = 0;
     return ClassLatents(model_, Dogs(count), cache_.path(), host_);
+  }
+  LatentMoments GetOfPhotos(const std::vector<SubjectPhoto>& photos) {
+    model_.encoded = 0;
+    EncodedSoFar so_far{.total = std::ssize(photos)};
+    return ClassPhotoLatents(model_, photos, cache_.path(), host_, so_far);
   }
   fs::path Set() const { return cache_.path() / ClassImageKey(model_, Dogs(1)); }
 
@@ -86,6 +92,30 @@ TEST_F(ClassLatentsTest, ADamagedFileIsEncodedAgain) {
 TEST_F(ClassLatentsTest, ItCanBeStopped) {
   host_.stop = [](const RecordingHost&) { return StopReason::kCancel; };
   EXPECT_THROW(Get(6), Error);
+}
+
+TEST_F(ClassLatentsTest, ThoseOfPhotosAreEncodedOnceForAllJobs) {
+  std::vector<Image> images;
+  std::vector<SubjectPhoto> photos;
+  for (int i = 0; i < 6; ++i) {
+    images.push_back(TestImage(i));
+    photos.push_back({.image = images.back()});
+  }
+  const auto first = GetOfPhotos(photos);
+  EXPECT_EQ(model_.encoded, 2);
+  ExpectEqual(first, EncodePictures(model_, images, Phase::kPreparing, host_));
+  ExpectEqual(GetOfPhotos(photos), first);
+  EXPECT_EQ(model_.encoded, 0);
+  EXPECT_EQ(host_.progress.back().done, 6) << "also where they are read";
+
+  std::ofstream(cache_.path() / ClassPhotoKey(model_, photos) / "latents-00004-2.safetensors")
+      << "cut";
+  ExpectEqual(GetOfPhotos(photos), first);
+  EXPECT_EQ(model_.encoded, 1);
+
+  std::swap(photos[0], photos[5]);
+  EXPECT_FALSE(torch::equal(GetOfPhotos(photos).mean_BChw, first.mean_BChw)) << "in their order";
+  EXPECT_EQ(model_.encoded, 2);
 }
 
 }  // namespace

@@ -52,6 +52,20 @@ void ValidateSubject(const LearnedSubject& subject, int image_size, bool any_siz
   ValidatePhotos(subject.validation_photos, subject.token, image_size, any_size);
 }
 
+void ValidateClassPhotos(const FineTuneOptions& options, int image_size) {
+  for (const SubjectPhoto& photo : options.class_photos) {
+    const Image& image = photo.image;
+    Require(image.width == image_size && image.height == image_size, "class_photos",
+            SizeText(image), "class photos are square, as large as the model's images");
+    Require(!photo.mask, "class_photos", "masked", "class photos have no masks");
+  }
+  if (options.class_photos.empty() || !options.UsesClassImages()) return;
+  for (const LearnedSubject& other : options.other_subjects) {
+    Require(other.ClassPrompt() == options.ClassPrompt(), "class_photos", other.ClassPrompt(),
+            "class photos are for subjects of one class");
+  }
+}
+
 void ValidateOptimizer(const FineTuneOptions& options) {
   RequirePositive("learning_rate", options.learning_rate);
   if (options.text_encoder_learning_rate)
@@ -198,7 +212,8 @@ void Validate(const FineTuneOptions& options, int image_size) {
 
   Require(std::isfinite(options.prior_weight) && options.prior_weight >= 0, "prior_weight",
           options.prior_weight, "a finite number from 0 (no prior) is needed");
-  if (options.UsesClassImages()) {
+  ValidateClassPhotos(options, image_size);
+  if (options.DrawsClassImages()) {
     Require(options.class_images.count >= 1, "class_images", options.class_images.count,
             "at least 1 is needed where the prior has a weight");
     Require(options.class_images.batch_size >= 1, "class_images.batch_size",
@@ -296,7 +311,11 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
         {"judged_by", best.judged_by}};
     if (best.negative_prompt) settings["best_step_of"]["negative_prompt"] = *best.negative_prompt;
   }
-  if (options.UsesClassImages()) {
+  if (options.UsesClassImages() && !options.class_photos.empty()) {
+    settings["class_photos"] = {{"prompt", options.ClassPrompt()},
+                                {"count", options.class_photos.size()}};
+  }
+  if (options.DrawsClassImages()) {
     const ClassImageOptions& images = options.class_images;
     settings["class_images"] = {
         {"prompt", options.ClassPrompt()}, {"count", images.count}, {"seed", images.seed},

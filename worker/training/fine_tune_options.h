@@ -94,6 +94,9 @@ struct FineTuneOptions : LearnedSubject {
   double prior_weight = 1;  // 0: no prior, no class images
   PriorKind prior_kind = PriorKind::kClassImages;
   ClassImageOptions class_images;
+  // In place of drawn ones; of all subjects, which then have one class prompt, and square, of the
+  // model's own size. A caption replaces the class prompt; masks are not allowed.
+  std::vector<SubjectPhoto> class_photos;
 
   // How it is learned.
   int64_t steps = 400;
@@ -130,6 +133,7 @@ struct FineTuneOptions : LearnedSubject {
   SaveDtype save_dtype = SaveDtype::kFloat16;
 
   bool UsesClassImages() const { return prior_weight > 0 && prior_kind == PriorKind::kClassImages; }
+  bool DrawsClassImages() const { return UsesClassImages() && class_photos.empty(); }
   // In order; they belong to these options.
   std::vector<const LearnedSubject*> Subjects() const;
   // Of all subjects.

@@ -138,5 +138,39 @@ TEST(FineTuneOptionsTest, TheCardNamesWhatWasTrained) {
   EXPECT_FALSE(SettingsJson(options).contains("class_images"));
 }
 
+TEST(FineTuneOptionsTest, ClassPhotosTakeThePlaceOfDrawnImages) {
+  const auto with_photo = [](const std::function<void(FineTuneOptions&)>& spoil) {
+    return Refusal([&](auto& o) {
+      o.class_images.count = 0;
+      o.class_photos = {{.image = o.photos[0].image}};
+      spoil(o);
+    });
+  };
+  EXPECT_EQ(with_photo([](auto&) {}), "allowed");
+  EXPECT_THAT(with_photo([](auto& o) { o.class_photos[0].image.width = 9; }),
+              HasSubstr("class_photos is \"9 x 8\""));
+  EXPECT_THAT(with_photo([](auto& o) { o.class_photos[0].mask = o.photos[0].image; }),
+              HasSubstr("class photos have no masks"));
+  const auto beside = [&](const char* class_noun) {
+    return with_photo([&](auto& o) {
+      LearnedSubject other = o;
+      other.token = "zwx";
+      other.class_noun = class_noun;
+      o.other_subjects = {other};
+    });
+  };
+  EXPECT_EQ(beside("dog"), "allowed");
+  EXPECT_THAT(beside("cat"), HasSubstr("class_photos is \"a cat\"; class photos are for subjects"));
+
+  FineTuneOptions options = Good();
+  options.class_photos = {{.image = options.photos[0].image}};
+  EXPECT_TRUE(options.UsesClassImages());
+  EXPECT_FALSE(options.DrawsClassImages());
+  const auto settings = SettingsJson(options);
+  EXPECT_FALSE(settings.contains("class_images"));
+  EXPECT_EQ(settings["class_photos"]["count"], 1);
+  EXPECT_EQ(settings["class_photos"]["prompt"], "a dog");
+}
+
 }  // namespace
 }  // namespace likeness

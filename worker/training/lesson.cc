@@ -8,6 +8,7 @@
 #include "worker/base/io/sha256.h"
 #include "worker/training/class_images.h"
 #include "worker/training/class_latents.h"
+#include "worker/training/class_photos.h"
 #include "worker/training/loss_weights.h"
 #include "worker/training/training_rng.h"
 
@@ -188,6 +189,31 @@ PictureSet PreparePrior(Family& base, const FineTuneOptions& options,
   return Joined(sets);
 }
 
+// The photos that somebody brings of the class, which is that of all subjects.
+PictureSet PreparePriorPhotos(Family& base, const FineTuneOptions& options,
+                              const std::filesystem::path& cache, EncodedSoFar& so_far, Host& host,
+                              Lesson& lesson) {
+  const std::vector<SubjectPhoto>& photos = options.class_photos;
+  for (size_t i = 0; i < lesson.subjects.size(); ++i) {
+    Lesson::Share& share = lesson.subjects[i];
+    share.pictures = std::ssize(photos);
+    share.rank = static_cast<int64_t>(i);
+    share.sharers = std::ssize(lesson.subjects);
+  }
+  PictureSet set;
+  for (const SubjectPhoto& photo : photos) {
+    set.prompt_of_N.push_back(
+        NumberOf(photo.caption.empty() ? options.ClassPrompt() : photo.caption, lesson.prompts));
+  }
+  set.moments = ClassPhotoLatents(base, photos, cache, host, so_far);
+  if (base.fills_masks()) {
+    std::vector<Image> images;
+    for (const SubjectPhoto& photo : photos) images.push_back(photo.image);
+    set.pixels_NCHW = PixelsFor(base, images);
+  }
+  return set;
+}
+
 }  // namespace
 
 std::vector<Lesson::Sample> Lesson::NextSamples(int64_t batch_number, int64_t batch_size) const {
@@ -278,6 +304,7 @@ Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
     so_far.total += std::ssize(subject->validation_photos) +
                     static_cast<int64_t>(times * subject->photos.size());
   }
+  if (options.UsesClassImages()) so_far.total += std::ssize(options.class_photos);
   const auto encode_for = [&](const LearnedSubject& subject, bool mirrored) {
     return [&, mirrored](const std::vector<SubjectPhoto>& pictures) {
       return EncodePhotos(base, pictures, subject.InstancePrompt(), mirrored,
@@ -305,7 +332,9 @@ Lesson PrepareLesson(Family& base, const FineTuneOptions& options,
     lesson.places.clear();
   }
   if (options.draws.caption_dropout > 0) lesson.empty_prompt = NumberOf("", lesson.prompts);
-  if (options.UsesClassImages()) {
+  if (options.UsesClassImages() && !options.class_photos.empty()) {
+    lesson.prior = PreparePriorPhotos(base, options, class_image_cache, so_far, host, lesson);
+  } else if (options.UsesClassImages()) {
     lesson.prior = PreparePrior(base, options, class_image_cache, host, lesson);
   } else if (options.prior_weight > 0) {
     for (size_t i = 0; i < lesson.subjects.size(); ++i) {
@@ -333,6 +362,7 @@ std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
     // Others change nothing of the model.
     if (options.lowest_validation_loss) add("validation_photos", subject->validation_photos);
   }
+  if (options.UsesClassImages()) add("class_photos", options.class_photos);
   return Sha256OfBytes(job.dump());
 }
 

@@ -168,5 +168,45 @@ TEST(LessonTest, PhotosOfAllSizesAndSubjectsAreCountedTogether) {
   EXPECT_THAT(done, ElementsAre(1, 2, 3, 4, 5, 6, 7));
 }
 
+TEST(LessonTest, ClassPhotosAreLearnedAsDrawnPicturesOfTheSamePixelsWouldBe) {
+  auto model = TinyModel();
+  const TempDir cache;
+  RecordingHost host(cache.path());
+  FineTuneOptions options = OfADog(TestImage(1));
+  options.class_images = {.prompt = "a dog", .count = 5, .steps = 1, .guidance = 1};
+  const Lesson drawn = PrepareLesson(model, options, cache.path(), host);
+  const std::string fingerprint = JobFingerprint(model, options);
+  for (const Image& image : ClassImages(model, options.class_images, cache.path(), host)) {
+    options.class_photos.push_back({.image = image});
+  }
+  host.progress.clear();
+  const Lesson brought = PrepareLesson(model, options, cache.path(), host);
+  EXPECT_THAT(host.Phases(), ElementsAre(Phase::kPreparing));
+  EXPECT_EQ(host.progress.back().done, 8) << "two photos, one to validate with, five of the class";
+  EXPECT_EQ(host.progress.back().total, 8);
+  for (const int64_t batch : {0, 1, 2}) {
+    const Batch a = drawn.Next(batch, 4).batch, b = brought.Next(batch, 4).batch;
+    EXPECT_TRUE(torch::equal(a.moments.mean_BChw, b.moments.mean_BChw)) << batch;
+    EXPECT_EQ(a.prompt_of_B, b.prompt_of_B);
+  }
+  EXPECT_NE(JobFingerprint(model, options), fingerprint);
+  const std::string before = JobFingerprint(model, options);
+  std::swap(options.class_photos[0], options.class_photos[1]);
+  EXPECT_NE(JobFingerprint(model, options), before) << "a checkpoint is of the photos in an order";
+}
+
+TEST(LessonTest, ClassPhotosHaveTheClassPromptOrACaption) {
+  auto model = TinyModel();
+  const TempDir cache;
+  RecordingHost host(cache.path());
+  FineTuneOptions options = OfADog(TestImage(1));
+  options.validation_photos.clear();
+  options.class_photos = {{.image = TestImage(3)}, {.image = TestImage(4), .caption = "a pug"}};
+  options.other_subjects = {Beside("abc", "dog", TestImage(2))};
+  const Lesson lesson = PrepareLesson(model, options, cache.path(), host);
+  EXPECT_THAT(lesson.prompts, ElementsAre("a sks dog", "a abc dog", "a dog", "a pug"));
+  EXPECT_THAT(lesson.Next(0, 4).batch.prompt_of_B, ElementsAre(0, 1, 0, 1, 2, 3, 2, 3));
+}
+
 }  // namespace
 }  // namespace likeness

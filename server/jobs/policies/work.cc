@@ -108,9 +108,10 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
   const auto& training = spec.training();
   const auto& samples = spec.samples();
   const double batches = 1.0 * training.steps() * training.gradient_accumulation_steps();
+  const double class_photos = UsesClassImages(spec.prior()) ? spec.prior().class_photos_size() : 0;
   std::vector<Work> work = {{{v1::JOB_PHASE_UNSPECIFIED, "", 0}, {1, 0, 0}},
-                            {{v1::JOB_PHASE_PREPARING, "", 0}, {1, photos, 0}}};
-  if (UsesClassImages(spec.prior())) {
+                            {{v1::JOB_PHASE_PREPARING, "", 0}, {1, photos + class_photos, 0}}};
+  if (DrawsClassImages(spec.prior())) {
     work.push_back(Drawing(v1::JOB_PHASE_CLASS_IMAGES, spec.prior().sampler(), 0,
                            static_cast<double>(class_images_to_draw), spec.prior().sampling_steps(),
                            spec.prior().guidance()));
@@ -259,7 +260,7 @@ std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_
 
 std::optional<std::string> ClassImagesOf(const v1::ResolvedSpec& settings) {
   const v1::Prior& prior = settings.fine_tune().prior();
-  if (!settings.has_fine_tune() || !UsesClassImages(prior)) return std::nullopt;
+  if (!settings.has_fine_tune() || !DrawsClassImages(prior)) return std::nullopt;
   return Sha256Hex(absl::StrCat(absl::StrJoin(ClassPrompts(settings.fine_tune()), "\n"), "\n",
                                 prior.sampler(), "\n", prior.sampling_steps(), "\n",
                                 prior.guidance()))

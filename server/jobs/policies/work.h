@@ -41,8 +41,8 @@ struct Work {
 // those that the worker does not have yet.
 std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_to_draw);
 
-// What class pictures depend on, but for the base model and their number; of fine-tunes with prior
-// preservation.
+// What class pictures depend on, but for the base model and their number; of fine-tunes that draw
+// them.
 std::optional<std::string> ClassImagesOf(const v1::ResolvedSpec& settings);
 
 // How many of them a fine-tune has: of each class of its subjects as many.

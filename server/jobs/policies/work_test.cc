@@ -197,5 +197,17 @@ TEST(WorkTest, NoTimeIsNegative) {
   EXPECT_GE(rates.Seconds({1, 100000, 1}), 0);
 }
 
+TEST(WorkTest, ClassPhotosAreReadAndNothingIsDrawn) {
+  auto brought = FineTune(40, 2);
+  v1::Prior& prior = *brought.mutable_fine_tune()->mutable_prior();
+  prior.clear_class_images();
+  for (int i = 0; i < 30; ++i) prior.add_class_photos();
+  EXPECT_FALSE(ClassImagesOf(brought));
+  for (const Work& work : WorkOf(brought, 0)) {
+    EXPECT_NE(work.kind.phase, v1::JOB_PHASE_CLASS_IMAGES);
+    if (work.kind.phase == v1::JOB_PHASE_PREPARING) EXPECT_EQ(work.amounts[1], 31);
+  }
+}
+
 }  // namespace
 }  // namespace likeness::server

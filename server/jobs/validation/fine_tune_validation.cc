@@ -128,6 +128,15 @@ void CheckSeveral(const v1::FineTuneSpec& spec, const std::string& path, FieldCh
                 "is missing; every subject after the first needs one", "INVALID_TOKEN");
   }
   CheckTokensDiffer(spec, /*default_token=*/"", path, checker);
+  const bool one_class = std::all_of(
+      spec.subjects().begin(), spec.subjects().end(),
+      [&](const v1::Subject& other) { return other.class_noun() == SubjectOf(spec).class_noun(); });
+  if (!spec.prior().class_photos().empty() && !one_class) {
+    checker.Add(path + ".prior.class_photos",
+                "are images of one class; the subjects have several class nouns, each of which "
+                "needs its own. Without class_photos images of each class are drawn",
+                "OUT_OF_RANGE");
+  }
   if (PicksBestStep(spec)) {
     checker.Add(path + ".training.stop_rule",
                 "is STOP_RULE_BEST, which compares images with photos of one subject; there are " +

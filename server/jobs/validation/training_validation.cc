@@ -1,10 +1,48 @@
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
 namespace {
 
+constexpr int kMaxClassPhotos = 2000;
 constexpr double kPolynomialEnd = 1e-7;  // as diffusers'
+
+// They take the place of drawn images.
+void CheckClassPhotos(const v1::Prior& prior, const std::string& path, const Limits& limits,
+                      FieldChecker& checker) {
+  const auto exclude = [&](bool said, const char* name) {
+    if (!said) return;
+    checker.Add(absl::StrCat(path, ".", name),
+                "excludes class_photos, beside which no class images are drawn; one of them may be "
+                "set",
+                "OUT_OF_RANGE");
+  };
+  exclude(prior.has_class_images(), "class_images");
+  exclude(prior.has_sampler(), "sampler");
+  exclude(prior.has_sampling_steps(), "sampling_steps");
+  exclude(prior.has_guidance(), "guidance");
+  if (prior.kind() == v1::PRIOR_KIND_BASE_PREDICTION) {
+    checker.Add(path + ".kind",
+                "is PRIOR_KIND_BASE_PREDICTION, which uses no class images; with class_photos "
+                "PRIOR_KIND_CLASS_IMAGES is allowed",
+                "OUT_OF_RANGE");
+  }
+  const std::string list = path + ".class_photos";
+  Limits of_list = limits;
+  of_list.max_photos = kMaxClassPhotos;
+  CheckPhotos(prior.class_photos(), list, of_list, checker);
+  if (prior.class_photos_size() > kMaxClassPhotos) return;
+  for (int i = 0; i < prior.class_photos_size(); ++i) {
+    const v1::Photo& photo = prior.class_photos(i);
+    const std::string field = absl::StrCat(list, "[", i, "]");
+    RefuseMask(photo, field, checker);
+    if (absl::StrContains(photo.caption(), "{subject")) {
+      checker.Add(field + ".caption", "holds {subject}; a class image shows another of the class",
+                  "OUT_OF_RANGE");
+    }
+  }
+}
 
 }  // namespace
 
@@ -98,6 +136,7 @@ void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& l
     checker.Add(path + ".kind", absl::StrCat("is ", prior.kind(), ", which is not known"),
                 "OUT_OF_RANGE");
   }
+  if (!prior.class_photos().empty()) CheckClassPhotos(prior, path, limits, checker);
 }
 
 }  // namespace likeness::server

@@ -257,5 +257,57 @@ TEST(TrainingValidationTest, TheRateOfProdigyMayBeRecommendedByTheBaseModel) {
   EXPECT_THAT(wrong(&recommended), HasSubstr("only 2, the learning rate"));
 }
 
+TEST(TrainingValidationTest, ClassPhotosTakeThePlaceOfDrawnImages) {
+  const auto wrong = [](int photos, const std::function<void(v1::Prior&)>& set) {
+    return WrongWith([&](v1::FineTuneSpec& spec) {
+      v1::Prior& prior = *spec.mutable_prior();
+      for (int i = 0; i < photos; ++i) {
+        prior.add_class_photos()->set_blob("tenants/default/blobs/" + std::string(64, 'a'));
+      }
+      set(prior);
+    });
+  };
+  EXPECT_EQ(wrong(2000, [](auto&) {}), "");
+  EXPECT_THAT(wrong(2001, [](auto&) {}), HasSubstr("prior.class_photos: "));
+  EXPECT_EQ(wrong(1, [](auto& p) { p.set_kind(v1::PRIOR_KIND_CLASS_IMAGES); }), "");
+  EXPECT_EQ(wrong(1, [](auto& p) { p.set_weight(0.5); }), "");
+  EXPECT_THAT(wrong(1, [](auto& p) { p.set_class_images(1); }),
+              HasSubstr("prior.class_images: excludes class_photos"));
+  EXPECT_THAT(wrong(1, [](auto& p) { p.set_sampler("ddim"); }),
+              HasSubstr("prior.sampler: excludes class_photos"));
+  EXPECT_THAT(wrong(1, [](auto& p) { p.set_sampling_steps(20); }),
+              HasSubstr("prior.sampling_steps: excludes class_photos"));
+  EXPECT_THAT(wrong(1, [](auto& p) { p.set_guidance(3); }),
+              HasSubstr("prior.guidance: excludes class_photos"));
+  EXPECT_THAT(wrong(1, [](auto& p) { p.set_kind(v1::PRIOR_KIND_BASE_PREDICTION); }),
+              HasSubstr("prior.kind: is PRIOR_KIND_BASE_PREDICTION"));
+  EXPECT_THAT(wrong(2, [](auto& p) { p.mutable_class_photos(1)->set_blob("x"); }),
+              HasSubstr("prior.class_photos[1].blob"));
+  EXPECT_THAT(wrong(2, [](auto& p) { p.mutable_class_photos(1)->set_caption("a {subject}"); }),
+              HasSubstr("prior.class_photos[1].caption: holds {subject}"));
+  EXPECT_THAT(wrong(2, [](auto& p) { *p.mutable_class_photos(1)->mutable_mask() = p.class_photos(0); }),
+              HasSubstr("prior.class_photos[1].mask: is not allowed"));
+}
+
+TEST(TrainingValidationTest, ClassPhotosAreOfOneClass) {
+  const std::string blob = "tenants/default/blobs/" + std::string(64, 'a');
+  v1::FineTuneSpec spec;
+  for (const char* token : {"abc", "zwx"}) {
+    v1::Subject& subject = *spec.add_subjects();
+    subject.set_token(token);
+    subject.set_class_noun("dog");
+    subject.add_photos()->set_blob(blob);
+  }
+  spec.mutable_prior()->add_class_photos()->set_blob(blob);
+  const auto wrong = [&] {
+    FieldChecker checker;
+    CheckFineTune(spec, "job.fine_tune", {}, checker);
+    return std::string(checker.status().message());
+  };
+  EXPECT_EQ(wrong(), "");
+  spec.mutable_subjects(1)->set_class_noun("cat");
+  EXPECT_THAT(wrong(), HasSubstr("job.fine_tune.prior.class_photos: are images of one class"));
+}
+
 }  // namespace
 }  // namespace likeness::server
