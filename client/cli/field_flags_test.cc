@@ -35,9 +35,8 @@ TEST(FieldFlagsTest, EverySettingHasAFlag) {
   FindFlagless(*v1::EvaluateSpec::descriptor(), "job.evaluate.", flagless);
   std::erase_if(flagless, [](const std::string& field) {
     // --name names job and model. Pivotal tuning's LoRA has no part in the text encoders.
-    for (const char* without :
-         {"output_model_id", "pivotal_tuning.lora.train_text_encoder",
-          "pivotal_tuning.lora.text_encoder_", "memory_budget_bytes"}) {
+    for (const char* without : {"output_model_id", "pivotal_tuning.lora.train_text_encoder",
+                                "pivotal_tuning.lora.text_encoder_"}) {
       if (absl::StrContains(field, without)) return true;
     }
     return false;

@@ -1,9 +1,12 @@
 #include "client/cli/setting_flags.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -70,9 +73,33 @@ std::string ValueName(const SettingFlag& row, const FieldDescriptor& field) {
       return "X";
     case FieldDescriptor::CPPTYPE_STRING:
       return "TEXT";
+    case FieldDescriptor::CPPTYPE_INT64:
+      return "SIZE";
     default:
       return "N";
   }
+}
+
+// "8GiB", "800 MB" or bytes. INVALID_ARGUMENT.
+absl::StatusOr<int64_t> ParseByteCount(absl::string_view flag, absl::string_view text) {
+  constexpr struct {
+    absl::string_view name;
+    double bytes;
+  } kUnits[] = {{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", int64_t{1} << 40},
+                {"kB", 1e3},      {"MB", 1e6},      {"GB", 1e9},      {"TB", 1e12},
+                {"B", 1},         {"", 1}};
+  constexpr double kMost = int64_t{1} << 60;
+  const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  const absl::string_view unit = absl::StripAsciiWhitespace(text.substr(digits));
+  double number = 0;
+  for (const auto& known : kUnits) {
+    if (!absl::EqualsIgnoreCase(unit, known.name)) continue;
+    if (!absl::SimpleAtod(text.substr(0, digits), &number) || number * known.bytes > kMost) break;
+    return static_cast<int64_t>(number * known.bytes);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, ": \"", absl::Utf8SafeCEscape(text),
+                   "\" is not allowed; a size such as 8GiB, 800MB or 8589934592 is"));
 }
 
 }  // namespace
@@ -86,7 +113,8 @@ SettingFlags::Value SettingFlags::ValueOf(const FieldDescriptor& field) {
   const bool words =
       type == FieldDescriptor::CPPTYPE_STRING || type == FieldDescriptor::CPPTYPE_ENUM;
   if (field.is_repeated() && words) return std::vector<std::string>();
-  if (field.is_repeated() || words) return std::optional<std::string>();
+  const bool size = type == FieldDescriptor::CPPTYPE_INT64;
+  if (field.is_repeated() || words || size) return std::optional<std::string>();
   if (type == FieldDescriptor::CPPTYPE_BOOL) return std::optional<bool>();
   if (type == FieldDescriptor::CPPTYPE_UINT32) return std::optional<uint32_t>();
   if (type == FieldDescriptor::CPPTYPE_DOUBLE) return std::optional<double>();
@@ -194,6 +222,11 @@ absl::Status SettingFlags::Store(const Setting& setting, const FieldDescriptor* 
     }
     return absl::OkStatus();
   };
+  const auto size = [&](const std::string& text) -> absl::Status {
+    ASSIGN_OR_RETURN(const int64_t bytes, ParseByteCount(flag, text));
+    reflection.SetInt64(&message, field, bytes);
+    return absl::OkStatus();
+  };
   return std::visit(Overloaded{[&](const std::optional<bool>& value) {
                                  reflection.SetBool(&message, field, *value);
                                  return absl::OkStatus();
@@ -213,6 +246,9 @@ absl::Status SettingFlags::Store(const Setting& setting, const FieldDescriptor* 
                                [&](const std::optional<std::string>& text) -> absl::Status {
                                  if (field->is_repeated()) return numbers(*text);
                                  if (field->enum_type() != nullptr) return word(*text);
+                                 if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
+                                   return size(*text);
+                                 }
                                  reflection.SetString(&message, field, *text);
                                  return absl::OkStatus();
                                },

@@ -158,6 +158,9 @@ constexpr SettingFlag kTrain[] = {
     {"fused-backward-pass", "training.fused_backward_pass",
      "Less memory: each weight is changed as soon as its gradient is known. Gradients are not "
      "clipped; not with prodigy."},
+    {"memory", "training.memory_budget_bytes",
+     "The most memory that training may take (8GiB, 800MB). What is not given of --optimizer, "
+     "--gradient-checkpointing, --fused-backward-pass and --precision is chosen to fit."},
     {"checkpoint-every", "training.checkpoint_every_steps",
      "Steps between checkpoints that another worker can resume from, 1 to 100000."},
 };

@@ -291,6 +291,24 @@ TEST_F(TrainTest, CheckSaysWhichPhotosOnlyAWorkerLooksAt) {
               HasSubstr("6 photos (rex/01.png, ...): only a worker looks whether"));
 }
 
+TEST_F(TrainTest, AMemoryBudgetIsASize) {
+  script_.job = Rex(v1::JOB_STATE_PENDING);
+  const std::pair<const char*, int64_t> sizes[] = {{"8GiB", int64_t{8} << 30},
+                                                   {"800MiB", int64_t{800} << 20},
+                                                   {"8GB", 8'000'000'000},
+                                                   {"1.5 gib", int64_t{3} << 29},
+                                                   {"8589934592", int64_t{8} << 30}};
+  for (const auto& [text, bytes] : sizes) {
+    ASSERT_EQ(Train({std::string("--memory=") + text}).exit_code, kDone) << text;
+    EXPECT_EQ(server_->record().create.job().fine_tune().training().memory_budget_bytes(), bytes);
+  }
+  const char* allowed = "a size such as 8GiB, 800MB or 8589934592 is";
+  ExpectRefusals({{{"--memory=8 parsecs"}, allowed},
+                  {{"--memory=GiB"}, allowed},
+                  {{"--memory=-1GiB"}, allowed},
+                  {{"--memory=1e9GiB"}, allowed}});
+}
+
 TEST_F(TrainTest, APresetFillsWhatNeitherFlagsNorTheBaseModelSay) {
   script_.job = Rex(v1::JOB_STATE_PENDING);
   const auto asked = [&] { return server_->record().create.job().fine_tune(); };

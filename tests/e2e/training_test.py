@@ -142,6 +142,24 @@ class TrainingTest(unittest.TestCase):
             self.service.create(job)
         self.assertIn("training.precision: is PRECISION_BF16_WEIGHTS; for lora", refused.exception.details())
 
+    def test_a_memory_budget_picks_settings_or_says_what_is_the_least(self):
+        generous = self.run_job(self.job(memory_budget_bytes=1 << 40))
+        training = generous.resolved.fine_tune.training
+        self.assertFalse(training.gradient_checkpointing or training.fused_backward_pass)
+        note = next(text for text in generous.warnings if text.startswith("memory budget"))
+        self.assertRegex(note, r"^memory budget 1024\.0 GiB: the job's own settings, estimated \d+ MiB$")
+
+        refused = self.service.wait(self.service.create(self.job(memory_budget_bytes=1 << 20)).name)
+        self.assertEqual(refused.state, State.JOB_STATE_FAILED)
+        self.assertNotIn("class_images_drawn", refused.metrics)
+        self.assertIn("job.fine_tune.training.memory_budget_bytes: is 1048576 (1 MiB), and the least that this job would need is ",
+                      refused.error.message)
+        least = int(refused.error.message.split("would need is ")[1].split()[0])
+        tight = self.run_job(self.job(memory_budget_bytes=least))
+        training = tight.resolved.fine_tune.training
+        self.assertTrue(training.gradient_checkpointing or training.fused_backward_pass)
+        self.assertEqual(training.memory_budget_bytes, least)
+
     def masked(self, photos, masks, **training):
         job = service.fine_tune_job(photos, steps=6, **training)
         for photo, mask in zip(job.fine_tune.subjects[0].photos, masks):

@@ -20,6 +20,7 @@
 #include "worker/jobs/job_sheet.h"
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
+#include "worker/jobs/memory_budget.h"
 #include "worker/jobs/picture_settings.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
@@ -31,6 +32,7 @@
 #include "worker/jobs/subject.h"
 #include "worker/methods/fine_tune_model.h"
 #include "worker/methods/method.h"
+#include "worker/methods/training_memory.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
@@ -51,6 +53,19 @@ v1::ResolvedSpec Resolve(const v1::Lease& lease, const ModelFacts& base) {
                               " here; the job was begun with ", resolved.base_model_digest())));
   }
   return resolved;
+}
+
+// Settings that the job leaves open, so that its training fits its memory budget.
+void FitMemory(const v1::FineTuneSpec& asked, const Family& model, v1::ResolvedSpec& resolved,
+               JobEnvironment& environment) {
+  const auto estimate = [&](const v1::FineTuneSpec& spec) {
+    FineTuneOptions options = ToFineTuneOptions(spec, /*photos=*/{});
+    if (PicksBestStep(spec)) options.selection.prompts.emplace_back();
+    return EstimateTrainingMemory(model, options);
+  };
+  const auto fitted = ValueOrThrow(FitMemoryBudget(asked, estimate, *resolved.mutable_fine_tune()));
+  environment.Warn(fitted.text);
+  environment.Resolved(resolved);
 }
 
 std::optional<fs::path> FetchCheckpoint(const v1::Lease& lease, JobEnvironment& environment,
@@ -275,6 +290,9 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
                environment);
   }
   CheckFineTune(spec, model, environment);
+  if (spec.training().has_memory_budget_bytes() && !lease.has_checkpoint()) {
+    FitMemory(lease.job().fine_tune(), model, result.resolved, environment);
+  }
   for (const auto& warning : WarningsOfIdleSettings(lease.job().fine_tune(), spec)) {
     environment.Warn(warning);
   }

@@ -47,6 +47,8 @@ constexpr absl::Duration kPause = absl::Milliseconds(40);
 
 constexpr char kWarning[] =
     "this is a rehearsal: nothing was trained or drawn, and pictures and model are stand-ins";
+constexpr char kNoMemoryCheck[] =
+    "the memory budget is not checked: a model that is rehearsed has no weights";
 
 // Reports `total` units as done, bit by bit.
 void Pace(const ProgressMeter& meter, int64_t total, JobEnvironment& environment, Phases& phases,
@@ -137,6 +139,7 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   Phases phases(environment, PhasesOf(spec));
   environment.Resolved(result.resolved);
   environment.Warn(kWarning);
+  if (spec.training().has_memory_budget_bytes()) environment.Warn(kNoMemoryCheck);
   const auto photos = FetchAllPhotos(*result.resolved.mutable_fine_tune(),
                                      PhotoRulesOf(spec, base.image_size), environment);
   FetchClassPhotos(spec, base.image_size, environment);

@@ -7,6 +7,8 @@ namespace {
 
 constexpr int kMaxClassPhotos = 2000;
 constexpr double kPolynomialEnd = 1e-7;  // as diffusers'
+constexpr int64_t kLeastMemoryBudget = int64_t{1} << 20;
+constexpr int64_t kMostMemoryBudget = int64_t{1} << 60;
 
 // They take the place of drawn images.
 void CheckClassPhotos(const v1::Prior& prior, const std::string& path, const Limits& limits,
@@ -87,6 +89,8 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
   share("ema_decay", t.has_ema_decay(), t.ema_decay());
   share("caption_dropout", t.has_caption_dropout(), t.caption_dropout());
   integer("schedule_cycles", t.has_schedule_cycles(), t.schedule_cycles(), 1, 1000);
+  integer("memory_budget_bytes", t.has_memory_budget_bytes(), t.memory_budget_bytes(),
+          kLeastMemoryBudget, kMostMemoryBudget);
   if (t.fused_backward_pass()) {
     const auto only = [&](bool fits, const char* name, const std::string& value,
                           const char* allowed) {

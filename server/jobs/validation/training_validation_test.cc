@@ -174,6 +174,20 @@ TEST(TrainingValidationTest, TheFusedBackwardPassNeedsWholeGradients) {
   EXPECT_THAT(wrong(), testing::Not(HasSubstr("fused_backward_pass")));
 }
 
+TEST(TrainingValidationTest, AMemoryBudgetIsAtLeastAMebibyte) {
+  const auto wrong = [](int64_t bytes) {
+    return WrongWith([bytes](v1::FineTuneSpec& spec) {
+      spec.mutable_training()->set_memory_budget_bytes(bytes);
+    });
+  };
+  EXPECT_EQ(wrong(1 << 20), "");
+  EXPECT_EQ(wrong(int64_t{80} << 30), "");
+  for (const int64_t bytes : {int64_t{-1}, int64_t{0}, int64_t{(1 << 20) - 1}}) {
+    EXPECT_THAT(wrong(bytes), HasSubstr("training.memory_budget_bytes: is " +
+                                        std::to_string(bytes) + "; 1048576 to "));
+  }
+}
+
 TEST(TrainingValidationTest, AMaskHasNothingOfItsOwn) {
   const std::string blob = "tenants/default/blobs/" + std::string(64, 'a');
   const auto wrong = [&](const std::function<void(v1::Photo & mask)>& set) {

@@ -1,0 +1,98 @@
+#include "worker/methods/training_memory.h"
+
+#include <gtest/gtest.h>
+
+#include "worker/families/tiny_model.h"
+#include "worker/methods/method.h"
+
+namespace likeness {
+namespace {
+
+class TrainingMemoryTest : public testing::Test {
+ protected:
+  int64_t Of(const FineTuneOptions& options) { return EstimateTrainingMemory(model_, options); }
+
+  int64_t UnetNumbers() {
+    int64_t numbers = 0;
+    for (const Part& part : model_.Parts()) {
+      if (part.role != Role::kDenoiser) continue;
+      for (const auto& parameter : part.module->parameters()) numbers += parameter.numel();
+    }
+    return numbers;
+  }
+
+  // Photos enough for activations to count most.
+  FineTuneOptions LargeBatch() { return {.batch_size = 64}; }
+
+  StableDiffusion model_ = TinyModel();
+};
+
+TEST_F(TrainingMemoryTest, WhatSavesMemoryIsReckonedToSaveIt) {
+  FineTuneOptions options = LargeBatch();
+  int64_t before = Of(options);
+  const auto expect_less = [&](const char* what) {
+    EXPECT_LT(Of(options), before) << what;
+    before = Of(options);
+  };
+  options.gradient_checkpointing = true;
+  expect_less("gradient checkpointing");
+  options.optimizer.name = "adamw_8bit";
+  expect_less("8-bit AdamW");
+  options.prior_weight = 0;
+  expect_less("no prior");
+  options.batch_size = 1;
+  expect_less("one photo");
+  options.fused_backward_pass = true;
+  expect_less("fused backward pass");
+  options.method = "lora";
+  expect_less("an adapter");
+}
+
+TEST_F(TrainingMemoryTest, EachTrainedNumberCosts) {
+  const int64_t numbers = UnetNumbers();
+  FineTuneOptions options = LargeBatch();
+  const int64_t adamw = Of(options);
+  options.optimizer.name = "prodigy";
+  EXPECT_EQ(Of(options) - adamw, 8 * numbers);
+  options.optimizer.name = "adamw";
+  options.ema_decay = 0.9;
+  EXPECT_EQ(Of(options) - adamw, 4 * numbers);
+  options.lowest_validation_loss = true;
+  EXPECT_EQ(Of(options) - adamw, 8 * numbers);
+}
+
+TEST_F(TrainingMemoryTest, SixteenBitsHalveActivationsAndNotMasters) {
+  FineTuneOptions options = LargeBatch();
+  const int64_t float32 = Of(options);
+  options.precision = TrainingPrecision::kBfloat16;
+  const int64_t with_masters = Of(options);
+  EXPECT_LT(with_masters, float32);
+  options.precision = TrainingPrecision::kBfloat16Weights;
+  EXPECT_EQ(with_masters - Of(options), 4 * UnetNumbers());
+}
+
+TEST_F(TrainingMemoryTest, SamplesCostAlike) {
+  FineTuneOptions options = LargeBatch();
+  const int64_t of_64 = Of(options);
+  options.batch_size = 128;
+  const int64_t of_128 = Of(options);
+  options.batch_size = 192;
+  EXPECT_EQ(Of(options) - of_128, of_128 - of_64);
+}
+
+TEST_F(TrainingMemoryTest, EveryMethodTakesAtLeastTheModel) {
+  int64_t model = 0;
+  for (const Part& part : model_.Parts()) {
+    for (const auto& parameter : part.module->parameters()) {
+      model += static_cast<int64_t>(parameter.nbytes());
+    }
+  }
+  for (const std::string& method : MethodNames()) {
+    FineTuneOptions options;
+    options.method = method;
+    EXPECT_GT(Of(options), model) << method;
+  }
+}
+
+}  // namespace
+}  // namespace likeness
