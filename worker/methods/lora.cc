@@ -298,7 +298,7 @@ void WriteLoraWeights(const Family& model, const LoraWeights& exact, torch::Scal
                    KohyaModelOf(model));
   }
   CheckWritten(weights, ReadLora(model, directory));
-  if (lycoris) return;
+  if (lycoris || t_lora) return;
   const auto kohya = SafetensorsFile::Open(directory / kKohyaLoraFile);
   CheckWritten(weights, ReadAnyLora(model, kohya).weights);
 }
