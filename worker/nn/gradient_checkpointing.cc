@@ -5,7 +5,7 @@
 namespace likeness {
 namespace {
 
-thread_local at::Generator* current = nullptr;
+thread_local at::Generator* current_generator = nullptr;
 
 // What the backward pass needs beside the inputs.
 struct Recomputed : torch::CustomClassHolder {
@@ -64,15 +64,15 @@ class Checkpoint : public torch::autograd::Function<Checkpoint> {
 }  // namespace
 
 GradientCheckpointing::GradientCheckpointing(at::Generator generator)
-    : generator_(std::move(generator)), outer_(std::exchange(current, &generator_)) {}
+    : generator_(std::move(generator)), outer_(std::exchange(current_generator, &generator_)) {}
 
-GradientCheckpointing::~GradientCheckpointing() { current = outer_; }
+GradientCheckpointing::~GradientCheckpointing() { current_generator = outer_; }
 
 torch::Tensor Checkpointed(const Computation& computation,
                            const std::vector<torch::Tensor>& inputs) {
-  if (current == nullptr || !torch::GradMode::is_enabled()) return computation(inputs);
+  if (current_generator == nullptr || !torch::GradMode::is_enabled()) return computation(inputs);
   const auto always = torch::empty({0}).requires_grad_();
-  return Checkpoint::apply(always, at::TensorList(inputs), computation, *current);
+  return Checkpoint::apply(always, at::TensorList(inputs), computation, *current_generator);
 }
 
 }  // namespace likeness
