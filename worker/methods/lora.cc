@@ -174,11 +174,10 @@ LoraWeights ReadLora(const Family& model, const std::filesystem::path& directory
   return ReadDiffusersLora(directory / (IsTLora(directory) ? kTLoraFile : kDiffusersLoraFile));
 }
 
-// To the bit, for LibTorch compares no 8-bit floats.
-bool Equal(const torch::Tensor& a, const torch::Tensor& b) {
-  if (a.scalar_type() != torch::kFloat8_e4m3fn) return torch::equal(a, b);
-  return b.scalar_type() == a.scalar_type() &&
-         torch::equal(a.view(torch::kUInt8), b.view(torch::kUInt8));
+// LibTorch compares no 8-bit floats, and imports read them in float32, which holds them exactly.
+bool Equal(const torch::Tensor& read, const torch::Tensor& written) {
+  if (written.scalar_type() != torch::kFloat8_e4m3fn) return torch::equal(read, written);
+  return torch::equal(read.to(torch::kFloat32), written.to(torch::kFloat32));
 }
 
 // What tools will read is what was meant to be written.
