@@ -15,7 +15,8 @@
 namespace likeness {
 namespace {
 
-// What LibTorch and its libraries hold beside tensors once they have computed: measured, 50 to 60.
+// What LibTorch and its libraries hold beside tensors once they have computed. This and the copies
+// of inputs are fitted to peaks of the miniature (docs/performance.md).
 constexpr int64_t kLibraries = int64_t{64} << 20;
 // While gradients are computed, kernels hold copies of what a layer saw and of its weight, and
 // freed memory lies between what is in use.
