@@ -91,7 +91,7 @@ def reached(path):
 
 
 def is_test(path):
-    return path.endswith("_test.cc") or "/testing/" in path
+    return path.endswith(("_test.cc", "_fixture.h")) or "/testing/" in path
 
 
 class ArchitectureTest(unittest.TestCase):

@@ -37,18 +37,18 @@ constexpr char kUsage[] =
 
   likeness priors --class dog --out dogs
   likeness train --class dog --photos rex/ --class-photos dogs/
-  likeness priors --class dog --images 400 --prompt "a photo of a {class}" --out dogs
+  likeness priors --class dog --images 400 --prompt "a brown {class}" --out dogs
   likeness priors --class dog --show-token
   likeness priors --class dog --rare-token hmv
 
-Draws as likeness train would: with the base model, its settings for class images,
-and seeds from 0 on, after which the files are named. Ctrl-C stops it. The same
-command goes on, after the highest number in the folder: what was deleted is
-replaced. DIR.html, beside the folder, shows all pictures.
+Draws as likeness train would: with the base model, its settings for class
+images, and seeds from 0 on, after which the files are named. Ctrl-C stops it.
+The same command goes on, after the highest number in the folder: what was
+deleted is replaced. DIR.html, beside the folder, shows all pictures.
 
---show-token shows instead what a rare token means to the base model: four pictures
-of "a TOKEN NOUN" above four of "a NOUN". Where they differ in more than chance,
-the token has a meaning already, and another one is better.
+--show-token shows instead what a rare token means to the base model: four
+pictures of "a TOKEN NOUN" above four of "a NOUN". Where they differ in more
+than chance, the token has a meaning already, and another one is better.
 
 Usage: likeness priors --class=NOUN --out=DIR [FLAGS])";
 
