@@ -90,6 +90,7 @@ TEST(FetchClassPhotos, TheyAreSquareAndHaveTheirOwnCaptions) {
   environment.blobs = {{"a", EncodePng(HalfWhite(256, 128))}, {"b", EncodePng(HalfWhite(64, 64))}};
   v1::FineTuneSpec spec;
   spec.add_subjects()->set_class_noun("dog");
+  spec.mutable_subjects(0)->set_token("sks");
   spec.mutable_training()->set_aspect_ratio_buckets(true);
   v1::Prior& prior = *spec.mutable_prior();
   prior.set_weight(1);
