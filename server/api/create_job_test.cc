@@ -328,6 +328,7 @@ TEST_F(CreateJobTest, PhotosKeepTheNamesOfTheirFiles) {
 }
 
 TEST_F(CreateJobTest, ClassPhotosAreBlobsThatHaveToBeThere) {
+  OfferModels();
   auto request = DogJob();
   v1::Prior& prior = *request.mutable_job()->mutable_fine_tune()->mutable_prior();
   prior.add_class_photos()->set_inline_(PngPhoto(80, 64));
