@@ -185,6 +185,7 @@ class ExportTest(unittest.TestCase):
         job = service.job_pb2.Job()
         job.import_model.inline = file.read_bytes()
         job.import_model.file_name = file.name
+        job.import_model.base_model = "baseModels/tiny"  # another test has made a second one
         job.import_model.class_noun, job.import_model.token = "dog", "zwx"
         done = self.service.wait(self.service.create(job).name)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)

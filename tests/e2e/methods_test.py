@@ -27,7 +27,7 @@ def hypernetwork(spec):
 
 
 def t_lora(spec):
-    spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=4, min_rank=1, train_text_encoder=True))
+    spec.lora.MergeFrom(fine_tune_pb2.Lora(rank=4, min_rank=1))
 
 
 # What is asked for, and the files that an adapter of it has.
