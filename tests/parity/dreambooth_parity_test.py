@@ -20,7 +20,7 @@ from torch.nn import functional
 LOSS_LIMIT = 1e-5  # of each step, relative; of the gradients' norm too
 WEIGHT_LIMIT = 1e-4  # of each tensor at the end, relative to its largest value
 UPDATE_LIMIT = 1e-3  # of what training changed, in norm over all weights: a lost update or decay shows here
-PIXEL_LIMIT = 1 / 255 + 1e-9
+PIXEL_LIMIT = 1 / 255 + 1e-6  # one level: what float32 makes of it
 STEPS = 10
 
 UNET_ALONE = dict(
