@@ -97,7 +97,8 @@ def check_weights(name, ours, before, after, report):
     errors = {key: apart[key] / max(after[key].norm().item(), 1e-30) for key in after}  # XL leaves the last layer of a tower out
     worst = max(errors, key=errors.get)
     report.check(f"{name}: {len(errors)} weights after {dreambooth.STEPS} steps, in norm, worst {worst}", errors[worst],
-                 dreambooth.WEIGHT_LIMIT)
+                 # SVDiff's shifts are few, and hang on rounding as whole tensors: 2e-4 on processors without AVX-512.
+                 (4 if worst.endswith(".shift") else 1) * dreambooth.WEIGHT_LIMIT)
     moved = sum((after[key] - before[key]).square().sum().item() for key in after) ** 0.5
     report.check(f"{name}: what training changed", sum(value**2 for value in apart.values()) ** 0.5 / moved, dreambooth.UPDATE_LIMIT)
 
