@@ -8,8 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "common/job_spec.h"
-#include "common/prior.h"
+#include "common/memory_settings.h"
 #include "common/rpc_error.h"
 
 namespace likeness {
@@ -61,20 +60,6 @@ constexpr Saving kSavings[] = {
 };
 constexpr size_t kCount = std::size(kSavings);
 
-// bfloat16 weights are for models that are trained as a whole. The fused backward pass needs each
-// gradient in one piece, and of its own.
-bool IsAllowed(const v1::FineTuneSpec& spec) {
-  const v1::Training& training = spec.training();
-  if (training.precision() == v1::PRECISION_BF16_WEIGHTS && MakesAdapter(spec)) return false;
-  if (!training.fused_backward_pass()) return true;
-  if (training.max_grad_norm() > 0 || training.gradient_accumulation_steps() > 1) return false;
-  if (training.optimizer() == v1::OPTIMIZER_PRODIGY) return false;
-  if (training.precision() == v1::PRECISION_FP16) return false;
-  if (!training.gradient_checkpointing()) return true;
-  return !spec.has_hypernetwork() &&
-         !(training.aspect_ratio_buckets() && UsesClassImages(spec.prior()));
-}
-
 struct Candidate {
   double cost = 0;
   v1::FineTuneSpec spec;
@@ -102,7 +87,7 @@ std::optional<Candidate> CandidateOf(size_t chosen, const v1::FineTuneSpec& aske
     names.emplace_back(kSavings[i].name);
   }
   // The job's own settings are not judged here.
-  if (chosen != 0 && !IsAllowed(candidate.spec)) return std::nullopt;
+  if (chosen != 0 && !MemorySettingViolations(candidate.spec).empty()) return std::nullopt;
   candidate.names = Listed(names);
   return candidate;
 }

@@ -11,9 +11,9 @@
 #include "common/image_header.h"
 #include "common/job_spec.h"
 #include "common/judging.h"
+#include "common/memory_settings.h"
 #include "common/photo_folder.h"
 #include "common/placeholders.h"
-#include "common/prior.h"
 #include "common/resource_names.h"
 #include "server/jobs/validation/spec_validation.h"
 
@@ -145,34 +145,6 @@ void CheckSeveral(const v1::FineTuneSpec& spec, const std::string& path, FieldCh
                     "are allowed",
                 "OUT_OF_RANGE");
   }
-}
-
-// A weight that layers which are computed again share gets its gradient bit by bit.
-void CheckFusedBackwardPass(const v1::FineTuneSpec& spec, const std::string& field,
-                            FieldChecker& checker) {
-  const v1::Training& training = spec.training();
-  if (!training.fused_backward_pass() || !training.gradient_checkpointing()) return;
-  if (spec.has_hypernetwork()) {
-    checker.Add(field, "is not allowed for a hypernetwork with gradient_checkpointing",
-                "OUT_OF_RANGE");
-  }
-  const bool class_images =
-      (!spec.prior().has_weight() || spec.prior().weight() > 0) && !IsBasePrediction(spec.prior());
-  if (training.aspect_ratio_buckets() && class_images) {
-    checker.Add(field,
-                "is not allowed with gradient_checkpointing and aspect_ratio_buckets, unless "
-                "prior.weight is 0 or prior.kind is PRIOR_KIND_BASE_PREDICTION",
-                "OUT_OF_RANGE");
-  }
-}
-
-// Adapters are small: what weights without 32-bit masters save is the model's own.
-void CheckPrecision(const v1::FineTuneSpec& spec, const std::string& field, FieldChecker& checker) {
-  if (spec.training().precision() != v1::PRECISION_BF16_WEIGHTS || !MakesAdapter(spec)) return;
-  checker.Add(field,
-              absl::StrCat("is PRECISION_BF16_WEIGHTS; for ", MethodOf(spec),
-                           " PRECISION_FP32, PRECISION_BF16 and PRECISION_FP16 are allowed"),
-              "OUT_OF_RANGE");
 }
 
 void CheckSamples(const v1::Samples& samples, const std::string& path, const Limits& limits,
@@ -316,8 +288,9 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
                              ", which needs validation_photos of a subject; there are none"),
                 "NO_VALIDATION_PHOTOS");
   }
-  CheckFusedBackwardPass(spec, path + ".training.fused_backward_pass", checker);
-  CheckPrecision(spec, path + ".training.precision", checker);
+  for (const FieldViolation& violation : MemorySettingViolations(spec)) {
+    checker.Add(absl::StrCat(path, ".", violation.field), violation.description, "OUT_OF_RANGE");
+  }
   CheckPrior(spec.prior(), path + ".prior", limits, checker);
   if (spec.previews().has_every_steps()) {
     checker.Integer(path + ".previews.every_steps", spec.previews().every_steps(), 0,

@@ -91,24 +91,6 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
   integer("schedule_cycles", t.has_schedule_cycles(), t.schedule_cycles(), 1, 1000);
   integer("memory_budget_bytes", t.has_memory_budget_bytes(), t.memory_budget_bytes(),
           kLeastMemoryBudget, kMostMemoryBudget);
-  if (t.fused_backward_pass()) {
-    const auto only = [&](bool fits, const char* name, const std::string& value,
-                          const char* allowed) {
-      if (fits) return;
-      checker.Add(absl::StrCat(path, ".", name),
-                  absl::StrCat("is ", value, "; with fused_backward_pass ", allowed),
-                  "OUT_OF_RANGE");
-    };
-    only(t.max_grad_norm() == 0, "max_grad_norm", absl::StrCat(t.max_grad_norm()),
-         "gradients cannot be clipped: 0 is allowed");
-    only(t.gradient_accumulation_steps() <= 1, "gradient_accumulation_steps",
-         absl::StrCat(t.gradient_accumulation_steps()), "1 is allowed");
-    only(t.optimizer() != v1::OPTIMIZER_PRODIGY, "optimizer", v1::Optimizer_Name(t.optimizer()),
-         "OPTIMIZER_ADAMW, OPTIMIZER_ADAMW_8BIT and OPTIMIZER_ADAFACTOR are allowed");
-    // Whether the loss scale fits is known when all gradients are there.
-    only(t.precision() != v1::PRECISION_FP16, "precision", v1::Precision_Name(t.precision()),
-         "PRECISION_FP32, PRECISION_BF16 and PRECISION_BF16_WEIGHTS are allowed");
-  }
   if (t.debiased_estimation() && t.snr_gamma() > 0) {
     checker.Add(path + ".debiased_estimation", "excludes snr_gamma; one of them may be used",
                 "OUT_OF_RANGE");
