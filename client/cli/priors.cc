@@ -12,13 +12,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "client/cli/command.h"
 #include "client/cli/describe.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
+#include "client/cli/offered_base.h"
 #include "client/cli/outputs.h"
 #include "client/cli/picture_sheet.h"
 #include "client/cli/text.h"
@@ -103,25 +103,6 @@ absl::Status CheckFlags(const PriorsFlags& flags) {
         absl::StrCat("--images is ", flags.images, "; 1 to ", kMostPictures, " are allowed."));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<v1::BaseModel> ChooseBase(const Connection& connection,
-                                         const std::string& argument) {
-  ASSIGN_OR_RETURN(const auto capabilities, GetCapabilities(connection));
-  const std::string wanted = argument.empty() ? "" : BaseModelNameFromArgument(argument);
-  std::vector<std::string> names;
-  for (const auto& offered : capabilities.base_models()) {
-    const bool only = wanted.empty() && capabilities.base_models_size() == 1;
-    if (only || offered.name() == wanted) return offered;
-    names.push_back(ShortName(offered.name()));
-  }
-  if (names.empty()) {
-    return absl::FailedPreconditionError(
-        "no worker has offered a base model yet: likeness-worker --models DIR.");
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--base is ", wanted.empty() ? "missing" : absl::StrCat("'", argument, "'"),
-                   "; offered are ", absl::StrJoin(names, ", "), "."));
 }
 
 // What a job of that base model draws its class images with.
@@ -308,7 +289,8 @@ absl::StatusOr<ExitCode> Run(const Context& context, const PriorsFlags& flags) {
   RETURN_IF_ERROR(CheckFlags(flags));
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  ASSIGN_OR_RETURN(const v1::BaseModel base, ChooseBase(connection, flags.base));
+  ASSIGN_OR_RETURN(const auto capabilities, GetCapabilities(connection));
+  ASSIGN_OR_RETURN(const v1::BaseModel base, ChooseOfferedBase(capabilities, flags.base));
   if (!flags.of_token()) {
     ASSIGN_OR_RETURN(const auto folder, OutputFolder::Prepare(flags.out));
     return DrawClass(context, flags, connection, base, interrupt);

@@ -10,6 +10,7 @@
 #include "client/cli/follow.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/names.h"
+#include "client/cli/offered_base.h"
 #include "client/cli/photo_arguments.h"
 #include "client/cli/preset.h"
 #include "client/cli/report.h"
@@ -44,14 +45,6 @@ Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";
 
 constexpr size_t kMostClassPhotos = 2000;
-
-// Null if it is not known which base model it will be.
-const v1::BaseModel* FindBase(const v1::Capabilities& capabilities, const std::string& base_model) {
-  for (const auto& model : capabilities.base_models()) {
-    if (model.name() == base_model || capabilities.base_models_size() == 1) return &model;
-  }
-  return nullptr;
-}
 
 // "4 of 4 usable · rex/03.jpg turned by its EXIF tag · rex/02.jpg is small (412 px)"
 std::string PhotoSummary(const PhotoSet& set, int image_size) {
@@ -238,7 +231,7 @@ absl::StatusOr<v1::Job> Create(Context& context, const TrainFlags& flags,
   ASSIGN_OR_RETURN(auto spec, CheckedSpec(flags));
   ASSIGN_OR_RETURN(const Photos photos, ReadAll(context, flags));
   ASSIGN_OR_RETURN(auto capabilities, GetCapabilities(connection));
-  const v1::BaseModel* base = FindBase(capabilities, spec.base_model());
+  const v1::BaseModel* base = FindOfferedBase(capabilities, spec.base_model());
   ASSIGN_OR_RETURN(const auto left, FillFromPreset(flags, base, spec));
   if (!left.empty()) {
     context.screen->Line(
