@@ -27,18 +27,12 @@ absl::StatusOr<ExitCode> One(const Context& context, const Connection& connectio
   return kDone;
 }
 
-absl::StatusOr<ExitCode> Run(const Context& context) {
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  return ForEachArgument(
-      context, [&](const std::string& argument) { return One(context, connection, argument); });
-}
-
 }  // namespace
 
 int Cancel(const Args& arguments) {
   FlagSet flags(kUsage);
   return RunCommand(flags, arguments, {.at_least = 1, .at_most = kMostArguments, .kinds = {"JOB"}},
-                    Run);
+                    [](const Context& context) { return ForEachArgument(context, One); });
 }
 
 }  // namespace likeness::client

@@ -166,10 +166,12 @@ int RunCommand(FlagSet& flags, const Args& arguments, const Form& form,
 
 absl::StatusOr<ExitCode> ForEachArgument(
     const Context& context,
-    const std::function<absl::StatusOr<ExitCode>(const std::string&)>& each) {
+    absl::StatusOr<ExitCode> (*each)(const Context& context, const Connection& connection,
+                                     const std::string& argument)) {
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
   ExitCode code = kDone;
   for (const std::string& argument : context.positional) {
-    const auto done = each(argument);
+    const auto done = each(context, connection, argument);
     if (!done.ok() && context.positional.size() > 1 && context.table()) {
       context.screen->Line(Mark::kFailed, "failed", argument);
     }

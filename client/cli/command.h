@@ -69,11 +69,12 @@ void AddCommonFlags(FlagSet& flags, Context& context);
 // Jobs or models that one command takes.
 inline constexpr size_t kMostArguments = 1000;
 
-// Calls `each` with one positional argument after the other, and stops at the first error, which
-// names the argument where there are several.
+// Connects, calls `each` with one positional argument after the other, and stops at the first
+// error, which names the argument where there are several.
 absl::StatusOr<ExitCode> ForEachArgument(
     const Context& context,
-    const std::function<absl::StatusOr<ExitCode>(const std::string&)>& each);
+    absl::StatusOr<ExitCode> (*each)(const Context& context, const Connection& connection,
+                                     const std::string& argument));
 
 // A line of the result, on stdout.
 void PrintResult(absl::string_view line);
