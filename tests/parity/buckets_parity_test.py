@@ -37,7 +37,7 @@ def batches(seed, size):
 
 def draws_of_halves(job, step, shapes):
     """Posterior, timesteps, noise for each half: drawn together where they are of one size, else one after the other."""
-    draws = dreambooth.documented_draws()
+    draws = parity.documented("reproducibility.md", "draws")
     if shapes[0] == shapes[1]:
         together = next(draws(job["seed"], step, (2 * shapes[0][0], *shapes[0][1:])))[:3]
         return [[drawn[:shapes[0][0]] for drawn in together], [drawn[shapes[0][0]:] for drawn in together]]

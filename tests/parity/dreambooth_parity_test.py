@@ -7,7 +7,6 @@ ours, since one rounded pixel would move everything after it.
 
 import copy
 import pathlib
-import re
 import tempfile
 
 import numpy
@@ -38,15 +37,6 @@ CASES = {
         UNET_ALONE, text_encoder_learning_rate=1e-5, batch_size=2, gradient_accumulation=2, prior_weight=0.5,
         snr_gamma=5.0, lr_decay="cosine", lr_warmup_steps=2, first_caption="a red sks dog", seed=7),
 }
-
-
-def documented_draws():
-    """The function that the record of random numbers gives its readers."""
-    record = pathlib.Path(__file__).resolve().parents[2] / "docs/reproducibility.md"
-    program = re.search(r"```python\n(.*?)```", record.read_text(), re.DOTALL)[1]
-    names = {}
-    exec(program, names)
-    return names["draws"]
 
 
 def draw_class_pictures(pipeline, job):
@@ -156,7 +146,7 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
                        num_training_steps=job["steps"], num_cycles=job.get("lr_cycles", 1))
     average = EMAModel(trained, decay=job["ema_decay"]) if job.get("ema_decay") else None
 
-    draws = documented_draws()
+    draws = parity.documented("reproducibility.md", "draws")
     used = [name for name in ("noise_offset", "input_perturbation", "horizontal_flips", "caption_dropout") if job.get(name)]
     losses, norms = [], []
     size, passes = job["batch_size"], job["gradient_accumulation"]
@@ -291,7 +281,8 @@ def main():
     diffusers.logging.set_verbosity_error()
     transformers.logging.set_verbosity_error()
     for name, job in CASES.items():
-        check_case(name, job, args, report)
+        if args.only in name:
+            check_case(name, job, args, report)
     report.exit()
 
 

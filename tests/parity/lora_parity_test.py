@@ -1,7 +1,8 @@
 """Ten LoRA steps of FineTuneModel against the same loop with peft, and the files that come out in diffusers' own loader.
 
 The first values of the updates follow docs/reproducibility.md. What comes out must draw in diffusers, loaded by
-load_lora_weights from either format, what it draws in ours. With a rank that depends on the timestep (T-LoRA), which neither peft nor
+load_lora_weights from either format, what it draws in ours; so must it in peft, loaded by PeftModel.from_pretrained as
+docs/exports.md says. With a rank that depends on the timestep (T-LoRA), which neither peft nor
 diffusers have, the reference is peft with masks behind its down projections, and its own weights are drawn with.
 """
 
@@ -12,11 +13,13 @@ import dreambooth_parity_test as dreambooth
 import parity
 from parity import diffusers, load_file, run_probe, torch, transformers
 from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict
 
 TEXT_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj"]
 LORA = dict(dreambooth.UNET_ALONE, method="lora", rank=4, alpha=4.0, rank_stabilized=0, learning_rate=1e-3,
             targets="to_q to_k to_v to_out.0", max_grad_norm=0.01)
+T_LORA = dict(LORA, rank=6, min_rank=2, targets="to_q to_k to_v to_out.0 conv1 proj_in time_emb_proj")
 CASES = {
     "Stable Diffusion 1": dict(LORA, text_encoder_learning_rate=1e-4),
     "Stable Diffusion 2": dict(LORA, rank=2, alpha=3.0, rank_stabilized=1, targets="to_q to_v conv1 proj_in conv_shortcut"),
@@ -24,8 +27,9 @@ CASES = {
                                 targets="to_q to_k to_v to_out.0 proj_in proj_out conv1 conv2 time_emb_proj conv_shortcut"
                                         " downsamplers.0.conv upsamplers.0.conv conv_in conv_out time_embedding.linear_1"
                                         " add_embedding.linear_2"),
-    "Stable Diffusion 1, T-LoRA": dict(LORA, rank=6, min_rank=2, text_encoder_learning_rate=1e-4, gradient_checkpointing=1,
-                                       targets="to_q to_k to_v to_out.0 conv1 proj_in time_emb_proj"),
+    "Stable Diffusion 1, T-LoRA": dict(T_LORA, text_encoder_learning_rate=1e-4, gradient_checkpointing=1),
+    "Stable Diffusion 2, T-LoRA": T_LORA,
+    "Stable Diffusion XL, T-LoRA": T_LORA,
 }
 REQUEST = dict(prompt="a sks dog", negative_prompt="", images=2, seed=7, sampler="ddim", steps=10, guidance=5.0, batch_size=2)
 STRENGTH = 0.8
@@ -116,6 +120,26 @@ def check_pictures(name, model, adapter, job, args, report):
         pipeline.set_adapters(["ours"], [STRENGTH])
         apart = (parity.drawn(pipeline, REQUEST) - ours.double()).abs().max().item() / 255
         report.check(f"{name}: pictures with {file}, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
+    check_in_peft(name, model, adapter, STRENGTH, ours, report)
+
+
+def check_in_peft(name, model, adapter, strength, ours, report):
+    """PeftModel holds every tensor of the file, and draws what we draw."""
+    file = adapter / "pytorch_lora_weights.safetensors"
+    load = parity.documented("exports.md", "load_in_peft")
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(model)
+    pipeline.set_progress_bar_config(disable=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        for part, written in ours_as_peft(file).items():
+            adapted = load(getattr(pipeline, part), part, file, pathlib.Path(scratch) / part)
+            held = {key.removeprefix("base_model.model.").removeprefix("text_model."): value
+                    for key, value in get_peft_model_state_dict(adapted).items()}
+            assert held.keys() == written.keys() and all(torch.equal(held[key], written[key]) for key in held)
+            for layer in adapted.modules():
+                if isinstance(layer, BaseTunerLayer):
+                    layer.scale_layer(strength)
+    apart = (parity.drawn(pipeline, REQUEST) - ours.double()).abs().max().item() / 255
+    report.check(f"{name}: pictures with PeftModel, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
 
 
 def check_pictures_of_masked(name, model, pipeline, adapter, job, args, report):

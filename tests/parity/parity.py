@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+import re
 import string
 import subprocess
 import sys
@@ -87,14 +88,30 @@ FULL_2 = types.SimpleNamespace(
     vae=dict(sample_size=768, block_out_channels=(128, 256, 512, 512), layers_per_block=2),
     scheduler=dict(prediction_type="v_prediction"),
 )
-FULL_SIZES = {"Stable Diffusion 1": FULL, "Stable Diffusion 2": FULL_2}
+
+# Stable Diffusion XL 1.0: text encoders and UNet, forward alone, at a quarter of its pictures' height and width. The autoencoder
+# differs from Stable Diffusion 1's in its weights alone.
+FULL_XL = types.SimpleNamespace(
+    tokens=77,
+    text=FULL.text,
+    text_2=dict(vocab_size=49408, hidden_size=1280, intermediate_size=5120, num_hidden_layers=32, num_attention_heads=20,
+                hidden_act="gelu", projection_dim=1280),
+    unet=dict(sample_size=128, block_out_channels=(320, 640, 1280), cross_attention_dim=2048, attention_head_dim=(5, 10, 20),
+              down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+              up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), transformer_layers_per_block=(1, 2, 10),
+              use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=256,
+              projection_class_embeddings_input_dim=1280 + 6 * 256),
+    vae=dict(FULL.vae, sample_size=1024, scaling_factor=0.13025),
+    forward_at=32,
+)
+FULL_SIZES = {"Stable Diffusion 1": FULL, "Stable Diffusion 2": FULL_2, "Stable Diffusion XL": FULL_XL}
 
 
 def parse_args(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--probe", required=True, help="path of likeness_parity_probe")
     parser.add_argument("--full", action="store_true",
-                        help="the sizes of Stable Diffusion 1.5 and 2.1 (16 GB of memory, minutes)")
+                        help="the sizes of Stable Diffusion 1.5, 2.1 and XL (16 GB of memory, minutes)")
     parser.add_argument("--only", default="", help="the families whose name holds this")
     return parser.parse_args()
 
@@ -212,6 +229,15 @@ def relative_error(ours, reference):
     if ours.shape != reference.shape:
         return float("inf")
     return ((ours - reference).abs().max() / reference.abs().max().clamp_min(1e-30)).item()
+
+
+def documented(document, name):
+    """The function of this name that a document gives its readers."""
+    text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / document).read_text()
+    program, = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"def {name}(" in block)
+    names = {}
+    exec(program, names)
+    return names[name]
 
 
 class Report:
