@@ -1,5 +1,7 @@
 """Text models, UNet and autoencoder against transformers and diffusers, on random weights."""
 
+import dataclasses
+import gc
 import json
 import pathlib
 import tempfile
@@ -9,18 +11,28 @@ from parity import diffusers, run_probe, torch, transformers
 
 FORWARD_LIMIT = 1e-5
 GRADIENT_LIMIT = 1e-4
-
-
 PROMPTS = ["a dog in the snow", "", "dog " * 20]
 
 
-def check_encoding(args, reference, model, report):
-    ours = run_probe(args.probe, "encode", model, {}, {"prompts": "\n".join(PROMPTS)})
-    with torch.no_grad():
-        told = parity.encode(reference, PROMPTS)
-    assert ours.keys() == told.keys()
-    for name, theirs in told.items():
-        report.check(f"prompts as {name}", parity.relative_error(ours[name], theirs), FORWARD_LIMIT)
+@dataclasses.dataclass
+class Forward:
+    """A command of the probe, and what the reference has computed of the same inputs."""
+
+    what: str
+    command: str
+    inputs: dict
+    settings: dict
+    theirs: dict
+
+    def check(self, args, model, report):
+        ours = run_probe(args.probe, self.command, model, self.inputs, self.settings)
+        assert ours.keys() == self.theirs.keys()
+        for name, theirs in self.theirs.items():
+            report.check(f"{self.what}, {name}", parity.relative_error(ours[name], theirs), FORWARD_LIMIT)
+
+
+def encoding(reference):
+    return Forward("text", "encode", {}, {"prompts": "\n".join(PROMPTS)}, parity.encode(reference, PROMPTS))
 
 
 def unet_inputs(reference, batch, height, width):
@@ -42,16 +54,9 @@ def predict(reference, inputs):
     return parity.predict(reference, inputs["latents"], inputs["timesteps"], inputs)
 
 
-def check_unet(args, reference, model, report):
-    size = reference.unet.config.sample_size
-    sizes = [(size, size)] if args.full else [(size, size), (size, size + 4), (size - 1, size + 2)]
-    for height, width in sizes:
-        inputs = unet_inputs(reference, 2, height, width)
-        ours = run_probe(args.probe, "predict", model, inputs)
-        with torch.no_grad():
-            prediction = predict(reference, inputs)
-        error = parity.relative_error(ours["prediction"], prediction)
-        report.check(f"UNet at {height}x{width}, forward", error, FORWARD_LIMIT)
+def unet(reference, batch, height, width):
+    inputs = unet_inputs(reference, batch, height, width)
+    return Forward(f"UNet at {height}x{width}", "predict", inputs, {}, {"prediction": predict(reference, inputs)})
 
 
 def check_unet_gradients(args, reference, model, report):
@@ -69,37 +74,36 @@ def check_unet_gradients(args, reference, model, report):
     reference.unet.zero_grad(set_to_none=True)
 
 
-def check_vae(args, reference, model, report):
-    config = reference.vae.config
-    size = config.sample_size
-    latent_size = size >> (len(config.block_out_channels) - 1)
-    batch = 1 if args.full else 2
-    inputs = {"images": torch.rand(batch, 3, size, size) * 2 - 1,
-              "latents": torch.randn(batch, config.latent_channels, latent_size, latent_size)}
-    ours = run_probe(args.probe, "vae", model, inputs)
-    with torch.no_grad():
-        moments = reference.vae.encode(inputs["images"]).latent_dist
-        decoded = reference.vae.decode(inputs["latents"] / config.scaling_factor).sample
-    for name, theirs in (("mean", moments.mean), ("logvar", moments.logvar), ("decoded", decoded)):
-        report.check(f"autoencoder, {name}", parity.relative_error(ours[name], theirs), FORWARD_LIMIT)
-
-
-def check_tiles(args, reference, model, report):
-    """Pictures larger than the autoencoder's own, uneven ones among them, in the tiles of enable_vae_tiling."""
+def vae(what, reference, batch, height, width, settings):
+    """height, width: of the latents."""
     config = reference.vae.config
     cell = 2 ** (len(config.block_out_channels) - 1)
-    side = config.sample_size // cell
+    inputs = {"images": torch.rand(batch, 3, height * cell, width * cell) * 2 - 1,
+              "latents": torch.randn(batch, config.latent_channels, height, width)}
+    moments = reference.vae.encode(inputs["images"]).latent_dist
+    decoded = reference.vae.decode(inputs["latents"] / config.scaling_factor).sample
+    return Forward(what, "vae", inputs, settings, {"mean": moments.mean, "logvar": moments.logvar, "decoded": decoded})
+
+
+def tiles(reference, side):
+    """Pictures larger than the autoencoder's own, uneven ones among them, in the tiles of enable_vae_tiling."""
     reference.vae.enable_tiling()
-    for height, width in [(2 * side + 3, 3 * side), (side, side + 1), (side, side)]:
-        inputs = {"images": torch.rand(1, 3, height * cell, width * cell) * 2 - 1,
-                  "latents": torch.randn(1, config.latent_channels, height, width)}
-        ours = run_probe(args.probe, "vae", model, inputs, {"tiled": "1"})
-        with torch.no_grad():
-            moments = reference.vae.encode(inputs["images"]).latent_dist
-            decoded = reference.vae.decode(inputs["latents"] / config.scaling_factor).sample
-        for name, theirs in (("mean", moments.mean), ("logvar", moments.logvar), ("decoded", decoded)):
-            report.check(f"autoencoder in tiles, {height}x{width}, {name}", parity.relative_error(ours[name], theirs), FORWARD_LIMIT)
+    found = [vae(f"autoencoder in tiles, {height}x{width}", reference, 1, height, width, {"tiled": "1"})
+             for height, width in [(2 * side + 3, 3 * side), (side, side + 1), (side, side)]]
     reference.vae.disable_tiling()
+    return found
+
+
+@torch.no_grad()
+def forward_passes(args, reference, sizes):
+    size = reference.unet.config.sample_size
+    if hasattr(sizes, "forward_at"):
+        return [encoding(reference), unet(reference, 1, sizes.forward_at, sizes.forward_at)]
+    side = reference.vae.config.sample_size >> (len(reference.vae.config.block_out_channels) - 1)
+    passes = [encoding(reference), unet(reference, 2, size, size), vae("autoencoder", reference, 1 if args.full else 2, side, side, {})]
+    if args.full:
+        return passes
+    return passes + [unet(reference, 2, size, size + 4), unet(reference, 2, size - 1, size + 2)] + tiles(reference, side)
 
 
 def check_saved_directory(args, reference, model, report):
@@ -131,11 +135,15 @@ def main():
             directory = pathlib.Path(directory)
             reference = parity.save_random_pipeline(directory, sizes)
             torch.manual_seed(1)
-            for check in (check_encoding, check_unet, check_unet_gradients, check_vae, check_tiles,
-                          check_saved_directory):
-                if check is check_tiles and args.full:
-                    continue
-                check(args, reference, directory / "model", report)
+            passes = forward_passes(args, reference, sizes)
+            if hasattr(sizes, "forward_at"):
+                del reference  # ours would not fit into memory beside it
+                gc.collect()
+            else:
+                check_unet_gradients(args, reference, directory / "model", report)
+                check_saved_directory(args, reference, directory / "model", report)
+            for forward in passes:
+                forward.check(args, directory / "model", report)
     report.exit()
 
 
