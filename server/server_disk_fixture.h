@@ -12,10 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/rpc_error.h"
-#include "google/bytestream/bytestream.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
+#include "tests/support/read_blob.h"
 #include "tests/support/server_process.h"
 #include "tests/support/test_photos.h"
 #include "tests/support/test_server.h"
@@ -66,17 +66,7 @@ class ServerDiskTest : public ::testing::Test {
 
   absl::StatusOr<std::string> ReadBlob(const std::string& digest, int64_t offset = 0,
                                        int64_t limit = 0) {
-    grpc::ClientContext context;
-    google::bytestream::ReadRequest request;
-    request.set_resource_name("tenants/default/blobs/" + digest);
-    request.set_read_offset(offset);
-    request.set_read_limit(limit);
-    auto stream = google::bytestream::ByteStream::NewStub(channel_)->Read(&context, request);
-    std::string read;
-    for (google::bytestream::ReadResponse piece; stream->Read(&piece);) read += piece.data();
-    const auto status = FromGrpcStatus(stream->Finish());
-    if (!status.ok()) return status;
-    return read;
+    return ::likeness::testing::ReadBlob(channel_, digest, offset, limit);
   }
 
   std::string PathOf(const std::string& digest) const {

@@ -12,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/rpc_error.h"
-#include "google/bytestream/bytestream.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
 #include "tests/support/raw_call.h"
+#include "tests/support/read_blob.h"
 #include "tests/support/server_process.h"
 #include "tests/support/test_photos.h"
 #include "tests/support/test_server.h"
@@ -144,17 +144,6 @@ class ServerFaultTest : public ::testing::Test {
     return event.snapshot();
   }
 
-  std::string ReadBlob(const std::string& bytes) {
-    grpc::ClientContext context;
-    google::bytestream::ReadRequest request;
-    request.set_resource_name("tenants/default/blobs/" + Sha256Hex(bytes));
-    auto stream = google::bytestream::ByteStream::NewStub(channel_)->Read(&context, request);
-    std::string read;
-    for (google::bytestream::ReadResponse piece; stream->Read(&piece);) read += piece.data();
-    EXPECT_TRUE(stream->Finish().ok());
-    return read;
-  }
-
   TempFolder folder_;
   const int port_ = FreePort();
   std::unique_ptr<ServerProcess> server_;
@@ -238,7 +227,7 @@ TEST_F(ServerFaultTest, FullDiskRefusesWritesAndAllGoesOnOnceThereIsSpace) {
   EXPECT_EQ(Get(job.name()).state(), v1::JOB_STATE_RUNNING) << "nothing of it was done";
   EXPECT_EQ(CountListed(), 1);
   EXPECT_EQ(Snapshot(job.name()).progress().done(), told);
-  EXPECT_EQ(ReadBlob("small"), "small");
+  EXPECT_EQ(*ReadBlob(channel_, Sha256Hex("small")), "small");
 
   disk.MakeSpace();
   EXPECT_EQ(health.Read(), "\x08\x01");

@@ -16,11 +16,11 @@
 #include "common/digest.h"
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
-#include "google/bytestream/bytestream.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
 #include "tests/support/http_get.h"
+#include "tests/support/read_blob.h"
 #include "tests/support/server_process.h"
 #include "tests/support/test_photos.h"
 #include "tests/support/test_server.h"
@@ -91,15 +91,7 @@ class CommandsTest : public ::testing::Test {
   }
 
   absl::StatusOr<std::string> Read(const std::string& bytes) {
-    google::bytestream::ReadRequest request;
-    request.set_resource_name("tenants/default/blobs/" + Sha256Hex(bytes));
-    grpc::ClientContext context;
-    auto stream = google::bytestream::ByteStream::NewStub(channel_)->Read(&context, request);
-    std::string read;
-    for (google::bytestream::ReadResponse piece; stream->Read(&piece);) read += piece.data();
-    const auto status = FromGrpcStatus(stream->Finish());
-    if (!status.ok()) return status;
-    return read;
+    return ReadBlob(channel_, Sha256Hex(bytes));
   }
 
   bool PageSays(const std::string& line) {
