@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
+#include "tests/support/job_calls.h"
 #include "tests/support/read_blob.h"
 #include "tests/support/server_process.h"
 #include "tests/support/test_photos.h"
@@ -43,25 +44,13 @@ class ServerDiskTest : public ::testing::Test {
   absl::StatusOr<v1::Job> Create(const std::string& id, bool waits = true) {
     if (!offered_) (void)worker_.Acquire(absl::ZeroDuration());  // or there were no base model
     offered_ = true;
-    grpc::ClientContext context;
-    context.set_wait_for_ready(waits);
     v1::CreateJobRequest request = PictureJob();
     request.set_job_id(id);
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
+    return CreateJob(*jobs_, request, waits);
   }
 
   absl::StatusOr<v1::Job> Get(const std::string& id) {
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    v1::GetJobRequest request;
-    request.set_name("tenants/default/jobs/" + id);
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
+    return GetJob(*jobs_, "tenants/default/jobs/" + id, /*waits=*/true);
   }
 
   absl::StatusOr<std::string> ReadBlob(const std::string& digest, int64_t offset = 0,

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
+#include "tests/support/job_calls.h"
 #include "tests/support/raw_call.h"
 #include "tests/support/read_blob.h"
 #include "tests/support/server_process.h"
@@ -94,11 +95,7 @@ class ServerFaultTest : public ::testing::Test {
   }
 
   absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request) {
-    grpc::ClientContext context;
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
+    return CreateJob(*jobs_, request);
   }
 
   v1::Job CreatePictureJob() {
@@ -109,22 +106,12 @@ class ServerFaultTest : public ::testing::Test {
   }
 
   v1::Job Get(const std::string& name) {
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    v1::GetJobRequest request;
-    request.set_name(name);
-    v1::Job job;
-    EXPECT_TRUE(jobs_->GetJob(&context, request, &job).ok());
-    return job;
+    const auto job = GetJob(*jobs_, name, /*waits=*/true);
+    EXPECT_TRUE(job.ok()) << job.status();
+    return job.value_or(v1::Job());
   }
 
-  absl::Status Cancel(const std::string& name) {
-    grpc::ClientContext context;
-    v1::CancelJobRequest request;
-    request.set_name(name);
-    v1::Job job;
-    return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
-  }
+  absl::Status Cancel(const std::string& name) { return CancelJob(*jobs_, name); }
 
   int CountListed() {
     grpc::ClientContext context;

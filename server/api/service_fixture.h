@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
+#include "tests/support/job_calls.h"
 #include "tests/support/test_photos.h"
 #include "tests/support/test_server.h"
 
@@ -33,30 +34,12 @@ class ServiceTest : public ::testing::Test {
   void OfferModels() { (void)worker_.Acquire(absl::ZeroDuration()); }
 
   absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request) {
-    grpc::ClientContext context;
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->CreateJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
+    return testing::CreateJob(*jobs_, request);
   }
 
-  absl::StatusOr<v1::Job> Get(const std::string& name) {
-    grpc::ClientContext context;
-    v1::GetJobRequest request;
-    request.set_name(name);
-    v1::Job job;
-    const auto status = FromGrpcStatus(jobs_->GetJob(&context, request, &job));
-    if (!status.ok()) return status;
-    return job;
-  }
+  absl::StatusOr<v1::Job> Get(const std::string& name) { return testing::GetJob(*jobs_, name); }
 
-  absl::Status Cancel(const std::string& name) {
-    grpc::ClientContext context;
-    v1::CancelJobRequest request;
-    request.set_name(name);
-    v1::Job job;
-    return FromGrpcStatus(jobs_->CancelJob(&context, request, &job));
-  }
+  absl::Status Cancel(const std::string& name) { return testing::CancelJob(*jobs_, name); }
 
   // In place of a token: from the next event on.
   static constexpr char kSkipSnapshot[] = "(skip the snapshot)";
