@@ -24,6 +24,7 @@
 #include "worker/methods/extracted_lora.h"
 #include "worker/methods/float8_lora.h"
 #include "worker/methods/lora.h"
+#include "worker/methods/lora_directory.h"
 #include "worker/methods/merged_model.h"
 #include "worker/methods/textual_inversion.h"
 #include "worker/support/files.h"

@@ -116,6 +116,16 @@ std::unique_ptr<Attached> AttachCustomDiffusion(Family& model, const MethodSpec&
   return std::make_unique<CombinedTraining>(std::move(methods));
 }
 
+TrainedMemory MemoryOfCustomDiffusion(const Family& model, const MethodSpec& spec) {
+  TrainedMemory memory{.text_encoders = spec.train_token};
+  for (const Part& part : DenoisersOf(model)) {
+    for (const HookableLayer& layer : CrossProjectionsOf(part)) {
+      memory.trained += layer.weight.numel();
+    }
+  }
+  return memory;
+}
+
 void WriteCustomDiffusion(Family& model, Attached& attached, const WriteSpec& spec,
                           const nlohmann::json& card) {
   auto& trained = dynamic_cast<CombinedTraining&>(attached);

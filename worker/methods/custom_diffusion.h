@@ -11,6 +11,7 @@
 namespace likeness {
 
 std::unique_ptr<Attached> AttachCustomDiffusion(Family& model, const MethodSpec& spec);
+TrainedMemory MemoryOfCustomDiffusion(const Family& model, const MethodSpec& spec);
 void WriteCustomDiffusion(Family& model, Attached& attached, const WriteSpec& spec,
                           const nlohmann::json& card);
 // `strength` multiplies how far the projections are from the base's; a word is there whole.

@@ -10,7 +10,7 @@ namespace likeness {
 namespace {
 
 // Denoisers first, then the text encoders.
-std::vector<Part> PartsToTrain(Family& model, bool text_encoders) {
+std::vector<Part> PartsToTrain(const Family& model, bool text_encoders) {
   std::vector<Part> parts;
   for (const Part& part : model.Parts()) {
     if (part.role == Role::kDenoiser) parts.push_back(part);
@@ -31,6 +31,15 @@ std::unique_ptr<Attached> AttachDreamBooth(Family& model, const MethodSpec& spec
                        text ? *spec.text_encoder_learning_rate : spec.learning_rate, text});
   }
   return std::make_unique<TrainedParameters>(trained, spec.compute, spec.masters);
+}
+
+TrainedMemory MemoryOfDreamBooth(const Family& model, const MethodSpec& spec) {
+  TrainedMemory memory{.text_encoders = spec.text_encoder_learning_rate.has_value(),
+                       .whole_parts = true};
+  for (const Part& part : PartsToTrain(model, memory.text_encoders)) {
+    memory.trained += NumbersOf(*part.module);
+  }
+  return memory;
 }
 
 void WriteDreamBooth(Family& model, Attached& attached, const WriteSpec& spec,

@@ -10,6 +10,7 @@
 namespace likeness {
 
 std::unique_ptr<Attached> AttachDreamBooth(Family& model, const MethodSpec& spec);
+TrainedMemory MemoryOfDreamBooth(const Family& model, const MethodSpec& spec);
 void WriteDreamBooth(Family& model, Attached& attached, const WriteSpec& spec,
                      const nlohmann::json& card);
 

@@ -10,6 +10,7 @@
 #include "worker/generation/text_to_image.h"
 #include "worker/methods/initial_values.h"
 #include "worker/methods/method.h"
+#include "worker/methods/method_spec.h"
 #include "worker/methods/model_card.h"
 #include "worker/training/dreambooth_objective.h"
 #include "worker/training/lesson.h"
@@ -19,31 +20,6 @@
 
 namespace likeness {
 namespace {
-
-TextualInversionOptions WordOf(TextualInversionOptions word, const LearnedSubject& subject) {
-  word.token = subject.token;
-  if (word.initial_text.empty()) word.initial_text = subject.class_noun;
-  return word;
-}
-
-MethodSpec SpecOf(const FineTuneOptions& options) {
-  MethodSpec spec{.learning_rate = options.learning_rate,
-                  .compute = ComputeDtype(options.precision),
-                  .masters = MasterDtype(options.precision),
-                  .seed = options.seed,
-                  .lora = options.lora,
-                  .hypernetwork = options.hypernetwork,
-                  .vectors_learning_rate = options.vectors_learning_rate,
-                  .train_token = options.train_token};
-  for (const LearnedSubject* subject : options.Subjects()) {
-    spec.words.push_back(WordOf(options.textual_inversion, *subject));
-  }
-  if (options.train_text_encoder) {
-    spec.text_encoder_learning_rate =
-        options.text_encoder_learning_rate.value_or(options.learning_rate);
-  }
-  return spec;
-}
 
 LoopOptions LoopOf(const FineTuneOptions& options) {
   OptimizerOptions optimizer = options.optimizer;
@@ -133,7 +109,7 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
   const MethodRow& method = FindMethod(options.method);
   const Lesson lesson = PrepareLesson(base, options, paths.class_image_cache, host);
   host.Report({.phase = Phase::kTraining, .total = options.steps, .unit = "steps"});
-  const auto attached = method.attach(base, SpecOf(options));
+  const auto attached = method.attach(base, MethodSpecOf(options));
   if (!paths.initial_adapter.empty()) {
     BeginWith(method, base, *attached, paths.initial_adapter);
   }

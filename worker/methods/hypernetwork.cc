@@ -1,5 +1,6 @@
 #include "worker/methods/hypernetwork.h"
 
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -240,6 +241,20 @@ void CheckContextWidths(const Family& model, const Hypernetwork& hypernetwork) {
 
 std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec) {
   return std::make_unique<HypernetworkTraining>(model, Begin(model, spec), spec);
+}
+
+TrainedMemory MemoryOfHypernetwork(const Family& model, const MethodSpec& spec) {
+  const HypernetworkOptions& options = spec.hypernetwork;
+  TrainedMemory memory;
+  for (const int64_t width : ContextWidths(model, options.self_attention)) {
+    for (size_t i = 1; i < options.layer_structure.size(); ++i) {
+      const double pair = options.layer_structure[i - 1] * options.layer_structure[i];
+      memory.trained += 2 * std::llround(pair * static_cast<double>(width * width));
+    }
+  }
+  // What lies between its layers, before keys and before values.
+  for (const double width : options.layer_structure) memory.maps_of_block += 2 * width;
+  return memory;
 }
 
 void WriteHypernetworkModel(Family&, Attached& attached, const WriteSpec& spec,

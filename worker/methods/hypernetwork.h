@@ -20,6 +20,7 @@ std::set<int64_t> ContextWidths(const Family& model, bool self_attention);
 void CheckContextWidths(const Family& model, const Hypernetwork& hypernetwork);
 
 std::unique_ptr<Attached> AttachHypernetwork(Family& model, const MethodSpec& spec);
+TrainedMemory MemoryOfHypernetwork(const Family& model, const MethodSpec& spec);
 void WriteHypernetworkModel(Family& model, Attached& attached, const WriteSpec& spec,
                             const nlohmann::json& card);
 // `strength` multiplies what the networks add to contexts.

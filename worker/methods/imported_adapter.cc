@@ -7,7 +7,7 @@
 #include "worker/base/io/safetensors.h"
 #include "worker/methods/hypernetwork.h"
 #include "worker/methods/imported_lora.h"
-#include "worker/methods/lora.h"
+#include "worker/methods/lora_directory.h"
 #include "worker/methods/lora_variants.h"
 #include "worker/methods/textual_inversion.h"
 

@@ -9,7 +9,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/methods/lora.h"
+#include "worker/methods/lora_directory.h"
 #include "worker/methods/lora_variants.h"
 #include "worker/nn/hookable_layers.h"
 

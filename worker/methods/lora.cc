@@ -12,8 +12,8 @@
 #include "worker/exports/lora_file.h"
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
-#include "worker/methods/imported_lora.h"
 #include "worker/methods/layer_update.h"
+#include "worker/methods/lora_directory.h"
 #include "worker/methods/lora_variants.h"
 #include "worker/training/training_rng.h"
 
@@ -41,7 +41,28 @@ std::shared_ptr<TimestepRanks> RanksOf(const LoraWeights& weights, const Family&
                                          model.schedule().num_train_timesteps());
 }
 
-// Denoisers first, then the text encoders; in each the layers by name.
+struct TargetedPart {
+  Part part;
+  std::vector<std::string> targets;
+  std::vector<HookableLayer> layers;  // by name; none where the targets name none
+};
+
+// Denoisers first, then the text encoders.
+std::vector<TargetedPart> PartsToUpdate(const Family& model, const MethodSpec& spec) {
+  std::vector<TargetedPart> parts;
+  const auto add = [&](const Part& part, const std::vector<std::string>& targets) {
+    parts.push_back({part, targets, LayersOf(*part.module)});
+    std::erase_if(parts.back().layers,
+                  [&](const auto& layer) { return !IsTarget(layer.name, targets); });
+  };
+  for (const Part& part : DenoisersOf(model)) add(part, spec.lora.targets);
+  for (const Part& part : model.Parts()) {
+    const bool trained = part.role == Role::kTextEncoder && spec.text_encoder_learning_rate;
+    if (trained) add(part, kTextTargets);
+  }
+  return parts;
+}
+
 NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
   torch::NoGradGuard no_grad;
   const LoraOptions& options = spec.lora;
@@ -54,14 +75,18 @@ NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
                   .parts = {},
                   .modules = {}};
   at::Generator generator = StepGenerator(spec.seed, kBeforeFirstStep);
-  const auto add = [&](const Part& part, const std::vector<std::string>& targets, double rate) {
+  for (const auto& [part, targets, layers] : PartsToUpdate(model, spec)) {
+    if (layers.empty()) {
+      throw Error(ErrorKind::kInvalidArgument,
+                  "lora.targets name no layer of the model's " + part.name);
+    }
     const bool text = part.role == Role::kTextEncoder;
+    const double rate = text ? *spec.text_encoder_learning_rate : spec.learning_rate;
     TrainedPart trained{part.name, {}, rate, text};
     TrainedPart faster{part.name, {}, rate * options.up_learning_rate_ratio, text};
     // An error of a magnitude is one of a whole row of the layer's weight.
     TrainedPart exact{part.name, {}, rate, text, /*exact=*/true};
-    for (const HookableLayer& layer : LayersOf(*part.module)) {
-      if (!IsTarget(layer.name, targets)) continue;
+    for (const HookableLayer& layer : layers) {
       LoraUpdate update{part.name, layer.name, {}};
       for (auto& [name, value] : variant.begin(layer.weight, options, generator)) {
         const bool fast = name == variant.begins_as_zeros && options.up_learning_rate_ratio != 1;
@@ -73,22 +98,12 @@ NewUpdates MakeUpdates(Family& model, const MethodSpec& spec) {
       made.weights.updates.push_back(std::move(update));
       made.layers.push_back(layer);
     }
-    if (trained.parameters.empty()) {
-      throw Error(ErrorKind::kInvalidArgument,
-                  "lora.targets name no layer of the model's " + part.name);
-    }
     made.parts.push_back(std::move(trained));
     for (TrainedPart* other : {&faster, &exact}) {
       if (!other->parameters.empty()) made.parts.push_back(std::move(*other));
     }
     made.weights.targets[part.name] = targets;
     made.modules.push_back(part.module);
-  };
-  for (const Part& part : DenoisersOf(model)) add(part, options.targets, spec.learning_rate);
-  for (const Part& part : model.Parts()) {
-    if (part.role == Role::kTextEncoder && spec.text_encoder_learning_rate) {
-      add(part, kTextTargets, *spec.text_encoder_learning_rate);
-    }
   }
   return made;
 }
@@ -142,68 +157,6 @@ class LoraTraining : public AdapterTraining {
   double dropout_;
 };
 
-LoraWeights InSavedDtype(LoraWeights weights, torch::ScalarType dtype) {
-  if (dtype == torch::kFloat8_e4m3fn) return weights;  // InFloat8's
-  for (LoraUpdate& update : weights.updates) {
-    for (auto& [name, factor] : update.factors) {
-      // Magnitudes are few, and an error of one is an error of a whole row of the layer's weight.
-      const auto saved = name == kDoraMagnitude ? torch::kFloat32 : dtype;
-      factor = InDtype({{TrainedName(update, name), factor}}, saved)[0].second.cpu();
-    }
-  }
-  return weights;
-}
-
-// All layers that may have an update, by what kohya calls them.
-std::map<std::string, std::pair<std::string, std::string>> KohyaLayers(const Family& model) {
-  const KohyaModel kohya = KohyaModelOf(model);
-  std::map<std::string, std::pair<std::string, std::string>> layers;
-  for (const Part& part : model.Parts()) {
-    if (part.role == Role::kAutoencoder) continue;
-    for (const auto& layer : LayersOf(*part.module)) {
-      layers[KohyaName(part.name, layer.name, kohya)] = {part.name, layer.name};
-    }
-  }
-  return layers;
-}
-
-LoraWeights ReadLora(const Family& model, const std::filesystem::path& directory) {
-  if (std::filesystem::exists(directory / kLycorisFile)) {
-    return ReadLycoris(directory / kLycorisFile, KohyaLayers(model));
-  }
-  return ReadDiffusersLora(directory / (IsTLora(directory) ? kTLoraFile : kDiffusersLoraFile));
-}
-
-// LibTorch compares no 8-bit floats, and imports read them in float32, which holds them exactly.
-bool Equal(const torch::Tensor& read, const torch::Tensor& written) {
-  if (written.scalar_type() != torch::kFloat8_e4m3fn) return torch::equal(read, written);
-  return torch::equal(read.to(torch::kFloat32), written.to(torch::kFloat32));
-}
-
-// What tools will read is what was meant to be written.
-void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
-  const auto name = [](const LoraUpdate& update) { return update.part + "/" + update.layer; };
-  std::map<std::string, const LoraUpdate*> by_name;
-  bool ranked = false;  // a scale is read where there is a rank
-  for (const auto& update : read.updates) {
-    by_name[name(update)] = &update;
-    ranked = ranked || !update.factors.contains(kLokrSecond);
-  }
-  bool same = read.updates.size() == written.updates.size() && read.min_rank == written.min_rank;
-  if (ranked) {
-    same = same && std::abs(read.scale.value() / written.scale.value() - 1) < 1e-6;
-  }
-  for (const auto& update : written.updates) {
-    const auto found = by_name.find(name(update));
-    same = same && found != by_name.end() && found->second->factors.size() == update.factors.size();
-    for (const auto& [factor, value] : update.factors) {
-      same = same && found->second->factors.contains(factor) &&
-             Equal(found->second->factors.at(factor), value);
-    }
-  }
-  if (!same) throw Error(ErrorKind::kInternal, "the adapter is not read back as it was written");
-}
-
 // An update with the layer that it is of.
 struct FoundUpdate {
   LoraUpdate update;
@@ -253,53 +206,27 @@ std::vector<FoundUpdate> FindUpdates(const Family& model, const LoraWeights& wei
 
 }  // namespace
 
-bool IsTLora(const std::filesystem::path& directory) {
-  return std::filesystem::exists(directory / kTLoraFile);
-}
-
-KohyaModel KohyaModelOf(const Family& model) {
-  KohyaModel kohya;
-  int64_t context = 0;
-  for (const Part& part : model.Parts()) {
-    if (part.name == "text_encoder_2") kohya.xl = true;
-    if (part.role != Role::kDenoiser) continue;
-    const auto config = nlohmann::json::parse(part.config);
-    kohya.layers_per_block = config.at("layers_per_block").get<int64_t>();
-    context = config.at("cross_attention_dim").get<int64_t>();
-  }
-  constexpr int64_t kOpenClip = 1024;  // Stable Diffusion 2's text tower
-  const bool second = context == kOpenClip;
-  const bool velocity = model.schedule().options().prediction_type == PredictionType::kV;
-  kohya.version = kohya.xl ? "sdxl_base_v1-0" : !second ? "sd_v1" : velocity ? "sd_v2_v" : "sd_v2";
-  return kohya;
-}
-
 std::unique_ptr<Attached> AttachLora(Family& model, const MethodSpec& spec) {
   return std::make_unique<LoraTraining>(MakeUpdates(model, spec), model, spec);
+}
+
+TrainedMemory MemoryOfLora(const Family& model, const MethodSpec& spec) {
+  TrainedMemory memory{.text_encoders = spec.text_encoder_learning_rate.has_value()};
+  // What is no product of two factors is made as a change of the weight: the products, their
+  // combination and the change.
+  const int64_t kept = spec.lora.variant == LoraVariant::kLora ? 0 : 4;
+  for (const TargetedPart& targeted : PartsToUpdate(model, spec)) {
+    for (const HookableLayer& layer : targeted.layers) {
+      memory.trained += MostNumbers(layer.weight.sizes(), spec.lora);
+      memory.weight_changes += kept * layer.weight.numel();
+    }
+  }
+  return memory;
 }
 
 void WriteLoraFiles(Family& model, Attached& attached, torch::ScalarType dtype,
                     const std::filesystem::path& directory) {
   WriteLoraWeights(model, dynamic_cast<const LoraTraining&>(attached).Trained(), dtype, directory);
-}
-
-void WriteLoraWeights(const Family& model, const LoraWeights& exact, torch::ScalarType dtype,
-                      const std::filesystem::path& directory) {
-  const LoraWeights weights = InSavedDtype(exact, dtype);
-  const LoraFactors& first = weights.updates.front().factors;
-  const bool lycoris = !first.contains(kLoraDown);
-  const bool t_lora = weights.min_rank.has_value();
-  if (!lycoris) {
-    WriteDiffusersLora(directory / (t_lora ? kTLoraFile : kDiffusersLoraFile), weights);
-  }
-  if (!t_lora) {
-    WriteKohyaLora(directory / (lycoris ? kLycorisFile : kKohyaLoraFile), weights,
-                   KohyaModelOf(model));
-  }
-  CheckWritten(weights, ReadLora(model, directory));
-  if (lycoris || t_lora) return;
-  const auto kohya = SafetensorsFile::Open(directory / kKohyaLoraFile);
-  CheckWritten(weights, ReadAnyLora(model, kohya).weights);
 }
 
 void WriteLora(Family& model, Attached& attached, const WriteSpec& spec,

@@ -204,6 +204,12 @@ const LoraVariantRow& RowOf(LoraVariant variant) {
                        [&](const auto& row) { return row.variant == variant; });
 }
 
+int64_t MostNumbers(at::IntArrayRef weight, const LoraOptions& options) {
+  const int64_t out = weight[0];
+  const int64_t factors = options.rank * (out + NumberOfInputs(weight)) + out;
+  return options.variant == LoraVariant::kLoha ? 2 * factors : factors;
+}
+
 const LoraVariantRow& RowOf(const LoraFactors& factors) {
   const auto has = [&](std::initializer_list<const char*> names) {
     return factors.size() == names.size() &&

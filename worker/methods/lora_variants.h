@@ -32,6 +32,8 @@ torch::Tensor LowRankProduct(const LoraFactors& factors);
 torch::Tensor FilledUp(const torch::Tensor& factor, int64_t dimension, int64_t rank);
 
 const LoraVariantRow& RowOf(LoraVariant variant);
+// How many numbers the factors of such a weight's update have at most.
+int64_t MostNumbers(at::IntArrayRef weight, const LoraOptions& options);
 // Of which these are the factors. Error: kFailedPrecondition.
 const LoraVariantRow& RowOf(const LoraFactors& factors);
 

@@ -17,6 +17,7 @@
 #include "worker/families/tiny_model.h"
 #include "worker/methods/extracted_lora.h"
 #include "worker/methods/lora.h"
+#include "worker/methods/lora_directory.h"
 #include "worker/methods/textual_inversion.h"
 #include "worker/nn/hookable_layers.h"
 

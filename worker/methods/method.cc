@@ -13,18 +13,21 @@ namespace likeness {
 namespace {
 
 const MethodRow kMethods[] = {
-    {"dreambooth", AttachDreamBooth, WriteDreamBooth, /*apply=*/nullptr, /*merge=*/nullptr,
+    {"dreambooth", AttachDreamBooth, MemoryOfDreamBooth, WriteDreamBooth, /*apply=*/nullptr,
+     /*merge=*/nullptr,
      /*read=*/nullptr},
-    {"lora", AttachLora, WriteLora, ApplyLora, MergeLora, ReadTrainedLora},
-    {"textual_inversion", AttachTextualInversion, WriteTextualInversion, ApplyTextualInversion,
-     MergeTextualInversion, ReadTrainedWord},
-    {"hypernetwork", AttachHypernetwork, WriteHypernetworkModel, ApplyHypernetwork,
+    {"lora", AttachLora, MemoryOfLora, WriteLora, ApplyLora, MergeLora, ReadTrainedLora},
+    {"textual_inversion", AttachTextualInversion, MemoryOfTextualInversion, WriteTextualInversion,
+     ApplyTextualInversion, MergeTextualInversion, ReadTrainedWord},
+    {"hypernetwork", AttachHypernetwork, MemoryOfHypernetwork, WriteHypernetworkModel,
+     ApplyHypernetwork,
      /*merge=*/nullptr, ReadTrainedHypernetwork},
-    {"pivotal_tuning", AttachPivotalTuning, WritePivotalTuning, ApplyPivotalTuning,
-     MergePivotalTuning, ReadTrainedPivotalTuning},
-    {"custom_diffusion", AttachCustomDiffusion, WriteCustomDiffusion, ApplyCustomDiffusion,
-     MergeCustomDiffusion, ReadTrainedCustomDiffusion},
-    {"svdiff", AttachSvdiff, WriteSvdiff, ApplySvdiff, MergeSvdiff, ReadTrainedSvdiff},
+    {"pivotal_tuning", AttachPivotalTuning, MemoryOfPivotalTuning, WritePivotalTuning,
+     ApplyPivotalTuning, MergePivotalTuning, ReadTrainedPivotalTuning},
+    {"custom_diffusion", AttachCustomDiffusion, MemoryOfCustomDiffusion, WriteCustomDiffusion,
+     ApplyCustomDiffusion, MergeCustomDiffusion, ReadTrainedCustomDiffusion},
+    {"svdiff", AttachSvdiff, MemoryOfSvdiff, WriteSvdiff, ApplySvdiff, MergeSvdiff,
+     ReadTrainedSvdiff},
 };
 
 }  // namespace

@@ -4,12 +4,10 @@
 
 #include <torch/torch.h>
 
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,27 +16,11 @@
 #include "third_party/nlohmann/json_fwd.hpp"
 #include "worker/base/io/safetensors.h"
 #include "worker/families/family.h"
+#include "worker/methods/method_spec.h"
+#include "worker/methods/trained_memory.h"
 #include "worker/training/attached.h"
-#include "worker/training/hypernetwork_options.h"
-#include "worker/training/lora_options.h"
-#include "worker/training/textual_inversion_options.h"
 
 namespace likeness {
-
-struct MethodSpec {
-  double learning_rate = 0;
-  std::optional<double> text_encoder_learning_rate = {};  // empty: text encoders are not trained
-  torch::ScalarType compute = torch::kFloat32;            // or bfloat16 or float16
-  // What is trained: float32, or bfloat16 where that is computed in, of DreamBooth alone.
-  torch::ScalarType masters = torch::kFloat32;
-  uint32_t seed = 0;  // of what begins at random
-  // Of the methods that are called so, and of those that are made of them.
-  LoraOptions lora = {};
-  std::vector<TextualInversionOptions> words = {};  // of the subjects, in their order
-  HypernetworkOptions hypernetwork = {};
-  double vectors_learning_rate = 0;  // of a word that is trained beside an update
-  bool train_token = true;           // Custom Diffusion: the token as a word of its own
-};
 
 struct WriteSpec {
   std::filesystem::path base_model;  // the diffusers directory that the model was loaded from
@@ -78,6 +60,8 @@ struct MethodRow {
   std::string_view name;  // as the contract calls it
   // The model outlives what is attached to it. What this throws (memory) leaves it as it was.
   std::unique_ptr<Attached> (*attach)(Family& model, const MethodSpec& spec);
+  // What that takes of memory, reckoned from the model's sizes.
+  TrainedMemory (*trained_memory)(const Family& model, const MethodSpec& spec);
   // Writes what was trained, and the card. Errors as WritePersonalizedModel's
   // (worker/exports/personalized_model.h).
   void (*write)(Family& model, Attached& attached, const WriteSpec& spec,

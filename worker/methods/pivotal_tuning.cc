@@ -11,15 +11,30 @@
 
 namespace likeness {
 
+namespace {
+
+// What LoRA is told.
+MethodSpec OfUpdate(const MethodSpec& spec) {
+  MethodSpec update = spec;
+  update.text_encoder_learning_rate.reset();
+  return update;
+}
+
+}  // namespace
+
 std::unique_ptr<Attached> AttachPivotalTuning(Family& model, const MethodSpec& spec) {
   MethodSpec word = spec;
   word.learning_rate = spec.vectors_learning_rate;
-  MethodSpec update = spec;
-  update.text_encoder_learning_rate.reset();
   std::vector<std::unique_ptr<Attached>> methods;
   methods.push_back(AttachTextualInversion(model, word));
-  methods.push_back(AttachLora(model, update));
+  methods.push_back(AttachLora(model, OfUpdate(spec)));
   return std::make_unique<CombinedTraining>(std::move(methods));
+}
+
+TrainedMemory MemoryOfPivotalTuning(const Family& model, const MethodSpec& spec) {
+  TrainedMemory memory = MemoryOfLora(model, OfUpdate(spec));
+  memory.text_encoders = MemoryOfTextualInversion(model, spec).text_encoders;
+  return memory;
 }
 
 void WritePivotalTuning(Family& model, Attached& attached, const WriteSpec& spec,

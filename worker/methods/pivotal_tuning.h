@@ -10,6 +10,7 @@
 namespace likeness {
 
 std::unique_ptr<Attached> AttachPivotalTuning(Family& model, const MethodSpec& spec);
+TrainedMemory MemoryOfPivotalTuning(const Family& model, const MethodSpec& spec);
 void WritePivotalTuning(Family& model, Attached& attached, const WriteSpec& spec,
                         const nlohmann::json& card);
 // `strength` is the update's; the word is there whole.

@@ -122,6 +122,20 @@ std::unique_ptr<Attached> AttachSvdiff(Family& model, const MethodSpec& spec) {
                                           spec.compute);
 }
 
+TrainedMemory MemoryOfSvdiff(const Family& model, const MethodSpec&) {
+  TrainedMemory memory;
+  for (const Part& part : DenoisersOf(model)) {
+    for (const HookableLayer& layer : LayersOf(*part.module)) {
+      const int64_t out = layer.weight.size(0), in = layer.weight.numel() / out;
+      const int64_t values = std::min(out, in);
+      memory.trained += values;
+      memory.held += values * (out + in);  // singular vectors
+      memory.weight_changes += values * out + layer.weight.numel();
+    }
+  }
+  return memory;
+}
+
 void WriteSvdiff(Family&, Attached& attached, const WriteSpec& spec, const nlohmann::json& card) {
   NamedTensors shifts;
   for (size_t i = 0; i < attached.names().size(); ++i) {

@@ -11,6 +11,7 @@
 namespace likeness {
 
 std::unique_ptr<Attached> AttachSvdiff(Family& model, const MethodSpec& spec);
+TrainedMemory MemoryOfSvdiff(const Family& model, const MethodSpec& spec);
 void WriteSvdiff(Family& model, Attached& attached, const WriteSpec& spec,
                  const nlohmann::json& card);
 // `strength` multiplies the change of the weights. Decomposes the weights again.

@@ -192,6 +192,10 @@ std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec
   return std::make_unique<CombinedTraining>(std::move(words));
 }
 
+TrainedMemory MemoryOfTextualInversion(const Family&, const MethodSpec&) {
+  return {.text_encoders = true};  // rows of embeddings are too few to count
+}
+
 namespace {
 
 void WriteWord(const TextualInversion& word, size_t number,

@@ -12,6 +12,7 @@
 namespace likeness {
 
 std::unique_ptr<Attached> AttachTextualInversion(Family& model, const MethodSpec& spec);
+TrainedMemory MemoryOfTextualInversion(const Family& model, const MethodSpec& spec);
 void WriteTextualInversion(Family& model, Attached& attached, const WriteSpec& spec,
                            const nlohmann::json& card);
 // `strength` is 1: kInvalidArgument for any other, since a word is there or is not.

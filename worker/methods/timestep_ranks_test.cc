@@ -11,6 +11,7 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
+#include "worker/exports/lora_file.h"
 #include "worker/families/tiny_model.h"
 #include "worker/methods/imported_adapter.h"
 #include "worker/methods/lora.h"

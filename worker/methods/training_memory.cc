@@ -6,11 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "worker/methods/adapter_training.h"
-#include "worker/methods/hypernetwork.h"
+#include "worker/methods/method.h"
+#include "worker/methods/method_spec.h"
 #include "worker/models/clip_text.h"
 #include "worker/models/unet.h"
-#include "worker/nn/hookable_layers.h"
 
 namespace likeness {
 namespace {
@@ -31,21 +30,6 @@ struct LayerMemory {
   int64_t weights = 0;
 };
 
-// What a method trains, in numbers.
-struct TrainedMemory {
-  int64_t trained = 0;
-  int64_t held = 0;            // float32, as long as it is attached
-  int64_t weight_changes = 0;  // float32, made in each forward pass and kept for the backward pass
-  bool text_encoders = false;  // their activations are kept
-  bool whole_parts = false;    // the model's own weights are what is trained
-};
-
-int64_t NumbersOf(const torch::nn::Module& module) {
-  int64_t numbers = 0;
-  for (const auto& parameter : module.parameters()) numbers += parameter.numel();
-  return numbers;
-}
-
 // --- The UNet. n: places of a map, c: its channels. ---
 
 // norm, SiLU and convolution, twice: the input of each is kept.
@@ -60,16 +44,16 @@ LayerMemory ResnetMemory(int64_t in, int64_t out, int64_t time, int64_t n) {
 // feed-forward (input, normed, 8 of the gate and what it gates, 4 and 4): 27 maps a block, and one
 // to spare; before and after them the norm's input, and those of both projections.
 void AddTransformer(const UNet2DConditionOptions& unet, size_t level, int64_t n, int64_t tokens,
-                    int64_t more_maps, LayerMemory& layer) {
+                    int64_t method_maps, LayerMemory& layer) {
   const int64_t c = unet.block_out_channels[level], blocks = unet.LayersAt(level);
-  layer.kept += (3 + (28 + more_maps) * blocks) * c * n + 2 * blocks * c * tokens;
+  layer.kept += (3 + (28 + method_maps) * blocks) * c * n + 2 * blocks * c * tokens;
   layer.largest_input = std::max(layer.largest_input, 4 * c * n);
   layer.weights += 2 * c * c + blocks * (18 * c * c + 2 * unet.cross_attention_dim * c);
 }
 
-// In the order of the forward pass. `more_maps`: that a method keeps of each transformer block.
+// In the order of the forward pass. `method_maps`: that the method keeps of each transformer block.
 std::vector<LayerMemory> LayersOfUnet(const UNet2DConditionOptions& unet, int64_t tokens,
-                                      int64_t more_maps) {
+                                      int64_t method_maps) {
   const auto& channels = unet.block_out_channels;
   const size_t levels = channels.size();
   const int64_t time = 4 * channels.front();
@@ -82,7 +66,7 @@ std::vector<LayerMemory> LayersOfUnet(const UNet2DConditionOptions& unet, int64_
   const auto add_layer = [&](size_t level, int64_t in, bool attention, int64_t shared = 0) {
     LayerMemory layer = ResnetMemory(in, channels[level], time, n);
     layer.inputs -= shared * n;
-    if (attention) AddTransformer(unet, level, n, tokens, more_maps, layer);
+    if (attention) AddTransformer(unet, level, n, tokens, method_maps, layer);
     layers.push_back(layer);
   };
   const auto attends = [](const std::string& block) { return block.starts_with("CrossAttn"); };
@@ -122,78 +106,6 @@ LayerMemory EncoderMemory(const ClipTextModelImpl& encoder, int64_t tokens) {
   const int64_t kept = options.num_hidden_layers *
                        (8 * options.hidden_size + 3 * options.intermediate_size) * tokens;
   return {kept, kept, options.intermediate_size * tokens, NumbersOf(encoder)};
-}
-
-// --- What methods train. ---
-
-int64_t FactorsOf(const HookableLayer& layer, const LoraOptions& lora) {
-  const int64_t out = layer.weight.size(0), in = layer.weight.numel() / out;
-  const int64_t factors = lora.rank * (out + in) + out;
-  return lora.variant == LoraVariant::kLoha ? 2 * factors : factors;
-}
-
-void AddLora(const Family& model, const LoraOptions& lora, bool text_encoders,
-             TrainedMemory& memory) {
-  // What is no product of two factors is made as a change of the weight: the products, their
-  // combination and the change.
-  const int64_t kept = lora.variant == LoraVariant::kLora ? 0 : 4;
-  const auto add = [&](const Part& part, const std::vector<std::string>& targets) {
-    for (const HookableLayer& layer : LayersOf(*part.module)) {
-      if (!IsTarget(layer.name, targets)) continue;
-      memory.trained += FactorsOf(layer, lora);
-      memory.weight_changes += kept * layer.weight.numel();
-    }
-  };
-  for (const Part& part : model.Parts()) {
-    if (part.role == Role::kDenoiser) add(part, lora.targets);
-    if (part.role == Role::kTextEncoder && text_encoders) {
-      add(part, {"q_proj", "k_proj", "v_proj", "out_proj"});
-    }
-  }
-}
-
-void AddHypernetwork(const Family& model, const HypernetworkOptions& options,
-                     TrainedMemory& memory) {
-  for (const int64_t width : ContextWidths(model, options.self_attention)) {
-    for (size_t i = 1; i < options.layer_structure.size(); ++i) {
-      const double pair = options.layer_structure[i - 1] * options.layer_structure[i];
-      memory.trained += 2 * std::llround(pair * static_cast<double>(width * width));
-    }
-  }
-}
-
-TrainedMemory TrainedBy(const Family& model, const FineTuneOptions& options) {
-  TrainedMemory memory{.text_encoders = options.train_text_encoder};
-  const std::string& method = options.method;
-  if (method == "lora" || method == "pivotal_tuning") {
-    AddLora(model, options.lora, options.train_text_encoder, memory);
-  }
-  if (method == "textual_inversion" || method == "pivotal_tuning") memory.text_encoders = true;
-  if (method == "hypernetwork") AddHypernetwork(model, options.hypernetwork, memory);
-  if (method == "custom_diffusion") memory.text_encoders = options.train_token;
-  for (const Part& part : model.Parts()) {
-    if (method == "dreambooth") {
-      memory.whole_parts = true;
-      const bool trained = part.role == Role::kDenoiser ||
-                           (part.role == Role::kTextEncoder && options.train_text_encoder);
-      if (trained) memory.trained += NumbersOf(*part.module);
-    }
-    if (part.role != Role::kDenoiser) continue;
-    const bool custom = method == "custom_diffusion";
-    if (!custom && method != "svdiff") continue;
-    for (const HookableLayer& layer : LayersOf(*part.module)) {
-      const int64_t out = layer.weight.size(0), in = layer.weight.numel() / out;
-      if (custom && IsTarget(layer.name, {"attn2.to_k", "attn2.to_v"})) {
-        memory.trained += layer.weight.numel();
-      }
-      if (custom) continue;
-      const int64_t values = std::min(out, in);
-      memory.trained += values;
-      memory.held += values * (out + in);  // singular vectors
-      memory.weight_changes += values * out + layer.weight.numel();
-    }
-  }
-  return memory;
 }
 
 // --- Training. ---
@@ -256,7 +168,8 @@ int64_t BackwardPeak(const std::vector<LayerMemory>& layers, int64_t number_byte
 }  // namespace
 
 int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& options) {
-  const TrainedMemory trained = TrainedBy(model, options);
+  const TrainedMemory trained =
+      FindMethod(options.method).trained_memory(model, MethodSpecOf(options));
   const bool prior = options.prior_weight > 0;
   const int64_t samples = options.batch_size * (prior ? 2 : 1);
   const NumberBytes bytes = BytesOf(options.precision);
@@ -278,12 +191,8 @@ int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& optio
     const auto* unet = part.module->as<UNet2DConditionImpl>();
     if (unet == nullptr) continue;
     denoiser += NumbersOf(*part.module);
-    // A hypernetwork keeps what lies between its layers, before keys and before values.
-    double more_maps = 0;
-    if (options.method == "hypernetwork") {
-      for (const double width : options.hypernetwork.layer_structure) more_maps += 2 * width;
-    }
-    const auto own = LayersOfUnet(unet->options(), tokens, std::llround(std::ceil(more_maps)));
+    const auto own =
+        LayersOfUnet(unet->options(), tokens, std::llround(std::ceil(trained.maps_of_block)));
     layers.insert(layers.end(), own.begin(), own.end());
   }
   double of_trained = static_cast<double>(bytes.master) + OptimizerBytes(options.optimizer.name);

@@ -4,6 +4,7 @@
 
 #include "worker/families/tiny_model.h"
 #include "worker/methods/method.h"
+#include "worker/methods/method_spec.h"
 
 namespace likeness {
 namespace {
@@ -78,6 +79,24 @@ TEST_F(TrainingMemoryTest, SamplesCostAlike) {
   const int64_t of_128 = Of(options);
   options.batch_size = 192;
   EXPECT_EQ(Of(options) - of_128, of_128 - of_64);
+}
+
+// Rows of words and biases are too few to count.
+TEST_F(TrainingMemoryTest, EveryMethodReckonsWithTheNumbersThatItTrains) {
+  for (const std::string& method : MethodNames()) {
+    FineTuneOptions options;
+    options.method = method;
+    options.class_noun = "dog";
+    const MethodSpec spec = MethodSpecOf(options);
+    double numbers = 0;
+    const auto attached = FindMethod(method).attach(model_, spec);
+    for (size_t i = 0; i < attached->names().size(); ++i) {
+      if (attached->names()[i].find("new_rows") != std::string::npos) continue;
+      numbers += static_cast<double>(attached->masters()[i].numel());
+    }
+    const auto reckoned = FindMethod(method).trained_memory(model_, spec).trained;
+    EXPECT_NEAR(static_cast<double>(reckoned), numbers, 0.2 * numbers) << method;
+  }
 }
 
 TEST_F(TrainingMemoryTest, EveryMethodTakesAtLeastTheModel) {
