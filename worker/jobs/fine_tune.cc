@@ -319,7 +319,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
     CheckInitialSettings(initial->stored.directory, options);
   }
   const auto trained =
-      FineTuneModel(model, options,
+      FineTuneModel(model, std::move(options),
                     {.base_model = base.directory,
                      .class_image_cache = workshop.class_image_cache,
                      .output_model = model_dir,

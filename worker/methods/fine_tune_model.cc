@@ -102,12 +102,14 @@ std::optional<double> Score(Family& model, Attached& attached, const StepSelecti
 
 }  // namespace
 
-FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
-                             const FineTunePaths& paths, Host& host) {
+FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTunePaths& paths,
+                             Host& host) {
   // Setup: what is learned from, what is trained.
   Validate(options, static_cast<int>(base.image_size()));
   const MethodRow& method = FindMethod(options.method);
+  const std::string fingerprint = JobFingerprint(base, options);
   const Lesson lesson = PrepareLesson(base, options, paths.class_image_cache, host);
+  for (SubjectPhoto& photo : options.class_photos) photo.image = {};
   host.Report({.phase = Phase::kTraining, .total = options.steps, .unit = "steps"});
   const auto attached = method.attach(base, MethodSpecOf(options));
   if (!paths.initial_adapter.empty()) {
@@ -141,7 +143,7 @@ FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
                                  .draws = options.draws,
                                  .gradient_checkpointing = options.gradient_checkpointing});
   LoopOptions loop = LoopOf(options);
-  loop.job = JobFingerprint(base, options);
+  loop.job = fingerprint;
   loop.preview = [&](int64_t step, const std::function<bool()>& after_part) {
     ShowPreviews(base, *attached, options.previews, step, after_part, host);
   };

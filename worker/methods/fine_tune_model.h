@@ -21,9 +21,9 @@ struct FineTunePaths {
 };
 
 struct FineTuneResult {
-  std::vector<float> losses = {};         // of every optimizer step
-  std::vector<ScoredStep> scores = {};    // of the checkpoints that were judged
-  std::optional<int64_t> best_step = {};  // whose weights the model has, where one was chosen
+  std::vector<float> losses = {};             // of every optimizer step
+  std::vector<ScoredStep> scores = {};        // of the checkpoints that were judged
+  std::optional<int64_t> best_step = {};      // whose weights the model has, where one was chosen
   std::optional<double> validation_loss_before = {};
   std::optional<double> validation_loss_after = {};
 };
@@ -33,8 +33,8 @@ struct FineTuneResult {
 // afterwards what they were before, also when this throws. Not thread safe on `base`. Errors:
 // kInvalidArgument (options), kFailedPrecondition (loss or gradients not finite; a checkpoint of
 // another job), kCancelled (the host asked to stop; when it asked to drain, a checkpoint was saved
-// first).
-FineTuneResult FineTuneModel(Family& base, const FineTuneOptions& options,
-                             const FineTunePaths& paths, Host& host);
+// first). The class photos are let go of once they are encoded.
+FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTunePaths& paths,
+                             Host& host);
 
 }  // namespace likeness
