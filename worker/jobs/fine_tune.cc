@@ -245,6 +245,9 @@ std::map<std::string, double> Figures(const FineTuneResult& trained, Phases& pha
   if (!trained.losses.empty()) figures["loss"] = trained.losses.back();
   figures["training_steps"] = static_cast<double>(trained.losses.size());
   if (trained.best_step) figures["best_step"] = static_cast<double>(*trained.best_step);
+  if (trained.skipped_steps) {
+    figures["skipped_steps"] = static_cast<double>(*trained.skipped_steps);
+  }
   if (trained.validation_loss_before) {
     figures["validation_loss_before"] = *trained.validation_loss_before;
   }

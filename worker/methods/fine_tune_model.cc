@@ -165,6 +165,7 @@ FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTu
   }
   loop.finish = [&](const TrainingState& state, const std::function<void()>& stop_if_asked) {
     result.losses = state.losses;
+    result.skipped_steps = state.skipped_steps;
     result.scores = state.best.scores();
     if (const auto best = state.best.best()) result.best_step = best->step;
     result.validation_loss_after = validation_loss(Phase::kSaving, stop_if_asked);

@@ -24,6 +24,7 @@ struct FineTuneResult {
   std::vector<float> losses = {};             // of every optimizer step
   std::vector<ScoredStep> scores = {};        // of the checkpoints that were judged
   std::optional<int64_t> best_step = {};      // whose weights the model has, where one was chosen
+  std::optional<int64_t> skipped_steps = {};  // TrainingState's
   std::optional<double> validation_loss_before = {};
   std::optional<double> validation_loss_after = {};
 };

@@ -57,7 +57,15 @@ TEST_F(TrainingSettingsTest, ALossScaleThatIsTooLargeIsHalvedUntilStepsAreTaken)
   const auto steps = host("scaled").Steps();
   EXPECT_FALSE(steps.front().grad_norm);
   EXPECT_TRUE(steps.back().grad_norm);
-  EXPECT_GT(std::count_if(steps.begin(), steps.end(), [](auto& s) { return !s.grad_norm; }), 1);
+  const auto skipped =
+      std::count_if(steps.begin(), steps.end(), [](auto& s) { return !s.grad_norm; });
+  EXPECT_GT(skipped, 1);
+  EXPECT_EQ(Train(options, "at once").skipped_steps, skipped);
+  host("in parts").stop = DrainAfterThree;
+  EXPECT_EQ(FailureOf(options, "in parts"), ErrorKind::kCancelled) << failure_;
+  host("in parts").stop = nullptr;
+  EXPECT_EQ(Train(options, "in parts").skipped_steps, skipped);
+  EXPECT_FALSE(Train(Job(), "in float32").skipped_steps);
 }
 
 TEST_F(TrainingSettingsTest, EveryMethodTrainsInFloat16AndDreamBoothAloneWithoutMasters) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct TrainingState {
   int64_t step = 0;                // optimizer steps done
   std::vector<float> losses = {};  // one a step
   BestStep best = {};
+  // Of the steps done, with a loss scale: those that changed nothing that is trained. Known at the
+  // end; a checkpoint has it as part of the scale.
+  std::optional<int64_t> skipped_steps = {};
 };
 
 // What a run moves, beside its step. Names and masters: of every trained parameter, in the

@@ -48,7 +48,8 @@ TEST(FineTuneOptionsTest, EverySubjectNeedsATokenOfItsOwn) {
     });
   };
   EXPECT_EQ(with_another("zwx"), "allowed");
-  EXPECT_THAT(with_another("SKS"), HasSubstr("subjects[1].token is \"SKS\", which subjects[0] has"));
+  EXPECT_THAT(with_another("SKS"),
+              HasSubstr("subjects[1].token is \"SKS\", which subjects[0] has"));
   EXPECT_THAT(with_another(""), HasSubstr("token"));
   EXPECT_THAT(Refusal([](auto& o) {
                 LearnedSubject other = o;

@@ -6,15 +6,20 @@
 
 namespace likeness {
 
-LossScale::LossScale() : state_(torch::tensor({kInitial, 0.0}, torch::kFloat64)) {}
+LossScale::LossScale() : state_(torch::tensor({kInitial, 0.0, 0.0}, torch::kFloat64)) {}
 
 double LossScale::value() const { return state_.const_data_ptr<double>()[0]; }
+
+int64_t LossScale::skipped_steps() const {
+  return static_cast<int64_t>(state_.const_data_ptr<double>()[2]);
+}
 
 void LossScale::Update(bool finite, int64_t step) {
   double* state = state_.mutable_data_ptr<double>();
   double& scale = state[0];
   double& finite_steps = state[1];
   if (!finite) {
+    ++state[2];
     scale *= kBackoff;
     finite_steps = 0;
     if (scale >= kLeast) return;

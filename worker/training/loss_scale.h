@@ -21,14 +21,16 @@ class LossScale {
   LossScale();
 
   double value() const;
+  // How many updates were with gradients that were not finite.
+  int64_t skipped_steps() const;
 
   // After a step: whether its gradients were finite. kGrowthInterval finite ones in a row make the
   // scale larger; one that is not makes it smaller, and has to be skipped. Throws
   // Error(kFailedPrecondition) below kLeast: it is not the scale then. `step`: for the message.
   void Update(bool finite, int64_t step);
 
-  // What a checkpoint holds: float64 [2], the scale and the finite steps since it last changed. To
-  // be written to where it is read back.
+  // What a checkpoint holds: float64 [3], the scale, the finite steps since it last changed, and
+  // skipped_steps(). To be written to where it is read back.
   const torch::Tensor& state() const { return state_; }
 
  private:

@@ -27,14 +27,18 @@ TEST(LossScaleTest, ASkippedStepBeginsTheCountAnew) {
   EXPECT_EQ(scale.value(), 32768);
   scale.Update(true, 1999);
   EXPECT_EQ(scale.value(), 65536);
+  EXPECT_EQ(scale.skipped_steps(), 1);
 }
 
 TEST(LossScaleTest, GoesOnFromItsState) {
   LossScale one, two;
   for (int step = 0; step < 1500; ++step) one.Update(true, step);
+  one.Update(false, 1500);
+  for (int step = 0; step < 1500; ++step) one.Update(true, step);
   two.state().copy_(one.state());
   for (int step = 0; step < 500; ++step) two.Update(true, step);
-  EXPECT_EQ(two.value(), 131072);
+  EXPECT_EQ(two.value(), 65536);
+  EXPECT_EQ(two.skipped_steps(), 1);
 }
 
 TEST(LossScaleTest, GradientsThatAreNeverFiniteEndTheTraining) {

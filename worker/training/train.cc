@@ -208,6 +208,7 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     TakeBest(state.best, attached);  // of the average, where there is one
   }
   CheckLastLoss(objective, options, state.step);
+  if (loss_scale) state.skipped_steps = loss_scale->skipped_steps();
   if (options.finish) options.finish(state, stop_if_asked);
 }
 
