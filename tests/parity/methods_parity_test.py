@@ -14,6 +14,7 @@ import dreambooth_parity_test as dreambooth
 import lora_parity_test as lora
 import parity
 import textual_inversion_parity_test as inversion
+from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
 from diffusers.models.attention_processor import CustomDiffusionAttnProcessor
 from parity import diffusers, load_file, run_probe, torch, transformers
 from peft import LoHaConfig, LoKrConfig, LoraConfig, inject_adapter_in_model
@@ -25,6 +26,8 @@ UPDATE = dict(BASE, method="lora", rank=4, alpha=3.0, rank_stabilized=0, targets
 HYPERNETWORK = dict(BASE, method="hypernetwork", layer_structure="1 2 1", activation=0, layer_norm=0, self_attention=1,
                     max_grad_norm=1e-4)
 VARIANTS = ["lora", "dora", "loha", "lokr"]
+ORIGINAL_NAMES = dict(input_blocks="down_blocks", middle_block="mid_block", output_blocks="up_blocks", in_layers_2="conv1",
+                      skip_connection="conv_shortcut")
 ACTIVATIONS = ["linear", "relu", "silu"]
 REQUEST = lora.REQUEST
 
@@ -80,12 +83,15 @@ class Loha(Dora):
         return [dict(params=list(self.parameters().values()), lr=job["learning_rate"])]
 
     def ours(self, adapter):
-        """From LyCORIS' names. Each layer has its alpha."""
+        """From LyCORIS' names, of XL those of the original blocks. Each layer has its alpha."""
         layers = {"lora_unet_" + name.replace(".", "_"): name for name in self.layers()}
         found = {}
-        for key, value in load_file(adapter / "lycoris.safetensors").items():
+        written = _maybe_map_sgm_blocks_to_diffusers(load_file(adapter / "lycoris.safetensors"), self.unet.config)
+        for key, value in written.items():
             layer, _, factor = key.partition(".")
             if factor != "alpha":
+                for original, name in ORIGINAL_NAMES.items():
+                    layer = layer.replace(original, name)
                 found[f"{layers[layer]}.{factor}"] = value
         return found
 
@@ -257,21 +263,18 @@ class Svdiff:
 
 
 ONE, TWO, XL = "Stable Diffusion 1", "Stable Diffusion 2", "Stable Diffusion XL"
-CASES = [
-    ("DoRA", ONE, Dora, dict(UPDATE, variant=1)),
-    ("DoRA", XL, Dora, dict(UPDATE, variant=1, targets="to_q to_k to_v to_out.0")),
-    ("LoRA+", TWO, Dora, dict(UPDATE, variant=0, up_ratio=16.0)),
-    ("LoHa", ONE, Loha, dict(UPDATE, variant=2)),
-    ("LoKr", ONE, Lokr, dict(UPDATE, variant=3, lokr_factor=8)),
-    ("LoKr", TWO, Lokr, dict(UPDATE, variant=3, rank=2, lokr_factor=4)),
-    ("hypernetwork", ONE, Hypernetwork, HYPERNETWORK),
-    ("hypernetwork", XL, Hypernetwork, dict(HYPERNETWORK, layer_structure="1 1.5 2 1", activation=2, layer_norm=1, self_attention=0)),
-    ("pivotal tuning", ONE, PivotalTuning, dict(UPDATE, method="pivotal_tuning", variant=0, vectors=2, initial_text="d o",
-                                                vectors_learning_rate=5e-3)),
-    ("Custom Diffusion", ONE, CustomDiffusion, dict(BASE, method="custom_diffusion")),
-    ("Custom Diffusion", XL, CustomDiffusion, dict(BASE, method="custom_diffusion")),
-    ("SVDiff", ONE, Svdiff, dict(BASE, method="svdiff")),
-]
+FAMILIES = [ONE, TWO, XL]
+METHODS = {  # the reference, the job, and what else the job says of single families
+    "LoRA+": (Dora, dict(UPDATE, variant=0, up_ratio=16.0), {}),
+    "DoRA": (Dora, dict(UPDATE, variant=1), {XL: dict(targets="to_q to_k to_v to_out.0")}),
+    "LoHa": (Loha, dict(UPDATE, variant=2), {}),
+    "LoKr": (Lokr, dict(UPDATE, variant=3, lokr_factor=8), {TWO: dict(rank=2, lokr_factor=4)}),
+    "hypernetwork": (Hypernetwork, HYPERNETWORK, {XL: dict(layer_structure="1 1.5 2 1", activation=2, layer_norm=1, self_attention=0)}),
+    "pivotal tuning": (PivotalTuning, dict(UPDATE, method="pivotal_tuning", variant=0, vectors=2, initial_text="d o",
+                                           vectors_learning_rate=5e-3), {}),
+    "Custom Diffusion": (CustomDiffusion, dict(BASE, method="custom_diffusion"), {}),
+    "SVDiff": (Svdiff, dict(BASE, method="svdiff"), {}),
+}
 
 
 def spoken(reference, pipeline):
@@ -330,6 +333,7 @@ def check_loaders(name, model, adapter, job, args, report):
     ours = run_probe(args.probe, "pictures", model, {}, {key: str(value) for key, value in settings.items()})["pictures"]
     apart = (parity.drawn(pipeline, REQUEST) - ours.double()).abs().max().item() / 255
     report.check(f"{name}: pictures by diffusers' own loader, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
+    lora.check_in_peft(name, model, adapter, 1, ours, report)
 
 
 def check_case(name, sizes, make_reference, job, args, report):
@@ -361,10 +365,11 @@ def main():
     report = parity.Report()
     diffusers.logging.set_verbosity_error()
     transformers.logging.set_verbosity_error()
-    for method, sizes, make_reference, job in CASES:
-        name = f"{method}, {sizes}"
-        if args.only in name:
-            check_case(name, sizes, make_reference, job, args, report)
+    for sizes in FAMILIES:
+        for method, (make_reference, job, of_families) in METHODS.items():
+            name = f"{method}, {sizes}"
+            if args.only in name:
+                check_case(name, sizes, make_reference, job | of_families.get(sizes, {}), args, report)
     report.exit()
 
 
