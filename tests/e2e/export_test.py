@@ -204,7 +204,8 @@ class ExportTest(unittest.TestCase):
                     _, folder = self.export(model, export_format, adapters)
                     if export_format == SINGLE_FILE and "from_single_file" in row.loaders_of_merged:
                         self.check_same(self.drawn_from_single_file(folder), self.drawn_here(model, adapters), method)
-            self.assertEqual("from_pretrained" in row.loaders_of_merged, DIFFUSERS in row.formats, method)
+            with self.subTest(method=method):
+                self.assertEqual("from_pretrained" in row.loaders_of_merged, DIFFUSERS in row.formats)
 
     def test_each_method_draws_live_as_its_row_in_the_docs_says(self):
         for method, row in rows().items():
