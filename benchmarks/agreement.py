@@ -8,11 +8,6 @@ their subjects are.
 in that too; the second picture as the autoencoder gives it back, as a model's own pictures are. For each measure: how well it tells
 the same subject from another (area under the ROC curve), by what differs, and the rank correlation (Spearman) of its cosines with how
 much differs. Needs the evaluators in models/, their probe (a test program), and the Python packages of scripts/setup --tests.
-
-    benchmarks/agreement.py --trained --out agreement
-
-The other question: do the measures tell a model that was trained too little, or far too long, from a good one? Subjects are learned
-with few steps, the recommended number, and many; what the judge says of each is set beside whether the scenes asked for are there.
 """
 import argparse
 import json
@@ -27,9 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 
-from intervals import interval
-from mini_world import BIN, MODEL, ROOT, SCENES, measure, run, service
-from study import NEW_SCENES, SUBJECTS, draw_subject
+from mini_world import BIN, MODEL, ROOT, measure, run
 
 PROBE = BIN.parent / "tests/parity/likeness_evaluator_probe"
 SAME = ("view", "accessory")  # the same subject; but one wears something
@@ -81,50 +74,11 @@ def bootstrap(statistic, count, rounds=1000):
     return values[int(0.025 * rounds)], values[int(0.975 * rounds) - 1]
 
 
-STEPS = {"too few": 40, "recommended": 200, "too many": 1600}
-JUDGED = ("dino", "clip_i", "clip_t", "pres", "copying_max")
-
-
-def learn(subject_class, seed, steps, out):
-    """What the judge says of one training, and the share of pictures whose scene is the one asked for."""
-    photos, made = out / f"{subject_class}-{seed}", out / f"{subject_class}-{seed}-{steps}"
-    if not photos.exists():
-        draw_subject(subject_class, seed, 4, photos)
-    if not (made / "said.json").exists():
-        told = run(BIN / "likeness", "train", f"--class={subject_class}", "--photos", photos, "--base", "mini", "--seed", seed,
-                   f"--steps={steps}", "--images-per-prompt=2", *(f"--prompt=a {{subject}} {SCENES[scene]}" for scene in NEW_SCENES),
-                   "--wait", "--json", "--out", made)
-        (made / "said.json").write_text(told)
-    metrics = json.loads((made / "said.json").read_text())["metrics"]
-    asked = [scene for scene in NEW_SCENES for _ in range(2)]
-    right = [row["scene"] == scene for row, scene in zip(measure(made / "samples"), asked)]
-    return {name: metrics[name] for name in JUDGED} | {"scene": statistics.fmean(right)}
-
-
-def trained(out):
-    names = [*JUDGED, "scene"]
-    lines = ["| steps | subjects | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
-    with service(out):
-        for words, steps in STEPS.items():
-            rows = [learn(*subject, steps, out) for subject in SUBJECTS["held-out"]]
-            cells = ["{:.2f} ({:.2f} to {:.2f})".format(*interval([row | {"subject": i} for i, row in enumerate(rows)], name))
-                     for name in names]
-            lines.append(f"| {words}, {steps} | {len(rows)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("agreement"))
     parser.add_argument("--pairs", type=int, default=700)
-    parser.add_argument("--trained", action="store_true", help="models of three lengths of training, in place of pairs")
     args = parser.parse_args()
-    if args.trained:
-        args.out.mkdir(parents=True, exist_ok=True)
-        text = trained(args.out)
-        (args.out / "trained.md").write_text(text)
-        print(text)
-        return
     if not (args.out / "pairs.json").exists():
         run(BIN / "likeness-mini", "draw-pairs", "--pairs", args.pairs, "--through", MODEL, "--out", args.out)
     pairs = json.loads((args.out / "pairs.json").read_text())

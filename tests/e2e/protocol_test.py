@@ -154,13 +154,13 @@ class Study(unittest.TestCase):
         self.assertEqual(study.judged({"metrics": {"loss": .05}}, self.folder / "none"), {})
 
     def test_the_papers_measures_have_a_table_where_jobs_were_judged(self):
-        import study
+        import study_tables
         rows = [{"setting": name, "subject": "dog-21", "seed": seed, "identity": .5, "held-out loss": .0625, "seconds": 3.0}
                 for name in ("with prior", "without prior") for seed in (0, 1)]
         with contextlib.redirect_stdout(io.StringIO()):
-            study.write_tables(rows, self.folder)
+            study_tables.write_tables(rows, self.folder)
             unjudged = (self.folder / "table.md").read_text()
-            study.write_tables([row | ({"dino": .875} if row["setting"] == "with prior" else {}) for row in rows], self.folder)
+            study_tables.write_tables([row | ({"dino": .875} if row["setting"] == "with prior" else {}) for row in rows], self.folder)
         self.assertIn("| setting | jobs | identity | held-out loss |", unjudged)
         self.assertIn("| with prior | 2 | 0.50 (0.50 to 0.50) | 0.062 (0.062 to 0.062) |", unjudged)
         self.assertNotIn("DINO", unjudged)
@@ -168,6 +168,20 @@ class Study(unittest.TestCase):
         self.assertTrue(table.startswith(unjudged))
         self.assertIn("| setting | jobs | DINO |", table)
         self.assertIn("| with prior | 2 | 0.875 (0.875 to 0.875) |\n| without prior | 2 |  |", table)
+
+    def test_what_is_kept_of_the_identity_is_told_of_pairs_of_one_subject_and_seed(self):
+        import study_tables
+        rows = [{"setting": name, "subject": subject, "seed": 0, "identity": identity, "kilobytes": size}
+                for name, size, of in (("DreamBooth", 14000., {"dog-21": .5, "cat-22": 1.}), ("LoRA", 250., {"dog-21": .4, "cat-22": 1.}))
+                for subject, identity in of.items()]
+        folder = self.folder / "sizes"
+        folder.mkdir()
+        with contextlib.redirect_stdout(io.StringIO()):
+            study_tables.write_tables(rows, folder)
+        study_tables.write_price(rows, "kilobytes", "kilobytes of a subject", folder)
+        self.assertIn("| LoRA | 2 | 0.70 (0.40 to 1.00) | 250.00 (250.00 to 250.00) | 0.90 (0.80 to 1.00) |",
+                      (folder / "table.md").read_text())
+        self.assertIn("LoRA: 250", (folder / "price.svg").read_text())
 
     def test_a_job_that_failed_is_done_again_and_the_others_are_not(self):
         from resumable import do_all
