@@ -4,9 +4,10 @@
     benchmarks/compare_diffusers.py --threads 2            the miniature model
     benchmarks/compare_diffusers.py --threads 2 --full     the sizes of Stable Diffusion 1.5, random weights
     benchmarks/compare_diffusers.py --device cuda:0 --full --dtype float32 bfloat16
+    benchmarks/compare_diffusers.py --threads 2 --engine eager compile openvino
 
 Both sides take turns, each in a process of its own, with the same weights, threads and dtype; what diffusers does is in
-diffusers_peer.py. Prints medians and ratios (above 1: we are faster); the range is that of the rounds. On a machine that
+diffusers_peer.py, and --engine what it computes with there. Prints medians and ratios (above 1: we are faster); the range is that of the rounds. On a machine that
 has other work to do, one thread and the CPU's clock still give a fair ratio. --full writes a model of 4 GB to the
 temporary directory, trains the UNet alone, and needs 24 GiB of memory.
 """
@@ -24,27 +25,28 @@ from full_model import write_full_model
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIDES = ["ours", "diffusers"]
+ENGINES = ["eager", "compile", "openvino"]
 CLOCKS = {"seconds": "wall", "cpu_seconds": "CPU"}
 
 
-def run(side, what, dtype, args, flags):
+def run(side, what, dtype, engine, args, flags):
     program = ([args.build / "benchmarks" / what] if side == "ours" else
-               [sys.executable, ROOT / "benchmarks/diffusers_peer.py", what])
+               [sys.executable, ROOT / "benchmarks/diffusers_peer.py", what, f"--engine={engine}"])
     command = [*program, f"--model={args.model}", f"--device={args.device}", f"--threads={args.threads}", f"--dtype={dtype}",
                "--json", *flags]
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
     result = json.loads(done.stdout)
-    print(f"{side}: {what}, {dtype}: {1000 * statistics.median(result['seconds']):.1f} ms", file=sys.stderr, flush=True)
+    print(f"{side if side == 'ours' else f'{side}, {engine}'}: {what}, {dtype}: {1000 * statistics.median(result['seconds']):.1f} ms", file=sys.stderr, flush=True)
     return result
 
 
-def compare(what, dtype, args, flags):
+def compare(what, dtype, engine, args, flags):
     """Runs both sides in turn, first the one, then the other first, and gives back their figures."""
     results = {side: [] for side in SIDES}
     for i in range(args.rounds):
         for side in SIDES if i % 2 == 0 else reversed(SIDES):
-            results[side].append(run(side, what, dtype, args, flags))
-    row = {"what": what, "dtype": dtype}
+            results[side].append(run(side, what, dtype, engine, args, flags))
+    row = {"what": what, "dtype": dtype, "engine": engine}
     if what == "sample_image":
         row["mean_pixel"] = [results[side][0]["mean_pixel"] for side in SIDES]
     for clock in CLOCKS:
@@ -66,12 +68,12 @@ def different_pictures(row):
 
 
 def print_table(rows):
-    print("| what | dtype | clock | ours, ms | diffusers, ms | ratio (range) | peak GiB, ours / diffusers |\n|---|---|---|---|---|---|---|")
+    print("| what | dtype | diffusers' engine | clock | ours, ms | diffusers, ms | ratio (range) | peak GiB, ours / diffusers |\n|---|---|---|---|---|---|---|---|")
     for row in rows:
         ours, theirs = (row[side] for side in SIDES)
         for clock, name in CLOCKS.items():
             ratio = row[f"ratio_of_{clock}"]
-            print(f"| {row['what']} | {row['dtype']} | {name} | {1000 * ours[f'median_{clock}']:.1f} | {1000 * theirs[f'median_{clock}']:.1f} "
+            print(f"| {row['what']} | {row['dtype']} | {row['engine']} | {name} | {1000 * ours[f'median_{clock}']:.1f} | {1000 * theirs[f'median_{clock}']:.1f} "
                   f"| {ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f}) "
                   f"| {ours['peak_gib']:.2f} / {theirs['peak_gib']:.2f} |")
 
@@ -83,6 +85,8 @@ def main():
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
+    parser.add_argument("--engine", nargs="+", default=["eager"], choices=ENGINES, help="what diffusers computes with; openvino: pictures alone")
+    parser.add_argument("--what", nargs="+", default=["train_step", "sample_image"], choices=["train_step", "sample_image"])
     parser.add_argument("--batch-size", type=int, default=4, help="photos in a step, and as many class pictures (not with --full)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 5; 2 with --full)")
     parser.add_argument("--repetitions", type=int, help="measured in a round (default: 10; 2 steps, 1 picture with --full on the CPU)")
@@ -104,8 +108,10 @@ def main():
             if args.device == "cpu":  # where each takes a minute
                 train_flags, sample_flags = [*train_flags, "--warm-up=1"], ["--warm-up=1"]
                 repetitions = {"train_step": 2, "sample_image": 1}
-        rows = [compare(what, dtype, args, [*flags, f"--repetitions={args.repetitions or repetitions[what]}"])
-                for dtype in args.dtype for what, flags in [("train_step", train_flags), ("sample_image", sample_flags)]]
+        flags = {"train_step": train_flags, "sample_image": sample_flags}
+        rows = [compare(what, dtype, engine, args, [*flags[what], f"--repetitions={args.repetitions or repetitions[what]}"])
+                for dtype in args.dtype for engine in args.engine for what in args.what
+                if (what, engine) != ("train_step", "openvino")]
     print_table(rows)
     if args.json:
         args.json.write_text(json.dumps({

@@ -7,6 +7,9 @@
 Tuned as a careful user would: latents and prompts that do not change are encoded once, each distinct prompt of a batch
 goes through the text encoder once, AdamW is the fused one, attention is PyTorch's scaled_dot_product_attention, pictures
 are drawn in inference mode. bfloat16 means autocast under float32 weights in training, bfloat16 weights in sampling.
+
+--engine says what computes: PyTorch eagerly, torch.compile (UNet, and the VAE's decoder; a C++ compiler is needed), or, for pictures on
+the CPU, OpenVINO with static shapes (pip install openvino), which in bfloat16 computes with float32 weights that it converts itself.
 """
 import argparse
 import json
@@ -20,6 +23,7 @@ import torch
 import transformers
 
 SEED = 1  # as in sample_image
+ENGINES = ["eager", "compile", "openvino"]
 
 
 def now(device):
@@ -34,6 +38,8 @@ def train_step(args):
     text = transformers.CLIPTextModel.from_pretrained(args.model, subfolder="text_encoder", dtype=torch.float32).to(args.device)
     tokenizer = transformers.CLIPTokenizer.from_pretrained(args.model, subfolder="tokenizer")
     unet = diffusers.UNet2DConditionModel.from_pretrained(args.model, subfolder="unet", dtype=torch.float32).to(args.device).train()
+    if args.engine == "compile":
+        unet.compile()
     schedule = diffusers.DDPMScheduler.from_pretrained(args.model, subfolder="scheduler")
     text.train(args.text_encoder).requires_grad_(args.text_encoder)
     ids = tokenizer(["a sks dog", "a dog"], padding="max_length", return_tensors="pt").input_ids.to(args.device)
@@ -64,10 +70,46 @@ def train_step(args):
         yield now(args.device) - start, {}
 
 
+def to_openvino(module, args, *inputs):
+    """What computes the first of the outputs of `module`, a model for inputs of these shapes alone."""
+    import openvino
+
+    class First(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = module.requires_grad_(False)
+
+        def forward(self, *values):
+            output = self.module(*values, **({"return_dict": False} if isinstance(module, diffusers.ModelMixin) else {}))
+            return output[0] if isinstance(output, tuple) else output
+
+    with torch.inference_mode():
+        model = openvino.convert_model(First(), example_input=inputs, input=[list(value.shape) for value in inputs])
+    compiled = openvino.Core().compile_model(model, "CPU", {
+        "INFERENCE_NUM_THREADS": args.threads, "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if args.dtype == "bfloat16" else "f32"})
+    return lambda *values: torch.from_numpy(compiled([value.numpy() for value in values])[0].copy())
+
+
+def put_into_openvino(pipeline, args):
+    unet, decoder = pipeline.unet, pipeline.vae.decoder
+    latents = torch.zeros(2, unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
+    context = torch.zeros(2, pipeline.tokenizer.model_max_length, unet.config.cross_attention_dim)
+    predict = to_openvino(unet, args, latents, torch.tensor(1), context)
+    decode = to_openvino(decoder, args, latents[:1])
+    unet.forward = lambda sample, timestep, encoder_hidden_states, **_: (predict(sample, timestep, encoder_hidden_states),)
+    decoder.forward = lambda sample, *_: decode(sample)
+
+
 def sample_image(args):
     """Yields the time of a picture, from the prompt to its pixels."""
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
-        args.model, safety_checker=None, dtype=getattr(torch, args.dtype)).to(args.device)
+    dtype = torch.float32 if args.engine == "openvino" else getattr(torch, args.dtype)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(args.model, safety_checker=None, dtype=dtype).to(args.device)
+    if args.engine == "compile":
+        pipeline.unet.compile()
+        pipeline.vae.decoder.compile()
+    if args.engine == "openvino":
+        put_into_openvino(pipeline, args)
     pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     unet = pipeline.unet.config
@@ -87,6 +129,7 @@ def main():
     parser.add_argument("--model", default="models/mini")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--device", type=torch.device, default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--engine", default="eager", choices=ENGINES)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--warm-up", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=10)
@@ -96,6 +139,8 @@ def main():
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if args.engine == "openvino" and (args.what == "train_step" or args.device.type != "cpu"):
+        parser.error("--engine openvino is for sample_image on the CPU")
     torch.set_num_threads(args.threads)
     for library in (diffusers, transformers):
         library.logging.set_verbosity_error()

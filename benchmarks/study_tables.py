@@ -16,6 +16,8 @@ JUDGED = {"dino": "DINO", "dino_photos": "DINO, photos", "clip_i": "CLIP-I", "cl
 # Plans whose settings are told beside their first, by what they cost: (column, its name in words).
 PRICES = {"sizes": ("kilobytes", "kilobytes of a subject"), "lengths": ("training seconds", "seconds of training")}
 WANTED_SHARE = .97
+COMPARED = ("methods", *PRICES)  # what is measured is told beside the first setting's, by subject and seed
+DIFFERENCES = {"identity": "identity", "dino": "DINO", "clip_i": "CLIP-I", "clip_t": "CLIP-T", "pres": "PRES"}
 
 
 def write_all(plan, rows, settings, folder, out):
@@ -30,20 +32,24 @@ def write_all(plan, rows, settings, folder, out):
 
 
 def beside_first(rows):
-    """Each row with its `share`: its identity as a part of what the first setting reached with its subject and seed."""
-    first = {(row["subject"], row["seed"]): row["identity"] for row in rows if row["setting"] == rows[0]["setting"]}
-    return [row | {"share": row["identity"] / first[row["subject"], row["seed"]]} for row in rows]
+    """Each row with what lies between it and the first setting's with its subject and seed: `share`, of the identity, and differences."""
+    first = {(row["subject"], row["seed"]): row for row in rows if row["setting"] == rows[0]["setting"]}
+    return [row | {"share": row["identity"] / other["identity"]}
+            | {f"{key} difference": row[key] - other[key] for key in DIFFERENCES if key in row and key in other}
+            for row in rows for other in [first[row["subject"], row["seed"]]]]
+
+
+def grouped(rows):
+    return {name: [row for row in rows if row["setting"] == name] for name in dict.fromkeys(row["setting"] for row in rows)}
 
 
 def write_tables(rows, folder):
     write_csv(rows, folder / "table.csv")
     # Times tell more of the machine's other work than of the setting, except between methods that ran side by side.
     untold = {"setting", "subject", "seed", "seconds", *JUDGED}
-    untold |= set() if folder.name in ("methods", *PRICES) else {"training seconds", "kilobytes"}
-    if folder.name in PRICES:
-        rows = beside_first(rows)
+    untold |= set() if folder.name in COMPARED else {"training seconds", "kilobytes"}
     there = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    settings = {name: [row for row in rows if row["setting"] == name] for name in dict.fromkeys(row["setting"] for row in rows)}
+    settings = grouped(rows)
 
     def table(columns, digits):
         return ["setting", "jobs", *columns.values()], [
@@ -54,6 +60,10 @@ def write_tables(rows, folder):
     measured = {key: name for key, name in JUDGED.items() if key in there}
     if measured:
         shown["By the paper's measures"] = table(measured, lambda key: 3)
+    if folder.name in COMPARED:
+        settings = {name: mine for name, mine in grouped(beside_first(rows)).items() if name != rows[0]["setting"]}
+        columns = {"share": "share of the identity"} | {f"{key} difference": name for key, name in DIFFERENCES.items() if key in there}
+        shown[f"Less {rows[0]['setting']}, by subject and seed"] = table(columns, lambda key: 3)
     (folder / "table.md").write_text(to_markdown(shown))
     print(to_markdown(shown))
 
@@ -112,9 +122,8 @@ def write_overfitting(rows, folder):
 def write_price(rows, column, name, folder):
     """What is kept of the first setting's identity against what a setting costs."""
     rows = beside_first(rows)
-    points = [(setting, statistics.fmean(row[column] for row in rows if row["setting"] == setting),
-               interval([row for row in rows if row["setting"] == setting], "share"))
-              for setting in dict.fromkeys(row["setting"] for row in rows)]
+    points = [(setting, statistics.fmean(row[column] for row in mine), interval(mine, "share"))
+              for setting, mine in grouped(rows).items()]
     low, high = (f([math.log10(cost) for _, cost, _ in points]) for f in (min, max))
     bottom = min(.6, min(least for *_, (_, least, _) in points)) // .1 * .1
     x = lambda cost: 70 + 560 * (math.log10(cost) - low) / (high - low)

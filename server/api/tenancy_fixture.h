@@ -30,11 +30,11 @@ using ::likeness::testing::TestOptions;
 
 // A tenant's things, as names.
 struct Things {
-  std::string tenant;
-  std::string job;
-  std::string model;
-  std::string blob;
-  std::string upload;
+  std::string tenant = {};
+  std::string job = {};
+  std::string model = {};
+  std::string blob = {};
+  std::string upload = {};
 };
 
 inline const MethodDescriptor& Method(const std::string& name) {

@@ -179,8 +179,7 @@ class Study(unittest.TestCase):
         with contextlib.redirect_stdout(io.StringIO()):
             study_tables.write_tables(rows, folder)
         study_tables.write_price(rows, "kilobytes", "kilobytes of a subject", folder)
-        self.assertIn("| LoRA | 2 | 0.70 (0.40 to 1.00) | 250.00 (250.00 to 250.00) | 0.90 (0.80 to 1.00) |",
-                      (folder / "table.md").read_text())
+        self.assertIn("| LoRA | 2 | 0.900 (0.800 to 1.000) | -0.050 (-0.100 to 0.000) |", (folder / "table.md").read_text())
         self.assertIn("LoRA: 250", (folder / "price.svg").read_text())
 
     def test_a_job_that_failed_is_done_again_and_the_others_are_not(self):
