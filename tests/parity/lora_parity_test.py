@@ -92,7 +92,7 @@ def ours_as_peft(file):
     return parts
 
 
-def check_weights(name, ours, before, after, report, weight_limit=dreambooth.WEIGHT_LIMIT):
+def check_weights(name, ours, before, after, report):
     """Up projections begin at zero: they are all update, and AdamW makes as much of a gradient that is rounding error as of
     any other. So each tensor is held against the reference in norm, not by its worst value."""
     before, after = ({key.removeprefix("text_model."): value.double() for key, value in x.items()} for x in (before, after))
@@ -101,7 +101,7 @@ def check_weights(name, ours, before, after, report, weight_limit=dreambooth.WEI
     errors = {key: apart[key] / max(after[key].norm().item(), 1e-30) for key in after}  # XL leaves the last layer of a tower out
     worst = max(errors, key=errors.get)
     report.check(f"{name}: {len(errors)} weights after {dreambooth.STEPS} steps, in norm, worst {worst}", errors[worst],
-                 weight_limit)
+                 dreambooth.WEIGHT_LIMIT)
     moved = sum((after[key] - before[key]).square().sum().item() for key in after) ** 0.5
     report.check(f"{name}: what training changed", sum(value**2 for value in apart.values()) ** 0.5 / moved, dreambooth.UPDATE_LIMIT)
 
