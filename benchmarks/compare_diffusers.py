@@ -7,7 +7,7 @@
     benchmarks/compare_diffusers.py --threads 2 --engine eager compile openvino
 
 Both sides take turns, each in a process of its own, with the same weights, threads and dtype; what diffusers does is in
-diffusers_peer.py, and --engine what it computes with there. Prints medians and ratios (above 1: we are faster); the range is that of the rounds. On a machine that
+diffusers_peer.py; --engine chooses its execution backend. Prints medians and ratios (above 1: we are faster); the range is that of the rounds. On a machine that
 has other work to do, one thread and the CPU's clock still give a fair ratio. --full writes a model of 4 GB to the
 temporary directory, trains the UNet alone, and needs 24 GiB of memory.
 """
@@ -21,11 +21,11 @@ import sys
 import tempfile
 import time
 
+from diffusers_peer import ENGINES
 from full_model import write_full_model
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIDES = ["ours", "diffusers"]
-ENGINES = ["eager", "compile", "openvino"]
 CLOCKS = {"seconds": "wall", "cpu_seconds": "CPU"}
 
 
@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
-    parser.add_argument("--engine", nargs="+", default=["eager"], choices=ENGINES, help="what diffusers computes with; openvino: pictures alone")
+    parser.add_argument("--engine", nargs="+", default=["eager"], choices=ENGINES, help="execution backend of diffusers; openvino: sample_image on the CPU alone")
     parser.add_argument("--what", nargs="+", default=["train_step", "sample_image"], choices=["train_step", "sample_image"])
     parser.add_argument("--batch-size", type=int, default=4, help="photos in a step, and as many class pictures (not with --full)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 5; 2 with --full)")
@@ -93,6 +93,8 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--json", type=pathlib.Path, help="file to write every figure to")
     args = parser.parse_args()
+    if "openvino" in args.engine and (args.device != "cpu" or "sample_image" not in args.what):
+        parser.error("--engine openvino is for sample_image on the CPU")
     args.rounds = args.rounds or (2 if args.full else 5)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -119,7 +121,7 @@ def main():
             "processor": platform.processor() or platform.machine(), "time": time.strftime("%Y-%m-%d"),
             "rows": rows}, indent=1) + "\n")
     for row in filter(different_pictures, rows):
-        sys.exit(f"the pictures in {row['dtype']} differ, mean pixel {row['mean_pixel']}: not the same work")
+        sys.exit(f"the pictures in {row['dtype']} differ from those of diffusers ({row['engine']}), mean pixel {row['mean_pixel']}: not the same work")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Tuned as a careful user would: latents and prompts that do not change are encode
 goes through the text encoder once, AdamW is the fused one, attention is PyTorch's scaled_dot_product_attention, pictures
 are drawn in inference mode. bfloat16 means autocast under float32 weights in training, bfloat16 weights in sampling.
 
---engine says what computes: PyTorch eagerly, torch.compile (UNet, and the VAE's decoder; a C++ compiler is needed), or, for pictures on
+--engine chooses the execution backend: PyTorch eagerly, torch.compile (UNet, and the VAE's decoder; a C++ compiler is needed), or, for pictures on
 the CPU, OpenVINO with static shapes (pip install openvino), which in bfloat16 computes with float32 weights that it converts itself.
 """
 import argparse
@@ -129,7 +129,7 @@ def main():
     parser.add_argument("--model", default="models/mini")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--device", type=torch.device, default="cpu", help="cpu or cuda:N")
-    parser.add_argument("--engine", default="eager", choices=ENGINES)
+    parser.add_argument("--engine", default="eager", choices=ENGINES, help="execution backend")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--warm-up", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=10)

@@ -27,6 +27,10 @@ from study_settings import (DISTRACTORS, FIRST_DISTRACTOR, MOST_PHOTOS, NEW_SCEN
 from study_tables import JUDGED, write_all
 
 
+# Of the files of a model: what nobody needs who draws with it in diffusers.
+NOT_LOADED = ("kohya_lora.safetensors", "a1111_embedding.safetensors", "likeness_card.json")
+
+
 class Subject:
     """Photos to learn from, held-out views of it, and the other identities of its class.
 
@@ -123,7 +127,8 @@ def learn(subject, seed, setting, texts, folder):
         f"--images-per-prompt={PER_PROMPT}", *(f"--prompt={text}" for text in texts), "--wait", "--json",
         "--out", folder, *setting.flags))
     (folder / "model").write_text(job["name"].split("/")[-1])
-    kept = sum(int(output["sizeBytes"]) for output in job["outputs"] if output["kind"] == "OUTPUT_KIND_MODEL_FILE")
+    kept = sum(int(output["sizeBytes"]) for output in job["outputs"]
+               if output["kind"] == "OUTPUT_KIND_MODEL_FILE" and pathlib.PurePosixPath(output["path"]).name not in NOT_LOADED)
     return {"held-out loss": job["metrics"]["validation_loss_after"], "kilobytes": kept / 1000,
             "training seconds": job["metrics"]["training_seconds"], **judged(job, folder)}
 
@@ -131,7 +136,7 @@ def learn(subject, seed, setting, texts, folder):
 def draw_with_export(subject, seed, setting, texts, trained, folder):
     """Draws with the LoRA of the model that was trained in the folder `trained`."""
     if not (trained / "model").exists():
-        raise RuntimeError(f"nothing was trained yet in {trained}")
+        raise RuntimeError(f"{trained} names no model: remove that job's line from jobs.jsonl to train it again")
     run(BIN / "likeness", "export", (trained / "model").read_text(), "--format=lora", *setting.export, "--out", folder / "files")
     [lora] = (folder / "files").rglob("pytorch_lora_weights.safetensors")
     imported = json.loads(run(BIN / "likeness", "import", lora, "--base=mini", f"--rare-token={TOKEN}",

@@ -17,11 +17,11 @@ JUDGED = {"dino": "DINO", "dino_photos": "DINO, photos", "clip_i": "CLIP-I", "cl
 PRICES = {"sizes": ("kilobytes", "kilobytes of a subject"), "lengths": ("training seconds", "seconds of training")}
 WANTED_SHARE = .97
 COMPARED = ("methods", *PRICES)  # what is measured is told beside the first setting's, by subject and seed
-DIFFERENCES = {"identity": "identity", "dino": "DINO", "clip_i": "CLIP-I", "clip_t": "CLIP-T", "pres": "PRES"}
+DIFFERENCES = {"accessory": "accessory", "dino": "DINO", "clip_i": "CLIP-I", "clip_t": "CLIP-T", "pres": "PRES"}
 
 
 def write_all(plan, rows, settings, folder, out):
-    write_tables(rows, folder)
+    write_tables(plan, rows, folder)
     write_page(rows, settings, folder, out)
     if plan == "rates":
         write_heat_map(rows, folder)
@@ -43,27 +43,28 @@ def grouped(rows):
     return {name: [row for row in rows if row["setting"] == name] for name in dict.fromkeys(row["setting"] for row in rows)}
 
 
-def write_tables(rows, folder):
+def write_tables(plan, rows, folder):
     write_csv(rows, folder / "table.csv")
     # Times tell more of the machine's other work than of the setting, except between methods that ran side by side.
     untold = {"setting", "subject", "seed", "seconds", *JUDGED}
-    untold |= set() if folder.name in COMPARED else {"training seconds", "kilobytes"}
+    untold |= set() if plan in COMPARED else {"training seconds", "kilobytes"}
     there = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    settings = grouped(rows)
 
-    def table(columns, digits):
+    def table(settings, columns, digits):
         return ["setting", "jobs", *columns.values()], [
             [name, str(len(mine)), *(cell(mine, key, digits(key)) for key in columns)] for name, mine in settings.items()]
 
-    shown = {"By the world's own labels": table({key: key for key in there if key not in untold},
+    settings = grouped(rows)
+    shown = {"By the world's own labels": table(settings, {key: key for key in there if key not in untold},
                                                 lambda key: 3 if key == "held-out loss" else 2)}
     measured = {key: name for key, name in JUDGED.items() if key in there}
     if measured:
-        shown["By the paper's measures"] = table(measured, lambda key: 3)
-    if folder.name in COMPARED:
-        settings = {name: mine for name, mine in grouped(beside_first(rows)).items() if name != rows[0]["setting"]}
-        columns = {"share": "share of the identity"} | {f"{key} difference": name for key, name in DIFFERENCES.items() if key in there}
-        shown[f"Less {rows[0]['setting']}, by subject and seed"] = table(columns, lambda key: 3)
+        shown["By the paper's measures"] = table(settings, measured, lambda key: 3)
+    if plan in COMPARED:
+        others = {name: mine for name, mine in grouped(beside_first(rows)).items() if name != rows[0]["setting"]}
+        columns = {"share": "identity ratio"} | {f"{key} difference": f"{name} difference"
+                                                 for key, name in DIFFERENCES.items() if key in there}
+        shown[f"Compared with {rows[0]['setting']}, by subject and seed"] = table(others, columns, lambda key: 3)
     (folder / "table.md").write_text(to_markdown(shown))
     print(to_markdown(shown))
 

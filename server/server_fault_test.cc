@@ -214,7 +214,9 @@ TEST_F(ServerFaultTest, FullDiskRefusesWritesAndAllGoesOnOnceThereIsSpace) {
   EXPECT_EQ(Get(job.name()).state(), v1::JOB_STATE_RUNNING) << "nothing of it was done";
   EXPECT_EQ(CountListed(), 1);
   EXPECT_EQ(Snapshot(job.name()).progress().done(), told);
-  EXPECT_EQ(*ReadBlob(channel_, Sha256Hex("small")), "small");
+  const auto small = ReadBlob(channel_, Sha256Hex("small"));
+  ASSERT_TRUE(small.ok()) << small.status();
+  EXPECT_EQ(*small, "small");
 
   disk.MakeSpace();
   EXPECT_EQ(health.Read(), "\x08\x01");

@@ -158,9 +158,9 @@ class Study(unittest.TestCase):
         rows = [{"setting": name, "subject": "dog-21", "seed": seed, "identity": .5, "held-out loss": .0625, "seconds": 3.0}
                 for name in ("with prior", "without prior") for seed in (0, 1)]
         with contextlib.redirect_stdout(io.StringIO()):
-            study_tables.write_tables(rows, self.folder)
+            study_tables.write_tables("recommended", rows, self.folder)
             unjudged = (self.folder / "table.md").read_text()
-            study_tables.write_tables([row | ({"dino": .875} if row["setting"] == "with prior" else {}) for row in rows], self.folder)
+            study_tables.write_tables("recommended", [row | ({"dino": .875} if row["setting"] == "with prior" else {}) for row in rows], self.folder)
         self.assertIn("| setting | jobs | identity | held-out loss |", unjudged)
         self.assertIn("| with prior | 2 | 0.50 (0.50 to 0.50) | 0.062 (0.062 to 0.062) |", unjudged)
         self.assertNotIn("DINO", unjudged)
@@ -174,13 +174,11 @@ class Study(unittest.TestCase):
         rows = [{"setting": name, "subject": subject, "seed": 0, "identity": identity, "kilobytes": size}
                 for name, size, of in (("DreamBooth", 14000., {"dog-21": .5, "cat-22": 1.}), ("LoRA", 250., {"dog-21": .4, "cat-22": 1.}))
                 for subject, identity in of.items()]
-        folder = self.folder / "sizes"
-        folder.mkdir()
         with contextlib.redirect_stdout(io.StringIO()):
-            study_tables.write_tables(rows, folder)
-        study_tables.write_price(rows, "kilobytes", "kilobytes of a subject", folder)
-        self.assertIn("| LoRA | 2 | 0.900 (0.800 to 1.000) | -0.050 (-0.100 to 0.000) |", (folder / "table.md").read_text())
-        self.assertIn("LoRA: 250", (folder / "price.svg").read_text())
+            study_tables.write_tables("sizes", rows, self.folder)
+        study_tables.write_price(rows, "kilobytes", "kilobytes of a subject", self.folder)
+        self.assertIn("| LoRA | 2 | 0.900 (0.800 to 1.000) |", (self.folder / "table.md").read_text())
+        self.assertIn("LoRA: 250", (self.folder / "price.svg").read_text())
 
     def test_a_job_that_failed_is_done_again_and_the_others_are_not(self):
         from resumable import do_all

@@ -6,6 +6,7 @@ namespace likeness {
 namespace {
 
 constexpr const char* kAdamWSteps = "adamw.steps";
+constexpr const char* kLossScale = "loss_scale";
 constexpr const char* kScores = "scores";
 constexpr const char* kScoredSteps = "scored_steps";
 
@@ -22,7 +23,7 @@ NamedTensors TensorsOf(const TrainedState& trained) {
   const NamedTensors state = trained.optimizer.State(trained.names);
   tensors.insert(tensors.end(), state.begin(), state.end());
   if (trained.loss_scale != nullptr) {
-    tensors.emplace_back("loss_scale", trained.loss_scale->state());
+    tensors.emplace_back(kLossScale, trained.loss_scale->state());
   }
   return tensors;
 }
@@ -33,6 +34,9 @@ torch::Tensor Read(const SafetensorsFile& file, const std::string& name,
   if (file.Contains(name)) {
     const torch::Tensor stored = file.Get(name);
     if (stored.sizes() == like.sizes() && stored.scalar_type() == like.scalar_type()) return stored;
+    if (name == kLossScale && stored.dim() == 1 && stored.numel() == 2) {
+      return torch::cat({stored.to(like.scalar_type()), torch::zeros({1}, like.options())});
+    }
   } else if (name == kAdamWSteps) {
     return torch::full_like(like, std::stoll(file.metadata().at("step")));
   }

@@ -44,7 +44,8 @@ CheckpointContents ContentsOf(const std::string& job, const TrainingState& state
                               const TrainedState& trained);
 
 // Fills what is trained. A checkpoint without "adamw.steps", as earlier versions wrote them, counts
-// every parameter as updated in every step, as they did. Throws Error(kFailedPrecondition) if the
+// every parameter as updated in every step, as they did; a "loss_scale" of theirs, of two numbers,
+// counts no skipped steps. Throws Error(kFailedPrecondition) if the
 // file belongs to another job or holds other parameters, Error(kDataLoss) if it is cut.
 TrainingState LoadTrainingState(const std::filesystem::path& file, const std::string& job,
                                 const TrainedState& trained);
