@@ -14,8 +14,8 @@ namespace likeness {
 namespace {
 
 // A run of one weight, in 16-bit floats.
-struct Run {
-  explicit Run(float value)
+struct OneWeight {
+  explicit OneWeight(float value)
       : masters{torch::full({2}, value)},
         optimizer(MakeOptimizer({{.parameters = masters, .learning_rate = 1e-3}}, {})) {}
   TrainedState trained() { return {names, masters, *optimizer, nullptr, &loss_scale}; }
@@ -28,7 +28,7 @@ struct Run {
 
 TEST(CheckpointTest, SkippedStepsAreKeptWithTheLossScale) {
   const TempDir dir;
-  Run saved(2), loaded(0);
+  OneWeight saved(2), loaded(0);
   saved.loss_scale.Update(/*finite=*/false, /*step=*/0);
   const CheckpointContents contents =
       ContentsOf("job", {.step = 1, .losses = {0.5f}}, saved.trained());
@@ -41,7 +41,7 @@ TEST(CheckpointTest, SkippedStepsAreKeptWithTheLossScale) {
 
 TEST(CheckpointTest, ALossScaleThatCountsNoSkippedStepsIsReadAsWell) {
   const TempDir dir;
-  Run saved(2), loaded(0);
+  OneWeight saved(2), loaded(0);
   saved.loss_scale.Update(/*finite=*/false, /*step=*/0);
   CheckpointContents contents = ContentsOf("job", {.step = 1, .losses = {0.5f}}, saved.trained());
   for (auto& [name, tensor] : contents.tensors) {
