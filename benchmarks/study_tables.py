@@ -126,7 +126,7 @@ def write_price(rows, column, name, folder):
     points = [(setting, statistics.fmean(row[column] for row in mine), interval(mine, "share"))
               for setting, mine in grouped(rows).items()]
     low, high = (f([math.log10(cost) for _, cost, _ in points]) for f in (min, max))
-    bottom = min(.6, min(least for *_, (_, least, _) in points)) // .1 * .1
+    bottom = math.floor(10 * min(.8, *(least for *_, (_, least, _) in points))) / 10
     x = lambda cost: 70 + 560 * (math.log10(cost) - low) / (high - low)
     y = lambda share: 60 + 340 * (1.1 - share) / (1.1 - bottom)
     label = "<text x='{:.0f}' y='{:.0f}' text-anchor='{}' fill='{}' font-size='{}'>{}</text>"
@@ -138,7 +138,7 @@ def write_price(rows, column, name, folder):
         colour = "#1565c0" if setting.startswith("DreamBooth") else "#c62828"
         parts += [f"<line x1='{x(cost):.0f}' x2='{x(cost):.0f}' y1='{y(least):.0f}' y2='{y(most):.0f}' stroke='{colour}'/>",
                   f"<circle cx='{x(cost):.0f}' cy='{y(mean):.0f}' r='5' fill='{colour}'/>",
-                  label.format(x(cost), 430 + 16 * (i % 4), "middle", colour, 11, f"{setting}: {cost:.0f}")]
+                  label.format(x(cost), 430 + 16 * (i % 4), "start" if x(cost) < 350 else "end", colour, 11, f"{setting}: {cost:.0f}")]
     (folder / "price.svg").write_text(
         "<svg xmlns='http://www.w3.org/2000/svg' width='720' height='490' font-family='sans-serif'>"
         "<rect width='100%' height='100%' fill='white'/>" + "".join(parts) + "</svg>\n")
