@@ -1,7 +1,7 @@
 #include "server/api/rpc.h"
 
-#include <chrono>
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
 #include <mutex>

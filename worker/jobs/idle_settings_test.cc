@@ -83,8 +83,7 @@ TEST(IdleSettingsTest, ClassPhotosAreOfAPriorWithAWeight) {
   spec.mutable_prior()->add_class_photos();
   EXPECT_THAT(Warnings(spec), IsEmpty());
   spec.mutable_prior()->set_weight(0);
-  EXPECT_THAT(Warnings(spec),
-              ElementsAre("prior.class_photos has no effect: prior.weight is 0"));
+  EXPECT_THAT(Warnings(spec), ElementsAre("prior.class_photos has no effect: prior.weight is 0"));
 }
 
 }  // namespace

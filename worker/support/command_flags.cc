@@ -87,8 +87,7 @@ absl::Status MakeDirectory(const char* name, const std::string& path) {
     error = std::error_code(errno, std::generic_category());
   }
   if (!error) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("--", name, "=", path, ": ", error.message()));
+  return absl::FailedPreconditionError(absl::StrCat("--", name, "=", path, ": ", error.message()));
 }
 
 absl::Status RequireFlag(const char* name, const std::string& value) {

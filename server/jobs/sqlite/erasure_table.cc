@@ -17,7 +17,8 @@ constexpr char kDrawn[] =
     " AND method IN ('generate', 'evaluate', 'export') ORDER BY key LIMIT ?";
 constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
 constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
-constexpr char kNoteReplaced[] = "INSERT OR REPLACE INTO replaced (blob, job, time) VALUES (?, ?, ?)";
+constexpr char kNoteReplaced[] =
+    "INSERT OR REPLACE INTO replaced (blob, job, time) VALUES (?, ?, ?)";
 constexpr char kReplaced[] = "SELECT blob FROM replaced WHERE job = ?";
 constexpr char kEvents[] = "SELECT event FROM events WHERE job = ?";
 constexpr char kInsert[] = "INSERT INTO erased (time, model) VALUES (?, ?) RETURNING key";
