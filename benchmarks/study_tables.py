@@ -12,7 +12,6 @@ from study_settings import MOST_PHOTOS, PER_PROMPT, PROMPTS_SHOWN, job_folder
 JUDGED = {"dino": "DINO", "dino_photos": "DINO, photos", "clip_i": "CLIP-I", "clip_i_photos": "CLIP-I, photos", "clip_t": "CLIP-T",
           "pres": "PRES", "pres_before": "PRES before", "div": "DIV", "copied_images": "copied"}
 
-
 # Plans whose settings are told beside their first, by what they cost: (column, its name in words).
 PRICES = {"sizes": ("kilobytes", "kilobytes of a subject"), "lengths": ("training seconds", "seconds of training")}
 WANTED_SHARE = .97
@@ -69,6 +68,11 @@ def write_tables(plan, rows, folder):
     print(to_markdown(shown))
 
 
+def write_svg(file, width, height, parts):
+    file.write_text(f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' font-family='sans-serif' "
+                    "font-size='15'><rect width='100%' height='100%' fill='white'/>" + "".join(parts) + "</svg>\n")
+
+
 def write_heat_map(rows, folder):
     """Identity times scene for each learning rate and number of steps, of the plan `rates`."""
     mean = {}
@@ -87,10 +91,7 @@ def write_heat_map(rows, folder):
             x, y, value = 96 + 100 * column, 74 + 60 * row, mean[rate, count]
             parts.append(tile.format(x=x, y=y, tx=x + 48, ty=y + 34, hue=20 + 110 * (value - low) / (high - low), value=value))
     parts += [label.format(144 + 100 * column, 60, "middle", f"{count:g}") for column, count in enumerate(steps)]
-    (folder / "heat-map.svg").write_text(
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{110 + 100 * len(steps)}' height='{90 + 60 * len(rates)}' "
-        "font-family='sans-serif' font-size='15'><rect width='100%' height='100%' fill='white'/>"
-        + "".join(parts) + "</svg>\n")
+    write_svg(folder / "heat-map.svg", 110 + 100 * len(steps), 90 + 60 * len(rates), parts)
 
 
 def write_overfitting(rows, folder):
@@ -115,9 +116,7 @@ def write_overfitting(rows, folder):
                   for (px, py), value in zip(points, values)]
         parts.append(label.format(20, bottom - 24, "start", colour, key))
     parts += [label.format(x[i], 440, "middle", "black", setting) for i, setting in enumerate(settings)]
-    (folder / "overfitting.svg").write_text(
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{x[-1] + 70}' height='460' font-family='sans-serif' "
-        "font-size='15'><rect width='100%' height='100%' fill='white'/>" + "".join(parts) + "</svg>\n")
+    write_svg(folder / "overfitting.svg", x[-1] + 70, 460, parts)
 
 
 def write_price(rows, column, name, folder):
@@ -139,9 +138,7 @@ def write_price(rows, column, name, folder):
         parts += [f"<line x1='{x(cost):.0f}' x2='{x(cost):.0f}' y1='{y(least):.0f}' y2='{y(most):.0f}' stroke='{colour}'/>",
                   f"<circle cx='{x(cost):.0f}' cy='{y(mean):.0f}' r='5' fill='{colour}'/>",
                   label.format(x(cost), 430 + 16 * (i % 4), "start" if x(cost) < 350 else "end", colour, 11, f"{setting}: {cost:.0f}")]
-    (folder / "price.svg").write_text(
-        "<svg xmlns='http://www.w3.org/2000/svg' width='720' height='490' font-family='sans-serif'>"
-        "<rect width='100%' height='100%' fill='white'/>" + "".join(parts) + "</svg>\n")
+    write_svg(folder / "price.svg", 720, 490, parts)
 
 
 def write_page(rows, settings, folder, out):
