@@ -15,7 +15,8 @@ constexpr SamplerName kSamplerNames[] = {
     {.name = "ddim",
      .diffusers_class = "DDIMScheduler",
      .a1111 = "DDIM",
-     .takes_sigma_schedule = false},
+     .takes_sigma_schedule = false,
+     .eta = 0.0},
     {.name = "pndm", .diffusers_class = "PNDMScheduler", .takes_sigma_schedule = false},
     {.name = "plms",
      .diffusers_class = "PNDMScheduler",
@@ -64,7 +65,8 @@ constexpr SamplerName kSamplerNames[] = {
      .diffusers_class = "TCDScheduler",
      .a1111 = "TCD",
      .takes_sigma_schedule = false,
-     .stochastic = true},
+     .stochastic = true,
+     .eta = 0.3},
 };
 
 struct Suffix {
@@ -93,6 +95,15 @@ const SamplerName* FindRow(std::string_view folded) {
     }
   }
   return nullptr;
+}
+
+// The names of the rows that are wanted.
+std::string Listed(bool (*wanted)(const SamplerName& row)) {
+  std::string listed;
+  for (const SamplerName& row : kSamplerNames) {
+    if (wanted(row)) listed += (listed.empty() ? "" : ", ") + std::string(row.name);
+  }
+  return listed;
 }
 
 }  // namespace
@@ -130,11 +141,11 @@ std::vector<std::string> CanonicalNames() {
 }
 
 std::string AllowedSamplers() {
-  std::string allowed;
-  for (const SamplerName& row : kSamplerNames) {
-    allowed += (allowed.empty() ? "" : ", ") + std::string(row.name);
-  }
-  return allowed;
+  return Listed([](const SamplerName&) { return true; });
+}
+
+std::string SamplersWithEta() {
+  return Listed([](const SamplerName& row) { return row.eta.has_value(); });
 }
 
 }  // namespace likeness

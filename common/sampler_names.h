@@ -23,7 +23,8 @@ struct SamplerName {
   std::string_view a1111;              // "DPM++ 2M"
   int evaluations_per_step = 1;        // of the model
   bool takes_sigma_schedule = true;
-  bool stochastic = false;  // draws noise on the way
+  bool stochastic = false;         // draws noise on the way
+  std::optional<double> eta = {};  // its default, 0 to 1; none: the sampler has no eta
 };
 
 // Every sampler once.
@@ -45,6 +46,8 @@ std::string CanonicalName(const NamedSampler& sampler);
 
 // The samplers' names, comma between, for messages.
 std::string AllowedSamplers();
+// Those that have an eta, likewise.
+std::string SamplersWithEta();
 
 // Every canonical name, those with a schedule of sigmas too.
 std::vector<std::string> CanonicalNames();

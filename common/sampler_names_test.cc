@@ -37,6 +37,13 @@ TEST(SamplerNamesTest, OtherProgramsNamesAreUnderstood) {
   EXPECT_EQ(Found("DDIM"), "ddim");
 }
 
+TEST(SamplerNamesTest, EtaIsTheirsThatHaveItInDiffusers) {
+  EXPECT_EQ(SamplersWithEta(), "ddim, tcd");
+  EXPECT_EQ(FindSampler("DDIM")->sampler->eta, 0);
+  EXPECT_EQ(FindSampler("TCDScheduler")->sampler->eta, 0.3);
+  EXPECT_FALSE(FindSampler("euler_ancestral")->sampler->eta);
+}
+
 TEST(SamplerNamesTest, EveryCanonicalNameIsFoundAsItIs) {
   EXPECT_GT(CanonicalNames().size(), SamplerNames().size());
   for (const auto& name : CanonicalNames()) EXPECT_EQ(Found(name), name);

@@ -70,6 +70,10 @@ constexpr struct {
     {3, "PRECISION_FP16"},
     {3, "Prior.class_photos"},
     {3, "Training.memory_budget_bytes"},
+    {4, "EvaluateSpec.eta"},
+    {4, "GenerateSpec.eta"},
+    {4, "Prior.eta"},
+    {4, "Samples.eta"},
 };
 
 // By the descriptor of the field or value.

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "common/png_text.h"
+#include "common/sampler_names.h"
 #include "common/status_macros.h"
 #include "google/protobuf/util/json_util.h"
 #include "nlohmann/json.hpp"
@@ -65,6 +66,12 @@ absl::Status ReadModels(const Json& json, PictureRecord& record) {
   return absl::OkStatus();
 }
 
+// Records that say no eta are of versions that had none and drew with 0.
+void AddEta(v1::GenerateSpec& spec) {
+  const auto sampler = FindSampler(spec.sampler());
+  if (sampler && sampler->sampler->eta && !spec.has_eta()) spec.set_eta(0);
+}
+
 absl::Status ReadStart(const Json& json, const char* name, std::string& sha256) {
   sha256 = TextOf(json, name);
   if (sha256.empty() || IsSha256Hex(sha256)) return absl::OkStatus();
@@ -94,6 +101,7 @@ absl::StatusOr<PictureRecord> ReadPictureRecord(absl::string_view png) {
   if (spec == nullptr) return Unreadable("they hold no generate spec");
   const auto parsed = google::protobuf::util::JsonStringToMessage(spec->dump(), &record.spec);
   if (!parsed.ok()) return Unreadable(parsed.message().as_string());
+  AddEta(record.spec);
   RETURN_IF_ERROR(ReadModels(json, record));
   RETURN_IF_ERROR(ReadStart(json, "start_image", record.start_image));
   RETURN_IF_ERROR(ReadStart(json, "mask", record.mask));

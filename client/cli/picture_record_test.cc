@@ -52,6 +52,20 @@ TEST(PictureRecordTest, AWholePersonalizedModelDrawsInThePlaceOfItsBase) {
   EXPECT_FALSE(record->base);
 }
 
+TEST(PictureRecordTest, ARecordWithoutEtaIsOfAPictureThatWasDrawnWithNone) {
+  const auto spec_of = [](const std::string& generate) {
+    const std::string models = R"({"format": 1, "base_model": {"id": "mini", "digest": "ab"}, )";
+    const auto record = ReadPictureRecord(PngWith(models + "\"generate\": " + generate + "}"));
+    EXPECT_TRUE(record.ok()) << record.status();
+    return record.ok() ? record->spec : v1::GenerateSpec();
+  };
+  const auto before = spec_of(R"({"sampler": "tcd"})");
+  EXPECT_TRUE(before.has_eta()) << "else the sampler's default takes its place";
+  EXPECT_EQ(before.eta(), 0);
+  EXPECT_EQ(spec_of(R"({"sampler": "tcd", "eta": 0.3})").eta(), 0.3);
+  EXPECT_FALSE(spec_of(R"({"sampler": "euler"})").has_eta());
+}
+
 TEST(PictureRecordTest, WhatCannotBeDrawnAgainIsRefusedInWords) {
   EXPECT_THAT(ReadPictureRecord("GIF89a").status().message(), HasSubstr("does not say how"));
   EXPECT_THAT(MessageOf("{"), HasSubstr("no record"));

@@ -113,6 +113,7 @@ v1::GenerateSpec DrawingOf(const v1::BaseModel& base) {
   if (prior.has_sampler()) spec.set_sampler(prior.sampler());
   spec.set_steps(prior.has_sampling_steps() ? prior.sampling_steps() : 50);
   spec.set_guidance(prior.has_guidance() ? prior.guidance() : 7.5);
+  if (prior.has_eta()) spec.set_eta(prior.eta());
   // What the base model recommends for other pictures.
   if (base.generate_defaults().has_negative_prompt()) spec.set_negative_prompt("");
   return spec;

@@ -25,6 +25,7 @@ class PriorsTest : public ProgramTest {
     prior.set_sampler("ddim");
     prior.set_sampling_steps(30);
     prior.set_guidance(5);
+    prior.set_eta(0.5);
     base.mutable_generate_defaults()->set_negative_prompt("blurry");
     v1::GenerateImagesResponse job;
     *job.mutable_job() = Rex(v1::JOB_STATE_SUCCEEDED);
@@ -66,6 +67,7 @@ TEST_F(PriorsTest, DrawsAsTheBaseModelDrawsClassImages) {
   EXPECT_EQ(spec.sampler(), "ddim");
   EXPECT_EQ(spec.steps(), 30);
   EXPECT_EQ(spec.guidance(), 5);
+  EXPECT_EQ(spec.eta(), 0.5);
   EXPECT_TRUE(spec.has_negative_prompt()) << "else the base model's is used";
   EXPECT_EQ(spec.negative_prompt(), "");
   EXPECT_EQ(ReadFile(folder_.path() / "dogs/0003.png"), "picture 3");

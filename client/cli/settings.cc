@@ -6,6 +6,10 @@ namespace {
 constexpr absl::string_view kSamplerHelp =
     "As likeness, diffusers or A1111 name it: euler_ancestral, \"DPM++ 2M Karras\" [the model's "
     "own].";
+constexpr absl::string_view kEtaHelp =
+    "Share of the noise that is drawn anew in each step, 0 to 1; samplers ddim [0] and tcd [0.3] "
+    "have "
+    "it.";
 
 // The common ones first.
 constexpr SettingFlag kTrain[] = {
@@ -33,6 +37,7 @@ constexpr SettingFlag kTrain[] = {
     {"sample-steps", "samples.steps", "Sampling steps of sample images, 1 to 1000."},
     {"sample-guidance", "samples.guidance",
      "How closely sample images follow the prompt, 0 to 100."},
+    {"sample-eta", "samples.eta", kEtaHelp},
     {"sample-seed", "samples.seed", "Seed of the first sample image, 0 to 4294967295 [--seed]."},
     {"preview-every", "previews.every_steps", "Steps between previews while training; 0: none."},
     {"preview-prompt", "previews.prompts",
@@ -49,6 +54,7 @@ constexpr SettingFlag kTrain[] = {
     {"prior-sampler", "prior.sampler", kSamplerHelp, "SAMPLER"},
     {"prior-steps", "prior.sampling_steps", "Sampling steps of class images, 1 to 1000."},
     {"prior-guidance", "prior.guidance", "How closely class images follow the prompt, 0 to 100."},
+    {"prior-eta", "prior.eta", kEtaHelp},
 
     {"", "", "Judgement of the sample images"},
     {"judge", "judge.enabled",
@@ -175,6 +181,7 @@ constexpr SettingFlag kGenerate[] = {
     {"steps", "steps",
      "Sampling steps, 1 to 1000; with some samplers and base models fewer are allowed."},
     {"guidance", "guidance", "How closely the prompt is followed, 0 to 100."},
+    {"eta", "eta", kEtaHelp},
     {"width", "width", "Pixels, 64 to 2048, a multiple of 8."},
     {"height", "height", "Pixels, 64 to 2048, a multiple of 8."},
     {"clip-skip", "clip_skip",
@@ -210,6 +217,7 @@ constexpr SettingFlag kEvaluate[] = {
     {"sampler", "sampler", kSamplerHelp, "SAMPLER"},
     {"steps", "steps", "Sampling steps, 1 to 1000 [the model's]."},
     {"guidance", "guidance", "Classifier-free guidance scale, 0 to 100 [the model's]."},
+    {"eta", "eta", kEtaHelp},
 };
 
 }  // namespace

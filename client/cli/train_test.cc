@@ -219,10 +219,12 @@ TEST_F(TrainTest, OptimizerPriorPicturesAndJudgementHaveFlags) {
                    "--prior-sampler=ddim",
                    "--prior-steps=20",
                    "--prior-guidance=5",
+                   "--prior-eta=0.5",
                    "--seed=3",
                    "--sample-sampler=euler",
                    "--sample-steps=30",
                    "--sample-guidance=6",
+                   "--sample-eta=1",
                    "--negative-prompt=grass",
                    "--prompt=a {subject1}",
                    "--preview-prompt=a {class1}",
@@ -247,9 +249,11 @@ TEST_F(TrainTest, OptimizerPriorPicturesAndJudgementHaveFlags) {
   EXPECT_EQ(asked.prior().sampler(), "ddim");
   EXPECT_EQ(asked.prior().sampling_steps(), 20);
   EXPECT_EQ(asked.prior().guidance(), 5);
+  EXPECT_EQ(asked.prior().eta(), 0.5);
   EXPECT_EQ(asked.samples().sampler(), "euler");
   EXPECT_EQ(asked.samples().steps(), 30);
   EXPECT_EQ(asked.samples().guidance(), 6);
+  EXPECT_EQ(asked.samples().eta(), 1);
   EXPECT_EQ(asked.samples().negative_prompt(), "grass");
   EXPECT_EQ(asked.samples().seed(), 3);
   EXPECT_THAT(asked.samples().prompts(), ElementsAre("a {subject1}"));

@@ -110,6 +110,7 @@ class Drawing(service.JobTest):
                 (boxed, f"{path}.mask.crop_box", "OUT_OF_RANGE"),
                 (service.generate_job(["a dog"], clip_skip=9), "job.generate.clip_skip", "OUT_OF_RANGE"),
                 (service.generate_job(["a dog"], guidance_rescale=1.1), "job.generate.guidance_rescale", "OUT_OF_RANGE"),
+                (service.generate_job(["a dog"], sampler="euler", eta=0.5), "job.generate.eta", "OUT_OF_RANGE"),
                 (service.generate_job(["a dog", "a (dog:1.2.3)"], prompt_weights=True), "job.generate.prompts[1]",
                  "OUT_OF_RANGE"),
                 (service.generate_job(["a dog"], negative_prompt="(red:999)", prompt_weights=True),
@@ -147,6 +148,15 @@ class Drawing(service.JobTest):
         done = self.end(service.generate_job(["a dog"], seed=5, clip_skip=8))
         self.assertEqual(done.error.code, service.grpc.StatusCode.INVALID_ARGUMENT.value[0], done)
         self.assertIn("clip_skip", done.error.message)
+
+    def test_eta_is_drawn_with_where_the_sampler_has_it(self):
+        done, plain = self.draw(service.generate_job(["a dog"], seed=5, sampler="ddim"))
+        self.assertTrue(done.resolved.generate.HasField("eta"))
+        self.assertEqual(done.resolved.generate.eta, 0)
+        done, drawn = self.draw(service.generate_job(["a dog"], seed=5, sampler="ddim", eta=0.5))
+        self.assertEqual(done.resolved.generate.eta, 0.5)
+        self.assertNotEqual(drawn, plain)
+        self.assertFalse(self.draw(service.generate_job(["a dog"], sampler="euler"))[0].resolved.generate.HasField("eta"))
 
     def test_the_command_line_and_an_offline_run_draw_the_same(self):
         job = drawing(ramp(), right_half(), 0.7, steps=6, clip_skip=1, guidance_rescale=0.5, prompt_weights=True,

@@ -70,6 +70,12 @@ class Replay(service.JobTest):
                 self.assertEqual(record["generate"]["seed"], (2**32 - 3 + number) % 2**32)
                 self.assert_same(data)
 
+    def test_the_noise_of_eta_is_drawn_again(self):
+        files = self.files(service.generate_job(["a dog"], "baseModels/tiny", seed=9, steps=4, sampler="ddim", eta=0.6))
+        data = files["samples/0000.png"]
+        self.assertEqual(record_of(data)["generate"]["eta"], 0.6)
+        self.assert_same(data)
+
     def test_a_prompts_own_adapter_is_drawn_with_again(self):
         job = service.generate_job(["a dog", "a {subject} <lora:rex:0.5> at sea"], "baseModels/tiny", seed=1, steps=4)
         job.generate.prompt_adapters = True

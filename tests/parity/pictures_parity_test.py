@@ -106,7 +106,9 @@ SAMPLERS = {
     "unipc": (diffusers.UniPCMultistepScheduler, {}),
     "lcm": (diffusers.LCMScheduler, {}),
     "ddim": (diffusers.DDIMScheduler, {}),
+    "tcd": (diffusers.TCDScheduler, {}),
 }
+ETAS = {"ddim": 0.5, "tcd": 0.3}
 
 
 def check_samplers(args, reference, model, report):
@@ -115,7 +117,7 @@ def check_samplers(args, reference, model, report):
     for sampler, (kind, settings) in SAMPLERS.items():
         reference.scheduler = kind.from_config({**config, **settings})
         request = dict(prompt="a dog", negative_prompt="a cat in red", images=2, seed=11, sampler=sampler, steps=6, guidance=5.0,
-                       batch_size=2, guidance_rescale=0.7, eta=0.5 if sampler == "ddim" else 0.0)
+                       batch_size=2, guidance_rescale=0.7, eta=ETAS.get(sampler, 0.0))
         check_request(args, reference, model, report, request)
 
 

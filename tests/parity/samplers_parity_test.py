@@ -60,9 +60,8 @@ def table():
 
 def settings():
     """What the files may say beside, on each sampler that has it."""
-    for name in ["ddim", "tcd"]:
-        for prediction in ["epsilon", "v_prediction"]:
-            yield name, dict(BETAS, prediction_type=prediction), 6, 0.4
+    for name, prediction, eta in itertools.product(["ddim", "tcd"], ["epsilon", "v_prediction"], [0.3, 0.5, 1.0]):
+        yield name, dict(BETAS, prediction_type=prediction), 6, eta
     for name in ["ddpm", "ddim", "euler", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "lcm", "tcd"]:
         for prediction in ["v_prediction"] + ["sample"] * (name not in NO_SAMPLE_PREDICTION):
             yield name, dict(BETAS, prediction_type=prediction, **ZERO_SNR), 7, 0.0

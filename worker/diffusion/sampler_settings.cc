@@ -1,6 +1,7 @@
 #include "worker/diffusion/sampler_settings.h"
 
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 #include "worker/diffusion/sampler_table.h"
 #include "worker/diffusion/scheduler_file.h"
 
@@ -215,6 +216,17 @@ SamplerChoice ChooseSampler(const nlohmann::json& scheduler_config, std::string_
   if (row.name == "unipc") CheckUniPc(reader, choice.settings);
   choice.name = CanonicalName({named->sampler, choice.settings.sigmas});
   return choice;
+}
+
+void SetEta(double eta, SamplerChoice& choice) {
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorKind::kInvalidArgument, "eta is " + NumberText(eta) + "; " + why);
+  };
+  if (!(eta >= 0 && eta <= 1)) refuse("allowed: 0 to 1");
+  if (eta > 0 && !FindSampler(choice.name)->sampler->eta) {
+    refuse("the sampler " + choice.name + " has none, these have: " + SamplersWithEta());
+  }
+  choice.settings.eta = eta;
 }
 
 }  // namespace likeness

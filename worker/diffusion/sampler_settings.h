@@ -76,4 +76,7 @@ struct SamplerChoice {
 // docs/decisions/0025 lists the keys.
 SamplerChoice ChooseSampler(const nlohmann::json& scheduler_config, std::string_view asked_for);
 
+// kInvalidArgument if it is not within 0 to 1, or above 0 for a sampler that has none.
+void SetEta(double eta, SamplerChoice& choice);
+
 }  // namespace likeness

@@ -5,17 +5,13 @@
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
-#include "worker/base/number_text.h"
 #include "worker/families/family.h"
 
 namespace likeness {
 
 Sampler SamplerOf(const Family& model, std::string_view asked_for, double eta) {
-  if (!(eta >= 0 && eta <= 1)) {
-    throw Error(ErrorKind::kInvalidArgument, "eta is " + NumberText(eta) + "; allowed: 0 to 1");
-  }
   auto choice = ChooseSampler(model.SamplerConfig(), asked_for);
-  choice.settings.eta = eta;
+  SetEta(eta, choice);
   return Sampler(std::move(choice));
 }
 

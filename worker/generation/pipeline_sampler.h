@@ -11,8 +11,7 @@ namespace likeness {
 
 class Family;
 
-// ChooseSampler on the model's SamplerConfig(). kInvalidArgument too if eta is not
-// within 0 to 1.
+// ChooseSampler on the model's SamplerConfig(), and SetEta.
 Sampler SamplerOf(const Family& model, std::string_view asked_for, double eta = 0);
 
 // The sampler that a model directory's scheduler_config.json was written for, as

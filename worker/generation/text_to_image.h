@@ -41,7 +41,7 @@ struct TextToImageRequest {
   int clip_skip = 0;  // of the text encoder's last layers, left out for prompts, not negative ones
   bool prompt_weights = false;  // TextOptions, of both prompts
   bool long_prompts = false;
-  double eta = 0;  // 0 to 1: noise that DDIM and TCD draw anew; others have none
+  double eta = 0;  // 0 to 1: noise that is drawn anew; 0 where the sampler has no eta
   int width = 0;   // pixels, a multiple of the model's latent cell; 0: the model's own
   int height = 0;
   std::optional<ImageToImage> from = {};  // absent: from noise alone

@@ -119,6 +119,18 @@ TEST_F(TextToImageTest, StochasticPicturesDependOnTheirOwnSeedAloneToo) {
   }
 }
 
+TEST_F(TextToImageTest, EtaDrawsNoiseAnew) {
+  for (const char* sampler : {"ddim", "tcd"}) {
+    auto request = request_;
+    request.sampler = sampler;
+    const auto without = Generate(request).at(0).rgb;
+    request.eta = 0.5;
+    const auto with = Generate(request).at(0).rgb;
+    EXPECT_NE(with, without) << sampler;
+    EXPECT_EQ(with, Generate(request).at(0).rgb) << sampler;
+  }
+}
+
 TEST_F(TextToImageTest, SeedZeroIsASeedAndTheLastOneWrapsAround) {
   const auto zero = Of({{.prompt = "a dog", .seed = 0}});
   const auto first = Generate(zero).at(0);
@@ -150,6 +162,12 @@ TEST_F(TextToImageTest, BadRequestsAreRefusedByField) {
   refused([](auto& r) { r.guidance = INFINITY; }, "guidance is inf");
   refused([](auto& r) { r.guidance_rescale = 2; }, "guidance_rescale is 2");
   refused([](auto& r) { r.eta = -1; }, "eta is -1");
+  refused(
+      [](auto& r) {
+        r.sampler = "euler";
+        r.eta = 0.5;
+      },
+      "eta is 0.5; the sampler euler has none, these have: ddim, tcd");
   refused([](auto& r) { r.pictures.clear(); }, "pictures is empty");
   refused([](auto& r) { r.batch_size = 0; }, "batch_size is 0");
   refused([](auto& r) { r.sampler = "magic"; }, "sampler is \"magic\"");

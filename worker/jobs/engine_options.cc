@@ -71,6 +71,7 @@ PictureOrder OrderOf(const Spec& spec, const PromptWords& words) {
   order.sampler = spec.sampler();
   order.steps = spec.steps();
   order.guidance = spec.guidance();
+  order.eta = spec.eta();
   return order;
 }
 
@@ -81,6 +82,7 @@ ClassImageOptions ToClassImages(const v1::Prior& prior) {
   options.sampler = prior.sampler();
   options.steps = prior.sampling_steps();
   options.guidance = prior.guidance();
+  options.eta = prior.eta();
   return options;
 }
 
@@ -96,6 +98,7 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   options.sampler = spec.samples().sampler();
   options.steps = spec.samples().steps();
   options.guidance = spec.samples().guidance();
+  options.eta = spec.samples().eta();
   return options;
 }
 

@@ -237,10 +237,12 @@ TEST(EngineOptionsTest, PreviewsAreDrawnAsTheSamplesAre) {
   samples.set_sampler("euler");
   samples.set_steps(9);
   samples.set_guidance(3);
+  samples.set_eta(0.5);
   EXPECT_EQ(previews().seed, 7u);
   EXPECT_EQ(previews().sampler, "euler");
   EXPECT_EQ(previews().steps, 9);
   EXPECT_EQ(previews().guidance, 3);
+  EXPECT_EQ(previews().eta, 0.5);
 }
 
 }  // namespace

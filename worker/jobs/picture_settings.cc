@@ -25,6 +25,11 @@ std::string Program() { return absl::StrCat("likeness ", Version()); }
 
 v1::Precision PrecisionOf(int bits) { return bits == 16 ? v1::PRECISION_BF16 : v1::PRECISION_FP32; }
 
+bool HasEta(const std::string& sampler) {
+  const auto found = FindSampler(sampler);
+  return found && found->sampler->eta;
+}
+
 // This picture alone, every setting said; without its models, whose names hold the tenant.
 v1::GenerateSpec SpecOf(const Picture& picture, const PictureSettings& settings) {
   const PictureOrder& order = settings.order;
@@ -36,6 +41,7 @@ v1::GenerateSpec SpecOf(const Picture& picture, const PictureSettings& settings)
   if (!order.sampler.empty()) spec.set_sampler(order.sampler);  // a rehearsal may know none
   spec.set_steps(order.steps);
   spec.set_guidance(order.guidance);
+  if (HasEta(order.sampler)) spec.set_eta(order.eta);
   spec.set_width(picture.image.width);
   spec.set_height(picture.image.height);
   spec.set_clip_skip(order.clip_skip);
@@ -140,6 +146,8 @@ std::string ParametersText(const Picture& picture, const PictureSettings& settin
   if (settings.start.has_image()) {
     fields.push_back(absl::StrCat("Denoising strength: ", settings.start.strength()));
   }
+  if (order.eta > 0 && order.sampler == "ddim")
+    fields.push_back(absl::StrCat("Eta DDIM: ", order.eta));
   if (order.clip_skip > 0) fields.push_back(absl::StrCat("Clip skip: ", order.clip_skip + 1));
   fields.push_back(absl::StrCat("Version: ", Program()));
   lines.push_back(absl::StrJoin(fields, ", "));

@@ -77,6 +77,20 @@ TEST(PictureSettingsTest, JsonHoldsAllThatThePictureDependsOn) {
   EXPECT_FALSE(record.contains("training_step"));
 }
 
+TEST(PictureSettingsTest, EtaIsSaidOfSamplersThatHaveIt) {
+  PictureSettings settings = TheSettings();
+  const auto eta = [&] {
+    const json spec = json::parse(SettingsText(APicture(), settings))["generate"];
+    return spec.contains("eta") ? spec["eta"].get<double>() : -1;
+  };
+  EXPECT_EQ(eta(), -1);
+  settings.order.sampler = "ddim";
+  EXPECT_EQ(eta(), 0);
+  settings.order.eta = 0.5;
+  EXPECT_EQ(eta(), 0.5);
+  EXPECT_THAT(ParametersText(APicture(), settings), HasSubstr("Model: mini, Eta DDIM: 0.5, "));
+}
+
 TEST(PictureSettingsTest, NeitherTenantsNorFileNamesAreSaid) {
   PictureSettings settings = TheSettings();
   settings.model = RecordedAs("tenants/acme/models/tom", std::string(64, 'f'));

@@ -37,6 +37,7 @@ TextToImageRequest RequestOf(const PictureOrder& order, size_t first, size_t pro
   request.steps = order.steps;
   request.guidance = order.guidance;
   request.guidance_rescale = order.guidance_rescale;
+  request.eta = order.eta;
   request.clip_skip = order.clip_skip;
   request.prompt_weights = order.prompt_weights;
   request.long_prompts = order.long_prompts;

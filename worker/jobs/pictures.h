@@ -31,6 +31,7 @@ struct PictureOrder {
   int steps = 50;
   double guidance = 7.5;
   double guidance_rescale = 0;
+  double eta = 0;
   int clip_skip = 0;
   bool prompt_weights = false;
   bool long_prompts = false;

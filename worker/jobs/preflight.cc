@@ -64,22 +64,24 @@ void CheckWeights(const std::vector<NamedText>& texts) {
   }
 }
 
-// `path` holds the fields: "job.fine_tune.samples."
-void CheckSampling(const std::string& path, const std::string& steps_field,
-                   const std::string& sampler, int steps, double guidance, const Family& model) {
+// `path` holds the fields of the spec, which says how pictures are drawn: "job.fine_tune.samples."
+template <typename Spec>
+void CheckSampling(const std::string& path, const std::string& steps_field, const Spec& spec,
+                   int steps, const Family& model) {
   std::optional<Sampler> made;
   try {
-    made.emplace(SamplerOf(model, sampler));
+    made.emplace(SamplerOf(model, spec.sampler()));
   } catch (const Error& error) {
     Refuse(path + "sampler", error.what());
   }
+  RefuseAs(path + "eta", [&] { SamplerOf(model, spec.sampler(), spec.eta()); });
   try {
     (void)made->GridOf(steps);
   } catch (const Error& error) {
     Refuse(path + steps_field, error.what());
   }
-  if (!std::isfinite(guidance)) {
-    Refuse(path + "guidance", absl::StrCat("is ", guidance, "; a finite number is needed"));
+  if (!std::isfinite(spec.guidance())) {
+    Refuse(path + "guidance", absl::StrCat("is ", spec.guidance(), "; a finite number is needed"));
   }
 }
 
@@ -223,13 +225,11 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   const auto& prior = spec.prior();
   const auto& samples = spec.samples();
   if (DrawsClassImages(prior)) {
-    CheckSampling("job.fine_tune.prior.", "sampling_steps", prior.sampler(), prior.sampling_steps(),
-                  prior.guidance(), model);
+    CheckSampling("job.fine_tune.prior.", "sampling_steps", prior, prior.sampling_steps(), model);
   }
   // Previews are drawn as the samples are.
   if (samples.prompts_size() > 0 || spec.previews().every_steps() > 0) {
-    CheckSampling("job.fine_tune.samples.", "steps", samples.sampler(), samples.steps(),
-                  samples.guidance(), model);
+    CheckSampling("job.fine_tune.samples.", "steps", samples, samples.steps(), model);
   }
   CheckPreviews(spec);
   if (spec.has_lora()) CheckTargets("job.fine_tune.lora", spec.lora(), model);
@@ -303,14 +303,14 @@ void CheckFileNames(const std::filesystem::path& model, const std::vector<std::s
 
 void CheckEvaluate(const v1::EvaluateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment) {
-  CheckSampling("job.evaluate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
+  CheckSampling("job.evaluate.", "steps", spec, spec.steps(), model);
   const auto texts = TextsOf(spec, words, environment);
   WarnOfCutPrompts(texts, model.tokenizer(), model.words(), environment);
 }
 
 void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const Family& model,
                    JobEnvironment& environment) {
-  CheckSampling("job.generate.", "steps", spec.sampler(), spec.steps(), spec.guidance(), model);
+  CheckSampling("job.generate.", "steps", spec, spec.steps(), model);
   CheckClipSkip(spec.clip_skip(), model);
   CheckLivePreviews(spec);
   if (spec.has_image_to_image()) {

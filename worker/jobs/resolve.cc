@@ -47,11 +47,17 @@ void Overlay(v1::FineTuneSpec over, v1::FineTuneSpec& under) {
   under.MergeFrom(over);
 }
 
-// The sampler as records spell it: the one asked for, else the checkpoint's own.
+// The sampler as records spell it: the one asked for, else the checkpoint's own; and its eta.
 template <typename Spec>
-void NameSampler(const ModelFacts& model, Spec& spec) {
+void NameSampler(const ModelFacts& model, const Spec& asked, Spec& spec) {
   if (!spec.has_sampler() && !model.sampler.empty()) spec.set_sampler(model.sampler);
-  if (const auto found = FindSampler(spec.sampler())) spec.set_sampler(CanonicalName(*found));
+  const auto found = FindSampler(spec.sampler());
+  if (!found) return;
+  spec.set_sampler(CanonicalName(*found));
+  const auto& eta = found->sampler->eta;
+  // A recommended eta goes with the recommended sampler.
+  if (!asked.has_eta() && (asked.has_sampler() || !eta)) spec.clear_eta();
+  if (!spec.has_eta() && eta) spec.set_eta(*eta);
 }
 
 // What the base model recommends for a method.
@@ -75,6 +81,7 @@ void ClearDrawing(v1::Prior& prior) {
   prior.clear_sampler();
   prior.clear_sampling_steps();
   prior.clear_guidance();
+  prior.clear_eta();
 }
 
 void ClearRates(v1::FineTuneSpec& spec) {
@@ -196,16 +203,17 @@ void AddDefaults(const ModelFacts& model, v1::BaseModel& offer) {
                                      ? *offer.mutable_fine_tune_defaults()
                                      : *offer.add_other_fine_tune_defaults();
     defaults = FineTuneDefaults(method, model.defaults);
-    NameSampler(model, *defaults.mutable_prior());
-    NameSampler(model, *defaults.mutable_samples());
+    NameSampler(model, {}, *defaults.mutable_prior());
+    NameSampler(model, {}, *defaults.mutable_samples());
   }
   v1::GenerateSpec spec = GenerateDefaults(model.defaults);
-  NameSampler(model, spec);
+  NameSampler(model, {}, spec);
   v1::Samples& samples = *offer.mutable_generate_defaults();
   samples.set_images_per_prompt(spec.images_per_prompt());
   samples.set_sampler(spec.sampler());
   samples.set_steps(spec.steps());
   samples.set_guidance(spec.guidance());
+  if (spec.has_eta()) samples.set_eta(spec.eta());
   if (spec.has_negative_prompt()) samples.set_negative_prompt(spec.negative_prompt());
 }
 
@@ -247,11 +255,11 @@ v1::ResolvedSpec ResolveFineTune(const v1::FineTuneSpec& spec, const ModelFacts&
     }
   }
   if (result.prior().class_photos().empty()) {
-    NameSampler(model, *result.mutable_prior());
+    NameSampler(model, spec.prior(), *result.mutable_prior());
   } else {
     ClearDrawing(*result.mutable_prior());
   }
-  NameSampler(model, *result.mutable_samples());
+  NameSampler(model, spec.samples(), *result.mutable_samples());
   if (!several) {
     result.mutable_prior()->set_class_prompt(
         FillPrompt(result.prior().class_prompt(), WordsOf(result)));
@@ -268,6 +276,7 @@ v1::ResolvedSpec ResolveEvaluate(const v1::EvaluateSpec& spec, const ModelFacts&
   result.set_steps(drawing.steps());
   result.set_guidance(drawing.guidance());
   if (drawing.has_sampler()) result.set_sampler(drawing.sampler());
+  if (drawing.has_eta()) result.set_eta(drawing.eta());
   if (drawing.has_negative_prompt()) result.set_negative_prompt(drawing.negative_prompt());
   result.MergeFrom(spec);
 
@@ -276,7 +285,7 @@ v1::ResolvedSpec ResolveEvaluate(const v1::EvaluateSpec& spec, const ModelFacts&
     *result.mutable_evaluators() = model.defaults.fine_tune.judge().evaluators();
   }
   if (!result.has_seed()) result.set_seed(RandomSeed());
-  NameSampler(model, result);
+  NameSampler(model, spec, result);
   return resolved;
 }
 
@@ -297,7 +306,7 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
     const double one_step = 1.0 / std::max(1, result.steps());
     result.mutable_image_to_image()->set_strength(std::max(0.8, one_step));
   }
-  NameSampler(model, result);
+  NameSampler(model, spec, result);
   if (!result.has_width()) result.set_width(model.image_size);
   if (!result.has_height()) result.set_height(model.image_size);
   return resolved;

@@ -4,6 +4,9 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+
 #include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
 
@@ -55,6 +58,41 @@ TEST(ResolveTest, TheSamplerIsTheJobsTheModelsOrTheCheckpointsOwn) {
   EXPECT_EQ(ResolveGenerate({}, model).generate().sampler(), "plms");
   model.sampler.clear();
   EXPECT_FALSE(ResolveGenerate({}, model).generate().has_sampler());
+}
+
+TEST(ResolveTest, EtaIsTheJobsTheModelsOrTheSamplersDefault) {
+  auto model = Model();
+  const auto drawn = [&](const std::string& sampler, std::optional<double> eta = {}) {
+    v1::GenerateSpec spec;
+    if (!sampler.empty()) spec.set_sampler(sampler);
+    if (eta) spec.set_eta(*eta);
+    return ResolveGenerate(spec, model).generate();
+  };
+  EXPECT_FALSE(drawn("").has_eta()) << "plms has none";
+  EXPECT_TRUE(drawn("ddim").has_eta());
+  EXPECT_EQ(drawn("ddim").eta(), 0);
+  EXPECT_EQ(drawn("tcd").eta(), 0.3);
+  EXPECT_EQ(drawn("tcd", 0).eta(), 0);
+  EXPECT_EQ(drawn("DDIM", 0.5).eta(), 0.5);
+  model.defaults.generate.set_eta(0.9);
+  EXPECT_FALSE(drawn("").has_eta()) << "what is recommended gives way";
+  model.defaults.generate.set_sampler("ddim");
+  EXPECT_EQ(drawn("").eta(), 0.9);
+  EXPECT_EQ(drawn("", 0.2).eta(), 0.2);
+  EXPECT_EQ(drawn("tcd").eta(), 0.3) << "it is recommended for another sampler";
+  EXPECT_EQ(ResolveEvaluate({}, model).evaluate().eta(), 0.9);
+}
+
+TEST(ResolveTest, EtaOfSamplesAndClassImagesIsResolvedToo) {
+  auto model = Model();
+  auto spec = Spec();
+  spec.mutable_prior()->set_sampler("tcd");
+  model.defaults.fine_tune.mutable_samples()->set_sampler("ddim");
+  model.defaults.fine_tune.mutable_samples()->set_eta(0.4);
+  const auto resolved = ResolveFineTune(spec, model).fine_tune();
+  EXPECT_EQ(resolved.prior().eta(), 0.3);
+  EXPECT_EQ(resolved.samples().eta(), 0.4);
+  EXPECT_TRUE(MessageDifferencer::Equals(ResolveFineTune(resolved, model).fine_tune(), resolved));
 }
 
 TEST(ResolveTest, AnOfferThatIsTooLargeForOlderServersNamesOneMethodsSettings) {
@@ -400,6 +438,7 @@ TEST(ResolveTest, NothingIsDrawnOfAClassThatHasPhotos) {
   EXPECT_FALSE(resolved.prior().has_sampler());
   EXPECT_FALSE(resolved.prior().has_sampling_steps());
   EXPECT_FALSE(resolved.prior().has_guidance());
+  EXPECT_FALSE(resolved.prior().has_eta());
   EXPECT_EQ(resolved.prior().weight(), 1);
   EXPECT_TRUE(MessageDifferencer::Equals(ResolveFineTune(resolved, Model()).fine_tune(), resolved));
 }

@@ -107,6 +107,7 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
   selection.sampler = samples.sampler;
   selection.steps = samples.steps;
   selection.guidance = samples.guidance;
+  selection.eta = samples.eta;
 
   const auto evaluators = judges.Get(files, [&] { ThrowIfStopped(environment.Stop()); });
   const PromptWords words = WordsOf(spec);

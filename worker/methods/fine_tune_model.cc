@@ -69,6 +69,7 @@ std::optional<std::vector<Image>> Draw(Family& model, Attached& attached, const 
   request.sampler = options.sampler;
   request.steps = options.steps;
   request.guidance = options.guidance;
+  request.eta = options.eta;
   return UnlessStopped(
       [&] { return GenerateImages(model, request, [&](int, int) { return after_part(); }); });
 }

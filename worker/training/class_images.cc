@@ -56,6 +56,7 @@ std::vector<Image> Draw(Family& base, const ClassImageOptions& options, int firs
   request.sampler = options.sampler;
   request.steps = options.steps;
   request.guidance = options.guidance;
+  request.eta = options.eta;
   request.batch_size = count;
   return GenerateImages(base, request, [&](int step, int total) {
     const double drawn = static_cast<double>(count) * step / total;
@@ -80,16 +81,17 @@ std::vector<Image> ReadCachedBatch(const std::filesystem::path& set, int first, 
 }  // namespace
 
 std::string ClassImageKey(const Family& base, const ClassImageOptions& options) {
-  const nlohmann::json key = {{"model", base.digest()},
-                              {"size", base.image_size()},
-                              {"device", c10::DeviceTypeName(base.device().type(), /*lower=*/true)},
-                              {"dtype", c10::toString(base.drawing_dtype())},
-                              {"prompt", options.prompt},
-                              {"sampler", options.sampler},
-                              {"steps", options.steps},
-                              {"guidance", options.guidance},
-                              {"seed", options.seed},
-                              {"batch_size", options.batch_size}};
+  nlohmann::json key = {{"model", base.digest()},
+                        {"size", base.image_size()},
+                        {"device", c10::DeviceTypeName(base.device().type(), /*lower=*/true)},
+                        {"dtype", c10::toString(base.drawing_dtype())},
+                        {"prompt", options.prompt},
+                        {"sampler", options.sampler},
+                        {"steps", options.steps},
+                        {"guidance", options.guidance},
+                        {"seed", options.seed},
+                        {"batch_size", options.batch_size}};
+  if (options.eta != 0) key["eta"] = options.eta;  // sets of versions without it stay what they are
   return Sha256OfBytes(key.dump());
 }
 

@@ -20,12 +20,13 @@ struct ClassImageOptions {
   std::string sampler = "ddim";
   int steps = 50;
   double guidance = 7.5;
+  double eta = 0;
   int batch_size = 4;  // speed; a picture depends on it in its last rounding at most
 };
 
 // Names a set: SHA-256, in hex, over everything the pictures depend on: the model's digest, size,
-// dtype and kind of device; prompt, sampler, steps, guidance, seed, batch size. The count is left
-// out, so a larger set begins with a smaller one.
+// dtype and kind of device; prompt, sampler, steps, guidance, eta, seed, batch size. The count is
+// left out, so a larger set begins with a smaller one.
 std::string ClassImageKey(const Family& base, const ClassImageOptions& options);
 
 // The directory of that name in `cache`, made if it is not there, and marked as used now: those

@@ -117,6 +117,7 @@ TEST_F(ClassImagesTest, TheKeyHoldsEverythingThatAPictureDependsOn) {
   EXPECT_NE(key, key_with([](auto& o) { o.sampler = "dpmpp_2m"; }));
   EXPECT_NE(key, key_with([](auto& o) { o.steps = 3; }));
   EXPECT_NE(key, key_with([](auto& o) { o.guidance = 1; }));
+  EXPECT_NE(key, key_with([](auto& o) { o.eta = 1; }));
   EXPECT_NE(key, key_with([](auto& o) { o.batch_size = 8; }));
 }
 

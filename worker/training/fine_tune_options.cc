@@ -309,6 +309,7 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
         {"every", options.checkpoint_every}, {"prompts", best.prompts}, {"seed", best.seed},
         {"sampler", best.sampler},           {"steps", best.steps},     {"guidance", best.guidance},
         {"judged_by", best.judged_by}};
+    if (best.eta != 0) settings["best_step_of"]["eta"] = best.eta;
     if (best.negative_prompt) settings["best_step_of"]["negative_prompt"] = *best.negative_prompt;
   }
   if (options.UsesClassImages() && !options.class_photos.empty()) {
@@ -320,6 +321,7 @@ nlohmann::json SettingsJson(const FineTuneOptions& options) {
     settings["class_images"] = {
         {"prompt", options.ClassPrompt()}, {"count", images.count}, {"seed", images.seed},
         {"sampler", images.sampler},       {"steps", images.steps}, {"guidance", images.guidance}};
+    if (images.eta != 0) settings["class_images"]["eta"] = images.eta;
   }
   return settings;
 }

@@ -46,6 +46,7 @@ struct PreviewOptions {
   std::string sampler = "dpmpp_2m";
   int steps = 20;
   double guidance = 7.5;
+  double eta = 0;
 };
 
 // Which step's weights make the model: the last one's, or, where there is somebody to judge, those
@@ -57,6 +58,7 @@ struct StepSelection {
   std::string sampler = "dpmpp_2m";
   int steps = 20;
   double guidance = 7.5;
+  double eta = 0;
   std::vector<std::string> judged_by = {};  // what `judge` looks with; part of the job's settings
   // How good the pictures of the prompts are; higher is better.
   std::function<double(const std::vector<Image>& pictures)> judge = {};

@@ -82,6 +82,7 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
   if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);
+  if (spec.has_eta()) checker.Eta(path + ".eta", spec.eta(), spec.sampler());
 }
 
 }  // namespace likeness::server

@@ -80,6 +80,15 @@ void FieldChecker::Sampler(const std::string& field, absl::string_view value) {
       "UNKNOWN_SAMPLER");
 }
 
+void FieldChecker::Eta(const std::string& field, double value, absl::string_view sampler) {
+  const auto found = FindSampler({sampler.data(), sampler.size()});
+  if (!found || found->sampler->eta) return Real(field, value, 0, 1);
+  Add(field,
+      absl::StrCat("is ", value, "; the sampler ", std::string(found->sampler->name),
+                   " has no eta, these have: ", SamplersWithEta()),
+      "OUT_OF_RANGE");
+}
+
 absl::Status FieldChecker::status() const {
   return violations_.empty() ? absl::OkStatus() : InvalidFields(violations_, reason_);
 }

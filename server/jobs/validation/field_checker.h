@@ -36,6 +36,9 @@ class FieldChecker {
 
   // UNKNOWN_SAMPLER.
   void Sampler(const std::string& field, absl::string_view value);
+  // As Real, 0 to 1. OUT_OF_RANGE where the sampler, in any spelling, has no eta; one that is not
+  // known is left to Sampler().
+  void Eta(const std::string& field, double value, absl::string_view sampler);
 
   // INVALID_ARGUMENT with everything that was added, or OK.
   absl::Status status() const;

@@ -157,6 +157,7 @@ void CheckSamples(const v1::Samples& samples, const std::string& path, const Lim
   if (samples.has_sampler()) checker.Sampler(path + ".sampler", samples.sampler());
   if (samples.has_steps()) checker.Integer(path + ".steps", samples.steps(), 1, 1000);
   if (samples.has_guidance()) checker.Real(path + ".guidance", samples.guidance(), 0, 100);
+  if (samples.has_eta()) checker.Eta(path + ".eta", samples.eta(), samples.sampler());
 }
 
 }  // namespace

@@ -129,6 +129,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_sampler()) checker.Sampler(path + ".sampler", spec.sampler());
   if (spec.has_steps()) checker.Integer(path + ".steps", spec.steps(), 1, 1000);
   if (spec.has_guidance()) checker.Real(path + ".guidance", spec.guidance(), 0, 100);
+  if (spec.has_eta()) checker.Eta(path + ".eta", spec.eta(), spec.sampler());
   if (spec.has_width()) CheckSide(path + ".width", spec.width(), checker);
   if (spec.has_height()) CheckSide(path + ".height", spec.height(), checker);
   if (spec.has_clip_skip()) checker.Integer(path + ".clip_skip", spec.clip_skip(), 0, 8);

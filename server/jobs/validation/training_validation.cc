@@ -24,6 +24,7 @@ void CheckClassPhotos(const v1::Prior& prior, const std::string& path, const Lim
   exclude(prior.has_sampler(), "sampler");
   exclude(prior.has_sampling_steps(), "sampling_steps");
   exclude(prior.has_guidance(), "guidance");
+  exclude(prior.has_eta(), "eta");
   if (prior.kind() == v1::PRIOR_KIND_BASE_PREDICTION) {
     checker.Add(path + ".kind",
                 "is PRIOR_KIND_BASE_PREDICTION, which uses no class images; with class_photos "
@@ -118,6 +119,7 @@ void CheckPrior(const v1::Prior& prior, const std::string& path, const Limits& l
     checker.Integer(path + ".sampling_steps", prior.sampling_steps(), 1, 1000);
   }
   if (prior.has_guidance()) checker.Real(path + ".guidance", prior.guidance(), 0, 100);
+  if (prior.has_eta()) checker.Eta(path + ".eta", prior.eta(), prior.sampler());
   if (!v1::PriorKind_IsValid(prior.kind())) {
     checker.Add(path + ".kind", absl::StrCat("is ", prior.kind(), ", which is not known"),
                 "OUT_OF_RANGE");

@@ -242,6 +242,8 @@ TEST(TrainingValidationTest, ClassPhotosTakeThePlaceOfDrawnImages) {
               HasSubstr("prior.sampling_steps: excludes class_photos"));
   EXPECT_THAT(wrong(1, [](auto& p) { p.set_guidance(3); }),
               HasSubstr("prior.guidance: excludes class_photos"));
+  EXPECT_THAT(wrong(1, [](auto& p) { p.set_eta(1); }),
+              HasSubstr("prior.eta: excludes class_photos"));
   EXPECT_THAT(wrong(1, [](auto& p) { p.set_kind(v1::PRIOR_KIND_BASE_PREDICTION); }),
               HasSubstr("prior.kind: is PRIOR_KIND_BASE_PREDICTION"));
   EXPECT_THAT(wrong(2, [](auto& p) { p.mutable_class_photos(1)->set_blob("x"); }),

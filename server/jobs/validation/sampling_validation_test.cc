@@ -1,0 +1,61 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "server/jobs/validation/spec_validation.h"
+
+namespace likeness::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// What is wrong with drawing in this way.
+std::string WrongWith(const v1::GenerateSpec& drawing) {
+  v1::GenerateSpec spec = drawing;
+  spec.add_prompts("a dog");
+  FieldChecker checker;
+  CheckGenerate(spec, "job.generate", {}, checker);
+  return std::string(checker.status().message());
+}
+
+v1::GenerateSpec With(const std::string& sampler, double eta) {
+  v1::GenerateSpec spec;
+  if (!sampler.empty()) spec.set_sampler(sampler);
+  spec.set_eta(eta);
+  return spec;
+}
+
+TEST(SamplingValidationTest, EtaIsForSamplersThatHaveIt) {
+  EXPECT_THAT(WrongWith(With("ddim", 0.5)), IsEmpty());
+  EXPECT_THAT(WrongWith(With("TCDScheduler", 1)), IsEmpty());
+  EXPECT_THAT(WrongWith(With("", 1)), IsEmpty()) << "the worker knows the model's own sampler";
+  EXPECT_THAT(WrongWith(With("Euler a", 0.5)),
+              HasSubstr("job.generate.eta: is 0.5; the sampler euler_ancestral has no eta, these "
+                        "have: ddim, tcd"));
+  EXPECT_THAT(WrongWith(With("ddim", 1.5)), HasSubstr("job.generate.eta: is 1.5; 0 to 1 is allowed"));
+  EXPECT_THAT(WrongWith(With("ddim", std::nan(""))), HasSubstr("job.generate.eta: is nan"));
+}
+
+TEST(SamplingValidationTest, EtaIsLookedAtWhereverPicturesAreDrawn) {
+  v1::FineTuneSpec spec;
+  spec.mutable_samples()->set_sampler("euler");
+  spec.mutable_samples()->set_eta(1);
+  spec.mutable_prior()->set_sampler("lcm");
+  spec.mutable_prior()->set_eta(1);
+  v1::EvaluateSpec judged;
+  judged.set_sampler("heun");
+  judged.set_eta(1);
+  FieldChecker checker;
+  CheckFineTune(spec, "job.fine_tune", {}, checker);
+  CheckEvaluate(judged, "job.evaluate", {}, checker);
+  const std::string wrong(checker.status().message());
+  EXPECT_THAT(wrong, HasSubstr("job.fine_tune.samples.eta: is 1; the sampler euler has no eta"));
+  EXPECT_THAT(wrong, HasSubstr("job.fine_tune.prior.eta: is 1; the sampler lcm has no eta"));
+  EXPECT_THAT(wrong, HasSubstr("job.evaluate.eta: is 1; the sampler heun has no eta"));
+}
+
+}  // namespace
+}  // namespace likeness::server
