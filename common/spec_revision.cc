@@ -72,8 +72,10 @@ constexpr struct {
     {3, "Training.memory_budget_bytes"},
     {4, "EvaluateSpec.eta"},
     {4, "GenerateSpec.eta"},
+    {4, "GenerateSpec.micro_conditioning"},
     {4, "Prior.eta"},
     {4, "Samples.eta"},
+    {4, "Training.micro_conditioning"},
 };
 
 // By the descriptor of the field or value.

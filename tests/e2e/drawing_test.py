@@ -123,6 +123,10 @@ class Drawing(service.JobTest):
         self.assertEqual(done.state, State.JOB_STATE_FAILED, done)
         self.assertEqual(service.error_fields(done.error), ["job.generate.image_to_image.strength"], done.error)
         self.assertEqual(done.attempt, 1)
+        told = service.generate_job(["a dog"])
+        told.generate.micro_conditioning.original_width = 1024  # of a model that is told of no sizes
+        done = self.end(told)
+        self.assertEqual(service.error_fields(done.error), ["job.generate.micro_conditioning"], done)
 
     def test_weights_and_the_end_of_a_long_prompt_count_where_they_are_asked_for(self):
         plain = self.draw(service.generate_job(["a dog"], seed=5))[1]

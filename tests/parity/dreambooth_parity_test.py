@@ -180,6 +180,10 @@ def train(pipeline, job, photos, class_pictures, groups, spoken=lambda prompt: p
             predicts_v = schedule.config.prediction_type == "v_prediction"
             target = schedule.get_velocity(latents, noise, timesteps) if predicts_v else noise
             told = {"canvas": parity.canvas(pipeline, torch.stack(pixels), *canvas)} if canvas else {}
+            if "micro_conditioning_0" in job:  # class pictures are whole
+                told["numbers"] = parity.encode(pipeline, ["a dog"] * shape[0])["numbers"]
+                for j, i in enumerate(of_photos):
+                    told["numbers"][j] = torch.tensor([int(number) for number in job[f"micro_conditioning_{i}"].split()])
             if base:
                 of_class = ["a dog"] * size
                 with torch.no_grad():

@@ -55,6 +55,9 @@ def reference_pictures(pipeline, request):
 def draw_reference(pipeline, request):
     pictures = []
     more = parity.blank_canvas(pipeline)
+    if "micro_conditioning" in request:
+        numbers = [int(number) for number in request["micro_conditioning"].split()]
+        more |= dict(original_size=tuple(numbers[:2]), crops_coords_top_left=tuple(numbers[2:4]), target_size=tuple(numbers[4:]))
     for setting in ("guidance_rescale", "clip_skip"):
         if setting in request:
             more[setting] = request[setting]
@@ -143,7 +146,11 @@ XL_SCHEDULER_FILES = {
                   clip_sample_range=1.2, **BETAS),
     "of Stable Diffusion XL": dict(_class_name="EulerDiscreteScheduler", timestep_spacing="leading", **OVERRIDDEN, **BETAS),
 }
-XL_REQUESTS = [dict(request, steps=10) for request in REQUESTS[:4]] + [dict(REQUESTS[2], steps=5, clip_skip=1)]
+XL_REQUESTS = [dict(request, steps=10) for request in REQUESTS[:4]] + [
+    dict(REQUESTS[2], steps=5, clip_skip=1),
+    # Original height and width, the crop's top and left, the target's height and width.
+    dict(REQUESTS[2], steps=5, micro_conditioning="300 400 17 0 48 64"),
+]
 
 
 def check_family(args, report, name, requests, files):

@@ -9,6 +9,7 @@
 // Settings that are not tensors come as strings in the inputs' metadata.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "worker/base/image.h"
@@ -24,6 +25,9 @@ using ProbeCommand = NamedTensors (*)(Family& model, const SafetensorsFile& inpu
 Image ToImage(const torch::Tensor& picture_HWC);
 // uint8 [N,H,W,3], from images of one size.
 torch::Tensor StackImages(const std::vector<Image>& images);
+
+// Six numbers with spaces between, in the order that the network is told them.
+MicroConditioning ToMicroConditioning(const std::string& numbers);
 
 NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs);
 NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs);

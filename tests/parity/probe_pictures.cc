@@ -1,5 +1,6 @@
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,20 @@ Image ToImage(const torch::Tensor& picture_HWC) {
           .rgb = {data, data + bytes.numel()}};
 }
 
+MicroConditioning ToMicroConditioning(const std::string& numbers) {
+  MicroConditioning told;
+  std::istringstream stream(numbers);
+  stream >> told.original_height >> told.original_width >> told.crop_top >> told.crop_left >>
+      told.target_height >> told.target_width;
+  return told;
+}
+
 // Settings: the fields of TextToImageRequest, for `images` pictures of one prompt with seeds from
 // `seed` on; guidance_rescale, clip_skip and eta may be left out, and so may prompt_weights,
-// long_prompts ("1"), width and height; an empty negative prompt is none; and, where there is one,
-// the directory of an "adapter", its "method" and its "strength". A tensor "image" (uint8 [H,W,3])
-// is started from with "strength_of_change", "mask" likewise. Gives "pictures": uint8
-// [images,H,W,3].
+// long_prompts ("1"), width and height, and the six numbers of micro_conditioning; an empty
+// negative prompt is none; and, where there is one, the directory of an "adapter", its "method" and
+// its "strength". A tensor "image" (uint8 [H,W,3]) is started from with "strength_of_change",
+// "mask" likewise. Gives "pictures": uint8 [images,H,W,3].
 NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
   const auto& settings = inputs.metadata();
   const auto number = [&](const char* name) {
@@ -56,6 +65,9 @@ NamedTensors ProbePictures(Family& model, const SafetensorsFile& inputs) {
       .height = static_cast<int>(number("height")),
       .batch_size = std::stoi(settings.at("batch_size")),
   };
+  if (settings.contains("micro_conditioning")) {
+    request.micro_conditioning = ToMicroConditioning(settings.at("micro_conditioning"));
+  }
   if (inputs.Contains("image")) {
     request.from = {.image = ToImage(inputs.Get("image")),
                     .strength = number("strength_of_change")};

@@ -80,6 +80,10 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
     }
   }
   job.photos.at(0).caption = settings.at("first_caption");
+  for (size_t i = 0; settings.contains("micro_conditioning_0") && i < job.photos.size(); ++i) {
+    job.photos[i].micro_conditioning =
+        ToMicroConditioning(settings.at("micro_conditioning_" + std::to_string(i)));
+  }
   job.prior_weight = number("prior_weight");
   job.class_images.count = integer("class_images");
   job.class_images.steps = integer("class_image_steps");
@@ -129,11 +133,11 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
 }  // namespace
 
 // photos: uint8 [N,H,W,3], or with "aspect_ratio_buckets" photo_0, photo_1, ...: uint8 [H,W,3];
-// with "unmasked_weight" masks: uint8 [M,H,W]. Settings: "base", the directory of the model;
-// "scratch", where the result goes as "model"; and fields of FineTuneOptions, where 0 is a text
-// encoder that stays and no min-SNR weight; "method" may be left out. Gives "losses" and
-// "grad_norms" (before clipping), float64 [steps], and "class_pictures", uint8
-// [class_images,H,W,3].
+// with "unmasked_weight" masks: uint8 [M,H,W]. Settings: micro_conditioning_0, ... of each photo,
+// or none; "base", the directory of the model; "scratch", where the result goes as "model"; and
+// fields of FineTuneOptions, where 0 is a text encoder that stays and no min-SNR weight; "method"
+// may be left out. Gives "losses" and "grad_norms" (before clipping), float64 [steps], and
+// "class_pictures", uint8 [class_images,H,W,3].
 NamedTensors ProbeDreamBooth(Family& model, const SafetensorsFile& inputs) {
   const std::filesystem::path scratch = inputs.metadata().at("scratch");
   const FineTuneOptions job = Job(inputs);

@@ -22,6 +22,13 @@ CASES = {  # the family, the job
         WITH_TEXT, debiased_estimation=1, gradient_checkpointing=1, seed=14)),
     "average, gradients checkpointed": ("Stable Diffusion XL", dict(
         WITH_TEXT, ema_decay=0.9, gradient_checkpointing=1, seed=15)),
+    # Of each photo: original height and width, the crop's top and left, the target's height and width.
+    "sizes and crops of photos": ("Stable Diffusion XL", dict(
+        WITH_TEXT, batch_size=2, micro_conditioning_0="80 60 5 0 32 32", micro_conditioning_1="32 32 0 0 32 32",
+        micro_conditioning_2="300 400 0 11 32 32", seed=25)),
+    "sizes and crops, the base's prediction": ("Stable Diffusion XL", dict(
+        UNET_ALONE, prior_kind="base_prediction", micro_conditioning_0="80 60 5 0 32 32",
+        micro_conditioning_1="32 32 0 0 32 32", micro_conditioning_2="300 400 0 11 32 32", seed=26)),
     "text encoder for four steps": ("Stable Diffusion 1", dict(WITH_TEXT, text_encoder_steps=4, seed=20)),
     # The second has one photo of the three; both share the class pictures.
     "two subjects of a class": ("Stable Diffusion 1", dict(WITH_TEXT, second_photos=1, gradient_accumulation=2, seed=22)),

@@ -1,6 +1,7 @@
 #include "worker/families/family.h"
 
 #include "third_party/nlohmann/json.hpp"
+#include "worker/base/error.h"
 
 namespace likeness {
 namespace {
@@ -17,6 +18,21 @@ Conditioning Map(const Conditioning& from, const Change& change) {
 }
 
 }  // namespace
+
+MicroConditioning WholePicture(Geometry geometry) {
+  return {.original_height = geometry.height,
+          .original_width = geometry.width,
+          .target_height = geometry.height,
+          .target_width = geometry.width};
+}
+
+void Family::RequireNumbers() const {
+  if (Numbers({MicroConditioning{}}).defined()) return;
+  throw Error(
+      ErrorKind::kInvalidArgument,
+      "micro-conditioning is for models of the Stable Diffusion XL family; this one is told "
+      "nothing of sizes and crops");
+}
 
 nlohmann::json Family::SamplerConfig() const {
   return scheduler_config().empty() ? schedule().options().ToJson()

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "third_party/nlohmann/json_fwd.hpp"
+#include "worker/base/micro_conditioning.h"
 #include "worker/diffusion/noise_schedule.h"
 #include "worker/families/new_words.h"
 #include "worker/models/vae.h"
@@ -45,6 +46,9 @@ struct Geometry {
   int64_t height = 0;
   int64_t width = 0;
 };
+
+// Of a picture that was neither scaled nor cut.
+MicroConditioning WholePicture(Geometry geometry);
 
 // What the network is told beside x and t. What a family does not use is undefined.
 struct Conditioning {
@@ -95,6 +99,14 @@ class Family {
   // encoder has not as many layers as are to be left out, or a weight is none.
   virtual Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
                               const TextOptions& options = {}) = 0;
+
+  // Conditioning::numbers_NK of pictures, int64 on device(); undefined where the network is told
+  // nothing of sizes and crops. Encode() gives those of whole pictures.
+  virtual torch::Tensor Numbers(const std::vector<MicroConditioning>& /*pictures*/) const {
+    return {};
+  }
+  // kInvalidArgument where there are none.
+  void RequireNumbers() const;
 
   // Whether the network is one that fills masks, and so is to be told of a canvas.
   virtual bool fills_masks() const { return false; }

@@ -94,12 +94,17 @@ Conditioning StableDiffusionXl::Encode(const std::vector<Prompt>& prompts, Geome
     context_NSD = context_NSD * given_N1.unsqueeze(2);
     pooled_NP = pooled_NP * given_N1;
   }
-  const auto numbers_1K = torch::tensor(
-      {{geometry.height, geometry.width, int64_t{0}, int64_t{0}, geometry.height, geometry.width}});
-  const auto count = static_cast<int64_t>(prompts.size());
-  return {.context_NSD = context_NSD,
-          .pooled_NP = pooled_NP,
-          .numbers_NK = numbers_1K.expand({count, kNumbers}).to(device())};
+  const std::vector<MicroConditioning> pictures(prompts.size(), WholePicture(geometry));
+  return {.context_NSD = context_NSD, .pooled_NP = pooled_NP, .numbers_NK = Numbers(pictures)};
+}
+
+torch::Tensor StableDiffusionXl::Numbers(const std::vector<MicroConditioning>& pictures) const {
+  std::vector<int64_t> numbers;
+  for (const MicroConditioning& of : pictures) {
+    numbers.insert(numbers.end(), {of.original_height, of.original_width, of.crop_top, of.crop_left,
+                                   of.target_height, of.target_width});
+  }
+  return torch::tensor(numbers, torch::kInt64).view({-1, kNumbers}).to(device());
 }
 
 torch::Tensor StableDiffusionXl::Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,

@@ -31,10 +31,11 @@ class StableDiffusionXl : public LatentDiffusion {
   std::vector<Part> Parts() const override;
   // The UNet alone: the autoencoder's values leave what low precision holds.
   std::vector<Part> DrawingParts() const override { return {UnetAndVae().front()}; }
-  // The towers' layers before the last, side by side; pooled: the second's projection. The numbers
-  // are the geometry as original and as target size, and no crop.
+  // The towers' layers before the last, side by side; pooled: the second's projection.
   Conditioning Encode(const std::vector<Prompt>& prompts, Geometry geometry,
                       const TextOptions& options = {}) override;
+  // Original height and width, crop's top and left, target's height and width.
+  torch::Tensor Numbers(const std::vector<MicroConditioning>& pictures) const override;
   torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                         const Conditioning& conditioning) override;
   const ClipTokenizer& tokenizer() const override { return parts_.tokenizer; }

@@ -100,6 +100,20 @@ TEST_F(StableDiffusionXlTest, TheGeometryIsTold) {
                             model_.Predict(x, t, model_.Encode({"a", "b"}, {16, 16}))));
 }
 
+TEST_F(StableDiffusionXlTest, NumbersAreInTheOrderOfTheReference) {
+  const MicroConditioning cut{.original_height = 1,
+                              .original_width = 2,
+                              .crop_top = 3,
+                              .crop_left = 4,
+                              .target_height = 5,
+                              .target_width = 6};
+  const auto numbers_NK = model_.Numbers({cut, WholePicture({24, 16})});
+  EXPECT_TRUE(torch::equal(
+      numbers_NK, torch::tensor({{1, 2, 3, 4, 5, 6}, {24, 16, 0, 0, 24, 16}}, torch::kInt64)));
+  EXPECT_NO_THROW(model_.RequireNumbers());
+  EXPECT_THROW(TinyModel().RequireNumbers(), Error);
+}
+
 TEST_F(StableDiffusionXlTest, TheRefinerAndPartsThatDoNotFitAreRefusedByName) {
   ExpectRefused("model_index.json", "requires_aesthetics_score", true,
                 "setting requires_aesthetics_score = true");

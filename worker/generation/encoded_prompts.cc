@@ -35,7 +35,10 @@ const Conditioning& EncodedPrompts::Encode(const Prompt& prompt, int clip_skip) 
   const TextOptions options{.clip_skip = clip_skip,
                             .weights = request_.prompt_weights,
                             .long_prompts = request_.long_prompts};
-  return encoded_.emplace(key, model_.Encode({prompt}, geometry_, options)).first->second;
+  Conditioning told = model_.Encode({prompt}, geometry_, options);
+  const auto& pictures = request_.micro_conditioning;
+  if (pictures) told.numbers_NK = model_.Numbers({*pictures});
+  return encoded_.emplace(key, std::move(told)).first->second;
 }
 
 Conditioning EncodedPrompts::FilledUp(const Conditioning& told, const Conditioning& other,

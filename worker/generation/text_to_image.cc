@@ -105,6 +105,7 @@ void GenerateEachImage(Family& model, const TextToImageRequest& request, const T
                        StartingPicture* start) {
   torch::NoGradGuard no_grad;
   CheckRequest(request);
+  if (request.micro_conditioning) model.RequireNumbers();
   const DrawingPrecision precision(model);
   const Sampler sampler = SamplerOf(model, request.sampler, request.eta);
   const int left_out = request.from ? StepsLeftOut(request.steps, request.from->strength) : 0;

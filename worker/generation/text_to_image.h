@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/base/image.h"
+#include "worker/base/micro_conditioning.h"
 #include "worker/generation/previews.h"
 
 namespace likeness {
@@ -44,6 +45,8 @@ struct TextToImageRequest {
   double eta = 0;  // 0 to 1: noise that is drawn anew; 0 where the sampler has no eta
   int width = 0;   // pixels, a multiple of the model's latent cell; 0: the model's own
   int height = 0;
+  // What the model is told of sizes and crops, where it is; absent: of whole pictures of this size.
+  std::optional<MicroConditioning> micro_conditioning = {};
   std::optional<ImageToImage> from = {};  // absent: from noise alone
   int batch_size = 4;  // pictures denoised together; changes memory and speed, not the pictures
 };

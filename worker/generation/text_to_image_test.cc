@@ -168,6 +168,8 @@ TEST_F(TextToImageTest, BadRequestsAreRefusedByField) {
         r.eta = 0.5;
       },
       "eta is 0.5; the sampler euler has none, these have: ddim, tcd");
+  refused([](auto& r) { r.micro_conditioning.emplace(); },
+          "micro-conditioning is for models of the Stable Diffusion XL family");
   refused([](auto& r) { r.pictures.clear(); }, "pictures is empty");
   refused([](auto& r) { r.batch_size = 0; }, "batch_size is 0");
   refused([](auto& r) { r.sampler = "magic"; }, "sampler is \"magic\"");

@@ -1,6 +1,7 @@
 #include "worker/images/crop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <opencv2/imgproc.hpp>
 #include <string>
 
@@ -54,6 +55,26 @@ Image Cover(const Image& image, int width, int height) {
   const cv::Rect middle((image.width - cut_width) / 2, (image.height - cut_height) / 2, cut_width,
                         cut_height);
   return Resize(ToImage(ConstView(image)(middle)), width, height);
+}
+
+MicroConditioning CutAndScaled(int from_width, int from_height, const std::optional<CropBox>& box,
+                               int width, int height) {
+  const CropBox part = box.value_or(CropBox{.width = from_width, .height = from_height});
+  const bool wide = int64_t{part.width} * height > int64_t{part.height} * width;
+  const double scale = wide ? double{1} * height / part.height : double{1} * width / part.width;
+  // The longer side is cut to a whole number, halves are rounded to even ones, as torchvision and
+  // Python have it.
+  const int64_t scaled_width = wide ? int64_t{part.width} * height / part.height : width;
+  const int64_t scaled_height = wide ? height : int64_t{part.height} * width / part.width;
+  const auto place = [&](int before, int64_t scaled, int kept) {
+    return std::llround(before * scale) + std::llrint(static_cast<double>(scaled - kept) / 2);
+  };
+  return {.original_height = from_height,
+          .original_width = from_width,
+          .crop_top = place(part.top, scaled_height, height),
+          .crop_left = place(part.left, scaled_width, width),
+          .target_height = height,
+          .target_width = width};
 }
 
 Image SquarePhoto(const Image& image, const std::optional<CropBox>& box, int size) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "worker/base/image.h"
+#include "worker/base/micro_conditioning.h"
 
 namespace likeness {
 
@@ -30,6 +31,11 @@ Image Resize(const Image& image, int width, int height);
 // The largest part around the middle that is as much wider than high, scaled to this size: the
 // picture scaled to cover it, and cut.
 Image Cover(const Image& image, int width, int height);
+
+// How a picture of that size becomes one of this: cut to the box (all of it if none), scaled to
+// cover it and cut around the middle, in numbers as diffusers' training scripts compute them.
+MicroConditioning CutAndScaled(int from_width, int from_height, const std::optional<CropBox>& box,
+                               int width, int height);
 
 // What a model learns from: the box (the whole picture if none), its largest centred square, `size`
 // x `size` pixels.

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "worker/base/error.h"
 
 namespace likeness {
@@ -29,6 +32,30 @@ std::string Refusal(const Image& image, const CropBox& box) {
     return error.what();
   }
   return "";
+}
+
+std::vector<int64_t> Numbers(const MicroConditioning& cut) {
+  return {cut.original_height, cut.original_width, cut.crop_top,
+          cut.crop_left,       cut.target_height,  cut.target_width};
+}
+
+// torchvision's Resize(64), and the corner that diffusers' scripts compute for CenterCrop(64).
+TEST(CropTest, CutsAreToldAsInTheReference) {
+  const auto told = [](int width, int height) {
+    return Numbers(CutAndScaled(width, height, {}, 64, 64));
+  };
+  EXPECT_EQ(told(640, 480), (std::vector<int64_t>{480, 640, 0, 10, 64, 64})) << "85 columns, 10.5";
+  EXPECT_EQ(told(480, 640), (std::vector<int64_t>{640, 480, 10, 0, 64, 64}));
+  EXPECT_EQ(told(100, 64), (std::vector<int64_t>{64, 100, 0, 18, 64, 64}));
+  EXPECT_EQ(told(32, 32), (std::vector<int64_t>{32, 32, 0, 0, 64, 64}));
+}
+
+TEST(CropTest, CutsToABoxAndToOtherShapesAreToldToo) {
+  const CropBox box{.left = 100, .top = 50, .width = 200, .height = 100};
+  EXPECT_EQ(Numbers(CutAndScaled(400, 300, box, 50, 50)),
+            (std::vector<int64_t>{300, 400, 25, 50 + 25, 50, 50}));
+  EXPECT_EQ(Numbers(CutAndScaled(400, 300, box, 60, 40)),
+            (std::vector<int64_t>{300, 400, 20, 40 + 10, 40, 60}));
 }
 
 TEST(CropTest, CutsTheBox) {

@@ -75,6 +75,15 @@ PictureOrder OrderOf(const Spec& spec, const PromptWords& words) {
   return order;
 }
 
+MicroConditioning ToMicroConditioning(const v1::MicroConditioning& resolved) {
+  return {.original_height = resolved.original_height(),
+          .original_width = resolved.original_width(),
+          .crop_top = resolved.crop_top(),
+          .crop_left = resolved.crop_left(),
+          .target_height = resolved.target_height(),
+          .target_width = resolved.target_width()};
+}
+
 ClassImageOptions ToClassImages(const v1::Prior& prior) {
   ClassImageOptions options;
   options.count = prior.class_images();
@@ -243,7 +252,8 @@ PhotoRules PhotoRulesOf(const v1::FineTuneSpec& resolved, int image_size) {
   return {.image_size = image_size,
           .aspect_ratio_buckets = resolved.training().aspect_ratio_buckets(),
           .alpha_masks = resolved.training().alpha_masks(),
-          .unmasked_weight = resolved.training().unmasked_weight()};
+          .unmasked_weight = resolved.training().unmasked_weight(),
+          .micro_conditioning = resolved.training().micro_conditioning()};
 }
 
 PictureOrder SampleOrder(const v1::FineTuneSpec& resolved) {
@@ -270,6 +280,9 @@ PictureOrder GenerateOrder(const v1::GenerateSpec& resolved, const PromptWords& 
   order.long_prompts = resolved.long_prompts();
   order.width = resolved.width();
   order.height = resolved.height();
+  if (resolved.has_micro_conditioning()) {
+    order.micro_conditioning = ToMicroConditioning(resolved.micro_conditioning());
+  }
   order.preview_every_steps = resolved.preview_every_steps();
   return order;
 }

@@ -223,6 +223,26 @@ TEST(EngineOptionsTest, WhatAnOlderWorkerResolvedIsReadAsItWas) {
   }
 }
 
+TEST(EngineOptionsTest, EachNumberThatIsToldOfAPictureKeepsItsPlace) {
+  v1::GenerateSpec spec;
+  EXPECT_FALSE(GenerateOrder(spec, {}).micro_conditioning);
+  v1::MicroConditioning& told = *spec.mutable_micro_conditioning();
+  told.set_original_width(1);
+  told.set_original_height(2);
+  told.set_crop_left(3);
+  told.set_crop_top(4);
+  told.set_target_width(5);
+  told.set_target_height(6);
+  const auto ordered = GenerateOrder(spec, {}).micro_conditioning;
+  ASSERT_TRUE(ordered);
+  EXPECT_EQ(ordered->original_width, 1);
+  EXPECT_EQ(ordered->original_height, 2);
+  EXPECT_EQ(ordered->crop_left, 3);
+  EXPECT_EQ(ordered->crop_top, 4);
+  EXPECT_EQ(ordered->target_width, 5);
+  EXPECT_EQ(ordered->target_height, 6);
+}
+
 TEST(EngineOptionsTest, PreviewsAreDrawnAsTheSamplesAre) {
   v1::FineTuneSpec spec;
   spec.add_subjects();

@@ -30,6 +30,17 @@ bool HasEta(const std::string& sampler) {
   return found && found->sampler->eta;
 }
 
+v1::MicroConditioning ToProto(const MicroConditioning& told) {
+  v1::MicroConditioning proto;
+  proto.set_original_width(static_cast<int32_t>(told.original_width));
+  proto.set_original_height(static_cast<int32_t>(told.original_height));
+  proto.set_crop_left(static_cast<int32_t>(told.crop_left));
+  proto.set_crop_top(static_cast<int32_t>(told.crop_top));
+  proto.set_target_width(static_cast<int32_t>(told.target_width));
+  proto.set_target_height(static_cast<int32_t>(told.target_height));
+  return proto;
+}
+
 // This picture alone, every setting said; without its models, whose names hold the tenant.
 v1::GenerateSpec SpecOf(const Picture& picture, const PictureSettings& settings) {
   const PictureOrder& order = settings.order;
@@ -48,6 +59,9 @@ v1::GenerateSpec SpecOf(const Picture& picture, const PictureSettings& settings)
   spec.set_guidance_rescale(order.guidance_rescale);
   spec.set_prompt_weights(order.prompt_weights);
   spec.set_long_prompts(order.long_prompts);
+  if (order.micro_conditioning) {
+    *spec.mutable_micro_conditioning() = ToProto(*order.micro_conditioning);
+  }
   spec.set_precision(PrecisionOf(settings.precision_bits));
   if (!settings.start.has_image()) return spec;
   v1::ImageToImage& start = *spec.mutable_image_to_image();

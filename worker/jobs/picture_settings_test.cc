@@ -91,6 +91,24 @@ TEST(PictureSettingsTest, EtaIsSaidOfSamplersThatHaveIt) {
   EXPECT_THAT(ParametersText(APicture(), settings), HasSubstr("Model: mini, Eta DDIM: 0.5, "));
 }
 
+TEST(PictureSettingsTest, WhatTheModelWasToldOfSizesIsSaid) {
+  PictureSettings settings = TheSettings();
+  const auto spec = [&] { return json::parse(SettingsText(APicture(), settings))["generate"]; };
+  EXPECT_FALSE(spec().contains("microConditioning"));
+  settings.order.micro_conditioning = {.original_height = 1,
+                                       .original_width = 2,
+                                       .crop_top = 3,
+                                       .crop_left = 0,
+                                       .target_height = 5,
+                                       .target_width = 6};
+  EXPECT_EQ(spec()["microConditioning"], json({{"originalWidth", 2},
+                                               {"originalHeight", 1},
+                                               {"cropLeft", 0},
+                                               {"cropTop", 3},
+                                               {"targetWidth", 6},
+                                               {"targetHeight", 5}}));
+}
+
 TEST(PictureSettingsTest, NeitherTenantsNorFileNamesAreSaid) {
   PictureSettings settings = TheSettings();
   settings.model = RecordedAs("tenants/acme/models/tom", std::string(64, 'f'));

@@ -43,6 +43,7 @@ TextToImageRequest RequestOf(const PictureOrder& order, size_t first, size_t pro
   request.long_prompts = order.long_prompts;
   request.width = order.width;
   request.height = order.height;
+  request.micro_conditioning = order.micro_conditioning;
   request.from = order.from;
   return request;
 }

@@ -37,6 +37,7 @@ struct PictureOrder {
   bool long_prompts = false;
   int width = 0;  // pixels; 0: the model's own
   int height = 0;
+  std::optional<MicroConditioning> micro_conditioning = {};
   std::optional<ImageToImage> from = {};
   int preview_every_steps = 0;  // 0: no live previews
 };

@@ -232,6 +232,9 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
     CheckSampling("job.fine_tune.samples.", "steps", samples, samples.steps(), model);
   }
   CheckPreviews(spec);
+  if (spec.training().micro_conditioning()) {
+    RefuseAs("job.fine_tune.training.micro_conditioning", [&] { model.RequireNumbers(); });
+  }
   if (spec.has_lora()) CheckTargets("job.fine_tune.lora", spec.lora(), model);
   if (spec.has_pivotal_tuning()) {
     CheckTargets("job.fine_tune.pivotal_tuning.lora", spec.pivotal_tuning().lora(), model);
@@ -312,6 +315,9 @@ void CheckGenerate(const v1::GenerateSpec& spec, const PromptWords& words, const
                    JobEnvironment& environment) {
   CheckSampling("job.generate.", "steps", spec, spec.steps(), model);
   CheckClipSkip(spec.clip_skip(), model);
+  if (spec.has_micro_conditioning()) {
+    RefuseAs("job.generate.micro_conditioning", [&] { model.RequireNumbers(); });
+  }
   CheckLivePreviews(spec);
   if (spec.has_image_to_image()) {
     RefuseAs("job.generate.image_to_image.strength",

@@ -126,6 +126,7 @@ v1::FineTuneSpec PublishedDefaults(v1::FineTuneSpec::MethodCase method) {
   training.set_unmasked_weight(0);
   training.set_fused_backward_pass(false);
   training.set_aspect_ratio_buckets(false);
+  training.set_micro_conditioning(false);
   training.set_checkpoint_every_steps(100);
   training.set_stop_rule(v1::STOP_RULE_LAST);
 

@@ -181,6 +181,18 @@ Method MethodOrDreamBooth(const v1::FineTuneSpec& spec) {
   return spec.method_case() == Method::METHOD_NOT_SET ? Method::kDreambooth : spec.method_case();
 }
 
+// Every number, of a picture that was neither scaled nor cut.
+v1::MicroConditioning WholePicture(int width, int height) {
+  v1::MicroConditioning told;
+  told.set_original_width(width);
+  told.set_original_height(height);
+  told.set_crop_left(0);
+  told.set_crop_top(0);
+  told.set_target_width(width);
+  told.set_target_height(height);
+  return told;
+}
+
 v1::GenerateSpec GenerateDefaults(const ModelDefaults& recommended) {
   v1::GenerateSpec spec = GenerationDefaults();
   spec.MergeFrom(recommended.generate);
@@ -309,6 +321,11 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
   NameSampler(model, spec, result);
   if (!result.has_width()) result.set_width(model.image_size);
   if (!result.has_height()) result.set_height(model.image_size);
+  if (result.has_micro_conditioning()) {
+    v1::MicroConditioning told = WholePicture(result.width(), result.height());
+    told.MergeFrom(result.micro_conditioning());
+    *result.mutable_micro_conditioning() = told;
+  }
   return resolved;
 }
 

@@ -417,6 +417,21 @@ TEST(ResolveTest, WhatIsSeenMeanwhileAndThePrecisionAreTheJobsToSay) {
   EXPECT_EQ(ResolveGenerate(spec, model).generate().precision(), v1::PRECISION_BF16);
 }
 
+TEST(ResolveTest, WhatIsNotSaidOfAPicturesSizeAndCropIsThatOfAWholePicture) {
+  v1::GenerateSpec spec;
+  EXPECT_FALSE(ResolveGenerate(spec, Model()).generate().has_micro_conditioning());
+  spec.set_width(128);
+  spec.mutable_micro_conditioning()->set_crop_top(9);
+  spec.mutable_micro_conditioning()->set_original_height(300);
+  const auto told = ResolveGenerate(spec, Model()).generate().micro_conditioning();
+  EXPECT_EQ(told.original_width(), 128);
+  EXPECT_EQ(told.original_height(), 300);
+  EXPECT_TRUE(told.has_crop_left());
+  EXPECT_EQ(told.crop_top(), 9);
+  EXPECT_EQ(told.target_width(), 128);
+  EXPECT_EQ(told.target_height(), 64);
+}
+
 TEST(ResolveTest, PicturesAreOfTheModelsSizeUnlessSaid) {
   v1::GenerateSpec spec;
   spec.add_prompts("a cat");

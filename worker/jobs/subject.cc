@@ -93,6 +93,10 @@ class PhotoFetcher {
     };
     fetched.image = FetchPhotoFile(photo, path_, field, environment_, conversions_, use);
     fetched.caption = FillPrompt(photo.caption(), words_);
+    if (rules_.micro_conditioning) {
+      fetched.micro_conditioning =
+          CutAndScaled(width, height, box, fetched.image.width, fetched.image.height);
+    }
     if (photo.has_mask()) {
       fetched.mask =
           FetchMaskFile(photo.mask(), path_, field + ".mask", width, height, environment_, cut);

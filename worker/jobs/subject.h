@@ -25,6 +25,7 @@ struct PhotoRules {
   bool aspect_ratio_buckets = false;  // photos are of BucketSizes (worker/images/buckets.h) instead
   bool alpha_masks = false;           // a photo's transparency is its mask, where it has no mask
   double unmasked_weight = 0;         // of the loss outside of masks
+  bool micro_conditioning = false;    // photos have SubjectPhoto::micro_conditioning
 };
 
 // Sees each photo of a subject as it is decoded, upright, before it is cut; may give it a crop box.

@@ -47,6 +47,27 @@ Image HalfWhite(int width, int height) {
   return image;
 }
 
+TEST(FetchAllPhotos, WhereAPhotoWasCutIsToldWhereItIsAskedFor) {
+  BlobEnvironment environment;
+  environment.blobs = {{"wide", EncodePng(HalfWhite(256, 128))}};
+  v1::FineTuneSpec spec;
+  v1::Subject& subject = *spec.add_subjects();
+  subject.set_token("sks");
+  subject.set_class_noun("man");
+  subject.add_photos()->set_blob("wide");
+  subject.add_validation_photos()->set_blob("wide");
+  const PhotoRules asked{.image_size = 32, .micro_conditioning = true};
+  const auto photos = FetchAllPhotos(spec, asked, environment).at(0);
+  for (const auto& fetched : {photos.training, photos.validation}) {
+    ASSERT_TRUE(fetched.at(0).micro_conditioning);
+    EXPECT_EQ(fetched[0].micro_conditioning->original_width, 256);
+    EXPECT_EQ(fetched[0].micro_conditioning->crop_left, 16);
+    EXPECT_EQ(fetched[0].micro_conditioning->target_width, 32);
+  }
+  const auto others = FetchAllPhotos(spec, {.image_size = 32}, environment).at(0);
+  EXPECT_FALSE(others.training.at(0).micro_conditioning);
+}
+
 TEST(FetchAllPhotos, PhotosAreFetchedOnceAndCutWhereTheLookSays) {
   BlobEnvironment environment;
   environment.blobs = {{"learned", EncodePng(HalfWhite(256, 128))},

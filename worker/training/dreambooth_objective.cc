@@ -20,7 +20,8 @@ DreamBoothObjective::Task DreamBoothObjective::Draw(Batch batch, int64_t photos,
           batch.prompt_of_B,
           MaskedCanvas(model_, batch, generator),
           schedule.Target(latents_BCHW, draws.noise_BCHW, draws.timesteps_B),
-          batch.weights_B1hw};
+          batch.weights_B1hw,
+          batch.micro_conditioning_B};
 }
 
 torch::Tensor DreamBoothObjective::Predict(const Task& task) {
@@ -30,6 +31,9 @@ torch::Tensor DreamBoothObjective::Predict(const Task& task) {
   auto told = rest ? contexts_.ForResting(task.prompt_of_B, task.noisy_BCHW.sizes())
                    : contexts_.For(task.prompt_of_B, task.noisy_BCHW.sizes());
   told.canvas_NChw = task.canvas_BChw;
+  if (!task.micro_conditioning_B.empty()) {
+    told.numbers_NK = model_.Numbers(task.micro_conditioning_B);
+  }
   return model_.Predict(task.noisy_BCHW, task.timesteps_B, told);
 }
 
@@ -52,6 +56,9 @@ void DreamBoothObjective::AddBasePrediction(Task& task) {
   }
   task.prompt_of_B.insert(task.prompt_of_B.end(), prior.prompt_of_B.begin(),
                           prior.prompt_of_B.end());
+  task.micro_conditioning_B.insert(task.micro_conditioning_B.end(),
+                                   prior.micro_conditioning_B.begin(),
+                                   prior.micro_conditioning_B.end());
   task.target_BCHW =
       torch::cat({task.target_BCHW, prior.target_BCHW.to(task.target_BCHW.scalar_type())});
 }

@@ -47,8 +47,9 @@ class DreamBoothObjective : public Objective {
     std::vector<int64_t> prompt_of_B;
     torch::Tensor canvas_BChw;  // as Conditioning's
     torch::Tensor target_BCHW;
-    torch::Tensor weights_B1HW;                   // as Batch's
-    std::vector<int64_t> class_prompt_of_B = {};  // as Lesson::Pairs'
+    torch::Tensor weights_B1HW;                           // as Batch's
+    std::vector<MicroConditioning> micro_conditioning_B;  // likewise
+    std::vector<int64_t> class_prompt_of_B = {};          // as Lesson::Pairs'
   };
   // Draws for the batch, of which the first `photos` samples are the subjects'.
   Task Draw(Batch batch, int64_t photos, at::Generator& generator);

@@ -261,6 +261,8 @@ void AddExtras(const FineTuneOptions& options, nlohmann::json& settings) {
     masks = masks || HasMasks(subject->photos);
   }
   add("unmasked_weight", masks, options.unmasked_weight);
+  const auto& photos = options.photos;
+  add("micro_conditioning", !photos.empty() && photos.front().micro_conditioning.has_value(), true);
   add("aspect_ratio_buckets", options.aspect_ratio_buckets, true);
   add("fused_backward_pass", options.fused_backward_pass, true);
   add("ema_decay", options.ema_decay > 0, options.ema_decay);

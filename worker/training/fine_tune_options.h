@@ -9,6 +9,7 @@
 
 #include "third_party/nlohmann/json_fwd.hpp"
 #include "worker/base/image.h"
+#include "worker/base/micro_conditioning.h"
 #include "worker/training/class_images.h"
 #include "worker/training/draw_options.h"
 #include "worker/training/hypernetwork_options.h"
@@ -27,6 +28,9 @@ struct SubjectPhoto {
   std::string caption = "";  // empty: "a <token> <class noun>"; otherwise it must hold the token
   // What of it shows the subject, of the same size: white; black elsewhere. Grey.
   std::optional<Image> mask = {};
+  // How it became of its size; absent: the model is told of a whole picture. All photos of a job
+  // have one, or none, and only where the model is told of sizes.
+  std::optional<MicroConditioning> micro_conditioning = {};
 };
 
 // What keeps the class.

@@ -36,6 +36,7 @@ PictureSet EncodePhotos(Family& base, const std::vector<SubjectPhoto>& photos,
     images.push_back(photo.image);
     set.prompt_of_N.push_back(
         NumberOf(photo.caption.empty() ? default_prompt : photo.caption, prompts));
+    if (photo.micro_conditioning) set.micro_conditioning_N.push_back(*photo.micro_conditioning);
   }
   set.moments = EncodePictures(base, images, Phase::kPreparing, host, &so_far);
   set.pixels_NCHW = PixelsFor(base, images);
@@ -354,6 +355,9 @@ std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
     for (const SubjectPhoto& photo : photos) {
       nlohmann::json said = {DigestOf(photo.image), photo.caption};
       if (photo.mask) said.push_back(DigestOf(*photo.mask));
+      if (const auto& cut = photo.micro_conditioning) {
+        said.push_back({cut->original_height, cut->original_width, cut->crop_top, cut->crop_left});
+      }
       job[name].push_back(std::move(said));
     }
   };

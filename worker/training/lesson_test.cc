@@ -35,6 +35,30 @@ TEST(LessonTest, SubjectsTakeTurnsAndEachGoesRoundItsOwnPhotos) {
   EXPECT_THAT(lesson.Next(1, 3).batch.prompt_of_B, ElementsAre(3, 0, 1)) << "one subject";
 }
 
+TEST(LessonTest, WherePhotosWereCutGoesWithThemAndClassPicturesAreWhole) {
+  Lesson lesson;
+  lesson.subjects = {{.first_photo = 0, .photos = 2, .first_picture = 0, .pictures = 1}};
+  PictureSet photos = Numbered(2, 0);
+  for (const int64_t left : {5, 7}) {
+    photos.micro_conditioning_N.push_back({.original_height = 80,
+                                           .original_width = 90,
+                                           .crop_left = left,
+                                           .target_height = 16,
+                                           .target_width = 24});
+  }
+  lesson.photos = {Joined({photos, photos})};
+  lesson.prior = Numbered(1, 10);
+  const auto told_B = lesson.Next(0, 2).batch.micro_conditioning_B;
+  ASSERT_EQ(told_B.size(), 4u);
+  EXPECT_EQ(told_B[0].crop_left, 5);
+  EXPECT_EQ(told_B[1].crop_left, 7);
+  EXPECT_EQ(told_B[2].original_height, 16);
+  EXPECT_EQ(told_B[3].original_width, 24);
+  EXPECT_EQ(told_B[3].crop_left, 0);
+  lesson.photos = {Numbered(2, 0)};
+  EXPECT_TRUE(lesson.Next(0, 2).batch.micro_conditioning_B.empty());
+}
+
 // Of one subject six photos in three sizes, of another two.
 Lesson OfSeveralSizes() {
   Lesson lesson;

@@ -25,6 +25,11 @@ std::vector<bool> Below(double limit, int64_t count, at::Generator& generator) {
   return below;
 }
 
+template <typename Value>
+void Append(const std::vector<Value>& more, std::vector<Value>& values) {
+  values.insert(values.end(), more.begin(), more.end());
+}
+
 }  // namespace
 
 LatentMoments EncodeBatch(Family& model, const std::vector<Image>& images, size_t begin,
@@ -102,28 +107,35 @@ PictureSet Joined(const std::vector<PictureSet>& sets) {
     const PictureSet& set = sets[i];
     joined.weights_N1hw = JoinedWeights(joined, set);
     joined.moments = Joined(joined.moments, set.moments);
-    joined.prompt_of_N.insert(joined.prompt_of_N.end(), set.prompt_of_N.begin(),
-                              set.prompt_of_N.end());
+    Append(set.prompt_of_N, joined.prompt_of_N);
     if (joined.pixels_NCHW.defined()) {
       joined.pixels_NCHW = torch::cat({joined.pixels_NCHW, set.pixels_NCHW});
     }
     if (joined.mirrored.mean_BChw.defined()) {
       joined.mirrored = Joined(joined.mirrored, set.mirrored);
     }
+    Append(set.micro_conditioning_N, joined.micro_conditioning_N);
   }
   return joined;
 }
 
 Batch TakeBatch(const PictureSet& set, const std::vector<int64_t>& picture_of_B) {
   std::vector<int64_t> prompts;
-  for (const int64_t picture : picture_of_B) prompts.push_back(set.prompt_of_N[picture]);
+  std::vector<MicroConditioning> micro_conditioning_B;
+  for (const int64_t picture : picture_of_B) {
+    prompts.push_back(set.prompt_of_N[picture]);
+    if (set.micro_conditioning_N.empty()) continue;
+    micro_conditioning_B.push_back(set.micro_conditioning_N[picture]);
+  }
   const auto index_N = torch::tensor(picture_of_B);
   const auto index_B = index_N.to(set.moments.mean_BChw.device());
   const auto& pixels = set.pixels_NCHW;
-  return {Select(set.moments, index_B), prompts,
+  return {Select(set.moments, index_B),
+          prompts,
           pixels.defined() ? pixels.index_select(0, index_N) : pixels,
           Select(set.mirrored, index_B),
-          set.weights_N1hw.defined() ? set.weights_N1hw.index_select(0, index_B) : torch::Tensor()};
+          set.weights_N1hw.defined() ? set.weights_N1hw.index_select(0, index_B) : torch::Tensor(),
+          micro_conditioning_B};
 }
 
 Batch Concatenate(const Batch& subject, const Batch& prior) {
@@ -137,8 +149,13 @@ Batch Concatenate(const Batch& subject, const Batch& prior) {
   if (subject.weights_B1hw.defined()) {
     both.weights_B1hw = WithOnes(subject.weights_B1hw, prior.moments.mean_BChw.size(0));
   }
-  both.prompt_of_B.insert(both.prompt_of_B.end(), prior.prompt_of_B.begin(),
-                          prior.prompt_of_B.end());
+  Append(prior.prompt_of_B, both.prompt_of_B);
+  both.micro_conditioning_B = subject.micro_conditioning_B;
+  if (!both.micro_conditioning_B.empty()) {
+    const MicroConditioning photo = both.micro_conditioning_B.front();
+    const auto whole = WholePicture({photo.target_height, photo.target_width});
+    both.micro_conditioning_B.resize(both.prompt_of_B.size(), whole);
+  }
   return both;
 }
 

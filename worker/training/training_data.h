@@ -23,6 +23,7 @@ struct PictureSet {
   torch::Tensor pixels_NCHW = {};    // uint8, on the CPU, where the model fills masks
   LatentMoments mirrored = {};       // of the pictures mirrored, where they are to be
   torch::Tensor weights_N1hw = {};  // of the loss in places (loss_weights.h), on the model's device
+  std::vector<MicroConditioning> micro_conditioning_N = {};  // empty: they are whole pictures
 
   int64_t size() const { return static_cast<int64_t>(prompt_of_N.size()); }
 };
@@ -55,6 +56,7 @@ struct Batch {
   torch::Tensor pixels_BCHW = {};  // as PictureSet's
   LatentMoments mirrored = {};     // likewise
   torch::Tensor weights_B1hw = {};
+  std::vector<MicroConditioning> micro_conditioning_B = {};  // likewise
 };
 // The pictures of these numbers.
 Batch TakeBatch(const PictureSet& set, const std::vector<int64_t>& picture_of_B);
@@ -63,7 +65,8 @@ Batch TakeBatch(const PictureSet& set, const std::vector<int64_t>& picture_of_B)
 // things defined, but for the weights of the loss, which are 1 where others have some.
 PictureSet Joined(const std::vector<PictureSet>& sets);
 
-// The subject's half first, then the prior's, which is mirrored as it is and counts whole.
+// The subject's half first, then the prior's, which is mirrored as it is, counts whole, and is of
+// whole pictures.
 Batch Concatenate(const Batch& subject, const Batch& prior);
 
 // The weights of the loss with those of `count` samples more that count whole.

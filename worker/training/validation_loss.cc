@@ -25,6 +25,10 @@ double LossOf(Family& model, const Batch& picture, const PromptContexts& context
   told.canvas_NChw =
       model.BlankCanvas(kTimesteps, {shape[2] * model.cell(), shape[3] * model.cell()},
                         [&] { return torch::zeros(shape); });
+  const auto& cut = picture.micro_conditioning_B;
+  if (!cut.empty()) {
+    told.numbers_NK = model.Numbers(std::vector<MicroConditioning>(kTimesteps, cut.front()));
+  }
   const auto prediction_BCHW = model.Predict(noisy_BCHW, timesteps_B, told);
   const auto target_BCHW = model.schedule().Target(latents_BCHW, noise_BCHW, timesteps_B);
   return SquaredError(prediction_BCHW, target_BCHW, picture.weights_B1hw).mean().item<double>();

@@ -20,6 +20,20 @@ void CheckSide(const std::string& field, int side, FieldChecker& checker) {
   }
 }
 
+void CheckMicroConditioning(const v1::MicroConditioning& told, const std::string& path,
+                            FieldChecker& checker) {
+  constexpr int kMost = 16384;
+  const auto check = [&](const char* name, bool said, int value, int least) {
+    if (said) checker.Integer(absl::StrCat(path, ".", name), value, least, kMost);
+  };
+  check("original_width", told.has_original_width(), told.original_width(), 1);
+  check("original_height", told.has_original_height(), told.original_height(), 1);
+  check("crop_left", told.has_crop_left(), told.crop_left(), 0);
+  check("crop_top", told.has_crop_top(), told.crop_top(), 0);
+  check("target_width", told.has_target_width(), told.target_width(), 1);
+  check("target_height", told.has_target_height(), told.target_height(), 1);
+}
+
 void CheckImageToImage(const v1::ImageToImage& start, const std::string& path, const Limits& limits,
                        FieldChecker& checker) {
   CheckPhoto(start.image(), path + ".image", limits, checker);
@@ -132,6 +146,7 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_eta()) checker.Eta(path + ".eta", spec.eta(), spec.sampler());
   if (spec.has_width()) CheckSide(path + ".width", spec.width(), checker);
   if (spec.has_height()) CheckSide(path + ".height", spec.height(), checker);
+  CheckMicroConditioning(spec.micro_conditioning(), path + ".micro_conditioning", checker);
   if (spec.has_clip_skip()) checker.Integer(path + ".clip_skip", spec.clip_skip(), 0, 8);
   if (spec.has_guidance_rescale()) {
     checker.Real(path + ".guidance_rescale", spec.guidance_rescale(), 0, 1);

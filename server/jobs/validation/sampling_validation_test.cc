@@ -35,8 +35,24 @@ TEST(SamplingValidationTest, EtaIsForSamplersThatHaveIt) {
   EXPECT_THAT(WrongWith(With("Euler a", 0.5)),
               HasSubstr("job.generate.eta: is 0.5; the sampler euler_ancestral has no eta, these "
                         "have: ddim, tcd"));
-  EXPECT_THAT(WrongWith(With("ddim", 1.5)), HasSubstr("job.generate.eta: is 1.5; 0 to 1 is allowed"));
+  EXPECT_THAT(WrongWith(With("ddim", 1.5)),
+              HasSubstr("job.generate.eta: is 1.5; 0 to 1 is allowed"));
   EXPECT_THAT(WrongWith(With("ddim", std::nan(""))), HasSubstr("job.generate.eta: is nan"));
+}
+
+TEST(SamplingValidationTest, SizesAreAboveZeroAndCropsMayBeZero) {
+  v1::GenerateSpec spec;
+  v1::MicroConditioning& told = *spec.mutable_micro_conditioning();
+  told.set_original_width(16384);
+  told.set_crop_left(0);
+  EXPECT_THAT(WrongWith(spec), IsEmpty());
+  told.set_original_width(0);
+  told.set_crop_top(-1);
+  told.set_target_height(20000);
+  const std::string path = "job.generate.micro_conditioning.";
+  EXPECT_THAT(WrongWith(spec), HasSubstr(path + "original_width: is 0; 1 to 16384 is allowed"));
+  EXPECT_THAT(WrongWith(spec), HasSubstr(path + "crop_top: is -1; 0 to 16384 is allowed"));
+  EXPECT_THAT(WrongWith(spec), HasSubstr(path + "target_height: is 20000"));
 }
 
 TEST(SamplingValidationTest, EtaIsLookedAtWhereverPicturesAreDrawn) {
