@@ -1,6 +1,7 @@
 #include "client/cli/describe.h"
 
 #include <map>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -95,6 +96,26 @@ std::string Moment(const google::protobuf::Timestamp& time, absl::Time now) {
 std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels) {
   const std::map<std::string, std::string> sorted(labels.begin(), labels.end());
   return absl::StrJoin(sorted, " · ", absl::PairFormatter("="));
+}
+
+std::string MeasurementsText(const v1::TrainingMeasurements& measurements) {
+  std::vector<std::string> parts;
+  if (measurements.has_validation_loss()) {
+    parts.push_back(absl::StrCat("step ", measurements.validation_loss_step()));
+    parts.push_back(absl::StrCat("validation loss ", Figure(measurements.validation_loss())));
+  }
+  const bool scored = measurements.has_subject_score() || measurements.has_prompt_score();
+  if (scored &&
+      (parts.empty() || measurements.score_step() != measurements.validation_loss_step())) {
+    parts.push_back(absl::StrCat("step ", measurements.score_step()));
+  }
+  if (measurements.has_subject_score()) {
+    parts.push_back(absl::StrCat("subject ", Figure(measurements.subject_score())));
+  }
+  if (measurements.has_prompt_score()) {
+    parts.push_back(absl::StrCat("prompt ", Figure(measurements.prompt_score())));
+  }
+  return absl::StrJoin(parts, " · ");
 }
 
 std::string MetricText(absl::string_view name, double value) {

@@ -37,6 +37,10 @@ std::string Moment(const google::protobuf::Timestamp& time, absl::Time now);
 // "owner=me · project=zoo".
 std::string LabelsText(const google::protobuf::Map<std::string, std::string>& labels);
 
+// "step 200 · validation loss 0.0612 · subject 0.713 · prompt 0.281": what was measured of the
+// weights in training; empty if nothing was.
+std::string MeasurementsText(const v1::TrainingMeasurements& measurements);
+
 // A metric of a job by its name: "421 MB" for ..._bytes, "12 s" for ..._seconds.
 std::string MetricText(absl::string_view name, double value);
 

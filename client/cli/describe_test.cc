@@ -28,5 +28,17 @@ TEST(DescribeTest, AJobThatWaitsSaysWhatItsWorkerMustHave) {
             "2 ahead for a worker with gpu=yes and 8.0 GB of device memory");
 }
 
+TEST(DescribeTest, MeasurementsOfTwoStepsNameBoth) {
+  v1::TrainingMeasurements measurements;
+  EXPECT_EQ(MeasurementsText(measurements), "");
+  measurements.set_prompt_score(0.281);
+  measurements.set_score_step(40);
+  EXPECT_EQ(MeasurementsText(measurements), "step 40 · prompt 0.281");
+  measurements.set_validation_loss(0.0612);
+  measurements.set_validation_loss_step(60);
+  EXPECT_EQ(MeasurementsText(measurements),
+            "step 60 · validation loss 0.0612 · step 40 · prompt 0.281");
+}
+
 }  // namespace
 }  // namespace likeness::client

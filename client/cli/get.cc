@@ -226,6 +226,7 @@ void PrintJob(const v1::Job& job, absl::Time now) {
   if (job.has_start_time()) PrintFact("started", Moment(job.start_time(), now));
   if (job.has_end_time()) PrintFact("ended", Moment(job.end_time(), now));
   if (job.has_expire_time()) PrintFact("kept until", Moment(job.expire_time(), now));
+  PrintFact("measured", MeasurementsText(job.progress().measurements()));
   PrintFigures(job);
   PrintOutputs(job);
   const RefusalNames names = NamesOf(job);

@@ -1,5 +1,7 @@
 #include "client/cli/job_view.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -22,9 +24,24 @@ std::string LabelFor(v1::JobPhase phase) {
   return phase == v1::JOB_PHASE_SAMPLING ? "samples" : PhaseLabel(phase);
 }
 
-std::string Speed(const v1::Progress& progress) {
-  const double speed = progress.training().steps_per_second();
-  return speed > 0 ? absl::StrFormat(speed < 10 ? "%.1f it/s" : "%.0f it/s", speed) : "";
+std::string Speed(double per_second, const char* unit) {
+  if (per_second <= 0) return "";
+  return absl::StrCat(absl::StrFormat(per_second < 10 ? "%.1f " : "%.0f ", per_second), unit);
+}
+
+// The latest that there is room for.
+std::string Measured(const v1::TrainingMeasurements& latest) {
+  if (latest.has_validation_loss()) return absl::StrCat("val ", Figure(latest.validation_loss()));
+  if (!latest.has_subject_score()) return "";
+  return absl::StrCat("subject ", Figure(latest.subject_score()));
+}
+
+// 0: not known, or one.
+int64_t PhotosPerStep(const v1::Job& job) {
+  const v1::Training& training = FineTuneOf(job).training();
+  const int64_t photos =
+      int64_t{training.batch_size()} * std::max<int64_t>(1, training.gradient_accumulation_steps());
+  return photos > 1 ? photos : 0;
 }
 
 // The class prompt as the server will fill it in.
@@ -37,7 +54,7 @@ std::string ClassPrompt(const v1::Job& job) {
 
 }  // namespace
 
-ProgressLine LineFor(const v1::Progress& progress) {
+ProgressLine LineFor(const v1::Progress& progress, int64_t photos_per_step) {
   ProgressLine line{.label = LabelFor(progress.phase()),
                     .done = progress.done(),
                     .total = progress.total(),
@@ -45,8 +62,11 @@ ProgressLine LineFor(const v1::Progress& progress) {
   if (line.total == 0 && progress.phase() == v1::JOB_PHASE_PREPARING)
     line.text = "loading and encoding";
   if (progress.has_training()) {
+    const double steps_per_second = progress.training().steps_per_second();
     line.figures = absl::StrCat("loss ", Figure(progress.training().loss()));
-    line.speed = Speed(progress);
+    line.measured = Measured(progress.measurements());
+    line.speed = Speed(steps_per_second, "it/s");
+    line.photos = Speed(steps_per_second * static_cast<double>(photos_per_step), "photos/s");
   }
   if (progress.has_remaining_duration()) {
     line.eta = absl::Nanoseconds(
@@ -137,7 +157,8 @@ void JobView::ApplyProgress(const v1::Progress& progress, absl::Time at) {
   if (progress.phase() == v1::JOB_PHASE_QUEUED) return ShowWaiting();
   if (progress.phase() != phase_.phase()) EnterPhase(progress.phase(), at);
   phase_ = progress;
-  screen_.Progress(LineFor(progress));
+  ShowMeasured(progress.measurements());
+  screen_.Progress(LineFor(progress, PhotosPerStep(job_)));
 }
 
 void JobView::EnterPhase(v1::JobPhase phase, absl::Time at) {
@@ -189,6 +210,27 @@ void JobView::ShowWarnings() {
     if (!shown_warnings_.insert(warning).second) continue;
     screen_.Line(Mark::kWarning, "note", WithFileNames(warning, names_));
   }
+}
+
+// What is new of it. An attempt that goes on from a checkpoint measures what was measured before
+// again, and finds the same.
+void JobView::ShowMeasured(const v1::TrainingMeasurements& latest) {
+  v1::TrainingMeasurements news = latest;
+  const bool scored = measured_.has_subject_score() || measured_.has_prompt_score();
+  if (measured_.has_validation_loss() &&
+      news.validation_loss_step() <= measured_.validation_loss_step()) {
+    news.clear_validation_loss();
+    news.clear_validation_loss_step();
+  }
+  if (scored && news.score_step() <= measured_.score_step()) {
+    news.clear_subject_score();
+    news.clear_prompt_score();
+    news.clear_score_step();
+  }
+  const std::string text = MeasurementsText(news);
+  if (text.empty()) return;
+  measured_.MergeFrom(news);
+  screen_.Line(Mark::kNone, "measured", text);
 }
 
 void JobView::ShowSample(const v1::SampleEvent& sample, const std::string& preview_path) {

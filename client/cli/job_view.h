@@ -13,8 +13,9 @@
 
 namespace likeness::client {
 
-// A job's progress as one moving line; without counts while they are not known.
-ProgressLine LineFor(const v1::Progress& progress);
+// A job's progress as one moving line; without counts while they are not known. `photos_per_step`:
+// of training; 0: not known.
+ProgressLine LineFor(const v1::Progress& progress, int64_t photos_per_step = 0);
 
 // "71%" of the phase, or what else there is to say: "training 71%", "2 ahead".
 std::string ProgressSummary(const v1::Job& job);
@@ -46,6 +47,7 @@ class JobView {
   void ShowLog(const v1::LogLine& log);
   void ShowWaiting();
   void ShowWarnings();
+  void ShowMeasured(const v1::TrainingMeasurements& latest);
   void EnterPhase(v1::JobPhase phase, absl::Time at);
   void LeavePhase(absl::Time at);  // its work is done
   void ShowEnd(absl::Time at);
@@ -57,6 +59,7 @@ class JobView {
   v1::Progress phase_;                     // the latest of the current phase
   std::optional<absl::Time> phase_began_;  // unknown if it began before the watch did
   std::set<std::string> shown_warnings_;
+  v1::TrainingMeasurements measured_;  // what was shown last of them
   bool connection_lost_ = false;
   bool live_preview_shown_ = false;
   bool ended_ = false;

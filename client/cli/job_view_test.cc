@@ -95,6 +95,53 @@ TEST_F(JobViewTest, TellsAJobFromQueueToEnd) {
             " ✓ uploading   18.2 MB · 1 s\n");
 }
 
+TEST_F(JobViewTest, TellsEachMeasurementOnce) {
+  Snapshot(v1::JOB_STATE_RUNNING);
+  const auto report = [&](int64_t step, int64_t measured_at, double loss, bool scored) {
+    auto event = At(5);
+    auto* progress = event.mutable_progress();
+    progress->set_phase(v1::JOB_PHASE_TRAINING);
+    progress->set_done(step);
+    progress->set_total(300);
+    progress->mutable_training()->set_loss(0.05);
+    auto* measurements = progress->mutable_measurements();
+    measurements->set_validation_loss(loss);
+    measurements->set_validation_loss_step(measured_at);
+    if (scored) {
+      measurements->set_subject_score(0.713);
+      measurements->set_prompt_score(0.281);
+      measurements->set_score_step(50);
+    }
+    view_.Apply(event);
+  };
+  report(0, 0, 0.112, false);
+  report(49, 0, 0.112, false);
+  report(50, 50, 0.0612, true);
+  report(51, 50, 0.0612, true);
+  report(45, 40, 0.07, false);  // of an attempt that goes on from a checkpoint
+  report(50, 50, 0.0612, true);
+  report(100, 100, 0.06, true);
+  EXPECT_EQ(shown_,
+            "   measured    step 0 · validation loss 0.112\n"
+            "   training      0/300 0%  loss 0.05  val 0.112\n"
+            "   training     49/300 16%  loss 0.05  val 0.112\n"
+            "   measured    step 50 · validation loss 0.0612 · subject 0.713 · prompt 0.281\n"
+            "   measured    step 100 · validation loss 0.06\n"
+            "   training    100/300 33%  loss 0.05  val 0.06\n");
+}
+
+TEST_F(JobViewTest, PhotosASecondAreToldOfLargerBatches) {
+  Snapshot(v1::JOB_STATE_RUNNING);
+  auto event = At(1);
+  *event.mutable_snapshot() = view_.job();
+  auto& training = *event.mutable_snapshot()->mutable_resolved()->mutable_fine_tune();
+  training.mutable_training()->set_batch_size(2);
+  training.mutable_training()->set_gradient_accumulation_steps(2);
+  view_.Apply(event);
+  Progress(8, v1::JOB_PHASE_TRAINING, 30, 300, "steps", 0.05);
+  EXPECT_EQ(shown_, "   training     30/300 10%  loss 0.05  9.8 it/s  39 photos/s  0:12 left\n");
+}
+
 TEST_F(JobViewTest, SaysWhereAJobFailed) {
   Snapshot(v1::JOB_STATE_RUNNING);
   Progress(5, v1::JOB_PHASE_TRAINING, 150, 300, "steps");

@@ -74,6 +74,18 @@ std::string TimeLeft(const ProgressLine& line) {
   return line.eta ? absl::StrCat(ClockTime(*line.eta), " left") : "";
 }
 
+// What stands behind the percentage: the first `parts` of what ProgressLine lists.
+constexpr int kTailParts = 5;
+std::string Tail(const ProgressLine& line, int parts) {
+  std::string text;
+  if (parts >= 2) AppendPart(&text, line.figures);
+  if (parts >= 3) AppendPart(&text, line.measured);
+  if (parts >= 4) AppendPart(&text, line.speed);
+  if (parts >= 5) AppendPart(&text, line.photos);
+  if (parts >= 1) AppendPart(&text, TimeLeft(line));
+  return text;
+}
+
 std::string PercentText(const ProgressLine& line) { return absl::StrCat(Percent(line), "%"); }
 
 }  // namespace
@@ -93,35 +105,22 @@ std::string RenderBar(const ProgressLine& line, const BarStyle& style) {
   }
   const auto counter = Counter(line);
   const auto percent = PadLeft(PercentText(line), 4);
-  auto tail = [&](bool figures, bool speed, bool eta) {
-    std::string text;
-    if (figures) AppendPart(&text, line.figures);
-    if (speed) AppendPart(&text, line.speed);
-    if (eta) AppendPart(&text, TimeLeft(line));
-    return text;
-  };
-  // What does not fit beside a short bar is left out: the speed first, the time left last.
-  int bar = 0;
+  const int beside = room - DisplayWidth(counter) - 1 - DisplayWidth(percent);
+  // As much as fits beside a short bar.
   std::string end;
-  for (const auto& text : {tail(true, true, true), tail(true, false, true),
-                           tail(false, false, true), tail(false, false, false)}) {
-    end = text;
-    bar = room - DisplayWidth(counter) - 1 - DisplayWidth(percent) - DisplayWidth(end);
-    if (bar >= kShortestBar) break;
+  for (int parts = kTailParts; parts >= 0; --parts) {
+    end = Tail(line, parts);
+    if (beside - DisplayWidth(end) >= kShortestBar) break;
   }
-  bar = std::min(bar, kLongestBar);
+  const int bar = std::min(beside - DisplayWidth(end), kLongestBar);
   return absl::StrCat(head, counter, " ", bar > 0 ? Bar(line, bar, style.colour) : "", percent,
                       end);
 }
 
 std::string RenderPlain(const ProgressLine& line) {
-  auto text = absl::StrCat("   ", Label(line.label));
+  const auto text = absl::StrCat("   ", Label(line.label));
   if (line.total <= 0) return absl::StrCat(text, Printable(line.text));
-  absl::StrAppend(&text, Counter(line), " ", PercentText(line));
-  AppendPart(&text, line.figures);
-  AppendPart(&text, line.speed);
-  AppendPart(&text, TimeLeft(line));
-  return text;
+  return absl::StrCat(text, Counter(line), " ", PercentText(line), Tail(line, kTailParts));
 }
 
 std::string RenderLine(Mark mark, absl::string_view label, absl::string_view text, int columns,

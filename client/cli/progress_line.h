@@ -21,10 +21,13 @@ struct ProgressLine {
   std::string text{};   // shown instead of a bar while `total` is 0
   int64_t done = 0;
   int64_t total = 0;
-  bool bytes = false;     // `done` and `total` count bytes
-  std::string figures{};  // "loss 0.043"; left out on a narrow terminal
-  std::string speed{};    // "9.8 it/s"; left out before the figures are
+  bool bytes = false;  // `done` and `total` count bytes
+  // What does not fit is left out, beginning with the last of these.
   std::optional<absl::Duration> eta{};
+  std::string figures{};   // "loss 0.043"
+  std::string measured{};  // "val 0.061"
+  std::string speed{};     // "9.8 it/s"
+  std::string photos{};    // "39 photos/s"
 };
 
 // 0 to 100; 0 while the total is not known. 100 only when all is done.
@@ -37,7 +40,7 @@ struct BarStyle {
 };
 std::string RenderBar(const ProgressLine& line, const BarStyle& style);
 
-// For logs and pipes: "   training    210/300 70%  loss 0.043  9.8 it/s  0:09 left".
+// For logs and pipes: "   training    210/300 70%  loss 0.043  val 0.061  9.8 it/s  0:09 left".
 std::string RenderPlain(const ProgressLine& line);
 
 // Marks at the beginning of a line.

@@ -10,9 +10,9 @@ ProgressLine Training(int64_t done) {
   return {.label = "training",
           .done = done,
           .total = 300,
+          .eta = absl::Seconds(9),
           .figures = "loss 0.0431",
-          .speed = "9.8 it/s",
-          .eta = absl::Seconds(9)};
+          .speed = "9.8 it/s"};
 }
 
 TEST(RenderBarTest, FillsEightyColumnsAndNoMore) {
@@ -34,6 +34,32 @@ TEST(RenderBarTest, LeavesOutWhatDoesNotFit) {
             " ⠋ training    150/300 ━━━━━╸───── 50%  0:09 left");
   EXPECT_EQ(RenderBar(Training(150), {.columns = 40}), " ⠋ training    150/300 ━━━━━───── 50%");
   EXPECT_EQ(RenderBar(Training(150), {.columns = 20}), " ⠋ training    150/300  50%");
+}
+
+TEST(RenderBarTest, AMeasurementTakesTheSpeedsPlaceOnEightyColumns) {
+  ProgressLine line = Training(212);
+  line.measured = "val 0.0612";
+  line.photos = "39 photos/s";
+  const auto narrow = RenderBar(line, {.columns = 80});
+  EXPECT_EQ(narrow,
+            " ⠋ training    212/300 ━━━━━━━━━╸──── 70%  loss 0.0431  val 0.0612  0:09 left");
+  EXPECT_LT(DisplayWidth(narrow), 80);
+  EXPECT_EQ(RenderBar(line, {.columns = 100}),
+            " ⠋ training    212/300 ━━━━━━━╸─── 70%  loss 0.0431  val 0.0612  9.8 it/s  39 photos/s"
+            "  0:09 left");
+  EXPECT_EQ(
+      RenderPlain(line),
+      "   training    212/300 70%  loss 0.0431  val 0.0612  9.8 it/s  39 photos/s  0:09 left");
+}
+
+TEST(RenderBarTest, NoWidthMakesTheLineWrap) {
+  ProgressLine line = Training(12);
+  line.total = 20000;
+  line.measured = "subject 0.713";
+  line.photos = "39 photos/s";
+  for (int columns = 40; columns <= 140; ++columns) {
+    EXPECT_LT(DisplayWidth(RenderBar(line, {.columns = columns})), columns);
+  }
 }
 
 TEST(RenderBarTest, ColoursTheBarAlone) {

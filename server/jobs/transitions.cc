@@ -113,10 +113,21 @@ absl::Status JobFinished(const JobRecord& record) {
       {{"resource", record.job.name()}, {"state", v1::JobState_Name(record.job.state())}});
 }
 
+// Of the job from now on. What was measured stays until it is measured anew: the next attempt, and
+// the phases after training, report none of it.
+void SetProgress(JobRecord& record, v1::Progress progress) {
+  const v1::Progress& before = record.job.progress();
+  if (before.has_measurements() && !progress.has_measurements()) {
+    *progress.mutable_measurements() = before.measurements();
+  }
+  *record.job.mutable_progress() = std::move(progress);
+}
+
 void Enqueue(JobRecord& record, const Cause& cause, absl::Time not_before, const Moment& now) {
   record.not_before = not_before;
-  record.job.mutable_progress()->Clear();
-  record.job.mutable_progress()->set_phase(v1::JOB_PHASE_QUEUED);
+  v1::Progress queued;
+  queued.set_phase(v1::JOB_PHASE_QUEUED);
+  SetProgress(record, std::move(queued));
   SetState(record, v1::JOB_STATE_PENDING, cause, now);
   record.deadline = QueueDeadline(record.job, not_before);
 }
@@ -234,9 +245,12 @@ absl::Status Renew(JobRecord& record, const v1::HeartbeatRequest& news, const Le
     *AddEvent(record, now).mutable_sample() = sample;
   }
   using google::protobuf::util::MessageDifferencer;
-  if (news.has_progress() && !MessageDifferencer::Equals(news.progress(), record.job.progress())) {
-    *record.job.mutable_progress() = news.progress();
-    *AddEvent(record, now).mutable_progress() = news.progress();
+  if (news.has_progress()) {
+    const v1::Progress before = record.job.progress();
+    SetProgress(record, news.progress());
+    if (!MessageDifferencer::Equals(before, record.job.progress())) {
+      *AddEvent(record, now).mutable_progress() = record.job.progress();
+    }
   }
   if (news.has_checkpoint() && !(Planted("checkpoint-stale") && record.checkpoint)) {
     record.checkpoint = news.checkpoint();

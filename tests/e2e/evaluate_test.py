@@ -217,6 +217,9 @@ class Evaluate(service.JobTest):
         training.fine_tune.previews.every_steps = 1
         done = self.check_that_all_is_withheld(training, pictures=2)
         self.assertTrue(any("a preview is withheld" in warning for warning in done.warnings), done.warnings)
+        last = done.progress.measurements  # previews are judged before they are withheld
+        self.assertEqual(last.score_step, done.resolved.fine_tune.training.steps)
+        self.assertTrue(last.HasField("subject_score") and last.HasField("prompt_score"), last)
         self.assertTrue(any(output.path.startswith("model/") for output in done.outputs))
         config = weights.parent / "config.json"
         text = config.read_text()

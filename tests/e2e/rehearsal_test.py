@@ -64,11 +64,13 @@ class Rehearsal(unittest.TestCase):
     def test_events_come_as_in_earnest(self):
         job = service.fine_tune_job(self.photo_bytes(), steps=100)
         job.fine_tune.previews.every_steps = 50
+        job.fine_tune.subjects[0].validation_photos.add(inline=self.photo_bytes()[0])
         name = self.service.create(job).name
         events = list(self.service.watch(name))
         self.assertEqual([event.sample.step for event in events if event.HasField("sample")], [50, 100])
         self.assertTrue(any(event.progress.training.loss > 0 for event in events))
         job = self.service.get(name)
+        self.assertEqual(job.progress.measurements.validation_loss, job.metrics["validation_loss_after"])
         self.assertEqual(job.resolved.fine_tune.training.steps, 100)
         self.assertEqual(len(job.outputs), 1 + 2 + 1 + 2)  # card, images, sheet, previews
         self.service.outputs(job)

@@ -95,8 +95,8 @@ class ReportPage(unittest.TestCase):
             self.assertEqual(shown["images"], 3 + 6 + 8)  # photos, pictures, the class before and after
             self.assertEqual((shown["broken"], shown["untold"], shown["outside"]), (0, 0, []))
             self.assertEqual(shown["headings"], ["How good it is", "Photos", "Pictures", "Others of the class", "Loss",
-                                                 "Score of the checkpoints", "To make it again"])
-            self.assertEqual(len(shown["curves"]), 2)
+                                                 "Score of the checkpoints", "Scores while training", "To make it again"])
+            self.assertEqual(len(shown["curves"]), 4)
             self.assertGreater(min(shown["curves"]), 100)
             columns[width] = shown["columns"]
         self.assertLess(columns[400], columns[1400])

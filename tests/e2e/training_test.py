@@ -78,6 +78,10 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual((done.metrics["training_steps"], done.metrics["best_step"]), (8, 2), "four checkpoints")
         page = self.service.outputs(done)["report/index.html"].decode()
         self.assertIn("Loss on the validation photos", page)
+        last = done.progress.measurements
+        self.assertEqual(last.validation_loss_step, 8)
+        self.assertEqual(last.validation_loss, done.metrics["validation_loss_after"], "no weight has moved")
+        self.assertFalse(last.HasField("subject_score"), "nobody judges")
 
     def test_several_subjects_are_learned_together_and_drawn_by_their_numbers(self):
         job = self.job(steps=4)

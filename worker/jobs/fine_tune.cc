@@ -223,8 +223,8 @@ std::vector<v1::Output> WritePage(const v1::ResolvedSpec& resolved, const FineTu
   facts.class_before = ImagesOf(drawn.class_before);
   facts.class_after = ImagesOf(drawn.class_after);
   facts.losses = trained.losses;
-  const bool losses = PicksLowestValidationLoss(resolved.fine_tune().training());
-  (losses ? facts.validation_losses : facts.scores) = trained.scores;
+  if (PicksBestStep(spec)) facts.scores = trained.scores;
+  facts.measured = trained.measured;
   facts.settings = SettingsJson(resolved);
   return {WriteReportPage(facts, environment)};
 }
@@ -315,6 +315,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   options.class_photos = std::move(class_photos);
   options.selection =
       StepSelectionOf(workshop.evaluators, spec, photos.front(), workshop.judges, environment);
+  options.previews.judge = PreviewJudgeOf(workshop.evaluators, spec, options.previews.prompts,
+                                          photos.front(), workshop.judges, environment);
   const auto initial =
       FetchInitialModel(lease, spec, base.facts.digest, environment, phases, workshop);
   if (initial) {

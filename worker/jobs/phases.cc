@@ -30,6 +30,17 @@ v1::JobPhase ToJobPhase(Phase phase) {
   return v1::JOB_PHASE_UNSPECIFIED;
 }
 
+v1::TrainingMeasurements ToProto(const LatestMeasured& latest) {
+  v1::TrainingMeasurements message;
+  const auto& [validation_loss, subject_score, prompt_score] = latest.measured;
+  if (validation_loss) message.set_validation_loss(*validation_loss);
+  message.set_validation_loss_step(latest.validation_loss_step);
+  if (subject_score) message.set_subject_score(*subject_score);
+  if (prompt_score) message.set_prompt_score(*prompt_score);
+  message.set_score_step(latest.score_step);
+  return message;
+}
+
 }  // namespace
 
 std::vector<Phase> PhasesOf(const v1::FineTuneSpec& resolved) {
@@ -75,6 +86,7 @@ void Phases::Report(const Progress& progress) {
     training.set_grad_norm(progress.grad_norm.value_or(0));
     training.set_steps_per_second(progress.units_per_second.value_or(0));
   }
+  if (progress.measured) *message.mutable_measurements() = ToProto(*progress.measured);
   environment_.Report(message);
 }
 

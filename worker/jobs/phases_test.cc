@@ -73,5 +73,24 @@ TEST_F(PhasesTest, WithoutClassImagesNoneAreCounted) {
   EXPECT_FALSE(phases.Measurements().contains("class_images_drawn"));
 }
 
+TEST_F(PhasesTest, MeasurementsAreReportedWithTheirSteps) {
+  Phases phases(environment_, {Phase::kPreparing, Phase::kTraining});
+  phases.Report({.phase = Phase::kTraining, .done = 1, .total = 9});
+  EXPECT_FALSE(environment_.reports.back().has_measurements());
+  phases.Report(
+      {.phase = Phase::kTraining,
+       .done = 5,
+       .total = 9,
+       .measured = LatestMeasured{.measured = {.validation_loss = 0, .prompt_score = 0.25},
+                                  .validation_loss_step = 5,
+                                  .score_step = 4}});
+  const auto& measurements = environment_.reports.back().measurements();
+  EXPECT_TRUE(measurements.has_validation_loss()) << "though it is 0";
+  EXPECT_EQ(measurements.validation_loss_step(), 5);
+  EXPECT_FALSE(measurements.has_subject_score());
+  EXPECT_EQ(measurements.prompt_score(), 0.25);
+  EXPECT_EQ(measurements.score_step(), 4);
+}
+
 }  // namespace
 }  // namespace likeness

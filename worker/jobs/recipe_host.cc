@@ -63,13 +63,12 @@ void RecipeHost::ShowPreview(const std::function<std::optional<Preview>()>& draw
   }
 }
 
-std::optional<double> RecipeHost::Score(const std::function<std::optional<double>()>& say) {
-  std::optional<double> score;
-  const absl::Status status = Guard([&] { score = say(); });
+void RecipeHost::Measure(const std::function<void()>& measure) {
+  const absl::Status status = Guard(measure);
   if (!status.ok()) {
-    environment_.Warn(absl::StrCat("A checkpoint could not be judged: ", status.message()));
+    environment_.Warn(
+        absl::StrCat("A measurement of the training is left out: ", status.message()));
   }
-  return score;
 }
 
 void RecipeHost::Show(const Preview& preview) {

@@ -25,7 +25,7 @@ class RecipeHost : public Host {
 
   void Report(const Progress& progress) override;
   void ShowPreview(const std::function<std::optional<Preview>()>& draw) override;
-  std::optional<double> Score(const std::function<std::optional<double>()>& say) override;
+  void Measure(const std::function<void()>& measure) override;
   StopReason Stop() override;
   bool SaveCheckpoint(int64_t step, CheckpointReason reason,
                       const CheckpointContents& contents) override;

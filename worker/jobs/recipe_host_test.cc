@@ -133,6 +133,14 @@ TEST_F(RecipeHostTest, PreviewThatCannotBeCheckedIsNotShown) {
   EXPECT_EQ(attempt.environment.warnings.size(), 1u);
 }
 
+TEST_F(RecipeHostTest, WhatCannotBeMeasuredCostsAWarningAlone) {
+  Attempt attempt(server_);
+  attempt.host.Measure([] { throw std::runtime_error("no evaluator"); });
+  attempt.host.Measure([] {});
+  ASSERT_EQ(attempt.environment.warnings.size(), 1u);
+  EXPECT_NE(attempt.environment.warnings[0].find("no evaluator"), std::string::npos);
+}
+
 TEST_F(RecipeHostTest, LostPreviewsCostAWarningAlone) {
   {
     Attempt first(server_);

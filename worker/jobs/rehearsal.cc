@@ -68,6 +68,22 @@ double LossAfter(int64_t step, int64_t steps) {
   return 0.09 + 0.06 * std::exp(-4 * part) + 0.004 * std::sin(static_cast<double>(step));
 }
 
+// What would be measured in the first `done` steps.
+std::optional<LatestMeasured> RehearsedMeasurements(const v1::FineTuneSpec& spec, int64_t done) {
+  const auto last = [&](int64_t every) { return every > 0 ? done / every * every : 0; };
+  const int64_t checkpoint = last(spec.training().checkpoint_every_steps());
+  const int64_t preview = last(spec.previews().every_steps());
+  std::vector<MeasuredStep> measured;
+  if (HasValidationPhotos(spec)) {
+    const int64_t step = PicksLowestValidationLoss(spec.training()) ? checkpoint : preview;
+    AddMeasured(step, {.validation_loss = LossAfter(step, spec.training().steps())}, measured);
+  }
+  if (PicksBestStep(spec) && checkpoint > 0) {
+    AddMeasured(checkpoint, {.subject_score = 0.7, .prompt_score = 0.3}, measured);
+  }
+  return LatestOf(measured);
+}
+
 void RehearseTraining(const v1::FineTuneSpec& spec, int image_size, JobEnvironment& environment,
                       Phases& phases, RecipeHost& host) {
   const int64_t steps = spec.training().steps();
@@ -76,6 +92,7 @@ void RehearseTraining(const v1::FineTuneSpec& spec, int image_size, JobEnvironme
   int64_t shown = 0;
   Pace(ProgressMeter(Phase::kTraining, "steps", 0, steps), steps, environment, phases,
        [&](Progress& progress) {
+         progress.measured = RehearsedMeasurements(spec, progress.done);
          if (progress.done == 0) return;
          progress.loss = LossAfter(progress.done, steps);
          progress.learning_rate = spec.training().learning_rate();

@@ -186,15 +186,28 @@ std::string LossCurve(const std::vector<float>& losses) {
   return Curve("Loss", means, 0, top, static_cast<int64_t>(losses.size()));
 }
 
-std::string ScoreCurve(const char* label, double sign, const std::vector<ScoredStep>& scores) {
-  std::vector<Point> points;
-  for (const auto& scored : scores) {
-    points.push_back({static_cast<double>(scored.step), sign * scored.score});
-  }
+std::string CurveOf(const char* label, const std::vector<Point>& points) {
   if (points.empty()) return "";
   const auto [least, most] = std::minmax_element(
       points.begin(), points.end(), [](const Point& a, const Point& b) { return a.y < b.y; });
-  return Curve(label, points, least->y, most->y, scores.back().step);
+  return Curve(label, points, least->y, most->y, static_cast<int64_t>(points.back().x));
+}
+
+std::string ScoreCurve(const std::vector<ScoredStep>& scores) {
+  std::vector<Point> points;
+  for (const auto& scored : scores) {
+    points.push_back({static_cast<double>(scored.step), scored.score});
+  }
+  return CurveOf("Score", points);
+}
+
+std::string MeasuredCurve(const char* label, std::optional<double> Measured::*figure,
+                          const std::vector<MeasuredStep>& steps) {
+  std::vector<Point> points;
+  for (const auto& [step, measured] : steps) {
+    if (measured.*figure) points.push_back({static_cast<double>(step), *(measured.*figure)});
+  }
+  return CurveOf(label, points);
 }
 
 // With the names of several.
@@ -244,9 +257,12 @@ std::string ReportPage(const ReportFacts& facts) {
       Section("Pictures", PicturesByPrompt(facts)),
       Section("Others of the class", ClassBeforeAndAfter(facts)),
       Section("Loss", LossCurve(facts.losses)),
-      Section("Score of the checkpoints", ScoreCurve("Score", 1, facts.scores)),
       Section("Loss on the validation photos",
-              ScoreCurve("Validation loss", -1, facts.validation_losses)),
+              MeasuredCurve("Validation loss", &Measured::validation_loss, facts.measured)),
+      Section("Score of the checkpoints", ScoreCurve(facts.scores)),
+      Section("Scores while training",
+              absl::StrCat(MeasuredCurve("Subject score", &Measured::subject_score, facts.measured),
+                           MeasuredCurve("Prompt score", &Measured::prompt_score, facts.measured))),
       Section(
           "To make it again",
           absl::StrCat("<p>Save these settings as <code>job.json</code> and run <code>likeness "

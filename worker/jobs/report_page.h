@@ -11,6 +11,7 @@
 #include "worker/evaluation/judge.h"
 #include "worker/jobs/pictures.h"
 #include "worker/training/best_step.h"
+#include "worker/training/measurements.h"
 
 namespace likeness {
 
@@ -32,8 +33,8 @@ struct ReportFacts {
   std::vector<const Image*> class_before, class_after;  // "a {class}"
   std::vector<float> losses;                            // of every training step
   std::vector<ScoredStep> scores;                       // of the steps that were judged
-  std::vector<ScoredStep> validation_losses;  // negative; where they chose the step, in their place
-  std::string settings;                       // of the job, as JSON that creates it again
+  std::vector<MeasuredStep> measured;                   // while training
+  std::string settings;                                 // of the job, as JSON that creates it again
 };
 
 // The last part of a resource name: "mini" of "baseModels/mini".

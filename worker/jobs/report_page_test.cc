@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "worker/jobs/figures_text.h"
 
 namespace likeness {
@@ -67,14 +68,21 @@ TEST(ReportPage, WithheldPicturesAreNamedAndNotShown) {
   EXPECT_EQ(shown, 1u + 1u + 1u) << "the photo, a picture, one of the class";
 }
 
-TEST(ReportPage, LossesOfCheckpointsAreDrawnAsLosses) {
+TEST(ReportPage, EachMeasurementHasACurveOfItsOwn) {
   ReportFacts facts = Facts();
   facts.scores.clear();
-  facts.validation_losses = {{1, -.5}, {3, -.25}};
+  facts.measured = {{0, {.validation_loss = .5}},
+                    {2, {.subject_score = .625, .prompt_score = .25}},
+                    {3, {.validation_loss = .125, .subject_score = .75, .prompt_score = .375}}};
   const std::string page = ReportPage(facts);
-  EXPECT_THAT(page, HasSubstr("aria-label=\"Validation loss by step\""));
+  for (const char* curve : {"Validation loss", "Subject score", "Prompt score"}) {
+    EXPECT_THAT(page, HasSubstr(absl::StrCat("aria-label=\"", curve, " by step\""))) << curve;
+  }
   EXPECT_THAT(page, HasSubstr("<text x=\"0\" y=\"14\">0.5</text>"));
+  EXPECT_THAT(page, HasSubstr("<text x=\"0\" y=\"14\">0.75</text>"));
   EXPECT_THAT(page, Not(HasSubstr("Score of the checkpoints")));
+  facts.measured.resize(1);
+  EXPECT_THAT(ReportPage(facts), Not(HasSubstr("Loss on the validation photos"))) << "one point";
 }
 
 TEST(FigureTexts, SaysWhatWasMeasured) {

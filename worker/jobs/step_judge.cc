@@ -1,6 +1,8 @@
 #include "worker/jobs/step_judge.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -48,6 +50,33 @@ std::vector<EvaluatorFiles> JudgesOf(const std::vector<EvaluatorFiles>& found,
         "worker has none for the model");
   }
   return chosen;
+}
+
+// Of the first subject, without pictures.
+Evidence EvidenceOf(const v1::FineTuneSpec& spec, const SubjectPhotos& photos) {
+  const PromptWords words = WordsOf(spec);
+  return {.tokens = TokensOf(words),
+          .subject = words.token,
+          .photos = ImagesOf(photos.training),
+          .pictures = {},
+          .class_pictures = {},
+          .class_pictures_before = {}};
+}
+
+// Of pictures of these prompts. `measures`: DINO or CLIP-I, and CLIP-T.
+Measured ScoresOf(const std::vector<Image>& pictures, const std::vector<std::string>& prompts,
+                  Evidence evidence, const std::set<Measure>& measures, Evaluators& evaluators) {
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    evidence.pictures.push_back({prompts.at(i), &pictures[i]});
+  }
+  const auto metrics = JudgePictures(evidence, measures, evaluators).metrics;
+  const auto metric = [&](const char* name) -> std::optional<double> {
+    const auto found = metrics.find(name);
+    return found == metrics.end() ? std::nullopt : std::optional(found->second);
+  };
+  return {.validation_loss = {},
+          .subject_score = metric(measures.contains(Measure::kDino) ? "dino" : "clip_i"),
+          .prompt_score = metric("clip_t")};
 }
 
 }  // namespace
@@ -110,24 +139,32 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
   selection.eta = samples.eta;
 
   const auto evaluators = judges.Get(files, [&] { ThrowIfStopped(environment.Stop()); });
-  const PromptWords words = WordsOf(spec);
-  Evidence evidence{.tokens = TokensOf(words),
-                    .subject = words.token,
-                    .photos = ImagesOf(photos.training),
-                    .pictures = {},
-                    .class_pictures = {},
-                    .class_pictures_before = {}};
-  selection.judge = [evaluators, evidence = std::move(evidence),
+  selection.judge = [evaluators, evidence = EvidenceOf(spec, photos),
                      prompts = selection.prompts](const std::vector<Image>& pictures) {
-    Evidence seen = evidence;
-    for (size_t i = 0; i < pictures.size(); ++i) {
-      seen.pictures.push_back({prompts.at(i), &pictures[i]});
-    }
     const Measure subject = evaluators->dino ? Measure::kDino : Measure::kClipI;
-    const auto metrics = JudgePictures(seen, {subject, Measure::kClipT}, *evaluators).metrics;
-    return metrics.at(subject == Measure::kDino ? "dino" : "clip_i") + metrics.at("clip_t");
+    return ScoresOf(pictures, prompts, evidence, {subject, Measure::kClipT}, *evaluators);
   };
   return selection;
+}
+
+PictureJudge PreviewJudgeOf(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec,
+                            const std::vector<std::string>& prompts, const SubjectPhotos& photos,
+                            WarmEvaluators& judges, JobEnvironment& environment) {
+  if (!spec.judge().enabled() || PicksBestStep(spec)) return nullptr;
+  if (spec.previews().every_steps() == 0) return nullptr;
+  std::set<Measure> measures;
+  const std::set<Measure> of_job = ToMeasures(spec.judge().measures());
+  for (const Measure subject : {Measure::kDino, Measure::kClipI}) {
+    if (measures.empty() && of_job.contains(subject)) measures.insert(subject);
+  }
+  if (of_job.contains(Measure::kClipT)) measures.insert(Measure::kClipT);
+  if (measures.empty()) return nullptr;
+  return
+      [&judges, &environment, files = ChooseForJob(found, spec.judge().evaluators()),
+       evidence = EvidenceOf(spec, photos), prompts, measures](const std::vector<Image>& pictures) {
+        const auto evaluators = judges.Get(files, [&] { ThrowIfStopped(environment.Stop()); });
+        return ScoresOf(pictures, prompts, evidence, measures, *evaluators);
+      };
 }
 
 }  // namespace likeness

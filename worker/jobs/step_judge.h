@@ -39,4 +39,13 @@ StepSelection StepSelectionOf(const std::vector<EvaluatorFiles>& found,
                               const v1::FineTuneSpec& spec, const SubjectPhotos& photos,
                               WarmEvaluators& judges, JobEnvironment& environment);
 
+// Scores previews, one of each of `prompts`, by the job's own evaluators and measures, as far as
+// these say how well a subject is recognised and prompts are obeyed. Null where the job is not
+// judged, or its checkpoints are: scores of other pictures would not compare with theirs. On an
+// accelerator the evaluators are there only while they look. The photos, `judges` and the
+// environment outlive it.
+PictureJudge PreviewJudgeOf(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec,
+                            const std::vector<std::string>& prompts, const SubjectPhotos& photos,
+                            WarmEvaluators& judges, JobEnvironment& environment);
+
 }  // namespace likeness

@@ -1,7 +1,9 @@
 // Fine-tunes whose model is made of the weights that are judged best.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,8 +20,11 @@ using BestCheckpointTest = FineTuneModelTest;
 FineTuneOptions JudgedJob(const std::function<double(const std::vector<Image>&)>& judge) {
   FineTuneOptions options = Job();
   options.checkpoint_every = 2;
-  options.selection = {
-      .prompts = {"a sks dog in the snow", "a sks dog on the beach"}, .steps = 2, .judge = judge};
+  options.selection = {.prompts = {"a sks dog in the snow", "a sks dog on the beach"},
+                       .steps = 2,
+                       .judge = [judge](const std::vector<Image>& pictures) {
+                         return Measured{.subject_score = judge(pictures), .prompt_score = 0.25};
+                       }};
   return options;
 }
 
@@ -51,6 +56,25 @@ TEST_F(BestCheckpointTest, TheWeightsOfTheBestCheckpointMakeTheModel) {
   EXPECT_EQ(card.at("best_step"), 4);
   EXPECT_EQ(card.at("scores").at(2).at("step"), 6);
   EXPECT_EQ(card.at("settings").at("best_step_of").at("prompts").size(), 2u);
+}
+
+TEST_F(BestCheckpointTest, TheScoresOfACheckpointAreReportedBeforeTheNextStep) {
+  const std::vector<double> said = {0.2, 0.9, 0.1};
+  size_t asked = 0;
+  const auto result =
+      Train(JudgedJob([&](const std::vector<Image>&) { return said.at(asked++); }), "out");
+  ASSERT_EQ(result.measured.size(), 3u);
+  EXPECT_EQ(result.measured[1].step, 4);
+  EXPECT_EQ(result.measured[1].measured.subject_score, 0.9);
+  EXPECT_EQ(result.measured[1].measured.prompt_score, 0.25);
+  EXPECT_EQ(result.scores[1].score, 0.9 + 0.25) << "their sum";
+  std::map<int64_t, int64_t> told;  // steps done when the scores of a step were told first
+  for (const Progress& report : host("out").progress) {
+    if (report.measured) told.try_emplace(report.measured->score_step, report.done);
+  }
+  EXPECT_EQ(told.at(2), 2);
+  EXPECT_EQ(told.at(4), 4);
+  EXPECT_EQ(told.at(6), 6);
 }
 
 TEST_F(BestCheckpointTest, OfEquallyGoodCheckpointsTheFirstMakesTheModel) {

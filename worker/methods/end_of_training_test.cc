@@ -39,6 +39,10 @@ TEST_F(EndOfTrainingTest, TheCheckpointWithTheLowestValidationLossMakesTheModel)
   EXPECT_EQ(card.at("best_step"), best);
   EXPECT_EQ(result.validation_loss_after, lowest) << "of the weights that the model has";
   EXPECT_EQ(result.losses.size(), 12u);
+  ASSERT_EQ(result.measured.size(), 7u) << "before the first step, and of the checkpoints";
+  EXPECT_EQ(result.measured[0].measured.validation_loss, result.validation_loss_before);
+  EXPECT_EQ(*result.measured[6].measured.validation_loss,
+            card.at("validation_losses").at(5).at("loss").get<double>());
   ExpectResumable(options, "lowest");
 }
 
@@ -157,7 +161,7 @@ TEST(PatienceTest, DivergenceIsSaidOfTheStepAtWhichTrainingEnded) {
   options.steps = 20;
   options.checkpoint_every = 1;
   options.patience = 2;
-  options.score = [](const auto&) { return std::optional(1.0); };
+  options.score = [](const auto&) { return std::optional(Judged{.score = 1}); };
   try {
     Train(trained, objective, options, host);
     FAIL() << "it does not diverge";

@@ -74,31 +74,45 @@ std::optional<std::vector<Image>> Draw(Family& model, Attached& attached, const 
       [&] { return GenerateImages(model, request, [&](int, int) { return after_part(); }); });
 }
 
-// Each by itself: one that cannot be drawn costs no other.
-void ShowPreviews(Family& model, Attached& attached, const PreviewOptions& options, int64_t step,
-                  const std::function<bool()>& after_part, Host& host) {
+// What `judge` says of the pictures; nothing where it was stopped or cannot say.
+std::optional<Measured> Judge(const PictureJudge& judge, const std::vector<Image>& pictures,
+                              Host& host) {
+  std::optional<Measured> scores;
+  host.Measure([&] { scores = UnlessStopped([&] { return judge(pictures); }); });
+  return scores;
+}
+
+// Each by itself: one that cannot be drawn costs no other. They are judged if all were drawn.
+Measured ShowPreviews(Family& model, Attached& attached, const PreviewOptions& options,
+                      int64_t step, const std::function<bool()>& after_part, Host& host) {
+  std::vector<Image> drawn;
   for (const std::string& prompt : options.prompts) {
     host.ShowPreview([&]() -> std::optional<Preview> {
       auto images =
           Draw(model, attached, options, {{.prompt = prompt, .seed = options.seed}}, after_part);
       if (!images) return std::nullopt;
+      if (options.judge) drawn.push_back(images->front());
       return Preview{.step = step, .prompt = prompt, .image = std::move(images->front())};
     });
   }
+  if (drawn.empty() || drawn.size() < options.prompts.size()) return {};
+  return Judge(options.judge, drawn, host).value_or(Measured());
 }
 
-std::optional<double> Score(Family& model, Attached& attached, const StepSelection& selection,
+std::optional<Judged> Score(Family& model, Attached& attached, const StepSelection& selection,
                             const std::function<bool()>& after_part, Host& host) {
   std::vector<PictureRequest> pictures;
   for (const std::string& prompt : selection.prompts) {
     const auto number = static_cast<uint32_t>(pictures.size());
     pictures.push_back({.prompt = prompt, .seed = selection.seed + number});
   }
-  return host.Score([&]() -> std::optional<double> {
-    const auto images = Draw(model, attached, selection, pictures, after_part);
-    if (!images) return std::nullopt;
-    return selection.judge(*images);
-  });
+  std::optional<std::vector<Image>> images;
+  host.Measure([&] { images = Draw(model, attached, selection, pictures, after_part); });
+  if (!images) return std::nullopt;
+  const auto scores = Judge(selection.judge, *images, host);
+  if (!scores || !scores->scored()) return std::nullopt;
+  return Judged{.score = scores->subject_score.value_or(0) + scores->prompt_score.value_or(0),
+                .measured = *scores};
 }
 
 }  // namespace
@@ -145,8 +159,25 @@ FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTu
                                  .gradient_checkpointing = options.gradient_checkpointing});
   LoopOptions loop = LoopOf(options);
   loop.job = fingerprint;
+  loop.measured_before.validation_loss = result.validation_loss_before;
+  const auto measure_loss = [&](const std::function<bool()>& after_part) {
+    std::optional<double> loss;
+    host.Measure([&] {
+      loss = UnlessStopped([&] {
+        return loss_on_validation([&](int64_t) {
+          if (!after_part()) throw Error(ErrorKind::kCancelled, "the host asked to stop");
+        });
+      });
+    });
+    return loss;
+  };
   loop.preview = [&](int64_t step, const std::function<bool()>& after_part) {
-    ShowPreviews(base, *attached, options.previews, step, after_part, host);
+    Measured measured = ShowPreviews(base, *attached, options.previews, step, after_part, host);
+    // A rule that goes by the loss measures it at its own steps.
+    if (!lesson.validation.empty() && !options.lowest_validation_loss) {
+      measured.validation_loss = measure_loss(after_part);
+    }
+    return measured;
   };
   if (!options.selection.prompts.empty()) {
     loop.score = [&](const std::function<bool()>& after_part) {
@@ -154,14 +185,10 @@ FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTu
     };
   }
   if (options.lowest_validation_loss) {
-    loop.score = [&](const std::function<bool()>& after_part) {
-      return host.Score([&] {
-        return UnlessStopped([&] {
-          return -loss_on_validation([&](int64_t) {
-            if (!after_part()) throw Error(ErrorKind::kCancelled, "the host asked to stop");
-          });
-        });
-      });
+    loop.score = [&](const std::function<bool()>& after_part) -> std::optional<Judged> {
+      const auto loss = measure_loss(after_part);
+      if (!loss) return std::nullopt;
+      return Judged{.score = -*loss, .measured = {.validation_loss = loss}};
     };
   }
   loop.finish = [&](const TrainingState& state, const std::function<void()>& stop_if_asked) {
@@ -171,6 +198,14 @@ FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTu
     if (const auto best = state.best.best()) result.best_step = best->step;
     result.validation_loss_after = validation_loss(Phase::kSaving, stop_if_asked);
     stop_if_asked();
+    result.measured = state.measured;
+    if (!result.best_step) {  // else it is that of an earlier step
+      AddMeasured(state.step, {.validation_loss = result.validation_loss_after}, result.measured);
+    }
+    host.Report({.phase = Phase::kSaving,
+                 .total = 1,
+                 .unit = "models",
+                 .measured = LatestOf(result.measured)});
     const auto dtype =
         options.save_dtype == SaveDtype::kFloat16 ? torch::kFloat16 : torch::kFloat32;
     method.write(base, *attached, {paths.base_model, paths.output_model, dtype, stop_if_asked},

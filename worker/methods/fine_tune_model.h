@@ -9,6 +9,7 @@
 #include "worker/training/best_step.h"
 #include "worker/training/fine_tune_options.h"
 #include "worker/training/host.h"
+#include "worker/training/measurements.h"
 
 namespace likeness {
 
@@ -23,6 +24,7 @@ struct FineTunePaths {
 struct FineTuneResult {
   std::vector<float> losses = {};             // of every optimizer step
   std::vector<ScoredStep> scores = {};        // of the checkpoints that were judged
+  std::vector<MeasuredStep> measured = {};    // in order, from before the first step to the last
   std::optional<int64_t> best_step = {};      // whose weights the model has, where one was chosen
   std::optional<int64_t> skipped_steps = {};  // TrainingState's
   std::optional<double> validation_loss_before = {};

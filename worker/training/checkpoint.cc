@@ -1,5 +1,9 @@
 #include "worker/training/checkpoint.h"
 
+#include <cmath>
+#include <limits>
+#include <optional>
+
 #include "worker/base/error.h"
 
 namespace likeness {
@@ -9,6 +13,8 @@ constexpr const char* kAdamWSteps = "adamw.steps";
 constexpr const char* kLossScale = "loss_scale";
 constexpr const char* kScores = "scores";
 constexpr const char* kScoredSteps = "scored_steps";
+constexpr const char* kMeasured = "measured";
+constexpr const char* kMeasuredSteps = "measured_steps";
 
 // All that is trained, by the names that the file has for it; the run's own tensors.
 NamedTensors TensorsOf(const TrainedState& trained) {
@@ -79,6 +85,44 @@ BestStep ReadBest(const SafetensorsFile& file, const TrainedState& trained) {
   return best;
 }
 
+void AddMeasuredSteps(const std::vector<MeasuredStep>& steps, NamedTensors& tensors) {
+  if (steps.empty()) return;
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> values;
+  std::vector<int64_t> numbers;
+  for (const auto& [step, measured] : steps) {
+    values.push_back(measured.validation_loss.value_or(kNone));
+    values.push_back(measured.subject_score.value_or(kNone));
+    values.push_back(measured.prompt_score.value_or(kNone));
+    numbers.push_back(step);
+  }
+  tensors.emplace_back(kMeasured, torch::tensor(values, torch::kFloat64).view({-1, 3}));
+  tensors.emplace_back(kMeasuredSteps, torch::tensor(numbers, torch::kInt64));
+}
+
+std::vector<MeasuredStep> ReadMeasuredSteps(const SafetensorsFile& file) {
+  std::vector<MeasuredStep> steps;
+  if (!file.Contains(kMeasured) || !file.Contains(kMeasuredSteps)) return steps;
+  const auto values = file.Get(kMeasured).to(torch::kFloat64).contiguous();
+  const auto numbers = file.Get(kMeasuredSteps).to(torch::kInt64).contiguous();
+  if (numbers.dim() != 1 || !values.sizes().equals({numbers.numel(), 3})) {
+    throw Error(ErrorKind::kDataLoss, "the checkpoint's measurements and their steps do not match");
+  }
+  const double* value = values.const_data_ptr<double>();
+  const auto next = [&]() -> std::optional<double> {
+    const double read = *value++;
+    return std::isnan(read) ? std::nullopt : std::optional(read);
+  };
+  for (int64_t i = 0; i < numbers.numel(); ++i) {
+    Measured measured;
+    measured.validation_loss = next();
+    measured.subject_score = next();
+    measured.prompt_score = next();
+    steps.push_back({numbers.const_data_ptr<int64_t>()[i], measured});
+  }
+  return steps;
+}
+
 void CheckMetadata(const std::map<std::string, std::string>& metadata, const std::string& job) {
   const auto saved_job = metadata.find("job");
   if (saved_job == metadata.end() || saved_job->second != job || !metadata.contains("step")) {
@@ -95,6 +139,7 @@ CheckpointContents ContentsOf(const std::string& job, const TrainingState& state
                               .metadata = {{"job", job}, {"step", std::to_string(state.step)}}};
   contents.tensors.emplace_back("losses", torch::tensor(state.losses, torch::kFloat32));
   AddBest(state.best, trained.names, contents.tensors);
+  AddMeasuredSteps(state.measured, contents.tensors);
   return contents;
 }
 
@@ -109,6 +154,7 @@ TrainingState LoadTrainingState(const std::filesystem::path& file, const std::st
                       losses.const_data_ptr<float>() + losses.numel());
 
   state.best = ReadBest(checkpoint, trained);
+  state.measured = ReadMeasuredSteps(checkpoint);
   NamedTensors tensors = TensorsOf(trained);
   // All is found before the first is written to.
   std::vector<torch::Tensor> stored;

@@ -53,5 +53,25 @@ TEST(CheckpointTest, ALossScaleThatCountsNoSkippedStepsIsReadAsWell) {
   EXPECT_EQ(loaded.loss_scale.skipped_steps(), 0);
 }
 
+TEST(CheckpointTest, WhatWasMeasuredIsKept) {
+  const TempDir dir;
+  OneWeight saved(2), loaded(0);
+  const TrainingState state{.step = 4,
+                            .losses = {0.5f, 0.4f, 0.3f, 0.2f},
+                            .measured = {{0, {.validation_loss = 0.25}},
+                                         {3, {.subject_score = 0.5, .prompt_score = 0.125}}}};
+  const CheckpointContents contents = ContentsOf("job", state, saved.trained());
+  WriteSafetensors(dir.path() / "file", contents.tensors, contents.metadata);
+  const auto read = LoadTrainingState(dir.path() / "file", "job", loaded.trained()).measured;
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[0].step, 0);
+  EXPECT_EQ(read[0].measured.validation_loss, 0.25);
+  EXPECT_FALSE(read[0].measured.scored());
+  EXPECT_EQ(read[1].step, 3);
+  EXPECT_FALSE(read[1].measured.validation_loss);
+  EXPECT_EQ(read[1].measured.subject_score, 0.5);
+  EXPECT_EQ(read[1].measured.prompt_score, 0.125);
+}
+
 }  // namespace
 }  // namespace likeness

@@ -15,6 +15,7 @@
 #include "worker/training/hypernetwork_options.h"
 #include "worker/training/lora_options.h"
 #include "worker/training/lr_schedule.h"
+#include "worker/training/measurements.h"
 #include "worker/training/optimizer.h"
 #include "worker/training/textual_inversion_options.h"
 #include "worker/training/training_precision.h"
@@ -41,6 +42,9 @@ enum class PriorKind {
 
 enum class SaveDtype { kFloat16, kFloat32 };
 
+// Subject and prompt scores of pictures, one of each prompt, in their order.
+using PictureJudge = std::function<Measured(const std::vector<Image>& pictures)>;
+
 // Pictures drawn while training, to look at.
 struct PreviewOptions {
   int64_t every = 0;  // optimizer steps; 0: none
@@ -51,6 +55,7 @@ struct PreviewOptions {
   int steps = 20;
   double guidance = 7.5;
   double eta = 0;
+  PictureJudge judge = {};  // null: the previews are not judged
 };
 
 // Which step's weights make the model: the last one's, or, where there is somebody to judge, those
@@ -64,8 +69,7 @@ struct StepSelection {
   double guidance = 7.5;
   double eta = 0;
   std::vector<std::string> judged_by = {};  // what `judge` looks with; part of the job's settings
-  // How good the pictures of the prompts are; higher is better.
-  std::function<double(const std::vector<Image>& pictures)> judge = {};
+  PictureJudge judge = {};                  // the sum of its scores says how good they are
 };
 
 // What is learned, and the photos of it.
@@ -75,7 +79,7 @@ struct LearnedSubject {
   std::string class_prompt;          // of the prior; empty: "a <class noun>"
   std::vector<SubjectPhoto> photos;  // at least one
   std::vector<SubjectPhoto>
-      validation_photos;  // never trained on; their loss is measured before and after
+      validation_photos;  // never trained on; their loss is measured before, after and at previews
 
   std::string InstancePrompt() const;  // "a <token> <class noun>"
   std::string ClassPrompt() const;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "worker/base/image.h"
+#include "worker/training/measurements.h"
 #include "worker/training/phase.h"
 
 namespace likeness {
@@ -27,6 +28,7 @@ struct Progress {
   std::optional<double> units_per_second = {};
   std::optional<double> eta_seconds = {};  // to the end of this phase
   std::optional<int64_t> drawn = {};       // of `done` class pictures: did not lie in the cache
+  std::optional<LatestMeasured> measured = {};
 };
 
 // A picture drawn while training.
@@ -62,11 +64,9 @@ class Host {
   // preview that cannot be drawn: what `draw` throws is the host's to deal with.
   virtual void ShowPreview(const std::function<std::optional<Preview>()>& draw) = 0;
 
-  // Calls `say`, which scores what is trained, and returns what it says. A host may deal with what
-  // `say` throws: a job goes on without a score that cannot be had.
-  virtual std::optional<double> Score(const std::function<std::optional<double>()>& say) {
-    return say();
-  }
+  // Calls `measure`, which measures what is trained. A host may deal with what it throws: a job
+  // goes on without what cannot be measured.
+  virtual void Measure(const std::function<void()>& measure) { measure(); }
 
   // Asked between forward passes, sampling steps and pictures: whatever takes seconds.
   virtual StopReason Stop() = 0;

@@ -127,7 +127,12 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     now.loss = progress.loss;
     now.learning_rate = progress.learning_rate;
     now.grad_norm = progress.grad_norm;
+    now.measured = LatestOf(state.measured);
     host.Report(now);
+  };
+  const auto add_measured = [&](const Measured& measured) {
+    AddMeasured(state.step, measured, state.measured);
+    report(0);  // known at once
   };
   const auto after_part = [&] {
     report(0);
@@ -142,8 +147,9 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     swap_with_average();
     const auto said = options.score(after_part);
     const bool whole = host.Stop() == StopReason::kNone;  // else it is of half the work
-    if (whole && said && std::isfinite(*said)) {
-      state.best.Offer({state.step, *said}, attached.masters());
+    if (whole && said && std::isfinite(said->score)) {
+      state.best.Offer({state.step, said->score}, attached.masters());
+      add_measured(said->measured);
     }
     swap_with_average();
     stop_if_asked();
@@ -153,9 +159,11 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
     if (options.preview_every == 0 || state.step == 0) return;
     if (state.step % options.preview_every != 0) return;
     swap_with_average();
-    options.preview(state.step, after_part);
+    const Measured measured = options.preview(state.step, after_part);
     swap_with_average();
+    add_measured(measured);
   };
+  if (state.measured.empty()) AddMeasured(0, options.measured_before, state.measured);
   report(0);
   preview_if_due();  // that of the checkpoint's step may have been cut short
   while (true) {

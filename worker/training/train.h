@@ -11,10 +11,17 @@
 #include "worker/training/checkpoint.h"
 #include "worker/training/host.h"
 #include "worker/training/lr_schedule.h"
+#include "worker/training/measurements.h"
 #include "worker/training/objective.h"
 #include "worker/training/optimizer.h"
 
 namespace likeness {
+
+// What LoopOptions.score says.
+struct Judged {
+  double score = 0;  // higher is better
+  Measured measured = {};
+};
 
 struct LoopOptions {
   int64_t steps = 0;              // optimizer steps
@@ -35,16 +42,19 @@ struct LoopOptions {
   int64_t checkpoint_every = 0;  // steps; 0: only the last one, and when drained
   std::string job;               // says which run a checkpoint is part of
 
-  // Called with the steps done every `preview_every` steps (0: never). `after_part` is to be called
-  // on the way; false asks to stop.
+  Measured measured_before = {};  // before the first step
+
+  // Called with the steps done every `preview_every` steps (0: never); returns what it measured,
+  // and nothing that it measured in part. `after_part` is to be called on the way; false asks to
+  // stop.
   int64_t preview_every = 0;
-  std::function<void(int64_t step, const std::function<bool()>& after_part)> preview = {};
+  std::function<Measured(int64_t step, const std::function<bool()>& after_part)> preview = {};
 
   // Says how good what is trained is, higher is better: asked at every checkpoint of
   // `checkpoint_every` and after the last step. The best step's weights are then what `finish`
   // sees, and not the last's. Nothing where it cannot be said, or where `after_part` said false;
   // null: never asked.
-  std::function<std::optional<double>(const std::function<bool()>& after_part)> score = {};
+  std::function<std::optional<Judged>(const std::function<bool()>& after_part)> score = {};
   // The run ends before `steps` when this many scores in a row are no better than one before them;
   // 0: never.
   int64_t patience = 0;

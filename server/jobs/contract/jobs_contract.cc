@@ -210,6 +210,39 @@ TEST_P(JobStoreTest, OnlyProgressThatWasReplacedIsMissingFromTheEvents) {
   EXPECT_EQ(Events("a", 20).front().seq(), 22);
 }
 
+// Reports of an attempt that has measured nothing yet, and of the phases after training, say
+// nothing of it.
+TEST_P(JobStoreTest, WhatWasMeasuredInTrainingOutlivesItsAttempt) {
+  Create("a");
+  const auto first = AcquireAs("w").lease_token();
+  v1::HeartbeatRequest news;
+  news.set_lease_token(first);
+  news.mutable_progress()->set_done(50);
+  news.mutable_progress()->mutable_measurements()->set_validation_loss(0.25);
+  news.mutable_progress()->mutable_measurements()->set_validation_loss_step(50);
+  ASSERT_TRUE(store().Renew(news).ok());
+  EXPECT_EQ(Events("a").back().progress().measurements().validation_loss(), 0.25);
+  const auto kept = [&] { return Get("a").progress().measurements().validation_loss_step(); };
+  ASSERT_TRUE(Renew(first, 51).ok());
+  EXPECT_EQ(kept(), 50);
+  EXPECT_EQ(Events("a").back().progress().measurements().validation_loss_step(), 50);
+  clock_.Advance(kTestLease + absl::Seconds(1));
+  ASSERT_EQ(*store().ExpireLeases(), 1);
+  EXPECT_EQ(kept(), 50);
+  EXPECT_EQ(Get("a").progress().done(), 0);
+  clock_.Advance(kTestRetry);
+  const auto second = AcquireAs("w").lease_token();
+  Reopen();
+  ASSERT_TRUE(Renew(second, 1).ok());
+  EXPECT_EQ(kept(), 50);
+  news.set_lease_token(second);
+  news.mutable_progress()->mutable_measurements()->set_validation_loss_step(40);
+  ASSERT_TRUE(store().Renew(news).ok());
+  EXPECT_EQ(kept(), 40);
+  ASSERT_TRUE(Complete(second).ok());
+  EXPECT_EQ(kept(), 40);
+}
+
 TEST_P(JobStoreTest, SnapshotMatchesTheEvents) {
   Create("a");
   AcquireAs("w");
