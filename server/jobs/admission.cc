@@ -21,6 +21,7 @@
 #include "server/jobs/estimates.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/measures_needed.h"
+#include "server/jobs/recommended.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -94,17 +95,6 @@ void MoveToAdapters(v1::ModelSelection& selection) {
   *selection.add_adapters() = std::move(first);
   auto& adapters = *selection.mutable_adapters();
   std::rotate(adapters.pointer_begin(), adapters.pointer_end() - 1, adapters.pointer_end());
-}
-
-// What the base model recommends for the spec's method; null where it is not said.
-const v1::FineTuneSpec* DefaultsFor(const v1::FineTuneSpec& spec, const v1::BaseModel& base) {
-  const auto is_for = [&](const v1::FineTuneSpec& defaults) {
-    return defaults.method_case() == spec.method_case();
-  };
-  if (is_for(base.fine_tune_defaults())) return &base.fine_tune_defaults();
-  const auto& others = base.other_fine_tune_defaults();
-  const auto found = std::find_if(others.begin(), others.end(), is_for);
-  return found == others.end() ? nullptr : &*found;
 }
 
 const v1::Lora& LoraOf(const v1::FineTuneSpec& spec) {
@@ -183,6 +173,7 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
   Request request{tenant, {blobs_, limits_, tenant}, {jobs_, tenant}};
   if (job.has_generate()) {
     RETURN_IF_ERROR(ResolveGenerate(request, job));
+    RETURN_IF_ERROR(CheckEtas(job));
     RETURN_IF_ERROR(CheckNetworks(job));
     return job;
   }
@@ -204,6 +195,7 @@ absl::StatusOr<v1::Job> Admission::Resolve(const std::string& tenant, const v1::
     job.set_output_model(ModelName{tenant, spec.output_model_id()}.ToString());
   }
   RETURN_IF_ERROR(ResolveFineTune(request, job));
+  RETURN_IF_ERROR(CheckEtas(job));
   RETURN_IF_ERROR(CheckNetworks(job));
   return job;
 }
@@ -329,6 +321,7 @@ absl::Status Admission::ResolveEvaluate(Request& request, v1::Job& job) {
     base = made.base_model();
   }
   RETURN_IF_ERROR(CheckJudged(base, MeasuresNeeded(spec)));
+  RETURN_IF_ERROR(CheckEtas(job));
   RETURN_IF_ERROR(CheckNetworks(job));
   RETURN_IF_ERROR(request.photos.CheckAll(spec.photos(), "job.evaluate.photos"));
   return request.photos.CheckAll(spec.gallery(), "job.evaluate.gallery");

@@ -94,6 +94,9 @@ class Admission {
   absl::Status ResolveGenerate(Request& request, v1::Job& job);
   // NO_EVALUATORS if no worker judges what is drawn with the base model by these measures.
   absl::Status CheckJudged(const std::string& base, const std::vector<v1::Measure>& measures);
+  // What says an eta and leaves the sampler to the base model, which is filled in, where that
+  // recommends one without eta.
+  absl::Status CheckEtas(const v1::Job& job) const;
   // NO_EVALUATORS if it is known that no worker has a network that the job, whose model is filled
   // in, needs.
   absl::Status CheckNetworks(const v1::Job& job) const;

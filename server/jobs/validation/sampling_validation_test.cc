@@ -31,7 +31,7 @@ v1::GenerateSpec With(const std::string& sampler, double eta) {
 TEST(SamplingValidationTest, EtaIsForSamplersThatHaveIt) {
   EXPECT_THAT(WrongWith(With("ddim", 0.5)), IsEmpty());
   EXPECT_THAT(WrongWith(With("TCDScheduler", 1)), IsEmpty());
-  EXPECT_THAT(WrongWith(With("", 1)), IsEmpty()) << "the worker knows the model's own sampler";
+  EXPECT_THAT(WrongWith(With("", 1)), IsEmpty()) << "the base model's own is looked at later";
   EXPECT_THAT(WrongWith(With("Euler a", 0.5)),
               HasSubstr("job.generate.eta: is 0.5; the sampler euler_ancestral has no eta, these "
                         "have: ddim, tcd"));
