@@ -8,7 +8,9 @@
 //
 // Seconds and bytes; SIZE: tiny, or full as Stable Diffusion 1.5.
 //
-// DEVICE: cpu or cuda:N; DTYPE: float32 or bfloat16. Prints one JSON object.
+// DEVICE: cpu or cuda:N; DTYPE: float32; tf32, float32 whose products may be rounded to TF32;
+// bfloat16; float16; bfloat16_weights, bfloat16 that trains without float32 master weights. Prints
+// one JSON object.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -39,7 +41,24 @@ using nlohmann::json;
 struct Machine {
   torch::Device device;
   torch::ScalarType dtype;
+  TrainingPrecision precision;
+  bool tf32;
+
+  bool IsExact() const { return dtype == torch::kFloat32 && !tf32; }
 };
+
+Machine MachineNamed(const std::string& device, const std::string& dtype) {
+  const torch::Device where(device);
+  if (dtype == "float32" || dtype == "tf32")
+    return {where, torch::kFloat32, TrainingPrecision::kFloat32, dtype == "tf32"};
+  if (dtype == "float16") return {where, torch::kFloat16, TrainingPrecision::kFloat16, false};
+  if (dtype == "bfloat16") return {where, torch::kBFloat16, TrainingPrecision::kBfloat16, false};
+  if (dtype == "bfloat16_weights")
+    return {where, torch::kBFloat16, TrainingPrecision::kBfloat16Weights, false};
+  throw Error(
+      ErrorKind::kInvalidArgument,
+      "dtype is " + dtype + "; allowed: float32, tf32, bfloat16, float16, bfloat16_weights");
+}
 
 // std::max would pass over what is no number.
 double FiniteOrInfinity(double error) { return std::isfinite(error) ? error : INFINITY; }
@@ -48,7 +67,7 @@ double FiniteOrInfinity(double error) { return std::isfinite(error) ? error : IN
 using Norm = torch::Tensor (*)(const torch::Tensor&);
 
 torch::Tensor Largest(const torch::Tensor& values) { return values.abs().max(); }
-// In bfloat16 the largest of many values says little: it is chance, which one is rounded worst.
+// In fewer bits the largest of many values says little: it is chance, which one is rounded worst.
 torch::Tensor Euclidean(const torch::Tensor& values) { return values.norm(); }
 
 double RelativeError(const torch::Tensor& ours, const torch::Tensor& reference,
@@ -59,10 +78,9 @@ double RelativeError(const torch::Tensor& ours, const torch::Tensor& reference,
   return FiniteOrInfinity((norm(a - b) / norm(b).clamp_min(1e-30)).item<double>());
 }
 
-// Convolutions and products as exact as the dtype is, as the reference's were.
-void ComputeExactly() {
-  at::globalContext().setAllowTF32CuBLAS(false);
-  at::globalContext().setAllowTF32CuDNN(false);
+void AllowTf32(bool allowed) {
+  at::globalContext().setAllowTF32CuBLAS(allowed);
+  at::globalContext().setAllowTF32CuDNN(allowed);
 }
 
 Conditioning ToldBy(const SafetensorsFile& tensors, torch::Device device) {
@@ -119,7 +137,7 @@ double WorstLoss(const fs::path& directory, const SafetensorsFile& tensors, Mach
   job.prior_weight = 0;
   job.steps = losses.size(0);
   job.learning_rate = 2e-5;
-  if (machine.dtype == torch::kBFloat16) job.precision = TrainingPrecision::kBfloat16;
+  job.precision = machine.precision;
   job.save_dtype = SaveDtype::kFloat32;
   const TempDir scratch;
   RecordingHost host(scratch.path());
@@ -137,14 +155,33 @@ double WorstLoss(const fs::path& directory, const SafetensorsFile& tensors, Mach
   return step == losses.size(0) ? worst : INFINITY;
 }
 
+// Levels of 255 between pictures of several prompts drawn at once, and each alone.
+int WorstOfABatch(Family& model) {
+  TextToImageRequest request{.pictures = {{.prompt = "a dog", .seed = 7},
+                                          {.prompt = "a cat in the snow", .seed = 8},
+                                          {.prompt = "a teapot", .seed = 9}},
+                             .sampler = "ddim",
+                             .steps = 10,
+                             .guidance = 5};
+  const auto together = GenerateImages(model, request);
+  int worst = 0;
+  for (size_t i = 0; i < together.size(); ++i) {
+    TextToImageRequest alone = request;
+    alone.pictures = {request.pictures[i]};
+    const Image picture = GenerateImages(model, alone).at(0);
+    for (size_t k = 0; k < picture.rgb.size(); ++k)
+      worst = std::max(worst, std::abs(picture.rgb[k] - together[i].rgb[k]));
+  }
+  return worst;
+}
+
 json Parity(const fs::path& place, Machine machine) {
-  ComputeExactly();
   const auto tensors = SafetensorsFile::Open(place / "case.safetensors");
   const auto model = LoadModel(place / "model", {.device = machine.device, .dtype = machine.dtype});
   json errors;
   {
     torch::NoGradGuard no_grad;
-    const Norm norm = machine.dtype == torch::kFloat32 ? Largest : Euclidean;
+    const Norm norm = machine.IsExact() ? Largest : Euclidean;
     const int64_t side = model->image_size();
     const auto told = model->Encode({"a dog in the snow", ""}, {side, side});
     errors["context"] = RelativeError(told.context_NSD, tensors.Get("encoded"), norm);
@@ -156,10 +193,10 @@ json Parity(const fs::path& place, Machine machine) {
         RelativeError(model->ToLatents(get("images")).mean_BChw, tensors.Get("mean"), norm);
     errors["pixels"] = RelativeError(model->ToPixels(get("clean")), tensors.Get("decoded"), norm);
   }
-  if (machine.dtype == torch::kFloat32)
-    errors["gradients"] = WorstGradient(*model, tensors, machine);
+  if (machine.IsExact()) errors["gradients"] = WorstGradient(*model, tensors, machine);
   errors["losses"] = WorstLoss(place / "model", tensors, machine);
-  if (machine.dtype == torch::kFloat32) {
+  if (machine.IsExact()) {
+    errors["batch"] = WorstOfABatch(*model);
     const auto pictures = GenerateImages(*model, {.pictures = {{.prompt = "a dog", .seed = 7}},
                                                   .sampler = "ddim",
                                                   .steps = 10,
@@ -217,7 +254,7 @@ double StepSeconds(Family& base, const fs::path& directory, Machine machine) {
   job.class_noun = "dog";
   job.photos = {{.image = grey}};
   job.steps = 100;
-  if (machine.dtype == torch::kBFloat16) job.precision = TrainingPrecision::kBfloat16;
+  job.precision = machine.precision;
   job.class_images.count = 1;
   job.class_images.steps = 1;
   job.class_images.batch_size = 1;
@@ -266,8 +303,8 @@ json Speed(bool full, Machine machine) {
 }
 
 int Run(const std::vector<std::string>& arguments) {
-  const Machine machine{torch::Device(arguments[2]),
-                        arguments[3] == "bfloat16" ? torch::kBFloat16 : torch::kFloat32};
+  const Machine machine = MachineNamed(arguments[2], arguments[3]);
+  AllowTf32(machine.tf32);
   json result = {{"what", arguments[0]},
                  {"of", fs::path(arguments[1]).filename().string()},
                  {"device", arguments[2]},

@@ -30,7 +30,8 @@ std::unique_ptr<Attached> AttachDreamBooth(Family& model, const MethodSpec& spec
     trained.push_back({part.name, ParametersOf(*part.module),
                        text ? *spec.text_encoder_learning_rate : spec.learning_rate, text});
   }
-  return std::make_unique<TrainedParameters>(trained, spec.compute, spec.masters);
+  return std::make_unique<TrainedParameters>(trained, spec.compute, spec.masters,
+                                             /*base_in_host_memory=*/!model.device().is_cpu());
 }
 
 TrainedMemory MemoryOfDreamBooth(const Family& model, const MethodSpec& spec) {

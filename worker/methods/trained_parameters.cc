@@ -1,6 +1,7 @@
 #include "worker/methods/trained_parameters.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "worker/base/io/mapped_file.h"
@@ -21,7 +22,8 @@ void ExchangeValues(std::vector<torch::Tensor>& parameters,
 }
 
 TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
-                                     torch::ScalarType compute, torch::ScalarType masters)
+                                     torch::ScalarType compute, torch::ScalarType masters,
+                                     bool base_in_host_memory)
     : parts_(parts), compute_(compute) {
   torch::NoGradGuard no_grad;
   // All copies are made before the first is lent: when memory ends on the way, the model is as it
@@ -31,10 +33,14 @@ TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
     for (const auto& [name, parameter] : part.parameters) {
       names_.push_back(part.name + "/" + name);
       parameters_.push_back(parameter);
-      base_.push_back(parameters_.back().variable_data());
-      masters_.push_back(base_.back().to(masters, /*non_blocking=*/false, /*copy=*/true));
+      const torch::Tensor own = parameters_.back().variable_data();
+      replaced_.push_back(base_in_host_memory && own.scalar_type() == masters);
+      const torch::Device copied_to = replaced_.back() ? torch::kCPU : own.device();
+      const auto copy = own.to(copied_to, masters, /*non_blocking=*/false, /*copy=*/true);
+      base_.push_back(replaced_.back() ? copy : own);
+      masters_.push_back(replaced_.back() ? own : copy);
       // Nobody computes with the model's own values until they come back, or are lent.
-      if (base_.back().is_cpu()) ReleaseMappedPages(base_.back().data_ptr(), base_.back().nbytes());
+      if (!replaced_.back() && own.is_cpu()) ReleaseMappedPages(own.data_ptr(), own.nbytes());
       lent.push_back(masters_.back().to(part.exact ? torch::kFloat32 : compute_));
     }
   }
@@ -46,6 +52,14 @@ TrainedParameters::~TrainedParameters() {
   for (torch::Tensor& parameter : parameters_) {
     parameter.mutable_grad().reset();
     parameter.requires_grad_(false);
+  }
+  try {
+    torch::NoGradGuard no_grad;
+    for (size_t i = 0; i < base_.size(); ++i) {
+      if (replaced_[i]) base_[i] = masters_[i].copy_(base_[i]);
+    }
+  } catch (const std::exception&) {
+    // The device failed. The job fails with it, and the model in memory is dropped.
   }
   ExchangeValues(parameters_, base_);
 }
@@ -108,10 +122,15 @@ void TrainedParameters::Lend(torch::ScalarType dtype) {
   LendValues(ToLend(masters_, dtype));
 }
 
+const std::vector<torch::Tensor>& TrainedParameters::BaseBesideMasters() {
+  for (size_t i = 0; i < base_.size(); ++i) base_[i] = base_[i].to(masters_[i].device());
+  return base_;
+}
+
 void TrainedParameters::LendBase() {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> base;
-  for (const torch::Tensor& before : base_) base.push_back(WithoutIt(before));
+  for (const torch::Tensor& before : BaseBesideMasters()) base.push_back(WithoutIt(before));
   LendValues(ToLend(base, compute_));
 }
 

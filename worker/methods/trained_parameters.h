@@ -27,8 +27,10 @@ class TrainedParameters : public Attached {
   // `compute`: float32, bfloat16 or float16. `masters`: float32, or bfloat16 where that is computed
   // in and no part is exact; the parameters are then trained themselves. What this throws (memory)
   // leaves the parts as they were.
+  // `base_in_host_memory`: the parameters' own values of the masters' dtype wait in the memory of
+  // the host, and the masters take their place: the device holds one copy, not two.
   TrainedParameters(const std::vector<TrainedPart>& parts, torch::ScalarType compute,
-                    torch::ScalarType masters = torch::kFloat32);
+                    torch::ScalarType masters = torch::kFloat32, bool base_in_host_memory = false);
   ~TrainedParameters() override;
   TrainedParameters(const TrainedParameters&) = delete;
   TrainedParameters& operator=(const TrainedParameters&) = delete;
@@ -54,6 +56,8 @@ class TrainedParameters : public Attached {
   // `values`: one for each parameter. What the parameters compute with where others do in `dtype`.
   std::vector<torch::Tensor> ToLend(const std::vector<torch::Tensor>& values,
                                     torch::ScalarType dtype) const;
+  // The values before the training, which lie where the masters do from now on.
+  const std::vector<torch::Tensor>& BaseBesideMasters();
   // Keeps what the parameters compute with until TakeBack(), and lends them `values`.
   void LendValues(const std::vector<torch::Tensor>& values);
 
@@ -62,7 +66,8 @@ class TrainedParameters : public Attached {
   bool text_encoders_frozen_ = false;
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;  // the modules' own
-  std::vector<torch::Tensor> base_;        // their values before
+  std::vector<torch::Tensor> base_;        // their values before; it may lie in host memory
+  std::vector<bool> replaced_;             // whose master took the place of the value before
   std::vector<torch::Tensor> masters_;
   std::vector<torch::Tensor> computing_;  // the parameters' values while others are lent
 };

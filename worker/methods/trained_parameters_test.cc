@@ -76,5 +76,30 @@ TEST(TrainedParametersTest, WithoutMastersTheParametersThemselvesAreTrained) {
   EXPECT_TRUE(torch::equal(layer->weight, before));
 }
 
+TEST(TrainedParametersTest, WithTheBaseInHostMemoryTheMastersTakeItsPlace) {
+  torch::nn::Linear layer(2, 2);
+  const auto before = layer->weight.detach().clone();
+  const void* place = layer->weight.data_ptr();
+  for (auto& parameter : layer->parameters()) parameter.requires_grad_(false);
+  {
+    TrainedParameters trained({{"layer", ParametersOf(*layer), 1e-3}}, torch::kFloat32,
+                              torch::kFloat32, /*base_in_host_memory=*/true);
+    EXPECT_EQ(trained.masters().at(0).data_ptr(), place);
+    EXPECT_TRUE(layer->weight.requires_grad());
+    {
+      torch::NoGradGuard no_grad;
+      layer->weight.add_(1);
+    }
+    {
+      const BaseAlone alone(trained);
+      EXPECT_TRUE(torch::equal(layer->weight, before));
+    }
+    EXPECT_TRUE(torch::equal(layer->weight.detach(), before + 1));
+  }
+  EXPECT_TRUE(torch::equal(layer->weight, before));
+  EXPECT_EQ(layer->weight.data_ptr(), place);
+  EXPECT_FALSE(layer->weight.requires_grad());
+}
+
 }  // namespace
 }  // namespace likeness

@@ -10,6 +10,7 @@
 #include "worker/methods/method_spec.h"
 #include "worker/models/clip_text.h"
 #include "worker/models/unet.h"
+#include "worker/training/adamw.h"
 
 namespace likeness {
 namespace {
@@ -131,12 +132,14 @@ double OptimizerBytes(const std::string& optimizer) {
   return 8;
 }
 
-// Bytes of a trained number that float32 copies take while an optimizer updates all of them.
-int64_t CopiedBytes(const std::string& optimizer, const NumberBytes& bytes) {
+// Bytes that float32 copies take while an optimizer updates so many numbers, the largest weight
+// not counted.
+int64_t CopiedBytes(const std::string& optimizer, const NumberBytes& bytes, int64_t numbers) {
   if (bytes.compute == kFloat) return 0;
-  if (optimizer == "prodigy") return bytes.two_copies ? kFloat : 2 * kFloat;
+  if (optimizer == "prodigy") return numbers * (bytes.two_copies ? kFloat : 2 * kFloat);
   // Without masters it updates one weight after another.
-  return optimizer == "adamw" && bytes.two_copies ? kFloat : 0;
+  if (optimizer != "adamw" || !bytes.two_copies) return 0;
+  return kFloat * std::min(numbers, AdamW::kNumbersCopied);
 }
 
 int64_t Bytes(int64_t numbers, double of_each) {
@@ -199,11 +202,15 @@ int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& optio
   if (bytes.two_copies) of_trained += static_cast<double>(bytes.compute);
   if (options.ema_decay > 0) of_trained += kFloat;
   if (!options.selection.prompts.empty() || options.lowest_validation_loss) of_trained += kFloat;
+  // Off the CPU the masters take the place of the model's own weights (TrainedParameters).
+  const bool base_prediction = prior && options.prior_kind == PriorKind::kBasePrediction;
+  if (trained.whole_parts && !model.device().is_cpu() && !base_prediction) {
+    base -= kFloat * trained.trained;
+  }
   int64_t fixed =
       base + Bytes(trained.trained, of_trained) + kFloat * (trained.held + trained.weight_changes);
   // The model's own weights in the dtype that is computed in: frozen ones, or those of its
   // prediction.
-  const bool base_prediction = prior && options.prior_kind == PriorKind::kBasePrediction;
   if (bytes.compute != kFloat && (!trained.whole_parts || base_prediction)) {
     fixed += bytes.compute * (trained.whole_parts ? trained.trained : denoiser);
   }
@@ -215,7 +222,7 @@ int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& optio
   if (!options.fused_backward_pass) gradients = trained.trained * bytes.compute;
   if (!trained.whole_parts) step += gradients;
   if (!options.fused_backward_pass) {
-    gradients += trained.trained * CopiedBytes(options.optimizer.name, bytes);
+    gradients += CopiedBytes(options.optimizer.name, bytes, trained.trained);
   }
   step = std::max(step, gradients);
   // In the end, and for previews, the weights are float32.

@@ -42,6 +42,7 @@ void AdamW::Update(const std::vector<Slot>& slots, double grad_scale) {
   Counters counters;
   KernelLists lists;  // of one group
   size_t group = 0;
+  int64_t copied = 0;
   double learning_rate = 0;
   const auto update = [&] {
     if (lists.masters.empty()) return;
@@ -54,13 +55,15 @@ void AdamW::Update(const std::vector<Slot>& slots, double grad_scale) {
                       options().beta2, options().weight_decay, options().epsilon,
                       /*amsgrad=*/false, /*maximize=*/false, scale);
     lists = {};
+    copied = 0;
   };
   for (const Slot& slot : slots) {
-    if (slot.group != group) update();
+    if (slot.group != group || copied >= kNumbersCopied) update();
     group = slot.group;
     learning_rate = slot.learning_rate;
     lists.masters.push_back(slot.master);
     lists.grads.push_back(slot.Gradient());
+    if (!lists.grads.back().is_alias_of(slot.parameter.grad())) copied += slot.master.numel();
     lists.first.push_back(first_moments_[slot.index]);
     lists.second.push_back(second_moments_[slot.index]);
     lists.steps.push_back(counters.Of(Count(slot), slot.master.options()));

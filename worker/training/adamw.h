@@ -1,6 +1,7 @@
 // AdamW, Loshchilov & Hutter 1711.05101, step for step as torch.optim.AdamW.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,10 @@ namespace likeness {
 
 class AdamW : public Optimizer {
  public:
+  // Gradients in another dtype than their masters are copied, and let go, as soon as the copies
+  // hold as many numbers.
+  static constexpr int64_t kNumbersCopied = int64_t{1} << 25;
+
   AdamW(std::vector<ParameterGroup> groups, OptimizerOptions options);
 
   // "adamw.m/NAME", "adamw.v/NAME": both moments (float32); "adamw.steps" (int64 [parameters]).

@@ -43,6 +43,27 @@ TEST(AdamWTest, UpdatesAsTorchDoes) {
   }
 }
 
+TEST(AdamWTest, GradientsAreCopiedInPartsOfBoundedSize) {
+  // Three weights of which any two exceed the bound; the gradients are bfloat16.
+  std::vector<torch::Tensor> parameters, masters, expected;
+  for (int i = 0; i < 3; ++i) {
+    masters.push_back(torch::full({AdamW::kNumbersCopied / 2 + 1}, 1.0 + i));
+    parameters.push_back(masters.back().to(torch::kBFloat16).requires_grad_());
+    parameters.back().mutable_grad() = torch::full_like(parameters.back(), 0.5 * (i - 1));
+    expected.push_back(torch::full({1}, 1.0 + i).requires_grad_());
+    expected.back().mutable_grad() = torch::full({1}, 0.5 * (i - 1));
+  }
+  AdamW optimizer({{.parameters = parameters, .learning_rate = 0.25, .masters = masters}},
+                  {.weight_decay = 0, .max_grad_norm = 0});
+  torch::optim::AdamW reference(expected, torch::optim::AdamWOptions(0.25).weight_decay(0));
+  optimizer.Step();
+  reference.step();
+  for (size_t i = 0; i < masters.size(); ++i) {
+    EXPECT_FLOAT_EQ(masters[i].min().item<float>(), expected[i].item<float>()) << i;
+    EXPECT_FLOAT_EQ(masters[i].max().item<float>(), expected[i].item<float>()) << i;
+  }
+}
+
 TEST(AdamWTest, GroupsHaveTheirOwnRateAndShareTheNorm) {
   auto ours = Parameters();
   auto theirs = Parameters();
