@@ -139,7 +139,13 @@ void OfflineEnvironment::Report(const v1::Progress& progress) {
   if (progress.total() > 0) {
     absl::StrAppend(&line, " ", progress.done(), "/", progress.total(), " ", progress.unit());
   }
-  if (progress.has_training()) absl::StrAppend(&line, "  loss ", progress.training().loss());
+  if (progress.has_training()) {
+    absl::StrAppend(&line, "  loss ", progress.training().loss());
+    const v1::TrainingMeasurements& measured = progress.measurements();
+    if (measured.has_validation_loss()) {
+      absl::StrAppend(&line, "  validation loss ", measured.validation_loss());
+    }
+  }
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 

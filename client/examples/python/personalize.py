@@ -108,6 +108,8 @@ def show(event: event_pb2.JobEvent) -> None:
     elif kind == "progress":
         progress = event.progress
         loss = f"  loss {progress.training.loss:.4f}" if progress.HasField("training") else ""
+        if loss and progress.measurements.HasField("validation_loss"):
+            loss += f"  validation loss {progress.measurements.validation_loss:.4f}"
         phase = job_pb2.JobPhase.Name(progress.phase).removeprefix("JOB_PHASE_").lower().replace("_", " ")
         print(f"{phase} {progress.done}/{progress.total}{loss}", file=sys.stderr)
 
