@@ -67,6 +67,8 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.fine_tune.prior.kind"), "--prior-kind");
   EXPECT_EQ(FlagForField("job.fine_tune.pivotal_tuning.lora.rank"), "--rank");
   EXPECT_EQ(FlagForField("job.fine_tune.hypernetwork.layer_structure[1]"), "--layer-structure");
+  EXPECT_EQ(FlagForField("job.fine_tune.hypernetwork.weight_initialization"),
+            "--weight-initialization");
   EXPECT_EQ(FlagForField("generate.preview_every_steps"), "--preview-every");
   EXPECT_EQ(FlagForField("job.generate.precision"), "--precision");
   EXPECT_EQ(FlagForField("job.generate.seed"), "--seed");

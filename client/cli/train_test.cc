@@ -149,6 +149,16 @@ TEST_F(TrainTest, MethodsHaveFlagsOfTheirOwn) {
   EXPECT_EQ(asked().hypernetwork().dropout(), 0.2);
   EXPECT_TRUE(asked().hypernetwork().has_self_attention());
   EXPECT_FALSE(asked().hypernetwork().self_attention());
+  ASSERT_EQ(Train({"--method=hypernetwork", "--activation=leaky_relu", "--activate-output",
+                   "--no-last-layer-dropout", "--weight-initialization=kaiming_normal"})
+                .exit_code,
+            kDone);
+  EXPECT_EQ(asked().hypernetwork().activation(), v1::HYPERNETWORK_ACTIVATION_LEAKY_RELU);
+  EXPECT_TRUE(asked().hypernetwork().activate_output());
+  EXPECT_TRUE(asked().hypernetwork().has_last_layer_dropout());
+  EXPECT_FALSE(asked().hypernetwork().last_layer_dropout());
+  EXPECT_EQ(asked().hypernetwork().weight_initialization(),
+            v1::WEIGHT_INITIALIZATION_KAIMING_NORMAL);
   ASSERT_EQ(Train({"--method=custom_diffusion", "--no-train-token"}).exit_code, kDone);
   EXPECT_TRUE(asked().custom_diffusion().has_train_token());
   ASSERT_EQ(Train({"--method=svdiff"}).exit_code, kDone);

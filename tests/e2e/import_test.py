@@ -196,7 +196,11 @@ class ImportTest(unittest.TestCase):
             subprocess.run([sys.executable, "-c", recipe], cwd=self.directory, check=True)
 
         job = service.fine_tune_job(service.draw_photos(self.service.directory / "pickled"))
-        job.fine_tune.hypernetwork.activation = fine_tune_pb2.HYPERNETWORK_ACTIVATION_RELU
+        job.fine_tune.hypernetwork.layer_structure.extend([1, 2, 2, 1])
+        job.fine_tune.hypernetwork.activation = fine_tune_pb2.HYPERNETWORK_ACTIVATION_MISH
+        job.fine_tune.hypernetwork.activate_output = True
+        job.fine_tune.hypernetwork.dropout = 0.1
+        job.fine_tune.hypernetwork.last_layer_dropout = False
         job.fine_tune.training.learning_rate = 0.02
         done = self.service.wait(self.service.create(job).name)
         trained = self.directory / "hypernetwork.safetensors"

@@ -24,6 +24,8 @@ def hypernetwork(spec):
     spec.hypernetwork.layer_structure.extend([1, 1.5, 1])
     spec.hypernetwork.activation = fine_tune_pb2.HYPERNETWORK_ACTIVATION_RELU
     spec.hypernetwork.dropout = 0.1
+    spec.hypernetwork.activate_output = True
+    spec.hypernetwork.weight_initialization = fine_tune_pb2.WEIGHT_INITIALIZATION_XAVIER_UNIFORM
 
 
 def t_lora(spec):

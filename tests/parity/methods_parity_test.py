@@ -23,12 +23,12 @@ from safetensors import safe_open
 BASE = dict(dreambooth.UNET_ALONE, learning_rate=1e-3, max_grad_norm=1e-3)
 CONVOLUTIONS = "to_q to_v to_out.0 conv1 proj_in conv_shortcut"
 UPDATE = dict(BASE, method="lora", rank=4, alpha=3.0, rank_stabilized=0, targets=CONVOLUTIONS)
-HYPERNETWORK = dict(BASE, method="hypernetwork", layer_structure="1 2 1", activation=0, layer_norm=0, self_attention=1,
-                    max_grad_norm=1e-4)
+HYPERNETWORK = dict(BASE, method="hypernetwork", layer_structure="1 2 1", activation="linear", activate_output=0, layer_norm=0,
+                    self_attention=1, weight_initialization="normal", max_grad_norm=1e-4)
 VARIANTS = ["lora", "dora", "loha", "lokr"]
 ORIGINAL_NAMES = dict(input_blocks="down_blocks", middle_block="mid_block", output_blocks="up_blocks", in_layers_2="conv1",
                       skip_connection="conv_shortcut")
-ACTIVATIONS = ["linear", "relu", "silu"]
+CLASSES = dict(swish="SiLU", leaky_relu="LeakyReLU", softsign="Softsign")
 REQUEST = lora.REQUEST
 
 
@@ -117,19 +117,31 @@ def uniform(tensor, generator):
 class HypernetworkModule(torch.nn.Module):
     """modules/hypernetworks/hypernetwork.py of AUTOMATIC1111, as far as our settings go."""
 
-    def __init__(self, dim, layer_structure, activation_func, add_layer_norm):
+    def __init__(self, dim, layer_structure, activation, activate_output, add_layer_norm):
         super().__init__()
         linears = []
         for i in range(len(layer_structure) - 1):
             linears.append(torch.nn.Linear(int(dim * layer_structure[i]), int(dim * layer_structure[i + 1])))
-            if activation_func != "linear" and i < len(layer_structure) - 2:
-                linears.append({"relu": torch.nn.ReLU, "silu": torch.nn.SiLU}[activation_func]())
+            if activation != "linear" and (activate_output or i < len(layer_structure) - 2):
+                linears.append(getattr(torch.nn, CLASSES[activation])())
             if add_layer_norm:
                 linears.append(torch.nn.LayerNorm(int(dim * layer_structure[i + 1])))
         self.linear = torch.nn.Sequential(*linears)
 
     def forward(self, x):
         return x + self.linear(x)
+
+
+def begin_weight(weight, initialization, generator):
+    """As torch.nn.init does for AUTOMATIC1111, of numbers drawn as docs/reproducibility.md says."""
+    n, m = weight.shape[-1], weight.shape[0]
+    deviation = dict(normal=0.01, xavier=(2 / (n + m)) ** 0.5, kaiming=(2 / n) ** 0.5)[initialization.split("_")[0]]
+    if weight.dim() == 1:  # a normalization's
+        weight.copy_(torch.randn(weight.shape, generator=generator) * 0.01)
+    elif initialization.endswith("uniform"):
+        weight.copy_((torch.rand(weight.shape, generator=generator) * 2 - 1) * (3 ** 0.5 * deviation))
+    else:
+        weight.copy_(torch.randn(weight.shape, generator=generator) * deviation)
 
 
 class Hypernetwork:
@@ -143,13 +155,15 @@ class Hypernetwork:
         self.nets = {}
         for width in sorted({layer.in_features for _, layer in projections}):
             for which in (0, 1):
-                net = HypernetworkModule(width, structure, ACTIVATIONS[job["activation"]], bool(job["layer_norm"]))
+                net = HypernetworkModule(width, structure, job["activation"], bool(job["activate_output"]), bool(job["layer_norm"]))
                 self.nets[f"{width}.{which}"] = net
                 with torch.no_grad():
                     for parameter_name, parameter in net.named_parameters():
-                        drawn = not parameter_name.endswith("bias")
-                        parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.01 if drawn
-                                        else torch.zeros(parameter.shape))
+                        if parameter_name.endswith("bias"):
+                            parameter.zero_()
+                        else:
+                            begin_weight(parameter, job["weight_initialization"], generator)
+        self.job = job
         # What is added to all keys alike changes no softmax: its gradient is rounding error, of which AdamW makes steps.
         self.arbitrary = {f"{key}.{name}" for key, net in self.nets.items() if key.endswith(".0")
                           for name, _ in net.named_parameters() if name.endswith("bias")}
@@ -166,7 +180,9 @@ class Hypernetwork:
     def ours(self, adapter):
         with safe_open(adapter / "hypernetwork.safetensors", "pt") as file:
             said = json.loads(file.metadata()["hypernetwork"])
-        assert said["layer_structure"][0] == said["layer_structure"][-1] == 1 and not said["activate_output"]
+        assert said["layer_structure"][0] == said["layer_structure"][-1] == 1
+        assert said["activate_output"] == bool(self.job["activate_output"])
+        assert said["weight_initialization"] == self.job["weight_initialization"].title().replace("_", "")
         return load_file(adapter / "hypernetwork.safetensors")
 
 
@@ -274,7 +290,11 @@ METHODS = {  # the reference, the job, and what else the job says of single fami
     "DoRA": (Dora, dict(UPDATE, variant=1), {XL: dict(targets="to_q to_k to_v to_out.0")}),
     "LoHa": (Loha, dict(UPDATE, variant=2), {}),
     "LoKr": (Lokr, dict(UPDATE, variant=3, lokr_factor=8), {TWO: dict(rank=2, lokr_factor=4)}),
-    "hypernetwork": (Hypernetwork, HYPERNETWORK, {XL: dict(layer_structure="1 1.5 2 1", activation=2, layer_norm=1, self_attention=0)}),
+    "hypernetwork": (Hypernetwork, HYPERNETWORK, {
+        TWO: dict(activation="leaky_relu", weight_initialization="xavier_uniform"),
+        XL: dict(layer_structure="1 1.5 2 1", activation="swish", layer_norm=1, self_attention=0)}),
+    "hypernetwork, activated output": (
+        Hypernetwork, dict(HYPERNETWORK, activation="softsign", activate_output=1, weight_initialization="kaiming_normal"), {}),
     "pivotal tuning": (PivotalTuning, dict(UPDATE, method="pivotal_tuning", variant=0, vectors=2, initial_text="d o",
                                            vectors_learning_rate=5e-3), {}),
     "Custom Diffusion": (CustomDiffusion, dict(BASE, method="custom_diffusion"), {}),

@@ -120,9 +120,11 @@ FineTuneOptions Job(const SafetensorsFile& inputs) {
   if (has("lokr_factor")) job.lora.lokr_factor = integer("lokr_factor");
   if (has("layer_structure")) {
     job.hypernetwork = {.layer_structure = {},
-                        .activation = static_cast<HypernetworkActivation>(integer("activation")),
+                        .activation = settings.at("activation"),
+                        .activate_output = integer("activate_output") != 0,
                         .layer_norm = integer("layer_norm") != 0,
-                        .self_attention = integer("self_attention") != 0};
+                        .self_attention = integer("self_attention") != 0,
+                        .weight_initialization = settings.at("weight_initialization")};
     for (const std::string& width : Words(settings.at("layer_structure"))) {
       job.hypernetwork.layer_structure.push_back(std::stod(width));
     }

@@ -1,9 +1,11 @@
 #include "worker/exports/hypernetwork_file.h"
 
+#include <algorithm>
 #include <set>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/nn/named_activations.h"
 
 namespace likeness {
 namespace {
@@ -15,58 +17,82 @@ constexpr double kWidest = 8;  // of a layer, in contexts
   throw Error(ErrorKind::kFailedPrecondition, std::string(kHypernetworkFile) + ": " + why);
 }
 
-nlohmann::json ToMetadata(const HypernetworkShape& shape) {
-  // One number a width; never before the first layer and behind the last.
-  std::vector<double> dropout(shape.layer_structure.size(), shape.dropout);
-  dropout.front() = dropout.back() = 0;
+nlohmann::json ToMetadata(const Hypernetwork& hypernetwork) {
+  const HypernetworkShape& shape = hypernetwork.shape;
+  auto dropout = shape.dropout_structure;
+  dropout.resize(shape.layer_structure.size(), 0);
+  const bool drops = std::any_of(dropout.begin(), dropout.end(), [](double p) { return p > 0; });
   return {{"layer_structure", shape.layer_structure},
           {"activation_func", shape.activation},
           {"is_layer_norm", shape.layer_norm},
-          {"weight_initialization", "Normal"},
-          {"use_dropout", shape.dropout > 0},
+          {"weight_initialization", hypernetwork.weight_initialization},
+          {"use_dropout", drops},
           {"dropout_structure", dropout},
-          {"last_layer_dropout", true},
-          {"activate_output", false},
+          {"last_layer_dropout", !drops || dropout[dropout.size() - 2] > 0},
+          {"activate_output", shape.activate_output},
           {"self_attention", shape.self_attention}};
 }
 
-HypernetworkShape ShapeOf(const SafetensorsFile& file) {
+// A1111's "swish" is Hardswish.
+std::string ClassOfActivation(const std::string& name) {
+  return name == "swish" ? "hardswish" : name;
+}
+
+Hypernetwork Described(const SafetensorsFile& file) {
   const auto found = file.metadata().find(kHypernetworkMetadata);
   if (found == file.metadata().end()) RefuseHypernetwork("does not describe its networks");
-  HypernetworkShape shape;
+  Hypernetwork hypernetwork;
+  HypernetworkShape& shape = hypernetwork.shape;
   try {
     const auto json = nlohmann::json::parse(found->second);
     shape.layer_structure = json.at("layer_structure").get<std::vector<double>>();
-    shape.activation = json.at("activation_func").get<std::string>();
+    shape.activation = ClassOfActivation(json.at("activation_func").get<std::string>());
+    shape.activate_output = json.value("activate_output", false);
     shape.layer_norm = json.at("is_layer_norm").get<bool>();
     shape.self_attention = json.at("self_attention").get<bool>();
-    const auto dropout = json.at("dropout_structure").get<std::vector<double>>();
-    if (dropout.size() > 1) shape.dropout = dropout[1];
+    shape.dropout_structure = json.at("dropout_structure").get<std::vector<double>>();
+    hypernetwork.weight_initialization = json.value("weight_initialization", "Normal");
   } catch (const nlohmann::json::exception&) {
     RefuseHypernetwork("does not describe its networks");
   }
+  return hypernetwork;
+}
+
+void CheckShape(const HypernetworkShape& shape) {
   const auto& widths = shape.layer_structure;
   bool fine = widths.size() >= 3 && widths.size() <= 8 && widths.front() == 1 && widths.back() == 1;
   for (const double width : widths) fine = fine && width > 0 && width <= kWidest;
-  const auto& name = shape.activation;
-  if (!fine || (name != "linear" && name != "relu" && name != "silu")) {
-    RefuseHypernetwork("its networks are none that are known");
+  if (!fine) RefuseHypernetwork("its networks are none that are known");
+  if (FindActivationByClass(shape.activation) == nullptr) {
+    RefuseHypernetwork("its activation, \"" + shape.activation + "\", is not supported");
   }
-  return shape;
+  fine = shape.dropout_structure.size() == widths.size();
+  for (const double share : shape.dropout_structure) fine = fine && share >= 0 && share < 1;
+  if (!fine) {
+    RefuseHypernetwork(
+        "its dropout_structure is not one number, from 0 to below 1, for each of "
+        "the layer_structure");
+  }
 }
 
 }  // namespace
 
+bool HypernetworkShape::IsActivated(size_t layer) const {
+  return activation != "linear" && (activate_output || layer + 1 < Layers());
+}
+
+double HypernetworkShape::DropoutBehind(size_t layer) const {
+  return dropout_structure.empty() ? 0 : dropout_structure.at(layer + 1);
+}
+
 std::vector<std::pair<int, int>> HypernetworkShape::Modules() const {
   std::vector<std::pair<int, int>> modules;
-  const size_t layers = layer_structure.size() - 1;
   int index = 0;
-  for (size_t i = 0; i < layers; ++i) {
-    const bool last = i + 1 == layers;
+  for (size_t i = 0; i < Layers(); ++i) {
     const int linear = index++;
-    if (!last && activation != "linear") ++index;
+    if (IsActivated(i)) ++index;
     modules.emplace_back(linear, layer_norm ? index++ : -1);
-    if (!last && dropout > 0) ++index;
+    if (DropoutBehind(i) > 0) ++index;
   }
   return modules;
 }
@@ -109,14 +135,14 @@ void WriteHypernetwork(const std::filesystem::path& file, const Hypernetwork& hy
       }
     }
   }
-  WriteSafetensors(
-      file, tensors,
-      {{"format", "pt"}, {kHypernetworkMetadata, ToMetadata(hypernetwork.shape).dump()}});
+  WriteSafetensors(file, tensors,
+                   {{"format", "pt"}, {kHypernetworkMetadata, ToMetadata(hypernetwork).dump()}});
 }
 
 Hypernetwork ReadHypernetwork(const std::filesystem::path& path) {
   const SafetensorsFile file = SafetensorsFile::Open(path);
-  Hypernetwork hypernetwork{.shape = ShapeOf(file), .pairs = {}};
+  Hypernetwork hypernetwork = Described(file);
+  CheckShape(hypernetwork.shape);
   std::set<int64_t> widths;
   for (const std::string& key : file.Names()) {
     const auto shape = file.Shape(key);

@@ -16,13 +16,19 @@ namespace likeness {
 // What all networks of one have in common.
 struct HypernetworkShape {
   std::vector<double> layer_structure;  // widths, in multiples of the context's; the ends are 1
-  std::string activation;               // torch's name in lower case: "linear", "relu", "silu"
+  std::string activation;               // NamedActivation::class_name
+  bool activate_output = false;         // behind the last layer as well
   bool layer_norm = false;              // after each layer
-  double dropout = 0;                   // between the layers, in training
-  bool self_attention = true;           // contexts of self-attention go through them, too
+  // In training, behind the layer that makes a width: one share for each width; empty: none.
+  std::vector<double> dropout_structure;
+  bool self_attention = true;  // contexts of self-attention go through them, too
 
   bool operator==(const HypernetworkShape&) const = default;
 
+  size_t Layers() const { return layer_structure.size() - 1; }
+  // Of what goes on behind the layer, from 0.
+  bool IsActivated(size_t layer) const;
+  double DropoutBehind(size_t layer) const;
   // Of each layer the index of its linear and of its normalization (-1: none) in the list of
   // modules that A1111 builds, which has activations and dropouts as well.
   std::vector<std::pair<int, int>> Modules() const;
@@ -39,6 +45,7 @@ struct HypernetworkPair {
 struct Hypernetwork {
   HypernetworkShape shape;
   std::vector<HypernetworkPair> pairs;
+  std::string weight_initialization = "Normal";  // by A1111's name; of no effect once trained
 };
 
 inline constexpr const char* kHypernetworkFile = "hypernetwork.safetensors";

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/strip.h"
 #include "common/job_spec.h"
 #include "common/judging.h"
 #include "common/prior.h"
@@ -136,18 +139,30 @@ LoraOptions ToLora(const v1::Lora& lora) {
   return options;
 }
 
+// "leaky_relu" of HYPERNETWORK_ACTIVATION_LEAKY_RELU.
+std::string NameIn(const std::string& value, absl::string_view prefix) {
+  return absl::AsciiStrToLower(absl::StripPrefix(value, prefix));
+}
+
 HypernetworkOptions ToHypernetwork(const v1::Hypernetwork& hypernetwork) {
   HypernetworkOptions options{.layer_structure = {hypernetwork.layer_structure().begin(),
                                                   hypernetwork.layer_structure().end()},
+                              .activate_output = hypernetwork.activate_output(),
                               .layer_norm = hypernetwork.layer_norm(),
                               .dropout = hypernetwork.dropout(),
                               .self_attention = hypernetwork.self_attention()};
-  const auto activation = hypernetwork.activation();
-  if (activation == v1::HYPERNETWORK_ACTIVATION_RELU) {
-    options.activation = HypernetworkActivation::kRelu;
+  if (hypernetwork.activation() != v1::HYPERNETWORK_ACTIVATION_UNSPECIFIED) {
+    options.activation = NameIn(v1::HypernetworkActivation_Name(hypernetwork.activation()),
+                                "HYPERNETWORK_ACTIVATION_");
   }
-  if (activation == v1::HYPERNETWORK_ACTIVATION_SWISH) {
-    options.activation = HypernetworkActivation::kSilu;
+  // Settings that workers resolved before there were these have none of them.
+  if (hypernetwork.has_last_layer_dropout()) {
+    options.last_layer_dropout = hypernetwork.last_layer_dropout();
+  }
+  if (hypernetwork.weight_initialization() != v1::WEIGHT_INITIALIZATION_UNSPECIFIED) {
+    options.weight_initialization =
+        NameIn(v1::WeightInitialization_Name(hypernetwork.weight_initialization()),
+               "WEIGHT_INITIALIZATION_");
   }
   return options;
 }

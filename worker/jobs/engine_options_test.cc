@@ -11,7 +11,9 @@
 #include "common/job_spec.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/jobs/resolve.h"
+#include "worker/nn/named_activations.h"
 #include "worker/training/optimizer_table.h"
+#include "worker/training/weight_initialization.h"
 
 namespace likeness {
 namespace {
@@ -156,6 +158,46 @@ TEST(EngineOptionsTest, EveryOptimizerAndScheduleOfTheContractIsTheEngines) {
   EXPECT_EQ(static_cast<int>(schedules.size()), rows->value_count() - 1);
 }
 
+TEST(EngineOptionsTest, EveryActivationAndInitializationOfTheContractIsTheEngines) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects();
+  auto& hypernetwork = *spec.mutable_hypernetwork();
+  std::set<std::string> activations, initializations;
+  const auto* values = v1::HypernetworkActivation_descriptor();
+  for (int i = 1; i < values->value_count(); ++i) {
+    hypernetwork.set_activation(
+        static_cast<v1::HypernetworkActivation>(values->value(i)->number()));
+    const std::string name = ToFineTuneOptions(spec, {}).hypernetwork.activation;
+    EXPECT_NE(FindActivation(name), nullptr) << name;
+    activations.insert(name);
+  }
+  EXPECT_EQ(activations.size(), NamedActivations().size());
+  const auto* rows = v1::WeightInitialization_descriptor();
+  for (int i = 1; i < rows->value_count(); ++i) {
+    hypernetwork.set_weight_initialization(
+        static_cast<v1::WeightInitialization>(rows->value(i)->number()));
+    const std::string name = ToFineTuneOptions(spec, {}).hypernetwork.weight_initialization;
+    EXPECT_NE(FindWeightInitialization(name), nullptr) << name;
+    initializations.insert(name);
+  }
+  EXPECT_EQ(initializations.size(), WeightInitializations().size());
+}
+
+TEST(EngineOptionsTest, SettingsOfAHypernetworkReachTheEngine) {
+  v1::FineTuneSpec spec;
+  spec.add_subjects();
+  auto& hypernetwork = *spec.mutable_hypernetwork();
+  const auto options = [&] { return ToFineTuneOptions(spec, {}).hypernetwork; };
+  EXPECT_EQ(options().activation, "linear");
+  EXPECT_EQ(options().weight_initialization, "normal");
+  EXPECT_FALSE(options().activate_output);
+  EXPECT_TRUE(options().last_layer_dropout);
+  hypernetwork.set_activate_output(true);
+  hypernetwork.set_last_layer_dropout(false);
+  EXPECT_TRUE(options().activate_output);
+  EXPECT_FALSE(options().last_layer_dropout);
+}
+
 // What a worker resolved before there were these settings, in `spec` as one resolves it today.
 v1::FineTuneSpec AsOlderWorkersResolved(v1::FineTuneSpec spec) {
   v1::Training& training = *spec.mutable_training();
@@ -179,6 +221,11 @@ v1::FineTuneSpec AsOlderWorkersResolved(v1::FineTuneSpec spec) {
     spec.mutable_lora()->clear_up_learning_rate_ratio();
     spec.mutable_lora()->clear_lokr_factor();
   }
+  if (spec.has_hypernetwork()) {
+    spec.mutable_hypernetwork()->clear_weight_initialization();
+    spec.mutable_hypernetwork()->clear_activate_output();
+    spec.mutable_hypernetwork()->clear_last_layer_dropout();
+  }
   return spec;
 }
 
@@ -194,9 +241,10 @@ TEST(EngineOptionsTest, WhatAnOlderWorkerResolvedIsReadAsItWas) {
   const ModelFacts model{.name = "baseModels/mini", .digest = "d", .image_size = 8, .defaults = {}};
   const std::vector<SubjectPhotos> photos = {
       {.training = {{.image = {8, 8, std::vector<uint8_t>(192)}}}, .validation = {}}};
-  std::vector<v1::FineTuneSpec> specs(3);
+  std::vector<v1::FineTuneSpec> specs(4);
   specs[1].mutable_lora();
   specs[2].mutable_textual_inversion();
+  specs[3].mutable_hypernetwork();
   for (v1::FineTuneSpec& spec : specs) {
     MutableSubjectOf(spec).set_class_noun("dog");
     spec.mutable_training()->set_snr_gamma(5);

@@ -30,6 +30,7 @@ constexpr const char* kShaping[] = {
     "/textual_inversion/vectors",
     "/hypernetwork/layer_structure",
     "/hypernetwork/activation",
+    "/hypernetwork/activate_output",
     "/hypernetwork/layer_norm",
     "/hypernetwork/self_attention",
     "/train_token",
@@ -45,6 +46,10 @@ std::string FieldOf(const std::string& pointer, const std::string& method) {
 
 // Cards leave out what has its usual value; targets are a set.
 nlohmann::json Comparable(nlohmann::json settings) {
+  if (settings.contains("hypernetwork")) {
+    nlohmann::json& hypernetwork = settings["hypernetwork"];
+    if (!hypernetwork.contains("activate_output")) hypernetwork["activate_output"] = false;
+  }
   if (!settings.contains("lora")) return settings;
   nlohmann::json& lora = settings["lora"];
   if (!lora.contains("variant")) lora["variant"] = "lora";

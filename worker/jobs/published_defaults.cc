@@ -56,8 +56,11 @@ void SetHypernetworkDefaults(v1::FineTuneSpec& spec) {
   auto& hypernetwork = *spec.mutable_hypernetwork();
   for (const double width : {1, 2, 1}) hypernetwork.add_layer_structure(width);
   hypernetwork.set_activation(v1::HYPERNETWORK_ACTIVATION_LINEAR);
+  hypernetwork.set_weight_initialization(v1::WEIGHT_INITIALIZATION_NORMAL);
+  hypernetwork.set_activate_output(false);
   hypernetwork.set_layer_norm(false);
   hypernetwork.set_dropout(0);
+  hypernetwork.set_last_layer_dropout(true);
   hypernetwork.set_self_attention(true);
   SetTraining(4000, 1e-5, 1.0, spec);
 }

@@ -1,14 +1,18 @@
 // What holds for the adapter of any method.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
+#include <map>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/checkpoints/state_dict.h"
 #include "worker/exports/hypernetwork_file.h"
 #include "worker/families/tiny_model.h"
+#include "worker/methods/hypernetwork.h"
 #include "worker/methods/merged_model.h"
 #include "worker/methods/method.h"
 
@@ -43,10 +47,18 @@ const std::vector<AdapterCase>& Cases() {
       {"Hypernetwork", "hypernetwork", SpecWith([](auto&) {})},
       {"HypernetworkOfCrossAttention", "hypernetwork", SpecWith([](auto& spec) {
          spec.hypernetwork = {.layer_structure = {1, 1.5, 2, 1},
-                              .activation = HypernetworkActivation::kSilu,
+                              .activation = "swish",
                               .layer_norm = true,
                               .dropout = 0.1,
                               .self_attention = false};
+       })},
+      {"HypernetworkWithActivatedOutput", "hypernetwork", SpecWith([](auto& spec) {
+         spec.hypernetwork = {.layer_structure = {1, 2, 2, 1},
+                              .activation = "softsign",
+                              .activate_output = true,
+                              .dropout = 0.2,
+                              .last_layer_dropout = false,
+                              .weight_initialization = "xavier_uniform"};
        })},
       {"PivotalTuning", "pivotal_tuning", SpecWith([](auto&) {})},
       {"CustomDiffusion", "custom_diffusion", SpecWith([](auto&) {})},
@@ -233,8 +245,87 @@ TEST(HypernetworkFileTest, ModulesAreCountedAsA1111BuildsThem) {
   EXPECT_EQ(shape.Modules(), (Modules{{0, -1}, {2, -1}, {4, -1}}));
   shape.layer_norm = true;
   EXPECT_EQ(shape.Modules(), (Modules{{0, 2}, {3, 5}, {6, 7}}));
-  shape.dropout = 0.1;
+  shape.dropout_structure = {0, 0.1, 0.1, 0};
   EXPECT_EQ(shape.Modules(), (Modules{{0, 2}, {4, 6}, {8, 9}}));
+  shape.dropout_structure = {0, 0.1, 0, 0};
+  EXPECT_EQ(shape.Modules(), (Modules{{0, 2}, {4, 6}, {7, 8}}));
+  shape.activate_output = true;
+  EXPECT_EQ(shape.Modules(), (Modules{{0, 2}, {4, 6}, {7, 9}}));
+}
+
+TEST(HypernetworkFileTest, StatesAndReadsWhatA1111sFilesSay) {
+  TempDir temp;
+  Hypernetwork hypernetwork{.shape = {.layer_structure = {1, 2, 2, 1},
+                                      .activation = "hardswish",
+                                      .activate_output = true,
+                                      .dropout_structure = {0, 0.3, 0, 0}},
+                            .pairs = {},
+                            .weight_initialization = "KaimingNormal"};
+  HypernetworkPair pair{16, {}, {}};
+  for (const auto& [name, sizes] : HypernetworkParameters(hypernetwork.shape, pair.width)) {
+    pair.keys.emplace_back(name, torch::ones(sizes));
+    pair.values.emplace_back(name, torch::ones(sizes));
+  }
+  hypernetwork.pairs.push_back(pair);
+  const fs::path path = temp.path() / kHypernetworkFile;
+  WriteHypernetwork(path, hypernetwork);
+
+  const auto file = SafetensorsFile::Open(path);
+  auto said = nlohmann::json::parse(file.metadata().at("hypernetwork"));
+  EXPECT_EQ(said, (nlohmann::json{{"layer_structure", {1.0, 2.0, 2.0, 1.0}},
+                                  {"activation_func", "hardswish"},
+                                  {"is_layer_norm", false},
+                                  {"weight_initialization", "KaimingNormal"},
+                                  {"use_dropout", true},
+                                  {"dropout_structure", {0.0, 0.3, 0.0, 0.0}},
+                                  {"last_layer_dropout", false},
+                                  {"activate_output", true},
+                                  {"self_attention", true}}));
+  const auto read_with = [&](const char* field, const nlohmann::json& value) {
+    auto changed = said;
+    changed[field] = value;
+    NamedTensors tensors;
+    for (const auto& name : file.Names()) tensors.emplace_back(name, file.Get(name));
+    WriteSafetensors(temp.path() / "changed", tensors, {{"hypernetwork", changed.dump()}});
+    return ReadHypernetwork(temp.path() / "changed");
+  };
+  // A1111's name of the same function.
+  const Hypernetwork read = read_with("activation_func", "swish");
+  EXPECT_EQ(read.shape, hypernetwork.shape);
+  EXPECT_EQ(read.weight_initialization, "KaimingNormal");
+  EXPECT_THROW(read_with("activation_func", "softmax"), Error);
+  EXPECT_THROW(read_with("dropout_structure", {0.0, 0.3, 0.0}), Error);
+  EXPECT_THROW(read_with("dropout_structure", {0.0, 0.3, 1.0, 0.0}), Error);
+}
+
+TEST(HypernetworkTest, BeginsAsItsInitializationSays) {
+  auto model = TinyModel();
+  const auto begun = [&](const char* initialization) {
+    const auto attached = AttachHypernetwork(model, SpecWith([&](auto& spec) {
+                                               spec.hypernetwork.weight_initialization =
+                                                   initialization;
+                                               spec.hypernetwork.layer_norm = true;
+                                             }));
+    std::map<std::string, torch::Tensor> values;
+    size_t i = 0;
+    for (const auto& master : attached->masters()) values[attached->names()[i++]] = master.clone();
+    return values;
+  };
+  const auto normal = begun("normal"), kaiming = begun("kaiming_uniform");
+  for (const auto& [name, value] : kaiming) {
+    SCOPED_TRACE(name);
+    const double largest = value.detach().abs().max().item<double>();
+    if (name.ends_with(".bias")) {
+      EXPECT_EQ(largest, 0);
+    } else if (value.dim() == 1) {  // a normalization's
+      EXPECT_LT(largest, 0.05);
+    } else {
+      const double bound = std::sqrt(6.0 / static_cast<double>(value.size(1)));
+      EXPECT_LE(largest, bound * (1 + 1e-6));
+      EXPECT_GT(largest, 0.95 * bound);
+      EXPECT_LT(normal.at(name).detach().abs().max().item<double>(), 0.05);
+    }
+  }
 }
 
 }  // namespace

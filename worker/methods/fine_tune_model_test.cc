@@ -85,8 +85,7 @@ TEST_F(FineTuneModelTest, AdaptersResumeToTheSameBitsToo) {
   lokr.lora.variant = LoraVariant::kLokr;
   FineTuneOptions hypernetwork = Job();
   hypernetwork.method = "hypernetwork";
-  hypernetwork.hypernetwork = {
-      .activation = HypernetworkActivation::kRelu, .layer_norm = true, .dropout = 0.2};
+  hypernetwork.hypernetwork = {.activation = "relu", .layer_norm = true, .dropout = 0.2};
   FineTuneOptions pivotal = lora;
   pivotal.method = "pivotal_tuning";
   FineTuneOptions custom = Job();

@@ -12,24 +12,29 @@
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
 #include "worker/methods/layer_update.h"
+#include "worker/nn/named_activations.h"
 #include "worker/training/training_rng.h"
+#include "worker/training/weight_initialization.h"
 
 namespace likeness {
 namespace {
 
 constexpr const char* kPart = "hypernetwork";  // begins the names of what is trained
-constexpr double kDeviation = 0.01;            // of what weights are begun with
 
 // One network: c becomes c + strength net(c). Shapes: c [N,S,D].
 class ContextNet {
  public:
-  ContextNet(const HypernetworkShape& shape, const NamedTensors& parameters)
-      : activation_(shape.activation) {
+  ContextNet(const HypernetworkShape& shape, const NamedTensors& parameters) {
     std::map<std::string, torch::Tensor> by_name(parameters.begin(), parameters.end());
     for (const auto& [linear, norm] : shape.Modules()) {
       const std::string of_linear = "linear." + std::to_string(linear);
       const std::string of_norm = "linear." + std::to_string(norm);
-      Layer layer{by_name.at(of_linear + ".weight"), by_name.at(of_linear + ".bias"), {}, {}};
+      Layer layer{.weight = by_name.at(of_linear + ".weight"),
+                  .bias = by_name.at(of_linear + ".bias"),
+                  .dropout = shape.DropoutBehind(layers_.size())};
+      if (shape.IsActivated(layers_.size())) {
+        layer.activation = FindActivationByClass(shape.activation)->function;
+      }
       if (norm >= 0) {
         layer.norm_weight = by_name.at(of_norm + ".weight");
         layer.norm_bias = by_name.at(of_norm + ".bias");
@@ -38,26 +43,21 @@ class ContextNet {
     }
   }
 
-  void DropBetweenLayers(double probability, const at::Generator& generator) {
-    dropout_ = probability;
-    generator_ = generator;
-  }
+  // Without one nothing is left out.
+  void DrawDropoutFrom(const at::Generator& generator) { generator_ = generator; }
 
   torch::Tensor operator()(const torch::Tensor& context_NSD, double strength) const {
     // Pictures may be drawn in another precision than the layer's own.
     torch::Tensor hidden = context_NSD.to(layers_.front().weight.scalar_type());
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const Layer& layer = layers_[i];
-      const bool last = i + 1 == layers_.size();
+    for (const Layer& layer : layers_) {
       hidden = Project(hidden, layer.weight, layer.bias);
-      if (!last && activation_ == "relu") hidden = torch::relu(hidden);
-      if (!last && activation_ == "silu") hidden = torch::silu(hidden);
+      if (layer.activation != nullptr) hidden = layer.activation(hidden);
       if (layer.norm_weight.defined()) {
         hidden = torch::layer_norm(hidden, layer.norm_weight.sizes(), layer.norm_weight,
                                    layer.norm_bias);
       }
-      if (!last && dropout_ > 0 && torch::GradMode::is_enabled()) {
-        hidden = DropValues(hidden, dropout_, generator_);
+      if (layer.dropout > 0 && generator_.defined() && torch::GradMode::is_enabled()) {
+        hidden = DropValues(hidden, layer.dropout, generator_);
       }
     }
     return context_NSD + (hidden * strength).to(context_NSD.scalar_type());
@@ -65,11 +65,12 @@ class ContextNet {
 
  private:
   struct Layer {
-    torch::Tensor weight, bias, norm_weight, norm_bias;
+    torch::Tensor weight, bias;
+    torch::Tensor (*activation)(const torch::Tensor&) = nullptr;
+    torch::Tensor norm_weight = {}, norm_bias = {};
+    double dropout = 0;
   };
   std::vector<Layer> layers_;
-  std::string activation_;
-  double dropout_ = 0;
   at::Generator generator_;
 };
 
@@ -133,32 +134,50 @@ Nets NetsOf(const Hypernetwork& hypernetwork) {
   return nets;
 }
 
-// As A1111's "Normal": weights are drawn, those of normalizations too; biases are zero.
-NamedTensors BeginNet(const HypernetworkShape& shape, int64_t width, at::Generator& generator,
-                      const torch::Device& device) {
+// As A1111: weights are drawn, those of normalizations always as small numbers; biases are zero.
+NamedTensors BeginNet(const HypernetworkShape& shape, const WeightInitialization& initialization,
+                      int64_t width, at::Generator& generator, const torch::Device& device) {
   NamedTensors parameters;
   for (const auto& [name, sizes] : HypernetworkParameters(shape, width)) {
-    const bool bias = name.ends_with(".bias");
-    const auto value = bias ? torch::zeros(sizes) : torch::randn(sizes, generator) * kDeviation;
+    torch::Tensor value;
+    if (name.ends_with(".bias")) {
+      value = torch::zeros(sizes);
+    } else {
+      value = sizes.size() == 2 ? initialization.draw(sizes[0], sizes[1], generator)
+                                : SmallNormal(sizes, generator);
+    }
     parameters.emplace_back(name, value.to(device, torch::kFloat32));
   }
   return parameters;
 }
 
 HypernetworkShape ShapeOf(const HypernetworkOptions& options) {
-  constexpr const char* kNames[] = {"linear", "relu", "silu"};
-  return {options.layer_structure, kNames[static_cast<int>(options.activation)], options.layer_norm,
-          options.dropout, options.self_attention};
+  const size_t widths = options.layer_structure.size();
+  std::vector<double> dropout(widths, options.dropout);
+  dropout.front() = dropout.back() = 0;
+  if (!options.last_layer_dropout) dropout[widths - 2] = 0;
+  return {.layer_structure = options.layer_structure,
+          .activation = FindActivation(options.activation)->class_name,
+          .activate_output = options.activate_output,
+          .layer_norm = options.layer_norm,
+          .dropout_structure = std::move(dropout),
+          .self_attention = options.self_attention};
 }
 
 // By width; of each the network of the keys first.
 Hypernetwork Begin(const Family& model, const MethodSpec& spec) {
   torch::NoGradGuard no_grad;
   at::Generator generator = StepGenerator(spec.seed, kBeforeFirstStep);
-  Hypernetwork begun{.shape = ShapeOf(spec.hypernetwork), .pairs = {}};
+  const auto& initialization = *FindWeightInitialization(spec.hypernetwork.weight_initialization);
+  Hypernetwork begun{.shape = ShapeOf(spec.hypernetwork),
+                     .pairs = {},
+                     .weight_initialization = initialization.file_name};
+  const auto begin = [&](int64_t width) {
+    return BeginNet(begun.shape, initialization, width, generator, model.device());
+  };
   for (const int64_t width : ContextWidths(model, begun.shape.self_attention)) {
-    const auto keys = BeginNet(begun.shape, width, generator, model.device());
-    begun.pairs.push_back({width, keys, BeginNet(begun.shape, width, generator, model.device())});
+    const auto keys = begin(width);
+    begun.pairs.push_back({width, keys, begin(width)});
   }
   return begun;
 }
@@ -186,9 +205,7 @@ class HypernetworkTraining : public AdapterTraining {
                     /*strength=*/1)) {}
 
   void BeginStep(const at::Generator& generator) override {
-    const double dropout = hypernetwork_.shape.dropout;
-    if (dropout == 0) return;
-    for (const auto& [key, net] : nets_) net->DropBetweenLayers(dropout, generator);
+    for (const auto& [key, net] : nets_) net->DrawDropoutFrom(generator);
   }
 
   Hypernetwork Trained() const {
@@ -302,8 +319,8 @@ NamedTensors ReadTrainedHypernetwork(Family&, Attached& attached,
   const Hypernetwork read = ReadHypernetwork(directory / kHypernetworkFile);
   if (read.shape != own) {
     throw Error(ErrorKind::kFailedPrecondition,
-                "its networks are of another layer structure, activation, layer norm, dropout or "
-                "choice of attention");
+                "its networks are of another layer structure, activation, activated output, "
+                "layer norm, dropout or choice of attention");
   }
   NamedTensors values;
   for (const TrainedPart& part : PartsOf(read, /*learning_rate=*/0)) {

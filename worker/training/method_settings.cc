@@ -1,9 +1,12 @@
 #include "worker/training/method_settings.h"
 
 #include <cmath>
+#include <string>
 
 #include "third_party/nlohmann/json.hpp"
+#include "worker/nn/named_activations.h"
 #include "worker/training/require.h"
+#include "worker/training/weight_initialization.h"
 
 namespace likeness {
 namespace {
@@ -29,6 +32,13 @@ void ValidateWord(const TextualInversionOptions& word) {
   Require(word.vectors >= 1, "textual_inversion.vectors", word.vectors, "at least 1 is needed");
 }
 
+template <typename Rows>
+std::string AllowedNames(const Rows& rows) {
+  std::string names;
+  for (const auto& row : rows) names += (names.empty() ? "" : ", ") + std::string(row.name);
+  return names + " are allowed";
+}
+
 void ValidateHypernetwork(const HypernetworkOptions& options) {
   const auto& widths = options.layer_structure;
   bool fine = widths.size() >= 3 && widths.size() <= 8 && widths.front() == 1 && widths.back() == 1;
@@ -37,6 +47,11 @@ void ValidateHypernetwork(const HypernetworkOptions& options) {
           "3 to 8 numbers above 0 and at most 4 are needed, of which the first and the last are 1");
   Require(options.dropout >= 0 && options.dropout < 1, "hypernetwork.dropout", options.dropout,
           "0 to below 1 is allowed");
+  Require(FindActivation(options.activation) != nullptr, "hypernetwork.activation",
+          options.activation, AllowedNames(NamedActivations()).c_str());
+  Require(FindWeightInitialization(options.weight_initialization) != nullptr,
+          "hypernetwork.weight_initialization", options.weight_initialization,
+          AllowedNames(WeightInitializations()).c_str());
 }
 
 // What does nothing where it has its usual value is left out: cards of plain LoRA stay as they are.
@@ -65,12 +80,17 @@ nlohmann::json SettingsOf(const TextualInversionOptions& word) {
 }
 
 nlohmann::json SettingsOf(const HypernetworkOptions& options) {
-  constexpr const char* kActivations[] = {"linear", "relu", "swish"};
-  return {{"layer_structure", options.layer_structure},
-          {"activation", kActivations[static_cast<int>(options.activation)]},
-          {"layer_norm", options.layer_norm},
-          {"dropout", options.dropout},
-          {"self_attention", options.self_attention}};
+  nlohmann::json json = {{"layer_structure", options.layer_structure},
+                         {"activation", options.activation},
+                         {"layer_norm", options.layer_norm},
+                         {"dropout", options.dropout},
+                         {"self_attention", options.self_attention}};
+  if (options.weight_initialization != "normal") {
+    json["weight_initialization"] = options.weight_initialization;
+  }
+  if (options.activate_output) json["activate_output"] = true;
+  if (!options.last_layer_dropout) json["last_layer_dropout"] = false;
+  return json;
 }
 
 }  // namespace

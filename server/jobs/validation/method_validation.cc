@@ -141,6 +141,11 @@ void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const std::string& 
                 absl::StrCat("is ", hypernetwork.activation(), ", which is not known"),
                 "OUT_OF_RANGE");
   }
+  if (!v1::WeightInitialization_IsValid(hypernetwork.weight_initialization())) {
+    checker.Add(path + ".weight_initialization",
+                absl::StrCat("is ", hypernetwork.weight_initialization(), ", which is not known"),
+                "OUT_OF_RANGE");
+  }
   if (hypernetwork.has_dropout()) {
     checker.RealBelow(path + ".dropout", hypernetwork.dropout(), 0, 1);
   }

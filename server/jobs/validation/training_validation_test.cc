@@ -70,6 +70,28 @@ TEST(TrainingValidationTest, WhatIsOutOfRangeIsRefusedByItsField) {
   for (const auto& [set, field] : wrong) EXPECT_THAT(WrongWith(set), HasSubstr(field));
 }
 
+TEST(TrainingValidationTest, AHypernetworksUnknownValuesAreRefusedByTheirFields) {
+  const auto wrong = [](const std::function<void(v1::Hypernetwork&)>& set) {
+    v1::FineTuneSpec spec;
+    set(*spec.mutable_hypernetwork());
+    FieldChecker checker;
+    CheckMethod(spec, "job.fine_tune", checker);
+    return std::string(checker.status().message());
+  };
+  EXPECT_EQ(wrong([](auto& h) {
+              h.set_activation(v1::HYPERNETWORK_ACTIVATION_TANHSHRINK);
+              h.set_weight_initialization(v1::WEIGHT_INITIALIZATION_KAIMING_NORMAL);
+              h.set_activate_output(true);
+              h.set_last_layer_dropout(false);
+            }),
+            "");
+  EXPECT_THAT(wrong([](auto& h) { h.set_activation(static_cast<v1::HypernetworkActivation>(99)); }),
+              HasSubstr("job.fine_tune.hypernetwork.activation"));
+  EXPECT_THAT(
+      wrong([](auto& h) { h.set_weight_initialization(static_cast<v1::WeightInitialization>(6)); }),
+      HasSubstr("job.fine_tune.hypernetwork.weight_initialization"));
+}
+
 TEST(TrainingValidationTest, RulesOfTheValidationLossNeedValidationPhotos) {
   v1::FineTuneSpec spec;
   spec.add_subjects()->set_class_noun("dog");
