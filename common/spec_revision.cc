@@ -71,6 +71,7 @@ constexpr struct {
     {3, "Prior.class_photos"},
     {3, "Training.memory_budget_bytes"},
     {4, "EvaluateSpec.eta"},
+    {4, "ExportSpec.energy"},
     {4, "GenerateSpec.eta"},
     {4, "GenerateSpec.micro_conditioning"},
     {4, "HYPERNETWORK_ACTIVATION_CELU"},

@@ -1,4 +1,6 @@
 // likeness export: a model in the format of another program.
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +28,7 @@ constexpr char kUsage[] = R"(Write a model in a format that other programs read.
   likeness export rex-7f3c --format diffusers --out rex
   likeness export rex-7f3c --format single_file --float16
   likeness export rex-7f3c --format lora --rank 32
+  likeness export rex-7f3c --format lora --energy 0.95
   likeness export mini --format diffusers --adapter rex-7f3c:0.8 --adapter inks
 
 Adapters are merged into the weights. A LoRA is the difference to the base
@@ -38,6 +41,7 @@ struct ExportFlags {
   std::string format;
   std::vector<std::string> adapters;  // NAME or NAME:STRENGTH
   std::optional<int32_t> rank;
+  std::optional<double> energy;
   bool float16 = false;
   bool float8 = false;
   std::string out;
@@ -53,7 +57,12 @@ struct ExportFlags {
         .Takes(EnumWordsWithBars<v1::ExportFormat>());
     flags.Add("adapter", &adapters, "An adapter to merge, NAME or NAME:STRENGTH; may be repeated.")
         .Takes("MODEL");
-    flags.Add("rank", &rank, "Rank of the LoRA, 1 to 256 [16].").Takes("N");
+    flags.Add("rank", &rank, "Rank of the LoRA, 1 to 256 [16; with --energy: 256].").Takes("N");
+    flags
+        .Add("energy", &energy,
+             "Give each layer of a LoRA the least rank, up to --rank, that keeps this share of the "
+             "squared singular values of what the layer changes; above 0, at most 1.")
+        .Takes("SHARE");
     flags.Add("float16", &float16, "Write weights as 16-bit floats.");
     flags.Add("float8", &float8, "Write a LoRA's factors as 8-bit floats (E4M3).");
     flags.Add("out", &out, "Folder for the files [the job's name].").Takes("DIR");
@@ -62,12 +71,27 @@ struct ExportFlags {
   }
 };
 
-// How much of the model a LoRA leaves out.
-void ShowLoraError(const Context& context, const v1::Job& job) {
+// "ranks 1 to 37, 6.2 in the mean · 95.1 % of the energy is kept · 412 kB a file"
+std::string SizeOfLora(const v1::Job& job) {
+  const auto figure = [&](const char* name) { return Figure(job.metrics().at(name)); };
+  int64_t bytes = 0;  // both files hold the same
+  for (const v1::Output& output : job.outputs()) bytes = std::max(bytes, output.size_bytes());
+  return absl::StrCat("ranks ", figure("lora_rank_least"), " to ", figure("lora_rank"), ", ",
+                      figure("lora_rank_mean"), " in the mean · ",
+                      Figure(100 * job.metrics().at("lora_energy")), " % of the energy is kept · ",
+                      ByteSize(bytes), " a file");
+}
+
+// How large a LoRA is, where layers have ranks of their own, and how much of the model it leaves
+// out.
+void ShowLora(const Context& context, const v1::Job& job) {
   constexpr double kLarge = 0.1;
   const auto error = job.metrics().find("lora_weight_error");
   if (error == job.metrics().end()) return;
-  const bool large = error->second > kLarge;
+  const bool by_energy =
+      job.export_model().has_energy() && job.metrics().contains("lora_rank_least");
+  if (by_energy) context.screen->Line(Mark::kDone, "lora", SizeOfLora(job));
+  const bool large = !by_energy && error->second > kLarge;
   context.screen->Line(
       large ? Mark::kWarning : Mark::kDone, "lora",
       absl::StrCat(Figure(100 * error->second), " % of what the model changes is left out",
@@ -86,7 +110,7 @@ absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connect
   const auto paths = DownloadOutputs(connection, job, out, IsExport, ReplaceOrRefuse(force),
                                      *context.screen, interrupt.token());
   context.screen->ClearProgress();
-  ShowLoraError(context, job);
+  ShowLora(context, job);
   RETURN_IF_ERROR(WithDownloadHint(context, name, WithForce(paths.status())));
   if (context.table()) {
     for (const auto& path : *paths) PrintResult(path);
@@ -104,6 +128,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   ASSIGN_OR_RETURN(const auto format, ParseEnumFlag<v1::ExportFormat>("format", flags.format));
   spec.set_format(format);
   if (flags.rank) spec.set_rank(*flags.rank);
+  if (flags.energy) spec.set_energy(*flags.energy);
   spec.set_float16(flags.float16);
   spec.set_float8(flags.float8);
 

@@ -64,6 +64,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"class_noun", "--class"},
     {"format", "--format"},
     {"rank", "--rank"},
+    {"energy", "--energy"},
     {"float16", "--float16"},
     {"float8", "--float8"},
     {"model.adapters", "--adapter"},

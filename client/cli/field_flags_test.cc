@@ -54,6 +54,7 @@ TEST(FieldFlagsTest, FieldsAreNamedByTheFlagThatSetsThem) {
   EXPECT_EQ(FlagForField("job.export_model.model.adapters[1].model"), "--adapter");
   EXPECT_EQ(FlagForField("job.export_model.format"), "--format");
   EXPECT_EQ(FlagForField("job.export_model.rank"), "--rank");
+  EXPECT_EQ(FlagForField("job.export_model.energy"), "--energy");
   EXPECT_EQ(FlagForField("job.import_model.inline"), "FILE");
   EXPECT_EQ(FlagForField("job.import_model.token"), "--rare-token");
   EXPECT_EQ(FlagForField("job.import_model.base_model"), "--base");

@@ -133,6 +133,7 @@ std::string QueueSettings(const v1::Job& job) {
 // "lora · rank 16 · float16"
 std::string ExportText(const v1::ExportSpec& spec) {
   std::vector<std::string> parts = {EnumWord(spec.format())};
+  if (spec.has_energy()) parts.push_back(absl::StrCat("energy ", spec.energy()));
   if (spec.has_rank()) parts.push_back(absl::StrCat("rank ", spec.rank()));
   if (spec.float16()) parts.emplace_back("float16");
   if (spec.float8()) parts.emplace_back("float8");

@@ -323,6 +323,39 @@ class ExportTest(unittest.TestCase):
         self.assertLess(errors[0]["lora_weight_error"], 1)
         self.assertEqual(errors[1]["lora_rank"], 16)
 
+    def test_a_lora_with_an_energy_has_the_least_rank_of_each_layer_that_keeps_it(self):
+        energy, model = 0.8, model_of("dreambooth")
+        done, folder = self.export(model, LORA, energy=energy)
+        _, whole = self.export(model, DIFFUSERS)
+        after, before = (diffusers.DiffusionPipeline.from_pretrained(of).unet.state_dict()
+                         for of in (whole, self.service.models / "tiny"))
+        file = folder / "pytorch_lora_weights.safetensors"
+        ranks = {key.removeprefix("unet.").removesuffix(".lora_A.weight"): value.shape[0]
+                 for key, value in load_file(file).items() if key.startswith("unet.") and key.endswith(".lora_A.weight")}
+        self.assertGreater(len(set(ranks.values())), 1)
+        for layer, rank in ranks.items():
+            change = (after[f"{layer}.weight"] - before[f"{layer}.weight"]).flatten(1).double()
+            shares = (torch.linalg.svdvals(change) ** 2).cumsum(0)
+            shares = shares / shares[-1]
+            with self.subTest(layer=layer):
+                self.assertGreaterEqual(shares[rank - 1], energy - 1e-4)
+                if rank > 1:
+                    self.assertLess(shares[rank - 2], energy + 1e-4)
+        metrics = done.metrics
+        self.assertGreaterEqual(metrics["lora_energy"], energy)
+        self.assertEqual((metrics["lora_rank_least"], metrics["lora_rank"]), (min(ranks.values()), max(ranks.values())))
+        self.assertTrue(metrics["lora_rank_least"] < metrics["lora_rank_mean"] < metrics["lora_rank"])
+        here = drawn_twice.drawn_here(self.service, self.imported(file))
+        for name in (file.name, "kohya_lora.safetensors"):
+            with self.subTest(file=name):
+                pipeline = diffusers.DiffusionPipeline.from_pretrained(self.service.models / "tiny")
+                pipeline.load_lora_weights(str(folder), weight_name=name)
+                self.check_same(drawn_there(pipeline), here, name)
+                self.check_same(drawn_twice.drawn_here(self.service, self.imported(folder / name)), here, name)
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(self.service.models / "tiny")
+        load_with_peft(pipeline, folder)
+        self.check_same(drawn_there(pipeline), here, "peft")
+
     def test_what_cannot_be_exported_is_refused_by_name(self):
         self.assertEqual(self.refused(self.spec("baseModels/tiny", DIFFUSERS, [("lora", 1), ("hypernetwork", 1)])),
                          ["job.export_model.model.adapters[1].model"])
@@ -334,6 +367,9 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(self.refused(self.spec("baseModels/tiny", 0, rank=300)),
                          ["job.export_model.format", "job.export_model.rank", "job.export_model.rank"])
         self.assertEqual(self.refused(self.spec(model_of("lora"), DIFFUSERS, float8=True)), ["job.export_model.float8"])
+        self.assertEqual(self.refused(self.spec(model_of("lora"), DIFFUSERS, energy=0.9)), ["job.export_model.energy"])
+        for energy in (0, 1.01, float("nan")):
+            self.assertEqual(self.refused(self.spec(model_of("lora"), LORA, energy=energy)), ["job.export_model.energy"])
         self.assertEqual(self.refused(self.spec(model_of("lora"), LORA, float8=True, float16=True)), ["job.export_model.float8"])
 
     def test_a_model_is_kept_while_it_is_exported_and_its_exports_are_erased_with_it(self):

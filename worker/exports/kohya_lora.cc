@@ -123,7 +123,9 @@ void WriteKohyaLora(const std::filesystem::path& file, const LoraWeights& weight
       lycoris = lycoris || name == factor;
       tensors.emplace_back(layer + "." + name, std::move(tensor));
     }
-    tensors.emplace_back(layer + "." + kAlpha, torch::full({}, alpha, torch::kFloat32));
+    const int64_t rank = update.Rank() > 0 ? update.Rank() : scale.rank;
+    const double own_alpha = weights.ScaleOf(update) * static_cast<double>(rank);
+    tensors.emplace_back(layer + "." + kAlpha, torch::full({}, own_alpha, torch::kFloat32));
   }
   WriteSafetensors(file, tensors,
                    {{"format", "pt"},

@@ -35,14 +35,25 @@ nlohmann::json MetadataOf(const SafetensorsFile& file) {
   return json;
 }
 
-LoraScale ReadScale(const SafetensorsFile& file, const std::string& part) {
-  const auto json = MetadataOf(file);
-  ConfigReader reader(kMetadata, json);
+LoraScale ReadScale(const nlohmann::json& metadata, const std::string& part) {
+  ConfigReader reader(kMetadata, metadata);
   LoraScale scale;
   reader.ReadSize(part + ".r", scale.rank);
   scale.alpha = reader.Get<double>(part + ".lora_alpha");
   reader.Read(part + ".use_rslora", scale.rank_stabilized);
   return scale;
+}
+
+// What the metadata says of one layer.
+int64_t RankOf(const nlohmann::json& metadata, const std::string& part, const std::string& layer,
+               int64_t of_others) {
+  const auto pattern = metadata.find(part + ".rank_pattern");
+  if (pattern == metadata.end()) return of_others;
+  try {
+    return pattern->value(PeftTarget(layer), of_others);
+  } catch (const nlohmann::json::exception&) {
+    Refuse(part + ".rank_pattern in its metadata has a value of a wrong type");
+  }
 }
 
 bool Agree(const LoraFactors& factors, int64_t rank) {
@@ -72,6 +83,17 @@ double LoraScale::value() const {
          (rank_stabilized ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
 }
 
+double LoraWeights::ScaleOf(const LoraUpdate& update) const {
+  LoraScale own = scale;
+  if (update.Rank() > 0) own.rank = update.Rank();
+  return own.value();
+}
+
+int64_t LoraUpdate::Rank() const {
+  const auto down = factors.find(kLoraDown);
+  return down == factors.end() ? 0 : down->second.size(0);
+}
+
 void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& weights) {
   NamedTensors tensors;
   bool dora = false;
@@ -88,6 +110,10 @@ void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& we
     metadata[part + ".use_rslora"] = weights.scale.rank_stabilized;
     metadata[part + ".target_modules"] = targets;
     if (dora) metadata[part + ".use_dora"] = true;
+  }
+  for (const LoraUpdate& update : weights.updates) {
+    if (update.Rank() == 0 || update.Rank() == weights.scale.rank) continue;
+    metadata[update.part + ".rank_pattern"][PeftTarget(update.layer)] = update.Rank();
   }
   if (weights.min_rank) metadata[kMinRank] = *weights.min_rank;
   WriteSafetensors(file, tensors, {{"format", "pt"}, {kMetadata, metadata.dump()}});
@@ -112,16 +138,22 @@ LoraWeights ReadDiffusersLora(const std::filesystem::path& path) {
     layers[key.substr(0, factor - 1)][key.substr(factor)] = file.Get(key);
   }
   LoraWeights weights;
+  nlohmann::json metadata;
   for (auto& [name, factors] : layers) {
     const std::string part = PartOf(name);
     for (const char* factor : {kLoraDown, kLoraUp}) {
       if (!factors.contains(factor)) Refuse("key " + name + "." + factor + " is missing");
     }
-    if (weights.updates.empty()) weights.scale = ReadScale(file, part);
-    if (!Agree(factors, weights.scale.rank)) {
-      Refuse("the tensors of " + name + " are not of rank " + std::to_string(weights.scale.rank));
+    if (weights.updates.empty()) {
+      metadata = MetadataOf(file);
+      weights.scale = ReadScale(metadata, part);
     }
-    weights.updates.push_back({part, name.substr(part.size() + 1), std::move(factors)});
+    const std::string layer = name.substr(part.size() + 1);
+    const int64_t rank = RankOf(metadata, part, layer, weights.scale.rank);
+    if (!Agree(factors, rank)) {
+      Refuse("the tensors of " + name + " are not of rank " + std::to_string(rank));
+    }
+    weights.updates.push_back({part, layer, std::move(factors)});
   }
   if (weights.updates.empty()) Refuse("has no updates");
   weights.min_rank = ReadMinRank(file);

@@ -27,6 +27,9 @@ struct LoraUpdate {
   std::string part;   // "unet", "text_encoder", "text_encoder_2"
   std::string layer;  // within the part: "down_blocks.0.attentions.0.proj_in"
   LoraFactors factors;
+
+  // Of the factors of LoRA; 0 of others.
+  int64_t Rank() const;
 };
 
 struct LoraScale {
@@ -38,12 +41,16 @@ struct LoraScale {
 };
 
 struct LoraWeights {
+  // Of all updates, but that those of LoRA and DoRA may have lower ranks: alpha is the same, as
+  // with peft's rank_pattern. diffusers reads no other alphas right in kohya's files.
   LoraScale scale;
   // T-LoRA: the ranks that act at the noisiest timestep, of updates of denoisers; empty: all.
   std::optional<int64_t> min_rank = {};
   std::vector<LoraUpdate> updates;
   // Layers that have updates, as peft names them, by part: "to_q".
   std::map<std::string, std::vector<std::string>> targets;
+
+  double ScaleOf(const LoraUpdate& update) const;
 };
 
 // A single layer among `targets`: text encoders of newer transformers have their layers without
@@ -57,7 +64,8 @@ struct KohyaModel {
   std::string version;           // "sd_v1", "sd_v2", "sd_v2_v", "sdxl_base_v1-0"
 };
 
-// As diffusers' load_lora_weights reads it, with its "lora_adapter_metadata".
+// As diffusers' load_lora_weights reads it, with its "lora_adapter_metadata": updates of another
+// rank than the scale's are in its rank_pattern.
 inline constexpr const char* kDiffusersLoraFile = "pytorch_lora_weights.safetensors";
 void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& weights);
 // The same of T-LoRA under a name of its own: who reads neither its name nor "unet.min_rank" in its
@@ -71,7 +79,7 @@ std::optional<int64_t> ReadMinRank(const SafetensorsFile& file);
 LoraWeights ReadDiffusersLora(const std::filesystem::path& file);
 
 // As kohya's sd-scripts write it, and LyCORIS for LoHa and LoKr, which A1111, Forge and ComfyUI
-// read: the true alpha in each layer (of rsLoRA alpha times the root of the rank), `ss_` metadata,
+// read: the true alpha in each layer (of rsLoRA alpha times the root of its rank), `ss_` metadata,
 // and for XL the names of the original model's blocks.
 inline constexpr const char* kKohyaLoraFile = "kohya_lora.safetensors";
 inline constexpr const char* kLycorisFile = "lycoris.safetensors";

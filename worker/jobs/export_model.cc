@@ -1,5 +1,6 @@
 #include "worker/jobs/export_model.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,7 +37,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kDefaultRank = 16;
+constexpr int kDefaultRank = 16, kDefaultRankWithEnergy = 256;
 constexpr char kSingleFile[] = "model.safetensors";
 constexpr char kWordsDir[] = "words";
 // Of what the denoiser gives, for weights in 32 and in 16 bits.
@@ -171,7 +172,23 @@ std::pair<LoraWeights, double> RoundedToFloat8(const LoraWeights& weights) {
   return {std::move(rounded), apart};
 }
 
-// Returns how far the LoRA is from the model: of the weights, and of what the denoiser gives.
+std::map<std::string, double> FiguresOf(const ExtractedLora& extracted) {
+  const LoraWeights& weights = extracted.weights;
+  int64_t least = weights.scale.rank, sum = 0;
+  for (const LoraUpdate& update : weights.updates) {
+    least = std::min(least, update.Rank());
+    sum += update.Rank();
+  }
+  return {
+      {"lora_rank", static_cast<double>(weights.scale.rank)},
+      {"lora_rank_least", static_cast<double>(least)},
+      {"lora_rank_mean", static_cast<double>(sum) / static_cast<double>(weights.updates.size())},
+      {"lora_energy", extracted.energy},
+      {"lora_weight_error", extracted.relative_error}};
+}
+
+// Returns how large the LoRA is, and how far from the model: of the weights, and of what the
+// denoiser gives.
 std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawing,
                                          MergedAdapters merged, Workshop& workshop) {
   const CatalogEntry* base = workshop.catalog.FindByDigest(drawing.settings.base.digest);
@@ -182,8 +199,9 @@ std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawi
   }
   const auto words = std::exchange(merged.words, {});
   const auto difference = DifferenceFrom(base->directory, Merge(drawing.model, merged));
-  auto extracted = ExtractLora(difference, order.spec.rank(), order.report);
-  std::map<std::string, double> figures;
+  const auto energy = order.spec.has_energy() ? std::optional(order.spec.energy()) : std::nullopt;
+  auto extracted = ExtractLora(difference, {order.spec.rank(), energy}, order.report);
+  std::map<std::string, double> figures = FiguresOf(extracted);
   if (order.spec.float8()) {
     std::tie(extracted.weights, figures["lora_float8_error"]) = RoundedToFloat8(extracted.weights);
   }
@@ -203,8 +221,6 @@ std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawi
   const auto applied = ApplyLora(model, order.out, /*strength=*/1);
   const auto pass = OnePass(model, order.prompt);
   CheckPass(order, pass, wanted);
-  figures["lora_rank"] = static_cast<double>(extracted.weights.scale.rank);
-  figures["lora_weight_error"] = extracted.relative_error;
   figures["lora_pass_error"] = RelativeDifference(pass, order.as_drawn);
   return figures;
 }
@@ -221,7 +237,7 @@ v1::ResolvedSpec ResolveExport(const v1::ExportSpec& spec, const ModelFacts& mod
     if (!adapter.has_strength()) adapter.set_strength(1);
   }
   if (result.format() == v1::EXPORT_FORMAT_LORA && !result.has_rank()) {
-    result.set_rank(kDefaultRank);
+    result.set_rank(result.has_energy() ? kDefaultRankWithEnergy : kDefaultRank);
   }
   return resolved;
 }

@@ -24,11 +24,20 @@ std::pair<std::string, std::string> PartAndLayer(const std::string& name) {
   return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
+// How many of the singular values, which fall, keep the share of their squares.
+int64_t RankThatKeeps(double energy, const torch::Tensor& values) {
+  const auto kept = values.to(torch::kCPU, torch::kFloat64).square().cumsum(0);
+  const double wanted = energy * kept[-1].item<double>();
+  return (kept < wanted).sum().item<int64_t>() + 1;
+}
+
 // The factors of one layer, and what they leave of the square of its difference.
 std::pair<LoraUpdate, double> UpdateOf(const std::string& name, const torch::Tensor& difference,
-                                       int64_t rank) {
+                                       const ExtractionOptions& options) {
   const auto matrix = difference.flatten(1);
   const auto [left, values, right] = torch::linalg_svd(matrix, /*full_matrices=*/false);
+  int64_t rank = options.rank;
+  if (options.energy) rank = std::min(rank, RankThatKeeps(*options.energy, values));
   const int64_t kept = std::min(rank, values.size(0));
   const auto roots = values.slice(0, 0, kept).sqrt();
   auto up = FilledUp(left.slice(1, 0, kept) * roots, 1, rank);
@@ -79,7 +88,7 @@ ModelDifference DifferenceFrom(const std::filesystem::path& base,
   return difference;
 }
 
-ExtractedLora ExtractLora(const ModelDifference& difference, int64_t rank,
+ExtractedLora ExtractLora(const ModelDifference& difference, const ExtractionOptions& options,
                           const std::function<void(int64_t, int64_t)>& poll) {
   torch::NoGradGuard no_grad;
   if (difference.layers.empty()) {
@@ -90,20 +99,29 @@ ExtractedLora ExtractLora(const ModelDifference& difference, int64_t rank,
   for (const auto& [name, change] : difference.layers) {
     most = std::max(most, std::min(change.size(0), change.numel() / change.size(0)));
   }
-  rank = std::min(rank, most);
+  const ExtractionOptions within{std::min(options.rank, most), options.energy};
   ExtractedLora extracted;
-  extracted.weights.scale = {.rank = rank, .alpha = static_cast<double>(rank)};
-  double left_out = difference.rest_squared, all = difference.rest_squared;
+  LoraScale& scale = extracted.weights.scale;
+  double left_out = 0, all = 0;  // of the layers
   const auto total = static_cast<int64_t>(difference.layers.size());
   for (const auto& [name, change] : difference.layers) {
     poll(static_cast<int64_t>(extracted.weights.updates.size()), total);
-    auto [update, left] = UpdateOf(name, change, rank);
+    auto [update, left] = UpdateOf(name, change, within);
+    scale.rank = std::max(scale.rank, update.Rank());
     extracted.weights.targets[update.part].push_back(PeftTarget(update.layer));
     extracted.weights.updates.push_back(std::move(update));
     left_out += left;
     all += SquaredNorm(change);
   }
-  extracted.relative_error = std::sqrt(left_out / all);
+  scale.alpha = static_cast<double>(scale.rank);
+  for (LoraUpdate& update : extracted.weights.updates) {
+    if (update.Rank() == scale.rank) continue;
+    const double each = std::sqrt(1 / extracted.weights.ScaleOf(update));
+    for (auto& [factor, value] : update.factors) value = value * each;
+  }
+  extracted.energy = 1 - left_out / all;
+  const double rest = difference.rest_squared;
+  extracted.relative_error = std::sqrt((left_out + rest) / (all + rest));
   return extracted;
 }
 
@@ -113,7 +131,7 @@ MergedAdapters AsChanges(const LoraWeights& weights, const ModelDifference& diff
   for (const LoraUpdate& update : weights.updates) {
     const std::string name = update.part + "/" + update.layer;
     const auto& like = difference.layers.at(name);
-    changes.Add(name, (LowRankProduct(update.factors) * weights.scale.value())
+    changes.Add(name, (LowRankProduct(update.factors) * weights.ScaleOf(update))
                           .view(like.sizes())
                           .to(like.device()));
   }

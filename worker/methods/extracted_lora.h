@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "worker/exports/lora_file.h"
@@ -26,13 +27,20 @@ ModelDifference DifferenceFrom(const std::filesystem::path& base,
                                const std::vector<MergedPart>& parts);
 
 struct ExtractedLora {
-  LoraWeights weights;
+  LoraWeights weights;        // `scale.rank`: the largest of the layers' ranks
   double relative_error = 0;  // ||difference - updates|| / ||difference||, the rest included
+  double energy = 0;          // the share of the layers' squared singular values that is kept
 };
 
-// `rank`: the largest; where no layer has as many, the most that one has. `poll` is called between
-// layers. Error: kFailedPrecondition where no layer differs.
-ExtractedLora ExtractLora(const ModelDifference& difference, int64_t rank,
+struct ExtractionOptions {
+  int64_t rank;  // the largest; where no layer has as many, the most that one has
+  // The share of each layer's squared singular values that its update keeps with the least rank, at
+  // least 1, as long as `rank` allows. Empty: all layers get the same rank.
+  std::optional<double> energy = {};
+};
+
+// `poll` is called between layers. Error: kFailedPrecondition where no layer differs.
+ExtractedLora ExtractLora(const ModelDifference& difference, const ExtractionOptions& options,
                           const std::function<void(int64_t done, int64_t total)>& poll);
 
 // What the updates add to the layers' weights.

@@ -19,7 +19,7 @@ double ProductOfLargest(const LoraFactors& factors) {
 }
 
 torch::Tensor UpdateOf(const LoraWeights& weights, const LoraUpdate& update) {
-  return LowRankProduct(update.factors).to(torch::kFloat64) * weights.scale.value();
+  return LowRankProduct(update.factors).to(torch::kFloat64) * weights.ScaleOf(update);
 }
 
 }  // namespace

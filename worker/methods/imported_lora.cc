@@ -207,6 +207,9 @@ double ScaleOf(const ReadUpdate& update, int64_t rank,
   return scale.value();
 }
 
+// Of alphas, which files hold in float32.
+bool Near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::abs(b); }
+
 void FillUp(std::map<std::string, torch::Tensor>& factors, int64_t rank) {
   constexpr std::pair<const char*, int64_t> kRanked[] = {
       {kLoraDown, 0},   {kLoraUp, 1},     {"hada_w1_a", 1}, {"hada_w1_b", 0},
@@ -263,7 +266,8 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
   int64_t most = 0;
   bool alike = true;      // in rank and scale
   bool same_rank = true;  // in rank
-  std::optional<double> common;
+  bool same_alpha = true;
+  std::optional<double> common, alpha;
   const LoraVariantRow* variant = nullptr;
   for (auto& [name, update] : updates) {
     MultiplyFirstFactor(update.factors);
@@ -283,12 +287,20 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
     const double scale = ScaleOf(update, rank, scales);
     alike = alike && (most == 0 || (rank == most && scale == common.value_or(scale)));
     same_rank = same_rank && (most == 0 || rank == most);
+    const double own_alpha = scale * static_cast<double>(rank);
+    same_alpha = same_alpha && row.begins_as_zeros == std::string(kLoraUp) &&
+                 (most == 0 || Near(own_alpha, *alpha));
+    if (most == 0) alpha = own_alpha;
     common = scale;
     most = std::max(most, rank);
   }
   auto& weights = imported.weights;
   weights.scale.rank = std::max<int64_t>(most, 1);
   weights.scale.alpha = static_cast<double>(weights.scale.rank) * (alike ? common.value_or(1) : 1);
+  if (!alike && same_alpha && alpha) {  // ranks of their own, as LoraWeights has them
+    weights.scale.alpha = *alpha;
+    alike = true;
+  }
   for (auto& [name, update] : updates) {
     const int64_t rank = RankOfFactors(update.factors);
     if (rank > 0 && !alike) {

@@ -199,7 +199,7 @@ std::vector<FoundUpdate> FindUpdates(const Family& model, const LoraWeights& wei
                   "the adapter has an update of " + name +
                       ", which this model does not have in this shape");
     }
-    found.push_back({update, layer->second, variant, weights.scale.value()});
+    found.push_back({update, layer->second, variant, weights.ScaleOf(update)});
   }
   return found;
 }
@@ -273,15 +273,20 @@ NamedTensors ReadTrainedLora(Family& model, Attached& attached,
   NamedTensors values;
   bool ranked = false;
   for (const LoraUpdate& update : read.updates) {
-    const auto down = update.factors.find(kLoraDown);
-    if (down != update.factors.end() && down->second.size(0) != own.scale.rank) {
-      throw Error(ErrorKind::kFailedPrecondition,
-                  "its rank is " + std::to_string(down->second.size(0)) + ", and these settings' " +
-                      std::to_string(own.scale.rank));
+    if (update.Rank() > 0 && read.scale.rank != own.scale.rank) {
+      throw Error(ErrorKind::kFailedPrecondition, "its rank is " + std::to_string(read.scale.rank) +
+                                                      ", and these settings' " +
+                                                      std::to_string(own.scale.rank));
     }
     ranked = ranked || !update.factors.contains(kLokrSecond);
     for (const auto& [factor, value] : update.factors) {
-      values.emplace_back(TrainedName(update, factor), value);
+      torch::Tensor whole = value;  // layers of a lower rank get the whole one
+      if (factor == kLoraDown) whole = FilledUp(value, 0, own.scale.rank);
+      if (factor == kLoraUp && update.Rank() < own.scale.rank) {
+        const double scale = read.ScaleOf(update) / read.scale.value();
+        whole = FilledUp(value.to(torch::kFloat32) * scale, 1, own.scale.rank);
+      }
+      values.emplace_back(TrainedName(update, factor), whole);
     }
   }
   const double before = read.scale.value(), now = own.scale.value();

@@ -7,10 +7,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/safetensors.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/families/single_file.h"
@@ -18,6 +20,7 @@
 #include "worker/methods/extracted_lora.h"
 #include "worker/methods/lora.h"
 #include "worker/methods/lora_directory.h"
+#include "worker/methods/lora_variants.h"
 #include "worker/methods/textual_inversion.h"
 #include "worker/nn/hookable_layers.h"
 
@@ -172,7 +175,7 @@ TEST_F(MergedModelTest, ASingleFileIsReadBackAsItWasMerged) {
 TEST_F(MergedModelTest, ALoraOfTheWholeRankIsTheDifference) {
   const auto parts = Merge(*model_, Changes(3));
   const auto difference = DifferenceFrom(base(), parts);
-  const auto extracted = ExtractLora(difference, 3, [](int64_t, int64_t) {});
+  const auto extracted = ExtractLora(difference, {.rank = 3}, [](int64_t, int64_t) {});
   EXPECT_LT(extracted.relative_error, 1e-5);
   fs::create_directories(out());
   WriteLoraWeights(*model_, extracted.weights, torch::kFloat32, out());
@@ -192,13 +195,81 @@ TEST_F(MergedModelTest, ALoraOfALowerRankLeavesTheSmallestPossibleError) {
     left += values.slice(0, 2).sum().item<double>();
     all += values.sum().item<double>();
   }
-  const auto extracted = ExtractLora(difference, 2, [](int64_t, int64_t) {});
+  const auto extracted = ExtractLora(difference, {.rank = 2}, [](int64_t, int64_t) {});
   EXPECT_NEAR(extracted.relative_error, std::sqrt(left / all), 1e-4);
+}
+
+// Each layer by itself: one value fewer would keep less than the share.
+TEST_F(MergedModelTest, WithAnEnergyEachLayerGetsTheLeastRankThatKeepsIt) {
+  constexpr double kEnergy = 0.7;
+  auto difference = DifferenceFrom(base(), Merge(*model_, Changes(4)));
+  // One that a single direction makes up, so that ranks differ.
+  auto& first = difference.layers.begin()->second;
+  first = torch::ones_like(first);
+  const auto extracted =
+      ExtractLora(difference, {.rank = 256, .energy = kEnergy}, [](int64_t, int64_t) {});
+  double left = 0, all = 0;
+  std::set<int64_t> ranks;
+  for (const LoraUpdate& update : extracted.weights.updates) {
+    SCOPED_TRACE(update.layer);
+    const auto change = difference.layers.at(update.part + "/" + update.layer).flatten(1);
+    const auto squares = torch::linalg_svdvals(change.to(torch::kFloat64)).square();
+    const double sum = squares.sum().item<double>();
+    const int64_t rank = update.Rank();
+    EXPECT_GE(squares.slice(0, 0, rank).sum().item<double>(), (kEnergy - 1e-6) * sum);
+    EXPECT_LT(squares.slice(0, 0, rank - 1).sum().item<double>(), kEnergy * sum);
+    const auto product = LowRankProduct(update.factors) * extracted.weights.ScaleOf(update);
+    const double apart = (product - change).square().sum().item<double>();
+    EXPECT_NEAR(apart / sum, squares.slice(0, rank).sum().item<double>() / sum, 1e-4);
+    left += apart;
+    all += sum;
+    ranks.insert(rank);
+  }
+  EXPECT_EQ(*ranks.begin(), 1);
+  EXPECT_GT(ranks.size(), 1u);
+  EXPECT_EQ(*ranks.rbegin(), extracted.weights.scale.rank);
+  EXPECT_NEAR(extracted.energy, 1 - left / all, 1e-4);
+
+  const auto bounded =
+      ExtractLora(difference, {.rank = 1, .energy = kEnergy}, [](int64_t, int64_t) {});
+  for (const LoraUpdate& update : bounded.weights.updates) EXPECT_EQ(update.Rank(), 1);
+  EXPECT_LT(bounded.energy, extracted.energy);
+}
+
+// What WriteLoraWeights reads back is compared there; here, what the files say.
+TEST_F(MergedModelTest, FilesOfALoraWithRanksOfItsLayersSayThem) {
+  auto difference = DifferenceFrom(base(), Merge(*model_, Changes(4)));
+  difference.layers.begin()->second.fill_(0.05);
+  const auto extracted =
+      ExtractLora(difference, {.rank = 256, .energy = 0.7}, [](int64_t, int64_t) {});
+  const LoraWeights& weights = extracted.weights;
+  fs::create_directories(out());
+  WriteLoraWeights(*model_, weights, torch::kFloat32, out());
+  const auto diffusers = SafetensorsFile::Open(out() / kDiffusersLoraFile);
+  const auto kohya = SafetensorsFile::Open(out() / kKohyaLoraFile);
+  const auto said = nlohmann::json::parse(diffusers.metadata().at("lora_adapter_metadata"));
+  for (const LoraUpdate& update : weights.updates) {
+    SCOPED_TRACE(update.layer);
+    const auto ranks = said.value(update.part + ".rank_pattern", nlohmann::json::object());
+    EXPECT_EQ(ranks.value(PeftTarget(update.layer), weights.scale.rank), update.Rank());
+    EXPECT_EQ(said.at(update.part + ".lora_alpha"), weights.scale.alpha);
+    const std::string name = KohyaName(update.part, update.layer, KohyaModelOf(*model_));
+    EXPECT_EQ(kohya.Shape(name + ".lora_down.weight").at(0), update.Rank());
+    EXPECT_FLOAT_EQ(kohya.Get(name + ".alpha").item<float>(),
+                    static_cast<float>(weights.scale.alpha));
+  }
+  std::map<std::string, NamedTensors> wanted;
+  for (const auto& part : Merge(*model_, AsChanges(weights, difference))) {
+    if (part.changed) wanted[part.part.name] = part.weights;
+  }
+  const auto merged = OnePassWith(*model_, wanted, {}, "a dog");
+  const auto applied = ApplyLora(*model_, out(), 1);
+  EXPECT_LT(RelativeDifference(OnePass(*model_, "a dog"), merged), 1e-4);
 }
 
 TEST_F(MergedModelTest, ALoraOfNoDifferenceIsRefused) {
   const auto difference = DifferenceFrom(base(), Merge(*model_, {}));
-  EXPECT_THROW(ExtractLora(difference, 4, [](int64_t, int64_t) {}), Error);
+  EXPECT_THROW(ExtractLora(difference, {.rank = 4}, [](int64_t, int64_t) {}), Error);
 }
 
 }  // namespace

@@ -17,6 +17,12 @@ void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldCheck
       checker.Add(path + ".rank", "is for EXPORT_FORMAT_LORA alone", "OUT_OF_RANGE");
     }
   }
+  if (spec.has_energy()) {
+    checker.RealAbove(path + ".energy", spec.energy(), 0, 1);
+    if (spec.format() != v1::EXPORT_FORMAT_LORA) {
+      checker.Add(path + ".energy", "is for EXPORT_FORMAT_LORA alone", "OUT_OF_RANGE");
+    }
+  }
   if (spec.float8() && spec.format() != v1::EXPORT_FORMAT_LORA) {
     checker.Add(path + ".float8", "is for EXPORT_FORMAT_LORA alone", "OUT_OF_RANGE");
   }
