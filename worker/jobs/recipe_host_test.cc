@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/support/files.h"
 #include "worker/training/checkpoint_contents.h"
@@ -135,7 +136,7 @@ TEST_F(RecipeHostTest, PreviewThatCannotBeCheckedIsNotShown) {
 
 TEST_F(RecipeHostTest, WhatCannotBeMeasuredCostsAWarningAlone) {
   Attempt attempt(server_);
-  attempt.host.Measure([] { throw std::runtime_error("no evaluator"); });
+  attempt.host.Measure([] { throw Error(ErrorKind::kFailedPrecondition, "no evaluator"); });
   attempt.host.Measure([] {});
   ASSERT_EQ(attempt.environment.warnings.size(), 1u);
   EXPECT_NE(attempt.environment.warnings[0].find("no evaluator"), std::string::npos);
