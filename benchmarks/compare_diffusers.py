@@ -5,11 +5,13 @@
     benchmarks/compare_diffusers.py --threads 2 --full     the sizes of Stable Diffusion 1.5, random weights
     benchmarks/compare_diffusers.py --device cuda:0 --full --dtype float32 bfloat16
     benchmarks/compare_diffusers.py --threads 2 --engine eager compile openvino
+    benchmarks/compare_diffusers.py --threads 2 --full --memory
 
 Both sides take turns, each in a process of its own, with the same weights, threads and dtype; what diffusers does is in
 diffusers_peer.py; --engine chooses its execution backend. Prints medians and ratios (above 1: we are faster); the range is that of the rounds. On a machine that
 has other work to do, one thread and the CPU's clock still give a fair ratio. --full writes a model of 4 GB to the
-temporary directory, trains the UNet alone, and needs 24 GiB of memory.
+temporary directory, trains the UNet alone, and needs 24 GiB of memory. --memory compares the largest memory of a step instead: ours in
+each of MEMORY_MODES, diffusers' as it comes, in float32.
 """
 import argparse
 import json
@@ -27,6 +29,13 @@ from full_model import write_full_model
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIDES = ["ours", "diffusers"]
 CLOCKS = {"seconds": "wall", "cpu_seconds": "CPU"}
+# What saves memory in training, from the least that it costs: flags of train_step.
+MEMORY_MODES = {
+    "as it comes": ("float32", []),
+    "fused backward pass": ("float32", ["--fused-backward-pass"]),
+    "8-bit AdamW and gradient checkpointing too": ("float32", ["--fused-backward-pass", "--optimizer=adamw_8bit", "--gradient-checkpointing"]),
+    "bfloat16 weights too": ("bfloat16", ["--fused-backward-pass", "--optimizer=adamw_8bit", "--gradient-checkpointing", "--bfloat16-weights"]),
+}
 
 
 def run(side, what, dtype, engine, args, flags):
@@ -78,6 +87,18 @@ def print_table(rows):
                   f"| {ours['peak_gib']:.2f} / {theirs['peak_gib']:.2f} |")
 
 
+def compare_memory(args, flags):
+    """Prints the memory and the time of a training step in each mode beside diffusers' as it comes; gives back the figures."""
+    theirs = run("diffusers", "train_step", "float32", "eager", args, flags)
+    rows = [{"mode": "diffusers, as it comes", **theirs}]
+    for mode, (dtype, saving) in MEMORY_MODES.items():
+        rows.append({"mode": mode, **run("ours", "train_step", dtype, "eager", args, [*flags, *saving])})
+    print("| training step | ms | peak GiB | of diffusers' |\n|---|---|---|---|")
+    for row in rows:
+        print(f"| {row['mode']} | {1000 * statistics.median(row['seconds']):.0f} | {row['peak_gib']:.2f} | {row['peak_gib'] / theirs['peak_gib']:.2f} |")
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, help="a diffusers directory [models/mini; with --full, written anew]")
@@ -87,6 +108,7 @@ def main():
     parser.add_argument("--dtype", nargs="+", default=["float32"], choices=["float32", "bfloat16"])
     parser.add_argument("--engine", nargs="+", default=["eager"], choices=ENGINES, help="execution backend of diffusers; openvino: sample_image on the CPU alone")
     parser.add_argument("--what", nargs="+", default=["train_step", "sample_image"], choices=["train_step", "sample_image"])
+    parser.add_argument("--memory", action="store_true", help="compare the memory of a training step, in each mode that saves some")
     parser.add_argument("--batch-size", type=int, default=4, help="photos in a step, and as many class pictures (not with --full)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 5; 2 with --full)")
     parser.add_argument("--repetitions", type=int, help="measured in a round (default: 10; 2 steps, 1 picture with --full on the CPU)")
@@ -111,16 +133,20 @@ def main():
                 train_flags, sample_flags = [*train_flags, "--warm-up=1"], ["--warm-up=1"]
                 repetitions = {"train_step": 2, "sample_image": 1}
         flags = {"train_step": train_flags, "sample_image": sample_flags}
-        rows = [compare(what, dtype, engine, args, [*flags[what], f"--repetitions={args.repetitions or repetitions[what]}"])
-                for dtype in args.dtype for engine in args.engine for what in args.what
-                if (what, engine) != ("train_step", "openvino")]
-    print_table(rows)
+        for what in flags:
+            flags[what].append(f"--repetitions={args.repetitions or repetitions[what]}")
+        rows = compare_memory(args, flags["train_step"]) if args.memory else [
+            compare(what, dtype, engine, args, flags[what])
+            for dtype in args.dtype for engine in args.engine for what in args.what
+            if (what, engine) != ("train_step", "openvino")]
+    if not args.memory:
+        print_table(rows)
     if args.json:
         args.json.write_text(json.dumps({
             "model": "sd15-size" if args.full else args.model.name, "device": args.device, "threads": args.threads,
             "processor": platform.processor() or platform.machine(), "time": time.strftime("%Y-%m-%d"),
             "rows": rows}, indent=1) + "\n")
-    for row in filter(different_pictures, rows):
+    for row in filter(different_pictures, [] if args.memory else rows):
         sys.exit(f"the pictures in {row['dtype']} differ from those of diffusers ({row['engine']}), mean pixel {row['mean_pixel']}: not the same work")
 
 

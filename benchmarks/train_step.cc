@@ -69,6 +69,7 @@ int Main(int argc, char** argv) {
   int batch_size = 4;
   bool text_encoder = true;
   bool checkpointing = false, base_prediction = false;
+  bool fused_backward_pass = false, bfloat16_weights = false;
   std::string optimizer = "adamw";
   double ema_decay = 0;
   FlagSet flags("Usage: train_step [FLAGS]\n\nMeasures DreamBooth's training step.");
@@ -76,6 +77,10 @@ int Main(int argc, char** argv) {
   flags.Add("text-encoder", &text_encoder, "Train the text encoder too.");
   flags.Add("optimizer", &optimizer, "adamw, adamw_8bit, adafactor or prodigy.");
   flags.Add("gradient-checkpointing", &checkpointing, "Compute activations twice.");
+  flags.Add("fused-backward-pass", &fused_backward_pass,
+            "Update each weight in the backward pass, without clipping.");
+  flags.Add("bfloat16-weights", &bfloat16_weights,
+            "With --dtype=bfloat16: train without float32 master weights.");
   flags.Add("base-prediction", &base_prediction, "The prior is what the base predicts.");
   flags.Add("ema-decay", &ema_decay, "Of an average of the weights; 0: none.");
   if (const auto exit_code = ParseTimingFlags(flags, timing, argc, argv)) return *exit_code;
@@ -86,6 +91,9 @@ int Main(int argc, char** argv) {
     job.train_text_encoder = text_encoder;
     job.optimizer.name = optimizer;
     job.gradient_checkpointing = checkpointing;
+    job.fused_backward_pass = fused_backward_pass;
+    if (fused_backward_pass) job.optimizer.max_grad_norm = 0;
+    if (bfloat16_weights) job.precision = TrainingPrecision::kBfloat16Weights;
     job.ema_decay = ema_decay;
     if (base_prediction) job.prior_kind = PriorKind::kBasePrediction;
     const TempDir scratch;
