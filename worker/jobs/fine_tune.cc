@@ -61,7 +61,7 @@ void FitMemory(const v1::FineTuneSpec& asked, const Family& model, v1::ResolvedS
   const auto estimate = [&](const v1::FineTuneSpec& spec) {
     FineTuneOptions options = ToFineTuneOptions(spec, /*photos=*/{});
     if (PicksBestStep(spec)) options.selection.prompts.emplace_back();
-    return EstimateTrainingMemory(model, options);
+    return EstimateTrainingMemory(model, options, model.device());
   };
   const auto fitted = ValueOrThrow(FitMemoryBudget(asked, estimate, *resolved.mutable_fine_tune()));
   environment.Warn(fitted.text);

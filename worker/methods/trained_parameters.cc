@@ -59,7 +59,8 @@ TrainedParameters::~TrainedParameters() {
       if (replaced_[i]) base_[i] = masters_[i].copy_(base_[i]);
     }
   } catch (const std::exception&) {
-    // The device failed. The job fails with it, and the model in memory is dropped.
+    // The device failed. What is not restored stays in host memory, so that no job computes with
+    // it unawares: it fails, and drops the model.
   }
   ExchangeValues(parameters_, base_);
 }

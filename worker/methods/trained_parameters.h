@@ -19,9 +19,9 @@ struct TrainedPart {
   bool exact = false;  // computes with its float32 values, whatever else computes in
 };
 
-// While one lives, the parts' parameters are copies that require gradients; their own values lie
-// untouched (where they are a mapped file, they cost no memory of the process) and come back with
-// the destructor.
+// While one lives, the parts' parameters have other values, which require gradients; their own are
+// kept (where they are a mapped file, they cost no memory of the process) and come back with the
+// destructor.
 class TrainedParameters : public Attached {
  public:
   // `compute`: float32, bfloat16 or float16. `masters`: float32, or bfloat16 where that is computed

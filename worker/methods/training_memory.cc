@@ -170,7 +170,8 @@ int64_t BackwardPeak(const std::vector<LayerMemory>& layers, int64_t number_byte
 
 }  // namespace
 
-int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& options) {
+int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& options,
+                               torch::Device device) {
   const TrainedMemory trained =
       FindMethod(options.method).trained_memory(model, MethodSpecOf(options));
   const bool prior = options.prior_weight > 0;
@@ -202,9 +203,9 @@ int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& optio
   if (bytes.two_copies) of_trained += static_cast<double>(bytes.compute);
   if (options.ema_decay > 0) of_trained += kFloat;
   if (!options.selection.prompts.empty() || options.lowest_validation_loss) of_trained += kFloat;
-  // Off the CPU the masters take the place of the model's own weights (TrainedParameters).
+  // Off the CPU float32 masters take the place of the model's own weights (TrainedParameters).
   const bool base_prediction = prior && options.prior_kind == PriorKind::kBasePrediction;
-  if (trained.whole_parts && !model.device().is_cpu() && !base_prediction) {
+  if (trained.whole_parts && !device.is_cpu() && bytes.master == kFloat && !base_prediction) {
     base -= kFloat * trained.trained;
   }
   int64_t fixed =

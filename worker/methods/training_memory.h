@@ -12,7 +12,8 @@ namespace likeness {
 // gradients and the optimizer's state, the activations of a step and what computes them. Rather too
 // many than too few: every activation counts that some method keeps, and weights in files count as
 // if they were read whole. Not counted: the program itself, and evaluators. Photos are not looked
-// at; where a checkpoint is to be judged, `options` has prompts for it.
-int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& options);
+// at; where a checkpoint is to be judged, `options` has prompts for it. `device`: of the training.
+int64_t EstimateTrainingMemory(const Family& model, const FineTuneOptions& options,
+                               torch::Device device);
 
 }  // namespace likeness

@@ -11,7 +11,9 @@ namespace {
 
 class TrainingMemoryTest : public testing::Test {
  protected:
-  int64_t Of(const FineTuneOptions& options) { return EstimateTrainingMemory(model_, options); }
+  int64_t Of(const FineTuneOptions& options, torch::Device device = torch::kCPU) {
+    return EstimateTrainingMemory(model_, options, device);
+  }
 
   int64_t UnetNumbers() {
     int64_t numbers = 0;
@@ -70,6 +72,19 @@ TEST_F(TrainingMemoryTest, SixteenBitsHalveActivationsAndNotMasters) {
   EXPECT_LT(with_masters, float32);
   options.precision = TrainingPrecision::kBfloat16Weights;
   EXPECT_EQ(with_masters - Of(options), 4 * UnetNumbers());
+}
+
+TEST_F(TrainingMemoryTest, OnAGpuFloat32MastersTakeThePlaceOfTheWeights) {
+  using enum TrainingPrecision;
+  const auto saved = [&](const FineTuneOptions& options) {
+    return Of(options) - Of(options, torch::kCUDA);
+  };
+  for (const auto precision : {kFloat32, kBfloat16, kFloat16}) {
+    EXPECT_EQ(saved({.precision = precision}), 4 * UnetNumbers());
+  }
+  EXPECT_EQ(saved({.precision = kBfloat16Weights}), 0);
+  EXPECT_EQ(saved({.prior_kind = PriorKind::kBasePrediction}), 0);
+  EXPECT_EQ(saved({.method = "lora"}), 0);
 }
 
 TEST_F(TrainingMemoryTest, SamplesCostAlike) {

@@ -13,7 +13,7 @@ class AdamW : public Optimizer {
  public:
   // Gradients in another dtype than their masters are copied, and let go, as soon as the copies
   // hold as many numbers.
-  static constexpr int64_t kNumbersCopied = int64_t{1} << 25;
+  static constexpr int64_t kNumbersCopied = int64_t{1} << 24;
 
   AdamW(std::vector<ParameterGroup> groups, OptimizerOptions options);
 

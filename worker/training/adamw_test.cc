@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "worker/base/error.h"
 
@@ -43,11 +45,26 @@ TEST(AdamWTest, UpdatesAsTorchDoes) {
   }
 }
 
+// The most bytes allocated on the CPU at one time, of those allocated while it lives.
+class PeakMeter : public c10::MemoryReportingInfoBase {
+ public:
+  void reportMemoryUsage(void*, int64_t bytes, size_t, size_t, c10::Device) override {
+    held_ += bytes;
+    peak_ = std::max(peak_, held_);
+  }
+  bool memoryProfilingEnabled() const override { return true; }
+  int64_t peak() const { return peak_; }
+
+ private:
+  int64_t held_ = 0, peak_ = 0;
+};
+
 TEST(AdamWTest, GradientsAreCopiedInPartsOfBoundedSize) {
-  // Three weights of which any two exceed the bound; the gradients are bfloat16.
+  // Six weights of which any three exceed the bound; the gradients are bfloat16.
+  const int64_t numbers = AdamW::kNumbersCopied / 3 + 1;
   std::vector<torch::Tensor> parameters, masters, expected;
-  for (int i = 0; i < 3; ++i) {
-    masters.push_back(torch::full({AdamW::kNumbersCopied / 2 + 1}, 1.0 + i));
+  for (int i = 0; i < 6; ++i) {
+    masters.push_back(torch::full({numbers}, 1.0 + i));
     parameters.push_back(masters.back().to(torch::kBFloat16).requires_grad_());
     parameters.back().mutable_grad() = torch::full_like(parameters.back(), 0.5 * (i - 1));
     expected.push_back(torch::full({1}, 1.0 + i).requires_grad_());
@@ -56,8 +73,14 @@ TEST(AdamWTest, GradientsAreCopiedInPartsOfBoundedSize) {
   AdamW optimizer({{.parameters = parameters, .learning_rate = 0.25, .masters = masters}},
                   {.weight_decay = 0, .max_grad_norm = 0});
   torch::optim::AdamW reference(expected, torch::optim::AdamWOptions(0.25).weight_decay(0));
-  optimizer.Step();
+  const auto meter = std::make_shared<PeakMeter>();
+  {
+    const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, meter);
+    optimizer.Step();
+  }
   reference.step();
+  EXPECT_GE(meter->peak(), 3 * numbers * 4);
+  EXPECT_LT(meter->peak(), 4 * numbers * 4);
   for (size_t i = 0; i < masters.size(); ++i) {
     EXPECT_FLOAT_EQ(masters[i].min().item<float>(), expected[i].item<float>()) << i;
     EXPECT_FLOAT_EQ(masters[i].max().item<float>(), expected[i].item<float>()) << i;
