@@ -205,7 +205,7 @@ class ImportTest(unittest.TestCase):
         done = self.service.wait(self.service.create(job).name)
         trained = self.directory / "hypernetwork.safetensors"
         trained.write_bytes(next(data for path, data in self.service.outputs(done).items() if path.endswith(trained.name)))
-        run("training.md", "torch.save")
+        run("hypernetworks.md", "torch.save")
         run("exports.md", "torch.load")
         model = self.imported(self.directory / "rex.safetensors", token="zwx")
         self.assertTrue((self.drawn_here(model.name) == self.drawn_here(done.output_model)).all())

@@ -1,12 +1,12 @@
 """Ten steps of FineTuneModel by each of the other methods against the same loop with peft, diffusers or a re-statement in PyTorch.
 
-Each reference below says what is trained and how it enters the forward pass: DoRA, LoHa and LoKr by peft, Custom Diffusion by
-diffusers' attention processor, hypernetworks as AUTOMATIC1111's HypernetworkModule, SVDiff from the paper's equation. First values
-follow docs/reproducibility.md. What we wrote is then put into the reference, which must draw what we draw with it.
+Each reference, here or in hypernetwork_reference.py, says what is trained and how it enters the forward pass: DoRA, LoHa and LoKr
+by peft, Custom Diffusion by diffusers' attention processor, hypernetworks as AUTOMATIC1111's HypernetworkModule, SVDiff from the
+paper's equation. First values follow docs/reproducibility.md. What we wrote is then put into the reference, which must draw what we
+draw with it.
 """
 
 import functools
-import json
 import pathlib
 import tempfile
 
@@ -16,9 +16,9 @@ import parity
 import textual_inversion_parity_test as inversion
 from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
 from diffusers.models.attention_processor import CustomDiffusionAttnProcessor
+from hypernetwork_reference import Hypernetwork
 from parity import diffusers, load_file, run_probe, torch, transformers
 from peft import LoHaConfig, LoKrConfig, LoraConfig, inject_adapter_in_model
-from safetensors import safe_open
 
 BASE = dict(dreambooth.UNET_ALONE, learning_rate=1e-3, max_grad_norm=1e-3)
 CONVOLUTIONS = "to_q to_v to_out.0 conv1 proj_in conv_shortcut"
@@ -28,7 +28,6 @@ HYPERNETWORK = dict(BASE, method="hypernetwork", layer_structure="1 2 1", activa
 VARIANTS = ["lora", "dora", "loha", "lokr"]
 ORIGINAL_NAMES = dict(input_blocks="down_blocks", middle_block="mid_block", output_blocks="up_blocks", in_layers_2="conv1",
                       skip_connection="conv_shortcut")
-CLASSES = dict(swish="SiLU", leaky_relu="LeakyReLU", softsign="Softsign")
 REQUEST = lora.REQUEST
 
 
@@ -112,78 +111,6 @@ class Lokr(Loha):
 def uniform(tensor, generator):
     """As torch.nn.init.kaiming_uniform_ with a = sqrt(5)."""
     tensor.copy_((torch.rand(tensor.shape, generator=generator) * 2 - 1) / tensor[0].numel() ** 0.5)
-
-
-class HypernetworkModule(torch.nn.Module):
-    """modules/hypernetworks/hypernetwork.py of AUTOMATIC1111, as far as our settings go."""
-
-    def __init__(self, dim, layer_structure, activation, activate_output, add_layer_norm):
-        super().__init__()
-        linears = []
-        for i in range(len(layer_structure) - 1):
-            linears.append(torch.nn.Linear(int(dim * layer_structure[i]), int(dim * layer_structure[i + 1])))
-            if activation != "linear" and (activate_output or i < len(layer_structure) - 2):
-                linears.append(getattr(torch.nn, CLASSES[activation])())
-            if add_layer_norm:
-                linears.append(torch.nn.LayerNorm(int(dim * layer_structure[i + 1])))
-        self.linear = torch.nn.Sequential(*linears)
-
-    def forward(self, x):
-        return x + self.linear(x)
-
-
-def begin_weight(weight, initialization, generator):
-    """As torch.nn.init does for AUTOMATIC1111, of numbers drawn as docs/reproducibility.md says."""
-    n, m = weight.shape[-1], weight.shape[0]
-    deviation = dict(normal=0.01, xavier=(2 / (n + m)) ** 0.5, kaiming=(2 / n) ** 0.5)[initialization.split("_")[0]]
-    if weight.dim() == 1:  # a normalization's
-        weight.copy_(torch.randn(weight.shape, generator=generator) * 0.01)
-    elif initialization.endswith("uniform"):
-        weight.copy_((torch.rand(weight.shape, generator=generator) * 2 - 1) * (3 ** 0.5 * deviation))
-    else:
-        weight.copy_(torch.randn(weight.shape, generator=generator) * deviation)
-
-
-class Hypernetwork:
-    def __init__(self, pipeline, job):
-        for module in (pipeline.unet, *parity.text_encoders(pipeline).values()):
-            module.requires_grad_(False)
-        structure = [float(width) for width in job["layer_structure"].split()]
-        projections = [(name, layer) for name, layer in pipeline.unet.named_modules()
-                       if name.endswith((".to_k", ".to_v")) and (job["self_attention"] or "attn2" in name)]
-        generator = torch.Generator().manual_seed(lora.step_seed(job["seed"], -1))
-        self.nets = {}
-        for width in sorted({layer.in_features for _, layer in projections}):
-            for which in (0, 1):
-                net = HypernetworkModule(width, structure, job["activation"], bool(job["activate_output"]), bool(job["layer_norm"]))
-                self.nets[f"{width}.{which}"] = net
-                with torch.no_grad():
-                    for parameter_name, parameter in net.named_parameters():
-                        if parameter_name.endswith("bias"):
-                            parameter.zero_()
-                        else:
-                            begin_weight(parameter, job["weight_initialization"], generator)
-        self.job = job
-        # What is added to all keys alike changes no softmax: its gradient is rounding error, of which AdamW makes steps.
-        self.arbitrary = {f"{key}.{name}" for key, net in self.nets.items() if key.endswith(".0")
-                          for name, _ in net.named_parameters() if name.endswith("bias")}
-        for name, layer in projections:
-            net = self.nets[f"{layer.in_features}.{int(name.endswith('to_v'))}"]
-            layer.register_forward_pre_hook(lambda _, args, net=net: (net(args[0]),))
-
-    def parameters(self):
-        return {f"{key}.{name}": parameter for key, net in self.nets.items() for name, parameter in net.named_parameters()}
-
-    def groups(self, job):
-        return [dict(params=list(self.parameters().values()), lr=job["learning_rate"])]
-
-    def ours(self, adapter):
-        with safe_open(adapter / "hypernetwork.safetensors", "pt") as file:
-            said = json.loads(file.metadata()["hypernetwork"])
-        assert said["layer_structure"][0] == said["layer_structure"][-1] == 1
-        assert said["activate_output"] == bool(self.job["activate_output"])
-        assert said["weight_initialization"] == self.job["weight_initialization"].title().replace("_", "")
-        return load_file(adapter / "hypernetwork.safetensors")
 
 
 class CustomDiffusion:
