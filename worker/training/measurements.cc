@@ -1,8 +1,21 @@
 #include "worker/training/measurements.h"
 
+#include <cmath>
+
 namespace likeness {
 
-void AddMeasured(int64_t step, const Measured& measured, std::vector<MeasuredStep>& steps) {
+namespace {
+
+std::optional<double> IfFinite(std::optional<double> value) {
+  return value && std::isfinite(*value) ? value : std::nullopt;
+}
+
+}  // namespace
+
+void AddMeasured(int64_t step, const Measured& values, std::vector<MeasuredStep>& steps) {
+  const Measured measured{.validation_loss = IfFinite(values.validation_loss),
+                          .subject_score = IfFinite(values.subject_score),
+                          .prompt_score = IfFinite(values.prompt_score)};
   if (!measured.validation_loss && !measured.scored()) return;
   if (steps.empty() || steps.back().step != step) steps.push_back({.step = step});
   Measured& known = steps.back().measured;

@@ -29,9 +29,9 @@ struct LatestMeasured {
   int64_t score_step = 0;
 };
 
-// Adds what was measured after `step` steps; nothing where nothing was. Of the last step, it joins
-// what is known already. Steps never fall.
-void AddMeasured(int64_t step, const Measured& measured, std::vector<MeasuredStep>& steps);
+// Adds what was measured after `step` steps; nothing where nothing was, and no value that is not
+// finite. Of the last step, it joins what is known already. Steps never fall.
+void AddMeasured(int64_t step, const Measured& values, std::vector<MeasuredStep>& steps);
 
 // Nothing where nothing has been measured.
 std::optional<LatestMeasured> LatestOf(const std::vector<MeasuredStep>& steps);
