@@ -66,10 +66,12 @@ absl::Status ReadModels(const Json& json, PictureRecord& record) {
   return absl::OkStatus();
 }
 
-// Records that say no eta are of versions that had none and drew with 0.
+// Records that say no eta are of versions that had none and drew with 0. Where 0 is the default
+// it stays unsaid: servers of those versions draw such a picture again, too.
 void AddEta(v1::GenerateSpec& spec) {
   const auto sampler = FindSampler(spec.sampler());
-  if (sampler && sampler->sampler->eta && !spec.has_eta()) spec.set_eta(0);
+  if (spec.has_eta() || !sampler) return;
+  if (sampler->sampler->eta.value_or(0) != 0) spec.set_eta(0);
 }
 
 absl::Status ReadStart(const Json& json, const char* name, std::string& sha256) {

@@ -64,6 +64,7 @@ TEST(PictureRecordTest, ARecordWithoutEtaIsOfAPictureThatWasDrawnWithNone) {
   EXPECT_EQ(before.eta(), 0);
   EXPECT_EQ(spec_of(R"({"sampler": "tcd", "eta": 0.3})").eta(), 0.3);
   EXPECT_FALSE(spec_of(R"({"sampler": "euler"})").has_eta());
+  EXPECT_FALSE(spec_of(R"({"sampler": "ddim"})").has_eta()) << "0 is its default";
 }
 
 TEST(PictureRecordTest, WhatCannotBeDrawnAgainIsRefusedInWords) {

@@ -8,8 +8,7 @@ constexpr absl::string_view kSamplerHelp =
     "own].";
 constexpr absl::string_view kEtaHelp =
     "Share of the noise that is drawn anew in each step, 0 to 1; samplers ddim [0] and tcd [0.3] "
-    "have "
-    "it.";
+    "have it.";
 
 // The common ones first.
 constexpr SettingFlag kTrain[] = {
