@@ -6,6 +6,7 @@
 
 #include "worker/families/tiny_model.h"
 #include "worker/methods/method.h"
+#include "worker/nn/named_activations.h"
 
 namespace likeness {
 namespace {
@@ -53,6 +54,32 @@ TEST(BaseAloneTest, TheModelPredictsAsIfNothingWereAttached) {
         EXPECT_GT(moved, 1e-3) << name;
       }
     }
+  }
+}
+
+// Also with one that makes something of zeros.
+TEST(BaseAloneTest, AHypernetworkAddsNothingWhateverActivatesItsOutput) {
+  torch::manual_seed(1);
+  auto model = TinyModel();
+  for (const Part& part : model.Parts()) {
+    for (auto& parameter : part.module->parameters()) parameter.requires_grad_(false);
+  }
+  torch::NoGradGuard no_grad;
+  const auto x = torch::randn({1, 4, 8, 8});
+  const auto predict = [&] {
+    return model.Predict(x, torch::tensor({500}), model.Encode({"a dog"}, {16, 16}));
+  };
+  const auto base = predict();
+  for (const NamedActivation& activation : NamedActivations()) {
+    SCOPED_TRACE(activation.name);
+    MethodSpec spec{.learning_rate = 1};
+    spec.hypernetwork.activation = activation.name;
+    spec.hypernetwork.activate_output = true;
+    spec.hypernetwork.weight_initialization = "kaiming_normal";
+    const auto attached = FindMethod("hypernetwork").attach(model, spec);
+    EXPECT_FALSE(torch::equal(predict(), base));
+    const BaseAlone alone(*attached);
+    EXPECT_TRUE(torch::equal(predict(), base));
   }
 }
 

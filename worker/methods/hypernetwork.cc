@@ -43,10 +43,14 @@ class ContextNet {
     }
   }
 
+  // Skipped, contexts pass as they are.
+  void Skip(bool skipped) { skipped_ = skipped; }
+
   // Without one nothing is left out.
   void DrawDropoutFrom(const at::Generator& generator) { generator_ = generator; }
 
   torch::Tensor operator()(const torch::Tensor& context_NSD, double strength) const {
+    if (skipped_) return context_NSD;
     // Pictures may be drawn in another precision than the layer's own.
     torch::Tensor hidden = context_NSD.to(layers_.front().weight.scalar_type());
     for (const Layer& layer : layers_) {
@@ -72,6 +76,7 @@ class ContextNet {
   };
   std::vector<Layer> layers_;
   at::Generator generator_;
+  bool skipped_ = false;
 };
 
 // A network before one projection. Several projections share one.
@@ -221,12 +226,16 @@ class HypernetworkTraining : public AdapterTraining {
   }
 
  protected:
-  // Networks that are zero add nothing.
-  torch::Tensor WithoutIt(const torch::Tensor& before) const override {
-    return torch::zeros_like(before);
-  }
+  // There are no weights that add nothing: with an activated output zeros add what the activation
+  // makes of them, one half with SIGMOID.
+  void LendBase() override { SkipAll(true); }
+  void TakeBackBase() noexcept override { SkipAll(false); }
 
  private:
+  void SkipAll(bool skipped) noexcept {
+    for (const auto& [key, net] : nets_) net->Skip(skipped);
+  }
+
   Hypernetwork hypernetwork_;
   Nets nets_;
   std::vector<std::unique_ptr<LayerHook>> hooks_;

@@ -130,9 +130,7 @@ const std::vector<torch::Tensor>& TrainedParameters::BaseBesideMasters() {
 
 void TrainedParameters::LendBase() {
   torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> base;
-  for (const torch::Tensor& before : BaseBesideMasters()) base.push_back(WithoutIt(before));
-  LendValues(ToLend(base, compute_));
+  LendValues(ToLend(BaseBesideMasters(), compute_));
 }
 
 void TrainedParameters::TakeBackBase() noexcept { TrainedParameters::TakeBack(); }

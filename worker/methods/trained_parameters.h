@@ -46,11 +46,10 @@ class TrainedParameters : public Attached {
  protected:
   void Lend(torch::ScalarType dtype) override;
   void TakeBack() noexcept override;
+  // The values before the training. A method whose parameters do not begin as what changes nothing
+  // overrides both.
   void LendBase() override;
   void TakeBackBase() noexcept override;
-  // What a parameter computes with where nothing is attached. `before`: its value before the
-  // training. A method whose parameters do not begin as what changes nothing overrides it.
-  virtual torch::Tensor WithoutIt(const torch::Tensor& before) const { return before; }
 
  private:
   // `values`: one for each parameter. What the parameters compute with where others do in `dtype`.
