@@ -325,11 +325,19 @@ std::unique_ptr<AppliedAdapter> ApplyHypernetwork(Family& model,
 NamedTensors ReadTrainedHypernetwork(Family&, Attached& attached,
                                      const std::filesystem::path& directory) {
   const HypernetworkShape own = dynamic_cast<const HypernetworkTraining&>(attached).Trained().shape;
-  const Hypernetwork read = ReadHypernetwork(directory / kHypernetworkFile);
+  Hypernetwork read = ReadHypernetwork(directory / kHypernetworkFile);
+  read.shape.dropout_structure = own.dropout_structure;
   if (read.shape != own) {
     throw Error(ErrorKind::kFailedPrecondition,
                 "its networks are of another layer structure, activation, activated output, "
-                "layer norm, dropout or choice of attention");
+                "layer norm or choice of attention");
+  }
+  // Dropout has no parameters, but counts in the names of those behind it.
+  for (HypernetworkPair& pair : read.pairs) {
+    const auto named = HypernetworkParameters(own, pair.width);
+    for (size_t i = 0; i < named.size(); ++i) {
+      pair.keys[i].first = pair.values[i].first = named[i].first;
+    }
   }
   NamedTensors values;
   for (const TrainedPart& part : PartsOf(read, /*learning_rate=*/0)) {
