@@ -343,6 +343,10 @@ class ExportTest(unittest.TestCase):
                     self.assertLess(shares[rank - 2], energy + 1e-4)
         metrics = done.metrics
         self.assertGreaterEqual(metrics["lora_energy"], energy)
+        self.assertNotIn("layers keep less", " ".join(done.warnings))
+        bounded, _ = self.export(model, LORA, energy=energy, rank=1)
+        more = sum(rank > 1 for rank in ranks.values())
+        self.assertIn(f"{more} of {len(ranks)} layers keep less than {energy}", " ".join(bounded.warnings))
         self.assertEqual((metrics["lora_rank_least"], metrics["lora_rank"]), (min(ranks.values()), max(ranks.values())))
         self.assertTrue(metrics["lora_rank_least"] < metrics["lora_rank_mean"] < metrics["lora_rank"])
         here = drawn_twice.drawn_here(self.service, self.imported(file))

@@ -187,10 +187,20 @@ std::map<std::string, double> FiguresOf(const ExtractedLora& extracted) {
       {"lora_weight_error", extracted.relative_error}};
 }
 
+void WarnOfLayersBelowEnergy(const ExtractedLora& extracted, const v1::ExportSpec& spec,
+                             JobEnvironment& environment) {
+  if (extracted.layers_below_energy == 0) return;
+  environment.Warn(absl::StrCat("with a rank of ", spec.rank(), ", ", extracted.layers_below_energy,
+                                " of ", extracted.weights.updates.size(), " layers keep less than ",
+                                spec.energy(), " of their squared singular values; all together ",
+                                "keep ", extracted.energy));
+}
+
 // Returns how large the LoRA is, and how far from the model: of the weights, and of what the
 // denoiser gives.
 std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawing,
-                                         MergedAdapters merged, Workshop& workshop) {
+                                         MergedAdapters merged, JobEnvironment& environment,
+                                         Workshop& workshop) {
   const CatalogEntry* base = workshop.catalog.FindByDigest(drawing.settings.base.digest);
   if (base == nullptr) {
     throw Error(ErrorKind::kFailedPrecondition,
@@ -201,6 +211,7 @@ std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawi
   const auto difference = DifferenceFrom(base->directory, Merge(drawing.model, merged));
   const auto energy = order.spec.has_energy() ? std::optional(order.spec.energy()) : std::nullopt;
   auto extracted = ExtractLora(difference, {order.spec.rank(), energy}, order.report);
+  WarnOfLayersBelowEnergy(extracted, order.spec, environment);
   std::map<std::string, double> figures = FiguresOf(extracted);
   if (order.spec.float8()) {
     std::tie(extracted.weights, figures["lora_float8_error"]) = RoundedToFloat8(extracted.weights);
@@ -288,7 +299,7 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
       WriteWordsBeside(order, drawing, environment);
       break;
     case v1::EXPORT_FORMAT_LORA:
-      figures = ExportLora(order, drawing, merged, workshop);
+      figures = ExportLora(order, drawing, merged, environment, workshop);
       WriteWordsBeside(order, drawing, environment);
       break;
     default:

@@ -31,13 +31,18 @@ int64_t RankThatKeeps(double energy, const torch::Tensor& values) {
   return (kept < wanted).sum().item<int64_t>() + 1;
 }
 
-// The factors of one layer, and what they leave of the square of its difference.
-std::pair<LoraUpdate, double> UpdateOf(const std::string& name, const torch::Tensor& difference,
-                                       const ExtractionOptions& options) {
+struct ExtractedUpdate {
+  LoraUpdate update;
+  double left_out;    // of the square of the layer's difference
+  bool below_energy;  // as ExtractedLora's
+};
+
+ExtractedUpdate ExtractUpdate(const std::string& name, const torch::Tensor& difference,
+                              const ExtractionOptions& options) {
   const auto matrix = difference.flatten(1);
   const auto [left, values, right] = torch::linalg_svd(matrix, /*full_matrices=*/false);
-  int64_t rank = options.rank;
-  if (options.energy) rank = std::min(rank, RankThatKeeps(*options.energy, values));
+  const int64_t needed = options.energy ? RankThatKeeps(*options.energy, values) : options.rank;
+  const int64_t rank = std::min(options.rank, needed);
   const int64_t kept = std::min(rank, values.size(0));
   const auto roots = values.slice(0, 0, kept).sqrt();
   auto up = FilledUp(left.slice(1, 0, kept) * roots, 1, rank);
@@ -50,7 +55,7 @@ std::pair<LoraUpdate, double> UpdateOf(const std::string& name, const torch::Ten
   }
   const auto [part, layer] = PartAndLayer(name);
   LoraUpdate update{part, layer, {{kLoraDown, down.cpu()}, {kLoraUp, up.cpu()}}};
-  return {std::move(update), SquaredNorm(values.slice(0, kept))};
+  return {std::move(update), SquaredNorm(values.slice(0, kept)), rank < needed};
 }
 
 }  // namespace
@@ -106,11 +111,12 @@ ExtractedLora ExtractLora(const ModelDifference& difference, const ExtractionOpt
   const auto total = static_cast<int64_t>(difference.layers.size());
   for (const auto& [name, change] : difference.layers) {
     poll(static_cast<int64_t>(extracted.weights.updates.size()), total);
-    auto [update, left] = UpdateOf(name, change, within);
+    auto [update, left, below_energy] = ExtractUpdate(name, change, within);
     scale.rank = std::max(scale.rank, update.Rank());
     extracted.weights.targets[update.part].push_back(PeftTarget(update.layer));
     extracted.weights.updates.push_back(std::move(update));
     left_out += left;
+    extracted.layers_below_energy += below_energy ? 1 : 0;
     all += SquaredNorm(change);
   }
   scale.alpha = static_cast<double>(scale.rank);

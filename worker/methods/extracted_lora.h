@@ -27,9 +27,10 @@ ModelDifference DifferenceFrom(const std::filesystem::path& base,
                                const std::vector<MergedPart>& parts);
 
 struct ExtractedLora {
-  LoraWeights weights;        // `scale.rank`: the largest of the layers' ranks
-  double relative_error = 0;  // ||difference - updates|| / ||difference||, the rest included
-  double energy = 0;          // the share of the layers' squared singular values that is kept
+  LoraWeights weights;              // `scale.rank`: the largest of the layers' ranks
+  double relative_error = 0;        // ||difference - updates|| / ||difference||, the rest included
+  double energy = 0;                // the share of the layers' squared singular values that is kept
+  int64_t layers_below_energy = 0;  // that keep less than was asked for: `rank` ends before it
 };
 
 struct ExtractionOptions {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -229,11 +230,15 @@ TEST_F(MergedModelTest, WithAnEnergyEachLayerGetsTheLeastRankThatKeepsIt) {
   EXPECT_GT(ranks.size(), 1u);
   EXPECT_EQ(*ranks.rbegin(), extracted.weights.scale.rank);
   EXPECT_NEAR(extracted.energy, 1 - left / all, 1e-4);
+  EXPECT_EQ(extracted.layers_below_energy, 0);
 
   const auto bounded =
       ExtractLora(difference, {.rank = 1, .energy = kEnergy}, [](int64_t, int64_t) {});
   for (const LoraUpdate& update : bounded.weights.updates) EXPECT_EQ(update.Rank(), 1);
   EXPECT_LT(bounded.energy, extracted.energy);
+  EXPECT_EQ(bounded.layers_below_energy,
+            std::count_if(extracted.weights.updates.begin(), extracted.weights.updates.end(),
+                          [](const LoraUpdate& update) { return update.Rank() > 1; }));
 }
 
 // What WriteLoraWeights reads back is compared there; here, what the files say.
