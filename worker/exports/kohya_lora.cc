@@ -64,15 +64,6 @@ constexpr const char* kAlpha = "alpha";
   throw Error(ErrorKind::kFailedPrecondition, std::string(kLycorisFile) + ": " + why);
 }
 
-// Of the factors that have a side of it; 0 if none has.
-int64_t RankOf(const LoraFactors& factors) {
-  for (const char* name : {"hada_w1_b", "lokr_w2_b"}) {
-    const auto found = factors.find(name);
-    if (found != factors.end() && found->second.dim() == 2) return found->second.size(0);
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::string OriginalUnetName(const std::string& layer, int64_t layers_per_block) {

@@ -45,8 +45,8 @@ LoraScale ReadScale(const nlohmann::json& metadata, const std::string& part) {
 }
 
 // What the metadata says of one layer.
-int64_t RankOf(const nlohmann::json& metadata, const std::string& part, const std::string& layer,
-               int64_t of_others) {
+int64_t StatedRank(const nlohmann::json& metadata, const std::string& part,
+                   const std::string& layer, int64_t of_others) {
   const auto pattern = metadata.find(part + ".rank_pattern");
   if (pattern == metadata.end()) return of_others;
   try {
@@ -89,9 +89,13 @@ double LoraWeights::ScaleOf(const LoraUpdate& update) const {
   return own.value();
 }
 
-int64_t LoraUpdate::Rank() const {
-  const auto down = factors.find(kLoraDown);
-  return down == factors.end() ? 0 : down->second.size(0);
+int64_t RankOf(const LoraFactors& factors) {
+  for (const char* name : {kLoraDown, "hada_w1_b", "lokr_w2_b"}) {
+    if (const auto found = factors.find(name); found != factors.end() && found->second.dim() > 0) {
+      return found->second.size(0);
+    }
+  }
+  return 0;
 }
 
 void WriteDiffusersLora(const std::filesystem::path& file, const LoraWeights& weights) {
@@ -149,7 +153,7 @@ LoraWeights ReadDiffusersLora(const std::filesystem::path& path) {
       weights.scale = ReadScale(metadata, part);
     }
     const std::string layer = name.substr(part.size() + 1);
-    const int64_t rank = RankOf(metadata, part, layer, weights.scale.rank);
+    const int64_t rank = StatedRank(metadata, part, layer, weights.scale.rank);
     if (!Agree(factors, rank)) {
       Refuse("the tensors of " + name + " are not of rank " + std::to_string(rank));
     }

@@ -22,14 +22,16 @@ inline constexpr const char* kLokrSecond = "lokr_w2";
 
 using LoraFactors = std::map<std::string, torch::Tensor>;
 
+// 0 of LoKr's whole factors, which have none.
+int64_t RankOf(const LoraFactors& factors);
+
 // Of one layer. With the factors of LoRA W x becomes W x + scale up (down x).
 struct LoraUpdate {
   std::string part;   // "unet", "text_encoder", "text_encoder_2"
   std::string layer;  // within the part: "down_blocks.0.attentions.0.proj_in"
   LoraFactors factors;
 
-  // Of the factors of LoRA; 0 of others.
-  int64_t Rank() const;
+  int64_t Rank() const { return RankOf(factors); }
 };
 
 struct LoraScale {

@@ -182,7 +182,7 @@ Method MethodOrDreamBooth(const v1::FineTuneSpec& spec) {
 }
 
 // Every number, of a picture that was neither scaled nor cut.
-v1::MicroConditioning WholePicture(int width, int height) {
+v1::MicroConditioning WholePictureConditioning(int width, int height) {
   v1::MicroConditioning told;
   told.set_original_width(width);
   told.set_original_height(height);
@@ -322,7 +322,7 @@ v1::ResolvedSpec ResolveGenerate(const v1::GenerateSpec& spec, const ModelFacts&
   if (!result.has_width()) result.set_width(model.image_size);
   if (!result.has_height()) result.set_height(model.image_size);
   if (result.has_micro_conditioning()) {
-    v1::MicroConditioning told = WholePicture(result.width(), result.height());
+    v1::MicroConditioning told = WholePictureConditioning(result.width(), result.height());
     told.MergeFrom(result.micro_conditioning());
     *result.mutable_micro_conditioning() = told;
   }

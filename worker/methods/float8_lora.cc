@@ -18,7 +18,7 @@ double ProductOfLargest(const LoraFactors& factors) {
   return LargestOf(factors.at(kLoraDown)) * LargestOf(factors.at(kLoraUp));
 }
 
-torch::Tensor UpdateOf(const LoraWeights& weights, const LoraUpdate& update) {
+torch::Tensor ScaledProduct(const LoraWeights& weights, const LoraUpdate& update) {
   return LowRankProduct(update.factors).to(torch::kFloat64) * weights.ScaleOf(update);
 }
 
@@ -50,8 +50,8 @@ double UpdateDifference(const LoraWeights& a, const LoraWeights& b) {
   for (const LoraUpdate& update : a.updates) of_a[update.part + "/" + update.layer] = &update;
   double apart = 0, all = 0;
   for (const LoraUpdate& update : b.updates) {
-    const auto wanted = UpdateOf(b, update);
-    const auto is = UpdateOf(a, *of_a.at(update.part + "/" + update.layer));
+    const auto wanted = ScaledProduct(b, update);
+    const auto is = ScaledProduct(a, *of_a.at(update.part + "/" + update.layer));
     apart += (is - wanted).square().sum().item<double>();
     all += wanted.square().sum().item<double>();
   }

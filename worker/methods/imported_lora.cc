@@ -154,15 +154,6 @@ void ShapeMagnitude(const HookableLayer& layer, std::map<std::string, torch::Ten
                                               : magnitude->second.reshape({-1});
 }
 
-int64_t RankOfFactors(const std::map<std::string, torch::Tensor>& factors) {
-  for (const char* name : {kLoraDown, "hada_w1_b", "lokr_w2_b"}) {
-    if (const auto found = factors.find(name); found != factors.end() && found->second.dim() > 0) {
-      return found->second.size(0);
-    }
-  }
-  return 0;
-}
-
 const LoraVariantRow& VariantOf(const ReadUpdate& update) {
   try {
     return RowOf(update.factors);
@@ -282,7 +273,7 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
       RefuseImport("it has updates of several kinds; that of " + update.name + " is another");
     }
     variant = &row;
-    const int64_t rank = RankOfFactors(update.factors);
+    const int64_t rank = RankOf(update.factors);
     if (rank == 0) continue;
     const double scale = ScaleOf(update, rank, scales);
     alike = alike && (most == 0 || (rank == most && scale == common.value_or(scale)));
@@ -302,7 +293,7 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
     alike = true;
   }
   for (auto& [name, update] : updates) {
-    const int64_t rank = RankOfFactors(update.factors);
+    const int64_t rank = RankOf(update.factors);
     if (rank > 0 && !alike) {
       const double scale = ScaleOf(update, rank, scales);
       torch::Tensor& factor = update.factors.contains(kLoraUp)       ? update.factors[kLoraUp]
