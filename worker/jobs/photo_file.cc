@@ -69,12 +69,18 @@ Image FetchMaskFile(const v1::Photo& mask, const std::string& path, const std::s
 
 std::vector<Image> FetchSquarePhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                                      const std::string& path, const std::string& list,
-                                     int image_size, JobEnvironment& environment) {
+                                     int image_size, JobEnvironment& environment,
+                                     std::vector<MicroConditioning>* cuts) {
   std::vector<Image> images;
   Conversions conversions;
   for (int i = 0; i < photos.size(); ++i) {
     const auto cut = [&](const DecodedPhoto& decoded) {
-      return SquarePhoto(decoded.image, CropBoxOf(photos[i]), image_size);
+      const Image& whole = decoded.image;
+      const auto box = CropBoxOf(photos[i]);
+      if (cuts != nullptr) {
+        cuts->push_back(CutAndScaled(whole.width, whole.height, box, image_size, image_size));
+      }
+      return SquarePhoto(whole, box, image_size);
     };
     images.push_back(FetchPhotoFile(photos[i], path, absl::StrCat(list, "[", i, "]"), environment,
                                     conversions, cut));

@@ -10,6 +10,7 @@
 #include "google/protobuf/repeated_field.h"
 #include "likeness/v1/image.pb.h"
 #include "worker/base/image.h"
+#include "worker/base/micro_conditioning.h"
 #include "worker/images/crop.h"
 #include "worker/images/decode.h"
 #include "worker/jobs/job_environment.h"
@@ -34,10 +35,12 @@ Image FetchMaskFile(const v1::Photo& mask, const std::string& path, const std::s
                     const std::function<Image(const Image& whole)>& cut);
 
 // Square pictures of `image_size` pixels a side: the middles of the photos, or of their crop boxes.
-// `list`: the field of the photos in messages; its place in the request is `path` and this.
+// `list`: the field of the photos in messages; its place in the request is `path` and this. `cuts`:
+// if not null, filled with how each became of its size.
 std::vector<Image> FetchSquarePhotos(const google::protobuf::RepeatedPtrField<v1::Photo>& photos,
                                      const std::string& path, const std::string& list,
-                                     int image_size, JobEnvironment& environment);
+                                     int image_size, JobEnvironment& environment,
+                                     std::vector<MicroConditioning>* cuts = nullptr);
 
 std::optional<CropBox> CropBoxOf(const v1::Photo& photo);
 

@@ -195,11 +195,14 @@ std::vector<SubjectPhoto> FetchClassPhotos(const v1::FineTuneSpec& resolved, int
   std::vector<SubjectPhoto> fetched;
   if (!UsesClassImages(resolved.prior())) return fetched;
   const auto& photos = resolved.prior().class_photos();
-  for (Image& image :
-       FetchSquarePhotos(photos, "job.fine_tune.", "prior.class_photos", image_size, environment)) {
-    const std::string& caption = photos[static_cast<int>(fetched.size())].caption();
+  std::vector<MicroConditioning> cuts;
+  for (Image& image : FetchSquarePhotos(photos, "job.fine_tune.", "prior.class_photos", image_size,
+                                        environment, &cuts)) {
+    const size_t i = fetched.size();
+    const std::string& caption = photos[static_cast<int>(i)].caption();
     fetched.push_back(
         {.image = std::move(image), .caption = FillPrompt(caption, WordsOf(resolved))});
+    if (resolved.training().micro_conditioning()) fetched.back().micro_conditioning = cuts[i];
   }
   return fetched;
 }

@@ -128,9 +128,18 @@ TEST(FetchClassPhotos, TheyAreSquareAndHaveTheirOwnCaptions) {
   EXPECT_EQ(photos[0].caption, "a big dog");
   EXPECT_EQ(photos[1].image.width, 32);
   EXPECT_EQ(photos[1].caption, "");
+  EXPECT_FALSE(photos[0].micro_conditioning);
+  spec.mutable_training()->set_micro_conditioning(true);
+  const auto told = FetchClassPhotos(spec, 32, environment);
+  ASSERT_EQ(told.size(), 2u);
+  ASSERT_TRUE(told[0].micro_conditioning && told[1].micro_conditioning);
+  EXPECT_EQ(told[0].micro_conditioning->original_width, 256);
+  EXPECT_EQ(told[0].micro_conditioning->crop_left, 32) << "where its box is in the scaled photo";
+  EXPECT_EQ(told[1].micro_conditioning->original_width, 64);
+  EXPECT_EQ(told[1].micro_conditioning->crop_left, 0);
   prior.set_weight(0);
   EXPECT_TRUE(FetchClassPhotos(spec, 32, environment).empty());
-  EXPECT_EQ(environment.fetched["a"], 1) << "what is not learned from is not fetched";
+  EXPECT_EQ(environment.fetched["a"], 2) << "what is not learned from is not fetched";
 }
 
 }  // namespace

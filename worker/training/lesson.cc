@@ -205,6 +205,7 @@ PictureSet PreparePriorPhotos(Family& base, const FineTuneOptions& options,
   for (const SubjectPhoto& photo : photos) {
     set.prompt_of_N.push_back(
         NumberOf(photo.caption.empty() ? options.ClassPrompt() : photo.caption, lesson.prompts));
+    if (photo.micro_conditioning) set.micro_conditioning_N.push_back(*photo.micro_conditioning);
   }
   set.moments = ClassPhotoLatents(base, photos, cache, host, so_far);
   if (base.fills_masks()) {

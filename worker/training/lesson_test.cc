@@ -35,7 +35,7 @@ TEST(LessonTest, SubjectsTakeTurnsAndEachGoesRoundItsOwnPhotos) {
   EXPECT_THAT(lesson.Next(1, 3).batch.prompt_of_B, ElementsAre(3, 0, 1)) << "one subject";
 }
 
-TEST(LessonTest, WherePhotosWereCutGoesWithThemAndClassPicturesAreWhole) {
+TEST(LessonTest, WherePhotosWereCutGoesWithThemAndDrawnClassPicturesAreWhole) {
   Lesson lesson;
   lesson.subjects = {{.first_photo = 0, .photos = 2, .first_picture = 0, .pictures = 1}};
   PictureSet photos = Numbered(2, 0);
@@ -55,7 +55,14 @@ TEST(LessonTest, WherePhotosWereCutGoesWithThemAndClassPicturesAreWhole) {
   EXPECT_EQ(told_B[2].original_height, 16);
   EXPECT_EQ(told_B[3].original_width, 24);
   EXPECT_EQ(told_B[3].crop_left, 0);
+  lesson.prior->micro_conditioning_N = {{.original_height = 70, .crop_top = 3}};
+  const auto photos_B = lesson.Next(0, 2).batch.micro_conditioning_B;
+  ASSERT_EQ(photos_B.size(), 4u);
+  EXPECT_EQ(photos_B[1].crop_left, 7);
+  EXPECT_EQ(photos_B[2].original_height, 70) << "photos of the class were cut, too";
+  EXPECT_EQ(photos_B[3].crop_top, 3);
   lesson.photos = {Numbered(2, 0)};
+  lesson.prior->micro_conditioning_N.clear();
   EXPECT_TRUE(lesson.Next(0, 2).batch.micro_conditioning_B.empty());
 }
 
@@ -230,6 +237,22 @@ TEST(LessonTest, ClassPhotosHaveTheClassPromptOrACaption) {
   const Lesson lesson = PrepareLesson(model, options, cache.path(), host);
   EXPECT_THAT(lesson.prompts, ElementsAre("a sks dog", "a abc dog", "a dog", "a pug"));
   EXPECT_THAT(lesson.Next(0, 4).batch.prompt_of_B, ElementsAre(0, 1, 0, 1, 2, 3, 2, 3));
+  EXPECT_TRUE(lesson.prior->micro_conditioning_N.empty());
+}
+
+TEST(LessonTest, ClassPhotosAreToldOfAsTheyWereCut) {
+  auto model = TinyModel();
+  const TempDir cache;
+  RecordingHost host(cache.path());
+  FineTuneOptions options = OfADog(TestImage(1));
+  options.photos[0].micro_conditioning = MicroConditioning{.original_width = 90};
+  options.class_photos = {{.image = TestImage(3)}};
+  options.class_photos[0].micro_conditioning = MicroConditioning{.original_width = 70};
+  const Lesson lesson = PrepareLesson(model, options, cache.path(), host);
+  const auto told_B = lesson.Next(0, 1).batch.micro_conditioning_B;
+  ASSERT_EQ(told_B.size(), 2u);
+  EXPECT_EQ(told_B[0].original_width, 90);
+  EXPECT_EQ(told_B[1].original_width, 70);
 }
 
 }  // namespace

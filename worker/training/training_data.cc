@@ -152,6 +152,7 @@ Batch Concatenate(const Batch& subject, const Batch& prior) {
   Append(prior.prompt_of_B, both.prompt_of_B);
   both.micro_conditioning_B = subject.micro_conditioning_B;
   if (!both.micro_conditioning_B.empty()) {
+    Append(prior.micro_conditioning_B, both.micro_conditioning_B);
     const MicroConditioning photo = both.micro_conditioning_B.front();
     const auto whole = WholePicture({photo.target_height, photo.target_width});
     both.micro_conditioning_B.resize(both.prompt_of_B.size(), whole);

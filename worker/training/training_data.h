@@ -65,8 +65,7 @@ Batch TakeBatch(const PictureSet& set, const std::vector<int64_t>& picture_of_B)
 // things defined, but for the weights of the loss, which are 1 where others have some.
 PictureSet Joined(const std::vector<PictureSet>& sets);
 
-// The subject's half first, then the prior's, which is mirrored as it is, counts whole, and is of
-// whole pictures.
+// The subject's half first, then the prior's, which is mirrored as it is and counts whole.
 Batch Concatenate(const Batch& subject, const Batch& prior);
 
 // The weights of the loss with those of `count` samples more that count whole.
