@@ -261,10 +261,11 @@ std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_
 std::optional<std::string> ClassImagesOf(const v1::ResolvedSpec& settings) {
   const v1::Prior& prior = settings.fine_tune().prior();
   if (!settings.has_fine_tune() || !DrawsClassImages(prior)) return std::nullopt;
-  return Sha256Hex(absl::StrCat(absl::StrJoin(ClassPrompts(settings.fine_tune()), "\n"), "\n",
-                                prior.sampler(), "\n", prior.sampling_steps(), "\n",
-                                prior.guidance()))
-      .substr(0, 16);
+  std::string key =
+      absl::StrCat(absl::StrJoin(ClassPrompts(settings.fine_tune()), "\n"), "\n", prior.sampler(),
+                   "\n", prior.sampling_steps(), "\n", prior.guidance());
+  if (prior.eta() != 0) absl::StrAppend(&key, "\n", prior.eta());  // older records have none
+  return Sha256Hex(key).substr(0, 16);
 }
 
 int64_t CountOfClassImages(const v1::FineTuneSpec& spec) {

@@ -110,6 +110,24 @@ TEST(WorkTest, SubjectsOfOneClassShareItsPicturesAndOthersHaveTheirOwn) {
   EXPECT_EQ(ClassImagesOf(filled), dogs);
 }
 
+TEST(WorkTest, ClassPicturesOfAnotherEtaAreOthers) {
+  DeviceRates device;
+  Learn(device, FineTune(40, 2), 32);
+  Learn(device, FineTune(40, 2), 0);
+  auto job = FineTune(40, 2);
+  v1::Prior& prior = *job.mutable_fine_tune()->mutable_prior();
+  prior.set_sampler("ddim");
+  const auto without = ClassImagesOf(job);
+  prior.set_eta(0);
+  EXPECT_EQ(ClassImagesOf(job), without);
+  prior.set_eta(0.5);
+  EXPECT_NE(ClassImagesOf(job), without);
+  device.class_images[*without] = prior.class_images();
+  const double drawn_anew = Estimated(job, device);
+  prior.clear_eta();
+  EXPECT_GT(drawn_anew, Estimated(job, device) + 2);
+}
+
 TEST(WorkTest, TheBasesPredictionNeedsNoClassPictures) {
   DeviceRates device;
   Learn(device, FineTune(40, 2), 32);
