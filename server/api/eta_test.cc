@@ -8,17 +8,49 @@ namespace {
 
 class EtaTest : public ServiceTest {
  protected:
-  // The samplers that the base model recommends for drawing, and for samples of a fine-tune.
-  void Offer(const std::string& drawing, const std::string& samples) {
+  // The samplers that the base model recommends for drawing, and for samples and class images of a
+  // fine-tune.
+  void Offer(const std::string& drawing, const std::string& samples,
+             const std::string& prior = "plms") {
     auto offer = worker_.Offer();
     auto& base = *offer.mutable_base_models(0);
     base.mutable_generate_defaults()->set_sampler(drawing);
     base.mutable_fine_tune_defaults()->mutable_dreambooth();
     base.mutable_fine_tune_defaults()->mutable_samples()->set_sampler(samples);
+    base.mutable_fine_tune_defaults()->mutable_prior()->set_sampler(prior);
     grpc::ClientContext context;
     v1::AcquireLeaseResponse reply;
     EXPECT_TRUE(
         v1::WorkerService::NewStub(server_.channel())->AcquireLease(&context, offer, &reply).ok());
+  }
+
+  static v1::CreateJobRequest TrainingWithPriorEta() {
+    auto request = DogJob();
+    request.mutable_job()->mutable_fine_tune()->mutable_prior()->set_eta(0.5);
+    return request;
+  }
+
+  // Of an adapter, which draws with its base model.
+  v1::CreateJobRequest JudgementWithEta() {
+    OfferModels();
+    auto training = DogJob();
+    training.set_job_id("rex");
+    training.mutable_job()->mutable_fine_tune()->mutable_lora();
+    EXPECT_TRUE(Create(training).ok());
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token(worker_.Acquire()->lease_token());
+    outcome.mutable_resolved()->set_base_model_digest(std::string(64, 'a'));
+    auto& file = *outcome.add_outputs();
+    file.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+    file.set_path("model/weights");
+    file.set_blob(*worker_.Upload("weights"));
+    EXPECT_TRUE(worker_.Complete(outcome).ok());
+    v1::CreateJobRequest request;
+    v1::EvaluateSpec& spec = *request.mutable_job()->mutable_evaluate();
+    spec.mutable_model()->set_name("tenants/default/models/rex");
+    spec.add_photos()->set_inline_(PngPhoto());
+    spec.set_eta(0.5);
+    return request;
   }
 };
 
@@ -42,6 +74,30 @@ TEST_F(EtaTest, EtaIsTakenWhereTheBaseModelsSamplerHasIt) {
   auto training = DogJob();
   training.mutable_job()->mutable_fine_tune()->mutable_samples()->set_eta(0.5);
   EXPECT_TRUE(Create(training).ok()) << Create(training).status();
+}
+
+TEST_F(EtaTest, EtaOfClassImagesIsRefusedWhereTheirSamplerHasNone) {
+  Offer("ddim", "ddim", "plms");
+  ExpectRefused(TrainingWithPriorEta(), "OUT_OF_RANGE", "job.fine_tune.prior.eta");
+}
+
+TEST_F(EtaTest, EtaOfClassImagesIsTakenWhereTheirSamplerHasIt) {
+  Offer("plms", "plms", "ddim");
+  const auto job = Create(TrainingWithPriorEta());
+  EXPECT_TRUE(job.ok()) << job.status();
+}
+
+TEST_F(EtaTest, EtaOfAJudgementIsRefusedWhereTheSamplerForDrawingHasNone) {
+  const auto judgement = JudgementWithEta();
+  Offer("plms", "ddim", "ddim");
+  ExpectRefused(judgement, "OUT_OF_RANGE", "job.evaluate.eta");
+}
+
+TEST_F(EtaTest, EtaOfAJudgementIsTakenWhereTheSamplerForDrawingHasIt) {
+  const auto judgement = JudgementWithEta();
+  Offer("ddim", "plms", "plms");
+  const auto job = Create(judgement);
+  EXPECT_TRUE(job.ok()) << job.status();
 }
 
 }  // namespace
