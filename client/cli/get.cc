@@ -42,26 +42,25 @@ std::string StateLine(const v1::Job& job) {
   return text;
 }
 
-// "lora · rank 16 · alpha 16 · dora": the method with those of its settings that are numbers or
-// words of an enum.
-void AddSettings(const google::protobuf::Message& method, std::vector<std::string>& parts) {
+// "rank 16 · alpha 16 · dora": what a message holds that is a number, true, or a word of an enum.
+void AddSettings(const google::protobuf::Message& message, std::vector<std::string>& parts) {
   std::vector<const google::protobuf::FieldDescriptor*> set;
-  const auto& reflection = *method.GetReflection();
-  reflection.ListFields(method, &set);
+  const auto& reflection = *message.GetReflection();
+  reflection.ListFields(message, &set);
   for (const auto* field : set) {
     const std::string name = absl::StrReplaceAll(field->name(), {{"_", " "}});
     if (field->is_repeated()) continue;
     if (field->message_type() != nullptr) {
-      AddSettings(reflection.GetMessage(method, field), parts);
+      AddSettings(reflection.GetMessage(message, field), parts);
     } else if (field->enum_type() != nullptr) {
-      const auto word = EnumWord(*field->enum_type(), reflection.GetEnumValue(method, field));
+      const auto word = EnumWord(*field->enum_type(), reflection.GetEnumValue(message, field));
       if (!word.empty()) parts.push_back(word);
     } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_BOOL) {
-      if (reflection.GetBool(method, field)) parts.push_back(name);
+      if (reflection.GetBool(message, field)) parts.push_back(name);
     } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT32) {
-      parts.push_back(absl::StrCat(name, " ", reflection.GetInt32(method, field)));
+      parts.push_back(absl::StrCat(name, " ", reflection.GetInt32(message, field)));
     } else if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_DOUBLE) {
-      parts.push_back(absl::StrCat(name, " ", Figure(reflection.GetDouble(method, field))));
+      parts.push_back(absl::StrCat(name, " ", Figure(reflection.GetDouble(message, field))));
     }
   }
 }
@@ -103,6 +102,8 @@ std::string GenerateSettings(const v1::GenerateSpec& spec) {
   if (spec.has_sampler()) parts.push_back(spec.sampler());
   if (spec.has_steps()) parts.push_back(absl::StrCat(spec.steps(), " steps"));
   if (spec.has_guidance()) parts.push_back(absl::StrCat("guidance ", Figure(spec.guidance())));
+  if (spec.has_eta()) parts.push_back(absl::StrCat("eta ", Figure(spec.eta())));
+  AddSettings(spec.micro_conditioning(), parts);
   if (spec.has_seed()) parts.push_back(absl::StrCat("seed ", spec.seed()));
   return absl::StrJoin(parts, " · ");
 }
