@@ -86,7 +86,8 @@ void Phases::Report(const Progress& progress) {
     training.set_grad_norm(progress.grad_norm.value_or(0));
     training.set_steps_per_second(progress.units_per_second.value_or(0));
   }
-  if (progress.measured) *message.mutable_measurements() = ToProto(*progress.measured);
+  if (progress.measured) measurements_ = ToProto(*progress.measured);
+  if (measurements_) *message.mutable_measurements() = *measurements_;
   environment_.Report(message);
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ class Phases {
   // `phases`: those of this job, in order. Enters the first.
   Phases(JobEnvironment& environment, std::vector<Phase> phases);
 
-  // Enters the phase, unless it is the current one, and says how far it has come.
+  // Enters the phase, unless it is the current one, and says how far it has come. Repeats what was
+  // measured last: a report may take the place of one that was not sent yet.
   void Report(const Progress& progress);
 
   // "class_pictures_seconds", ... of the phases so far, the current one included; and
@@ -39,6 +41,7 @@ class Phases {
   std::map<std::string, double> seconds_;
   bool class_images_ = false;  // whether there were any
   int64_t class_images_drawn_ = 0;
+  std::optional<v1::TrainingMeasurements> measurements_;  // the latest
 };
 
 }  // namespace likeness

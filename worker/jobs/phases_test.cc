@@ -92,5 +92,23 @@ TEST_F(PhasesTest, MeasurementsAreReportedWithTheirSteps) {
   EXPECT_EQ(measurements.score_step(), 4);
 }
 
+TEST_F(PhasesTest, EveryLaterReportRepeatsWhatWasMeasuredLast) {
+  Phases phases(environment_, {Phase::kTraining, Phase::kSaving, Phase::kUploading});
+  const auto measured = [](double loss, int64_t step) {
+    return LatestMeasured{.measured = {.validation_loss = loss}, .validation_loss_step = step};
+  };
+  phases.Report({.phase = Phase::kTraining, .done = 4, .total = 9, .measured = measured(.5, 4)});
+  phases.Report({.phase = Phase::kSaving, .total = 1, .measured = measured(.25, 9)});
+  phases.Report({.phase = Phase::kSaving, .done = 1, .total = 1});
+  phases.Report({.phase = Phase::kUploading});
+  ASSERT_EQ(environment_.reports.size(), 5u);
+  EXPECT_FALSE(environment_.reports[0].has_measurements()) << "of entering the first phase";
+  EXPECT_EQ(environment_.reports[1].measurements().validation_loss(), .5);
+  for (size_t i = 2; i < 5; ++i) {
+    EXPECT_EQ(environment_.reports[i].measurements().validation_loss(), .25) << i;
+    EXPECT_EQ(environment_.reports[i].measurements().validation_loss_step(), 9) << i;
+  }
+}
+
 }  // namespace
 }  // namespace likeness
