@@ -106,13 +106,21 @@ std::optional<Judged> Score(Family& model, Attached& attached, const StepSelecti
     const auto number = static_cast<uint32_t>(pictures.size());
     pictures.push_back({.prompt = prompt, .seed = selection.seed + number});
   }
-  std::optional<std::vector<Image>> images;
-  host.Measure([&] { images = Draw(model, attached, selection, pictures, after_part); });
-  if (!images) return std::nullopt;
-  const auto scores = Judge(selection.judge, *images, host);
-  if (!scores || !scores->scored()) return std::nullopt;
-  return Judged{.score = scores->subject_score.value_or(0) + scores->prompt_score.value_or(0),
-                .measured = *scores};
+  std::optional<Judged> judged;
+  host.Measure([&] {
+    const auto images = Draw(model, attached, selection, pictures, after_part);
+    if (!images) return;
+    const auto scores = UnlessStopped([&] { return selection.judge(*images); });
+    if (!scores) return;
+    const auto& [loss, subject, prompt] = *scores;
+    if (!subject || !prompt) {  // the sum would not compare with those of other checkpoints
+      throw Error(ErrorKind::kFailedPrecondition,
+                  std::string("the pictures of a checkpoint have no ") +
+                      (subject ? "prompt" : "subject") + " score");
+    }
+    judged = Judged{.score = *subject + *prompt, .measured = *scores};
+  });
+  return judged;
 }
 
 }  // namespace
@@ -173,15 +181,18 @@ FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTu
   };
   loop.preview = [&](int64_t step, const std::function<bool()>& after_part) {
     Measured measured = ShowPreviews(base, *attached, options.previews, step, after_part, host);
-    // A rule that goes by the loss measures it at its own steps.
-    if (!lesson.validation.empty() && !options.lowest_validation_loss) {
+    if (!lesson.validation.empty() && !loop.score) {  // else it is measured at checkpoints
       measured.validation_loss = measure_loss(after_part);
     }
     return measured;
   };
   if (!options.selection.prompts.empty()) {
     loop.score = [&](const std::function<bool()>& after_part) {
-      return Score(base, *attached, options.selection, after_part, host);
+      auto judged = Score(base, *attached, options.selection, after_part, host);
+      if (judged && !lesson.validation.empty()) {
+        judged->measured.validation_loss = measure_loss(after_part);
+      }
+      return judged;
     };
   }
   if (options.lowest_validation_loss) {
@@ -199,7 +210,7 @@ FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTu
     result.validation_loss_after = validation_loss(Phase::kSaving, stop_if_asked);
     stop_if_asked();
     result.measured = state.measured;
-    if (!result.best_step) {  // else it is that of an earlier step
+    if (!result.best_step) {  // else of an earlier step, and the last is measured already
       AddMeasured(state.step, {.validation_loss = result.validation_loss_after}, result.measured);
     }
     host.Report({.phase = Phase::kSaving,
