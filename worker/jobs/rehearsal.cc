@@ -1,7 +1,6 @@
 #include "worker/jobs/rehearsal.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
 #include <optional>
@@ -30,6 +29,7 @@
 #include "worker/jobs/picture_settings.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/recipe_host.h"
+#include "worker/jobs/rehearsed_measurements.h"
 #include "worker/jobs/resolve.h"
 #include "worker/jobs/subject.h"
 #include "worker/support/files.h"
@@ -62,28 +62,6 @@ void Pace(const ProgressMeter& meter, int64_t total, JobEnvironment& environment
   }
 }
 
-// A curve that falls as losses do.
-double LossAfter(int64_t step, int64_t steps) {
-  const double part = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(steps, 1));
-  return 0.09 + 0.06 * std::exp(-4 * part) + 0.004 * std::sin(static_cast<double>(step));
-}
-
-// What would be measured in the first `done` steps.
-std::optional<LatestMeasured> RehearsedMeasurements(const v1::FineTuneSpec& spec, int64_t done) {
-  const auto last = [&](int64_t every) { return every > 0 ? done / every * every : 0; };
-  const int64_t checkpoint = last(spec.training().checkpoint_every_steps());
-  const int64_t preview = last(spec.previews().every_steps());
-  std::vector<MeasuredStep> measured;
-  if (HasValidationPhotos(spec)) {
-    const int64_t step = PicksLowestValidationLoss(spec.training()) ? checkpoint : preview;
-    AddMeasured(step, {.validation_loss = LossAfter(step, spec.training().steps())}, measured);
-  }
-  if (PicksBestStep(spec) && checkpoint > 0) {
-    AddMeasured(checkpoint, {.subject_score = 0.7, .prompt_score = 0.3}, measured);
-  }
-  return LatestOf(measured);
-}
-
 void RehearseTraining(const v1::FineTuneSpec& spec, int image_size, JobEnvironment& environment,
                       Phases& phases, RecipeHost& host) {
   const int64_t steps = spec.training().steps();
@@ -92,9 +70,9 @@ void RehearseTraining(const v1::FineTuneSpec& spec, int image_size, JobEnvironme
   int64_t shown = 0;
   Pace(ProgressMeter(Phase::kTraining, "steps", 0, steps), steps, environment, phases,
        [&](Progress& progress) {
-         progress.measured = RehearsedMeasurements(spec, progress.done);
+         progress.measured = RehearsedMeasurements(spec, words, progress.done);
          if (progress.done == 0) return;
-         progress.loss = LossAfter(progress.done, steps);
+         progress.loss = RehearsedLoss(progress.done, steps);
          progress.learning_rate = spec.training().learning_rate();
          progress.grad_norm = 10 * *progress.loss;
          // Of the previews since the last report, those of the last step.
@@ -187,10 +165,10 @@ JobResult RehearseFineTune(const v1::Lease& lease, JobEnvironment& environment,
   result.outputs = KeepOutputs({card}, extras, environment, phases);
   result.metrics = phases.Measurements();
   const int steps = spec.training().steps();
-  result.metrics["loss"] = LossAfter(steps, steps);
+  result.metrics["loss"] = RehearsedLoss(steps, steps);
   if (HasValidationPhotos(spec)) {
-    result.metrics["validation_loss_before"] = LossAfter(0, steps);
-    result.metrics["validation_loss_after"] = LossAfter(steps, steps);
+    result.metrics["validation_loss_before"] = RehearsedLoss(0, steps);
+    result.metrics["validation_loss_after"] = RehearsedLoss(steps, steps);
   }
   return result;
 }
