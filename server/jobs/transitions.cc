@@ -1,95 +1,24 @@
 #include "server/jobs/transitions.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <string>
-#include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
-#include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/spec_revision.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/base/planted.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/proto_time.h"
+#include "server/jobs/state_changes.h"
 
 namespace likeness::server {
 namespace {
 
 constexpr int kMaxWarnings = 100;
 
-// The date of what happens to the job now: its history does not go back, whatever becomes of the
-// system's date.
-absl::Time DateOf(const JobRecord& record, const Moment& now) {
-  return std::max(now.wall, record.last_event_time);
-}
-
-v1::JobEvent& AddEvent(JobRecord& record, const Moment& now) {
-  v1::JobEvent& event = record.new_events.emplace_back();
-  event.set_seq(++record.last_seq);
-  record.last_event_time = DateOf(record, now);
-  *event.mutable_time() = ToProto(record.last_event_time);
-  return event;
-}
-
-// Why a state changes: for programs and for people.
-struct Cause {
-  v1::StateChangeReason reason;
-  absl::string_view detail;
-};
-
 constexpr Cause kCancelled = {v1::STATE_CHANGE_REASON_CANCELLED, "cancelled by the client"};
-
-// An etag names the event of the last change of state, and how often clients have seen the job
-// change since. A weak one, since progress does not change it.
-std::string Etag(int64_t state_seq, int64_t changes) {
-  return absl::StrCat("W/\"", state_seq, "-", changes, "\"");
-}
-
-// Gives the job another etag, since what clients see of it has changed.
-void Touch(JobRecord& record) {
-  absl::string_view etag = record.job.etag();
-  absl::ConsumePrefix(&etag, "W/\"");
-  absl::ConsumeSuffix(&etag, "\"");
-  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(etag, '-');
-  int64_t seq = 0;
-  int64_t changes = 0;
-  (void)absl::SimpleAtoi(parts.first, &seq);
-  (void)absl::SimpleAtoi(parts.second, &changes);
-  record.job.set_etag(Etag(seq, changes + 1));
-}
-
-// The only place where a state changes.
-void SetState(JobRecord& record, v1::JobState to, const Cause& cause, const Moment& now) {
-  const v1::JobState from = record.job.state();
-  if (!CanBecome(from, to)) {  // a defect of ours; committing it would be worse than stopping
-    LogError("impossible transition", {{"from", StateLabel(from)}, {"to", StateLabel(to)}});
-    std::abort();
-  }
-  if (IsLeased(from) && !IsLeased(to)) {
-    const absl::Duration attempt = now.steady - record.attempt_time;
-    record.run_time += attempt;
-    *record.job.mutable_worker_duration() =
-        ToProto(FromProto(record.job.worker_duration()) + attempt);
-  }
-  if (!IsLeased(to)) record.deadline = absl::InfiniteFuture();
-  record.job.set_state(to);
-  record.job.set_etag(Etag(record.last_seq + 1, 0));
-  if (IsTerminal(to)) *record.job.mutable_end_time() = ToProto(DateOf(record, now));
-  v1::JobEvent& event = AddEvent(record, now);
-  auto* change = event.mutable_state_change();
-  change->set_from(from);
-  change->set_to(to);
-  change->set_reason(cause.reason);
-  change->set_detail(std::string(cause.detail));
-  change->set_attempt(record.job.attempt());
-  if (IsTerminal(to)) *change->mutable_job() = record.job;
-}
 
 absl::Status CheckLive(const JobRecord& record, absl::string_view token, const Moment& now) {
   const bool own = record.lease_token == token || Planted("no-fencing");
@@ -111,41 +40,6 @@ absl::Status JobFinished(const JobRecord& record) {
       absl::StatusCode::kFailedPrecondition, "JOB_FINISHED",
       absl::StrCat("the job has ended: it is ", StateLabel(record.job.state())),
       {{"resource", record.job.name()}, {"state", v1::JobState_Name(record.job.state())}});
-}
-
-// Of the job from now on. What was measured stays until it is measured anew: the next attempt, and
-// the phases after training, report none of it.
-void SetProgress(JobRecord& record, v1::Progress progress) {
-  const v1::Progress& before = record.job.progress();
-  if (before.has_measurements() && !progress.has_measurements()) {
-    *progress.mutable_measurements() = before.measurements();
-  }
-  *record.job.mutable_progress() = std::move(progress);
-}
-
-void Enqueue(JobRecord& record, const Cause& cause, absl::Time not_before, const Moment& now) {
-  record.not_before = not_before;
-  v1::Progress queued;
-  queued.set_phase(v1::JOB_PHASE_QUEUED);
-  SetProgress(record, std::move(queued));
-  SetState(record, v1::JOB_STATE_PENDING, cause, now);
-  record.deadline = QueueDeadline(record.job, not_before);
-}
-
-// From the end of the queue, as a job that is new at `now`.
-void EnqueueAnew(JobRecord& record, const Cause& cause, const Moment& now) {
-  record.queue_time = now.steady;
-  if (record.job.has_schedule_time()) {
-    record.queue_time = std::max(now.steady, now.Steadied(FromProto(record.job.schedule_time())));
-  }
-  Enqueue(record, cause, record.queue_time, now);
-}
-
-void Finish(JobRecord& record, v1::JobState state, const Cause& cause, const Moment& now) {
-  if (state == v1::JOB_STATE_SUCCEEDED) {
-    record.job.mutable_progress()->set_phase(v1::JOB_PHASE_DONE);
-  }
-  SetState(record, state, cause, now);
 }
 
 // An attempt that counts has failed.
