@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "common/rpc_error.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -12,13 +14,22 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+// Everything that was found, "FIELD: DESCRIPTION" in lines.
+std::string AllOf(const FieldChecker& checker) {
+  std::string all;
+  for (const FieldViolation& violation : FieldViolations(checker.status())) {
+    absl::StrAppend(&all, violation.field, ": ", violation.description, "\n");
+  }
+  return all;
+}
+
 // What is wrong with drawing in this way.
 std::string WrongWith(const v1::GenerateSpec& drawing) {
   v1::GenerateSpec spec = drawing;
   spec.add_prompts("a dog");
   FieldChecker checker;
   CheckGenerate(spec, "job.generate", {}, checker);
-  return std::string(checker.status().message());
+  return AllOf(checker);
 }
 
 v1::GenerateSpec With(const std::string& sampler, double eta) {
@@ -67,7 +78,7 @@ TEST(SamplingValidationTest, EtaIsLookedAtWhereverPicturesAreDrawn) {
   FieldChecker checker;
   CheckFineTune(spec, "job.fine_tune", {}, checker);
   CheckEvaluate(judged, "job.evaluate", {}, checker);
-  const std::string wrong(checker.status().message());
+  const std::string wrong = AllOf(checker);
   EXPECT_THAT(wrong, HasSubstr("job.fine_tune.samples.eta: is 1; the sampler euler has no eta"));
   EXPECT_THAT(wrong, HasSubstr("job.fine_tune.prior.eta: is 1; the sampler lcm has no eta"));
   EXPECT_THAT(wrong, HasSubstr("job.evaluate.eta: is 1; the sampler heun has no eta"));
