@@ -29,9 +29,11 @@ std::string Speed(double per_second, const char* unit) {
   return absl::StrCat(absl::StrFormat(per_second < 10 ? "%.1f " : "%.0f ", per_second), unit);
 }
 
-// The latest that there is room for.
+// The latest that there is room for. What was measured before the first step says nothing of the
+// training.
 std::string Measured(const v1::TrainingMeasurements& latest) {
-  if (latest.has_validation_loss()) return absl::StrCat("val ", Figure(latest.validation_loss()));
+  if (latest.has_validation_loss() && latest.validation_loss_step() > 0)
+    return absl::StrCat("val ", Figure(latest.validation_loss()));
   if (!latest.has_subject_score()) return "";
   return absl::StrCat("subject ", Figure(latest.subject_score()));
 }

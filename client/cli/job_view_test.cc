@@ -123,8 +123,8 @@ TEST_F(JobViewTest, TellsEachMeasurementOnce) {
   report(100, 100, 0.06, true);
   EXPECT_EQ(shown_,
             "   measured    step 0 · validation loss 0.112\n"
-            "   training      0/300 0%  loss 0.05  val 0.112\n"
-            "   training     49/300 16%  loss 0.05  val 0.112\n"
+            "   training      0/300 0%  loss 0.05\n"
+            "   training     49/300 16%  loss 0.05\n"
             "   measured    step 50 · validation loss 0.0612 · subject 0.713 · prompt 0.281\n"
             "   measured    step 100 · validation loss 0.06\n"
             "   training    100/300 33%  loss 0.05  val 0.06\n");
