@@ -135,18 +135,19 @@ def main():
         flags = {"train_step": train_flags, "sample_image": sample_flags}
         for what in flags:
             flags[what].append(f"--repetitions={args.repetitions or repetitions[what]}")
-        rows = compare_memory(args, flags["train_step"]) if args.memory else [
-            compare(what, dtype, engine, args, flags[what])
-            for dtype in args.dtype for engine in args.engine for what in args.what
-            if (what, engine) != ("train_step", "openvino")]
-    if not args.memory:
-        print_table(rows)
+        if args.memory:
+            rows = compare_memory(args, flags["train_step"])
+        else:
+            rows = [compare(what, dtype, engine, args, flags[what])
+                    for dtype in args.dtype for engine in args.engine for what in args.what
+                    if (what, engine) != ("train_step", "openvino")]
+            print_table(rows)
     if args.json:
         args.json.write_text(json.dumps({
             "model": "sd15-size" if args.full else args.model.name, "device": args.device, "threads": args.threads,
             "processor": platform.processor() or platform.machine(), "time": time.strftime("%Y-%m-%d"),
             "rows": rows}, indent=1) + "\n")
-    for row in filter(different_pictures, [] if args.memory else rows):
+    for row in filter(different_pictures, rows):
         sys.exit(f"the pictures in {row['dtype']} differ from those of diffusers ({row['engine']}), mean pixel {row['mean_pixel']}: not the same work")
 
 
