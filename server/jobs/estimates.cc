@@ -7,7 +7,7 @@
 #include "common/job_spec.h"
 #include "common/judging.h"
 #include "common/resource_names.h"
-#include "common/sampler_names.h"
+#include "common/sampler_eta.h"
 #include "common/status_macros.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/policies/work.h"
@@ -30,14 +30,6 @@ absl::StatusOr<std::optional<v1::BaseModel>> BaseOf(JobStore& jobs, const v1::Jo
                                  [&](const v1::BaseModel& other) { return other.name() == name; });
   if (base == offered.end()) return std::nullopt;
   return *base;
-}
-
-// A sampler that the job names comes with its own default of eta, not with that of another.
-void SetDefaultEta(const v1::Prior& asked, v1::Prior& prior) {
-  if (!asked.has_sampler() || asked.has_eta()) return;
-  prior.clear_eta();
-  const auto found = FindSampler(asked.sampler());
-  if (found && found->sampler->eta) prior.set_eta(*found->sampler->eta);
 }
 
 // The job's settings with those that it leaves out.
@@ -83,7 +75,7 @@ v1::ResolvedSpec SettingsOf(const v1::Job& job, const v1::BaseModel& base) {
   if (job.fine_tune().samples().prompts_size() > 0) spec.mutable_samples()->clear_prompts();
   if (job.fine_tune().previews().prompts_size() > 0) spec.mutable_previews()->clear_prompts();
   spec.MergeFrom(job.fine_tune());
-  SetDefaultEta(job.fine_tune().prior(), *spec.mutable_prior());
+  SettleEta(job.fine_tune().prior(), *spec.mutable_prior());
   if (spec.previews().every_steps() > 0 && spec.previews().prompts_size() == 0) {
     spec.mutable_previews()->add_prompts();
   }

@@ -6,6 +6,7 @@
 #include "common/ids.h"
 #include "common/job_spec.h"
 #include "common/judging.h"
+#include "common/sampler_eta.h"
 #include "common/sampler_names.h"
 #include "worker/jobs/prompts.h"
 #include "worker/jobs/published_defaults.h"
@@ -54,10 +55,7 @@ void NameSampler(const ModelFacts& model, const Spec& asked, Spec& spec) {
   const auto found = FindSampler(spec.sampler());
   if (!found) return;
   spec.set_sampler(CanonicalName(*found));
-  const auto& eta = found->sampler->eta;
-  // A recommended eta goes with the recommended sampler.
-  if (!asked.has_eta() && (asked.has_sampler() || !eta)) spec.clear_eta();
-  if (!spec.has_eta() && eta) spec.set_eta(*eta);
+  SettleEta(asked, spec);
 }
 
 // What the base model recommends for a method.
