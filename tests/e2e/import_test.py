@@ -4,19 +4,18 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import service
 from service import State
 from likeness.v1 import fine_tune_pb2, model_pb2, model_service_pb2, model_service_pb2_grpc
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "parity"))
-from parity import diffusers, load_file, save_file, torch  # noqa: E402  (without them this test is skipped)
-import safetensors.torch  # noqa: E402
-import drawn_twice  # noqa: E402
-from drawn_twice import PROMPT, drawn_there  # noqa: E402
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict  # noqa: E402
+import drawn_twice  # without diffusers this test is skipped
+from drawn_twice import PROMPT, drawn_there
+import parity
+from parity import load_file, save_file, torch
+import safetensors.torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
 
 def randomized(module):
@@ -28,24 +27,15 @@ def randomized(module):
     return module
 
 
-class ImportTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        diffusers.logging.set_verbosity_error()
-        torch.manual_seed(3)
-        cls.service = service.Service()
-        cls.addClassCleanup(cls.service.close)
-        cls.service.start_worker()
-        cls.service.wait_for_models()
-        temporary = tempfile.TemporaryDirectory(prefix="likeness-import-")
-        cls.addClassCleanup(temporary.cleanup)
-        cls.directory = pathlib.Path(temporary.name)
-        cls.models = model_service_pb2_grpc.ModelServiceStub(cls.service.channel)
-        cls.base = cls.drawn_here("baseModels/tiny")
+class Imports(drawn_twice.Case):
+    """What is read for each family."""
 
     @classmethod
-    def pipeline(cls):
-        return diffusers.DiffusionPipeline.from_pretrained(cls.service.models / "tiny")
+    def setUpClass(cls):
+        super().setUpClass()
+        torch.manual_seed(3)
+        cls.stored = model_service_pb2_grpc.ModelServiceStub(cls.service.channel)
+        cls.base = cls.drawn_here("baseModels/tiny")
 
     @classmethod
     def drawn_here(cls, model, prompt=PROMPT):
@@ -63,26 +53,21 @@ class ImportTest(unittest.TestCase):
     def imported(self, file, **settings):
         done = self.service.wait(self.service.create(self.job(file, **settings)).name)
         self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
-        model = self.models.GetModel(model_service_pb2.GetModelRequest(name=done.output_model))
+        model = self.stored.GetModel(model_service_pb2.GetModelRequest(name=done.output_model))
         self.assertEqual((model.kind, model.base_model), (model_pb2.MODEL_KIND_ADAPTER, "baseModels/tiny"))
         return model
-
-    def failed(self, file, **settings):
-        done = self.service.wait(self.service.create(self.job(file, **settings)).name)
-        self.assertEqual((done.state, service.error_reason(done.error)), (State.JOB_STATE_FAILED, "FILE_UNUSABLE"), done)
-        return done.error.message
 
     def check_same(self, there, here, what):
         self.assertGreater(abs(here - self.base).max(), 3, what)
         self.assertLessEqual(abs(there - here).max(), 1, what)
 
-    def saved(self, name, parts=("unet", "text_encoder"), **config):
+    def saved(self, name, unet_alone=False, **config):
         """pytorch_lora_weights.safetensors of diffusers, with its metadata."""
-        targets = {"unet": ["to_q", "to_v", "conv1", "to_out.0"], "text_encoder": ["q_proj", "v_proj"]}
-        pipeline, layers = self.pipeline(), {}
-        for part in parts:
+        pipeline, layers = self.base_pipeline(), {}
+        for part in ["unet"] if unet_alone else ["unet", *parity.text_encoders(pipeline)]:
             module = getattr(pipeline, part)
-            module.add_adapter(LoraConfig(target_modules=targets[part], **config))
+            targets = ["to_q", "to_v", "conv1", "to_out.0"] if part == "unet" else ["q_proj", "v_proj"]
+            module.add_adapter(LoraConfig(target_modules=targets, **config))
             layers[f"{part}_lora_layers"] = get_peft_model_state_dict(randomized(module))
             layers[f"{part}_lora_adapter_metadata"] = module.peft_config["default"].to_dict()
         folder = self.directory / name
@@ -90,24 +75,16 @@ class ImportTest(unittest.TestCase):
         return folder / "pytorch_lora_weights.safetensors"
 
     def loaded(self, file):
-        pipeline = self.pipeline()
+        pipeline = self.base_pipeline()
         pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
         return pipeline
 
-    def test_a_lora_of_diffusers(self):
-        for name, config in {"alpha": dict(r=3, lora_alpha=5), "rslora": dict(r=3, lora_alpha=2, use_rslora=True),
-                             # diffusers does not find the magnitudes of text encoders again
-                             "dora": dict(r=2, lora_alpha=2, use_dora=True, parts=["unet"])}.items():
-            with self.subTest(name=name):
-                file = self.saved(name, **config)
-                model = self.imported(file)
-                self.assertEqual((model.method, model.class_noun, model.token), ("lora", "dog", "zwx"))
-                self.check_same(drawn_there(self.loaded(file)), self.drawn_here(model.name), name)
-
     def kohya(self, name, unet, text_encoder, ranks, alphas):
         """A file with ranks and alphas of the layers in turn, and a pipeline with W + alpha / rank up down in the place of W."""
-        pipeline, updates, layers = self.pipeline(), {}, {}
-        for part, prefix, ends in (("unet", "lora_unet", unet), ("text_encoder", "lora_te", text_encoder)):
+        pipeline, updates, layers = self.base_pipeline(), {}, {}
+        encoders = parity.text_encoders(pipeline)
+        prefixes = dict(zip(encoders, ["lora_te"] if len(encoders) == 1 else ["lora_te1", "lora_te2"]))
+        for part, prefix, ends in (("unet", "lora_unet", unet), *((part, prefix, text_encoder) for part, prefix in prefixes.items())):
             for layer, module in getattr(pipeline, part).named_modules():
                 if layer.endswith(ends):
                     layer = layer if part == "unet" or layer.startswith("text_model") else f"text_model.{layer}"
@@ -122,6 +99,20 @@ class ImportTest(unittest.TestCase):
         save_file(updates, file)
         return file, pipeline
 
+    @staticmethod
+    def file_of(model, path):
+        return next(file.blob for file in model.files if file.path == path)
+
+    def test_a_lora_of_diffusers(self):
+        for name, config in {"alpha": dict(r=3, lora_alpha=5), "rslora": dict(r=3, lora_alpha=2, use_rslora=True),
+                             # diffusers does not find the magnitudes of text encoders again
+                             "dora": dict(r=2, lora_alpha=2, use_dora=True, unet_alone=True)}.items():
+            with self.subTest(name=name):
+                file = self.saved(name, **config)
+                model = self.imported(file)
+                self.assertEqual((model.method, model.class_noun, model.token), ("lora", "dog", "zwx"))
+                self.check_same(drawn_there(self.loaded(file)), self.drawn_here(model.name), name)
+
     def test_a_lora_of_kohya_with_ranks_and_alphas_of_its_layers(self):
         file, merged = self.kohya("kohya", ("to_q", "to_v", "conv1"), ("q_proj", "out_proj"), (1, 2, 3), (0.5, 1.5))
         self.check_same(drawn_there(merged), self.drawn_here(self.imported(file).name), "as kohya defines it")
@@ -130,7 +121,7 @@ class ImportTest(unittest.TestCase):
         self.check_same(drawn_there(self.loaded(file)), self.drawn_here(self.imported(file).name), "diffusers' loader")
 
     def test_a_lora_of_peft(self):
-        pipeline = self.pipeline()
+        pipeline = self.base_pipeline()
         config = LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v"])
         pipeline.unet = randomized(get_peft_model(pipeline.unet, config))
         pipeline.unet.save_pretrained(self.directory / "peft")
@@ -138,35 +129,26 @@ class ImportTest(unittest.TestCase):
         pipeline.unet = pipeline.unet.merge_and_unload()
         self.check_same(drawn_there(pipeline), self.drawn_here(model.name), "peft")
 
-    def test_without_a_class_noun_the_subject_is_its_token_alone(self):
-        file = self.saved("classless", r=2, lora_alpha=2)
-        model = self.imported(file, class_noun="", token="qqq")
-        job = service.generate_job(["a {subject} in the snow", "a {class}"], model.name, steps=2)
-        done = self.service.wait(self.service.create(job).name)
-        drawn = [output.prompt for output in done.outputs if output.prompt]
-        self.assertEqual(drawn, ["a qqq in the snow", "a {class}"])
-        self.assertEqual(list(done.warnings),
-                         ["prompts[1] holds {class}, and the model has no class noun: it is read as it is written"])
-
-    def test_a_lora_that_nobody_gave_a_word_says_which_is_used(self):
-        file = self.saved("nameless", r=2, lora_alpha=2)
-        for settings, words in (({}, ['"zwx", the base model\'s default, is used']), (dict(token="qqq"), [])):
-            done = self.service.wait(self.service.create(self.job(file, **settings)).name)
-            self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
-            self.assertEqual(len(done.warnings), len(words), done.warnings)
-            for word, warning in zip(words, done.warnings):
-                self.assertIn(word, warning)
-
     def test_words_of_diffusers_and_a1111(self):
-        rows = torch.randn(2, self.pipeline().text_encoder.config.hidden_size)
-        for name, key, settings, word in (("learned", "qqq", {}, "qqq"), ("a1111", "emb_params", dict(token="www"), "www")):
+        encoders = parity.text_encoders(self.base_pipeline())
+        rows = [torch.randn(2, encoder.config.hidden_size) for encoder in encoders.values()]
+        of_diffusers = {"qqq": rows[0]} if len(rows) == 1 else dict(zip(("clip_l", "clip_g"), rows))
+        cases = {"diffusers": (of_diffusers, {} if len(rows) == 1 else dict(token="qqq"), "qqq")}
+        if len(rows) == 1:
+            cases["a1111"] = ({"emb_params": rows[0]}, dict(token="www"), "www")
+        for name, (tensors, settings, word) in cases.items():
             with self.subTest(name=name):
-                file = self.directory / f"{name}.safetensors"
-                save_file({key: rows}, file)
+                folder = self.directory / name
+                folder.mkdir()
+                file = folder / "learned_embeds.safetensors"
+                save_file(tensors, file)
                 model = self.imported(file, **settings)
                 self.assertEqual((model.method, model.token), ("textual_inversion", word))
-                pipeline = self.pipeline()
-                pipeline.load_textual_inversion(load_file(file)[key], token=word)
+                pipeline = self.base_pipeline()
+                if name == "a1111":
+                    pipeline.load_textual_inversion(rows[0], token=word)
+                else:
+                    parity.load_word(pipeline, folder, word)
                 self.check_same(drawn_there(pipeline, f"a {word} dog"), self.drawn_here(model.name, f"a {word} dog"), name)
 
     def test_what_was_trained_here_comes_back_as_it_was(self):
@@ -189,6 +171,36 @@ class ImportTest(unittest.TestCase):
                     self.assertEqual(again.keys(), before.keys())
                     self.assertTrue(all(torch.equal(again[key], before[key]) for key in before))
 
+
+class StableDiffusionXL(Imports):
+    family = "Stable Diffusion XL"
+
+
+class StableDiffusion1(Imports):
+    def failed(self, file, **settings):
+        done = self.service.wait(self.service.create(self.job(file, **settings)).name)
+        self.assertEqual((done.state, service.error_reason(done.error)), (State.JOB_STATE_FAILED, "FILE_UNUSABLE"), done)
+        return done.error.message
+
+    def test_without_a_class_noun_the_subject_is_its_token_alone(self):
+        file = self.saved("classless", r=2, lora_alpha=2)
+        model = self.imported(file, class_noun="", token="qqq")
+        job = service.generate_job(["a {subject} in the snow", "a {class}"], model.name, steps=2)
+        done = self.service.wait(self.service.create(job).name)
+        drawn = [output.prompt for output in done.outputs if output.prompt]
+        self.assertEqual(drawn, ["a qqq in the snow", "a {class}"])
+        self.assertEqual(list(done.warnings),
+                         ["prompts[1] holds {class}, and the model has no class noun: it is read as it is written"])
+
+    def test_a_lora_that_nobody_gave_a_word_says_which_is_used(self):
+        file = self.saved("nameless", r=2, lora_alpha=2)
+        for settings, words in (({}, ['"zwx", the base model\'s default, is used']), (dict(token="qqq"), [])):
+            done = self.service.wait(self.service.create(self.job(file, **settings)).name)
+            self.assertEqual(done.state, State.JOB_STATE_SUCCEEDED, done)
+            self.assertEqual(len(done.warnings), len(words), done.warnings)
+            for word, warning in zip(words, done.warnings):
+                self.assertIn(word, warning)
+
     def test_a1111s_pickle_of_a_hypernetwork_is_made_and_imported_by_the_documents_recipes(self):
         def run(document, call):
             text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / document).read_text()
@@ -206,13 +218,9 @@ class ImportTest(unittest.TestCase):
         trained = self.directory / "hypernetwork.safetensors"
         trained.write_bytes(next(data for path, data in self.service.outputs(done).items() if path.endswith(trained.name)))
         run("hypernetworks.md", "torch.save")
-        run("exports.md", "torch.load")
+        run("exports.md", "torch.load(\"rex")
         model = self.imported(self.directory / "rex.safetensors", token="zwx")
         self.assertTrue((self.drawn_here(model.name) == self.drawn_here(done.output_model)).all())
-
-    @staticmethod
-    def file_of(model, path):
-        return next(file.blob for file in model.files if file.path == path)
 
     def test_a_file_that_does_not_fit_is_refused_by_its_key(self):
         good = load_file(self.saved("good", r=2, lora_alpha=2))
@@ -256,14 +264,16 @@ class ImportTest(unittest.TestCase):
 
     def test_the_file_goes_with_the_model_that_is_erased(self):
         file = self.directory / "erased.safetensors"
-        save_file({"qq": torch.randn(1, self.pipeline().text_encoder.config.hidden_size)}, file)
+        save_file({"qq": torch.randn(1, self.base_pipeline().text_encoder.config.hidden_size)}, file)
         model = self.imported(file)
         blob = self.service.get(model.job).import_model.blob
         self.assertEqual(self.service.read_blob(blob), file.read_bytes())
-        self.models.EraseModel(model_service_pb2.EraseModelRequest(name=model.name))
+        self.stored.EraseModel(model_service_pb2.EraseModelRequest(name=model.name))
         with self.assertRaises(service.grpc.RpcError):
             self.service.read_blob(blob)
 
+
+del Imports  # it has no family
 
 if __name__ == "__main__":
     unittest.main()

@@ -265,12 +265,7 @@ def check_pictures(name, model, adapter, job, reference, pipeline, args, report)
 def load_custom_diffusion(pipeline, adapter):
     """Without `_pipeline` load_attn_procs reads the file and leaves the UNet as it is."""
     pipeline.unet.load_attn_procs(str(adapter), weight_name="pytorch_custom_diffusion_weights.safetensors", _pipeline=pipeline)
-    words = load_file(adapter / "learned_embeds.safetensors")
-    if not hasattr(pipeline, "text_encoder_2"):
-        return pipeline.load_textual_inversion(str(adapter / "learned_embeds.safetensors"))
-    for key, part in (("clip_l", ""), ("clip_g", "_2")):
-        pipeline.load_textual_inversion(words[key], token=inversion.WORD, text_encoder=getattr(pipeline, "text_encoder" + part),
-                                        tokenizer=getattr(pipeline, "tokenizer" + part))
+    parity.load_word(pipeline, adapter, inversion.WORD)
 
 
 def check_loaders(name, model, adapter, job, args, report):

@@ -240,6 +240,15 @@ def documented(document, name):
     return names[name]
 
 
+def load_word(pipeline, folder, word):
+    """What was learned of the word, from the folder of a model that this service made."""
+    file = str(folder / "learned_embeds.safetensors")
+    if hasattr(pipeline, "text_encoder_2"):
+        documented("exports.md", "load_words_of_xl")(pipeline, file, word)
+    else:
+        pipeline.load_textual_inversion(file)
+
+
 class Report:
     """Collects figures, prints each with its limit, and knows whether all held."""
 

@@ -62,13 +62,7 @@ def check_pictures(name, model, adapter, args, report):
     report.check(f"{name}: the word changes pictures (the reverse of {moved:.3f})", 1 / max(moved, 1e-9), 1 / 0.01)
     pipeline = diffusers.DiffusionPipeline.from_pretrained(model)
     pipeline.set_progress_bar_config(disable=True)
-    file = adapter / "learned_embeds.safetensors"
-    if hasattr(pipeline, "text_encoder_2"):
-        for key, text, tokenizer in (("clip_l", pipeline.text_encoder, pipeline.tokenizer),
-                                     ("clip_g", pipeline.text_encoder_2, pipeline.tokenizer_2)):
-            pipeline.load_textual_inversion(load_file(file)[key], token=WORD, text_encoder=text, tokenizer=tokenizer)
-    else:
-        pipeline.load_textual_inversion(str(file))
+    parity.load_word(pipeline, adapter, WORD)
     apart = (parity.drawn(pipeline, REQUEST) - ours.double()).abs().max().item() / 255
     report.check(f"{name}: pictures with learned_embeds.safetensors, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
 
