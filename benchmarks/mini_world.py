@@ -37,6 +37,8 @@ def run(*command, **options):
 @contextlib.contextmanager
 def service(out, models=ROOT / "models", base="mini"):
     """A server and a worker on free ports of loopback, once they offer `base` (or any base model); their logs in `out`."""
+    if not (BIN / "likeness-server").exists():
+        raise SystemExit(f"{BIN} holds no likeness-server: build it (README.md), or name another build directory in LIKENESS_BUILD_DIR")
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:

@@ -156,19 +156,6 @@ def do_cell(args, subject, method, seed, world):
     return row
 
 
-def choose(subjects, asked):
-    """The first so many, or those that are named."""
-    if asked is None:
-        return subjects
-    if asked.isdigit():
-        return subjects[:int(asked)]
-    named = asked.split(",")
-    missing = set(named) - {subject.name for subject in subjects}
-    if missing:
-        raise DatasetError(f"there is no subject {', '.join(sorted(missing))}; there are {', '.join(s.name for s in subjects)}")
-    return [subject for subject in subjects if subject.name in named]
-
-
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", help="a directory in the published layout, or mini: subjects drawn for the built-in model")
@@ -205,7 +192,7 @@ def main():
     try:
         if world:
             draw_world(dataset, int(args.subjects) if (args.subjects or "").isdigit() else 8)
-        subjects = choose(read_dataset(dataset, args.prompts), args.subjects)
+        subjects = read_dataset(dataset, args.subjects, args.prompts)
         check_settings(args)
     except DatasetError as error:
         sys.exit(f"protocol.py: {error}")

@@ -31,8 +31,22 @@ class DatasetError(Exception):
     """What is wrong with the dataset, for people."""
 
 
-def read_dataset(folder, count=None):
-    """The subjects of a dataset, with the first `count` of their prompts."""
+def choose(names, asked):
+    """Of all names, those that are asked for."""
+    if asked is None:
+        return names
+    if asked.isdigit():
+        return names[:int(asked)]
+    named = asked.split(",")
+    missing = set(named) - set(names)
+    if missing:
+        raise DatasetError(f"there is no subject {', '.join(sorted(missing))}; there are {', '.join(names)}")
+    return [name for name in names if name in named]
+
+
+def read_dataset(folder, asked=None, count=None):
+    """The subjects of a dataset, with the first `count` of their prompts: all, the first so many ("3"), or those that are named
+    ("dog,cat"). Photos of the others need not be there."""
     file = folder / "prompts_and_classes.txt"
     if not file.exists():
         raise DatasetError(f"{folder} holds no prompts_and_classes.txt")
@@ -44,7 +58,8 @@ def read_dataset(folder, count=None):
     if len(lists) != 2 or not all(lists):
         raise DatasetError(f"{file} has no two lists of prompts, of objects and of live subjects")
     subjects = []
-    for name, noun in sorted(classes.items()):
+    for name in choose(sorted(classes), asked):
+        noun = classes[name]
         photos = folder / name
         if not photos.is_dir() or not any(photo.suffix.lower() in PHOTO_ENDINGS for photo in photos.iterdir()):
             raise DatasetError(f"{file} names the subject {name}, of which there is no folder with photos")

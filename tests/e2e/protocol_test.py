@@ -131,6 +131,8 @@ assert len(list(protocol.captioned(photos, "a sks", out).glob("*.txt"))) == len(
         shutil.copytree(self.dataset, odd / "more")
         shutil.rmtree(odd / "more/dog6")
         self.assertIn("dog6", self.run_protocol(odd, dataset=odd / "more").stderr)
+        alone = self.run_protocol(odd / "out", "--subjects=backpack", "--methods=dreambooth", dataset=odd / "more")
+        self.assertEqual(alone.returncode, 0, alone.stderr)
         self.assertIn("there is no subject cat", self.run_protocol(odd, "--subjects=cat").stderr)
         self.assertIn("magic", self.run_protocol(odd, "--methods=magic").stderr)
 
