@@ -72,6 +72,7 @@ constexpr struct {
     {3, "Training.memory_budget_bytes"},
     {4, "EvaluateSpec.eta"},
     {4, "ExportSpec.energy"},
+    {4, "ExportSpec.merge"},
     {4, "GenerateSpec.eta"},
     {4, "GenerateSpec.micro_conditioning"},
     {4, "HYPERNETWORK_ACTIVATION_CELU"},

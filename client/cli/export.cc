@@ -30,6 +30,7 @@ constexpr char kUsage[] = R"(Write a model in a format that other programs read.
   likeness export rex-7f3c --format lora --rank 32
   likeness export rex-7f3c --format lora --energy 0.95
   likeness export mini --format diffusers --adapter rex-7f3c:0.8 --adapter inks
+  likeness export mini --format lora --adapter rex-7f3c --adapter inks --merge orthogonal
 
 Adapters are merged into the weights. A LoRA is the difference to the base
 model, as closely as its rank allows. Prints the files, one per line. Ctrl-C
@@ -40,6 +41,7 @@ Usage: likeness export MODEL --format=FORMAT [FLAGS])";
 struct ExportFlags {
   std::string format;
   std::vector<std::string> adapters;  // NAME or NAME:STRENGTH
+  std::string merge;
   std::optional<int32_t> rank;
   std::optional<double> energy;
   bool float16 = false;
@@ -57,6 +59,13 @@ struct ExportFlags {
         .Takes(EnumWordsWithBars<v1::ExportFormat>());
     flags.Add("adapter", &adapters, "An adapter to merge, NAME or NAME:STRENGTH; may be repeated.")
         .Takes("MODEL");
+    flags
+        .Add("merge", &merge,
+             "How several adapters become one change of the weights: sum, as they draw together; "
+             "orthogonal: of each but the first, without what is parallel to the sum of those "
+             "before, "
+             "column by column of each layer [sum].")
+        .Takes(EnumWordsWithBars<v1::AdapterMerge>());
     flags.Add("rank", &rank, "Rank of the LoRA, 1 to 256 [16; with --energy: 256].").Takes("N");
     flags
         .Add("energy", &energy,
@@ -98,6 +107,18 @@ void ShowLora(const Context& context, const v1::Job& job) {
                    large ? "; a higher --rank holds more, up to what a LoRA can hold" : ""));
 }
 
+// How far several adapters change the same.
+void ShowOverlap(const Context& context, const v1::Job& job) {
+  const auto overlap = job.metrics().find("adapter_overlap");
+  if (overlap == job.metrics().end()) return;
+  const bool left_out = job.export_model().merge() == v1::ADAPTER_MERGE_ORTHOGONAL;
+  context.screen->Line(
+      Mark::kDone, "merge",
+      absl::StrCat(Figure(100 * overlap->second),
+                   " % of what the later adapters change is parallel to those before them",
+                   left_out ? ", and left out" : ""));
+}
+
 // The files, straight into the folder.
 absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connection,
                                const std::string& name, const std::string& out, bool force,
@@ -110,6 +131,7 @@ absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connect
   const auto paths = DownloadOutputs(connection, job, out, IsExport, ReplaceOrRefuse(force),
                                      *context.screen, interrupt.token());
   context.screen->ClearProgress();
+  ShowOverlap(context, job);
   ShowLora(context, job);
   RETURN_IF_ERROR(WithDownloadHint(context, name, WithForce(paths.status())));
   if (context.table()) {
@@ -127,6 +149,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   }
   ASSIGN_OR_RETURN(const auto format, ParseEnumFlag<v1::ExportFormat>("format", flags.format));
   spec.set_format(format);
+  if (!flags.merge.empty()) {
+    ASSIGN_OR_RETURN(const auto merge, ParseEnumFlag<v1::AdapterMerge>("merge", flags.merge));
+    spec.set_merge(merge);
+  }
   if (flags.rank) spec.set_rank(*flags.rank);
   if (flags.energy) spec.set_energy(*flags.energy);
   spec.set_float16(flags.float16);

@@ -67,6 +67,7 @@ constexpr auto kFlags = std::to_array<FieldFlag>({
     {"energy", "--energy"},
     {"float16", "--float16"},
     {"float8", "--float8"},
+    {"merge", "--merge"},
     {"model.adapters", "--adapter"},
     {"model", "--model"},
     {"prompts", "the prompt"},

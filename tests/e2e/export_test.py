@@ -4,7 +4,7 @@ import unittest
 
 import service
 from service import State
-from likeness.v1 import model_service_pb2, model_service_pb2_grpc
+from likeness.v1 import export_pb2, model_service_pb2, model_service_pb2_grpc
 import exporting
 from exporting import DIFFUSERS, LORA, SINGLE_FILE, load_with_peft, model_of
 from parity import diffusers, load_file, torch
@@ -58,6 +58,31 @@ class ExportTest(exporting.ExportCase):
                 pipeline = self.base_pipeline()
                 pipeline.load_lora_weights(str(folder), weight_name=file)
                 self.check_same(drawn_there(pipeline), here, file)
+
+    def test_what_is_parallel_to_the_adapters_before_is_left_out_of_an_orthogonal_merge(self):
+        adapters = [("lora", 0.7), ("other-lora", 1)]
+
+        def weights_of(pipeline):
+            return {f"{part}.{name}": value.double() for part in ("unet", "text_encoder")
+                    for name, value in getattr(pipeline, part).state_dict().items()}
+
+        def weights(*args, **settings):
+            done, folder = self.export("baseModels/tiny", DIFFUSERS, *args, **settings)
+            return done, weights_of(diffusers.DiffusionPipeline.from_pretrained(folder))
+
+        base = weights_of(self.base_pipeline())
+        (_, first), (_, second) = (weights([adapter]) for adapter in adapters)
+        summed_up, _ = weights(adapters)
+        done, both = weights(adapters, merge=export_pb2.ADAPTER_MERGE_ORTHOGONAL)
+        everything = parallel = 0
+        for name, value in both.items():
+            one, other = ((of[name] - base[name]).flatten(1 if value.dim() > 1 else 0) for of in (first, second))
+            shared = one * ((other * one).sum(0) / (one * one).sum(0).clamp_min(1e-30)) if one.any() else 0 * other
+            self.assertLess(abs(value - base[name] - (one + other - shared).view(value.shape)).max(), 1e-5, name)
+            everything, parallel = everything + (other ** 2).sum(), parallel + (shared ** 2).sum()
+        self.assertGreater(parallel, 0)
+        self.assertAlmostEqual(done.metrics["adapter_overlap"], float(parallel / everything), delta=1e-3)
+        self.assertAlmostEqual(summed_up.metrics["adapter_overlap"], done.metrics["adapter_overlap"])
 
     def imported(self, file):
         job = service.job_pb2.Job()
@@ -144,6 +169,7 @@ class ExportTest(exporting.ExportCase):
                          ["job.export_model.format", "job.export_model.rank", "job.export_model.rank"])
         self.assertEqual(self.refused(self.spec(model_of("lora"), DIFFUSERS, float8=True)), ["job.export_model.float8"])
         self.assertEqual(self.refused(self.spec(model_of("lora"), DIFFUSERS, energy=0.9)), ["job.export_model.energy"])
+        self.assertEqual(self.refused(self.spec(model_of("lora"), DIFFUSERS, merge=7)), ["job.export_model.merge"])
         for energy in (0, 1.01, float("nan")):
             self.assertEqual(self.refused(self.spec(model_of("lora"), LORA, energy=energy)), ["job.export_model.energy"])
         self.assertEqual(self.refused(self.spec(model_of("lora"), LORA, float8=True, float16=True)), ["job.export_model.float8"])

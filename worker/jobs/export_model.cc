@@ -22,12 +22,14 @@
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/outputs.h"
 #include "worker/jobs/preflight.h"
+#include "worker/methods/combined_adapters.h"
 #include "worker/methods/extracted_lora.h"
 #include "worker/methods/float8_lora.h"
 #include "worker/methods/lora.h"
 #include "worker/methods/lora_directory.h"
 #include "worker/methods/merged_model.h"
 #include "worker/methods/textual_inversion.h"
+#include "worker/nn/full_precision.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
@@ -50,8 +52,10 @@ constexpr double kMostApartFloat8 = 5e-2;
 struct Order {
   const v1::ExportSpec& spec;  // resolved
   nlohmann::json card;
-  std::string prompt;      // of the passes that are compared
-  torch::Tensor as_drawn;  // what the denoiser gives with the adapters over the model
+  std::string prompt;  // of the passes that are compared
+  // What the denoiser gives with the adapters over the model, or merged into it where that is
+  // another.
+  torch::Tensor as_drawn;
   fs::path scratch;
   fs::path out;
   std::function<void(int64_t done, int64_t total)> report;
@@ -76,6 +80,7 @@ nlohmann::json CardOf(const v1::ExportSpec& spec, const DrawingModel& drawing) {
   for (const auto& [token, class_noun] : drawing.words.subjects) {
     card["subjects"].push_back({{"token", token}, {"class_noun", class_noun}});
   }
+  if (spec.merge() == v1::ADAPTER_MERGE_ORTHOGONAL) card["export"]["merge"] = "orthogonal";
   return card;
 }
 
@@ -93,13 +98,25 @@ void CheckMerges(const DrawingModel& drawing) {
   }
 }
 
-MergedAdapters MergeAdapters(const DrawingModel& drawing) {
-  MergedAdapters merged;
+CombinedAdapters MergeAdapters(const DrawingModel& drawing, v1::AdapterMerge rule) {
+  CombinedAdapters combined(rule == v1::ADAPTER_MERGE_ORTHOGONAL ? Combination::kOrthogonal
+                                                                 : Combination::kSum);
   torch::NoGradGuard no_grad;
   for (const LaidAdapter& adapter : drawing.laid_over) {
+    MergedAdapters merged;
     FindMethod(adapter.method).merge(drawing.model, adapter.directory, adapter.strength, merged);
+    combined.Add(merged);
   }
-  return merged;
+  return combined;
+}
+
+torch::Tensor PassOfMerged(const Order& order, DrawingModel& drawing,
+                           const MergedAdapters& merged) {
+  std::map<std::string, NamedTensors> weights;
+  for (MergedPart& part : Merge(drawing.model, merged)) {
+    weights[part.part.name] = std::move(part.weights);
+  }
+  return OnePassWith(drawing.model, weights, merged.words, order.prompt);
 }
 
 void CheckPass(const Order& order, const torch::Tensor& pass, const torch::Tensor& wanted) {
@@ -250,6 +267,7 @@ v1::ResolvedSpec ResolveExport(const v1::ExportSpec& spec, const ModelFacts& mod
   if (result.format() == v1::EXPORT_FORMAT_LORA && !result.has_rank()) {
     result.set_rank(result.has_energy() ? kDefaultRankWithEnergy : kDefaultRank);
   }
+  if (result.merge() == v1::ADAPTER_MERGE_UNSPECIFIED) result.set_merge(v1::ADAPTER_MERGE_SUM);
   return resolved;
 }
 
@@ -283,9 +301,14 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
                 {.phase = Phase::kSaving, .done = done, .total = total, .unit = "layers"});
           },
       .poll = [&] { ThrowIfStopped(environment.Stop()); }};
+  const InFullPrecision exact(drawing.model.device());
   order.as_drawn = OnePass(drawing.model, order.prompt);
   drawing.adapters.clear();
-  const MergedAdapters merged = MergeAdapters(drawing);
+  const CombinedAdapters combined = MergeAdapters(drawing, spec.merge());
+  const MergedAdapters& merged = combined.merged();
+  if (spec.merge() == v1::ADAPTER_MERGE_ORTHOGONAL && drawing.laid_over.size() > 1) {
+    order.as_drawn = PassOfMerged(order, drawing, merged);
+  }
 
   // Write, read back, compare
   phases.Report({.phase = Phase::kSaving});
@@ -310,6 +333,7 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   result.outputs = KeepOutputs(DescribeExport(environment), /*extras=*/{}, environment, phases);
   result.metrics = phases.Measurements();
   result.metrics.merge(figures);
+  if (drawing.laid_over.size() > 1) result.metrics["adapter_overlap"] = combined.overlap();
   result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
   return result;
 }

@@ -30,6 +30,13 @@ void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldCheck
     checker.Add(path + ".float8", "is set, and float16 is, too; leave one of them out",
                 "OUT_OF_RANGE");
   }
+  if (!v1::AdapterMerge_IsValid(spec.merge())) {
+    checker.Add(path + ".merge",
+                absl::StrCat("is ", spec.merge(),
+                             ", which is not known; ADAPTER_MERGE_SUM and "
+                             "ADAPTER_MERGE_ORTHOGONAL are allowed"),
+                "OUT_OF_RANGE");
+  }
   CheckAdapters(spec.model(), path + ".model.adapters", checker);
 }
 
