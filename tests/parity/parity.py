@@ -51,7 +51,8 @@ TINY_2_ZERO_SNR.scheduler = dict(prediction_type="v_prediction", rescale_betas_z
 TINY_XL = types.SimpleNamespace(
     tokens=12,
     text=TINY.text,
-    text_2=dict(TINY.text, hidden_size=48, num_hidden_layers=4, hidden_act="gelu", projection_dim=24),
+    # 2: as the published files have it, which are older than transformers' own use of it.
+    text_2=dict(TINY.text, hidden_size=48, num_hidden_layers=4, hidden_act="gelu", projection_dim=24, eos_token_id=2),
     unet=dict(TINY.unet, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
               up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=32 + 48,
               attention_head_dim=(2, 4, 8), transformer_layers_per_block=(1, 2, 3), use_linear_projection=True,
@@ -153,7 +154,7 @@ def save_random_pipeline(directory, sizes, seed=0):
     fills_masks = sizes.unet.get("in_channels") == 9
     if hasattr(sizes, "text_2"):
         kind = diffusers.StableDiffusionXLInpaintPipeline if fills_masks else diffusers.StableDiffusionXLPipeline
-        text_2 = transformers.CLIPTextConfig(**tower, **sizes.text_2)
+        text_2 = transformers.CLIPTextConfig(**tower | sizes.text_2)
         others = dict(tokenizer_2=tokenizer, add_watermarker=False,
                       text_encoder_2=randomize(transformers.CLIPTextModelWithProjection(text_2)))
     else:

@@ -62,6 +62,8 @@ def settings():
     """What the files may say beside, on each sampler that has it."""
     for name, prediction, eta in itertools.product(["ddim", "tcd"], ["epsilon", "v_prediction"], [0.3, 0.5, 1.0]):
         yield name, dict(BETAS, prediction_type=prediction), 6, eta
+    for name, eta in [("ddim", 0.5), ("tcd", 0.5), ("tcd", 1.0)]:  # DDIM's with eta 1 is not a number in the reference
+        yield name, dict(BETAS, prediction_type="v_prediction", **ZERO_SNR), 7, eta
     for name in ["ddpm", "ddim", "euler", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "lcm", "tcd"]:
         for prediction in ["v_prediction"] + ["sample"] * (name not in NO_SAMPLE_PREDICTION):
             yield name, dict(BETAS, prediction_type=prediction, **ZERO_SNR), 7, 0.0

@@ -44,6 +44,8 @@ def add_rows(pipeline, job):
         added[part] = WithRows(embeddings, embeddings.weight.detach()[ids])
         owner = next(module for module in text.modules() if getattr(module, "token_embedding", None) is embeddings)
         owner.token_embedding = added[part]
+        # Where the file calls it 2, transformers takes the largest number for the end, which a word behind the vocabulary has.
+        getattr(text, "text_model", text).eos_token_id = pipeline.tokenizer.eos_token_id
     pipeline.unet.requires_grad_(False)
     for tokenizer in {id(t): t for t in (pipeline.tokenizer, getattr(pipeline, "tokenizer_2", pipeline.tokenizer))}.values():
         tokenizer.add_tokens(words(job))

@@ -19,7 +19,10 @@ std::vector<int64_t> EncodeWithWords(const ClipTokenizer& tokenizer, const std::
     int64_t id = tokenizer.vocab_size();
     for (const NewWord& word : words) {
       const size_t at = FindWord(rest, word.word);
-      if (at != std::string_view::npos && at <= first_at) {
+      // Of several at one place the longest, and of equal ones the last.
+      const bool is_first = at < first_at || (at == first_at && first != nullptr &&
+                                              word.word.size() >= first->word.size());
+      if (at != std::string_view::npos && is_first) {
         first_at = at;
         first = &word;
         first_id = id;

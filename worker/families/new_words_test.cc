@@ -37,6 +37,16 @@ TEST_F(NewWordsTest, OfTwoThatAreTheSameTheLastCounts) {
   EXPECT_THAT(Ids("zw"), ElementsAre(first_ + 3));
 }
 
+// As where diffusers reads them from an export.
+TEST_F(NewWordsTest, OfTwoAtOnePlaceTheLongerCountsInWhateverOrderTheyCome) {
+  const NewWord longer{"zw-q", {torch::ones({1, 16})}};
+  words_.push_back(longer);
+  EXPECT_THAT(Ids("a zw-q"), ElementsAre(Plain("a"), first_ + 3));
+  words_ = {longer, {"zw", {torch::ones({2, 16})}}};
+  EXPECT_THAT(Ids("a zw-q"), ElementsAre(Plain("a"), first_));
+  EXPECT_THAT(Ids("a zw"), ElementsAre(Plain("a"), first_ + 1, first_ + 2));
+}
+
 TEST_F(NewWordsTest, TheModelReadsTheRows) {
   torch::NoGradGuard no_grad;
   const auto encode = [&] { return model_.Encode({"a zw"}, {16, 16}).context_NSD; };

@@ -22,7 +22,8 @@ constexpr const char* kTokenEmbedding = "text_model.embeddings.token_embedding.w
 
 // Puts the words' rows into the table of text encoder number `encoder`, from row `first` on, where
 // the tokenizer's ids end. A table that is padded to a round number has more, which they replace.
-void AddRows(const std::vector<NewWord>& words, size_t encoder, int64_t first, MergedPart& merged) {
+void AddRows(const std::vector<NewWord>& words, size_t encoder, int64_t first, int64_t eos_id,
+             MergedPart& merged) {
   for (auto& [name, tensor] : merged.weights) {
     if (name != kTokenEmbedding) continue;
     std::vector<torch::Tensor> tables = {tensor.slice(0, 0, first)};
@@ -35,6 +36,9 @@ void AddRows(const std::vector<NewWord>& words, size_t encoder, int64_t first, M
     tensor = torch::cat(tables);
     auto config = nlohmann::json::parse(merged.part.config);
     config["vocab_size"] = tensor.size(0);
+    // Configs from before transformers 4.31 say 2, and mean the last of the vocabulary
+    // (worker/models/clip_text.cc), which it is no longer.
+    if (config.value("eos_token_id", int64_t{2}) == 2) config["eos_token_id"] = eos_id;
     merged.config = config.dump(2) + "\n";
     merged.changed = true;
   }
@@ -86,6 +90,21 @@ class Borrowed {
   std::vector<torch::Tensor> parameters_, own_, others_;
 };
 
+// What reads the directory takes "rex" and "rex_1" for one word of two vectors.
+void CheckTokens(const std::vector<NewWord>& words) {
+  for (const NewWord& word : words) {
+    for (int64_t k = 1; k <= word.size(); ++k) {
+      const std::string further = word.word + "_" + std::to_string(k);
+      for (const NewWord& other : words) {
+        if (other.word != further) continue;
+        throw Error(ErrorKind::kFailedPrecondition,
+                    "the words \"" + word.word + "\" and \"" + further +
+                        "\" cannot be in one directory: its readers would take them for one word");
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<MergedPart> Merge(const Family& model, const MergedAdapters& merged) {
@@ -105,7 +124,8 @@ std::vector<MergedPart> Merge(const Family& model, const MergedAdapters& merged)
       ++used;
     }
     if (part.role == Role::kTextEncoder && !merged.words.empty()) {
-      AddRows(merged.words, encoder++, model.tokenizer().vocab_size(), made);
+      AddRows(merged.words, encoder++, model.tokenizer().vocab_size(), model.tokenizer().eos_id(),
+              made);
     }
   }
   if (used != merged.changes.size()) {
@@ -128,6 +148,7 @@ std::vector<std::string> TokensOf(const std::vector<NewWord>& words) {
 void WriteMergedModel(const fs::path& source, const std::vector<MergedPart>& parts,
                       const std::vector<NewWord>& words, bool float16, const nlohmann::json& card,
                       const fs::path& out, const std::function<void()>& poll) {
+  CheckTokens(words);
   std::vector<ChangedComponent> changed;
   for (const MergedPart& merged : parts) {
     if (!merged.changed && !float16) continue;

@@ -38,7 +38,8 @@ std::vector<std::string> TokensOf(const std::vector<NewWord>& words);
 
 // Makes the diffusers directory `out`, whole or not at all, with the card. Weights that nothing
 // changes are `source`'s files, which the model was read from; with float16 all are converted.
-// `poll` and errors as WritePersonalizedModel's.
+// `poll` and errors as WritePersonalizedModel's; kFailedPrecondition where the tokens of two words
+// would be read as one word's.
 void WriteMergedModel(const std::filesystem::path& source, const std::vector<MergedPart>& parts,
                       const std::vector<NewWord>& words, bool float16, const nlohmann::json& card,
                       const std::filesystem::path& out, const std::function<void()>& poll = {});

@@ -1,5 +1,6 @@
 #include "worker/methods/merged_model.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -115,6 +116,47 @@ TEST_F(MergedModelTest, WordsBecomeTokensBehindTheVocabulary) {
     if (!name.ends_with("token_embedding.weight")) continue;
     EXPECT_TRUE(torch::equal(table.slice(0, size), rows_KD));
   }
+}
+
+// An old configuration means the last token by 2, which is the word's now.
+TEST_F(MergedModelTest, TheEndOfATextIsWrittenWhereAnOldConfigurationHasNone) {
+  const auto tiny = TinyModel();
+  auto text = tiny.parts().text_encoder->options();
+  text.eos_token_id = 2;
+  SaveModel(base(),
+            StableDiffusion({.tokenizer = tiny.tokenizer(),
+                             .text_encoder = ClipTextModel(text),
+                             .unet = tiny.parts().unet,
+                             .vae = tiny.parts().vae},
+                            NoiseSchedule()),
+            torch::kFloat32);
+  model_ = LoadModel(base());
+  MergedAdapters merged;
+  WriteMergedModel(base(), Merge(*model_, merged), {}, false, {{"format", 1}}, out());
+  EXPECT_EQ(ReadJson(out() / "text_encoder/config.json")["eos_token_id"], 2) << "nothing is added";
+  fs::remove_all(out());
+  merged.words.push_back({"zw", {torch::randn({2, text.hidden_size})}});
+  WriteMergedModel(base(), Merge(*model_, merged), merged.words, false, {{"format", 1}}, out());
+  EXPECT_EQ(ReadJson(out() / "text_encoder/config.json")["eos_token_id"],
+            tiny.tokenizer().eos_id());
+}
+
+TEST_F(MergedModelTest, WordsWhoseTokensWouldBeReadAsOneWordAreRefused) {
+  const auto config = nlohmann::json::parse(model_->Parts().front().config);
+  const auto rows = [&](int64_t vectors) {
+    return std::vector{torch::randn({vectors, config["hidden_size"].get<int64_t>()})};
+  };
+  const auto refusal = [&](const std::string& other) {
+    MergedAdapters merged;
+    merged.words = {{"zw", rows(2)}, {other, rows(1)}};
+    return RefusalOf([&] {
+      WriteMergedModel(base(), Merge(*model_, merged), merged.words, false, {{"format", 1}}, out());
+    });
+  };
+  EXPECT_THAT(refusal("zw_1"), testing::HasSubstr("\"zw\" and \"zw_1\""));
+  EXPECT_THAT(refusal("zw_2"), testing::HasSubstr("zw_2"));
+  EXPECT_FALSE(fs::exists(out()));
+  EXPECT_EQ(refusal("zw_3"), "");
 }
 
 // Also of a base whose text encoder has more rows than the tokenizer has tokens.

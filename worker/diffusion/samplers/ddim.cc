@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "worker/diffusion/samplers/ddim_step.h"
@@ -17,7 +18,8 @@ torch::Tensor RunDdim(const Sampling& sampling, torch::Tensor x_BCHW) {
       // sigma_t of eq. 16: with eta 1 it is DDPM's.
       const double sigma = eta * std::sqrt((1 - next.a) / (1 - level.a) * (1 - level.a / next.a));
       x_BCHW = std::sqrt(next.a) * prediction.x0_BCHW +
-               std::sqrt(1 - next.a - sigma * sigma) * prediction.eps_BCHW +
+               // With eta 1 nothing is left of it where the level has no signal, up to rounding.
+               std::sqrt(std::max(0.0, 1 - next.a - sigma * sigma)) * prediction.eps_BCHW +
                sigma * sampling.noise.Draw();
     }
     x_BCHW = sampling.Kept(x_BCHW, i);
