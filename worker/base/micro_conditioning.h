@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace likeness {
 
@@ -12,6 +13,8 @@ struct MicroConditioning {
   int64_t original_height = 0, original_width = 0;
   int64_t crop_top = 0, crop_left = 0;
   int64_t target_height = 0, target_width = 0;
+  // Of a picture to learn from: crop_left where it is mirrored [the same].
+  std::optional<int64_t> mirrored_crop_left = {};
 };
 
 }  // namespace likeness

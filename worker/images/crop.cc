@@ -69,12 +69,14 @@ MicroConditioning CutAndScaled(int from_width, int from_height, const std::optio
   const auto place = [&](int before, int64_t scaled, int kept) {
     return std::llround(before * scale) + std::llrint(static_cast<double>(scaled - kept) / 2);
   };
+  const int right = from_width - part.left - part.width;  // of the part
   return {.original_height = from_height,
           .original_width = from_width,
           .crop_top = place(part.top, scaled_height, height),
           .crop_left = place(part.left, scaled_width, width),
           .target_height = height,
-          .target_width = width};
+          .target_width = width,
+          .mirrored_crop_left = place(right, scaled_width, width)};
 }
 
 Image SquarePhoto(const Image& image, const std::optional<CropBox>& box, int size) {

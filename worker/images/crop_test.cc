@@ -56,6 +56,12 @@ TEST(CropTest, CutsToABoxAndToOtherShapesAreToldToo) {
             (std::vector<int64_t>{300, 400, 25, 50 + 25, 50, 50}));
   EXPECT_EQ(Numbers(CutAndScaled(400, 300, box, 60, 40)),
             (std::vector<int64_t>{300, 400, 20, 40 + 10, 40, 60}));
+  // At the right of the mirrored picture where it was at the left.
+  const CropBox left{.left = 20, .top = 50, .width = 200, .height = 100};
+  EXPECT_EQ(CutAndScaled(400, 300, left, 50, 50).crop_left, 10 + 25);
+  EXPECT_EQ(CutAndScaled(400, 300, left, 50, 50).mirrored_crop_left, 90 + 25);
+  EXPECT_EQ(CutAndScaled(401, 300, {}, 64, 64).mirrored_crop_left,
+            CutAndScaled(401, 300, {}, 64, 64).crop_left);
 }
 
 TEST(CropTest, CutsTheBox) {

@@ -59,24 +59,30 @@ bool CheckpointKeeper::Save(int64_t step, CheckpointReason reason,
 
   const double begun = policy_.clock();
   Collect();
+  if (kept_step_ == step) return true;
   spent_before_ = spent_;
   const fs::path file =
       environment_.scratch() / absl::StrFormat("checkpoint-%06d-%d.safetensors", step, saves_++);
   const bool aside = reason != CheckpointReason::kStop &&
                      (!policy_.has_room || policy_.has_room(contents.bytes()));
-  Warn(Guard([&] {
-    if (!aside) return ThrowIfError(Write(step, file, contents, host_notes).status);
+  const absl::Status status = Guard([&] {
+    if (!aside) {
+      ThrowIfError(Write(step, file, contents, host_notes).status);
+      kept_step_ = step;
+      return;
+    }
     writing_ = std::async(
         std::launch::async, [this, step, file, host_notes, copy = contents.Copy()]() mutable {
           const CheckpointContents own = std::move(copy);  // released with this call
           return Write(step, file, own, host_notes);
         });
-  }));
+  });
+  Warn(status);
   const double took = policy_.clock() - begun;
   waited_ += took;
   spent_ += took;
   measured_ = true;
-  return true;
+  return status.ok();
 }
 
 CheckpointKeeper::Written CheckpointKeeper::Write(int64_t step, const fs::path& file,
@@ -93,7 +99,7 @@ CheckpointKeeper::Written CheckpointKeeper::Write(int64_t step, const fs::path& 
     std::error_code ignored;
     fs::remove(file, ignored);
   }
-  return {std::move(status), policy_.clock() - begun};
+  return {step, std::move(status), policy_.clock() - begun};
 }
 
 void CheckpointKeeper::Look() {
@@ -109,6 +115,7 @@ void CheckpointKeeper::Collect() {
   if (!writing_.valid()) return;
   const Written written = writing_.get();
   if (policy_.writing_slows_training) spent_ += written.seconds;
+  if (written.status.ok()) kept_step_ = written.step;
   Warn(written.status);
 }
 

@@ -39,7 +39,8 @@ class CheckpointKeeper {
   // Training begins, if it has not begun already.
   void Begin();
   // As Host::SaveCheckpoint. One is written at a time: where one is still being written, one of an
-  // interval is left out if it may be, and any other waits for it.
+  // interval is left out if it may be, and any other waits for it. True, too, where it is known to
+  // be safe already.
   bool Save(int64_t step, CheckpointReason reason, const CheckpointContents& contents,
             const std::string& host_notes);
   // Warns of a checkpoint that could not be written. Never waits.
@@ -49,6 +50,7 @@ class CheckpointKeeper {
 
  private:
   struct Written {
+    int64_t step = 0;
     absl::Status status;
     double seconds = 0;
   };
@@ -67,7 +69,8 @@ class CheckpointKeeper {
   double spent_ = 0;         // of the training's time, as the policy counts it
   double spent_before_ = 0;  // before the last checkpoint
   bool measured_ = false;
-  int saves_ = 0;  // two of one step are two files: the first may still be on its way
+  int saves_ = 0;           // two of one step are two files: the first may still be on its way
+  int64_t kept_step_ = -1;  // of the latest that is known to be safe
   std::future<Written> writing_;
 };
 

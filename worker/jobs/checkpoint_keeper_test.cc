@@ -157,11 +157,25 @@ TEST_F(CheckpointKeeperTest, OneThatCannotBeWrittenCostsAWarningAlone) {
   environment_.fails = true;
   Start({});
   EXPECT_TRUE(Save(1));
-  EXPECT_TRUE(Save(2, CheckpointReason::kStop));
+  EXPECT_FALSE(Save(2, CheckpointReason::kStop));
   End();
   EXPECT_THAT(environment_.warnings, testing::Each(HasSubstr("the disk is full")));
   EXPECT_EQ(environment_.warnings.size(), 2u);
   EXPECT_TRUE(NoFilesAreLeft());
+}
+
+TEST_F(CheckpointKeeperTest, OneThatFailedIsWrittenAgainWhereTheJobIsToStopAndOneThatIsSafeIsNot) {
+  environment_.fails = true;
+  Start({});
+  EXPECT_TRUE(Save(1));
+  EXPECT_FALSE(Save(1, CheckpointReason::kStop));
+  environment_.fails = false;
+  EXPECT_TRUE(Save(1, CheckpointReason::kStop));
+  EXPECT_TRUE(Save(1, CheckpointReason::kStop));
+  EXPECT_EQ(environment_.saved.size(), 1u);
+  EXPECT_TRUE(Save(2));
+  EXPECT_TRUE(Save(2, CheckpointReason::kStop));
+  EXPECT_EQ(environment_.saved.size(), 2u);
 }
 
 TEST_F(CheckpointKeeperTest, ACancelledJobsCheckpointIsGivenUpWithoutAWord) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -137,6 +138,43 @@ TEST_F(EndOfTrainingTest, WhereTrainingEndsEarlyItsLastStepIsKept) {
   EXPECT_EQ(Card("early"), Card("drained"));
 }
 
+// The masters are the average by then, and going on from them would average again.
+TEST_F(EndOfTrainingTest, NoCheckpointIsTakenOfWhatMakesTheModel) {
+  FineTuneOptions options = Job();
+  options.ema_decay = 0.9;
+  options.learning_rate = 1e-2;
+  options.checkpoint_every = 0;
+  Train(options, "straight");
+  host("drained").fails_to_write = true;
+  host("drained").stop = [&](const RecordingHost& running) {
+    if (running.progress.empty() || running.progress.back().phase != Phase::kSaving) {
+      return StopReason::kNone;
+    }
+    host("drained").fails_to_write = false;
+    return StopReason::kDrain;
+  };
+  EXPECT_EQ(FailureOf(options, "drained"), ErrorKind::kCancelled);
+  EXPECT_TRUE(host("drained").checkpoints.empty());
+  host("drained").stop = nullptr;
+  Train(options, "drained");
+  EXPECT_EQ(Bytes("straight", kUnetFile), Bytes("drained", kUnetFile));
+}
+
+TEST_F(EndOfTrainingTest, ACheckpointThatCouldNotBeWrittenIsOfferedAgainWhereTheJobIsToStop) {
+  FineTuneOptions options = Job();
+  options.checkpoint_every = 2;
+  options.steps = 4;
+  RecordingHost& drained = host("drained");
+  drained.fails_to_write = true;
+  drained.stop = [&](const RecordingHost& running) {
+    if (running.steps_done() < 2) return StopReason::kNone;
+    drained.fails_to_write = false;
+    return StopReason::kDrain;
+  };
+  EXPECT_EQ(FailureOf(options, "drained"), ErrorKind::kCancelled);
+  EXPECT_EQ(drained.checkpoints, std::vector<int64_t>{2});
+}
+
 // Learns nothing, and predicts far off when it is asked at the end.
 class RuinedInTheEnd : public Objective {
  public:
@@ -167,6 +205,43 @@ TEST(PatienceTest, DivergenceIsSaidOfTheStepAtWhichTrainingEnded) {
     FAIL() << "it does not diverge";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("at step 3:"));
+  }
+}
+
+// A sum of all weights, which overflows at one step.
+class OverflowsOnce : public Objective {
+ public:
+  OverflowsOnce(const torch::Tensor& weight, int64_t step) : weight_(weight), step_(step) {}
+  torch::Tensor Loss(int64_t step, at::Generator&) override {
+    return (weight_ * (step == step_ ? std::numeric_limits<float>::infinity() : 1.F)).sum();
+  }
+  double ScaleOfLoss() const override { return 1; }
+
+ private:
+  const torch::Tensor& weight_;
+  int64_t step_;
+};
+
+// As torch.amp.GradScaler, which never looks at the loss.
+TEST(LossScalingTest, AStepWhoseLossIsNotFiniteIsSkippedAndTrainingGoesOn) {
+  for (const int64_t overflow : {0, 3}) {
+    TempDir temp;
+    torch::nn::Linear layer(torch::nn::LinearOptions(2, 2).bias(false));
+    torch::nn::init::ones_(layer->weight);
+    layer->weight.requires_grad_(false);
+    TrainedParameters trained({{"layer", ParametersOf(*layer), 1e-3}}, torch::kFloat32);
+    OverflowsOnce objective(layer->weight, overflow);
+    RecordingHost host(temp.path());
+    LoopOptions options;
+    options.steps = 6;
+    options.loss_scaling = true;
+    Train(trained, objective, options, host);
+    EXPECT_EQ(host.steps_done(), 6);
+    for (const Progress& progress : host.progress) {
+      if (progress.loss) EXPECT_TRUE(std::isfinite(*progress.loss));
+    }
+    EXPECT_LT(layer->weight.max().item<float>(), 1 - 4e-3) << "five steps of a thousandth";
+    EXPECT_GT(layer->weight.min().item<float>(), 1 - 6e-3);
   }
 }
 

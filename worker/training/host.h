@@ -74,7 +74,8 @@ class Host {
   // Writes the contents (WriteCheckpoint) and keeps that file as the job's latest checkpoint; it
   // may do so after this has returned, of a copy, and until the host is gone. A job goes on without
   // a checkpoint that cannot be written: that is the host's to deal with. A host may leave out one
-  // of an interval, and then returns false. `step`: optimizer steps done.
+  // of an interval, or fail to write one, and then returns false. Where the job is to stop, that of
+  // the step is offered again, for it may have failed since. `step`: optimizer steps done.
   virtual bool SaveCheckpoint(int64_t step, CheckpointReason reason,
                               const CheckpointContents& contents) = 0;
 

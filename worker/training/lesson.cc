@@ -358,6 +358,8 @@ std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
       if (photo.mask) said.push_back(DigestOf(*photo.mask));
       if (const auto& cut = photo.micro_conditioning) {
         said.push_back({cut->original_height, cut->original_width, cut->crop_top, cut->crop_left});
+        const auto mirrored = cut->mirrored_crop_left.value_or(cut->crop_left);
+        if (mirrored != cut->crop_left) said.back().push_back(mirrored);
       }
       job[name].push_back(std::move(said));
     }

@@ -66,6 +66,20 @@ TEST(LessonTest, WherePhotosWereCutGoesWithThemAndDrawnClassPicturesAreWhole) {
   EXPECT_TRUE(lesson.Next(0, 2).batch.micro_conditioning_B.empty());
 }
 
+TEST(LessonTest, AMirroredPhotoIsToldOfItsMirroredCorner) {
+  torch::manual_seed(1);
+  PictureSet photos = Numbered(2, 0);
+  photos.mirrored = photos.moments;
+  photos.micro_conditioning_N = {{.crop_left = 5, .mirrored_crop_left = 11}, {.crop_left = 7}};
+  Batch batch = TakeBatch(photos, {0, 1, 0});
+  Draws draws;
+  draws.mirrored_B = {true, true, false};
+  Alter(batch, draws, /*photos=*/3, /*empty_prompt=*/0);
+  EXPECT_EQ(batch.micro_conditioning_B[0].crop_left, 11);
+  EXPECT_EQ(batch.micro_conditioning_B[1].crop_left, 7);
+  EXPECT_EQ(batch.micro_conditioning_B[2].crop_left, 5);
+}
+
 // Of one subject six photos in three sizes, of another two.
 Lesson OfSeveralSizes() {
   Lesson lesson;

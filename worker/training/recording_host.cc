@@ -23,6 +23,8 @@ void RecordingHost::Report(const Progress& report) { progress.push_back(report);
 bool RecordingHost::SaveCheckpoint(int64_t step, CheckpointReason reason,
                                    const CheckpointContents& contents) {
   if (leaves_out_intervals && reason == CheckpointReason::kInterval) return false;
+  if (fails_to_write) return false;
+  if (!checkpoints.empty() && checkpoints.back() == step) return true;
   WriteCheckpoint(dir_ / "checkpoint.safetensors", /*host_notes=*/"", contents);
   checkpoints.push_back(step);
   return true;

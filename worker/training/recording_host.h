@@ -37,6 +37,7 @@ class RecordingHost : public Host {
   std::vector<int64_t> checkpoints;  // steps
   std::function<StopReason(const RecordingHost&)> stop;
   bool leaves_out_intervals = false;  // every checkpoint that may be left out
+  bool fails_to_write = false;
 
  private:
   std::filesystem::path dir_;

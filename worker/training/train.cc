@@ -1,5 +1,6 @@
 #include "worker/training/train.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -38,7 +39,8 @@ double AccumulateGradients(Attached& attached, Objective& objective, const LoopO
     const auto loss = objective.Loss(step * options.gradient_accumulation + part, generator) /
                       static_cast<double>(options.gradient_accumulation);
     mean_loss += loss.item<double>();
-    if (!std::isfinite(mean_loss)) ThrowDiverged(mean_loss, step, options);
+    // Where the loss is scaled, the gradients decide whether the step is made.
+    if (!std::isfinite(mean_loss) && !options.loss_scaling) ThrowDiverged(mean_loss, step, options);
     (loss_scale == 1 ? loss : loss * loss_scale).backward();
   }
   return mean_loss;
@@ -88,14 +90,18 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   const TrainedState trained{attached.names(), attached.masters(), *optimizer,
                              average ? &*average : nullptr, loss_scale ? &*loss_scale : nullptr};
   TrainingState state;
-  int64_t saved_step = -1;  // of the latest checkpoint
+  int64_t loaded_step = -1, saved_step = -1;  // of the latest checkpoint
+  bool trained_out = false;                   // the masters are what makes the model
   if (const auto file = host.LatestCheckpoint()) {
     state = LoadTrainingState(*file, options.job, trained);
     attached.CopyMastersToParameters();
-    saved_step = state.step;
+    loaded_step = saved_step = state.step;
   }
   const auto save_checkpoint = [&](CheckpointReason reason) {
-    if (saved_step == state.step) return;
+    if (trained_out) return;
+    // Where the job is to stop the host is asked again: it may have failed to write it.
+    const bool may_be_lost = reason == CheckpointReason::kStop && loaded_step != state.step;
+    if (saved_step == state.step && !may_be_lost) return;
     attached.CheckFinite(state.step);
     const auto contents = ContentsOf(options.job, state, trained);
     if (host.SaveCheckpoint(state.step, reason, contents)) saved_step = state.step;
@@ -193,9 +199,17 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
       average->Update();
       attached.Constrain(average->averages());
     }
-    progress.loss = loss;
     progress.learning_rate = options.learning_rate * lr_factor * rate_scale;
-    state.losses.push_back(static_cast<float>(loss));
+    if (std::isfinite(loss)) {
+      // Those before may all have been skipped.
+      if (std::ranges::all_of(state.losses, [](float known) { return known == 0; })) {
+        std::ranges::fill(state.losses, static_cast<float>(loss));
+      }
+      progress.loss = loss;
+      state.losses.push_back(static_cast<float>(loss));
+    } else {  // of a step that is skipped the loss before stands
+      state.losses.push_back(state.losses.empty() ? 0 : state.losses.back());
+    }
     ++state.step;
     report(0);
     if (IsCheckpoint(state.step, options)) {
@@ -208,6 +222,7 @@ void Train(Attached& attached, Objective& objective, const LoopOptions& options,
   save_checkpoint(CheckpointReason::kLast);  // where patience ended it
 
   // Judge
+  trained_out = true;
   host.Report({.phase = Phase::kSaving, .total = 1, .unit = "models"});
   attached.CheckFinite(state.step);
   if (state.best.masters().empty()) {

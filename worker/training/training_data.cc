@@ -198,6 +198,9 @@ void Alter(Batch& batch, const Draws& draws, int64_t photos, int64_t empty_promp
     const auto& weights = batch.weights_B1hw;
     if (weights.defined()) weights[i].copy_(weights[i].flip(-1));
     if (batch.pixels_BCHW.defined()) batch.pixels_BCHW[i].copy_(batch.pixels_BCHW[i].flip(-1));
+    if (batch.micro_conditioning_B.empty()) continue;
+    MicroConditioning& told = batch.micro_conditioning_B[i];
+    told.crop_left = told.mirrored_crop_left.value_or(told.crop_left);
   }
 }
 
