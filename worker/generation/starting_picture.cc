@@ -36,14 +36,15 @@ int StepsLeftOut(int steps, double strength) {
     throw Error(ErrorKind::kInvalidArgument,
                 "strength is " + NumberText(strength) + "; allowed: above 0, at most 1");
   }
+  // The reference rounds down. 1 / steps is one step, whatever its rounding makes of it.
   const int done = static_cast<int>(steps * strength);
-  if (done < 1) {
+  if (done < 1 && strength < 1.0 / steps) {
     throw Error(ErrorKind::kInvalidArgument, "strength is " + NumberText(strength) +
                                                  ", which leaves none of " + std::to_string(steps) +
                                                  " steps; allowed: " + NumberText(1.0 / steps) +
                                                  " or more");
   }
-  return steps - done;
+  return steps - std::max(done, 1);
 }
 
 StartingPicture::StartingPicture(Family& model, const ImageToImage& from, Geometry geometry)

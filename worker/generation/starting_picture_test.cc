@@ -20,6 +20,9 @@ TEST(StepsLeftOutTest, TheStrengthIsTheShareThatIsDone) {
   EXPECT_EQ(StepsLeftOut(50, 1), 0);
   EXPECT_EQ(StepsLeftOut(20, 0.35), 13);
   EXPECT_EQ(StepsLeftOut(10, 0.19), 9);
+  for (int steps = 1; steps <= 200; ++steps) {
+    EXPECT_EQ(StepsLeftOut(steps, 1.0 / steps), steps - 1) << steps;
+  }
 }
 
 TEST(StepsLeftOutTest, OneStepIsDoneAtLeast) {

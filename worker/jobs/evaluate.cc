@@ -161,6 +161,7 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   evidence.class_pictures_before = ImagesOf(class_pictures_before);
   Judgement judgement = JudgeInJob(workshop.evaluators, spec.evaluators(), spec.measures(),
                                    evidence, workshop.judges, environment, phases);
+  WarnOfUnmeasured(lease.job().evaluate().measures(), judgement.metrics, environment);
   safety.Withhold({&pictures, &class_pictures, &class_pictures_before}, Phase::kJudging, phases);
   NameNoWithheld(pictures, judgement);
 
@@ -183,7 +184,8 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
   result.metrics = phases.Measurements();
   result.metrics.insert(judgement.metrics.begin(), judgement.metrics.end());
   result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
-  result.metrics["drawing_precision_bits"] = DrawingPrecisionBits(drawing.model);
+  // `drawing.model` may be gone: the base that was drawn with for PRES may have taken its place.
+  result.metrics["drawing_precision_bits"] = drawing.settings.precision_bits;
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/files_digest.h"
 #include "worker/base/error.h"
+#include "worker/base/io/atomic_file.h"
 
 namespace likeness {
 
@@ -24,6 +25,7 @@ std::vector<FetchedModel> FetchModels(const v1::Lease& lease, JobEnvironment& en
             progress.done = before + bytes;
             phases.Report(progress);
           });
+          SyncFile(to);  // later jobs find it under its digest, and do not read it for that again
         });
     const CardFacts card = ReadCardFacts(stored.directory / kCardFile);
     if (card.rehearsed_image_size > 0) {

@@ -345,7 +345,10 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   auto judged = JudgeSamples(spec, drawn, photos.front(), environment, phases, workshop);
   WithholdUnsafe(safety, spec.judge().enabled() ? Phase::kJudging : Phase::kSamples, drawn,
                  environment, phases);
-  if (judged) NameNoWithheld(drawn.samples, *judged);
+  if (judged) {
+    WarnOfUnmeasured(lease.job().fine_tune().judge().measures(), judged->metrics, environment);
+    NameNoWithheld(drawn.samples, *judged);
+  }
 
   // Show
   std::vector<v1::Output> extras;
@@ -375,7 +378,8 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   result.outputs = KeepOutputs(model_files, extras, environment, phases);
   result.metrics = Figures(trained, phases);
   result.metrics["checkpoint_seconds"] = host.checkpoint_seconds();
-  result.metrics["drawing_precision_bits"] = DrawingPrecisionBits(model);
+  // `model` may be gone: what was drawn with since may have taken its place in memory.
+  result.metrics["drawing_precision_bits"] = settings.precision_bits;
   if (judged) result.metrics.insert(judged->metrics.begin(), judged->metrics.end());
   return result;
 }

@@ -17,11 +17,19 @@ namespace {
 constexpr struct {
   Measure measure;
   v1::Measure proto;
+  const char* metric;  // that it always has (docs/evaluation.md)
+  const char* needs;   // beside a network
 } kMeasures[] = {
-    {Measure::kDino, v1::MEASURE_DINO},    {Measure::kClipI, v1::MEASURE_CLIP_I},
-    {Measure::kClipT, v1::MEASURE_CLIP_T}, {Measure::kPres, v1::MEASURE_PRES},
-    {Measure::kDiv, v1::MEASURE_DIV},      {Measure::kCopying, v1::MEASURE_COPYING},
-    {Measure::kRank, v1::MEASURE_RANK},    {Measure::kMasc, v1::MEASURE_MASC},
+    {Measure::kDino, v1::MEASURE_DINO, "dino", "a picture of the subject"},
+    {Measure::kClipI, v1::MEASURE_CLIP_I, "clip_i", "a picture of the subject"},
+    {Measure::kClipT, v1::MEASURE_CLIP_T, "clip_t", "a picture"},
+    {Measure::kPres, v1::MEASURE_PRES, "pres", "pictures of the class"},
+    {Measure::kDiv, v1::MEASURE_DIV, "div",
+     "two pictures of the subject of one prompt, of 64 pixels or more"},
+    {Measure::kCopying, v1::MEASURE_COPYING, "copied_images",
+     "a picture of the subject and two photos that differ"},
+    {Measure::kRank, v1::MEASURE_RANK, "rank_first", "a look-alike that is none of the photos"},
+    {Measure::kMasc, v1::MEASURE_MASC, "masc", "a photo with a mask of the subject"},
 };
 
 std::string MeasureName(v1::Measure measure) {
@@ -57,17 +65,27 @@ void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
   const auto chosen = ChooseForJob(found, evaluators);
   if (chosen.empty()) RefuseMissing("this worker has no evaluators for the model");
   const std::set<Measure> can = MeasuresOf(chosen);
-  for (const auto& [measure, proto] : kMeasures) {
+  for (const auto& [measure, proto, metric, needs] : kMeasures) {
     if (!Includes(measures, proto) || can.contains(measure)) continue;
     RefuseMissing(absl::StrCat("the measure ", MeasureName(proto),
                                " needs an evaluator that this worker does not have for the model"));
   }
   if (measures.empty()) {
-    for (const auto& [measure, proto] : kMeasures) {
+    for (const auto& [measure, proto, metric, needs] : kMeasures) {
       if (can.contains(measure) && !unless_named.contains(proto)) measures.Add(proto);
     }
   }
   NameEvaluators(chosen, evaluators);
+}
+
+void WarnOfUnmeasured(const ProtoMeasures& named, const std::map<std::string, double>& metrics,
+                      JobEnvironment& environment) {
+  for (const auto& row : kMeasures) {
+    if (row.proto == v1::MEASURE_PRES) continue;  // who draws the class says what is wrong
+    if (!Includes(named, row.proto) || metrics.contains(row.metric)) continue;
+    environment.Warn(
+        absl::StrCat("the measure ", MeasureName(row.proto), " is left out: it needs ", row.needs));
+  }
 }
 
 const UnlessNamed& MeasuresOfSubject() {
@@ -186,7 +204,7 @@ void AddEvaluators(const std::vector<EvaluatorFiles>& found, const Names& recomm
 
 std::set<Measure> ToMeasures(const ProtoMeasures& measures) {
   std::set<Measure> set;
-  for (const auto& [measure, proto] : kMeasures) {
+  for (const auto& [measure, proto, metric, needs] : kMeasures) {
     if (Includes(measures, proto)) set.insert(measure);
   }
   return set;

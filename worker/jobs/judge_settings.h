@@ -1,6 +1,7 @@
 // Which networks judge in a job, by which measures.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,6 +26,10 @@ using UnlessNamed = std::set<int>;  // of v1::Measure
 // for an evaluator that is not among `found`, and for a measure that none of them has.
 void ResolveJudges(const std::vector<EvaluatorFiles>& found, Names& evaluators,
                    ProtoMeasures& measures, const UnlessNamed& unless_named = {});
+
+// Of measures that the job names and that the judged pictures and photos did not allow.
+void WarnOfUnmeasured(const ProtoMeasures& named, const std::map<std::string, double>& metrics,
+                      JobEnvironment& environment);
 
 // Measures of the pictures whose prompts name the subject.
 const UnlessNamed& MeasuresOfSubject();

@@ -103,6 +103,20 @@ TEST_F(ResolveJudgeTest, OfSeveralSubjectsTheFirstIsJudgedWherePromptsNameIt) {
   EXPECT_THAT(environment_.warned, Contains(HasSubstr("of the subjects the first, \"sks\"")));
 }
 
+TEST(WarnOfUnmeasured, SaysOfEachThatIsNamedWhatItNeeds) {
+  WarnedEnvironment environment;
+  ProtoMeasures named;
+  for (const auto measure : {v1::MEASURE_RANK, v1::MEASURE_DINO, v1::MEASURE_DIV})
+    named.Add(measure);
+  WarnOfUnmeasured(named, {{"dino", 0.5}, {"rank_first_photos", 1}}, environment);
+  EXPECT_THAT(
+      environment.warned,
+      ElementsAre("the measure DIV is left out: it needs two pictures of the subject of one "
+                  "prompt, of 64 pixels or more",
+                  "the measure RANK is left out: it needs a look-alike that is none of the "
+                  "photos"));
+}
+
 TEST(JudgedWords, AreThoseOfTheFirstSubjectThatAPromptNames) {
   const PromptWords words{"sks", "dog", {{"sks", "dog"}, {"sks-2", "cat"}, {"zwx", "duck"}}};
   const auto noun = [&](const std::vector<std::string>& prompts) {

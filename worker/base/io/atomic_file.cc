@@ -23,12 +23,19 @@ std::string RandomSuffix() {
   return text;
 }
 
+[[noreturn]] void Throw(const char* doing, const std::filesystem::path& path) {
+  const int error = errno;
+  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  throw Error(full ? ErrorKind::kResourceExhausted : ErrorKind::kInternal,
+              std::string(doing) + " " + path.filename().string() + ": " + std::strerror(error));
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
     : path_(path), partial_(path.string() + ".partial-" + RandomSuffix()) {
   file_ = open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (file_ < 0) Throw("creating");
+  if (file_ < 0) Throw("creating", path_);
 }
 
 AtomicFile::~AtomicFile() {
@@ -41,28 +48,33 @@ void AtomicFile::Write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(file_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) Throw("writing");
+    if (written < 0) Throw("writing", path_);
     bytes.remove_prefix(written);
   }
 }
 
 void AtomicFile::Commit() {
-  if (fsync(file_) != 0) Throw("syncing");
-  if (rename(partial_.c_str(), path_.c_str()) != 0) Throw("renaming");
+  if (fsync(file_) != 0) Throw("syncing", path_);
+  if (rename(partial_.c_str(), path_.c_str()) != 0) Throw("renaming", path_);
   close(std::exchange(file_, -1));
   const auto parent = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
   const int directory = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) Throw("syncing the directory of");
+  if (directory < 0) Throw("syncing the directory of", path_);
   const int failed = fsync(directory);
+  const int error = errno;
   close(directory);
-  if (failed != 0) Throw("syncing the directory of");
+  errno = error;
+  if (failed != 0) Throw("syncing the directory of", path_);
 }
 
-void AtomicFile::Throw(const char* doing) const {
+void SyncFile(const std::filesystem::path& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) Throw("opening", path);
+  const int failed = fsync(file);
   const int error = errno;
-  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  throw Error(full ? ErrorKind::kResourceExhausted : ErrorKind::kInternal,
-              std::string(doing) + " " + path_.filename().string() + ": " + std::strerror(error));
+  close(file);
+  errno = error;
+  if (failed != 0) Throw("syncing", path);
 }
 
 }  // namespace likeness

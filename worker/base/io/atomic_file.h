@@ -21,10 +21,12 @@ class AtomicFile {
   void Commit();
 
  private:
-  [[noreturn]] void Throw(const char* doing) const;
-
   std::filesystem::path path_, partial_;
   int file_ = -1;
 };
+
+// Of a file that something else has written: after this, a power cut cannot take its bytes back.
+// Errors as above.
+void SyncFile(const std::filesystem::path& path);
 
 }  // namespace likeness
