@@ -238,8 +238,24 @@ class StableDiffusion1(Imports):
                 message = self.failed(file)
                 self.assertTrue(key in message or key == "something.else" and "other" in message, message)
                 self.assertIn("bad.safetensors", message)
+        up = some.replace("lora_A", "lora_B")
+        self.assertIn(f"{up} holds values that are not finite", self.refused_of(good | {up: good[up] * float("nan")}))
+        self.assertIn("alpha is 0", self.refused_of(good | {some.replace("lora_A.weight", "alpha"): torch.zeros(())}))
         save_file({"emb_params": torch.zeros(1, 7)}, file)
         self.assertIn("text", self.failed(file))
+
+    def refused_of(self, tensors):
+        file = self.directory / "bad.safetensors"
+        save_file(tensors, file)
+        return self.failed(file)
+
+    def test_a_word_that_cannot_stand_for_a_subject_is_refused_unless_another_is_given(self):
+        rows = torch.randn(1, self.base_pipeline().text_encoder.config.hidden_size)
+        for word in ("two words", "a\n\x1b[31m", "{subject}", "w" * 65):
+            with self.subTest(word=word[:10]):
+                self.assertIn("cannot stand for a subject", self.refused_of({word: rows}))
+        self.assertEqual(self.imported(self.directory / "bad.safetensors", token="qqq").token, "qqq")
+        self.assertIn("a holds values that are not finite", self.refused_of({"a": rows * float("inf")}))
 
     def test_a_hypernetwork_for_contexts_of_other_widths_is_refused_by_its_width(self):
         shape = {"layer_structure": [1, 1, 1], "activation_func": "linear", "is_layer_norm": False, "self_attention": True,

@@ -2,10 +2,12 @@
 
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "common/subject_phrase.h"
+#include "common/subject_token.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
 #include "worker/exports/model_directory.h"
@@ -26,7 +28,16 @@ constexpr char kFallbackToken[] = "sks";  // where neither the job nor the base 
 
 ImportedAdapter ReadFileOf(const v1::ImportSpec& spec, Family& model, const fs::path& file) {
   try {
-    return ImportAdapter(model, file);
+    ImportedAdapter adapter = ImportAdapter(model, file);
+    if (!spec.has_token() && !adapter.word.empty() && !IsToken(adapter.word)) {
+      throw Error(
+          ErrorKind::kFailedPrecondition,
+          absl::StrCat("its word, \"", absl::Utf8SafeCEscape(adapter.word.substr(0, 40)),
+                       "\", cannot stand for a subject: one word of at most ", kMaxTokenBytes,
+                       " bytes can, without spaces and braces; give it one "
+                       "with token"));
+    }
+    return adapter;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kFailedPrecondition && error.kind() != ErrorKind::kDataLoss) {
       throw;

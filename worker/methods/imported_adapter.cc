@@ -74,10 +74,22 @@ ImportedAdapter HypernetworkOf(const Family& model, const fs::path& path) {
           }};
 }
 
+void CheckFinite(const SafetensorsFile& file) {
+  for (const std::string& key : file.Names()) {
+    const torch::Tensor value = file.Get(key);
+    if (!value.is_floating_point() || value.to(torch::kFloat32).isfinite().all().item<bool>()) {
+      continue;
+    }
+    throw Error(ErrorKind::kFailedPrecondition,
+                "the file cannot be imported: key " + key + " holds values that are not finite");
+  }
+}
+
 }  // namespace
 
 ImportedAdapter ImportAdapter(Family& model, const fs::path& path) {
   const SafetensorsFile file = SafetensorsFile::Open(path);
+  CheckFinite(file);
   if (IsHypernetwork(file)) return HypernetworkOf(model, path);
   if (IsLora(file)) return LoraOf(model, file);
   if (auto word = ReadAnyEmbedding(path)) {

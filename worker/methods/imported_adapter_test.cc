@@ -3,15 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "worker/base/error.h"
+#include "worker/base/io/safetensors_writer.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/exports/embedding_file.h"
 #include "worker/exports/hypernetwork_file.h"
 #include "worker/families/tiny_model.h"
+#include "worker/nn/hookable_layers.h"
 
 namespace likeness {
 namespace {
@@ -65,6 +68,30 @@ TEST_F(ImportedAdapterTest, AWordOfOtherTextEncodersIsRefusedWithBothWidths) {
   EXPECT_THAT(Refusal(), AllOf(HasSubstr("width 17"), HasSubstr("read 16")));
   WriteEmbedding(file(), {"zw", {torch::ones({1, 16}), torch::ones({1, 20})}});
   EXPECT_THAT(Refusal(), AllOf(HasSubstr("width 16 and 20"), HasSubstr("read 16")));
+}
+
+TEST_F(ImportedAdapterTest, MagnitudesOfInputsAreRefusedByTheirKey) {
+  for (const Part& part : model_.Parts()) {
+    if (part.role != Role::kDenoiser) continue;
+    for (const auto& layer : LayersOf(*part.module)) {
+      if (!layer.name.ends_with("attn1.to_q")) continue;
+      const int64_t side = layer.weight.size(0);
+      ASSERT_EQ(layer.weight.size(1), side);
+      const auto write = [&](const torch::Tensor& magnitude) {
+        std::string name = "lora_unet_" + layer.name;
+        std::replace(name.begin(), name.end(), '.', '_');
+        WriteSafetensors(file(), {{name + ".lora_down.weight", torch::ones({2, side})},
+                                  {name + ".lora_up.weight", torch::ones({side, 2})},
+                                  {name + ".dora_scale", magnitude}});
+      };
+      write(torch::ones({side, 1}));  // LyCORIS with wd_on_out, and this service
+      EXPECT_EQ(ImportAdapter(model_, file()).method, "lora");
+      write(torch::ones({1, side}));
+      EXPECT_THAT(Refusal(), AllOf(HasSubstr("attn1_to_q.dora_scale"), HasSubstr("each input")));
+      return;
+    }
+  }
+  FAIL() << "the model has no such layer";
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ namespace {
 constexpr const char* kLoraMetadata = "lora_adapter_metadata";
 constexpr const char* kPeftPrefix = "base_model.model.";
 constexpr const char* kTextModel = "text_model.";
+constexpr const char* kLycorisMagnitude = ".dora_scale";
 
 [[noreturn]] void RefuseImport(const std::string& why) {
   throw Error(ErrorKind::kFailedPrecondition, "the file cannot be imported: " + why);
@@ -43,7 +44,7 @@ constexpr FactorName kFactorNames[] = {
     {".lora.up.weight", kLoraUp},
     {".lora_linear_layer.down.weight", kLoraDown},
     {".lora_linear_layer.up.weight", kLoraUp},
-    {".dora_scale", kDoraMagnitude},
+    {kLycorisMagnitude, kDoraMagnitude},
     {".hada_w1_a", "hada_w1_a"},
     {".hada_w1_b", "hada_w1_b"},
     {".hada_w2_a", "hada_w2_a"},
@@ -102,6 +103,18 @@ struct ReadUpdate {
   std::optional<double> alpha;
 };
 
+// LyCORIS with wd_on_out=False has the norm of what each input adds, [1, in, ...]; ours and peft's
+// are of outputs.
+void RefuseMagnitudesOfInputs(const std::string& key, const torch::Tensor& value,
+                              const torch::Tensor& weight) {
+  if (value.dim() < 2 || value.size(0) != 1 || value.size(1) == 1) return;
+  if (value.size(1) != weight.size(1)) return;
+  RefuseImport(
+      "key " + key +
+      " holds a magnitude for each input of the layer (LyCORIS with wd_on_out=False), which "
+      "is not supported; one for each output is");
+}
+
 // By the layer's own name.
 std::map<std::string, ReadUpdate> ReadUpdates(const Family& model, const SafetensorsFile& file) {
   const auto layers = LayersByName(model);
@@ -129,7 +142,11 @@ std::map<std::string, ReadUpdate> ReadUpdates(const Family& model, const Safeten
     if (factor->factor == std::string("alpha")) {
       if (value.numel() != 1) RefuseImport("key " + key + " holds more than one number");
       update.alpha = value.to(torch::kFloat64).item<double>();
+      if (*update.alpha == 0) RefuseImport("key " + key + " is 0: the update would change nothing");
     } else {
+      if (factor->ending == std::string(kLycorisMagnitude)) {
+        RefuseMagnitudesOfInputs(key, value, layer->second.layer.weight);
+      }
       update.factors[factor->factor] = value;
     }
   }

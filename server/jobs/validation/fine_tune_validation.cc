@@ -3,7 +3,6 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -15,6 +14,7 @@
 #include "common/photo_folder.h"
 #include "common/placeholders.h"
 #include "common/resource_names.h"
+#include "common/subject_token.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -23,7 +23,6 @@ namespace {
 constexpr int kMaxSubjects = 8;
 constexpr int kMaxClassWords = 4;
 constexpr int kMaxClassBytes = 100;
-constexpr int kMaxTokenBytes = 64;
 constexpr int kMaxFileNameBytes = 255;
 constexpr int kMaxPreviewPrompts = 8;
 constexpr int kMaxSamplePrompts = 64;
@@ -182,14 +181,7 @@ void CheckClassNoun(const std::string& field, const std::string& noun, FieldChec
 
 void CheckToken(const std::string& field, const std::string& token, FieldChecker& checker) {
   checker.Text(field, token, kMaxTokenBytes);
-  const bool has_space = token.find_first_of(" \t\n") != std::string::npos;
-  if (!has_space && !token.empty()) return;
-  checker.Add(field,
-              token.empty()
-                  ? "is empty; one word is allowed"
-                  : absl::StrCat("is \"", absl::Utf8SafeCEscape(token.substr(0, kMaxTokenBytes)),
-                                 "\"; one word, without spaces, is allowed"),
-              "INVALID_TOKEN");
+  if (const auto wrong = TokenError(token)) checker.Add(field, *wrong, "INVALID_TOKEN");
 }
 
 void CheckPhoto(const v1::Photo& photo, const std::string& field, const Limits& limits,
@@ -320,9 +312,11 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
 
 std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec) {
   std::vector<std::string> warnings;
-  for (const v1::Subject& subject : spec.subjects()) {
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    const v1::Subject& subject = spec.subjects(i);
+    const std::string name = spec.subjects_size() > 1 ? absl::StrCat("subjects[", i, "]") : "";
     for (auto warning :
-         {PhotoCountWarning(subject.photos_size()), ClassNounWarning(subject.class_noun())}) {
+         {PhotoCountWarning(subject.photos_size(), name), ClassNounWarning(subject.class_noun())}) {
       if (warning) warnings.push_back(*std::move(warning));
     }
   }
