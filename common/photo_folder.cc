@@ -231,14 +231,15 @@ std::string ShownFileName(const fs::path& file) {
   return name;
 }
 
-std::optional<std::string> PhotoCountWarning(int photos) {
+std::optional<std::string> PhotoCountWarning(int photos, absl::string_view subject) {
+  const std::string of = subject.empty() ? "" : absl::StrCat(subject, ": ");
   switch (photos) {
     case 1:
-      return "1 photo: the subject will be learned together with its pose and background; 3 to 6 "
-             "are "
-             "better";
+      return absl::StrCat(of,
+                          "1 photo: the subject will be learned together with its pose and "
+                          "background; 3 to 6 are better");
     case 2:
-      return "2 photos: 3 to 6 are better";
+      return absl::StrCat(of, "2 photos: 3 to 6 are better");
     default:
       return std::nullopt;
   }

@@ -42,8 +42,9 @@ absl::StatusOr<PhotoFolder> ListPhotos(const std::filesystem::path& path);
 std::string ShownFileName(const std::filesystem::path& file);
 
 // What is told of a job with fewer photos than the method is made for (2208.12242, section 4);
-// server and worker say it in the same words, and so once.
-std::optional<std::string> PhotoCountWarning(int photos);
+// server and worker say it in the same words, and so once. `subject`: which one, where there are
+// several: "subjects[1]".
+std::optional<std::string> PhotoCountWarning(int photos, absl::string_view subject);
 
 // No photo that passes CheckPhoto (common/image_header.h) takes more.
 inline constexpr int64_t kMaxUserFileBytes = int64_t{1} << 30;

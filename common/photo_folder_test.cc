@@ -187,6 +187,13 @@ TEST(CaptionTest, WhatIsNotSaysHow) {
   EXPECT_THAT(Caption(std::string(1234, 'a')), HasSubstr("1234 bytes; at most 1000"));
 }
 
+TEST(PhotoCountWarningTest, FewPhotosAreWarnedOfWithTheSubjectWhereThereAreSeveral) {
+  EXPECT_EQ(PhotoCountWarning(2, ""), "2 photos: 3 to 6 are better");
+  EXPECT_EQ(PhotoCountWarning(2, "subjects[1]"), "subjects[1]: 2 photos: 3 to 6 are better");
+  EXPECT_THAT(*PhotoCountWarning(1, "subjects[0]"), testing::StartsWith("subjects[0]: 1 photo: "));
+  EXPECT_EQ(PhotoCountWarning(3, "subjects[0]"), std::nullopt);
+}
+
 TEST(ShownFileNameTest, WhatTheApiDoesNotTakeBecomesAQuestionMark) {
   EXPECT_EQ(ShownFileName("photos/rex 犬.png"), "rex 犬.png");
   EXPECT_EQ(ShownFileName("photos/caf\xE9.png"), "caf?.png");

@@ -17,11 +17,12 @@ namespace likeness {
 enum class SigmaSchedule { kTimesteps, kKarras, kExponential, kBeta };
 
 struct SamplerName {
-  std::string_view name;               // "dpmpp_2m"
-  std::string_view diffusers_class;    // "DPMSolverMultistepScheduler"
-  std::string_view diffusers_setting;  // what else makes it this sampler there; empty if nothing
-  std::string_view a1111;              // "DPM++ 2M"
-  int evaluations_per_step = 1;        // of the model
+  std::string_view name;             // "dpmpp_2m"
+  std::string_view diffusers_class;  // "DPMSolverMultistepScheduler"
+  std::string_view diffusers_setting =
+      {};                        // what else makes it this sampler there; empty if nothing
+  std::string_view a1111 = {};   // "DPM++ 2M"
+  int evaluations_per_step = 1;  // of the model
   bool takes_sigma_schedule = true;
   bool stochastic = false;         // draws noise on the way
   std::optional<double> eta = {};  // its default, 0 to 1; none: the sampler has no eta

@@ -46,11 +46,11 @@ absl::StatusOr<BulkChange> ChangeJobs(JobStore& jobs, const std::string& tenant,
                                       const std::vector<v1::JobState>& states,
                                       absl::FunctionRef<absl::Status(const JobName&)> change,
                                       absl::FunctionRef<bool()> enough) {
-  if (filter.empty()) {
-    return InvalidField("filter", "is empty; say which jobs are meant", "FILTER_MISSING");
-  }
   JobQuery query;
   ASSIGN_OR_RETURN(JobFilter wanted, ParseJobFilter(filter));
+  if (wanted.kind == JobFilter::Kind::kAnd && wanted.operands.empty()) {  // blanks alone, too
+    return InvalidField("filter", "is empty; say which jobs are meant", "FILTER_MISSING");
+  }
   query.filter.operands = {std::move(wanted), InOneOf(states)};
   query.limit = kMostInBulk;
   BulkChange done;

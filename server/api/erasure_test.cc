@@ -22,10 +22,11 @@ class ErasureTest : public ServiceTest {
 
   // A subject of which a photo, a checkpoint, a preview and a model are stored, and a picture drawn
   // with it. `weights`: the content of the model's file.
-  void MakeSubject(const std::string& id, const std::string& weights) {
+  void MakeSubject(const std::string& id, const std::string& weights, bool lora = false) {
     OfferModels();
     auto request = DogJob();
     request.set_job_id(id);
+    if (lora) request.mutable_job()->mutable_fine_tune()->mutable_lora();
     const auto job = Create(request);
     ASSERT_TRUE(job.ok()) << job.status();
     const std::string token = worker_.Acquire()->lease_token();
@@ -192,6 +193,22 @@ TEST_F(ErasureTest, NothingIsErasedWhileAJobOfTheSubjectHasNotEnded) {
   EXPECT_TRUE(IsStored("weights of rex"));
   ASSERT_TRUE(Cancel(drawn).ok());
   EXPECT_TRUE(EraseModel("tenants/default/models/rex").ok());
+}
+
+TEST_F(ErasureTest, NothingIsErasedWhileAJobTrainsOnFromTheModel) {
+  MakeSubject("rex", "weights of rex", /*lora=*/true);
+  const std::string model = "tenants/default/models/rex";
+  auto request = DogJob();
+  request.mutable_job()->mutable_fine_tune()->mutable_lora();
+  request.mutable_job()->mutable_fine_tune()->set_initial_model(model);
+  const auto job = Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(ErrorReason(EraseModel(model).status()), "MODEL_IN_USE");
+  EXPECT_EQ(ErrorReason(EraseJob("tenants/default/jobs/rex").status()), "MODEL_IN_USE");
+  EXPECT_TRUE(IsStored("weights of rex"));
+  ASSERT_TRUE(Cancel(job->name()).ok());
+  EXPECT_TRUE(EraseModel(model).ok());
+  EXPECT_TRUE(Get(job->name()).ok()) << "of which its caller keeps the record";
 }
 
 TEST_F(ErasureTest, WorkerOfTheTimeBeforeARestoreIsToldWhatIsErasedSince) {

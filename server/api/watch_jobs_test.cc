@@ -279,6 +279,12 @@ TEST_F(WatchJobsTest, ManyJobsAreCancelledAndDeletedByAFilter) {
   v1::CancelJobsResponse cancelled;
   EXPECT_EQ(ErrorReason(FromGrpcStatus(jobs_->CancelJobs(&context, cancel, &cancelled))),
             "FILTER_MISSING");
+  for (const char* blank : {" ", "\t\n"}) {
+    cancel.set_filter(blank);
+    grpc::ClientContext blanks;
+    EXPECT_EQ(ErrorReason(FromGrpcStatus(jobs_->CancelJobs(&blanks, cancel, &cancelled))),
+              "FILTER_MISSING");
+  }
   cancel.set_filter("labels.project = zoo");
   grpc::ClientContext cancelling;
   ASSERT_TRUE(jobs_->CancelJobs(&cancelling, cancel, &cancelled).ok());

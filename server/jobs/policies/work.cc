@@ -17,6 +17,7 @@
 #include "common/job_spec.h"
 #include "common/judging.h"
 #include "common/prior.h"
+#include "common/sampler_names.h"
 #include "server/jobs/proto_time.h"
 
 namespace likeness::server {
@@ -261,9 +262,10 @@ std::vector<Work> WorkOf(const v1::ResolvedSpec& settings, int64_t class_images_
 std::optional<std::string> ClassImagesOf(const v1::ResolvedSpec& settings) {
   const v1::Prior& prior = settings.fine_tune().prior();
   if (!settings.has_fine_tune() || !DrawsClassImages(prior)) return std::nullopt;
-  std::string key =
-      absl::StrCat(absl::StrJoin(ClassPrompts(settings.fine_tune()), "\n"), "\n", prior.sampler(),
-                   "\n", prior.sampling_steps(), "\n", prior.guidance());
+  const auto sampler = FindSampler(prior.sampler());  // in a job's spec, as the caller spells it
+  std::string key = absl::StrCat(absl::StrJoin(ClassPrompts(settings.fine_tune()), "\n"), "\n",
+                                 sampler ? CanonicalName(*sampler) : prior.sampler(), "\n",
+                                 prior.sampling_steps(), "\n", prior.guidance());
   if (prior.eta() != 0) absl::StrAppend(&key, "\n", prior.eta());  // older records have none
   return Sha256Hex(key).substr(0, 16);
 }

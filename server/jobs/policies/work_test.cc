@@ -110,6 +110,17 @@ TEST(WorkTest, SubjectsOfOneClassShareItsPicturesAndOthersHaveTheirOwn) {
   EXPECT_EQ(ClassImagesOf(filled), dogs);
 }
 
+TEST(WorkTest, ClassPicturesAreTheSameHoweverTheirSamplerIsSpelled) {
+  auto job = FineTune(40, 2);
+  v1::Prior& prior = *job.mutable_fine_tune()->mutable_prior();
+  prior.set_sampler("dpmpp_2m");
+  const auto as_recorded = ClassImagesOf(job);
+  prior.set_sampler("DPM++ 2M");
+  EXPECT_EQ(ClassImagesOf(job), as_recorded);
+  prior.set_sampler("DPM++ 2M Karras");
+  EXPECT_NE(ClassImagesOf(job), as_recorded);
+}
+
 TEST(WorkTest, ClassPicturesOfAnotherEtaAreOthers) {
   DeviceRates device;
   Learn(device, FineTune(40, 2), 32);

@@ -14,7 +14,9 @@ namespace {
 constexpr char kMaker[] = "SELECT job FROM models WHERE tenant = ? AND id = ? AND job <> 0";
 constexpr char kDrawn[] =
     "SELECT key FROM jobs WHERE tenant = ? AND instr(',' || model || ',', ',' || ? || ',') > 0"
-    " AND method IN ('generate', 'evaluate', 'export') ORDER BY key LIMIT ?";
+    // A fine-tune that has gone on from it keeps what it made, but none may be under way.
+    " AND (method IN ('generate', 'evaluate', 'export') OR state IN (1, 2, 3))"
+    " ORDER BY key LIMIT ?";
 constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
 constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
 constexpr char kNoteReplaced[] =
@@ -59,7 +61,7 @@ absl::StatusOr<SubjectRecords> FindSubjectOfModel(Database& database, const Mode
   }
   if (std::ssize(found.jobs) > kMostJobs) {
     return RpcError(absl::StatusCode::kResourceExhausted, "TOO_MANY_JOBS",
-                    absl::StrCat("more than ", kMostJobs, " jobs draw with ", model.ToString(),
+                    absl::StrCat("more than ", kMostJobs, " jobs use ", model.ToString(),
                                  "; delete some of them first"));
   }
   return found;

@@ -49,7 +49,7 @@ absl::StatusOr<v1::Model> ReadModel(Database& database, const ModelName& model);
 absl::StatusOr<ModelPage> ReadModels(Database& database, const std::string& tenant,
                                      const std::string& after, int limit);
 
-// Whether a job that has not ended draws with the model.
+// Whether a job that has not ended uses the model.
 absl::StatusOr<bool> ModelInUse(Database& database, const ModelName& model);
 
 // The job of this key, if the token is that of its last lease, or of the last one that a worker

@@ -53,7 +53,7 @@ absl::Status SqliteJobStore::DeleteModel(const ModelName& personalized) {
     ASSIGN_OR_RETURN(bool in_use, ModelInUse(database, personalized));
     if (in_use) {
       return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
-                      absl::StrCat("a job that has not ended draws with ", personalized.ToString(),
+                      absl::StrCat("a job that has not ended uses ", personalized.ToString(),
                                    "; wait for it or cancel it"),
                       {{"resource", personalized.ToString()}});
     }
@@ -79,7 +79,7 @@ absl::StatusOr<Erased> SqliteJobStore::ForgetSubject(Transaction& transaction,
     if (!stored) continue;
     if (subject.model && !IsTerminal(stored->record.job.state())) {
       return RpcError(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
-                      absl::StrCat(stored->record.job.name(), " draws with ", subject.model->name(),
+                      absl::StrCat(stored->record.job.name(), " uses ", subject.model->name(),
                                    " and has not ended; wait for it or cancel it"),
                       {{"resource", subject.model->name()}, {"job", stored->record.job.name()}});
     }

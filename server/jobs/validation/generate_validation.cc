@@ -14,7 +14,7 @@ constexpr int kMaxImagesPerPrompt = 64;
 constexpr int kMaxPromptAdapters = 32;  // of all prompts: a lease has their files
 
 void CheckSide(const std::string& field, int side, FieldChecker& checker) {
-  checker.Integer(field, side, 64, 2048);
+  checker.Integer(field, side, 32, 2048);
   if (side % 8 != 0) {
     checker.Add(field, absl::StrCat("is ", side, "; a multiple of 8 is needed"), "OUT_OF_RANGE");
   }
@@ -52,7 +52,7 @@ void CheckImageToImage(const v1::ImageToImage& start, const std::string& path, c
 void CheckStepsLeft(const v1::GenerateSpec& spec, const std::string& field, FieldChecker& checker) {
   const double strength = spec.image_to_image().strength();
   if (!spec.has_steps() || spec.steps() < 1 || !(strength > 0)) return;
-  if (spec.steps() * strength >= 1) return;
+  if (spec.steps() * strength >= 1 || strength >= 1.0 / spec.steps()) return;
   checker.Add(field,
               absl::StrCat("is ", strength, ", which leaves none of ", spec.steps(), " steps; ",
                            1.0 / spec.steps(), " or more is allowed"),

@@ -61,7 +61,7 @@ void CheckMinRank(const v1::Lora& lora, const std::string& path, FieldChecker& c
 
 void CheckLora(const v1::Lora& lora, const std::string& path, FieldChecker& checker) {
   if (lora.has_rank()) checker.Integer(path + ".rank", lora.rank(), 1, kMaxRank);
-  if (lora.has_alpha()) checker.RealAbove(path + ".alpha", lora.alpha(), 0, 1000);
+  if (lora.has_alpha()) checker.Real(path + ".alpha", lora.alpha(), 1e-6, 1000);
   if (lora.has_dropout()) checker.RealBelow(path + ".dropout", lora.dropout(), 0, 1);
   CheckTextEncoder(lora, path, checker);
   if (!v1::LoraVariant_IsValid(lora.variant())) {
