@@ -144,16 +144,16 @@ TEST_F(ComfortsTest, AnEmptyPromptIsNotDrawn) {
 }
 
 TEST_F(ComfortsTest, RefusalsNameTheFlag) {
-  script_.create_status = InvalidFields({{"job.generate.width", "is 7; 64 to 2048 is allowed"},
+  script_.create_status = InvalidFields({{"job.generate.width", "is 7; 32 to 2048 is allowed"},
                                          {"job.generate.prompts[1]", "has 2 bytes; 1 is allowed"}});
   auto ran = Run({"generate", "a dog", "a cat", "--width=7"});
   EXPECT_EQ(ran.exit_code, kRefused);
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("--width is 7; 64 to 2048 is allowed.\n"),
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("--width is 7; 32 to 2048 is allowed.\n"),
                              HasSubstr("the prompt has 2 bytes; 1 is allowed.\n")));
   // A file has no flags.
   WriteFile(folder_.path() / "job.json", R"({"generate": {"width": 7}})");
   EXPECT_THAT(Run({"create", "-f", "job.json"}).err,
-              HasSubstr("job.generate.width is 7; 64 to 2048 is allowed.\n"));
+              HasSubstr("job.generate.width is 7; 32 to 2048 is allowed.\n"));
 }
 
 TEST_F(ComfortsTest, WaitsForAStateAndSaysWhetherItCame) {

@@ -199,6 +199,10 @@ void PrintResult(absl::string_view line) {
   std::fflush(stdout);
 }
 
+void PrintFile(const Context& context, const v1::Output& file) {
+  PrintResult(context.structured() ? Format(context.output, file) : file.path());
+}
+
 void PrintFact(absl::string_view label, absl::string_view text) {
   if (text.empty()) return;
   PrintResult(RenderLine(Mark::kNone, label, text, TableColumns(), /*colour=*/false));

@@ -13,6 +13,7 @@
 #include "client/cli/screen.h"
 #include "client/lib/connection.h"
 #include "common/flags.h"
+#include "likeness/v1/output.pb.h"
 
 namespace likeness::client {
 
@@ -78,6 +79,10 @@ absl::StatusOr<ExitCode> ForEachArgument(
 
 // A line of the result, on stdout.
 void PrintResult(absl::string_view line);
+
+// A file that was written: its path, or as an Output with that path if --output asks for JSON or
+// YAML.
+void PrintFile(const Context& context, const v1::Output& file);
 
 // A line of the result that says one thing, if there is anything to say.
 void PrintFact(absl::string_view label, absl::string_view text);

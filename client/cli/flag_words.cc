@@ -62,11 +62,12 @@ std::string InWordsOfFlags(absl::string_view text) {
     }
     absl::string_view name = text.substr(0, end);
     while (absl::EndsWith(name, ".")) name.remove_suffix(1);  // of the sentence
-    // A part of a path, of a flag, or of what somebody wrote is no name of the API.
+    // A part of a path, of a flag, of a pattern, or of what somebody wrote is no name of the API.
+    constexpr absl::string_view kAround = "\"'/-{}";
     const char before = told.empty() ? ' ' : told.back();
     const char after = name.size() < text.size() ? text[name.size()] : ' ';
-    const bool quoted = absl::StrContains("\"'/-", absl::string_view(&before, 1)) ||
-                        absl::StrContains("\"'/-", absl::string_view(&after, 1));
+    const bool quoted = absl::StrContains(kAround, absl::string_view(&before, 1)) ||
+                        absl::StrContains(kAround, absl::string_view(&after, 1));
     const std::string word = quoted || name.empty() ? "" : WordFor(name);
     absl::StrAppend(&told, word.empty() ? name : word);
     if (name.empty()) told += text[0];

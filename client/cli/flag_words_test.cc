@@ -10,6 +10,8 @@ TEST(FlagWordsTest, ValuesOfEnumsAreTheWordsOfFlags) {
                            "OPTIMIZER_ADAMW_8BIT and OPTIMIZER_ADAFACTOR are allowed."),
             "is prodigy; with --fused-backward-pass adamw, adamw_8bit and adafactor are allowed.");
   EXPECT_EQ(InWordsOfFlags("is for EXPORT_FORMAT_SINGLE_FILE alone"), "is for single_file alone");
+  EXPECT_EQ(InWordsOfFlags("is not of the form baseModels/{base_model}"),
+            "is not of the form baseModels/{base_model}");
   EXPECT_EQ(InWordsOfFlags("there are no photos; MEASURE_RANK needs some"),
             "there are no photos; rank needs some");
   EXPECT_EQ(InWordsOfFlags("SUBJECT_CROP_FACE, LORA_VARIANT_LOKR"), "face, lokr");

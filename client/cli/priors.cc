@@ -28,6 +28,7 @@
 #include "common/photo_folder.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "common/subject_token.h"
 
 namespace likeness::client {
 namespace {
@@ -93,6 +94,10 @@ absl::Status CheckFlags(const PriorsFlags& flags) {
   }
   if (flags.out.empty() && !flags.of_token()) {
     return absl::InvalidArgumentError("--out is missing: a folder for the pictures.");
+  }
+  if (!flags.token.empty() && !IsToken(flags.token)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--rare-token ", TokenError(flags.token).value_or("is no word of at most 64 bytes"), "."));
   }
   if (flags.of_token() && !flags.prompt.empty() && !absl::StrContains(flags.prompt, "{class}")) {
     return absl::InvalidArgumentError(
@@ -232,7 +237,9 @@ absl::StatusOr<ExitCode> Finish(const Context& context, const Interrupt& interru
   context.screen->ClearProgress();
   if (!status.ok() && !interrupt.requested()) return status;
   ASSIGN_OR_RETURN(const std::string sheet, WritePictureSheet(folder, rows));
-  PrintResult(sheet);
+  v1::Output page;
+  page.set_path(sheet);
+  PrintFile(context, page);
   if (interrupt.requested()) {
     context.screen->Text("Stopped. The same command goes on.");
     return kDetached;

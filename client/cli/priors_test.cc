@@ -8,6 +8,7 @@
 #include "client/cli/exit_code.h"
 #include "client/testing/program_fixture.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/util/json_util.h"
 
 namespace likeness::client {
 namespace {
@@ -78,6 +79,14 @@ TEST_F(PriorsTest, DrawsAsTheBaseModelDrawsClassImages) {
                                        "dogs")));
 }
 
+TEST_F(PriorsTest, ThePageIsAnObjectWhereScriptsReadIt) {
+  const auto ran = Priors({"--images=1", "--out=dogs", "--json"});
+  ASSERT_EQ(ran.exit_code, kDone) << ran.err;
+  v1::Output page;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(ran.out, &page).ok()) << ran.out;
+  EXPECT_EQ(page.path(), "dogs.html");
+}
+
 TEST_F(PriorsTest, ManyAreDrawnInSeveralCalls) {
   ASSERT_EQ(Priors({"--images=40", "--out=dogs", "--prompt=photo of a {class}"}).exit_code, kDone);
   ASSERT_EQ(asked().size(), 3u);
@@ -138,6 +147,8 @@ TEST_F(PriorsTest, WhatIsMissingOrWrongIsSaidBeforeAnythingIsDrawn) {
     EXPECT_TRUE(asked().empty());
   }
   EXPECT_THAT(Run({"priors", "--out=dogs"}).err, HasSubstr("--class is missing"));
+  EXPECT_THAT(Priors({"--rare-token=two words"}).err,
+              HasSubstr("--rare-token is \"two words\"; one word, without spaces, is allowed."));
   script_.capabilities.add_base_models()->set_name("baseModels/other");
   EXPECT_THAT(Priors({"--out=dogs"}).err, HasSubstr("--base is missing; offered are mini, other"));
   EXPECT_FALSE(Exists("dogs.html"));

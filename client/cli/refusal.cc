@@ -127,7 +127,7 @@ std::string LastCause(absl::string_view message) {
                                                                 : message.substr(colon + 2));
 }
 
-// Whether `description` says what its field does: "is 7; 64 to 2048 is allowed".
+// Whether `description` says what its field does: "is 7; 32 to 2048 is allowed".
 bool BeginsWithVerb(absl::string_view description) {
   return absl::StartsWith(description, "is ") || absl::StartsWith(description, "has ") ||
          absl::StartsWith(description, "holds ");
@@ -141,7 +141,7 @@ std::string FieldFlag(absl::string_view field, const RefusalNames& names) {
 }
 
 // "rex/04.heic: HEIC is not supported; JPEG, PNG and WebP are. Convert it. (photos[3])",
-// "--width is 7; 64 to 2048 is allowed."
+// "--width is 7; 32 to 2048 is allowed."
 std::string ViolationText(const FieldViolation& violation, absl::string_view reason,
                           const RefusalNames& names, const std::optional<PhotoMention>& mention) {
   if (mention) {

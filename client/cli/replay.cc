@@ -205,7 +205,9 @@ absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
   RETURN_IF_ERROR(image->png().empty() ? DownloadBlob(connection, image->output().blob(), out)
                                        : WriteFileWhole(out, image->png()));
   SayWhetherEqual(context, original, *image, flags);
-  PrintResult(out.string());
+  v1::Output written = image->output();
+  written.set_path(out.string());
+  PrintFile(context, written);
   return kDone;
 }
 

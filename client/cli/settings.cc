@@ -189,8 +189,8 @@ constexpr SettingFlag kGenerate[] = {
      "Sampling steps, 1 to 1000; with some samplers and base models fewer are allowed."},
     {"guidance", "guidance", "How closely the prompt is followed, 0 to 100."},
     {"eta", "eta", kEtaHelp},
-    {"width", "width", "Pixels, 64 to 2048, a multiple of 8."},
-    {"height", "height", "Pixels, 64 to 2048, a multiple of 8."},
+    {"width", "width", "Pixels, 32 to 2048, a multiple of 8."},
+    {"height", "height", "Pixels, 32 to 2048, a multiple of 8."},
     {"original-width", "micro_conditioning.original_width",
      "Of Stable Diffusion XL: the width that it is told the picture had before it was scaled and "
      "cropped, 1 to 16384 [--width]."},

@@ -88,8 +88,9 @@ class Replay(service.JobTest):
 
     def test_drawn_alone_it_is_the_same_but_for_rounding(self):
         data = self.files(service.generate_job(["a cat"], "baseModels/tiny", seed=7, steps=4, images_per_prompt=3))["samples/0002.png"]
-        done, again = self.replay(data, "--alone")
+        done, again = self.replay(data, "--alone", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["path"], str(self.directory / "drawn-again.png"))
         self.assertEqual(record_of(again)["batch"], {"size": 1, "position": 0})
         pictures = [numpy.asarray(opened(picture), dtype=int) for picture in (data, again)]
         self.assertLessEqual(numpy.abs(pictures[0] - pictures[1]).max(), 1)
