@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "common/photo_folder.h"
 #include "common/photo_look.h"
 #include "common/prior.h"
@@ -158,11 +159,16 @@ SubjectPhotos FetchNamed(v1::Subject& subject, const PromptWords& words, const P
   PhotoFetcher fetcher(subject, words, path, rules, environment, look);
   SubjectPhotos photos = fetcher.FetchAll(name, looks);
   WarnOfConversions(fetcher.conversions(), environment);
-  if (const auto warning = PhotoCountWarning(subject.photos_size())) environment.Warn(*warning);
+  if (looks != nullptr) {  // they are learned from
+    const auto warning = PhotoCountWarning(subject.photos_size(), absl::StripSuffix(name, "."));
+    if (warning) environment.Warn(*warning);
+  }
   const bool masked = std::any_of(photos.training.begin(), photos.training.end(),
                                   [](const SubjectPhoto& photo) { return photo.mask.has_value(); });
   if (rules.alpha_masks && !masked) {
-    environment.Warn("alpha_masks: no photo has a mask, and none is transparent anywhere");
+    environment.Warn(
+        absl::StrCat(name.empty() ? "" : absl::StrCat("of ", absl::StripSuffix(name, "."), ", "),
+                     "alpha_masks: no photo has a mask, and none is transparent anywhere"));
   }
   return photos;
 }
