@@ -3,8 +3,8 @@
 
     benchmarks/merging.py --out study [--pairs 4]
 
-The LoRAs are those of benchmarks/study.py with the recommended settings; what --out holds of them is used, the rest is trained.
-The first subject of a pair is the first adapter, whose change an orthogonal merge keeps whole.
+The LoRAs are trained with the recommended settings, the second of a pair with a word of its own; what --out holds of benchmarks/study.py
+and of another run is used. The first subject is the first adapter, whose change an orthogonal merge keeps whole.
 """
 import argparse
 import json
@@ -14,16 +14,18 @@ import statistics
 
 from mini_world import BIN, measure, run, service
 from study import Subject, do_job, score_subject
-from study_settings import LORA, NEW_SCENES, PER_PROMPT, SUBJECTS, TOKEN, WORN, job_folder
+from study_settings import LORA, NEW_SCENES, PER_PROMPT, SUBJECTS, TOKEN, WORN, Setting, job_folder
 
 RULES = ("sum", "orthogonal")
+TOKENS = (TOKEN, "hmv")
+SETTINGS = (LORA, Setting((*LORA.flags, f"--rare-token={TOKENS[1]}")))
 MOST_RANK = 32  # two LoRAs of rank 16 are one of it, exactly
 
 
-def trained(subject, out):
-    folder = job_folder(out, LORA, f"{subject.subject_class}-{subject.seed}", 0)
+def trained(subject, setting, out):
+    folder = job_folder(out, setting, f"{subject.subject_class}-{subject.seed}", 0)
     if not (folder / "model").exists():
-        do_job(out, subject, 0, LORA)
+        do_job(out, subject, 0, setting)
     return (folder / "model").read_text()
 
 
@@ -36,10 +38,10 @@ def merge(models, rule, folder):
     return imported["name"].split("/")[-1], job["metrics"]["adapter_overlap"]
 
 
-def drawn(model, subject, folder):
+def drawn(model, subject, token, folder):
     """Identity, as a share of what can be reached, and scenes."""
     shutil.rmtree(folder, ignore_errors=True)
-    texts = [f"a {TOKEN} {subject.subject_class} {words}" for words in (NEW_SCENES | WORN).values()]
+    texts = [f"a {token} {subject.subject_class} {words}" for words in (NEW_SCENES | WORN).values()]
     run(BIN / "likeness", "generate", *texts, "--model", model, f"--images={PER_PROMPT}", "--seed=0", "--out", folder)
     prompts = [("scene", scene) for scene in NEW_SCENES for _ in range(PER_PROMPT)]
     prompts += [("accessory", thing) for thing in WORN for _ in range(PER_PROMPT)]
@@ -57,14 +59,14 @@ def main():
     with service(args.out):
         for number in range(args.pairs):
             pair = [Subject(*subject, 4, args.out) for subject in SUBJECTS["held-out"][2 * number:2 * number + 2]]
-            models = [trained(subject, args.out) for subject in pair]
+            models = [trained(subject, setting, args.out) for subject, setting in zip(pair, SETTINGS)]
             overlap = None
             for rule in ("alone", *RULES):
                 folder = args.out / "merged" / f"{number}-{rule}"
                 if rule != "alone":
                     both, overlap = merge(models, rule, folder / "files")
                 for place, (subject, model) in enumerate(zip(pair, models)):
-                    row = drawn(model if rule == "alone" else both, subject, folder / subject.subject_class)
+                    row = drawn(model if rule == "alone" else both, subject, TOKENS[place], folder / subject.subject_class)
                     rows.append({"pair": number, "rule": rule, "place": place, "overlap": overlap, **row})
                     print(json.dumps(rows[-1]), flush=True)
     print("\n| | identity, first | second | scenes | accessories |\n|---|---|---|---|---|")

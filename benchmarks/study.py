@@ -76,15 +76,10 @@ def copy(files, folder, prefix=""):
         shutil.copy(file, folder / (prefix + file.name))
 
 
-def score(subject, prompts, samples, before):
-    """What one job reached, from its pictures in the order of the prompts."""
-    rows = measure(samples)
+def score_subject(subject, prompts, rows):
+    """What pictures of the subject reached, in the order of their prompts."""
     result = {key: [] for key in ("identity", "first", "scene", "accessory", "class")}
-    of_class = []
     for row, (kind, wanted) in zip(rows, prompts):
-        if kind == "class":
-            of_class.append(row)
-            continue
         likeness = dot(row["identity"], subject.vector)
         result["class"].append(row["class"] == subject.subject_class)
         if kind == "accessory":
@@ -93,7 +88,15 @@ def score(subject, prompts, samples, before):
         result["identity"].append(likeness / subject.reachable)
         result["first"].append(likeness > max(dot(row["identity"], other) for other in subject.other_vectors))
         result["scene"].append(row["scene"] == wanted)
-    summary = {key: statistics.fmean(map(float, values)) for key, values in result.items()}
+    return {key: statistics.fmean(map(float, values)) for key, values in result.items()}
+
+
+def score(subject, prompts, samples, before):
+    """What one job reached, from its pictures in the order of the prompts."""
+    rows = list(zip(measure(samples), prompts))
+    of_class = [row for row, (kind, _) in rows if kind == "class"]
+    of_subject = [(row, prompt) for row, prompt in rows if prompt[0] != "class"]
+    summary = score_subject(subject, [prompt for _, prompt in of_subject], [row for row, _ in of_subject])
     summary["drift"] = (statistics.fmean(dot(r["identity"], subject.vector) for r in of_class)
                         - statistics.fmean(dot(r["identity"], subject.vector) for r in before))
     summary["diversity kept"] = spread([of_class]) / spread([before])

@@ -30,7 +30,7 @@ constexpr char kUsage[] = R"(Write a model in a format that other programs read.
   likeness export rex-7f3c --format lora --rank 32
   likeness export rex-7f3c --format lora --energy 0.95
   likeness export mini --format diffusers --adapter rex-7f3c:0.8 --adapter inks
-  likeness export mini --format lora --adapter rex-7f3c --adapter inks --merge orthogonal
+  likeness export rex-7f3c --format lora --adapter inks --merge orthogonal
 
 Adapters are merged into the weights. A LoRA is the difference to the base
 model, as closely as its rank allows. Prints the files, one per line. Ctrl-C
