@@ -60,6 +60,8 @@ def service(out, models=ROOT / "models", base="mini"):
             if offered in subprocess.run([BIN / "likeness", "models", "--json"], capture_output=True,
                                                  text=True).stdout:
                 break
+            if any(process.poll() is not None for process in processes):
+                raise SystemExit((state / "0.log").read_text()[-2000:] + (state / "1.log").read_text()[-2000:])
             time.sleep(0.2)
         yield
     finally:
