@@ -13,8 +13,8 @@ import shutil
 import statistics
 
 from mini_world import BIN, measure, run, service
-from study import Subject, do_job, score_subject
-from study_settings import LORA, NEW_SCENES, PER_PROMPT, SUBJECTS, TOKEN, WORN, Setting, job_folder
+from study import SUBJECT_PROMPTS, Subject, do_job, score_subject, subject_texts
+from study_settings import LORA, PER_PROMPT, PHOTOS, SUBJECTS, TOKEN, Setting, job_folder
 
 RULES = ("sum", "orthogonal")
 TOKENS = (TOKEN, "hmv")
@@ -41,11 +41,9 @@ def merge(models, rule, folder):
 def drawn(model, subject, token, folder):
     """Identity, as a share of what can be reached, and scenes."""
     shutil.rmtree(folder, ignore_errors=True)
-    texts = [f"a {token} {subject.subject_class} {words}" for words in (NEW_SCENES | WORN).values()]
+    texts = subject_texts(f"{token} {subject.subject_class}")
     run(BIN / "likeness", "generate", *texts, "--model", model, f"--images={PER_PROMPT}", "--seed=0", "--out", folder)
-    prompts = [("scene", scene) for scene in NEW_SCENES for _ in range(PER_PROMPT)]
-    prompts += [("accessory", thing) for thing in WORN for _ in range(PER_PROMPT)]
-    found = score_subject(subject, prompts, measure(folder))
+    found = score_subject(subject, SUBJECT_PROMPTS, measure(folder))
     return {key: found[key] for key in ("identity", "first", "scene", "accessory")}
 
 
@@ -58,7 +56,7 @@ def main():
     rows = []
     with service(args.out):
         for number in range(args.pairs):
-            pair = [Subject(*subject, 4, args.out) for subject in SUBJECTS["held-out"][2 * number:2 * number + 2]]
+            pair = [Subject(*subject, PHOTOS, args.out) for subject in SUBJECTS["held-out"][2 * number:2 * number + 2]]
             models = [trained(subject, setting, args.out) for subject, setting in zip(pair, SETTINGS)]
             overlap = None
             for rule in ("alone", *RULES):

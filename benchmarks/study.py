@@ -76,6 +76,15 @@ def copy(files, folder, prefix=""):
         shutil.copy(file, folder / (prefix + file.name))
 
 
+# What is asked of a subject, and what its pictures are to show; in the order in which they are drawn.
+SUBJECT_PROMPTS = ([("scene", scene) for scene in NEW_SCENES for _ in range(PER_PROMPT)]
+                   + [("accessory", thing) for thing in WORN for _ in range(PER_PROMPT)])
+
+
+def subject_texts(said):
+    return [f"a {said} {words}" for words in (NEW_SCENES | WORN).values()]
+
+
 def score_subject(subject, prompts, rows):
     """What pictures of the subject reached, in the order of their prompts."""
     result = {key: [] for key in ("identity", "first", "scene", "accessory", "class")}
@@ -160,16 +169,14 @@ def draw_with_base(seed, texts, folder):
 
 def do_job(out, subject, seed, setting):
     noun, name = subject.subject_class, f"{subject.subject_class}-{subject.seed}"
-    prompts = ([("scene", scene) for scene in NEW_SCENES for _ in range(PER_PROMPT)]
-               + [("accessory", thing) for thing in WORN for _ in range(PER_PROMPT)]
-               + [("class", None)] * OF_CLASS)
+    prompts = SUBJECT_PROMPTS + [("class", None)] * OF_CLASS
     before = out / "before" / f"{noun}-{seed}"
     if not before.exists():
         draw("mini", f"a {noun}", OF_CLASS, seed, before)
     folder = job_folder(out, setting, name, seed)
     shutil.rmtree(folder, ignore_errors=True)
     said = {"": "{subject}", NO_NOUN: TOKEN}.get(setting.noun, "{subject}") if setting.trained else noun
-    texts = [f"a {said} {words}" for words in (NEW_SCENES | WORN).values()] + [f"a {noun}"] * (OF_CLASS // PER_PROMPT)
+    texts = subject_texts(said) + [f"a {noun}"] * (OF_CLASS // PER_PROMPT)
     if not setting.trained:
         row = draw_with_base(seed, texts, folder)
     elif setting.export:

@@ -29,7 +29,7 @@
 #include "worker/methods/lora_directory.h"
 #include "worker/methods/merged_model.h"
 #include "worker/methods/textual_inversion.h"
-#include "worker/nn/full_precision.h"
+#include "worker/support/device.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
 #include "worker/support/resident_memory.h"
@@ -110,13 +110,12 @@ CombinedAdapters MergeAdapters(const DrawingModel& drawing, v1::AdapterMerge rul
   return combined;
 }
 
-torch::Tensor PassOfMerged(const Order& order, DrawingModel& drawing,
-                           const MergedAdapters& merged) {
+torch::Tensor PassOfMerged(const Order& order, Family& model, const MergedAdapters& merged) {
   std::map<std::string, NamedTensors> weights;
-  for (MergedPart& part : Merge(drawing.model, merged)) {
-    weights[part.part.name] = std::move(part.weights);
+  for (MergedPart& part : Merge(model, merged)) {
+    if (part.changed) weights[part.part.name] = std::move(part.weights);
   }
-  return OnePassWith(drawing.model, weights, merged.words, order.prompt);
+  return OnePassWith(model, weights, merged.words, order.prompt);
 }
 
 void CheckPass(const Order& order, const torch::Tensor& pass, const torch::Tensor& wanted) {
@@ -240,12 +239,7 @@ std::map<std::string, double> ExportLora(const Order& order, DrawingModel& drawi
   });
   std::vector<std::unique_ptr<AppliedAdapter>> spoken;
   for (const NewWord& word : words) spoken.push_back(SpeakWord(model, word));
-  std::map<std::string, NamedTensors> approximate;
-  for (auto& part : Merge(model, AsChanges(extracted.weights, difference))) {
-    if (part.changed) approximate[part.part.name] = std::move(part.weights);
-  }
-  const auto wanted = OnePassWith(model, approximate, /*words=*/{}, order.prompt);
-  approximate.clear();
+  const auto wanted = PassOfMerged(order, model, AsChanges(extracted.weights, difference));
   const auto applied = ApplyLora(model, order.out, /*strength=*/1);
   const auto pass = OnePass(model, order.prompt);
   CheckPass(order, pass, wanted);
@@ -307,7 +301,7 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   const CombinedAdapters combined = MergeAdapters(drawing, spec.merge());
   const MergedAdapters& merged = combined.merged();
   if (spec.merge() == v1::ADAPTER_MERGE_ORTHOGONAL && drawing.laid_over.size() > 1) {
-    order.as_drawn = PassOfMerged(order, drawing, merged);
+    order.as_drawn = PassOfMerged(order, drawing.model, merged);
   }
 
   // Write, read back, compare

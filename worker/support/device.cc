@@ -95,6 +95,13 @@ void AllowTf32(bool allowed, c10::Device device) {
   at::globalContext().setAllowTF32CuDNN(allowed);
 }
 
+InFullPrecision::InFullPrecision(c10::Device device)
+    : device_(device), allowed_(!device.is_cpu() && at::globalContext().allowTF32CuBLAS()) {
+  AllowTf32(false, device_);
+}
+
+InFullPrecision::~InFullPrecision() { AllowTf32(allowed_, device_); }
+
 void SetThreads(int threads) {
   if (threads <= 0) return;
   at::set_num_threads(threads);

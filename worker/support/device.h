@@ -31,6 +31,20 @@ int64_t DeviceMemory(c10::Device device);
 // mantissa, sums in float32. Without effect on a CPU.
 void AllowTf32(bool allowed, c10::Device device);
 
+// While it lives, a GPU computes in float32 whatever is allowed otherwise: two ways of computing
+// the same differ by a thousandth and more in TF32.
+class InFullPrecision {
+ public:
+  explicit InFullPrecision(c10::Device device);
+  ~InFullPrecision();
+  InFullPrecision(const InFullPrecision&) = delete;
+  InFullPrecision& operator=(const InFullPrecision&) = delete;
+
+ private:
+  c10::Device device_;
+  bool allowed_;
+};
+
 // Threads of LibTorch and OpenCV; 0 leaves them as they are.
 void SetThreads(int threads);
 

@@ -30,6 +30,18 @@ std::string RandomSuffix() {
               std::string(doing) + " " + path.filename().string() + ": " + std::strerror(error));
 }
 
+// A file, or a directory with the names in it. Errors name `named`.
+void Sync(const std::filesystem::path& path, const char* doing,
+          const std::filesystem::path& named) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) Throw(doing, named);
+  const int failed = fsync(file);
+  const int error = errno;
+  close(file);
+  errno = error;
+  if (failed != 0) Throw(doing, named);
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
@@ -58,23 +70,9 @@ void AtomicFile::Commit() {
   if (rename(partial_.c_str(), path_.c_str()) != 0) Throw("renaming", path_);
   close(std::exchange(file_, -1));
   const auto parent = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
-  const int directory = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) Throw("syncing the directory of", path_);
-  const int failed = fsync(directory);
-  const int error = errno;
-  close(directory);
-  errno = error;
-  if (failed != 0) Throw("syncing the directory of", path_);
+  Sync(parent, "syncing the directory of", path_);
 }
 
-void SyncFile(const std::filesystem::path& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) Throw("opening", path);
-  const int failed = fsync(file);
-  const int error = errno;
-  close(file);
-  errno = error;
-  if (failed != 0) Throw("syncing", path);
-}
+void SyncFile(const std::filesystem::path& path) { Sync(path, "syncing", path); }
 
 }  // namespace likeness
