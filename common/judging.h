@@ -18,6 +18,13 @@ inline bool HasMasks(const google::protobuf::RepeatedPtrField<v1::Photo>& photos
                      [](const v1::Photo& photo) { return photo.has_mask(); });
 }
 
+// Whether photos of the subject that is judged may have any: given, their transparency's,
+// predicted.
+inline bool MayHaveMasks(const v1::FineTuneSpec& spec) {
+  return (!spec.subjects().empty() && HasMasks(spec.subjects(0).photos())) ||
+         spec.training().alpha_masks() || spec.training().predicted_masks();
+}
+
 // Whether the weights of the step that is judged best make the model.
 inline bool PicksBestStep(const v1::FineTuneSpec& spec) {
   return spec.training().stop_rule() == v1::STOP_RULE_BEST;

@@ -2,6 +2,7 @@
 // among AcquireLeaseRequest.methods, evaluators that measure something as "evaluator:NAME".
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 namespace likeness {
 
 inline constexpr char kFaceDetection[] = "face_detection";
+inline constexpr char kSegmentation[] = "segmentation";
 inline constexpr char kSafetyCheck[] = "safety_check";
 
 inline std::string EvaluatorMethod(const std::string& name) {
@@ -22,7 +24,7 @@ inline std::string EvaluatorMethod(const std::string& name) {
 
 // Whether a method of a worker is one of these.
 inline bool IsNetwork(absl::string_view method) {
-  return method == kFaceDetection || method == kSafetyCheck ||
+  return method == kFaceDetection || method == kSegmentation || method == kSafetyCheck ||
          absl::StartsWith(method, EvaluatorMethod(""));
 }
 
@@ -38,7 +40,17 @@ inline bool MayBeJudged(const v1::FineTuneSpec& spec) {
   return PicksBestStep(spec) || (!spec.samples().prompts().empty() && !refused);
 }
 
-// Each face detector and safety checker once, and every evaluator that is named.
+// The field that asks for a segmentation network, in a request; none where nothing does.
+inline std::optional<std::string> SegmentationField(const v1::FineTuneSpec& spec) {
+  if (spec.training().predicted_masks()) return "job.fine_tune.training.predicted_masks";
+  for (int i = 0; i < spec.subjects_size(); ++i) {
+    if (spec.subjects(i).crop() != v1::SUBJECT_CROP_OBJECT) continue;
+    return absl::StrCat("job.fine_tune.subjects[", i, "].crop");
+  }
+  return std::nullopt;
+}
+
+// Each network that looks at photos or pictures once, and every evaluator that is named.
 inline std::vector<NetworkNeed> NetworksNeeded(const v1::Job& job) {
   std::vector<NetworkNeed> needs;
   if (job.generate().safety_check()) {
@@ -49,6 +61,9 @@ inline std::vector<NetworkNeed> NetworksNeeded(const v1::Job& job) {
     needs.push_back(
         {kFaceDetection, "a face detector", absl::StrCat("job.fine_tune.subjects[", i, "].crop")});
     break;
+  }
+  if (const auto field = SegmentationField(job.fine_tune())) {
+    needs.push_back({kSegmentation, "a segmentation network", *field});
   }
   const auto add_evaluators = [&](const auto& names, const std::string& path) {
     for (int i = 0; i < names.size(); ++i) {

@@ -99,6 +99,9 @@ constexpr struct {
     {4, "Prior.eta"},
     {4, "Samples.eta"},
     {4, "Training.micro_conditioning"},
+    {5, "ADAPTER_MERGE_CONSTRAINED"},
+    {5, "SUBJECT_CROP_OBJECT"},
+    {5, "Training.predicted_masks"},
 };
 
 // By the descriptor of the field or value.

@@ -9,7 +9,7 @@ namespace likeness {
 
 // What this program knows, whether it makes jobs or runs them. A field, or a value of an enum, that
 // is added to the specs gets a row in spec_revision.cc; the first one after a release raises this.
-inline constexpr int kSpecRevision = 4;
+inline constexpr int kSpecRevision = 5;
 
 // The revision that brought the newest of the fields and values that the job's spec uses.
 int SpecRevisionOf(const v1::Job& job);

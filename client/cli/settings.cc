@@ -120,7 +120,8 @@ constexpr SettingFlag kTrain[] = {
 
     {"", "", "Photos"},
     {"crop", "subjects.crop",
-     "Where photos are cut to squares: in the center, or around the largest face [center]."},
+     "Where photos are cut to squares: in the center, around the largest face, or around "
+     "the object that stands out [center]."},
     {"aspect-ratio-buckets", "training.aspect_ratio_buckets",
      "Train on photos at about their own aspect ratios instead of cutting squares."},
     {"micro-conditioning", "training.micro_conditioning",
@@ -131,6 +132,8 @@ constexpr SettingFlag kTrain[] = {
     {"alpha-masks", "training.alpha_masks",
      "Use a photo's transparency as its mask where it has no mask file (rex/03.mask.png beside "
      "rex/03.jpg, white where the subject is)."},
+    {"predicted-masks", "training.predicted_masks",
+     "Mask photos without a mask by what a segmentation network of the worker finds in them."},
     {"unmasked-weight", "training.unmasked_weight", "Weight of the loss outside of masks, 0 to 1."},
     {"require-single-token", "subjects.require_single_token",
      "Fail unless the rare word is one token of the model's vocabulary."},

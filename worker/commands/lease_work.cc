@@ -28,6 +28,7 @@ void AddAbilities(v1::AcquireLeaseRequest& offer) {
 // Networks that jobs can ask for by a setting.
 void AddNetworks(const std::vector<EvaluatorFiles>& found, v1::AcquireLeaseRequest& offer) {
   if (FirstOf(found, EvaluatorKind::kFaceDetector)) offer.add_methods(kFaceDetection);
+  if (FirstOf(found, EvaluatorKind::kSegmenter)) offer.add_methods(kSegmentation);
   if (FirstOf(found, EvaluatorKind::kSafetyChecker)) offer.add_methods(kSafetyCheck);
   for (const EvaluatorFiles& evaluator : found) {
     if (!MeasuresOf({evaluator}).empty()) offer.add_methods(EvaluatorMethod(evaluator.name));
@@ -78,7 +79,7 @@ absl::StatusOr<Workplace> MakeRehearsal(const WorkerFlags& flags, const std::str
       model.add_measures(v1::MEASURE_RANK);
     }
     AddAbilities(request);
-    for (const char* method : {"evaluate", kFaceDetection, kSafetyCheck}) {
+    for (const char* method : {"evaluate", kFaceDetection, kSegmentation, kSafetyCheck}) {
       request.add_methods(method);
     }
     request.set_rehearsal(true);

@@ -36,8 +36,7 @@ bool ChecksSafety(const nlohmann::json& config) {
          nlohmann::json::array({"StableDiffusionSafetyChecker"});
 }
 
-std::optional<EvaluatorKind> KindOfDirectory(const fs::path& directory) {
-  const auto config = ReadConfig(directory);
+std::optional<EvaluatorKind> KindOf(const nlohmann::json& config) {
   const std::string type = ModelTypeOf(config);
   if (type == "vit" || type == "dinov2" || type == "dinov2_with_registers") {
     return EvaluatorKind::kVit;
@@ -47,6 +46,7 @@ std::optional<EvaluatorKind> KindOfDirectory(const fs::path& directory) {
   }
   if (type == "lpips") return EvaluatorKind::kLpips;
   if (type == "centerface") return EvaluatorKind::kFaceDetector;
+  if (type == "u2net" || type == "isnet") return EvaluatorKind::kSegmenter;
   return std::nullopt;
 }
 
@@ -86,6 +86,7 @@ std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators) {
         break;
       case EvaluatorKind::kSafetyChecker:
       case EvaluatorKind::kFaceDetector:
+      case EvaluatorKind::kSegmenter:
         break;
     }
   }
@@ -96,24 +97,26 @@ EvaluatorScan FindEvaluators(const fs::path& models) {
   EvaluatorScan scan;
   for (const auto& folder : FoldersOf(models / kFolder)) {
     const std::string name = folder.filename().string();
-    if (const auto kind = KindOfDirectory(folder)) {
-      scan.found.push_back({name, folder, *kind, /*general=*/true});
+    const auto config = ReadConfig(folder);
+    if (const auto kind = KindOf(config)) {
+      scan.found.push_back({name, folder, *kind, /*general=*/true, ModelTypeOf(config)});
     } else {
       scan.rejected.push_back({name,
                                "there is no config.json with a model_type of vit, dinov2, "
-                               "dinov2_with_registers, clip, lpips or centerface"});
+                               "dinov2_with_registers, clip, lpips, centerface, u2net or isnet"});
     }
   }
   for (const auto& folder : FoldersOf(models)) {
     const std::string name = folder.filename().string();
-    const auto kind = KindOfDirectory(folder);
+    const auto config = ReadConfig(folder);
+    const auto kind = KindOf(config);
     if (!kind || Has(scan.found, name)) continue;
-    scan.found.push_back({name, folder, *kind, /*general=*/false});
+    scan.found.push_back({name, folder, *kind, /*general=*/false, ModelTypeOf(config)});
   }
   return scan;
 }
 
-bool IsEvaluator(const fs::path& directory) { return KindOfDirectory(directory).has_value(); }
+bool IsEvaluator(const fs::path& directory) { return KindOf(ReadConfig(directory)).has_value(); }
 
 std::vector<EvaluatorFiles> ChooseEvaluators(const std::vector<EvaluatorFiles>& found,
                                              const std::vector<std::string>& names) {

@@ -9,11 +9,11 @@
 
 namespace likeness {
 
-// The last two measure nothing.
-enum class EvaluatorKind { kVit, kClip, kLpips, kSafetyChecker, kFaceDetector };
+// The last three measure nothing.
+enum class EvaluatorKind { kVit, kClip, kLpips, kSafetyChecker, kFaceDetector, kSegmenter };
 
-// The network of a face detector, in its directory.
-inline constexpr char kFaceDetectorFile[] = "model.onnx";
+// The network of a face detector or a segmenter, in its directory.
+inline constexpr char kOnnxFile[] = "model.onnx";
 
 struct EvaluatorFiles {
   std::string name;  // of its directory: "dino-vits16"
@@ -21,6 +21,7 @@ struct EvaluatorFiles {
   EvaluatorKind kind;
   // Below evaluators/: judges pictures of any model. Beside the models: of those that name it.
   bool general;
+  std::string model_type = {};  // of its config.json: "dinov2"
 };
 
 // What is measured (docs/evaluation.md).
@@ -41,8 +42,8 @@ struct EvaluatorScan {
 
 // Looks at `models`/evaluators/NAME and `models`/NAME. A directory is an evaluator if its
 // config.json says a model_type that is one: vit, dinov2, dinov2_with_registers, clip, lpips; a
-// clip whose architecture is StableDiffusionSafetyChecker checks pictures; centerface finds faces.
-// Its settings and weights are checked when it is loaded.
+// clip whose architecture is StableDiffusionSafetyChecker checks pictures; centerface finds faces,
+// u2net and isnet what stands out. Its settings and weights are checked when it is loaded.
 EvaluatorScan FindEvaluators(const std::filesystem::path& models);
 
 // Whether the directory holds an evaluator and no model to draw with.

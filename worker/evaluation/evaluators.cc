@@ -210,6 +210,7 @@ Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device 
           evaluators.lpips = std::make_unique<LpipsEvaluator>(evaluator.directory, device);
           break;
         case EvaluatorKind::kFaceDetector:
+        case EvaluatorKind::kSegmenter:
           break;  // is run elsewhere
         case EvaluatorKind::kSafetyChecker:
           evaluators.safety_checker =

@@ -17,6 +17,19 @@ std::string Size(int width, int height) {
 
 }  // namespace
 
+CropBox SquareAround(double middle_x, double middle_y, double side, const Image& image) {
+  const int most = std::min(image.width, image.height);
+  const int sides = std::clamp(static_cast<int>(std::lround(std::min(side, double{1 << 30}))),
+                               kMinCropSide, most);
+  const auto begin = [&](double middle, int whole) {
+    return std::clamp(static_cast<int>(std::lround(middle - sides / 2.0)), 0, whole - sides);
+  };
+  return {.left = begin(middle_x, image.width),
+          .top = begin(middle_y, image.height),
+          .width = sides,
+          .height = sides};
+}
+
 Image Crop(const Image& image, const CropBox& box) {
   if (box.width < kMinCropSide || box.height < kMinCropSide) {
     throw Error(ErrorKind::kInvalidArgument, "the crop box is " + Size(box.width, box.height) +

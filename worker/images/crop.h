@@ -18,6 +18,10 @@ struct CropBox {
   int height = 0;
 };
 
+// The square of that side around a place of the picture: as far as the picture reaches, and at
+// least kMinCropSide pixels. The picture has at least that many a side.
+CropBox SquareAround(double middle_x, double middle_y, double side, const Image& image);
+
 // Throws Error (kInvalidArgument) when the box reaches outside the picture or has a side below
 // kMinCropSide.
 Image Crop(const Image& image, const CropBox& box);

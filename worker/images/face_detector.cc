@@ -74,18 +74,9 @@ std::vector<Face> FacesOf(const FaceMaps& maps, double least) {
   return faces;
 }
 
-CropBox SquareAround(const Face& face, const Image& image) {
-  const double wanted = kCropSides * std::max(face.width, face.height);
-  const int most = std::min(image.width, image.height);
-  const int side = std::clamp(static_cast<int>(std::lround(std::min(wanted, double{1 << 30}))),
-                              kMinCropSide, most);
-  const auto begin = [&](double middle, int whole) {
-    return std::clamp(static_cast<int>(std::lround(middle - side / 2.0)), 0, whole - side);
-  };
-  return {.left = begin(face.left + face.width / 2, image.width),
-          .top = begin(face.top + face.height / 2, image.height),
-          .width = side,
-          .height = side};
+CropBox SquareAroundFace(const Face& face, const Image& image) {
+  return SquareAround(face.left + face.width / 2, face.top + face.height / 2,
+                      kCropSides * std::max(face.width, face.height), image);
 }
 
 // OpenCV 4.6 reuses memory of a network's layers wrongly once it has read a picture of another

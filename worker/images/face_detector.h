@@ -28,9 +28,8 @@ struct FaceMaps {
 // over union), the likeliest first. In pixels of what the network read.
 std::vector<Face> FacesOf(const FaceMaps& maps, double least = 0.75);
 
-// The square around a face: twice as wide as the larger of its sides, as far as the picture
-// reaches, and at least kMinCropSide pixels. The picture has at least that many a side.
-CropBox SquareAround(const Face& face, const Image& image);
+// The square around a face: twice as wide as the larger of its sides, as SquareAround.
+CropBox SquareAroundFace(const Face& face, const Image& image);
 
 // Not thread safe.
 class FaceDetector {

@@ -44,7 +44,7 @@ FaceFinder::FaceFinder(const std::vector<EvaluatorFiles>& found, const v1::FineT
                                  "the evaluators; this worker has none"));
     }
     if (!detector || detector_ || (!crop && !IsPerson(spec.subjects(i).class_noun()))) continue;
-    detector_ = std::make_unique<FaceDetector>(detector->directory / kFaceDetectorFile);
+    detector_ = std::make_unique<FaceDetector>(detector->directory / kOnnxFile);
   }
 }
 
@@ -70,7 +70,7 @@ void FaceFinder::Look(const v1::Subject& subject, bool validation, const std::st
                                    " faces are seen; who else is in a photo is learned, too"));
   }
   if (!crop || faces.empty() || std::min(seen.width, seen.height) < kMinCropSide) return;
-  const CropBox square = SquareAround(faces.front(), seen);
+  const CropBox square = SquareAroundFace(faces.front(), seen);
   auto& chosen = *photo.mutable_crop_box();
   chosen.set_left(square.left);
   chosen.set_top(square.top);

@@ -21,6 +21,7 @@
 #include "worker/jobs/judging.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/memory_budget.h"
+#include "worker/jobs/objects.h"
 #include "worker/jobs/picture_settings.h"
 #include "worker/jobs/pictures.h"
 #include "worker/jobs/preflight.h"
@@ -279,8 +280,12 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   Phases phases(environment, PhasesOf(spec));
   CheckFileNames(base.directory, spec);
   environment.Resolved(result.resolved);
-  LookAtPhoto look;
-  if (faces) look = std::bind_front(&FaceFinder::Look, &*faces);
+  ObjectFinder objects(workshop.evaluators, spec, lease.has_checkpoint(), environment);
+  const LookAtPhoto look = [&](const v1::Subject& subject, bool validation,
+                               const std::string& field, const Image& whole, v1::Photo& photo) {
+    if (faces) faces->Look(subject, validation, field, whole, photo);
+    return objects.Look(subject, field, whole, photo);
+  };
   const auto photos = FetchAllPhotos(*result.resolved.mutable_fine_tune(),
                                      PhotoRulesOf(spec, base.facts.image_size), environment, look);
   if (faces) environment.Resolved(result.resolved);

@@ -27,7 +27,7 @@ bool LearnsFromMasks(const Spec& spec) {
   for (const v1::Subject& subject : spec.subjects()) {
     if (HasMasks(subject.photos()) || HasMasks(subject.validation_photos())) return true;
   }
-  return spec.training().alpha_masks();
+  return spec.training().alpha_masks() || spec.training().predicted_masks();
 }
 
 constexpr IdleSetting kIdleSettings[] = {

@@ -164,9 +164,7 @@ void ResolveJudge(const std::vector<EvaluatorFiles>& found, v1::FineTuneSpec& sp
   absl::Status status = Guard([&] {
     // Look-alikes are part of evaluate jobs alone.
     UnlessNamed without = {v1::MEASURE_RANK};
-    if (!HasMasks(SubjectOf(spec).photos()) && !spec.training().alpha_masks()) {
-      without.insert(v1::MEASURE_MASC);
-    }
+    if (!MayHaveMasks(spec)) without.insert(v1::MEASURE_MASC);
     if (!shown) without.insert(MeasuresOfSubject().begin(), MeasuresOfSubject().end());
     ResolveJudges(found, *judge.mutable_evaluators(), *judge.mutable_measures(), without);
   });

@@ -126,6 +126,7 @@ v1::FineTuneSpec PublishedDefaults(v1::FineTuneSpec::MethodCase method) {
   training.set_horizontal_flips(false);
   training.set_caption_dropout(0);
   training.set_alpha_masks(false);
+  training.set_predicted_masks(false);
   training.set_unmasked_weight(0);
   training.set_fused_backward_pass(false);
   training.set_aspect_ratio_buckets(false);

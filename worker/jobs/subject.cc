@@ -81,7 +81,7 @@ class PhotoFetcher {
       const Image& whole = decoded.image;
       width = whole.width;
       height = whole.height;
-      if (look_) look_(subject_, validation, field, whole, photo);
+      auto predicted = look_ ? look_(subject_, validation, field, whole, photo) : std::nullopt;
       box = CropBoxOf(photo);
       WarnOfSmall(field, box ? PictureSize{box->width, box->height} : PictureSize{width, height});
       if (looks != nullptr) looks->push_back({field, LookOf(box ? Crop(whole, *box) : whole)});
@@ -89,6 +89,11 @@ class PhotoFetcher {
         Image opacity = cut(*decoded.opacity);
         // Where what is cut out is opaque all over, the photo is as one without transparency.
         if (!IsAll(255, opacity)) fetched.mask = std::move(opacity);
+      }
+      if (!fetched.mask && predicted) {
+        Image mask = cut(*predicted);
+        // Where the object lies outside of what is cut out, the photo counts whole.
+        if (!IsAll(0, mask)) fetched.mask = std::move(mask);
       }
       return cut(whole);
     };

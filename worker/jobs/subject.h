@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,12 @@ struct PhotoRules {
   bool micro_conditioning = false;    // photos have SubjectPhoto::micro_conditioning
 };
 
-// Sees each photo of a subject as it is decoded, upright, before it is cut; may give it a crop box.
-// `validation`: it is one of the validation photos. `field` names it in messages. What it throws
-// ends the fetching.
-using LookAtPhoto =
-    std::function<void(const v1::Subject& subject, bool validation, const std::string& field,
-                       const Image& whole, v1::Photo& photo)>;
+// Sees each photo of a subject as it is decoded, upright, before it is cut; may give it a crop box,
+// and a mask (the result, of the photo's size) where it has none of its own. `validation`: it is
+// one of the validation photos. `field` names it in messages. What it throws ends the fetching.
+using LookAtPhoto = std::function<std::optional<Image>(const v1::Subject& subject, bool validation,
+                                                       const std::string& field, const Image& whole,
+                                                       v1::Photo& photo)>;
 
 // Photos of image_size x image_size pixels, or in buckets, and their masks, cut alike. Oddities
 // become warnings of the job. Throws StatusError (INVALID_ARGUMENT naming the field, e.g.

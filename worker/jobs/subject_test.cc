@@ -83,15 +83,16 @@ TEST(FetchAllPhotos, PhotosAreFetchedOnceAndCutWhereTheLookSays) {
 
   std::vector<std::string> seen;
   const auto look = [&](const v1::Subject& of, bool validation, const std::string& field,
-                        const Image& whole, v1::Photo& photo) {
+                        const Image& whole, v1::Photo& photo) -> std::optional<Image> {
     EXPECT_EQ(of.class_noun(), "man");
     EXPECT_EQ(whole.width, 256);
     EXPECT_EQ(validation, photo.blob() == "validation");
     seen.push_back(field);
-    if (photo.blob() != "learned") return;
+    if (photo.blob() != "learned") return std::nullopt;
     photo.mutable_crop_box()->set_left(128);
     photo.mutable_crop_box()->set_width(128);
     photo.mutable_crop_box()->set_height(128);
+    return std::nullopt;
   };
   const auto photos = FetchAllPhotos(spec, {.image_size = 32}, environment, look);
 
@@ -140,6 +141,39 @@ TEST(FetchClassPhotos, TheyAreSquareAndHaveTheirOwnCaptions) {
   prior.set_weight(0);
   EXPECT_TRUE(FetchClassPhotos(spec, 32, environment).empty());
   EXPECT_EQ(environment.fetched["a"], 2) << "what is not learned from is not fetched";
+}
+
+TEST(FetchAllPhotos, AMaskThatTheLookFindsIsCutAsItsPhotoUnlessThePhotoHasItsOwn) {
+  BlobEnvironment environment;
+  environment.blobs = {{"photo", EncodePng(HalfWhite(64, 64))},
+                       {"left", EncodePng(HalfWhite(128, 64))},
+                       {"mask", EncodePng(HalfWhite(64, 64))}};
+  v1::FineTuneSpec spec;
+  v1::Subject& subject = *spec.add_subjects();
+  subject.add_photos()->set_blob("photo");
+  v1::Photo& masked = *subject.add_photos();
+  masked.set_blob("photo");
+  masked.mutable_mask()->set_blob("mask");
+  v1::Photo& beside = *subject.add_photos();  // what stands out lies outside of its box
+  beside.set_blob("left");
+  beside.mutable_crop_box()->set_width(64);
+  beside.mutable_crop_box()->set_height(64);
+
+  const auto look = [](const v1::Subject&, bool, const std::string&, const Image& whole,
+                       v1::Photo&) -> std::optional<Image> {
+    Image mask = HalfWhite(whole.width, whole.height);
+    if (whole.width == whole.height) {
+      for (auto& grey : mask.rgb) grey = 255 - grey;
+    }
+    return mask;
+  };
+  const auto photos = FetchAllPhotos(spec, {.image_size = 64}, environment, look).at(0).training;
+  ASSERT_TRUE(photos.at(0).mask);
+  EXPECT_EQ(photos[0].mask->rgb.front(), 255);
+  EXPECT_EQ(photos[0].mask->rgb.back(), 0);
+  ASSERT_TRUE(photos.at(1).mask);
+  EXPECT_EQ(photos[1].mask->rgb.front(), 0);
+  EXPECT_FALSE(photos.at(2).mask);
 }
 
 }  // namespace

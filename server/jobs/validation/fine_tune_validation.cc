@@ -74,7 +74,8 @@ void CheckSubject(const v1::Subject& subject, const std::string& path, const Lim
   if (!v1::SubjectCrop_IsValid(subject.crop())) {
     checker.Add(path + ".crop",
                 absl::StrCat("is ", static_cast<int>(subject.crop()),
-                             "; SUBJECT_CROP_CENTER and SUBJECT_CROP_FACE are allowed"),
+                             "; SUBJECT_CROP_CENTER, SUBJECT_CROP_FACE and "
+                             "SUBJECT_CROP_OBJECT are allowed"),
                 "OUT_OF_RANGE");
   }
   if (absl::StripAsciiWhitespace(subject.class_noun()).empty()) {
@@ -293,7 +294,7 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const std::string& path, const 
                checker);
   CheckSamples(spec.samples(), path + ".samples", limits, checker);
   CheckJudges(spec.judge().measures(), spec.judge().evaluators(), path + ".judge", checker);
-  const bool masks = HasMasks(SubjectOf(spec).photos()) || spec.training().alpha_masks();
+  const bool masks = MayHaveMasks(spec);
   for (int i = 0; i < spec.judge().measures_size(); ++i) {
     const std::string field = absl::StrCat(path, ".judge.measures[", i, "]");
     if (spec.judge().measures(i) == v1::MEASURE_RANK) {
