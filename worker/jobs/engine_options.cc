@@ -68,7 +68,9 @@ template <typename Spec>
 PictureOrder OrderOf(const Spec& spec, const PromptWords& words) {
   PictureOrder order;
   order.prompts = Filled(spec.prompts(), words);
-  if (spec.has_negative_prompt()) order.negative_prompt = spec.negative_prompt();
+  if (spec.has_negative_prompt()) {
+    order.negative_prompt = FillPrompt(spec.negative_prompt(), words);
+  }
   order.images_per_prompt = spec.images_per_prompt();
   order.seed = spec.seed();
   order.sampler = spec.sampler();
@@ -104,7 +106,7 @@ PreviewOptions ToPreviews(const v1::FineTuneSpec& spec) {
   options.every = spec.previews().every_steps();
   options.prompts = Filled(spec.previews().prompts(), WordsOf(spec));
   if (spec.samples().has_negative_prompt()) {
-    options.negative_prompt = spec.samples().negative_prompt();
+    options.negative_prompt = FillPrompt(spec.samples().negative_prompt(), WordsOf(spec));
   }
   options.seed = spec.samples().seed();
   options.sampler = spec.samples().sampler();

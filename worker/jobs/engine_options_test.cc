@@ -33,6 +33,20 @@ TEST(EngineOptionsTest, EmptyNegativePromptIsNotTheSameAsNone) {
   EXPECT_EQ(asked(), "blur");
 }
 
+TEST(EngineOptionsTest, ANegativePromptIsFilledInAsPromptsAre) {
+  v1::GenerateSpec spec;
+  spec.set_negative_prompt("a second {subject}, {class} toys");
+  EXPECT_EQ(GenerateOrder(spec, {.token = "zwx", .class_noun = "dog"}).negative_prompt,
+            "a second zwx dog, dog toys");
+  v1::FineTuneSpec learned;
+  v1::Subject& subject = *learned.add_subjects();
+  subject.set_token("zwx");
+  subject.set_class_noun("dog");
+  learned.mutable_samples()->set_negative_prompt("a second {subject}");
+  EXPECT_EQ(SampleOrder(learned).negative_prompt, "a second zwx dog");
+  EXPECT_EQ(ToFineTuneOptions(learned, {}).previews.negative_prompt, "a second zwx dog");
+}
+
 TEST(EngineOptionsTest, ANewWordIsLearnedInFloat32) {
   v1::FineTuneSpec spec;
   spec.add_subjects();

@@ -213,9 +213,9 @@ std::vector<NamedText> TextsOf(const Spec& spec, const PromptWords& words,
   for (int i = 0; i < spec.prompts_size(); ++i) {
     texts.push_back({absl::StrCat("prompts[", i, "]"), FillPrompt(spec.prompts(i), words)});
   }
+  texts.push_back({"negative_prompt", FillPrompt(spec.negative_prompt(), words)});
   WarnOfPlaceholders(texts, environment);
   WarnOfNumbers(texts, environment);
-  texts.push_back({"negative_prompt", spec.negative_prompt()});
   return texts;
 }
 
@@ -241,7 +241,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   }
 
   if (spec.has_hypernetwork()) CheckHypernetwork(spec.hypernetwork(), model);
-  std::vector<NamedText> texts = {{"samples.negative_prompt", samples.negative_prompt()}};
+  std::vector<NamedText> texts = {
+      {"samples.negative_prompt", FillPrompt(samples.negative_prompt(), WordsOf(spec))}};
   const auto add = [&](const std::string& field, int i, const std::string& text, int subject = 0) {
     texts.push_back({absl::StrCat(field, "[", i, "]"), FillPrompt(text, WordsOf(spec, subject))});
   };
