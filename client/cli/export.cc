@@ -31,6 +31,7 @@ constexpr char kUsage[] = R"(Write a model in a format that other programs read.
   likeness export rex-7f3c --format lora --energy 0.95
   likeness export mini --format diffusers --adapter rex-7f3c:0.8 --adapter inks
   likeness export rex-7f3c --format lora --adapter inks --merge orthogonal
+  likeness export rex-7f3c --format lora --adapter ann --merge constrained
 
 Adapters are merged into the weights. A LoRA is the difference to the base
 model, as closely as its rank allows. Prints the files, one per line. Ctrl-C
@@ -63,8 +64,9 @@ struct ExportFlags {
         .Add("merge", &merge,
              "How several adapters become one change of the weights: sum, as they draw together; "
              "orthogonal: of each but the first, without what is parallel to the sum of those "
-             "before, "
-             "column by column of each layer [sum].")
+             "before, column by column of each layer; constrained: solved for, so that each one's "
+             "subject keeps what its words give, for adapters of cross-attention's keys and values "
+             "alone, as those of Custom Diffusion [sum].")
         .Takes(EnumWordsWithBars<v1::AdapterMerge>());
     flags.Add("rank", &rank, "Rank of the LoRA, 1 to 256 [16; with --energy: 256].").Takes("N");
     flags
@@ -119,6 +121,17 @@ void ShowOverlap(const Context& context, const v1::Job& job) {
                    left_out ? ", and left out" : ""));
 }
 
+// What a constrained merge keeps of the subjects, and how far it changes everything else.
+void ShowConstrained(const Context& context, const v1::Job& job) {
+  const auto error = job.metrics().find("merge_word_error");
+  const auto change = job.metrics().find("merge_caption_change");
+  if (error == job.metrics().end() || change == job.metrics().end()) return;
+  context.screen->Line(
+      Mark::kDone, "merge",
+      absl::StrCat(Figure(100 * error->second), " % of what subjects' words give is lost · other ",
+                   "words change ", Figure(change->second), " times as much as in a sum"));
+}
+
 // The files, straight into the folder.
 absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connection,
                                const std::string& name, const std::string& out, bool force,
@@ -132,6 +145,7 @@ absl::StatusOr<ExitCode> Fetch(const Context& context, const Connection& connect
                                      *context.screen, interrupt.token());
   context.screen->ClearProgress();
   ShowOverlap(context, job);
+  ShowConstrained(context, job);
   ShowLora(context, job);
   RETURN_IF_ERROR(WithDownloadHint(context, name, WithForce(paths.status())));
   if (context.table()) {

@@ -138,7 +138,9 @@ std::string ExportText(const v1::ExportSpec& spec) {
   if (spec.has_rank()) parts.push_back(absl::StrCat("rank ", spec.rank()));
   if (spec.float16()) parts.emplace_back("float16");
   if (spec.float8()) parts.emplace_back("float8");
-  if (spec.merge() == v1::ADAPTER_MERGE_ORTHOGONAL) parts.emplace_back("merge orthogonal");
+  if (spec.merge() > v1::ADAPTER_MERGE_SUM) {
+    parts.push_back(absl::StrCat("merge ", EnumWord(spec.merge())));
+  }
   return absl::StrJoin(parts, " · ");
 }
 

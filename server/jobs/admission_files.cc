@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/functional/function_ref.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/digest.h"
 #include "common/job_spec.h"
 #include "common/resource_names.h"
@@ -51,6 +55,39 @@ bool IsTLora(const v1::Model& adapter) {
                      [](const v1::Output& file) { return file.path() == "t_lora.safetensors"; });
 }
 
+// Whether the adapter can be one of a constrained merge, as far as its record tells; the worker
+// sees which layers it changes. `words`: those that tell the subjects of adapters before it from
+// others, in lower case.
+absl::Status CheckConstrainedMerge(const v1::Model& adapter, const std::string& field,
+                                   std::set<std::string>& words) {
+  constexpr absl::string_view kOfCrossAttention[] = {"custom_diffusion", "lora", "pivotal_tuning",
+                                                     "textual_inversion"};
+  if (!absl::c_linear_search(kOfCrossAttention, adapter.method())) {
+    return InvalidField(
+        field,
+        absl::StrCat("is an adapter of ", adapter.method(),
+                     ", which changes other layers than keys and values of cross-attention: it "
+                     "cannot be merged with ADAPTER_MERGE_CONSTRAINED; ADAPTER_MERGE_SUM and "
+                     "ADAPTER_MERGE_ORTHOGONAL are allowed"),
+        "INVALID_ADAPTER");
+  }
+  const std::string word =
+      absl::AsciiStrToLower(adapter.token().empty() ? adapter.class_noun() : adapter.token());
+  if (word.empty()) {
+    return InvalidField(
+        field,
+        "has neither a token nor a class noun; ADAPTER_MERGE_CONSTRAINED keeps what "
+        "the words of subjects give",
+        "INVALID_ADAPTER");
+  }
+  if (words.insert(word).second) return absl::OkStatus();
+  return InvalidField(field,
+                      absl::StrCat("calls its subject \"", word,
+                                   "\", as an adapter before it does; ADAPTER_MERGE_CONSTRAINED "
+                                   "needs different tokens"),
+                      "INVALID_ADAPTER");
+}
+
 }  // namespace
 
 absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
@@ -59,6 +96,7 @@ absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
   RETURN_IF_ERROR(ResolveSelection(request, path, selection));
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name(), path + ".name"));
   bool changes_layers = !model.is_base();
+  std::set<std::string> words;
   for (int i = 0; i < selection.adapters_size(); ++i) {
     const std::string field = absl::StrCat(path, ".adapters[", i, "].model");
     ASSIGN_OR_RETURN(const v1::Model adapter,
@@ -74,6 +112,9 @@ absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
                           "is an adapter of T-LoRA (lora.min_rank), which acts otherwise at each "
                           "timestep: no weights of a model can hold it; use its own file",
                           "INVALID_ADAPTER");
+    }
+    if (job.export_model().merge() == v1::ADAPTER_MERGE_CONSTRAINED) {
+      RETURN_IF_ERROR(CheckConstrainedMerge(adapter, field, words));
     }
     const bool off = selection.adapters(i).has_strength() && selection.adapters(i).strength() == 0;
     if (!off && adapter.method() != "textual_inversion") changes_layers = true;

@@ -84,7 +84,7 @@ void LayOver(const FetchedModel& adapter, const v1::Adapter& said, DrawingModel&
   drawing.settings.adapters.push_back(
       {adapter.recorded, adapter.card.method, strength, said.allow_other_base()});
   drawing.laid_over.push_back(
-      {adapter.name, adapter.card.method, adapter.stored.directory, strength});
+      {adapter.name, adapter.card.method, adapter.stored.directory, strength, adapter.card.words});
   if (drawing.words.token.empty()) drawing.words = adapter.card.words;
 }
 

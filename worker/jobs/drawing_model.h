@@ -30,6 +30,7 @@ struct LaidAdapter {
   std::string name, method;
   std::filesystem::path directory;
   double strength = 1;
+  PromptWords words = {};
 };
 
 // The model that draws, wherever it comes from, and what lies over it.

@@ -18,6 +18,7 @@
 #include "worker/exports/embedding_file.h"
 #include "worker/exports/model_directory.h"
 #include "worker/families/single_file.h"
+#include "worker/jobs/constrained_export.h"
 #include "worker/jobs/drawing_model.h"
 #include "worker/jobs/keep_outputs.h"
 #include "worker/jobs/outputs.h"
@@ -81,6 +82,7 @@ nlohmann::json CardOf(const v1::ExportSpec& spec, const DrawingModel& drawing) {
     card["subjects"].push_back({{"token", token}, {"class_noun", class_noun}});
   }
   if (spec.merge() == v1::ADAPTER_MERGE_ORTHOGONAL) card["export"]["merge"] = "orthogonal";
+  if (spec.merge() == v1::ADAPTER_MERGE_CONSTRAINED) card["export"]["merge"] = "constrained";
   return card;
 }
 
@@ -98,7 +100,9 @@ void CheckMerges(const DrawingModel& drawing) {
   }
 }
 
-CombinedAdapters MergeAdapters(const DrawingModel& drawing, v1::AdapterMerge rule) {
+// What lies over the model as one change by the sum or the orthogonal rule.
+MergedAdapters CombineAdapters(const DrawingModel& drawing, v1::AdapterMerge rule,
+                               std::map<std::string, double>& figures) {
   CombinedAdapters combined(rule == v1::ADAPTER_MERGE_ORTHOGONAL ? Combination::kOrthogonal
                                                                  : Combination::kSum);
   torch::NoGradGuard no_grad;
@@ -107,7 +111,17 @@ CombinedAdapters MergeAdapters(const DrawingModel& drawing, v1::AdapterMerge rul
     FindMethod(adapter.method).merge(drawing.model, adapter.directory, adapter.strength, merged);
     combined.Add(merged);
   }
-  return combined;
+  if (drawing.laid_over.size() > 1) figures["adapter_overlap"] = combined.overlap();
+  return combined.merged();
+}
+
+MergedAdapters SolveForAdapters(const Order& order, DrawingModel& drawing,
+                                std::vector<MergedAdapters> adapters,
+                                std::map<std::string, double>& figures) {
+  ConstrainedMerge solved = MergeForExport(drawing, std::move(adapters), order.poll);
+  figures["merge_word_error"] = solved.word_error;
+  figures["merge_caption_change"] = solved.caption_change;
+  return std::move(solved.merged);
 }
 
 torch::Tensor PassOfMerged(const Order& order, Family& model, const MergedAdapters& merged) {
@@ -278,6 +292,10 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   result.resolved = ResolveExport(lease.job().export_model(), drawing.facts);
   const v1::ExportSpec& spec = result.resolved.export_model();
   environment.Resolved(result.resolved);
+  const bool constrained =
+      spec.merge() == v1::ADAPTER_MERGE_CONSTRAINED && !drawing.laid_over.empty();
+  std::vector<MergedAdapters> to_solve;
+  if (constrained) to_solve = ReadForConstrainedMerge(drawing);
   if (spec.format() == v1::EXPORT_FORMAT_DIFFUSERS) {
     CheckFileNames(drawing.directory, std::vector<std::string>());
   }
@@ -298,15 +316,18 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   const InFullPrecision exact(drawing.model.device());
   order.as_drawn = OnePass(drawing.model, order.prompt);
   drawing.adapters.clear();
-  const CombinedAdapters combined = MergeAdapters(drawing, spec.merge());
-  const MergedAdapters& merged = combined.merged();
-  if (spec.merge() == v1::ADAPTER_MERGE_ORTHOGONAL && drawing.laid_over.size() > 1) {
+  std::map<std::string, double> figures;
+  const MergedAdapters merged = constrained
+                                    ? SolveForAdapters(order, drawing, std::move(to_solve), figures)
+                                    : CombineAdapters(drawing, spec.merge(), figures);
+  const bool orthogonal =
+      spec.merge() == v1::ADAPTER_MERGE_ORTHOGONAL && drawing.laid_over.size() > 1;
+  if (constrained || orthogonal) {
     order.as_drawn = PassOfMerged(order, drawing.model, merged);
   }
 
   // Write, read back, compare
   phases.Report({.phase = Phase::kSaving});
-  std::map<std::string, double> figures;
   switch (spec.format()) {
     case v1::EXPORT_FORMAT_DIFFUSERS:
       ExportDirectory(order, drawing, merged);
@@ -316,7 +337,7 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
       WriteWordsBeside(order, drawing, environment);
       break;
     case v1::EXPORT_FORMAT_LORA:
-      figures = ExportLora(order, drawing, merged, environment, workshop);
+      figures.merge(ExportLora(order, drawing, merged, environment, workshop));
       WriteWordsBeside(order, drawing, environment);
       break;
     default:
@@ -327,7 +348,6 @@ JobResult ExportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   result.outputs = KeepOutputs(DescribeExport(environment), /*extras=*/{}, environment, phases);
   result.metrics = phases.Measurements();
   result.metrics.merge(figures);
-  if (drawing.laid_over.size() > 1) result.metrics["adapter_overlap"] = combined.overlap();
   result.metrics["worker_peak_memory_bytes"] = ReadResidentMemory().peak_bytes;
   return result;
 }

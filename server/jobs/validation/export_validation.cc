@@ -33,8 +33,8 @@ void CheckExport(const v1::ExportSpec& spec, const std::string& path, FieldCheck
   if (!v1::AdapterMerge_IsValid(spec.merge())) {
     checker.Add(path + ".merge",
                 absl::StrCat("is ", spec.merge(),
-                             ", which is not known; ADAPTER_MERGE_SUM and "
-                             "ADAPTER_MERGE_ORTHOGONAL are allowed"),
+                             ", which is not known; ADAPTER_MERGE_SUM, "
+                             "ADAPTER_MERGE_ORTHOGONAL and ADAPTER_MERGE_CONSTRAINED are allowed"),
                 "OUT_OF_RANGE");
   }
   CheckAdapters(spec.model(), path + ".model.adapters", checker);

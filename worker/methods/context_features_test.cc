@@ -1,0 +1,83 @@
+#include "worker/methods/context_features.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "worker/families/tiny_model.h"
+#include "worker/tokenizers/tiny_tokenizer.h"
+
+namespace likeness {
+namespace {
+
+TEST(ContextFeaturesTest, RowsOfWordsAreThoseOfThePromptFromTheFirstToTheEnd) {
+  torch::manual_seed(1);
+  StableDiffusion model = TinyModel();  // a token for each letter, ten to a prompt
+  const auto rows = FeaturesOfWords(model, {"z"});
+  const auto context = [&](const char* prompt) {
+    return model.Encode({prompt}, {16, 16}).context_NSD[0].detach().to(torch::kFloat64);
+  };
+  const auto wanted =
+      torch::cat({context("z").slice(0, 1, 3), context("photo of a z").slice(0, 9, 11)});
+  EXPECT_TRUE(torch::equal(rows, wanted));
+}
+
+TEST(ContextFeaturesTest, OfWhatDoesNotFitIntoAPromptTheEndIsLeft) {
+  torch::manual_seed(1);
+  StableDiffusion model = TinyModel();
+  EXPECT_EQ(FeaturesOfWords(model, {"zwx"}).size(0), 4 + 3);  // "zw" of "photo of a zwx"
+  EXPECT_EQ(FeaturesOfCaptions(model, {"a b", "a"}, {}).size(0), 4 + 3);
+}
+
+TEST(ContextFeaturesTest, CaptionsNameEveryWordOfASmallVocabularyButThoseLeftOut) {
+  const auto captions = VocabularyCaptions(TinyTokenizer(12), {"q"});
+  EXPECT_EQ(captions.size(), 9);  // of 25 words
+  EXPECT_EQ(captions.front(), "photo of a a with a j and a t");
+  std::set<std::string> named;
+  for (const std::string& caption : captions) {
+    for (const size_t place : {11, 20, 28}) named.insert(caption.substr(place, 1));
+  }
+  EXPECT_EQ(named.size(), 25);
+  EXPECT_THAT(named, testing::Not(testing::Contains("q")));
+}
+
+TEST(ContextFeaturesTest, CaptionsOfALargeVocabularyAreSpreadOverIt) {
+  std::vector<std::string> vocabulary;
+  for (char first = 'a'; first <= 'z'; ++first) vocabulary.emplace_back(1, first);
+  std::vector<std::pair<std::string, std::string>> merges;
+  for (char last = 'a'; last <= 'z'; ++last) vocabulary.push_back(std::string(1, last) + "</w>");
+  const size_t letters = vocabulary.size();
+  for (char a = 'a'; a <= 'z'; ++a) {
+    for (char b = 'a'; b <= 'z'; ++b) {
+      merges.emplace_back(std::string(1, a), std::string(1, b) + "</w>");
+      vocabulary.push_back(merges.back().first + merges.back().second);
+    }
+  }
+  for (size_t i = letters; i < letters + 26 * 26; ++i) {
+    for (const char first : {'x', 'y'}) {
+      merges.emplace_back(std::string(1, first), vocabulary[i]);
+      vocabulary.push_back(merges.back().first + merges.back().second);
+    }
+  }
+  vocabulary.emplace_back("<|startoftext|>");
+  vocabulary.emplace_back("<|endoftext|>");
+  const auto captions = VocabularyCaptions(ClipTokenizer(vocabulary, merges), {});
+  EXPECT_EQ(captions.size(), 400);
+  EXPECT_EQ(std::set<std::string>(captions.begin(), captions.end()).size(), 400);
+  EXPECT_THAT(captions.front(), testing::StartsWith("photo of a a with a "));
+}
+
+TEST(ContextFeaturesTest, EncodingCaptionsStopsWherePollThrows) {
+  torch::manual_seed(1);
+  StableDiffusion model = TinyModel();
+  EXPECT_THROW(FeaturesOfCaptions(model, {"a"}, [] { throw std::runtime_error("stop"); }),
+               std::runtime_error);
+}
+
+}  // namespace
+}  // namespace likeness
