@@ -16,7 +16,7 @@ JUDGED = {"dino": "DINO", "dino_photos": "DINO, photos", "clip_i": "CLIP-I", "cl
 PRICES = {"sizes": ("kilobytes", "kilobytes of a subject"), "lengths": ("training seconds", "seconds of training")}
 WANTED_SHARE = .97
 COMPARED = ("methods", *PRICES)  # what is measured is told beside the first setting's, by subject and seed
-DIFFERENCES = {"accessory": "accessory", "dino": "DINO", "clip_i": "CLIP-I", "clip_t": "CLIP-T", "pres": "PRES"}
+DIFFERENCES = {"accessory": "accessory", "dino": "DINO", "clip_i": "CLIP-I", "clip_t": "CLIP-T", "pres": "PRES", "div": "DIV"}
 
 
 def write_all(plan, rows, settings, folder, out):

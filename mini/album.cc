@@ -44,7 +44,7 @@ void Album::Blur(const std::function<torch::Tensor(const torch::Tensor&)>& throu
   const auto rows = torch::arange(views - 1, pictures.size(0), static_cast<int64_t>(views));
   for (const auto& part : rows.split(32)) {
     const auto seen = through(Pictures(part));
-    pictures.index_put_({part}, seen.clamp(-1, 1).add(1).mul(127.5).round().to(torch::kUInt8));
+    pictures.index_put_({part}, UnitToPixels(seen));
   }
 }
 
@@ -88,6 +88,32 @@ torch::Tensor IdentityLoss(const Embed& embed, const Album& album, int64_t batch
   const auto same = torch::arange(rows.size(0));
   return 0.5 * (torch::nn::functional::cross_entropy(logits, same) +
                 torch::nn::functional::cross_entropy(logits.t(), same));
+}
+
+torch::Tensor AttributeLoss(const Classify& classify, const Album& album, int64_t batch,
+                            at::Generator& generator) {
+  const auto rows = DrawIndices(album.pictures.size(0), batch, generator);
+  const auto logits = classify(album.Pictures(rows));
+  const auto labels = album.labels.index({rows});
+  auto loss = torch::zeros({});
+  for (size_t i = 0; i < logits.size(); ++i) {
+    loss = loss + torch::nn::functional::cross_entropy(logits[i],
+                                                       labels.select(1, static_cast<int64_t>(i)));
+  }
+  return loss;
+}
+
+std::map<std::string, double> AttributeAccuracy(const Classify& classify, const Album& album) {
+  std::map<std::string, double> right;
+  for (const auto& rows : torch::arange(album.pictures.size(0)).split(128)) {
+    const auto logits = classify(album.Pictures(rows));
+    const auto labels = album.labels.index({rows});
+    for (size_t i = 0; i < logits.size(); ++i) {
+      const auto hits = logits[i].argmax(1).eq(labels.select(1, static_cast<int64_t>(i))).sum();
+      right[kAttributes[i].name] += hits.item<double>() / album.pictures.size(0);
+    }
+  }
+  return right;
 }
 
 std::map<std::string, double> IdentityAccuracy(const Embed& embed, const Album& album) {

@@ -1,5 +1,5 @@
-// Several pictures each of many identities, and what encoders of identities are trained and
-// measured by.
+// Several pictures each of many identities, and what encoders of identities and classifiers of
+// attributes are trained and measured by.
 #pragma once
 
 #include <torch/torch.h>
@@ -43,6 +43,16 @@ using Embed = std::function<torch::Tensor(const torch::Tensor& pictures_BCHW)>;
 // identities of two classes, so that most of what a picture must be told from is of its own class.
 torch::Tensor IdentityLoss(const Embed& embed, const Album& album, int64_t batch,
                            at::Generator& generator);
+
+// Pictures [B,3,64,64] in [-1,1] to the logits of each attribute.
+using Classify = std::function<std::vector<torch::Tensor>(const torch::Tensor& pictures_BCHW)>;
+
+// Cross-entropy of `batch` pictures, summed over attributes.
+torch::Tensor AttributeLoss(const Classify& classify, const Album& album, int64_t batch,
+                            at::Generator& generator);
+
+// How often the likeliest value of each attribute is the right one.
+std::map<std::string, double> AttributeAccuracy(const Classify& classify, const Album& album);
 
 // How often the last view is nearest to the others of its own identity among all of its class, and
 // the mean similarity to its own and to the rest.

@@ -32,12 +32,6 @@ torch::nn::Sequential Trunk(int64_t outputs) {
   return trunk;
 }
 
-constexpr int64_t AttributeOutputs() {
-  int64_t outputs = 0;
-  for (const auto& attribute : kAttributes) outputs += attribute.values;
-  return outputs;
-}
-
 constexpr char kIdentityFile[] = "identity.safetensors";
 constexpr char kAttributesFile[] = "attributes.safetensors";
 
@@ -57,6 +51,12 @@ void Load(torch::nn::Module& module, const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+std::vector<torch::Tensor> SplitByAttribute(const torch::Tensor& logits_BO) {
+  std::vector<int64_t> sizes;
+  for (const auto& attribute : kAttributes) sizes.push_back(attribute.values);
+  return logits_BO.split_with_sizes(sizes, 1);
+}
 
 AttributeLabels LabelsOf(const Depiction& depiction) {
   return {static_cast<int>(depiction.identity.subject_class), static_cast<int>(depiction.scene),
@@ -90,9 +90,7 @@ AttributeClassifierImpl::AttributeClassifierImpl()
     : trunk_(register_module("trunk", Trunk(AttributeOutputs()))) {}
 
 std::vector<torch::Tensor> AttributeClassifierImpl::Forward(const torch::Tensor& pictures_BCHW) {
-  std::vector<int64_t> sizes;
-  for (const auto& attribute : kAttributes) sizes.push_back(attribute.values);
-  return trunk_->forward(pictures_BCHW).split_with_sizes(sizes, 1);
+  return SplitByAttribute(trunk_->forward(pictures_BCHW));
 }
 
 void SaveMeasures(const Measures& measures, const std::filesystem::path& directory) {

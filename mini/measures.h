@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -26,6 +27,14 @@ inline constexpr std::array<Attribute, 5> kAttributes = {{{"class", kClasses},
                                                           {"accessory", kAccessories},
                                                           {"colour", kColours},
                                                           {"pattern", kPatterns}}};
+
+constexpr int64_t AttributeOutputs() {
+  int64_t outputs = 0;
+  for (const auto& attribute : kAttributes) outputs += attribute.values;
+  return outputs;
+}
+// [B,AttributeOutputs()] as the logits of each attribute, [B,values].
+std::vector<torch::Tensor> SplitByAttribute(const torch::Tensor& logits_BO);
 
 using AttributeLabels = std::array<int, kAttributes.size()>;
 AttributeLabels LabelsOf(const Depiction& depiction);

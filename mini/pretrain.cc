@@ -2,6 +2,7 @@
 
 #include "mini/pretrain_evaluators.h"
 #include "mini/pretrain_export.h"
+#include "mini/pretrain_lpips.h"
 #include "mini/pretrain_measures.h"
 #include "mini/pretrain_tokenizer.h"
 #include "mini/pretrain_unet.h"
@@ -23,6 +24,7 @@ constexpr struct {
     {PretrainStage::kMeasures, "measures", PretrainMeasures},
     {PretrainStage::kExport, "export", ExportPretrained},
     {PretrainStage::kEvaluators, "evaluators", PretrainEvaluators},
+    {PretrainStage::kLpips, "lpips", PretrainLpips},
 };
 
 void Require(bool holds, const char* message) {
@@ -53,7 +55,7 @@ PretrainStage ParsePretrainStage(const std::string& name) {
   throw Error(ErrorKind::kInvalidArgument,
               "no such stage: \"" + name +
                   "\"; allowed are tokenizer, vae, decoder, unet, measures, export, "
-                  "evaluators, all");
+                  "evaluators, lpips, all");
 }
 
 void PretrainMini(const PretrainOptions& options) {

@@ -4,7 +4,8 @@
 // Stages: `tokenizer` learns the vocabulary; `vae` the autoencoder; `decoder` its decoder alone,
 // which leaves latents as they are; `unet` encodes the pictures once, then trains UNet and text
 // tower; `measures` trains what pictures are judged by; `export` writes the model;
-// `evaluators` trains its own DINO and CLIP. Each goes on from where it was stopped.
+// `evaluators` trains its own DINO and CLIP, `lpips` its LPIPS. Each goes on from where it was
+// stopped.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +22,12 @@ enum class PretrainStage {
   kMeasures,
   kExport,
   kEvaluators,
+  kLpips,
   kAll
 };
 
-// "tokenizer", "vae", "decoder", "unet", "measures", "export", "evaluators", "all"; anything else
-// is an Error (kInvalidArgument).
+// "tokenizer", "vae", "decoder", "unet", "measures", "export", "evaluators", "lpips", "all";
+// anything else is an Error (kInvalidArgument).
 PretrainStage ParsePretrainStage(const std::string& name);
 
 struct PretrainOptions {
@@ -46,8 +48,8 @@ struct PretrainOptions {
   int64_t unet_steps = 0;
   int64_t measures_steps = 1500;  // of each of the two networks
 
-  // Of each of the two evaluators; and the finished model that they are trained for, by default
-  // that of `directory`.
+  // Of each of the evaluators, of LPIPS its trunk; and the finished model that they are trained
+  // for, by default that of `directory`.
   double evaluator_minutes = 20;
   int64_t evaluator_steps = 0;
   std::filesystem::path model;

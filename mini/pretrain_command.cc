@@ -25,7 +25,7 @@ int PretrainCommand(const CommandLine& arguments) {
   FlagSet flags(kUsage);
   flags.Add("out", &out, "Directory of the run.");
   flags.Add("stage", &stage,
-            "tokenizer, vae, decoder, unet, measures, export, evaluators, or all.");
+            "tokenizer, vae, decoder, unet, measures, export, evaluators, lpips, or all.");
   flags.Add("seed", &options.seed, "Seed of everything.");
   flags.Add("threads", &threads, "Threads to compute with; 0: as LibTorch chooses.");
   flags.Add("vae-minutes", &options.vae_minutes, "How long the autoencoder trains.");

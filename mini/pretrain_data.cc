@@ -22,6 +22,10 @@ torch::Tensor PixelsToUnit(const torch::Tensor& pictures_uint8) {
   return pictures_uint8.to(torch::kFloat32).div_(127.5).sub_(1);
 }
 
+torch::Tensor UnitToPixels(const torch::Tensor& pictures) {
+  return pictures.clamp(-1, 1).add(1).mul(127.5).round().to(torch::kUInt8);
+}
+
 uint64_t DrawSeed(at::Generator& generator) {
   return static_cast<uint64_t>(
       torch::randint(int64_t{1} << 31, {1}, generator, torch::kInt64).item<int64_t>());

@@ -23,6 +23,8 @@ torch::Tensor DrawPictures(uint64_t first, int64_t count);
 
 // float32 in [-1, 1].
 torch::Tensor PixelsToUnit(const torch::Tensor& pictures_uint8);
+// And back: uint8, rounded.
+torch::Tensor UnitToPixels(const torch::Tensor& pictures);
 
 // A seed for the picture world's own random numbers, drawn from torch's.
 uint64_t DrawSeed(at::Generator& generator);

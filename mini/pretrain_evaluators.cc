@@ -9,13 +9,11 @@
 #include "mini/album.h"
 #include "mini/autoencoder.h"
 #include "mini/captions.h"
+#include "mini/evaluator_training.h"
 #include "mini/pretrain_data.h"
 #include "mini/pretrain_loop.h"
 #include "third_party/nlohmann/json.hpp"
-#include "worker/base/error.h"
 #include "worker/base/io/json_file.h"
-#include "worker/checkpoints/state_dict.h"
-#include "worker/families/diffusers_directory.h"
 #include "worker/models/clip_vision.h"
 #include "worker/models/vit.h"
 
@@ -148,17 +146,6 @@ std::map<std::string, double> CaptionAccuracy(Clip& clip, const Album& album) {
           {"caption_finds_picture_of_64", found / asked}};
 }
 
-TrainedStage EvaluatorStage(const char* name, NamedTensors parameters, int64_t batch) {
-  TrainedStage stage;
-  stage.name = name;
-  stage.parameters = std::move(parameters);
-  stage.optimizer = {.adamw_learning_rate = 1e-3, .adamw_beta2 = 0.99};
-  stage.ema_decay = 0.995;
-  stage.samples_per_step = batch;
-  stage.draw_sheet = [](const std::filesystem::path&) {};
-  return stage;
-}
-
 nlohmann::json PreprocessorConfig(bool clip) {
   nlohmann::json config = {
       {"image_processor_type", clip ? "CLIPImageProcessor" : "ViTImageProcessor"},
@@ -179,43 +166,20 @@ nlohmann::json PreprocessorConfig(bool clip) {
   return config;
 }
 
-void WriteEvaluator(const std::filesystem::path& directory, const nlohmann::json& config, bool clip,
-                    const std::vector<const torch::nn::Module*>& modules) {
-  std::filesystem::create_directories(directory);
-  NamedTensors tensors;
-  for (const auto* module : modules) {
-    for (auto& [name, tensor] : StateDict(*module)) {
-      tensors.emplace_back(name, tensor.to(torch::kFloat16));
-    }
-  }
-  if (clip) tensors.emplace_back("logit_scale", torch::tensor(-std::log(kClipTemperature)));
-  WriteSafetensors(directory / "model.safetensors", tensors, {{"format", "pt"}});
-  WriteJsonFile(directory / "config.json", config);
-  WriteJsonFile(directory / "preprocessor_config.json", PreprocessorConfig(clip));
-}
-
 }  // namespace
 
 void PretrainEvaluators(const PretrainOptions& options) {
-  if (options.pictures < kTrainingViews * kClasses * options.measures_batch / 2) {
-    throw Error(ErrorKind::kInvalidArgument,
-                std::to_string(options.pictures) + " pictures are too few for the evaluators");
-  }
   torch::manual_seed(options.seed);
-  const auto drawer =
-      LoadModel(options.model.empty() ? options.directory / "model" : options.model);
-  const auto through = [&](const torch::Tensor& pictures_BCHW) {
-    return ThroughAutoencoder(*drawer, pictures_BCHW);
-  };
-  auto album = DrawAlbum(kFirstPretrainingSeed, static_cast<int>(options.pictures / kTrainingViews),
-                         kTrainingViews);
-  album.Blur(through);
+  const auto drawer = LoadDrawer(options);
+  const auto album = DrawTrainingAlbum(options, *drawer);
   // As the worker sees it: photos as they are, pictures through the autoencoder.
   // Never more than it learns from.
   const auto per_class = static_cast<int>(
       std::min<int64_t>(kHeldOutPerClass, options.pictures / (kTrainingViews * kClasses)));
   auto held_out = DrawAlbum(kFirstHeldOutSeed, per_class * kClasses, kHeldOutViews);
-  held_out.Blur(through);
+  held_out.Blur([&](const torch::Tensor& pictures_BCHW) {
+    return ThroughAutoencoder(*drawer, pictures_BCHW);
+  });
   const auto budget = StageBudget(options, options.evaluator_minutes, options.evaluator_steps);
 
   VitModel dino(MiniDino());
@@ -225,8 +189,9 @@ void PretrainEvaluators(const PretrainOptions& options) {
   };
   identity.validate = [&] { return IdentityAccuracy(EmbedBy(dino), held_out); };
   TrainStage(identity, budget, options.directory);
-  WriteEvaluator(options.directory / "mini-dino", MiniDino().ToJson(), /*clip=*/false,
-                 {dino.get()});
+  const auto dino_directory = options.directory / "mini-dino";
+  WriteEvaluator(dino_directory, MiniDino().ToJson(), {dino.get()});
+  WriteJsonFile(dino_directory / "preprocessor_config.json", PreprocessorConfig(/*clip=*/false));
 
   const ClipOptions sizes = MiniClip(drawer->tokenizer());
   Clip clip{ClipVisionModel(sizes.vision), ClipTextModel(sizes.text), drawer->tokenizer()};
@@ -238,9 +203,11 @@ void PretrainEvaluators(const PretrainOptions& options) {
   };
   captions.validate = [&] { return CaptionAccuracy(clip, held_out); };
   TrainStage(captions, budget, options.directory);
-  WriteEvaluator(options.directory / "mini-clip", sizes.ToJson(), /*clip=*/true,
-                 {clip.vision.get(), clip.text.get()});
-  drawer->tokenizer().Save(options.directory / "mini-clip");
+  const auto clip_directory = options.directory / "mini-clip";
+  WriteEvaluator(clip_directory, sizes.ToJson(), {clip.vision.get(), clip.text.get()},
+                 {{"logit_scale", torch::tensor(-std::log(kClipTemperature))}});
+  WriteJsonFile(clip_directory / "preprocessor_config.json", PreprocessorConfig(/*clip=*/true));
+  drawer->tokenizer().Save(clip_directory);
 
   torch::NoGradGuard no_grad;
   WriteJsonFile(options.directory / "evaluators.json",

@@ -14,35 +14,12 @@
 namespace likeness::mini {
 namespace {
 
-torch::Tensor AttributeLoss(AttributeClassifier& classifier, const Album& album, int64_t batch,
-                            at::Generator& generator) {
-  const auto rows = DrawIndices(album.pictures.size(0), batch, generator);
-  const auto logits = classifier->Forward(album.Pictures(rows));
-  const auto labels = album.labels.index({rows});
-  auto loss = torch::zeros({});
-  for (size_t i = 0; i < logits.size(); ++i) {
-    loss = loss + torch::nn::functional::cross_entropy(logits[i],
-                                                       labels.select(1, static_cast<int64_t>(i)));
-  }
-  return loss;
-}
-
-std::map<std::string, double> AttributeAccuracy(AttributeClassifier& classifier,
-                                                const Album& album) {
-  std::map<std::string, double> right;
-  for (const auto& rows : torch::arange(album.pictures.size(0)).split(128)) {
-    const auto logits = classifier->Forward(album.Pictures(rows));
-    const auto labels = album.labels.index({rows});
-    for (size_t i = 0; i < logits.size(); ++i) {
-      const auto hits = logits[i].argmax(1).eq(labels.select(1, static_cast<int64_t>(i))).sum();
-      right[kAttributes[i].name] += hits.item<double>() / album.pictures.size(0);
-    }
-  }
-  return right;
-}
-
 Embed Forward(IdentityEncoder& encoder) {
   return [encoder](const torch::Tensor& x_BCHW) mutable { return encoder->Forward(x_BCHW); };
+}
+
+Classify Forward(AttributeClassifier& classifier) {
+  return [classifier](const torch::Tensor& x_BCHW) mutable { return classifier->Forward(x_BCHW); };
 }
 
 TrainedStage Stage(const char* name, const torch::nn::Module& module, int64_t batch) {
@@ -85,9 +62,9 @@ void PretrainMeasures(const PretrainOptions& options) {
 
   auto attributes = Stage("attributes", *measures.attributes, options.measures_batch);
   attributes.loss = [&](int64_t, at::Generator generator) {
-    return AttributeLoss(measures.attributes, album, options.measures_batch, generator);
+    return AttributeLoss(Forward(measures.attributes), album, options.measures_batch, generator);
   };
-  attributes.validate = [&] { return AttributeAccuracy(measures.attributes, held_out); };
+  attributes.validate = [&] { return AttributeAccuracy(Forward(measures.attributes), held_out); };
   TrainStage(attributes, budget, options.directory);
 
   // What is written is measured: the weights as float16.
@@ -97,7 +74,7 @@ void PretrainMeasures(const PretrainOptions& options) {
   auto saved = LoadMeasures(eval);
   const nlohmann::json accuracy = {
       {"identity", IdentityAccuracy(Forward(saved.identity), held_out)},
-      {"attributes", AttributeAccuracy(saved.attributes, held_out)}};
+      {"attributes", AttributeAccuracy(Forward(saved.attributes), held_out)}};
   std::ofstream(eval / "measures.json") << accuracy.dump(2) << "\n";
 }
 

@@ -78,8 +78,8 @@ void WriteTinyEvaluators(const fs::path& directory) {
   Write(directory / "tiny-safety-checker", checker, StateDict(*SafetyChecker(clip.vision)));
   WritePreprocessor(directory / "tiny-safety-checker", {{"shortest_edge", kSide}});
 
-  Write(directory / "tiny-lpips", {{"model_type", "lpips"}, {"net", "alex"}, {"version", "0.1"}},
-        StateDict(*Lpips(LpipsOptions{})));
+  const LpipsOptions lpips{.channels = {4, 8, 8, 8, 8}};
+  Write(directory / "tiny-lpips", lpips.ToJson(), StateDict(*Lpips(lpips)));
 }
 
 }  // namespace likeness

@@ -19,36 +19,42 @@ struct BackboneConv {
 };
 
 // Krizhevsky 2014, 1404.5997, as torchvision.models.alexnet.
-std::vector<BackboneConv> AlexNet() {
-  return {{0, 1, {3, 64, 11, 4, 2}},
-          {3, 2, {64, 192, 5, 1, 2}, 3, 2},
-          {6, 3, {192, 384, 3, 1, 1}, 3, 2},
-          {8, 4, {384, 256, 3, 1, 1}},
-          {10, 5, {256, 256, 3, 1, 1}}};
+std::vector<BackboneConv> AlexNet(const std::vector<int64_t>& widths) {
+  return {{0, 1, {3, widths[0], 11, 4, 2}},
+          {3, 2, {widths[0], widths[1], 5, 1, 2}, 3, 2},
+          {6, 3, {widths[1], widths[2], 3, 1, 1}, 3, 2},
+          {8, 4, {widths[2], widths[3], 3, 1, 1}},
+          {10, 5, {widths[3], widths[4], 3, 1, 1}}};
 }
 
 // Simonyan and Zisserman 1409.1556, configuration D, as torchvision.models.vgg16.
-std::vector<BackboneConv> Vgg16() {
+std::vector<BackboneConv> Vgg16(const std::vector<int64_t>& widths) {
+  constexpr int kConvolutions[kLpipsSlices] = {2, 2, 3, 3, 3};
   std::vector<BackboneConv> convs;
   int index = 0;
   int64_t channels = 3;
-  const std::vector<std::pair<int, int64_t>> slices = {
-      {2, 64}, {2, 128}, {3, 256}, {3, 512}, {3, 512}};
-  for (size_t slice = 0; slice < slices.size(); ++slice) {
-    const auto [count, width] = slices[slice];
-    for (int i = 0; i < count; ++i) {
+  for (size_t slice = 0; slice < kLpipsSlices; ++slice) {
+    for (int i = 0; i < kConvolutions[slice]; ++i) {
       const bool pooled = slice > 0 && i == 0;
       if (pooled) ++index;
       convs.push_back({index,
                        static_cast<int>(slice) + 1,
-                       {channels, width, 3, 1, 1},
+                       {channels, widths[slice], 3, 1, 1},
                        pooled ? 2 : 0,
                        pooled ? 2 : 0});
-      channels = width;
+      channels = widths[slice];
       index += 2;  // and its ReLU
     }
   }
   return convs;
+}
+
+std::vector<BackboneConv> Backbone(const LpipsOptions& options) {
+  const bool vgg = options.net == "vgg";
+  const std::vector<int64_t> own = vgg ? std::vector<int64_t>{64, 128, 256, 512, 512}
+                                       : std::vector<int64_t>{64, 192, 384, 256, 256};
+  const auto& widths = options.channels.empty() ? own : options.channels;
+  return vgg ? Vgg16(widths) : AlexNet(widths);
 }
 
 [[noreturn]] void RefuseSizes() {
@@ -67,8 +73,20 @@ LpipsOptions LpipsOptions::FromJson(const nlohmann::json& config) {
   if (options.net != "alex" && options.net != "vgg") {
     reader.Refuse("net", "is not supported; it may be alex or vgg");
   }
+  if (reader.Has("channels")) {
+    reader.ReadSizes("channels", options.channels);
+    if (options.channels.size() != kLpipsSlices) {
+      reader.Refuse("channels", "must be five sizes, one a slice");
+    }
+  }
   reader.Finish();
   return options;
+}
+
+nlohmann::json LpipsOptions::ToJson() const {
+  nlohmann::json config = {{"model_type", "lpips"}, {"net", net}, {"version", "0.1"}};
+  if (!channels.empty()) config["channels"] = channels;
+  return config;
 }
 
 LpipsImpl::LpipsImpl(const LpipsOptions& options) {
@@ -82,7 +100,7 @@ LpipsImpl::LpipsImpl(const LpipsOptions& options) {
       "scale", torch::tensor({0.458, 0.448, 0.450}, torch::kFloat32).view({1, 3, 1, 1}));
   auto net = folder(*this, "net");
   std::map<int, std::shared_ptr<torch::nn::Module>> slices;
-  const auto convs = options.net == "vgg" ? Vgg16() : AlexNet();
+  const auto convs = Backbone(options);
   for (size_t i = 0; i < convs.size(); ++i) {
     const auto& conv = convs[i];
     auto& slice = slices[conv.slice];
@@ -100,15 +118,21 @@ LpipsImpl::LpipsImpl(const LpipsOptions& options) {
 
 LpipsFeatures LpipsImpl::Features(const torch::Tensor& pixels_BCHW) {
   LpipsFeatures features{.height = pixels_BCHW.size(2), .width = pixels_BCHW.size(3)};
-  if (std::min(features.height, features.width) < kLpipsSmallestSide) RefuseSizes();
+  ForEachSlice(pixels_BCHW, [&](const torch::Tensor& x) {
+    features.slices_BCHW.push_back(x / (x.square().sum(1, /*keepdim=*/true).sqrt() + 1e-10));
+  });
+  return features;
+}
+
+void LpipsImpl::ForEachSlice(const torch::Tensor& pixels_BCHW,
+                             const std::function<void(const torch::Tensor& x_BCHW)>& use) {
+  if (std::min(pixels_BCHW.size(2), pixels_BCHW.size(3)) < kLpipsSmallestSide) RefuseSizes();
   auto x = (pixels_BCHW - shift_1C11_) / scale_1C11_;
   for (auto& step : steps_) {
     if (step.pool > 0) x = torch::max_pool2d(x, step.pool, step.pool_stride);
     x = torch::relu(step.conv(x));
-    if (!step.ends_slice) continue;
-    features.slices_BCHW.push_back(x / (x.square().sum(1, /*keepdim=*/true).sqrt() + 1e-10));
+    if (step.ends_slice) use(x);
   }
-  return features;
 }
 
 torch::Tensor LpipsImpl::Distance(const LpipsFeatures& a, const LpipsFeatures& b) const {

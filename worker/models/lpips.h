@@ -6,7 +6,9 @@
 #include <torch/torch.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,12 +18,17 @@
 namespace likeness {
 
 inline constexpr int kLpipsSmallestSide = 64;  // pixels
+inline constexpr size_t kLpipsSlices = 5;
 
 struct LpipsOptions {
   std::string net = "alex";  // or "vgg"
+  // Of each slice; none: the net's own, of alex {64, 192, 384, 256, 256}.
+  std::vector<int64_t> channels = {};
 
-  // {"model_type": "lpips", "net": "alex", "version": "0.1"}. Errors as VitOptions::FromJson.
+  // {"model_type": "lpips", "net": "alex", "version": "0.1"}, and "channels" of a net that is wider
+  // or narrower than the published one. Errors as VitOptions::FromJson.
   static LpipsOptions FromJson(const nlohmann::json& config);
+  nlohmann::json ToJson() const;
 };
 
 // What LPIPS compares of pictures.
@@ -36,6 +43,9 @@ class LpipsImpl : public torch::nn::Module {
 
   // Of pictures in [-1,1], at least kLpipsSmallestSide pixels a side.
   LpipsFeatures Features(const torch::Tensor& pixels_BCHW);
+  // Calls `use` with what each of the slices gives, before it is brought to unit length.
+  void ForEachSlice(const torch::Tensor& pixels_BCHW,
+                    const std::function<void(const torch::Tensor& x_BCHW)>& use);
   // [B]. The pictures are of one size.
   torch::Tensor Distance(const LpipsFeatures& a, const LpipsFeatures& b) const;
   torch::Tensor forward(const torch::Tensor& a_BCHW, const torch::Tensor& b_BCHW) {
@@ -52,7 +62,7 @@ class LpipsImpl : public torch::nn::Module {
 
   torch::Tensor shift_1C11_, scale_1C11_;
   std::vector<Step> steps_;
-  std::array<torch::Tensor, 5> heads_1C11_;
+  std::array<torch::Tensor, kLpipsSlices> heads_1C11_;
 };
 TORCH_MODULE(Lpips);
 

@@ -23,6 +23,17 @@ TEST_P(LpipsTest, IsNothingBetweenAPictureAndItselfAndTheSameBothWays) {
 
 INSTANTIATE_TEST_SUITE_P(Nets, LpipsTest, ::testing::Values("alex", "vgg"));
 
+TEST(Lpips, ItsSlicesAreAsWideAsChannelsSays) {
+  torch::NoGradGuard no_grad;
+  const LpipsOptions narrow{.channels = {4, 6, 8, 10, 12}};
+  Lpips model(LpipsOptions::FromJson(narrow.ToJson()));
+  const auto features = model->Features(torch::rand({1, 3, 64, 64}));
+  std::vector<int64_t> widths;
+  for (const auto& slice_BCHW : features.slices_BCHW) widths.push_back(slice_BCHW.size(1));
+  EXPECT_EQ(widths, narrow.channels);
+  EXPECT_EQ(model->named_parameters()["lin4.model.1.weight"].size(1), 12);
+}
+
 TEST(Lpips, PicturesOfDifferentSizesAreRefused) {
   Lpips model(LpipsOptions{});
   EXPECT_THROW(model->forward(torch::rand({1, 3, 64, 64}), torch::rand({1, 3, 64, 72})), Error);
@@ -31,6 +42,17 @@ TEST(Lpips, PicturesOfDifferentSizesAreRefused) {
 TEST(LpipsOptions, AnotherVersionOrNetIsRefused) {
   EXPECT_THROW(LpipsOptions::FromJson({{"model_type", "lpips"}, {"version", "0.0"}}), Error);
   EXPECT_THROW(LpipsOptions::FromJson({{"model_type", "lpips"}, {"net", "squeeze"}}), Error);
+}
+
+TEST(LpipsOptions, ChannelsAreOneASlice) {
+  const nlohmann::json config = {{"model_type", "lpips"}, {"version", "0.1"}};
+  EXPECT_TRUE(LpipsOptions::FromJson(config).channels.empty());
+  for (const nlohmann::json& refused :
+       {nlohmann::json{4, 6, 8, 10}, nlohmann::json{4, 6, 0, 10, 12}, nlohmann::json::array()}) {
+    auto with_channels = config;
+    with_channels["channels"] = refused;
+    EXPECT_THROW(LpipsOptions::FromJson(with_channels), Error) << refused;
+  }
 }
 
 }  // namespace
