@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "worker/base/error.h"
 #include "worker/families/prompt_tokens.h"
@@ -10,8 +11,8 @@
 namespace likeness {
 namespace {
 
-constexpr char kCaption[] = "photo of a ";
-constexpr size_t kWordsEach = 3, kMostWords = 400 * kWordsEach;
+constexpr char kBefore[] = "photo of a ";
+constexpr size_t kWordsEach = 8, kMostWords = 400 * kWordsEach;
 constexpr size_t kBatch = 16;
 
 // Tokens of the text alone, as many as a prompt holds.
@@ -44,13 +45,11 @@ std::vector<std::string> WholeWords(const ClipTokenizer& tokenizer,
 torch::Tensor FeaturesOfWords(Family& model, const std::vector<std::string>& phrases) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> rows;
+  const int64_t first = 1 + LengthOf(model, kBefore);  // after the begin
   for (const std::string& phrase : phrases) {
-    for (const std::string& before : {std::string(), std::string(kCaption)}) {
-      const std::string prompt = before + phrase;
-      const int64_t first = 1 + LengthOf(model, before);  // after the begin
-      const int64_t end = 1 + LengthOf(model, prompt);
-      rows.push_back(ContextOf(model, {prompt})[0].slice(0, std::min(first, end), end + 1));
-    }
+    const std::string prompt = kBefore + phrase;
+    const int64_t end = 1 + LengthOf(model, prompt);
+    rows.push_back(ContextOf(model, {prompt})[0].slice(0, std::min(first, end), end + 1));
   }
   return torch::cat(rows);
 }
@@ -68,8 +67,9 @@ std::vector<std::string> VocabularyCaptions(const ClipTokenizer& tokenizer,
   const size_t captions = (count + kWordsEach - 1) / kWordsEach;
   std::vector<std::string> made;
   for (size_t i = 0; i < captions; ++i) {
-    made.push_back(kCaption + word(i) + " with a " + word(i + captions) + " and a " +
-                   word(i + 2 * captions));
+    std::string caption = word(i);
+    for (size_t j = 1; j < kWordsEach; ++j) caption += " " + word(i + j * captions);
+    made.push_back(std::move(caption));
   }
   return made;
 }

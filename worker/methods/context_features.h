@@ -13,13 +13,13 @@
 
 namespace likeness {
 
-// Of "zwx dog" and its like, each alone and in "photo of a zwx dog": from its first token to the
-// end of the prompt, which is a token, too (as Custom Diffusion's src/composenW.py). [M,D].
+// Of "zwx dog" and its like, each in "photo of a zwx dog": from its first token to the end of the
+// prompt, which is a token, too (as Custom Diffusion's src/composenW.py). [M,D].
 torch::Tensor FeaturesOfWords(Family& model, const std::vector<std::string>& phrases);
 
-// Up to 400 captions, "photo of a dog with a tree and a boat", of up to 1,200 whole words of the
-// vocabulary, evenly spread over its ids, three each. Always the same. Words of `without` are left
-// out.
+// Up to 400 captions of eight whole words of the vocabulary each, evenly spread over its ids: the
+// more words stand beside each other, the more of what prompts read as is held. Always the same.
+// Words of `without` are left out.
 std::vector<std::string> VocabularyCaptions(const ClipTokenizer& tokenizer,
                                             const std::vector<std::string>& without);
 

@@ -22,25 +22,25 @@ TEST(ContextFeaturesTest, RowsOfWordsAreThoseOfThePromptFromTheFirstToTheEnd) {
   const auto context = [&](const char* prompt) {
     return model.Encode({prompt}, {16, 16}).context_NSD[0].detach().to(torch::kFloat64);
   };
-  const auto wanted =
-      torch::cat({context("z").slice(0, 1, 3), context("photo of a z").slice(0, 9, 11)});
-  EXPECT_TRUE(torch::equal(rows, wanted));
+  EXPECT_TRUE(torch::equal(rows, context("photo of a z").slice(0, 9, 11)));
 }
 
 TEST(ContextFeaturesTest, OfWhatDoesNotFitIntoAPromptTheEndIsLeft) {
   torch::manual_seed(1);
   StableDiffusion model = TinyModel();
-  EXPECT_EQ(FeaturesOfWords(model, {"zwx"}).size(0), 4 + 3);  // "zw" of "photo of a zwx"
+  EXPECT_EQ(FeaturesOfWords(model, {"zwx"}).size(0), 3);  // "zw" of "photo of a zwx"
   EXPECT_EQ(FeaturesOfCaptions(model, {"a b", "a"}, {}).size(0), 4 + 3);
 }
 
 TEST(ContextFeaturesTest, CaptionsNameEveryWordOfASmallVocabularyButThoseLeftOut) {
   const auto captions = VocabularyCaptions(TinyTokenizer(12), {"q"});
-  EXPECT_EQ(captions.size(), 9);  // of 25 words
-  EXPECT_EQ(captions.front(), "photo of a a with a j and a t");
+  EXPECT_EQ(captions.size(), 4);  // of 25 words
+  EXPECT_EQ(captions.front(), "a e i m r v z d");
   std::set<std::string> named;
   for (const std::string& caption : captions) {
-    for (const size_t place : {11, 20, 28}) named.insert(caption.substr(place, 1));
+    for (size_t place = 0; place < caption.size(); place += 2) {
+      named.insert(caption.substr(place, 1));
+    }
   }
   EXPECT_EQ(named.size(), 25);
   EXPECT_THAT(named, testing::Not(testing::Contains("q")));
@@ -59,7 +59,7 @@ TEST(ContextFeaturesTest, CaptionsOfALargeVocabularyAreSpreadOverIt) {
     }
   }
   for (size_t i = letters; i < letters + 26 * 26; ++i) {
-    for (const char first : {'x', 'y'}) {
+    for (const char first : {'w', 'x', 'y', 'z'}) {
       merges.emplace_back(std::string(1, first), vocabulary[i]);
       vocabulary.push_back(merges.back().first + merges.back().second);
     }
@@ -69,7 +69,7 @@ TEST(ContextFeaturesTest, CaptionsOfALargeVocabularyAreSpreadOverIt) {
   const auto captions = VocabularyCaptions(ClipTokenizer(vocabulary, merges), {});
   EXPECT_EQ(captions.size(), 400);
   EXPECT_EQ(std::set<std::string>(captions.begin(), captions.end()).size(), 400);
-  EXPECT_THAT(captions.front(), testing::StartsWith("photo of a a with a "));
+  EXPECT_THAT(captions.front(), testing::StartsWith("a "));
 }
 
 TEST(ContextFeaturesTest, EncodingCaptionsStopsWherePollThrows) {
