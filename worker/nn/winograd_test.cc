@@ -9,10 +9,10 @@ namespace likeness {
 namespace {
 
 // x [B, C, H, W], weight [O, C, 3, 3], bias [O] or undefined, all with gradients asked for.
-struct Layer {
+struct Convolution {
   torch::Tensor x, weight, bias;
 
-  static Layer Make(torch::IntArrayRef shape, int64_t out_channels, bool biased = true) {
+  static Convolution Make(torch::IntArrayRef shape, int64_t out_channels, bool biased = true) {
     torch::manual_seed(1);
     const auto weight = torch::randn({out_channels, shape[1], 3, 3}) / std::sqrt(9.0 * shape[1]);
     return {torch::randn(shape).requires_grad_(), weight.requires_grad_(),
@@ -29,56 +29,56 @@ struct Layer {
   }
 };
 
-void ExpectClose(const torch::Tensor& actual, const torch::Tensor& exact) {
+void ExpectNearlyExact(const torch::Tensor& actual, const torch::Tensor& exact) {
   ASSERT_EQ(actual.sizes(), exact.sizes());
   const double error = (actual.to(torch::kFloat64) - exact).norm().item<double>();
   EXPECT_LT(error / exact.norm().item<double>(), 4e-6);
 }
 
-void ExpectAsConvolution(const Layer& layer) {
+void ExpectAsConvolution(const Convolution& layer) {
   const auto actual = WinogradConvolve(layer.x, layer.weight, layer.bias);
   const auto exact = layer.Exact();
-  ExpectClose(actual, exact);
+  ExpectNearlyExact(actual, exact);
   const auto upstream = torch::randn_like(actual);
   const auto actual_grads = torch::autograd::grad({actual}, layer.inputs(), {upstream});
   const auto exact_grads =
       torch::autograd::grad({exact}, layer.inputs(), {upstream.to(torch::kFloat64)});
   for (size_t i = 0; i < exact_grads.size(); ++i) {
     SCOPED_TRACE(i);
-    ExpectClose(actual_grads[i], exact_grads[i].to(torch::kFloat64));
+    ExpectNearlyExact(actual_grads[i], exact_grads[i].to(torch::kFloat64));
   }
   torch::NoGradGuard no_grad;
   EXPECT_TRUE(torch::equal(WinogradConvolve(layer.x, layer.weight, layer.bias), actual));
 }
 
 TEST(Winograd, GivesWhatTheDirectSumGivesAndItsGradients) {
-  ExpectAsConvolution(Layer::Make({2, 64, 16, 16}, 96));
-  ExpectAsConvolution(Layer::Make({1, 48, 20, 12}, 24, /*biased=*/false));
+  ExpectAsConvolution(Convolution::Make({2, 64, 16, 16}, 96));
+  ExpectAsConvolution(Convolution::Make({1, 48, 20, 12}, 24, /*biased=*/false));
 }
 
 TEST(Winograd, SidesNeedNotBeMultiplesOfATile) {
   for (const int64_t height : {1, 2, 3, 5, 17}) {
     for (const int64_t width : {1, 4, 6, 7, 19}) {
       SCOPED_TRACE(testing::Message() << height << " x " << width);
-      ExpectAsConvolution(Layer::Make({2, 16, height, width}, 8));
+      ExpectAsConvolution(Convolution::Make({2, 16, height, width}, 8));
     }
   }
 }
 
 TEST(Winograd, MoreTilesThanAreTransformedTogetherAndLargeWeightsAreTakenInParts) {
-  ExpectAsConvolution(Layer::Make({3, 8, 72, 64}, 16));
-  ExpectAsConvolution(Layer::Make({2, 704, 8, 12}, 704));
+  ExpectAsConvolution(Convolution::Make({3, 8, 72, 64}, 16));
+  ExpectAsConvolution(Convolution::Make({2, 704, 8, 12}, 704));
 }
 
 TEST(Winograd, TakesViewsThatAreNotContiguous) {
-  const Layer layer = Layer::Make({2, 16, 8, 12}, 8);
+  const Convolution layer = Convolution::Make({2, 16, 8, 12}, 8);
   const auto turned = layer.x.transpose(2, 3);
-  ExpectClose(WinogradConvolve(turned, layer.weight, layer.bias),
-              Layer{turned, layer.weight, layer.bias}.Exact());
+  ExpectNearlyExact(WinogradConvolve(turned, layer.weight, layer.bias),
+                    Convolution{turned, layer.weight, layer.bias}.Exact());
 }
 
 TEST(Winograd, GivesGradientsOnlyWhereTheyAreAskedFor) {
-  const Layer layer = Layer::Make({2, 16, 8, 8}, 8);
+  const Convolution layer = Convolution::Make({2, 16, 8, 8}, 8);
   const auto frozen = WinogradConvolve(layer.x, layer.weight.detach(), layer.bias.detach());
   EXPECT_TRUE(torch::autograd::grad({frozen.sum()}, {layer.x})[0].defined());
   const auto first = WinogradConvolve(layer.x.detach(), layer.weight, layer.bias);
