@@ -94,11 +94,12 @@ std::optional<Image> ObjectSegmenter::Segment(const Image& image) {
                              options_.scale[channel];
   }
   const cv::Mat found = Guarded([&] {
-    // Of several outputs the first is the finest; the others are of coarser layers.
-    const auto names = network_->net.getUnconnectedOutLayersNames();
-    CV_Assert(!names.empty());
+    // Of several outputs, which have ascending numbers, the first is the finest.
+    const auto outputs = network_->net.getUnconnectedOutLayers();
+    CV_Assert(!outputs.empty());
+    const int finest = *std::min_element(outputs.begin(), outputs.end());
     network_->net.setInput(cv::dnn::blobFromImage(pixels));
-    cv::Mat out = network_->net.forward(names.front()).clone();
+    cv::Mat out = network_->net.forward(network_->net.getLayer(finest)->name).clone();
     CV_Assert(out.dims == 4 && out.type() == CV_32F && out.size[0] == 1 && out.size[1] == 1 &&
               out.size[2] > 0 && out.size[3] > 0);
     return out;

@@ -377,8 +377,7 @@ class Winograd : public torch::autograd::Function<Winograd> {
                                const std::optional<torch::Tensor>& bias) {
     context->save_for_backward({weight.requires_grad() ? x : torch::Tensor(),
                                 x.requires_grad() ? weight : torch::Tensor()});
-    context->saved_data["shape"] = x.sizes().vec();
-    context->saved_data["weight_shape"] = weight.sizes().vec();
+    context->saved_data["biased"] = bias.has_value();
     return Convolved(x, weight, bias.value_or(torch::Tensor()));
   }
 
@@ -389,7 +388,8 @@ class Winograd : public torch::autograd::Function<Winograd> {
     torch::Tensor of_x, of_weight, of_bias;
     if (context->needs_input_grad(0)) of_x = OfInput(dy, saved[1]);
     if (context->needs_input_grad(1)) of_weight = OfWeight(dy, saved[0]);
-    if (context->needs_input_grad(2)) of_bias = dy.sum({0, 2, 3});
+    const bool biased = context->saved_data["biased"].toBool();
+    if (biased && context->needs_input_grad(2)) of_bias = dy.sum({0, 2, 3});
     return {of_x, of_weight, of_bias};
   }
 
