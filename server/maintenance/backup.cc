@@ -96,7 +96,7 @@ class BlobCopier {
     return absl::OkStatus();
   }
 
-  bool Took(const BlobName& name) const { return taken_.MayHold(name); }
+  bool Took(const BlobName& name) const { return taken_.Contains(name); }
 
  private:
   absl::StatusOr<bool> Bring(const std::string& from, const std::string& to,
@@ -131,8 +131,10 @@ int64_t RemoveOthers(const std::string& root, const BlobCopier& blobs) {
   for (auto entry = fs::recursive_directory_iterator(root, error);
        !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     if (!entry->is_regular_file(error)) continue;
-    const std::string name = entry->path().filename().string();
-    if (IsSha256Hex(name) && blobs.Took({kDefaultTenant, name})) continue;
+    // The layout of BlobPath: a directory for each tenant, and in it one for each two digits.
+    const fs::path tenant = entry->path().parent_path().parent_path().filename();
+    const std::string digest = entry->path().filename().string();
+    if (IsSha256Hex(digest) && blobs.Took({tenant.string(), digest})) continue;
     if (unlink(entry->path().c_str()) == 0) ++removed;
   }
   return removed;

@@ -12,7 +12,7 @@ absl::StatusOr<SweptBlobs> CollectBlobs(JobStore& jobs, BlobStore& blobs,
   RETURN_IF_ERROR(jobs.VisitBlobs([&](const NamedBlob& blob) {
     if (blob.needed_until >= before) named.Add(blob.name);
   }));
-  return blobs.Sweep(before, [&](const BlobName& name) { return named.MayHold(name); });
+  return blobs.Sweep(before, [&](const BlobName& name) { return named.Contains(name); });
 }
 
 void ReleaseCheckpoint(BlobStore& blobs, const std::string& checkpoint, const CollectPolicy& policy,

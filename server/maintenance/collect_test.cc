@@ -185,6 +185,42 @@ TEST_F(CollectTest, JobWhosePhotosWereErasedMeanwhileIsRefused) {
   EXPECT_TRUE(absl::IsNotFound(jobs_->Get({"default", "rosie"}).status()));
 }
 
+TEST_F(CollectTest, JobOfAnotherTenantWithTheSamePhotoKeepsItsOwnAlone) {
+  const auto photo = Put("photo");
+  const BlobName other = *blobs_->Put("other", "photo");
+  NewJob job;
+  job.job.set_name("tenants/other/jobs/rex");
+  MutableSubjectOf(*job.job.mutable_fine_tune()).add_photos()->set_blob(other.ToString());
+  ASSERT_TRUE(jobs_->Create(job).ok());
+  clock_.Advance(absl::Hours(1000));
+  EXPECT_EQ(Collect().blobs, 1);
+  EXPECT_FALSE(IsThere(photo));
+  EXPECT_TRUE(IsThere(other.ToString()));
+}
+
+TEST_F(CollectTest, PromptThatSaysABlobsNameNeitherKeepsNorErasesIt) {
+  const auto photo = Put("photo");
+  const auto draw = [&](const std::string& id) {
+    NewJob job;
+    job.job.set_name("tenants/other/jobs/" + id);
+    job.job.mutable_generate()->mutable_model()->set_name("baseModels/mini");
+    job.job.mutable_generate()->add_prompts(photo);
+    ASSERT_TRUE(jobs_->Create(job).ok());
+  };
+  draw("eraser");
+  ASSERT_TRUE(jobs_->Cancel({"other", "eraser"}, "").ok());
+  clock_.Advance(absl::Seconds(1));
+  const auto erased = jobs_->EraseJob({"other", "eraser"}, "");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  const v1::Erasure answer = EraseBlobs(*jobs_, *blobs_, *erased);
+  EXPECT_EQ(answer.erased_blobs() + answer.shared_blobs() + answer.pending_blobs(), 0);
+  EXPECT_TRUE(IsThere(photo));
+  draw("keeper");
+  clock_.Advance(absl::Hours(1000));
+  EXPECT_EQ(Collect().blobs, 1);
+  EXPECT_FALSE(IsThere(photo));
+}
+
 TEST_F(CollectTest, BlobThatNothingNamesHasItsGrace) {
   const auto photo = Put("photo");
   clock_.Advance(policy_.blob_grace - absl::Minutes(1));

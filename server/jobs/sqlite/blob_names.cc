@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "common/resource_names.h"
 #include "common/status_macros.h"
 #include "google/protobuf/message.h"
 
@@ -12,39 +13,38 @@ namespace likeness::server {
 namespace {
 
 constexpr char kJobs[] =
-    "SELECT key, job, checkpoint, state, end_time FROM jobs WHERE key > ? ORDER BY key LIMIT 500";
+    "SELECT key, tenant, job, checkpoint, state, end_time FROM jobs WHERE key > ? ORDER BY key"
+    " LIMIT 500";
 constexpr char kEvents[] =
-    "SELECT job, seq, event FROM events WHERE (job, seq) > (?, ?) ORDER BY job, seq LIMIT 2000";
+    "SELECT job, seq, event, (SELECT tenant FROM jobs WHERE jobs.key = events.job)"
+    " FROM events WHERE (job, seq) > (?, ?) ORDER BY job, seq LIMIT 2000";
 constexpr char kModels[] =
     "SELECT tenant, id, model FROM models WHERE (tenant, id) > (?, ?) ORDER BY tenant, id"
     " LIMIT 500";
 
+// What a field is called that names a blob: of Photo, ImportSpec, Output and Checkpoint.
+constexpr char kBlobField[] = "blob";
+
 using Visit = absl::FunctionRef<void(const NamedBlob&)>;
 
-void VisitText(const std::string& text, Visit visit) {
-  if (!absl::StartsWith(text, "tenants/") || !absl::StrContains(text, "/blobs/")) return;
-  if (auto name = ParseBlobName(text); name.ok()) visit({*std::move(name)});
-}
-
-// Every string of the message that is a blob's name, whichever field it stands in: a field that is
-// added tomorrow must not be forgotten here.
-void VisitMessage(const google::protobuf::Message& message, Visit visit) {
+void VisitMessage(const google::protobuf::Message& message, const std::string& tenant,
+                  Visit visit) {
   using google::protobuf::FieldDescriptor;
   const auto* reflection = message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection->ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
-    const int count = field->is_repeated() ? reflection->FieldSize(message, field) : 1;
-    for (int i = 0; i < count; ++i) {
-      if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
-        VisitText(field->is_repeated() ? reflection->GetRepeatedString(message, field, i)
-                                       : reflection->GetString(message, field),
-                  visit);
-      } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-        VisitMessage(field->is_repeated() ? reflection->GetRepeatedMessage(message, field, i)
-                                          : reflection->GetMessage(message, field),
-                     visit);
-      }
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && field->name() == kBlobField) {
+      const auto name = ParseBlobName(reflection->GetString(message, field));
+      if (name.ok() && name->tenant == tenant) visit({*name});
+    }
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      VisitMessage(reflection->GetMessage(message, field), tenant, visit);
+      continue;
+    }
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+      VisitMessage(reflection->GetRepeatedMessage(message, field, i), tenant, visit);
     }
   }
 }
@@ -52,43 +52,43 @@ void VisitMessage(const google::protobuf::Message& message, Visit visit) {
 absl::Status Unreadable() { return absl::DataLossError("a row of the job store cannot be read"); }
 
 // Changes of state that carry the job itself name what its own row names.
-absl::Status VisitEvent(absl::string_view bytes, Visit visit) {
+absl::Status VisitEvent(absl::string_view bytes, const std::string& tenant, Visit visit) {
   if (!absl::StrContains(bytes, "/blobs/")) return absl::OkStatus();
   v1::JobEvent event;
   if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Unreadable();
-  if (!event.has_state_change()) VisitMessage(event, visit);
+  if (!event.has_state_change()) VisitMessage(event, tenant, visit);
   return absl::OkStatus();
 }
 
 template <typename Message>
-absl::Status VisitBytes(absl::string_view bytes, Visit visit) {
+absl::Status VisitBytes(absl::string_view bytes, const std::string& tenant, Visit visit) {
   if (!absl::StrContains(bytes, "/blobs/")) return absl::OkStatus();  // most name none
   Message message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Unreadable();
   }
-  VisitMessage(message, visit);
+  VisitMessage(message, tenant, visit);
   return absl::OkStatus();
 }
 
 // A job that ended before it ever ran needs its photos for a retry alone.
 absl::Status VisitJob(const Query& row, Visit visit) {
-  if (!absl::StrContains(row.Bytes(1), "/blobs/")) return absl::OkStatus();
+  if (!absl::StrContains(row.Bytes(2), "/blobs/")) return absl::OkStatus();
   v1::Job job;
-  if (!job.ParseFromString(row.String(1))) return Unreadable();
+  if (!job.ParseFromString(row.String(2))) return Unreadable();
   const bool ended = job.state() == v1::JOB_STATE_FAILED || job.state() == v1::JOB_STATE_CANCELLED;
-  const absl::Time until = ended && job.attempt() == 0 ? row.Time(4) : absl::InfiniteFuture();
-  VisitMessage(job, [&](const NamedBlob& blob) { visit({blob.name, until}); });
+  const absl::Time until = ended && job.attempt() == 0 ? row.Time(5) : absl::InfiniteFuture();
+  VisitMessage(job, row.String(1), [&](const NamedBlob& blob) { visit({blob.name, until}); });
   return absl::OkStatus();
 }
 
 absl::Status VisitCheckpoint(const Query& job, Visit visit) {
-  if (job.IsNull(2)) return absl::OkStatus();
-  const int64_t state = job.Integer(3);
+  if (job.IsNull(3)) return absl::OkStatus();
+  const int64_t state = job.Integer(4);
   if (state == v1::JOB_STATE_SUCCEEDED) return absl::OkStatus();
   const bool ended = state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
-  const absl::Time until = ended ? job.Time(4) : absl::InfiniteFuture();
-  return VisitBytes<v1::Checkpoint>(job.Bytes(2), [&](const NamedBlob& blob) {
+  const absl::Time until = ended ? job.Time(5) : absl::InfiniteFuture();
+  return VisitBytes<v1::Checkpoint>(job.Bytes(3), job.String(1), [&](const NamedBlob& blob) {
     visit({blob.name, until});
   });
 }
@@ -124,7 +124,7 @@ absl::Status VisitEvents(Database& database, Visit visit) {
       more = true;
       job = query.Integer(0);
       seq = query.Integer(1);
-      RETURN_IF_ERROR(VisitEvent(query.Bytes(2), visit));
+      RETURN_IF_ERROR(VisitEvent(query.Bytes(2), query.String(3), visit));
     }
   }
   return absl::OkStatus();
@@ -143,7 +143,7 @@ absl::Status VisitModels(Database& database, Visit visit) {
       more = true;
       tenant = query.String(0);
       id = query.String(1);
-      RETURN_IF_ERROR(VisitBytes<v1::Model>(query.Bytes(2), visit));
+      RETURN_IF_ERROR(VisitBytes<v1::Model>(query.Bytes(2), tenant, visit));
     }
   }
   return absl::OkStatus();
@@ -151,8 +151,9 @@ absl::Status VisitModels(Database& database, Visit visit) {
 
 }  // namespace
 
-void VisitBlobsOf(const google::protobuf::Message& message, Visit visit) {
-  VisitMessage(message, visit);
+void VisitBlobsOf(const google::protobuf::Message& message, const std::string& tenant,
+                  Visit visit) {
+  VisitMessage(message, tenant, visit);
 }
 
 absl::Status VisitBlobNames(Database& database, Visit visit) {

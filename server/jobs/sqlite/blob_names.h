@@ -1,6 +1,8 @@
 // Which blobs the database names.
 #pragma once
 
+#include <string>
+
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message.h"
@@ -12,8 +14,9 @@ namespace likeness::server {
 // See JobStore::VisitBlobs. Reads piece by piece, so that the log can be written back meanwhile.
 absl::Status VisitBlobNames(Database& database, absl::FunctionRef<void(const NamedBlob&)> visit);
 
-// Those that a message names, in whichever field.
-void VisitBlobsOf(const google::protobuf::Message& message,
+// Those of this tenant, whose record the message is, in fields called `blob`. No other text names
+// one, whatever it says: a prompt, a label and a log line are what somebody likes to write.
+void VisitBlobsOf(const google::protobuf::Message& message, const std::string& tenant,
                   absl::FunctionRef<void(const NamedBlob&)> visit);
 
 }  // namespace likeness::server

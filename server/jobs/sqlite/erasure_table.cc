@@ -18,7 +18,7 @@ constexpr char kDrawn[] =
     " AND (method IN ('generate', 'evaluate', 'export') OR state IN (1, 2, 3))"
     " ORDER BY key LIMIT ?";
 constexpr char kMade[] = "SELECT id FROM models WHERE job = ? AND model IS NOT NULL";
-constexpr char kJob[] = "SELECT job, checkpoint FROM jobs WHERE key = ?";
+constexpr char kJob[] = "SELECT tenant, job, checkpoint FROM jobs WHERE key = ?";
 constexpr char kNoteReplaced[] =
     "INSERT OR REPLACE INTO replaced (blob, job, time) VALUES (?, ?, ?)";
 constexpr char kReplaced[] = "SELECT blob FROM replaced WHERE job = ?";
@@ -86,16 +86,18 @@ absl::Status NoteReplaced(Database& database, int64_t key, const std::string& ch
 
 absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs) {
   const auto add = [&](const NamedBlob& blob) { blobs.insert(blob.name.ToString()); };
+  std::string tenant;
   {
     Query query = database.Prepare(kJob);
     ASSIGN_OR_RETURN(const bool found, query.Bind(key).Step());
     if (!found) return absl::OkStatus();
+    tenant = query.String(0);
     v1::Job job;
-    job.ParseFromString(query.String(0));
-    VisitBlobsOf(job, add);
+    job.ParseFromString(query.String(1));
+    VisitBlobsOf(job, tenant, add);
     v1::Checkpoint checkpoint;
-    checkpoint.ParseFromString(query.String(1));
-    VisitBlobsOf(checkpoint, add);
+    checkpoint.ParseFromString(query.String(2));
+    VisitBlobsOf(checkpoint, tenant, add);
   }
   {
     Query replaced = database.Prepare(kReplaced);
@@ -113,12 +115,13 @@ absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string
     if (!found) return absl::OkStatus();
     v1::JobEvent event;
     event.ParseFromString(events.String(0));
-    VisitBlobsOf(event, add);
+    VisitBlobsOf(event, tenant, add);
   }
 }
 
-void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs) {
-  VisitBlobsOf(model, [&](const NamedBlob& blob) { blobs.insert(blob.name.ToString()); });
+void AddBlobsOfModel(const v1::Model& model, const std::string& tenant,
+                     std::set<std::string>& blobs) {
+  VisitBlobsOf(model, tenant, [&](const NamedBlob& blob) { blobs.insert(blob.name.ToString()); });
 }
 
 absl::StatusOr<int64_t> InsertErasedModel(Database& database, const v1::Model& model,

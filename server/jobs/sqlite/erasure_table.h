@@ -36,7 +36,9 @@ absl::Status NoteReplaced(Database& database, int64_t key, const std::string& ch
 
 // Adds the blobs that the job and its events name, and the checkpoints that it had before.
 absl::Status AddBlobsOfJob(Database& database, int64_t key, std::set<std::string>& blobs);
-void AddBlobsOfModel(const v1::Model& model, std::set<std::string>& blobs);
+// The same of the model, which is this tenant's.
+void AddBlobsOfModel(const v1::Model& model, const std::string& tenant,
+                     std::set<std::string>& blobs);
 
 // The model's number.
 absl::StatusOr<int64_t> InsertErasedModel(Database& database, const v1::Model& model,

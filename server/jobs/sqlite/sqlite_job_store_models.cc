@@ -94,8 +94,8 @@ absl::StatusOr<Erased> SqliteJobStore::ForgetSubject(Transaction& transaction,
     erased.jobs.push_back(record.job.name());
   }
   if (subject.model) {
-    AddBlobsOfModel(*subject.model, blobs);
     ASSIGN_OR_RETURN(const ModelName name, ParseModelName(subject.model->name()));
+    AddBlobsOfModel(*subject.model, name.tenant, blobs);
     RETURN_IF_ERROR(database.Prepare(kDeleteModel).Bind(name.tenant).Bind(name.id).Run());
     ASSIGN_OR_RETURN(last_erased_, InsertErasedModel(database, *subject.model, clock_.Now().wall));
     erased.models.push_back(subject.model->name());
