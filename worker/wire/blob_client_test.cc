@@ -13,6 +13,7 @@
 
 #include "common/digest.h"
 #include "common/resource_names.h"
+#include "common/rpc_error.h"
 #include "worker/support/files.h"
 
 namespace likeness {
@@ -43,6 +44,26 @@ class OneBlob : public bytestream::ByteStream::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status QueryWriteStatus(grpc::ServerContext*, const bytestream::QueryWriteStatusRequest*,
+                                bytestream::QueryWriteStatusResponse* response) override {
+    response->set_committed_size(std::ssize(uploaded));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Write(grpc::ServerContext*, grpc::ServerReader<bytestream::WriteRequest>* reader,
+                     bytestream::WriteResponse* response) override {
+    if (busy > 0) {
+      --busy;
+      return ToGrpcStatus(RpcError(absl::StatusCode::kAborted, "UPLOAD_IN_PROGRESS",
+                                   "another call is writing this upload"));
+    }
+    for (bytestream::WriteRequest request; reader->Read(&request);) uploaded += request.data();
+    response->set_committed_size(std::ssize(uploaded));
+    return grpc::Status::OK;
+  }
+
+  std::string uploaded;
+  int busy = 0;  // Writes that find the one before not ended yet
   std::string bytes;
   std::vector<int64_t> offsets;
   bool all_had_deadlines = true;
@@ -93,6 +114,16 @@ TEST_F(BlobClientTest, ATransferCanBeGivenUpInItsMiddle) {
       {.give_up = [&] { return told > 0; }, .on_bytes = [&](int64_t bytes) { told = bytes; }});
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
   EXPECT_LT(told, 8 << 20);
+}
+
+TEST_F(BlobClientTest, AnUploadWaitsUntilTheServerNoticesThatTheCallBeforeBroke) {
+  WriteFile(file_, "a checkpoint");
+  service_.busy = 2;
+  const std::string blob = BlobName{.sha256 = Sha256Hex("a checkpoint")}.ToString();
+  const auto status = client_->Upload(file_, blob, {.give_up = [] { return false; }});
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(service_.uploaded, "a checkpoint");
+  EXPECT_EQ(service_.busy, 0);
 }
 
 TEST_F(BlobClientTest, ADiskThatIsFullEndsTheDownload) {

@@ -16,50 +16,49 @@ Courier::Courier()
 
 Courier::~Courier() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  changed_.notify_all();
   thread_.join();
 }
 
 void Courier::Send(Errand errand) {
-  absl::MutexLock lock(&mutex_);
-  const auto room = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return errands_.size() < kMostErrands;
-  };
-  mutex_.Await(absl::Condition(&room));
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return errands_.size() < kMostErrands; });
   errands_.push_back(std::move(errand));
+  changed_.notify_all();
 }
 
 bool Courier::Flush(absl::Duration limit) {
-  absl::MutexLock lock(&mutex_);
-  const auto idle = [this]()
-                        ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return errands_.empty() && !busy_; };
-  return mutex_.AwaitWithTimeout(absl::Condition(&idle), limit);
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, absl::ToChronoNanoseconds(limit),
+                           [this] { return errands_.empty() && !busy_; });
 }
 
 void Courier::Run() {
   while (true) {
     Errand errand;
     {
-      absl::MutexLock lock(&mutex_);
-      const auto wanted = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || !errands_.empty();
-      };
-      mutex_.Await(absl::Condition(&wanted));
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || !errands_.empty(); });
       if (stopping_) return;
       errand = std::move(errands_.front());
       errands_.pop_front();
       busy_ = true;
     }
+    changed_.notify_all();
     try {
       errand();
     } catch (const std::exception& error) {
       LogError("an errand failed", {{"error", error.what()}});
     }
     errand = nullptr;
-    absl::MutexLock lock(&mutex_);
-    busy_ = false;
+    {
+      std::lock_guard lock(mutex_);
+      busy_ = false;
+    }
+    changed_.notify_all();
   }
 }
 

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 #include "common/logging.h"
@@ -45,81 +46,82 @@ LeaseKeeper::LeaseKeeper(v1::WorkerService::StubInterface& stub, const v1::Lease
 
 LeaseKeeper::~LeaseKeeper() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  changed_.notify_all();
   thread_.join();
 }
 
+void LeaseKeeper::Tell(const std::function<void(v1::HeartbeatRequest& news)>& add) {
+  {
+    std::lock_guard lock(mutex_);
+    add(news_);
+    has_news_ = true;
+  }
+  changed_.notify_all();
+}
+
 void LeaseKeeper::Report(const v1::Progress& progress) {
-  absl::MutexLock lock(&mutex_);
-  *news_.mutable_progress() = progress;
-  has_news_ = true;
+  Tell([&](auto& news) { *news.mutable_progress() = progress; });
 }
 
 void LeaseKeeper::Resolved(const v1::ResolvedSpec& resolved) {
-  absl::MutexLock lock(&mutex_);
-  *news_.mutable_resolved() = resolved;
-  has_news_ = true;
+  Tell([&](auto& news) { *news.mutable_resolved() = resolved; });
 }
 
 void LeaseKeeper::Checkpoint(const v1::Checkpoint& checkpoint) {
-  absl::MutexLock lock(&mutex_);
-  *news_.mutable_checkpoint() = checkpoint;
-  has_news_ = true;
+  Tell([&](auto& news) { *news.mutable_checkpoint() = checkpoint; });
 }
 
 void LeaseKeeper::Warn(const std::string& text) {
-  absl::MutexLock lock(&mutex_);
-  news_.add_warnings(Shorten(text, kMostTextBytes));
-  has_news_ = true;
+  Tell([&](auto& news) { news.add_warnings(Shorten(text, kMostTextBytes)); });
 }
 
 void LeaseKeeper::Log(v1::LogSeverity severity, const std::string& text) {
-  absl::MutexLock lock(&mutex_);
-  auto& line = *news_.add_log_lines();
-  line.set_severity(severity);
-  line.set_text(Shorten(text, kMostTextBytes));
-  has_news_ = true;
+  Tell([&](auto& news) {
+    auto& line = *news.add_log_lines();
+    line.set_severity(severity);
+    line.set_text(Shorten(text, kMostTextBytes));
+  });
 }
 
 void LeaseKeeper::Sample(const v1::SampleEvent& sample) {
-  absl::MutexLock lock(&mutex_);
-  auto& samples = *news_.mutable_samples();
-  const bool live = !sample.has_output();
-  const auto waiting = std::find_if(samples.begin(), samples.end(),
-                                    [](const auto& other) { return !other.has_output(); });
-  if (live && waiting != samples.end()) {
-    *waiting = sample;
-  } else {
-    *samples.Add() = sample;
-  }
-  has_news_ = true;
+  Tell([&](auto& news) {
+    auto& samples = *news.mutable_samples();
+    const bool live = !sample.has_output();
+    const auto waiting = std::find_if(samples.begin(), samples.end(),
+                                      [](const auto& other) { return !other.has_output(); });
+    if (live && waiting != samples.end()) {
+      *waiting = sample;
+    } else {
+      *samples.Add() = sample;
+    }
+  });
 }
 
 bool LeaseKeeper::Flush(absl::Duration limit) {
-  absl::MutexLock lock(&mutex_);
-  const auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return lost_ || (!has_news_ && !unconfirmed_);
-  };
+  std::unique_lock lock(mutex_);
   ++flushing_;
-  const bool done = mutex_.AwaitWithTimeout(absl::Condition(&settled), limit);
+  changed_.notify_all();
+  const bool done = changed_.wait_for(lock, absl::ToChronoNanoseconds(limit),
+                                      [this] { return lost_ || (!has_news_ && !unconfirmed_); });
   --flushing_;
   return done;
 }
 
 bool LeaseKeeper::lost() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return lost_;
 }
 
 bool LeaseKeeper::cancel_requested() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return cancel_requested_;
 }
 
 bool LeaseKeeper::release_requested() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return release_requested_;
 }
 
@@ -129,27 +131,24 @@ void LeaseKeeper::Run() {
 }
 
 void LeaseKeeper::EndIfItHangs() {
-  absl::MutexLock lock(&mutex_);
-  if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), hang_limit_)) return;
+  std::unique_lock lock(mutex_);
+  const auto limit = absl::ToChronoNanoseconds(hang_limit_);
+  if (changed_.wait_for(lock, limit, [this] { return stopping_; })) return;
   LogError("the lease is lost and the job does not stop: this worker hangs and is ended");
   std::_Exit(1);
 }
 
 bool LeaseKeeper::AwaitNextBeat() {
-  absl::MutexLock lock(&mutex_);
-  const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || lost_; };
-  const auto hurried = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || lost_ || (has_news_ && flushing_ > 0);
-  };
-  const auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || lost_ || has_news_;
-  };
+  std::unique_lock lock(mutex_);
+  const auto over = [this] { return stopping_ || lost_; };
+  const auto now = std::chrono::steady_clock::now();
+  const auto after = [now](absl::Duration time) { return now + absl::ToChronoNanoseconds(time); };
   if (failures_ > 0) {
-    mutex_.AwaitWithTimeout(absl::Condition(&over), RetryPause(failures_, interval_));
+    changed_.wait_until(lock, after(RetryPause(failures_, interval_)), over);
   } else {
-    const absl::Time renewal = absl::Now() + interval_;
-    mutex_.AwaitWithTimeout(absl::Condition(&hurried), std::min(interval_, kNewsInterval));
-    mutex_.AwaitWithDeadline(absl::Condition(&due), renewal);
+    changed_.wait_until(lock, after(std::min(interval_, kNewsInterval)),
+                        [&] { return over() || (has_news_ && flushing_ > 0); });
+    changed_.wait_until(lock, after(interval_), [&] { return over() || has_news_; });
   }
   return !stopping_ && !lost_;
 }
@@ -157,7 +156,7 @@ bool LeaseKeeper::AwaitNextBeat() {
 void LeaseKeeper::Beat() {
   v1::HeartbeatRequest request;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     // The answer may have been lost alone: what is sent again has the same number, so that the
     // server can tell. What has come since waits.
     if (!unconfirmed_) {
@@ -176,14 +175,16 @@ void LeaseKeeper::Beat() {
   v1::HeartbeatResponse response;
   const absl::Status status = FromGrpcStatus(stub_.Heartbeat(&context, request, &response));
   Settle(status, response);
+  changed_.notify_all();
 }
 
 void LeaseKeeper::Settle(const absl::Status& status, const v1::HeartbeatResponse& response) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (ServerIsAway(status)) {
-    ++failures_;
+    if (++failures_ == 1) LogWarning("heartbeat failed", {{"error", status.ToString()}});
     return;
   }
+  if (failures_ > 0) LogInfo("heartbeats arrive again", {{"failed", failures_}});
   failures_ = 0;
   unconfirmed_ = false;
   sending_.Clear();

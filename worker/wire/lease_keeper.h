@@ -5,11 +5,14 @@
 // that it is lost.
 #pragma once
 
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "likeness/v1/worker_service.grpc.pb.h"
 
@@ -47,6 +50,8 @@ class LeaseKeeper {
   bool release_requested() const;
 
  private:
+  // Adds to what is sent next.
+  void Tell(const std::function<void(v1::HeartbeatRequest& news)>& add);
   void Run();
   // Waits until there is something to send or the lease wants renewal; false when the keeper is
   // going away.
@@ -60,7 +65,9 @@ class LeaseKeeper {
   const absl::Duration interval_;  // between heartbeats without news
   const absl::Duration hang_limit_;
 
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
+  // Waits on the steady clock: a date that is set back must not delay a heartbeat.
+  std::condition_variable changed_;
   v1::HeartbeatRequest news_ ABSL_GUARDED_BY(mutex_);     // not sent yet
   v1::HeartbeatRequest sending_ ABSL_GUARDED_BY(mutex_);  // sent, not confirmed
   bool has_news_ ABSL_GUARDED_BY(mutex_) = false;

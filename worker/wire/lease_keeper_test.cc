@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/rpc_error.h"
 

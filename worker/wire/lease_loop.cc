@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/clock.h"
 #include "common/ids.h"
 #include "common/job_spec.h"
 #include "common/logging.h"
@@ -110,7 +110,7 @@ bool LeaseLoop::Erase(const v1::AcquireLeaseResponse& response) {
 }
 
 void LeaseLoop::Work(const v1::Lease& lease) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   const auto created = ParseTraceparent(lease.job().traceparent());
   const TraceScope scope(created ? created->Child() : NewTrace());
   const LogScope of_job({{"job", lease.job().name()}});
@@ -139,7 +139,7 @@ void LeaseLoop::Work(const v1::Lease& lease) {
   LogInfo("lease ended", {{"job", lease.job().name()},
                           {"lease", lease.lease_id()},
                           {"outcome", outcome},
-                          {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
+                          {"seconds", absl::ToDoubleSeconds(SteadyNow() - start)}});
 }
 
 std::string LeaseLoop::End(const v1::Lease& lease, const LeaseKeeper& keeper,

@@ -17,7 +17,8 @@ class ClientContext;
 
 namespace likeness {
 
-// A channel that keeps trying to connect every few seconds. INVALID_ARGUMENT: what OpenChannel
+// A channel that keeps trying to connect every few seconds, and pings so that it notices within
+// 20 s that a connection is dead. INVALID_ARGUMENT: what OpenChannel
 // (common/channel.h) refuses.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToServer(const std::string& address,
                                                                const ChannelSecurity& security);
@@ -40,7 +41,9 @@ class Backoff {
 // Whether the server could not be asked, so that asking again is right.
 bool ServerIsAway(const absl::Status& status);
 
-// Repeats `call` while the server is away, until `give_up`. Any other answer is returned at once.
+// Repeats `call` while the server is away, until `give_up`; for two minutes also while the server
+// still waits for the broken call before it (UPLOAD_IN_PROGRESS). Any other answer is returned at
+// once.
 absl::Status CallPatiently(const std::function<absl::Status()>& call,
                            const std::function<bool()>& give_up);
 

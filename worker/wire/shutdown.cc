@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "absl/time/clock.h"
+#include "common/clock.h"
 #include "common/logging.h"
 
 namespace likeness {
@@ -36,7 +36,7 @@ Shutdown::Shutdown() {
 
 void Shutdown::Request() {
   absl::MutexLock lock(&mutex_);
-  requested_at_ = absl::Now();
+  requested_at_ = SteadyNow();
   if (waiting_ != nullptr) waiting_->TryCancel();
 }
 
@@ -47,12 +47,12 @@ bool Shutdown::requested() const {
 
 bool Shutdown::overdue() const {
   absl::MutexLock lock(&mutex_);
-  return absl::Now() > std::max(requested_at_, extended_at_) + kGrace;
+  return SteadyNow() > std::max(requested_at_, extended_at_) + kGrace;
 }
 
 void Shutdown::Extend() {
   absl::MutexLock lock(&mutex_);
-  extended_at_ = absl::Now();
+  extended_at_ = SteadyNow();
 }
 
 Shutdown::Cancels::Cancels(Shutdown& shutdown, grpc::ClientContext& context) : shutdown_(shutdown) {

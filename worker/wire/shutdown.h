@@ -40,6 +40,7 @@ class Shutdown {
 
  private:
   mutable absl::Mutex mutex_;
+  // By SteadyNow().
   absl::Time requested_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   absl::Time extended_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   grpc::ClientContext* waiting_ ABSL_GUARDED_BY(mutex_) = nullptr;
