@@ -1,6 +1,7 @@
 // GenerateImages over a real port.
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "server/api/service_fixture.h"
 
 namespace likeness::server {
@@ -137,6 +138,92 @@ TEST_F(GenerateImagesTest, GenerateImagesUnderARequestIdCanBeTakenUpAgain) {
   EXPECT_EQ(small.png(), PngPhoto());
   EXPECT_EQ(large.png(), "") << "it would not fit into a message";
   EXPECT_EQ(large.output().blob(), outcome.outputs(1).blob());
+}
+
+class ShortEventRetentionImagesTest : public ServiceTest {
+ protected:
+  ShortEventRetentionImagesTest()
+      : ServiceTest(
+            [](ServerOptions& options) { options.retention.events = absl::ZeroDuration(); }) {
+    OfferModels();
+    request_.mutable_generate()->add_prompts("a dog");
+    request_.set_request_id("once");
+  }
+
+  std::vector<v1::GenerateImagesResponse> Generate() {
+    grpc::ClientContext context;
+    auto stream = jobs_->GenerateImages(&context, request_);
+    std::vector<v1::GenerateImagesResponse> messages;
+    for (v1::GenerateImagesResponse message; stream->Read(&message);) messages.push_back(message);
+    const auto status = FromGrpcStatus(stream->Finish());
+    EXPECT_TRUE(status.ok()) << status;
+    return messages;
+  }
+
+  // Creates the job, and leaves.
+  std::string Start() {
+    grpc::ClientContext context;
+    auto stream = jobs_->GenerateImages(&context, request_);
+    v1::GenerateImagesResponse message;
+    EXPECT_TRUE(stream->Read(&message));
+    context.TryCancel();
+    return message.job().name();
+  }
+
+  void WaitUntilEventsAreGone(const std::string& name, const std::string& token) {
+    for (int i = 0; i < 1000; ++i) {
+      if (ErrorReason(Watch(name, token).second) == "RESUME_TOKEN_EXPIRED") return;
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    ADD_FAILURE() << "the events are kept";
+  }
+
+  v1::GenerateImagesRequest request_;
+};
+
+TEST_F(ShortEventRetentionImagesTest, PicturesAreStreamedAgainThoughTheEventsAreGone) {
+  const std::string name = Start();
+  const std::string token = TokenOfSnapshot(name);
+  const auto lease = worker_.Acquire(absl::Seconds(20));
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  ASSERT_TRUE(worker_.Report(lease->lease_token(), 5).ok());
+  v1::CompleteLeaseRequest outcome;
+  outcome.set_lease_token(lease->lease_token());
+  auto* output = outcome.add_outputs();
+  output->set_path("samples/0000.png");
+  output->set_kind(v1::OUTPUT_KIND_IMAGE);
+  output->set_blob(*worker_.Upload(PngPhoto()));
+  ASSERT_TRUE(worker_.Complete(outcome).ok());
+  WaitUntilEventsAreGone(name, token);
+  const auto messages = Generate();
+  ASSERT_EQ(messages.size(), 3u) << "no progress is left";
+  EXPECT_EQ(messages[0].job().name(), name);
+  EXPECT_EQ(messages[1].image().png(), PngPhoto());
+  EXPECT_EQ(messages[2].job().state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(ShortEventRetentionImagesTest, JobThatIsTriedAgainIsFollowedFromWhereItIs) {
+  const std::string name = Start();
+  const std::string token = TokenOfSnapshot(name);
+  const auto lease = worker_.Acquire(absl::Seconds(20));
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  ASSERT_TRUE(worker_.Report(lease->lease_token(), 5).ok());
+  ASSERT_TRUE(worker_.Fail(lease->lease_token(), /*retryable=*/false).ok());
+  WaitUntilEventsAreGone(name, token);
+  grpc::ClientContext context;
+  v1::RetryJobRequest retry;
+  retry.set_name(name);
+  v1::Job job;
+  ASSERT_TRUE(jobs_->RetryJob(&context, retry, &job).ok());
+  std::thread work([this] {
+    const auto second = worker_.Acquire(absl::Seconds(20));
+    ASSERT_TRUE(second.ok()) << second.status();
+    ASSERT_TRUE(worker_.Complete(second->lease_token()).ok());
+  });
+  const auto messages = Generate();
+  work.join();
+  ASSERT_FALSE(messages.empty());
+  EXPECT_EQ(messages.back().job().state(), v1::JOB_STATE_SUCCEEDED);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "common/logging.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
+#include "server/jobs/job_state.h"
 
 namespace likeness::server {
 namespace {
@@ -66,9 +67,10 @@ GenerateSource::GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, i
                                v1::Job created)
     : jobs_(jobs),
       blobs_(blobs),
-      name_(name),
+      name_(std::move(name)),
+      key_(key),
       to_send_(std::move(created)),
-      cursor_(jobs, std::move(name), key, 0, /*job_ended=*/false, 0) {}
+      cursor_(std::in_place, jobs, name_, key, 0, /*job_ended=*/false, 0) {}
 
 absl::StatusOr<Pulled> GenerateSource::Next(v1::GenerateImagesResponse* message) {
   message->Clear();
@@ -86,14 +88,19 @@ absl::StatusOr<Pulled> GenerateSource::Next(v1::GenerateImagesResponse* message)
 
 absl::StatusOr<Pulled> GenerateSource::NextEvent(v1::GenerateImagesResponse* message) {
   for (;;) {
-    ASSIGN_OR_RETURN(auto event, cursor_.Next());
-    if (!event) return Pulled::kNothing;
-    if (event->has_progress()) {
-      *message->mutable_progress() = event->progress();
-      return Pulled::kMessage;
+    auto next = cursor_->Next();
+    if (ErrorReason(next.status()) == "RESUME_TOKEN_EXPIRED") {
+      RETURN_IF_ERROR(GoOnFromSnapshot());
+    } else {
+      ASSIGN_OR_RETURN(const auto event, std::move(next));
+      if (!event) return Pulled::kNothing;
+      if (event->has_progress()) {
+        *message->mutable_progress() = event->progress();
+        return Pulled::kMessage;
+      }
+      if (event->state_change().has_job()) ended_as_ = event->state_change().job();
     }
-    if (event->state_change().has_job()) ended_as_ = event->state_change().job();
-    if (!cursor_.ended()) continue;
+    if (!cursor_->ended()) continue;
     finished_ = std::move(ended_as_);
     to_send_ = finished_;
     for (const v1::Output& output : finished_->outputs()) {
@@ -101,6 +108,15 @@ absl::StatusOr<Pulled> GenerateSource::NextEvent(v1::GenerateImagesResponse* mes
     }
     return Next(message);
   }
+}
+
+absl::Status GenerateSource::GoOnFromSnapshot() {
+  ASSIGN_OR_RETURN(JobSnapshot snapshot, jobs_.Snapshot(name_));
+  // Where another job has the name by now, the cursor finds that this one is gone.
+  const bool ended = snapshot.key == key_ && IsTerminal(snapshot.job.state());
+  cursor_.emplace(jobs_, name_, key_, snapshot.last_seq, ended, snapshot.last_seq);
+  ended_as_ = std::move(snapshot.job);
+  return absl::OkStatus();
 }
 
 absl::Status GenerateSource::ReadImage(v1::GenerateImagesResponse* message) {

@@ -30,14 +30,17 @@ class GenerateSource : public StreamSource<v1::GenerateImagesResponse> {
  private:
   GenerateSource(JobStore& jobs, BlobStore& blobs, JobName name, int64_t key, v1::Job created);
   absl::StatusOr<Pulled> NextEvent(v1::GenerateImagesResponse* message);
+  // Where the events so far are not kept any longer.
+  absl::Status GoOnFromSnapshot();
   absl::Status ReadImage(v1::GenerateImagesResponse* message);
 
   JobStore& jobs_;
   BlobStore& blobs_;
   const JobName name_;
+  const int64_t key_;
   std::optional<v1::Job> to_send_;  // the job as created, then as it ended
-  EventCursor cursor_;
-  v1::Job ended_as_;                 // by the last such event
+  std::optional<EventCursor> cursor_;
+  v1::Job ended_as_;                 // by the last such event, or as the snapshot shows it
   std::optional<v1::Job> finished_;  // how it ended
   std::deque<v1::Output> images_;    // still to be sent
   int next_index_ = 0;
