@@ -96,6 +96,11 @@ void HttpPoster::Start(int64_t id, HttpPost post) {
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer->header_bytes_left);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_ / absl::Milliseconds(1)));
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  // The thread that still resolves a name when the time is over is left to itself: waiting for it,
+  // as libcurl does otherwise, would hold up all other calls.
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
   curl_multi_add_handle(multi_, easy);
   transfers_[easy] = std::move(transfer);
