@@ -1,8 +1,11 @@
 // BlobService over a real port.
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/digest.h"
 #include "likeness/v1/blob_service.grpc.pb.h"
 #include "server/api/service_fixture.h"
+#include "tests/support/http_get.h"
 
 namespace likeness::server {
 namespace {
@@ -149,6 +152,15 @@ TEST_F(BlobServiceTest, TenantHasManyUnfinishedUploadsAndNotEndlesslyMany) {
   }
   const auto one_more = Begin("one more");
   EXPECT_EQ(ErrorReason(Part(one_more->name(), 0, "o").status()), "TOO_MANY_UPLOADS");
+  // What a tenant can bring about must not look like a fault of the server.
+  const auto page_says = [this](const std::string& line) {
+    const auto page = testing::HttpGet(server_.server().metrics_port(), "/metrics");
+    return absl::StrContains(page, line + "\n");
+  };
+  while (!page_says("code=\"RESOURCE_EXHAUSTED\",method=\"UploadPart\"} 1")) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_TRUE(page_says("likeness_rpc_failures_total{method=\"UploadPart\"} 0"));
 }
 
 }  // namespace

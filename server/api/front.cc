@@ -126,6 +126,9 @@ void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
   const std::string reason = ErrorReason(status);
   metrics_.ObserveRpc(call.method, status.code(), took);
   metrics_.ObserveRefusal(reason);
+  const bool ours =
+      absl::IsInternal(status) || absl::IsDataLoss(status) || reason == "STORAGE_FULL";
+  if (ours) metrics_.ObserveFailure(call.method);
   // A lease that was not there is no change.
   const bool changes = call.noted && caller.ok() && !caller->resource.empty();
   if (changes && !(status.ok() && *call.noted)) {
@@ -141,8 +144,6 @@ void Front::Record(const CallInfo& call, const absl::StatusOr<Caller>& caller,
                             {"reason", reason},
                             {"error", status.message()},
                             {"seconds", absl::ToDoubleSeconds(took)}};
-  const bool ours =
-      absl::IsInternal(status) || absl::IsDataLoss(status) || reason == "STORAGE_FULL";
   ours ? LogError("call failed", fields) : LogInfo("call refused", fields);
 }
 

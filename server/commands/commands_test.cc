@@ -252,6 +252,7 @@ TEST_F(CommandsTest, ReadingADamagedBlobIsDataLossBeforeAnyScrub) {
   ASSERT_TRUE(OneJob(0).ok());
   Flip(PathOf(data_, "picture of 0"));
   EXPECT_EQ(ErrorReason(Read("picture of 0").status()), "BLOB_DAMAGED");
+  EXPECT_TRUE(PageComesToSay("likeness_rpc_failures_total{method=\"Read\"} 1"));
 }
 
 TEST_F(CommandsTest, CollectTellsTheServerAndWorksWithoutOne) {

@@ -74,6 +74,7 @@ class ByLabel {
 struct RpcMeasures {
   prometheus::Histogram* seconds;
   std::vector<prometheus::Counter*> total;  // by code
+  prometheus::Counter* failures;
   prometheus::Gauge* under_way;
 };
 
@@ -138,6 +139,8 @@ struct Metrics::Families {
                            "Time from a call's arrival to its end, by method.");
     auto& total = Family(prometheus::BuildCounter(), "likeness_rpc_total",
                          "Calls that ended, by method and status code.");
+    auto& failures = Family(prometheus::BuildCounter(), "likeness_rpc_failures_total",
+                            "Calls that failed by the server's own fault, by method.");
     auto& under_way = Family(prometheus::BuildGauge(), "likeness_rpc_under_way",
                              "Calls that have begun and not ended, by method.");
     std::vector<absl::string_view> methods = {kOther};
@@ -145,6 +148,7 @@ struct Metrics::Families {
     for (const absl::string_view name : methods) {
       const std::string method(name);
       RpcMeasures& rpc = rpcs.Make(method);
+      rpc.failures = &failures.Add({{"method", method}});
       rpc.under_way = &under_way.Add({{"method", method}});
       rpc.seconds = &seconds.Add({{"method", method}}, kRpcSeconds);
       for (int code = 0; code < kCodes; ++code) {
@@ -317,6 +321,10 @@ void Metrics::ObserveRpc(absl::string_view method, absl::StatusCode code, absl::
   rpc.seconds->Observe(absl::ToDoubleSeconds(took));
   const int index = static_cast<int>(code);
   rpc.total[index >= 0 && index < kCodes ? index : 2]->Increment();
+}
+
+void Metrics::ObserveFailure(absl::string_view method) {
+  families_->rpcs[method].failures->Increment();
 }
 
 void Metrics::ObserveChange(const JobChange& change) {

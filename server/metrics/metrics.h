@@ -24,6 +24,8 @@ class Metrics {
   void RpcBegins(absl::string_view method);
   // It ends.
   void ObserveRpc(absl::string_view method, absl::StatusCode code, absl::Duration took);
+  // It failed, and not by its caller's fault.
+  void ObserveFailure(absl::string_view method);
   void ObserveChange(const JobChange& change);
   void ObserveStore(StoreOperation operation, absl::Duration took);
   // From an event's commit to its hand-over to the network.

@@ -45,10 +45,13 @@ TEST(MetricsTest, CallsAndOutcomesThatAreNotKnownAreCountedAsOther) {
   Metrics metrics;
   metrics.RpcBegins("PauseJob");
   metrics.ObserveRpc("PauseJob", static_cast<absl::StatusCode>(-1), absl::Seconds(1));
+  metrics.ObserveFailure("PauseJob");
   metrics.ObserveWebhook("postponed", absl::Seconds(1));
   const std::string page = metrics.Page({});
   EXPECT_THAT(page, HasSubstr("likeness_rpc_total{code=\"UNKNOWN\",method=\"other\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("likeness_rpc_under_way{method=\"other\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("likeness_rpc_failures_total{method=\"other\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("likeness_rpc_failures_total{method=\"GetJob\"} 0\n"));
 }
 
 TEST(MetricsTest, AScrapeShowsTheJobsOfItsMomentAlone) {
