@@ -21,7 +21,9 @@ RUN cmake --preset release -DLIKENESS_TESTS=OFF -DLIKENESS_BENCHMARKS=OFF -DLIKE
  && cmake --install build/release --prefix /opt/likeness --strip
 
 FROM ${DEBIAN} AS runtime
-RUN useradd --uid 10001 --create-home --home-dir /var/lib/likeness --shell /usr/sbin/nologin likeness
+# An empty volume that is mounted on one of these directories takes over its owner.
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/likeness --shell /usr/sbin/nologin likeness \
+ && install -d -o likeness -g likeness -m 0750 /run/likeness
 ENV PATH=/opt/likeness/bin:$PATH
 WORKDIR /var/lib/likeness
 
@@ -35,7 +37,7 @@ USER 10001
 ENV LIKENESS_DATA_DIR=/var/lib/likeness
 VOLUME /var/lib/likeness
 EXPOSE 50051 9464
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["likeness-server", "healthcheck", "--ready"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10m CMD ["likeness-server", "healthcheck", "--ready"]
 ENTRYPOINT ["likeness-server"]
 
 FROM runtime AS worker
@@ -50,7 +52,7 @@ USER 10001
 ENV LIKENESS_MODELS=/opt/likeness/share/likeness/models LIKENESS_CACHE_DIR=/var/lib/likeness/cache
 VOLUME /var/lib/likeness
 EXPOSE 9465
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["likeness-worker", "healthcheck"]
+HEALTHCHECK --interval=30s --timeout=20s --start-period=1h CMD ["likeness-worker", "healthcheck"]
 ENTRYPOINT ["likeness-worker"]
 CMD ["serve"]
 
