@@ -85,7 +85,8 @@ class Kubernetes(unittest.TestCase):
             mounts = [mount["name"] for mount in containers(layout)["server"]["volumeMounts"]]
             self.assertIn(claims[0]["metadata"]["name"], mounts)
 
-    def test_a_server_that_is_not_ready_gets_no_calls_and_is_not_restarted(self):
+    def test_a_server_that_is_not_ready_is_neither_restarted_nor_hidden(self):
+        """Its name has to be found for the heartbeats, reads and deletions that it still takes while its disk is full."""
         for layout in self.each():
             server = containers(layout)["server"]
             command = {probe: server[probe]["exec"]["command"]
@@ -93,6 +94,7 @@ class Kubernetes(unittest.TestCase):
             self.assertEqual(command["readinessProbe"], ["likeness-server", "healthcheck", "--ready"])
             self.assertEqual(command["livenessProbe"], ["likeness-server", "healthcheck"])
             self.assertEqual(command["startupProbe"], ["likeness-server", "healthcheck"])
+            self.assertTrue(render(layout)["Service", "likeness"]["spec"]["publishNotReadyAddresses"])
 
     def test_the_worker_is_probed_by_its_health_check_and_never_gates_the_server(self):
         for layout in self.each():

@@ -62,6 +62,13 @@ class Dockerfile(unittest.TestCase):
         self.assertRegex(beginning, r"(?m)^ARG DEBIAN=")
         self.assertEqual({stage.split()[0] for stage in stages} - set(self.STAGES), {"${DEBIAN}"})
 
+    def test_what_git_leaves_out_is_not_sent_to_the_build(self):
+        """Weights and builds of many GB, and a change of any of them would build everything again."""
+        folders = set(re.findall(r"(?m)^/?([\w.-]+)/$", (ROOT / ".gitignore").read_text()))
+        self.assertIn("build", folders)
+        ignored = {line.removeprefix("**/") for line in (ROOT / ".dockerignore").read_text().split()}
+        self.assertLessEqual(folders, ignored)
+
     def test_every_image_runs_as_a_user(self):
         for name in ("server", "worker", "client"):
             self.assertIn("\nUSER 10001\n", self.STAGES[name])
