@@ -32,6 +32,9 @@ grpc::ChannelArguments ArgumentsFor() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
   arguments.SetServiceConfigJSON(kServiceConfig);
+  // A request that may be repeated is kept until it is answered, one that holds photos too; gRPC
+  // would forget, and not repeat, what is larger than 256 KiB.
+  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, 64 << 20);
   // A server that restarts should be found again at once, not after gRPC's 1 to 120 seconds.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);

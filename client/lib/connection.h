@@ -21,7 +21,7 @@ class Connection {
  public:
   // `address` is HOST:PORT, and must be one. Connects when first used: a wrong address shows as
   // UNAVAILABLE there. Unary calls that are UNAVAILABLE are repeated a few times, within two
-  // seconds.
+  // seconds, if their request has at most 64 MiB.
   explicit Connection(const std::string& address);
 
   // Encrypted, and as somebody. INVALID_ARGUMENT: what OpenChannel (common/channel.h) refuses.

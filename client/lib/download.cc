@@ -114,10 +114,12 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
   int64_t offset = HashFile(part, digest);
   Backoff backoff(options);
   while (true) {
+    const int64_t before = offset;
     auto status = ReadFrom(connection, blob, part, offset, digest, stop);
     if (status.ok()) break;
     if (absl::IsOutOfRange(status)) break;  // more is there than the blob has: the digest will tell
-    if (!absl::IsUnavailable(status) || !backoff.Wait(stop)) return status;
+    if (offset > before) backoff.Reset();
+    if (!backoff.WaitAfter(status, stop)) return status;
   }
   if (digest.HexDigest() != name.sha256) {
     std::error_code error;

@@ -6,6 +6,7 @@
 #include "client/testing/scripted_server.h"
 #include "client/testing/temp_folder.h"
 #include "common/digest.h"
+#include "common/rpc_error.h"
 #include "gmock/gmock.h"
 
 namespace likeness::client {
@@ -85,6 +86,15 @@ TEST(UploadTest, GoesOnAtWhatTheServerHas) {
   EXPECT_EQ(server.record().uploaded, bytes);
   ASSERT_EQ(server.record().write_offsets.size(), 2);
   EXPECT_GE(server.record().write_offsets[1], 600'000);
+}
+
+TEST(UploadTest, WaitsUntilTheServerNoticesThatTheCallBeforeBroke) {
+  const auto busy = RpcError(absl::StatusCode::kAborted, "UPLOAD_IN_PROGRESS",
+                             "another call is writing this upload");
+  ScriptedServer server({.refusals = {{"Write", {busy, busy}}}});
+  auto blob = UploadBlob(Connection(server.address()), "default", "bytes", {}, kImpatient);
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  EXPECT_EQ(server.record().uploaded, "bytes");
 }
 
 TEST(UploadTest, SendsAnEmptyBlobToo) {

@@ -1,8 +1,6 @@
 #include "client/lib/upload.h"
 
-#include <algorithm>
-#include <chrono>
-
+#include "client/lib/unary_call.h"
 #include "common/digest.h"
 #include "common/ids.h"
 #include "common/resource_names.h"
@@ -39,16 +37,17 @@ absl::StatusOr<int64_t> WriteFrom(const Connection& connection, const UploadName
   return response.committed_size();
 }
 
-absl::StatusOr<int64_t> CommittedSize(const Connection& connection, const UploadName& name) {
-  grpc::ClientContext context;
+absl::StatusOr<int64_t> CommittedSize(const Connection& connection, const UploadName& name,
+                                      std::stop_token stop) {
   google::bytestream::QueryWriteStatusRequest request;
   request.set_resource_name(name.ToString());
-  google::bytestream::QueryWriteStatusResponse response;
-  auto status =
-      FromGrpcStatus(connection.byte_stream().QueryWriteStatus(&context, request, &response));
-  if (absl::IsNotFound(status)) return 0;  // not a byte of it arrived
-  RETURN_IF_ERROR(status);
-  return response.committed_size();
+  const auto response = Call<google::bytestream::QueryWriteStatusResponse>(
+      kCallDeadline, stop, [&](auto* context, auto* reply) {
+        return connection.byte_stream().QueryWriteStatus(context, request, reply);
+      });
+  if (absl::IsNotFound(response.status())) return 0;  // not a byte of it arrived
+  RETURN_IF_ERROR(response.status());
+  return response->committed_size();
 }
 
 }  // namespace
@@ -56,14 +55,13 @@ absl::StatusOr<int64_t> CommittedSize(const Connection& connection, const Upload
 absl::StatusOr<std::vector<std::string>> FindMissingBlobs(const Connection& connection,
                                                           const std::vector<std::string>& blobs,
                                                           std::stop_token stop) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   v1::FindMissingBlobsRequest request;
   request.mutable_blobs()->Add(blobs.begin(), blobs.end());
-  v1::FindMissingBlobsResponse response;
-  RETURN_IF_ERROR(
-      FromGrpcStatus(connection.blobs().FindMissingBlobs(&context, request, &response)));
+  ASSIGN_OR_RETURN(
+      const auto response,
+      Call<v1::FindMissingBlobsResponse>(kCallDeadline, stop, [&](auto* context, auto* reply) {
+        return connection.blobs().FindMissingBlobs(context, request, reply);
+      }));
   return std::vector<std::string>(response.missing_blobs().begin(), response.missing_blobs().end());
 }
 
@@ -75,14 +73,17 @@ absl::StatusOr<std::string> UploadBlob(const Connection& connection, const std::
                         .sha256 = Sha256Hex(bytes),
                         .size_bytes = static_cast<int64_t>(bytes.size())};
   Backoff backoff(options);
+  int64_t progress = 0;
   absl::StatusOr<int64_t> stored = WriteFrom(connection, name, bytes, 0, stop);
   while (!stored.ok() || *stored < name.size_bytes) {
-    if (!stored.ok() && !absl::IsUnavailable(stored.status())) return stored.status();
-    if (!backoff.Wait(stop)) {
-      return stored.ok() ? absl::UnavailableError("The upload makes no progress.")
-                         : stored.status();
+    const absl::Status why =
+        stored.ok() ? absl::UnavailableError("The upload makes no progress.") : stored.status();
+    if (!backoff.WaitAfter(why, stop)) return why;
+    stored = CommittedSize(connection, name, stop);
+    if (stored.ok() && *stored > progress) {
+      progress = *stored;
+      backoff.Reset();
     }
-    stored = CommittedSize(connection, name);
     if (stored.ok()) stored = WriteFrom(connection, name, bytes, *stored, stop);
   }
   return name.blob().ToString();

@@ -41,6 +41,7 @@ absl::Status WatchJob(const Connection& connection, const std::string& name,
                       std::stop_token stop) {
   Place place{.resume_token = options.resume_token};
   Backoff backoff(options.backoff);
+  RateLimitWait rate_limit;
   while (true) {
     auto status = ReadStream(connection, name, place, backoff, on_event, stop);
     if (stop.stop_requested()) return absl::CancelledError("The watch was stopped.");
@@ -49,6 +50,7 @@ absl::Status WatchJob(const Connection& connection, const std::string& name,
       place = {};
       continue;
     }
+    if (rate_limit.Passed(status, stop)) continue;
     if (!absl::IsUnavailable(status)) return status;
     options.on_lost(status);
     if (!backoff.Wait(stop)) {
@@ -61,14 +63,18 @@ absl::Status WatchJobs(const Connection& connection, const std::string& filter,
                        const std::string& resume_token,
                        const std::function<void(const v1::JobEvent&)>& on_event,
                        std::stop_token stop) {
-  grpc::ClientContext context;
-  std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   v1::WatchJobsRequest request;
   request.set_filter(filter);
   request.set_resume_token(resume_token);
-  auto stream = connection.jobs().WatchJobs(&context, request);
-  for (v1::JobEvent event; stream->Read(&event);) on_event(event);
-  return FromGrpcStatus(stream->Finish());
+  RateLimitWait rate_limit;
+  while (true) {
+    grpc::ClientContext context;
+    std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+    auto stream = connection.jobs().WatchJobs(&context, request);
+    for (v1::JobEvent event; stream->Read(&event);) on_event(event);
+    const absl::Status status = FromGrpcStatus(stream->Finish());
+    if (!rate_limit.Passed(status, stop)) return status;
+  }
 }
 
 }  // namespace likeness::client

@@ -76,6 +76,8 @@ class ScriptedServer::Services : public v1::JobService::Service,
                          v1::Job* reply) override {
     absl::MutexLock lock(&mutex_);
     record_.create = *request;
+    record_.create_ids.push_back(request->request_id());
+    if (const auto refusal = Refusal("CreateJob"); !refusal.ok()) return ToGrpcStatus(refusal);
     *reply = script_.job;
     reply->set_name(JobName{.id = request->job_id()}.ToString());
     return ToGrpcStatus(script_.create_status);
@@ -83,6 +85,9 @@ class ScriptedServer::Services : public v1::JobService::Service,
 
   grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                       v1::Job* reply) override {
+    if (absl::MutexLock lock(&mutex_); true) {
+      if (const auto refusal = Refusal("GetJob"); !refusal.ok()) return ToGrpcStatus(refusal);
+    }
     if (script_.job.name().empty() || request->name() == script_.missing_job) {
       return ToGrpcStatus(
           RpcError(absl::StatusCode::kNotFound, "JOB_NOT_FOUND", "there is no such job"));
@@ -251,6 +256,9 @@ class ScriptedServer::Services : public v1::JobService::Service,
       absl::MutexLock lock(&mutex_);
       record_.generate = *request;
       record_.generates.push_back(*request);
+      if (const auto refusal = Refusal("GenerateImages"); !refusal.ok()) {
+        return ToGrpcStatus(refusal);
+      }
     }
     for (const auto& response : script_.pictures) stream->Write(response);
     HangIfTold(context);
@@ -286,6 +294,9 @@ class ScriptedServer::Services : public v1::JobService::Service,
 
   grpc::Status Write(grpc::ServerContext*, grpc::ServerReader<bytestream::WriteRequest>* stream,
                      bytestream::WriteResponse* reply) override {
+    if (absl::MutexLock lock(&mutex_); true) {
+      if (const auto refusal = Refusal("Write"); !refusal.ok()) return ToGrpcStatus(refusal);
+    }
     bytestream::WriteRequest piece;
     for (bool first = true; stream->Read(&piece); first = false) {
       absl::MutexLock lock(&mutex_);
@@ -310,7 +321,14 @@ class ScriptedServer::Services : public v1::JobService::Service,
     }
   }
 
-  // Each break happens once.
+  // Each happens once.
+  absl::Status Refusal(const std::string& method) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    auto& refusals = script_.refusals[method];
+    if (refusals.empty()) return absl::OkStatus();
+    const absl::Status first = refusals.front();
+    refusals.erase(refusals.begin());
+    return first;
+  }
   bool BreaksBefore(size_t event) { return script_.break_before.erase(event) > 0; }
   bool Cuts(size_t bytes) {
     if (script_.cut_transfers_after == 0 || bytes < script_.cut_transfers_after) return false;

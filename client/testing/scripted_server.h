@@ -23,8 +23,10 @@ struct Script {
   v1::Capabilities capabilities{};
   std::vector<v1::Model> models{};
   v1::Job job{};  // what GetJob, CancelJob, RetryJob and, under the requested id, CreateJob answer
-  std::string missing_job{};            // of which GetJob says that there is none
-  absl::Status create_status{};         // instead of the job
+  std::string missing_job{};     // of which GetJob says that there is none
+  absl::Status create_status{};  // instead of the job
+  std::map<std::string, std::vector<absl::Status>>
+      refusals{};  // of the first calls of a method (CreateJob, GetJob, GenerateImages, Write)
   std::vector<v1::JobEvent> events{};   // of every watch; seq and resume_token are filled in
   std::set<size_t> break_before{};      // the watch is UNAVAILABLE once before these events
   bool forget_tokens = false;           // every resume token is RESUME_TOKEN_EXPIRED
@@ -49,6 +51,7 @@ struct Record {
   std::vector<int64_t> read_offsets;
   std::vector<int64_t> write_offsets;  // of the first piece of each stream
   v1::CreateJobRequest create;
+  std::vector<std::string> create_ids;  // request ids, of all CreateJobs
   v1::ListJobsRequest list;
   v1::GenerateImagesRequest generate;  // the latest
   std::vector<v1::GenerateImagesRequest> generates;

@@ -105,7 +105,9 @@ TenantLimits ReadLimits(JsonObject& object) {
   const auto burst = object.Number("calls_burst");
   if (rate && *rate == 0) object.Fail("calls_per_second", "is 0; more is allowed, or nothing");
   if (burst && !rate) object.Fail("calls_burst", "needs calls_per_second");
-  if (rate) limits.calls = RateLimit{*rate, std::max(burst.value_or(*rate), 1.0)};
+  // A command makes several calls at once, of which one costs several.
+  constexpr double kUsualBurst = 10;  // seconds' worth
+  if (rate) limits.calls = RateLimit{*rate, std::max(burst.value_or(kUsualBurst * *rate), 1.0)};
   return limits;
 }
 

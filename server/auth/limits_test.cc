@@ -122,7 +122,8 @@ TEST(TenantLimitsTest, AreReadFromTheAuthFile) {
   const auto config = ParseAuthFile(R"({"tenants": {
     "acme": {"max_pending_jobs": 3, "max_running_jobs": 2, "max_stored_bytes": 5e9,
              "worker_seconds_per_day": 3600, "calls_per_second": 10, "calls_burst": 50},
-    "*": {"calls_per_second": 0.5}}})");
+    "beta": {"calls_per_second": 0.05},
+    "*": {"calls_per_second": 5}}})");
   ASSERT_TRUE(config.ok()) << config.status();
   const TenantLimits& acme = config->tenants.at("acme");
   EXPECT_EQ(acme.jobs.max_pending_jobs, 3);
@@ -131,7 +132,8 @@ TEST(TenantLimitsTest, AreReadFromTheAuthFile) {
   EXPECT_EQ(acme.jobs.worker_time_per_day, absl::Hours(1));
   EXPECT_EQ(acme.jobs.worker_time_per_month, absl::InfiniteDuration());
   EXPECT_EQ(acme.calls->burst, 50);
-  EXPECT_EQ(config->tenants.at("*").calls->burst, 1) << "one call at least";
+  EXPECT_EQ(config->tenants.at("*").calls->burst, 50) << "ten seconds' worth";
+  EXPECT_EQ(config->tenants.at("beta").calls->burst, 1) << "one call at least";
   for (const char* wrong :
        {R"({"tenants": {"acme": {"max_pending_job": 3}}})", R"({"tenants": {"A/b": {}}})",
         R"({"tenants": {"acme": {"max_pending_jobs": -1}}})",
