@@ -25,6 +25,17 @@ def pivotal(spec):
     spec.pivotal_tuning.vectors_learning_rate = 0.1
 
 
+def other_custom_diffusion(spec):
+    spec.subjects[0].token, spec.subjects[0].class_noun = "sks", "cat"
+    spec.custom_diffusion.SetInParent()
+
+
+def lora_of_keys_and_values(spec):
+    spec.subjects[0].token, spec.subjects[0].class_noun = "hmv", "cat"
+    spec.lora.rank = 2
+    spec.lora.targets.extend(["attn2.to_k", "attn2.to_v"])
+
+
 def load_with_peft(pipeline, folder):
     file = folder / "pytorch_lora_weights.safetensors"
     for part in sorted({key.partition(".")[0] for key in load_file(file)}):
@@ -57,6 +68,8 @@ METHODS = {
     "hypernetwork": lambda spec: spec.hypernetwork.SetInParent(),
     "to-erase": lora,
     "dreambooth": lambda spec: spec.dreambooth.SetInParent(),
+    "other_custom": other_custom_diffusion,
+    "key_lora": lora_of_keys_and_values,
 }
 
 
