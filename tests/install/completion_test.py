@@ -88,43 +88,38 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         (self.path / ".zshrc").write_text("autoload -Uz compinit; compinit -u; PS1='%% '; unsetopt beep\n"
                                           "zstyle ':completion:*' list-prompts ''\nLISTMAX=0\n" + script("zsh"))
 
-        def after_tab(line):
-            """What the screen shows once Tab was pressed, without colours and moves."""
+        def after_tab(line, wanted, seconds=60):
+            """What the screen shows, colours and moves aside, once Tab was pressed and `wanted` has come, or has not for long."""
             child, terminal = pty.fork()
             if child == 0:
                 os.chdir(self.path)
                 os.execvpe("zsh", ["zsh", "-i"], {**self.environment, "ZDOTDIR": str(self.path)})
             try:
-                def read_until(wanted, seconds=20):
+                def read_until(text):
                     shown, deadline = b"", time.monotonic() + seconds
-                    while time.monotonic() < deadline and not wanted(shown):
+                    while time.monotonic() < deadline:
                         if select.select([terminal], [], [], 0.05)[0]:
                             shown += os.read(terminal, 65536)
-                    return shown
+                        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\r\x07\x08]", "", shown.decode(errors="replace"))
+                        if text in plain:
+                            break
+                    return plain
 
-                read_until(lambda shown: b"% " in shown)
+                read_until("% ")
                 os.write(terminal, line.encode() + b"\t")
-                quiet = [time.monotonic()]
-                seen = [0]
-
-                def settled(shown):
-                    if len(shown) != seen[0]:
-                        seen[0], quiet[0] = len(shown), time.monotonic()
-                    return len(shown) > len(line) and time.monotonic() - quiet[0] > 1.5
-
-                text = read_until(settled).decode(errors="replace")
-                return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\r\x07\x08]", "", text)
+                return read_until(wanted)
             finally:
                 os.kill(child, 9)
                 os.waitpid(child, 0)
                 os.close(terminal)
 
-        self.assertIn("likeness train ", after_tab("likeness tra"))
-        self.assertIn("likeness train --precision bf16", after_tab("likeness train --precision b"))
-        self.assertIn("--precision=bf16", after_tab("likeness train --precision=b"))
-        self.assertIn("--photos rex\\ photos", after_tab("likeness train --photos re"))
-        self.assertIn("-f job.json", after_tab("likeness create -f jo"))
-        self.assertIn("use prod", after_tab("likeness config use "))
+        for line, completed in (("likeness tra", "likeness train "),
+                                ("likeness train --precision b", "likeness train --precision bf16"),
+                                ("likeness train --precision=b", "--precision=bf16"),
+                                ("likeness train --photos re", "--photos rex\\ photos"),
+                                ("likeness create -f jo", "-f job.json"),
+                                ("likeness config use ", "use prod")):
+            self.assertIn(completed, after_tab(line, completed))
 
 
 if __name__ == "__main__":
