@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 
@@ -33,9 +34,18 @@ sigset_t BlockSignals() {
   return signals;
 }
 
+// Connections, files and the database share the limit, which is often 1,024 at first.
+void RaiseOpenFiles() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 absl::Status Serve(const ServerOptions& options) {
   // Debian builds Abseil with its search for deadlocks, which gRPC's locks pay for at every call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  RaiseOpenFiles();
   RETURN_IF_ERROR(InitLogging(options.log));
   const sigset_t signals = BlockSignals();
   ASSIGN_OR_RETURN(auto server, Server::Start(options));

@@ -24,8 +24,8 @@ class Secured(unittest.TestCase):
         worker_key = service.new_key(auth, "--role=worker")
         port, = service.free_ports(1)
         cls.address = f"127.0.0.1:{port}"
-        server = Process("server", cls.directory, [
-            BIN / "likeness-server", f"--listen={cls.address}", "--metrics-listen=", f"--data-dir={cls.directory / 'data'}",
+        cls.server = server = Process("server", cls.directory, [
+            "bash", "-c", 'ulimit -Sn 512 && exec "$@"', "bash", BIN / "likeness-server", f"--listen={cls.address}", "--metrics-listen=", f"--data-dir={cls.directory / 'data'}",
             f"--auth-file={auth}", f"--tls-cert={cls.directory / 'cert.pem'}",
             f"--tls-key={cls.directory / 'key.pem'}"])
         cls.addClassCleanup(server.close)
@@ -61,6 +61,11 @@ class Secured(unittest.TestCase):
         self.assertIn("rex", self.run_client(self.acme, "list").stdout)
         self.assertNotIn("rex", self.run_client(self.other, "list").stdout)
         self.assertIn("JOB_NOT_FOUND", self.run_client(self.other, "get", "tenants/acme/jobs/rex", "--json").stderr)
+
+    def test_the_server_uses_as_many_open_files_as_it_may(self):
+        limits = pathlib.Path(f"/proc/{self.server.pid}/limits").read_text()
+        soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
+        self.assertEqual(soft, hard)
 
     def test_nobody_is_let_in_without_a_key(self):
         self.assertIn("TOKEN_MISSING", self.run_client("", "list", "--json").stderr)

@@ -107,6 +107,10 @@ class Process:
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen([str(part) for part in command], stderr=log, stdout=log, env=environment)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def log_text(self):
         return self.log.read_text(errors="replace")
 
