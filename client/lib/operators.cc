@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/lib/unary_call.h"
+#include "common/status_macros.h"
 #include "common/utf8.h"
 
 namespace likeness::client {
