@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/completion.h"
@@ -11,6 +12,7 @@
 #include "client/cli/names.h"
 #include "client/cli/suggest.h"
 #include "client/cli/table.h"
+#include "client/lib/stopped.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -131,8 +133,8 @@ absl::Status CheckUse(const absl::Status& status) {
   return status.ok() ? status : absl::InvalidArgumentError(status.message());
 }
 
-absl::StatusOr<Connection> Context::Connect() const {
-  auto connection = Connection::Open(server, security);
+absl::StatusOr<Connection> Context::Connect(std::stop_token stop) const {
+  auto connection = Connection::Open(server, security, std::move(stop));
   RETURN_IF_ERROR(CheckUse(connection.status()));
   return connection;
 }
@@ -161,6 +163,11 @@ int RunCommand(FlagSet& flags, const Args& arguments, const Form& form,
     return kDone;
   }
   auto code = body(context);
+  if (IsStopped(code.status())) {
+    context.screen->ClearProgress();
+    context.screen->Text("Stopped.");
+    return kDetached;
+  }
   return code.ok() ? *code : Fail(context, WithNames(context, code.status()));
 }
 

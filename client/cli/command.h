@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -46,8 +47,9 @@ struct Context {
   // Whether there is nothing else than the results on stdout.
   bool table() const { return output == OutputFormat::kTable; }
 
+  // Commands that have an Interrupt give its token, so that Ctrl-C ends calls that wait.
   // INVALID_ARGUMENT without a reason: the flags are wrong.
-  absl::StatusOr<Connection> Connect() const;
+  absl::StatusOr<Connection> Connect(std::stop_token stop = {}) const;
 };
 
 // `status` as wrong use of this program, whatever reason it carries.
@@ -58,7 +60,8 @@ absl::Status CheckUse(const absl::Status& status);
 std::string CommandHint(const Context& context, absl::string_view command);
 
 // Parses `arguments` with `flags`, to which the common ones are added, and runs `body`. Prints the
-// help if asked for, says what went wrong if something did, as google.rpc.Status on stderr with
+// help if asked for, ends with kDetached if `body` was stopped (client/lib/stopped.h), says what
+// went wrong if something did, as google.rpc.Status on stderr with
 // --json, and returns the exit code. Arguments that begin with kComplete ask what the last of them
 // may go on with.
 int RunCommand(FlagSet& flags, const Args& arguments, const Form& form,

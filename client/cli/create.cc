@@ -115,7 +115,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const CreateFlags& flags) {
   if (flags.wait) {
     ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out));
   }
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(const auto job, SubmitJob(context, connection, request, interrupt));
   if (!job) return kDetached;
   if (flags.wait) return FollowOwnJob(context, connection, *job, flags.out, interrupt);

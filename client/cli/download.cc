@@ -35,7 +35,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
                              const std::string& out, bool force) {
   ASSIGN_OR_RETURN(auto wanted, ParseOnly(only));
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(auto job, GetJob(connection, name));
   if (job.outputs().empty()) {

@@ -94,7 +94,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const EvaluateFlags& flags) {
     ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out));
   }
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(*spec.mutable_model()->mutable_name(), ModelNameFromArgument(connection, model));
   RETURN_IF_ERROR(AddAdapters(connection, flags.adapters, *spec.mutable_model()));
   size_t inline_left = kMaxInlineBytes;

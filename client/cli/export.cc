@@ -178,7 +178,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ExportFlags& flags) {
   }
 
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(*spec.mutable_model()->mutable_name(), ModelNameFromArgument(connection, model));
   RETURN_IF_ERROR(AddAdapters(connection, flags.adapters, *spec.mutable_model()));
   v1::CreateJobRequest request;

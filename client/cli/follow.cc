@@ -33,7 +33,8 @@ std::string FetchPreview(const Connection& connection, const v1::SampleEvent& sa
                          const std::string& folder) {
   if (folder.empty()) return "";
   if (!sample.has_output()) return WriteLivePreview(sample, folder).value_or("");
-  return DownloadOutput(connection, sample.output(), folder).value_or("");
+  return DownloadOutput(connection, sample.output(), folder, Existing::kKeep, connection.stop())
+      .value_or("");
 }
 
 // Events do not tell how the queue moves; while a job waits, the stream's bookmarks are the moment
@@ -128,10 +129,18 @@ absl::StatusOr<std::optional<v1::Job>> SubmitJob(const Context& context,
                                                  const v1::CreateJobRequest& request,
                                                  const Interrupt& interrupt) {
   auto job = CreateJob(connection, request, interrupt.token());
-  if (interrupt.requested()) return std::nullopt;
+  if (!job.ok() && interrupt.requested()) {
+    ShowNotAccepted(context);
+    return std::nullopt;
+  }
   RETURN_IF_ERROR(job.status());
   ShowQueued(context, *job);
   return *std::move(job);
+}
+
+void ShowNotAccepted(const Context& context) {
+  context.screen->ClearProgress();
+  context.screen->Text("Stopped before the job was accepted. likeness list shows what runs.");
 }
 
 void ShowQueued(const Context& context, const v1::Job& job) {

@@ -29,11 +29,14 @@ absl::Status WithDownloadHint(const Context& context, const std::string& job,
                               const absl::Status& status);
 
 // Hands a job in, and shows that the server has accepted it and when it is to begin. Null: Ctrl-C
-// came first.
+// came first, and that was shown.
 absl::StatusOr<std::optional<v1::Job>> SubmitJob(const Context& context,
                                                  const Connection& connection,
                                                  const v1::CreateJobRequest& request,
                                                  const Interrupt& interrupt);
+
+// That Ctrl-C came before the server had accepted the job.
+void ShowNotAccepted(const Context& context);
 
 // That the server has accepted the job, and when it is to begin.
 void ShowQueued(const Context& context, const v1::Job& job);

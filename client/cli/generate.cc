@@ -136,7 +136,8 @@ class Receiver {
     output.set_path(name.empty() ? absl::StrCat(image.index(), ".png") : name);
     std::string path;
     if (image.png().empty()) {  // too large for the stream
-      ASSIGN_OR_RETURN(path, DownloadOutput(connection_, output, folder_));
+      ASSIGN_OR_RETURN(
+          path, DownloadOutput(connection_, output, folder_, Existing::kKeep, connection_.stop()));
     } else {
       ASSIGN_OR_RETURN(path, WriteOutput(output, image.png(), folder_));
     }
@@ -181,7 +182,7 @@ absl::StatusOr<ExitCode> DrawInJob(const Context& context, const GenerateFlags& 
 absl::StatusOr<ExitCode> Run(const Context& context, const GenerateFlags& flags) {
   RETURN_IF_ERROR(CheckPrompts(context.positional));
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(const auto model, ToSelection(connection, flags));
   ASSIGN_OR_RETURN(v1::GenerateSpec spec, ToSpec(flags, context.positional, model));
   RETURN_IF_ERROR(flags.start.AddTo(spec, connection, interrupt.token()));

@@ -109,7 +109,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ImportFlags& flags) {
   request.set_job_id(flags.name);
 
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   RETURN_IF_ERROR(AddFile(connection, bytes, spec, interrupt.token()));
   ASSIGN_OR_RETURN(const auto job, SubmitJob(context, connection, request, interrupt));
   if (!job) return kDetached;

@@ -137,9 +137,9 @@ bool ShowEvent(const Connection& connection, const v1::JobEvent& event, Changes&
   return true;
 }
 
-absl::StatusOr<ExitCode> KeepListing(const Context& context, const Connection& connection,
-                                     const ListOptions& options) {
+absl::StatusOr<ExitCode> KeepListing(const Context& context, const ListOptions& options) {
   Interrupt interrupt;
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   Changes changes(context);
   Backoff pause({.first = kBetweenLooks,
                  .longest = kBetweenLooks,
@@ -182,8 +182,8 @@ absl::StatusOr<ExitCode> Run(const Context& context, const ListOptions& options,
     return absl::InvalidArgumentError(absl::StrCat(
         "--limit is ", options.limit, "; with --watch at most ", kMostSeen, " is allowed."));
   }
+  if (watch) return KeepListing(context, options);
   ASSIGN_OR_RETURN(const Connection connection, context.Connect());
-  if (watch) return KeepListing(context, connection, options);
   ASSIGN_OR_RETURN(auto list, ListJobs(connection, options));
   if (context.structured()) {
     PrintResult(Format(context.output, list));

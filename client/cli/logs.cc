@@ -107,7 +107,7 @@ class Events {
 
 absl::StatusOr<ExitCode> Run(const Context& context, bool follow) {
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(const auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(const auto job, GetJob(connection, name));
   ASSIGN_OR_RETURN(const auto kept, ListJobEvents(connection, name));

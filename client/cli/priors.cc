@@ -25,6 +25,7 @@
 #include "client/lib/generate.h"
 #include "client/lib/jobs.h"
 #include "client/lib/output_folder.h"
+#include "common/clock.h"
 #include "common/photo_folder.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
@@ -179,7 +180,7 @@ class Drawer {
  private:
   void Show(const v1::Job* job) const {
     ProgressLine line{.label = "drawing", .done = drawn_, .total = total_};
-    if (drawn_ > 0) line.eta = (absl::Now() - begun_) / drawn_ * (total_ - drawn_);
+    if (drawn_ > 0) line.eta = (SteadyNow() - begun_) / drawn_ * (total_ - drawn_);
     if (job != nullptr && job->state() == v1::JOB_STATE_PENDING && drawn_ == 0) {
       line = {.label = "queued", .text = QueueText(*job, absl::Now())};
     }
@@ -202,7 +203,7 @@ class Drawer {
   const v1::GenerateSpec drawing_;
   const std::string folder_;
   const int total_;
-  const absl::Time begun_ = absl::Now();
+  const absl::Time begun_ = SteadyNow();
   int drawn_ = 0;
 };
 
@@ -296,7 +297,7 @@ absl::StatusOr<ExitCode> DrawToken(const Context& context, const PriorsFlags& fl
 absl::StatusOr<ExitCode> Run(const Context& context, const PriorsFlags& flags) {
   RETURN_IF_ERROR(CheckFlags(flags));
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(const auto capabilities, GetCapabilities(connection));
   ASSIGN_OR_RETURN(const v1::BaseModel base, ChooseOfferedBase(capabilities, flags.base));
   if (!flags.of_token()) {

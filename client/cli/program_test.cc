@@ -159,6 +159,23 @@ TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {
   EXPECT_THAT(ran.out, HasSubstr("Detached. The job goes on.\r\nCome back: likeness watch rex-1"));
 }
 
+TEST_F(ProgramTest, CtrlCEndsACallThatIsNotAnswered) {
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  const std::pair<const char*, std::vector<std::string>> commands[] = {
+      {"GetJob", {"report", "rex-7f3c"}},
+      {"GetJob", {"download", "rex-7f3c"}},
+      {"GetJob", {"wait", "rex-7f3c"}},
+      {"GetJob", {"logs", "rex-7f3c"}},
+      {"GetCapabilities", {"evaluate", "rex-7f3c", "--photos=rex", "--detach"}},
+      {"GetCapabilities", {"priors", "--class=dog", "--out=dogs"}},
+      {"GetCapabilities", {"wait", "--for=ready"}}};
+  for (const auto& [call, command] : commands) {
+    script_.hanging_call = call;
+    const auto ran = RunAndInterruptInCall(command);
+    EXPECT_EQ(ran.exit_code, kDetached) << command[0] << ran.out;
+  }
+}
+
 TEST_F(ProgramTest, CtrlCStopsDrawing) {
   v1::GenerateImagesResponse response;
   *response.mutable_job() = Rex(v1::JOB_STATE_RUNNING);

@@ -192,7 +192,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
   ASSIGN_OR_RETURN(const std::filesystem::path out, FileFor(file, flags));
   ASSIGN_OR_RETURN(const OutputFolder folder, OutputFolder::Prepare(out.parent_path()));
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   v1::GenerateImagesRequest request;
   ASSIGN_OR_RETURN(*request.mutable_generate(), SpecFrom(record, flags, connection, interrupt));
   const int position = flags.alone ? 0 : record.batch_position;
@@ -202,8 +202,9 @@ absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
     return kDetached;
   }
   RETURN_IF_ERROR(image.status());
-  RETURN_IF_ERROR(image->png().empty() ? DownloadBlob(connection, image->output().blob(), out)
-                                       : WriteFileWhole(out, image->png()));
+  RETURN_IF_ERROR(image->png().empty()
+                      ? DownloadBlob(connection, image->output().blob(), out, interrupt.token())
+                      : WriteFileWhole(out, image->png()));
   SayWhetherEqual(context, original, *image, flags);
   v1::Output written = image->output();
   written.set_path(out.string());

@@ -29,7 +29,7 @@ constexpr char kPage[] = "report/index.html";
 
 absl::StatusOr<ExitCode> Run(const Context& context, const std::string& out, bool force) {
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   ASSIGN_OR_RETURN(const auto name, JobNameFromArgument(connection, context.positional[0]));
   ASSIGN_OR_RETURN(const auto job, GetJob(connection, name));
   const auto page = std::find_if(job.outputs().begin(), job.outputs().end(),

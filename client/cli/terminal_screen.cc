@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/clock.h"
 
 namespace likeness::client {
 namespace {
@@ -44,7 +44,7 @@ void TerminalScreen::Text(absl::string_view text) {
 void TerminalScreen::Progress(const ProgressLine& line) {
   absl::MutexLock lock(&mutex_);
   progress_ = line;
-  reported_ = absl::Now();
+  reported_ = SteadyNow();
   elapsed_ = absl::ZeroDuration();
   options_.write(Bottom());
 }
@@ -91,7 +91,7 @@ void TerminalScreen::Animate() {
       if (mutex_.AwaitWithTimeout(absl::Condition(&closing_), kFrameTime)) return;
       reported = reported_;
     }
-    Tick(absl::Now() - reported);
+    Tick(SteadyNow() - reported);
   }
 }
 

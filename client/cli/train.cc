@@ -294,11 +294,10 @@ absl::StatusOr<ExitCode> Run(Context& context, const TrainFlags& flags) {
     ASSIGN_OR_RETURN(folder, OutputFolder::Prepare(flags.out.empty() ? flags.name : flags.out));
   }
   Interrupt interrupt;
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   auto job = Create(context, flags, connection, interrupt);
   if (!job.ok() && interrupt.requested()) {
-    context.screen->ClearProgress();
-    context.screen->Text("Stopped before the job was accepted. likeness list shows what runs.");
+    ShowNotAccepted(context);
     return kDetached;
   }
   RETURN_IF_ERROR(job.status());

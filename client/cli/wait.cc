@@ -105,7 +105,7 @@ absl::StatusOr<v1::JobState> WaitForJob(const Connection& connection, const std:
 
 absl::StatusOr<ExitCode> WaitForJobs(const Context& context, const WaitFlags& flags,
                                      const Interrupt& interrupt, Deadline& deadline) {
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   std::vector<std::string> names;
   for (const auto& argument : context.positional) {
     ASSIGN_OR_RETURN(names.emplace_back(), JobNameFromArgument(connection, argument));
@@ -140,7 +140,7 @@ absl::StatusOr<ExitCode> WaitForJobs(const Context& context, const WaitFlags& fl
 
 absl::StatusOr<ExitCode> WaitForServer(const Context& context, const WaitFlags& flags,
                                        const Interrupt& interrupt, Deadline& deadline) {
-  ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   Backoff backoff({.first = absl::Milliseconds(100),
                    .longest = absl::Seconds(1),
                    .give_up_after = absl::InfiniteDuration()});

@@ -31,7 +31,7 @@ int Watch(const Args& arguments) {
   flags.Add("out", &out, "Folder for previews and pictures [not fetched].").Takes("DIR");
   const auto run = [&](Context& context) -> absl::StatusOr<ExitCode> {
     Interrupt interrupt;
-    ASSIGN_OR_RETURN(const Connection connection, context.Connect());
+    ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
     ASSIGN_OR_RETURN(auto name, JobNameFromArgument(connection, context.positional[0]));
     std::optional<OutputFolder> folder;
     if (!out.empty()) {

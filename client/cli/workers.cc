@@ -123,9 +123,10 @@ absl::StatusOr<std::vector<std::string>> KnownWorkers(const Context& context,
 }
 
 // Until none of the workers runs a job.
-absl::StatusOr<ExitCode> WaitUntilDrained(const Context& context, const Connection& connection,
+absl::StatusOr<ExitCode> WaitUntilDrained(const Context& context,
                                           const std::vector<std::string>& names) {
   Interrupt interrupt;
+  ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));
   Backoff pause({.first = absl::Milliseconds(200),
                  .longest = absl::Seconds(2),
                  .give_up_after = absl::InfiniteDuration()});
@@ -158,7 +159,7 @@ absl::StatusOr<ExitCode> RunDrain(const Context& context, const DrainOptions& op
     RETURN_IF_ERROR(DrainWorker(connection, name, options.release_job));
     PrintResult(ShortName(name));
   }
-  if (options.wait) return WaitUntilDrained(context, connection, names);
+  if (options.wait) return WaitUntilDrained(context, names);
   return kDone;
 }
 

@@ -48,18 +48,18 @@ grpc::ChannelArguments ArgumentsFor() {
 }  // namespace
 
 absl::StatusOr<Connection> Connection::Open(const std::string& address,
-                                            const ChannelSecurity& security) {
+                                            const ChannelSecurity& security, std::stop_token stop) {
   ASSIGN_OR_RETURN(auto channel, OpenChannel(address, security, ArgumentsFor()));
-  return Connection(address, !security.token.empty(), std::move(channel));
+  return Connection(address, !security.token.empty(), std::move(channel), std::move(stop));
 }
 
 // Without a token and TLS nothing but the address could be refused.
 Connection::Connection(const std::string& address)
-    : Connection(address, false, *OpenChannel(address, {}, ArgumentsFor())) {}
+    : Connection(address, false, *OpenChannel(address, {}, ArgumentsFor()), {}) {}
 
 Connection::Connection(const std::string& address, bool identified,
-                       std::shared_ptr<grpc::Channel> channel)
-    : address_(address), identified_(identified) {
+                       std::shared_ptr<grpc::Channel> channel, std::stop_token stop)
+    : address_(address), identified_(identified), stop_(std::move(stop)) {
   jobs_ = v1::JobService::NewStub(channel);
   models_ = v1::ModelService::NewStub(channel);
   capabilities_ = v1::CapabilitiesService::NewStub(channel);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -25,12 +26,15 @@ class Connection {
   explicit Connection(const std::string& address);
 
   // Encrypted, and as somebody. INVALID_ARGUMENT: what OpenChannel (common/channel.h) refuses.
+  // Once `stop` is requested, unary calls end, and none begins.
   static absl::StatusOr<Connection> Open(const std::string& address,
-                                         const ChannelSecurity& security);
+                                         const ChannelSecurity& security,
+                                         std::stop_token stop = {});
 
   const std::string& address() const { return address_; }
   // Whether the server is told who calls. It then decides whose tenant that is; see Tenant().
   bool identified() const { return identified_; }
+  const std::stop_token& stop() const { return stop_; }
   v1::JobService::Stub& jobs() const { return *jobs_; }
   v1::ModelService::Stub& models() const { return *models_; }
   v1::CapabilitiesService::Stub& capabilities() const { return *capabilities_; }
@@ -39,10 +43,12 @@ class Connection {
   google::bytestream::ByteStream::Stub& byte_stream() const { return *byte_stream_; }
 
  private:
-  Connection(const std::string& address, bool identified, std::shared_ptr<grpc::Channel> channel);
+  Connection(const std::string& address, bool identified, std::shared_ptr<grpc::Channel> channel,
+             std::stop_token stop);
 
   std::string address_;
   bool identified_ = false;
+  std::stop_token stop_;
   std::unique_ptr<v1::JobService::Stub> jobs_;
   std::unique_ptr<v1::ModelService::Stub> models_;
   std::unique_ptr<v1::CapabilitiesService::Stub> capabilities_;

@@ -1,10 +1,10 @@
 #include "client/lib/download.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "client/lib/part_file.h"
+#include "client/lib/stopped.h"
 #include "common/digest.h"
 #include "common/resource_names.h"
 #include "common/rpc_error.h"
@@ -14,8 +14,6 @@ namespace likeness::client {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr char kPartSuffix[] = ".part";
 
 // Feeds the file's bytes to `digest`; returns how many there are, 0 if there is no file.
 int64_t HashFile(const fs::path& path, Sha256& digest) {
@@ -35,30 +33,9 @@ bool HasDigest(const fs::path& path, const std::string& sha256) {
   return fs::is_regular_file(path, error) && (HashFile(path, digest), digest.HexDigest() == sha256);
 }
 
-// `error`: an errno.
-absl::Status CannotWrite(const fs::path& path, int error) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("Cannot write ", path.string(), ": ", std::strerror(error), "."));
-}
-
-absl::Status MakeFolderOf(const fs::path& path) {
-  std::error_code error;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-  return error ? CannotWrite(path, error.value()) : absl::OkStatus();
-}
-
-absl::Status MoveIntoPlace(const fs::path& part, const fs::path& path) {
-  std::error_code error;
-  fs::rename(part, path, error);
-  return error ? CannotWrite(path, error.value()) : absl::OkStatus();
-}
-
 // One stream: appends to `part` what comes from `offset` on, and moves `offset` along.
-absl::Status ReadFrom(const Connection& connection, const std::string& blob, const fs::path& part,
+absl::Status ReadFrom(const Connection& connection, const std::string& blob, PartFile& part,
                       int64_t& offset, Sha256& digest, std::stop_token stop) {
-  errno = 0;
-  std::ofstream file(part, std::ios::binary | std::ios::app);
-  if (!file) return CannotWrite(part, errno);
   grpc::ClientContext context;
   std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   google::bytestream::ReadRequest request;
@@ -68,11 +45,10 @@ absl::Status ReadFrom(const Connection& connection, const std::string& blob, con
   google::bytestream::ReadResponse response;
   while (stream->Read(&response)) {
     const std::string& data = response.data();
-    errno = 0;
-    if (!file.write(data.data(), static_cast<std::streamsize>(data.size())).flush()) {
-      const int error = errno;
+    const absl::Status written = part.Append(data);
+    if (!written.ok()) {
       context.TryCancel();
-      return CannotWrite(part, error);
+      return written;
     }
     digest.Update(data);
     offset += static_cast<int64_t>(data.size());
@@ -108,10 +84,13 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
                           const BackoffOptions& options) {
   ASSIGN_OR_RETURN(auto name, ParseBlobName(blob, "blob"));
   if (HasDigest(path, name.sha256)) return absl::OkStatus();
-  RETURN_IF_ERROR(MakeFolderOf(path));
-  const fs::path part = path.string() + kPartSuffix;
+  ASSIGN_OR_RETURN(PartFile part, PartFile::Open(path, stop));
+  if (part.waited() && HasDigest(path, name.sha256)) {
+    part.Remove();
+    return absl::OkStatus();
+  }
   Sha256 digest;
-  int64_t offset = HashFile(part, digest);
+  int64_t offset = HashFile(part.path(), digest);
   Backoff backoff(options);
   while (true) {
     const int64_t before = offset;
@@ -119,32 +98,24 @@ absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
     if (status.ok()) break;
     if (absl::IsOutOfRange(status)) break;  // more is there than the blob has: the digest will tell
     if (offset > before) backoff.Reset();
-    if (!backoff.WaitAfter(status, stop)) return status;
+    if (!backoff.WaitAfter(status, stop)) return OrStopped(status, stop);
   }
   if (digest.HexDigest() != name.sha256) {
-    std::error_code error;
-    fs::remove(part, error);
+    part.Remove();
     return absl::DataLossError(absl::StrCat(path.string(), ": ", offset,
                                             " bytes arrived, but not those of digest ", name.sha256,
                                             ". The partial file was removed; download it again."));
   }
-  return MoveIntoPlace(part, path);
+  return part.MoveIntoPlace();
 }
 
 absl::Status WriteFileWhole(const fs::path& path, absl::string_view bytes) {
-  RETURN_IF_ERROR(MakeFolderOf(path));
-  const fs::path part = path.string() + kPartSuffix;
-  errno = 0;
-  std::ofstream file(part, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (!file) {
-    const int why = errno;
-    std::error_code error;
-    fs::remove(part, error);
-    return CannotWrite(path, why);
-  }
-  return MoveIntoPlace(part, path);
+  ASSIGN_OR_RETURN(PartFile part, PartFile::Open(path, /*stop=*/{}));
+  RETURN_IF_ERROR(part.Clear());
+  const absl::Status written = part.Append(bytes);
+  if (written.ok()) return part.MoveIntoPlace();
+  part.Remove();
+  return written;
 }
 
 absl::StatusOr<fs::path> OutputFile(const fs::path& folder, const std::string& output_path) {

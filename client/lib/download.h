@@ -30,9 +30,9 @@ absl::StatusOr<Place> PlaceFor(const std::filesystem::path& path, const std::str
 
 // Writes the blob called `blob` (tenants/{tenant}/blobs/{sha256}) to `path`, whose folders are
 // made. A file that is there with the right digest is left alone; what an earlier try left in
-// `path`.part is gone on with. The file appears at `path` only when whole and of the right digest,
-// else it is DATA_LOSS. An error without a reason (common/rpc_error.h) if this machine cannot hold
-// it.
+// `path`.part is gone on with; another that is writing there is waited for. The file appears at
+// `path` only when whole and of the right digest, else it is DATA_LOSS. An error without a reason
+// (common/rpc_error.h) if this machine cannot hold it.
 absl::Status DownloadBlob(const Connection& connection, const std::string& blob,
                           const std::filesystem::path& path, std::stop_token stop = {},
                           const BackoffOptions& backoff = {});

@@ -1,6 +1,7 @@
 #include "client/lib/generate.h"
 
 #include "client/lib/backoff.h"
+#include "client/lib/stopped.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 #include "common/utf8.h"
@@ -24,7 +25,7 @@ absl::StatusOr<v1::Job> GenerateImages(
     }
     const absl::Status status = FromGrpcStatus(stream->Finish());
     if (status.ok()) return job;
-    if (!rate_limit.Passed(status, stop)) return status;
+    if (!rate_limit.Passed(status, stop)) return OrStopped(status, stop);
   }
 }
 

@@ -33,7 +33,7 @@ absl::StatusOr<v1::Job> GetJob(const Connection& connection, const std::string& 
   v1::GetJobRequest request;
   request.set_name(name);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+  return Call<v1::Job>(kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
     return connection.jobs().GetJob(context, request, reply);
   });
 }
@@ -42,7 +42,7 @@ absl::StatusOr<v1::Job> CancelJob(const Connection& connection, const std::strin
   v1::CancelJobRequest request;
   request.set_name(name);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+  return Call<v1::Job>(kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
     return connection.jobs().CancelJob(context, request, reply);
   });
 }
@@ -51,7 +51,7 @@ absl::StatusOr<v1::Job> RetryJob(const Connection& connection, const std::string
   v1::RetryJobRequest request;
   request.set_name(name);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<v1::Job>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+  return Call<v1::Job>(kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
     return connection.jobs().RetryJob(context, request, reply);
   });
 }
@@ -60,7 +60,7 @@ absl::Status DeleteJob(const Connection& connection, const std::string& name) {
   v1::DeleteJobRequest request;
   request.set_name(name);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<google::protobuf::Empty>(kCallDeadline, {},
+  return Call<google::protobuf::Empty>(kCallDeadline, connection.stop(),
                                        [&](auto* context, auto* reply) {
                                          return connection.jobs().DeleteJob(context, request,
                                                                             reply);
@@ -76,11 +76,11 @@ absl::StatusOr<std::vector<v1::JobEvent>> ListJobEvents(const Connection& connec
   request.set_page_size(kPageSize);
   RETURN_IF_ERROR(CheckUtf8(request));
   do {
-    ASSIGN_OR_RETURN(
-        const auto page,
-        Call<v1::ListJobEventsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
-          return connection.jobs().ListJobEvents(context, request, reply);
-        }));
+    ASSIGN_OR_RETURN(const auto page,
+                     Call<v1::ListJobEventsResponse>(
+                         kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
+                           return connection.jobs().ListJobEvents(context, request, reply);
+                         }));
     events.insert(events.end(), page.events().begin(), page.events().end());
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
@@ -97,10 +97,11 @@ absl::StatusOr<v1::ListJobsResponse> ListJobs(const Connection& connection,
     request.set_page_size(std::min(options.limit - all.jobs_size(), kPageSize));
     request.set_page_token(all.next_page_token());
     RETURN_IF_ERROR(CheckUtf8(request));
-    ASSIGN_OR_RETURN(auto page,
-                     Call<v1::ListJobsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
-                       return connection.jobs().ListJobs(context, request, reply);
-                     }));
+    ASSIGN_OR_RETURN(auto page, Call<v1::ListJobsResponse>(kCallDeadline, connection.stop(),
+                                                           [&](auto* context, auto* reply) {
+                                                             return connection.jobs().ListJobs(
+                                                                 context, request, reply);
+                                                           }));
     all.mutable_jobs()->MergeFrom(page.jobs());
     if (all.resume_token().empty()) all.set_resume_token(page.resume_token());
     all.set_next_page_token(page.next_page_token());
@@ -114,10 +115,11 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const Connection& connection, 
     v1::ListModelsRequest request;
     request.set_page_size(std::min(limit - all.models_size(), kPageSize));
     request.set_page_token(all.next_page_token());
-    ASSIGN_OR_RETURN(
-        auto page, Call<v1::ListModelsResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
-          return connection.models().ListModels(context, request, reply);
-        }));
+    ASSIGN_OR_RETURN(auto page,
+                     Call<v1::ListModelsResponse>(
+                         kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
+                           return connection.models().ListModels(context, request, reply);
+                         }));
     all.mutable_models()->MergeFrom(page.models());
     all.set_next_page_token(page.next_page_token());
   } while (!all.next_page_token().empty() && all.models_size() < limit);
@@ -128,7 +130,7 @@ absl::StatusOr<v1::Model> GetModel(const Connection& connection, const std::stri
   v1::GetModelRequest request;
   request.set_name(name);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<v1::Model>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+  return Call<v1::Model>(kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
     return connection.models().GetModel(context, request, reply);
   });
 }
@@ -137,7 +139,7 @@ absl::Status DeleteModel(const Connection& connection, const std::string& name) 
   v1::DeleteModelRequest request;
   request.set_name(name);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<google::protobuf::Empty>(kCallDeadline, {},
+  return Call<google::protobuf::Empty>(kCallDeadline, connection.stop(),
                                        [&](auto* context, auto* reply) {
                                          return connection.models().DeleteModel(context, request,
                                                                                 reply);
@@ -151,7 +153,7 @@ absl::StatusOr<v1::Erasure> Erase(const Connection& connection, const std::strin
   RETURN_IF_ERROR(CheckUtf8(model));
   v1::EraseJobRequest job;
   job.set_name(name);
-  return Call<v1::Erasure>(kErasureDeadline, {}, [&](auto* context, auto* reply) {
+  return Call<v1::Erasure>(kErasureDeadline, connection.stop(), [&](auto* context, auto* reply) {
     return absl::StrContains(name, "/models/")
                ? connection.models().EraseModel(context, model, reply)
                : connection.jobs().EraseJob(context, job, reply);
@@ -165,7 +167,7 @@ absl::StatusOr<std::string> Tenant(const Connection& connection) {
 }
 
 absl::StatusOr<v1::Capabilities> GetCapabilities(const Connection& connection) {
-  return Call<v1::Capabilities>(kCallDeadline, {}, [&](auto* context, auto* reply) {
+  return Call<v1::Capabilities>(kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
     return connection.capabilities().GetCapabilities(context, {}, reply);
   });
 }

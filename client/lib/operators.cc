@@ -17,11 +17,11 @@ absl::StatusOr<v1::ListWorkersResponse> ListWorkers(const Connection& connection
   v1::ListWorkersRequest request;
   request.set_page_size(kPageSize);
   do {
-    ASSIGN_OR_RETURN(
-        const auto page,
-        Call<v1::ListWorkersResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
-          return connection.operators().ListWorkers(context, request, reply);
-        }));
+    ASSIGN_OR_RETURN(const auto page,
+                     Call<v1::ListWorkersResponse>(
+                         kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
+                           return connection.operators().ListWorkers(context, request, reply);
+                         }));
     all.mutable_workers()->MergeFrom(page.workers());
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
@@ -33,7 +33,7 @@ absl::Status DrainWorker(const Connection& connection, const std::string& name, 
   request.set_name(name);
   request.set_release_job(release_job);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<v1::DrainWorkerResponse>(kCallDeadline, {},
+  return Call<v1::DrainWorkerResponse>(kCallDeadline, connection.stop(),
                                        [&](auto* context, auto* reply) {
                                          return connection.operators().DrainWorker(context, request,
                                                                                    reply);
@@ -45,7 +45,7 @@ absl::Status UndrainWorker(const Connection& connection, const std::string& name
   v1::UndrainWorkerRequest request;
   request.set_name(name);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<v1::UndrainWorkerResponse>(kCallDeadline, {},
+  return Call<v1::UndrainWorkerResponse>(kCallDeadline, connection.stop(),
                                          [&](auto* context, auto* reply) {
                                            return connection.operators().UndrainWorker(
                                                context, request, reply);
@@ -54,9 +54,10 @@ absl::Status UndrainWorker(const Connection& connection, const std::string& name
 }
 
 absl::StatusOr<v1::GetQueueResponse> GetQueue(const Connection& connection) {
-  return Call<v1::GetQueueResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
-    return connection.operators().GetQueue(context, {}, reply);
-  });
+  return Call<v1::GetQueueResponse>(kCallDeadline, connection.stop(),
+                                    [&](auto* context, auto* reply) {
+                                      return connection.operators().GetQueue(context, {}, reply);
+                                    });
 }
 
 absl::StatusOr<v1::GetUsageResponse> GetUsage(const Connection& connection,
@@ -65,9 +66,10 @@ absl::StatusOr<v1::GetUsageResponse> GetUsage(const Connection& connection,
   if (!tenant.empty()) request.set_parent(absl::StrCat("tenants/", tenant));
   request.set_days(days);
   RETURN_IF_ERROR(CheckUtf8(request));
-  return Call<v1::GetUsageResponse>(kCallDeadline, {}, [&](auto* context, auto* reply) {
-    return connection.operators().GetUsage(context, request, reply);
-  });
+  return Call<v1::GetUsageResponse>(
+      kCallDeadline, connection.stop(), [&](auto* context, auto* reply) {
+        return connection.operators().GetUsage(context, request, reply);
+      });
 }
 
 }  // namespace likeness::client

@@ -1,5 +1,11 @@
 // Uploads and downloads over connections that break.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "client/lib/download.h"
 #include "client/lib/upload.h"
@@ -60,6 +66,23 @@ TEST_F(DownloadTest, LeavesAFileAloneThatIsThere) {
   WriteFile(path_, bytes_);
   ASSERT_TRUE(Download().ok());
   EXPECT_THAT(server_->record().read_offsets, ElementsAre());
+}
+
+TEST_F(DownloadTest, WaitsForAnotherThatWritesToTheSameFile) {
+  const std::string part = path_.string() + ".part";
+  WriteFile(part, bytes_.substr(0, 3000));
+  const int other = open(part.c_str(), O_WRONLY);
+  ASSERT_EQ(flock(other, LOCK_EX), 0);
+  std::jthread ends([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    WriteFile(path_, bytes_);
+    std::filesystem::remove(part);
+    close(other);
+  });
+  ASSERT_TRUE(Download().ok());
+  EXPECT_EQ(ReadFile(path_), bytes_);
+  EXPECT_THAT(server_->record().read_offsets, ElementsAre());
+  EXPECT_FALSE(std::filesystem::exists(part));
 }
 
 TEST_F(DownloadTest, NeverShowsAFileOfTheWrongDigest) {

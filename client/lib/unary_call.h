@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/lib/backoff.h"
+#include "client/lib/stopped.h"
 #include "common/rpc_error.h"
 #include "grpcpp/client_context.h"
 
@@ -26,7 +27,7 @@ absl::StatusOr<Reply> Call(std::chrono::seconds deadline, std::stop_token stop,
     Reply reply;
     const absl::Status status = FromGrpcStatus(call(&context, &reply));
     if (status.ok()) return reply;
-    if (!rate_limit.Passed(status, stop)) return status;
+    if (!rate_limit.Passed(status, stop)) return OrStopped(status, stop);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "client/lib/upload.h"
 
+#include "client/lib/stopped.h"
 #include "client/lib/unary_call.h"
 #include "common/digest.h"
 #include "common/ids.h"
@@ -78,7 +79,7 @@ absl::StatusOr<std::string> UploadBlob(const Connection& connection, const std::
   while (!stored.ok() || *stored < name.size_bytes) {
     const absl::Status why =
         stored.ok() ? absl::UnavailableError("The upload makes no progress.") : stored.status();
-    if (!backoff.WaitAfter(why, stop)) return why;
+    if (!backoff.WaitAfter(why, stop)) return OrStopped(why, stop);
     stored = CommittedSize(connection, name, stop);
     if (stored.ok() && *stored > progress) {
       progress = *stored;

@@ -1,5 +1,6 @@
 #include "client/lib/watch.h"
 
+#include "client/lib/stopped.h"
 #include "common/rpc_error.h"
 
 namespace likeness::client {
@@ -44,8 +45,7 @@ absl::Status WatchJob(const Connection& connection, const std::string& name,
   RateLimitWait rate_limit;
   while (true) {
     auto status = ReadStream(connection, name, place, backoff, on_event, stop);
-    if (stop.stop_requested()) return absl::CancelledError("The watch was stopped.");
-    if (status.ok()) return status;
+    if (status.ok() || stop.stop_requested()) return OrStopped(status, stop);
     if (ErrorReason(status) == "RESUME_TOKEN_EXPIRED" && !place.resume_token.empty()) {
       place = {};
       continue;
@@ -53,9 +53,7 @@ absl::Status WatchJob(const Connection& connection, const std::string& name,
     if (rate_limit.Passed(status, stop)) continue;
     if (!absl::IsUnavailable(status)) return status;
     options.on_lost(status);
-    if (!backoff.Wait(stop)) {
-      return stop.stop_requested() ? absl::CancelledError("The watch was stopped.") : status;
-    }
+    if (!backoff.Wait(stop)) return OrStopped(status, stop);
   }
 }
 
@@ -73,7 +71,7 @@ absl::Status WatchJobs(const Connection& connection, const std::string& filter,
     auto stream = connection.jobs().WatchJobs(&context, request);
     for (v1::JobEvent event; stream->Read(&event);) on_event(event);
     const absl::Status status = FromGrpcStatus(stream->Finish());
-    if (!rate_limit.Passed(status, stop)) return status;
+    if (!rate_limit.Passed(status, stop)) return OrStopped(status, stop);
   }
 }
 

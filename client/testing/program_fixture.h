@@ -72,6 +72,13 @@ class ProgramTest : public testing::Test {
     });
   }
 
+  // Presses Ctrl-C while the program waits for the answer of Script::hanging_call.
+  Ran RunAndInterruptInCall(std::vector<std::string> arguments) {
+    Serve(arguments);
+    return RunOnTerminal(folder_.path(), arguments,
+                         [this](const std::string&) { return server_->record().hanging > 0; });
+  }
+
   void Serve(std::vector<std::string>& arguments) {
     server_ = std::make_unique<ScriptedServer>(script_);
     arguments.push_back("--server=" + server_->address());

@@ -1,6 +1,7 @@
 #include "client/testing/run_program.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,12 +34,19 @@ int Wait(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// Reads until the other end closes; a terminal says so with an error.
-void ReadAll(int file, std::string& text, const std::function<void()>& after_each = {}) {
+// Reads until the other end closes; a terminal says so with an error. Calls `look` now and then.
+void ReadAll(int file, std::string& text, const std::function<void()>& look = {}) {
   std::array<char, 4096> buffer;
-  for (ssize_t count; (count = read(file, buffer.data(), buffer.size())) > 0;) {
+  while (true) {
+    pollfd readable{file, POLLIN, 0};
+    if (look && poll(&readable, 1, /*milliseconds=*/50) == 0) {
+      look();
+      continue;
+    }
+    const ssize_t count = read(file, buffer.data(), buffer.size());
+    if (count <= 0) break;
     text.append(buffer.data(), count);
-    if (after_each) after_each();
+    if (look) look();
   }
   close(file);
 }

@@ -66,8 +66,9 @@ class ScriptedServer::Services : public v1::JobService::Service,
     return grpc::Status::OK;
   }
 
-  grpc::Status GetCapabilities(grpc::ServerContext*, const v1::GetCapabilitiesRequest*,
+  grpc::Status GetCapabilities(grpc::ServerContext* context, const v1::GetCapabilitiesRequest*,
                                v1::Capabilities* reply) override {
+    HangIfToldIn("GetCapabilities", context);
     *reply = script_.capabilities;
     return grpc::Status::OK;
   }
@@ -83,8 +84,9 @@ class ScriptedServer::Services : public v1::JobService::Service,
     return ToGrpcStatus(script_.create_status);
   }
 
-  grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+  grpc::Status GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request,
                       v1::Job* reply) override {
+    HangIfToldIn("GetJob", context);
     if (absl::MutexLock lock(&mutex_); true) {
       if (const auto refusal = Refusal("GetJob"); !refusal.ok()) return ToGrpcStatus(refusal);
     }
@@ -316,9 +318,18 @@ class ScriptedServer::Services : public v1::JobService::Service,
   }
 
   void HangIfTold(grpc::ServerContext* context) const {
-    while (script_.hang_after_events && !context->IsCancelled()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    if (script_.hang_after_events) Hang(context);
+  }
+
+  void HangIfToldIn(const std::string& call, grpc::ServerContext* context) {
+    if (script_.hanging_call != call) return;
+    if (absl::MutexLock lock(&mutex_); true) ++record_.hanging;
+    Hang(context);
+  }
+
+  // Until the client leaves.
+  static void Hang(grpc::ServerContext* context) {
+    while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 
   // Each happens once.

@@ -30,6 +30,7 @@ struct Script {
   std::vector<v1::JobEvent> events{};   // of every watch; seq and resume_token are filled in
   std::set<size_t> break_before{};      // the watch is UNAVAILABLE once before these events
   bool forget_tokens = false;           // every resume token is RESUME_TOKEN_EXPIRED
+  std::string hanging_call{};           // GetJob or GetCapabilities: it is never answered
   bool hang_after_events = false;       // the stream stays open until the client leaves
   std::vector<v1::JobEvent> changes{};  // of every WatchJobs; then the stream stays open
   absl::Status changes_status{};        // instead of them
@@ -57,6 +58,7 @@ struct Record {
   std::vector<v1::GenerateImagesRequest> generates;
   v1::WatchJobsRequest watch_jobs;  // the latest
   int watches = 0;                  // of jobs
+  int hanging = 0;                  // calls of Script::hanging_call
   std::vector<v1::DrainWorkerRequest> drains;
   std::vector<std::string> undrained;  // names
   v1::GetUsageRequest usage;

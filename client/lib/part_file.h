@@ -1,0 +1,44 @@
+// A file that appears only when it is whole.
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace likeness::client {
+
+// What is to become the file at `path`, until then in `path`.part. One at a time: of several
+// programs that write to the same path, the others wait. Errors carry no reason
+// (common/rpc_error.h): this machine cannot hold the file.
+class PartFile {
+ public:
+  // Makes the folders and the file, or takes up what an earlier one left. Waits for another that
+  // has it, until `stop`.
+  static absl::StatusOr<PartFile> Open(const std::filesystem::path& path, std::stop_token stop);
+
+  PartFile(PartFile&& other) noexcept;
+  PartFile& operator=(PartFile&&) = delete;
+  ~PartFile();
+
+  const std::filesystem::path& path() const { return part_; }
+  // Whether another had it first, so that the whole file may be there by now.
+  bool waited() const { return waited_; }
+
+  absl::Status Append(absl::string_view bytes);
+  absl::Status Clear();
+  absl::Status MoveIntoPlace();
+  void Remove();
+
+ private:
+  PartFile(const std::filesystem::path& path, int file, bool waited);
+
+  std::filesystem::path whole_;
+  std::filesystem::path part_;
+  int file_;
+  bool waited_;
+};
+
+}  // namespace likeness::client
