@@ -86,11 +86,14 @@ class Miniature(unittest.TestCase):
         self.assertLess(metrics["pres"], metrics["dino"] - 0.2)
         self.assertLess(metrics["pres_before"], 0.35)
         self.assertIn("clip_t_low", metrics)
+        # Pictures of one prompt are nearer to each other than two of the world at random, which are 1 apart.
+        self.assertGreater(metrics["div"], 0.1)
+        self.assertLess(metrics["div"], 0.9)
 
     def test_the_weights_in_the_repository_are_small(self):
         size = sum(file.stat().st_size for file in (MODELS / "mini").rglob("*.safetensors"))
         self.assertLess(size, 32 << 20)
-        evaluators = sum(file.stat().st_size for name in ("mini-clip", "mini-dino") for file in (MODELS / name).iterdir())
+        evaluators = sum(file.stat().st_size for name in ("mini-clip", "mini-dino", "mini-lpips") for file in (MODELS / name).iterdir())
         self.assertLess(evaluators, 4 << 20)
 
 
