@@ -63,12 +63,14 @@ TEST(FacesOf, WhatIsNoNumberIsNoFace) {
 
 TEST(SquareAroundFace, HasRoomAroundTheFaceAndStaysInThePicture) {
   const Image photo{.width = 400, .height = 300, .rgb = {}};
-  const CropBox middle = SquareAroundFace({.left = 180, .top = 120, .width = 40, .height = 60}, photo);
+  const CropBox middle =
+      SquareAroundFace({.left = 180, .top = 120, .width = 40, .height = 60}, photo);
   EXPECT_EQ(middle.left, 140);
   EXPECT_EQ(middle.top, 90);
   EXPECT_EQ(middle.width, 120);
   EXPECT_EQ(middle.height, 120);
-  const CropBox corner = SquareAroundFace({.left = 380, .top = -20, .width = 40, .height = 60}, photo);
+  const CropBox corner =
+      SquareAroundFace({.left = 380, .top = -20, .width = 40, .height = 60}, photo);
   EXPECT_EQ(corner.left, 280);
   EXPECT_EQ(corner.top, 0);
   const CropBox large = SquareAroundFace({.left = 0, .top = 0, .width = 350, .height = 290}, photo);
