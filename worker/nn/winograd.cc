@@ -7,128 +7,17 @@
 #include <optional>
 #include <vector>
 
+#include "worker/nn/winograd_transforms.h"
+
 namespace likeness {
 namespace {
 
-constexpr int64_t kOut = 4;            // pixels a side that a tile gives
-constexpr int64_t kIn = kOut + 2;      // and that it sees
-constexpr int64_t kSpots = kIn * kIn;  // of a transformed tile
+using namespace winograd;
+
 // Below these, what is transformed costs more than the multiplications that are saved.
 constexpr int64_t kFewestChannels = 64, kFewestTiles = 32, kFewestAlong = 4;
 constexpr int64_t kBlockTiles = 256;                // that are transformed together
 constexpr int64_t kBlockFloats = int64_t{1} << 24;  // of transformed weights kept at once
-
-// The transforms of the paper's section 4.1, with the points 0, 1, -1, 2, -2. Each works on columns
-// of `stride` floats: `from` and `to` are the first of `n` in the first column.
-#define LIKENESS_VECTORS __attribute__((target_clones("avx512f", "avx2", "default")))
-
-// B^T d: six rows of pixels to six.
-LIKENESS_VECTORS void ToSpots(const float* __restrict from, float* __restrict to,
-                              int64_t from_stride, int64_t to_stride, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float d0 = from[j], d1 = from[j + from_stride], d2 = from[j + 2 * from_stride],
-                d3 = from[j + 3 * from_stride], d4 = from[j + 4 * from_stride],
-                d5 = from[j + 5 * from_stride];
-    const float even = d4 - 4 * d2, odd = d3 - 4 * d1, wide = d4 - d2, tall = 2 * (d3 - d1);
-    to[j] = 4 * d0 - 5 * d2 + d4;
-    to[j + to_stride] = even + odd;
-    to[j + 2 * to_stride] = even - odd;
-    to[j + 3 * to_stride] = wide + tall;
-    to[j + 4 * to_stride] = wide - tall;
-    to[j + 5 * to_stride] = 4 * d1 - 5 * d3 + d5;
-  }
-}
-
-// B m, the adjoint: six to six.
-LIKENESS_VECTORS void FromSpots(const float* __restrict from, float* __restrict to,
-                                int64_t from_stride, int64_t to_stride, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float m0 = from[j], m1 = from[j + from_stride], m2 = from[j + 2 * from_stride],
-                m3 = from[j + 3 * from_stride], m4 = from[j + 4 * from_stride],
-                m5 = from[j + 5 * from_stride];
-    const float sum12 = m1 + m2, difference12 = m1 - m2, sum34 = m3 + m4, difference34 = m3 - m4;
-    to[j] = 4 * m0;
-    to[j + to_stride] = 4 * (m5 - difference12) - 2 * difference34;
-    to[j + 2 * to_stride] = -5 * m0 - 4 * sum12 - sum34;
-    to[j + 3 * to_stride] = difference12 + 2 * difference34 - 5 * m5;
-    to[j + 4 * to_stride] = m0 + sum12 + sum34;
-    to[j + 5 * to_stride] = m5;
-  }
-}
-
-// A^T m: six to four.
-LIKENESS_VECTORS void ToPixels(const float* __restrict from, float* __restrict to,
-                               int64_t from_stride, int64_t to_stride, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float m0 = from[j], m1 = from[j + from_stride], m2 = from[j + 2 * from_stride],
-                m3 = from[j + 3 * from_stride], m4 = from[j + 4 * from_stride],
-                m5 = from[j + 5 * from_stride];
-    const float sum12 = m1 + m2, difference12 = m1 - m2, sum34 = m3 + m4, difference34 = m3 - m4;
-    to[j] = m0 + sum12 + sum34;
-    to[j + to_stride] = difference12 + 2 * difference34;
-    to[j + 2 * to_stride] = sum12 + 4 * sum34;
-    to[j + 3 * to_stride] = difference12 + 8 * difference34 + m5;
-  }
-}
-
-// A y, the adjoint: four to six.
-LIKENESS_VECTORS void FromPixels(const float* __restrict from, float* __restrict to,
-                                 int64_t from_stride, int64_t to_stride, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float y0 = from[j], y1 = from[j + from_stride], y2 = from[j + 2 * from_stride],
-                y3 = from[j + 3 * from_stride];
-    const float even = y0 + y2, odd = y1 + y3, even4 = y0 + 4 * y2, odd4 = 2 * y1 + 8 * y3;
-    to[j] = y0;
-    to[j + to_stride] = even + odd;
-    to[j + 2 * to_stride] = even - odd;
-    to[j + 3 * to_stride] = even4 + odd4;
-    to[j + 4 * to_stride] = even4 - odd4;
-    to[j + 5 * to_stride] = y3;
-  }
-}
-
-// G g: three to six.
-LIKENESS_VECTORS void WeightToSpots(const float* __restrict from, float* __restrict to,
-                                    int64_t from_stride, int64_t to_stride, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float g0 = from[j], g1 = from[j + from_stride], g2 = from[j + 2 * from_stride];
-    const float outer = (g0 + g2) * (1.0F / 6), outer4 = (g0 + 4 * g2) * (1.0F / 24);
-    to[j] = g0 * 0.25F;
-    to[j + to_stride] = -outer - g1 * (1.0F / 6);
-    to[j + 2 * to_stride] = g1 * (1.0F / 6) - outer;
-    to[j + 3 * to_stride] = outer4 + g1 * (1.0F / 12);
-    to[j + 4 * to_stride] = outer4 - g1 * (1.0F / 12);
-    to[j + 5 * to_stride] = g2;
-  }
-}
-
-// G^T u, the adjoint: six to three.
-LIKENESS_VECTORS void SpotsToWeight(const float* __restrict from, float* __restrict to,
-                                    int64_t from_stride, int64_t to_stride, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float u0 = from[j], u1 = from[j + from_stride], u2 = from[j + 2 * from_stride],
-                u3 = from[j + 3 * from_stride], u4 = from[j + 4 * from_stride],
-                u5 = from[j + 5 * from_stride];
-    const float sum12 = (u1 + u2) * (1.0F / 6), sum34 = (u3 + u4) * (1.0F / 24);
-    to[j] = u0 * 0.25F - sum12 + sum34;
-    to[j + to_stride] = (u2 - u1) * (1.0F / 6) + (u3 - u4) * (1.0F / 12);
-    to[j + 2 * to_stride] = 4 * sum34 - sum12 + u5;
-  }
-}
-
-using Transform = void (*)(const float*, float*, int64_t, int64_t, int64_t);
-
-// Both ways over a tile: `from` is [rows_in][rows_in][n], `to` [rows_out][rows_out] of n floats
-// that are `stride` apart. `half` holds rows_out * rows_in * n.
-void Twice(Transform transform, int64_t rows_in, int64_t rows_out, const float* from,
-           int64_t from_stride, float* half, float* to, int64_t to_stride, int64_t n) {
-  for (int64_t k = 0; k < rows_in; ++k) {  // down
-    transform(from + k * from_stride, half + k * n, rows_in * from_stride, rows_in * n, n);
-  }
-  for (int64_t a = 0; a < rows_out; ++a) {  // across
-    transform(half + a * rows_in * n, to + a * rows_out * to_stride, n, to_stride, n);
-  }
-}
 
 // How a picture is cut into tiles: rows of tiles of all pictures, one behind the other.
 struct Tiling {
@@ -182,28 +71,6 @@ void Gather(const float* x, const Tiling& tiling, int64_t channel, int64_t first
   }
 }
 
-// Adds what Gather would have taken: the adjoint.
-void Scatter(const float* from, const Tiling& tiling, int64_t channel, int64_t first_row,
-             int64_t rows, int64_t side, int64_t before, float* x) {
-  const int64_t n = rows * tiling.across;
-  for (int64_t row = 0; row < rows; ++row) {
-    float* plane = x + tiling.Plane(first_row + row, channel);
-    for (int64_t i = 0; i < side; ++i) {
-      const int64_t y = tiling.Top(first_row + row) + i - before;
-      if (y < 0 || y >= tiling.height) continue;
-      float* line = plane + y * tiling.width;
-      for (int64_t k = 0; k < side; ++k) {
-        const int64_t shift = k - before;
-        const int64_t begin = shift < 0 ? 1 : 0;
-        const int64_t end =
-            std::clamp((tiling.width - shift + kOut - 1) / kOut, begin, tiling.across);
-        const float* spot = from + (i * side + k) * n + row * tiling.across;
-        for (int64_t j = begin; j < end; ++j) line[kOut * j + shift] += spot[j];
-      }
-    }
-  }
-}
-
 // What a thread works in: tiles before, between and after the two ways of a transform.
 struct Scratch {
   explicit Scratch(int64_t n) : pixels(kSpots * n), half(kSpots * n) {}
@@ -226,22 +93,6 @@ torch::Tensor TilesOf(const torch::Tensor& x, const Tiling& tiling, int64_t firs
     }
   });
   return spots;
-}
-
-// Adds what TilesOf would have taken to the picture: the adjoint.
-void AddTiles(const torch::Tensor& spots, const Tiling& tiling, int64_t first_row, int64_t rows,
-              torch::Tensor& x) {
-  const int64_t n = rows * tiling.across;
-  const float* from = spots.const_data_ptr<float>();
-  auto* to = x.mutable_data_ptr<float>();
-  at::parallel_for(0, tiling.channels, 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(n);
-    for (int64_t c = begin; c < end; ++c) {
-      Twice(FromSpots, kIn, kIn, from + c * n, tiling.channels * n, scratch.half.data(),
-            scratch.pixels.data(), n, n);
-      Scatter(scratch.pixels.data(), tiling, c, first_row, rows, kIn, 1, to);
-    }
-  });
 }
 
 // Writes channels of the picture from [36, channels, tiles], and adds the bias (null: none).
