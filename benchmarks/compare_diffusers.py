@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The engine against diffusers in one run: a DreamBooth training step, and a guided picture of 20 steps.
+"""The engine against diffusers in one run: a DreamBooth training step, and a guided picture of 20 steps (--steps).
 
     benchmarks/compare_diffusers.py --threads 2            the miniature model
     benchmarks/compare_diffusers.py --threads 2 --full     the sizes of Stable Diffusion 1.5, random weights
@@ -110,6 +110,7 @@ def main():
     parser.add_argument("--what", nargs="+", default=["train_step", "sample_image"], choices=["train_step", "sample_image"])
     parser.add_argument("--memory", action="store_true", help="compare the memory of a training step, in each mode that saves some")
     parser.add_argument("--batch-size", type=int, default=4, help="photos in a step, and as many class pictures (not with --full)")
+    parser.add_argument("--steps", type=int, default=20, help="denoising steps of the picture [20]")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 5; 2 with --full)")
     parser.add_argument("--repetitions", type=int, help="measured in a round (default: 10; 2 steps, 1 picture with --full on the CPU)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
@@ -120,7 +121,7 @@ def main():
     args.rounds = args.rounds or (2 if args.full else 5)
 
     with tempfile.TemporaryDirectory() as scratch:
-        train_flags, sample_flags = [f"--batch-size={args.batch_size}"], []
+        train_flags, sample_flags = [f"--batch-size={args.batch_size}"], [f"--steps={args.steps}"]
         repetitions = {"train_step": 10, "sample_image": 10}
         if not args.full:
             args.model = args.model or ROOT / "models/mini"
@@ -130,7 +131,7 @@ def main():
                 args.model = pathlib.Path(scratch) / "model"
             train_flags = ["--batch-size=1", "--no-text-encoder"]
             if args.device == "cpu":  # where each takes a minute
-                train_flags, sample_flags = [*train_flags, "--warm-up=1"], ["--warm-up=1"]
+                train_flags, sample_flags = [*train_flags, "--warm-up=1"], [*sample_flags, "--warm-up=1"]
                 repetitions = {"train_step": 2, "sample_image": 1}
         flags = {"train_step": train_flags, "sample_image": sample_flags}
         for what in flags:
@@ -144,7 +145,7 @@ def main():
             print_table(rows)
     if args.json:
         args.json.write_text(json.dumps({
-            "model": "sd15-size" if args.full else args.model.name, "device": args.device, "threads": args.threads,
+            "model": "sd15-size" if args.full else args.model.name, "device": args.device, "threads": args.threads, "steps": args.steps,
             "processor": platform.processor() or platform.machine(), "time": time.strftime("%Y-%m-%d"),
             "rows": rows}, indent=1) + "\n")
     for row in filter(different_pictures, rows):
