@@ -9,6 +9,7 @@
 
 #include "worker/base/error.h"
 #include "worker/images/mat.h"
+#include "worker/images/run_network.h"
 
 namespace likeness {
 namespace {
@@ -34,16 +35,8 @@ std::vector<float> Plane(const cv::Mat& blob, int channel) {
   return {begin, begin + static_cast<ptrdiff_t>(blob.size[2]) * blob.size[3]};
 }
 
-// What OpenCV throws says nothing to users, and holds paths.
-template <typename Run>
-auto Guarded(const Run& run) {
-  try {
-    return run();
-  } catch (const cv::Exception&) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "the face detector is not a network that can be run; CenterFace as ONNX is");
-  }
-}
+constexpr char kNoDetector[] =
+    "the face detector is not a network that can be run; CenterFace as ONNX is";
 
 }  // namespace
 
@@ -113,7 +106,7 @@ std::vector<Face> FaceDetector::Detect(const Image& image) {
     return kMultiple * std::max(1, static_cast<int>(std::ceil(pixels * shrink / kMultiple)));
   };
   const cv::Size read(side(image.width), side(image.height));
-  FaceMaps maps = Guarded([&] {
+  FaceMaps maps = RunNetwork(kNoDetector, [&] {
     cv::dnn::Net& net = network_->For(read);
     net.setInput(cv::dnn::blobFromImage(ConstView(image), /*scalefactor=*/1.0, read));
     std::vector<cv::Mat> out;

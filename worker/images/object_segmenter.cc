@@ -10,6 +10,7 @@
 
 #include "worker/base/error.h"
 #include "worker/images/mat.h"
+#include "worker/images/run_network.h"
 
 namespace likeness {
 namespace {
@@ -17,17 +18,9 @@ namespace {
 constexpr float kStandsOut = 0.5F;
 constexpr double kCropSides = 1.1;  // the crop's side in the longer side of the object
 
-// What OpenCV throws says nothing to users, and holds paths.
-template <typename Run>
-auto Guarded(const Run& run) {
-  try {
-    return run();
-  } catch (const cv::Exception&) {
-    throw Error(ErrorKind::kFailedPrecondition,
-                "the segmentation network is not one that can be run; U2-Net and IS-Net are, as "
-                "ONNX in float32");
-  }
-}
+constexpr char kNoSegmenter[] =
+    "the segmentation network is not one that can be run; U2-Net and IS-Net are, as "
+    "ONNX in float32";
 
 }  // namespace
 
@@ -75,7 +68,7 @@ ObjectSegmenter::ObjectSegmenter(const SegmenterOptions& options, const std::fil
     : options_(options), network_(std::make_unique<Network>()) {
   std::ifstream file(onnx, std::ios::binary);
   const std::vector<uint8_t> bytes(std::istreambuf_iterator<char>(file), {});
-  network_->net = Guarded([&] { return cv::dnn::readNetFromONNX(bytes); });
+  network_->net = RunNetwork(kNoSegmenter, [&] { return cv::dnn::readNetFromONNX(bytes); });
 }
 
 ObjectSegmenter::~ObjectSegmenter() = default;
@@ -93,7 +86,7 @@ std::optional<Image> ObjectSegmenter::Segment(const Image& image) {
     pixels.ptr<float>()[i] = (static_cast<float>(read.rgb[i]) / whole - options_.mean[channel]) /
                              options_.scale[channel];
   }
-  const cv::Mat found = Guarded([&] {
+  const cv::Mat found = RunNetwork(kNoSegmenter, [&] {
     // Of several outputs, which have ascending numbers, the first is the finest.
     const auto outputs = network_->net.getUnconnectedOutLayers();
     CV_Assert(!outputs.empty());
