@@ -1,5 +1,6 @@
 // Jobs over a real port: what clients and workers see.
 #include <cmath>
+#include <limits>
 #include <set>
 #include <string>
 #include <thread>
@@ -63,6 +64,58 @@ TEST_F(ServiceTest, RequestIdMakesCreationRepeatable) {
   EXPECT_EQ(Create(request)->name(), first->name());
   request.mutable_job()->mutable_fine_tune()->mutable_training()->set_steps(11);
   EXPECT_EQ(ErrorReason(Create(request).status()), "REQUEST_ID_REUSED");
+}
+
+// JSON has no word for them.
+TEST_F(ServiceTest, MeasurementsThatAreNoNumbersAreDropped) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  OfferModels();
+  const std::string name = Create(DogJob())->name();
+  v1::HeartbeatRequest news;
+  news.set_lease_token(worker_.Acquire()->lease_token());
+  v1::Progress& progress = *news.mutable_progress();
+  progress.set_done(3);
+  progress.mutable_training()->set_loss(kNone);
+  progress.mutable_training()->set_step(3);
+  progress.mutable_measurements()->set_validation_loss(0.25);
+  progress.mutable_measurements()->set_subject_score(-kInfinite);
+  ASSERT_TRUE(worker_.Heartbeat(news).ok());
+  const v1::Progress kept = Get(name)->progress();
+  EXPECT_EQ(kept.done(), 3);
+  EXPECT_FALSE(kept.has_training()) << "the step has no loss";
+  EXPECT_EQ(kept.measurements().validation_loss(), 0.25);
+  EXPECT_FALSE(kept.measurements().has_subject_score());
+
+  v1::CompleteLeaseRequest outcome;
+  outcome.set_lease_token(news.lease_token());
+  (*outcome.mutable_metrics())["loss"] = kInfinite;
+  (*outcome.mutable_metrics())["dino"] = 0.5;
+  ASSERT_TRUE(worker_.Complete(outcome).ok());
+  const auto job = Get(name);
+  EXPECT_EQ(job->state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_FALSE(job->metrics().contains("loss"));
+  EXPECT_EQ(job->metrics().at("dino"), 0.5);
+}
+
+// A client may send the job that it got back.
+TEST_F(ServiceTest, OutputOnlyFieldsMakeNoOtherRequest) {
+  OfferModels();
+  auto request = DogJob();
+  request.set_request_id("once");
+  const auto first = Create(request);
+  v1::Job& job = *request.mutable_job();
+  job.set_name(first->name());
+  job.set_uid(first->uid());
+  job.set_state(v1::JOB_STATE_RUNNING);
+  *job.mutable_create_time() = first->create_time();
+  (*job.mutable_metrics())["loss"] = 0.5;
+  job.add_warnings("none");
+  const auto again = Create(request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->uid(), first->uid());
+  (*job.mutable_labels())["colour"] = "red";
+  EXPECT_EQ(ErrorReason(Create(request).status()), "REQUEST_ID_REUSED") << "that is the client's";
 }
 
 TEST_F(ServiceTest, MessageOverTheLimitIsRefused) {

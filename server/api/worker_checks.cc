@@ -1,6 +1,8 @@
 #include "server/api/worker_checks.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <string>
@@ -33,6 +35,8 @@ constexpr int kMaxSampleBytes = kMaxPreviewBytes + (32 << 10);  // a prompt, pla
 constexpr int kMaxResolvedBytes = 1 << 20;
 constexpr int kMaxMetrics = 1000;
 constexpr int kLastCode = 16;  // UNAUTHENTICATED
+
+bool IsFinite(double value) { return std::isfinite(value); }
 
 void CheckText(const std::string& field, const std::string& text, FieldChecker& checker) {
   checker.Integer(field + " (bytes)", std::ssize(text), 0, kMaxIdBytes);
@@ -170,6 +174,39 @@ absl::Status CheckFailure(const v1::FailLeaseRequest& request) {
   checker.Integer("error.code", request.error().code(), 1, kLastCode);
   CheckSize("error", request.error(), kMaxErrorBytes, checker);
   return checker.status();
+}
+
+std::vector<std::string> DropNotFinite(v1::Progress& progress) {
+  std::vector<std::string> dropped;
+  const v1::TrainingMetrics& step = progress.training();
+  const double of_step[] = {step.loss(), step.learning_rate(), step.grad_norm(),
+                            step.steps_per_second()};
+  if (!std::all_of(std::begin(of_step), std::end(of_step), IsFinite)) {
+    dropped.push_back("progress.training");
+    progress.clear_training();
+  }
+  if (!IsFinite(progress.measurements().validation_loss())) {
+    dropped.push_back("progress.measurements.validation_loss");
+    progress.mutable_measurements()->clear_validation_loss();
+  }
+  if (!IsFinite(progress.measurements().subject_score())) {
+    dropped.push_back("progress.measurements.subject_score");
+    progress.mutable_measurements()->clear_subject_score();
+  }
+  if (!IsFinite(progress.measurements().prompt_score())) {
+    dropped.push_back("progress.measurements.prompt_score");
+    progress.mutable_measurements()->clear_prompt_score();
+  }
+  return dropped;
+}
+
+std::vector<std::string> DropNotFinite(google::protobuf::Map<std::string, double>& metrics) {
+  std::vector<std::string> dropped;
+  for (const auto& [name, value] : metrics) {
+    if (!IsFinite(value)) dropped.push_back(name);
+  }
+  for (const std::string& name : dropped) metrics.erase(name);
+  return dropped;
 }
 
 }  // namespace likeness::server

@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/logging.h"
 #include "common/rpc_error.h"
+#include "common/shorten.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "common/version.h"
@@ -45,6 +47,14 @@ std::string OfferOf(v1::AcquireLeaseRequest request) {
     request.SerializeToCodedStream(&coded);
   }
   return bytes.size() <= kLongestKey ? bytes : Sha256Hex(bytes);
+}
+
+void LogDropped(const LeasedJob& leased, const std::vector<std::string>& fields) {
+  if (fields.empty()) return;
+  LogWarning("measurements dropped: NaN or infinite",
+             {{"job", leased.name.ToString()},
+              {"worker", leased.worker},
+              {"fields", Shorten(absl::StrJoin(fields, ", "), kLongestKey)}});
 }
 
 // Whether there are models that the worker has to erase first.
@@ -123,6 +133,14 @@ absl::Status WorkerServiceImpl::Heartbeat(Caller&, const v1::HeartbeatRequest* r
   if (stalls_.Stalled(*request, leased.stall_timeout, SteadyNow())) {
     return EndStalled(*request, leased);
   }
+  v1::HeartbeatRequest finite;
+  v1::Progress progress = request->progress();
+  if (const auto dropped = DropNotFinite(progress); !dropped.empty()) {
+    LogDropped(leased, dropped);
+    finite = *request;
+    *finite.mutable_progress() = std::move(progress);
+    request = &finite;
+  }
   ASSIGN_OR_RETURN(const LeaseTerms terms, jobs_.Renew(*request));
   *reply->mutable_expire_time() = ToProto(terms.expire_time);
   reply->set_cancel_requested(terms.cancel_requested);
@@ -159,7 +177,9 @@ absl::Status WorkerServiceImpl::CompleteLease(Caller& caller,
   caller.resource = leased.name.ToString();
   RETURN_IF_ERROR(CheckOutcome(*request, leased.name.tenant, blobs_));
   stalls_.Forget(request->lease_token());
-  return jobs_.Complete(*request);
+  v1::CompleteLeaseRequest finite = *request;
+  LogDropped(leased, DropNotFinite(*finite.mutable_metrics()));
+  return jobs_.Complete(finite);
 }
 
 absl::Status WorkerServiceImpl::FailLease(Caller& caller, const v1::FailLeaseRequest* request,

@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/digest.h"
 #include "common/ids.h"
 #include "common/job_spec.h"
 #include "common/resource_names.h"
@@ -16,12 +15,11 @@
 #include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/estimates.h"
 #include "server/jobs/job_record.h"
 #include "server/jobs/measures_needed.h"
 #include "server/jobs/recommended.h"
+#include "server/jobs/request_fingerprint.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -29,18 +27,6 @@ namespace {
 
 constexpr int kDefaultAttempts = 3;
 constexpr int kJobIdLength = 12;
-
-// The same for the same request: map entries are written in order.
-std::string Fingerprint(const v1::CreateJobRequest& request) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
-  }
-  return Sha256Hex(bytes);
-}
 
 // What a client may say about a job; the rest is output only.
 v1::Job ClientFields(const v1::Job& said) {
@@ -147,7 +133,7 @@ absl::StatusOr<v1::Job> Admission::Create(const std::string& tenant,
   NewJob accepted;
   accepted.request_id = request.request_id();
   if (!accepted.request_id.empty()) {
-    accepted.fingerprint = Fingerprint(request);
+    accepted.fingerprint = RequestFingerprint(request);
     ASSIGN_OR_RETURN(auto first,
                      jobs_.FindRequest(tenant, accepted.request_id, accepted.fingerprint));
     if (first) return *std::move(first);

@@ -382,7 +382,7 @@ JobResult FineTune(const v1::Lease& lease, JobEnvironment& environment, Workshop
   // Keep
   result.outputs = KeepOutputs(model_files, extras, environment, phases);
   result.metrics = Figures(trained, phases);
-  result.metrics["checkpoint_seconds"] = host.checkpoint_seconds();
+  result.metrics["checkpoint_seconds"] += host.checkpoint_seconds();
   // `model` may be gone: what was drawn with since may have taken its place in memory.
   result.metrics["drawing_precision_bits"] = settings.precision_bits;
   if (judged) result.metrics.insert(judged->metrics.begin(), judged->metrics.end());

@@ -91,12 +91,15 @@ void Phases::Report(const Progress& progress) {
   environment_.Report(message);
 }
 
+void Phases::GoOnFrom(const std::map<std::string, double>& measured) { before_ = measured; }
+
 std::map<std::string, double> Phases::Measurements() {
   Enter(current_);
   std::map<std::string, double> measurements = seconds_;
   if (class_images_) {
     measurements["class_images_drawn"] = static_cast<double>(class_images_drawn_);
   }
+  for (const auto& [name, value] : before_) measurements[name] += value;
   return measurements;
 }
 

@@ -26,6 +26,10 @@ class Phases {
   // measured last: a report may take the place of one that was not sent yet.
   void Report(const Progress& progress);
 
+  // Counts what an attempt before had measured when it wrote the checkpoint that is gone on from:
+  // `measured` is what Measurements() returned.
+  void GoOnFrom(const std::map<std::string, double>& measured);
+
   // "class_pictures_seconds", ... of the phases so far, the current one included; and
   // "class_images_drawn", those that did not lie in the cache.
   std::map<std::string, double> Measurements();
@@ -39,7 +43,8 @@ class Phases {
   Phase current_;
   Clock::time_point entered_ = Clock::now();
   std::map<std::string, double> seconds_;
-  bool class_images_ = false;  // whether there were any
+  std::map<std::string, double> before_;  // of attempts before this one
+  bool class_images_ = false;             // whether there were any
   int64_t class_images_drawn_ = 0;
   std::optional<v1::TrainingMeasurements> measurements_;  // the latest
 };

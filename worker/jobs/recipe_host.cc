@@ -24,17 +24,18 @@ RecipeHost::RecipeHost(JobEnvironment& environment, Phases& phases,
       settings_(std::move(settings)),
       withholds_(std::move(withholds)),
       checkpoints_(environment, std::move(checkpoints)) {
-  if (checkpoint_) FetchPreviews();
+  if (checkpoint_) ReadNotes();
 }
 
-// A checkpoint's notes are a Job with the previews before it as outputs. What is missing of them is
-// not worth the job.
-void RecipeHost::FetchPreviews() {
+// A checkpoint's notes are a Job with the previews before it as outputs, and what was measured of
+// its phases as metrics. What is missing of them is not worth the job.
+void RecipeHost::ReadNotes() {
   const absl::Status status = Attempt(environment_, [&] {
     v1::Job before;
     const std::string notes = HostNotes(*checkpoint_);
     if (notes.empty()) return;  // as earlier versions wrote them
     ThrowIfError(FromJson(notes, before));
+    phases_.GoOnFrom({before.metrics().begin(), before.metrics().end()});
     for (const auto& preview : before.outputs()) {
       const fs::path file = environment_.scratch() / preview.path();
       fs::create_directories(file.parent_path());
@@ -108,7 +109,11 @@ bool RecipeHost::SaveCheckpoint(int64_t step, CheckpointReason reason,
                                 const CheckpointContents& contents) {
   v1::Job so_far;
   so_far.mutable_outputs()->Add(previews_.begin(), previews_.end());
-  return checkpoints_.Save(step, reason, contents, previews_.empty() ? "" : ToJson(so_far));
+  for (const auto& [name, value] : phases_.Measurements()) {
+    (*so_far.mutable_metrics())[name] = value;
+  }
+  (*so_far.mutable_metrics())["checkpoint_seconds"] += checkpoints_.seconds();
+  return checkpoints_.Save(step, reason, contents, ToJson(so_far));
 }
 
 std::optional<fs::path> RecipeHost::LatestCheckpoint() { return checkpoint_; }

@@ -16,9 +16,10 @@ namespace likeness {
 
 class RecipeHost : public Host {
  public:
-  // checkpoint: the file to go on from, if any: the previews of the attempts before are fetched.
-  // settings: of the previews, which are all drawn from the order's first seed.
-  // withholds: whether a preview is not to be shown; where it throws, it is not.
+  // checkpoint: the file to go on from, if any: the previews of the attempts before are fetched,
+  // and their times count among those of `phases`. settings: of the previews, which are all drawn
+  // from the order's first seed. withholds: whether a preview is not to be shown; where it throws,
+  // it is not.
   RecipeHost(JobEnvironment& environment, Phases& phases,
              std::optional<std::filesystem::path> checkpoint, CheckpointPolicy checkpoints,
              PictureSettings settings, std::function<bool(const Image&)> withholds = {});
@@ -33,11 +34,11 @@ class RecipeHost : public Host {
 
   // The previews so far, as outputs of the job. Their files lie in its scratch directory.
   const std::vector<v1::Output>& previews() const { return previews_; }
-  // How long training has waited for checkpoints.
+  // How long training has waited for checkpoints, in this attempt.
   double checkpoint_seconds() const { return checkpoints_.seconds(); }
 
  private:
-  void FetchPreviews();
+  void ReadNotes();
   void Show(const Preview& preview);
 
   JobEnvironment& environment_;

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "worker/base/error.h"
@@ -140,6 +142,25 @@ TEST_F(RecipeHostTest, WhatCannotBeMeasuredCostsAWarningAlone) {
   attempt.host.Measure([] {});
   ASSERT_EQ(attempt.environment.warnings.size(), 1u);
   EXPECT_NE(attempt.environment.warnings[0].find("no evaluator"), std::string::npos);
+}
+
+TEST_F(RecipeHostTest, TimesOfEarlierAttemptsCountUpToTheCheckpoint) {
+  {
+    Attempt first(server_);
+    first.host.Report({.phase = Phase::kTraining, .done = 1, .total = 9});
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    first.SaveCheckpoint(4);
+  }
+  {
+    Attempt second(server_, server_.checkpoint());
+    second.host.Report({.phase = Phase::kTraining, .done = 5, .total = 9});
+    EXPECT_GE(second.phases.Measurements().at("training_seconds"), 0.05);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    second.SaveCheckpoint(8);
+  }
+  Attempt third(server_, server_.checkpoint());
+  EXPECT_GE(third.phases.Measurements().at("training_seconds"), 0.1) << "of both before";
+  EXPECT_TRUE(third.environment.warnings.empty());
 }
 
 TEST_F(RecipeHostTest, LostPreviewsCostAWarningAlone) {

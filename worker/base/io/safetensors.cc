@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <optional>
+#include <set>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
@@ -53,6 +54,20 @@ std::string ReadHeader(const std::string& label, std::string_view bytes) {
   return std::string(bytes.substr(sizeof(size), size));
 }
 
+// A parser would keep one of several values of a key, and which one is up to the parser.
+json ParseHeader(const std::string& label, const std::string& header) {
+  std::vector<std::set<std::string>> keys;  // of the objects that have begun and not ended
+  return json::parse(header, [&](int, json::parse_event_t event, const json& parsed) {
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!keys.back().insert(key).second) Corrupt(label, "its header has \"" + key + "\" twice");
+    }
+    return true;
+  });
+}
+
 }  // namespace
 
 SafetensorsFile SafetensorsFile::Open(const std::filesystem::path& path) {
@@ -72,7 +87,7 @@ SafetensorsFile SafetensorsFile::Open(const std::filesystem::path& path) {
 
 void SafetensorsFile::AddEntries(const std::string& header, uint64_t data_begin) {
   const uint64_t data_size = file_->size() - data_begin;
-  const auto tensors = json::parse(header);
+  const auto tensors = ParseHeader(label_, header);
   for (const auto& [name, value] : tensors.items()) {
     if (name == "__metadata__") {
       ReadMetadata(value);

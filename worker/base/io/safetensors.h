@@ -23,8 +23,9 @@ class MappedFile;
 class SafetensorsFile {
  public:
   // Errors: kNotFound; kDataLoss for a file that is cut, has a header over 100 MB or one that is
-  // not as the format says: offsets out of range, overlapping or with holes, an unknown dtype, a
-  // size that is not dtype times shape. Messages name the file without its directory.
+  // not as the format says: a key twice, offsets out of range, overlapping or with holes, an
+  // unknown dtype, a size that is not dtype times shape. Messages name the file without its
+  // directory.
   static SafetensorsFile Open(const std::filesystem::path& path);
 
   std::vector<std::string> Names() const;  // sorted

@@ -70,6 +70,19 @@ TEST_F(SafetensorsTest, MetadataMayBeNull) {
   EXPECT_EQ(SafetensorsFile::Open(path()).Get("a").numel(), 2);
 }
 
+// Programs would not agree on which of the two counts.
+TEST_F(SafetensorsTest, AKeyIsThereOnce) {
+  const std::string tensor = R"("a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]})";
+  WriteFile("{" + tensor + ", " + tensor + "}", 2);
+  ExpectDataLoss("its header has \"a\" twice");
+  WriteFile(R"({"a": {"dtype": "U8", "dtype": "I8", "shape": [2], "data_offsets": [0, 2]}})", 2);
+  ExpectDataLoss("its header has \"dtype\" twice");
+  WriteFile(R"({"__metadata__": {"format": "pt", "format": "tf"}, )" + tensor + "}", 2);
+  ExpectDataLoss("its header has \"format\" twice");
+  WriteFile(R"({"__metadata__": {"a": "pt"}, )" + tensor + "}", 2);
+  EXPECT_EQ(SafetensorsFile::Open(path()).Names().size(), 1u) << "keys of different objects";
+}
+
 TEST_F(SafetensorsTest, WhatADownloadLeftInsteadIsNamed) {
   WriteBytes("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3438167536\n");
   ExpectDataLoss("t.safetensors is a Git LFS pointer, not the file itself");
