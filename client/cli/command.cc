@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "client/cli/completion.h"
 #include "client/cli/config.h"
 #include "client/cli/json.h"
@@ -13,6 +14,7 @@
 #include "client/cli/suggest.h"
 #include "client/cli/table.h"
 #include "client/lib/stopped.h"
+#include "client/lib/wait_notice.h"
 #include "common/rpc_error.h"
 #include "common/status_macros.h"
 
@@ -120,6 +122,22 @@ int Fail(const Context& context, const absl::Status& status) {
   return ExitCodeFor(status);
 }
 
+// Waits that last long enough to be noticed are said.
+class ShownWaits {
+ public:
+  explicit ShownWaits(Screen& screen) {
+    SetWaitNotice([&screen](const std::string& what, absl::Duration most) {
+      if (most < absl::Seconds(1)) return;
+      const std::string seconds =
+          most == absl::InfiniteDuration() ? "" : absl::StrCat(absl::ToInt64Seconds(most), " s ");
+      screen.Text(absl::StrCat("Waiting ", seconds, "for ", what, "."));
+    });
+  }
+  ~ShownWaits() { SetWaitNotice(nullptr); }
+  ShownWaits(const ShownWaits&) = delete;
+  ShownWaits& operator=(const ShownWaits&) = delete;
+};
+
 // The error of a job that is not there names the one that may be meant.
 absl::Status WithNames(const Context& context, const absl::Status& status) {
   if (ErrorReason(status) != "JOB_NOT_FOUND" || context.positional.size() != 1) return status;
@@ -162,6 +180,7 @@ int RunCommand(FlagSet& flags, const Args& arguments, const Form& form,
     PrintResult(absl::StrCat(flags.Help(), "\n", kExitCodeHelp));
     return kDone;
   }
+  const ShownWaits waits(*context.screen);
   auto code = body(context);
   if (IsStopped(code.status())) {
     context.screen->ClearProgress();

@@ -20,11 +20,13 @@
 #include "client/cli/names.h"
 #include "client/cli/offered_base.h"
 #include "client/cli/outputs.h"
+#include "client/cli/photo_arguments.h"
 #include "client/cli/picture_sheet.h"
 #include "client/cli/text.h"
 #include "client/lib/generate.h"
 #include "client/lib/jobs.h"
 #include "client/lib/output_folder.h"
+#include "client/lib/photos.h"
 #include "common/clock.h"
 #include "common/photo_folder.h"
 #include "common/rpc_error.h"
@@ -227,6 +229,20 @@ Drawn PicturesIn(const std::string& folder) {
   return drawn;
 }
 
+// One that a training would refuse is none of the pictures: it is named, and nothing is drawn.
+absl::Status CheckPictures(Context& context, const std::string& folder, const Drawn& there) {
+  PhotoSet pictures;
+  for (const std::string& file : there.files) {
+    ASSIGN_OR_RETURN(PhotoSet read, ReadPhotos(std::filesystem::path(folder) / file));
+    PhotoFile& picture = read.photos.front();
+    picture.bytes.clear();  // there may be many
+    picture.mask_bytes.clear();
+    pictures.photos.push_back(std::move(picture));
+  }
+  context.names.class_photos = ShownNames(*context.screen, pictures);
+  return CheckUsable(pictures, "job.fine_tune.prior.class_photos");
+}
+
 std::string Quoted(const std::string& argument) {
   return absl::StrContains(argument, ' ') ? absl::StrCat("\"", argument, "\"") : argument;
 }
@@ -249,10 +265,11 @@ absl::StatusOr<ExitCode> Finish(const Context& context, const Interrupt& interru
   return kDone;
 }
 
-absl::StatusOr<ExitCode> DrawClass(const Context& context, const PriorsFlags& flags,
+absl::StatusOr<ExitCode> DrawClass(Context& context, const PriorsFlags& flags,
                                    const Connection& connection, const v1::BaseModel& base,
                                    const Interrupt& interrupt) {
   const Drawn there = PicturesIn(flags.out);
+  RETURN_IF_ERROR(CheckPictures(context, flags.out, there));
   const int missing = std::max<int>(0, flags.images - static_cast<int>(there.files.size()));
   const std::string prompt = PromptOf(flags, base, flags.class_noun);
   Drawer drawer(context, connection, interrupt, DrawingOf(base), flags.out, missing);
@@ -294,7 +311,7 @@ absl::StatusOr<ExitCode> DrawToken(const Context& context, const PriorsFlags& fl
                    " --photos DIR; else try another token"));
 }
 
-absl::StatusOr<ExitCode> Run(const Context& context, const PriorsFlags& flags) {
+absl::StatusOr<ExitCode> Run(Context& context, const PriorsFlags& flags) {
   RETURN_IF_ERROR(CheckFlags(flags));
   Interrupt interrupt;
   ASSIGN_OR_RETURN(const Connection connection, context.Connect(interrupt.token()));

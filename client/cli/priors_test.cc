@@ -34,7 +34,7 @@ class PriorsTest : public ProgramTest {
     for (int i = 0; i < 4; ++i) {
       v1::GenerateImagesResponse picture;
       picture.mutable_image()->set_index(i);
-      picture.mutable_image()->set_png(absl::StrCat("picture ", i));
+      picture.mutable_image()->set_png(GreyPng(64 + i, 64));
       script_.pictures.push_back(picture);
     }
     script_.pictures.push_back(job);
@@ -71,7 +71,7 @@ TEST_F(PriorsTest, DrawsAsTheBaseModelDrawsClassImages) {
   EXPECT_EQ(spec.eta(), 0.5);
   EXPECT_TRUE(spec.has_negative_prompt()) << "else the base model's is used";
   EXPECT_EQ(spec.negative_prompt(), "");
-  EXPECT_EQ(ReadFile(folder_.path() / "dogs/0003.png"), "picture 3");
+  EXPECT_EQ(ReadFile(folder_.path() / "dogs/0003.png"), GreyPng(67, 64));
   EXPECT_EQ(ran.out, "dogs.html\n");
   EXPECT_THAT(ReadFile(folder_.path() / "dogs.html"), HasSubstr("<img src=\"./dogs/0000.png\""));
   EXPECT_THAT(ran.err, AllOf(HasSubstr("\"a dog\" · 4 pictures drawn"),
@@ -99,19 +99,34 @@ TEST_F(PriorsTest, ManyAreDrawnInSeveralCalls) {
 }
 
 TEST_F(PriorsTest, WhatWasDeletedIsReplacedByOthers) {
-  for (const char* name : {"0000.png", "0002.png", "0007.png", "mine.jpg"}) {
-    WriteFile(folder_.path() / "dogs" / name, "there");
+  for (const char* name : {"0000.png", "0002.png", "0007.png", "mine.png"}) {
+    WriteFile(folder_.path() / "dogs" / name, GreyPng(32, 32));
   }
   ASSERT_EQ(Priors({"--images=6", "--out=dogs"}).exit_code, kDone);
   ASSERT_EQ(asked().size(), 1u);
   EXPECT_EQ(asked()[0].seed(), 8u);
   EXPECT_EQ(asked()[0].images_per_prompt(), 2);
   EXPECT_FALSE(Exists("dogs/0001.png"));
-  EXPECT_EQ(ReadFile(folder_.path() / "dogs/0007.png"), "there");
-  EXPECT_THAT(ReadFile(folder_.path() / "dogs.html"), HasSubstr("./dogs/mine.jpg"));
+  EXPECT_EQ(ReadFile(folder_.path() / "dogs/0007.png"), GreyPng(32, 32));
+  EXPECT_THAT(ReadFile(folder_.path() / "dogs.html"), HasSubstr("./dogs/mine.png"));
 
   ASSERT_EQ(Priors({"--images=3", "--out=dogs"}).exit_code, kDone);
   EXPECT_TRUE(asked().empty()) << "there are enough";
+}
+
+TEST_F(PriorsTest, ABrokenPictureIsNamedAndNotCounted) {
+  WriteFile(folder_.path() / "dogs/0000.png", GreyPng(64, 64));
+  WriteFile(folder_.path() / "dogs/0001.png", "");
+  const auto ran = Priors({"--images=3", "--out=dogs"});
+  EXPECT_EQ(ran.exit_code, kRefused);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("dogs/0001.png"), HasSubstr("zero bytes. Remove it"),
+                             Not(HasSubstr("dogs/0000.png"))));
+  EXPECT_TRUE(asked().empty());
+  WriteFile(folder_.path() / "dogs/0001.png", GreyPng(64, 64).substr(0, 60));
+  EXPECT_THAT(Priors({"--images=3", "--out=dogs"}).err, HasSubstr("dogs/0001.png"));
+  std::filesystem::remove(folder_.path() / "dogs/0001.png");
+  EXPECT_EQ(Priors({"--images=3", "--out=dogs"}).exit_code, kDone);
+  EXPECT_EQ(asked()[0].images_per_prompt(), 2);
 }
 
 TEST_F(PriorsTest, ATokenIsShownBesideTheClassFromTheSameSeeds) {

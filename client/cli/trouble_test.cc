@@ -1,6 +1,17 @@
 // What a person is told when something is odd or goes wrong, and what the program ends with.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_split.h"
 #include "client/cli/exit_code.h"
 #include "client/testing/program_fixture.h"
+#include "common/error_details.h"
 #include "common/job_spec.h"
 #include "common/rpc_error.h"
 #include "gmock/gmock.h"
@@ -225,6 +236,36 @@ TEST_F(TroubleTest, ResultsThatDoNotFitAreSummedUpWithAWayToFetchThem) {
   EXPECT_EQ(ran.exit_code, kJobFailed) << ran.err;
   EXPECT_THAT(ran.err, AllOf(HasSubstr("Cannot write made/samples/0000.png: "),
                              HasSubstr("likeness download "), HasSubstr("saved       models/rex")));
+}
+
+TEST_F(TroubleTest, LongWaitsAreSaidOnce) {
+  const auto limited = [](absl::Duration delay) {
+    return WithRetryDelay(RpcError(absl::StatusCode::kResourceExhausted, "RATE_LIMITED", "no"),
+                          delay);
+  };
+  script_.job = Rex(v1::JOB_STATE_SUCCEEDED);
+  AddOutput(script_, "0000.png", v1::OUTPUT_KIND_IMAGE, "picture");
+  script_.refusals["GetJob"] = {limited(absl::Milliseconds(1)), limited(absl::Seconds(1))};
+  auto ran = Run({"download", "rex-7f3c", "--out=made"});
+  EXPECT_EQ(ran.exit_code, kDone);
+  EXPECT_THAT(ran.err, HasSubstr("Waiting 1 s for the server's rate limit.\n"));
+  EXPECT_EQ(std::vector<std::string>(absl::StrSplit(ran.err, "Waiting")).size(), 2u) << ran.err;
+  EXPECT_EQ(ran.out, "made/0000.png\n");
+
+  script_.refusals.clear();
+  std::filesystem::remove(folder_.path() / "made/0000.png");
+  const std::string part = folder_.path() / "made/0000.png.part";
+  WriteFile(part, "");
+  const int other = open(part.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_EQ(flock(other, LOCK_EX), 0);
+  std::jthread ends([&] {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    close(other);
+  });
+  ran = Run({"download", "rex-7f3c", "--out=made"});
+  EXPECT_EQ(ran.exit_code, kDone) << ran.err;
+  const std::string says = "Waiting for another program that writes made/0000.png.\n";
+  EXPECT_EQ(std::vector<std::string>(absl::StrSplit(ran.err, says)).size(), 2u) << ran.err;
 }
 
 TEST_F(TroubleTest, NoOtherFileIsWrittenOver) {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <random>
 
+#include "client/lib/wait_notice.h"
 #include "common/clock.h"
 #include "common/error_details.h"
 #include "common/rpc_error.h"
@@ -42,7 +43,9 @@ bool RateLimitWait::Passed(const absl::Status& status, std::stop_token stop) {
   const absl::Duration named = RetryDelay(status).value_or(absl::Seconds(1));
   const absl::Duration delay = named + absl::Milliseconds(1) + named * Jitter() / 4;
   waited_ += delay;
-  return waited_ <= kLongestRateLimit && Pause(delay, stop);
+  if (waited_ > kLongestRateLimit) return false;
+  NoticeWait("the server's rate limit", delay);
+  return Pause(delay, stop);
 }
 
 bool Backoff::Wait(std::stop_token stop) {

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/lib/stopped.h"
+#include "client/lib/wait_notice.h"
 
 namespace likeness::client {
 namespace {
@@ -54,6 +55,10 @@ absl::StatusOr<PartFile> PartFile::Open(const fs::path& path, std::stop_token st
     PartFile part(path, file, waited);
     if (Lock(file) && IsAt(part.part_, file)) return part;
     if (stop.stop_requested()) return OrStopped(absl::CancelledError(), stop);
+    if (!waited) {
+      NoticeWait(absl::StrCat("another program that writes ", path.string()),
+                 absl::InfiniteDuration());
+    }
     std::this_thread::sleep_for(kLook);
   }
 }
