@@ -32,7 +32,7 @@ struct Convolution {
 void ExpectNearlyExact(const torch::Tensor& actual, const torch::Tensor& exact) {
   ASSERT_EQ(actual.sizes(), exact.sizes());
   const double error = (actual.to(torch::kFloat64) - exact).norm().item<double>();
-  EXPECT_LT(error / exact.norm().item<double>(), 4e-6);
+  EXPECT_LT(error / exact.norm().item<double>(), 1.5e-6);
 }
 
 void ExpectAsConvolution(const Convolution& layer) {

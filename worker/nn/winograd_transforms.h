@@ -1,5 +1,5 @@
 // The transforms of Winograd's F(4 x 4, 3 x 3) (Lavin and Gray, arXiv 1509.09308, section 4.1),
-// with the points 0, 1, -1, 2, -2, and adjoints. Each works on columns: `from` and `to` are
+// with the points 0, 3/4, -3/4, 3/2, -3/2, and adjoints. Each works on columns: `from` and `to` are
 // the first of `n` floats of the first column, the next column begins a stride behind.
 #pragma once
 
