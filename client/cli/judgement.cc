@@ -62,6 +62,15 @@ std::string Parts(const v1::Job& job) {
                       photos ? absl::StrCat(", in your other photos ", Shown(*photos)) : "");
 }
 
+std::string Prompts(const v1::Job& job) {
+  const auto whole = Estimate(job, "clip_t"), around = Estimate(job, "masc_prompt");
+  std::string text = whole ? absl::StrCat("followed ", *whole) : "";
+  if (around) {
+    absl::StrAppend(&text, text.empty() ? "" : ", ", "around the subject ", *around);
+  }
+  return text;
+}
+
 std::string Rank(const v1::Job& job) {
   const auto first = Estimate(job, "rank_first");
   if (!first) return "";
@@ -85,9 +94,7 @@ std::vector<std::pair<std::string, std::string>> JudgementLines(const v1::Job& j
   add("subject", Subject(job));
   add("parts", Parts(job));
   add("rank", Rank(job));
-  if (const auto prompts = Estimate(job, "clip_t")) {
-    add("prompts", absl::StrCat("followed ", *prompts));
-  }
+  add("prompts", Prompts(job));
   add("class", Class(job));
   if (const auto variety = Estimate(job, "div")) add("variety", *variety);
   add("copied", Copying(job));

@@ -30,6 +30,7 @@ TEST(JudgementLines, SayWhatFiguresMean) {
                              {"copied_images", 0},
                              {"masc", .61},
                              {"masc_photos", .7},
+                             {"masc_prompt", .08},
                              {"rank_first", .75},
                              {"rank_first_low", .5},
                              {"rank_first_high", 1},
@@ -42,7 +43,7 @@ TEST(JudgementLines, SayWhatFiguresMean) {
           Pair("parts", "of the subject found 0.61, in your other photos 0.70"),
           Pair("rank",
                "told from look-alikes 0.75 (0.50 to 1.00), your photos 1.00, by chance 0.40"),
-          Pair("prompts", "followed 0.30"),
+          Pair("prompts", "followed 0.30, around the subject 0.08"),
           Pair("class", "others of the class look 0.31 like the subject, 0.28 before training"),
           Pair("variety", "0.52"), Pair("copied", "nothing"),
           Pair("best", "samples/0003.png · worst samples/0010.png")));

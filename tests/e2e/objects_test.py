@@ -3,51 +3,14 @@ outputs of a published U2-Net in one layer.
 """
 import io
 import json
-import struct
 import unittest
 
 from PIL import Image
 
 import service
 from likeness.v1 import fine_tune_pb2
+from networks import SIDE, finds_red
 from service import State
-
-SIDE = 320  # that U2-Net reads
-
-
-def field(number, value):
-    """A field of a protocol buffer message: an integer, text or a message."""
-    def varint(n):
-        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    value = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def finds_red():
-    """An ONNX file (github.com/onnx/onnx, onnx.proto): a 1 x 1 convolution of R - G, and as a second, coarser output its opposite."""
-    def tensor(name, dims, values):
-        return field(5, b"".join(field(1, n) for n in dims) + field(2, 1) + field(8, name) +
-                     field(9, struct.pack(f"<{len(values)}f", *values)))
-
-    def node(operation, inputs, output, attributes=b""):
-        return field(1, b"".join(field(1, name) for name in inputs) + field(2, output) + field(4, operation) + attributes)
-
-    def picture(number, name, channels):
-        dims = b"".join(field(1, field(1, n)) for n in (1, channels, SIDE, SIDE))
-        return field(number, field(1, name) + field(2, field(1, field(1, 1) + field(2, dims))))
-
-    kernel = field(5, field(1, "kernel_shape") + field(8, 1) + field(8, 1) + field(20, 7))
-    layers, ends = b"", b""
-    for name, sign in (("finest", 1), ("coarse", -1)):
-        layers += tensor(f"{name}.weight", (1, 3, 1, 1), (10 * sign, -10 * sign, 0)) + tensor(f"{name}.bias", (1,), (-20 * sign,))
-        layers += node("Conv", ("input", f"{name}.weight", f"{name}.bias"), f"{name}.logits", kernel)
-    for name in ("finest", "coarse"):
-        layers += node("Sigmoid", (f"{name}.logits",), name)
-        ends += picture(12, name, 1)
-    graph = layers + field(2, "finds red") + picture(11, "input", 3) + ends
-    return field(1, 8) + field(8, field(2, 11)) + field(7, graph)
 
 
 def photo(size, box, background="gray"):

@@ -1,12 +1,13 @@
-// likeness-tiny-model DIR [EVALUATORS]: writes a model with all parts of a real one and random
-// weights, small enough that a whole job takes a second, and below EVALUATORS networks that judge
-// its pictures. 64 x 64 pictures.
+// likeness-tiny-model DIR [EVALUATORS [SIGLIP]]: writes a model with all parts of a real one and
+// random weights, small enough that a whole job takes a second, and below EVALUATORS networks that
+// judge its pictures. 64 x 64 pictures.
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 
 #include "worker/evaluation/tiny_evaluators.h"
+#include "worker/evaluation/tiny_siglip.h"
 #include "worker/families/diffusers_directory.h"
 #include "worker/families/stable_diffusion.h"
 #include "worker/tokenizers/vocabulary_trainer.h"
@@ -64,15 +65,16 @@ constexpr char kDefaults[] = R"({
 }  // namespace likeness
 
 int main(int argc, char** argv) {
-  if (argc != 2 && argc != 3) {
-    std::fprintf(stderr, "Usage: likeness-tiny-model DIR [EVALUATORS]\n");
+  if (argc < 2 || argc > 4) {
+    std::fprintf(stderr, "Usage: likeness-tiny-model DIR [EVALUATORS [SIGLIP]]\n");
     return 2;
   }
   try {
     const std::filesystem::path directory = argv[1];
     likeness::SaveModel(directory, likeness::TinyModel(), torch::kFloat32);
     std::ofstream(directory / "likeness_defaults.json") << likeness::kDefaults;
-    if (argc == 3) likeness::WriteTinyEvaluators(argv[2]);
+    if (argc > 2) likeness::WriteTinyEvaluators(argv[2]);
+    if (argc > 3) likeness::WriteTinySiglip(argv[3]);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "likeness-tiny-model: %s\n", error.what());

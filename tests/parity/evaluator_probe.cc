@@ -3,7 +3,9 @@
 //   likeness_evaluator_probe KIND EVALUATOR_DIR INPUTS.safetensors OUTPUTS.safetensors
 //
 // KIND vit: images -> embeddings; vit_patches: images -> patches. clip: images, and prompts as
-// lines in the metadata -> embeddings, texts. lpips: images, in pairs -> distances. safety_checker:
+// lines in the metadata -> embeddings, texts. siglip: the same, and masks ->
+// besides patches, covered, and around: the pools of what is covered by less than half. siglip_ids:
+// prompts, and their `length` -> ids. lpips: images, in pairs -> distances. safety_checker:
 // images -> scores. vit_pixels, clip_pixels: the preprocessor alone, images -> pixels. Images are
 // uint8 [N,H,W,3].
 #include <exception>
@@ -14,13 +16,14 @@
 #include "worker/base/io/json_file.h"
 #include "worker/base/io/safetensors.h"
 #include "worker/evaluation/evaluators.h"
+#include "worker/tokenizers/siglip_tokenizer.h"
 
 namespace likeness {
 namespace {
 
-std::vector<Image> ImagesOf(const SafetensorsFile& inputs) {
+std::vector<Image> ImagesOf(const SafetensorsFile& inputs, const std::string& name = "images") {
   std::vector<Image> images;
-  for (const auto& bytes_HWC : inputs.Get("images").unbind()) {
+  for (const auto& bytes_HWC : inputs.Get(name).unbind()) {
     Image image{.width = static_cast<int>(bytes_HWC.size(1)),
                 .height = static_cast<int>(bytes_HWC.size(0)),
                 .rgb = {}};
@@ -38,6 +41,31 @@ torch::Tensor EmbeddingsOf(Evaluator& evaluator, const SafetensorsFile& inputs) 
   return torch::cat(rows);
 }
 
+std::vector<std::string> PromptsOf(const SafetensorsFile& inputs) {
+  std::vector<std::string> prompts;
+  std::istringstream lines(inputs.metadata().at("prompts"));
+  for (std::string line; std::getline(lines, line);) prompts.push_back(line);
+  return prompts;
+}
+
+NamedTensors Siglip(const std::string& directory, const SafetensorsFile& inputs) {
+  SiglipEvaluator evaluator(directory, torch::kCPU);
+  const auto masks = ImagesOf(inputs, "masks");
+  std::vector<torch::Tensor> patches, covered, around, texts;
+  for (const auto& image : ImagesOf(inputs)) {
+    const auto seen = evaluator.EmbedParts({&image})[0];
+    covered.push_back(evaluator.Covered(masks.at(patches.size())));
+    patches.push_back(seen.patches_PD);
+    around.push_back(evaluator.Pool(seen, covered.back() < 0.5));
+  }
+  for (const auto& prompt : PromptsOf(inputs)) texts.push_back(evaluator.EmbedText(prompt));
+  return {{"embeddings", EmbeddingsOf(evaluator, inputs)},
+          {"patches", torch::stack(patches)},
+          {"covered", torch::stack(covered)},
+          {"around", torch::cat(around)},
+          {"texts", torch::cat(texts)}};
+}
+
 NamedTensors Run(const std::string& kind, const std::string& directory,
                  const SafetensorsFile& inputs) {
   if (kind == "vit") {
@@ -53,9 +81,18 @@ NamedTensors Run(const std::string& kind, const std::string& directory,
   if (kind == "clip") {
     ClipEvaluator evaluator(directory, torch::kCPU);
     std::vector<torch::Tensor> texts;
-    std::istringstream lines(inputs.metadata().at("prompts"));
-    for (std::string line; std::getline(lines, line);) texts.push_back(evaluator.EmbedText(line));
+    for (const auto& line : PromptsOf(inputs)) texts.push_back(evaluator.EmbedText(line));
     return {{"embeddings", EmbeddingsOf(evaluator, inputs)}, {"texts", torch::cat(texts)}};
+  }
+  if (kind == "siglip") return Siglip(directory, inputs);
+  if (kind == "siglip_ids") {
+    const auto tokenizer = SiglipTokenizer::Load(directory);
+    std::vector<torch::Tensor> ids;
+    for (const auto& prompt : PromptsOf(inputs)) {
+      ids.push_back(torch::tensor(
+          tokenizer.EncodePadded(prompt, std::stoll(inputs.metadata().at("length")))));
+    }
+    return {{"ids", torch::stack(ids)}};
   }
   if (kind == "lpips") {
     LpipsEvaluator evaluator(directory, torch::kCPU);

@@ -43,6 +43,11 @@ std::optional<std::string> ParameterOfKey(const std::string& component, const st
     if (key == "logit_scale" || key.ends_with(".position_ids")) return std::nullopt;
     if (of_text != (component == "clip_text")) return std::nullopt;
   }
+  if (component == "siglip") {
+    // Of the loss.
+    if (key == "logit_scale" || key == "logit_bias") return std::nullopt;
+    if (key.ends_with(".position_ids")) return std::nullopt;
+  }
   if (component == "safety_checker") {
     if (key.ends_with(".position_ids")) return std::nullopt;
     // transformers 5 leaves the second one out.

@@ -44,6 +44,7 @@ std::optional<EvaluatorKind> KindOf(const nlohmann::json& config) {
   if (type == "clip") {
     return ChecksSafety(config) ? EvaluatorKind::kSafetyChecker : EvaluatorKind::kClip;
   }
+  if (type == "siglip") return EvaluatorKind::kSiglip;
   if (type == "lpips") return EvaluatorKind::kLpips;
   if (type == "centerface") return EvaluatorKind::kFaceDetector;
   if (type == "u2net" || type == "isnet") return EvaluatorKind::kSegmenter;
@@ -81,6 +82,9 @@ std::set<Measure> MeasuresOf(const std::vector<EvaluatorFiles>& evaluators) {
       case EvaluatorKind::kClip:
         measures.insert({Measure::kClipI, Measure::kClipT});
         break;
+      case EvaluatorKind::kSiglip:
+        measures.insert(Measure::kMasc);
+        break;
       case EvaluatorKind::kLpips:
         measures.insert(Measure::kDiv);
         break;
@@ -101,9 +105,10 @@ EvaluatorScan FindEvaluators(const fs::path& models) {
     if (const auto kind = KindOf(config)) {
       scan.found.push_back({name, folder, *kind, /*general=*/true, ModelTypeOf(config)});
     } else {
-      scan.rejected.push_back({name,
-                               "there is no config.json with a model_type of vit, dinov2, "
-                               "dinov2_with_registers, clip, lpips, centerface, u2net or isnet"});
+      scan.rejected.push_back(
+          {name,
+           "there is no config.json with a model_type of vit, dinov2, "
+           "dinov2_with_registers, clip, siglip, lpips, centerface, u2net or isnet"});
     }
   }
   for (const auto& folder : FoldersOf(models)) {

@@ -10,7 +10,15 @@
 namespace likeness {
 
 // The last three measure nothing.
-enum class EvaluatorKind { kVit, kClip, kLpips, kSafetyChecker, kFaceDetector, kSegmenter };
+enum class EvaluatorKind {
+  kVit,
+  kClip,
+  kSiglip,
+  kLpips,
+  kSafetyChecker,
+  kFaceDetector,
+  kSegmenter
+};
 
 // The network of a face detector or a segmenter, in its directory.
 inline constexpr char kOnnxFile[] = "model.onnx";
@@ -41,9 +49,10 @@ struct EvaluatorScan {
 };
 
 // Looks at `models`/evaluators/NAME and `models`/NAME. A directory is an evaluator if its
-// config.json says a model_type that is one: vit, dinov2, dinov2_with_registers, clip, lpips; a
-// clip whose architecture is StableDiffusionSafetyChecker checks pictures; centerface finds faces,
-// u2net and isnet what stands out. Its settings and weights are checked when it is loaded.
+// config.json says a model_type that is one: vit, dinov2, dinov2_with_registers, clip, siglip,
+// lpips; a clip whose architecture is StableDiffusionSafetyChecker checks pictures; centerface
+// finds faces, u2net and isnet what stands out. Its settings and weights are checked when it is
+// loaded.
 EvaluatorScan FindEvaluators(const std::filesystem::path& models);
 
 // Whether the directory holds an evaluator and no model to draw with.

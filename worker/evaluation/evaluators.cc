@@ -24,6 +24,14 @@ ImagePreprocessor PreprocessorOf(const fs::path& directory, bool clip) {
       ReadJsonFile(directory / "preprocessor_config.json"), clip));
 }
 
+// Where it does not say how pictures are resized, SiglipImageProcessor takes another way than
+// ViT's.
+ImagePreprocessor SiglipPreprocessorOf(const fs::path& directory) {
+  auto config = ReadJsonFile(directory / "preprocessor_config.json");
+  if (config.is_object() && !config.contains("resample")) config["resample"] = 3;  // bicubic
+  return ImagePreprocessor(ImagePreprocessorOptions::FromJson(config, /*clip=*/false));
+}
+
 // `make` builds the module.
 template <typename Holder, typename Make>
 Holder LoadNetwork(const fs::path& directory, const std::string& component, c10::Device device,
@@ -166,6 +174,56 @@ torch::Tensor ClipEvaluator::EmbedText(const std::string& prompt) {
   return UnitRows(text_->ForwardAll(ids.to(device_)).projected);
 }
 
+SiglipEvaluator::SiglipEvaluator(const fs::path& directory, c10::Device device)
+    : tokenizer_(SiglipTokenizer::Load(directory)),
+      read_(SiglipPreprocessorOf(directory)),
+      device_(device) {
+  const SiglipOptions options = SiglipOptions::FromJson(ConfigOf(directory));
+  if (tokenizer_.vocab_size() > options.text.vocab_size) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "siglip: the tokenizer has more tokens than the text model reads");
+  }
+  model_ =
+      LoadNetwork<SiglipModel>(directory, "siglip", device, [&] { return SiglipModel(options); });
+}
+
+torch::Tensor SiglipEvaluator::Embed(const std::vector<const Image*>& images) {
+  return EmbedEach(images, read_, device_, [&](const torch::Tensor& pixels) {
+    return model_->Pool(model_->ReadPicture(pixels));
+  });
+}
+
+torch::Tensor SiglipEvaluator::EmbedText(const std::string& prompt) {
+  torch::NoGradGuard no_grad;
+  const auto ids = tokenizer_.EncodePadded(prompt, model_->options().text.max_position_embeddings);
+  const auto ids_1T = torch::tensor(ids, torch::kInt64).unsqueeze(0);
+  return UnitRows(model_->ReadPrompt(ids_1T.to(device_)));
+}
+
+std::vector<SiglipEvaluator::Parts> SiglipEvaluator::EmbedParts(
+    const std::vector<const Image*>& images) {
+  std::vector<Parts> all;
+  ReadEach(images, read_, device_, [&](const torch::Tensor& pixels_BCHW) {
+    for (const auto& read_PD : model_->ReadPicture(pixels_BCHW).unbind()) {
+      all.push_back({.patches_PD = UnitRows(read_PD), .read_PD = read_PD});
+    }
+  });
+  return all;
+}
+
+torch::Tensor SiglipEvaluator::Covered(const Image& mask) const {
+  const auto& options = model_->options().vision;
+  const std::vector<int64_t> grid(2, options.image_size / options.patch_size);
+  const auto red_11HW = (SignedPixels(mask).slice(1, 0, 1) + 1) / 2;  // of a gray image
+  return at::upsample_bilinear2d(red_11HW, grid, /*align_corners=*/false).flatten();
+}
+
+torch::Tensor SiglipEvaluator::Pool(const Parts& parts, const torch::Tensor& kept_P) {
+  torch::NoGradGuard no_grad;
+  const auto kept_PD = parts.read_PD.index({kept_P.to(parts.read_PD.device())});
+  return UnitRows(model_->Pool(kept_PD.unsqueeze(0)));
+}
+
 LpipsEvaluator::LpipsEvaluator(const fs::path& directory, c10::Device device) : device_(device) {
   const LpipsOptions options = LpipsOptions::FromJson(ConfigOf(directory));
   model_ = LoadNetwork<Lpips>(directory, "lpips", device, [&] { return Lpips(options); });
@@ -205,6 +263,9 @@ Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device 
           break;
         case EvaluatorKind::kClip:
           evaluators.clip = std::make_unique<ClipEvaluator>(evaluator.directory, device);
+          break;
+        case EvaluatorKind::kSiglip:
+          evaluators.siglip = std::make_unique<SiglipEvaluator>(evaluator.directory, device);
           break;
         case EvaluatorKind::kLpips:
           evaluators.lpips = std::make_unique<LpipsEvaluator>(evaluator.directory, device);

@@ -17,8 +17,10 @@
 #include "worker/models/image_preprocessor.h"
 #include "worker/models/lpips.h"
 #include "worker/models/safety_checker.h"
+#include "worker/models/siglip.h"
 #include "worker/models/vit.h"
 #include "worker/tokenizers/clip_tokenizer.h"
+#include "worker/tokenizers/siglip_tokenizer.h"
 
 namespace likeness {
 
@@ -81,6 +83,32 @@ class ClipEvaluator {
   RememberedRows photos_;
 };
 
+// SigLIP or SigLIP 2 of pictures of one size, with the tokenizer's file beside it.
+class SiglipEvaluator {
+ public:
+  SiglipEvaluator(const std::filesystem::path& directory, c10::Device device);
+  torch::Tensor Embed(const std::vector<const Image*>& images);  // [N,D]
+  torch::Tensor Embed(const Image& image) { return Embed({&image}); }
+  torch::Tensor EmbedText(const std::string& prompt);  // [1,D]; cut where it is too long
+  struct Parts {
+    torch::Tensor patches_PD;  // row by row
+    torch::Tensor read_PD;     // the same as the pooling head reads them, on the device
+  };
+  std::vector<Parts> EmbedParts(const std::vector<const Image*>& images);
+  torch::Tensor EmbedPatches(const Image& image) { return EmbedParts({&image})[0].patches_PD; }
+  // How much of each patch a mask of the image covers, [P] of 0 to 1: sampled bilinearly at the
+  // patches' middles, as masc-metric does.
+  torch::Tensor Covered(const Image& mask) const;
+  // The patches that `kept_P` (bool) names pooled as a picture is, [1,D]; at least one.
+  torch::Tensor Pool(const Parts& parts, const torch::Tensor& kept_P);
+
+ private:
+  SiglipModel model_ = nullptr;
+  SiglipTokenizer tokenizer_;
+  ImagePreprocessor read_;
+  c10::Device device_;
+};
+
 // config.json and model.safetensors.
 class LpipsEvaluator {
  public:
@@ -111,6 +139,7 @@ class SafetyEvaluator {
 struct Evaluators {
   std::unique_ptr<DinoEvaluator> dino;
   std::unique_ptr<ClipEvaluator> clip;
+  std::unique_ptr<SiglipEvaluator> siglip;
   std::unique_ptr<LpipsEvaluator> lpips;
   std::unique_ptr<SafetyEvaluator> safety_checker;
 };

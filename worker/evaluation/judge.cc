@@ -1,12 +1,12 @@
 #include "worker/evaluation/judge.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "worker/evaluation/distinct_photos.h"
 #include "worker/evaluation/diversity.h"
 #include "worker/evaluation/embed_all.h"
+#include "worker/evaluation/masc.h"
 #include "worker/evaluation/measures.h"
 #include "worker/evaluation/plain_prompt.h"
 #include "worker/evaluation/subject_parts.h"
@@ -49,33 +49,11 @@ std::vector<double> ToDoubles(const torch::Tensor& values_N) {
   return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
-std::vector<double> FirstOnes(const std::vector<int64_t>& ranks) {
-  std::vector<double> values;
-  for (const int64_t rank : ranks) values.push_back(rank == 1 ? 1 : 0);
-  return values;
-}
-
-std::vector<double> Reciprocals(const std::vector<int64_t>& ranks) {
-  std::vector<double> values;
-  for (const int64_t rank : ranks) values.push_back(1 / static_cast<double>(rank));
-  return values;
-}
-
 void Note(const std::string& name, const Estimate& estimate, Judgement& judgement) {
   judgement.metrics[name] = estimate.mean;
   if (!estimate.interval) return;
   judgement.metrics[name + "_low"] = estimate.interval->low;
   judgement.metrics[name + "_high"] = estimate.interval->high;
-}
-
-// Each value's distance from the mean, in deviations; of equal ones nothing.
-void AddStandardized(const std::vector<double>& values, std::vector<double>& scores) {
-  double mean = 0, square = 0;
-  for (const double value : values) mean += value / static_cast<double>(values.size());
-  for (const double value : values) square += (value - mean) * (value - mean);
-  const double deviation = std::sqrt(square / static_cast<double>(values.size()));
-  if (deviation < 1e-9) return;
-  for (size_t i = 0; i < values.size(); ++i) scores[i] += (values[i] - mean) / deviation;
 }
 
 class Judge {
@@ -107,6 +85,7 @@ class Judge {
 
   Judgement Run() {
     if (DinoReadsPhotos()) JudgeByDino();
+    if (SiglipFindsParts()) JudgeBySiglip();
     if (!ReadByClip().empty()) JudgeByClip();
     if (MeasuresDiversity()) JudgeDiversity();
     NameBestAndWorst();
@@ -124,15 +103,18 @@ class Judge {
            (Asked(Measure::kDino) || Asked(Measure::kCopying) || MeasuresRank());
   }
   bool ComparesPhotos() const { return ComparesPictures() || MeasuresPres(); }
-  bool DinoReadsPictures() const { return ComparesPictures() || MeasuresMasc(); }
-  bool DinoReadsPhotos() const { return ComparesPhotos() || MeasuresMasc(); }
+  bool DinoReadsPictures() const { return ComparesPictures() || DinoFindsParts(); }
+  bool DinoReadsPhotos() const { return ComparesPhotos() || DinoFindsParts(); }
   bool MeasuresRank() const {
     return evaluators_.dino && !photos_.empty() && !pictures_.empty() && !gallery_.empty() &&
            Asked(Measure::kRank);
   }
   bool MeasuresMasc() const {
-    return evaluators_.dino && !masked_.empty() && !pictures_.empty() && Asked(Measure::kMasc);
+    return !masked_.empty() && !pictures_.empty() && Asked(Measure::kMasc);
   }
+  // In SigLIP's place, where there is none.
+  bool DinoFindsParts() const { return evaluators_.dino && !evaluators_.siglip && MeasuresMasc(); }
+  bool SiglipFindsParts() const { return evaluators_.siglip && MeasuresMasc(); }
   bool MeasuresPres() const {
     return evaluators_.dino && !photos_.empty() && Asked(Measure::kPres) &&
            !evidence_.class_pictures.empty() && !evidence_.class_pictures_before.empty();
@@ -161,9 +143,10 @@ class Judge {
     if (DinoReadsPictures()) total += std::ssize(pictures_);
     if (ComparesPhotos()) {
       total += std::ssize(photos_);
-    } else if (MeasuresMasc()) {
+    } else if (DinoFindsParts()) {
       total += std::ssize(masked_);
     }
+    if (SiglipFindsParts()) total += std::ssize(masked_) + std::ssize(pictures_);
     if (MeasuresRank()) total += std::ssize(gallery_);
     if (MeasuresPres()) {
       total += std::ssize(evidence_.class_pictures) + std::ssize(evidence_.class_pictures_before);
@@ -191,7 +174,7 @@ class Judge {
     SubjectParts parts([&](const Image& photo) { return dino.EmbedPatches(photo); });
     const auto photos_MD = ReadPhotos(parts);
     torch::Tensor pictures_ND;
-    if (MeasuresMasc()) {
+    if (DinoFindsParts()) {
       pictures_ND = JudgeByParts(parts);
     } else if (ComparesPictures()) {
       pictures_ND = EmbedAll(pictures_, dino, counter_);
@@ -256,7 +239,7 @@ class Judge {
     std::vector<torch::Tensor> rows;
     for (const Image* photo : photos_) {
       const auto masked = masked_.find(photo);
-      if (MeasuresMasc() && masked != masked_.end()) {
+      if (DinoFindsParts() && masked != masked_.end()) {
         auto seen = dino.EmbedPhotoParts(*photo);
         rows.push_back(std::move(seen.whole_1D));
         parts.Add(*photo, std::move(seen.patches_PD), dino.PatchesWithin(*masked->second));
@@ -288,6 +271,44 @@ class Judge {
     const auto among = parts.FoundAmongPhotos([&] { counter_.Poll(); });
     if (among) judgement_.metrics["masc_photos"] = *among;
     return torch::cat(rows);
+  }
+
+  void JudgeBySiglip() {
+    std::vector<MaskedPhoto> photos;
+    for (const Image* photo : photos_) {
+      const auto masked = masked_.find(photo);
+      if (masked != masked_.end()) photos.push_back({photo, masked->second});
+    }
+    std::vector<std::string> scenes;
+    for (const size_t place : places_) {
+      scenes.push_back(WithoutSubject(evidence_.pictures[place].prompt, evidence_.subject,
+                                      evidence_.class_noun, evidence_.tokens));
+    }
+    const MascFigures masc = MeasureMasc(photos, pictures_, scenes, evidence_.find_subject,
+                                         *evaluators_.siglip, counter_);
+    std::vector<std::vector<double>> found, followed;
+    for (const auto& [prompt, members] : groups_) {
+      found.emplace_back(), followed.emplace_back();
+      for (const size_t i : members) {
+        FiguresOf(i).masc = masc.found[i];
+        FiguresOf(i).masc_prompt = masc.followed[i];
+        if (masc.found[i]) found.back().push_back(*masc.found[i]);
+        if (masc.followed[i]) followed.back().push_back(*masc.followed[i]);
+      }
+    }
+    NoteGroups("masc", found);
+    if (masc.among_photos) judgement_.metrics["masc_photos"] = *masc.among_photos;
+    NoteGroups("masc_prompt", followed);
+    if (!evidence_.find_subject) return;
+    judgement_.metrics["masc_all_subject"] = static_cast<double>(masc.all_subject);
+    judgement_.metrics["masc_no_subject"] = static_cast<double>(masc.no_subject);
+  }
+
+  // Nothing where there is no value.
+  void NoteGroups(const std::string& name, const std::vector<std::vector<double>>& groups) {
+    const bool any =
+        std::any_of(groups.begin(), groups.end(), [](const auto& group) { return !group.empty(); });
+    if (any) Note(name, MeanOfGroups(groups), judgement_);
   }
 
   void JudgeByClip() {
@@ -325,15 +346,13 @@ class Judge {
   // Pairs of one prompt.
   void JudgeDiversity() {
     std::vector<std::vector<double>> distances;
-    bool any = false;
     for (const auto& [prompt, members] : groups_) {
       std::vector<const Image*> images;
       for (const size_t i : members) images.push_back(pictures_[i]);
       distances.push_back(DistancesOfPairs(
           images, *evaluators_.lpips, [&] { counter_.Poll(); }, [&] { counter_.Add(); }));
-      any = any || !distances.back().empty();
     }
-    if (any) Note("div", MeanOfGroups(distances), judgement_);
+    NoteGroups("div", distances);
   }
 
   void NameBestAndWorst() {

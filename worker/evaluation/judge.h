@@ -36,11 +36,16 @@ struct Evidence {
   std::vector<const Image*> photo_masks = {};
   // Look-alikes: other members of the class. Those that are photos, too, are left out.
   std::vector<const Image*> gallery = {};
+  // The subject's, as photos have it.
+  std::string class_noun = {};
+  // Finds the subject in a drawn picture: a mask, white where it is, or nothing where nothing
+  // stands out. Empty: nobody can.
+  std::function<std::optional<Image>(const Image&)> find_subject = {};
 };
 
 struct PictureFigures {
   // Of the subject's pictures; clip_t of all.
-  std::optional<double> dino, clip_i, clip_t, masc;
+  std::optional<double> dino, clip_i, clip_t, masc, masc_prompt;
   std::optional<double> copying;  // the largest cosine to a photo
   bool copied = false;            // larger than any between two of the photos
   std::optional<int64_t> rank;    // of the nearest photo among photos and look-alikes, from 1

@@ -61,6 +61,27 @@ std::optional<AmongThemselves> CosinesAmong(const torch::Tensor& photos_MD) {
   return AmongThemselves{values.mean().item<double>(), values.max().item<double>()};
 }
 
+std::vector<double> FirstOnes(const std::vector<int64_t>& ranks) {
+  std::vector<double> values;
+  for (const int64_t rank : ranks) values.push_back(rank == 1 ? 1 : 0);
+  return values;
+}
+
+std::vector<double> Reciprocals(const std::vector<int64_t>& ranks) {
+  std::vector<double> values;
+  for (const int64_t rank : ranks) values.push_back(1 / static_cast<double>(rank));
+  return values;
+}
+
+void AddStandardized(const std::vector<double>& values, std::vector<double>& scores) {
+  double mean = 0, square = 0;
+  for (const double value : values) mean += value / static_cast<double>(values.size());
+  for (const double value : values) square += (value - mean) * (value - mean);
+  const double deviation = std::sqrt(square / static_cast<double>(values.size()));
+  if (deviation < 1e-9) return;
+  for (size_t i = 0; i < values.size(); ++i) scores[i] += (values[i] - mean) / deviation;
+}
+
 double MaskedMaxCosine(const torch::Tensor& subject_SD, const torch::Tensor& picture_PD) {
   return std::get<0>(Cosines(subject_SD, picture_PD).max(1)).mean().item<double>();
 }

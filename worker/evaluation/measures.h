@@ -47,4 +47,11 @@ double MaskedMaxCosine(const torch::Tensor& subject_SD, const torch::Tensor& pic
 std::vector<int64_t> RanksAmong(const torch::Tensor& queries_ND, const torch::Tensor& photos_MD,
                                 const torch::Tensor& gallery_GD);
 
+// Of ranks from 1: 1 of the first and 0 of others; the reciprocals.
+std::vector<double> FirstOnes(const std::vector<int64_t>& ranks);
+std::vector<double> Reciprocals(const std::vector<int64_t>& ranks);
+
+// Adds to each score its value's distance from the mean, in deviations; of equal ones nothing.
+void AddStandardized(const std::vector<double>& values, std::vector<double>& scores);
+
 }  // namespace likeness

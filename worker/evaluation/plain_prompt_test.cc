@@ -19,6 +19,29 @@ TEST(WithoutTokens, LeavesOutThoseOfAllSubjects) {
   EXPECT_EQ(WithoutTokens("a sks-2 cat and a sks dog", {"sks", "sks-2"}), "a cat and a dog");
 }
 
+TEST(WithoutSubject, LeavesOutItsArticleTokenAndClass) {
+  const auto scene = [](const std::string& prompt) {
+    return WithoutSubject(prompt, "sks", "dog", {"sks", "sks-2", "zwx"});
+  };
+  EXPECT_EQ(scene("a photo of a sks dog in the snow"), "a photo of in the snow");
+  EXPECT_EQ(scene("The SKS Dog on a beach"), "on a beach");
+  EXPECT_EQ(scene("a red sks dog"), "a red");
+  EXPECT_EQ(scene("a sks dog"), "");
+  EXPECT_EQ(scene("pizza, sks dog's bowl and the sks"), "pizza, bowl and");
+  // Another one is part of the scene.
+  EXPECT_EQ(scene("a sks dog chasing a dog"), "chasing a dog");
+  EXPECT_EQ(scene("a sks dog beside a zwx cat"), "beside a cat");
+  EXPECT_EQ(scene("a sks-2 cat beside a sks dog"), "a cat beside");
+  EXPECT_EQ(scene("a sks doghouse"), "doghouse");
+}
+
+TEST(WithoutSubject, WithoutATokenTheClassIsTheSubject) {
+  EXPECT_EQ(WithoutSubject("A kitten chasing the kitten", "", "kitten", {}), "chasing");
+  EXPECT_EQ(WithoutSubject("a piggy bank on a shelf", "", "piggy bank", {}), "on a shelf");
+  EXPECT_EQ(WithoutSubject("a dog", "", "", {}), "a dog");
+  EXPECT_EQ(WithoutSubject("a sks in the snow", "sks", "", {"sks"}), "in the snow");
+}
+
 TEST(NamesToken, OfTokensThatHoldEachOtherOnlyTheOneThatIsThere) {
   const std::vector<std::string> tokens = {"sks", "sks-2"};
   EXPECT_TRUE(NamesToken("a SKS dog", "sks", tokens));

@@ -142,7 +142,8 @@ JobResult Evaluate(const v1::Lease& lease, JobEnvironment& environment, Workshop
                     .class_pictures = {},
                     .class_pictures_before = {},
                     .photo_masks = MasksOf(photos.training),
-                    .gallery = ImagesOf(gallery)};
+                    .gallery = ImagesOf(gallery),
+                    .class_noun = judged.class_noun};
 
   // Draw
   const PictureOrder of_class = ClassOrder(order, judged);

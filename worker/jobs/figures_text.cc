@@ -16,6 +16,7 @@ std::vector<std::string> FigureTexts(const PictureFigures& figures) {
   add("CLIP-I", figures.clip_i);
   add("CLIP-T", figures.clip_t);
   add("MaSC", figures.masc);
+  add("MaSC-P", figures.masc_prompt);
   if (figures.rank) parts.push_back(absl::StrCat("rank ", *figures.rank));
   return parts;
 }

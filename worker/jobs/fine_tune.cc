@@ -179,7 +179,9 @@ std::optional<Judgement> JudgeSamples(const v1::FineTuneSpec& spec, const Drawn&
                       .pictures = ToJudge(drawn.samples),
                       .class_pictures = ImagesOf(drawn.class_after),
                       .class_pictures_before = ImagesOf(drawn.class_before),
-                      .photo_masks = MasksOf(photos.training)};
+                      .photo_masks = MasksOf(photos.training),
+                      .gallery = {},
+                      .class_noun = words.class_noun};
     judgement = JudgeInJob(workshop.evaluators, judge.evaluators(), judge.measures(), evidence,
                            workshop.judges, environment, phases);
   });

@@ -86,6 +86,12 @@ void WarnOfUnmeasured(const ProtoMeasures& named, const std::map<std::string, do
     environment.Warn(
         absl::StrCat("the measure ", MeasureName(row.proto), " is left out: it needs ", row.needs));
   }
+  if (Includes(named, v1::MEASURE_MASC) && metrics.contains("masc") &&
+      !metrics.contains("masc_prompt")) {
+    environment.Warn(
+        "the measure MASC has no prompt following: it needs a SigLIP, a segmentation network, a "
+        "picture with something around the subject and a prompt that asks for it");
+  }
 }
 
 const UnlessNamed& MeasuresOfSubject() {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "third_party/nlohmann/json.hpp"
+#include "worker/jobs/objects.h"
 #include "worker/jobs/outputs.h"
 #include "worker/support/files.h"
 #include "worker/support/guard.h"
@@ -27,6 +28,7 @@ nlohmann::json ToJson(const PictureFigures& figures, const Picture& picture,
   add("clip_i", figures.clip_i);
   add("clip_t", figures.clip_t);
   add("masc", figures.masc);
+  add("masc_prompt", figures.masc_prompt);
   add("copying", figures.copying);
   if (figures.copying) row["copied"] = figures.copied;
   if (figures.rank) row["rank"] = *figures.rank;
@@ -36,11 +38,14 @@ nlohmann::json ToJson(const PictureFigures& figures, const Picture& picture,
 }  // namespace
 
 Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
-                     const ProtoMeasures& measures, const Evidence& evidence,
-                     WarmEvaluators& judges, JobEnvironment& environment, Phases& phases) {
+                     const ProtoMeasures& measures, Evidence evidence, WarmEvaluators& judges,
+                     JobEnvironment& environment, Phases& phases) {
   phases.Report({.phase = Phase::kJudging, .unit = "pictures"});
   const auto poll = [&] { ThrowIfStopped(environment.Stop()); };
   const auto networks = judges.Get(ChooseForJob(found, evaluators), poll);
+  if (networks->siglip && Includes(measures, v1::MEASURE_MASC)) {
+    evidence.find_subject = SubjectFinderAmong(found);
+  }
   std::optional<ProgressMeter> meter;
   return JudgePictures(evidence, ToMeasures(measures), *networks, [&](int64_t done, int64_t total) {
     poll();

@@ -17,10 +17,11 @@ namespace likeness {
 
 inline constexpr char kReportFile[] = "report/evaluation.json";
 
-// Phase kJudging. Evaluators and measures as resolved.
+// Phase kJudging. Evaluators and measures as resolved. The subject in drawn pictures is found by
+// the segmentation network among `found`, where there is one.
 Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
-                     const ProtoMeasures& measures, const Evidence& evidence,
-                     WarmEvaluators& judges, JobEnvironment& environment, Phases& phases);
+                     const ProtoMeasures& measures, Evidence evidence, WarmEvaluators& judges,
+                     JobEnvironment& environment, Phases& phases);
 
 // Where the best or the worst picture is withheld, neither is named.
 void NameNoWithheld(const std::vector<Picture>& pictures, Judgement& judgement);

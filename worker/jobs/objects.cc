@@ -26,20 +26,33 @@ Image Placed(const Image& part, const CropBox& box, const Image& whole) {
   return placed;
 }
 
+// Null where there is none.
+std::unique_ptr<ObjectSegmenter> SegmenterAmong(const std::vector<EvaluatorFiles>& found) {
+  const auto files = FirstOf(found, EvaluatorKind::kSegmenter);
+  if (!files) return nullptr;
+  return std::make_unique<ObjectSegmenter>(SegmenterOptions::Of(files->model_type),
+                                           files->directory / kOnnxFile);
+}
+
 }  // namespace
+
+std::function<std::optional<Image>(const Image&)> SubjectFinderAmong(
+    const std::vector<EvaluatorFiles>& found) {
+  const std::shared_ptr<ObjectSegmenter> segmenter = SegmenterAmong(found);
+  if (!segmenter) return {};
+  return [segmenter](const Image& picture) { return segmenter->Segment(picture); };
+}
 
 ObjectFinder::ObjectFinder(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec,
                            bool resumed, JobEnvironment& environment)
     : masks_(spec.training().predicted_masks()), resumed_(resumed), environment_(environment) {
   const auto field = SegmentationField(spec);
   if (!field || (resumed && !masks_)) return;
-  const auto segmenter = FirstOf(found, EvaluatorKind::kSegmenter);
-  if (!segmenter) {
+  segmenter_ = SegmenterAmong(found);
+  if (!segmenter_) {
     RefuseMissing(absl::StrCat(
         *field, " needs a segmentation network among the evaluators; this worker has none"));
   }
-  segmenter_ = std::make_unique<ObjectSegmenter>(SegmenterOptions::Of(segmenter->model_type),
-                                                 segmenter->directory / kOnnxFile);
 }
 
 ObjectFinder::~ObjectFinder() = default;

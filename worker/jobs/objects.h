@@ -1,6 +1,7 @@
 // What stands out in the photos of subjects (Subject.crop, Training.predicted_masks).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,11 @@
 namespace likeness {
 
 class ObjectSegmenter;
+
+// Finds what stands out in pictures, as ObjectSegmenter::Segment, with the segmentation network
+// among `found`; empty where there is none. Throws Error where it cannot be loaded.
+std::function<std::optional<Image>(const Image&)> SubjectFinderAmong(
+    const std::vector<EvaluatorFiles>& found);
 
 // Looks at the photos of a job as they are decoded.
 class ObjectFinder {

@@ -78,6 +78,8 @@ constexpr Row kRows[] = {
     {"masc", "subject by parts (MaSC)", "masc_photos",
      "how far its parts are found, whatever is around it; beside it your photos"},
     {"clip_t", "prompts (CLIP-T)", nullptr, "obeyed"},
+    {"masc_prompt", "prompts around the subject (MaSC)", nullptr,
+     "how far what is around the subject is what was asked for"},
     {"pres", "class (PRES)", "pres_before",
      "how like the subject others of its class look, lower is better; beside it before training"},
     {"div", "variety (DIV)", nullptr, "LPIPS between pictures of one prompt"},

@@ -17,8 +17,10 @@ inline torch::Tensor DrawnParameter(torch::IntArrayRef shape, double deviation) 
 // Refuses what no encoder of ours computes. `reader`: of the config.json that the options are from.
 template <typename Options>
 void CheckEncoder(ConfigReader& reader, const Options& options) {
-  if (options.hidden_act != "gelu" && options.hidden_act != "quick_gelu") {
-    reader.Refuse("hidden_act", "is not supported; it may be gelu or quick_gelu");
+  if (options.hidden_act != "gelu" && options.hidden_act != "gelu_pytorch_tanh" &&
+      options.hidden_act != "quick_gelu") {
+    reader.Refuse("hidden_act",
+                  "is not supported; it may be gelu, gelu_pytorch_tanh or quick_gelu");
   }
   if (options.hidden_size % options.num_attention_heads != 0) {
     reader.Refuse("num_attention_heads", "does not divide hidden_size");

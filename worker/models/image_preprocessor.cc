@@ -66,7 +66,7 @@ torch::Tensor ResizeAtOnce(const torch::Tensor& pixels_1CHW, int64_t height, int
   const auto resized =
       bicubic ? at::_upsample_bicubic2d_aa(pixels_1CHW, size, /*align_corners=*/false)
               : at::_upsample_bilinear2d_aa(pixels_1CHW, size, /*align_corners=*/false);
-  return resized.clamp(0, 255).round();
+  return resized.add_(0.5).floor_().clamp_(0, 255);  // halves up, as Pillow rounds
 }
 
 // One side after the other: values that overshoot are cut in between, as Pillow cuts them.

@@ -9,7 +9,8 @@ namespace likeness {
 
 using Activation = torch::Tensor (*)(const torch::Tensor&);
 
-// "gelu" (exact) or "quick_gelu" (x * sigmoid(1.702 x)). Error: kFailedPrecondition for any other.
+// "gelu" (exact), "gelu_pytorch_tanh" (its approximation) or "quick_gelu" (x * sigmoid(1.702 x)).
+// Error: kFailedPrecondition for any other.
 Activation ActivationByName(const std::string& name);
 
 // SiLU of a tensor that nobody else holds: overwritten where no gradient will be asked for.

@@ -1,0 +1,209 @@
+#include "worker/tokenizers/sentencepiece_file.h"
+
+#include <bit>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+#include "worker/base/error.h"
+#include "worker/base/io/model_json.h"
+
+namespace likeness {
+namespace {
+
+// Wire types of protocol buffers.
+constexpr uint32_t kVarint = 0;
+constexpr uint32_t kFixed64 = 1;
+constexpr uint32_t kBytes = 2;
+constexpr uint32_t kFixed32 = 5;
+
+// Numbers of fields.
+constexpr uint32_t kPieces = 1, kTrainer = 2, kNormalizer = 3;
+constexpr uint32_t kPieceText = 1, kPieceScore = 2, kPieceType = 3;
+constexpr uint32_t kModelType = 3, kSuffix = 24, kByteFallback = 35;
+constexpr uint32_t kCharsmap = 2, kDummyPrefix = 3, kRemoveExtra = 4, kEscape = 5;
+constexpr uint64_t kUnigram = 1, kBpe = 2;
+
+struct Field {
+  uint32_t number = 0;
+  uint64_t value = 0;      // of kVarint, kFixed32 and kFixed64
+  std::string_view bytes;  // of kBytes
+};
+
+// The fields of one message, one after the other.
+class MessageReader {
+ public:
+  MessageReader(std::string_view bytes, const std::string& file) : left_(bytes), file_(file) {}
+
+  std::optional<Field> Next() {
+    if (left_.empty()) return std::nullopt;
+    const uint64_t tag = Varint();
+    Field field{.number = static_cast<uint32_t>(tag >> 3), .value = 0, .bytes = {}};
+    switch (tag & 7) {
+      case kVarint:
+        field.value = Varint();
+        break;
+      case kFixed64:
+        field.value = Fixed(8);
+        break;
+      case kBytes:
+        field.bytes = Take(Varint());
+        break;
+      case kFixed32:
+        field.value = Fixed(4);
+        break;
+      default:
+        Fail();
+    }
+    return field;
+  }
+
+  [[noreturn]] void Fail() const {
+    throw Error(ErrorKind::kDataLoss, file_ + " is no SentencePiece model, or is cut");
+  }
+
+ private:
+  uint64_t Varint() {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const auto byte = static_cast<uint8_t>(Take(1)[0]);
+      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    Fail();
+  }
+
+  uint64_t Fixed(int size) {
+    uint64_t value = 0;
+    const auto bytes = Take(static_cast<uint64_t>(size));
+    for (int i = size - 1; i >= 0; --i) {
+      value = value << 8 | static_cast<uint8_t>(bytes[static_cast<size_t>(i)]);
+    }
+    return value;
+  }
+
+  std::string_view Take(uint64_t size) {
+    if (size > left_.size()) Fail();
+    const auto taken = left_.substr(0, size);
+    left_.remove_prefix(size);
+    return taken;
+  }
+
+  std::string_view left_;
+  const std::string& file_;
+};
+
+Piece ReadPiece(std::string_view bytes, const std::string& file) {
+  Piece piece;
+  MessageReader reader(bytes, file);
+  while (const auto field = reader.Next()) {
+    if (field->number == kPieceText) piece.text = field->bytes;
+    if (field->number == kPieceScore) {
+      piece.score = std::bit_cast<float>(static_cast<uint32_t>(field->value));
+    }
+    if (field->number == kPieceType) {
+      if (field->value < 1 || field->value > 6) reader.Fail();
+      piece.type = static_cast<PieceType>(field->value);
+    }
+  }
+  return piece;
+}
+
+void ReadTrainer(std::string_view bytes, const std::string& file, SentencePieceFile& model) {
+  const auto refuse = [&](const char* why) {
+    throw Error(ErrorKind::kFailedPrecondition, file + ": " + why);
+  };
+  MessageReader reader(bytes, file);
+  while (const auto field = reader.Next()) {
+    if (field->number == kModelType) {
+      if (field->value != kUnigram && field->value != kBpe) {
+        refuse("model_type is not supported; it may be UNIGRAM or BPE");
+      }
+      model.bpe = field->value == kBpe;
+    }
+    if (field->number == kSuffix && field->value != 0) {
+      refuse("treat_whitespace_as_suffix is not supported");
+    }
+    if (field->number == kByteFallback) model.byte_fallback = field->value != 0;
+  }
+}
+
+PieceNormalization ReadNormalizer(std::string_view bytes, const std::string& file) {
+  PieceNormalization normalization;
+  MessageReader reader(bytes, file);
+  while (const auto field = reader.Next()) {
+    const bool on = field->value != 0;
+    if (field->number == kCharsmap) normalization.charsmap = field->bytes;
+    if (field->number == kDummyPrefix) normalization.add_dummy_prefix = on;
+    if (field->number == kRemoveExtra) normalization.remove_extra_whitespaces = on;
+    if (field->number == kEscape) normalization.escape_whitespaces = on;
+  }
+  return normalization;
+}
+
+void AppendVarint(std::string& bytes, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);
+  bytes += static_cast<char>(value);
+}
+
+void AppendNumber(std::string& bytes, uint32_t number, uint64_t value) {
+  AppendVarint(bytes, number << 3 | kVarint);
+  AppendVarint(bytes, value);
+}
+
+void AppendBytes(std::string& bytes, uint32_t number, std::string_view value) {
+  AppendVarint(bytes, number << 3 | kBytes);
+  AppendVarint(bytes, value.size());
+  bytes += value;
+}
+
+}  // namespace
+
+SentencePieceFile ParseSentencePiece(std::string_view bytes, const std::string& file) {
+  SentencePieceFile model;
+  MessageReader reader(bytes, file);
+  while (const auto field = reader.Next()) {
+    if (field->number == kPieces) model.pieces.push_back(ReadPiece(field->bytes, file));
+    if (field->number == kTrainer) ReadTrainer(field->bytes, file, model);
+    if (field->number == kNormalizer) model.normalization = ReadNormalizer(field->bytes, file);
+  }
+  if (model.pieces.empty()) reader.Fail();
+  return model;
+}
+
+SentencePieceFile ReadSentencePiece(const std::filesystem::path& path) {
+  const std::string file = path.filename().string();
+  std::ifstream in(path, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(in), {});
+  if (!in) throw Error(ErrorKind::kDataLoss, file + " cannot be read");
+  if (const auto instead = WhatLiesInstead(bytes)) {
+    throw Error(ErrorKind::kDataLoss, file + " is " + *instead);
+  }
+  return ParseSentencePiece(bytes, file);
+}
+
+std::string SerializeSentencePiece(const SentencePieceFile& model) {
+  std::string bytes;
+  for (const Piece& piece : model.pieces) {
+    std::string message;
+    AppendBytes(message, kPieceText, piece.text);
+    AppendVarint(message, kPieceScore << 3 | kFixed32);
+    const auto score = std::bit_cast<uint32_t>(piece.score);
+    for (int shift = 0; shift < 32; shift += 8) message += static_cast<char>(score >> shift);
+    AppendNumber(message, kPieceType, static_cast<uint64_t>(piece.type));
+    AppendBytes(bytes, kPieces, message);
+  }
+  std::string trainer;
+  AppendNumber(trainer, kModelType, model.bpe ? kBpe : kUnigram);
+  AppendNumber(trainer, kByteFallback, model.byte_fallback ? 1 : 0);
+  AppendBytes(bytes, kTrainer, trainer);
+  std::string normalizer;
+  AppendBytes(normalizer, kCharsmap, model.normalization.charsmap);
+  AppendNumber(normalizer, kDummyPrefix, model.normalization.add_dummy_prefix ? 1 : 0);
+  AppendNumber(normalizer, kRemoveExtra, model.normalization.remove_extra_whitespaces ? 1 : 0);
+  AppendNumber(normalizer, kEscape, model.normalization.escape_whitespaces ? 1 : 0);
+  AppendBytes(bytes, kNormalizer, normalizer);
+  return bytes;
+}
+
+}  // namespace likeness
