@@ -67,7 +67,10 @@ fs::path Numbered(const fs::path& path, int number) {
 
 absl::StatusOr<Place> PlaceFor(const fs::path& path, const std::string& sha256, Existing existing) {
   constexpr int kMostNames = 10'000;
-  if (existing == Existing::kReplace) return Place{.path = path};
+  if (existing == Existing::kReplace) {
+    RETURN_IF_ERROR(FileToWrite(path).status());
+    return Place{.path = path};
+  }
   const int names = existing == Existing::kKeep ? kMostNames : 2;
   for (int number = 1; number < names; ++number) {
     const fs::path place = number == 1 ? path : Numbered(path, number);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/lib/stopped.h"
 #include "client/lib/wait_notice.h"
+#include "common/status_macros.h"
 
 namespace likeness::client {
 namespace {
@@ -28,6 +29,20 @@ constexpr std::chrono::milliseconds kLook{100};  // whether another is done
 absl::Status CannotWrite(const fs::path& path, int error) {
   return absl::ResourceExhaustedError(
       absl::StrCat("Cannot write ", path.string(), ": ", std::strerror(error), "."));
+}
+
+// What stands at the path and is not written over, as people call it.
+const char* KindOf(fs::file_type type) {
+  switch (type) {
+    case fs::file_type::directory:
+      return "directory";
+    case fs::file_type::fifo:
+      return "pipe";
+    case fs::file_type::socket:
+      return "socket";
+    default:
+      return "device";
+  }
 }
 
 fs::path PartOf(const fs::path& path) { return path.string() + ".part"; }
@@ -45,7 +60,26 @@ bool IsAt(const fs::path& path, int file) {
 
 }  // namespace
 
-absl::StatusOr<PartFile> PartFile::Open(const fs::path& path, std::stop_token stop) {
+absl::StatusOr<fs::path> FileToWrite(const fs::path& path) {
+  constexpr int kMostLinks = 40;  // as Linux
+  std::error_code error;
+  const fs::file_status there = fs::status(path, error);
+  if (fs::exists(there) && !fs::is_regular_file(there)) {
+    return absl::FailedPreconditionError(absl::StrCat("Cannot write ", path.string(), ": it is a ",
+                                                      KindOf(there.type()), ", not a file."));
+  }
+  fs::path file = path;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(file, error)); ++links) {
+    const fs::path target = fs::read_symlink(file, error);
+    if (error) return CannotWrite(path, error.value());
+    if (links == kMostLinks) return CannotWrite(path, ELOOP);
+    file = file.parent_path() / target;
+  }
+  return file;
+}
+
+absl::StatusOr<PartFile> PartFile::Open(const fs::path& asked, std::stop_token stop) {
+  ASSIGN_OR_RETURN(const fs::path path, FileToWrite(asked));
   std::error_code error;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   if (error) return CannotWrite(path, error.value());

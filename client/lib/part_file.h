@@ -10,13 +10,17 @@
 
 namespace likeness::client {
 
+// The file that a path names: that to which links lead, there or not. FAILED_PRECONDITION for what
+// is there and is no file, such as a device: a rename would put a file in its place.
+absl::StatusOr<std::filesystem::path> FileToWrite(const std::filesystem::path& path);
+
 // What is to become the file at `path`, until then in `path`.part. One at a time: of several
 // programs that write to the same path, the others wait. Errors carry no reason
 // (common/rpc_error.h): this machine cannot hold the file.
 class PartFile {
  public:
-  // Makes the folders and the file, or takes up what an earlier one left. Waits for another that
-  // has it, until `stop`.
+  // Of FileToWrite(path). Makes the folders and the file, or takes up what an earlier one left.
+  // Waits for another that has it, until `stop`.
   static absl::StatusOr<PartFile> Open(const std::filesystem::path& path, std::stop_token stop);
 
   PartFile(PartFile&& other) noexcept;

@@ -1,6 +1,7 @@
 // Uploads and downloads over connections that break.
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -91,6 +92,32 @@ TEST_F(DownloadTest, NeverShowsAFileOfTheWrongDigest) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_FALSE(std::filesystem::exists(path_));
   EXPECT_FALSE(std::filesystem::exists(path_.string() + ".part"));
+}
+
+TEST_F(DownloadTest, FollowsALinkToTheFile) {
+  namespace fs = std::filesystem;
+  fs::create_directories(path_.parent_path());
+  fs::create_symlink("../kept.png", path_);
+  for (const char* before : {"", "old"}) {  // the file is not there; it is
+    if (*before != '\0') WriteFile(folder_.path() / "kept.png", before);
+    ASSERT_TRUE(Download().ok());
+    EXPECT_TRUE(fs::is_symlink(path_));
+    EXPECT_EQ(ReadFile(folder_.path() / "kept.png"), bytes_);
+  }
+}
+
+TEST_F(DownloadTest, WritesOverNothingThatIsNoFile) {
+  namespace fs = std::filesystem;
+  fs::create_directories(path_.parent_path());
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  fs::create_symlink("b.png", folder_.path() / "a" / "link.png");
+  for (const fs::path& pipe : {path_, folder_.path() / "a" / "link.png"}) {
+    const auto refused = WriteFileWhole(pipe, bytes_);
+    EXPECT_EQ(refused.message(), "Cannot write " + pipe.string() + ": it is a pipe, not a file.");
+    EXPECT_EQ(PlaceFor(pipe, "", Existing::kReplace).status(), refused);
+  }
+  EXPECT_FALSE(Download().ok());
+  EXPECT_TRUE(fs::is_fifo(path_));
 }
 
 TEST(OutputFileTest, StaysInTheFolder) {
