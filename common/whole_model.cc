@@ -15,7 +15,7 @@ constexpr absl::string_view kParts[] = {
     "\"encoder.down_blocks.",  // a VAE
     "\"text_model.encoder.",   // a text encoder
 };
-constexpr absl::string_view kFactors[] = {"lora", "hada_", "lokr_"};
+constexpr absl::string_view kFactors[] = {"lora", "hada_", "lokr_", "_custom_diffusion."};
 
 bool HasFactors(absl::string_view header) {
   for (const absl::string_view factor : kFactors) {

@@ -31,6 +31,8 @@ TEST(WholeModelTest, AdaptersOfEveryLayoutAreNone) {
                           "down_blocks.0.attentions.0.to_q.hada_w1_a",
                           "text_model.encoder.layers.0.self_attn.q_proj.lokr_w1",
                           "base_model.model.down_blocks.0.attentions.0.to_q.lora_A.weight",
+                          "down_blocks.0.attentions.0.transformer_blocks.0.attn2.processor."
+                          "to_k_custom_diffusion.weight",
                           "lora_unet_down_blocks_0_attentions_0_to_q.lora_down.weight",
                           "diffusion_model.input_blocks.1.1.to_q.lora_A.weight", "emb_params",
                           "<cat>", "768.k.0.weight"}) {

@@ -27,7 +27,10 @@ class AdaptersTest : public ServiceTest {
     auto& spec = *request.mutable_job()->mutable_fine_tune();
     spec.set_output_model_id(id);
     if (method == "lora") spec.mutable_lora();
-    if (method == "textual_inversion") spec.mutable_textual_inversion();
+    if (method == "textual_inversion") {
+      spec.mutable_textual_inversion();
+      spec.mutable_subjects(0)->set_token("zwx");
+    }
     if (method == "custom_diffusion") spec.mutable_custom_diffusion();
     if (method == "svdiff") spec.mutable_svdiff();
     ASSERT_TRUE(Create(request).ok());
@@ -165,6 +168,35 @@ TEST_F(AdaptersTest, ALoraOfWhatChangesNoLayerIsRefusedWithTheFormatsThatAreAllo
   for (const auto format : {v1::EXPORT_FORMAT_DIFFUSERS, v1::EXPORT_FORMAT_SINGLE_FILE}) {
     EXPECT_TRUE(Create(Export(format, ModelNamed("word"), {})).ok());
   }
+}
+
+TEST_F(AdaptersTest, OfTwoAdaptersWithOneLearnedWordBothAreNamed) {
+  MakeModel("word", "textual_inversion");
+  MakeModel("again", "textual_inversion");
+  for (const auto& request :
+       {Drawing("baseModels/mini", {"word", "again"}), Drawing(ModelNamed("word"), {"again"}),
+        Export(v1::EXPORT_FORMAT_DIFFUSERS, "", {"word", "again"})}) {
+    const auto refused = Create(request).status();
+    EXPECT_EQ(ErrorReason(refused), "INVALID_ADAPTER") << refused;
+    for (const char* id : {"word", "again"}) {
+      EXPECT_THAT(std::string(refused.message()), HasSubstr(ModelNamed(id)));
+    }
+  }
+}
+
+TEST_F(AdaptersTest, AMergeWithoutAdaptersIsRefused) {
+  MakeModel("tom", "dreambooth");
+  MakeModel("rex", "lora");
+  for (const auto merge : {v1::ADAPTER_MERGE_ORTHOGONAL, v1::ADAPTER_MERGE_CONSTRAINED}) {
+    for (const std::string& model : {ModelNamed("tom"), std::string("baseModels/mini")}) {
+      auto request = Export(v1::EXPORT_FORMAT_DIFFUSERS, model, {});
+      request.mutable_job()->mutable_export_model()->set_merge(merge);
+      ExpectRefused(request, "OUT_OF_RANGE", "job.export_model.merge");
+    }
+  }
+  auto one = Export(v1::EXPORT_FORMAT_DIFFUSERS, ModelNamed("rex"), {});
+  one.mutable_job()->mutable_export_model()->set_merge(v1::ADAPTER_MERGE_ORTHOGONAL);
+  EXPECT_TRUE(Create(one).ok());
 }
 
 TEST_F(AdaptersTest, TheAdapterThatIsNamedAsTheModelCountsAmongThem) {

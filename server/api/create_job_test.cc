@@ -241,6 +241,14 @@ TEST_F(CreateJobTest, AStrengthThatLeavesNoStepIsRefusedWithTheLeastOne) {
               ::testing::HasSubstr("is 0.01, which leaves none of 20 steps; 0.05 or more"));
   start.set_strength(0.05);
   EXPECT_TRUE(Create(request).ok());
+  for (const int steps : {3, 7, 9, 49, 999}) {
+    spec.set_steps(steps);
+    start.set_strength(0.001);
+    const std::string refused(Create(request).status().message());
+    const std::string bound = refused.substr(refused.find("steps; ") + 7);
+    start.set_strength(std::stod(bound));
+    EXPECT_TRUE(Create(request).ok()) << refused;
+  }
   start.set_strength(0.01);
   spec.clear_steps();  // the base model's, which its worker knows
   EXPECT_TRUE(Create(request).ok());

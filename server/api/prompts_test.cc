@@ -77,6 +77,16 @@ TEST_F(PromptsTest, APlaceholderThatIsUnknownIsNamedByItsField) {
   EXPECT_TRUE(Create(request).ok());
 }
 
+TEST_F(PromptsTest, AClassNounHasNoBraces) {
+  OfferModels();
+  auto request = DogJob();
+  v1::Subject& subject = *request.mutable_job()->mutable_fine_tune()->mutable_subjects(0);
+  for (const char* noun : {"{subject}", "{class}", "small {dog"}) {
+    subject.set_class_noun(noun);
+    ExpectRefused(request, "UNKNOWN_PLACEHOLDER", "job.fine_tune.subjects[0].class_noun");
+  }
+}
+
 TEST_F(PromptsTest, AFurtherSubjectMayNotHaveTheDefaultTokenThatTheFirstOneGets) {
   OfferModels();
   auto request = DogJob();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/prompt_adapters.h"
 #include "common/resource_names.h"
@@ -27,11 +28,11 @@ absl::StatusOr<v1::Model> AdapterChecks::FindModel(const std::string& name,
 absl::Status AdapterChecks::Check(const std::string& path,
                                   const std::optional<v1::Model>& personalized,
                                   v1::ModelSelection& selection) {
-  std::string digest = personalized ? personalized->base_model_digest() : "";
+  Below below{personalized ? personalized->base_model_digest() : "", {}};
   for (int i = 0; i < selection.adapters_size(); ++i) {
     const std::string field = absl::StrCat(path, ".adapters[", i, "]");
     RETURN_IF_ERROR(CheckOne(selection.adapters(i), field + ".model", field + ".strength",
-                             personalized, selection, &digest));
+                             personalized, selection, below));
   }
   return absl::OkStatus();
 }
@@ -39,7 +40,7 @@ absl::Status AdapterChecks::Check(const std::string& path,
 absl::Status AdapterChecks::CheckOne(const v1::Adapter& said, const std::string& field,
                                      const std::string& strength_field,
                                      const std::optional<v1::Model>& personalized,
-                                     v1::ModelSelection& selection, std::string* digest) {
+                                     v1::ModelSelection& selection, Below& below) {
   ASSIGN_OR_RETURN(const v1::Model adapter, FindModel(said.model(), field));
   if (adapter.kind() != v1::MODEL_KIND_ADAPTER) {
     return InvalidField(field, "is a whole model; name it as the model to draw with",
@@ -56,13 +57,15 @@ absl::Status AdapterChecks::CheckOne(const v1::Adapter& said, const std::string&
   if (adapter.method() == "textual_inversion" && said.has_strength() && said.strength() != 1) {
     return InvalidField(
         strength_field,
-        absl::StrCat("is ", said.strength(), "; a learned word has no other than 1"),
+        absl::StrCat("gives ", said.model(), " the strength ", said.strength(),
+                     "; it is a learned word, which has the strength 1 and no other"),
         "INVALID_ADAPTER");
   }
+  RETURN_IF_ERROR(CheckWord(adapter, field, below));
   if (selection.name().empty()) selection.set_name(adapter.base_model());
   if (said.allow_other_base()) return absl::OkStatus();  // the worker sees whether it fits
   const bool other_base = !personalized && selection.name() != adapter.base_model();
-  if (other_base || (!digest->empty() && *digest != adapter.base_model_digest())) {
+  if (other_base || (!below.digest.empty() && below.digest != adapter.base_model_digest())) {
     return InvalidField(
         field,
         absl::StrCat("was made for ", adapter.base_model(), " with the digest ",
@@ -71,8 +74,22 @@ absl::Status AdapterChecks::CheckOne(const v1::Adapter& said, const std::string&
                      "shapes"),
         "INVALID_ADAPTER");
   }
-  *digest = adapter.base_model_digest();
+  below.digest = adapter.base_model_digest();
   return absl::OkStatus();
+}
+
+// A prompt's word means one learned word.
+absl::Status AdapterChecks::CheckWord(const v1::Model& adapter, const std::string& field,
+                                      Below& below) {
+  if (adapter.method() != "textual_inversion" || adapter.token().empty()) return absl::OkStatus();
+  const auto [other, added] =
+      below.words.try_emplace(absl::AsciiStrToLower(adapter.token()), adapter.name());
+  if (added) return absl::OkStatus();
+  return InvalidField(field,
+                      absl::StrCat("is ", adapter.name(), ", which has learned the word \"",
+                                   adapter.token(), "\", and so has ", other->second,
+                                   " (in upper or lower case); leave one of them out"),
+                      "INVALID_ADAPTER");
 }
 
 absl::Status AdapterChecks::CheckPrompts(const v1::GenerateSpec& spec) {
@@ -83,16 +100,16 @@ absl::Status AdapterChecks::CheckPrompts(const v1::GenerateSpec& spec) {
   if (!model.is_base()) {
     ASSIGN_OR_RETURN(personalized, FindModel(selection.name(), "job.generate.model.name"));
   }
-  std::string digest_of_all = personalized ? personalized->base_model_digest() : "";
+  Below of_all{personalized ? personalized->base_model_digest() : "", {}};
   for (const v1::Adapter& adapter : selection.adapters()) {
-    if (adapter.allow_other_base()) continue;
     ASSIGN_OR_RETURN(const v1::Model made, FindModel(adapter.model(), ""));
-    digest_of_all = made.base_model_digest();
+    RETURN_IF_ERROR(CheckWord(made, "job.generate.model.adapters", of_all));
+    if (!adapter.allow_other_base()) of_all.digest = made.base_model_digest();
   }
   for (int i = 0; i < spec.prompts_size(); ++i) {
     const std::string field = absl::StrCat("job.generate.prompts[", i, "]");
     ASSIGN_OR_RETURN(const auto prompt, ParsePromptAdapters(spec.prompts(i)));
-    std::string digest = digest_of_all;
+    Below below = of_all;
     for (const PromptAdapter& named : prompt.adapters) {
       v1::Adapter adapter;
       adapter.set_model(ModelName{tenant_, named.id}.ToString());
@@ -106,7 +123,7 @@ absl::Status AdapterChecks::CheckPrompts(const v1::GenerateSpec& spec) {
                                          "strength for it"),
                             "INVALID_ADAPTER");
       }
-      RETURN_IF_ERROR(CheckOne(adapter, field, field, personalized, selection, &digest));
+      RETURN_IF_ERROR(CheckOne(adapter, field, field, personalized, selection, below));
     }
   }
   return absl::OkStatus();

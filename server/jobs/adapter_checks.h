@@ -29,13 +29,21 @@ class AdapterChecks {
   absl::Status CheckPrompts(const v1::GenerateSpec& spec);
 
  private:
+  // What adapters lie over: weights of the base with `digest` (empty: of any), and those before
+  // them, of which some are learned words. Of these the models, by the word in lower case.
+  struct Below {
+    std::string digest;
+    std::map<std::string, std::string> words;
+  };
+
   // Whether the adapter fits over what the selection names, which is filled in where it is empty,
-  // and the adapters before it, which are of the base with `digest`; empty: of any. `field`: of the
-  // adapter's model.
+  // and over what is below, to which it is added. `field`: of the adapter's model.
   absl::Status CheckOne(const v1::Adapter& said, const std::string& field,
                         const std::string& strength_field,
                         const std::optional<v1::Model>& personalized, v1::ModelSelection& selection,
-                        std::string* digest);
+                        Below& below);
+  // The word of an adapter that is a learned word.
+  static absl::Status CheckWord(const v1::Model& adapter, const std::string& field, Below& below);
 
   JobStore& jobs_;
   const std::string& tenant_;

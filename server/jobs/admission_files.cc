@@ -95,6 +95,15 @@ absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
   const std::string path = "job.export_model.model";
   RETURN_IF_ERROR(ResolveSelection(request, path, selection));
   ASSIGN_OR_RETURN(const ModelName model, ParseModelName(selection.name(), path + ".name"));
+  const v1::AdapterMerge merge = job.export_model().merge();
+  if (selection.adapters().empty() &&
+      (merge == v1::ADAPTER_MERGE_ORTHOGONAL || merge == v1::ADAPTER_MERGE_CONSTRAINED)) {
+    return InvalidField(
+        "job.export_model.merge",
+        absl::StrCat("is ", v1::AdapterMerge_Name(merge), ", and ", selection.name(),
+                     " has no adapters to merge; name adapters, or leave it out"),
+        "OUT_OF_RANGE");
+  }
   bool changes_layers = !model.is_base();
   std::set<std::string> words;
   for (int i = 0; i < selection.adapters_size(); ++i) {
@@ -113,7 +122,7 @@ absl::Status Admission::ResolveExport(Request& request, v1::Job& job) {
                           "timestep: no weights of a model can hold it; use its own file",
                           "INVALID_ADAPTER");
     }
-    if (job.export_model().merge() == v1::ADAPTER_MERGE_CONSTRAINED) {
+    if (merge == v1::ADAPTER_MERGE_CONSTRAINED) {
       RETURN_IF_ERROR(CheckConstrainedMerge(adapter, field, words));
     }
     const bool off = selection.adapters(i).has_strength() && selection.adapters(i).strength() == 0;

@@ -58,11 +58,11 @@ void CheckEvaluate(const v1::EvaluateSpec& spec, const std::string& path, const 
   if (spec.has_images_per_prompt()) {
     checker.Integer(path + ".images_per_prompt", spec.images_per_prompt(), 1, kMaxImagesPerPrompt);
   }
-  const int64_t images =
-      int64_t{std::max(spec.prompts_size(), 1)} *
-      (spec.has_images_per_prompt() ? spec.images_per_prompt() : kImagesPerPromptJudged);
-  checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
-                 "TOO_MANY_IMAGES");
+  const int each = spec.has_images_per_prompt() ? spec.images_per_prompt() : kImagesPerPromptJudged;
+  if (each <= kMaxImagesPerPrompt) {
+    checker.AtMost(path + ".images_per_prompt", int64_t{std::max(spec.prompts_size(), 1)} * each,
+                   "images in total", limits.max_images, "TOO_MANY_IMAGES");
+  }
   CheckJudges(spec.measures(), spec.evaluators(), path, checker);
   for (int i = 0; i < spec.gallery_size(); ++i) {
     RefuseMask(spec.gallery(i), absl::StrCat(path, ".gallery[", i, "]"), checker);

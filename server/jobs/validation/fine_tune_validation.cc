@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -178,6 +179,13 @@ void CheckClassNoun(const std::string& field, const std::string& noun, FieldChec
                 "CLASS_NOUN_TOO_LONG");
   }
   checker.Text(field, noun, kMaxClassBytes);
+  if (noun.find_first_of("{}") != std::string::npos) {
+    checker.Add(field,
+                absl::StrCat("is \"", absl::Utf8SafeCEscape(noun.substr(0, kMaxClassBytes)),
+                             "\"; words without braces are allowed: prompts have these around "
+                             "places to fill in"),
+                "UNKNOWN_PLACEHOLDER");
+  }
 }
 
 void CheckToken(const std::string& field, const std::string& token, FieldChecker& checker) {

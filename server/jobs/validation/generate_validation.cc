@@ -1,3 +1,4 @@
+#include <cmath>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +16,7 @@ constexpr int kMaxPromptAdapters = 32;  // of all prompts: a lease has their fil
 
 void CheckSide(const std::string& field, int side, FieldChecker& checker) {
   checker.Integer(field, side, 32, 2048);
-  if (side % 8 != 0) {
+  if (side >= 32 && side <= 2048 && side % 8 != 0) {
     checker.Add(field, absl::StrCat("is ", side, "; a multiple of 8 is needed"), "OUT_OF_RANGE");
   }
 }
@@ -53,9 +54,10 @@ void CheckStepsLeft(const v1::GenerateSpec& spec, const std::string& field, Fiel
   const double strength = spec.image_to_image().strength();
   if (!spec.has_steps() || spec.steps() < 1 || !(strength > 0)) return;
   if (spec.steps() * strength >= 1 || strength >= 1.0 / spec.steps()) return;
+  const double least = std::ceil(1e6 / spec.steps()) / 1e6;  // as it is printed, it is allowed
   checker.Add(field,
               absl::StrCat("is ", strength, ", which leaves none of ", spec.steps(), " steps; ",
-                           1.0 / spec.steps(), " or more is allowed"),
+                           least, " or more is allowed"),
               "OUT_OF_RANGE");
 }
 
@@ -134,8 +136,10 @@ void CheckGenerate(const v1::GenerateSpec& spec, const std::string& path, const 
   if (spec.has_images_per_prompt()) {
     checker.Integer(path + ".images_per_prompt", spec.images_per_prompt(), 1, kMaxImagesPerPrompt);
     const int64_t images = int64_t{spec.prompts_size()} * spec.images_per_prompt();
-    checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
-                   "TOO_MANY_IMAGES");
+    if (spec.images_per_prompt() <= kMaxImagesPerPrompt) {
+      checker.AtMost(path + ".images_per_prompt", images, "images in total", limits.max_images,
+                     "TOO_MANY_IMAGES");
+    }
   }
   CheckAdapters(spec.model(), path + ".model.adapters", checker);
   if (spec.prompt_adapters()) CheckPromptAdapters(spec, path, checker);
