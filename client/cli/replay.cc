@@ -152,6 +152,18 @@ absl::StatusOr<v1::GeneratedImage> Draw(const Context& context, const Connection
   return FromRpcStatus(job->error());
 }
 
+// Whether the server lacks what the picture was started from.
+absl::Status WithFlagForStart(const absl::Status& status) {
+  if (ErrorReason(status) != "BLOB_NOT_FOUND") return status;
+  const auto violations = FieldViolations(status);
+  const bool mask = !violations.empty() && absl::StrContains(violations[0].field, ".mask");
+  return RpcError(status.code(), "BLOB_NOT_FOUND",
+                  mask ? "The server does not have the picture's mask any more; pass it with "
+                         "--image and --mask."
+                       : "The server does not have the picture any more that this one was started "
+                         "from; pass it with --image.");
+}
+
 void SayWhetherEqual(const Context& context, const std::string& original,
                      const v1::GeneratedImage& image, const ReplayFlags& flags) {
   if (absl::EndsWith(image.output().blob(), Sha256Hex(original))) {
@@ -201,7 +213,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const ReplayFlags& flags) {
     context.screen->Text("Stopped. The server cancels the job.");
     return kDetached;
   }
-  RETURN_IF_ERROR(image.status());
+  RETURN_IF_ERROR(WithFlagForStart(image.status()));
   RETURN_IF_ERROR(image->png().empty()
                       ? DownloadBlob(connection, image->output().blob(), out, interrupt.token())
                       : WriteFileWhole(out, image->png()));

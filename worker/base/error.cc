@@ -1,5 +1,8 @@
 #include "worker/base/error.h"
 
+#include <cerrno>
+#include <cstring>
+
 namespace likeness {
 
 const char* ErrorKindName(ErrorKind kind) {
@@ -12,7 +15,7 @@ const char* ErrorKindName(ErrorKind kind) {
       return "FAILED_PRECONDITION";
     case ErrorKind::kDataLoss:
       return "DATA_LOSS";
-    case ErrorKind::kResourceExhausted:
+    case ErrorKind::kDiskFull:
       return "RESOURCE_EXHAUSTED";
     case ErrorKind::kCancelled:
       return "CANCELLED";
@@ -20,6 +23,13 @@ const char* ErrorKindName(ErrorKind kind) {
       return "INTERNAL";
   }
   return "INTERNAL";
+}
+
+bool IsDiskFull(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
+
+Error WriteError(const std::string& what, int error) {
+  return Error(IsDiskFull(error) ? ErrorKind::kDiskFull : ErrorKind::kInternal,
+               what + ": " + std::strerror(error));
 }
 
 }  // namespace likeness

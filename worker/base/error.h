@@ -15,7 +15,7 @@ enum class ErrorKind {
   kNotFound,            // a named thing is not there
   kFailedPrecondition,  // right request, wrong state: a model directory that lacks a key
   kDataLoss,            // a file is cut, corrupt, or not what its digest says
-  kResourceExhausted,   // memory, disk
+  kDiskFull,            // the disk or a quota of it
   kCancelled,           // the host asked to stop
   kInternal,            // a defect of ours
 };
@@ -33,5 +33,11 @@ class Error : public std::runtime_error {
 
 // The name of a kind as gRPC spells its status code, e.g. "INVALID_ARGUMENT".
 const char* ErrorKindName(ErrorKind kind);
+
+// Whether an errno says that the disk, a quota or a limit of files holds no more.
+bool IsDiskFull(int error);
+
+// A write that failed with the errno `error`: kDiskFull, or kInternal. `what`: was being done.
+Error WriteError(const std::string& what, int error);
 
 }  // namespace likeness

@@ -1,5 +1,6 @@
 #include "worker/exports/model_directory.h"
 
+#include <cerrno>
 #include <fstream>
 
 #include "third_party/nlohmann/json.hpp"
@@ -21,12 +22,10 @@ void MakeModelDirectory(const fs::path& out, const nlohmann::json& card,
     fill(partial);
     std::ofstream card_file(partial / kCardFile);
     card_file << card.dump(2) << "\n";
-    if (!card_file.flush()) throw Error(ErrorKind::kResourceExhausted, "no room for the card");
+    if (!card_file.flush()) throw WriteError("the card could not be written", errno);
     fs::rename(partial, out);
   } catch (const fs::filesystem_error& error) {
-    const bool full = error.code() == std::errc::no_space_on_device;
-    throw Error(full ? ErrorKind::kResourceExhausted : ErrorKind::kInternal,
-                "the personalized model could not be written: " + error.code().message());
+    throw WriteError("the personalized model could not be written", error.code().value());
   }
 }
 

@@ -12,7 +12,7 @@ namespace likeness {
 inline constexpr const char* kCardFile = "likeness_card.json";
 
 // Makes `out`, with what `fill` writes into the directory that it is given, and the card. Errors:
-// kFailedPrecondition if `out` exists; kResourceExhausted; kInternal.
+// kFailedPrecondition if `out` exists; kDiskFull; kInternal.
 void MakeModelDirectory(const std::filesystem::path& out, const nlohmann::json& card,
                         const std::function<void(const std::filesystem::path&)>& fill);
 

@@ -1,6 +1,7 @@
 #include "worker/exports/personalized_model.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 
 #include "third_party/nlohmann/json.hpp"
@@ -51,7 +52,7 @@ void WritePersonalizedModel(const fs::path& base, const fs::path& out,
       fs::remove(config);  // which may be the base's own
       std::ofstream file(config);
       file << *component.config;
-      if (!file.flush()) throw Error(ErrorKind::kResourceExhausted, "no room for the model");
+      if (!file.flush()) throw WriteError("the model could not be written", errno);
     }
     if (finish) finish(partial);
   });

@@ -32,7 +32,7 @@ bool IsShared(const std::filesystem::path& relative, const std::vector<std::stri
 // storage keeps it once. `finish` is called with the directory that becomes `out`, of whose files
 // none may be written to: it may be the base's, which has it too. `poll`, where there is one, is
 // called before each tensor; what it throws comes through. Errors: kFailedPrecondition if `out`
-// exists or a weight does not fit into `dtype`; kResourceExhausted; kInternal.
+// exists or a weight does not fit into `dtype`; kDiskFull; kInternal.
 void WritePersonalizedModel(const std::filesystem::path& base, const std::filesystem::path& out,
                             const std::vector<ChangedComponent>& changed, torch::ScalarType dtype,
                             const nlohmann::json& card,

@@ -128,9 +128,7 @@ void ImportSingleFile(const fs::path& path, const fs::path& out, const ImportOpt
     fs::rename(partial, out);
   } catch (const fs::filesystem_error& error) {
     give_up();
-    const bool full = error.code() == std::errc::no_space_on_device;
-    throw Error(full ? ErrorKind::kResourceExhausted : ErrorKind::kInternal,
-                "the model could not be written: " + error.code().message());
+    throw WriteError("the model could not be written", error.code().value());
   } catch (...) {
     give_up();
     throw;

@@ -23,7 +23,7 @@ struct ImportOptions {
 // dtype and, but for its place, its bytes. The vocabulary, which such a file does not hold, is
 // CLIP's from the folder tokenizer/ beside the file (and tokenizer_2/, where it is there). Errors:
 // kFailedPrecondition (out is there already; what ReadSingleFileModel and LoadModel refuse),
-// kDataLoss, kNotFound without a vocabulary, kResourceExhausted, kInternal.
+// kDataLoss, kNotFound without a vocabulary, kDiskFull, kInternal.
 void ImportSingleFile(const std::filesystem::path& file, const std::filesystem::path& out,
                       const ImportOptions& options = {});
 
@@ -31,7 +31,7 @@ void ImportSingleFile(const std::filesystem::path& file, const std::filesystem::
 // read, whole or not at all; tensors in `dtype`, or each in its own. Tokenizer and configurations
 // are not part of it; what the model predicts stands in the metadata. `poll`, where there is one,
 // is called before each tensor is written; what it throws leaves no file. Errors as LoadModel's,
-// and kResourceExhausted, kInternal.
+// and kDiskFull, kInternal.
 void ExportSingleFile(const std::filesystem::path& dir, const std::filesystem::path& file,
                       std::optional<torch::ScalarType> dtype = {},
                       const std::function<void()>& poll = {});

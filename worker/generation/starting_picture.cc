@@ -1,6 +1,7 @@
 #include "worker/generation/starting_picture.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -39,10 +40,10 @@ int StepsLeftOut(int steps, double strength) {
   // The reference rounds down. 1 / steps is one step, whatever its rounding makes of it.
   const int done = static_cast<int>(steps * strength);
   if (done < 1 && strength < 1.0 / steps) {
-    throw Error(ErrorKind::kInvalidArgument, "strength is " + NumberText(strength) +
-                                                 ", which leaves none of " + std::to_string(steps) +
-                                                 " steps; allowed: " + NumberText(1.0 / steps) +
-                                                 " or more");
+    const double least = std::ceil(1e6 / steps) / 1e6;  // as it is printed, it is allowed
+    throw Error(ErrorKind::kInvalidArgument,
+                "strength is " + NumberText(strength) + ", which leaves none of " +
+                    std::to_string(steps) + " steps; allowed: " + NumberText(least) + " or more");
   }
   return steps - std::max(done, 1);
 }

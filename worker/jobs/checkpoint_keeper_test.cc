@@ -37,7 +37,7 @@ class KeepingEnvironment : public JobEnvironment {
   StopReason Stop() override { return stop; }
   void SaveCheckpoint(int64_t step, const fs::path& file) override {
     if (gate != nullptr) gate->WaitForNotification();
-    if (fails) throw Error(ErrorKind::kResourceExhausted, "the disk is full");
+    if (fails) throw Error(ErrorKind::kDiskFull, "the disk is full");
     const auto weight = SafetensorsFile::Open(file).Get("weight");
     saved.emplace_back(step, weight.item<float>());
     saved_on_another_thread = std::this_thread::get_id() != job_thread_;

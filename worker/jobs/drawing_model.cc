@@ -79,8 +79,12 @@ void LayOver(const FetchedModel& adapter, const v1::Adapter& said, DrawingModel&
              JobEnvironment& environment) {
   CheckMadeFor(adapter, said.allow_other_base(), drawing, environment);
   const double strength = said.has_strength() ? said.strength() : 1;
-  drawing.adapters.push_back(
-      FindMethod(adapter.card.method).apply(drawing.model, adapter.stored.directory, strength));
+  try {
+    drawing.adapters.push_back(
+        FindMethod(adapter.card.method).apply(drawing.model, adapter.stored.directory, strength));
+  } catch (const Error& error) {
+    throw Error(error.kind(), absl::StrCat(adapter.name, ": ", error.what()));
+  }
   drawing.settings.adapters.push_back(
       {adapter.recorded, adapter.card.method, strength, said.allow_other_base()});
   drawing.laid_over.push_back(

@@ -1,5 +1,7 @@
 #include "worker/jobs/import_model.h"
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -26,18 +28,10 @@ namespace fs = std::filesystem;
 
 constexpr char kFallbackToken[] = "sks";  // where neither the job nor the base model says one
 
-ImportedAdapter ReadFileOf(const v1::ImportSpec& spec, Family& model, const fs::path& file) {
+// What fails of the file's own is FILE_UNUSABLE.
+void UseFile(const v1::ImportSpec& spec, const std::function<void()>& body) {
   try {
-    ImportedAdapter adapter = ImportAdapter(model, file);
-    if (!spec.has_token() && !adapter.word.empty() && !IsToken(adapter.word)) {
-      throw Error(
-          ErrorKind::kFailedPrecondition,
-          absl::StrCat("its word, \"", absl::Utf8SafeCEscape(adapter.word.substr(0, 40)),
-                       "\", cannot stand for a subject: one word of at most ", kMaxTokenBytes,
-                       " bytes can, without spaces and braces; give it one "
-                       "with token"));
-    }
-    return adapter;
+    body();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kFailedPrecondition && error.kind() != ErrorKind::kDataLoss) {
       throw;
@@ -47,8 +41,20 @@ ImportedAdapter ReadFileOf(const v1::ImportSpec& spec, Family& model, const fs::
     ThrowIfError(RpcError(absl::StatusCode::kInvalidArgument, "FILE_UNUSABLE",
                           absl::StrCat(name, ": ", error.what()),
                           {{"field", "job.import_model.blob"}}));
-    throw;
   }
+}
+
+ImportedAdapter ReadFileOf(const v1::ImportSpec& spec, Family& model, const fs::path& file) {
+  ImportedAdapter adapter;
+  UseFile(spec, [&] {
+    adapter = ImportAdapter(model, file);
+    if (spec.has_token() || adapter.word.empty() || IsToken(adapter.word)) return;
+    throw Error(ErrorKind::kFailedPrecondition,
+                absl::StrCat("its word, \"", absl::Utf8SafeCEscape(adapter.word.substr(0, 40)),
+                             "\", cannot stand for a subject: one word of at most ", kMaxTokenBytes,
+                             " bytes can, without spaces and braces; give it one with token"));
+  });
+  return adapter;
 }
 
 // What the subject is called is a guess where neither the job nor the file says it.
@@ -111,9 +117,12 @@ JobResult ImportModel(const v1::Lease& lease, JobEnvironment& environment, Works
   phases.Report({.phase = Phase::kSaving});
   const fs::path directory = environment.scratch() / kModelDir;
   MakeModelDirectory(directory, CardOf(spec, adapter, base.facts.digest),
-                     [&](const fs::path& partial) { adapter.write(partial, spec.token()); });
+                     [&](const fs::path& partial) {
+                       UseFile(spec, [&] { adapter.write(partial, spec.token()); });
+                     });
   {
-    const auto applied = FindMethod(adapter.method).apply(model, directory, /*strength=*/1);
+    std::unique_ptr<AppliedAdapter> applied;
+    UseFile(spec, [&] { applied = FindMethod(adapter.method).apply(model, directory, 1); });
     const auto pass =
         OnePass(model, absl::StrCat("a ", SubjectPhrase(spec.token(), spec.class_noun())));
     if (!pass.isfinite().all().item<bool>()) {

@@ -94,5 +94,38 @@ TEST_F(ImportedAdapterTest, MagnitudesOfInputsAreRefusedByTheirKey) {
   FAIL() << "the model has no such layer";
 }
 
+TEST_F(ImportedAdapterTest, UpdatesWithoutARankOrAScaleAreRefusedByTheirKey) {
+  for (const Part& part : model_.Parts()) {
+    if (part.role != Role::kDenoiser) continue;
+    for (const auto& layer : LayersOf(*part.module)) {
+      if (!layer.name.ends_with("attn1.to_q")) continue;
+      const std::string name = "unet." + layer.name;
+      const auto write = [&](int64_t rank, const std::string& alpha) {
+        WriteSafetensors(
+            file(),
+            {{name + ".lora_A.weight", torch::ones({rank, layer.weight.size(1)})},
+             {name + ".lora_B.weight", torch::ones({layer.weight.size(0), rank})}},
+            {{"lora_adapter_metadata", "{\"unet.lora_alpha\":" + alpha + ",\"unet.r\":2}"}});
+      };
+      write(2, "3");
+      EXPECT_EQ(ImportAdapter(model_, file()).method, "lora");
+      write(0, "3");
+      EXPECT_THAT(Refusal(), HasSubstr(name + ".lora_A.weight holds no numbers"));
+      for (const char* alpha : {"0", "1e300", "-1e300"}) {
+        write(2, alpha);
+        EXPECT_THAT(Refusal(), HasSubstr("unet.lora_alpha in its metadata is ")) << alpha;
+      }
+      return;
+    }
+  }
+  FAIL() << "the model has no such layer";
+}
+
+TEST_F(ImportedAdapterTest, WeightsOfCustomDiffusionAreALayoutThatIsNotKnown) {
+  const std::string key = "down_blocks.0.attn2.processor.to_k_custom_diffusion.weight";
+  WriteSafetensors(file(), {{key, torch::ones({4, 4})}, {key + "s", torch::ones({4, 4})}});
+  EXPECT_THAT(Refusal(), HasSubstr("key " + key + " is of no layout that is known"));
+}
+
 }  // namespace
 }  // namespace likeness

@@ -9,6 +9,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/number_text.h"
 #include "worker/methods/lora_directory.h"
 #include "worker/methods/lora_variants.h"
 #include "worker/nn/hookable_layers.h"
@@ -136,6 +137,9 @@ std::map<std::string, ReadUpdate> ReadUpdates(const Family& model, const Safeten
     torch::Tensor value = file.Get(key);
     // Nothing is computed in 8 bits.
     if (value.scalar_type() == torch::kFloat8_e4m3fn) value = value.to(torch::kFloat32);
+    if (value.numel() == 0) {
+      RefuseImport("key " + key + " holds no numbers; an update has a rank of 1 or more");
+    }
     if (!value.is_floating_point() && factor->factor != std::string("alpha")) {
       RefuseImport("key " + key + " holds no floating-point numbers");
     }
@@ -193,9 +197,13 @@ std::map<std::string, LoraScale> ScalesOf(const SafetensorsFile& file) {
       if (!json.value(prefix + "alpha_pattern", nlohmann::json::object()).empty()) {
         RefuseImport(prefix + "alpha_pattern in its metadata is not supported");
       }
-      scales[part] = {.rank = 0,
-                      .alpha = json.at(prefix + "lora_alpha").get<double>(),
-                      .rank_stabilized = json.value(prefix + "use_rslora", false)};
+      const double alpha = json.at(prefix + "lora_alpha").get<double>();
+      if (alpha == 0 || !std::isfinite(static_cast<float>(alpha))) {
+        RefuseImport(prefix + "lora_alpha in its metadata is " + NumberText(alpha) +
+                     "; a number of 32 bits other than 0, which would change nothing, is allowed");
+      }
+      scales[part] = {
+          .rank = 0, .alpha = alpha, .rank_stabilized = json.value(prefix + "use_rslora", false)};
     } catch (const nlohmann::json::exception&) {
       RefuseImport(std::string(kLoraMetadata) + " has a value of a wrong type");
     }

@@ -172,8 +172,9 @@ NewWord ReadWord(const Family& model, const std::filesystem::path& file,
       continue;
     }
     throw Error(ErrorKind::kInvalidArgument,
-                "two adapters have learned the word \"" + embedding.word +
-                    "\", in upper or lower case; one of them can be drawn with at a time");
+                "the word \"" + embedding.word +
+                    "\" was learned by an adapter before it, too (in upper or lower case); one of "
+                    "them can be used at a time");
   }
   CheckRowWidths(model, embedding);
   for (auto& rows_KD : embedding.rows_KD) rows_KD = rows_KD.to(model.device()).clone();

@@ -1,6 +1,7 @@
 #include "worker/support/files.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 
@@ -49,7 +50,7 @@ void WriteFile(const std::filesystem::path& file, const std::string& bytes) {
   std::ofstream out(file, std::ios::binary);
   out << bytes;
   out.close();
-  if (!out) throw Error(ErrorKind::kResourceExhausted, "cannot write " + file.filename().string());
+  if (!out) throw WriteError("writing " + file.filename().string(), errno);
 }
 
 }  // namespace likeness

@@ -15,7 +15,7 @@ std::vector<std::filesystem::path> FilesBelow(const std::filesystem::path& direc
 
 // Throws Error(kInternal) if it cannot be read.
 std::string ReadFile(const std::filesystem::path& file);
-// Makes the directories that are missing. Throws Error(kResourceExhausted) if it cannot be written.
+// Makes the directories that are missing. Throws Error(kDiskFull) if it cannot be written.
 void WriteFile(const std::filesystem::path& file, const std::string& bytes);
 
 }  // namespace likeness

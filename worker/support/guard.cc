@@ -24,7 +24,7 @@ absl::StatusCode CodeOf(ErrorKind kind) {
       return absl::StatusCode::kFailedPrecondition;
     case ErrorKind::kDataLoss:
       return absl::StatusCode::kDataLoss;
-    case ErrorKind::kResourceExhausted:
+    case ErrorKind::kDiskFull:
       return absl::StatusCode::kResourceExhausted;
     case ErrorKind::kCancelled:
       return absl::StatusCode::kCancelled;
@@ -52,12 +52,18 @@ absl::Status FromTorch(const c10::Error& error) {
   return RpcError(absl::StatusCode::kInternal, "ENGINE_FAILURE", line);
 }
 
+absl::Status DiskFull(const std::string& what) {
+  return RpcError(absl::StatusCode::kResourceExhausted, "DISK_FULL", "The worker's disk: " + what);
+}
+
+absl::Status FromEngine(const Error& error) {
+  if (error.kind() == ErrorKind::kDiskFull) return DiskFull(error.what());
+  return absl::Status(CodeOf(error.kind()), error.what());
+}
+
 absl::Status FromSystem(const std::system_error& error) {
   const std::string what = error.code().message();  // what() would hold the path
-  if (error.code() == std::errc::no_space_on_device) {
-    return RpcError(absl::StatusCode::kResourceExhausted, "DISK_FULL",
-                    "The worker's disk: " + what);
-  }
+  if (IsDiskFull(error.code().value())) return DiskFull(what);
   return RpcError(absl::StatusCode::kInternal, "SYSTEM_ERROR", "The worker's system: " + what);
 }
 
@@ -87,7 +93,7 @@ absl::Status Guard(const std::function<void()>& body) {
   } catch (const StatusError& error) {
     return error.status();
   } catch (const Error& error) {
-    return absl::Status(CodeOf(error.kind()), error.what());
+    return FromEngine(error);
   } catch (const c10::OutOfMemoryError& error) {
     const std::string what = error.what_without_backtrace();
     return OutOfMemory(what.substr(0, what.find('\n')));

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <new>
+#include <system_error>
+#include <vector>
 
 #include "common/rpc_error.h"
 #include "worker/base/error.h"
@@ -48,6 +52,21 @@ TEST(GuardTest, AFullDiskIsNamedWithoutThePath) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(status), "DISK_FULL");
   EXPECT_EQ(status.message().find("secret"), std::string::npos);
+}
+
+TEST(GuardTest, AFullDiskOrQuotaHasOneReasonWhoeverMetIt) {
+  for (const int full : {ENOSPC, EDQUOT}) {
+    for (const auto& body : std::vector<std::function<void()>>{
+             [&] { throw WriteError("writing 0000.png", full); },
+             [&] { throw std::system_error(full, std::generic_category()); }}) {
+      const auto status = Thrown(body);
+      EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+      EXPECT_EQ(ErrorReason(status), "DISK_FULL") << status;
+      EXPECT_TRUE(IsRetryable(status));
+    }
+  }
+  EXPECT_EQ(Thrown([] { throw WriteError("writing 0000.png", EACCES); }).code(),
+            absl::StatusCode::kInternal);
 }
 
 TEST(GuardTest, ADefectOfTheEngineIsInternalWithoutItsStackTrace) {

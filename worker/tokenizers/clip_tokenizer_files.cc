@@ -1,4 +1,5 @@
 // ClipTokenizer::Load and Save: the files that transformers reads and writes.
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 
@@ -107,10 +108,7 @@ void WriteFile(const fs::path& path, const std::string& text) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out << text;
   out.close();
-  if (!out) {
-    throw Error(ErrorKind::kResourceExhausted,
-                "tokenizer/" + path.filename().string() + ": cannot be written");
-  }
+  if (!out) throw WriteError("writing tokenizer/" + path.filename().string(), errno);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <random>
 #include <string>
 #include <utility>
@@ -24,10 +23,7 @@ std::string RandomSuffix() {
 }
 
 [[noreturn]] void Throw(const char* doing, const std::filesystem::path& path) {
-  const int error = errno;
-  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  throw Error(full ? ErrorKind::kResourceExhausted : ErrorKind::kInternal,
-              std::string(doing) + " " + path.filename().string() + ": " + std::strerror(error));
+  throw WriteError(std::string(doing) + " " + path.filename().string(), errno);
 }
 
 // A file, or a directory with the names in it. Errors name `named`.

@@ -7,7 +7,7 @@
 namespace likeness {
 
 // Collects a file beside `path` under another name; Commit() makes it appear as `path`. What was
-// not committed is removed. Errors: kResourceExhausted when the disk is full, kInternal for what
+// not committed is removed. Errors: kDiskFull when the disk is full, kInternal for what
 // else the system reports; messages name the file without its directory.
 class AtomicFile {
  public:

@@ -58,7 +58,7 @@ class SafetensorsFile {
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
 // Writes the tensors (any device, strides and order) whole or not at all: to a file beside `path`,
-// which is then synced and renamed. Equal input gives equal bytes. Errors: kResourceExhausted when
+// which is then synced and renamed. Equal input gives equal bytes. Errors: kDiskFull when
 // the disk is full, kInternal for what else the system reports.
 void WriteSafetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                       const std::map<std::string, std::string>& metadata = {});
