@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string NameOf(const fs::path& directory) { return directory.filename().string(); }
+
 nlohmann::json ConfigOf(const fs::path& directory) {
   return ReadJsonFile(directory / "config.json");
 }
@@ -32,6 +34,16 @@ ImagePreprocessor SiglipPreprocessorOf(const fs::path& directory) {
   return ImagePreprocessor(ImagePreprocessorOptions::FromJson(config, /*clip=*/false));
 }
 
+void RequireFiniteWeights(const torch::nn::Module& model, const std::string& component) {
+  torch::NoGradGuard no_grad;
+  for (const auto& named : model.named_parameters()) {
+    const auto [least, most] = torch::aminmax(named.value());
+    if (least.isfinite().item<bool>() && most.isfinite().item<bool>()) continue;
+    throw Error(ErrorKind::kFailedPrecondition,
+                component + ": weight \"" + named.key() + "\" has values that are not finite");
+  }
+}
+
 // `make` builds the module.
 template <typename Holder, typename Make>
 Holder LoadNetwork(const fs::path& directory, const std::string& component, c10::Device device,
@@ -40,18 +52,29 @@ Holder LoadNetwork(const fs::path& directory, const std::string& component, c10:
     const SkipInitialization skip;
     return make();
   }();
-  const auto files =
-      OpenComponent(directory, directory.filename().string(), "model", torch::kFloat32);
+  const auto files = OpenComponent(directory, NameOf(directory), "model", torch::kFloat32);
   LoadStateDict(*model, files, component);
+  RequireFiniteWeights(*model, component);
   model->to(device);
   model->eval();
   for (auto& parameter : model->parameters()) parameter.requires_grad_(false);
   return model;
 }
 
-torch::Tensor UnitRows(const torch::Tensor& x_ND) {
+// Of what an evaluator gives: figures are computed from numbers alone.
+void RequireFinite(const torch::Tensor& values, const std::string& evaluator) {
+  if (values.isfinite().all().item<bool>()) return;
+  throw Error(ErrorKind::kFailedPrecondition,
+              "evaluator \"" + evaluator +
+                  "\" gives values that are not finite: its weights are damaged or not those of "
+                  "its config.json");
+}
+
+torch::Tensor UnitRows(const torch::Tensor& x_ND, const std::string& evaluator) {
   const auto x = x_ND.to(torch::kCPU, torch::kFloat32);
-  return x / x.norm(2, /*dim=*/1, /*keepdim=*/true).clamp_min(1e-12);
+  const auto length_N1 = x.norm(2, /*dim=*/1, /*keepdim=*/true);
+  RequireFinite(length_N1, evaluator);  // it is not where the row is not
+  return x / length_N1.clamp_min(1e-12);
 }
 
 // Calls `use` with the pixels of all pictures, BCHW: together where they are of one size when they
@@ -72,10 +95,10 @@ void ReadEach(const std::vector<const Image*>& images, const ImagePreprocessor& 
 // The rows of all pictures.
 template <typename Forward>
 torch::Tensor EmbedEach(const std::vector<const Image*>& images, const ImagePreprocessor& read,
-                        c10::Device device, const Forward& forward) {
+                        c10::Device device, const std::string& evaluator, const Forward& forward) {
   std::vector<torch::Tensor> rows;
   ReadEach(images, read, device, [&](const torch::Tensor& pixels_BCHW) {
-    rows.push_back(UnitRows(forward(pixels_BCHW)));
+    rows.push_back(UnitRows(forward(pixels_BCHW), evaluator));
   });
   return torch::cat(rows);
 }
@@ -104,13 +127,13 @@ torch::Tensor RememberedRows::Get(const Image& image,
 }
 
 DinoEvaluator::DinoEvaluator(const fs::path& directory, c10::Device device)
-    : read_(PreprocessorOf(directory, /*clip=*/false)), device_(device) {
+    : name_(NameOf(directory)), read_(PreprocessorOf(directory, /*clip=*/false)), device_(device) {
   const VitOptions options = VitOptions::FromJson(ConfigOf(directory));
   model_ = LoadNetwork<VitModel>(directory, "vit", device, [&] { return VitModel(options); });
 }
 
 torch::Tensor DinoEvaluator::Embed(const std::vector<const Image*>& images) {
-  return EmbedEach(images, read_, device_,
+  return EmbedEach(images, read_, device_, name_,
                    [&](const torch::Tensor& pixels) { return model_->forward(pixels); });
 }
 
@@ -123,9 +146,9 @@ std::vector<DinoEvaluator::Parts> DinoEvaluator::EmbedParts(
   std::vector<Parts> all;
   ReadEach(images, read_, device_, [&](const torch::Tensor& pixels_BCHW) {
     const auto tokens = model_->Read(pixels_BCHW);
-    const auto rows_BD = UnitRows(tokens.class_BD);
+    const auto rows_BD = UnitRows(tokens.class_BD, name_);
     for (int64_t b = 0; b < rows_BD.size(0); ++b) {
-      all.push_back({rows_BD.slice(0, b, b + 1), UnitRows(tokens.patches_BPD[b])});
+      all.push_back({rows_BD.slice(0, b, b + 1), UnitRows(tokens.patches_BPD[b], name_)});
     }
   });
   return all;
@@ -144,7 +167,8 @@ torch::Tensor DinoEvaluator::PatchesWithin(const Image& mask) const {
 }
 
 ClipEvaluator::ClipEvaluator(const fs::path& directory, c10::Device device)
-    : tokenizer_(ClipTokenizer::Load(directory)),
+    : name_(NameOf(directory)),
+      tokenizer_(ClipTokenizer::Load(directory)),
       read_(PreprocessorOf(directory, /*clip=*/true)),
       device_(device) {
   const ClipOptions options = ClipOptions::FromJson(ConfigOf(directory));
@@ -160,7 +184,7 @@ ClipEvaluator::ClipEvaluator(const fs::path& directory, c10::Device device)
 }
 
 torch::Tensor ClipEvaluator::Embed(const std::vector<const Image*>& images) {
-  return EmbedEach(images, read_, device_,
+  return EmbedEach(images, read_, device_, name_,
                    [&](const torch::Tensor& pixels) { return vision_->forward(pixels); });
 }
 
@@ -171,11 +195,12 @@ torch::Tensor ClipEvaluator::EmbedPhoto(const Image& photo) {
 torch::Tensor ClipEvaluator::EmbedText(const std::string& prompt) {
   torch::NoGradGuard no_grad;
   const auto ids = torch::tensor(tokenizer_.EncodePadded(prompt), torch::kInt64).unsqueeze(0);
-  return UnitRows(text_->ForwardAll(ids.to(device_)).projected);
+  return UnitRows(text_->ForwardAll(ids.to(device_)).projected, name_);
 }
 
 SiglipEvaluator::SiglipEvaluator(const fs::path& directory, c10::Device device)
-    : tokenizer_(SiglipTokenizer::Load(directory)),
+    : name_(NameOf(directory)),
+      tokenizer_(SiglipTokenizer::Load(directory)),
       read_(SiglipPreprocessorOf(directory)),
       device_(device) {
   const SiglipOptions options = SiglipOptions::FromJson(ConfigOf(directory));
@@ -188,7 +213,7 @@ SiglipEvaluator::SiglipEvaluator(const fs::path& directory, c10::Device device)
 }
 
 torch::Tensor SiglipEvaluator::Embed(const std::vector<const Image*>& images) {
-  return EmbedEach(images, read_, device_, [&](const torch::Tensor& pixels) {
+  return EmbedEach(images, read_, device_, name_, [&](const torch::Tensor& pixels) {
     return model_->Pool(model_->ReadPicture(pixels));
   });
 }
@@ -197,7 +222,7 @@ torch::Tensor SiglipEvaluator::EmbedText(const std::string& prompt) {
   torch::NoGradGuard no_grad;
   const auto ids = tokenizer_.EncodePadded(prompt, model_->options().text.max_position_embeddings);
   const auto ids_1T = torch::tensor(ids, torch::kInt64).unsqueeze(0);
-  return UnitRows(model_->ReadPrompt(ids_1T.to(device_)));
+  return UnitRows(model_->ReadPrompt(ids_1T.to(device_)), name_);
 }
 
 std::vector<SiglipEvaluator::Parts> SiglipEvaluator::EmbedParts(
@@ -205,7 +230,7 @@ std::vector<SiglipEvaluator::Parts> SiglipEvaluator::EmbedParts(
   std::vector<Parts> all;
   ReadEach(images, read_, device_, [&](const torch::Tensor& pixels_BCHW) {
     for (const auto& read_PD : model_->ReadPicture(pixels_BCHW).unbind()) {
-      all.push_back({.patches_PD = UnitRows(read_PD), .read_PD = read_PD});
+      all.push_back({.patches_PD = UnitRows(read_PD, name_), .read_PD = read_PD});
     }
   });
   return all;
@@ -221,10 +246,11 @@ torch::Tensor SiglipEvaluator::Covered(const Image& mask) const {
 torch::Tensor SiglipEvaluator::Pool(const Parts& parts, const torch::Tensor& kept_P) {
   torch::NoGradGuard no_grad;
   const auto kept_PD = parts.read_PD.index({kept_P.to(parts.read_PD.device())});
-  return UnitRows(model_->Pool(kept_PD.unsqueeze(0)));
+  return UnitRows(model_->Pool(kept_PD.unsqueeze(0)), name_);
 }
 
-LpipsEvaluator::LpipsEvaluator(const fs::path& directory, c10::Device device) : device_(device) {
+LpipsEvaluator::LpipsEvaluator(const fs::path& directory, c10::Device device)
+    : name_(NameOf(directory)), device_(device) {
   const LpipsOptions options = LpipsOptions::FromJson(ConfigOf(directory));
   model_ = LoadNetwork<Lpips>(directory, "lpips", device, [&] { return Lpips(options); });
 }
@@ -236,11 +262,13 @@ LpipsFeatures LpipsEvaluator::Features(const Image& image) {
 
 double LpipsEvaluator::Distance(const LpipsFeatures& a, const LpipsFeatures& b) {
   torch::NoGradGuard no_grad;
-  return model_->Distance(a, b).item<double>();
+  const auto distance = model_->Distance(a, b);
+  RequireFinite(distance, name_);
+  return distance.item<double>();
 }
 
 SafetyEvaluator::SafetyEvaluator(const fs::path& directory, c10::Device device)
-    : read_(PreprocessorOf(directory, /*clip=*/true)), device_(device) {
+    : name_(NameOf(directory)), read_(PreprocessorOf(directory, /*clip=*/true)), device_(device) {
   const ClipVisionOptions options = ClipOptions::FromJson(ConfigOf(directory)).vision;
   model_ = LoadNetwork<SafetyChecker>(directory, "safety_checker", device,
                                       [&] { return SafetyChecker(options); });
@@ -248,7 +276,9 @@ SafetyEvaluator::SafetyEvaluator(const fs::path& directory, c10::Device device)
 
 torch::Tensor SafetyEvaluator::ConceptScores(const Image& image) {
   torch::NoGradGuard no_grad;
-  return model_->ConceptScores(read_(image).to(device_)).to(torch::kCPU);
+  const auto scores = model_->ConceptScores(read_(image).to(device_)).to(torch::kCPU);
+  RequireFinite(scores, name_);
+  return scores;
 }
 
 Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device device,

@@ -1,5 +1,6 @@
 // The networks that judge pictures, loaded. Embeddings are rows of unit length, float32 on the CPU.
-// Shapes: N pictures, D and P width.
+// What they give is finite: where a network gives other values, and where its weights are not
+// finite, Error (kFailedPrecondition) names it. Shapes: N pictures, D and P width.
 #pragma once
 
 #include <torch/torch.h>
@@ -59,6 +60,7 @@ class DinoEvaluator {
   torch::Tensor PatchesWithin(const Image& mask) const;
 
  private:
+  std::string name_;
   VitModel model_ = nullptr;
   ImagePreprocessor read_;
   c10::Device device_;
@@ -75,6 +77,7 @@ class ClipEvaluator {
   torch::Tensor EmbedText(const std::string& prompt);  // [1,P]; cut where it is too long
 
  private:
+  std::string name_;
   ClipVisionModel vision_ = nullptr;
   ClipTextModel text_ = nullptr;
   ClipTokenizer tokenizer_;
@@ -103,6 +106,7 @@ class SiglipEvaluator {
   torch::Tensor Pool(const Parts& parts, const torch::Tensor& kept_P);
 
  private:
+  std::string name_;
   SiglipModel model_ = nullptr;
   SiglipTokenizer tokenizer_;
   ImagePreprocessor read_;
@@ -119,6 +123,7 @@ class LpipsEvaluator {
   double Distance(const LpipsFeatures& a, const LpipsFeatures& b);
 
  private:
+  std::string name_;
   Lpips model_ = nullptr;
   c10::Device device_;
 };
@@ -130,6 +135,7 @@ class SafetyEvaluator {
   torch::Tensor ConceptScores(const Image& image);  // [1,17]; one above 0: an objection
 
  private:
+  std::string name_;
   SafetyChecker model_ = nullptr;
   ImagePreprocessor read_;
   c10::Device device_;

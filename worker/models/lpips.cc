@@ -1,6 +1,7 @@
 #include "worker/models/lpips.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "third_party/nlohmann/json.hpp"
@@ -119,7 +120,11 @@ LpipsImpl::LpipsImpl(const LpipsOptions& options) {
 LpipsFeatures LpipsImpl::Features(const torch::Tensor& pixels_BCHW) {
   LpipsFeatures features{.height = pixels_BCHW.size(2), .width = pixels_BCHW.size(3)};
   ForEachSlice(pixels_BCHW, [&](const torch::Tensor& x) {
-    features.slices_BCHW.push_back(x / (x.square().sum(1, /*keepdim=*/true).sqrt() + 1e-10));
+    const auto length_B1HW = x.square().sum(1, /*keepdim=*/true).sqrt() + 1e-10;
+    // Divided by a length that is not finite, all would be 0.
+    features.slices_BCHW.push_back(
+        x /
+        length_B1HW.masked_fill(~length_B1HW.isfinite(), std::numeric_limits<float>::quiet_NaN()));
   });
   return features;
 }

@@ -18,7 +18,8 @@ class SafetyCheckerImpl : public ClipVisionModelImpl {
 
   // How far each concept's cosine lies above its threshold, [B,17], in whole thousandths; a
   // hundredth more where one of the special concepts is seen. A picture with one above 0 is
-  // objected to. pixels_BCHW as ClipVisionModel's.
+  // objected to. Not finite where the network or a threshold is not: such a picture is not judged.
+  // pixels_BCHW as ClipVisionModel's.
   torch::Tensor ConceptScores(const torch::Tensor& pixels_BCHW);
 
  private:

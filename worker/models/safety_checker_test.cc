@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <string>
+
 namespace likeness {
 namespace {
 
@@ -50,6 +53,22 @@ TEST_F(SafetyCheckerTest, WhereSpecialCareIsDueThresholdsAreLower) {
   Parameter("special_care_embeds")[1].copy_(checker_->forward(picture_)[0]);
   Parameter("special_care_embeds_weights").fill_(.9);
   EXPECT_NEAR(Scores()[4].item<float>(), .005, 1e-6);
+}
+
+TEST_F(SafetyCheckerTest, WithoutNumbersNoPictureIsHarmless) {
+  torch::NoGradGuard no_grad;
+  Parameter("concept_embeds_weights").fill_(2);  // objects to nothing
+  ASSERT_TRUE(Scores().isfinite().all().item<bool>());
+  for (const char* name : {"special_care_embeds_weights", "special_care_embeds", "concept_embeds",
+                           "concept_embeds_weights", "visual_projection.weight"}) {
+    for (const float value : {std::nanf(""), 1e30F}) {
+      if (value > 0 && std::string(name).ends_with("embeds_weights")) continue;
+      const auto kept = Parameter(name).clone();
+      Parameter(name).view(-1)[0] = value;
+      EXPECT_FALSE(Scores().isfinite().all().item<bool>()) << name << " " << value;
+      Parameter(name).copy_(kept);
+    }
+  }
 }
 
 }  // namespace
