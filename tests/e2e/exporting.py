@@ -42,15 +42,11 @@ def load_with_peft(pipeline, folder):
         documented("exports.md", "load_in_peft")(getattr(pipeline, part), part, file, folder / part)
 
 
-def load_custom_diffusion(pipeline, folder):
-    pipeline.unet.load_attn_procs(str(folder), weight_name="pytorch_custom_diffusion_weights.safetensors", _pipeline=pipeline)
-
-
 LOADERS = {  # of a pipeline of the base model and the folder with a model's files
     "load_lora_weights": lambda pipeline, folder: pipeline.load_lora_weights(
         str(folder), weight_name="pytorch_lora_weights.safetensors"),
     "load_textual_inversion": lambda pipeline, folder: parity.load_word(pipeline, folder, "zwx"),
-    "load_attn_procs": load_custom_diffusion,
+    "load_attn_procs": parity.load_custom_diffusion,
     "PeftModel": load_with_peft,
 }
 

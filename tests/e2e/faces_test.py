@@ -38,16 +38,7 @@ class Faces(service.JobTest):
         cls.worker.terminate()  # found no detector when it started
         probe = service.fine_tune_job([service.png(cls.portrait)])
         probe.fine_tune.subjects[0].crop = fine_tune_pb2.SUBJECT_CROP_FACE
-        service.wait_until(lambda: cls.refusal(cls.service, probe) is None, what="a worker that sees faces")
-
-    @staticmethod
-    def refusal(there, job):
-        """The reason for which a job would be refused."""
-        try:
-            there.create(job, validate_only=True)
-        except service.grpc.RpcError as refused:
-            return service.error_reason(refused)
-        return None
+        service.wait_until(lambda: cls.service.refusal(probe) is None, what="a worker that sees faces")
 
     def learn(self, photos, class_noun="woman", crop=fine_tune_pb2.SUBJECT_CROP_FACE):
         job = service.fine_tune_job([], steps=1)
@@ -106,7 +97,7 @@ class Faces(service.JobTest):
         other.wait_for_models()
         job = service.fine_tune_job(self.photos)
         job.fine_tune.subjects[0].crop = fine_tune_pb2.SUBJECT_CROP_FACE
-        self.assertEqual(self.refusal(other, job), "NO_EVALUATORS")
+        self.assertEqual(service.error_reason(other.refusal(job)), "NO_EVALUATORS")
 
 
 if __name__ == "__main__":

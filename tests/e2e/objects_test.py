@@ -32,16 +32,7 @@ class Objects(service.JobTest):
         cls.worker.terminate()  # found no network when it started
         probe = service.fine_tune_job(cls.photos)
         probe.fine_tune.training.predicted_masks = True
-        service.wait_until(lambda: cls.refusal(cls.service, probe) is None, what="a worker that sees objects")
-
-    @staticmethod
-    def refusal(there, job):
-        """The error with which a job would be refused."""
-        try:
-            there.create(job, validate_only=True)
-        except service.grpc.RpcError as refused:
-            return refused
-        return None
+        service.wait_until(lambda: cls.service.refusal(probe) is None, what="a worker that sees objects")
 
     def learn(self, photos, masks=(), crop=fine_tune_pb2.SUBJECT_CROP_CENTER, **training):
         job = service.fine_tune_job(photos, steps=6, **training)
@@ -115,7 +106,7 @@ class Objects(service.JobTest):
         cut.fine_tune.subjects[0].crop = fine_tune_pb2.SUBJECT_CROP_OBJECT
         masked.fine_tune.training.predicted_masks = True
         for job, where in ((cut, "subjects[0].crop"), (masked, "training.predicted_masks")):
-            refused = self.refusal(other, job)
+            refused = other.refusal(job)
             self.assertEqual(service.error_reason(refused), "NO_EVALUATORS")
             self.assertIn(f"segmentation network, which job.fine_tune.{where}", refused.details())
 

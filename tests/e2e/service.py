@@ -213,6 +213,14 @@ class Service:
     def create(self, job, **request):
         return self.jobs.CreateJob(job_service_pb2.CreateJobRequest(job=job, **request), wait_for_ready=True, timeout=20)
 
+    def refusal(self, job):
+        """The grpc.RpcError with which the job would be refused; None if it would be accepted."""
+        try:
+            self.create(job, validate_only=True)
+        except grpc.RpcError as refused:
+            return refused
+        return None
+
     def get(self, name):
         return self.jobs.GetJob(job_service_pb2.GetJobRequest(name=name), wait_for_ready=True, timeout=20)
 

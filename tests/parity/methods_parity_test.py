@@ -257,15 +257,10 @@ def check_pictures(name, model, adapter, job, reference, pipeline, args, report)
         return
     loaded = diffusers.DiffusionPipeline.from_pretrained(model)
     loaded.set_progress_bar_config(disable=True)
-    load_custom_diffusion(loaded, adapter)
+    parity.load_custom_diffusion(loaded, adapter)
+    parity.load_word(loaded, adapter, inversion.WORD)
     apart = (parity.drawn(loaded, REQUEST) - ours.double()).abs().max().item() / 255
     report.check(f"{name}: pictures with load_attn_procs, largest pixel difference", apart, dreambooth.PIXEL_LIMIT)
-
-
-def load_custom_diffusion(pipeline, adapter):
-    """Without `_pipeline` load_attn_procs reads the file and leaves the UNet as it is."""
-    pipeline.unet.load_attn_procs(str(adapter), weight_name="pytorch_custom_diffusion_weights.safetensors", _pipeline=pipeline)
-    parity.load_word(pipeline, adapter, inversion.WORD)
 
 
 def check_loaders(name, model, adapter, job, args, report):

@@ -241,6 +241,11 @@ def documented(document, name):
     return names[name]
 
 
+def load_custom_diffusion(pipeline, folder):
+    """Without `_pipeline` load_attn_procs reads the file and leaves the UNet as it is."""
+    pipeline.unet.load_attn_procs(str(folder), weight_name="pytorch_custom_diffusion_weights.safetensors", _pipeline=pipeline)
+
+
 def load_word(pipeline, folder, word):
     """What was learned of the word, from the folder of a model that this service made."""
     file = str(folder / "learned_embeds.safetensors")
