@@ -40,7 +40,7 @@ BELOW = {  # room: the rooms it may include
     "worker/checkpoints": {"worker/base", "worker/nn", "worker/models"},
     "worker/evaluation": MODELS,
     "worker/families": MODELS | {"common"},
-    "worker/generation": MODELS | {"worker/families"},
+    "worker/generation": MODELS | {"worker/families", "common"},
     "worker/training": MODELS | {"worker/families", "worker/generation"},
     "worker/exports": MODELS | {"worker/families"},
     "worker/methods": ENGINE - {"worker/evaluation", "worker/methods"},

@@ -60,10 +60,8 @@ class StrangersTest : public ::testing::Test {
     MutableSubjectOf(*request.mutable_job()->mutable_fine_tune())
         .mutable_photos(0)
         ->set_inline_(std::string(bytes, 'x'));
-    grpc::ClientContext context;
-    v1::Job job;
-    return FromGrpcStatus(v1::JobService::NewStub(ChannelTo(server_->server().port(), key_))
-                              ->CreateJob(&context, request, &job));
+    const auto jobs = v1::JobService::NewStub(ChannelTo(server_->server().port(), key_));
+    return testing::CreateJob(*jobs, request).status();
   }
 
   TempFolder folder_;

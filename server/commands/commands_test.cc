@@ -20,6 +20,7 @@
 #include "likeness/v1/job_service.grpc.pb.h"
 #include "tests/support/fake_worker.h"
 #include "tests/support/http_get.h"
+#include "tests/support/job_calls.h"
 #include "tests/support/read_blob.h"
 #include "tests/support/server_process.h"
 #include "tests/support/test_photos.h"
@@ -70,11 +71,7 @@ class CommandsTest : public ::testing::Test {
     MutableSubjectOf(*request.mutable_job()->mutable_fine_tune())
         .mutable_photos(0)
         ->set_inline_(PngPhoto(64 + i, 64));
-    grpc::ClientContext context;
-    v1::Job job;
-    if (auto status = jobs_->CreateJob(&context, request, &job); !status.ok()) {
-      return FromGrpcStatus(status);
-    }
+    if (const auto job = testing::CreateJob(*jobs_, request); !job.ok()) return job.status();
     auto lease = worker_.Acquire();
     auto blob = worker_.Upload(absl::StrCat("picture of ", i));
     if (!lease.ok() || !blob.ok()) return absl::UnknownError("no lease or blob");

@@ -1,10 +1,9 @@
 #include "worker/generation/starting_picture.h"
 
-#include <algorithm>
-#include <cmath>
 #include <string>
 #include <utility>
 
+#include "common/steps_at_strength.h"
 #include "worker/base/error.h"
 #include "worker/base/number_text.h"
 #include "worker/generation/tensor_image.h"
@@ -37,15 +36,14 @@ int StepsLeftOut(int steps, double strength) {
     throw Error(ErrorKind::kInvalidArgument,
                 "strength is " + NumberText(strength) + "; allowed: above 0, at most 1");
   }
-  // The reference rounds down. 1 / steps is one step, whatever its rounding makes of it.
-  const int done = static_cast<int>(steps * strength);
-  if (done < 1 && strength < 1.0 / steps) {
-    const double least = std::ceil(1e6 / steps) / 1e6;  // as it is printed, it is allowed
+  const int done = StepsAtStrength(steps, strength);
+  if (done < 1) {
     throw Error(ErrorKind::kInvalidArgument,
                 "strength is " + NumberText(strength) + ", which leaves none of " +
-                    std::to_string(steps) + " steps; allowed: " + NumberText(least) + " or more");
+                    std::to_string(steps) + " steps; allowed: " + NumberText(LeastStrength(steps)) +
+                    " or more");
   }
-  return steps - std::max(done, 1);
+  return steps - done;
 }
 
 StartingPicture::StartingPicture(Family& model, const ImageToImage& from, Geometry geometry)

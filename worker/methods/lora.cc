@@ -30,10 +30,6 @@ struct NewUpdates {
   std::vector<torch::nn::Module*> modules;
 };
 
-std::string TrainedName(const LoraUpdate& update, const std::string& factor) {
-  return update.part + "/" + update.layer + "." + factor;
-}
-
 // Null where all ranks act.
 std::shared_ptr<TimestepRanks> RanksOf(const LoraWeights& weights, const Family& model) {
   if (!weights.min_rank) return nullptr;

@@ -20,8 +20,7 @@ LoraWeights InSavedDtype(LoraWeights weights, torch::ScalarType dtype) {
     for (auto& [name, factor] : update.factors) {
       // Magnitudes are few, and an error of one is an error of a whole row of the layer's weight.
       const auto saved = name == kDoraMagnitude ? torch::kFloat32 : dtype;
-      factor =
-          InDtype({{update.part + "/" + update.layer + "." + name, factor}}, saved)[0].second.cpu();
+      factor = InDtype({{TrainedName(update, name), factor}}, saved)[0].second.cpu();
     }
   }
   return weights;
@@ -71,6 +70,10 @@ void CheckWritten(const LoraWeights& written, const LoraWeights& read) {
 }
 
 }  // namespace
+
+std::string TrainedName(const LoraUpdate& update, const std::string& factor) {
+  return update.part + "/" + update.layer + "." + factor;
+}
 
 bool IsTLora(const std::filesystem::path& directory) {
   return std::filesystem::exists(directory / kTLoraFile);

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <string>
 
 #include "worker/exports/lora_file.h"
 #include "worker/families/family.h"
@@ -12,6 +13,9 @@ namespace likeness {
 
 // What the names of the model's layers in kohya's files depend on.
 KohyaModel KohyaModelOf(const Family& model);
+
+// What a factor of an update is called while it is trained: "unet/down_blocks.0...to_q.lora_A".
+std::string TrainedName(const LoraUpdate& update, const std::string& factor);
 
 // There is at least one update. In diffusers' and kohya's layouts, those of LoHa and LoKr in
 // LyCORIS', of T-LoRA in kTLoraFile. Read back and compared. `dtype` may be kFloat8_e4m3fn for what

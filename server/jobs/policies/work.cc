@@ -18,6 +18,7 @@
 #include "common/judging.h"
 #include "common/prior.h"
 #include "common/sampler_names.h"
+#include "common/steps_at_strength.h"
 #include "server/jobs/proto_time.h"
 
 namespace likeness::server {
@@ -140,7 +141,7 @@ std::vector<Work> WorkOfFineTune(const v1::FineTuneSpec& spec, int64_t class_ima
 // A picture that is begun with another one is drawn in part of the steps.
 int StepsDone(const v1::GenerateSpec& spec) {
   if (!spec.image_to_image().has_strength()) return spec.steps();
-  return std::max(1, static_cast<int>(spec.steps() * spec.image_to_image().strength()));
+  return std::max(1, StepsAtStrength(spec.steps(), spec.image_to_image().strength()));
 }
 
 std::vector<Work> WorkOfGenerate(const v1::GenerateSpec& spec) {

@@ -1,10 +1,10 @@
-#include <cmath>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/prompt_adapters.h"
 #include "common/prompt_weights.h"
 #include "common/resource_names.h"
+#include "common/steps_at_strength.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -53,11 +53,10 @@ void CheckImageToImage(const v1::ImageToImage& start, const std::string& path, c
 void CheckStepsLeft(const v1::GenerateSpec& spec, const std::string& field, FieldChecker& checker) {
   const double strength = spec.image_to_image().strength();
   if (!spec.has_steps() || spec.steps() < 1 || !(strength > 0)) return;
-  if (spec.steps() * strength >= 1 || strength >= 1.0 / spec.steps()) return;
-  const double least = std::ceil(1e6 / spec.steps()) / 1e6;  // as it is printed, it is allowed
+  if (strength > 1 || StepsAtStrength(spec.steps(), strength) > 0) return;
   checker.Add(field,
               absl::StrCat("is ", strength, ", which leaves none of ", spec.steps(), " steps; ",
-                           least, " or more is allowed"),
+                           LeastStrength(spec.steps()), " or more is allowed"),
               "OUT_OF_RANGE");
 }
 
