@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "worker/base/error.h"
+
 namespace likeness {
 
 // The last three measure nothing.
@@ -63,6 +65,16 @@ bool IsEvaluator(const std::filesystem::path& directory);
 // for one that measures nothing.
 std::vector<EvaluatorFiles> ChooseEvaluators(const std::vector<EvaluatorFiles>& found,
                                              const std::vector<std::string>& names);
+
+// What `use` gives. An Error of it gets the evaluator's name before its text.
+template <typename Use>
+auto NamingEvaluator(const EvaluatorFiles& evaluator, const Use& use) {
+  try {
+    return use();
+  } catch (const Error& error) {
+    throw Error(error.kind(), "evaluator \"" + evaluator.name + "\": " + error.what());
+  }
+}
 
 // The first general one of the kind.
 std::optional<EvaluatorFiles> FirstOf(const std::vector<EvaluatorFiles>& found, EvaluatorKind kind);

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <opencv2/dnn.hpp>
 #include <string>
 
 #include "worker/base/error.h"
 #include "worker/images/mat.h"
+#include "worker/images/onnx_file.h"
 #include "worker/images/run_network.h"
 
 namespace likeness {
@@ -88,8 +87,7 @@ struct FaceDetector::Network {
 
 FaceDetector::FaceDetector(const std::filesystem::path& onnx)
     : network_(std::make_unique<Network>()) {
-  std::ifstream file(onnx, std::ios::binary);
-  network_->onnx.assign(std::istreambuf_iterator<char>(file), {});
+  network_->onnx = ReadOnnx(onnx);
   // That it is the one, known before it is needed.
   Detect(Image{.width = kMultiple,
                .height = kMultiple,

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <opencv2/dnn.hpp>
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "worker/base/error.h"
 #include "worker/images/mat.h"
+#include "worker/images/onnx_file.h"
 #include "worker/images/run_network.h"
 
 namespace likeness {
@@ -37,7 +37,11 @@ SegmenterOptions SegmenterOptions::Of(const std::string& model_type) {
 std::optional<Image> MaskOf(const float* probabilities, int rows, int columns, const Image& image) {
   cv::Mat1f found(rows, columns);
   std::copy_n(probabilities, static_cast<size_t>(rows) * columns, found.begin());
-  if (!cv::checkRange(found)) return std::nullopt;
+  if (!cv::checkRange(found)) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                "the segmentation network gives values that are not finite: its weights are "
+                "damaged");
+  }
   double least = 0, most = 0;
   cv::minMaxLoc(found, &least, &most);
   if (most < kStandsOut) return std::nullopt;
@@ -66,8 +70,7 @@ struct ObjectSegmenter::Network {
 
 ObjectSegmenter::ObjectSegmenter(const SegmenterOptions& options, const std::filesystem::path& onnx)
     : options_(options), network_(std::make_unique<Network>()) {
-  std::ifstream file(onnx, std::ios::binary);
-  const std::vector<uint8_t> bytes(std::istreambuf_iterator<char>(file), {});
+  const std::vector<uint8_t> bytes = ReadOnnx(onnx);
   network_->net = RunNetwork(kNoSegmenter, [&] { return cv::dnn::readNetFromONNX(bytes); });
 }
 
@@ -97,6 +100,12 @@ std::optional<Image> ObjectSegmenter::Segment(const Image& image) {
               out.size[2] > 0 && out.size[3] > 0);
     return out;
   });
+  if (found.size[2] != options_.side || found.size[3] != options_.side) {
+    throw Error(ErrorKind::kFailedPrecondition,
+                absl::StrCat("the segmentation network's output is ", found.size[3], " x ",
+                             found.size[2], "; a map of ", options_.side, " x ", options_.side,
+                             ", as the picture that it reads, is needed"));
+  }
   return MaskOf(found.ptr<float>(), found.size[2], found.size[3], image);
 }
 

@@ -26,7 +26,8 @@ struct SegmenterOptions {
 };
 
 // A grey picture of the same size: white where the object is. None where nothing stands out: where
-// no probability reaches one half. Of one channel, rows of `columns`, 0 to 1 each.
+// no probability reaches one half. Of one channel, rows of `columns`, 0 to 1 each; Error
+// (kFailedPrecondition) where one is not finite.
 std::optional<Image> MaskOf(const float* probabilities, int rows, int columns, const Image& image);
 
 // The square around what is lighter than half grey in the mask, with a tenth of its longer side

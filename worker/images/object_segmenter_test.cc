@@ -32,11 +32,11 @@ TEST(MaskOf, ProbabilitiesAreSpreadOverAllGreysInThePicturesSize) {
   EXPECT_EQ(large->rgb.at(3 * 29), 255);
 }
 
-TEST(MaskOf, WhereNothingIsProbableThereIsNone) {
+TEST(MaskOf, WhereNothingIsProbableThereIsNoneAndNoNumberIsAnError) {
   const std::vector<float> faint = {.1F, .1F, .45F, .1F};
   EXPECT_FALSE(MaskOf(faint.data(), 2, 2, Black(2, 2)));
   const std::vector<float> wrong = {.1F, std::numeric_limits<float>::quiet_NaN(), .9F, .1F};
-  EXPECT_FALSE(MaskOf(wrong.data(), 2, 2, Black(2, 2)));
+  EXPECT_THROW(MaskOf(wrong.data(), 2, 2, Black(2, 2)), Error);
 }
 
 TEST(MaskOf, WhatFillsThePictureIsWhiteAllOver) {

@@ -44,7 +44,8 @@ FaceFinder::FaceFinder(const std::vector<EvaluatorFiles>& found, const v1::FineT
                                  "the evaluators; this worker has none"));
     }
     if (!detector || detector_ || (!crop && !IsPerson(spec.subjects(i).class_noun()))) continue;
-    detector_ = std::make_unique<FaceDetector>(detector->directory / kOnnxFile);
+    detector_ = NamingEvaluator(
+        *detector, [&] { return std::make_unique<FaceDetector>(detector->directory / kOnnxFile); });
   }
 }
 

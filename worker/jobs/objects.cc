@@ -30,8 +30,10 @@ Image Placed(const Image& part, const CropBox& box, const Image& whole) {
 std::unique_ptr<ObjectSegmenter> SegmenterAmong(const std::vector<EvaluatorFiles>& found) {
   const auto files = FirstOf(found, EvaluatorKind::kSegmenter);
   if (!files) return nullptr;
-  return std::make_unique<ObjectSegmenter>(SegmenterOptions::Of(files->model_type),
-                                           files->directory / kOnnxFile);
+  return NamingEvaluator(*files, [&] {
+    return std::make_unique<ObjectSegmenter>(SegmenterOptions::Of(files->model_type),
+                                             files->directory / kOnnxFile);
+  });
 }
 
 }  // namespace
