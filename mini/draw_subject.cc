@@ -1,5 +1,6 @@
 #include "mini/draw_subject.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -19,7 +20,7 @@ void WriteFile(const std::filesystem::path& path, const std::string& bytes) {
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();
   if (!file) {
-    throw Error(ErrorKind::kResourceExhausted, "cannot write " + path.filename().string());
+    throw WriteError("cannot write " + path.filename().string(), errno);
   }
 }
 
@@ -54,9 +55,7 @@ void WriteSubjectPhotos(SubjectClass subject_class, uint32_t seed, int photos,
   std::error_code failure;
   std::filesystem::create_directories(directory, failure);
   if (failure) {
-    throw Error(
-        ErrorKind::kResourceExhausted,
-        "cannot make the folder " + directory.filename().string() + ": " + failure.message());
+    throw WriteError("cannot make the folder " + directory.filename().string(), failure.value());
   }
   for (size_t i = 0; i < depictions.size(); ++i) {
     char name[32];

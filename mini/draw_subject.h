@@ -20,7 +20,7 @@ inline constexpr int kMaxSubjectPhotos = 64;
 std::vector<Depiction> SubjectPhotos(SubjectClass subject_class, uint32_t seed, int photos);
 
 // Writes them as 01.png, 02.png, ... into `directory`, which is made if need be. Throws Error
-// (kResourceExhausted) when a file cannot be written.
+// (kDiskFull or kInternal) when a file cannot be written.
 void WriteSubjectPhotos(SubjectClass subject_class, uint32_t seed, int photos,
                         const std::filesystem::path& directory);
 

@@ -78,7 +78,8 @@ std::string WithoutTokens(const std::string& prompt, std::vector<std::string> to
 
 std::string WithoutSubject(const std::string& prompt, const std::string& token,
                            const std::string& class_noun, const std::vector<std::string>& tokens) {
-  const std::string& name = token.empty() ? class_noun : token;
+  const std::string noun = Joined(class_noun), name = token.empty() ? noun : Joined(token);
+  if (name.empty()) return WithoutTokens(prompt, tokens);
   const std::string seen = WithoutTokens(prompt, LongerThan(token, tokens));
   std::string left;
   std::string_view rest = seen;
@@ -86,7 +87,7 @@ std::string WithoutSubject(const std::string& prompt, const std::string& token,
     left += WithoutArticleAtEnd(rest.substr(0, at));
     left += ' ';
     rest = WithoutFirst(rest.substr(at), name);
-    if (!token.empty()) rest = WithoutFirst(rest, class_noun);
+    if (!token.empty()) rest = WithoutFirst(rest, noun);
   }
   return WithoutTokens(left.append(rest), tokens);
 }

@@ -37,6 +37,13 @@ TEST(WithoutSubject, LeavesOutItsArticleTokenAndClass) {
 
 TEST(WithoutSubject, WithoutATokenTheClassIsTheSubject) {
   EXPECT_EQ(WithoutSubject("A kitten chasing the kitten", "", "kitten", {}), "chasing");
+  EXPECT_EQ(WithoutSubject("a dog runs", "", "", {}), "a dog runs");
+}
+
+TEST(WithoutSubject, SpacesOfTheClassNounDoNotCount) {
+  EXPECT_EQ(WithoutSubject("a dog runs", "", " dog", {}), "runs");
+  EXPECT_EQ(WithoutSubject("a sks piggy bank on a shelf", "sks", " piggy  bank", {"sks"}),
+            "on a shelf");
   EXPECT_EQ(WithoutSubject("a piggy bank on a shelf", "", "piggy bank", {}), "on a shelf");
   EXPECT_EQ(WithoutSubject("a dog", "", "", {}), "a dog");
   EXPECT_EQ(WithoutSubject("a sks in the snow", "sks", "", {"sks"}), "in the snow");

@@ -85,7 +85,9 @@ std::pair<std::string_view, size_t> PieceNormalizer::NextReplacement(std::string
     const auto replacements = std::string_view(settings_.charsmap).substr(4 + trie_.size() * 4);
     if (replacement >= replacements.size()) Cut();
     const auto rest = replacements.substr(replacement);
-    return {rest.substr(0, rest.find('\0')), longest};
+    const auto replaced = rest.substr(0, rest.find('\0'));
+    if (replaced.size() > kLongestPiece) Cut();
+    return {replaced, longest};
   }
   const auto character = text.substr(0, Utf8CharacterSize(text[0]));
   if (!IsUtf8(character)) return {kReplacement, 1};

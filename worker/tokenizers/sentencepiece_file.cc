@@ -1,9 +1,10 @@
 #include "worker/tokenizers/sentencepiece_file.h"
 
 #include <bit>
+#include <cmath>
 #include <fstream>
-#include <iterator>
 #include <optional>
+#include <system_error>
 
 #include "worker/base/error.h"
 #include "worker/base/io/model_json.h"
@@ -23,6 +24,8 @@ constexpr uint32_t kPieceText = 1, kPieceScore = 2, kPieceType = 3;
 constexpr uint32_t kModelType = 3, kSuffix = 24, kByteFallback = 35;
 constexpr uint32_t kCharsmap = 2, kDummyPrefix = 3, kRemoveExtra = 4, kEscape = 5;
 constexpr uint64_t kUnigram = 1, kBpe = 2;
+
+constexpr uintmax_t kMostBytes = 256 << 20;  // of a file; the largest published have 5 MB
 
 struct Field {
   uint32_t number = 0;
@@ -106,6 +109,12 @@ Piece ReadPiece(std::string_view bytes, const std::string& file) {
       piece.type = static_cast<PieceType>(field->value);
     }
   }
+  if (piece.text.size() > kLongestPiece || !std::isfinite(piece.score)) {
+    throw Error(ErrorKind::kDataLoss,
+                file + " has a piece of " + std::to_string(piece.text.size()) +
+                    " bytes and the score " + std::to_string(piece.score) + "; at most " +
+                    std::to_string(kLongestPiece) + " bytes and a finite score are allowed");
+  }
   return piece;
 }
 
@@ -173,9 +182,18 @@ SentencePieceFile ParseSentencePiece(std::string_view bytes, const std::string& 
 
 SentencePieceFile ReadSentencePiece(const std::filesystem::path& path) {
   const std::string file = path.filename().string();
+  std::error_code failure;
+  const auto size = std::filesystem::file_size(path, failure);
+  if (failure) throw Error(ErrorKind::kDataLoss, file + " cannot be read: " + failure.message());
+  if (size > kMostBytes) {
+    throw Error(ErrorKind::kDataLoss, file + " has " + std::to_string(size) + " bytes; at most " +
+                                          std::to_string(kMostBytes) + " are read");
+  }
+  std::string bytes(size, '\0');
   std::ifstream in(path, std::ios::binary);
-  const std::string bytes(std::istreambuf_iterator<char>(in), {});
-  if (!in) throw Error(ErrorKind::kDataLoss, file + " cannot be read");
+  if (!in.read(bytes.data(), static_cast<std::streamsize>(size))) {
+    throw Error(ErrorKind::kDataLoss, file + " cannot be read");
+  }
   if (const auto instead = WhatLiesInstead(bytes)) {
     throw Error(ErrorKind::kDataLoss, file + " is " + *instead);
   }

@@ -12,6 +12,9 @@
 
 namespace likeness {
 
+// Of a piece and of what a character is replaced by, in bytes: published models stay far below.
+inline constexpr size_t kLongestPiece = 1024;
+
 enum class PieceType { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
 
 struct Piece {
@@ -34,8 +37,9 @@ struct SentencePieceFile {
   PieceNormalization normalization;
 };
 
-// Errors: kDataLoss for what is no such file, or is cut; kFailedPrecondition for a model of words
-// or of characters, and for one that takes whitespace as a suffix.
+// Errors: kDataLoss for what is no such file, is cut, or has a piece that is too long or a score
+// that is not finite; kFailedPrecondition for a model of words or of characters, and for one that
+// takes whitespace as a suffix.
 SentencePieceFile ParseSentencePiece(std::string_view bytes, const std::string& file);
 SentencePieceFile ReadSentencePiece(const std::filesystem::path& path);
 

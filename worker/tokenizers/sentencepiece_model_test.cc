@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <limits>
 
 #include "worker/base/error.h"
 
@@ -115,6 +116,17 @@ TEST(SentencePieceModel, ACutFileIsRefused) {
        {std::string("x"), std::string("\x08\0\0\0", 4), std::string("\x04\0\0\0\0\1\0\0x", 9)}) {
     file.normalization.charsmap = table;
     EXPECT_THROW(SentencePieceModel{file}, Error) << table.size();
+  }
+}
+
+TEST(SentencePieceModel, EndlessPiecesAndScoresThatAreNoNumbersAreRefused) {
+  const std::vector<std::pair<std::string, float>> wrong = {
+      {std::string(kLongestPiece + 1, 'a'), -1},
+      {"a", std::numeric_limits<float>::quiet_NaN()},
+      {"a", -std::numeric_limits<float>::infinity()}};
+  for (const auto& piece : wrong) {
+    const std::string bytes = SerializeSentencePiece(ModelOf({piece}));
+    EXPECT_THROW(ParseSentencePiece(bytes, "spiece.model"), Error) << piece.second;
   }
 }
 
