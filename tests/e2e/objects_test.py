@@ -117,7 +117,7 @@ class Objects(service.JobTest):
         job = service.fine_tune_job(self.photos, steps=1, predicted_masks=True)
         failed = self.end(job)
         self.assertEqual(failed.state, State.JOB_STATE_FAILED)
-        self.assertIn("U2-Net and IS-Net are, as ONNX in float32", failed.error.message)
+        self.assertIn('evaluator "segmenter": model.onnx is not an ONNX file', failed.error.message)
 
 
 if __name__ == "__main__":
