@@ -281,36 +281,39 @@ torch::Tensor SafetyEvaluator::ConceptScores(const Image& image) {
   return scores;
 }
 
+namespace {
+
+void Load(const EvaluatorFiles& files, c10::Device device, Evaluators& evaluators) {
+  switch (files.kind) {
+    case EvaluatorKind::kVit:
+      evaluators.dino = std::make_unique<DinoEvaluator>(files.directory, device);
+      break;
+    case EvaluatorKind::kClip:
+      evaluators.clip = std::make_unique<ClipEvaluator>(files.directory, device);
+      break;
+    case EvaluatorKind::kSiglip:
+      evaluators.siglip = std::make_unique<SiglipEvaluator>(files.directory, device);
+      break;
+    case EvaluatorKind::kLpips:
+      evaluators.lpips = std::make_unique<LpipsEvaluator>(files.directory, device);
+      break;
+    case EvaluatorKind::kFaceDetector:
+    case EvaluatorKind::kSegmenter:
+      break;  // is run elsewhere
+    case EvaluatorKind::kSafetyChecker:
+      evaluators.safety_checker = std::make_unique<SafetyEvaluator>(files.directory, device);
+      break;
+  }
+}
+
+}  // namespace
+
 Evaluators LoadEvaluators(const std::vector<EvaluatorFiles>& files, c10::Device device,
                           const std::function<void()>& poll) {
   Evaluators evaluators;
   for (const auto& evaluator : files) {
     if (poll) poll();
-    try {
-      switch (evaluator.kind) {
-        case EvaluatorKind::kVit:
-          evaluators.dino = std::make_unique<DinoEvaluator>(evaluator.directory, device);
-          break;
-        case EvaluatorKind::kClip:
-          evaluators.clip = std::make_unique<ClipEvaluator>(evaluator.directory, device);
-          break;
-        case EvaluatorKind::kSiglip:
-          evaluators.siglip = std::make_unique<SiglipEvaluator>(evaluator.directory, device);
-          break;
-        case EvaluatorKind::kLpips:
-          evaluators.lpips = std::make_unique<LpipsEvaluator>(evaluator.directory, device);
-          break;
-        case EvaluatorKind::kFaceDetector:
-        case EvaluatorKind::kSegmenter:
-          break;  // is run elsewhere
-        case EvaluatorKind::kSafetyChecker:
-          evaluators.safety_checker =
-              std::make_unique<SafetyEvaluator>(evaluator.directory, device);
-          break;
-      }
-    } catch (const Error& error) {
-      throw Error(error.kind(), "evaluator \"" + evaluator.name + "\": " + error.what());
-    }
+    NamingEvaluator(evaluator, [&] { Load(evaluator, device, evaluators); });
   }
   return evaluators;
 }

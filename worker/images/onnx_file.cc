@@ -2,94 +2,43 @@
 
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "worker/base/error.h"
+#include "worker/base/io/message_reader.h"
 
 namespace likeness {
 namespace {
 
 // onnx.proto of github.com/onnx/onnx.
-constexpr uint64_t kModelGraph = 7, kGraphNode = 1, kGraphInitializer = 5, kNodeAttribute = 5,
+constexpr uint32_t kModelGraph = 7, kGraphNode = 1, kGraphInitializer = 5, kNodeAttribute = 5,
                    kAttributeTensor = 5, kTensorDims = 1, kTensorName = 8;
 
 [[noreturn]] void Refuse(const std::string& why) {
   throw Error(ErrorKind::kFailedPrecondition, "model.onnx " + why);
 }
 
-[[noreturn]] void RefuseBytes() { Refuse("is not an ONNX file, or is cut"); }
+const Error& Malformed() {
+  static const Error error(ErrorKind::kFailedPrecondition,
+                           "model.onnx is not an ONNX file, or is cut");
+  return error;
+}
 
-// The fields of a protobuf message, one after the other.
-class Fields {
- public:
-  Fields(const uint8_t* begin, const uint8_t* end) : at_(begin), end_(end) {}
+MessageReader Message(std::string_view bytes) { return {bytes, Malformed()}; }
 
-  // False at the end. Refuses what is no message.
-  bool Next() {
-    if (at_ == end_) return false;
-    const uint64_t tag = Varint();
-    number_ = tag >> 3;
-    value_ = 0;
-    begin_ = nullptr;
-    uint64_t bytes = 0;
-    switch (tag & 7) {
-      case 0:
-        value_ = Varint();
-        return true;
-      case 1:
-        bytes = 8;
-        break;
-      case 2:
-        bytes = Varint();
-        break;
-      case 5:
-        bytes = 4;
-        break;
-      default:
-        RefuseBytes();
-    }
-    if (bytes > static_cast<uint64_t>(end_ - at_)) RefuseBytes();
-    if ((tag & 7) == 2) begin_ = at_;
-    at_ += bytes;
-    return true;
-  }
-
-  uint64_t number() const { return number_; }
-  uint64_t value() const { return value_; }
-  // Whether the field has a length: text, bytes, a message or a packed list.
-  bool delimited() const { return begin_ != nullptr; }
-  Fields Inside() const { return {begin_, at_}; }
-  std::string Text() const { return {begin_, at_}; }
-  bool AtEnd() const { return at_ == end_; }
-  uint64_t Varint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at_ == end_) RefuseBytes();
-      const uint8_t byte = *at_++;
-      value |= uint64_t{byte & 0x7FU} << shift;
-      if (byte < 0x80) return value;
-    }
-    RefuseBytes();
-  }
-
- private:
-  const uint8_t* at_;
-  const uint8_t* end_;
-  const uint8_t* begin_ = nullptr;
-  uint64_t number_ = 0, value_ = 0;
-};
-
-void CheckTensor(Fields tensor) {
+void CheckTensor(std::string_view bytes) {
   std::vector<uint64_t> dims;
   std::string name;
-  while (tensor.Next()) {
-    if (tensor.number() == kTensorName && tensor.delimited()) name = tensor.Text();
-    if (tensor.number() != kTensorDims) continue;
-    if (!tensor.delimited()) {
-      dims.push_back(tensor.value());
+  auto tensor = Message(bytes);
+  while (const auto field = tensor.Next()) {
+    if (field->number == kTensorName && field->has_length()) name = field->bytes;
+    if (field->number != kTensorDims) continue;
+    if (!field->has_length()) {
+      dims.push_back(field->value);
       continue;
     }
-    for (Fields packed = tensor.Inside(); !packed.AtEnd();) dims.push_back(packed.Varint());
+    for (auto packed = Message(field->bytes); !packed.AtEnd();) dims.push_back(packed.Varint());
   }
   if (dims.size() < 2) return;
   for (const uint64_t dim : dims) {
@@ -99,14 +48,23 @@ void CheckTensor(Fields tensor) {
   }
 }
 
-void CheckNode(Fields node) {
-  while (node.Next()) {
-    if (node.number() != kNodeAttribute || !node.delimited()) continue;
-    for (Fields attribute = node.Inside(); attribute.Next();) {
-      if (attribute.number() == kAttributeTensor && attribute.delimited()) {
-        CheckTensor(attribute.Inside());
-      }
+void CheckNode(std::string_view bytes) {
+  auto node = Message(bytes);
+  while (const auto field = node.Next()) {
+    if (field->number != kNodeAttribute || !field->has_length()) continue;
+    auto attribute = Message(field->bytes);
+    while (const auto value = attribute.Next()) {
+      if (value->number == kAttributeTensor && value->has_length()) CheckTensor(value->bytes);
     }
+  }
+}
+
+void CheckGraph(std::string_view bytes) {
+  auto graph = Message(bytes);
+  while (const auto field = graph.Next()) {
+    if (!field->has_length()) continue;
+    if (field->number == kGraphNode) CheckNode(field->bytes);
+    if (field->number == kGraphInitializer) CheckTensor(field->bytes);
   }
 }
 
@@ -114,16 +72,13 @@ void CheckNode(Fields node) {
 
 void CheckOnnx(const std::vector<uint8_t>& bytes) {
   bool has_graph = false;
-  for (Fields model(bytes.data(), bytes.data() + bytes.size()); model.Next();) {
-    if (model.number() != kModelGraph || !model.delimited()) continue;
+  auto model = Message({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  while (const auto field = model.Next()) {
+    if (field->number != kModelGraph || !field->has_length()) continue;
     has_graph = true;
-    for (Fields graph = model.Inside(); graph.Next();) {
-      if (!graph.delimited()) continue;
-      if (graph.number() == kGraphNode) CheckNode(graph.Inside());
-      if (graph.number() == kGraphInitializer) CheckTensor(graph.Inside());
-    }
+    CheckGraph(field->bytes);
   }
-  if (!has_graph) RefuseBytes();
+  if (!has_graph) model.Fail();
 }
 
 std::vector<uint8_t> ReadOnnx(const std::filesystem::path& path) {

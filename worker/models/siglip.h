@@ -81,7 +81,7 @@ class SiglipModelImpl : public torch::nn::Module {
   SiglipOptions options_;
   torch::Tensor patch_weight_DCpp_, patch_bias_D_, patch_positions_PD_;
   torch::Tensor tokens_VD_, token_positions_TD_;
-  std::vector<ClipEncoderLayer> vision_layers_, text_layers_;  // that is what they are
+  std::vector<ClipEncoderLayer> vision_layers_, text_layers_;  // SigLIP's layers are CLIP's
   torch::nn::LayerNorm post_layernorm_ = nullptr, final_layer_norm_ = nullptr;
   SiglipPoolingHead head_ = nullptr;
   Linear text_head_ = nullptr;

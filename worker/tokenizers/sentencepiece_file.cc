@@ -7,14 +7,14 @@
 #include <system_error>
 
 #include "worker/base/error.h"
+#include "worker/base/io/message_reader.h"
 #include "worker/base/io/model_json.h"
 
 namespace likeness {
 namespace {
 
-// Wire types of protocol buffers.
+// Wire types of protocol buffers that are written.
 constexpr uint32_t kVarint = 0;
-constexpr uint32_t kFixed64 = 1;
 constexpr uint32_t kBytes = 2;
 constexpr uint32_t kFixed32 = 5;
 
@@ -27,78 +27,9 @@ constexpr uint64_t kUnigram = 1, kBpe = 2;
 
 constexpr uintmax_t kMostBytes = 256 << 20;  // of a file; the largest published have 5 MB
 
-struct Field {
-  uint32_t number = 0;
-  uint64_t value = 0;      // of kVarint, kFixed32 and kFixed64
-  std::string_view bytes;  // of kBytes
-};
-
-// The fields of one message, one after the other.
-class MessageReader {
- public:
-  MessageReader(std::string_view bytes, const std::string& file) : left_(bytes), file_(file) {}
-
-  std::optional<Field> Next() {
-    if (left_.empty()) return std::nullopt;
-    const uint64_t tag = Varint();
-    Field field{.number = static_cast<uint32_t>(tag >> 3), .value = 0, .bytes = {}};
-    switch (tag & 7) {
-      case kVarint:
-        field.value = Varint();
-        break;
-      case kFixed64:
-        field.value = Fixed(8);
-        break;
-      case kBytes:
-        field.bytes = Take(Varint());
-        break;
-      case kFixed32:
-        field.value = Fixed(4);
-        break;
-      default:
-        Fail();
-    }
-    return field;
-  }
-
-  [[noreturn]] void Fail() const {
-    throw Error(ErrorKind::kDataLoss, file_ + " is no SentencePiece model, or is cut");
-  }
-
- private:
-  uint64_t Varint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const auto byte = static_cast<uint8_t>(Take(1)[0]);
-      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-    Fail();
-  }
-
-  uint64_t Fixed(int size) {
-    uint64_t value = 0;
-    const auto bytes = Take(static_cast<uint64_t>(size));
-    for (int i = size - 1; i >= 0; --i) {
-      value = value << 8 | static_cast<uint8_t>(bytes[static_cast<size_t>(i)]);
-    }
-    return value;
-  }
-
-  std::string_view Take(uint64_t size) {
-    if (size > left_.size()) Fail();
-    const auto taken = left_.substr(0, size);
-    left_.remove_prefix(size);
-    return taken;
-  }
-
-  std::string_view left_;
-  const std::string& file_;
-};
-
-Piece ReadPiece(std::string_view bytes, const std::string& file) {
+Piece ReadPiece(std::string_view bytes, const std::string& file, const Error& malformed) {
   Piece piece;
-  MessageReader reader(bytes, file);
+  MessageReader reader(bytes, malformed);
   while (const auto field = reader.Next()) {
     if (field->number == kPieceText) piece.text = field->bytes;
     if (field->number == kPieceScore) {
@@ -118,11 +49,12 @@ Piece ReadPiece(std::string_view bytes, const std::string& file) {
   return piece;
 }
 
-void ReadTrainer(std::string_view bytes, const std::string& file, SentencePieceFile& model) {
+void ReadTrainer(std::string_view bytes, const std::string& file, const Error& malformed,
+                 SentencePieceFile& model) {
   const auto refuse = [&](const char* why) {
     throw Error(ErrorKind::kFailedPrecondition, file + ": " + why);
   };
-  MessageReader reader(bytes, file);
+  MessageReader reader(bytes, malformed);
   while (const auto field = reader.Next()) {
     if (field->number == kModelType) {
       if (field->value != kUnigram && field->value != kBpe) {
@@ -137,9 +69,9 @@ void ReadTrainer(std::string_view bytes, const std::string& file, SentencePieceF
   }
 }
 
-PieceNormalization ReadNormalizer(std::string_view bytes, const std::string& file) {
+PieceNormalization ReadNormalizer(std::string_view bytes, const Error& malformed) {
   PieceNormalization normalization;
-  MessageReader reader(bytes, file);
+  MessageReader reader(bytes, malformed);
   while (const auto field = reader.Next()) {
     const bool on = field->value != 0;
     if (field->number == kCharsmap) normalization.charsmap = field->bytes;
@@ -169,12 +101,13 @@ void AppendBytes(std::string& bytes, uint32_t number, std::string_view value) {
 }  // namespace
 
 SentencePieceFile ParseSentencePiece(std::string_view bytes, const std::string& file) {
+  const Error malformed(ErrorKind::kDataLoss, file + " is no SentencePiece model, or is cut");
   SentencePieceFile model;
-  MessageReader reader(bytes, file);
+  MessageReader reader(bytes, malformed);
   while (const auto field = reader.Next()) {
-    if (field->number == kPieces) model.pieces.push_back(ReadPiece(field->bytes, file));
-    if (field->number == kTrainer) ReadTrainer(field->bytes, file, model);
-    if (field->number == kNormalizer) model.normalization = ReadNormalizer(field->bytes, file);
+    if (field->number == kPieces) model.pieces.push_back(ReadPiece(field->bytes, file, malformed));
+    if (field->number == kTrainer) ReadTrainer(field->bytes, file, malformed, model);
+    if (field->number == kNormalizer) model.normalization = ReadNormalizer(field->bytes, malformed);
   }
   if (model.pieces.empty()) reader.Fail();
   return model;

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char32_t kEscapedSpace = 0x2581;
-constexpr char kBefore[] = "<unk>";  // of SiglipTokenizer
+constexpr char kUnknownToken[] = "<unk>";  // of SiglipTokenizer
 
 bool IsPunctuation(char32_t c) {
   constexpr std::string_view kPunctuation = R"(!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~)";
@@ -90,7 +90,7 @@ std::vector<int64_t> SiglipTokenizer::EncodePadded(const std::string& prompt,
   if (lower_case_) text = ToLower(text);
   // What stands before is cut away again: the model's own way with the beginning of text has no
   // part in it.
-  const std::string before = punctuation_ ? "" : kBefore;
+  const std::string before = punctuation_ ? "" : kUnknownToken;
   auto ids = pieces_.Encode(before + EncodeUtf8(punctuation_ ? text : Canonical(text)));
   const auto cut = std::min(ids.size(), pieces_.Encode(before).size());
   ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(cut));
