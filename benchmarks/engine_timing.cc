@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "benchmarks/device_meter.h"
-#include "worker/base/huge_pages.h"
+#include "worker/base/allocator.h"
 
 namespace likeness {
 namespace {
@@ -53,7 +53,7 @@ std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int 
     std::fprintf(stderr, "%s\n", status.ToString().c_str());
     return 2;
   }
-  UseHugePages(argv);
+  SetUpAllocator(argv);
   torch::set_num_threads(options.threads);
   return std::nullopt;
 }

@@ -3,7 +3,7 @@
 #include "common/library_logs.h"
 #include "common/standard_output.h"
 #include "mini/commands.h"
-#include "worker/base/huge_pages.h"
+#include "worker/base/allocator.h"
 #include "worker/images/decode.h"
 
 namespace likeness::mini {
@@ -33,7 +33,7 @@ int Run(const CommandLine& arguments) {
 }  // namespace likeness::mini
 
 int main(int argc, char** argv) {
-  likeness::UseHugePages(argv);
+  likeness::SetUpAllocator(argv);
   likeness::TakeLibraryLogs();
   likeness::SilenceImageLibraries();
   return likeness::FinishStdout("likeness-mini",

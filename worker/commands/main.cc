@@ -2,7 +2,7 @@
 #include "common/flags.h"
 #include "common/library_logs.h"
 #include "common/standard_output.h"
-#include "worker/base/huge_pages.h"
+#include "worker/base/allocator.h"
 #include "worker/commands/commands.h"
 #include "worker/images/decode.h"
 
@@ -35,7 +35,7 @@ int Run(const CommandLine& arguments) {
 }  // namespace likeness
 
 int main(int argc, char** argv) {
-  likeness::UseHugePages(argv);
+  likeness::SetUpAllocator(argv);
   likeness::TakeLibraryLogs();
   likeness::SilenceImageLibraries();
   return likeness::FinishStdout("likeness-worker", likeness::Run(likeness::Arguments(argc, argv)));
