@@ -1,14 +1,16 @@
 // What is odd about the words for a subject's class.
 #pragma once
 
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "absl/strings/string_view.h"
+#include "likeness/v1/fine_tune.pb.h"
 
 namespace likeness {
 
-// A warning for "a dog": prompts put the article before the noun themselves. Nothing for "dog".
-std::optional<std::string> ClassNounWarning(absl::string_view class_noun);
+// A warning for each subject whose class noun is "a dog", since prompts put the article before the
+// noun themselves; and for each whose class noun has the token of a subject among its words, since
+// then the class's prompts name that subject. Nothing for "dog".
+std::vector<std::string> ClassNounWarnings(const v1::FineTuneSpec& spec);
 
 }  // namespace likeness

@@ -4,8 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
-#include <sstream>
 #include <utility>
+
+#include "common/number_text.h"
 
 namespace likeness {
 namespace {
@@ -14,12 +15,6 @@ constexpr double kRound = 1.1, kSquare = 1 / 1.1;
 constexpr std::string_view kBlanks = " \t\n\r\f\v";
 
 constexpr size_t kMostShown = 40;  // characters of a weight that is wrong
-
-std::string NumberText(double number) {
-  std::ostringstream text;
-  text << number;
-  return text.str();
-}
 
 std::string WrongWeight(std::string_view weight) {
   const std::string shown(weight.substr(0, kMostShown));

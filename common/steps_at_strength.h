@@ -13,7 +13,7 @@ inline int StepsAtStrength(int steps, double strength) {
   return std::max(static_cast<int>(steps * strength), least);
 }
 
-// The least strength that leaves a step, rounded up to the six digits that messages print.
+// The least strength that leaves a step, rounded up to six digits, for messages.
 inline double LeastStrength(int steps) { return std::ceil(1e6 / steps) / 1e6; }
 
 }  // namespace likeness

@@ -48,6 +48,15 @@ TEST_F(WarningsTest, AnEmptyPromptSaysNothing) {
   EXPECT_THAT(Warnings(request), Contains(HasSubstr("a prompt is empty")));
 }
 
+TEST_F(WarningsTest, ATokenAmongTheWordsForTheClassNamesTheSubjectInItsPrompts) {
+  auto request = DogJob();
+  auto& subject = MutableSubjectOf(*request.mutable_job()->mutable_fine_tune());
+  subject.set_class_noun("sks dog");
+  EXPECT_THAT(Warnings(request), Not(Contains(HasSubstr("contains the token"))));
+  subject.set_token("sks");
+  EXPECT_THAT(Warnings(request), Contains(HasSubstr("\"sks dog\" contains the token \"sks\"")));
+}
+
 TEST_F(WarningsTest, AnAdapterInAPromptIsWordsWithoutTheSetting) {
   EXPECT_THAT(WarningsOf({"a <lora:rex:1> dog", "a <lora:ink"}),
               ElementsAre(HasSubstr("\"<lora:rex:1>\" in a prompt is read as words")));

@@ -1,7 +1,7 @@
 #include "worker/diffusion/sampler_settings.h"
 
+#include "common/number_text.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 #include "worker/diffusion/sampler_table.h"
 #include "worker/diffusion/scheduler_file.h"
 

@@ -5,8 +5,8 @@
 #include <regex>
 #include <string_view>
 
+#include "common/number_text.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 #include "worker/exports/lora_file.h"
 
 namespace likeness {

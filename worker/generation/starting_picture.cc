@@ -3,9 +3,9 @@
 #include <string>
 #include <utility>
 
+#include "common/number_text.h"
 #include "common/steps_at_strength.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 #include "worker/generation/tensor_image.h"
 
 namespace likeness {

@@ -14,6 +14,7 @@
 #include "common/class_noun.h"
 #include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
+#include "common/number_text.h"
 #include "common/placeholders.h"
 #include "common/prior.h"
 #include "common/prompt_weights.h"
@@ -81,7 +82,8 @@ void CheckSampling(const std::string& path, const std::string& steps_field, cons
     Refuse(path + steps_field, error.what());
   }
   if (!std::isfinite(spec.guidance())) {
-    Refuse(path + "guidance", absl::StrCat("is ", spec.guidance(), "; a finite number is needed"));
+    Refuse(path + "guidance",
+           absl::StrCat("is ", NumberText(spec.guidance()), "; a finite number is needed"));
   }
 }
 
@@ -134,15 +136,16 @@ void CheckTargets(const std::string& field, const v1::Lora& lora, const Family& 
 void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const Family& model) {
   const auto widths = ContextWidths(model, hypernetwork.self_attention());
   if (widths.empty()) return;
-  const int64_t least = *widths.begin();
+  const auto least = static_cast<double>(*widths.begin());
+  const double least_times = std::ceil(1e6 / least) / 1e6;  // of six digits, for the message
   for (int i = 0; i < hypernetwork.layer_structure_size(); ++i) {
     const double times = hypernetwork.layer_structure(i);
-    if (static_cast<double>(least) * times >= 1) continue;
+    if (least * times >= 1) continue;
     Refuse(absl::StrCat("job.fine_tune.hypernetwork.layer_structure[", i, "]"),
-           absl::StrCat("is ", times,
+           absl::StrCat("is ", NumberText(times),
                         ", which makes a layer of width 0 for the model's contexts of "
                         "width ",
-                        least, "; ", 1.0 / static_cast<double>(least), " or more is allowed"));
+                        least, "; ", NumberText(least_times), " or more is allowed"));
   }
 }
 
@@ -246,11 +249,11 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   const auto add = [&](const std::string& field, int i, const std::string& text, int subject = 0) {
     texts.push_back({absl::StrCat(field, "[", i, "]"), FillPrompt(text, WordsOf(spec, subject))});
   };
+  for (const std::string& warning : ClassNounWarnings(spec)) environment.Warn(warning);
   for (int i = 0; i < spec.subjects_size(); ++i) {
     const auto& subject = spec.subjects(i);
     const std::string name = absl::StrCat("subjects[", i, "]");
     const std::string of = spec.subjects_size() == 1 ? "" : name + ".";
-    if (const auto warning = ClassNounWarning(subject.class_noun())) environment.Warn(*warning);
     texts.push_back({i == 0 ? "the subject's prompt" : "the prompt of " + name,
                      FillPrompt("a {subject}", WordsOf(spec, i))});
     if (prior.weight() > 0) {

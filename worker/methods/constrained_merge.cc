@@ -3,8 +3,8 @@
 #include <cmath>
 #include <set>
 
+#include "common/number_text.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 
 namespace likeness {
 namespace {

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/number_text.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 #include "worker/methods/lora_directory.h"
 #include "worker/methods/lora_variants.h"
 #include "worker/nn/hookable_layers.h"

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/number_text.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 #include "worker/exports/model_directory.h"
 #include "worker/methods/adapter_training.h"
 #include "worker/methods/trained_parameters.h"

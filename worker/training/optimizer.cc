@@ -6,8 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "common/number_text.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 #include "worker/training/stochastic_rounding.h"
 
 namespace likeness {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "common/number_text.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 
 namespace likeness {
 namespace {

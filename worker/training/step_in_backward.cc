@@ -5,8 +5,8 @@
 
 #include <memory>
 
+#include "common/number_text.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 
 namespace likeness {
 

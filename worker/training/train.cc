@@ -4,8 +4,8 @@
 #include <cmath>
 #include <optional>
 
+#include "common/number_text.h"
 #include "worker/base/error.h"
-#include "worker/base/number_text.h"
 #include "worker/training/checkpoint.h"
 #include "worker/training/ema.h"
 #include "worker/training/loss_scale.h"

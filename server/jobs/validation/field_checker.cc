@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/nearest.h"
+#include "common/number_text.h"
 #include "common/sampler_names.h"
 #include "common/utf8.h"
 #include "server/jobs/limits.h"
@@ -14,10 +15,15 @@
 namespace likeness::server {
 namespace {
 
+std::string TextOf(int64_t number) { return absl::StrCat(number); }
+std::string TextOf(double number) { return NumberText(number); }
+
 template <typename Number>
 ErrorMetadata Bounds(Number low, Number high) {
-  return {{"minimum", absl::StrCat(low)}, {"maximum", absl::StrCat(high)}};
+  return {{"minimum", TextOf(low)}, {"maximum", TextOf(high)}};
 }
+
+const char* RealReason(double value) { return std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE"; }
 
 }  // namespace
 
@@ -35,22 +41,28 @@ void FieldChecker::Integer(const std::string& field, int64_t value, int64_t low,
 
 void FieldChecker::Real(const std::string& field, double value, double low, double high) {
   if (value >= low && value <= high) return;  // false for NaN
-  Add(field, absl::StrCat("is ", value, "; ", low, " to ", high, " is allowed"),
-      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE", Bounds(low, high));
+  Add(field,
+      absl::StrCat("is ", NumberText(value), "; ", NumberText(low), " to ", NumberText(high),
+                   " is allowed"),
+      RealReason(value), Bounds(low, high));
 }
 
 void FieldChecker::RealAbove(const std::string& field, double value, double low, double high) {
   if (value > low && value <= high) return;
-  Add(field, absl::StrCat("is ", value, "; above ", low, " and at most ", high, " is allowed"),
-      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE",
-      ErrorMetadata{{"above", absl::StrCat(low)}, {"maximum", absl::StrCat(high)}});
+  const std::string above = NumberText(low), maximum = NumberText(high);
+  Add(field,
+      absl::StrCat("is ", NumberText(value), "; above ", above, " and at most ", maximum,
+                   " is allowed"),
+      RealReason(value), {{"above", above}, {"maximum", maximum}});
 }
 
 void FieldChecker::RealBelow(const std::string& field, double value, double low, double high) {
   if (value >= low && value < high) return;
-  Add(field, absl::StrCat("is ", value, "; at least ", low, " and below ", high, " is allowed"),
-      std::isnan(value) ? "NOT_A_NUMBER" : "OUT_OF_RANGE",
-      ErrorMetadata{{"minimum", absl::StrCat(low)}, {"below", absl::StrCat(high)}});
+  const std::string minimum = NumberText(low), below = NumberText(high);
+  Add(field,
+      absl::StrCat("is ", NumberText(value), "; at least ", minimum, " and below ", below,
+                   " is allowed"),
+      RealReason(value), {{"minimum", minimum}, {"below", below}});
 }
 
 void FieldChecker::AtMost(const std::string& field, int64_t count, absl::string_view of_what,
@@ -84,7 +96,7 @@ void FieldChecker::Eta(const std::string& field, double value, absl::string_view
   const auto found = FindSampler({sampler.data(), sampler.size()});
   if (!found || found->sampler->eta) return Real(field, value, 0, 1);
   Add(field,
-      absl::StrCat("is ", value, "; the sampler ", std::string(found->sampler->name),
+      absl::StrCat("is ", NumberText(value), "; the sampler ", std::string(found->sampler->name),
                    " has no eta, these have: ", SamplersWithEta()),
       "OUT_OF_RANGE");
 }

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -324,11 +326,10 @@ std::vector<std::string> WarningsFor(const v1::FineTuneSpec& spec) {
   for (int i = 0; i < spec.subjects_size(); ++i) {
     const v1::Subject& subject = spec.subjects(i);
     const std::string name = spec.subjects_size() > 1 ? absl::StrCat("subjects[", i, "]") : "";
-    for (auto warning :
-         {PhotoCountWarning(subject.photos_size(), name), ClassNounWarning(subject.class_noun())}) {
-      if (warning) warnings.push_back(*std::move(warning));
-    }
+    auto warning = PhotoCountWarning(subject.photos_size(), name);
+    if (warning) warnings.push_back(*std::move(warning));
   }
+  for (std::string& warning : ClassNounWarnings(spec)) warnings.push_back(std::move(warning));
   return warnings;
 }
 

@@ -1,6 +1,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/number_text.h"
 #include "common/prompt_adapters.h"
 #include "common/prompt_weights.h"
 #include "common/resource_names.h"
@@ -54,10 +55,11 @@ void CheckStepsLeft(const v1::GenerateSpec& spec, const std::string& field, Fiel
   const double strength = spec.image_to_image().strength();
   if (!spec.has_steps() || spec.steps() < 1 || !(strength > 0)) return;
   if (strength > 1 || StepsAtStrength(spec.steps(), strength) > 0) return;
-  checker.Add(field,
-              absl::StrCat("is ", strength, ", which leaves none of ", spec.steps(), " steps; ",
-                           LeastStrength(spec.steps()), " or more is allowed"),
-              "OUT_OF_RANGE");
+  checker.Add(
+      field,
+      absl::StrCat("is ", NumberText(strength), ", which leaves none of ", spec.steps(), " steps; ",
+                   NumberText(LeastStrength(spec.steps())), " or more is allowed"),
+      "OUT_OF_RANGE");
 }
 
 // Whether prompts name adapters as they may; what these are is seen later.

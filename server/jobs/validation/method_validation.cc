@@ -3,6 +3,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/number_text.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -131,8 +132,10 @@ void CheckHypernetwork(const v1::Hypernetwork& hypernetwork, const std::string& 
       const std::string number = absl::StrCat(field, "[", i, "]");
       checker.RealAbove(number, widths[i], 0, 4);
       if ((i == 0 || i + 1 == widths.size()) && widths[i] != 1) {
-        checker.Add(number, absl::StrCat("is ", widths[i], "; the first and the last must be 1"),
-                    "OUT_OF_RANGE");
+        checker.Add(
+            number,
+            absl::StrCat("is ", NumberText(widths[i]), "; the first and the last must be 1"),
+            "OUT_OF_RANGE");
       }
     }
   }
@@ -168,14 +171,14 @@ void CheckProdigy(const v1::FineTuneSpec& spec, const v1::Training* recommended,
   const auto same = [&](const std::string& field, bool said, double other) {
     if (!said || !rate || other == *rate) return;
     checker.Add(path + field,
-                absl::StrCat("is ", other, "; with the optimizer PRODIGY only ", *rate,
-                             ", the learning rate, is allowed"),
+                absl::StrCat("is ", NumberText(other), "; with the optimizer PRODIGY only ",
+                             NumberText(*rate), ", the learning rate, is allowed"),
                 "OUT_OF_RANGE");
   };
   const auto one = [&](const std::string& field, const v1::Lora& lora) {
     if (!lora.has_up_learning_rate_ratio() || lora.up_learning_rate_ratio() == 1) return;
     checker.Add(path + field,
-                absl::StrCat("is ", lora.up_learning_rate_ratio(),
+                absl::StrCat("is ", NumberText(lora.up_learning_rate_ratio()),
                              "; with the optimizer PRODIGY only 1 is allowed"),
                 "OUT_OF_RANGE");
   };

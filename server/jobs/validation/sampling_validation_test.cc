@@ -51,6 +51,20 @@ TEST(SamplingValidationTest, EtaIsForSamplersThatHaveIt) {
   EXPECT_THAT(WrongWith(With("ddim", std::nan(""))), HasSubstr("job.generate.eta: is nan"));
 }
 
+TEST(SamplingValidationTest, AValueNeverLooksLikeTheLimitThatItExceeds) {
+  v1::GenerateSpec spec;
+  spec.set_guidance_rescale(1.0000001);
+  EXPECT_THAT(WrongWith(spec), HasSubstr("guidance_rescale: is 1.0000001; 0 to 1 is allowed"));
+  spec.clear_guidance_rescale();
+  spec.mutable_image_to_image()->set_strength(1.0000001);
+  EXPECT_THAT(WrongWith(spec),
+              HasSubstr("strength: is 1.0000001; above 0 and at most 1 is allowed"));
+  spec.set_steps(3);
+  spec.mutable_image_to_image()->set_strength(0.3333333);
+  EXPECT_THAT(WrongWith(spec), HasSubstr("strength: is 0.3333333, which leaves none of 3 steps; "
+                                         "0.333334 or more is allowed"));
+}
+
 TEST(SamplingValidationTest, SizesAreAboveZeroAndCropsMayBeZero) {
   v1::GenerateSpec spec;
   v1::MicroConditioning& told = *spec.mutable_micro_conditioning();

@@ -1,5 +1,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/number_text.h"
 #include "server/jobs/validation/spec_validation.h"
 
 namespace likeness::server {
@@ -99,7 +100,7 @@ void CheckTraining(const v1::Training& training, const std::string& path, const 
   if (t.learning_rate_schedule() == v1::LEARNING_RATE_SCHEDULE_POLYNOMIAL &&
       t.has_learning_rate() && t.learning_rate() <= kPolynomialEnd) {
     checker.Add(path + ".learning_rate",
-                absl::StrCat("is ", t.learning_rate(),
+                absl::StrCat("is ", NumberText(t.learning_rate()),
                              "; above 1e-07, with which the polynomial schedule ends, is allowed"),
                 "OUT_OF_RANGE");
   }
