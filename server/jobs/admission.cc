@@ -247,10 +247,8 @@ absl::Status Admission::CheckAgainstDefaults(const v1::FineTuneSpec& spec) {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
-  const auto base = std::find_if(offered.begin(), offered.end(), [&](const v1::BaseModel& offer) {
-    return offer.name() == spec.base_model();
-  });
-  if (base == offered.end()) return absl::OkStatus();  // it went away just now
+  const v1::BaseModel* base = FindOffer(offered, spec.base_model());
+  if (base == nullptr) return absl::OkStatus();  // it went away just now
   const v1::FineTuneSpec* defaults = DefaultsFor(spec, *base);
   FieldChecker checker;
   CheckProdigy(spec, defaults == nullptr ? nullptr : &defaults->training(), "job.fine_tune",
@@ -268,6 +266,10 @@ absl::Status Admission::ResolveFineTune(Request& request, v1::Job& job) {
   RETURN_IF_ERROR(ResolveBaseModel(spec.mutable_base_model(), "job.fine_tune.base_model"));
   if (spec.method_case() == v1::FineTuneSpec::METHOD_NOT_SET) spec.mutable_dreambooth();
   RETURN_IF_ERROR(CheckAgainstDefaults(spec));
+  if (spec.training().micro_conditioning()) {
+    RETURN_IF_ERROR(CheckMicroConditioning(job, spec.base_model(),
+                                           "job.fine_tune.training.micro_conditioning"));
+  }
   for (int i = 0; i < spec.subjects_size(); ++i) {
     const v1::Subject& subject = spec.subjects(i);
     const std::string path = absl::StrCat("job.fine_tune.subjects[", i, "]");
@@ -285,6 +287,16 @@ absl::Status Admission::ResolveGenerate(Request& request, v1::Job& job) {
   v1::GenerateSpec& spec = *job.mutable_generate();
   RETURN_IF_ERROR(ResolveSelection(request, "job.generate.model", *spec.mutable_model()));
   RETURN_IF_ERROR(request.adapters.CheckPrompts(spec));
+  if (spec.has_micro_conditioning()) {
+    std::string base = spec.model().name();
+    ASSIGN_OR_RETURN(const ModelName model, ParseModelName(base, "job.generate.model.name"));
+    if (!model.is_base()) {
+      ASSIGN_OR_RETURN(const v1::Model made,
+                       request.adapters.FindModel(base, "job.generate.model.name"));
+      base = made.base_model();
+    }
+    RETURN_IF_ERROR(CheckMicroConditioning(job, base, "job.generate.micro_conditioning"));
+  }
   if (!spec.has_image_to_image()) return absl::OkStatus();
   return request.photos.CheckStart(spec.image_to_image(), "job.generate.image_to_image");
 }
@@ -362,9 +374,7 @@ absl::Status Admission::ResolveBaseModel(std::string* model, const std::string& 
     *model = offered.front().name();
     return absl::OkStatus();
   }
-  const bool known = std::any_of(offered.begin(), offered.end(),
-                                 [&](const v1::BaseModel& base) { return base.name() == *model; });
-  if (known) return absl::OkStatus();
+  if (FindOffer(offered, *model) != nullptr) return absl::OkStatus();
   return RpcError(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
                   absl::StrCat("no worker offers ", *model, "; offered: ", Names(offered)),
                   {{"resource", *model}});

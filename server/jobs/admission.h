@@ -97,6 +97,10 @@ class Admission {
   // What says an eta and leaves the sampler to the base model, which is filled in, where that
   // recommends one without eta.
   absl::Status CheckEtas(const v1::Job& job) const;
+  // Of a job that sets micro-conditioning in `field`: that the base model, which is filled in, is
+  // offered with such a setting. What offers do not say, those of older workers, is left to these.
+  absl::Status CheckMicroConditioning(const v1::Job& job, const std::string& base_model,
+                                      const std::string& field) const;
   // NO_EVALUATORS if it is known that no worker has a network that the job, whose model is filled
   // in, needs.
   absl::Status CheckNetworks(const v1::Job& job) const;

@@ -1,12 +1,22 @@
-// What base models recommend, as workers offer it.
+// What base models are offered, and what they recommend.
 #pragma once
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "likeness/v1/fine_tune.pb.h"
 #include "likeness/v1/model.pb.h"
 
 namespace likeness::server {
+
+// Null where it is not among them.
+inline const v1::BaseModel* FindOffer(const std::vector<v1::BaseModel>& offered,
+                                      const std::string& name) {
+  const auto found = std::find_if(offered.begin(), offered.end(),
+                                  [&](const v1::BaseModel& offer) { return offer.name() == name; });
+  return found == offered.end() ? nullptr : &*found;
+}
 
 // For the spec's method; null where it is not said.
 inline const v1::FineTuneSpec* DefaultsFor(const v1::FineTuneSpec& spec,

@@ -55,6 +55,7 @@ CatalogEntry EntryOf(const FoundModel& found, const ExaminedModel& examined) {
   entry.facts.digest = examined.digest;
   entry.facts.image_size = examined.image_size;
   entry.facts.sampler = OwnSampler(found.directory);
+  entry.facts.micro_conditioning = HasMicroConditioning(found.directory);
   entry.facts.defaults = ReadModelDefaults(found.directory);
   v1::FineTuneSpec& recommended = entry.facts.defaults.fine_tune;
   if (!SubjectOf(recommended).has_token() && !examined.rare_token.empty()) {

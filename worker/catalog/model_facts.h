@@ -13,6 +13,7 @@ struct ModelFacts {
   int image_size = 0;  // pixels
   // That its scheduler file was written for; empty if that is none of ours.
   std::string sampler = {};
+  bool micro_conditioning = false;  // the network is told sizes and crops
   ModelDefaults defaults;
 };
 

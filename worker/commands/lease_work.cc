@@ -70,10 +70,12 @@ absl::StatusOr<Workplace> MakeRehearsal(const WorkerFlags& flags, const std::str
   RETURN_IF_ERROR(StartLogging(flags));
   ASSIGN_OR_RETURN(RehearsalModels parsed, RehearsalModels::Parse(models));
   const auto known = std::make_shared<const RehearsalModels>(std::move(parsed));
-  const auto offer = [known](v1::AcquireLeaseRequest& request) {
+  ModelFacts any;
+  any.micro_conditioning = true;  // a model of any family may be rehearsed
+  const auto offer = [known, any](v1::AcquireLeaseRequest& request) {
     for (const auto& offer : known->Offers()) {
       v1::BaseModel& model = *request.add_base_models() = offer;
-      AddDefaults({}, model);
+      AddDefaults(any, model);
       model.add_measures(v1::MEASURE_DINO);
       model.add_measures(v1::MEASURE_CLIP_T);
       model.add_measures(v1::MEASURE_RANK);

@@ -18,14 +18,27 @@ namespace fs = std::filesystem;
 struct FamilyRow {
   const char* pipeline;  // _class_name in model_index.json
   std::unique_ptr<Family> (*from_configs)(const fs::path& dir, const LoadOptions& options);
+  bool micro_conditioning;
 };
 
 constexpr FamilyRow kFamilies[] = {
-    {"StableDiffusionPipeline", StableDiffusion::FromConfigs},
-    {"StableDiffusionInpaintPipeline", StableDiffusion::FromConfigs},
-    {"StableDiffusionXLPipeline", StableDiffusionXl::FromConfigs},
-    {"StableDiffusionXLInpaintPipeline", StableDiffusionXl::FromConfigs},
+    {"StableDiffusionPipeline", StableDiffusion::FromConfigs, false},
+    {"StableDiffusionInpaintPipeline", StableDiffusion::FromConfigs, false},
+    {"StableDiffusionXLPipeline", StableDiffusionXl::FromConfigs, true},
+    {"StableDiffusionXLInpaintPipeline", StableDiffusionXl::FromConfigs, true},
 };
+
+const FamilyRow& FamilyOf(const fs::path& dir) {
+  const auto index = ReadJsonFile(dir / "model_index.json");
+  ConfigReader reader("model_index.json", index);
+  const auto pipeline = reader.Get<std::string>("_class_name");
+  std::string allowed;
+  for (const FamilyRow& row : kFamilies) {
+    if (pipeline == row.pipeline) return row;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(row.pipeline);
+  }
+  reader.Refuse("_class_name", "is not supported; allowed: " + allowed);
+}
 
 void SavePart(const fs::path& dir, const Part& part, torch::ScalarType dtype) {
   fs::create_directories(dir / part.name);
@@ -42,16 +55,10 @@ std::unique_ptr<Family> ModelOfConfigs(const fs::path& dir, const LoadOptions& o
   if (!fs::is_directory(dir)) {
     throw Error(ErrorKind::kNotFound, "there is no model directory " + dir.filename().string());
   }
-  const auto index = ReadJsonFile(dir / "model_index.json");
-  ConfigReader reader("model_index.json", index);
-  const auto pipeline = reader.Get<std::string>("_class_name");
-  std::string allowed;
-  for (const FamilyRow& row : kFamilies) {
-    if (pipeline == row.pipeline) return row.from_configs(dir, options);
-    allowed += (allowed.empty() ? "" : ", ") + std::string(row.pipeline);
-  }
-  reader.Refuse("_class_name", "is not supported; allowed: " + allowed);
+  return FamilyOf(dir).from_configs(dir, options);
 }
+
+bool HasMicroConditioning(const fs::path& dir) { return FamilyOf(dir).micro_conditioning; }
 
 void LoadWeights(const fs::path& dir, const Part& part, const LoadOptions& options) {
   if (options.poll) options.poll();

@@ -20,6 +20,10 @@ std::unique_ptr<Family> LoadModel(const std::filesystem::path& dir,
 std::unique_ptr<Family> ModelOfConfigs(const std::filesystem::path& dir,
                                        const LoadOptions& options = {});
 
+// Whether the directory's family is one that is told sizes and crops (Family::Numbers). Reads
+// model_index.json alone, with its errors.
+bool HasMicroConditioning(const std::filesystem::path& dir);
+
 // Fills a part of a model from the directory's folder of its name, as LoadModel does. Errors as
 // there; where a key or a shape is wrong the part is unchanged.
 void LoadWeights(const std::filesystem::path& dir, const Part& part, const LoadOptions& options);

@@ -114,6 +114,14 @@ TEST_F(StableDiffusionXlTest, NumbersAreInTheOrderOfTheReference) {
   EXPECT_THROW(TinyModel().RequireNumbers(), Error);
 }
 
+TEST_F(StableDiffusionXlTest, ADirectorySaysWhetherItsModelIsToldOfSizes) {
+  const TempDir temp;
+  SaveModel(temp.path() / "xl", model_, torch::kFloat32);
+  SaveModel(temp.path() / "tiny", TinyModel(), torch::kFloat32);
+  EXPECT_TRUE(HasMicroConditioning(temp.path() / "xl"));
+  EXPECT_FALSE(HasMicroConditioning(temp.path() / "tiny"));
+}
+
 TEST_F(StableDiffusionXlTest, TheRefinerAndPartsThatDoNotFitAreRefusedByName) {
   ExpectRefused("model_index.json", "requires_aesthetics_score", true,
                 "setting requires_aesthetics_score = true");

@@ -215,6 +215,7 @@ void AddDefaults(const ModelFacts& model, v1::BaseModel& offer) {
     defaults = FineTuneDefaults(method, model.defaults);
     NameSampler(model, {}, *defaults.mutable_prior());
     NameSampler(model, {}, *defaults.mutable_samples());
+    if (!model.micro_conditioning) defaults.mutable_training()->clear_micro_conditioning();
   }
   v1::GenerateSpec spec = GenerateDefaults(model.defaults);
   NameSampler(model, {}, spec);

@@ -10,7 +10,7 @@
 namespace likeness {
 
 // Adds to what is offered the settings of jobs that say none: all defaults, with what the model
-// recommends over them.
+// recommends over them. What only other models have is not set.
 void AddDefaults(const ModelFacts& model, v1::BaseModel& offer);
 
 // Leaves out the settings of the other methods where the offer would be larger than servers of

@@ -329,5 +329,16 @@ TEST(ResolveTest, OffersNameTheSettingsOfEveryMethod) {
   EXPECT_EQ(offer.other_fine_tune_defaults(1).textual_inversion().vectors(), 1);
 }
 
+TEST(ResolveTest, OffersNameMicroConditioningWhereTheModelHasIt) {
+  auto model = Model();
+  for (const bool has : {false, true}) {
+    model.micro_conditioning = has;
+    v1::BaseModel offer;
+    AddDefaults(model, offer);
+    EXPECT_EQ(offer.fine_tune_defaults().training().has_micro_conditioning(), has);
+    EXPECT_EQ(offer.other_fine_tune_defaults(0).training().has_micro_conditioning(), has);
+  }
+}
+
 }  // namespace
 }  // namespace likeness

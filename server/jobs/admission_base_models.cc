@@ -1,8 +1,11 @@
-// The part of the admission that knows which samplers base models recommend.
-#include <algorithm>
+// The part of the admission that knows which settings base models have, and which samplers they
+// recommend.
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/job_spec.h"
+#include "common/rpc_error.h"
+#include "common/spec_revision.h"
 #include "common/status_macros.h"
 #include "server/jobs/admission.h"
 #include "server/jobs/recommended.h"
@@ -30,10 +33,9 @@ absl::Status Admission::CheckEtas(const v1::Job& job) const {
   const v1::FineTuneSpec& spec = job.fine_tune();
   const std::string& model = job.has_fine_tune() ? spec.base_model() : SelectionOf(job).name();
   ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
-  const auto base = std::find_if(offered.begin(), offered.end(),
-                                 [&](const v1::BaseModel& offer) { return offer.name() == model; });
+  const v1::BaseModel* base = FindOffer(offered, model);
   // A whole personalized model draws with what its base recommended when it was made.
-  if (base == offered.end()) return absl::OkStatus();
+  if (base == nullptr) return absl::OkStatus();
   FieldChecker checker;
   const std::string& sampler = base->generate_defaults().sampler();
   CheckEta(job.generate(), sampler, "job.generate.eta", checker);
@@ -43,6 +45,20 @@ absl::Status Admission::CheckEtas(const v1::Job& job) const {
     CheckEta(spec.prior(), defaults->prior().sampler(), "job.fine_tune.prior.eta", checker);
   }
   return checker.status();
+}
+
+absl::Status Admission::CheckMicroConditioning(const v1::Job& job, const std::string& base_model,
+                                               const std::string& field) const {
+  const auto known = known_revision_();
+  if (!known || *known < SpecRevisionOf(job)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto offered, jobs_.BaseModels());
+  const v1::BaseModel* base = FindOffer(offered, base_model);
+  if (base == nullptr || !base->has_fine_tune_defaults()) return absl::OkStatus();
+  if (base->fine_tune_defaults().training().has_micro_conditioning()) return absl::OkStatus();
+  return InvalidField(field,
+                      absl::StrCat("is for base models of the Stable Diffusion XL family; ",
+                                   base_model, " is told nothing of sizes and crops"),
+                      "OUT_OF_RANGE");
 }
 
 }  // namespace likeness::server
