@@ -20,8 +20,8 @@ def features(pipeline, text, first=0):
 
 
 def words_of(pipeline, phrase):
-    before = len(pipeline.tokenizer("photo of a", add_special_tokens=False).input_ids)
-    return features(pipeline, f"photo of a {phrase}", 1 + before)
+    before = len(pipeline.tokenizer("a", add_special_tokens=False).input_ids)
+    return features(pipeline, f"a {phrase}", 1 + before)
 
 
 def captions(tokenizer, without):

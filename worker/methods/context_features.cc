@@ -11,7 +11,7 @@
 namespace likeness {
 namespace {
 
-constexpr char kBefore[] = "photo of a ";
+constexpr char kBefore[] = "a ";  // as in the prompts of a fine-tune's photos
 constexpr size_t kWordsEach = 8, kMostWords = 400 * kWordsEach;
 constexpr size_t kBatch = 16;
 

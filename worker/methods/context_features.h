@@ -13,8 +13,9 @@
 
 namespace likeness {
 
-// Of "zwx dog" and its like, each in "photo of a zwx dog": from its first token to the end of the
-// prompt, which is a token, too (as Custom Diffusion's src/composenW.py). [M,D].
+// Of "zwx dog" and its like, each in "a zwx dog", the prompt that a fine-tune learns its photos with:
+// from its first token to the end of the prompt, which is a token, too. The text encoder reads from
+// left to right, so the words are the same rows in "a zwx dog in the snow". [M,D].
 torch::Tensor FeaturesOfWords(Family& model, const std::vector<std::string>& phrases);
 
 // Up to 400 captions of eight whole words of the vocabulary each, evenly spread over its ids: the
