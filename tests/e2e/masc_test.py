@@ -102,6 +102,21 @@ class Masc(service.JobTest):
         self.assertFalse(any("masc_prompt" in row for row in rows))
         self.assertTrue(any("MASC has no prompt following" in warning for warning in done.warnings), done.warnings)
 
+    def test_a_damaged_segmentation_network_costs_prompt_following_alone(self):
+        self.network.write_bytes(b"no network")
+        job = service.fine_tune_job(self.photos, steps=1)
+        mask = Image.new("L", Image.open(io.BytesIO(self.photos[0])).size, "white")
+        job.fine_tune.subjects[0].photos[0].mask.inline = service.png(mask)
+        job.fine_tune.judge.enabled = True
+        learned = self.end(job)
+        judged, _, _ = self.judged()
+        for done in (learned, judged):
+            self.assertIn("masc", done.metrics)
+            self.assertFalse({"masc_prompt", "masc_all_subject", "masc_no_subject"} & set(done.metrics))
+            self.assertIn("the measure MASC has no prompt following, masc_prompt: "
+                          'evaluator "segmenter": model.onnx is not an ONNX file, or is cut', done.warnings)
+        self.assertIn("dino", learned.metrics)
+
     def test_where_nothing_stands_out_the_whole_picture_counts(self):
         self.network.write_bytes(finds_left(0))
         done, rows, pictures = self.judged()

@@ -34,6 +34,17 @@ ImagePreprocessor SiglipPreprocessorOf(const fs::path& directory) {
   return ImagePreprocessor(ImagePreprocessorOptions::FromJson(config, /*clip=*/false));
 }
 
+// Of a network that reads pictures of one size: `image_size` of its config.json.
+void RequireSide(const ImagePreprocessor& read, int64_t image_size) {
+  const int64_t height = read.options().height, width = read.options().width;
+  if (height == image_size && width == image_size) return;
+  throw Error(ErrorKind::kFailedPrecondition,
+              "preprocessor_config.json makes pictures of " + std::to_string(width) + " x " +
+                  std::to_string(height) + " pixels; the network reads " +
+                  std::to_string(image_size) + " x " + std::to_string(image_size) +
+                  ", image_size of its config.json");
+}
+
 void RequireFiniteWeights(const torch::nn::Module& model, const std::string& component) {
   torch::NoGradGuard no_grad;
   for (const auto& named : model.named_parameters()) {
@@ -129,6 +140,7 @@ torch::Tensor RememberedRows::Get(const Image& image,
 DinoEvaluator::DinoEvaluator(const fs::path& directory, c10::Device device)
     : name_(NameOf(directory)), read_(PreprocessorOf(directory, /*clip=*/false)), device_(device) {
   const VitOptions options = VitOptions::FromJson(ConfigOf(directory));
+  if (options.kind == VitKind::kVit) RequireSide(read_, options.image_size);
   model_ = LoadNetwork<VitModel>(directory, "vit", device, [&] { return VitModel(options); });
 }
 
@@ -177,6 +189,7 @@ ClipEvaluator::ClipEvaluator(const fs::path& directory, c10::Device device)
     throw Error(ErrorKind::kFailedPrecondition,
                 "clip: the tokenizer has more tokens than the text model reads");
   }
+  RequireSide(read_, options.vision.image_size);
   vision_ = LoadNetwork<ClipVisionModel>(directory, "clip_vision", device,
                                          [&] { return ClipVisionModel(options.vision); });
   text_ = LoadNetwork<ClipTextModel>(directory, "clip_text", device,
@@ -208,6 +221,7 @@ SiglipEvaluator::SiglipEvaluator(const fs::path& directory, c10::Device device)
     throw Error(ErrorKind::kFailedPrecondition,
                 "siglip: the tokenizer has more tokens than the text model reads");
   }
+  RequireSide(read_, options.vision.image_size);
   model_ =
       LoadNetwork<SiglipModel>(directory, "siglip", device, [&] { return SiglipModel(options); });
 }
@@ -270,6 +284,7 @@ double LpipsEvaluator::Distance(const LpipsFeatures& a, const LpipsFeatures& b) 
 SafetyEvaluator::SafetyEvaluator(const fs::path& directory, c10::Device device)
     : name_(NameOf(directory)), read_(PreprocessorOf(directory, /*clip=*/true)), device_(device) {
   const ClipVisionOptions options = ClipOptions::FromJson(ConfigOf(directory)).vision;
+  RequireSide(read_, options.image_size);
   model_ = LoadNetwork<SafetyChecker>(directory, "safety_checker", device,
                                       [&] { return SafetyChecker(options); });
 }

@@ -1,4 +1,4 @@
-// Evaluators whose weights are damaged give no results.
+// Evaluators whose weights are damaged, or whose settings do not fit, give no results.
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/json_file.h"
 #include "worker/base/io/safetensors.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/evaluation/evaluators.h"
@@ -84,6 +86,31 @@ TEST_F(FiniteResults, WeightsOrResultsThatAreNotFiniteAreRefusedByTheEvaluatorsN
     ExpectRefused(name, [&] { Ask(name, kind); });
     Scale(name, std::numeric_limits<double>::quiet_NaN());
     ExpectRefused(name, [&] { Ask(name, kind); });
+  }
+}
+
+TEST_F(FiniteResults, PicturesOfAnotherSizeThanTheNetworkReadsAreRefusedWhenItIsLoaded) {
+  for (const auto& [name, kind] : {std::pair{"tiny-dino", EvaluatorKind::kVit},
+                                   {"tiny-clip", EvaluatorKind::kClip},
+                                   {"tiny-siglip", EvaluatorKind::kSiglip},
+                                   {"tiny-safety-checker", EvaluatorKind::kSafetyChecker}}) {
+    const auto file = folder_.path() / name / "preprocessor_config.json";
+    auto config = ReadJsonFile(file);
+    config["size"] = {{"height", 48}, {"width", 32}};
+    config["do_center_crop"] = false;
+    WriteJsonFile(file, config);
+    try {
+      LoadEvaluators(
+          {{.name = name, .directory = folder_.path() / name, .kind = kind, .general = true}},
+          torch::kCPU);
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kFailedPrecondition);
+      EXPECT_EQ(std::string(error.what()),
+                "evaluator \"" + std::string(name) +
+                    "\": preprocessor_config.json makes pictures of 32 x 48 pixels; the network "
+                    "reads 64 x 64, image_size of its config.json");
+    }
   }
 }
 

@@ -299,7 +299,8 @@ class Judge {
     NoteGroups("masc", found);
     if (masc.among_photos) judgement_.metrics["masc_photos"] = *masc.among_photos;
     NoteGroups("masc_prompt", followed);
-    if (!evidence_.find_subject) return;
+    judgement_.finder_error = masc.finder_error;
+    if (!evidence_.find_subject || masc.finder_error) return;
     judgement_.metrics["masc_all_subject"] = static_cast<double>(masc.all_subject);
     judgement_.metrics["masc_no_subject"] = static_cast<double>(masc.no_subject);
   }

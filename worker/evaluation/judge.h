@@ -39,7 +39,7 @@ struct Evidence {
   // The subject's, as photos have it.
   std::string class_noun = {};
   // Finds the subject in a drawn picture: a mask, white where it is, or nothing where nothing
-  // stands out. Empty: nobody can.
+  // stands out. Empty: nobody can. Where it throws Error, what needs it is left out.
   std::function<std::optional<Image>(const Image&)> find_subject = {};
 };
 
@@ -54,7 +54,8 @@ struct PictureFigures {
 struct Judgement {
   std::map<std::string, double> metrics;  // by the names of docs/evaluation.md
   std::vector<PictureFigures> pictures;
-  std::optional<size_t> best, worst;  // of two or more pictures of the subject
+  std::optional<size_t> best, worst;             // of two or more pictures of the subject
+  std::optional<std::string> finder_error = {};  // what Evidence::find_subject threw
 };
 
 // Judges by those of `measures` that the evaluators and the evidence allow. `on_picture` is called

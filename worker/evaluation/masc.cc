@@ -4,6 +4,7 @@
 #include <cctype>
 #include <map>
 
+#include "worker/base/error.h"
 #include "worker/evaluation/measures.h"
 #include "worker/evaluation/subject_parts.h"
 
@@ -19,11 +20,18 @@ bool HasWord(const std::string& text) {
   });
 }
 
-// Which patches are around the subject, [P] of bool.
+// Which patches are around the subject, [P] of bool; undefined where the subject cannot be looked
+// for.
 torch::Tensor Around(const Image& picture,
                      const std::function<std::optional<Image>(const Image&)>& find_subject,
                      const SiglipEvaluator& siglip, int64_t patches, MascFigures& figures) {
-  const auto mask = find_subject(picture);
+  std::optional<Image> mask;
+  try {
+    mask = find_subject(picture);
+  } catch (const Error& error) {
+    figures.finder_error = error.what();
+    return {};
+  }
   if (!mask) {
     ++figures.no_subject;
     return torch::ones({patches}, torch::kBool);
@@ -57,16 +65,20 @@ MascFigures MeasureMasc(const std::vector<MaskedPhoto>& photos,
       const size_t i = figures.found.size();
       figures.found.push_back(parts.FoundIn(seen.patches_PD));
       auto& followed = figures.followed.emplace_back();
-      if (find_subject && HasWord(scenes[i])) {
+      if (find_subject && !figures.finder_error && HasWord(scenes[i])) {
         const auto around_P =
             Around(*pictures[i], find_subject, siglip, seen.read_PD.size(0), figures);
-        if (around_P.any().item<bool>()) {
+        if (around_P.defined() && around_P.any().item<bool>()) {
           followed = Cosines(siglip.Pool(seen, around_P), text_of(scenes[i])).item<double>();
         }
       }
       counter.Add();
     }
   });
+  if (figures.finder_error) {
+    figures.followed.assign(pictures.size(), std::nullopt);
+    figures.all_subject = figures.no_subject = 0;
+  }
   figures.among_photos = parts.FoundAmongPhotos([&] { counter.Poll(); });
   return figures;
 }

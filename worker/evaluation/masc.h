@@ -25,10 +25,13 @@ struct MascFigures {
   std::optional<double> among_photos;  // concept preservation of one photo in the others
   int64_t all_subject = 0;             // pictures without a patch of background
   int64_t no_subject = 0;              // in which nothing stands out: pooled as a whole
+  // What `find_subject` threw: nothing is said of prompts then.
+  std::optional<std::string> finder_error;
 };
 
 // `scenes`: of each picture its prompt without the subject; where no word is left, nothing is
-// measured. `find_subject`: as Evidence's. Counts every photo and picture.
+// measured. `find_subject`: as Evidence's, asked no more once it threw Error. Counts every photo
+// and picture.
 MascFigures MeasureMasc(const std::vector<MaskedPhoto>& photos,
                         const std::vector<const Image*>& pictures,
                         const std::vector<std::string>& scenes,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/base/error.h"
 #include "worker/base/io/temp_dir.h"
 #include "worker/evaluation/judge.h"
 #include "worker/evaluation/measures.h"
@@ -123,6 +124,23 @@ TEST_F(MascTest, PicturesAllOfSubjectOrWithoutOneAreCounted) {
   const auto none = Run();
   EXPECT_FALSE(none.metrics.contains("masc_prompt"));
   EXPECT_EQ(none.metrics.at("masc_all_subject"), 3);
+}
+
+TEST_F(MascTest, WhereTheSubjectCannotBeLookedForOnlyPromptsAreNotJudged) {
+  evidence_.find_subject = [&](const Image& picture) -> std::optional<Image> {
+    if (&picture == &pictures_[0]) return WhiteAbove(32);
+    throw Error(ErrorKind::kFailedPrecondition, "evaluator \"segmenter\": is damaged");
+  };
+  const auto judgement =
+      JudgePictures(evidence_, {Measure::kMasc, Measure::kDino, Measure::kClipT}, evaluators_);
+  EXPECT_EQ(judgement.finder_error, "evaluator \"segmenter\": is damaged");
+  for (const auto& figures : judgement.pictures) EXPECT_FALSE(figures.masc_prompt);
+  for (const char* lost : {"masc_prompt", "masc_all_subject", "masc_no_subject"}) {
+    EXPECT_FALSE(judgement.metrics.contains(lost)) << lost;
+  }
+  for (const char* stays : {"masc", "dino", "clip_t"}) {
+    EXPECT_TRUE(judgement.metrics.contains(stays)) << stays;
+  }
 }
 
 TEST_F(MascTest, AHalfCoveredPatchIsNeitherSubjectNorAroundIt) {

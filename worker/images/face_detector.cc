@@ -34,17 +34,30 @@ std::vector<float> Plane(const cv::Mat& blob, int channel) {
   return {begin, begin + static_cast<ptrdiff_t>(blob.size[2]) * blob.size[3]};
 }
 
+void RequireFinite(const FaceMaps& maps) {
+  const auto finite = [](const std::vector<float>& values) {
+    return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+  };
+  if (finite(maps.score) && finite(maps.height) && finite(maps.width) && finite(maps.below) &&
+      finite(maps.right)) {
+    return;
+  }
+  throw Error(ErrorKind::kFailedPrecondition,
+              "the face detector gives values that are not finite: its weights are damaged");
+}
+
 constexpr char kNoDetector[] =
     "the face detector is not a network that can be run; CenterFace as ONNX is";
 
 }  // namespace
 
 std::vector<Face> FacesOf(const FaceMaps& maps, double least) {
+  RequireFinite(maps);
   std::vector<Face> seen;
   for (int row = 0; row < maps.rows; ++row) {
     for (int column = 0; column < maps.columns; ++column) {
       const size_t i = static_cast<size_t>(row) * maps.columns + column;
-      if (!(maps.score[i] >= least)) continue;  // nor where it is no number
+      if (maps.score[i] < least) continue;
       Face face{.width = kCell * std::exp(double{maps.width[i]}),
                 .height = kCell * std::exp(double{maps.height[i]}),
                 .score = maps.score[i]};

@@ -25,7 +25,8 @@ struct FaceMaps {
 };
 
 // The faces of at least `least` that do not overlap a likelier one by more than 30 % (intersection
-// over union), the likeliest first. In pixels of what the network read.
+// over union), the likeliest first. In pixels of what the network read. Error
+// (kFailedPrecondition) where a value of the network is not finite.
 std::vector<Face> FacesOf(const FaceMaps& maps, double least = 0.75);
 
 // The square around a face: twice as wide as the larger of its sides, as SquareAround.
@@ -41,6 +42,7 @@ class FaceDetector {
   FaceDetector(FaceDetector&&) noexcept;
 
   // The largest first. Pictures of more than kLargestSide pixels a side are looked at in that size.
+  // Errors as FacesOf.
   std::vector<Face> Detect(const Image& image);
 
   static constexpr int kLargestSide = 1024;

@@ -52,13 +52,20 @@ TEST(FacesOf, OneFaceIsFoundOnceAndTheLikeliestIsKept) {
   EXPECT_NEAR(faces[1].left + faces[1].width / 2, 30.5 * 4, 1e-5);
 }
 
-TEST(FacesOf, WhatIsNoNumberIsNoFace) {
+TEST(FacesOf, WhatHasNoSizeIsNoFaceAndNoNumberIsAnError) {
   FaceMaps maps = Nothing(1, 3);
-  maps.score[0] = std::numeric_limits<float>::quiet_NaN();
-  maps.score[1] = maps.score[2] = 1;
-  maps.width[1] = 1e4F;
-  maps.right[2] = std::numeric_limits<float>::infinity();
+  maps.score[1] = 1;
+  maps.width[1] = 1e4F;  // beyond all numbers
   EXPECT_TRUE(FacesOf(maps).empty());
+  for (auto values : {&FaceMaps::score, &FaceMaps::height, &FaceMaps::width, &FaceMaps::below,
+                      &FaceMaps::right}) {
+    for (const float wrong :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      FaceMaps damaged = Nothing(1, 3);
+      (damaged.*values)[2] = wrong;
+      EXPECT_THROW(FacesOf(damaged), Error);
+    }
+  }
 }
 
 TEST(SquareAroundFace, HasRoomAroundTheFaceAndStaysInThePicture) {

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "worker/images/crop.h"
-#include "worker/images/face_detector.h"
 #include "worker/jobs/judge_settings.h"
 #include "worker/jobs/photo_file.h"
 #include "worker/support/guard.h"
@@ -43,24 +43,25 @@ FaceFinder::FaceFinder(const std::vector<EvaluatorFiles>& found, const v1::FineT
                                  "].crop is SUBJECT_CROP_FACE, which needs a face detector among "
                                  "the evaluators; this worker has none"));
     }
-    if (!detector || detector_ || (!crop && !IsPerson(spec.subjects(i).class_noun()))) continue;
-    detector_ = NamingEvaluator(
-        *detector, [&] { return std::make_unique<FaceDetector>(detector->directory / kOnnxFile); });
+    if (!detector || detect_ || (!crop && !IsPerson(spec.subjects(i).class_noun()))) continue;
+    const auto network = NamingEvaluator(
+        *detector, [&] { return std::make_shared<FaceDetector>(detector->directory / kOnnxFile); });
+    detect_ = [files = *detector, network](const Image& picture) {
+      return NamingEvaluator(files, [&] { return network->Detect(picture); });
+    };
   }
 }
-
-FaceFinder::~FaceFinder() = default;
 
 void FaceFinder::Look(const v1::Subject& subject, bool validation, const std::string& field,
                       const Image& whole, v1::Photo& photo) {
   const bool asked = subject.crop() == v1::SUBJECT_CROP_FACE;
   const bool person = IsPerson(subject.class_noun());
-  if (!detector_ || (!asked && (!person || validation))) return;
+  if (!detect_ || (!asked && (!person || validation))) return;
   ThrowIfStopped(environment_.Stop());
   const auto box = CropBoxOf(photo);
   const Image part = box ? Crop(whole, *box) : Image();
   const Image& seen = box ? part : whole;
-  const auto faces = detector_->Detect(seen);
+  const auto faces = detect_(seen);
   const bool crop = asked && !box;
   if (faces.empty() && (crop || person)) {
     environment_.Warn(

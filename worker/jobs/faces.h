@@ -1,18 +1,17 @@
 // Faces in the photos of subjects (Subject.crop; what is odd about photos of a person).
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "likeness/v1/fine_tune.pb.h"
 #include "worker/base/image.h"
 #include "worker/evaluation/evaluator_files.h"
+#include "worker/images/face_detector.h"
 #include "worker/jobs/job_environment.h"
 
 namespace likeness {
-
-class FaceDetector;
 
 // Whether the class is one of people: "woman", "old man".
 bool IsPerson(const std::string& class_noun);
@@ -25,7 +24,6 @@ class FaceFinder {
   // loaded. The environment outlives this.
   FaceFinder(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec,
              JobEnvironment& environment);
-  ~FaceFinder();
 
   // Gives a photo without a crop box, of a subject with SUBJECT_CROP_FACE, the square around its
   // largest face; one without a face stays as it is, with a warning. Warns of a photo of a person
@@ -35,7 +33,9 @@ class FaceFinder {
             const Image& whole, v1::Photo& photo);
 
  private:
-  std::unique_ptr<FaceDetector> detector_;  // none where no subject has it looked for faces
+  // As FaceDetector::Detect, its errors with the evaluator's name; empty where no subject has it
+  // looked for faces.
+  std::function<std::vector<Face>(const Image&)> detect_;
   JobEnvironment& environment_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "third_party/nlohmann/json.hpp"
 #include "worker/jobs/objects.h"
 #include "worker/jobs/outputs.h"
@@ -43,15 +44,28 @@ Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& eval
   phases.Report({.phase = Phase::kJudging, .unit = "pictures"});
   const auto poll = [&] { ThrowIfStopped(environment.Stop()); };
   const auto networks = judges.Get(ChooseForJob(found, evaluators), poll);
-  if (networks->siglip && Includes(measures, v1::MEASURE_MASC)) {
-    evidence.find_subject = SubjectFinderAmong(found);
+  if (networks->siglip && Includes(measures, v1::MEASURE_MASC) &&
+      FirstOf(found, EvaluatorKind::kSegmenter)) {
+    // Loaded when it is needed: where it cannot be, the rest is judged all the same.
+    evidence.find_subject = [&found, find = SubjectFinder()](const Image& picture) mutable {
+      if (!find) find = SubjectFinderAmong(found);
+      return find(picture);
+    };
   }
   std::optional<ProgressMeter> meter;
-  return JudgePictures(evidence, ToMeasures(measures), *networks, [&](int64_t done, int64_t total) {
-    poll();
-    if (!meter) meter.emplace(Phase::kJudging, "pictures", 0, total);
-    phases.Report(meter->After(done));
-  });
+  Judgement judgement =
+      JudgePictures(evidence, ToMeasures(measures), *networks, [&](int64_t done, int64_t total) {
+        poll();
+        if (!meter) {
+          meter.emplace(Phase::kJudging, "pictures", 0, total);
+        }
+        phases.Report(meter->After(done));
+      });
+  if (judgement.finder_error) {
+    environment.Warn(absl::StrCat("the measure MASC has no prompt following, masc_prompt: ",
+                                  *judgement.finder_error));
+  }
+  return judgement;
 }
 
 void NameNoWithheld(const std::vector<Picture>& pictures, Judgement& judgement) {

@@ -18,7 +18,8 @@ namespace likeness {
 inline constexpr char kReportFile[] = "report/evaluation.json";
 
 // Phase kJudging. Evaluators and measures as resolved. The subject in drawn pictures is found by
-// the segmentation network among `found`, where there is one.
+// the segmentation network among `found`, where there is one; a warning says where that one fails,
+// and only what needs it is left out.
 Judgement JudgeInJob(const std::vector<EvaluatorFiles>& found, const Names& evaluators,
                      const ProtoMeasures& measures, Evidence evidence, WarmEvaluators& judges,
                      JobEnvironment& environment, Phases& phases);

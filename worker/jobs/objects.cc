@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "common/networks.h"
@@ -26,23 +27,18 @@ Image Placed(const Image& part, const CropBox& box, const Image& whole) {
   return placed;
 }
 
-// Null where there is none.
-std::unique_ptr<ObjectSegmenter> SegmenterAmong(const std::vector<EvaluatorFiles>& found) {
-  const auto files = FirstOf(found, EvaluatorKind::kSegmenter);
-  if (!files) return nullptr;
-  return NamingEvaluator(*files, [&] {
-    return std::make_unique<ObjectSegmenter>(SegmenterOptions::Of(files->model_type),
-                                             files->directory / kOnnxFile);
-  });
-}
-
 }  // namespace
 
-std::function<std::optional<Image>(const Image&)> SubjectFinderAmong(
-    const std::vector<EvaluatorFiles>& found) {
-  const std::shared_ptr<ObjectSegmenter> segmenter = SegmenterAmong(found);
-  if (!segmenter) return {};
-  return [segmenter](const Image& picture) { return segmenter->Segment(picture); };
+SubjectFinder SubjectFinderAmong(const std::vector<EvaluatorFiles>& found) {
+  const auto files = FirstOf(found, EvaluatorKind::kSegmenter);
+  if (!files) return {};
+  const auto segmenter = NamingEvaluator(*files, [&] {
+    return std::make_shared<ObjectSegmenter>(SegmenterOptions::Of(files->model_type),
+                                             files->directory / kOnnxFile);
+  });
+  return [files = *files, segmenter](const Image& picture) {
+    return NamingEvaluator(files, [&] { return segmenter->Segment(picture); });
+  };
 }
 
 ObjectFinder::ObjectFinder(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec,
@@ -50,27 +46,25 @@ ObjectFinder::ObjectFinder(const std::vector<EvaluatorFiles>& found, const v1::F
     : masks_(spec.training().predicted_masks()), resumed_(resumed), environment_(environment) {
   const auto field = SegmentationField(spec);
   if (!field || (resumed && !masks_)) return;
-  segmenter_ = SegmenterAmong(found);
-  if (!segmenter_) {
+  find_ = SubjectFinderAmong(found);
+  if (!find_) {
     RefuseMissing(absl::StrCat(
         *field, " needs a segmentation network among the evaluators; this worker has none"));
   }
 }
 
-ObjectFinder::~ObjectFinder() = default;
-
 std::optional<Image> ObjectFinder::Look(const v1::Subject& subject, const std::string& field,
                                         const Image& whole, v1::Photo& photo) {
   const bool crop = subject.crop() == v1::SUBJECT_CROP_OBJECT && !photo.has_crop_box() && !resumed_;
   const bool masks = masks_ && !photo.has_mask();
-  if (!segmenter_ || (!crop && !masks)) return std::nullopt;
+  if (!find_ || (!crop && !masks)) return std::nullopt;
   const auto nothing = [&](const char* then) {
     if (!resumed_) environment_.Warn(absl::StrCat(field, ": nothing stands out; ", then));
     return std::nullopt;
   };
   if (crop && std::min(whole.width, whole.height) >= kMinCropSide) {
     ThrowIfStopped(environment_.Stop());
-    const auto mask = segmenter_->Segment(whole);
+    const auto mask = find_(whole);
     if (!mask) {
       return nothing(masks ? "the square in the center is used, and learned from as a whole"
                            : "the square in the center is used");
@@ -86,7 +80,7 @@ std::optional<Image> ObjectFinder::Look(const v1::Subject& subject, const std::s
   ThrowIfStopped(environment_.Stop());
   // Within the box, where there is one: a job that goes on has the box from the start.
   const auto box = CropBoxOf(photo);
-  auto mask = segmenter_->Segment(box ? Crop(whole, *box) : whole);
+  auto mask = find_(box ? Crop(whole, *box) : whole);
   if (!mask) return nothing("the photo is learned from as a whole");
   return box ? Placed(*mask, *box, whole) : std::move(mask);
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,12 +13,12 @@
 
 namespace likeness {
 
-class ObjectSegmenter;
+// Finds what stands out in a picture, as ObjectSegmenter::Segment; its errors name the evaluator.
+using SubjectFinder = std::function<std::optional<Image>(const Image&)>;
 
-// Finds what stands out in pictures, as ObjectSegmenter::Segment, with the segmentation network
-// among `found`; empty where there is none. Throws Error where it cannot be loaded.
-std::function<std::optional<Image>(const Image&)> SubjectFinderAmong(
-    const std::vector<EvaluatorFiles>& found);
+// With the segmentation network among `found`; empty where there is none. Throws Error where it
+// cannot be loaded.
+SubjectFinder SubjectFinderAmong(const std::vector<EvaluatorFiles>& found);
 
 // Looks at the photos of a job as they are decoded.
 class ObjectFinder {
@@ -29,7 +28,6 @@ class ObjectFinder {
   // loaded. `resumed`: crop boxes were chosen and warned of before. The environment outlives this.
   ObjectFinder(const std::vector<EvaluatorFiles>& found, const v1::FineTuneSpec& spec, bool resumed,
                JobEnvironment& environment);
-  ~ObjectFinder();
 
   // Gives a photo without a crop box, of a subject with SUBJECT_CROP_OBJECT, the square around what
   // stands out; one in which nothing does stays as it is, with a warning. The result is the mask of
@@ -38,7 +36,7 @@ class ObjectFinder {
                             const Image& whole, v1::Photo& photo);
 
  private:
-  std::unique_ptr<ObjectSegmenter> segmenter_;  // none where nothing asks for it
+  SubjectFinder find_;  // empty where nothing asks for it
   const bool masks_, resumed_;
   JobEnvironment& environment_;
 };
