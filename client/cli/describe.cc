@@ -1,5 +1,6 @@
 #include "client/cli/describe.h"
 
+#include <cmath>
 #include <map>
 #include <vector>
 
@@ -119,6 +120,7 @@ std::string MeasurementsText(const v1::TrainingMeasurements& measurements) {
 }
 
 std::string MetricText(absl::string_view name, double value) {
+  if (!std::isfinite(value)) return Figure(value);
   if (absl::EndsWith(name, "_bytes")) return ByteSize(static_cast<int64_t>(value));
   if (absl::EndsWith(name, "_seconds")) return RoundTime(absl::Seconds(value));
   return Figure(value);

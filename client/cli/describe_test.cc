@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace likeness::client {
 namespace {
 
@@ -26,6 +28,14 @@ TEST(DescribeTest, AJobThatWaitsSaysWhatItsWorkerMustHave) {
   job.set_queue_position(2);
   EXPECT_EQ(QueueText(job, absl::UnixEpoch()),
             "2 ahead for a worker with gpu=yes and 8.0 GB of device memory");
+}
+
+TEST(DescribeTest, AMetricThatIsNotFiniteHasNoFigure) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const char* name : {"dino", "peak_memory_bytes", "training_seconds"}) {
+    EXPECT_EQ(MetricText(name, -nan), "-") << name;
+  }
+  EXPECT_EQ(MetricText("dino", .7), "0.7");
 }
 
 TEST(DescribeTest, MeasurementsOfTwoStepsNameBoth) {

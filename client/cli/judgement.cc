@@ -1,5 +1,6 @@
 #include "client/cli/judgement.h"
 
+#include <cmath>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -9,9 +10,10 @@
 namespace likeness::client {
 namespace {
 
+// What is not finite counts as not measured.
 std::optional<double> Metric(const v1::Job& job, const std::string& name) {
   const auto found = job.metrics().find(name);
-  if (found == job.metrics().end()) return std::nullopt;
+  if (found == job.metrics().end() || !std::isfinite(found->second)) return std::nullopt;
   return found->second;
 }
 

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <map>
+#include <string>
+
 namespace likeness::client {
 namespace {
 
@@ -61,6 +65,19 @@ TEST(JudgementLines, OneCopyIsOne) {
   EXPECT_THAT(JudgementLines(Judged({{"copied_images", 1}})),
               ElementsAre(Pair("copied",
                                "1 image is closer to a photo than the photos are to each other")));
+}
+
+TEST(JudgementLines, WhatIsNotFiniteIsAsIfItWereNotMeasured) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(JudgementLines(Judged({{"dino", -nan},
+                                     {"clip_i", .8},
+                                     {"clip_i_low", nan},
+                                     {"clip_i_high", .9},
+                                     {"clip_i_photos", nan},
+                                     {"copied_images", nan},
+                                     {"best_image", nan},
+                                     {"worst_image", 1}})),
+              ElementsAre(Pair("subject", "recognised 0.80")));
 }
 
 TEST(JudgementLines, AJobThatWasNotJudgedHasNone) {

@@ -1,6 +1,7 @@
 #include "client/cli/report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "absl/strings/match.h"
@@ -18,9 +19,11 @@
 namespace likeness::client {
 namespace {
 
+// Null where it was not measured, and where it is not finite.
 const double* FindMetric(const v1::Job& job, const std::string& name) {
-  auto found = job.metrics().find(name);
-  return found == job.metrics().end() ? nullptr : &found->second;
+  const auto found = job.metrics().find(name);
+  const bool there = found != job.metrics().end() && std::isfinite(found->second);
+  return there ? &found->second : nullptr;
 }
 
 std::string FileOf(const v1::Output& output, const std::string& folder) {

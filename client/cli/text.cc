@@ -152,6 +152,7 @@ std::string ByteSize(int64_t bytes) {
 }
 
 std::string Figure(double value) {
+  if (!std::isfinite(value)) return "-";
   if (!(std::abs(value) >= 999.5 && std::abs(value) < 1e15)) return absl::StrFormat("%.3g", value);
   auto digits = absl::StrFormat("%.0f", std::abs(value));
   for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");

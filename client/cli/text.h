@@ -41,6 +41,7 @@ std::string RoundTime(absl::Duration duration);
 std::string ByteSize(int64_t bytes);
 
 // Three significant digits, "0.0431", "9.82", "120", "5e-06"; whole from 1,000 on: "12,345".
+// "-" for what is not finite.
 std::string Figure(double value);
 
 // "1 photo", "4 photos".

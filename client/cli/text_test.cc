@@ -1,5 +1,7 @@
 #include "client/cli/text.h"
 
+#include <limits>
+
 #include "client/cli/table.h"
 #include "gtest/gtest.h"
 
@@ -52,6 +54,8 @@ TEST(TextTest, TimesAndSizesReadWell) {
   EXPECT_EQ(Figure(-1234.4), "-1,234");
   EXPECT_EQ(Figure(999.7), "1,000");
   EXPECT_EQ(Figure(5e-6), "5e-06");
+  EXPECT_EQ(Figure(-std::numeric_limits<double>::quiet_NaN()), "-");
+  EXPECT_EQ(Figure(std::numeric_limits<double>::infinity()), "-");
   EXPECT_EQ(Count(1, "photo"), "1 photo");
 }
 

@@ -5,6 +5,7 @@
 
 #include "client/lib/generate.h"
 #include "client/lib/jobs.h"
+#include "client/lib/wait_notice.h"
 #include "client/testing/scripted_server.h"
 #include "common/clock.h"
 #include "common/error_details.h"
@@ -71,6 +72,17 @@ TEST(RepeatTest, AStopEndsTheWaitForARateLimit) {
   const absl::Time start = SteadyNow();
   EXPECT_FALSE(CreateJob(Connection(server.address()), {}, stop.get_token()).ok());
   EXPECT_LT(SteadyNow() - start, absl::Seconds(20));
+}
+
+TEST(WaitNoticeTest, IsCalledWithoutALockAndMayPutAnotherInItsPlace) {
+  int told = 0;
+  SetWaitNotice([&](const std::string&, absl::Duration) {
+    ++told;
+    SetWaitNotice(nullptr);
+  });
+  NoticeWait("a test", absl::Seconds(2));
+  NoticeWait("a test", absl::Seconds(2));
+  EXPECT_EQ(told, 1);
 }
 
 }  // namespace

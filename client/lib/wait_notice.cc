@@ -26,8 +26,12 @@ void SetWaitNotice(WaitNotice notice) {
 }
 
 void NoticeWait(const std::string& what, absl::Duration most) {
-  absl::MutexLock lock(&TheListener().mutex);
-  if (TheListener().notice) TheListener().notice(what, most);
+  WaitNotice notice;
+  {
+    absl::MutexLock lock(&TheListener().mutex);
+    notice = TheListener().notice;
+  }
+  if (notice) notice(what, most);  // it may set another, or wait itself
 }
 
 }  // namespace likeness::client

@@ -13,7 +13,7 @@ namespace likeness::client {
 using WaitNotice = std::function<void(const std::string& what, absl::Duration most)>;
 
 // From now on waits are told to `notice`, of the whole process; to nobody if it is empty, as at
-// first. Thread-safe.
+// first. Thread-safe; of a wait that began before, the notice that was there may still be called.
 void SetWaitNotice(WaitNotice notice);
 
 void NoticeWait(const std::string& what, absl::Duration most);

@@ -1,5 +1,6 @@
 #include "worker/jobs/figures_text.h"
 
+#include <cmath>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -10,7 +11,7 @@ namespace likeness {
 std::vector<std::string> FigureTexts(const PictureFigures& figures) {
   std::vector<std::string> parts;
   const auto add = [&](const char* name, const std::optional<double>& value) {
-    if (value) parts.push_back(absl::StrFormat("%s %.2f", name, *value));
+    if (value && std::isfinite(*value)) parts.push_back(absl::StrFormat("%s %.2f", name, *value));
   };
   add("DINO", figures.dino);
   add("CLIP-I", figures.clip_i);

@@ -8,7 +8,8 @@
 
 namespace likeness {
 
-// "DINO 0.71", "CLIP-T 0.30": what was measured of this picture alone.
+// "DINO 0.71", "CLIP-T 0.30": what was measured of this picture alone; nothing of what is
+// not finite.
 std::vector<std::string> FigureTexts(const PictureFigures& figures);
 
 }  // namespace likeness

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -94,7 +98,7 @@ constexpr Row kRows[] = {
 std::string FiguresTable(const Judgement& judgement) {
   const auto metric = [&](const std::string& name) -> std::optional<double> {
     const auto found = judgement.metrics.find(name);
-    if (found == judgement.metrics.end()) return std::nullopt;
+    if (found == judgement.metrics.end() || !std::isfinite(found->second)) return std::nullopt;
     return found->second;
   };
   std::string html;
@@ -182,13 +186,15 @@ std::string LossCurve(const std::vector<float>& losses) {
     const size_t end = std::min(losses.size(), begin + width);
     double sum = 0;
     for (size_t i = begin; i < end; ++i) sum += losses[i];
+    if (!std::isfinite(sum)) continue;
     means.push_back({static_cast<double>(end), sum / static_cast<double>(end - begin)});
     top = std::max(top, means.back().y);
   }
   return Curve("Loss", means, 0, top, static_cast<int64_t>(losses.size()));
 }
 
-std::string CurveOf(const char* label, const std::vector<Point>& points) {
+std::string CurveOf(const char* label, std::vector<Point> points) {
+  std::erase_if(points, [](const Point& point) { return !std::isfinite(point.y); });
   if (points.empty()) return "";
   const auto [least, most] = std::minmax_element(
       points.begin(), points.end(), [](const Point& a, const Point& b) { return a.y < b.y; });
@@ -200,7 +206,7 @@ std::string ScoreCurve(const std::vector<ScoredStep>& scores) {
   for (const auto& scored : scores) {
     points.push_back({static_cast<double>(scored.step), scored.score});
   }
-  return CurveOf("Score", points);
+  return CurveOf("Score", std::move(points));
 }
 
 std::string MeasuredCurve(const char* label, std::optional<double> Measured::*figure,
@@ -209,7 +215,7 @@ std::string MeasuredCurve(const char* label, std::optional<double> Measured::*fi
   for (const auto& [step, measured] : steps) {
     if (measured.*figure) points.push_back({static_cast<double>(step), *(measured.*figure)});
   }
-  return CurveOf(label, points);
+  return CurveOf(label, std::move(points));
 }
 
 // With the names of several.

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "worker/jobs/figures_text.h"
 
@@ -83,6 +87,22 @@ TEST(ReportPage, EachMeasurementHasACurveOfItsOwn) {
   EXPECT_THAT(page, Not(HasSubstr("Score of the checkpoints")));
   facts.measured.resize(1);
   EXPECT_THAT(ReportPage(facts), Not(HasSubstr("Loss on the validation photos"))) << "one point";
+}
+
+TEST(ReportPage, WhatIsNotFiniteIsLeftOut) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  ReportFacts facts = Facts();
+  facts.judgement->metrics = {{"dino", -nan}, {"clip_t", .3}, {"clip_t_low", nan}};
+  facts.judgement->pictures[0].clip_t = nan;
+  facts.losses = {.2f, static_cast<float>(nan), .15f};
+  facts.scores = {{1, .5}, {2, nan}, {3, .75}};
+  const std::string page = ReportPage(facts);
+  EXPECT_THAT(page, HasSubstr("<td>0.300</td>"));
+  EXPECT_THAT(page, HasSubstr("aria-label=\"Loss by step\""));
+  EXPECT_THAT(page, HasSubstr("aria-label=\"Score by step\""));
+  for (const char* wrong : {"nan ", " nan", "nan<", "DINO)", "CLIP-T <"}) {
+    EXPECT_THAT(page, Not(HasSubstr(wrong)));
+  }
 }
 
 TEST(FigureTexts, SaysWhatWasMeasured) {
