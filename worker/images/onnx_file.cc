@@ -12,8 +12,10 @@ namespace likeness {
 namespace {
 
 // onnx.proto of github.com/onnx/onnx.
-constexpr uint32_t kModelGraph = 7, kGraphNode = 1, kGraphInitializer = 5, kNodeAttribute = 5,
-                   kAttributeTensor = 5, kTensorDims = 1, kTensorName = 8;
+constexpr uint32_t kModelGraph = 7, kGraphNode = 1, kGraphInitializer = 5, kNodeName = 3,
+                   kNodeOperator = 4, kNodeAttribute = 5, kAttributeName = 1, kAttributeInt = 3,
+                   kAttributeTensor = 5, kAttributeInts = 8, kTensorDims = 1, kTensorName = 8;
+constexpr size_t kMostShown = 80;  // bytes of a name
 
 [[noreturn]] void Refuse(const std::string& why) {
   throw Error(ErrorKind::kFailedPrecondition, "model.onnx " + why);
@@ -27,34 +29,77 @@ const Error& Malformed() {
 
 MessageReader Message(std::string_view bytes) { return {bytes, Malformed()}; }
 
+// Of a list of integers, packed or not.
+void AddIntegers(const MessageField& field, std::vector<int64_t>& integers) {
+  if (!field.has_length()) return integers.push_back(static_cast<int64_t>(field.value));
+  for (auto packed = Message(field.bytes); !packed.AtEnd();) {
+    integers.push_back(static_cast<int64_t>(packed.Varint()));
+  }
+}
+
 void CheckTensor(std::string_view bytes) {
-  std::vector<uint64_t> dims;
+  std::vector<int64_t> dims;
   std::string name;
   auto tensor = Message(bytes);
   while (const auto field = tensor.Next()) {
     if (field->number == kTensorName && field->has_length()) name = field->bytes;
-    if (field->number != kTensorDims) continue;
-    if (!field->has_length()) {
-      dims.push_back(field->value);
-      continue;
-    }
-    for (auto packed = Message(field->bytes); !packed.AtEnd();) dims.push_back(packed.Varint());
+    if (field->number == kTensorDims) AddIntegers(*field, dims);
   }
   if (dims.size() < 2) return;
-  for (const uint64_t dim : dims) {
-    if (static_cast<int64_t>(dim) > 0) continue;
-    Refuse("has a weight \"" + name.substr(0, 80) + "\" with a dimension of " +
-           std::to_string(static_cast<int64_t>(dim)) + "; weights have 1 or more");
+  for (const int64_t dim : dims) {
+    if (dim > 0) continue;
+    Refuse("has a weight \"" + name.substr(0, kMostShown) + "\" with a dimension of " +
+           std::to_string(dim) + "; weights have 1 or more");
   }
 }
 
+struct Attribute {
+  std::string name;
+  std::vector<int64_t> integers;
+};
+
+Attribute ReadAttribute(std::string_view bytes) {
+  Attribute read;
+  auto attribute = Message(bytes);
+  while (const auto field = attribute.Next()) {
+    if (field->number == kAttributeInt || field->number == kAttributeInts) {
+      AddIntegers(*field, read.integers);
+    }
+    if (!field->has_length()) continue;
+    if (field->number == kAttributeName) read.name = field->bytes;
+    if (field->number == kAttributeTensor) CheckTensor(field->bytes);
+  }
+  return read;
+}
+
+// That moves a window over a picture: Conv, ConvTranspose, MaxPool, AveragePool and their like.
+bool HasWindow(const std::string& operation) {
+  return operation.starts_with("Conv") || operation.ends_with("Pool");
+}
+
+bool IsDivisor(const std::string& attribute) {
+  return attribute == "group" || attribute == "strides" || attribute == "kernel_shape" ||
+         attribute == "dilations";
+}
+
 void CheckNode(std::string_view bytes) {
+  std::string name, operation;
+  std::vector<Attribute> attributes;
   auto node = Message(bytes);
   while (const auto field = node.Next()) {
-    if (field->number != kNodeAttribute || !field->has_length()) continue;
-    auto attribute = Message(field->bytes);
-    while (const auto value = attribute.Next()) {
-      if (value->number == kAttributeTensor && value->has_length()) CheckTensor(value->bytes);
+    if (!field->has_length()) continue;
+    if (field->number == kNodeName) name = field->bytes;
+    if (field->number == kNodeOperator) operation = field->bytes;
+    if (field->number == kNodeAttribute) attributes.push_back(ReadAttribute(field->bytes));
+  }
+  if (!HasWindow(operation)) return;
+  for (const Attribute& attribute : attributes) {
+    if (!IsDivisor(attribute.name)) continue;
+    for (const int64_t integer : attribute.integers) {
+      if (integer > 0) continue;
+      Refuse("has a " + operation.substr(0, kMostShown) + " \"" + name.substr(0, kMostShown) +
+             "\" with " + std::to_string(integer) + " as " + attribute.name +
+             "; 1 or more is allowed");
     }
   }
 }

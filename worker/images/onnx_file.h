@@ -13,8 +13,9 @@ inline constexpr uintmax_t kMostOnnxBytes = uintmax_t{1} << 30;
 // missing, no regular file, empty or larger than kMostOnnxBytes, or CheckOnnx refuses it.
 std::vector<uint8_t> ReadOnnx(const std::filesystem::path& path);
 
-// That the bytes are fields of an ONNX model with a graph, and that no weight of two or more
-// dimensions is empty: OpenCV divides by these. (Empty lists are usual: a Resize has them.)
+// That the bytes are fields of an ONNX model with a graph, that no weight of two or more dimensions
+// is empty (empty lists are usual: a Resize has them), and that no convolution or pooling has a
+// group, stride, kernel size or dilation below 1: OpenCV divides by all of these.
 void CheckOnnx(const std::vector<uint8_t>& bytes);
 
 }  // namespace likeness

@@ -45,6 +45,37 @@ TEST(CheckOnnx, AWeightWithoutValuesIsRefusedAndAnEmptyListIsNot) {
   EXPECT_NE(Refusal(Field(7, Field(1, Field(5, Field(5, {8, 2, 8, 0}))))), "") << "a constant";
 }
 
+TEST(CheckOnnx, AWindowWithoutSizeOrStepIsRefusedByTheNameOfItsAttribute) {
+  const auto text = [](const std::string& bytes) { return Bytes(bytes.begin(), bytes.end()); };
+  // One value as the attribute's integer, several as a packed list.
+  const auto refusal = [&](const std::string& operation, const std::string& attribute,
+                           const Bytes& values) {
+    Bytes inside = Field(1, text(attribute));
+    if (values.size() == 1) {
+      inside.insert(inside.end(), {3 << 3, values[0]});
+    } else {
+      const Bytes list = Field(8, values);
+      inside.insert(inside.end(), list.begin(), list.end());
+    }
+    Bytes node = Field(5, inside);  // before what it belongs to
+    for (const Bytes& field : {Field(3, text("first")), Field(4, text(operation))}) {
+      node.insert(node.end(), field.begin(), field.end());
+    }
+    return Refusal(Field(7, Field(1, node)));
+  };
+  EXPECT_EQ(refusal("Conv", "group", {0}),
+            "model.onnx has a Conv \"first\" with 0 as group; 1 or more is allowed");
+  EXPECT_EQ(refusal("Conv", "group", {1}), "");
+  for (const char* operation : {"Conv", "ConvTranspose", "MaxPool", "AveragePool"}) {
+    for (const char* attribute : {"strides", "kernel_shape", "dilations"}) {
+      EXPECT_NE(refusal(operation, attribute, {2, 0}).find(attribute), std::string::npos);
+      EXPECT_EQ(refusal(operation, attribute, {2, 1}), "") << operation << " " << attribute;
+    }
+    EXPECT_EQ(refusal(operation, "pads", {0, 0}), "");
+  }
+  EXPECT_EQ(refusal("Slice", "strides", {0, 0}), "");
+}
+
 TEST(CheckOnnx, WhatIsCutOrNoModelIsRefused) {
   Bytes cut = WeightOf({1, 3});
   cut.pop_back();

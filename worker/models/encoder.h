@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "worker/base/io/config_reader.h"
+#include "worker/nn/activation.h"
 #include "worker/nn/layers.h"
 
 namespace likeness {
@@ -17,10 +18,8 @@ inline torch::Tensor DrawnParameter(torch::IntArrayRef shape, double deviation) 
 // Refuses what no encoder of ours computes. `reader`: of the config.json that the options are from.
 template <typename Options>
 void CheckEncoder(ConfigReader& reader, const Options& options) {
-  if (options.hidden_act != "gelu" && options.hidden_act != "gelu_pytorch_tanh" &&
-      options.hidden_act != "quick_gelu") {
-    reader.Refuse("hidden_act",
-                  "is not supported; it may be gelu, gelu_pytorch_tanh or quick_gelu");
+  if (FindActivation(options.hidden_act) == nullptr) {
+    reader.Refuse("hidden_act", "is not supported; it may be " + AllowedActivations());
   }
   if (options.hidden_size % options.num_attention_heads != 0) {
     reader.Refuse("num_attention_heads", "does not divide hidden_size");

@@ -1,5 +1,7 @@
 #include "worker/nn/activation.h"
 
+#include <iterator>
+
 #include "worker/base/error.h"
 
 namespace likeness {
@@ -9,15 +11,34 @@ torch::Tensor Gelu(const torch::Tensor& x) { return torch::gelu(x); }
 torch::Tensor TanhGelu(const torch::Tensor& x) { return torch::gelu(x, "tanh"); }
 torch::Tensor QuickGelu(const torch::Tensor& x) { return x * torch::sigmoid(1.702 * x); }
 
+constexpr struct {
+  const char* name;
+  Activation function;
+} kEncoderActivations[] = {
+    {"gelu", Gelu}, {"gelu_pytorch_tanh", TanhGelu}, {"quick_gelu", QuickGelu}};
+
 }  // namespace
 
+Activation FindActivation(const std::string& name) {
+  for (const auto& row : kEncoderActivations) {
+    if (name == row.name) return row.function;
+  }
+  return nullptr;
+}
+
 Activation ActivationByName(const std::string& name) {
-  if (name == "gelu") return Gelu;
-  if (name == "gelu_pytorch_tanh") return TanhGelu;
-  if (name == "quick_gelu") return QuickGelu;
+  if (const Activation function = FindActivation(name)) return function;
   throw Error(ErrorKind::kFailedPrecondition,
-              "activation \"" + name +
-                  "\" is not supported; it may be gelu, gelu_pytorch_tanh or quick_gelu");
+              "activation \"" + name + "\" is not supported; it may be " + AllowedActivations());
+}
+
+std::string AllowedActivations() {
+  std::string names;
+  for (const auto& row : kEncoderActivations) {
+    if (!names.empty()) names += &row == std::end(kEncoderActivations) - 1 ? " or " : ", ";
+    names += row.name;
+  }
+  return names;
 }
 
 torch::Tensor Silu(torch::Tensor x) {

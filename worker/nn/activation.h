@@ -9,9 +9,15 @@ namespace likeness {
 
 using Activation = torch::Tensor (*)(const torch::Tensor&);
 
-// "gelu" (exact), "gelu_pytorch_tanh" (its approximation) or "quick_gelu" (x * sigmoid(1.702 x)).
-// Error: kFailedPrecondition for any other.
+// "gelu" (exact), "gelu_pytorch_tanh" (its approximation) or "quick_gelu" (x * sigmoid(1.702 x));
+// null for any other.
+Activation FindActivation(const std::string& name);
+
+// The same. Error: kFailedPrecondition for any other.
 Activation ActivationByName(const std::string& name);
+
+// "gelu, gelu_pytorch_tanh or quick_gelu".
+std::string AllowedActivations();
 
 // SiLU of a tensor that nobody else holds: overwritten where no gradient will be asked for.
 torch::Tensor Silu(torch::Tensor x);

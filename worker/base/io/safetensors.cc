@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <set>
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/config_reader.h"
 #include "worker/base/io/mapped_file.h"
 #include "worker/base/io/model_json.h"
 #include "worker/base/io/safetensors_dtype.h"
@@ -28,8 +30,7 @@ constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the reference implementati
 std::optional<uint64_t> ByteSize(torch::ScalarType dtype, const std::vector<int64_t>& shape) {
   uint64_t bytes = torch::elementSize(dtype);
   for (const int64_t extent : shape) {
-    if (extent < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes))
-      return {};
+    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes)) return {};
   }
   return bytes;
 }
@@ -68,6 +69,20 @@ json ParseHeader(const std::string& label, const std::string& header) {
   });
 }
 
+// As the format has them; the parser's own conversion would cut fractions off and turn signs.
+std::vector<int64_t> WholeNumbers(const std::string& label, const std::string& tensor,
+                                  const char* field, const json& list) {
+  constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  const bool whole = list.is_array() && std::all_of(list.begin(), list.end(), [](const json& x) {
+                       return x.is_number_unsigned() && x.get<uint64_t>() <= kMost;
+                     });
+  if (!whole) {
+    Corrupt(label, "tensor " + tensor + " has the " + field + " " + ShownJson(list) +
+                       "; a list of whole numbers from 0 is allowed");
+  }
+  return list.get<std::vector<int64_t>>();
+}
+
 }  // namespace
 
 SafetensorsFile SafetensorsFile::Open(const std::filesystem::path& path) {
@@ -96,15 +111,16 @@ void SafetensorsFile::AddEntries(const std::string& header, uint64_t data_begin)
     const auto code = value.at("dtype").get<std::string>();
     const auto dtype = SafetensorsDtype(code);
     if (!dtype) Corrupt(label_, "tensor " + name + " has the unknown dtype " + code);
-    const auto offsets = value.at("data_offsets").get<std::vector<uint64_t>>();
-    if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_size) {
+    const auto offsets = WholeNumbers(label_, name, "data_offsets", value.at("data_offsets"));
+    if (offsets.size() != 2 || offsets[0] > offsets[1] ||
+        static_cast<uint64_t>(offsets[1]) > data_size) {
       Corrupt(label_, "tensor " + name + " lies outside the file's " + std::to_string(data_size) +
                           " bytes of data; was it cut?");
     }
     Entry entry{.dtype = *dtype,
-                .shape = value.at("shape").get<std::vector<int64_t>>(),
-                .begin = data_begin + offsets[0],
-                .end = data_begin + offsets[1]};
+                .shape = WholeNumbers(label_, name, "shape", value.at("shape")),
+                .begin = data_begin + static_cast<uint64_t>(offsets[0]),
+                .end = data_begin + static_cast<uint64_t>(offsets[1])};
     if (ByteSize(entry.dtype, entry.shape) != entry.end - entry.begin) {
       Corrupt(label_, "tensor " + name + " has a size that is not its dtype times its shape");
     }

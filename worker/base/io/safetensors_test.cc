@@ -166,13 +166,29 @@ TEST_F(SafetensorsTest, RefusesHeadersThatAreNotAsTheFormatSays) {
   ExpectDataLoss("unknown dtype F33");
 }
 
+// A conversion to whole numbers would take them for [1, 2], [1] and so on.
+TEST_F(SafetensorsTest, RefusesShapesAndOffsetsThatAreNoWholeNumbersFromZero) {
+  for (const char* shape :
+       {"[1.5, 2]", "[-1, -2]", "[true, 2]", "[2e0]", "[18446744073709551615]", "2", "[\"2\"]"}) {
+    WriteFile(
+        R"({"a": {"dtype": "U8", "shape": )" + std::string(shape) + R"(, "data_offsets": [0, 2]}})",
+        2);
+    ExpectDataLoss("tensor a has the shape ");
+  }
+  for (const char* offsets : {"[0.5, 2]", "[-0, 2]", "[0, true]", "[0, -2]"}) {
+    WriteFile(
+        R"({"a": {"dtype": "U8", "shape": [2], "data_offsets": )" + std::string(offsets) + "}}", 2);
+    ExpectDataLoss("; a list of whole numbers from 0 is allowed");
+  }
+}
+
 TEST_F(SafetensorsTest, RefusesOffsetsThatDoNotAddUp) {
   WriteFile(R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}})", 4);
   ExpectDataLoss("not its dtype times its shape");
   WriteFile(R"({"a": {"dtype": "F32", "shape": [4611686018427387905], "data_offsets": [0, 4]}})",
             4);
   ExpectDataLoss("not its dtype times its shape");
-  WriteFile(R"({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}})", 4);
+  WriteFile(R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}})", 4);
   ExpectDataLoss("lies outside");
   WriteFile(R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
                 "b": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})",
