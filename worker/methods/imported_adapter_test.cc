@@ -14,6 +14,7 @@
 #include "worker/exports/embedding_file.h"
 #include "worker/exports/hypernetwork_file.h"
 #include "worker/families/tiny_model.h"
+#include "worker/methods/imported_lora.h"
 #include "worker/nn/hookable_layers.h"
 
 namespace likeness {
@@ -48,6 +49,23 @@ class ImportedAdapterTest : public testing::Test {
       return error.what();
     }
     return "none";
+  }
+
+  // A LoKr of the first layer whose name ends so, with alpha 1.
+  void WriteLokr(const std::string& ending, const NamedTensors& factors) {
+    for (const auto& layer : LayersOf(*model_.parts().unet)) {
+      if (!layer.name.ends_with(ending)) continue;
+      std::string name = "lora_unet_" + layer.name;
+      std::replace(name.begin(), name.end(), '.', '_');
+      NamedTensors tensors = {{name + ".alpha", torch::ones({})}};
+      for (const auto& [factor, value] : factors) tensors.emplace_back(name + "." + factor, value);
+      return WriteSafetensors(file(), tensors);
+    }
+    FAIL() << "the model has no such layer";
+  }
+  torch::Tensor FirstLokrFactor() {
+    const auto read = ReadAnyLora(model_, SafetensorsFile::Open(file()));
+    return read.weights.updates.front().factors.at(kLokrFirst);
   }
 
   TempDir temp_;
@@ -119,6 +137,34 @@ TEST_F(ImportedAdapterTest, UpdatesWithoutARankOrAScaleAreRefusedByTheirKey) {
     }
   }
   FAIL() << "the model has no such layer";
+}
+
+TEST_F(ImportedAdapterTest, AlphaCountsWhereTheFirstFactorOfALokrAloneIsAProduct) {
+  const auto w1_a = torch::ones({4, 2}), w1_b = torch::ones({2, 4});  // of a layer of 16 x 16
+  WriteLokr("attn1.to_q",
+            {{"lokr_w1_a", w1_a}, {"lokr_w1_b", w1_b}, {"lokr_w2", torch::ones({4, 4})}});
+  // 2, times an alpha of 1 by a rank of 2.
+  EXPECT_TRUE(torch::equal(FirstLokrFactor(), torch::ones({4, 4})));
+  EXPECT_EQ(ImportAdapter(model_, file()).variant, "lokr");
+
+  // Where the second is a product, too, alpha is the update's.
+  WriteLokr("attn1.to_q",
+            {{"lokr_w1_a", w1_a}, {"lokr_w1_b", w1_b}, {"lokr_w2_a", w1_a}, {"lokr_w2_b", w1_b}});
+  EXPECT_TRUE(torch::equal(FirstLokrFactor(), torch::full({4, 4}, 2.0)));
+  const auto read = ReadAnyLora(model_, SafetensorsFile::Open(file()));
+  EXPECT_EQ(read.weights.ScaleOf(read.weights.updates.front()), 0.5);
+}
+
+TEST_F(ImportedAdapterTest, FactorsOfALokrThatMakeNoUpdateAreRefused) {
+  WriteLokr("attn1.to_q", {{"lokr_w1_a", torch::ones({4, 2})},
+                           {"lokr_w1_b", torch::ones({3, 4})},
+                           {"lokr_w2", torch::ones({4, 4})}});
+  EXPECT_THAT(Refusal(), HasSubstr("attn1_to_q.lokr_w1_a and lokr_w1_b are no factors"));
+  // As many inputs as the convolution's 16 times 9, in parts that are no channels.
+  WriteLokr("conv1", {{"lokr_w1", torch::ones({4, 9})},
+                      {"lokr_w2_a", torch::ones({4, 2})},
+                      {"lokr_w2_b", torch::ones({2, 16})}});
+  EXPECT_THAT(Refusal(), HasSubstr("does not fit the layer unet/"));
 }
 
 TEST_F(ImportedAdapterTest, WeightsOfCustomDiffusionAreALayoutThatIsNotKnown) {

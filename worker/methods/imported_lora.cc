@@ -158,11 +158,19 @@ std::map<std::string, ReadUpdate> ReadUpdates(const Family& model, const Safeten
   return updates;
 }
 
-// LoKr's smaller factor may be a product, too.
-void MultiplyFirstFactor(std::map<std::string, torch::Tensor>& factors) {
+// LoKr's first factor may be a product, too. Where the second is none, the rank is the first's, and
+// LyCORIS divides alpha by it.
+void MultiplyFirstFactor(ReadUpdate& update) {
+  auto& factors = update.factors;
   const auto a = factors.find("lokr_w1_a"), b = factors.find("lokr_w1_b");
   if (a == factors.end() || b == factors.end()) return;
-  factors[kLokrFirst] = torch::mm(a->second.to(torch::kFloat32), b->second.to(torch::kFloat32));
+  const torch::Tensor left = a->second.to(torch::kFloat32), right = b->second.to(torch::kFloat32);
+  if (left.dim() != 2 || right.dim() != 2 || left.size(1) != right.size(0)) {
+    RefuseImport("keys " + update.name + ".lokr_w1_a and lokr_w1_b are no factors of one matrix");
+  }
+  const bool has_the_rank = factors.contains(kLokrSecond) && update.alpha;
+  const double scale = has_the_rank ? *update.alpha / static_cast<double>(right.size(0)) : 1;
+  factors[kLokrFirst] = torch::mm(left, right) * scale;
   factors.erase("lokr_w1_a");
   factors.erase("lokr_w1_b");
 }
@@ -211,7 +219,7 @@ std::map<std::string, LoraScale> ScalesOf(const SafetensorsFile& file) {
   return scales;
 }
 
-// The update's scale in the file's own terms; of LoKr without a rank there is none.
+// The update's scale in the file's own terms; where no factor has a rank there is none.
 double ScaleOf(const ReadUpdate& update, int64_t rank,
                const std::map<std::string, LoraScale>& scales) {
   if (rank == 0) return 1;
@@ -286,7 +294,7 @@ ImportedLora ReadAnyLora(const Family& model, const SafetensorsFile& file) {
   std::optional<double> common, alpha;
   const LoraVariantRow* variant = nullptr;
   for (auto& [name, update] : updates) {
-    MultiplyFirstFactor(update.factors);
+    MultiplyFirstFactor(update);
     ShapeMagnitude(update.layer.layer, update.factors);
     const auto& [part, layer] = update.layer;
     const LoraVariantRow& row = VariantOf(update);

@@ -158,7 +158,7 @@ bool FitsLokr(at::IntArrayRef weight, const LoraFactors& factors) {
   const auto& left = factors.at("lokr_w2_a");
   const auto& right = factors.at("lokr_w2_b");
   return left.dim() == 2 && right.dim() == 2 && left.size(1) == right.size(0) &&
-         left.size(0) * first.size(0) == weight[0] &&
+         left.size(0) * first.size(0) == weight[0] && weight[1] % first.size(1) == 0 &&
          right.size(1) * first.size(1) == NumberOfInputs(weight);
 }
 
