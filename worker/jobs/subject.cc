@@ -93,7 +93,8 @@ class PhotoFetcher {
       if (!fetched.mask && predicted) {
         Image mask = cut(*predicted);
         // Where the object lies outside of what is cut out, the photo counts whole.
-        if (!IsAll(0, mask)) fetched.mask = std::move(mask);
+        fetched.mask_is_predicted = !IsAll(0, mask);
+        if (fetched.mask_is_predicted) fetched.mask = std::move(mask);
       }
       return cut(whole);
     };
@@ -104,6 +105,7 @@ class PhotoFetcher {
           CutAndScaled(width, height, box, fetched.image.width, fetched.image.height);
     }
     if (photo.has_mask()) {
+      fetched.mask_is_predicted = false;
       fetched.mask =
           FetchMaskFile(photo.mask(), path_, field + ".mask", width, height, environment_, cut);
     }

@@ -174,6 +174,8 @@ TEST(FetchAllPhotos, AMaskThatTheLookFindsIsCutAsItsPhotoUnlessThePhotoHasItsOwn
   ASSERT_TRUE(photos.at(1).mask);
   EXPECT_EQ(photos[1].mask->rgb.front(), 0);
   EXPECT_FALSE(photos.at(2).mask);
+  EXPECT_TRUE(photos[0].mask_is_predicted);
+  EXPECT_FALSE(photos[1].mask_is_predicted || photos[2].mask_is_predicted);
 }
 
 }  // namespace

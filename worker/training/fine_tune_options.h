@@ -29,6 +29,8 @@ struct SubjectPhoto {
   std::string caption = "";  // empty: "a <token> <class noun>"; otherwise it must hold the token
   // What of it shows the subject, of the same size: white; black elsewhere. Grey.
   std::optional<Image> mask = {};
+  // It was found by a network, and another machine may find it otherwise by a rounding.
+  bool mask_is_predicted = false;
   // How it became of its size; absent: the model is told of a whole picture. All photos of a job
   // have one, or none, and only where the model is told of sizes.
   std::optional<MicroConditioning> micro_conditioning = {};

@@ -355,7 +355,8 @@ std::string JobFingerprint(const Family& base, const FineTuneOptions& options) {
   const auto add = [&](const char* name, const std::vector<SubjectPhoto>& photos) {
     for (const SubjectPhoto& photo : photos) {
       nlohmann::json said = {DigestOf(photo.image), photo.caption};
-      if (photo.mask) said.push_back(DigestOf(*photo.mask));
+      // A run goes on with another machine's rounding of what its network finds.
+      if (photo.mask) said.push_back(photo.mask_is_predicted ? "predicted" : DigestOf(*photo.mask));
       if (const auto& cut = photo.micro_conditioning) {
         said.push_back({cut->original_height, cut->original_width, cut->crop_top, cut->crop_left});
         const auto mirrored = cut->mirrored_crop_left.value_or(cut->crop_left);

@@ -240,6 +240,24 @@ TEST(LessonTest, ClassPhotosAreLearnedAsDrawnPicturesOfTheSamePixelsWouldBe) {
   EXPECT_NE(JobFingerprint(model, options), before) << "a checkpoint is of the photos in an order";
 }
 
+TEST(LessonTest, ARunGoesOnWithAnotherRoundingOfAPredictedMaskAndWithNoOtherMask) {
+  auto model = TinyModel();
+  FineTuneOptions options = OfADog(TestImage(1));
+  const auto none = JobFingerprint(model, options);
+  SubjectPhoto& photo = options.photos[0];
+  photo.mask = TestImage(3);
+  photo.mask_is_predicted = true;
+  const auto predicted = JobFingerprint(model, options);
+  EXPECT_NE(predicted, none);
+  ++photo.mask->rgb[0];
+  EXPECT_EQ(JobFingerprint(model, options), predicted);
+  photo.mask_is_predicted = false;
+  const auto given = JobFingerprint(model, options);
+  EXPECT_NE(given, predicted);
+  ++photo.mask->rgb[0];
+  EXPECT_NE(JobFingerprint(model, options), given);
+}
+
 TEST(LessonTest, ClassPhotosHaveTheClassPromptOrACaption) {
   auto model = TinyModel();
   const TempDir cache;
