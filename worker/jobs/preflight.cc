@@ -14,6 +14,7 @@
 #include "common/class_noun.h"
 #include "common/fine_tune_methods.h"
 #include "common/job_spec.h"
+#include "common/judging.h"
 #include "common/number_text.h"
 #include "common/placeholders.h"
 #include "common/prior.h"
@@ -230,8 +231,8 @@ void CheckFineTune(const v1::FineTuneSpec& spec, const Family& model, JobEnviron
   if (DrawsClassImages(prior)) {
     CheckSampling("job.fine_tune.prior.", "sampling_steps", prior, prior.sampling_steps(), model);
   }
-  // Previews are drawn as the samples are.
-  if (samples.prompts_size() > 0 || spec.previews().every_steps() > 0) {
+  // Previews are drawn as the samples are, and so are pictures by which checkpoints are compared.
+  if (samples.prompts_size() > 0 || spec.previews().every_steps() > 0 || PicksBestStep(spec)) {
     CheckSampling("job.fine_tune.samples.", "steps", samples, samples.steps(), model);
   }
   CheckPreviews(spec);

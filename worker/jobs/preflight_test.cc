@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "worker/base/error.h"
+#include "worker/families/tiny_model.h"
 #include "worker/support/guard.h"
 #include "worker/support/scratch.h"
 
@@ -42,6 +45,40 @@ TEST_F(FileNamesTest, OnlyWhatBecomesPartOfTheResultNeedsANameThatOutputsMayHave
   EXPECT_EQ(Complaint(/*train_text_encoder=*/true), "");
   Add("tokenizer/vocab (1).json");
   EXPECT_THAT(Complaint(true), ::testing::HasSubstr("tokenizer/vocab (1).json"));
+}
+
+class SilentEnvironment : public JobEnvironment {
+ public:
+  const fs::path& scratch() const override { return scratch_.path(); }
+  void FetchBlob(const std::string&, const fs::path&, const OnBytes&) override {}
+  void Keep(const fs::path&, const v1::Output&, const OnBytes&) override {}
+  void Resolved(const v1::ResolvedSpec&) override {}
+  void Warn(const std::string&) override {}
+  void Report(const v1::Progress&) override {}
+  void Show(const v1::SampleEvent&, const fs::path&) override {}
+  StopReason Stop() override { return StopReason::kNone; }
+  void SaveCheckpoint(int64_t, const fs::path&) override {}
+
+ private:
+  Scratch scratch_{fs::temp_directory_path()};
+};
+
+TEST(CheckFineTuneTest, HowPicturesAreDrawnIsCheckedWhereTheyCompareCheckpointsAlone) {
+  const StableDiffusion model = TinyModel();
+  SilentEnvironment environment;
+  v1::FineTuneSpec spec;
+  spec.add_subjects()->set_token("zwx");
+  spec.mutable_subjects(0)->set_class_noun("dog");
+  spec.mutable_samples()->set_sampler("ddim");
+  spec.mutable_samples()->set_steps(5000);
+  const auto complaint = [&] {
+    return std::string(Guard([&] { CheckFineTune(spec, model, environment); }).message());
+  };
+  EXPECT_EQ(complaint(), "");  // nothing is drawn
+  spec.mutable_training()->set_stop_rule(v1::STOP_RULE_BEST);
+  EXPECT_THAT(complaint(), ::testing::HasSubstr("steps is 5000"));
+  spec.mutable_samples()->set_steps(5);
+  EXPECT_EQ(complaint(), "");
 }
 
 }  // namespace
