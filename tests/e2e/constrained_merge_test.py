@@ -19,9 +19,12 @@ def features(pipeline, text, first=0):
         return pipeline.text_encoder(ids)[0][0, first:end + 1].double()
 
 
+def count_of(pipeline, text):
+    return len(pipeline.tokenizer(text, add_special_tokens=False).input_ids)
+
+
 def words_of(pipeline, phrase):
-    before = len(pipeline.tokenizer("a", add_special_tokens=False).input_ids)
-    return features(pipeline, f"a {phrase}", 1 + before)
+    return features(pipeline, f"a {phrase}", 1 + count_of(pipeline, "a"))
 
 
 def captions(tokenizer, without):
@@ -67,7 +70,10 @@ class ConstrainedMergeTest(exporting.ExportCase):
         alone = [projections(self.exported([adapter])[1]) for adapter in adapters]
         words = [words_of(merged, PHRASES[name]) for name, _ in adapters]
         target = torch.cat(words)
-        known = torch.cat([features(merged, text) for text in captions(self.base_pipeline().tokenizer, ("zwx", "sks"))])
+        texts = captions(self.base_pipeline().tokenizer, ("zwx", "sks"))
+        known = torch.cat([features(merged, text) for text in texts] + [
+            features(merged, f"{prompt} {text}", 1 + count_of(merged, prompt))
+            for prompt in (f"a {PHRASES[name]}" for name, _ in adapters) for text in texts])
         gram = known.T @ known
         gram += torch.eye(len(gram), dtype=gram.dtype) * gram.diagonal().mean() * 1e-6
         d = target @ torch.linalg.inv(gram)

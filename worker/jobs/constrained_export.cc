@@ -87,16 +87,22 @@ ConstrainedMerge MergeForExport(DrawingModel& drawing, std::vector<MergedAdapter
   }
   std::vector<AdapterWithWords> with_words;
   std::vector<std::string> tokens;
+  std::vector<std::string> after = {""};  // captions alone, and as they say more of each subject
   for (size_t i = 0; i < adapters.size(); ++i) {
     std::vector<std::string> phrases;
     for (const auto& [token, class_noun] : SubjectsOf(drawing.laid_over[i].words)) {
       phrases.push_back(SubjectPhrase(token, class_noun));
+      after.push_back(PromptOfWords(phrases.back()));
       tokens.push_back(absl::AsciiStrToLower(token));
     }
     with_words.push_back({std::move(adapters[i]), FeaturesOfWords(drawing.model, phrases)});
   }
   const auto captions = VocabularyCaptions(drawing.model.tokenizer(), tokens);
-  return MergeConstrained(with_words, FeaturesOfCaptions(drawing.model, captions, poll));
+  std::vector<torch::Tensor> rows;
+  for (const std::string& prompt : after) {
+    rows.push_back(FeaturesOfCaptions(drawing.model, captions, prompt, poll));
+  }
+  return MergeConstrained(with_words, torch::cat(rows));
 }
 
 }  // namespace likeness

@@ -11,7 +11,6 @@
 namespace likeness {
 namespace {
 
-constexpr char kBefore[] = "a ";  // as in the prompts of a fine-tune's photos
 constexpr size_t kWordsEach = 8, kMostWords = 400 * kWordsEach;
 constexpr size_t kBatch = 16;
 
@@ -42,12 +41,14 @@ std::vector<std::string> WholeWords(const ClipTokenizer& tokenizer,
 
 }  // namespace
 
+std::string PromptOfWords(const std::string& phrase) { return "a " + phrase; }
+
 torch::Tensor FeaturesOfWords(Family& model, const std::vector<std::string>& phrases) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> rows;
-  const int64_t first = 1 + LengthOf(model, kBefore);  // after the begin
+  const int64_t first = 1 + LengthOf(model, PromptOfWords(""));  // after the begin
   for (const std::string& phrase : phrases) {
-    const std::string prompt = kBefore + phrase;
+    const std::string prompt = PromptOfWords(phrase);
     const int64_t end = 1 + LengthOf(model, prompt);
     rows.push_back(ContextOf(model, {prompt})[0].slice(0, std::min(first, end), end + 1));
   }
@@ -75,17 +76,20 @@ std::vector<std::string> VocabularyCaptions(const ClipTokenizer& tokenizer,
 }
 
 torch::Tensor FeaturesOfCaptions(Family& model, const std::vector<std::string>& captions,
-                                 const std::function<void()>& poll) {
+                                 const std::string& after, const std::function<void()>& poll) {
   torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> rows;
+  const int64_t first = after.empty() ? 0 : 1 + LengthOf(model, after);
+  const std::string before = after.empty() ? "" : after + " ";
   for (size_t begin = 0; begin < captions.size(); begin += kBatch) {
     if (poll) poll();
     const size_t count = std::min(kBatch, captions.size() - begin);
-    const auto context_NSD = ContextOf(
-        model, std::vector<Prompt>(captions.begin() + begin, captions.begin() + begin + count));
+    std::vector<Prompt> prompts;
+    for (size_t i = 0; i < count; ++i) prompts.push_back(before + captions[begin + i]);
+    const auto context_NSD = ContextOf(model, prompts);
     for (size_t i = 0; i < count; ++i) {
-      const int64_t end = 1 + LengthOf(model, captions[begin + i]);
-      rows.push_back(context_NSD[i].slice(0, 0, end + 1));
+      const int64_t end = 1 + LengthOf(model, before + captions[begin + i]);
+      rows.push_back(context_NSD[i].slice(0, std::min(first, end), end + 1));
     }
   }
   return torch::cat(rows);

@@ -13,9 +13,12 @@
 
 namespace likeness {
 
-// Of "zwx dog" and its like, each in "a zwx dog", the prompt that a fine-tune learns its photos with:
-// from its first token to the end of the prompt, which is a token, too. The text encoder reads from
-// left to right, so the words are the same rows in "a zwx dog in the snow". [M,D].
+// The prompt that a fine-tune learns its photos with: "a zwx dog" of "zwx dog".
+std::string PromptOfWords(const std::string& phrase);
+
+// Of "zwx dog" and its like, each in its prompt: from its first token to the end of the prompt,
+// which is a token, too. The text encoder reads from left to right, so the words are the same rows
+// in "a zwx dog in the snow". [M,D].
 torch::Tensor FeaturesOfWords(Family& model, const std::vector<std::string>& phrases);
 
 // Up to 400 captions of eight whole words of the vocabulary each, evenly spread over its ids: the
@@ -24,9 +27,9 @@ torch::Tensor FeaturesOfWords(Family& model, const std::vector<std::string>& phr
 std::vector<std::string> VocabularyCaptions(const ClipTokenizer& tokenizer,
                                             const std::vector<std::string>& without);
 
-// From the begin of each text to its end, both included, without padding: [R,D]. `poll` may throw
-// to stop.
+// From the begin of each text to its end, both included, without padding: [R,D]; where `after` is
+// not empty, of each text as it goes on after it, from there. `poll` may throw to stop.
 torch::Tensor FeaturesOfCaptions(Family& model, const std::vector<std::string>& captions,
-                                 const std::function<void()>& poll);
+                                 const std::string& after, const std::function<void()>& poll);
 
 }  // namespace likeness

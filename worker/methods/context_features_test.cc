@@ -25,11 +25,19 @@ TEST(ContextFeaturesTest, RowsOfWordsAreThoseOfThePromptFromTheFirstToTheEnd) {
   EXPECT_TRUE(torch::equal(rows, context("a z").slice(0, 2, 4)));
 }
 
+TEST(ContextFeaturesTest, RowsOfACaptionAfterAPromptBeginWithItsOwnFirstToken) {
+  torch::manual_seed(1);
+  StableDiffusion model = TinyModel();
+  const auto context = model.Encode({"a z bc"}, {16, 16}).context_NSD[0].detach();
+  EXPECT_TRUE(torch::equal(FeaturesOfCaptions(model, {"bc"}, PromptOfWords("z"), {}),
+                           context.to(torch::kFloat64).slice(0, 3, 6)));
+}
+
 TEST(ContextFeaturesTest, OfWhatDoesNotFitIntoAPromptTheEndIsLeft) {
   torch::manual_seed(1);
   StableDiffusion model = TinyModel();
   EXPECT_EQ(FeaturesOfWords(model, {"zwxabcdefg"}).size(0), 10);  // all but "g", and the end
-  EXPECT_EQ(FeaturesOfCaptions(model, {"a b", "a"}, {}).size(0), 4 + 3);
+  EXPECT_EQ(FeaturesOfCaptions(model, {"a b", "a"}, "", {}).size(0), 4 + 3);
 }
 
 TEST(ContextFeaturesTest, CaptionsNameEveryWordOfASmallVocabularyButThoseLeftOut) {
@@ -75,7 +83,7 @@ TEST(ContextFeaturesTest, CaptionsOfALargeVocabularyAreSpreadOverIt) {
 TEST(ContextFeaturesTest, EncodingCaptionsStopsWherePollThrows) {
   torch::manual_seed(1);
   StableDiffusion model = TinyModel();
-  EXPECT_THROW(FeaturesOfCaptions(model, {"a"}, [] { throw std::runtime_error("stop"); }),
+  EXPECT_THROW(FeaturesOfCaptions(model, {"a"}, "", [] { throw std::runtime_error("stop"); }),
                std::runtime_error);
 }
 
