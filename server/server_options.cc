@@ -14,7 +14,7 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
             "Let --metrics-listen be any address: the page has no authentication.",
             "LIKENESS_METRICS_PUBLIC");
   flags.Add("data-dir", &options.data_dir,
-            "Directory for jobs and blobs, made if missing; on a local disk. Needed.",
+            "Directory for jobs and blobs, made if missing; on a local disk. Required.",
             "LIKENESS_DATA_DIR");
   flags.AddHeading("Who may");
   flags.Add("auth-file", &options.auth_file,
@@ -28,9 +28,10 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
             "PEM file of the server's certificate chain. Read again when it changes.",
             "LIKENESS_TLS_CERT");
   flags.Add("tls-key", &options.tls_key, "PEM file of its key.", "LIKENESS_TLS_KEY");
-  flags.Add("tls-client-ca", &options.tls_client_ca,
-            "PEM file of the authority of workers' certificates: whoever shows one is a worker.",
-            "LIKENESS_TLS_CLIENT_CA");
+  flags.Add(
+      "tls-client-ca", &options.tls_client_ca,
+      "PEM file of the authority of workers' certificates; a client with one has the role worker.",
+      "LIKENESS_TLS_CLIENT_CA");
   flags.Add("insecure", &options.insecure,
             "Take keys from other machines without TLS: only behind a proxy that encrypts.",
             "LIKENESS_INSECURE");
@@ -71,7 +72,7 @@ void AddFlags(ServerOptions& options, FlagSet& flags) {
             "LIKENESS_OFFER_LIFETIME");
   flags.AddHeading("Disk");
   flags.Add("blob-grace", &options.maintenance.collect.blob_grace,
-            "How long a blob stays that no job names (yet).", "LIKENESS_BLOB_GRACE");
+            "How long unreferenced blobs are kept.", "LIKENESS_BLOB_GRACE");
   flags.Add("checkpoint-grace", &options.maintenance.collect.checkpoint_grace,
             "How long a checkpoint stays when its job has a later one or has succeeded.",
             "LIKENESS_CHECKPOINT_GRACE");

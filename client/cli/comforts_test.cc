@@ -98,7 +98,7 @@ TEST_F(ComfortsTest, SeveralPromptsAreOneJob) {
   EXPECT_EQ(sent.model().name(), "baseModels/mini");
 
   ran = Run({"generate", "a dog", "--detach"});
-  EXPECT_THAT(ran.err, HasSubstr("Detached. The job goes on."));
+  EXPECT_THAT(ran.err, HasSubstr("Detached. The job continues."));
   EXPECT_EQ(server_->record().create.job().generate().prompts_size(), 1);
 }
 

@@ -93,7 +93,7 @@ absl::Status UseContext(const std::string& wanted, Context& context) {
   return absl::OkStatus();
 }
 
-// A wrong command line is wrong use whatever reason the parser gave it.
+// A wrong command line is invalid usage whatever reason the parser gave it.
 absl::Status Parse(FlagSet& flags, const Args& arguments, const Form& form, CommonFlags& common,
                    Context& context) {
   auto found = flags.Parse(arguments);

@@ -52,7 +52,7 @@ struct Context {
   absl::StatusOr<Connection> Connect(std::stop_token stop = {}) const;
 };
 
-// `status` as wrong use of this program, whatever reason it carries.
+// `status` as invalid usage of this program, whatever reason it carries.
 absl::Status CheckUse(const absl::Status& status);
 
 // "likeness watch rex-7f3c", with --server if that was given: a command line that works as it

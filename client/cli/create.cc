@@ -128,7 +128,7 @@ absl::StatusOr<ExitCode> Run(Context& context, const CreateFlags& flags) {
 int Create(const Args& arguments) {
   CreateFlags values;
   FlagSet flags(kUsage);
-  flags.Add("file", &values.file, "The job as JSON; - for stdin. Needed.")
+  flags.Add("file", &values.file, "The job as JSON; - for stdin. Required.")
       .Takes("FILE")
       .Letter('f');
   flags.Add("name", &values.name, "Name of the job [the file's job_id, else made up].")

@@ -10,7 +10,7 @@ namespace likeness::client {
 namespace {
 
 constexpr char kUsage[] =
-    R"(Forget a job that has ended, or a personalized model. Either stays when the
+    R"(Delete a job that has ended, or a personalized model. Either stays when the
 other goes; likeness erase deletes both.
 
   likeness delete rex-7f3c

@@ -48,7 +48,7 @@ absl::StatusOr<ExitCode> Run(const Context& context, const std::string& only,
                                ReplaceOrRefuse(force), *context.screen, interrupt.token());
   if (interrupt.requested()) {
     context.screen->ClearProgress();
-    context.screen->Text("Stopped. The same command goes on from here.");
+    context.screen->Text("Stopped. Run the same command again to continue.");
     return kDetached;
   }
   RETURN_IF_ERROR(WithForce(paths.status()));

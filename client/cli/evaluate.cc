@@ -32,7 +32,7 @@ and copying of photos; with --gallery, also whether the subject is told from
 others that look like it. Without PROMPT the images are of "a {subject}". An
 image whose PROMPT does not name the subject is not compared with the photos.
 The images and the figures of each (report/evaluation.json) go to ./JOB/. Ctrl-C
-detaches: the job goes on.
+detaches: the job continues.
 
 Usage: likeness evaluate MODEL [PROMPT...] --photos=DIR [FLAGS])";
 

@@ -18,13 +18,13 @@ inline constexpr char kExitCodeHelp[] =
     "Exit codes:\n"
     "  0    done\n"
     "  1    the job failed or was cancelled, or its results could not be stored\n"
-    "  2    wrong use: an option, argument or file\n"
+    "  2    invalid usage: an option, argument or file\n"
     "  3    the server cannot be reached\n"
     "  4    refused: a photo, a value, a name, a quota or a permission\n"
-    "  130  stopped by Ctrl-C; a job that was submitted goes on";
+    "  130  stopped by Ctrl-C; a job that was submitted continues";
 
 // What the server says carries google.rpc.ErrorInfo; INVALID_ARGUMENT without it comes from this
-// program, and is wrong use.
+// program, and is invalid usage.
 ExitCode ExitCodeFor(const absl::Status& status);
 
 }  // namespace likeness::client

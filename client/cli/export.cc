@@ -35,7 +35,7 @@ constexpr char kUsage[] = R"(Write a model in a format that other programs read.
 
 Adapters are merged into the weights. A LoRA is the difference to the base
 model, as closely as its rank allows. Prints the files, one per line. Ctrl-C
-detaches: the job goes on.
+detaches: the job continues.
 
 Usage: likeness export MODEL --format=FORMAT [FLAGS])";
 

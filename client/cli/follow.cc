@@ -156,9 +156,10 @@ void PrintJobOrName(const Context& context, const v1::Job& job) {
 void ShowDetached(const Context& context, const std::string& name) {
   const auto job = ShortName(name);
   context.screen->ClearProgress();
-  context.screen->Text(absl::StrCat(
-      "Detached. The job goes on.\nCome back: ", CommandHint(context, absl::StrCat("watch ", job)),
-      " · stop it: ", CommandHint(context, absl::StrCat("cancel ", job))));
+  context.screen->Text(
+      absl::StrCat("Detached. The job continues.\nCome back: ",
+                   CommandHint(context, absl::StrCat("watch ", job)),
+                   " · stop it: ", CommandHint(context, absl::StrCat("cancel ", job))));
 }
 
 absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& connection,

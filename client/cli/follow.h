@@ -19,7 +19,7 @@ struct FollowOptions {
 };
 
 // Shows the job's progress until it ends, fetches its pictures and reports. Ctrl-C detaches: the
-// job goes on.
+// job continues.
 absl::StatusOr<ExitCode> FollowJob(const Context& context, const Connection& connection,
                                    const std::string& name, const FollowOptions& options,
                                    const Interrupt& interrupt);

@@ -36,7 +36,7 @@ int UnknownCommand(absl::string_view name) {
   for (const auto& command : Commands()) names.push_back(command.name);
   const auto nearest = Nearest(name, names);
   OpenScreen()->Line(
-      Mark::kFailed, "wrong use",
+      Mark::kFailed, "usage error",
       absl::StrCat("There is no command '", name, "'. ",
                    nearest.empty() ? "likeness help lists them."
                                    : absl::StrCat("Did you mean likeness ", nearest, "?")));
@@ -86,7 +86,7 @@ const std::vector<Command>& Commands() {
       {"get", "All about one job.", Get},
       {"cancel", "Stop a job.", Cancel},
       {"retry", "Put a job that failed or was cancelled back into the queue.", Retry},
-      {"delete", "Forget a job that has ended, or a personalized model.", Delete},
+      {"delete", "Delete a job that has ended, or a personalized model.", Delete},
       {"erase", "Erase a person: a model, its photos, and all its jobs.", EraseCommand},
       {"download", "Fetch what a job made.", Download},
       {"report", "A job's results as one HTML page.", Report},

@@ -29,7 +29,7 @@ constexpr char kUsage[] = R"(Make a model of an adapter file that another progra
 
 A LoRA of diffusers, peft or kohya, an embedding of diffusers or A1111, or a
 hypernetwork, always as safetensors. The kind is recognized by the file's keys,
-all of which must fit the base model. Ctrl-C detaches: the job goes on.
+all of which must fit the base model. Ctrl-C detaches: the job continues.
 
 Usage: likeness import FILE [FLAGS])";
 

@@ -47,7 +47,7 @@ constexpr char kUsage[] =
 
 Draws as likeness train would: with the base model, its settings for class
 images, and seeds from 0 on, after which the files are named. Ctrl-C stops it.
-The same command goes on, after the highest number in the folder: what was
+The same command continues after the highest number in the folder: what was
 deleted is replaced. DIR.html, beside the folder, shows all pictures.
 
 --show-token shows instead what a rare token means to the base model: four
@@ -258,7 +258,7 @@ absl::StatusOr<ExitCode> Finish(const Context& context, const Interrupt& interru
   page.set_path(sheet);
   PrintFile(context, page);
   if (interrupt.requested()) {
-    context.screen->Text("Stopped. The same command goes on.");
+    context.screen->Text("Stopped. Run the same command again to continue.");
     return kDetached;
   }
   context.screen->Text(absl::StrCat(" Next: ", next));

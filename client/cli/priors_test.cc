@@ -186,7 +186,7 @@ TEST_F(PriorsTest, CtrlCStopsItAndTheSameCommandGoesOn) {
   script_.hang_after_events = true;
   const auto ran = RunAndInterruptAt({"priors", "--class=dog", "--images=5", "--out=dogs"}, "4/5");
   EXPECT_EQ(ran.exit_code, kDetached);
-  EXPECT_THAT(ran.out, HasSubstr("The same command goes on."));
+  EXPECT_THAT(ran.out, HasSubstr("Run the same command again to continue."));
   script_.hang_after_events = false;
   script_.pictures.back().mutable_image()->set_index(0);
   script_.pictures.push_back(script_.pictures.front());

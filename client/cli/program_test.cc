@@ -156,7 +156,8 @@ TEST_F(ProgramTest, CtrlCDetachesAndSaysHowToComeBack) {
   script_.hang_after_events = true;
   auto ran = RunAndInterruptAt({"train", "--class=dog", "--photos=rex", "--name=rex-1"}, "50%");
   EXPECT_EQ(ran.exit_code, kDetached);
-  EXPECT_THAT(ran.out, HasSubstr("Detached. The job goes on.\r\nCome back: likeness watch rex-1"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("Detached. The job continues.\r\nCome back: likeness watch rex-1"));
 }
 
 TEST_F(ProgramTest, CtrlCEndsACallThatIsNotAnswered) {

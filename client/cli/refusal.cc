@@ -234,7 +234,7 @@ void ShowRefusal(Screen& screen, const absl::Status& status, const std::string& 
       return;
     }
     case kWrongUse:
-      return screen.Line(Mark::kFailed, "wrong use", Sentence(status.message()));
+      return screen.Line(Mark::kFailed, "usage error", Sentence(status.message()));
     default:
       return screen.Line(Mark::kFailed, "failed", Sentence(status.message()));
   }

@@ -40,7 +40,7 @@ constexpr char kUsage[] = R"(Fine-tune a base model on photos of a subject.
 Three to six sharp photos from different sides, on different backgrounds, are
 best. A text file beside a photo (rex/03.txt beside rex/03.jpg) is that photo's
 caption, and replaces "a {subject}" for it.
-Pictures and previews go to ./JOB/. Ctrl-C detaches: the job goes on.
+Pictures and previews go to ./JOB/. Ctrl-C detaches: the job continues.
 
 Usage: likeness train --class=NOUN --photos=DIR [FLAGS])";
 

@@ -19,7 +19,7 @@ constexpr char kUsage[] = R"(Follow a job to its end.
   likeness watch rex-7f3c --json             every event as a line of JSON
 
 A lost connection is taken up again where it broke. Ctrl-C detaches: the job
-goes on.
+continues.
 
 Usage: likeness watch JOB [FLAGS])";
 

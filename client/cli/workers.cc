@@ -33,7 +33,7 @@ constexpr char kDrainUsage[] =
     R"(Give a worker no more jobs, so that its machine can be stopped or upgraded.
 
   likeness drain gpu-1 --wait            until it has finished its job
-  likeness drain gpu-1 --release-job     its job goes on elsewhere
+  likeness drain gpu-1 --release-job     its job continues elsewhere
   likeness undrain gpu-1
 
 Needs a key with the role operator, where the server has keys.

@@ -104,10 +104,10 @@ absl::Status Execute(const std::vector<std::string>& words, const Options& optio
 int RunKeysCommand(const std::vector<std::string>& arguments) {
   Options options;
   FlagSet flags(kUsage);
-  flags.Add("auth-file", &options.auth_file, "The file with the keys; made if missing. Needed.",
+  flags.Add("auth-file", &options.auth_file, "The file with the keys; made if missing. Required.",
             "LIKENESS_AUTH_FILE");
   flags.Add("tenant", &options.tenant, "create: whose key it is.");
-  flags.Add("role", &options.roles, "create: what it is for; may be repeated. Needed.");
+  flags.Add("role", &options.roles, "create: what it is for; may be repeated. Required.");
   flags.Add("expires-in", &options.expires_in, "create: how long it is good [for ever].");
   flags.Add("note", &options.note, "create: a few words for the list.");
   auto words = flags.Parse(arguments);

@@ -7,7 +7,7 @@
 
 namespace likeness::server {
 
-// `arguments` stand after "keys". Returns the exit code: 0 done, 1 failed, 2 wrong use.
+// `arguments` stand after "keys". Returns the exit code: 0 done, 1 failed, 2 invalid usage.
 int RunKeysCommand(const std::vector<std::string>& arguments);
 
 }  // namespace likeness::server

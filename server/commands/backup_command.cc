@@ -34,8 +34,9 @@ absl::Status Make(const BackupOptions& options) {
 int BackupCommand(const CommandLine& arguments) {
   BackupOptions options;
   FlagSet flags(kUsage);
-  flags.Add("data-dir", &options.data_dir, "The server's directory. Needed.", "LIKENESS_DATA_DIR");
-  flags.Add("out", &options.out, "Where the backup is made, or brought up to date. Needed.");
+  flags.Add("data-dir", &options.data_dir, "The server's directory. Required.",
+            "LIKENESS_DATA_DIR");
+  flags.Add("out", &options.out, "Where the backup is made, or brought up to date. Required.");
   flags.Add("copy", &options.copy,
             "Copy blobs even where a hard link would do: a link is safe from deletion, not from a "
             "failing disk.");

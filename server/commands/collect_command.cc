@@ -50,8 +50,8 @@ int CollectCommand(const CommandLine& arguments) {
   std::string data_dir;
   CollectPolicy policy;
   FlagSet flags(kUsage);
-  flags.Add("data-dir", &data_dir, "The server's directory. Needed.", "LIKENESS_DATA_DIR");
-  flags.Add("blob-grace", &policy.blob_grace, "How long a blob stays that no job names (yet).",
+  flags.Add("data-dir", &data_dir, "The server's directory. Required.", "LIKENESS_DATA_DIR");
+  flags.Add("blob-grace", &policy.blob_grace, "How long unreferenced blobs are kept.",
             "LIKENESS_BLOB_GRACE");
   return RunCommand(flags, arguments, {}, [&] { return Collect(data_dir, policy); });
 }

@@ -1,5 +1,5 @@
 // The commands of likeness-server. Each takes what stands after its name and returns the process's
-// exit code: 0 done, 1 failed, 2 wrong use.
+// exit code: 0 done, 1 failed, 2 invalid usage.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,7 @@ int RunProgram(CommandLine arguments);
 
 // What the commands share: parses `arguments` into the targets of `flags` and into exactly
 // `positional` (name and target: {"B", &directory}), prints the help if it is asked for, and runs
-// `body`. An error goes to stderr; INVALID_ARGUMENT is wrong use.
+// `body`. An error goes to stderr; INVALID_ARGUMENT is invalid usage.
 struct Positional {
   const char* name;
   std::string* target;

@@ -44,7 +44,7 @@ int ScrubCommand(const CommandLine& arguments) {
   std::string data_dir;
   int64_t bytes_per_second = 0;
   FlagSet flags(kUsage);
-  flags.Add("data-dir", &data_dir, "The server's directory. Needed.", "LIKENESS_DATA_DIR");
+  flags.Add("data-dir", &data_dir, "The server's directory. Required.", "LIKENESS_DATA_DIR");
   flags.Add("scrub-bytes-per-second", &bytes_per_second, "0: as fast as it goes.");
   return RunCommand(flags, arguments, {}, [&] { return Scrub(data_dir, bytes_per_second); });
 }

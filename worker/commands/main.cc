@@ -11,10 +11,10 @@ namespace {
 
 constexpr char kHelp[] = R"(Usage: likeness-worker [COMMAND] [FLAGS]
 
-  serve           works for a likeness-server (the default)
+  serve           processes the jobs of a likeness-server (the default)
   run             does one job without a server
   healthcheck     asks whether the worker of this machine is up
-  contact-sheet   lays pictures on one page
+  contact-sheet   arranges images on one page
   convert         makes a diffusers directory of a single file, or the reverse
 
 likeness-worker COMMAND --help lists a command's flags; --version prints the

@@ -18,7 +18,7 @@ using CommandLine = std::vector<std::string>;
 using Command = int (*)(const CommandLine& arguments);
 
 // Runs the command that the first argument names, or `if_none` where none is named ("": that is
-// wrong use). `help` is what "help" prints.
+// invalid usage). `help` is what "help" prints.
 int RunNamedCommand(const CommandLine& arguments, const std::map<std::string, Command>& commands,
                     const char* help, const std::string& if_none);
 
