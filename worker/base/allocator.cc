@@ -11,11 +11,7 @@ namespace likeness {
 
 void SetUpAllocator(char** argv) {
   constexpr char kVariable[] = "GLIBC_TUNABLES";
-  // Huge pages; no mapping of its own for a big piece; one heap for all threads, as those of other
-  // threads are mappings, too; nothing given back below 1 TiB but by ReturnFreeMemory.
-  constexpr char kTunables[] =
-      "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1:"
-      "glibc.malloc.trim_threshold=1099511627776";
+  constexpr char kTunables[] = "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1";
   if (std::getenv(kVariable) != nullptr) return;
   // The file's own name, so that the process keeps it.
   std::error_code error;
@@ -25,6 +21,18 @@ void SetUpAllocator(char** argv) {
   execv(program.c_str(), argv);
 }
 
-void ReturnFreeMemory() { malloc_trim(/*pad=*/0); }
+KeepFreedMemory::KeepFreedMemory() {
+  mallopt(M_MMAP_MAX, 0);         // no mapping of its own for a big piece
+  mallopt(M_TRIM_THRESHOLD, -1);  // nothing given back from the end of the heap
+}
+
+KeepFreedMemory::~KeepFreedMemory() {
+  // What glibc comes to by itself once it has seen a big piece freed.
+  constexpr int kMmapThreshold = 32 << 20;
+  mallopt(M_MMAP_MAX, 65536);
+  mallopt(M_MMAP_THRESHOLD, kMmapThreshold);
+  mallopt(M_TRIM_THRESHOLD, 2 * kMmapThreshold);
+  malloc_trim(/*pad=*/0);
+}
 
 }  // namespace likeness

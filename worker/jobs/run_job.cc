@@ -1,6 +1,5 @@
 #include "worker/jobs/run_job.h"
 
-#include "worker/base/allocator.h"
 #include "worker/base/error.h"
 #include "worker/jobs/evaluate.h"
 #include "worker/jobs/export_model.h"
@@ -39,7 +38,6 @@ JobResult RunJob(const v1::Lease& lease, JobEnvironment& environment, Workshop& 
   const absl::Status status = Guard([&] { result = RunByKind(lease, environment, workshop); });
   // Whatever went wrong, the next job gets the model as it is on disk.
   if (!status.ok() && !absl::IsCancelled(status)) workshop.warm.Drop();
-  ReturnFreeMemory();
   TrimCache(workshop.class_image_cache, workshop.cache_bytes);
   ThrowIfError(status);
   return result;

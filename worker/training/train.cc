@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "common/number_text.h"
+#include "worker/base/allocator.h"
 #include "worker/base/error.h"
 #include "worker/training/checkpoint.h"
 #include "worker/training/ema.h"
@@ -79,6 +80,8 @@ void CheckLastLoss(Objective& objective, const LoopOptions& options, int64_t ste
 }  // namespace
 
 void Train(Attached& attached, Objective& objective, const LoopOptions& options, Host& host) {
+  const KeepFreedMemory keep;  // each step takes and frees the same
+
   // Setup: where we stand.
   const auto optimizer = MakeOptimizer(attached.Groups(), options.optimizer);
   std::optional<StepInBackward> in_backward;
