@@ -23,11 +23,14 @@ def sightings(facts):
 
 
 def models_are_what_their_jobs_made(facts):
-    made_by = makers(facts)
-    for _, model, what in sightings(facts):
+    made_by, seen = makers(facts), facts.seen_jobs()
+    for asked, model, what in sightings(facts):
         maker = next((job for job in made_by[model["model"]] if job["name"] == model["job"]), None)
         if not maker:
             continue  # it was deleted
+        known = seen.get(maker["uid"])
+        if known and asked < known.get("begun", known["at"]):
+            continue  # it was of a job of that name that was deleted since
         if maker["state"] != "JOB_STATE_SUCCEEDED":
             yield f"{what} {model['model']}, whose job {maker['uid']} is {maker['state']}"
         elif sorted(model["files"]) != sorted(maker["outputs"]):

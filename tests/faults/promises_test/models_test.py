@@ -22,6 +22,13 @@ class ModelsTest(PromiseTest):
         self.story.call("get model", **{**self.model, "files": []})
         self.expect("models_are_what_their_jobs_made")
 
+    def test_a_model_of_a_job_before_of_the_same_name_has_other_files(self):
+        asked = {"process": "c", "call": "c.before", "op": "list models"}
+        self.story.told[:0] = [{"entry": "call", "at": -2, **asked},
+                               {"entry": "reply", "at": -1, "result": "ok", "reason": "", "tenant": "default", "more": False,
+                                "models": [{**self.model, "files": []}], **asked}]
+        self.expect()
+
     def test_an_acknowledged_model_is_lost(self):
         self.lose_the_model()
         self.expect("acknowledged_models_survive")
