@@ -11,12 +11,15 @@
 namespace likeness {
 namespace {
 
-bool BeginsWithArticle(absl::string_view class_noun) {
+// The article before other words; empty where there is none.
+absl::string_view ArticleOf(absl::string_view class_noun) {
   const std::vector<absl::string_view> words =
       absl::StrSplit(class_noun, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-  return words.size() > 1 &&
-         (absl::EqualsIgnoreCase(words[0], "a") || absl::EqualsIgnoreCase(words[0], "an") ||
-          absl::EqualsIgnoreCase(words[0], "the"));
+  if (words.size() < 2) return "";
+  for (const char* article : {"a", "an", "the"}) {
+    if (absl::EqualsIgnoreCase(words[0], article)) return words[0];
+  }
+  return "";
 }
 
 bool HasWord(absl::string_view class_noun, absl::string_view word) {
@@ -32,12 +35,11 @@ std::vector<std::string> ClassNounWarnings(const v1::FineTuneSpec& spec) {
   std::vector<std::string> warnings;
   for (const v1::Subject& subject : spec.subjects()) {
     const std::string& noun = subject.class_noun();
-    if (BeginsWithArticle(noun)) {
-      const std::string article(noun, noun.find_first_not_of(" \t"));
+    const absl::string_view article = ArticleOf(noun);
+    if (!article.empty()) {
       warnings.push_back(absl::StrCat("the class noun \"", noun,
                                       "\" begins with an article, so that \"a ", noun,
-                                      "\" is learned; leave the \"",
-                                      article.substr(0, article.find_first_of(" \t")), "\" out"));
+                                      "\" is learned; leave the \"", article, "\" out"));
     }
     for (const v1::Subject& other : spec.subjects()) {
       if (!HasWord(noun, other.token())) continue;

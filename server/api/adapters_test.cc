@@ -33,15 +33,7 @@ class AdaptersTest : public ServiceTest {
     }
     if (method == "custom_diffusion") spec.mutable_custom_diffusion();
     if (method == "svdiff") spec.mutable_svdiff();
-    ASSERT_TRUE(Create(request).ok());
-    v1::CompleteLeaseRequest outcome;
-    outcome.set_lease_token(worker_.Acquire()->lease_token());
-    outcome.mutable_resolved()->set_base_model_digest(digest);
-    auto& file = *outcome.add_outputs();
-    file.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
-    file.set_path("model/weights");
-    file.set_blob(*worker_.Upload("weights of " + id));
-    ASSERT_TRUE(worker_.Complete(outcome).ok());
+    Train(request, "weights of " + id, digest);
   }
 
   static v1::CreateJobRequest Drawing(const std::string& model,

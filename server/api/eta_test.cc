@@ -36,15 +36,7 @@ class EtaTest : public ServiceTest {
     auto training = DogJob();
     training.set_job_id("rex");
     training.mutable_job()->mutable_fine_tune()->mutable_lora();
-    EXPECT_TRUE(Create(training).ok());
-    v1::CompleteLeaseRequest outcome;
-    outcome.set_lease_token(worker_.Acquire()->lease_token());
-    outcome.mutable_resolved()->set_base_model_digest(std::string(64, 'a'));
-    auto& file = *outcome.add_outputs();
-    file.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
-    file.set_path("model/weights");
-    file.set_blob(*worker_.Upload("weights"));
-    EXPECT_TRUE(worker_.Complete(outcome).ok());
+    Train(training);
     v1::CreateJobRequest request;
     v1::EvaluateSpec& spec = *request.mutable_job()->mutable_evaluate();
     spec.mutable_model()->set_name("tenants/default/models/rex");

@@ -52,15 +52,7 @@ TEST_F(MicroConditioningTest, IsRefusedOfAModelThatWasMadeFromOne) {
   OfferModels();
   auto training = DogJob();
   training.set_job_id("rex");
-  ASSERT_TRUE(Create(training).ok());
-  v1::CompleteLeaseRequest outcome;
-  outcome.set_lease_token(worker_.Acquire()->lease_token());
-  outcome.mutable_resolved()->set_base_model_digest(std::string(64, 'a'));
-  auto& file = *outcome.add_outputs();
-  file.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
-  file.set_path("model/weights");
-  file.set_blob(*worker_.Upload("weights"));
-  ASSERT_TRUE(worker_.Complete(outcome).ok());
+  Train(training);
   Poll(Offer::kWithout);
   auto drawing = Drawing();
   drawing.mutable_job()->mutable_generate()->mutable_model()->set_name(

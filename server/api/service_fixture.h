@@ -37,6 +37,20 @@ class ServiceTest : public ::testing::Test {
     return testing::CreateJob(*jobs_, request);
   }
 
+  // A worker makes the model of the fine-tune, from a base model of this digest.
+  void Train(const v1::CreateJobRequest& request, const std::string& weights = "weights",
+             const std::string& digest = std::string(64, 'a')) {
+    ASSERT_TRUE(Create(request).ok());
+    v1::CompleteLeaseRequest outcome;
+    outcome.set_lease_token(worker_.Acquire()->lease_token());
+    outcome.mutable_resolved()->set_base_model_digest(digest);
+    auto& file = *outcome.add_outputs();
+    file.set_kind(v1::OUTPUT_KIND_MODEL_FILE);
+    file.set_path("model/weights");
+    file.set_blob(*worker_.Upload(weights));
+    ASSERT_TRUE(worker_.Complete(outcome).ok());
+  }
+
   absl::StatusOr<v1::Job> Get(const std::string& name) { return testing::GetJob(*jobs_, name); }
 
   absl::Status Cancel(const std::string& name) { return testing::CancelJob(*jobs_, name); }

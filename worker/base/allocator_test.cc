@@ -5,7 +5,6 @@
 #include <fstream>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "gtest/gtest.h"
 
