@@ -2,12 +2,16 @@
 
 #include <vector>
 
+#include "worker/nn/amx_attention.h"
 #include "worker/nn/block_list.h"
 
 namespace likeness {
 
 torch::Tensor MultiHeadAttention(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                                  const torch::Tensor& v_BSD, int64_t heads, bool causal) {
+  if (torch::GradMode::is_enabled() && !causal && AmxAttentionTakes(q_BTD, k_BSD, v_BSD, heads)) {
+    return AmxAttention(q_BTD, k_BSD, v_BSD, heads);
+  }
   // BTD -> B heads T (D / heads)
   auto split = [heads](const torch::Tensor& x) {
     return x.unflatten(2, {heads, x.size(2) / heads}).transpose(1, 2);

@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "worker/nn/unfolded_convolution.h"
+#include "worker/nn/winograd.h"
+
 namespace likeness {
 namespace {
 
@@ -34,6 +37,14 @@ Conv2dImpl::Conv2dImpl(Conv2dOptions options) : options_(options) {
   weight = register_parameter(
       "weight", NewParameter({options.out_channels, options.in_channels, k, k}, fan_in));
   bias = register_parameter("bias", NewParameter({options.out_channels}, fan_in));
+}
+
+torch::Tensor Conv2dImpl::Convolve(const torch::Tensor& x_BCHW) {
+  if (options_.stride == 1 && options_.padding == 1) {
+    if (WinogradPays(x_BCHW, weight)) return WinogradConvolve(x_BCHW, weight, bias);
+    if (UnfoldingPays(x_BCHW, weight)) return UnfoldedConvolve(x_BCHW, weight, bias);
+  }
+  return torch::conv2d(x_BCHW, weight, bias, options_.stride, options_.padding);
 }
 
 torch::nn::GroupNorm MakeGroupNorm(int64_t groups, int64_t channels, double eps) {

@@ -9,7 +9,6 @@
 
 #include "worker/nn/layer_hook.h"
 #include "worker/nn/project.h"
-#include "worker/nn/winograd.h"
 
 namespace likeness {
 
@@ -65,11 +64,7 @@ class Conv2dImpl : public torch::nn::Module {
   LayerHooks hooks;
 
  private:
-  torch::Tensor Convolve(const torch::Tensor& x_BCHW) {
-    const bool keeps_size = options_.stride == 1 && options_.padding == 1;
-    if (keeps_size && WinogradPays(x_BCHW, weight)) return WinogradConvolve(x_BCHW, weight, bias);
-    return torch::conv2d(x_BCHW, weight, bias, options_.stride, options_.padding);
-  }
+  torch::Tensor Convolve(const torch::Tensor& x_BCHW);
 
   Conv2dOptions options_;
 };

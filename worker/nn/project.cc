@@ -6,12 +6,19 @@
 #include <optional>
 #include <string_view>
 
+#include "worker/nn/amx.h"
+
 namespace likeness {
 namespace {
 
 bool OneDnnTakes(const torch::Tensor& x, const torch::Tensor& weight) {
-  return x.is_cpu() && x.scalar_type() == torch::kFloat32 &&
-         weight.scalar_type() == torch::kFloat32 && at::globalContext().hasMKLDNN() &&
+  static const bool multiplies_bfloat16 = amx::Supported();
+  const auto dtype = x.scalar_type();
+  // In bfloat16 LibTorch asks oneDNN too, but copies the bias to each row first.
+  const bool faster =
+      dtype == torch::kFloat32 ||
+      (dtype == torch::kBFloat16 && multiplies_bfloat16 && !torch::GradMode::is_enabled());
+  return faster && x.is_cpu() && weight.scalar_type() == dtype && at::globalContext().hasMKLDNN() &&
          at::globalContext().userEnabledMkldnn();
 }
 

@@ -83,15 +83,19 @@ TEST(Project, AFrozenWeightKeepsNoInputForTheBackwardPass) {
   ExpectClose(trained.grad(), frozen_x.flatten(0, 1).sum(0).expand({40, 24}));
 }
 
-TEST(Project, ComputesInBfloat16) {
-  const Layer layer = Layer::Make({2, 7}, /*biased=*/true);
-  const auto actual = Project(layer.x.to(torch::kBFloat16), layer.weight.to(torch::kBFloat16),
-                              layer.bias.to(torch::kBFloat16));
-  EXPECT_EQ(actual.scalar_type(), torch::kBFloat16);
-  // Values of bfloat16 have 8 bits: the sum of 24 products is right to about 1 in 100.
-  const auto exact = torch::linear(layer.x, layer.weight, layer.bias);
-  EXPECT_TRUE(torch::allclose(actual.to(torch::kFloat32), exact, /*rtol=*/2e-2, /*atol=*/5e-2))
-      << (actual.to(torch::kFloat32) - exact).abs().max();
+TEST(Project, ComputesInBfloat16WithAndWithoutGradients) {
+  for (const bool with_gradients : {true, false}) {
+    SCOPED_TRACE(with_gradients);
+    torch::AutoGradMode mode(with_gradients);
+    const Layer layer = Layer::Make({2, 7}, /*biased=*/true);
+    const auto actual = Project(layer.x.to(torch::kBFloat16), layer.weight.to(torch::kBFloat16),
+                                layer.bias.to(torch::kBFloat16));
+    EXPECT_EQ(actual.scalar_type(), torch::kBFloat16);
+    // Values of bfloat16 have 8 bits: the sum of 24 products is right to about 1 in 100.
+    const auto exact = torch::linear(layer.x, layer.weight, layer.bias);
+    EXPECT_TRUE(torch::allclose(actual.to(torch::kFloat32), exact, /*rtol=*/2e-2, /*atol=*/5e-2))
+        << (actual.to(torch::kFloat32) - exact).abs().max();
+  }
 }
 
 }  // namespace

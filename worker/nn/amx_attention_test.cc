@@ -1,0 +1,117 @@
+#include "worker/nn/amx_attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace likeness {
+namespace {
+
+struct Shape {
+  int64_t queries, keys, heads, width;
+};
+
+// What attention gives, and the gradients of its queries, keys and values, in float32.
+using Results = std::vector<torch::Tensor>;
+
+torch::Tensor Plain(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
+                    const torch::Tensor& v_BSD, int64_t heads) {
+  auto split = [heads](const torch::Tensor& x) {
+    return x.unflatten(2, {heads, x.size(2) / heads}).transpose(1, 2);
+  };
+  return torch::scaled_dot_product_attention(split(q_BTD), split(k_BSD), split(v_BSD))
+      .transpose(1, 2)
+      .flatten(2);
+}
+
+Results Attend(decltype(Plain)* attention, const std::vector<torch::Tensor>& inputs,
+               const torch::Tensor& gradient, int64_t heads, torch::ScalarType dtype) {
+  std::vector<torch::Tensor> x;
+  for (const auto& input : inputs) x.push_back(input.to(dtype).detach().requires_grad_());
+  const auto mixed = attention(x[0], x[1], x[2], heads);
+  mixed.backward(gradient.to(dtype));
+  Results results{mixed.detach()};
+  for (const auto& input : x) results.push_back(input.grad());
+  for (auto& result : results) result = result.to(torch::kFloat32);
+  return results;
+}
+
+double RelativeError(const torch::Tensor& x, const torch::Tensor& exact) {
+  return ((x - exact).norm() / exact.norm()).item<double>();
+}
+
+class AmxAttentionTest : public testing::TestWithParam<Shape> {};
+
+TEST_P(AmxAttentionTest, IsAsExactAsLibTorchInBfloat16) {
+  const auto [queries, keys, heads, width] = GetParam();
+  torch::manual_seed(1);
+  auto random = [&, n_heads = heads, wide = width](int64_t rows) {
+    return torch::randn({2, rows, n_heads * wide}).to(torch::kBFloat16);
+  };
+  const std::vector<torch::Tensor> inputs{random(queries), random(keys), random(keys)};
+  const auto gradient = random(queries);
+  if (!AmxAttentionTakes(inputs[0], inputs[1], inputs[2], heads)) GTEST_SKIP() << "no AMX";
+
+  const Results exact = Attend(Plain, inputs, gradient, heads, torch::kFloat32);
+  const Results plain = Attend(Plain, inputs, gradient, heads, torch::kBFloat16);
+  const Results own = Attend(AmxAttention, inputs, gradient, heads, torch::kBFloat16);
+  for (size_t i = 0; i < exact.size(); ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_LT(RelativeError(own[i], exact[i]), 1.25 * RelativeError(plain[i], exact[i]));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, AmxAttentionTest,
+                         testing::Values(Shape{256, 256, 8, 40},    // blocks of 128
+                                         Shape{1000, 77, 2, 80},    // cross-attention
+                                         Shape{17, 515, 3, 66},     // no multiple of any tile
+                                         Shape{130, 129, 1, 160}),  // two blocks, hardly
+                         [](const auto& info) {
+                           return std::to_string(info.param.queries) + "By" +
+                                  std::to_string(info.param.keys);
+                         });
+
+TEST(AmxAttentionTest, ASingleKeyHasAllTheWeight) {
+  const auto x = torch::randn({1, 1, 16}).to(torch::kBFloat16);
+  if (!AmxAttentionTakes(x, x, x, 2)) GTEST_SKIP() << "no AMX";
+  const auto gradient = torch::randn({1, 1, 16}).to(torch::kBFloat16);
+  const Results results = Attend(AmxAttention, {x, x, x}, gradient, 2, torch::kBFloat16);
+  EXPECT_TRUE(torch::equal(results[0], x.to(torch::kFloat32)));
+  EXPECT_EQ(results[1].abs().max().item<float>(), 0);
+  EXPECT_EQ(results[2].abs().max().item<float>(), 0);
+  EXPECT_TRUE(torch::equal(results[3], gradient.to(torch::kFloat32)));
+}
+
+// As what a projection to all three gives.
+TEST(AmxAttentionTest, RowsMayLieApart) {
+  torch::manual_seed(2);
+  const auto all = torch::randn({2, 40, 3 * 32}).to(torch::kBFloat16);
+  if (!AmxAttentionTakes(all, all, all, 2)) GTEST_SKIP() << "no AMX";
+  const auto gradient = torch::randn({2, 40, 32}).to(torch::kBFloat16);
+  const auto parts = all.chunk(3, /*dim=*/2);
+  const Results apart = Attend(AmxAttention, parts, gradient, 2, torch::kBFloat16);
+  const Results together =
+      Attend(AmxAttention, {parts[0].contiguous(), parts[1].contiguous(), parts[2].contiguous()},
+             gradient, 2, torch::kBFloat16);
+  for (size_t i = 0; i < apart.size(); ++i) EXPECT_TRUE(torch::equal(apart[i], together[i])) << i;
+}
+
+TEST(AmxAttentionTest, NotANumberStaysOne) {
+  auto x = torch::randn({1, 64, 32}).to(torch::kBFloat16);
+  if (!AmxAttentionTakes(x, x, x, 1)) GTEST_SKIP() << "no AMX";
+  x[0][3][5] = NAN;
+  const Results results = Attend(AmxAttention, {x, x, x}, torch::ones_like(x), 1, torch::kBFloat16);
+  for (const auto& result : results) EXPECT_TRUE(result.isnan().any().item<bool>());
+}
+
+TEST(AmxAttentionTest, TakesNeitherFloat32NorOddWidths) {
+  const auto x = torch::randn({1, 4, 30});
+  EXPECT_FALSE(AmxAttentionTakes(x, x, x, 1));
+  const auto narrow = x.to(torch::kBFloat16);
+  EXPECT_FALSE(AmxAttentionTakes(narrow, narrow, narrow, 2));
+}
+
+}  // namespace
+}  // namespace likeness
