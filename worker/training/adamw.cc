@@ -2,6 +2,7 @@
 
 #include <ATen/ops/_fused_adamw.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
@@ -27,6 +28,12 @@ class Counters {
 struct KernelLists {
   std::vector<torch::Tensor> masters, grads, first, second, steps;
 };
+
+// Whether it is copied through the cache (kNumbersInCache).
+bool CopiedInParts(const torch::Tensor& grad, const torch::Tensor& master) {
+  return grad.is_cpu() && grad.scalar_type() != master.scalar_type() && grad.is_contiguous() &&
+         master.is_contiguous();
+}
 
 }  // namespace
 
@@ -57,10 +64,30 @@ void AdamW::Update(const std::vector<Slot>& slots, double grad_scale) {
     lists = {};
     copied = 0;
   };
+  const auto update_in_parts = [&](const Slot& slot) {
+    const torch::Tensor& grad = slot.parameter.grad();
+    const auto step = counters.Of(Count(slot), slot.master.options());
+    for (int64_t begin = 0; begin < grad.numel(); begin += kNumbersInCache) {
+      const auto part = [&](const torch::Tensor& x) {
+        return x.view(-1).narrow(0, begin, std::min(kNumbersInCache, x.numel() - begin));
+      };
+      lists = {{part(slot.master)},
+               {part(grad).to(torch::kFloat32)},
+               {part(first_moments_[slot.index])},
+               {part(second_moments_[slot.index])},
+               {step}};
+      update();
+    }
+  };
   for (const Slot& slot : slots) {
-    if (slot.group != group || copied >= kNumbersCopied) update();
+    const bool in_parts = CopiedInParts(slot.parameter.grad(), slot.master);
+    if (in_parts || slot.group != group || copied >= kNumbersCopied) update();
     group = slot.group;
     learning_rate = slot.learning_rate;
+    if (in_parts) {
+      update_in_parts(slot);
+      continue;
+    }
     lists.masters.push_back(slot.master);
     lists.grads.push_back(slot.Gradient());
     if (!lists.grads.back().is_alias_of(slot.parameter.grad())) copied += slot.master.numel();

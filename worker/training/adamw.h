@@ -12,7 +12,8 @@ namespace likeness {
 class AdamW : public Optimizer {
  public:
   // Gradients in another dtype than their masters are copied, and let go, as soon as the copies
-  // hold as many numbers.
+  // hold as many numbers; on a CPU those that lie in memory as their masters do, in parts of
+  // kNumbersInCache.
   static constexpr int64_t kNumbersCopied = int64_t{1} << 24;
 
   AdamW(std::vector<ParameterGroup> groups, OptimizerOptions options);

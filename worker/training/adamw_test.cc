@@ -59,13 +59,13 @@ class PeakMeter : public c10::MemoryReportingInfoBase {
   int64_t held_ = 0, peak_ = 0;
 };
 
-TEST(AdamWTest, GradientsAreCopiedInPartsOfBoundedSize) {
-  // Six weights of which any three exceed the bound; the gradients are bfloat16.
-  const int64_t numbers = AdamW::kNumbersCopied / 3 + 1;
+// Updates six weights [2, columns] once by gradients in bfloat16, which `lay_out` lays in memory.
+// Holds them to the reference, and returns the most bytes that the update took meanwhile.
+int64_t BytesOfBfloat16Update(int64_t columns, torch::Tensor (*lay_out)(const torch::Tensor&)) {
   std::vector<torch::Tensor> parameters, masters, expected;
   for (int i = 0; i < 6; ++i) {
-    masters.push_back(torch::full({numbers}, 1.0 + i));
-    parameters.push_back(masters.back().to(torch::kBFloat16).requires_grad_());
+    masters.push_back(torch::full({2, columns}, 1.0 + i));
+    parameters.push_back(lay_out(masters.back().to(torch::kBFloat16)).requires_grad_());
     parameters.back().mutable_grad() = torch::full_like(parameters.back(), 0.5 * (i - 1));
     expected.push_back(torch::full({1}, 1.0 + i).requires_grad_());
     expected.back().mutable_grad() = torch::full({1}, 0.5 * (i - 1));
@@ -79,12 +79,29 @@ TEST(AdamWTest, GradientsAreCopiedInPartsOfBoundedSize) {
     optimizer.Step();
   }
   reference.step();
-  EXPECT_GE(meter->peak(), 3 * numbers * 4);
-  EXPECT_LT(meter->peak(), 4 * numbers * 4);
   for (size_t i = 0; i < masters.size(); ++i) {
     EXPECT_FLOAT_EQ(masters[i].min().item<float>(), expected[i].item<float>()) << i;
     EXPECT_FLOAT_EQ(masters[i].max().item<float>(), expected[i].item<float>()) << i;
   }
+  return meter->peak();
+}
+
+TEST(AdamWTest, GradientsAreCopiedInPartsOfBoundedSize) {
+  // Any three weights exceed the bound; their gradients lie in memory in another order.
+  const int64_t columns = AdamW::kNumbersCopied / 6 + 1;
+  const int64_t peak =
+      BytesOfBfloat16Update(columns, [](const torch::Tensor& x) { return x.t().contiguous().t(); });
+  EXPECT_GE(peak, 3 * 2 * columns * 4);
+  EXPECT_LT(peak, 4 * 2 * columns * 4);
+}
+
+TEST(AdamWTest, GradientsAreCopiedThroughTheCache) {
+  // Two whole parts of each gradient, and two numbers.
+  const int64_t columns = kNumbersInCache + 1;
+  const int64_t peak =
+      BytesOfBfloat16Update(columns, [](const torch::Tensor& x) { return x.clone(); });
+  EXPECT_GE(peak, kNumbersInCache * 4);
+  EXPECT_LT(peak, 2 * kNumbersInCache * 4);
 }
 
 TEST(AdamWTest, GroupsHaveTheirOwnRateAndShareTheNorm) {

@@ -12,8 +12,39 @@
 
 namespace likeness {
 
+namespace {
+
+// LibTorch would copy all of them as float32 first.
+torch::Tensor NormInParts(const torch::Tensor& gradient) {
+  const auto numbers = gradient.as_strided({gradient.numel()}, {1});  // in the order of memory
+  std::vector<torch::Tensor> norms;
+  for (const torch::Tensor& part : numbers.split(kNumbersInCache)) {
+    norms.push_back(part.to(torch::kFloat32).norm());
+  }
+  return norms.size() == 1 ? norms[0] : torch::stack(norms).norm();
+}
+
+}  // namespace
+
 std::vector<torch::Tensor> NormsOf(const std::vector<torch::Tensor>& gradients) {
-  return at::_foreach_norm(gradients, 2, torch::kFloat32);
+  std::vector<torch::Tensor> norms(gradients.size()), others;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const torch::Tensor& gradient = gradients[i];
+    const bool in_parts = gradient.is_cpu() && gradient.scalar_type() != torch::kFloat32 &&
+                          gradient.is_non_overlapping_and_dense();
+    if (in_parts) {
+      norms[i] = NormInParts(gradient);
+    } else {
+      others.push_back(gradient);
+    }
+  }
+  if (others.empty()) return norms;
+  auto of_others = at::_foreach_norm(others, 2, torch::kFloat32);
+  auto next = of_others.begin();
+  for (torch::Tensor& norm : norms) {
+    if (!norm.defined()) norm = *next++;
+  }
+  return norms;
 }
 
 double GlobalNorm(const std::vector<torch::Tensor>& norms) {

@@ -117,6 +117,10 @@ class Optimizer {
   torch::Tensor steps_;
 };
 
+// So many numbers of a 16-bit tensor are copied as float32 at once on a CPU, one part after
+// another: what reads the copy then finds it in the cache.
+inline constexpr int64_t kNumbersInCache = int64_t{1} << 18;
+
 // The L2 norm of each: scalars, float32, on its device. At least one.
 std::vector<torch::Tensor> NormsOf(const std::vector<torch::Tensor>& gradients);
 // That of gradients with these norms, accumulated in double.

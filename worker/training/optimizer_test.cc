@@ -33,6 +33,22 @@ void SetGradients(std::vector<torch::Tensor>& parameters, int step) {
   }
 }
 
+TEST(NormsOf, KeepOrderAndAreThoseOfFloat32) {
+  torch::manual_seed(3);
+  const auto parts = torch::randn({2 * kNumbersInCache + 3}).to(torch::kBFloat16);
+  const auto turned = torch::randn({30, 50}).to(torch::kFloat16).t();
+  const auto with_gaps = torch::randn({20, 60}).to(torch::kBFloat16).slice(1, 0, 60, 2);
+  const std::vector<torch::Tensor> gradients = {torch::randn({7, 9}), parts, turned, with_gaps,
+                                                torch::randn({5})};
+  const auto norms = NormsOf(gradients);
+  ASSERT_EQ(norms.size(), gradients.size());
+  for (size_t i = 0; i < norms.size(); ++i) {
+    EXPECT_EQ(norms[i].scalar_type(), torch::kFloat32);
+    const double exact = gradients[i].to(torch::kFloat64).norm().item<double>();
+    EXPECT_NEAR(norms[i].item<double>(), exact, 1e-5 * exact) << i;  // LibTorch sums in float32
+  }
+}
+
 class OptimizerTest : public testing::TestWithParam<std::string> {
  protected:
   static std::unique_ptr<Optimizer> Make(const std::vector<torch::Tensor>& weights) {
