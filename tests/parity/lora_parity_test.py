@@ -92,6 +92,11 @@ def ours_as_peft(file):
     return parts
 
 
+# Twice that of models' own weights, which move little: by sums in another order T-LoRA of XL is 6.1e-5 apart with AVX2, and
+# 1.03e-4 with AVX-512.
+WEIGHT_LIMIT = 2e-4
+
+
 def check_weights(name, ours, before, after, report):
     """Up projections begin at zero: they are all update, and AdamW makes as much of a gradient that is rounding error as of
     any other. So each tensor is held against the reference in norm, not by its worst value."""
@@ -100,8 +105,7 @@ def check_weights(name, ours, before, after, report):
     apart = {key: (ours[key].double() - after[key]).norm().item() for key in after}
     errors = {key: apart[key] / max(after[key].norm().item(), 1e-30) for key in after}  # XL leaves the last layer of a tower out
     worst = max(errors, key=errors.get)
-    report.check(f"{name}: {len(errors)} weights after {dreambooth.STEPS} steps, in norm, worst {worst}", errors[worst],
-                 dreambooth.WEIGHT_LIMIT)
+    report.check(f"{name}: {len(errors)} weights after {dreambooth.STEPS} steps, in norm, worst {worst}", errors[worst], WEIGHT_LIMIT)
     moved = sum((after[key] - before[key]).square().sum().item() for key in after) ** 0.5
     report.check(f"{name}: what training changed", sum(value**2 for value in apart.values()) ** 0.5 / moved, dreambooth.UPDATE_LIMIT)
 
