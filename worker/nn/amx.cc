@@ -59,9 +59,7 @@ LIKENESS_BFLOAT16 inline __m256i Rounded(__m512 x) {
   return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
 }
 
-}  // namespace
-
-bool Supported() {
+bool AskProcessorAndSystem() {
   // The system call asks for room for the tiles when threads are switched.
   constexpr int kRequestPermission = 0x1023, kTileData = 18;
   constexpr unsigned kAmxBf16 = 1U << 22, kAmxTile = 1U << 24;
@@ -71,8 +69,6 @@ bool Supported() {
          __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512bf16") != 0 &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
-
-namespace {
 
 // The compiler does not know that the tiles' instructions read and write memory.
 inline void MemoryIsSeen() { asm volatile("" ::: "memory"); }
@@ -133,6 +129,11 @@ LIKENESS_TILES void Configure() { _tile_loadconfig(&kConfiguration); }
 LIKENESS_TILES void Release() { _tile_release(); }
 
 }  // namespace
+
+bool Supported() {
+  static const bool supported = AskProcessorAndSystem();
+  return supported;
+}
 
 Tiles::Tiles() { Configure(); }
 Tiles::~Tiles() { Release(); }

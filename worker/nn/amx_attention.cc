@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "worker/nn/amx.h"
+#include "worker/nn/attention.h"
 
 namespace likeness {
 namespace {
@@ -214,11 +215,6 @@ class AttentionBackward {
   Numbers<BFloat16> packed_ = Numbers<BFloat16>(kKeys * kQueries);
 };
 
-// [B, T, heads * width] as LibTorch wants it, [B, heads, T, width].
-torch::Tensor SplitHeads(const torch::Tensor& x_BTD, int64_t heads) {
-  return x_BTD.unflatten(2, {heads, x_BTD.size(2) / heads}).transpose(1, 2);
-}
-
 class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& q,
@@ -257,8 +253,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
 
 bool AmxAttentionTakes(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                        const torch::Tensor& v_BSD, int64_t heads) {
-  static const bool supported = Supported();
-  if (!supported || q_BTD.size(2) / heads % 2 != 0) return false;
+  if (!Supported() || q_BTD.size(2) / heads % 2 != 0) return false;
   return std::ranges::all_of(std::array{q_BTD, k_BSD, v_BSD}, [](const torch::Tensor& x) {
     return x.is_cpu() && x.scalar_type() == torch::kBFloat16 && x.stride(2) == 1;
   });

@@ -7,17 +7,18 @@
 
 namespace likeness {
 
+torch::Tensor SplitHeads(const torch::Tensor& x_BTD, int64_t heads) {
+  return x_BTD.unflatten(2, {heads, x_BTD.size(2) / heads}).transpose(1, 2);
+}
+
 torch::Tensor MultiHeadAttention(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                                  const torch::Tensor& v_BSD, int64_t heads, bool causal) {
   if (torch::GradMode::is_enabled() && !causal && AmxAttentionTakes(q_BTD, k_BSD, v_BSD, heads)) {
     return AmxAttention(q_BTD, k_BSD, v_BSD, heads);
   }
-  // BTD -> B heads T (D / heads)
-  auto split = [heads](const torch::Tensor& x) {
-    return x.unflatten(2, {heads, x.size(2) / heads}).transpose(1, 2);
-  };
-  auto mixed = torch::scaled_dot_product_attention(split(q_BTD), split(k_BSD), split(v_BSD),
-                                                   /*attn_mask=*/{}, /*dropout_p=*/0.0, causal);
+  auto mixed = torch::scaled_dot_product_attention(
+      SplitHeads(q_BTD, heads), SplitHeads(k_BSD, heads), SplitHeads(v_BSD, heads),
+      /*attn_mask=*/{}, /*dropout_p=*/0.0, causal);
   return mixed.transpose(1, 2).flatten(2);
 }
 

@@ -7,17 +7,16 @@
 #include <string_view>
 
 #include "worker/nn/amx.h"
+#include "worker/nn/product_gradients.h"
 
 namespace likeness {
 namespace {
 
 bool OneDnnTakes(const torch::Tensor& x, const torch::Tensor& weight) {
-  static const bool multiplies_bfloat16 = amx::Supported();
   const auto dtype = x.scalar_type();
   // In bfloat16 LibTorch asks oneDNN too, but copies the bias to each row first.
-  const bool faster =
-      dtype == torch::kFloat32 ||
-      (dtype == torch::kBFloat16 && multiplies_bfloat16 && !torch::GradMode::is_enabled());
+  const bool faster = dtype == torch::kFloat32 || (dtype == torch::kBFloat16 && amx::Supported() &&
+                                                   !torch::GradMode::is_enabled());
   return faster && x.is_cpu() && weight.scalar_type() == dtype && at::globalContext().hasMKLDNN() &&
          at::globalContext().userEnabledMkldnn();
 }
@@ -40,10 +39,7 @@ class OneDnnProject : public torch::autograd::Function<OneDnnProject> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& weight,
                                const std::optional<torch::Tensor>& bias) {
-    // Each is needed for the gradient of the other alone: a frozen weight keeps no activation.
-    context->save_for_backward({weight.requires_grad() ? x : torch::Tensor(),
-                                x.requires_grad() ? weight : torch::Tensor()});
-    context->saved_data["biased"] = bias.has_value();
+    SaveOperands(context, x, weight, bias);
     return OneDnnLinear(x, weight, bias);
   }
 
@@ -57,8 +53,7 @@ class OneDnnProject : public torch::autograd::Function<OneDnnProject> {
     if (context->needs_input_grad(0)) of_x = OneDnnLinear(gradient, weight.t(), std::nullopt);
     // MKL is the faster of the two where the long side is summed over.
     if (context->needs_input_grad(1)) of_weight = rows_NO.t().mm(x.flatten(0, -2));
-    const bool biased = context->saved_data["biased"].toBool();
-    if (biased && context->needs_input_grad(2)) of_bias = rows_NO.sum(0);
+    if (NeedsBiasGradient(context)) of_bias = rows_NO.sum(0);
     return {of_x, of_weight, of_bias};
   }
 };

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "worker/nn/product_gradients.h"
 #include "worker/nn/project.h"
 
 namespace likeness {
@@ -130,9 +131,7 @@ class UnfoldedFunction : public torch::autograd::Function<UnfoldedFunction> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& weight,
                                const std::optional<torch::Tensor>& bias) {
-    context->save_for_backward({weight.requires_grad() ? x : torch::Tensor(),
-                                x.requires_grad() ? weight : torch::Tensor()});
-    context->saved_data["biased"] = bias.has_value();
+    SaveOperands(context, x, weight, bias);
     context->saved_data["x"] = x.sizes();
     context->saved_data["weight"] = weight.sizes();
     return UnfoldedProduct(x, weight, bias.value_or(torch::Tensor()));
@@ -152,8 +151,7 @@ class UnfoldedFunction : public torch::autograd::Function<UnfoldedFunction> {
       of_weight =
           dy.t().contiguous().mm(Unfold(x)).view(context->saved_data["weight"].toIntVector());
     }
-    const bool biased = context->saved_data["biased"].toBool();
-    if (biased && context->needs_input_grad(2)) of_bias = dy.sum(0);
+    if (NeedsBiasGradient(context)) of_bias = dy.sum(0);
     return {of_x, of_weight, of_bias};
   }
 };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "worker/nn/product_gradients.h"
 #include "worker/nn/winograd_transforms.h"
 
 namespace likeness {
@@ -226,9 +227,7 @@ class Winograd : public torch::autograd::Function<Winograd> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& weight,
                                const std::optional<torch::Tensor>& bias) {
-    context->save_for_backward({weight.requires_grad() ? x : torch::Tensor(),
-                                x.requires_grad() ? weight : torch::Tensor()});
-    context->saved_data["biased"] = bias.has_value();
+    SaveOperands(context, x, weight, bias);
     return Convolved(x, weight, bias.value_or(torch::Tensor()));
   }
 
@@ -239,8 +238,7 @@ class Winograd : public torch::autograd::Function<Winograd> {
     torch::Tensor of_x, of_weight, of_bias;
     if (context->needs_input_grad(0)) of_x = OfInput(dy, saved[1]);
     if (context->needs_input_grad(1)) of_weight = OfWeight(dy, saved[0]);
-    const bool biased = context->saved_data["biased"].toBool();
-    if (biased && context->needs_input_grad(2)) of_bias = dy.sum({0, 2, 3});
+    if (NeedsBiasGradient(context)) of_bias = dy.sum({0, 2, 3});
     return {of_x, of_weight, of_bias};
   }
 
