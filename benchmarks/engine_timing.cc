@@ -50,7 +50,7 @@ std::optional<int> ParseTimingFlags(FlagSet& flags, TimingOptions& options, int 
   }
   const absl::Status status = parsed.ok() ? Check(options) : parsed.status();
   if (!status.ok()) {
-    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
     return 2;
   }
   SetUpAllocator(argv);

@@ -55,6 +55,16 @@ target_link_libraries(likeness_torch INTERFACE -Wl,--no-as-needed ${torch_libs} 
 # gRPC's targets bring -pthread, which the precompiled header below must have been compiled with to be accepted beside them.
 target_compile_options(likeness_torch INTERFACE -pthread)
 target_link_options(likeness_torch INTERFACE -Wl,--allow-shlib-undefined)
+# Without it at::parallel_for runs on one thread. The runtime is LibTorch's own where it carries one: another would bring
+# threads of its own. Clang's OpenMP cannot use that one.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(likeness_torch INTERFACE -fopenmp)
+  file(GLOB torch_openmp ${torch_dir}/lib/libgomp*.so*)
+  if(NOT torch_openmp)
+    set(torch_openmp -fopenmp)
+  endif()
+  target_link_libraries(likeness_torch INTERFACE ${torch_openmp})
+endif()
 
 # What a program needs of it at run time: all of its libraries but those of Python and of its own tests.
 set(LIKENESS_TORCH_LIBRARIES ${torch_dir}/lib)

@@ -28,6 +28,9 @@ struct LogField {
       value = static_cast<int64_t>(v);
     } else if constexpr (std::is_floating_point_v<T>) {
       value = static_cast<double>(v);
+    } else if constexpr (std::is_same_v<T, absl::Status>) {
+      // Its payloads are binary, for programs.
+      value = v.ToString(absl::StatusToStringMode::kWithNoExtraData);
     } else {
       value = std::string(v);
     }

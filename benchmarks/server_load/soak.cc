@@ -64,7 +64,8 @@ class Client {
         absl::SleepFor(due - absl::Now());
       }
       if (const auto status = OneJob(run_.begun++); !status.ok() && ++run_.failed <= 10) {
-        std::fprintf(stderr, "%s\n", status.ToString().c_str());
+        std::fprintf(stderr, "%s\n",
+                     status.ToString(absl::StatusToStringMode::kWithNoExtraData).c_str());
       }
     }
   }

@@ -191,7 +191,8 @@ int Store(const Arguments& arguments) {
   const std::string path = options.data_dir + "/jobs.sqlite";
   const absl::Time start = absl::Now();
   if (auto filled = Fill(path, options.jobs); !filled.ok()) {
-    std::fprintf(stderr, "server_load: %s\n", filled.ToString().c_str());
+    std::fprintf(stderr, "server_load: %s\n",
+                 filled.ToString(absl::StatusToStringMode::kWithNoExtraData).c_str());
     return 1;
   }
   std::printf("{\"jobs\": %lld, \"fill_seconds\": %.0f, \"store_mb\": %.1f",

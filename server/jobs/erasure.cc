@@ -44,7 +44,7 @@ v1::Erasure EraseBlobs(JobStore& jobs, BlobStore& blobs, const Erased& erased) {
   std::map<std::string, absl::Time> left;
   // The jobs and models are gone, whatever becomes of their blobs for now.
   if (const auto status = EraseAll(jobs, blobs, all, left, report); !status.ok()) {
-    LogWarning("blobs not erased yet", {{"error", status.ToString()}});
+    LogWarning("blobs not erased yet", {{"error", status}});
   }
   for (const auto& [text, time] : left) {
     const auto name = ParseBlobName(text);

@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -34,25 +35,31 @@ void Pack(const BFloat16* from, int64_t row, int64_t rows, int64_t columns, BFlo
 #if defined(__x86_64__)
 
 // NOLINTBEGIN(portability-simd-intrinsics): there is no other way to these instructions.
-#define LIKENESS_BFLOAT16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+// GCC takes what its own header leaves undefined on purpose for a mistake (its bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#define LIKENESS_BFLOAT16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define LIKENESS_TILES __attribute__((target("amx-tile,amx-bf16")))
 
 namespace {
 
 constexpr int64_t kLanes = 16;
 
-// 2^x; a degree of 5 is as exact as float32 after rounding to bfloat16. NaN stays NaN.
+inline __mmask16 MaskOf(int64_t left) {
+  return left >= kLanes ? 0xFFFF : static_cast<__mmask16>((1U << std::max<int64_t>(left, 0)) - 1);
+}
+
+// 2^x to 2.6e-6 of it, which is lost in the rounding to bfloat16. NaN stays NaN.
 LIKENESS_BFLOAT16 inline __m512 Exp2(__m512 x) {
-  x = _mm512_max_ps(_mm512_set1_ps(-150), x);  // in this order: NaN is given back
-  const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 part = _mm512_sub_ps(x, whole);
-  __m512 y = _mm512_set1_ps(1.3333558e-3F);
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(9.6181291e-3F));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(5.5504109e-2F));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(2.4022651e-1F));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(6.9314718e-1F));
-  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(1.0F));
-  return _mm512_scalef_ps(y, whole);
+  constexpr int kAboveFloor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  const __m512 part = _mm512_reduce_ps(x, kAboveFloor);
+  __m512 y = _mm512_set1_ps(1.353417E-2F);
+  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(5.201147E-2F));
+  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(2.4144275E-1F));
+  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(6.9300384E-1F));
+  y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(1.0000026F));
+  return _mm512_scalef_ps(y, x);  // by its floor
 }
 
 LIKENESS_BFLOAT16 inline __m256i Rounded(__m512 x) {
@@ -66,7 +73,8 @@ bool AskProcessorAndSystem() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAmxBf16) != 0 &&
          (d & kAmxTile) != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512bf16") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512bf16") != 0 &&
          syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
@@ -162,6 +170,37 @@ LIKENESS_TILES void Multiply(int64_t m, int64_t n, int64_t k, Matrix<const BFloa
   MemoryIsSeen();
 }
 
+LIKENESS_BFLOAT16 float Largest(const float* x, int64_t n) {
+  const __m512 least = _mm512_set1_ps(-__builtin_inff());
+  __m512 largest = least;
+  for (int64_t i = 0; i < n; i += kLanes) {
+    largest = _mm512_max_ps(largest, _mm512_mask_loadu_ps(least, MaskOf(n - i), x + i));
+  }
+  return _mm512_reduce_max_ps(largest);
+}
+
+LIKENESS_BFLOAT16 void Exponentials(int64_t m, int64_t n, Matrix<const float> x, float scale,
+                                    const float* shifts, Matrix<BFloat16> y, float* sums) {
+  const __m512 factor = _mm512_set1_ps(scale);
+  for (int64_t i = 0; i < m; ++i) {
+    const float* from = x.data + i * x.stride;
+    BFloat16* to = y.data + i * y.stride;
+    const __m512 shift = _mm512_set1_ps(shifts[i]);
+    __m512 sum = _mm512_loadu_ps(sums + i * kLanes);
+    for (int64_t j = 0; j < n; j += 2 * kLanes) {
+      __m512 low = Exp2(_mm512_fmsub_ps(_mm512_loadu_ps(from + j), factor, shift));
+      __m512 high = Exp2(_mm512_fmsub_ps(_mm512_loadu_ps(from + j + kLanes), factor, shift));
+      if (n - j < 2 * kLanes) {
+        low = _mm512_maskz_mov_ps(MaskOf(n - j), low);
+        high = _mm512_maskz_mov_ps(MaskOf(n - j - kLanes), high);
+      }
+      sum = _mm512_add_ps(sum, _mm512_add_ps(low, high));
+      _mm512_storeu_si512(to + j, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    }
+    _mm512_storeu_ps(sums + i * kLanes, sum);
+  }
+}
+
 namespace {
 
 // Sixteen queries of one key.
@@ -191,6 +230,7 @@ LIKENESS_BFLOAT16 void ScoreGradients(const ScoreRow& first, const ScoreRow& sec
     _mm512_storeu_si512(packed + i / kColumns * block + i % kColumns * 2, pairs);
   }
 }
+#pragma GCC diagnostic pop
 // NOLINTEND(portability-simd-intrinsics)
 
 #else
@@ -200,6 +240,11 @@ Tiles::Tiles() { TORCH_INTERNAL_ASSERT(false); }
 Tiles::~Tiles() = default;
 void Multiply(int64_t, int64_t, int64_t, Matrix<const BFloat16>, const BFloat16*, int64_t, bool,
               Matrix<float>) {
+  TORCH_INTERNAL_ASSERT(false);
+}
+float Largest(const float*, int64_t) { TORCH_INTERNAL_ASSERT(false); }
+void Exponentials(int64_t, int64_t, Matrix<const float>, float, const float*, Matrix<BFloat16>,
+                  float*) {
   TORCH_INTERNAL_ASSERT(false);
 }
 void ScoreGradients(const ScoreRow&, const ScoreRow&, const float*, const float*, float, int64_t,

@@ -6,12 +6,14 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <new>
+#include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "worker/nn/amx.h"
-#include "worker/nn/attention.h"
 
 namespace likeness {
 namespace {
@@ -128,11 +130,91 @@ class Packed {
   Numbers<BFloat16> numbers_;
 };
 
-void Round(const float* from, int64_t n, BFloat16* to) {
-  for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+void Round(const float* from, int64_t n, float factor, BFloat16* to) {
+  for (int64_t i = 0; i < n; ++i) to[i] = from[i] * factor;
 }
 
-// The gradients of one head. `logs`: for each query, the logarithm of its sum of exponentials.
+float ScaleOf(const Head& q) { return kLog2E / std::sqrt(static_cast<float>(q.width)); }
+
+// The keys and values of one head.
+struct Context {
+  Context(const Head& k, const Head& v) : rows(k.rows), keys(k), values(v) {}
+
+  int64_t rows;
+  Transposed keys;
+  Packed values;
+};
+
+// The values of one head mixed for kRows queries at a time.
+class AttentionForward {
+ public:
+  static constexpr int64_t kRows = 32;
+
+  explicit AttentionForward(int64_t width) : queries_(kRows, width), mixed_(kRows, width) {}
+
+  // For the queries from `first` on. `logs`: for each, the logarithm of its sum of exponentials, to
+  // the base 2.
+  void Run(const Head& q, const Context& context, int64_t first, const Head& mixed, float* logs) {
+    rows_ = std::min(kRows, q.rows - first);
+    scale_ = ScaleOf(q);
+    CopyRows(q, first, rows_, queries_);
+    // Exponentials are shifted by the largest of a query's first scores, which costs less than to
+    // look for the largest of all. Only where a later one is larger by far is that looked for.
+    FindShifts(context, std::min(kScores, context.rows));
+    if (!Mix(context)) {
+      FindShifts(context, context.rows);
+      Mix(context);
+    }
+    for (int64_t i = 0; i < rows_; ++i) {
+      Round(mixed_.Row(i), q.width, 1 / totals_[i], mixed.Row(first + i));
+      logs[first + i] = shifts_[i] + std::log2(totals_[i]);
+    }
+  }
+
+ private:
+  static constexpr int64_t kScores = 128;
+  // Far from where the sums in float32 end.
+  static constexpr float kMost = 0x1p64F;
+
+  // From the first `count` keys.
+  void FindShifts(const Context& context, int64_t count) {
+    shifts_.fill(-std::numeric_limits<float>::infinity());
+    for (int64_t key = 0; key < count; key += kScores) {
+      const int64_t n = std::min(kScores, count - key);
+      context.keys.MultiplyFromLeft(queries_, rows_, key, n, scores_);
+      for (int64_t i = 0; i < rows_; ++i) {
+        shifts_[i] = std::max(shifts_[i], scale_ * Largest(scores_.Row(i), n));
+      }
+    }
+  }
+
+  // Whether the shifts were large enough.
+  bool Mix(const Context& context) {
+    sums_.fill(0);
+    for (int64_t key = 0; key < context.rows; key += kScores) {
+      const int64_t n = std::min(kScores, context.rows - key);
+      context.keys.MultiplyFromLeft(queries_, rows_, key, n, scores_);
+      Exponentials(rows_, n, std::as_const(scores_).From(0), scale_, shifts_.data(),
+                   weights_.From(0), sums_.data());
+      context.values.MultiplyFromLeft(weights_, rows_, key, n, /*add=*/key > 0, mixed_);
+    }
+    for (int64_t i = 0; i < rows_; ++i) {
+      const float* sums = sums_.data() + i * kTile;
+      totals_[i] = std::accumulate(sums, sums + kTile, 0.0F);
+    }
+    return std::all_of(totals_.begin(), totals_.begin() + rows_,
+                       [](float total) { return total < kMost; });
+  }
+
+  int64_t rows_ = 0;
+  float scale_ = 0;
+  std::array<float, kRows> shifts_{}, totals_{};
+  std::array<float, kRows * kTile> sums_{};
+  Buffer<BFloat16> queries_, weights_{kRows, kScores};
+  Buffer<float> scores_{kRows, kScores}, mixed_;
+};
+
+// The gradients of one head. `logs`: those of the forward pass.
 // Scores stand transposed, [keys, queries], so that the gradients of keys and values are sums along
 // their rows.
 class AttentionBackward {
@@ -151,8 +233,8 @@ class AttentionBackward {
         gradient_packed_(gradient),
         k_transposed_(RoundUp(q.width, kTile), RoundUp(k.rows, kTileLong)),
         of_q_(RoundUp(q.width, kTile), RoundUp(q.rows, kColumns)) {
+    std::copy_n(logs, q.rows, logs_.begin());
     for (int64_t i = 0; i < q.rows; ++i) {
-      logs_[i] = kLog2E * logs[i];
       for (int64_t j = 0; j < q.width; ++j) {
         means_[i] += static_cast<float>(gradient.Row(i)[j]) * static_cast<float>(mixed.Row(i)[j]);
       }
@@ -169,8 +251,8 @@ class AttentionBackward {
       CopyRows(v_, key, m, v_rows_);
       for (int64_t query = 0; query < q_.rows; query += kQueries) AddBlock(key, m, query);
       for (int64_t i = 0; i < m; ++i) {
-        Round(of_k_.Row(i), k_.width, of_k.Row(key + i));
-        Round(of_v_.Row(i), k_.width, of_v.Row(key + i));
+        Round(of_k_.Row(i), k_.width, 1, of_k.Row(key + i));
+        Round(of_v_.Row(i), k_.width, 1, of_v.Row(key + i));
       }
     }
     for (int64_t i = 0; i < q_.rows; ++i) {
@@ -182,9 +264,14 @@ class AttentionBackward {
   // What m keys from `key` on and kQueries queries from `query` on have to do with each other.
   void AddBlock(int64_t key, int64_t m, int64_t query) {
     const int64_t n = RoundUp(std::min(kQueries, q_.rows - query), kColumns);
-    const float scale = kLog2E / std::sqrt(static_cast<float>(q_.width));
+    const float scale = ScaleOf(q_);
     q_transposed_.MultiplyFromLeft(k_rows_, m, query, n, scores_);
     gradient_transposed_.MultiplyFromLeft(v_rows_, m, query, n, gradients_);
+    // Keys beyond the last have no weight.
+    for (int64_t i = m; i < RoundUp(m, kTileLong); ++i) {
+      std::fill_n(scores_.Row(i), n, -std::numeric_limits<float>::infinity());
+      std::fill_n(gradients_.Row(i), n, 0.0F);
+    }
     for (int64_t i = 0; i < RoundUp(m, kTileLong); i += 2) {
       BFloat16* packed = packed_.data() + i * kColumns;
       const ScoreRow first = RowOf(i), second = RowOf(i + 1);
@@ -215,16 +302,44 @@ class AttentionBackward {
   Numbers<BFloat16> packed_ = Numbers<BFloat16>(kKeys * kQueries);
 };
 
+struct Mixed {
+  torch::Tensor values_BTD;
+  torch::Tensor logs;  // [B * heads, T]
+};
+
+Mixed Mix(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD, const torch::Tensor& v_BSD,
+          int64_t heads) {
+  const int64_t all = q_BTD.size(0) * heads, rows = q_BTD.size(1);
+  Mixed mixed{torch::empty(q_BTD.sizes(), q_BTD.options()),
+              torch::empty({all, rows}, q_BTD.options().dtype(torch::kFloat32))};
+  auto* logs = mixed.logs.data_ptr<float>();
+  std::vector<std::optional<Context>> contexts(all);
+  at::parallel_for(0, all, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      contexts[i].emplace(HeadOf(k_BSD, heads, i), HeadOf(v_BSD, heads, i));
+    }
+  });
+  const int64_t blocks = (rows + AttentionForward::kRows - 1) / AttentionForward::kRows;
+  at::parallel_for(0, all * blocks, 1, [&](int64_t begin, int64_t end) {
+    const Tiles tiles;
+    AttentionForward forward(q_BTD.size(2) / heads);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t head = i / blocks;
+      forward.Run(HeadOf(q_BTD, heads, head), *contexts[head], i % blocks * AttentionForward::kRows,
+                  HeadOf(mixed.values_BTD, heads, head), logs + head * rows);
+    }
+  });
+  return mixed;
+}
+
 class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& q,
                                const torch::Tensor& k, const torch::Tensor& v, int64_t heads) {
-    const auto [mixed, logs] = at::_scaled_dot_product_flash_attention_for_cpu(
-        SplitHeads(q, heads), SplitHeads(k, heads), SplitHeads(v, heads));
-    auto mixed_BTD = mixed.transpose(1, 2).flatten(2);
-    context->save_for_backward({q, k, v, mixed_BTD, logs.contiguous()});
+    const Mixed mixed = Mix(q, k, v, heads);
+    context->save_for_backward({q, k, v, mixed.values_BTD, mixed.logs});
     context->saved_data["heads"] = heads;
-    return mixed_BTD;
+    return mixed.values_BTD;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -254,6 +369,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
 bool AmxAttentionTakes(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                        const torch::Tensor& v_BSD, int64_t heads) {
   if (!Supported() || q_BTD.size(2) / heads % 2 != 0) return false;
+  if (k_BSD.size(1) == 0 || k_BSD.size(0) != q_BTD.size(0)) return false;
   return std::ranges::all_of(std::array{q_BTD, k_BSD, v_BSD}, [](const torch::Tensor& x) {
     return x.is_cpu() && x.scalar_type() == torch::kBFloat16 && x.stride(2) == 1;
   });
@@ -261,6 +377,7 @@ bool AmxAttentionTakes(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
 
 torch::Tensor AmxAttention(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                            const torch::Tensor& v_BSD, int64_t heads) {
+  if (!torch::GradMode::is_enabled()) return Mix(q_BTD, k_BSD, v_BSD, heads).values_BTD;
   return AttentionFunction::apply(q_BTD, k_BSD, v_BSD, heads);
 }
 

@@ -84,6 +84,48 @@ TEST(AmxAttentionTest, ASingleKeyHasAllTheWeight) {
   EXPECT_TRUE(torch::equal(results[3], gradient.to(torch::kFloat32)));
 }
 
+TEST(AmxAttentionTest, WithoutGradientsTheResultIsTheSame) {
+  torch::manual_seed(3);
+  const auto x = torch::randn({2, 100, 64}).to(torch::kBFloat16);
+  if (!AmxAttentionTakes(x, x, x, 2)) GTEST_SKIP() << "no AMX";
+  const auto with = AmxAttention(x, x, x.detach().requires_grad_(), 2);
+  EXPECT_TRUE(with.requires_grad());
+  const torch::NoGradGuard no_grad;
+  EXPECT_TRUE(torch::equal(AmxAttention(x, x, x, 2), with));
+}
+
+// Exponentials are shifted by the largest of the first 128 scores, unless that is too small.
+TEST(AmxAttentionTest, ALateKeyMayHaveAllTheWeight) {
+  torch::manual_seed(4);
+  for (const float size : {1.0F, 10.0F, 1000.0F}) {
+    SCOPED_TRACE(size);
+    auto q = torch::ones({1, 40, 32}).to(torch::kBFloat16);
+    auto k = torch::randn({1, 300, 32}).to(torch::kBFloat16), v = torch::randn_like(k);
+    k[0][299] = size * 10;
+    if (!AmxAttentionTakes(q, k, v, 1)) GTEST_SKIP() << "no AMX";
+    const auto mixed = AmxAttention(q, k, v, 1);
+    for (int64_t i = 0; i < 40; ++i) EXPECT_TRUE(torch::equal(mixed[0][i], v[0][299])) << i;
+  }
+}
+
+// Rows that fill up the last block of keys must not count, however large others' scores are.
+TEST(AmxAttentionTest, GradientsOfScoresFarFromZeroAreFinite) {
+  torch::manual_seed(5);
+  for (const int64_t keys : {1, 77, 144, 160}) {
+    SCOPED_TRACE(keys);
+    auto q = torch::full({1, 256, 64}, -20).to(torch::kBFloat16);
+    q.narrow(1, 128, 128).fill_(20);
+    const auto k = torch::ones({1, keys, 64}).to(torch::kBFloat16), v = torch::randn_like(k);
+    if (!AmxAttentionTakes(q, k, v, 1)) GTEST_SKIP() << "no AMX";
+    const auto gradient = torch::randn_like(q);
+    const Results exact = Attend(Plain, {q, k, v}, gradient, 1, torch::kFloat32);
+    const Results own = Attend(AmxAttention, {q, k, v}, gradient, 1, torch::kBFloat16);
+    for (const auto& result : own) EXPECT_TRUE(result.isfinite().all().item<bool>());
+    EXPECT_LT(RelativeError(own[0], exact[0]), 0.01);
+    EXPECT_LT(RelativeError(own[3], exact[3]), 0.01);
+  }
+}
+
 // As what a projection to all three gives.
 TEST(AmxAttentionTest, RowsMayLieApart) {
   torch::manual_seed(2);
@@ -106,11 +148,14 @@ TEST(AmxAttentionTest, NotANumberStaysOne) {
   for (const auto& result : results) EXPECT_TRUE(result.isnan().any().item<bool>());
 }
 
-TEST(AmxAttentionTest, TakesNeitherFloat32NorOddWidths) {
+TEST(AmxAttentionTest, TakesNeitherFloat32NorOddWidthsNorOtherBatchesOrNoKeys) {
   const auto x = torch::randn({1, 4, 30});
   EXPECT_FALSE(AmxAttentionTakes(x, x, x, 1));
   const auto narrow = x.to(torch::kBFloat16);
   EXPECT_FALSE(AmxAttentionTakes(narrow, narrow, narrow, 2));
+  const auto two = torch::cat({narrow, narrow}), none = narrow.narrow(1, 0, 0);
+  EXPECT_FALSE(AmxAttentionTakes(two, narrow, narrow, 1));
+  EXPECT_FALSE(AmxAttentionTakes(narrow, none, none, 1));
 }
 
 }  // namespace

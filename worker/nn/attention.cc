@@ -13,7 +13,7 @@ torch::Tensor SplitHeads(const torch::Tensor& x_BTD, int64_t heads) {
 
 torch::Tensor MultiHeadAttention(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                                  const torch::Tensor& v_BSD, int64_t heads, bool causal) {
-  if (torch::GradMode::is_enabled() && !causal && AmxAttentionTakes(q_BTD, k_BSD, v_BSD, heads)) {
+  if (!causal && AmxAttentionTakes(q_BTD, k_BSD, v_BSD, heads)) {
     return AmxAttention(q_BTD, k_BSD, v_BSD, heads);
   }
   auto mixed = torch::scaled_dot_product_attention(

@@ -126,7 +126,7 @@ absl::Status LeaseEnvironment::Upload(const fs::path& file, const std::string& b
 
 void LeaseEnvironment::Complain(const std::string& what, const absl::Status& why) {
   if (GivesUp()) return;  // nobody is waiting for it
-  LogWarning("not stored", {{"what", what}, {"error", why.ToString()}});
+  LogWarning("not stored", {{"what", what}, {"error", why}});
   keeper_.Log(v1::LOG_SEVERITY_WARNING,
               absl::StrCat(what, " could not be stored: ", why.message()));
 }

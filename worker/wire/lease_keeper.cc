@@ -181,7 +181,7 @@ void LeaseKeeper::Beat() {
 void LeaseKeeper::Settle(const absl::Status& status, const v1::HeartbeatResponse& response) {
   std::lock_guard lock(mutex_);
   if (ServerIsAway(status)) {
-    if (++failures_ == 1) LogWarning("heartbeat failed", {{"error", status.ToString()}});
+    if (++failures_ == 1) LogWarning("heartbeat failed", {{"error", status}});
     return;
   }
   if (failures_ > 0) LogInfo("heartbeats arrive again", {{"failed", failures_}});
@@ -195,7 +195,7 @@ void LeaseKeeper::Settle(const absl::Status& status, const v1::HeartbeatResponse
     lost_ = true;
   } else {
     // The news were refused, the lease was not: go on without them.
-    LogError("heartbeat refused", {{"error", status.ToString()}});
+    LogError("heartbeat refused", {{"error", status}});
   }
 }
 

@@ -66,7 +66,7 @@ void LeaseLoop::Run() {
     }
     if (shutdown_.requested()) return;
     metrics_.LeaseError();
-    if (server_is_well) LogWarning("no lease", {{"error", response.status().ToString()}});
+    if (server_is_well) LogWarning("no lease", {{"error", response.status()}});
     server_is_well = false;
     backoff.Pause([this] { return shutdown_.requested(); });
   }
@@ -101,7 +101,7 @@ bool LeaseLoop::Erase(const v1::AcquireLeaseResponse& response) {
     for (const auto& model : response.erased_models()) work_.erase(model);
   });
   if (!status.ok()) {
-    LogError("models not erased", {{"error", status.ToString()}});
+    LogError("models not erased", {{"error", status}});
     return false;
   }
   LogInfo("models erased", {{"models", response.erased_models_size()}});
@@ -173,13 +173,13 @@ std::string LeaseLoop::Complete(const v1::Lease& lease, const JobResult& result)
   const absl::Status status =
       Tell(&v1::WorkerService::Stub::CompleteLease, request, v1::CompleteLeaseResponse());
   if (status.ok()) return "succeeded";
-  LogWarning("completion refused", {{"job", lease.job().name()}, {"error", status.ToString()}});
+  LogWarning("completion refused", {{"job", lease.job().name()}, {"error", status}});
   if (absl::IsAborted(status)) return "lost";
   return ServerIsAway(status) ? "unknown" : Fail(lease, status);
 }
 
 std::string LeaseLoop::Fail(const v1::Lease& lease, const absl::Status& why) {
-  LogError("job failed", {{"job", lease.job().name()}, {"error", why.ToString()}});
+  LogError("job failed", {{"job", lease.job().name()}, {"error", why}});
   v1::FailLeaseRequest request;
   request.set_lease_token(lease.lease_token());
   *request.mutable_error() = ToRpcStatus(why);
