@@ -180,13 +180,12 @@ LIKENESS_BFLOAT16 float Largest(const float* x, int64_t n) {
 }
 
 LIKENESS_BFLOAT16 void Exponentials(int64_t m, int64_t n, Matrix<const float> x, float scale,
-                                    const float* shifts, Matrix<BFloat16> y, float* sums) {
+                                    const float* shifts, Matrix<BFloat16> y) {
   const __m512 factor = _mm512_set1_ps(scale);
   for (int64_t i = 0; i < m; ++i) {
     const float* from = x.data + i * x.stride;
     BFloat16* to = y.data + i * y.stride;
     const __m512 shift = _mm512_set1_ps(shifts[i]);
-    __m512 sum = _mm512_loadu_ps(sums + i * kLanes);
     for (int64_t j = 0; j < n; j += 2 * kLanes) {
       __m512 low = Exp2(_mm512_fmsub_ps(_mm512_loadu_ps(from + j), factor, shift));
       __m512 high = Exp2(_mm512_fmsub_ps(_mm512_loadu_ps(from + j + kLanes), factor, shift));
@@ -194,10 +193,8 @@ LIKENESS_BFLOAT16 void Exponentials(int64_t m, int64_t n, Matrix<const float> x,
         low = _mm512_maskz_mov_ps(MaskOf(n - j), low);
         high = _mm512_maskz_mov_ps(MaskOf(n - j - kLanes), high);
       }
-      sum = _mm512_add_ps(sum, _mm512_add_ps(low, high));
       _mm512_storeu_si512(to + j, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
     }
-    _mm512_storeu_ps(sums + i * kLanes, sum);
   }
 }
 
@@ -243,8 +240,7 @@ void Multiply(int64_t, int64_t, int64_t, Matrix<const BFloat16>, const BFloat16*
   TORCH_INTERNAL_ASSERT(false);
 }
 float Largest(const float*, int64_t) { TORCH_INTERNAL_ASSERT(false); }
-void Exponentials(int64_t, int64_t, Matrix<const float>, float, const float*, Matrix<BFloat16>,
-                  float*) {
+void Exponentials(int64_t, int64_t, Matrix<const float>, float, const float*, Matrix<BFloat16>) {
   TORCH_INTERNAL_ASSERT(false);
 }
 void ScoreGradients(const ScoreRow&, const ScoreRow&, const float*, const float*, float, int64_t,

@@ -53,10 +53,10 @@ void Pack(const c10::BFloat16* from, int64_t row, int64_t rows, int64_t columns,
 // The largest of n numbers; a NaN may be passed over.
 float Largest(const float* x, int64_t n);
 
-// y = 2^(scale x - shift of the row), 0 from n on. What a row adds up to is added to its kTile
-// `sums`. Rows of x and y have room for n rounded up to 32.
+// y = 2^(scale x - shift of the row), 0 from n on. Rows of x and y have room for n rounded up
+// to 32.
 void Exponentials(int64_t m, int64_t n, Matrix<const float> x, float scale, const float* shifts,
-                  Matrix<c10::BFloat16> y, float* sums);
+                  Matrix<c10::BFloat16> y);
 
 // What the gradient of attention needs of the scores of a key with all queries.
 struct ScoreRow {

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <limits>
 #include <new>
-#include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -104,17 +103,22 @@ class Transposed {
   Numbers<BFloat16> numbers_;
 };
 
-// Rows as the right side of products that sum over them. Rows and columns beyond the last are zero.
+// Rows as the right side of products that sum over them, and after their columns perhaps a column
+// of ones. Rows and columns beyond the last are zero.
 class Packed {
  public:
-  explicit Packed(const Head& head)
+  explicit Packed(const Head& head, bool with_ones = false)
       : rows_(RoundUp(head.rows, kColumns)),
-        width_(head.width),
+        width_(head.width + (with_ones ? 1 : 0)),
         numbers_(rows_ * RoundUp(width_, kColumns)) {
-    for (int64_t j = 0; j < width_; j += kColumns) {
-      Pack(head.data + j, head.stride, head.rows, std::min(kColumns, width_ - j),
+    for (int64_t j = 0; j < head.width; j += kColumns) {
+      Pack(head.data + j, head.stride, head.rows, std::min(kColumns, head.width - j),
            numbers_.data() + j * rows_);
     }
+    if (!with_ones) return;
+    const std::vector<BFloat16> ones(head.rows, BFloat16(1));
+    Pack(ones.data(), 1, head.rows, 1,
+         numbers_.data() + head.width / kColumns * kColumns * rows_ + head.width % kColumns * 2);
   }
 
   // to [m, width] = left [m, n] by n of the rows, or that added to it; first: a multiple of
@@ -138,7 +142,7 @@ float ScaleOf(const Head& q) { return kLog2E / std::sqrt(static_cast<float>(q.wi
 
 // The keys and values of one head.
 struct Context {
-  Context(const Head& k, const Head& v) : rows(k.rows), keys(k), values(v) {}
+  Context(const Head& k, const Head& v) : rows(k.rows), keys(k), values(v, /*with_ones=*/true) {}
 
   int64_t rows;
   Transposed keys;
@@ -150,7 +154,8 @@ class AttentionForward {
  public:
   static constexpr int64_t kRows = 32;
 
-  explicit AttentionForward(int64_t width) : queries_(kRows, width), mixed_(kRows, width) {}
+  explicit AttentionForward(int64_t width)
+      : width_(width), queries_(kRows, width), mixed_(kRows, width + 1) {}
 
   // For the queries from `first` on. `logs`: for each, the logarithm of its sum of exponentials, to
   // the base 2.
@@ -166,8 +171,10 @@ class AttentionForward {
       Mix(context);
     }
     for (int64_t i = 0; i < rows_; ++i) {
-      Round(mixed_.Row(i), q.width, 1 / totals_[i], mixed.Row(first + i));
-      logs[first + i] = shifts_[i] + std::log2(totals_[i]);
+      // What the weights, rounded, add up to: their sum with the column of ones.
+      const float total = mixed_.Row(i)[width_];
+      Round(mixed_.Row(i), width_, 1 / total, mixed.Row(first + i));
+      logs[first + i] = shifts_[i] + std::log2(total);
     }
   }
 
@@ -190,26 +197,22 @@ class AttentionForward {
 
   // Whether the shifts were large enough.
   bool Mix(const Context& context) {
-    sums_.fill(0);
     for (int64_t key = 0; key < context.rows; key += kScores) {
       const int64_t n = std::min(kScores, context.rows - key);
       context.keys.MultiplyFromLeft(queries_, rows_, key, n, scores_);
       Exponentials(rows_, n, std::as_const(scores_).From(0), scale_, shifts_.data(),
-                   weights_.From(0), sums_.data());
+                   weights_.From(0));
       context.values.MultiplyFromLeft(weights_, rows_, key, n, /*add=*/key > 0, mixed_);
     }
     for (int64_t i = 0; i < rows_; ++i) {
-      const float* sums = sums_.data() + i * kTile;
-      totals_[i] = std::accumulate(sums, sums + kTile, 0.0F);
+      if (!(mixed_.Row(i)[width_] < kMost)) return false;
     }
-    return std::all_of(totals_.begin(), totals_.begin() + rows_,
-                       [](float total) { return total < kMost; });
+    return true;
   }
 
-  int64_t rows_ = 0;
+  int64_t width_, rows_ = 0;
   float scale_ = 0;
-  std::array<float, kRows> shifts_{}, totals_{};
-  std::array<float, kRows * kTile> sums_{};
+  std::array<float, kRows> shifts_{};
   Buffer<BFloat16> queries_, weights_{kRows, kScores};
   Buffer<float> scores_{kRows, kScores}, mixed_;
 };

@@ -108,6 +108,16 @@ TEST(AmxAttentionTest, ALateKeyMayHaveAllTheWeight) {
   }
 }
 
+// Weights add up to one after they are rounded.
+TEST(AmxAttentionTest, WhatIsTheSameInAllValuesStaysTheSame) {
+  torch::manual_seed(6);
+  const auto q = torch::randn({1, 200, 80}).to(torch::kBFloat16);
+  const auto k = torch::randn({1, 5, 80}).to(torch::kBFloat16);
+  const auto v = torch::randn({80}).to(torch::kBFloat16).expand({1, 5, 80});
+  if (!AmxAttentionTakes(q, k, v, 2)) GTEST_SKIP() << "no AMX";
+  EXPECT_TRUE(torch::equal(AmxAttention(q, k, v, 2), v[0][0].expand({1, 200, 80})));
+}
+
 // Rows that fill up the last block of keys must not count, however large others' scores are.
 TEST(AmxAttentionTest, GradientsOfScoresFarFromZeroAreFinite) {
   torch::manual_seed(5);
