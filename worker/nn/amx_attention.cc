@@ -20,9 +20,6 @@ namespace {
 using namespace amx;
 using at::BFloat16;
 
-// What is worked on at once: small enough for a core's own cache. More keys: the sums for the
-// queries are read and written less often.
-constexpr int64_t kKeys = 128, kQueries = 128;
 constexpr float kLog2E = 1.44269504F;
 
 int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -264,6 +261,10 @@ class AttentionBackward {
   }
 
  private:
+  // What is worked on at once: small enough for a core's own cache. More keys: the sums for the
+  // queries are read and written less often.
+  static constexpr int64_t kKeys = 128, kQueries = 128;
+
   // What m keys from `key` on and kQueries queries from `query` on have to do with each other.
   void AddBlock(int64_t key, int64_t m, int64_t query) {
     const int64_t n = RoundUp(std::min(kQueries, q_.rows - query), kColumns);

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "worker/nn/relative_error.h"
+
 namespace likeness {
 namespace {
 
@@ -36,10 +38,6 @@ Results Attend(decltype(Plain)* attention, const std::vector<torch::Tensor>& inp
   for (const auto& input : x) results.push_back(input.grad());
   for (auto& result : results) result = result.to(torch::kFloat32);
   return results;
-}
-
-double RelativeError(const torch::Tensor& x, const torch::Tensor& exact) {
-  return ((x - exact).norm() / exact.norm()).item<double>();
 }
 
 class AmxAttentionTest : public testing::TestWithParam<Shape> {};

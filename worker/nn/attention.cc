@@ -6,10 +6,14 @@
 #include "worker/nn/block_list.h"
 
 namespace likeness {
+namespace {
 
+// [B, heads, T, D / heads], as LibTorch's attention wants it.
 torch::Tensor SplitHeads(const torch::Tensor& x_BTD, int64_t heads) {
   return x_BTD.unflatten(2, {heads, x_BTD.size(2) / heads}).transpose(1, 2);
 }
+
+}  // namespace
 
 torch::Tensor MultiHeadAttention(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                                  const torch::Tensor& v_BSD, int64_t heads, bool causal) {

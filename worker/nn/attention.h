@@ -10,9 +10,6 @@
 
 namespace likeness {
 
-// [B, T, D] as LibTorch's attention wants it, [B, heads, T, D / heads].
-torch::Tensor SplitHeads(const torch::Tensor& x_BTD, int64_t heads);
-
 // q_BTD, k_BSD, v_BSD after their projections; D is split into `heads` parts. Gives BTD.
 torch::Tensor MultiHeadAttention(const torch::Tensor& q_BTD, const torch::Tensor& k_BSD,
                                  const torch::Tensor& v_BSD, int64_t heads, bool causal = false);

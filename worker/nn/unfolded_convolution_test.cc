@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "worker/nn/relative_error.h"
+
 namespace likeness {
 namespace {
 
@@ -31,12 +33,6 @@ struct UnfoldedCase {
   }
 };
 
-double ErrorNorm(const torch::Tensor& actual, const torch::Tensor& exact) {
-  EXPECT_EQ(actual.sizes(), exact.sizes());
-  const auto wide = exact.to(torch::kFloat64);
-  return ((actual.to(torch::kFloat64) - wide).norm() / wide.norm()).item<double>();
-}
-
 TEST(UnfoldedConvolution, GivesWhatTheDirectSumGivesAndItsGradients) {
   for (const std::vector<int64_t>& shape :
        {std::vector<int64_t>{2, 40, 8, 6}, {1, 3, 1, 1}, {3, 16, 1, 5}}) {
@@ -44,11 +40,11 @@ TEST(UnfoldedConvolution, GivesWhatTheDirectSumGivesAndItsGradients) {
     const auto layer = UnfoldedCase::Make(shape, 24);
     const auto exact = layer.To(torch::kFloat64), actual = layer.To(torch::kFloat32);
     const auto y = actual.Unfolded(), exact_y = exact.Direct();
-    EXPECT_LT(ErrorNorm(y, exact_y), 1e-6);
+    EXPECT_LT(RelativeError(y, exact_y), 1e-6);
     const auto dy = torch::randn_like(y);
     const auto grads = actual.Gradients(y, dy), exact_grads = exact.Gradients(exact_y, dy);
     for (size_t i = 0; i < grads.size(); ++i)
-      EXPECT_LT(ErrorNorm(grads[i], exact_grads[i]), 1e-6) << i;
+      EXPECT_LT(RelativeError(grads[i], exact_grads[i]), 1e-6) << i;
   }
 }
 
@@ -59,15 +55,15 @@ TEST(UnfoldedConvolution, IsAsExactAsTheDirectSumInBfloat16) {
   const UnfoldedCase rounded{own.x.detach(), own.weight.detach(), own.bias.detach()};
   const auto exact = rounded.To(torch::kFloat64);
   const auto own_y = own.Unfolded(), direct_y = direct.Direct(), exact_y = exact.Direct();
-  EXPECT_LT(ErrorNorm(own_y, exact_y), 1.25 * ErrorNorm(direct_y, exact_y));
+  EXPECT_LT(RelativeError(own_y, exact_y), 1.25 * RelativeError(direct_y, exact_y));
   const auto dy = torch::randn_like(own_y);
   const auto own_grads = own.Gradients(own_y, dy), direct_grads = direct.Gradients(direct_y, dy),
              exact_grads = exact.Gradients(exact_y, dy);
   // The gradient of x is rounded for each of the nine pixels that see it, and again as their sum.
   const std::vector<double> allowed{2, 1.25, 1.25};
   for (size_t i = 0; i < own_grads.size(); ++i) {
-    EXPECT_LT(ErrorNorm(own_grads[i], exact_grads[i]),
-              allowed[i] * ErrorNorm(direct_grads[i], exact_grads[i]))
+    EXPECT_LT(RelativeError(own_grads[i], exact_grads[i]),
+              allowed[i] * RelativeError(direct_grads[i], exact_grads[i]))
         << i;
   }
 }
@@ -78,7 +74,7 @@ TEST(UnfoldedConvolution, TakesWeightsThatAreChannelsLast) {
   const auto format = torch::MemoryFormat::ChannelsLast;
   for (const auto& x : {layer.x, layer.x.contiguous(format)}) {
     const auto y = UnfoldedConvolve(x, layer.weight.contiguous(format), layer.bias);
-    EXPECT_LT(ErrorNorm(y, layer.Direct()), 1e-6);
+    EXPECT_LT(RelativeError(y, layer.Direct()), 1e-6);
     EXPECT_TRUE(y.is_contiguous(format));
   }
 }
@@ -89,7 +85,7 @@ TEST(UnfoldedConvolution, FrozenWeightsLetTheGradientThrough) {
   UnfoldedConvolve(x, layer.weight, layer.bias).sum().backward();
   const auto direct = layer.x.clone().requires_grad_();
   torch::conv2d(direct, layer.weight, layer.bias, /*stride=*/1, /*padding=*/1).sum().backward();
-  EXPECT_LT(ErrorNorm(x.grad(), direct.grad()), 1e-6);
+  EXPECT_LT(RelativeError(x.grad(), direct.grad()), 1e-6);
 }
 
 TEST(UnfoldedConvolution, PaysForLargeWeightsAndFewPixels) {
