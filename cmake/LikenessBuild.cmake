@@ -104,7 +104,7 @@ function(likeness_program name)
 endfunction()
 
 # likeness_test(NAME SOURCES a_test.cc ... DEPS target ... [TORCH] [TIMEOUT seconds])
-# A GoogleTest program, registered as one ctest test.
+# A GoogleTest program, registered as one ctest test. With LibTorch, each of its tests starts with the same seed.
 function(likeness_test name)
   if(NOT LIKENESS_TESTS OR NOT TARGET GTest::gmock_main)
     return()
@@ -113,6 +113,7 @@ function(likeness_test name)
   set(torch "")
   if(ARG_TORCH)
     set(torch TORCH)
+    list(APPEND ARG_SOURCES ${CMAKE_SOURCE_DIR}/tests/support/seed_torch.cc)
   elseif(LIKENESS_PRECOMPILED)
     set(LIKENESS_PRECOMPILED likeness_test_pch)
   endif()

@@ -13,9 +13,10 @@ namespace {
 
 class DrawingPrecisionTest : public testing::Test {
  protected:
+  // That of a bias.
   static torch::ScalarType DtypeOf(const Family& model, Role role) {
     for (const Part& part : model.Parts()) {
-      if (part.role == role) return part.module->parameters().front().scalar_type();
+      if (part.role == role) return part.module->parameters().back().scalar_type();
     }
     return torch::kInt64;
   }

@@ -7,6 +7,7 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
+#include "worker/base/io/mapped_file.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/methods/initial_values.h"
 #include "worker/methods/method.h"
@@ -53,6 +54,16 @@ auto UnlessStopped(const Say& say) -> std::optional<decltype(say())> {
   }
 }
 
+// What encodes and decodes takes no memory while it lies idle, where it is a mapped file.
+void ReleaseIdleParts(const Family& model) {
+  for (const Part& part : model.Parts()) {
+    if (part.role == Role::kDenoiser) continue;
+    for (const torch::Tensor& weight : part.module->parameters()) {
+      if (weight.is_cpu()) ReleaseMappedPages(weight.data_ptr(), weight.nbytes());
+    }
+  }
+}
+
 // Pictures of what is trained so far. `after_part`: called after each sampling step; false stops
 // the drawing, and nothing is returned: the loop stops, and saves what has to be saved. `options`:
 // PreviewOptions or StepSelection.
@@ -70,8 +81,10 @@ std::optional<std::vector<Image>> Draw(Family& model, Attached& attached, const 
   request.steps = options.steps;
   request.guidance = options.guidance;
   request.eta = options.eta;
-  return UnlessStopped(
+  auto images = UnlessStopped(
       [&] { return GenerateImages(model, request, [&](int, int) { return after_part(); }); });
+  ReleaseIdleParts(model);
+  return images;
 }
 
 // What `judge` says of the pictures; nothing where it was stopped or cannot say.
@@ -158,6 +171,7 @@ FineTuneResult FineTuneModel(Family& base, FineTuneOptions options, const FineTu
                             Phase::kTraining, [&] { ThrowIfStopped(host.Stop()); })};
 
   // Train
+  ReleaseIdleParts(base);
   DreamBoothObjective objective(base, *attached, lesson, contexts,
                                 {.batch_size = options.batch_size,
                                  .loss = {.prior_weight = options.prior_weight,

@@ -53,7 +53,7 @@ class AutoencoderKlImpl : public torch::nn::Module {
   // latents_BChw unscaled (divide by scaling_factor first). Gives about [-1, 1]. Differentiable.
   torch::Tensor Decode(const torch::Tensor& latents_BChw, bool tiled = false);
 
-  torch::ScalarType dtype() const { return quant_conv_->weight.scalar_type(); }
+  torch::ScalarType dtype() const { return quant_conv_->bias.scalar_type(); }
 
   const AutoencoderKlOptions& options() const { return options_; }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "worker/nn/pointwise_convolution.h"
 #include "worker/nn/unfolded_convolution.h"
 #include "worker/nn/winograd.h"
 
@@ -43,6 +44,9 @@ torch::Tensor Conv2dImpl::Convolve(const torch::Tensor& x_BCHW) {
   if (options_.stride == 1 && options_.padding == 1) {
     if (WinogradPays(x_BCHW, weight)) return WinogradConvolve(x_BCHW, weight, bias);
     if (UnfoldingPays(x_BCHW, weight)) return UnfoldedConvolve(x_BCHW, weight, bias);
+  }
+  if (options_.stride == 1 && options_.padding == 0 && PointwiseProductPays(x_BCHW, weight)) {
+    return PointwiseConvolve(x_BCHW, weight, bias);
   }
   return torch::conv2d(x_BCHW, weight, bias, options_.stride, options_.padding);
 }

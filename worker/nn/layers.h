@@ -6,8 +6,10 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "worker/nn/layer_hook.h"
+#include "worker/nn/one_dnn.h"
 #include "worker/nn/project.h"
 
 namespace likeness {
@@ -31,6 +33,7 @@ class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
   torch::Tensor forward(const torch::Tensor& x) {
+    if (packed.defined()) return one_dnn::Linear(x, packed, bias);
     if (hooks.empty()) return Project(x, weight, bias);
     const auto seen = hooks.Before(x);
     return hooks.After(seen, Project(seen, weight, bias));
@@ -38,6 +41,7 @@ class LinearImpl : public torch::nn::Module {
 
   torch::Tensor weight, bias;
   LayerHooks hooks;
+  torch::Tensor packed;  // the weight, while there are PackedWeights
 };
 TORCH_MODULE(Linear);
 
@@ -54,6 +58,7 @@ class Conv2dImpl : public torch::nn::Module {
  public:
   explicit Conv2dImpl(Conv2dOptions options);
   torch::Tensor forward(const torch::Tensor& x_BCHW) {
+    if (packed) return packed->Convolve(x_BCHW, bias);
     if (hooks.empty()) return Convolve(x_BCHW);
     const auto seen_BCHW = hooks.Before(x_BCHW);
     return hooks.After(seen_BCHW, Convolve(seen_BCHW));
@@ -62,6 +67,7 @@ class Conv2dImpl : public torch::nn::Module {
 
   torch::Tensor weight, bias;
   LayerHooks hooks;
+  std::optional<one_dnn::PackedConvolution> packed;  // while there are PackedWeights
 
  private:
   torch::Tensor Convolve(const torch::Tensor& x_BCHW);

@@ -25,7 +25,7 @@ torch::Tensor TimestepEmbeddingImpl::forward(const torch::Tensor& timesteps_B) {
 }
 
 torch::Tensor TimestepEmbeddingImpl::Embed(const torch::Tensor& features_BF) {
-  return linear_2_(Silu(linear_1_(features_BF.to(linear_1_->weight.dtype()))));
+  return linear_2_(Silu(linear_1_(features_BF.to(linear_1_->bias.dtype()))));
 }
 
 }  // namespace likeness
