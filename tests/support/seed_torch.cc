@@ -1,5 +1,5 @@
-// In every test program that uses LibTorch: each test draws the same numbers in each run. LibTorch's own first seed
-// is drawn anew by each process.
+// In every test program that uses LibTorch: each test draws the same numbers in each run.
+// LibTorch's own first seed is drawn anew by each process.
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>

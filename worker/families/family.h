@@ -121,7 +121,7 @@ class Family {
                             const std::function<torch::Tensor()>& noise_NChw);
 
   // What schedule().options().prediction_type says, NChw, for x_NChw at the timesteps t_N (int64 or
-  // float). Computed and given in the dtype of the network's parameters. Differentiable.
+  // float). Computed and given in the dtype that the network computes in. Differentiable.
   virtual torch::Tensor Predict(const torch::Tensor& x_NChw, const torch::Tensor& t_N,
                                 const Conditioning& conditioning) = 0;
 

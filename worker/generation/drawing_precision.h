@@ -10,12 +10,12 @@
 
 namespace likeness {
 
-// While one lives, the weights of model.DrawingParts() are rounded to model.drawing_dtype(); the
+// While one lives, model.DrawingParts() compute with weights rounded to model.drawing_dtype(); the
 // model's own lie untouched (where they are a mapped file, they cost no memory of the process) and
-// come back with the destructor. On a CPU they are packed as well (worker/nn/packed_weights.h), also
-// those of small models that are not rounded. Adapters are attached before this and removed after
-// it. Within another one it does nothing. What the constructor throws (memory) leaves the model as it
-// was.
+// come back with the destructor. On a CPU they are packed as well (worker/nn/packed_weights.h),
+// also those of small models that are not rounded. Adapters are attached before this and removed
+// after it. Within another one it does nothing. What the constructor throws (memory) leaves the
+// model as it was.
 class DrawingPrecision {
  public:
   explicit DrawingPrecision(const Family& model);

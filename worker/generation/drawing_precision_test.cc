@@ -7,6 +7,7 @@
 
 #include "worker/families/tiny_model.h"
 #include "worker/generation/text_to_image.h"
+#include "worker/nn/one_dnn.h"
 
 namespace likeness {
 namespace {
@@ -19,6 +20,16 @@ class DrawingPrecisionTest : public testing::Test {
       if (part.role == role) return part.module->parameters().back().scalar_type();
     }
     return torch::kInt64;
+  }
+  static bool PacksLayers(const Family& model) {
+    for (const Part& part : model.DrawingParts()) {
+      for (const auto& module : part.module->modules()) {
+        for (const auto& parameter : module->parameters(/*recurse=*/false)) {
+          if (IsPacked(*module, parameter)) return true;
+        }
+      }
+    }
+    return false;
   }
   std::vector<torch::Tensor> Weights() const {
     std::vector<torch::Tensor> weights;
@@ -47,6 +58,7 @@ TEST_F(DrawingPrecisionTest, TheWeightsAreRoundedForAWhileAndComeBack) {
   {
     const DrawingPrecision precision(rounded_);
     const DrawingPrecision within(rounded_);
+    EXPECT_EQ(PacksLayers(rounded_), one_dnn::Computes(torch::kCPU, torch::kBFloat16));
     EXPECT_EQ(DtypeOf(rounded_, Role::kDenoiser), torch::kBFloat16);
     EXPECT_EQ(DtypeOf(rounded_, Role::kAutoencoder), torch::kBFloat16);
     EXPECT_EQ(DtypeOf(rounded_, Role::kTextEncoder), torch::kFloat32);
@@ -57,6 +69,7 @@ TEST_F(DrawingPrecisionTest, TheWeightsAreRoundedForAWhileAndComeBack) {
 
 TEST_F(DrawingPrecisionTest, ByDefaultNothingIsRounded) {
   const DrawingPrecision precision(whole_);
+  EXPECT_EQ(PacksLayers(whole_), one_dnn::Computes(torch::kCPU, torch::kFloat32));
   EXPECT_EQ(DtypeOf(whole_, Role::kDenoiser), torch::kFloat32);
 }
 

@@ -69,7 +69,7 @@ class UNet2DConditionImpl : public torch::nn::Module {
                         const torch::Tensor& context_BTD, const TextTime& text_time = {});
 
   const UNet2DConditionOptions& options() const { return options_; }
-  torch::ScalarType dtype() const { return conv_in_->bias.scalar_type(); }  // of all parameters
+  torch::ScalarType dtype() const { return conv_in_->bias.scalar_type(); }  // what it computes in
 
  private:
   // The condition beside the context, BE.

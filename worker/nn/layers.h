@@ -33,8 +33,9 @@ class LinearImpl : public torch::nn::Module {
  public:
   LinearImpl(int64_t in_features, int64_t out_features, bool with_bias = true);
   torch::Tensor forward(const torch::Tensor& x) {
-    if (packed.defined()) return one_dnn::Linear(x, packed, bias);
-    if (hooks.empty()) return Project(x, weight, bias);
+    if (hooks.empty()) {
+      return packed.defined() ? one_dnn::Linear(x, packed, bias) : Project(x, weight, bias);
+    }
     const auto seen = hooks.Before(x);
     return hooks.After(seen, Project(seen, weight, bias));
   }
@@ -58,8 +59,9 @@ class Conv2dImpl : public torch::nn::Module {
  public:
   explicit Conv2dImpl(Conv2dOptions options);
   torch::Tensor forward(const torch::Tensor& x_BCHW) {
-    if (packed) return packed->Convolve(x_BCHW, bias);
-    if (hooks.empty()) return Convolve(x_BCHW);
+    if (hooks.empty()) {
+      return packed ? packed->Convolve(x_BCHW, bias) : Convolve(x_BCHW);
+    }
     const auto seen_BCHW = hooks.Before(x_BCHW);
     return hooks.After(seen_BCHW, Convolve(seen_BCHW));
   }

@@ -24,15 +24,12 @@ c10::TypedOperatorHandle<Signature> Find(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-Optional Given(const torch::Tensor& bias) {
-  return bias.defined() ? Optional(bias) : std::nullopt;
-}
+Optional Given(const torch::Tensor& bias) { return bias.defined() ? Optional(bias) : std::nullopt; }
 
 }  // namespace
 
 bool Computes(c10::Device device, c10::ScalarType dtype) {
-  const bool faster =
-      dtype == torch::kFloat32 || (dtype == torch::kBFloat16 && amx::Supported());
+  const bool faster = dtype == torch::kFloat32 || (dtype == torch::kBFloat16 && amx::Supported());
   return faster && device.is_cpu() && at::globalContext().hasMKLDNN() &&
          at::globalContext().userEnabledMkldnn();
 }

@@ -10,8 +10,8 @@
 
 namespace likeness::one_dnn {
 
-// Whether oneDNN is what layers without gradients are to be computed by: in float32, and in bfloat16
-// where the processor has AMX.
+// Whether oneDNN is what layers without gradients are to be computed by: in float32, and in
+// bfloat16 where the processor has AMX.
 bool Computes(c10::Device device, c10::ScalarType dtype);
 
 // x W^T + b. x [..., in]; weight [out, in], by PackLinear or not; bias [out] or undefined.

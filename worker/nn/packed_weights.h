@@ -20,8 +20,9 @@ class PackedWeights {
 
   // The layers of `module` on the CPU, in dtype, where one_dnn::Computes it. Not those with hooks,
   // which may read weights; nor what is packed already. Their forward then takes x in dtype, is not
-  // differentiable, and does not see what is written to the weights. What this throws (memory)
-  // leaves them usable. The module outlives this.
+  // differentiable, and does not see what is written to the weights. A layer that gets a hook later
+  // computes with its own weight again, in its own dtype. What this throws (memory) leaves them
+  // usable. The module outlives this.
   void Pack(torch::nn::Module& module, c10::ScalarType dtype);
 
  private:

@@ -18,7 +18,7 @@ class NetImpl : public torch::nn::Module {
     register_module("strided", strided);
     register_module("pointwise", pointwise);
   }
-  // Of x [B, 16, H, W], what each layer gives: as many values, whatever the layer's shape is.
+  // Of x [B, 16, H, W], what each layer gives, flattened and joined.
   torch::Tensor forward(const torch::Tensor& x) {
     const auto all = {linear(x.flatten(2).transpose(1, 2)), conv(x), strided(x), pointwise(x)};
     std::vector<torch::Tensor> flat;
@@ -103,12 +103,30 @@ TEST(PackedWeights, WhatIsPackedIsNotPackedAgain) {
 }
 
 TEST(PackedWeights, WeightsThatAHookMayReadAreNotPacked) {
+  if (!one_dnn::Computes(torch::kCPU, torch::kFloat32)) GTEST_SKIP() << "no oneDNN";
   Net net;
   LayerHook hook;
   const HookedLayer hooked(net->linear->hooks, hook);
   PackedWeights packed;
   packed.Pack(*net, torch::kFloat32);
   EXPECT_FALSE(IsPacked(*net->linear, net->linear->weight));
+  EXPECT_TRUE(IsPacked(*net->conv, net->conv->weight));
+}
+
+TEST(PackedWeights, AHookThatComesLaterIsNotPassedOver) {
+  class Doubles : public LayerHook {
+    torch::Tensor After(const torch::Tensor&, torch::Tensor y) override { return 2 * y; }
+  };
+  torch::NoGradGuard no_grad;
+  Net net;
+  const auto x = torch::randn({1, 16, 4, 4});
+  const auto linear = net->linear(x.flatten(2).transpose(1, 2)), conv = net->conv(x);
+  PackedWeights packed;
+  packed.Pack(*net, torch::kFloat32);
+  Doubles hook;
+  const HookedLayer over_linear(net->linear->hooks, hook), over_conv(net->conv->hooks, hook);
+  EXPECT_LT(RelativeError(net->linear(x.flatten(2).transpose(1, 2)), 2 * linear), 1e-6);
+  EXPECT_LT(RelativeError(net->conv(x), 2 * conv), 1e-6);
 }
 
 }  // namespace

@@ -9,7 +9,8 @@
 namespace likeness {
 namespace {
 
-std::vector<torch::Tensor> ResultAndGradients(bool product, const std::vector<torch::Tensor>& inputs,
+std::vector<torch::Tensor> ResultAndGradients(bool product,
+                                              const std::vector<torch::Tensor>& inputs,
                                               const torch::Tensor& dy, torch::ScalarType dtype) {
   std::vector<torch::Tensor> leaves;
   for (const auto& input : inputs) leaves.push_back(input.to(dtype).detach().requires_grad_());

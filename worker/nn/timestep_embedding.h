@@ -19,7 +19,7 @@ class TimestepEmbeddingImpl : public torch::nn::Module {
  public:
   TimestepEmbeddingImpl(int64_t frequencies, int64_t width);
 
-  // Computes in the parameters' dtype.
+  // Computes in the dtype of its biases.
   torch::Tensor forward(const torch::Tensor& timesteps_B);
   // The same for frequencies, or other features, that are there already: BF to BE.
   torch::Tensor Embed(const torch::Tensor& features_BF);
