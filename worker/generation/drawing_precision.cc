@@ -1,6 +1,6 @@
 #include "worker/generation/drawing_precision.h"
 
-#include "worker/base/io/mapped_file.h"
+#include "worker/nn/mapped_tensor.h"
 
 namespace likeness {
 namespace {
@@ -40,7 +40,7 @@ DrawingPrecision::DrawingPrecision(const Family& model) {
         own_.push_back(parameter.variable_data());
         rounded.push_back(own_.back().to(own_.back().device(), dtype, /*non_blocking=*/false,
                                          /*copy=*/true, FormatOf(own_.back())));
-        if (own_.back().is_cpu()) ReleaseMappedPages(own_.back().data_ptr(), own_.back().nbytes());
+        ReleaseMappedPages(own_.back());
       }
     }
   }

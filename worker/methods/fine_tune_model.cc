@@ -7,12 +7,12 @@
 
 #include "third_party/nlohmann/json.hpp"
 #include "worker/base/error.h"
-#include "worker/base/io/mapped_file.h"
 #include "worker/generation/text_to_image.h"
 #include "worker/methods/initial_values.h"
 #include "worker/methods/method.h"
 #include "worker/methods/method_spec.h"
 #include "worker/methods/model_card.h"
+#include "worker/nn/mapped_tensor.h"
 #include "worker/training/dreambooth_objective.h"
 #include "worker/training/lesson.h"
 #include "worker/training/prompt_contexts.h"
@@ -58,9 +58,7 @@ auto UnlessStopped(const Say& say) -> std::optional<decltype(say())> {
 void ReleaseIdleParts(const Family& model) {
   for (const Part& part : model.Parts()) {
     if (part.role == Role::kDenoiser) continue;
-    for (const torch::Tensor& weight : part.module->parameters()) {
-      if (weight.is_cpu()) ReleaseMappedPages(weight.data_ptr(), weight.nbytes());
-    }
+    for (const torch::Tensor& weight : part.module->parameters()) ReleaseMappedPages(weight);
   }
 }
 

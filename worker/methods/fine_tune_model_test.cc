@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstdint>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,36 +35,6 @@ TEST_F(FineTuneModelTest, LearnsThePhotosAndSaysSoInTheCard) {
   EXPECT_EQ(card.at("base").at("digest"), base_->digest());
   EXPECT_EQ(card.at("loss").size(), 60u);
   EXPECT_EQ(card.at("validation_loss").at("after"), *result.validation_loss_after);
-}
-
-// Bytes of a mapped file that lie in this process's memory.
-int64_t ResidentBytes(const fs::path& mapped) {
-  std::ifstream maps("/proc/self/smaps");
-  int64_t kilobytes = 0;
-  bool of_file = false;
-  for (std::string line; std::getline(maps, line);) {
-    if (line.find('-') < line.find(' ')) of_file = line.ends_with(mapped.string());
-    if (of_file && line.starts_with("Rss:")) kilobytes += std::stoll(line.substr(4));
-  }
-  return kilobytes << 10;
-}
-
-TEST_F(FineTuneModelTest, TheAutoencoderTakesNoMemoryWhileTheNetworkLearns) {
-  const fs::path file = dir_.path() / "base/vae/diffusion_pytorch_model.safetensors";
-  int64_t most_before = 0, most_meanwhile = 0;
-  host("out").stop = [&](const RecordingHost& host) {
-    if (host.steps_done() > 0 && host.steps_done() % 2 == 0) return StopReason::kNone;  // drawing
-    auto& most = host.steps_done() > 0 ? most_meanwhile : most_before;
-    most = std::max(most, ResidentBytes(file));
-    return StopReason::kNone;
-  };
-  FineTuneOptions options = Job();
-  options.previews = {.every = 2, .prompts = {"a sks dog"}, .steps = 1};
-  Train(options, "out");
-  // Pages that two tensors share stay: of this small model's, more than half.
-  const auto allowed = static_cast<int64_t>(fs::file_size(file)) * 2 / 3;
-  EXPECT_GT(most_before, allowed);
-  EXPECT_LT(most_meanwhile, allowed);
 }
 
 TEST_F(FineTuneModelTest, AResumedRunEqualsAnUninterruptedOneBitForBit) {

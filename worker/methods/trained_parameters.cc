@@ -4,7 +4,7 @@
 #include <exception>
 #include <utility>
 
-#include "worker/base/io/mapped_file.h"
+#include "worker/nn/mapped_tensor.h"
 
 namespace likeness {
 
@@ -40,7 +40,7 @@ TrainedParameters::TrainedParameters(const std::vector<TrainedPart>& parts,
       base_.push_back(replaced_.back() ? copy : own);
       masters_.push_back(replaced_.back() ? own : copy);
       // Nobody computes with the model's own values until they come back, or are lent.
-      if (!replaced_.back() && own.is_cpu()) ReleaseMappedPages(own.data_ptr(), own.nbytes());
+      if (!replaced_.back()) ReleaseMappedPages(own);
       lent.push_back(masters_.back().to(part.exact ? torch::kFloat32 : compute_));
     }
   }

@@ -7,8 +7,9 @@
 #include <string_view>
 #include <utility>
 
-#include "worker/base/io/mapped_file.h"
 #include "worker/nn/amx.h"
+#include "worker/nn/mapped_tensor.h"
+#include "worker/nn/product_gradients.h"
 
 namespace likeness::one_dnn {
 namespace {
@@ -23,8 +24,6 @@ template <typename Signature>
 c10::TypedOperatorHandle<Signature> Find(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
-
-Optional Given(const torch::Tensor& bias) { return bias.defined() ? Optional(bias) : std::nullopt; }
 
 }  // namespace
 
@@ -73,7 +72,7 @@ void PackedConvolution::Pack(torch::IntArrayRef x_sizes) {
   const auto rounded = weight_.detach().to(dtype_).contiguous(torch::MemoryFormat::ChannelsLast);
   packed_ = pack.call(rounded, paddings_, strides_, kNotDilated, /*groups=*/1, x_sizes);
   x_sizes_ = x_sizes.vec();
-  ReleaseMappedPages(weight_.data_ptr(), weight_.nbytes());
+  ReleaseMappedPages(weight_);
 }
 
 }  // namespace likeness::one_dnn

@@ -23,7 +23,7 @@ torch::Tensor Linear(const torch::Tensor& x, const torch::Tensor& weight,
 torch::Tensor PackLinear(const torch::Tensor& weight);
 
 // A convolution of one group, not dilated, with its weight in such an order. Which one is the best
-// depends on the sizes of x; with another, oneDNN may be fifty times as slow.
+// depends on the sizes of x; with another, oneDNN may be thirty times as slow.
 class PackedConvolution {
  public:
   // weight [out, in, k, k], on the CPU: must stay as it is. dtype: what is computed in.

@@ -1,6 +1,6 @@
 #include "worker/nn/packed_weights.h"
 
-#include "worker/base/io/mapped_file.h"
+#include "worker/nn/mapped_tensor.h"
 #include "worker/nn/one_dnn.h"
 
 namespace likeness {
@@ -20,7 +20,7 @@ void PackedWeights::Pack(torch::nn::Module& module, c10::ScalarType dtype) {
     if (auto* linear = child->as<LinearImpl>(); linear != nullptr && may_pack(*linear)) {
       linears_.push_back(linear);
       linear->packed = one_dnn::PackLinear(linear->weight.detach().to(dtype));
-      ReleaseMappedPages(linear->weight.data_ptr(), linear->weight.nbytes());
+      ReleaseMappedPages(linear->weight);
     } else if (auto* conv = child->as<Conv2dImpl>(); conv != nullptr && may_pack(*conv)) {
       convolutions_.push_back(conv);
       const auto& options = conv->options();

@@ -58,7 +58,7 @@ bool PointwiseProductPays(const torch::Tensor& x, const torch::Tensor& weight) {
 torch::Tensor PointwiseConvolve(const torch::Tensor& x, const torch::Tensor& weight,
                                 const torch::Tensor& bias) {
   if (!torch::GradMode::is_enabled()) return Product(x, weight, bias);
-  return PointwiseFunction::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  return PointwiseFunction::apply(x, weight, Given(bias));
 }
 
 }  // namespace likeness

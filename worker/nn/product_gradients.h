@@ -1,5 +1,4 @@
-// What the gradients of a product with weights need: what the autograd functions of linear layers
-// and convolutions share.
+// What products with weights and their gradients share: linear layers and convolutions.
 #pragma once
 
 #include <torch/torch.h>
@@ -7,6 +6,11 @@
 #include <optional>
 
 namespace likeness {
+
+// The bias as LibTorch's operators take it: none where it is undefined.
+inline std::optional<torch::Tensor> Given(const torch::Tensor& bias) {
+  return bias.defined() ? std::optional(bias) : std::nullopt;
+}
 
 // In this order. Each is needed for the gradient of the other alone: a frozen weight keeps
 // no activation.

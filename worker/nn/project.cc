@@ -45,7 +45,7 @@ torch::Tensor Project(const torch::Tensor& x, const torch::Tensor& weight,
                       const torch::Tensor& bias) {
   if (!OneDnnTakes(x, weight)) return torch::linear(x, weight, bias);
   if (!torch::GradMode::is_enabled()) return one_dnn::Linear(x, weight, bias);
-  return OneDnnProject::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
+  return OneDnnProject::apply(x, weight, Given(bias));
 }
 
 }  // namespace likeness

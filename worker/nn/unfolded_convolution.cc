@@ -167,8 +167,7 @@ bool UnfoldingPays(const torch::Tensor& x, const torch::Tensor& weight) {
 torch::Tensor UnfoldedConvolve(const torch::Tensor& x, const torch::Tensor& weight,
                                const torch::Tensor& bias) {
   if (!torch::GradMode::is_enabled()) return UnfoldedProduct(x, weight, bias);
-  const auto given = bias.defined() ? std::optional(bias) : std::nullopt;
-  return UnfoldedFunction::apply(x.contiguous(), weight.contiguous(), given);
+  return UnfoldedFunction::apply(x.contiguous(), weight.contiguous(), Given(bias));
 }
 
 }  // namespace likeness

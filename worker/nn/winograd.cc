@@ -275,9 +275,8 @@ bool WinogradPays(const torch::Tensor& x, const torch::Tensor& weight) {
 
 torch::Tensor WinogradConvolve(const torch::Tensor& x, const torch::Tensor& weight,
                                const torch::Tensor& bias) {
-  const auto given = bias.defined() ? std::optional(bias) : std::nullopt;
   if (!torch::GradMode::is_enabled()) return Convolved(x.contiguous(), weight.contiguous(), bias);
-  return Winograd::apply(x.contiguous(), weight.contiguous(), given);
+  return Winograd::apply(x.contiguous(), weight.contiguous(), Given(bias));
 }
 
 }  // namespace likeness
